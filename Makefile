@@ -1,0 +1,60 @@
+# The two commands: `make demo` shows the system at work, `make test` checks all of it.
+# Each sets up what it needs in .venv, and names what the machine lacks.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo local test lint types unit bench lock clean
+
+help:
+	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
+	@echo "make test             all checks and tests"
+	@echo "make local            start the whole system and keep it running"
+	@echo "make bench            measure, and write docs/benchmarks.md"
+	@echo "make lock             renew the lock files from pyproject.toml"
+
+setup: $(VENV)/.installed
+
+# Written last, so that an interrupted set-up starts again.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m run.local.demo $(if $(DATA),--data "$(DATA)")
+
+local: setup
+	$(BIN)/dss local
+
+test: lint types unit
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/pytest
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks
+
+lock: setup
+	$(BIN)/pip-compile --quiet --no-header --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --extra cli --extra dev --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --no-header --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host --output-file requirements-service.lock \
+		--constraint requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .dss build .pytest_cache .mypy_cache .ruff_cache .hypothesis
