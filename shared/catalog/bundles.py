@@ -1,0 +1,218 @@
+"""The catalog of bundle versions: collection `bundles`, a head a version, named by its FQID.
+
+Under each head lie its files, in pages. Which versions are hidden is `shared.catalog.tombstones`' business,
+but for this: a version of a UUID that is hidden as a whole is hidden from the moment it becomes available.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from google.cloud.firestore import And, FieldFilter, Query
+from google.cloud.firestore_v1 import ExistsOption
+
+from shared.catalog.database import Database, NameTaken
+from shared.errors import BundleAlreadyExists
+from shared.identifiers import Fqid
+
+# Files a page. Firestore: a document is at most 1 MiB; 500 files of the longest names, compressed, are less.
+PAGE_FILES = 500
+# Firestore: a request is at most 10 MiB. Pages of more bytes than this go into commits of their own.
+_COMMIT_BYTES = 6 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagedFile:
+    """A file as a bundle has it: under a name, with all that its manifest says of it."""
+
+    name: str
+    uuid: str
+    version: str
+    content_type: str
+    size: int
+    indexed: bool
+    crc32c: str
+    s3_etag: str
+    sha1: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleHead:
+    """What the catalog knows of a bundle version, its files aside.
+
+    `digest` is the SHA-256 of the manifest: two versions of one FQID with one digest are the same.
+    """
+
+    fqid: Fqid
+    creator_uid: int
+    file_count: int
+    digest: str
+    available: frozenset[str] = frozenset()
+    hidden: bool = False
+
+
+class BundleCatalog:
+    """Reads and writes of bundle versions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._collection = database.client.collection("bundles")
+        self._hidden_uuids = database.client.collection("hidden_bundles")
+
+    def create(self, head: BundleHead) -> bool:
+        """Claim the FQID for this content, for the whole system and for ever; in one write.
+
+        Returns whether it was claimed now: False means that the same content has claimed it before.
+        Raises BundleAlreadyExists where other content has. The pages are to follow.
+        """
+        reference = self._collection.document(str(head.fqid))
+        document = {
+            "fqid": str(head.fqid),
+            "uuid": head.fqid.uuid,
+            "version": head.fqid.version,
+            "creator_uid": head.creator_uid,
+            "file_count": head.file_count,
+            "digest": head.digest,
+            "hidden": False,
+            **self._database.new_head(),
+        }
+        try:
+            self._database.commit(lambda batch: batch.create(reference, document))
+        except NameTaken:
+            if self.head(head.fqid).digest != head.digest:  # type: ignore[union-attr] # heads are never removed
+                raise BundleAlreadyExists(
+                    f"bundle {head.fqid} exists with other files or another creator"
+                ) from None
+            return False
+        return True
+
+    def write_pages(self, fqid: Fqid, files: Sequence[PagedFile]) -> None:
+        """Write the files of a bundle, one write for each PAGE_FILES of them. Safe to repeat.
+
+        The caller has claimed the FQID for just these files, in this order.
+        """
+        pages = self._collection.document(str(fqid)).collection("pages")
+        writes: list[Callable[[Any], None]] = []
+        pending = 0
+        for number, start in enumerate(range(0, len(files), PAGE_FILES)):
+            data = _pack(files[start : start + PAGE_FILES])
+            if writes and pending + len(data) > _COMMIT_BYTES:
+                self._database.commit(*writes)
+                writes, pending = [], 0
+            reference = pages.document(_page_name(number))
+            writes.append(_setting(reference, {"files": data}))
+            pending += len(data)
+        if writes:
+            self._database.commit(*writes)
+
+    def make_available(self, fqid: Fqid, replica: str) -> None:
+        """Let reads on a replica see the bundle, unless its whole UUID is hidden. Safe to repeat.
+
+        One request decides: it fails where the UUID's marker exists, and then the version is hidden.
+        """
+        head = self._collection.document(str(fqid))
+        marker = self._hidden_uuids.document(fqid.uuid)
+        changes = self._database.gained(replica)
+        try:
+            # Deleting a document that must not exist changes nothing; its precondition is what counts, and
+            # unlike a read in a transaction it costs no round trip and no read.
+            self._database.commit(
+                lambda batch: batch.update(head, changes),
+                lambda batch: batch.delete(marker, option=ExistsOption(exists=False)),
+            )
+        except NameTaken:
+            self._database.commit(lambda batch: batch.update(head, {**changes, "hidden": True}))
+
+    def head(self, fqid: Fqid) -> BundleHead | None:
+        """Return the head of a version, wherever it is available and hidden or not, in one read."""
+        snapshot = self._database.get(self._collection.document(str(fqid)))
+        return head_of(snapshot) if snapshot.exists else None
+
+    def newest(self, uuid: str, replica: str) -> BundleHead | None:
+        """Return the head of the newest version on a replica that is not hidden, in one read."""
+        found = self._database.query(
+            self._collection.where(filter=FieldFilter("uuid", "==", uuid))
+            .where(filter=FieldFilter("hidden", "==", False))
+            .where(filter=FieldFilter("available", "array_contains", replica))
+            .order_by("version", direction=Query.DESCENDING)
+            .limit(1)
+        )
+        return head_of(found[0]) if found else None
+
+    def any_version(self, uuid: str, replica: str) -> BundleHead | None:
+        """Return the head of some version on a replica, hidden or not, in one read."""
+        found = self._database.query(
+            self._collection.where(filter=FieldFilter("uuid", "==", uuid))
+            .where(filter=FieldFilter("available", "array_contains", replica))
+            .limit(1)
+        )
+        return head_of(found[0]) if found else None
+
+    def files(self, head: BundleHead, start: int, count: int) -> list[PagedFile]:
+        """Return `count` files of a bundle, or what there is of them, from position `start` on.
+
+        One read for each page that they lie in, side by side.
+        """
+        stop = min(start + count, head.file_count)
+        if start >= stop:
+            return []
+        first = start // PAGE_FILES
+        collection = self._collection.document(str(head.fqid)).collection("pages")
+        numbers = range(first, (stop - 1) // PAGE_FILES + 1)
+        snapshots = self._database.get_many([collection.document(_page_name(number)) for number in numbers])
+        pages = {snapshot.id: _unpack(snapshot.to_dict()["files"]) for snapshot in snapshots}
+        found = [file for number in numbers for file in pages[_page_name(number)]]
+        return found[start - first * PAGE_FILES : stop - first * PAGE_FILES]
+
+    def enumerate(self, replica: str, *, prefix: str, after: str, count: int) -> Iterator[Fqid]:
+        """Yield up to `count` FQIDs on a replica that are not hidden, in order, one read each.
+
+        They begin with `prefix`, and come behind the FQID `after` where that is not empty.
+        """
+        conditions: list[Any] = [
+            FieldFilter("hidden", "==", False),
+            FieldFilter("available", "array_contains", replica),
+        ]
+        if prefix:
+            # U+F8FF sorts behind all that an FQID is made of.
+            conditions += [FieldFilter("fqid", ">=", prefix), FieldFilter("fqid", "<", prefix + "\uf8ff")]
+        query = self._collection.where(filter=And(conditions)).order_by("fqid").select(["uuid", "version"])
+        if after:
+            query = query.start_after({"fqid": after})
+        for snapshot in self._database.query(query.limit(count)):
+            yield Fqid(snapshot.get("uuid"), snapshot.get("version"))
+
+
+def _setting(reference: Any, document: dict[str, Any]) -> Callable[[Any], None]:
+    return lambda batch: batch.set(reference, document)
+
+
+def head_of(snapshot: Any) -> BundleHead:
+    """Return the head that a document of collection `bundles` holds."""
+    document = snapshot.to_dict()
+    return BundleHead(
+        fqid=Fqid(document["uuid"], document["version"]),
+        creator_uid=document["creator_uid"],
+        file_count=document["file_count"],
+        digest=document["digest"],
+        available=frozenset(document["available"]),
+        hidden=document["hidden"],
+    )
+
+
+def _page_name(number: int) -> str:
+    return f"{number:05d}"
+
+
+def _pack(files: Sequence[PagedFile]) -> bytes:
+    # As one compressed value, not as 5,000 fields: it is read and written as a whole, and never queried.
+    rows = [list(asdict(file).values()) for file in files]
+    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode())
+
+
+def _unpack(data: bytes) -> list[PagedFile]:
+    names = PagedFile.__dataclass_fields__
+    return [PagedFile(**dict(zip(names, row, strict=True))) for row in json.loads(zlib.decompress(data))]

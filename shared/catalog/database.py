@@ -1,0 +1,125 @@
+"""Firestore as the catalog uses it: one client, one mapping of its errors, and what all heads have in common.
+
+A head's `available` names the replicas on which reads see it. Its `missing` names those that it has still
+to reach, `missing_since` when it began to wait for them; both are there from its creation on, so that what a
+killed process left half-done can be found.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud import firestore
+
+from shared.clock import Clock
+from shared.errors import DssError, Unavailable
+
+# Documents that one BatchGetDocuments call asks for, and calls at once: 10,000 documents then take few
+# round trips, and no answer grows beyond a few hundred KiB.
+_BATCH = 500
+_PARALLEL_BATCHES = 8
+# A request is answered within this or not at all; clients give up after 40 seconds.
+_TIMEOUT_SECONDS = 30
+
+
+class NameTaken(DssError):
+    """A document was to be created and is there already. Never leaves `shared.catalog`."""
+
+
+class Database:
+    """A Firestore database, and the replicas that a new head has to reach."""
+
+    def __init__(self, client: firestore.Client, *, replicas: Sequence[str], clock: Clock) -> None:
+        self.client = client
+        self.clock = clock
+        self._replicas = list(replicas)
+        # Threads of its own for batches, begun at first use: a server may fork after this was made.
+        self._threads: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+
+    def new_head(self) -> dict[str, Any]:
+        """Return the fields of a head that no replica has yet."""
+        now = self.clock.now()
+        return {
+            "available": [],
+            "missing": list(self._replicas),
+            "missing_since": now,
+            "created": now,
+        }
+
+    @staticmethod
+    def gained(replica: str) -> dict[str, Any]:
+        """Return the changes of a head that a replica has now; safe to apply twice and in any order."""
+        return {
+            "available": firestore.ArrayUnion([replica]),
+            "missing": firestore.ArrayRemove([replica]),
+        }
+
+    def get(self, reference: Any) -> Any:
+        """Return the snapshot of a document, present or not, in one read."""
+        with translated():
+            return reference.get(timeout=_TIMEOUT_SECONDS)
+
+    def get_many(self, references: Sequence[Any]) -> Iterator[Any]:
+        """Yield the snapshots of the documents that exist, in no order, read in batches side by side."""
+        batches = [references[start : start + _BATCH] for start in range(0, len(references), _BATCH)]
+
+        def read(batch: Sequence[Any]) -> list[Any]:
+            with translated():
+                found = self.client.get_all(list(batch), timeout=_TIMEOUT_SECONDS)
+                return [snapshot for snapshot in found if snapshot.exists]
+
+        if len(batches) <= 1:
+            results: Iterable[list[Any]] = map(read, batches)
+        else:
+            results = self._pool().map(read, batches)
+        for result in results:
+            yield from result
+
+    def query(self, query: Any) -> list[Any]:
+        """Return the snapshots that a query finds."""
+        with translated():
+            return list(query.stream(timeout=_TIMEOUT_SECONDS))
+
+    def commit(self, *writes: Callable[[Any], None]) -> None:
+        """Apply writes, all or none, in one request. Raises NameTaken where a document must not exist."""
+        batch = self.client.batch()
+        for write in writes:
+            write(batch)
+        with translated():
+            batch.commit(timeout=_TIMEOUT_SECONDS)
+
+    def transact(self, work: Callable[[Any], None]) -> None:
+        """Run `work` with a transaction, again and from its start where others were faster."""
+        with translated():
+            firestore.transactional(work)(self.client.transaction())
+
+    def check(self) -> None:
+        """Return if Firestore answers; raise Unavailable if not."""
+        with translated():
+            self.client.collection("health").document("none").get(timeout=5, retry=None)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_PARALLEL_BATCHES, thread_name_prefix="catalog")
+            return self._threads
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn Firestore's errors into those of the house; the only place that knows them."""
+    try:
+        yield
+    except exceptions.AlreadyExists as error:
+        raise NameTaken(str(error)) from error
+    except (
+        exceptions.Aborted,
+        exceptions.ServerError,
+        exceptions.TooManyRequests,
+        exceptions.RetryError,
+    ) as error:
+        raise Unavailable("the catalog does not answer as it should") from error

@@ -1,0 +1,106 @@
+"""The catalog of file versions: collection `files`, one document a version, named by its FQID."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.cloud.firestore import FieldFilter, Query
+
+from shared.catalog.database import Database, NameTaken
+from shared.checksums import CHECKSUM_NAMES, Checksums
+from shared.errors import FileAlreadyExists
+from shared.identifiers import Fqid
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """What the catalog knows of a file version."""
+
+    fqid: Fqid
+    creator_uid: int
+    content_type: str
+    size: int
+    checksums: Checksums
+    available: frozenset[str] = frozenset()
+
+    def same_content(self, other: "FileRecord") -> bool:
+        """Tell whether two records differ in nothing but where they are available."""
+        return self._content() == other._content()
+
+    def _content(self) -> tuple[Any, ...]:
+        return (self.fqid, self.creator_uid, self.content_type, self.size, self.checksums)
+
+
+class FileCatalog:
+    """Reads and writes of file versions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._collection = database.client.collection("files")
+
+    def create(self, record: FileRecord) -> bool:
+        """Claim the FQID for this content, for the whole system and for ever; in one write.
+
+        Returns whether it was claimed now: False means that the same content has claimed it before.
+        Raises FileAlreadyExists where other content has.
+        """
+        reference = self._collection.document(str(record.fqid))
+        document = _to_document(record) | self._database.new_head()
+        try:
+            self._database.commit(lambda batch: batch.create(reference, document))
+        except NameTaken:
+            if not _from_snapshot(self._database.get(reference)).same_content(record):
+                raise FileAlreadyExists(
+                    f"file {record.fqid} exists with other content, creator or content type"
+                ) from None
+            return False
+        return True
+
+    def make_available(self, fqid: Fqid, replica: str) -> None:
+        """Let reads on a replica see the file, in one write. Safe to repeat."""
+        reference = self._collection.document(str(fqid))
+        self._database.commit(lambda batch: batch.update(reference, self._database.gained(replica)))
+
+    def get(self, fqid: Fqid) -> FileRecord | None:
+        """Return a file version, wherever it is available, in one read."""
+        snapshot = self._database.get(self._collection.document(str(fqid)))
+        return _from_snapshot(snapshot) if snapshot.exists else None
+
+    def newest(self, uuid: str, replica: str) -> FileRecord | None:
+        """Return the newest version that is available on a replica, in one read."""
+        found = self._database.query(
+            self._collection.where(filter=FieldFilter("uuid", "==", uuid))
+            .where(filter=FieldFilter("available", "array_contains", replica))
+            .order_by("version", direction=Query.DESCENDING)
+            .limit(1)
+        )
+        return _from_snapshot(found[0]) if found else None
+
+    def get_many(self, fqids: Iterable[Fqid]) -> Mapping[Fqid, FileRecord]:
+        """Return those of the file versions that exist, one read each, in batches side by side."""
+        references = [self._collection.document(str(fqid)) for fqid in dict.fromkeys(fqids)]
+        records = map(_from_snapshot, self._database.get_many(references))
+        return {record.fqid: record for record in records}
+
+
+def _to_document(record: FileRecord) -> dict[str, Any]:
+    return {
+        "uuid": record.fqid.uuid,
+        "version": record.fqid.version,
+        "creator_uid": record.creator_uid,
+        "content_type": record.content_type,
+        "size": record.size,
+        **{name: getattr(record.checksums, name) for name in CHECKSUM_NAMES},
+    }
+
+
+def _from_snapshot(snapshot: Any) -> FileRecord:
+    document = snapshot.to_dict()
+    return FileRecord(
+        fqid=Fqid(document["uuid"], document["version"]),
+        creator_uid=document["creator_uid"],
+        content_type=document["content_type"],
+        size=document["size"],
+        checksums=Checksums(**{name: document[name] for name in CHECKSUM_NAMES}),
+        available=frozenset(document["available"]),
+    )

@@ -1,0 +1,61 @@
+"""The composite indexes that the catalog's queries need, and the fields that are kept out of indexes.
+
+`terraform/` creates these; tests compare both, and hold every query that a running system makes against
+this table, because the Firestore emulator enforces none of it.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Index:
+    """A composite index: fields with their order, `ASCENDING`, `DESCENDING` or `CONTAINS`."""
+
+    collection: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Exemption:
+    """A field of a collection that has no single-field index."""
+
+    collection: str
+    field: str
+
+
+COMPOSITE_INDEXES = (
+    # The newest version of a file on a replica.
+    Index("files", (("uuid", "ASCENDING"), ("available", "CONTAINS"), ("version", "DESCENDING"))),
+    # The newest version of a bundle on a replica that is not hidden.
+    Index(
+        "bundles",
+        (
+            ("uuid", "ASCENDING"),
+            ("hidden", "ASCENDING"),
+            ("available", "CONTAINS"),
+            ("version", "DESCENDING"),
+        ),
+    ),
+    # Whether a replica has any version of a bundle.
+    Index("bundles", (("uuid", "ASCENDING"), ("available", "CONTAINS"))),
+    # All bundles of a replica that are not hidden, in order.
+    Index("bundles", (("hidden", "ASCENDING"), ("available", "CONTAINS"), ("fqid", "ASCENDING"))),
+)
+
+# Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
+# versions and times have no index of their own. The rest is never asked for, and unindexed costs less.
+_GROWING = ("version", "created", "missing_since")
+_NEVER_QUERIED = {
+    "files": ("creator_uid", "content_type", "size", "sha256", "sha1", "s3_etag", "crc32c", "missing"),
+    "bundles": ("creator_uid", "file_count", "digest", "missing"),
+    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid"),
+}
+EXEMPTIONS = (
+    *(
+        Exemption(collection, field)
+        for collection, unasked in _NEVER_QUERIED.items()
+        for field in (*_GROWING, *unasked)
+    ),
+    Exemption("pages", "files"),
+    Exemption("hidden_bundles", "email"),
+)

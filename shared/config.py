@@ -1,0 +1,153 @@
+"""Settings: one table (name, type, default, help), read from the environment once.
+
+`docs/settings.md` lists the same table, and a test compares the two.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+
+def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
+    metadata = {"name": name, "help": help_text}
+    if default is MISSING:
+        return field(metadata=metadata)
+    if isinstance(default, dict):
+        return field(metadata=metadata, default_factory=lambda: dict(default))
+    return field(metadata=metadata, default=default)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a process of the system has to know from outside; a field without a default is required."""
+
+    project: str = _setting("GOOGLE_CLOUD_PROJECT", "Google Cloud project that holds Firestore and Pub/Sub.")
+    gs_bucket: str = _setting("DSS_GS_BUCKET", "Main bucket of replica `gcp`.")
+    s3_bucket: str = _setting("DSS_S3_BUCKET", "Main bucket of replica `aws`.")
+    gs_checkout_bucket: str = _setting("DSS_GS_CHECKOUT_BUCKET", "Checkout bucket of replica `gcp`.")
+    s3_checkout_bucket: str = _setting("DSS_S3_CHECKOUT_BUCKET", "Checkout bucket of replica `aws`.")
+    gs_signing_key_file: str = _setting(
+        "DSS_GS_SIGNING_KEY_FILE",
+        "Service account key (JSON) that signs URLs of GCS; without it IAM signs, one network call a URL.",
+        default="",
+    )
+    aws_role_arn: str = _setting(
+        "DSS_AWS_ROLE_ARN",
+        "AWS role assumed with this service's Google identity; without it boto3 finds credentials itself.",
+        default="",
+    )
+    aws_role_audience: str = _setting(
+        "DSS_AWS_ROLE_AUDIENCE",
+        "Audience of the Google identity token with which the AWS role is assumed.",
+        default="sts.amazonaws.com",
+    )
+    signed_url_seconds: int = _setting(
+        "DSS_SIGNED_URL_SECONDS", "How long a signed URL lives, in seconds; 604,800 at most.", default=3600
+    )
+    inline_copy_seconds: int = _setting(
+        "DSS_INLINE_COPY_SECONDS",
+        "How long a request may spend on copying a blob, in seconds. Clients give up after 40.",
+        default=25,
+    )
+    file_wait_seconds: int = _setting(
+        "DSS_FILE_WAIT_SECONDS",
+        "How long PUT /bundles waits for files that are on their way from the other replica, in seconds.",
+        default=20,
+    )
+    max_body_bytes: int = _setting(
+        "DSS_MAX_BODY_BYTES", "Largest request body that the API takes, in bytes.", default=8 * 1024 * 1024
+    )
+    public_url: str = _setting(
+        "DSS_PUBLIC_URL",
+        "URL by which clients reach the API; without it the request tells (`X-Forwarded-Proto`, `-Host`).",
+        default="",
+    )
+    read_only_mode: bool = _setting("DSS_READ_ONLY_MODE", "Refuse every write with 503.", default=False)
+    debug: bool = _setting("DSS_DEBUG", "Put stack traces into error answers.", default=False)
+    oidc_issuer: str = _setting("OIDC_ISSUER", "URL of the OpenID provider whose tokens are accepted.")
+    oidc_audience: tuple[str, ...] = _setting(
+        "OIDC_AUDIENCE", "Audiences of which a token must have one; comma-separated."
+    )
+    oidc_email_claim: tuple[str, ...] = _setting(
+        "OIDC_EMAIL_CLAIM",
+        "Claims that may hold the caller's e-mail, the first present counts; comma-separated.",
+        default=("email",),
+    )
+    oidc_group_claim: tuple[str, ...] = _setting(
+        "OIDC_GROUP_CLAIM",
+        "Claims that may hold the caller's groups, the first present counts; comma-separated.",
+        default=("group",),
+    )
+    write_groups: tuple[str, ...] = _setting(
+        "DSS_WRITE_GROUPS", "Groups whose members may write; comma-separated.", default=("dss", "hca")
+    )
+    admin_user_emails: tuple[str, ...] = _setting(
+        "ADMIN_USER_EMAILS", "E-mails of those who may do everything; comma-separated.", default=()
+    )
+    trusted_projects: tuple[str, ...] = _setting(
+        "DSS_TRUSTED_PROJECTS",
+        "Google Cloud projects whose service accounts may sign their own tokens; comma-separated.",
+        default=(),
+    )
+    service_account_jwks_url: str = _setting(
+        "DSS_SERVICE_ACCOUNT_JWKS_URL",
+        "Where the public keys of a service account are; `{email}` stands for its e-mail.",
+        default="https://www.googleapis.com/service_accounts/v1/jwk/{email}",
+    )
+    application_secrets: dict[str, Any] = _setting(
+        "DSS_APPLICATION_SECRETS",
+        "OAuth client that command lines sign in with, as JSON: the value of `installed`.",
+        default={},
+    )
+    fault_point: str = _setting(
+        "DSS_FAULT_POINT",
+        "Point of `shared/faults.py` at which the process kills itself; for emulators only.",
+        default="",
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Return the settings that an environment holds (this process's, unless given).
+
+        Raises ValueError, naming the variable, where one is missing or is not of its type.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {}
+        for row in fields(cls):
+            name = row.metadata["name"]
+            if environment.get(name):
+                values[row.name] = _parsed(row, environment[name])
+            elif row.default is MISSING and row.default_factory is MISSING:
+                raise ValueError(f"{name} is not set: {row.metadata['help']}")
+        settings = cls(**values)
+        if settings.fault_point and not environment.get("FIRESTORE_EMULATOR_HOST"):
+            raise ValueError("DSS_FAULT_POINT is for tests on emulators only")
+        # S3 and GCS: a signed URL lives seven days at most.
+        if not 0 < settings.signed_url_seconds <= 604_800:
+            raise ValueError("DSS_SIGNED_URL_SECONDS must lie between 1 and 604800")
+        return settings
+
+
+def _parsed(row: "Field[Any]", text: str) -> Any:
+    name = row.metadata["name"]
+    if row.type is bool:
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise ValueError(f"{name}: {text!r} is neither true nor false")
+        return text.lower() in ("true", "1")
+    if row.type is int:
+        if not text.isascii() or not text.isdigit():
+            raise ValueError(f"{name}: {text!r} is not a whole number")
+        return int(text)
+    if row.type == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if row.type == dict[str, Any]:
+        try:
+            parsed = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{name}: not JSON: {error}") from error
+        if not isinstance(parsed, dict):
+            raise ValueError(f"{name}: a JSON object is wanted")
+        return parsed
+    return text

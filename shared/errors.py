@@ -1,0 +1,199 @@
+"""Every error that the system raises on purpose, in one tree.
+
+Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answers carry as it stands::
+
+    DssError
+    ├── IllegalArguments            the request breaks the contract
+    │   ├── IllegalVersion
+    │   ├── IllegalToken
+    │   ├── UnknownSourceSchema
+    │   ├── DuplicateFilename
+    │   ├── FileMissing
+    │   ├── OnlyOneUrlType
+    │   └── RequestTooLarge
+    ├── Unauthorized                who asks is not known
+    ├── Forbidden                   who asks is known, and may not
+    ├── NotFound
+    ├── Conflict                    a name is taken by other content, for ever
+    │   ├── FileAlreadyExists
+    │   ├── BundleAlreadyExists
+    │   └── BundleTombstoneAlreadyExists
+    ├── Unprocessable               understood, and contradicted by the facts
+    │   ├── MissingChecksum
+    │   └── InvalidChecksum
+    ├── NotYetImplemented
+    ├── Unavailable                 try again after `retry_after` seconds
+    │   └── ReadOnly
+    └── StoreError                  an object store said no; raised by `shared.stores` only
+        ├── ObjectNotFound
+        ├── ObjectExists
+        ├── ObjectChanged
+        ├── AccessDenied
+        └── CopyTakesLonger
+"""
+
+
+class DssError(Exception):
+    """An error with a `code` of the contract and a `title` that tells a person what is wrong."""
+
+    code = "unhandled_exception"
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self.title = title
+
+
+class IllegalArguments(DssError):
+    """The request breaks the contract; the title names the parameter."""
+
+    code = "illegal_arguments"
+
+
+class IllegalVersion(IllegalArguments):
+    """A version is not a UTC time of the form `YYYY-MM-DDTHHMMSS.ffffffZ`."""
+
+    code = "illegal_version"
+
+
+class IllegalToken(IllegalArguments):
+    """A `token` was not given out by this system for this request."""
+
+    code = "illegal_token"
+
+
+class UnknownSourceSchema(IllegalArguments):
+    """A source URL names no object store that the system has."""
+
+    code = "unknown_source_schema"
+
+
+class DuplicateFilename(IllegalArguments):
+    """Two files of a bundle have one name, or one is a directory of the other."""
+
+    code = "duplicate_filename"
+
+
+class FileMissing(IllegalArguments):
+    """A bundle names files that do not exist on its replica."""
+
+    code = "file_missing"
+
+
+class OnlyOneUrlType(IllegalArguments):
+    """Both kinds of URL were asked for in one request."""
+
+    code = "only_one_urltype"
+
+
+class RequestTooLarge(IllegalArguments):
+    """The body of a request is larger than the API takes."""
+
+
+class Unauthorized(DssError):
+    """No token, or one that does not prove who is asking."""
+
+    code = "Unauthorized"
+
+
+class Forbidden(DssError):
+    """The caller is known and may not do this."""
+
+    code = "Forbidden"
+
+
+class NotFound(DssError):
+    """What was asked for does not exist on this replica, or is hidden."""
+
+    code = "not_found"
+
+
+class Conflict(DssError):
+    """The name is taken by other content; content never changes once it is named."""
+
+
+class FileAlreadyExists(Conflict):
+    """This file version exists with other content."""
+
+    code = "file_already_exists"
+
+
+class BundleAlreadyExists(Conflict):
+    """This bundle version exists with other content."""
+
+    code = "bundle_already_exists"
+
+
+class BundleTombstoneAlreadyExists(Conflict):
+    """This bundle was deleted before, by somebody else or for another reason."""
+
+    code = "bundle_tombstone_already_exists"
+
+
+class Unprocessable(DssError):
+    """The request is well-formed and the facts contradict it."""
+
+    code = "unprocessable"
+
+
+class MissingChecksum(Unprocessable):
+    """A source object lacks one of the four checksums in its metadata."""
+
+    code = "missing_checksum"
+
+
+class InvalidChecksum(Unprocessable):
+    """A checksum is malformed, or the cloud knows that the object has another one."""
+
+    code = "invalid_checksum"
+
+
+class NotYetImplemented(DssError):
+    """The contract names this; the system does not do it yet."""
+
+    code = "not_implemented"
+
+
+class Unavailable(DssError):
+    """Cannot be done now; worth trying again after `retry_after` seconds."""
+
+    code = "service_unavailable"
+    retry_after = 10
+
+
+class ReadOnly(Unavailable):
+    """The system takes no writes at present."""
+
+    code = "read_only"
+    retry_after = 600
+
+
+class StoreError(DssError):
+    """An object store refused; the title names the object."""
+
+
+class ObjectNotFound(StoreError):
+    """There is no such object, or no such bucket."""
+
+    code = "not_found"
+
+
+class ObjectExists(StoreError):
+    """An object was to be created and is there already."""
+
+
+class ObjectChanged(StoreError):
+    """A source object was replaced or deleted while it was being copied."""
+
+    code = "source_changed"
+
+
+class AccessDenied(StoreError):
+    """The store does not let this system do that."""
+
+    code = "Forbidden"
+
+
+class CopyTakesLonger(StoreError):
+    """A copy cannot be finished within one request."""
+
+    code = "not_implemented"

@@ -1,0 +1,38 @@
+"""Points at which a test can kill the process, to prove that a half-done write harms nobody.
+
+Every point is a row of FAULT_POINTS; `DSS_FAULT_POINT` arms one of them. A deployment never sets it: see
+`shared.config`.
+"""
+
+import os
+import signal
+
+FAULT_POINTS = (
+    "file: before the blob is copied",
+    "file: blob copied",
+    "file: head created",
+    "file: manifest written",
+    "file: available",
+    "bundle: before the head is created",
+    "bundle: head created",
+    "bundle: all pages created",
+    "bundle: manifest written",
+    "bundle: available",
+    "tombstone: created",
+    "tombstone: written",
+    "tombstone: hidden",
+)
+
+
+class FaultPoints:
+    """Kills this process with SIGKILL at the armed point; does nothing where none is armed."""
+
+    def __init__(self, armed: str | None) -> None:
+        if armed and armed not in FAULT_POINTS:
+            raise ValueError(f"DSS_FAULT_POINT: {armed!r} is none of {', '.join(FAULT_POINTS)}")
+        self._armed = armed
+
+    def reach(self, point: str) -> None:
+        """Mark that the process has come to `point`, one of FAULT_POINTS."""
+        if point == self._armed:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,152 @@
+"""Names of things: versions, FQIDs and object keys, and back.
+
+A version is a UTC time as `YYYY-MM-DDTHHMMSS.ffffffZ`, which sorts as text in order of time. An FQID is
+`uuid.version`. Each replica's bucket holds the same keys, and each key tells what it names.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from shared.errors import IllegalArguments, IllegalVersion
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}\.[0-9]{6}Z")
+_VERSION_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
+
+# GCS and S3: an object's name is at most 1,024 bytes; a checkout puts `bundles/{fqid}/` (73 bytes) in front.
+MAX_FILE_NAME_BYTES = 900
+
+
+def check_uuid(text: str, name: str = "uuid") -> str:
+    """Return the UUID in lower case.
+
+    Raises IllegalArguments, naming `name`, where the text is no UUID.
+    """
+    lowered = text.lower()
+    if not _UUID.fullmatch(lowered):
+        raise IllegalArguments(f"{name}: {text[:80]!r} is not a UUID")
+    return lowered
+
+
+def check_version(text: str, name: str = "version") -> str:
+    """Return the version as it is.
+
+    Raises IllegalVersion, naming `name`, where the text has another form or is no date of the calendar.
+    """
+    if not _VERSION.fullmatch(text):
+        raise IllegalVersion(f"{name}: {text[:80]!r} does not have the form YYYY-MM-DDTHHMMSS.ffffffZ")
+    try:
+        datetime.strptime(text, _VERSION_FORMAT)
+    except ValueError as error:
+        raise IllegalVersion(f"{name}: {text!r} is not a time of the calendar") from error
+    return text
+
+
+def version_of(moment: datetime) -> str:
+    """Return the version that stands for a moment (which must know its time zone)."""
+    # strftime pads years to four digits on some platforms only.
+    utc = moment.astimezone(UTC)
+    return f"{utc.year:04d}-{utc:%m-%dT%H%M%S}.{utc.microsecond:06d}Z"
+
+
+def moment_of(version: str) -> datetime:
+    """Return the moment, in UTC, that a version stands for. Raises IllegalVersion where it is none."""
+    return datetime.strptime(check_version(version), _VERSION_FORMAT).replace(tzinfo=UTC)
+
+
+def check_file_name(name: str) -> str:
+    """Return a name that a file may have in a bundle: a relative path that stays in its directory.
+
+    Raises IllegalArguments for names that are empty, absolute, leave their directory, hold a backslash or
+    control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8.
+    """
+
+    def refuse(why: str) -> IllegalArguments:
+        return IllegalArguments(f"name: {name[:80]!r} {why}")
+
+    if not name:
+        raise refuse("is empty")
+    if len(name.encode("utf-8", "surrogatepass")) > MAX_FILE_NAME_BYTES:
+        raise refuse(f"is longer than {MAX_FILE_NAME_BYTES} bytes")
+    if "\\" in name or any(ord(character) < 32 or ord(character) == 127 for character in name):
+        raise refuse("holds a backslash or a control character")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in name):
+        raise refuse("is not valid Unicode")
+    if name.startswith(("/", "~/")):
+        raise refuse("is not relative")
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        raise refuse("has an empty, '.' or '..' step in its path")
+    return name
+
+
+@dataclass(frozen=True, order=True)
+class Fqid:
+    """The full name of one version of a file, bundle or collection."""
+
+    uuid: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.uuid}.{self.version}"
+
+    @classmethod
+    def parse(cls, text: str, name: str = "fqid") -> "Fqid":
+        """Return the FQID that a text stands for.
+
+        Raises IllegalArguments, naming `name`, where it is none.
+        """
+        uuid, dot, version = text.partition(".")
+        if not dot:
+            raise IllegalArguments(f"{name}: {text[:80]!r} is not of the form uuid.version")
+        return cls(check_uuid(uuid, name), check_version(version, name))
+
+
+class Kind(StrEnum):
+    """What a manifest or tombstone is about; the value is the folder of its objects."""
+
+    FILE = "files"
+    BUNDLE = "bundles"
+    COLLECTION = "collections"
+
+
+@dataclass(frozen=True)
+class ObjectName:
+    """What an object's key says: a manifest of a version, or a tombstone of a version or of a whole UUID."""
+
+    kind: Kind
+    uuid: str
+    version: str | None
+    dead: bool = False
+
+    @property
+    def key(self) -> str:
+        """The key of the object in each replica's bucket."""
+        version = f".{self.version}" if self.version else ""
+        return f"{self.kind}/{self.uuid}{version}{'.dead' if self.dead else ''}"
+
+
+def manifest_key(kind: Kind, fqid: Fqid) -> str:
+    """Return the key of the manifest of a file, bundle or collection version."""
+    return ObjectName(kind, fqid.uuid, fqid.version).key
+
+
+def tombstone_key(kind: Kind, uuid: str, version: str | None) -> str:
+    """Return the key of the tombstone of one version, or of a whole UUID where the version is None."""
+    return ObjectName(kind, uuid, version, dead=True).key
+
+
+def parse_key(key: str) -> ObjectName | None:
+    """Return what a key names, or None for a key that is no manifest and no tombstone (a blob, say)."""
+    folder, _, name = key.partition("/")
+    dead = name.endswith(".dead")
+    uuid, dot, version = name.removesuffix(".dead").partition(".")
+    try:
+        parsed = ObjectName(
+            Kind(folder), check_uuid(uuid), check_version(version) if dot else None, dead=dead
+        )
+    except (ValueError, IllegalArguments):
+        return None
+    # Upper case, or a UUID alone without `.dead`, is nothing that this system ever wrote.
+    return parsed if parsed.key == key and (dot or dead) else None

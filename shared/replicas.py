@@ -1,0 +1,50 @@
+"""Replicas: each a name, an object store, and its buckets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from shared.errors import IllegalArguments, UnknownSourceSchema
+from shared.stores.base import ObjectStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replica:
+    """One cloud's copy of everything."""
+
+    name: str
+    store: ObjectStore
+    bucket: str
+    checkout_bucket: str
+
+
+class Replicas:
+    """All replicas of this deployment; the first is the primary."""
+
+    def __init__(self, *replicas: Replica) -> None:
+        self._by_name: Mapping[str, Replica] = {replica.name: replica for replica in replicas}
+
+    def __iter__(self) -> Iterator[Replica]:
+        return iter(self._by_name.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all replicas, the primary's first."""
+        return tuple(self._by_name)
+
+    def named(self, name: str) -> Replica:
+        """Return the replica of a name. Raises IllegalArguments where there is none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise IllegalArguments(f"replica: {name!r} is none of {', '.join(self.names)}") from None
+
+    def of_scheme(self, scheme: str) -> Replica:
+        """Return the first replica whose objects have URLs of this scheme.
+
+        Raises UnknownSourceSchema where no replica's have.
+        """
+        for replica in self:
+            if replica.store.scheme == scheme:
+                return replica
+        known = ", ".join(f"{replica.store.scheme}://" for replica in self)
+        raise UnknownSourceSchema(f"source_url: {scheme!r} is no scheme that is served ({known})")

@@ -1,0 +1,34 @@
+"""Errors of Google Cloud Storage, as the house calls them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from google.api_core import exceptions
+
+from shared.errors import AccessDenied, InvalidChecksum, ObjectExists, ObjectNotFound, StoreError, Unavailable
+
+
+@contextmanager
+def translated(bucket: str, key: str) -> Iterator[None]:
+    """Turn GCS's errors into those of the house; the only place that knows them."""
+    url = f"gs://{bucket}/{key}" if key else f"gs://{bucket}"
+    try:
+        yield
+    except exceptions.NotFound as error:
+        raise ObjectNotFound(f"{url}: there is no such object") from error
+    except exceptions.PreconditionFailed as error:
+        raise ObjectExists(f"{url}: there is such an object already") from error
+    except (exceptions.Forbidden, exceptions.Unauthorized) as error:
+        raise AccessDenied(f"{url}: access is denied") from error
+    except exceptions.BadRequest as error:
+        # GCS refuses content that differs from the checksum that came with it.
+        if "crc32c" in error.message.lower() or "md5" in error.message.lower():
+            raise InvalidChecksum(f"{url}: the content is other than its checksums say") from error
+        raise StoreError(f"{url}: {error.message}") from error
+    except (exceptions.ServerError, exceptions.TooManyRequests, exceptions.RetryError) as error:
+        raise Unavailable(f"{url}: Google Cloud Storage does not answer as it should") from error
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise Unavailable(f"{url}: Google Cloud Storage cannot be reached") from error
+    except exceptions.GoogleAPICallError as error:
+        raise StoreError(f"{url}: {error.message}") from error

@@ -1,0 +1,45 @@
+"""What all tests share: one running system, and clients of what it is made of (see tests/given.py)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from run.local.stack import Stack
+from tests.given import REPLICAS, Api, Clouds
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[dict[str, str]]:
+    """The whole system, running; the environment of who uses it, as `dss local` writes it."""
+    with Stack(port=0).running() as env:
+        yield env
+
+
+@pytest.fixture(scope="session")
+def api(stack: dict[str, str]) -> Api:
+    """The API, asked by somebody who may write."""
+    return Api(stack["DSS_URL"], stack["DSS_TOKEN"])
+
+
+@pytest.fixture(scope="session")
+def admin(stack: dict[str, str]) -> Api:
+    """The API, asked by an admin."""
+    return Api(stack["DSS_URL"], stack["DSS_ADMIN_TOKEN"])
+
+
+@pytest.fixture(scope="session")
+def anyone(stack: dict[str, str]) -> Api:
+    """The API, asked by somebody who has not signed in."""
+    return Api(stack["DSS_URL"])
+
+
+@pytest.fixture(scope="session")
+def clouds(stack: dict[str, str]) -> Clouds:
+    """Both clouds, as an operator sees them."""
+    return Clouds(stack)
+
+
+@pytest.fixture(params=REPLICAS)
+def replica(request: pytest.FixtureRequest) -> str:
+    """Each replica in turn."""
+    return str(request.param)

@@ -1,0 +1,87 @@
+"""The stores that the contract suite runs on: the emulated ones, and the live clouds where asked for.
+
+`DSS_TEST_LIVE_BUCKETS="gs://one s3://other"` adds live buckets, reached with the machine's own credentials.
+A new store is one more row of OPENERS.
+"""
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import boto3
+import google.auth
+import pytest
+
+from shared.config import Settings
+from shared.stores import gcs, s3
+from shared.stores.base import ObjectStore, StoredObject
+from shared.wiring import open_system, signing_credentials
+
+LIVE = os.environ.get("DSS_TEST_LIVE_BUCKETS", "").split()
+
+OPENERS: dict[str, Callable[[Settings], ObjectStore]] = {
+    "gs": lambda settings: gcs.GoogleCloudStorage(
+        gcs.open_client(settings.project), signing_credentials(settings)
+    ),
+    "s3": lambda _: s3.S3(s3.open_client(boto3.Session())),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store under test, a bucket of it, and where the objects of this test go."""
+
+    store: ObjectStore
+    bucket: str
+    prefix: str
+
+    def key(self, name: str) -> str:
+        """Return the key of an object of this test."""
+        return f"{self.prefix}/{name}"
+
+    def put(self, name: str, data: bytes, content_type: str = "text/plain") -> StoredObject:
+        """Create an object, and return what the store knows of it."""
+        self.store.create(self.bucket, self.key(name), data, content_type)
+        return self.store.stat(self.bucket, self.key(name))
+
+    def content(self, name: str) -> bytes:
+        """Return the content of an object."""
+        found = self.store.stat(self.bucket, self.key(name))
+        reader = self.store.read(found, 0, found.size)
+        chunks = []
+        while chunk := reader.read(1024 * 1024):
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def names(self) -> list[str]:
+        """Return the names of the objects of this test."""
+        listed = self.store.list(self.bucket, self.prefix + "/")
+        return [found.key.removeprefix(self.prefix + "/") for found in listed]
+
+
+@pytest.fixture(scope="session")
+def system(stack):
+    """The system's own dependencies, against the local stack."""
+    kept = dict(os.environ)
+    os.environ.update(stack)
+    try:
+        yield open_system(Settings.from_environment(stack))
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+@pytest.fixture(params=["gs", "s3", *LIVE])
+def place(request, system):
+    """Every store in turn."""
+    scheme, _, bucket = request.param.partition("://")
+    prefix = f"dss-test/{uuid.uuid4()}"
+    if bucket:
+        _, project = google.auth.default()
+        settings = Settings.from_environment(
+            {**os.environ, "GOOGLE_CLOUD_PROJECT": project or "", "DSS_GS_SIGNING_KEY_FILE": ""}
+        )
+        return Place(OPENERS[scheme](settings), bucket, prefix)
+    replica = system.replicas.of_scheme(scheme)
+    return Place(replica.store, replica.checkout_bucket, prefix)
