@@ -1,0 +1,143 @@
+"""Every refusal this server answers with, and its two shapes: JSON and XML.
+
+Refused
+├── BadRequest            400  the request is malformed, or its content isn't what it claims
+│   └── BadSignedUrl      400  a signed URL is malformed
+│       └── ExpiredUrl    400  a signed URL is past its time
+├── Forbidden             403  the bucket denies it, or the request isn't signed
+│   └── BadSignature      403  the signature isn't one of the known keys' over this request
+├── NotFound              404
+├── Conflict              409
+├── PreconditionFailed    412
+├── RangeNotSatisfiable   416
+├── UploadCancelled       499
+├── UploadOffset          503  a chunk begins beyond what was received
+├── NotModified           304
+└── NotServed             501  known to nobody here, or knowingly not built
+"""
+
+import json
+from xml.sax.saxutils import escape
+
+
+class Refused(Exception):
+    """A request that is answered with an error of Google Cloud Storage's shape."""
+
+    status = 500
+    reason = "backendError"
+    code = "InternalError"
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def location(self) -> dict[str, str]:
+        """What the JSON shape says of where in the request the fault is."""
+        return {}
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Headers the answer carries beside its content type and length."""
+        return []
+
+
+class BadRequest(Refused):
+    status = 400
+    reason = "invalid"
+    code = "InvalidArgument"
+
+
+class BadSignedUrl(BadRequest):
+    code = "AuthorizationQueryParametersError"
+
+
+class ExpiredUrl(BadSignedUrl):
+    code = "ExpiredToken"
+
+
+class Forbidden(Refused):
+    status = 403
+    reason = "forbidden"
+    code = "AccessDenied"
+
+
+class BadSignature(Forbidden):
+    code = "SignatureDoesNotMatch"
+
+
+class NotFound(Refused):
+    status = 404
+    reason = "notFound"
+    code = "NoSuchKey"
+
+
+class BucketNotFound(NotFound):
+    code = "NoSuchBucket"
+
+    def __init__(self) -> None:
+        super().__init__("The specified bucket does not exist.")
+
+
+class Conflict(Refused):
+    status = 409
+    reason = "conflict"
+    code = "Conflict"
+
+
+class PreconditionFailed(Refused):
+    status = 412
+    reason = "conditionNotMet"
+    code = "PreconditionFailed"
+
+    def __init__(self) -> None:
+        super().__init__("At least one of the pre-conditions you specified did not hold.")
+
+    def location(self) -> dict[str, str]:
+        return {"locationType": "header", "location": "If-Match"}
+
+
+class NotModified(Refused):
+    status = 304
+
+
+class RangeNotSatisfiable(Refused):
+    status = 416
+    reason = "requestedRangeNotSatisfiable"
+    code = "InvalidRange"
+
+    def __init__(self, size: int) -> None:
+        super().__init__("The requested range cannot be satisfied.")
+        self.size = size
+
+    def headers(self) -> list[tuple[str, str]]:
+        return [("Content-Range", f"bytes */{self.size}")]
+
+
+class UploadCancelled(Refused):
+    status = 499
+    reason = "clientClosedRequest"
+
+
+class UploadOffset(Refused):
+    status = 503
+
+
+class NotServed(Refused):
+    status = 501
+    reason = "notImplemented"
+    code = "NotImplemented"
+
+
+def json_body(error: Refused) -> bytes:
+    """The error as the JSON API words it."""
+    entry = {"message": error.message, "domain": "global", "reason": error.reason, **error.location()}
+    return json.dumps({"error": {"code": error.status, "message": error.message, "errors": [entry]}}).encode()
+
+
+def xml_body(error: Refused) -> bytes:
+    """The error as the XML API words it, which is what a signed URL's user sees."""
+    details = f"<Details>{escape(error.details)}</Details>" if error.details else ""
+    return (
+        f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{error.code}</Code>"
+        f"<Message>{escape(error.message)}</Message>{details}</Error>"
+    ).encode()
