@@ -1,0 +1,53 @@
+"""What can keep the local system from running, each with a message for the person who started it.
+
+LocalFailure
+  Missing            the machine lacks a program or a package
+  PortInUse          somebody else listens on the API's port
+  DataInUse          the data directory holds something else, or another stack uses it
+  ComponentFailed    a component ended, or did not become ready in time
+  Interrupted        somebody asked for the end while the system was starting
+"""
+
+from collections.abc import Sequence
+
+
+class LocalFailure(Exception):
+    """The local system cannot run, or runs no longer; the text says why, and what to do."""
+
+
+class Missing(LocalFailure):
+    """The machine lacks something; every line names one thing, and the command that installs it."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(("This machine lacks:", *(f"  {line}" for line in lines))))
+
+
+class PortInUse(LocalFailure):
+    """The port that the API was to have is taken."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"Port {port} is in use by another program; choose another with --port (0: a free one)."
+        )
+
+
+class DataInUse(LocalFailure):
+    """The data directory is not this stack's to use."""
+
+
+class ComponentFailed(LocalFailure):
+    """A component ended, or never answered; carries its name and the end of its log."""
+
+    def __init__(self, name: str, what: str, log_tail: str = "") -> None:
+        text = f"{name} {what}"
+        if log_tail:
+            text += f"; the end of its log:\n{log_tail}"
+        super().__init__(text)
+        self.name = name
+
+
+class Interrupted(LocalFailure):
+    """The end was asked for before the system was ready."""
+
+    def __init__(self) -> None:
+        super().__init__("Stopped before the system was ready.")

@@ -1,0 +1,78 @@
+"""Questions that a component answers once it is ready, and the requests that set it up. No SDK: they are slow
+to import, and the start is what people wait for."""
+
+import http.client
+import json
+from urllib.parse import urlsplit
+
+
+class NotReady(Exception):
+    """The component doesn't answer as it should, yet; the text says what it did instead."""
+
+
+def ask(
+    url: str, *, method: str = "GET", body: bytes = b"", content_type: str = "", seconds: float = 1.0
+) -> tuple[int, bytes]:
+    """Return status and body of one HTTP request. Raises NotReady where none came within `seconds`.
+
+    Proxies that the environment names are not used: everything is on this machine.
+    """
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=seconds)
+    headers = {"Content-Type": content_type} if content_type else {}
+    try:
+        connection.request(
+            method, f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", body, headers
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise NotReady(f"{url}: {error!r}") from error
+    finally:
+        connection.close()
+
+
+def answers(url: str) -> None:
+    """Return when the server at `url` answers, whatever it says. Raises NotReady."""
+    ask(url)
+
+
+def answers_ok(url: str) -> None:
+    """Return when the server answers `url` with 200. Raises NotReady."""
+    status, body = ask(url)
+    if status != 200:
+        raise NotReady(f"{url}: {status} {body[:200]!r}")
+
+
+def is_healthy(url: str) -> None:
+    """Return when the API says of itself and of all it needs that it is healthy. Raises NotReady.
+
+    It looks at every component, and the first time imports much: hence the longer time.
+    """
+    status, body = ask(f"{url}/internal/health", seconds=5.0)
+    try:
+        healthy = json.loads(body)["Healthy"] is True
+    except (ValueError, KeyError, TypeError):
+        healthy = False
+    if status != 200 or not healthy:
+        raise NotReady(f"{url}/internal/health: {status} {body[:500].decode(errors='replace')}")
+
+
+def create_gcs_buckets(url: str, project: str, names: list[str]) -> None:
+    """Create buckets by the JSON API; those that exist stay. Raises NotReady, with what the server said."""
+    for name in names:
+        body = json.dumps({"name": name}).encode()
+        status, answer = ask(
+            f"{url}/storage/v1/b?project={project}", method="POST", body=body, content_type="application/json"
+        )
+        if status not in (200, 409):
+            raise NotReady(f"bucket {name}: {status} {answer[:300]!r}")
+
+
+def create_s3_buckets(url: str, names: list[str]) -> None:
+    """Create buckets by the REST API, in us-east-1. Raises NotReady, with what the server said."""
+    for name in names:
+        # moto imports its S3 at the first request, which takes a moment.
+        status, answer = ask(f"{url}/{name}", method="PUT", seconds=10.0)
+        if status not in (200, 409):
+            raise NotReady(f"bucket {name}: {status} {answer[:300]!r}")

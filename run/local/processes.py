@@ -1,0 +1,186 @@
+"""Child processes that never outlive their parent, nor leave children of their own. Linux only (/proc)."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from run.local import warden
+from run.local.failures import LocalFailure
+
+# Seconds. The promise is that the whole system ends within 10.
+GRACE = 3.0
+# Seconds between two looks at a condition that is waited for.
+POLL = 0.02
+
+
+class Process:
+    """One child, its session of its own, its output in a file."""
+
+    def __init__(self, name: str, log: Path, popen: subprocess.Popen[bytes], mark: str) -> None:
+        self.name = name
+        self.log = log
+        self.pid = popen.pid
+        self._popen = popen
+        self._mark = mark
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while the process lives; else its exit code, negative where a signal ended it."""
+        return self._popen.poll()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process, SIGKILL also to what it started; does nothing once it ended."""
+        if self._popen.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if number == signal.SIGKILL:
+                os.killpg(self.pid, number)
+            else:
+                os.kill(self.pid, number)
+
+    def living(self) -> list[int]:
+        """Return the ids of the processes of its session that live, its own included."""
+        members = []
+        for pid in warden.marked(self._mark):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(pid) == self.pid:
+                    members.append(pid)
+        return members
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether the process ended within `seconds`."""
+        try:
+            self._popen.wait(max(seconds, 0.0))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def log_tail(self, lines: int = 40) -> str:
+        """Return the last lines of the log."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return ""
+
+
+class Processes:
+    """Starts processes, and guarantees their end: on leaving, and when this process dies, by SIGKILL too.
+
+    `scratch` is a temporary directory that is removed after the last of them has ended. `grace` is the time
+    between asking one to end and killing it, in seconds.
+    """
+
+    def __init__(self, *, grace: float = GRACE) -> None:
+        self._grace = grace
+        self._mark = secrets.token_hex(16)
+        self._children: list[Process] = []
+        # Named first, made after somebody is there to remove it.
+        self.scratch = Path(tempfile.gettempdir()) / f"dss-local-{secrets.token_hex(8)}"
+        self._warden = self._start_warden()
+        self.scratch.mkdir(mode=0o700)
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start_warden(self) -> subprocess.Popen[bytes]:
+        # Its environment is empty, lest the mark of a surrounding stack condemn it before its work is done.
+        keep = ("LD_LIBRARY_PATH",)
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", warden.__file__, self._mark, str(self.scratch)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in keep if name in os.environ},
+            cwd="/",
+            start_new_session=True,
+        )
+        assert process.stdout
+        if process.stdout.readline() != b"watching\n":
+            raise LocalFailure("The process that watches over the others did not start.")
+        return process
+
+    def start(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], *, log: Path, directory: Path
+    ) -> Process:
+        """Start a command in a session of its own (Ctrl-C reaches only us), its output added to `log`.
+
+        Raises OSError where the command can't be run.
+        """
+        with log.open("ab") as output:
+            popen = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**environment, warden.MARK_NAME: self._mark},
+                cwd=directory,
+                start_new_session=True,
+            )
+        process = Process(name, log, popen, self._mark)
+        self._children.append(process)
+        return process
+
+    def ended(self) -> list[Process]:
+        """Return the processes that have ended by themselves or were ended, in order of their start."""
+        return [child for child in self._children if child.exit_code is not None]
+
+    def end(self, process: Process, *, number: int = signal.SIGTERM) -> None:
+        """End one process, and all of its session, by a signal, by SIGKILL after `grace`; forget it."""
+        self._end_all([process], number)
+        self._children.remove(process)
+
+    def close(self) -> None:
+        """End all: ask, wait `grace` at most, kill; the warden then kills and removes what is left.
+
+        May be called twice.
+        """
+        self._end_all(self._children, signal.SIGTERM)
+        self._children.clear()
+        assert self._warden.stdin
+        assert self._warden.stdout
+        with contextlib.suppress(BrokenPipeError):
+            self._warden.stdin.close()
+        self._warden.stdout.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._warden.wait(warden.PATIENCE)
+
+    def _end_all(self, children: Sequence[Process], number: int) -> None:
+        members = _sessions(children)
+        for child in children:
+            child.signal(number)
+        deadline = time.monotonic() + self._grace
+        for child in children:
+            if not child.wait(deadline - time.monotonic()):
+                child.signal(signal.SIGKILL)
+        for child in children:
+            child.wait(warden.PATIENCE)
+        # A child that has ended may have left children, which hold what it held: its port, for instance.
+        while not all(map(_is_gone, members)) and time.monotonic() < deadline + warden.PATIENCE:
+            for pid in (living := _sessions(children)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            members |= living
+            time.sleep(POLL)
+
+
+def _sessions(children: Sequence[Process]) -> set[int]:
+    return {pid for child in children for pid in child.living()}
+
+
+def _is_gone(pid: int) -> bool:
+    """Return whether a process holds nothing any more: not there, or a zombie in its last thread too."""
+    place = Path("/proc") / str(pid)
+    try:
+        state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+        return state == "Z" and len(list((place / "task").iterdir())) <= 1
+    except OSError:
+        return True

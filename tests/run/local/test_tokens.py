@@ -1,0 +1,74 @@
+"""The token issuer, request by request."""
+
+import jwt
+import pytest
+
+from run.local.keys import Key
+from run.local.tokens import create_app
+
+ISSUER = "http://issuer.example.org"
+
+
+@pytest.fixture(scope="module")
+def key():
+    return Key.new()
+
+
+@pytest.fixture
+def issuer(key):
+    return create_app(ISSUER, key, {"robot@p.iam.gserviceaccount.com": key}).test_client()
+
+
+def claims(answer):
+    """Return what the token of an answer says, unverified."""
+    assert answer.status_code == 200, answer.text
+    return jwt.decode(answer.json["access_token"], options={"verify_signature": False})
+
+
+def test_a_form_serves_as_well_as_json(issuer):
+    wanted = {"email": "a@example.org", "group": "g", "ttl": "60", "claims": '{"aud": "x"}'}
+    for answer in (issuer.post("/token", data=wanted), issuer.post("/token", json=wanted)):
+        said = claims(answer)
+        assert (said["email"], said["group"], said["aud"], said["iss"]) == ("a@example.org", "g", "x", ISSUER)
+        assert said["exp"] - said["iat"] == 60
+        assert answer.json["expires_in"] == 60
+
+
+def test_claims_can_be_changed_and_removed(issuer):
+    wanted = {"email": "a@example.org", "claims": {"email": None, "exp": None, "custom": ["x"]}}
+    said = claims(issuer.post("/token", json=wanted))
+    assert "email" not in said
+    assert "exp" not in said
+    assert said["custom"] == ["x"]
+
+
+def test_a_foreign_key_is_not_the_published_one(issuer, key):
+    token = issuer.post("/token", json={"email": "a@example.org", "foreign_key": True}).json["access_token"]
+    published = {row["kid"] for row in issuer.get("/.well-known/jwks.json").json["keys"]}
+    assert published == {key.key_id}
+    assert jwt.get_unverified_header(token)["kid"] not in published
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        ({}, "email"),
+        ({"email": 3}, "email"),
+        ({"email": "a@example.org", "ttl": "soon"}, "ttl"),
+        ({"email": "a@example.org", "claims": "[1"}, "claims"),
+        ({"email": "a@example.org", "claims": [1]}, "claims"),
+        ({"email": "a@example.org", "colour": "red"}, "colour"),
+        ([], "object"),
+    ],
+)
+def test_what_is_not_understood_is_refused_and_named(issuer, wanted, named):
+    answer = issuer.post("/token", json=wanted)
+    assert answer.status_code == 400
+    assert answer.json["error"] == "invalid_request"
+    assert named in answer.json["error_description"]
+
+
+def test_only_a_known_service_account_has_keys(issuer, key):
+    known = issuer.get("/service_accounts/v1/jwk/robot@p.iam.gserviceaccount.com").json
+    assert [row["kid"] for row in known["keys"]] == [key.key_id]
+    assert issuer.get("/service_accounts/v1/jwk/other@p.iam.gserviceaccount.com").status_code == 404
