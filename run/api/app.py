@@ -1,0 +1,111 @@
+"""The application: every operation of the contract becomes a route, answered by its area's module."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from flask import Flask, Response, request
+
+from run.api import bundles, files, service
+from run.api.auth import Authenticator
+from run.api.call import Call, base_url
+from run.api.contract import Contract, Operation
+from run.api.errors import install_error_handlers
+from run.api.request_log import install_request_log
+from shared.errors import NotYetImplemented, ReadOnly, RequestTooLarge
+from shared.system import Dss
+
+# An area of the contract, the first word of its operations' ids, and the module that answers it. An operation
+# whose area is not here answers 501.
+AREAS: dict[str, ModuleType] = {
+    "bundles": bundles,
+    "files": files,
+}
+
+Handler = Callable[..., Response]
+
+
+def create_app(dss: Dss) -> Flask:
+    """Return the application that serves the contract with these dependencies."""
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False
+    contract = Contract.load()
+    dispatcher = _Dispatcher(dss)
+    by_rule: dict[str, list[Operation]] = {}
+    for operation in contract.operations:
+        by_rule.setdefault(operation.rule, []).append(operation)
+    for rule, operations in by_rule.items():
+        app.add_url_rule(
+            rule,
+            endpoint=rule,
+            view_func=dispatcher.view(operations),
+            methods=[operation.method.upper() for operation in operations],
+            provide_automatic_options=False,
+        )
+    service.install(app, dss, contract)
+    install_error_handlers(app, debug=dss.settings.debug)
+    install_request_log(app)
+    return app
+
+
+class _Dispatcher:
+    """Makes the views: who asks is settled first, then whether writes are taken, then what is asked."""
+
+    def __init__(self, dss: Dss) -> None:
+        self._dss = dss
+        self._authenticator = Authenticator(dss.settings)
+
+    def view(self, operations: list[Operation]) -> Callable[..., Response]:
+        """Return the view of a path, which picks the operation by the request's method."""
+        by_method = {operation.method.upper(): (operation, _handler(operation)) for operation in operations}
+
+        def answer(**path_arguments: str) -> Response:
+            # Werkzeug lets HEAD through to every path that has a GET.
+            operation, handler = by_method.get(request.method) or by_method["GET"]
+            return self._answer(operation, handler, path_arguments)
+
+        return answer
+
+    def _answer(self, operation: Operation, handler: Handler, path_arguments: dict[str, str]) -> Response:
+        caller = None
+        if operation.secured:
+            caller = self._authenticator.caller(request.headers.get("Authorization"))
+            caller.require_group(self._dss.settings.write_groups)
+        if self._dss.settings.read_only_mode and _writes(operation):
+            raise ReadOnly("this deployment takes no writes at present")
+        arguments = operation.arguments(path_arguments, request.args, self._body(), request.content_type)
+        call = Call(
+            dss=self._dss,
+            caller=caller,
+            base_url=base_url(self._dss.settings),
+            path=request.path,
+            query=request.args.to_dict(),
+        )
+        return handler(call, **arguments)
+
+    def _body(self) -> bytes | None:
+        limit = self._dss.settings.max_body_bytes
+        # Read as a stream, for a body may come in chunks and say nothing of its length beforehand.
+        if (request.content_length or 0) <= limit:
+            data = request.stream.read(limit + 1)
+            if len(data) <= limit:
+                return data or None
+        raise RequestTooLarge(f"json_request_body: larger than the {limit} bytes that are taken")
+
+
+def _writes(operation: Operation) -> bool:
+    # A search is asked by POST because its query is too long for a URL.
+    return operation.method.upper() not in ("GET", "HEAD") and operation.operation_id != "search.post"
+
+
+def _handler(operation: Operation) -> Handler:
+    area, _, name = operation.operation_id.partition(".")
+    handler: Any = getattr(AREAS.get(area), name, None)
+    if handler is None:
+        return _not_implemented
+    found: Handler = handler
+    return found
+
+
+def _not_implemented(call: Call, **_: Any) -> Response:
+    raise NotYetImplemented(f"{call.path}: this part of the contract is not served yet")

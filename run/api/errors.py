@@ -1,0 +1,97 @@
+"""Errors as HTTP says them: one table of statuses, one JSON shape (`application/problem+json`)."""
+
+import json
+import traceback
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from shared import errors
+from shared.errors import DssError, Unavailable
+
+# The class that stands nearest to an error in its ancestry decides.
+STATUS: dict[type[DssError], int] = {
+    errors.IllegalArguments: 400,
+    errors.RequestTooLarge: 413,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Unprocessable: 422,
+    errors.NotYetImplemented: 501,
+    errors.Unavailable: 503,
+    errors.StoreError: 502,
+    errors.ObjectNotFound: 404,
+    errors.AccessDenied: 403,
+    errors.ObjectChanged: 422,
+    errors.CopyTakesLonger: 501,
+    DssError: 500,
+}
+# Werkzeug's own errors, in words of the contract where it has one.
+_HTTP_CODES = {404: "not_found", 413: "illegal_arguments", 400: "illegal_arguments"}
+_RETRY_SECONDS = 10
+_IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
+
+_log = structlog.get_logger()
+
+
+def status_of(error: DssError) -> int:
+    """Return the HTTP status that stands for an error."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def problem(status: int, code: str, title: str, **more: Any) -> Response:
+    """Return the one shape that every error answer has."""
+    body = {"status": status, "code": code, "title": title, **more}
+    return Response(json.dumps(body), status, mimetype="application/problem+json")
+
+
+def install_error_handlers(app: Flask, *, debug: bool) -> None:
+    """Let every error of the application answer as a problem; traces are shown in debug mode only."""
+
+    def with_trace(response: Response) -> Response:
+        if debug:
+            body = {**json.loads(response.get_data()), "stacktrace": traceback.format_exc()}
+            response.set_data(json.dumps(body))
+        return response
+
+    app.register_error_handler(DssError, lambda error: with_trace(_answer_dss_error(error)))
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(Exception, lambda error: with_trace(_answer_unforeseen(error)))
+    app.after_request(_say_when_to_retry)
+
+
+def _answer_dss_error(error: DssError) -> Response:
+    status = status_of(error)
+    if status >= 500:
+        _log.warning("request failed", code=error.code, title=error.title, request_id=g.request_id)
+    response = problem(status, error.code, error.title)
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _answer_http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    code = _HTTP_CODES.get(status, error.name.lower().replace(" ", "_"))
+    response = problem(status, code, f"{request.method} {request.path}: {error.name}")
+    for name, value in error.get_headers():
+        if name.lower() == "allow":
+            response.headers[name] = value
+    return response
+
+
+def _answer_unforeseen(error: Exception) -> Response:
+    _log.error("unforeseen error", exc_info=error, request_id=g.request_id, path=request.path)
+    title = "something unforeseen went wrong; its trace is logged under this request id"
+    return problem(500, "unhandled_exception", title, request_id=g.request_id)
+
+
+def _say_when_to_retry(response: Response) -> Response:
+    idempotent = request.method in _IDEMPOTENT or request.path.endswith("/search")
+    # 501 is left out: what is not implemented will not be in ten seconds.
+    if response.status_code in (500, 502, 503, 504) and idempotent:
+        response.headers.setdefault("Retry-After", str(_RETRY_SECONDS))
+    return response

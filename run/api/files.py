@@ -1,0 +1,69 @@
+"""Files: HEAD, GET and PUT of `/files/{uuid}`."""
+
+from typing import Any
+
+from flask import Response
+
+from run.api.call import Call
+from run.api.pagination import answer
+from run.api.urls import signed_url
+from shared.catalog import FileRecord
+from shared.errors import IllegalToken, NotFound, NotYetImplemented
+from shared.files import write_file
+from shared.identifiers import Fqid
+from shared.sources import find_source
+
+
+def head(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
+    """Answer what is known of a file version, or of the newest, in headers."""
+    record = _find(call, uuid, replica, version)
+    return Response(status=200, headers=_headers(record), mimetype="application/json")
+
+
+def get(
+    call: Call,
+    *,
+    uuid: str,
+    replica: str,
+    version: str | None,
+    token: str | None,
+    directurl: bool | None,
+    content_disposition: str | None,
+) -> Response:
+    """Redirect to the content of a file version, or of the newest."""
+    if token is not None:
+        raise IllegalToken(f"token: {token[:80]!r} was not given out for this request")
+    if directurl:
+        raise NotYetImplemented("directurl: checkouts are not served yet")
+    record = _find(call, uuid, replica, version)
+    url = signed_url(call.dss, replica, record.checksums, disposition=content_disposition)
+    return Response(status=302, headers={"Location": url, **_headers(record)}, mimetype="application/json")
+
+
+def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
+    """Make a file version of an object in either cloud."""
+    source = find_source(call.dss.replicas, json_request_body["source_url"])
+    created = write_file(call.dss, Fqid(uuid, version), json_request_body["creator_uid"], source)
+    return answer({"version": version}, 201 if created else 200)
+
+
+def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecord:
+    files = call.dss.catalog.files
+    record = files.get(Fqid(uuid, version)) if version else files.newest(uuid, replica)
+    if record is None or replica not in record.available:
+        name = f"{uuid}.{version}" if version else uuid
+        raise NotFound(f"replica {replica} has no file {name}")
+    return record
+
+
+def _headers(record: FileRecord) -> dict[str, str]:
+    return {
+        "X-DSS-CREATOR-UID": str(record.creator_uid),
+        "X-DSS-VERSION": record.fqid.version,
+        "X-DSS-CONTENT-TYPE": record.content_type,
+        "X-DSS-SIZE": str(record.size),
+        "X-DSS-CRC32C": record.checksums.crc32c,
+        "X-DSS-S3-ETAG": record.checksums.s3_etag,
+        "X-DSS-SHA1": record.checksums.sha1,
+        "X-DSS-SHA256": record.checksums.sha256,
+    }

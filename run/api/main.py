@@ -1,0 +1,9 @@
+"""The API as a server finds it: `gunicorn run.api.main:app`."""
+
+from run.api.app import create_app
+from run.api.request_log import configure_logging
+from shared.config import Settings
+from shared.wiring import open_system
+
+configure_logging()
+app = create_app(open_system(Settings.from_environment()))

@@ -1,0 +1,101 @@
+"""The service about itself: its contract, a page to try it, its version, its health, its sign-in."""
+
+import importlib.metadata
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import swagger_ui_bundle
+from flask import Flask, Response, send_from_directory
+
+from run.api.call import base_url
+from run.api.contract import Contract
+from run.api.pagination import answer
+from shared.errors import DssError
+from shared.system import Dss
+
+# Cloud Run's probe, and people, want to know soon.
+_HEALTH_SECONDS = 6
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Data Storage System</title>
+<link rel="stylesheet" href="/assets/swagger-ui.css">
+</head>
+<body>
+<div id="api"></div>
+<script src="/assets/swagger-ui-bundle.js"></script>
+<script src="/assets/swagger-ui-standalone-preset.js"></script>
+<script>
+SwaggerUIBundle({url: "/v1/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
+                 presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]});
+</script>
+</body>
+</html>
+"""
+
+
+def install(app: Flask, dss: Dss, contract: Contract) -> None:
+    """Add the routes that are not operations of the contract."""
+    version = importlib.metadata.version("dss")
+    assets = Path(swagger_ui_bundle.swagger_ui_path)
+    health = _Health(dss)
+    # What service accounts that sign their own tokens are to write into them: of each the first that counts.
+    sign_in = {
+        "x-audience": dss.settings.oidc_audience[0],
+        "x-email-claim": dss.settings.oidc_email_claim[0],
+        "x-group-claim": dss.settings.oidc_group_claim[0],
+    }
+
+    def swagger() -> Response:
+        scheme, _, host = base_url(dss.settings).partition("://")
+        return answer(contract.served_at(scheme, host, sign_in=sign_in))
+
+    def application_secrets() -> Response:
+        return answer({"installed": dss.settings.application_secrets})
+
+    app.add_url_rule("/", "page", lambda: Response(_PAGE, mimetype="text/html"))
+    app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
+    app.add_url_rule("/v1/swagger.json", "swagger", swagger)
+    app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
+    app.add_url_rule("/internal/health", "health", health.answer)
+    app.add_url_rule("/internal/application_secrets", "application_secrets", application_secrets)
+
+
+class _Health:
+    """Asks every back end whether it answers, all at once."""
+
+    def __init__(self, dss: Dss) -> None:
+        self._checks: dict[str, Callable[[], None]] = {"catalog": dss.catalog.database.check}
+        for replica in dss.replicas:
+            for bucket in (replica.bucket, replica.checkout_bucket):
+                name = f"{replica.name} {bucket}"
+                self._checks[name] = partial(replica.store.check_bucket, bucket)
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def answer(self) -> Response:
+        """Answer 200 and `Healthy` where all is well, else 503 and what is broken."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
+            pending = {name: self._threads.submit(check) for name, check in self._checks.items()}
+        broken = {name: why for name, future in pending.items() if (why := _failure(future))}
+        body = {"Healthy": not broken, **({"broken": broken} if broken else {})}
+        return answer(body, 503 if broken else 200)
+
+
+def _failure(future: "Future[None]") -> str | None:
+    try:
+        future.result(timeout=_HEALTH_SECONDS)
+    except DssError as error:
+        return error.title
+    except TimeoutError:
+        return f"no answer within {_HEALTH_SECONDS} seconds"
+    except Exception as error:  # noqa: BLE001 # whatever it is, it is what a health check is to tell
+        return type(error).__name__
+    return None

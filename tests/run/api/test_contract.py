@@ -1,0 +1,396 @@
+"""The contract: the form that existing clients need, and what it lets through to the handlers."""
+
+import argparse
+import copy
+import json
+import string
+import time
+import timeit
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from werkzeug.datastructures import MultiDict
+
+from run.api.contract import Contract, Operation
+from shared.errors import DssError, IllegalArguments
+
+CONTRACT = Contract.load()
+OPERATIONS = {operation.operation_id: operation for operation in CONTRACT.operations}
+
+UUID = "2f6a0bd3-6a64-4f3e-9c0e-0c4f6f0a9b11"
+VERSION = "2024-02-29T235959.000001Z"
+JSON = "application/json"
+BUNDLE_FILE = {"uuid": UUID, "version": VERSION, "name": "reads/a.fastq.gz", "indexed": False}
+
+# Every operation with its parameters (* required, = default, [lowest..highest]) and its answers.
+THE_V1_CONTRACT = {
+    ("search.post", "POST /search"): (
+        "output_format=summary replica* per_page=100[10..500] search_after json_request_body*",
+        "200 206 default",
+    ),
+    ("files.head", "HEAD /files/{uuid}"): ("uuid* replica* version", "200"),
+    ("files.get", "GET /files/{uuid}"): (
+        "uuid* replica* version token directurl content_disposition",
+        "301 302 400 default",
+    ),
+    ("files.put", "PUT /files/{uuid}"): (
+        "uuid* version* json_request_body*",
+        "200 201 202 400 409 422 default",
+    ),
+    ("subscriptions.list", "GET /subscriptions"): ("replica* subscription_type=jmespath", "200 default"),
+    ("subscriptions.put", "PUT /subscriptions"): ("replica* json_request_body*", "201 default"),
+    ("subscriptions.get", "GET /subscriptions/{uuid}"): (
+        "uuid* replica* subscription_type=jmespath",
+        "200 default",
+    ),
+    ("subscriptions.delete", "DELETE /subscriptions/{uuid}"): (
+        "uuid* replica* subscription_type=jmespath",
+        "200 default",
+    ),
+    ("collections.list", "GET /collections"): ("per_page=500[10..500] start_at[0..]", "200 206 default"),
+    ("collections.put", "PUT /collections"): ("replica* uuid* version* json_request_body*", "201 default"),
+    ("collections.get", "GET /collections/{uuid}"): ("uuid* replica* version", "200 default"),
+    ("collections.patch", "PATCH /collections/{uuid}"): (
+        "uuid* replica* version* json_request_body*",
+        "200 400 403 404 422 default",
+    ),
+    ("collections.delete", "DELETE /collections/{uuid}"): ("uuid* replica*", "200 default"),
+    ("bundles.enumerate", "GET /bundles/all"): (
+        "replica* prefix token per_page=100[10..500] search_after",
+        "200 206 default",
+    ),
+    ("bundles.get", "GET /bundles/{uuid}"): (
+        "uuid* version replica* directurls presignedurls token per_page=500[10..500] start_at[0..]",
+        "200 206 301 400",
+    ),
+    ("bundles.put", "PUT /bundles/{uuid}"): (
+        "uuid* version* replica* json_request_body*",
+        "200 201 400 409 default",
+    ),
+    ("bundles.patch", "PATCH /bundles/{uuid}"): (
+        "uuid* replica* version* json_request_body*",
+        "200 400 403 404 422 default",
+    ),
+    ("bundles.delete", "DELETE /bundles/{uuid}"): (
+        "uuid* replica* version json_request_body*",
+        "200 401 403 409 default",
+    ),
+    ("checkout.post", "POST /bundles/{uuid}/checkout"): (
+        "uuid* version replica* json_request_body",
+        "200 default",
+    ),
+    ("checkout.get", "GET /bundles/checkout/{checkout_job_id}"): (
+        "replica* checkout_job_id*",
+        "200 404 default",
+    ),
+    ("events.list", "GET /events"): ("from_date to_date replica* per_page=1[1..10] token", "200 206 default"),
+    ("events.get", "GET /events/{uuid}"): ("uuid* version* replica*", "200 default"),
+    ("drs.get", "GET /ga4gh/drs/v1/objects/{object_id}"): (
+        "object_id* version replica=aws expand=False",
+        "200 202 400 401 403 404 default",
+    ),
+}
+
+
+def declared() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in CONTRACT.document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def body_schemas() -> Iterator[dict[str, Any]]:
+    for _, _, operation in declared():
+        for parameter in operation["parameters"]:
+            if parameter["in"] == "body":
+                yield parameter["schema"]
+
+
+def valid_request(operation: Operation) -> tuple[dict[str, str], dict[str, str]]:
+    """Return path arguments and the required query parameters of an operation."""
+    document = CONTRACT.document["paths"][operation.path][operation.method.lower()]
+    values = {"replica": "gcp", "version": VERSION}
+    in_path = {p["name"]: UUID for p in document["parameters"] if p["in"] == "path"}
+    in_query = {
+        p["name"]: values.get(p["name"], UUID)
+        for p in document["parameters"]
+        if p["in"] == "query" and p.get("required")
+    }
+    return in_path, in_query
+
+
+class TestTheDocument:
+    def test_it_has_every_operation_of_v1_with_its_parameters_and_answers(self) -> None:
+        def described(parameter: dict[str, Any]) -> str:
+            text = parameter["name"] + "*" * parameter.get("required", False)
+            text += f"={parameter['default']}" if "default" in parameter else ""
+            if "minimum" in parameter:
+                text += f"[{parameter['minimum']}..{parameter.get('maximum', '')}]"
+            return text
+
+        found = {
+            (operation["operationId"], f"{method.upper()} {path}"): (
+                " ".join(map(described, operation["parameters"])),
+                set(operation["responses"]),
+            )
+            for path, method, operation in declared()
+        }
+        assert found.keys() == THE_V1_CONTRACT.keys()
+        for name, (parameters, answers) in THE_V1_CONTRACT.items():
+            assert found[name][0] == parameters
+            assert found[name][1] >= set(answers.split()) | {"500", "502", "503", "504"}, name
+
+    def test_it_is_valid_swagger_2(self) -> None:
+        validators = pytest.importorskip("openapi_spec_validator")
+        assert list(validators.OpenAPIV2SpecValidator(CONTRACT.document).iter_errors()) == []
+
+    def test_it_means_the_same_as_json(self) -> None:
+        assert json.loads(json.dumps(CONTRACT.document)) == CONTRACT.document
+
+    def test_every_reference_leads_to_a_definition(self) -> None:
+        def references(node: Any) -> Iterator[str]:
+            if isinstance(node, dict):
+                yield from ([node["$ref"]] if "$ref" in node else [])
+                node = list(node.values())
+            if isinstance(node, list):
+                for item in node:
+                    yield from references(item)
+
+        defined = {f"#/definitions/{name}" for name in CONTRACT.document["definitions"]}
+        assert set(references(CONTRACT.document)) <= defined
+
+    def test_each_operation_is_named_for_the_function_that_serves_it(self) -> None:
+        assert len(OPERATIONS) == len(CONTRACT.operations) == 23
+        assert all(name.count(".") == 1 for name in OPERATIONS)
+
+    def test_operations_tell_where_they_are_served_and_to_whom(self) -> None:
+        put = OPERATIONS["bundles.put"]
+        assert (put.method, put.path, put.rule) == ("PUT", "/bundles/{uuid}", "/v1/bundles/<uuid>")
+        assert (put.secured, put.paginated) == (True, False)
+        assert {name for name, o in OPERATIONS.items() if o.paginated} == {
+            *("search.post", "collections.list", "bundles.enumerate", "bundles.get", "events.list")
+        }
+        assert {name for name, o in OPERATIONS.items() if o.secured} == {
+            *("files.put", "bundles.put", "bundles.patch", "bundles.delete"),
+            *(name for name in OPERATIONS if name.startswith(("collections.", "subscriptions."))),
+        }
+
+
+class TestWhatExistingClientsNeed:
+    def test_the_server_that_serves_it_is_in_it(self) -> None:
+        served = CONTRACT.served_at("http", "localhost:8080")
+        assert served["host"] == "localhost:8080"
+        assert served["schemes"] == ["http"]
+        assert served["basePath"] == "/v1"
+        assert served["paths"] is CONTRACT.document["paths"]
+        assert CONTRACT.document["host"] == "localhost"
+
+    def test_the_sign_in_of_the_deployment_can_be_in_it(self) -> None:
+        served = CONTRACT.served_at(
+            "https", "dss.example.org", sign_in={"x-audience": "https://dss.example.org"}
+        )
+        assert served["securityDefinitions"]["OauthSecurity"]["x-audience"] == "https://dss.example.org"
+        assert "OauthSecurity" not in CONTRACT.document["securityDefinitions"]
+
+    def test_the_service_is_described(self) -> None:
+        assert CONTRACT.document["info"]["description"]
+
+    def test_path_items_hold_http_methods_only(self) -> None:
+        assert {method for _, method, _ in declared()} <= {"get", "head", "put", "post", "patch", "delete"}
+
+    def test_every_operation_lists_responses_and_parameters_and_says_what_it_does(self) -> None:
+        for path, method, operation in declared():
+            for key in ("responses", "parameters", "summary", "description"):
+                assert operation.get(key), (path, method, key)
+
+    def test_parameters_are_written_out_where_they_are_used(self) -> None:
+        for path, _, operation in declared():
+            for parameter in operation["parameters"]:
+                assert {"name", "in", "description"} <= parameter.keys(), path
+
+    def test_ids_are_called_uuid(self) -> None:
+        in_paths = {p["name"] for _, _, o in declared() for p in o["parameters"] if p["in"] == "path"}
+        assert in_paths == {"uuid", "checkout_job_id", "object_id"}
+
+    def test_every_body_is_called_json_request_body(self) -> None:
+        names = {p["name"] for _, _, o in declared() for p in o["parameters"] if p["in"] == "body"}
+        assert names == {"json_request_body"}
+
+    def test_every_body_property_has_one_scalar_type_or_an_enum(self) -> None:
+        for schema in body_schemas():
+            assert schema["properties"]
+            for name, property_ in schema["properties"].items():
+                assert isinstance(property_.get("type"), str) or "enum" in property_, name
+
+    def test_body_properties_and_parameters_of_one_operation_have_different_names(self) -> None:
+        for path, method, operation in declared():
+            names = [p["name"] for p in operation["parameters"] if p["in"] != "body"]
+            for parameter in operation["parameters"]:
+                names += parameter.get("schema", {}).get("properties", [])
+            assert len(names) == len(set(names)), (path, method)
+
+    def test_security_stands_on_operations_only(self) -> None:
+        assert "security" not in CONTRACT.document
+        for _, _, operation in declared():
+            assert operation.get("security", [{"dcpAuth": []}]) == [{"dcpAuth": []}]
+
+    def test_reading_files_and_bundles_needs_no_sign_in(self) -> None:
+        for operation_id in ("files.get", "files.head", "bundles.get", "bundles.enumerate"):
+            assert not OPERATIONS[operation_id].secured
+
+    def test_every_paginated_operation_lists_206_with_its_headers(self) -> None:
+        for path, method, operation in declared():
+            if any(p["name"] == "per_page" for p in operation["parameters"]):
+                headers = operation["responses"]["206"]["headers"].keys()
+                assert headers >= {"Link", "X-OpenAPI-Pagination", "X-OpenAPI-Paginated-Content-Key"}, (
+                    path,
+                    method,
+                )
+                assert "X-OpenAPI-Pagination" in operation["responses"]["200"]["headers"]
+
+    def test_a_command_line_can_be_built_from_it_and_print_its_help(self) -> None:
+        # What the existing clients do: an argument for each parameter and each property of the body.
+        parser = argparse.ArgumentParser()
+        commands = parser.add_subparsers()
+        for path, method, operation in declared():
+            command = commands.add_parser(
+                f"{method} {path}", description=operation["description"], help=operation["summary"]
+            )
+            for parameter in operation["parameters"]:
+                arguments = (
+                    parameter["schema"]["properties"]
+                    if "schema" in parameter
+                    else {parameter["name"]: parameter}
+                )
+                for name, argument in arguments.items():
+                    command.add_argument(
+                        f"--{name}", help=argument["description"], choices=argument.get("enum")
+                    )
+            assert operation["description"].split()[0] in command.format_help()
+            assert operation["summary"].split()[0] in parser.format_help()
+
+
+JUNK_TEXT = (
+    st.text(st.characters())
+    | st.text(string.printable)
+    | st.sampled_from([UUID, VERSION, "gcp", "true", "10"])
+)
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | JUNK_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(JUNK_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+ANY_OPERATION = st.sampled_from(CONTRACT.operations)
+
+
+def takes_body(operation: Operation) -> bool:
+    document = CONTRACT.document["paths"][operation.path][operation.method.lower()]
+    return any(p["in"] == "body" for p in document["parameters"])
+
+
+def sample_body(operation: Operation) -> dict[str, Any]:
+    """Return a valid body with every property that the contract knows."""
+    samples: dict[str, Any] = {
+        "files": [BUNDLE_FILE],
+        "add_files": [BUNDLE_FILE],
+        "remove_files": [BUNDLE_FILE],
+        "contents": [{"type": "file", "uuid": UUID, "version": VERSION, "path": ""}],
+        "add_contents": [{"type": "file", "uuid": UUID, "version": VERSION}],
+        "remove_contents": [],
+        "attachments": {"taxon": {"type": "jmespath", "expression": "a.b"}},
+        "source_url": "gs://bucket/key",
+        "callback_url": "https://example.org",
+        "email": "ada@example.org",
+    }
+    by_type: dict[str, Any] = {"string": "text", "integer": 1, "object": {}}
+    document = CONTRACT.document["paths"][operation.path][operation.method.lower()]
+    properties = next(p for p in document["parameters"] if p["in"] == "body")["schema"]["properties"]
+    return {
+        name: samples.get(name, property_.get("default", by_type.get(property_["type"])))
+        for name, property_ in properties.items()
+    }
+
+
+class TestWhateverIsSent:
+    @settings(deadline=None)
+    @given(data=st.data(), operation=ANY_OPERATION)
+    def test_a_parameter_is_read_or_refused_by_name(self, data: st.DataObject, operation: Operation) -> None:
+        path_args, query = valid_request(operation)
+        document = CONTRACT.document["paths"][operation.path][operation.method.lower()]
+        names = [p["name"] for p in document["parameters"] if p["in"] != "body"]
+        name = data.draw(st.sampled_from(names))
+        (path_args if name in path_args else query)[name] = data.draw(JUNK_TEXT)
+        body = json.dumps(sample_body(operation)).encode() if takes_body(operation) else None
+        try:
+            arguments = operation.arguments(path_args, MultiDict(query), body, JSON)
+        except DssError as refused:
+            assert refused.title.startswith(f"{name}: ")
+        else:
+            assert arguments.keys() == {*names, *(["json_request_body"] if body else [])}
+
+    @settings(deadline=None)
+    @given(operation=ANY_OPERATION, name=JUNK_TEXT)
+    def test_an_unknown_parameter_is_refused_by_name(self, operation: Operation, name: str) -> None:
+        path_args, query = valid_request(operation)
+        with pytest.raises(IllegalArguments) as refused:
+            operation.arguments(path_args, MultiDict({**query, f"x-{name}": ""}), b"{}", JSON)
+        assert refused.value.title.startswith(repr(f"x-{name}"[:80]))
+
+    @settings(deadline=None)
+    @given(data=st.data(), operation=ANY_OPERATION.filter(takes_body))
+    def test_a_body_is_read_or_refused_by_the_name_of_its_property(
+        self, data: st.DataObject, operation: Operation
+    ) -> None:
+        body = sample_body(operation)
+        name = data.draw(st.sampled_from(sorted(body)))
+        junk = data.draw(JUNK)
+        place = data.draw(st.sampled_from(["property", "member"]))
+        if place == "member" and isinstance(body[name], list) and body[name]:
+            body[name] = copy.deepcopy(body[name])
+            body[name][0][data.draw(st.sampled_from(sorted(body[name][0])))] = junk
+        else:
+            body[name] = junk
+        path_args, query = valid_request(operation)
+        try:
+            operation.arguments(path_args, MultiDict(query), json.dumps(body).encode(), JSON)
+        except DssError as refused:
+            is_no_json = any(word in refused.title for word in ("no JSON number", "stands twice"))
+            assert refused.title.startswith(f"json_request_body.{name}") or is_no_json
+
+    @settings(deadline=None)
+    @given(
+        operation=ANY_OPERATION.filter(takes_body),
+        body=st.binary(min_size=1) | JUNK.map(lambda j: json.dumps(j).encode()),
+    )
+    def test_any_bytes_are_read_or_refused(self, operation: Operation, body: bytes) -> None:
+        path_args, query = valid_request(operation)
+        try:
+            operation.arguments(path_args, MultiDict(query), body, JSON)
+        except DssError as refused:
+            assert refused.title.startswith("json_request_body")
+
+    @pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.operation_id)
+    def test_what_the_contract_allows_is_let_through(self, operation: Operation) -> None:
+        path_args, query = valid_request(operation)
+        body = sample_body(operation) if takes_body(operation) else {}
+        arguments = operation.arguments(path_args, MultiDict(query), json.dumps(body).encode(), JSON)
+        assert arguments.get("json_request_body", {}) == body
+
+
+class TestSpeed:
+    """CPU time, best of three, so that a busy machine does not matter."""
+
+    def test_the_parameters_of_a_file_are_read_in_less_than_50_microseconds(self) -> None:
+        query = MultiDict({"replica": "gcp", "version": VERSION})
+        read = partial(OPERATIONS["files.get"].arguments, {"uuid": UUID}, query)
+        assert min(timeit.repeat(read, number=2000, repeat=3, timer=time.process_time)) / 2000 < 50e-6
+
+    def test_a_bundle_of_10_000_files_is_checked_in_less_than_300_milliseconds(self) -> None:
+        files = [{**BUNDLE_FILE, "name": f"project/sample/{number:06d}.fastq.gz"} for number in range(10_000)]
+        body = json.dumps({"files": files, "creator_uid": 1}).encode()
+        path_args, query = valid_request(OPERATIONS["bundles.put"])
+        read = partial(OPERATIONS["bundles.put"].arguments, path_args, MultiDict(query), body, JSON)
+        assert min(timeit.repeat(read, number=1, repeat=3, timer=time.process_time)) < 0.3
