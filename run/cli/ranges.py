@@ -1,0 +1,106 @@
+"""Which bytes of a file are there already: ranges, a `.part` file, and its list of what is done."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+RANGE_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ByteRange:
+    """The bytes from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self.end - self.start
+
+
+def plan_ranges(size: int, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
+    """Return the ranges that cover a file of `size` bytes once, in order; none for an empty file."""
+    return [ByteRange(start, min(start + range_bytes, size)) for start in range(0, size, range_bytes)]
+
+
+class PartFile:
+    """A file that is being put together in ranges, and remembers those that are complete.
+
+    Beside `x.part` lies `x.done`: a line that says what content this is, then the number of each range
+    that is complete, one a line, appended when its bytes are written. A torn last line does not count; so
+    a kill at any time costs no more than the ranges under way. A file of one range has no such list: it
+    begins again.
+    """
+
+    def __init__(self, path: Path, *, size: int, sha256: str, range_bytes: int = RANGE_BYTES) -> None:
+        self.path = path
+        self.size = size
+        self._ranges = plan_ranges(size, range_bytes)
+        self._list = path.with_name(path.name + ".done")
+        self._head = json.dumps({"size": size, "sha256": sha256, "range_bytes": range_bytes})
+        self._done = self._read_list() if len(self._ranges) > 1 else set()
+        if not self._done:
+            self._begin()
+        self._fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+
+    def _begin(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._list.unlink(missing_ok=True)
+        descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o666)
+        os.ftruncate(descriptor, self.size)
+        os.close(descriptor)
+        if len(self._ranges) > 1:
+            self._list.write_text(self._head + "\n", "utf-8")
+
+    def _read_list(self) -> set[int]:
+        try:
+            lines = self._list.read_text("utf-8").split("\n")[:-1]
+            if self.path.is_symlink() or self.path.stat().st_size != self.size:
+                return set()
+        except (OSError, UnicodeDecodeError):
+            return set()
+        if not lines or lines[0] != self._head:
+            return set()
+        return {int(line) for line in lines[1:] if line.isdecimal() and int(line) < len(self._ranges)}
+
+    @property
+    def done_bytes(self) -> int:
+        """How many bytes are there, in ranges that are complete."""
+        return sum(self._ranges[index].size for index in self._done)
+
+    def missing(self) -> Sequence[tuple[int, ByteRange]]:
+        """Return the ranges that are not complete, each with its number."""
+        return [(index, part) for index, part in enumerate(self._ranges) if index not in self._done]
+
+    def write(self, position: int, data: bytes) -> None:
+        """Write bytes at a position; safe in many threads at once."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._fd, view, position)
+            position += written
+            view = view[written:]
+
+    def complete(self, index: int) -> None:
+        """Remember that a range is complete; call it after its last write."""
+        if len(self._ranges) > 1:
+            # O_APPEND: lines of several threads stay whole.
+            with self._list.open("a", encoding="utf-8") as lines:
+                lines.write(f"{index}\n")
+
+    def close(self) -> None:
+        """Let go of the file; what is there stays."""
+        os.close(self._fd)
+
+    def finish(self, target: Path) -> None:
+        """Put the file in its place, atomically."""
+        self.path.replace(target)
+        self._list.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove the file and its list."""
+        self.path.unlink(missing_ok=True)
+        self._list.unlink(missing_ok=True)
