@@ -1,0 +1,231 @@
+resource "google_artifact_registry_repository" "images" {
+  repository_id = "dss"
+  location      = var.region
+  format        = "DOCKER"
+  description   = "Container images of the DSS."
+  labels        = local.labels
+
+  docker_config {
+    immutable_tags = true
+  }
+
+  cleanup_policies {
+    id     = "keep-recent"
+    action = "KEEP"
+    most_recent_versions {
+      keep_count = 20
+    }
+  }
+
+  cleanup_policies {
+    id     = "delete-old"
+    action = "DELETE"
+    condition {
+      older_than = "${30 * 24 * 60 * 60}s"
+    }
+  }
+
+  depends_on = [google_project_service.enabled]
+}
+
+resource "google_service_account" "api" {
+  account_id   = "dss-api"
+  display_name = "DSS: the API"
+
+  depends_on = [google_project_service.enabled]
+}
+
+# A create over an existing object must be told 412, its precondition, and a writer without the right to
+# delete may be told 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
+# code has no call that deletes or overwrites, and soft delete keeps what an operator's mistake removes.
+resource "google_storage_bucket_iam_member" "api" {
+  for_each = {
+    main     = "roles/storage.objectUser"
+    checkout = "roles/storage.objectViewer"
+    staging  = "roles/storage.objectViewer"
+  }
+
+  bucket = google_storage_bucket.dss[each.key].name
+  role   = each.value
+  member = google_service_account.api.member
+}
+
+resource "google_project_iam_member" "api_catalog" {
+  project = var.project_id
+  role    = "roles/datastore.user"
+  member  = google_service_account.api.member
+
+  # Firestore roles are granted on the project; the condition binds this one to the database.
+  condition {
+    title      = "catalog only"
+    expression = "resource.name == \"projects/${var.project_id}/databases/${google_firestore_database.catalog.name}\""
+  }
+}
+
+# For signBlob, by which URLs are signed while there is no signing key.
+resource "google_service_account_iam_member" "api_signs_as_itself" {
+  service_account_id = google_service_account.api.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = google_service_account.api.member
+}
+
+resource "google_secret_manager_secret_iam_member" "api" {
+  for_each = {
+    signing_key         = google_secret_manager_secret.signing_key.id
+    application_secrets = google_secret_manager_secret.application_secrets.id
+  }
+
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.api.member
+}
+
+locals {
+  api_name = "dss-api"
+  # Cloud Run: every service has this address, known before the service exists.
+  api_run_url      = "https://${local.api_name}-${data.google_project.this.number}.${var.region}.run.app"
+  api_public_url   = coalesce(var.public_url, local.api_run_url)
+  signing_key_file = "/secrets/signing-key/key.json"
+
+  # Settings left out keep their defaults in shared/config.py.
+  api_environment = {
+    GOOGLE_CLOUD_PROJECT   = var.project_id
+    DSS_GS_BUCKET          = google_storage_bucket.dss["main"].name
+    DSS_S3_BUCKET          = module.aws.bucket_names["main"]
+    DSS_GS_CHECKOUT_BUCKET = google_storage_bucket.dss["checkout"].name
+    DSS_S3_CHECKOUT_BUCKET = module.aws.bucket_names["checkout"]
+    AWS_DEFAULT_REGION     = var.aws_region
+    DSS_AWS_ROLE_ARN       = module.aws.api_role_arn
+    DSS_AWS_ROLE_AUDIENCE  = local.aws_role_audience
+    DSS_PUBLIC_URL         = local.api_public_url
+    DSS_READ_ONLY_MODE     = tostring(var.read_only)
+    OIDC_ISSUER            = var.oidc_issuer
+    OIDC_AUDIENCE          = join(",", var.oidc_audiences)
+    OIDC_EMAIL_CLAIM       = join(",", var.oidc_email_claims)
+    OIDC_GROUP_CLAIM       = join(",", var.oidc_group_claims)
+    DSS_WRITE_GROUPS       = join(",", var.write_groups)
+    ADMIN_USER_EMAILS      = join(",", var.admin_emails)
+    DSS_TRUSTED_PROJECTS   = join(",", var.trusted_projects)
+    DSS_GS_SIGNING_KEY_FILE = (
+      var.signing_key_version == null ? "" : local.signing_key_file
+    )
+  }
+}
+
+resource "google_cloud_run_v2_service" "api" {
+  name                = local.api_name
+  location            = var.region
+  ingress             = "INGRESS_TRAFFIC_ALL"
+  deletion_protection = false
+  labels              = local.labels
+
+  # The API authenticates its callers itself. A grant to allUsers would do the same, but an organisation's
+  # policy on members usually forbids it.
+  invoker_iam_disabled = true
+
+  template {
+    service_account = google_service_account.api.email
+    # Clients give up after 40 s and retry; 60 leaves room for the API's own deadline to come first.
+    timeout = "60s"
+    # As many as gunicorn has threads (run/api/Dockerfile).
+    max_instance_request_concurrency = 32
+
+    scaling {
+      min_instance_count = var.api_min_instances
+      max_instance_count = var.api_max_instances
+    }
+
+    containers {
+      image = var.api_image
+
+      ports {
+        container_port = 8080
+      }
+
+      resources {
+        limits = {
+          cpu    = "1"
+          memory = "1Gi"
+        }
+        cpu_idle          = true
+        startup_cpu_boost = true
+      }
+
+      dynamic "env" {
+        for_each = { for name, value in local.api_environment : name => value if value != "" }
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+
+      dynamic "env" {
+        for_each = var.application_secrets_version[*]
+        content {
+          name = "DSS_APPLICATION_SECRETS"
+          value_source {
+            secret_key_ref {
+              secret  = google_secret_manager_secret.application_secrets.secret_id
+              version = env.value
+            }
+          }
+        }
+      }
+
+      dynamic "volume_mounts" {
+        for_each = var.signing_key_version[*]
+        content {
+          name       = "signing-key"
+          mount_path = dirname(local.signing_key_file)
+        }
+      }
+
+      # Not /internal/health: that is 503 while either cloud is away, and then the other one's replica must
+      # still be served, by new instances too. monitoring.tf watches it.
+      startup_probe {
+        period_seconds    = 2
+        timeout_seconds   = 2
+        failure_threshold = 30
+        http_get {
+          path = "/version"
+        }
+      }
+
+      liveness_probe {
+        period_seconds    = 30
+        timeout_seconds   = 10
+        failure_threshold = 3
+        http_get {
+          path = "/version"
+        }
+      }
+    }
+
+    dynamic "volumes" {
+      for_each = var.signing_key_version[*]
+      content {
+        name = "signing-key"
+        secret {
+          secret = google_secret_manager_secret.signing_key.secret_id
+          items {
+            version = volumes.value
+            path    = basename(local.signing_key_file)
+          }
+        }
+      }
+    }
+  }
+
+  # Said, so that an apply ends what an operator did by hand to go back.
+  traffic {
+    type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+    percent = 100
+  }
+
+  # A revision that starts before it may read does not become ready.
+  depends_on = [
+    google_project_iam_member.api_catalog,
+    google_secret_manager_secret_iam_member.api,
+    google_storage_bucket_iam_member.api,
+  ]
+}

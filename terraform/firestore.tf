@@ -1,0 +1,50 @@
+# What the queries in shared/catalog/ need; a test compares the file with shared/catalog/indexes.py.
+locals {
+  firestore = jsondecode(file("${path.module}/firestore-indexes.json"))
+}
+
+resource "google_firestore_database" "catalog" {
+  name        = "(default)"
+  location_id = coalesce(var.firestore_location, var.region)
+  type        = "FIRESTORE_NATIVE"
+
+  # The catalog can be rebuilt from a bucket, but not in an instant.
+  delete_protection_state           = "DELETE_PROTECTION_ENABLED"
+  point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
+  deletion_policy                   = "ABANDON"
+
+  depends_on = [google_project_service.enabled]
+}
+
+resource "google_firestore_index" "composite" {
+  for_each = {
+    for index in local.firestore.composite_indexes :
+    join(" ", concat([index.collection], [for field in index.fields : "${field.path}:${field.mode}"])) => index
+  }
+
+  database   = google_firestore_database.catalog.name
+  collection = each.value.collection
+
+  dynamic "fields" {
+    for_each = each.value.fields
+    content {
+      field_path   = fields.value.path
+      order        = fields.value.mode == "CONTAINS" ? null : fields.value.mode
+      array_config = fields.value.mode == "CONTAINS" ? "CONTAINS" : null
+    }
+  }
+}
+
+resource "google_firestore_field" "exempt" {
+  for_each = {
+    for exemption in local.firestore.exemptions :
+    "${exemption.collection} ${exemption.field}" => exemption
+  }
+
+  database   = google_firestore_database.catalog.name
+  collection = each.value.collection
+  field      = each.value.field
+
+  # Empty: no single-field index.
+  index_config {}
+}

@@ -1,0 +1,71 @@
+locals {
+  gcs_buckets = {
+    main     = { expires_after_days = null, soft_delete_days = var.main_soft_delete_days }
+    checkout = { expires_after_days = var.checkout_ttl_days, soft_delete_days = 0 }
+    staging  = { expires_after_days = var.staging_ttl_days, soft_delete_days = 0 }
+  }
+}
+
+# One resource for all of them: a rewrite within one location and class is one quick call, whatever the
+# object's size, so the buckets must not differ in either.
+resource "google_storage_bucket" "dss" {
+  for_each = local.gcs_buckets
+
+  name          = "${local.bucket_prefix}-${each.key}"
+  location      = upper(coalesce(var.storage_location, var.region))
+  storage_class = var.storage_class
+  labels        = local.labels
+
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  # A bucket that holds objects is not destroyed.
+  force_destroy = false
+
+  # Objects are immutable: old generations would only cost.
+  versioning {
+    enabled = false
+  }
+
+  soft_delete_policy {
+    retention_duration_seconds = each.value.soft_delete_days * 24 * 60 * 60
+  }
+
+  lifecycle_rule {
+    action {
+      type = "AbortIncompleteMultipartUpload"
+    }
+    condition {
+      age = 7
+    }
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = each.value.expires_after_days[*]
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        age = lifecycle_rule.value
+      }
+    }
+  }
+
+  depends_on = [google_project_service.enabled]
+}
+
+resource "google_storage_bucket_iam_member" "staging_writer" {
+  for_each = toset(var.staging_writers)
+
+  bucket = google_storage_bucket.dss["staging"].name
+  role   = "roles/storage.objectUser"
+  member = each.key
+}
+
+resource "google_storage_bucket_iam_member" "checkout_reader" {
+  for_each = toset(var.checkout_readers)
+
+  bucket = google_storage_bucket.dss["checkout"].name
+  role   = "roles/storage.objectViewer"
+  member = each.key
+}

@@ -1,0 +1,254 @@
+variable "project_id" {
+  type        = string
+  description = "Google Cloud project that holds the whole system, and nothing else."
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "A project id is 6 to 30 lower-case letters, digits and dashes, and begins with a letter."
+  }
+}
+
+variable "region" {
+  type        = string
+  description = "Google Cloud region of Cloud Run and Artifact Registry, and by default of buckets and Firestore."
+  default     = "us-east1"
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "A region looks like us-east1."
+  }
+}
+
+variable "storage_location" {
+  type        = string
+  description = "Location of all GCS buckets: a region, dual-region or multi-region. The region when null."
+  default     = null
+}
+
+variable "storage_class" {
+  type        = string
+  description = "Storage class of all GCS buckets."
+  default     = "STANDARD"
+
+  validation {
+    condition     = contains(["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"], var.storage_class)
+    error_message = "One of STANDARD, NEARLINE, COLDLINE, ARCHIVE."
+  }
+}
+
+variable "firestore_location" {
+  type        = string
+  description = "Location of Firestore: a region, nam5 or eur3. It can't be changed later. The region when null."
+  default     = null
+}
+
+variable "bucket_prefix" {
+  type        = string
+  description = "What the names of all buckets begin with, in both clouds. PROJECT-dss when null."
+  default     = null
+
+  validation {
+    # S3 and GCS: a name is at most 63 characters; ours end in -checkout.
+    condition     = var.bucket_prefix == null || can(regex("^[a-z0-9][a-z0-9-]{1,52}[a-z0-9]$", var.bucket_prefix))
+    error_message = "3 to 54 lower-case letters, digits and dashes."
+  }
+}
+
+variable "staging_ttl_days" {
+  type        = number
+  description = "Days after which an object in a staging bucket is deleted."
+  default     = 14
+
+  validation {
+    condition     = var.staging_ttl_days >= 1 && floor(var.staging_ttl_days) == var.staging_ttl_days
+    error_message = "A whole number of days, 1 or more."
+  }
+}
+
+variable "checkout_ttl_days" {
+  type        = number
+  description = "Days after which an object in a checkout bucket is deleted."
+  default     = 14
+
+  validation {
+    condition     = var.checkout_ttl_days >= 1 && floor(var.checkout_ttl_days) == var.checkout_ttl_days
+    error_message = "A whole number of days, 1 or more."
+  }
+}
+
+variable "main_soft_delete_days" {
+  type        = number
+  description = "Days for which GCS keeps what is deleted from the main bucket; 0 keeps nothing."
+  default     = 7
+
+  validation {
+    # GCS: 0, or 7 to 90 days.
+    condition     = var.main_soft_delete_days == 0 || (var.main_soft_delete_days >= 7 && var.main_soft_delete_days <= 90)
+    error_message = "0, or 7 to 90."
+  }
+}
+
+variable "staging_writers" {
+  type        = list(string)
+  description = "IAM members (user:…, group:…, serviceAccount:…) who may put objects into the GCS staging bucket."
+  default     = []
+}
+
+variable "checkout_readers" {
+  type        = list(string)
+  description = "IAM members who may read the GCS checkout bucket."
+  default     = []
+}
+
+variable "aws_region" {
+  type        = string
+  description = "AWS region of the S3 buckets."
+  default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    error_message = "A region looks like us-east-1."
+  }
+}
+
+variable "aws_staging_writer_arns" {
+  type        = list(string)
+  description = "ARNs of AWS principals who may put objects into the S3 staging bucket."
+  default     = []
+}
+
+variable "aws_checkout_reader_arns" {
+  type        = list(string)
+  description = "ARNs of AWS principals who may read the S3 checkout bucket."
+  default     = []
+}
+
+variable "aws_source_buckets" {
+  type        = list(string)
+  description = "Names of further S3 buckets that the API may read source objects from, beside staging."
+  default     = []
+}
+
+variable "api_image" {
+  type        = string
+  description = "Container image of the API, as cloudbuild.yaml pushes it."
+
+  validation {
+    condition     = can(regex("^[^ :]+(:[^ :@]+|@sha256:[0-9a-f]{64})$", var.api_image))
+    error_message = "An image with its tag or digest."
+  }
+}
+
+variable "api_min_instances" {
+  type        = number
+  description = "Instances of the API that are kept when nobody calls; 0 costs nothing and makes first calls slow."
+  default     = 0
+
+  validation {
+    condition     = var.api_min_instances >= 0
+    error_message = "0 or more."
+  }
+}
+
+variable "api_max_instances" {
+  type        = number
+  description = "Instances of the API at most."
+  default     = 20
+
+  validation {
+    condition     = var.api_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
+variable "public_url" {
+  type        = string
+  description = "URL by which clients reach the API, without a slash at its end. Cloud Run's own when null."
+  default     = null
+
+  validation {
+    condition     = var.public_url == null || can(regex("^https://[^/]+$", var.public_url))
+    error_message = "https:// and a host."
+  }
+}
+
+variable "read_only" {
+  type        = bool
+  description = "Refuse every write with 503."
+  default     = false
+}
+
+variable "oidc_issuer" {
+  type        = string
+  description = "URL of the OpenID provider whose tokens are accepted."
+
+  validation {
+    condition     = startswith(var.oidc_issuer, "https://")
+    error_message = "Begins with https://."
+  }
+}
+
+variable "oidc_audiences" {
+  type        = list(string)
+  description = "Audiences of which a token must have one."
+
+  validation {
+    condition     = length(var.oidc_audiences) > 0
+    error_message = "At least one; without it every token is refused."
+  }
+}
+
+variable "oidc_email_claims" {
+  type        = list(string)
+  description = "Claims that may hold the caller's e-mail; the first present counts."
+  default     = ["email"]
+}
+
+variable "oidc_group_claims" {
+  type        = list(string)
+  description = "Claims that may hold the caller's groups; the first present counts."
+  default     = ["group"]
+}
+
+variable "write_groups" {
+  type        = list(string)
+  description = "Groups whose members may write."
+  default     = ["dss"]
+}
+
+variable "admin_emails" {
+  type        = list(string)
+  description = "E-mails of those who may do everything."
+  default     = []
+}
+
+variable "trusted_projects" {
+  type        = list(string)
+  description = "Google Cloud projects whose service accounts may sign their own tokens."
+  default     = []
+}
+
+variable "signing_key_version" {
+  type        = string
+  description = "Version of secret dss-signing-key that signs URLs. When null, IAM signs: one network call a URL."
+  default     = null
+
+  validation {
+    condition     = var.signing_key_version == null || can(regex("^([1-9][0-9]*|latest)$", var.signing_key_version))
+    error_message = "A number, or latest."
+  }
+}
+
+variable "application_secrets_version" {
+  type        = string
+  description = "Version of secret dss-application-secrets that the API serves to command lines. None when null."
+  default     = null
+
+  validation {
+    condition = (
+      var.application_secrets_version == null ||
+      can(regex("^([1-9][0-9]*|latest)$", var.application_secrets_version))
+    )
+    error_message = "A number, or latest."
+  }
+}

@@ -1,0 +1,33 @@
+terraform {
+  # 1.11 is the first with write-only arguments and stable mocks in `terraform test`.
+  required_version = ">= 1.11"
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "6.50.0"
+    }
+    aws = {
+      source  = "hashicorp/aws"
+      version = "5.100.0"
+    }
+  }
+
+  # The bucket is given at `terraform init -backend-config=bucket=NAME`.
+  backend "gcs" {
+    prefix = "dss"
+  }
+}
+
+provider "google" {
+  project = var.project_id
+  region  = var.region
+}
+
+provider "aws" {
+  region = var.aws_region
+
+  default_tags {
+    tags = local.labels
+  }
+}

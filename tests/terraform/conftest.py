@@ -1,0 +1,79 @@
+"""Terraform without a cloud: see `terraform_cli.py` and `google_provider.py`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.terraform import google_provider
+from tests.terraform.google_schema import SCHEMA_FILE
+from tests.terraform.terraform_cli import Deployment, Workspace
+
+REQUIRED = {
+    "project_id": "a-project",
+    "api_image": "us-east1-docker.pkg.dev/a-project/dss/api:1",
+    "oidc_issuer": "https://issuer.example",
+    "oidc_audiences": ["https://dss.example"],
+}
+OPTIONAL = {
+    "storage_location": "eu",
+    "storage_class": "NEARLINE",
+    "bucket_prefix": "cells",
+    "staging_ttl_days": 3,
+    "checkout_ttl_days": 5,
+    "staging_writers": ["group:labs@example.org"],
+    "checkout_readers": ["group:readers@example.org"],
+    "aws_staging_writer_arns": ["arn:aws:iam::111122223333:root"],
+    "aws_checkout_reader_arns": ["arn:aws:iam::111122223333:root"],
+    "aws_source_buckets": ["a-lab"],
+    "signing_key_version": "1",
+    "application_secrets_version": "2",
+    "admin_emails": ["ada@example.org", "bob@example.org"],
+    "trusted_projects": ["another-project"],
+    "public_url": "https://dss.example.org",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process of xdist (`--dist loadgroup`) runs what needs terraform: it initializes and plans once."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "provider" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("terraform"))
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[dict[str, str]]:
+    with google_provider.serving(json.loads(SCHEMA_FILE.read_text())) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory, provider: dict[str, str]) -> Workspace:
+    """An initialized copy of terraform/, for those who don't change it."""
+    workspace = Workspace(tmp_path_factory.mktemp("terraform") / "copy", provider)
+    workspace.initialize()
+    return workspace
+
+
+@pytest.fixture
+def another_workspace(tmp_path: Path, provider: dict[str, str], workspace: Workspace) -> Workspace:
+    """An initialized copy of terraform/, to be broken."""
+    another = Workspace(tmp_path / "copy", provider)
+    for installed in workspace.directory.glob(".terraform*"):
+        (another.directory / installed.name).symlink_to(installed)
+    return another
+
+
+@pytest.fixture(scope="session")
+def deployments(workspace: Workspace) -> dict[str, Deployment]:
+    """What is deployed with no more than the required variables (`least`), and with all (`most`)."""
+    runs: dict[str, dict[str, Any]] = {"least": REQUIRED, "most": REQUIRED | OPTIONAL}
+    return workspace.apply(runs)
+
+
+@pytest.fixture(scope="session")
+def google_schema() -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
+    return schema

@@ -1,0 +1,112 @@
+"""Stands in for the google provider, so that `terraform` itself checks `terraform/` against its schema.
+
+It serves `google-schema.json` by Terraform's provider protocol, version 5, and nothing else: Terraform then
+refuses unknown arguments and blocks, missing and wrongly typed ones, and references to what does not exist.
+What the real provider checks beyond its schema (the form of a name, say) stays unchecked.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+ADDRESS = "registry.terraform.io/hashicorp/google"
+# tfplugin5.proto, message Schema.Attribute: the numbers of its fields.
+MODES = {"required": 4, "optional": 5, "computed": 6}
+# tfplugin5.proto, enum Schema.NestedBlock.NestingMode.
+NESTING = {"single": 1, "list": 2}
+
+Json = dict[str, Any]
+
+
+@contextmanager
+def serving(schema: Json) -> Iterator[dict[str, str]]:
+    """The environment in which `terraform` uses this schema for hashicorp/google, while the block lasts."""
+    server = grpc.server(ThreadPoolExecutor(8), handlers=[_Provider(schema)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    reattach = {
+        "Protocol": "grpc",
+        "ProtocolVersion": 5,
+        "Pid": os.getpid(),
+        "Test": True,
+        "Addr": {"Network": "tcp", "String": f"127.0.0.1:{port}"},
+    }
+    try:
+        yield {"TF_REATTACH_PROVIDERS": json.dumps({ADDRESS: reattach})}
+    finally:
+        server.stop(grace=None)
+
+
+class _Provider(grpc.GenericRpcHandler):
+    def __init__(self, schema: Json) -> None:
+        self._schema = _provider_schema(schema)
+
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        service, _, method = call.method.rpartition("/")
+        if service != "/tfplugin5.Provider":
+            return None
+        if method == "GetSchema":
+            return grpc.unary_unary_rpc_method_handler(lambda _request, _context: self._schema)
+        if method.startswith("Validate"):
+            # Terraform has checked the schema before it asks; no diagnostics is an empty message.
+            return grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+        if method == "PrepareProviderConfig":
+            # The configuration has the same field number in the request and in the answer.
+            return grpc.unary_unary_rpc_method_handler(lambda request, _context: request)
+        return None
+
+
+def _provider_schema(schema: Json) -> bytes:
+    resources = [_field(2, _entry(name, block)) for name, block in schema["resources"].items()]
+    data_sources = [_field(3, _entry(name, block)) for name, block in schema["data_sources"].items()]
+    return _field(1, _schema(schema["provider"])) + b"".join(resources + data_sources)
+
+
+def _entry(name: str, block: Json) -> bytes:
+    return _field(1, name) + _field(2, _schema(block))
+
+
+def _schema(block: Json) -> bytes:
+    return _field(1, 0) + _field(2, _block(block))
+
+
+def _block(block: Json) -> bytes:
+    attributes = [_field(2, _attribute(name, row)) for name, row in block["attributes"].items()]
+    nested = [_field(3, _nested_block(name, row)) for name, row in block["blocks"].items()]
+    return b"".join(attributes + nested)
+
+
+def _attribute(name: str, row: Json) -> bytes:
+    return _field(1, name) + _field(2, json.dumps(row["type"])) + _field(MODES[row["mode"]], 1)
+
+
+def _nested_block(name: str, row: Json) -> bytes:
+    return (
+        _field(1, name)
+        + _field(2, _block(row["block"]))
+        + _field(3, NESTING[row["nesting"]])
+        + _field(4, row["min"])
+        + _field(5, row["max"])
+    )
+
+
+def _field(number: int, value: int | str | bytes) -> bytes:
+    """One field in protobuf's wire format: a varint, or a length and bytes."""
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    content = value.encode() if isinstance(value, str) else value
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

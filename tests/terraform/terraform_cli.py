@@ -1,0 +1,169 @@
+"""Runs `terraform` on a copy of `terraform/`, without a cloud: the google provider is the stand-in, the aws
+provider the real one (taken from a mirror, or else from its registry), and both are mocked where a plan is
+made.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MISSING_TERRAFORM = "terraform (1.11 or newer) is missing: https://developer.hashicorp.com/terraform/install"
+MISSING_PROVIDER = """terraform can't get its aws provider:
+
+{error}
+Give the machine network, or unpack the provider into a mirror (`terraform providers mirror DIR`, run in
+terraform/aws/) and set TF_PLUGIN_DIR=DIR."""
+
+# Where Terraform itself looks for mirrors, and where images put them.
+MIRRORS = (
+    "~/.terraform.d/plugins",
+    "~/.local/share/terraform/plugins",
+    "/usr/local/share/terraform/plugins",
+    "/usr/share/terraform/plugins",
+    "/opt/*",
+)
+
+MOCKS = """
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = { number = "123456789012" }
+  }
+}
+mock_provider "aws" {
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+}
+"""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What Terraform would make of given variables, with made-up values for what a cloud decides."""
+
+    resources: Mapping[str, Json]
+    outputs: Json
+
+    def of_type(self, name: str) -> dict[str, Json]:
+        """The resources or data sources of a type, by their addresses."""
+        return {address: row["values"] for address, row in self.resources.items() if row["type"] == name}
+
+    def one(self, address: str) -> Json:
+        """The values at an address."""
+        values: Json = self.resources[address]["values"]
+        return values
+
+
+class Workspace:
+    """A copy of `terraform/` in which `terraform` runs. A pytest failure names what the machine lacks."""
+
+    def __init__(self, directory: Path, provider: Mapping[str, str]) -> None:
+        self.directory = directory
+        self._environment = _environment(provider)
+        shutil.copytree(ROOT / "terraform", directory, ignore=shutil.ignore_patterns(".terraform*"))
+
+    def initialize(self) -> None:
+        """Install the providers."""
+        mirror = _mirror(self.directory / "aws" / "versions.tf")
+        done = self.run(
+            "init", "-backend=false", "-input=false", *([f"-plugin-dir={mirror}"] if mirror else [])
+        )
+        if done.returncode:
+            pytest.fail(MISSING_PROVIDER.format(error=done.stderr), pytrace=False)
+
+    def validate(self) -> list[str]:
+        """What `terraform validate` finds, each as `file: summary. detail`."""
+        answer = json.loads(self.run("validate", "-json").stdout)
+        return [_diagnosis(row) for row in answer["diagnostics"]]
+
+    def apply(self, runs: Mapping[str, Json]) -> dict[str, Deployment]:
+        """What Terraform makes of each set of variables. Fails the test where it refuses one."""
+        messages = self._test(runs)
+        errors = [_diagnosis(row["diagnostic"]) for row in messages if row["type"] == "diagnostic"]
+        assert not errors, errors
+        states = [row for row in messages if row["type"] == "test_state"]
+        return {row["@testrun"]: _deployment(row["test_state"]) for row in states}
+
+    def refusals(self, variables: Json) -> list[str]:
+        """What Terraform says against these variables."""
+        messages = self._test({"refused": variables})
+        return [_diagnosis(row["diagnostic"]) for row in messages if row["type"] == "diagnostic"]
+
+    def _test(self, runs: Mapping[str, Json]) -> list[Json]:
+        for name, variables in runs.items():
+            given = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in variables.items())
+            content = f'{MOCKS}\nrun "{name}" {{\n  variables {{\n{given}\n  }}\n}}\n'
+            (self.directory / f"{name}.tftest.hcl").write_text(content)
+        filters = [f"-filter={name}.tftest.hcl" for name in runs]
+        return [
+            json.loads(line) for line in self.run("test", "-json", "-verbose", *filters).stdout.splitlines()
+        ]
+
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one terraform command in the copy."""
+        return subprocess.run(
+            [terraform(), command, "-no-color", *arguments],
+            cwd=self.directory,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+def terraform() -> str:
+    """The path of the terraform program."""
+    found = shutil.which("terraform")
+    if not found:
+        pytest.fail(MISSING_TERRAFORM, pytrace=False)
+    return found
+
+
+def _environment(provider: Mapping[str, str]) -> dict[str, str]:
+    environment = {**os.environ, **provider, "CHECKPOINT_DISABLE": "1"}
+    # A configuration file that isn't there is a warning on every run.
+    if not Path(environment.get("TF_CLI_CONFIG_FILE", "")).is_file():
+        environment.pop("TF_CLI_CONFIG_FILE", None)
+    return environment
+
+
+def _mirror(versions: Path) -> Path | None:
+    given = os.environ.get("TF_PLUGIN_DIR")
+    if given:
+        return Path(given).resolve()
+    pinned = re.search(r'^ +version += "([\d.]+)"', versions.read_text(), re.MULTILINE)
+    assert pinned, f"{versions} pins no version"
+    for place in MIRRORS:
+        expanded = Path(place).expanduser()
+        for directory in expanded.parent.glob(expanded.name):
+            if any(directory.glob(f"registry.terraform.io/hashicorp/aws/{pinned[1]}/*")):
+                return directory
+    return None
+
+
+def _diagnosis(row: Json) -> str:
+    place = row.get("range", {}).get("filename", "")
+    return f"{place}: {row['summary']}. {row.get('detail', '')}"
+
+
+def _deployment(state: Json) -> Deployment:
+    resources: dict[str, Json] = {}
+    modules = [state["root_module"]]
+    while modules:
+        module = modules.pop()
+        modules += module.get("child_modules", [])
+        resources |= {row["address"]: row for row in module.get("resources", [])}
+    outputs = {name: row["value"] for name, row in state["outputs"].items()}
+    return Deployment(resources, outputs)

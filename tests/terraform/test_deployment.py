@@ -1,0 +1,241 @@
+"""What `terraform/` would deploy, with the fewest and with all variables set."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+import pytest
+
+from shared.config import Settings
+from tests.terraform.terraform_cli import Deployment, Workspace
+
+SETTINGS = {row.metadata["name"]: row for row in fields(Settings)}
+# Read by boto3 itself.
+READ_BY_LIBRARIES = {"AWS_DEFAULT_REGION"}
+
+
+@pytest.fixture(params=["least", "most"])
+def deployment(request: pytest.FixtureRequest, deployments: dict[str, Deployment]) -> Deployment:
+    return deployments[request.param]
+
+
+def container(deployment: Deployment) -> dict[str, Any]:
+    service = deployment.one("google_cloud_run_v2_service.api")
+    found: dict[str, Any] = service["template"][0]["containers"][0]
+    return found
+
+
+def environment(deployment: Deployment) -> dict[str, str]:
+    return {row["name"]: row["value"] for row in container(deployment)["env"]}
+
+
+def test_the_api_is_given_only_what_its_settings_know(deployment: Deployment) -> None:
+    assert set(environment(deployment)) - READ_BY_LIBRARIES <= set(SETTINGS)
+
+
+def test_the_api_is_given_every_setting_that_has_no_default(deployment: Deployment) -> None:
+    required = {
+        name for name, row in SETTINGS.items() if row.default is MISSING and row.default_factory is MISSING
+    }
+
+    assert required <= set(environment(deployment))
+
+
+def test_the_code_reads_the_settings_that_it_is_given(deployment: Deployment) -> None:
+    given = {name: value for name, value in environment(deployment).items() if value is not None}
+
+    settings = Settings.from_environment(given)
+
+    assert settings.project == "a-project"
+    assert settings.gs_bucket == deployment.outputs["gcs_buckets"]["main"]
+    assert settings.s3_checkout_bucket == deployment.outputs["s3_buckets"]["checkout"]
+    assert settings.aws_role_arn == deployment.outputs["aws_api_role_arn"]
+    assert settings.oidc_audience == ("https://dss.example",)
+    assert settings.public_url == deployment.outputs["api_url"]
+
+
+def test_lists_reach_the_code_as_lists(deployments: dict[str, Deployment]) -> None:
+    given = environment(deployments["most"])
+
+    settings = Settings.from_environment({name: value for name, value in given.items() if value is not None})
+
+    assert settings.admin_user_emails == ("ada@example.org", "bob@example.org")
+    assert settings.trusted_projects == ("another-project",)
+
+
+def test_the_signing_key_is_mounted_where_the_code_looks_for_it(deployments: dict[str, Deployment]) -> None:
+    template = deployments["most"].one("google_cloud_run_v2_service.api")["template"][0]
+    [volume], [mount] = template["volumes"], template["containers"][0]["volume_mounts"]
+    [item] = volume["secret"][0]["items"]
+
+    assert mount["name"] == volume["name"]
+    assert (
+        environment(deployments["most"])["DSS_GS_SIGNING_KEY_FILE"] == f"{mount['mount_path']}/{item['path']}"
+    )
+    assert (volume["secret"][0]["secret"], item["version"]) == ("dss-signing-key", "1")
+
+
+def test_without_a_signing_key_nothing_is_mounted(deployments: dict[str, Deployment]) -> None:
+    template = deployments["least"].one("google_cloud_run_v2_service.api")["template"][0]
+
+    assert template["volumes"] == [] and template["containers"][0]["volume_mounts"] == []
+    assert "DSS_GS_SIGNING_KEY_FILE" not in environment(deployments["least"])
+
+
+def test_no_secret_has_its_value_in_terraform(deployments: dict[str, Deployment]) -> None:
+    [secret] = [
+        row for row in container(deployments["most"])["env"] if row["name"] == "DSS_APPLICATION_SECRETS"
+    ]
+
+    assert secret["value"] is None
+    assert secret["value_source"][0]["secret_key_ref"] == [
+        {"secret": "dss-application-secrets", "version": "2"}
+    ]
+    assert not deployments["most"].of_type("google_secret_manager_secret_version")
+    assert not deployments["most"].of_type("google_service_account_key")
+    assert not deployments["most"].of_type("aws_iam_access_key")
+
+
+def test_all_gcs_buckets_have_one_location_and_class(deployment: Deployment) -> None:
+    buckets = deployment.of_type("google_storage_bucket")
+
+    assert len(buckets) == 3
+    assert len({(row["location"], row["storage_class"]) for row in buckets.values()}) == 1
+
+
+def test_no_bucket_can_become_public(deployment: Deployment) -> None:
+    for bucket in deployment.of_type("google_storage_bucket").values():
+        assert bucket["public_access_prevention"] == "enforced" and bucket["uniform_bucket_level_access"]
+    blocks = deployment.of_type("aws_s3_bucket_public_access_block").values()
+    assert len(blocks) == 3
+    for block in blocks:
+        assert block["block_public_acls"] and block["block_public_policy"]
+        assert block["ignore_public_acls"] and block["restrict_public_buckets"]
+
+
+@pytest.mark.parametrize(("name", "staging", "checkout"), [("least", 14, 14), ("most", 3, 5)])
+def test_objects_expire_in_staging_and_checkout_and_never_in_main(
+    name: str, staging: int, checkout: int, deployments: dict[str, Deployment]
+) -> None:
+    expected = {"main": [], "staging": [staging], "checkout": [checkout]}
+    gcs = deployments[name].of_type("google_storage_bucket")
+    s3 = deployments[name].of_type("aws_s3_bucket_lifecycle_configuration")
+
+    assert {key(address): _gcs_expiry(row) for address, row in gcs.items()} == expected
+    assert {key(address): _s3_expiry(row) for address, row in s3.items()} == expected
+
+
+def key(address: str) -> str:
+    return address.split('["')[1].removesuffix('"]')
+
+
+def _gcs_expiry(bucket: Mapping[str, Any]) -> list[int]:
+    rules = bucket["lifecycle_rule"]
+    return [row["condition"][0]["age"] for row in rules if row["action"][0]["type"] == "Delete"]
+
+
+def _s3_expiry(lifecycle: Mapping[str, Any]) -> list[int]:
+    return [row["expiration"][0]["days"] for row in lifecycle["rule"] if row["expiration"]]
+
+
+def test_unfinished_uploads_are_aborted_in_every_bucket(deployment: Deployment) -> None:
+    for bucket in deployment.of_type("google_storage_bucket").values():
+        assert [
+            row["condition"][0]["age"]
+            for row in bucket["lifecycle_rule"]
+            if row["action"][0]["type"] == "AbortIncompleteMultipartUpload"
+        ] == [7]
+    for lifecycle in deployment.of_type("aws_s3_bucket_lifecycle_configuration").values():
+        [days] = [
+            row["abort_incomplete_multipart_upload"] for row in lifecycle["rule"] if not row["expiration"]
+        ]
+        assert days == [{"days_after_initiation": 7}]
+
+
+def test_the_api_writes_only_to_main(deployment: Deployment) -> None:
+    grants = deployment.of_type("google_storage_bucket_iam_member")
+    api = deployment.one("google_service_account.api")["member"]
+
+    assert {key(address): row["role"] for address, row in grants.items() if row["member"] == api} == {
+        "main": "roles/storage.objectUser",
+        "checkout": "roles/storage.objectViewer",
+        "staging": "roles/storage.objectViewer",
+    }
+
+
+def test_whoever_holds_the_signing_key_can_only_read(deployment: Deployment) -> None:
+    grants = deployment.of_type("google_storage_bucket_iam_member")
+    signer = deployment.one("google_service_account.signer")["member"]
+
+    assert {row["role"] for row in grants.values() if row["member"] == signer} == {
+        "roles/storage.objectViewer"
+    }
+    assert signer not in {row["member"] for row in deployment.of_type("google_project_iam_member").values()}
+
+
+def test_the_only_grant_on_the_project_is_bound_to_the_database(deployment: Deployment) -> None:
+    [grant] = deployment.of_type("google_project_iam_member").values()
+
+    assert grant["role"] == "roles/datastore.user"
+    assert grant["condition"][0]["expression"] == 'resource.name == "projects/a-project/databases/(default)"'
+
+
+def test_only_the_api_s_google_account_assumes_the_aws_role(deployment: Deployment) -> None:
+    account = deployment.one("google_service_account.api")
+    [statement] = deployment.one("module.aws.data.aws_iam_policy_document.api_trust")["statement"]
+
+    assert statement["actions"] == ["sts:AssumeRoleWithWebIdentity"]
+    assert statement["principals"] == [{"type": "Federated", "identifiers": ["accounts.google.com"]}]
+    assert {row["variable"]: set(row["values"]) for row in statement["condition"]} == {
+        "accounts.google.com:sub": {account["unique_id"]},
+        "accounts.google.com:aud": {account["unique_id"], account["email"]},
+        "accounts.google.com:oaud": {environment(deployment)["DSS_AWS_ROLE_AUDIENCE"]},
+    }
+    # Presigned URLs die with the session.
+    assert deployment.one("module.aws.aws_iam_role.api")["max_session_duration"] == 12 * 60 * 60
+
+
+def test_the_aws_role_deletes_nothing_and_writes_only_to_main(deployment: Deployment) -> None:
+    statements = deployment.one("module.aws.data.aws_iam_policy_document.api")["statement"]
+    main = deployment.one('module.aws.aws_s3_bucket.dss["main"]')["arn"]
+
+    allowed = {action for row in statements for action in row["actions"]}
+    assert allowed == {
+        "s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket", "s3:PutObject",
+    }  # fmt: skip
+    assert [row["resources"] for row in statements if "s3:PutObject" in row["actions"]] == [[f"{main}/*"]]
+
+
+def test_s3_encrypts_so_that_an_etag_is_an_md5(deployment: Deployment) -> None:
+    for row in deployment.of_type("aws_s3_bucket_server_side_encryption_configuration").values():
+        [default] = row["rule"][0]["apply_server_side_encryption_by_default"]
+        assert default["sse_algorithm"] == "AES256"
+
+
+def test_bad_variables_are_refused(workspace: Workspace) -> None:
+    bad = {
+        "project_id": "A Project",
+        "api_image": "an-image-of-no-version",
+        "oidc_issuer": "http://issuer.example",
+        "oidc_audiences": [],
+        "public_url": "https://dss.example/",
+        "staging_ttl_days": 0.5,
+        "main_soft_delete_days": 3,
+        "signing_key_version": "newest",
+        "bucket_prefix": "Upper",
+    }
+
+    refused = "\n".join(workspace.refusals(bad))
+
+    for reason in (
+        "A project id is 6 to 30 lower-case letters",
+        "An image with its tag or digest.",
+        "Begins with https://.",
+        "At least one; without it every token is refused.",
+        "https:// and a host.",
+        "A whole number of days, 1 or more.",
+        "0, or 7 to 90.",
+        "A number, or latest.",
+        "3 to 54 lower-case letters, digits and dashes.",
+    ):
+        assert reason in refused

@@ -1,0 +1,144 @@
+"""The API's image holds what the API needs, and nothing else."""
+
+import ast
+import json
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.dockerfile import copied, ignored, instructions
+from tests.terraform.terraform_cli import ROOT
+
+DOCKERFILE = ROOT / "run" / "api" / "Dockerfile"
+IGNORE_FILE = ROOT / ".dockerignore"
+LOCK_FILE = ROOT / "requirements-service.lock"
+
+
+def files_in_image() -> list[Path]:
+    """The project's own files in the image."""
+    sources = [ROOT / source for source in copied(DOCKERFILE)]
+    files = [path for source in sources for path in ([source] if source.is_file() else source.rglob("*"))]
+    return [path for path in files if path.is_file() and not ignored(relative(path), IGNORE_FILE)]
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, also the names it imports from packages."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def exists(module: str) -> bool:
+    path = ROOT.joinpath(*module.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def locked() -> set[str]:
+    return {
+        normal(name) for name in re.findall(r"^([\w.-]+)(?:\[.*\])?==", LOCK_FILE.read_text(), re.MULTILINE)
+    }
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_what_the_image_copies_is_there_and_not_ignored() -> None:
+    for source in copied(DOCKERFILE):
+        assert (ROOT / source).exists(), source
+        assert not ignored(source.rstrip("/"), IGNORE_FILE), source
+
+
+@pytest.mark.parametrize(
+    "name", ["run/local/gcs/server.py", "tests/a.py", ".git/config", "shared/__pycache__/a.pyc"]
+)
+def test_what_the_image_does_not_need_is_not_sent_to_the_builder(name: str) -> None:
+    assert ignored(name, IGNORE_FILE)
+
+
+def test_the_image_holds_every_module_of_ours_that_it_imports() -> None:
+    modules = {relative(path) for path in files_in_image() if path.suffix == ".py"}
+    assert "run/api/__init__.py" in modules
+
+    for path in sorted(modules):
+        for module in imports(ROOT / path):
+            if module.split(".")[0] in ("run", "shared", "functions", "tests") and exists(module):
+                file = module.replace(".", "/")
+                assert {f"{file}.py", f"{file}/__init__.py"} & modules, f"{path} imports {module}"
+
+
+def test_the_image_installs_every_package_that_it_imports() -> None:
+    distributions = packages_distributions()
+
+    for path in files_in_image():
+        for module in imports(path) if path.suffix == ".py" else ():
+            top = module.split(".")[0]
+            if top in sys.stdlib_module_names or top in ("run", "shared") or top.startswith("mypy_boto3"):
+                continue
+            names = {normal(name) for name in distributions.get(top, ())}
+            assert names & locked(), f"{relative(path)} imports {module}"
+
+
+def test_the_image_installs_nothing_that_only_checks_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    dev = {normal(re.split(r"[\[<>=~!; ]", line)[0]) for line in project["optional-dependencies"]["dev"]}
+
+    assert dev - {"dss"} and not dev & locked()
+
+
+def test_every_package_of_the_image_is_pinned_by_its_hash() -> None:
+    entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"^\s*#.*\n", "", LOCK_FILE.read_text(), flags=re.MULTILINE))
+
+    for entry in entries:
+        assert re.match(r"[\w.\[\],-]+==\S+", entry.strip()) and "--hash=sha256:" in entry, entry
+    assert "://" not in LOCK_FILE.read_text()
+
+
+def test_the_tool_that_builds_our_own_package_is_pinned_where_the_image_looks_for_it() -> None:
+    [entry] = re.findall(
+        r"^setuptools==.*?# via", (ROOT / "requirements.lock").read_text(), re.MULTILINE | re.DOTALL
+    )
+
+    assert "--hash=sha256:" in entry
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    [user] = [arguments for name, arguments in instructions(DOCKERFILE) if name == "USER"]
+
+    assert re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", user)
+
+
+def test_the_image_starts_an_application_that_exists() -> None:
+    module, _, name = command()[-1].partition(":")
+    source = ast.parse(ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text())
+
+    targets = [target for node in source.body if isinstance(node, ast.Assign) for target in node.targets]
+    assert name in [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def test_cloud_run_sends_as_many_requests_as_there_are_threads() -> None:
+    options = dict(option[2:].split("=") for option in command() if "=" in option)
+    concurrency = re.search(
+        r"max_instance_request_concurrency = (\d+)", (ROOT / "terraform/api.tf").read_text()
+    )
+
+    assert concurrency and int(concurrency[1]) == int(options["threads"]) * int(options["workers"])
+
+
+def command() -> list[str]:
+    # In the exec form: gunicorn itself gets SIGTERM, no shell does.
+    [arguments] = [arguments for name, arguments in instructions(DOCKERFILE) if name == "CMD"]
+    parsed: list[str] = json.loads(arguments)
+    return parsed
