@@ -4,13 +4,24 @@ from collections.abc import Iterator
 
 import pytest
 
+from run.local.components import API_TABLE
 from run.local.stack import Stack
 from tests.given import REPLICAS, Api, Clouds
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[dict[str, str]]:
-    """The whole system, running; the environment of who uses it, as `dss local` writes it."""
+    """The API and all that it needs, running; the environment of who uses it, as `dss local` writes it.
+
+    Nothing replicates here, so that a test decides what is on which replica; see `whole_system`.
+    """
+    with Stack(port=0, table=API_TABLE).running() as env:
+        yield env
+
+
+@pytest.fixture(scope="session")
+def whole_system() -> Iterator[dict[str, str]]:
+    """The whole system, with all that moves by itself."""
     with Stack(port=0).running() as env:
         yield env
 

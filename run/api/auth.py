@@ -64,10 +64,11 @@ class Authenticator:
         email = self._claim(claims, self._settings.oidc_email_claim)
         if not isinstance(email, str) or not email:
             raise Unauthorized(f"the token has no claim {self._settings.oidc_email_claim[0]!r}")
-        groups = self._claim(claims, self._settings.oidc_group_claim) or []
+        groups = self._claim(claims, self._settings.oidc_group_claim)
+        listed = groups if isinstance(groups, list) else [groups]
         return Caller(
             email=email,
-            groups=frozenset([groups] if isinstance(groups, str) else map(str, groups)),
+            groups=frozenset(group for group in listed if isinstance(group, str)),
             is_admin=email in self._settings.admin_user_emails,
         )
 

@@ -1,12 +1,16 @@
 """URLs by which the content of files is fetched."""
 
 from datetime import timedelta
+from urllib.parse import quote
 
 from werkzeug.http import dump_options_header
 
 from shared.checksums import Checksums
 from shared.errors import IllegalArguments
 from shared.system import Dss
+
+# RFC 8187: what a parameter may hold as it is, beside letters, digits and `_.-~`.
+_UNQUOTED = "!#$&+^`|"
 
 
 def signed_url(dss: Dss, replica: str, checksums: Checksums, *, disposition: str | None) -> str:
@@ -24,4 +28,8 @@ def signed_url(dss: Dss, replica: str, checksums: Checksums, *, disposition: str
 
 def attachment(name: str) -> str:
     """Return the Content-Disposition by which browsers save a file under the last step of its name."""
-    return dump_options_header("attachment", {"filename": name.rpartition("/")[2]})
+    last = name.rpartition("/")[2]
+    if last.isascii():
+        return dump_options_header("attachment", {"filename": last})
+    # RFC 8187: other letters go percent-encoded into a parameter of this name.
+    return f"attachment; filename*=UTF-8''{quote(last, safe=_UNQUOTED)}"

@@ -1,0 +1,55 @@
+"""Further API processes, with settings that the shared one has not."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from run.local.api import api_process
+from tests.given import Api, Clouds, Version, new_uuid, put_file
+
+# Where the claims of old deployments are found, and for whom their tokens were meant.
+OLD_CLAIMS = "https://auth.data.humancellatlas.org"
+OLD_AUDIENCE = "https://dev.data.humancellatlas.org/"
+PUBLIC_URL = "https://dss.example.org"
+
+
+@pytest.fixture(scope="session")
+def read_only(stack: dict[str, str]) -> Iterator[Api]:
+    """An API that takes no writes, in debug mode."""
+    with api_process(stack, {"DSS_READ_ONLY_MODE": "true", "DSS_DEBUG": "true"}) as process:
+        yield Api(process.url, stack["DSS_ADMIN_TOKEN"])
+
+
+@pytest.fixture(scope="session")
+def configured(stack: dict[str, str]) -> Iterator[Api]:
+    """An API that hardly waits for files, with a public URL, a second admin, and old clients' sign-in."""
+    settings = {
+        "DSS_FILE_WAIT_SECONDS": "1",
+        "DSS_PUBLIC_URL": PUBLIC_URL,
+        "OIDC_AUDIENCE": f"{OLD_AUDIENCE},{stack['OIDC_AUDIENCE']}",
+        "OIDC_EMAIL_CLAIM": f"{OLD_CLAIMS}/email,email",
+        "OIDC_GROUP_CLAIM": f"{OLD_CLAIMS}/group,group",
+        "DSS_WRITE_GROUPS": "dss,hca",
+        # Whose token is DSS_TOKEN2.
+        "ADMIN_USER_EMAILS": f"{stack['ADMIN_USER_EMAILS']},second-writer@example.org",
+    }
+    with api_process(stack, settings) as process:
+        yield Api(process.url, stack["DSS_TOKEN"])
+
+
+@pytest.fixture(scope="session")
+def without_issuer(stack: dict[str, str]) -> Iterator[Api]:
+    """An API whose token issuer answers nobody, and one of whose buckets may be deleted."""
+    clouds = Clouds(stack)
+    bucket = f"dss-short-lived-{new_uuid()}"
+    clouds.gcs.create_bucket(bucket)
+    # Port 9 is that of a service which nobody runs any more.
+    settings = {"OIDC_ISSUER": "http://127.0.0.1:9", "DSS_GS_CHECKOUT_BUCKET": bucket}
+    with api_process(stack, settings) as process:
+        yield Api(process.url, stack["DSS_TOKEN"])
+
+
+@pytest.fixture
+def file(api: Api, clouds: Clouds, replica: str) -> Version:
+    """A new file of a few bytes on the replica in turn."""
+    return put_file(api, clouds.stage(replica, b"content of a file"))

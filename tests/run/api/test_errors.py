@@ -1,0 +1,207 @@
+"""Errors: one shape for all, what is written into it, and when to try again."""
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from structlog.testing import capture_logs
+
+from run.api.app import create_app
+from shared import errors
+from shared.config import Settings
+from shared.errors import DssError
+from shared.replicas import Replica, Replicas
+from shared.system import Dss
+from tests.given import PROBLEM, REPLICAS, Api, assert_problem, new_uuid, now
+
+SETTINGS = Settings(
+    project="p",
+    gs_bucket="b",
+    s3_bucket="b",
+    gs_checkout_bucket="b",
+    s3_checkout_bucket="b",
+    oidc_issuer="http://127.0.0.1:9",
+    oidc_audience=("a",),
+)
+
+
+class Broken:
+    """A dependency that raises one error, whatever is asked of it."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        def fail(*_: Any, **__: Any) -> None:
+            raise self._error
+
+        return fail
+
+
+def client_of_broken(error: Exception, **settings: Any) -> FlaskClient:
+    """Return a client of an API whose catalog raises `error` at each look."""
+    broken: Any = Broken(error)
+    catalog: Any = SimpleNamespace(files=broken, bundles=broken, database=broken)
+    known = {field.name for field in dataclasses.fields(Dss)}
+    parts: dict[str, Any] = dict.fromkeys(known, broken)
+    parts |= {
+        "settings": dataclasses.replace(SETTINGS, **settings),
+        "replicas": Replicas(
+            *(Replica(name=name, store=broken, bucket="b", checkout_bucket="b") for name in REPLICAS)
+        ),
+        "catalog": catalog,
+    }
+    return create_app(Dss(**parts)).test_client()
+
+
+PATH = f"/v1/files/{new_uuid()}?replica=gcp&version={now()}"
+
+
+def test_what_nobody_foresaw_is_500_with_the_id_under_which_its_trace_is_logged():
+    with capture_logs() as lines:
+        answer = client_of_broken(ZeroDivisionError("the secret")).get(PATH)
+    assert (answer.status_code, answer.content_type) == (500, PROBLEM)
+    problem = answer.get_json()
+    assert set(problem) == {"status", "code", "title", "request_id"}
+    assert (problem["status"], problem["code"]) == (500, "unhandled_exception")
+    assert "secret" not in answer.text
+    assert answer.headers["Retry-After"] == "10"
+    assert answer.headers["X-Request-Id"] == problem["request_id"]
+    [line] = [line for line in lines if line["log_level"] == "error"]
+    assert line["request_id"] == problem["request_id"]
+    assert isinstance(line["exc_info"], ZeroDivisionError)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), errors.NotFound("x"), errors.Unavailable("x")])
+def test_a_trace_is_shown_in_debug_mode_only(error):
+    assert "stacktrace" not in client_of_broken(error).get(PATH).get_json()
+    trace = client_of_broken(error, debug=True).get(PATH).get_json()["stacktrace"]
+    assert trace.startswith("Traceback")
+    assert type(error).__name__ in trace
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ZeroDivisionError("x"), 500),
+        (errors.StoreError("x"), 502),
+        (errors.Unavailable("x"), 503),
+    ],
+)
+def test_what_may_be_tried_again_says_when(method, error, status):
+    answer = client_of_broken(error).open(PATH, method=method)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (status, "10")
+
+
+def test_what_must_not_be_repeated_says_no_time():
+    answer = client_of_broken(errors.NotYetImplemented("x")).get(PATH)
+    assert (answer.status_code, "Retry-After" in answer.headers) == (501, False)
+
+
+def all_errors(kind: type[DssError] = DssError) -> list[type[DssError]]:
+    """Return a class and all that derive from it in `shared.errors` and are made of a title alone."""
+    below = [found for child in kind.__subclasses__() for found in all_errors(child)]
+    own = [found for found in [kind, *below] if found.__module__ == errors.__name__]
+    return [found for found in own if found.__init__ is DssError.__init__]
+
+
+@pytest.mark.parametrize("kind", all_errors())
+def test_every_error_of_the_house_has_the_one_shape(kind):
+    answer = client_of_broken(kind("what is wrong")).get(PATH)
+    problem = answer.get_json()
+    assert answer.content_type == PROBLEM
+    assert {"status", "code", "title"} <= set(problem)
+    assert set(problem) <= {"status", "code", "title", "replica_state"}
+    assert (problem["status"], problem["code"]) == (answer.status_code, kind.code)
+    assert problem["title"] == "what is wrong"
+    assert 400 <= answer.status_code < 600
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/", "/v1/files", "/v1/files/", "/v1/files/a/b"])
+def test_an_unknown_path_is_404(anyone, path):
+    assert_problem(anyone.get(path), 404, "not_found", "GET")
+    assert_problem(anyone.put(path), 404, "not_found", "PUT")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", f"/v1/files/{new_uuid()}", {"GET", "HEAD", "PUT"}),
+        ("DELETE", f"/v1/files/{new_uuid()}", {"GET", "HEAD", "PUT"}),
+        ("POST", f"/v1/bundles/{new_uuid()}", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+        ("OPTIONS", f"/v1/bundles/{new_uuid()}", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+        ("TRACE", "/v1/events", {"GET", "HEAD"}),
+        ("PUT", "/v1/search", {"POST"}),
+        ("POST", "/", {"GET", "HEAD"}),
+        ("DELETE", "/v1/swagger.json", {"GET", "HEAD"}),
+    ],
+)
+def test_a_method_that_a_path_has_not_is_405_and_says_which_it_has(anyone, method, path, allowed):
+    answer = anyone.request(method, path)
+    assert_problem(answer, 405, "method_not_allowed", method)
+    assert set(answer.headers["Allow"].replace(" ", "").split(",")) - {"OPTIONS"} == allowed
+
+
+def test_every_answer_has_a_request_id(anyone):
+    ids = {anyone.get(path).headers["X-Request-Id"] for path in ("/", "/nothing", "/version", "/v1/files/x")}
+    assert len(ids) == 4
+    traced = anyone.get("/version", headers={"X-Cloud-Trace-Context": "0af7651916cd43dd/1;o=1"})
+    assert traced.headers["X-Request-Id"] == "0af7651916cd43dd"
+
+
+def test_head_answers_an_error_without_a_body(anyone):
+    answer = anyone.head(f"/v1/files/{new_uuid()}", replica="gcp")
+    assert (answer.status_code, answer.content) == (404, b"")
+
+
+def test_what_comes_later_is_501_and_says_so(api):
+    body = {"es_query": {}}
+    answer = api.request("POST", "/v1/search", replica="gcp", json=body)
+    assert answer.status_code in (200, 206, 501), answer.text
+    if answer.status_code == 501:
+        assert_problem(answer, 501, "not_implemented", "/v1/search")
+
+
+class TestReadOnlyMode:
+    """Nothing is written, and all that reads works."""
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("PUT", "/v1/files/{uuid}", {"source_url": "gs://bucket/key", "creator_uid": 1}),
+            ("PUT", "/v1/bundles/{uuid}", {"files": [], "creator_uid": 1}),
+            ("PATCH", "/v1/bundles/{uuid}", {}),
+            ("DELETE", "/v1/bundles/{uuid}", {"reason": "x"}),
+            ("POST", "/v1/bundles/{uuid}/checkout", {}),
+            ("PUT", "/v1/collections", {}),
+            ("PATCH", "/v1/collections/{uuid}", {}),
+            ("DELETE", "/v1/collections/{uuid}", None),
+            ("PUT", "/v1/subscriptions", {}),
+            ("DELETE", "/v1/subscriptions/{uuid}", None),
+        ],
+    )
+    def test_every_write_is_503(self, read_only: Api, method, path, body):
+        query = {"replica": "gcp", "version": now()}
+        answer = read_only.request(method, path.format(uuid=new_uuid()), json=body, **query)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (503, PROBLEM)
+        problem = answer.json()
+        assert problem["code"] == "read_only"
+        assert "ReadOnly" in problem["stacktrace"]
+        assert answer.headers["Retry-After"] == "600"
+
+    def test_who_is_not_known_is_told_that_first(self, read_only: Api):
+        assert read_only.signed_in(None).put(f"/v1/bundles/{new_uuid()}").status_code == 401
+
+    def test_reads_work(self, read_only: Api, file, replica):
+        assert read_only.head(f"/v1/files/{file.uuid}", replica=replica).status_code == 200
+        assert read_only.get(f"/v1/files/{file.uuid}", replica=replica).status_code == 302
+        assert read_only.get("/v1/bundles/all", replica=replica).status_code in (200, 206)
+        unknown = read_only.get(f"/v1/bundles/{new_uuid()}", replica=replica)
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+
+    def test_a_search_is_no_write(self, read_only: Api):
+        answer = read_only.request("POST", "/v1/search", replica="gcp", json={"es_query": {}})
+        assert answer.status_code != 503

@@ -1,0 +1,49 @@
+"""A replica that has something not yet says so: `pending` is worth waiting for, `absent` is not."""
+
+import pytest
+
+from tests.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.shared.two_clouds import OTHER
+
+
+def state(api: Api, kind: str, name: Version, replica: str, *, versioned: bool) -> str:
+    """Return what the answer to a read says of the replica."""
+    version = name.version if versioned else None
+    answer = api.get(f"/v1/{kind}/{name.uuid}", replica=replica, version=version)
+    return str(assert_problem(answer, 404, "not_found", name.uuid)["replica_state"])
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
+def test_what_another_replica_has_is_pending(api: Api, clouds: Clouds, replica: str, versioned: bool) -> None:
+    file = put_file(api, clouds.stage(replica, b"content"))
+    bundle = put_bundle(api, replica, [file.named("a")])
+    for kind, name in (("files", file), ("bundles", bundle)):
+        assert state(api, kind, name, OTHER[replica], versioned=versioned) == "pending"
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
+@pytest.mark.parametrize("kind", ["files", "bundles"])
+def test_what_nobody_has_is_absent(api: Api, replica: str, kind: str, versioned: bool) -> None:
+    assert state(api, kind, Version(new_uuid(), now()), replica, versioned=versioned) == "absent"
+
+
+@pytest.mark.parametrize("kind", ["files", "bundles"])
+def test_another_version_is_no_reason_to_wait(api: Api, clouds: Clouds, replica: str, kind: str) -> None:
+    file = put_file(api, clouds.stage(replica, b"content"))
+    made = file if kind == "files" else put_bundle(api, replica, [file.named("a")])
+    assert state(api, kind, Version(made.uuid, now()), OTHER[replica], versioned=True) == "absent"
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
+@pytest.mark.parametrize("whole", [True, False], ids=["uuid hidden", "version hidden"])
+def test_what_is_hidden_is_absent_everywhere(
+    admin: Api, clouds: Clouds, replica: str, whole: bool, versioned: bool
+) -> None:
+    bundle = put_bundle(admin, replica, [put_file(admin, clouds.stage(replica, b"content")).named("a")])
+    version = None if whole else bundle.version
+    answer = admin.delete(
+        f"/v1/bundles/{bundle.uuid}", replica=replica, version=version, json={"reason": "wrong"}
+    )
+    assert answer.status_code == 200
+    for name in (replica, OTHER[replica]):
+        assert state(admin, "bundles", bundle, name, versioned=versioned) == "absent"
