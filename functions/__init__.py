@@ -1,0 +1,1 @@
+"""What events start: one module a function; `main` exports the entry points."""

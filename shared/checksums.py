@@ -29,6 +29,16 @@ _FORMS = {
 CHECKSUM_NAMES = tuple(_FORMS)
 
 
+def crc32c_of(data: bytes) -> str:
+    """Return the CRC-32C of content that is in memory."""
+    return f"{google_crc32c.value(data):08x}"
+
+
+def md5_of(data: bytes) -> str:
+    """Return the MD5 of content that is in memory."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def part_size(size: int) -> int:
     """Return the bytes of each part (the last may be shorter) for an object of `size` bytes."""
     if size <= _SMALLEST_PART * _MAX_PARTS:

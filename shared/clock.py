@@ -47,6 +47,10 @@ class Deadline:
         """Tell whether the time is up."""
         return self.remaining() == 0.0
 
+    def pause(self, seconds: float) -> None:
+        """Return after so many seconds, or when the time is up."""
+        self._clock.sleep(min(seconds, self.remaining()))
+
 
 def new_version(clock: Clock) -> str:
     """Return a version stamped now."""

@@ -5,9 +5,13 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
+
+# It stands in queries of the API, in documents of the catalog, and in attributes of messages.
+_REPLICA_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
@@ -20,6 +24,17 @@ def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReplicaSetting:
+    """A replica to open; `options` are what its kind of store wants, see `STORES` of `shared/wiring.py`."""
+
+    name: str
+    scheme: str
+    bucket: str
+    checkout_bucket: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a process of the system has to know from outside; a field without a default is required."""
 
@@ -28,6 +43,11 @@ class Settings:
     s3_bucket: str = _setting("DSS_S3_BUCKET", "Main bucket of replica `aws`.")
     gs_checkout_bucket: str = _setting("DSS_GS_CHECKOUT_BUCKET", "Checkout bucket of replica `gcp`.")
     s3_checkout_bucket: str = _setting("DSS_S3_CHECKOUT_BUCKET", "Checkout bucket of replica `aws`.")
+    extra_replicas: tuple[ReplicaSetting, ...] = _setting(
+        "DSS_EXTRA_REPLICAS",
+        "Replicas beside `gcp` and `aws`, as a JSON list of objects; `docs/stores.md` has their members.",
+        default=(),
+    )
     gs_signing_key_file: str = _setting(
         "DSS_GS_SIGNING_KEY_FILE",
         "Service account key (JSON) that signs URLs of GCS; without it IAM signs, one network call a URL.",
@@ -51,6 +71,23 @@ class Settings:
         "How long a request may spend on copying a blob, in seconds. Clients give up after 40.",
         default=25,
     )
+    inline_copy_bytes: int = _setting(
+        "DSS_INLINE_COPY_BYTES",
+        "Largest object that is copied between clouds within one call of a function, in bytes; what is "
+        "larger goes to the copy workflow.",
+        default=1024 * 1024 * 1024,
+    )
+    workflows_location: str = _setting(
+        "DSS_WORKFLOWS_LOCATION", "Region in which the workflows are deployed.", default="us-east1"
+    )
+    workflows_prefix: str = _setting(
+        "DSS_WORKFLOWS_PREFIX", "What the names of the deployed workflows begin with.", default="dss-"
+    )
+    workflows_emulator_host: str = _setting(
+        "DSS_WORKFLOWS_EMULATOR_HOST",
+        "Where a local server of the Executions API listens (host:port, gRPC without TLS).",
+        default="",
+    )
     file_wait_seconds: int = _setting(
         "DSS_FILE_WAIT_SECONDS",
         "How long PUT /bundles waits for files that are on their way from the other replica, in seconds.",
@@ -58,6 +95,24 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API takes, in bytes.", default=8 * 1024 * 1024
+    )
+    delivery_attempts: int = _setting(
+        "DSS_DELIVERY_ATTEMPTS",
+        "After how many attempts a message that cannot be handled becomes a dead letter.",
+        default=30,
+    )
+    sweep_seconds: int = _setting(
+        "DSS_SWEEP_SECONDS",
+        "After how long the sweep brings to mind what a replica still lacks, in seconds.",
+        default=600,
+    )
+    sns_topics: tuple[str, ...] = _setting(
+        "DSS_SNS_TOPICS", "ARNs of the SNS topics that tell of S3 objects; comma-separated.", default=()
+    )
+    sns_signatures: bool = _setting(
+        "DSS_SNS_SIGNATURES",
+        "Whether messages of SNS must be signed; to be switched off on emulators only, which sign nothing.",
+        default=True,
     )
     public_url: str = _setting(
         "DSS_PUBLIC_URL",
@@ -124,6 +179,8 @@ class Settings:
         settings = cls(**values)
         if settings.fault_point and not environment.get("FIRESTORE_EMULATOR_HOST"):
             raise ValueError("DSS_FAULT_POINT is for tests on emulators only")
+        if not settings.sns_signatures and not environment.get("AWS_ENDPOINT_URL"):
+            raise ValueError("DSS_SNS_SIGNATURES must not be switched off in a deployment")
         # S3 and GCS: a signed URL lives seven days at most.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must lie between 1 and 604800")
@@ -143,11 +200,37 @@ def _parsed(row: "Field[Any]", text: str) -> Any:
     if row.type == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if row.type == dict[str, Any]:
-        try:
-            parsed = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{name}: not JSON: {error}") from error
+        parsed = _json(name, text)
         if not isinstance(parsed, dict):
             raise ValueError(f"{name}: a JSON object is wanted")
         return parsed
+    if row.type == tuple[ReplicaSetting, ...]:
+        return _extra_replicas(name, _json(name, text))
     return text
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name}: not JSON: {error}") from error
+
+
+def _extra_replicas(name: str, parsed: Any) -> tuple[ReplicaSetting, ...]:
+    if not isinstance(parsed, list):
+        raise ValueError(f"{name}: a JSON list is wanted")
+    names = {"gcp", "aws"}
+    replicas = []
+    for number, members in enumerate(parsed):
+        where = f"{name}[{number}]"
+        if not isinstance(members, dict) or not all(isinstance(value, str) for value in members.values()):
+            raise ValueError(f"{where}: a JSON object with values that are text is wanted")
+        own = {key: members.pop(key, "") for key in ("name", "scheme", "bucket", "checkout_bucket")}
+        missing = [key for key, value in own.items() if not value]
+        if missing:
+            raise ValueError(f"{where}.{missing[0]}: missing")
+        if own["name"] in names or not _REPLICA_NAME.fullmatch(own["name"]):
+            raise ValueError(f"{where}.name: {own['name']!r} is taken, or is not of the form [a-z][a-z0-9-]*")
+        names.add(own["name"])
+        replicas.append(ReplicaSetting(**own, options=members))
+    return tuple(replicas)

@@ -20,10 +20,12 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     │   └── BundleTombstoneAlreadyExists
     ├── Unprocessable               understood, and contradicted by the facts
     │   ├── MissingChecksum
-    │   └── InvalidChecksum
+    │   ├── InvalidChecksum
+    │   └── CopyFailed              with the code of what a large copy failed of
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
-    │   └── ReadOnly
+    │   ├── ReadOnly
+    │   └── NotYetThere             what this rests on is still on its way
     └── StoreError                  an object store said no; raised by `shared.stores` only
         ├── ObjectNotFound
         ├── ObjectExists
@@ -102,9 +104,16 @@ class Forbidden(DssError):
 
 
 class NotFound(DssError):
-    """What was asked for does not exist on this replica, or is hidden."""
+    """What was asked for does not exist on this replica, or is hidden.
+
+    `replica_state` says `pending` where it exists on another replica and will be on this one, else `absent`.
+    """
 
     code = "not_found"
+
+    def __init__(self, title: str, *, replica_state: str = "absent") -> None:
+        super().__init__(title)
+        self.replica_state = replica_state
 
 
 class Conflict(DssError):
@@ -147,6 +156,14 @@ class InvalidChecksum(Unprocessable):
     code = "invalid_checksum"
 
 
+class CopyFailed(Unprocessable):
+    """A large copy, asked for earlier, has failed; `code` is that of its cause."""
+
+    def __init__(self, code: str, title: str) -> None:
+        super().__init__(title)
+        self.code = code
+
+
 class NotYetImplemented(DssError):
     """The contract names this; the system does not do it yet."""
 
@@ -165,6 +182,10 @@ class ReadOnly(Unavailable):
 
     code = "read_only"
     retry_after = 600
+
+
+class NotYetThere(Unavailable):
+    """What this rests on is not on the replica yet; it will be, or the sweep will ask again."""
 
 
 class StoreError(DssError):
@@ -194,6 +215,4 @@ class AccessDenied(StoreError):
 
 
 class CopyTakesLonger(StoreError):
-    """A copy cannot be finished within one request."""
-
-    code = "not_implemented"
+    """A copy cannot be finished within one request: it is one for the copy workflow."""

@@ -21,6 +21,12 @@ FAULT_POINTS = (
     "tombstone: created",
     "tombstone: written",
     "tombstone: hidden",
+    "replication: before a blob is copied",
+    "replication: blob copied",
+    "replication: file manifest written",
+    "replication: bundle checked",
+    "replication: bundle manifest written",
+    "replication: tombstone written",
 )
 
 

@@ -2,14 +2,27 @@
 
 from shared.catalog import FileRecord
 from shared.clock import Deadline
-from shared.errors import ObjectExists
+from shared.errors import ObjectExists, ObjectNotFound, StoreError, Unavailable
 from shared.identifiers import Fqid, Kind, manifest_key
 from shared.manifests import CONTENT_TYPE, encode, file_manifest
+from shared.replicas import Replica
 from shared.sources import Source
+from shared.stores.base import bucket_url
 from shared.system import Dss
 
 
-def write_file(dss: Dss, fqid: Fqid, creator_uid: int, source: Source) -> bool:
+def file_record(fqid: Fqid, creator_uid: int, source: Source) -> FileRecord:
+    """Return what a file version made of a source object is to be."""
+    return FileRecord(
+        fqid=fqid,
+        creator_uid=creator_uid,
+        content_type=source.object.content_type,
+        size=source.object.size,
+        checksums=source.checksums,
+    )
+
+
+def write_file(dss: Dss, record: FileRecord, source: Source) -> bool:
     """Make a file version of a source object, readable on the source's replica when this returns.
 
     Returns whether the version is new: False means that the same was written before. Safe to repeat after
@@ -20,13 +33,6 @@ def write_file(dss: Dss, fqid: Fqid, creator_uid: int, source: Source) -> bool:
     content to be other than claimed, CopyTakesLonger and ObjectChanged as the store says.
     """
     replica = source.replica
-    record = FileRecord(
-        fqid=fqid,
-        creator_uid=creator_uid,
-        content_type=source.object.content_type,
-        size=source.object.size,
-        checksums=source.checksums,
-    )
     dss.faults.reach("file: before the blob is copied")
     replica.store.copy(
         source.object,
@@ -36,20 +42,43 @@ def write_file(dss: Dss, fqid: Fqid, creator_uid: int, source: Source) -> bool:
         deadline=Deadline(dss.clock, dss.settings.inline_copy_seconds),
     )
     dss.faults.reach("file: blob copied")
+    return make_visible(dss, record, replica.name)
+
+
+def make_visible(dss: Dss, record: FileRecord, replica_name: str) -> bool:
+    """Let reads on a replica see a file whose blob is there, proved; claim its FQID before that.
+
+    Returns whether the FQID was claimed now. Safe to repeat after a kill at any point. Raises
+    FileAlreadyExists where other content has the FQID.
+    """
     created = dss.catalog.files.create(record)
     dss.faults.reach("file: head created")
-    write_once(dss, replica.name, manifest_key(Kind.FILE, fqid), encode(file_manifest(record)))
+    write_once(dss, replica_name, manifest_key(Kind.FILE, record.fqid), encode(file_manifest(record)))
     dss.faults.reach("file: manifest written")
-    dss.catalog.files.make_available(fqid, replica.name)
+    dss.catalog.files.make_available(record.fqid, replica_name)
     dss.faults.reach("file: available")
     return created
 
 
 def write_once(dss: Dss, replica_name: str, key: str, data: bytes) -> None:
-    """Write a manifest or tombstone whose name the catalog has claimed; there already is as good as new."""
+    """Write a manifest or tombstone whose name the catalog has claimed; there already is as good as new.
+
+    Raises StoreError where what is there is something else, and Unavailable where nothing is there after all.
+    """
     replica = dss.replicas.named(replica_name)
     try:
         replica.store.create(replica.bucket, key, data, CONTENT_TYPE)
     except ObjectExists:
-        # By the claim, what is there has this very content: an earlier attempt wrote it, or one beside us.
-        return
+        # An earlier attempt wrote it, or one beside us; or somebody who had no business here.
+        _require_content(replica, key, data)
+
+
+def _require_content(replica: Replica, key: str, data: bytes) -> None:
+    try:
+        found = replica.store.stat(replica.bucket, key)
+    except ObjectNotFound as error:
+        # S3 also refuses what collides with another write that may come to nothing.
+        raise Unavailable(f"{error.title}, though one was just in the way of a new one") from error
+    if not found.is_content(data):
+        url = bucket_url(replica.store, replica.bucket, key)
+        raise StoreError(f"{url}: its content is other than the catalog says")

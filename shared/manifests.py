@@ -5,7 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from shared.catalog import BundleTombstone, FileRecord, PagedFile
+from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
+from shared.checksums import Checksums
 from shared.identifiers import Fqid
 
 CONTENT_TYPE = "application/json"
@@ -24,6 +25,17 @@ def file_manifest(record: FileRecord) -> dict[str, Any]:
         "sha1": record.checksums.sha1,
         "sha256": record.checksums.sha256,
     }
+
+
+def file_of_manifest(fqid: Fqid, manifest: dict[str, Any]) -> FileRecord:
+    """Return the file version that a manifest describes."""
+    return FileRecord(
+        fqid=fqid,
+        creator_uid=manifest["creator_uid"],
+        content_type=manifest["content-type"],
+        size=manifest["size"],
+        checksums=Checksums.parse({**manifest, "s3_etag": manifest["s3-etag"]}),
+    )
 
 
 def bundle_manifest(fqid: Fqid, creator_uid: int, files: Sequence[PagedFile]) -> dict[str, Any]:
@@ -48,6 +60,35 @@ def bundle_manifest(fqid: Fqid, creator_uid: int, files: Sequence[PagedFile]) ->
             for file in files
         ],
     }
+
+
+def bundle_of_manifest(fqid: Fqid, encoded: bytes) -> tuple[BundleHead, list[PagedFile]]:
+    """Return the bundle version that an encoded manifest describes, and its files."""
+    manifest = json.loads(encoded)
+    files = [
+        PagedFile(
+            name=file["name"],
+            uuid=file["uuid"],
+            version=file["version"],
+            content_type=file["content-type"],
+            size=file["size"],
+            indexed=file["indexed"],
+            crc32c=file["crc32c"],
+            s3_etag=file["s3-etag"],
+            sha1=file["sha1"],
+            sha256=file["sha256"],
+        )
+        for file in manifest["files"]
+    ]
+    head = BundleHead(
+        fqid=fqid, creator_uid=manifest["creator_uid"], file_count=len(files), digest=digest(encoded)
+    )
+    return head, files
+
+
+def tombstone_of_document(uuid: str, version: str | None, document: dict[str, Any]) -> BundleTombstone:
+    """Return the tombstone that an object's content describes."""
+    return BundleTombstone(uuid=uuid, version=version, email=document["email"], reason=document["reason"])
 
 
 def tombstone_document(tombstone: BundleTombstone) -> dict[str, Any]:

@@ -31,6 +31,14 @@ class Replicas:
         """The names of all replicas, the primary's first."""
         return tuple(self._by_name)
 
+    def find(self, name: str) -> Replica | None:
+        """Return the replica of a name, or None."""
+        return self._by_name.get(name)
+
+    def of_bucket(self, bucket: str) -> Replica | None:
+        """Return the replica whose main bucket has this name, or None."""
+        return next((replica for replica in self if replica.bucket == bucket), None)
+
     def named(self, name: str) -> Replica:
         """Return the replica of a name. Raises IllegalArguments where there is none."""
         try:

@@ -13,14 +13,21 @@ from shared.errors import (
     MissingChecksum,
     NotFound,
     ObjectNotFound,
+    StoreError,
     Unprocessable,
 )
 from shared.replicas import Replica, Replicas
 from shared.stores.base import StoredObject
 
 _URL = re.compile(r"([a-z][a-z0-9]*)://([^/]+)/(.+)", re.DOTALL)
-# Labs' tools call a checksum `dss-sha256`, in metadata or tags; the `hca` tool says `hca-dss-sha256`.
+# What either cloud lets a bucket be called, and what it never does: whatever else a URL says would end in the
+# path of a request to the cloud and change its meaning. GCS: 3 to 222 characters; S3: 255 in old buckets.
+_BUCKET = re.compile(r"(?=.{3,255}\Z)[A-Za-z0-9]([A-Za-z0-9_-]|\.(?!\.))*[A-Za-z0-9]")
+# GCS and S3: a key is at most 1,024 bytes; GCS takes none that is "." or "..".
+_MAX_KEY_BYTES = 1024
+_UNFIT_KEY = re.compile(r"\.{1,2}\Z|.*[\x00-\x1f\x7f]", re.DOTALL)
 _MAX_CONTENT_TYPE = 255
+# Labs' tools call a checksum `dss-sha256`, in metadata or tags; the `hca` tool says `hca-dss-sha256`.
 _PREFIXES = ("dss-", "hca-dss-")
 
 
@@ -39,12 +46,9 @@ def find_source(replicas: Replicas, url: str) -> Source:
     One request; a second one, for tags, only where the metadata lack a checksum. Raises
     UnknownSourceSchema, IllegalArguments for a URL of another form, NotFound, Forbidden where it may not be
     read, MissingChecksum, InvalidChecksum where a claim is malformed or contradicts the cloud, and
-    Unprocessable for a content type that no HTTP header can carry.
+    Unprocessable for a content type that no HTTP header can carry, or whatever else the cloud says no to.
     """
-    match = _URL.fullmatch(url)
-    if not match:
-        raise IllegalArguments(f"source_url: {url[:200]!r} does not have the form scheme://bucket/key")
-    scheme, bucket, key = match.groups()
+    scheme, bucket, key = _parts(url)
     replica = replicas.of_scheme(scheme)
     try:
         found = replica.store.stat(bucket, key)
@@ -55,6 +59,8 @@ def find_source(replicas: Replicas, url: str) -> Source:
         raise NotFound(f"source_url: {error.title}") from error
     except AccessDenied as error:
         raise Forbidden(f"source_url: {error.title}") from error
+    except StoreError as error:
+        raise Unprocessable(f"source_url: {error.title}") from error
     _check_content_type(found.content_type)
     missing = [name for name in CHECKSUM_NAMES if name not in claims]
     if missing:
@@ -65,6 +71,22 @@ def find_source(replicas: Replicas, url: str) -> Source:
     _check_size(claims, found.size)
     found.check(checksums)
     return Source(replica=replica, object=found, checksums=checksums)
+
+
+def _parts(url: str) -> tuple[str, str, str]:
+    """Return scheme, bucket and key of a URL. Raises IllegalArguments for what neither cloud has."""
+    match = _URL.fullmatch(url)
+    if not match:
+        raise IllegalArguments(f"source_url: {url[:200]!r} does not have the form scheme://bucket/key")
+    scheme, bucket, key = match.groups()
+    if not _BUCKET.fullmatch(bucket):
+        raise IllegalArguments(f"source_url: {bucket[:200]!r} is no name of a bucket")
+    if len(key.encode()) > _MAX_KEY_BYTES or _UNFIT_KEY.match(key):
+        raise IllegalArguments(
+            f"source_url: {key[:200]!r} is no key: it is '.' or '..', has a control character, or over "
+            f"{_MAX_KEY_BYTES} bytes"
+        )
+    return scheme, bucket, key
 
 
 def _claims(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What every part of the system is handed: replicas, catalog, clock, settings, fault points."""
+"""What every part of the system is handed: replicas, catalog, publisher, clock, settings, fault points."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,9 @@ from shared.catalog import Catalog
 from shared.clock import Clock
 from shared.config import Settings
 from shared.faults import FaultPoints
+from shared.messages import Publisher
 from shared.replicas import Replicas
+from shared.workflows import Workflows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,5 +18,7 @@ class Dss:
     settings: Settings
     replicas: Replicas
     catalog: Catalog
+    publisher: Publisher
+    workflows: Workflows
     clock: Clock
     faults: FaultPoints

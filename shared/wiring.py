@@ -1,5 +1,10 @@
-"""Where the real dependencies are made, from settings: the one place that opens clients of both clouds."""
+"""Where the real dependencies are made, from settings: the one place that opens clients of clouds."""
 
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import boto3
 import google.auth
 import google.auth.credentials
 from google.auth import iam
@@ -9,11 +14,17 @@ from google.oauth2 import service_account
 
 from shared.catalog import Catalog, Database
 from shared.clock import SystemClock
-from shared.config import Settings
+from shared.config import ReplicaSetting, Settings
+from shared.executions import CloudWorkflows
 from shared.faults import FaultPoints
+from shared.messages import Subscription
+from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
 from shared.stores import gcs, s3
 from shared.stores.aws_session import open_session
+from shared.stores.base import ObjectStore
+from shared.stores.posix import PosixDirectory
+from shared.stores.posix_urls import SignedUrls
 from shared.system import Dss
 
 
@@ -23,36 +34,114 @@ def open_system(settings: Settings) -> Dss:
     To be called once a process, after a server has forked: clients of gRPC do not survive a fork.
     """
     clock = SystemClock()
-    replicas = Replicas(
-        Replica(
-            name="gcp",
-            store=gcs.GoogleCloudStorage(gcs.open_client(settings.project), signing_credentials(settings)),
-            bucket=settings.gs_bucket,
-            checkout_bucket=settings.gs_checkout_bucket,
-        ),
-        Replica(
-            name="aws",
-            store=s3.S3(
-                s3.open_client(
-                    open_session(
-                        role_arn=settings.aws_role_arn,
-                        audience=settings.aws_role_audience,
-                        signed_url_seconds=settings.signed_url_seconds,
-                    )
-                )
-            ),
-            bucket=settings.s3_bucket,
-            checkout_bucket=settings.s3_checkout_bucket,
-        ),
-    )
+    replicas = open_replicas(settings)
     database = Database(firestore.Client(project=settings.project), replicas=replicas.names, clock=clock)
     return Dss(
         settings=settings,
         replicas=replicas,
         catalog=Catalog(database),
+        publisher=PubSub(settings.project),
+        workflows=CloudWorkflows(
+            project=settings.project,
+            location=settings.workflows_location,
+            prefix=settings.workflows_prefix,
+            emulator_host=settings.workflows_emulator_host,
+        ),
         clock=clock,
         faults=FaultPoints(settings.fault_point),
     )
+
+
+def open_subscription(settings: Settings, name: str) -> Subscription:
+    """Return a subscription of the system's project, for operators; connected at its first use."""
+    return PubSubSubscription(settings.project, name)
+
+
+def _google(settings: Settings) -> ObjectStore:
+    return gcs.GoogleCloudStorage(gcs.open_client(settings.project), signing_credentials(settings))
+
+
+def _amazon(
+    settings: Settings, *, region: str = "", endpoint_url: str = "", profile: str = ""
+) -> ObjectStore:
+    session = (
+        boto3.Session(profile_name=profile)
+        if profile
+        else open_session(
+            role_arn=settings.aws_role_arn,
+            audience=settings.aws_role_audience,
+            signed_url_seconds=settings.signed_url_seconds,
+        )
+    )
+    return s3.S3(s3.open_client(session, region=region, endpoint_url=endpoint_url))
+
+
+def _directory(settings: Settings, *, root: str, signing_key_file: str, url: str = "") -> ObjectStore:
+    base = url or settings.public_url
+    if not base:
+        raise ValueError("url: missing, and DSS_PUBLIC_URL is not set either")
+    urls = SignedUrls.with_key_of(
+        Path(signing_key_file), base=f"{base.rstrip('/')}/objects", clock=SystemClock()
+    )
+    return PosixDirectory(Path(root), urls)
+
+
+# Every kind of store: the scheme of its URLs, and what opens it; its keywords are the options of a replica.
+STORES: Mapping[str, Callable[..., ObjectStore]] = {
+    "gs": _google,
+    "s3": _amazon,
+    "file": _directory,
+}
+
+
+def open_replicas(settings: Settings) -> Replicas:
+    """Return the replicas that the settings name, `gcp` first.
+
+    Replicas of one scheme with the same options share one store: whatever is one store copies within itself.
+    Raises ValueError for a scheme or an option that is not known, or is missing.
+    """
+    opened: dict[tuple[str, frozenset[tuple[str, str]]], ObjectStore] = {}
+
+    def opened_as(wanted: ReplicaSetting) -> Replica:
+        kind = wanted.scheme, frozenset(wanted.options.items())
+        if kind not in opened:
+            opened[kind] = _open_store(settings, wanted)
+        return Replica(
+            name=wanted.name,
+            store=opened[kind],
+            bucket=wanted.bucket,
+            checkout_bucket=wanted.checkout_bucket,
+        )
+
+    first = (
+        ReplicaSetting(
+            name="gcp",
+            scheme="gs",
+            bucket=settings.gs_bucket,
+            checkout_bucket=settings.gs_checkout_bucket,
+        ),
+        ReplicaSetting(
+            name="aws",
+            scheme="s3",
+            bucket=settings.s3_bucket,
+            checkout_bucket=settings.s3_checkout_bucket,
+        ),
+    )
+    return Replicas(*map(opened_as, (*first, *settings.extra_replicas)))
+
+
+def _open_store(settings: Settings, wanted: ReplicaSetting) -> ObjectStore:
+    try:
+        opener = STORES[wanted.scheme]
+    except KeyError:
+        raise ValueError(
+            f"replica {wanted.name}: scheme {wanted.scheme!r} is none of {', '.join(STORES)}"
+        ) from None
+    try:
+        inspect.signature(opener).bind(settings, **wanted.options)
+    except TypeError as error:
+        raise ValueError(f"replica {wanted.name}: {error}") from error
+    return opener(settings, **wanted.options)
 
 
 def signing_credentials(settings: Settings) -> google.auth.credentials.Signing:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from run.api import bundles, files, service
+from run.api import bundles, files, posix_objects, service
 from run.api.auth import Authenticator
 from run.api.call import Call, base_url
 from run.api.contract import Contract, Operation
@@ -24,12 +24,15 @@ AREAS: dict[str, ModuleType] = {
 
 Handler = Callable[..., Response]
 
+# Cloud Run ends a request whose body is larger.
+_LARGEST_BODY = 32 * 1024 * 1024
+
 
 def create_app(dss: Dss) -> Flask:
     """Return the application that serves the contract with these dependencies."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    contract = Contract.load()
+    contract = Contract.load(replicas=dss.replicas.names)
     dispatcher = _Dispatcher(dss)
     by_rule: dict[str, list[Operation]] = {}
     for operation in contract.operations:
@@ -43,6 +46,7 @@ def create_app(dss: Dss) -> Flask:
             provide_automatic_options=False,
         )
     service.install(app, dss, contract)
+    posix_objects.install(app, dss.replicas)
     install_error_handlers(app, debug=dss.settings.debug)
     install_request_log(app)
     return app
@@ -86,10 +90,13 @@ class _Dispatcher:
     def _body(self) -> bytes | None:
         limit = self._dss.settings.max_body_bytes
         # Read as a stream, for a body may come in chunks and say nothing of its length beforehand.
-        if (request.content_length or 0) <= limit:
-            data = request.stream.read(limit + 1)
-            if len(data) <= limit:
-                return data or None
+        data = request.stream.read(limit + 1)
+        taken = len(data)
+        if taken <= limit:
+            return data or None
+        # Nobody reads an answer who is still sending, so the rest is taken as well, and dropped.
+        while taken < _LARGEST_BODY and (dropped := len(request.stream.read(limit))):
+            taken += dropped
         raise RequestTooLarge(f"json_request_body: larger than the {limit} bytes that are taken")
 
 

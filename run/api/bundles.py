@@ -148,8 +148,19 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> BundleHea
     head = bundles.head(Fqid(uuid, version)) if version else bundles.newest(uuid, replica)
     if head is None or replica not in head.available or head.hidden:
         name = f"{uuid}.{version}" if version else uuid
-        raise NotFound(f"replica {replica} has no bundle {name}")
+        state = _state(call, uuid, replica, version, head)
+        raise NotFound(f"replica {replica} has no bundle {name}", replica_state=state)
     return head
+
+
+def _state(call: Call, uuid: str, replica: str, version: str | None, head: BundleHead | None) -> str:
+    """Return whether a bundle that a replica does not have, or does not show, is on another one."""
+    if version:
+        elsewhere = bool(head and head.available and not head.hidden)
+    else:
+        others = (name for name in call.dss.replicas.names if name != replica)
+        elsewhere = any(call.dss.catalog.bundles.newest(uuid, name) for name in others)
+    return "pending" if elsewhere else "absent"
 
 
 def _named_files(body: dict[str, Any], key: str) -> list[NamedFile]:

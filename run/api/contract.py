@@ -4,7 +4,7 @@
 turns the parts of a request into the keyword arguments of its handler.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,10 @@ class Contract:
     operations: tuple[Operation, ...]
 
     @classmethod
-    def load(cls) -> "Contract":
-        """Return the contract of this release."""
+    def load(cls, *, replicas: Iterable[str] = ()) -> "Contract":
+        """Return the contract of this release, in which these replicas can be named beside its own."""
         document = yaml.load(_DOCUMENT.read_text(encoding="utf-8"), _Loader)
+        _add_replicas(document, replicas)
         operations = tuple(
             _operation(document, path, method, declared)
             for path, methods in document["paths"].items()
@@ -103,6 +104,19 @@ class Contract:
                 "OauthSecurity": {**definitions["dcpAuth"], **sign_in},
             }
         return served
+
+
+def _add_replicas(document: dict[str, Any], names: Iterable[str]) -> None:
+    """Let `names` be said wherever the document has the name of a replica."""
+    declared = [
+        parameter
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for parameter in operation["parameters"]
+        if parameter["name"] == "replica"
+    ]
+    for named in (*declared, document["definitions"]["Subscription"]["properties"]["replica"]):
+        named["enum"] = list(dict.fromkeys([*named["enum"], *names]))
 
 
 def _operation(document: dict[str, Any], path: str, method: str, declared: dict[str, Any]) -> Operation:

@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from shared import errors
-from shared.errors import DssError, Unavailable
+from shared.errors import DssError, NotFound, Unavailable
 
 # The class that stands nearest to an error in its ancestry decides.
 STATUS: dict[type[DssError], int] = {
@@ -26,7 +26,6 @@ STATUS: dict[type[DssError], int] = {
     errors.ObjectNotFound: 404,
     errors.AccessDenied: 403,
     errors.ObjectChanged: 422,
-    errors.CopyTakesLonger: 501,
     DssError: 500,
 }
 # Werkzeug's own errors, in words of the contract where it has one.
@@ -67,9 +66,13 @@ def _answer_dss_error(error: DssError) -> Response:
     status = status_of(error)
     if status >= 500:
         _log.warning("request failed", code=error.code, title=error.title, request_id=g.request_id)
-    response = problem(status, error.code, error.title)
+    state = {"replica_state": error.replica_state} if isinstance(error, NotFound) else {}
+    response = problem(status, error.code, error.title, **state)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
+    if status == 401:
+        # RFC 9110: an answer of 401 names the way to sign in.
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

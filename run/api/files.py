@@ -8,9 +8,10 @@ from run.api.call import Call
 from run.api.pagination import answer
 from run.api.urls import signed_url
 from shared.catalog import FileRecord
-from shared.errors import IllegalToken, NotFound, NotYetImplemented
-from shared.files import write_file
+from shared.errors import CopyTakesLonger, IllegalToken, NotFound, NotYetImplemented
+from shared.files import file_record, write_file
 from shared.identifiers import Fqid
+from shared.large_copies import copy_order, failure_of, job_at_work, request_copy
 from shared.sources import find_source
 
 
@@ -43,17 +44,38 @@ def get(
 def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Make a file version of an object in either cloud."""
     source = find_source(call.dss.replicas, json_request_body["source_url"])
-    created = write_file(call.dss, Fqid(uuid, version), json_request_body["creator_uid"], source)
-    return answer({"version": version}, 201 if created else 200)
+    record = file_record(Fqid(uuid, version), json_request_body["creator_uid"], source)
+    order = copy_order(source.object, source.replica, source.replica, record)
+    job = job_at_work(call.dss, order)
+    if job is None:
+        try:
+            created = write_file(call.dss, record, source)
+            return answer({"version": version}, 201 if created else 200)
+        except CopyTakesLonger:
+            job = request_copy(call.dss, order)
+    return answer({"version": version, "task_id": job.id}, 202)
 
 
 def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecord:
     files = call.dss.catalog.files
     record = files.get(Fqid(uuid, version)) if version else files.newest(uuid, replica)
+    if record is None and (failure := failure_of(call.dss, uuid, version, replica)):
+        raise failure
     if record is None or replica not in record.available:
         name = f"{uuid}.{version}" if version else uuid
-        raise NotFound(f"replica {replica} has no file {name}")
+        state = _state(call, uuid, replica, version, record)
+        raise NotFound(f"replica {replica} has no file {name}", replica_state=state)
     return record
+
+
+def _state(call: Call, uuid: str, replica: str, version: str | None, record: FileRecord | None) -> str:
+    """Return whether a file that a replica does not have is on another one."""
+    if version:
+        elsewhere = bool(record and record.available)
+    else:
+        others = (name for name in call.dss.replicas.names if name != replica)
+        elsewhere = any(call.dss.catalog.files.newest(uuid, name) for name in others)
+    return "pending" if elsewhere else "absent"
 
 
 def _headers(record: FileRecord) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The API as a server finds it: `gunicorn run.api.main:app`."""
 
 from run.api.app import create_app
-from run.api.request_log import configure_logging
 from shared.config import Settings
+from shared.logs import configure_logging
 from shared.wiring import open_system
 
 configure_logging()

@@ -1,6 +1,5 @@
 """The log of requests: one structured line each, in the form that Cloud Logging reads."""
 
-import logging
 import time
 import uuid
 
@@ -8,29 +7,6 @@ import structlog
 from flask import Flask, Response, g, request
 
 _log = structlog.get_logger()
-
-
-def configure_logging() -> None:
-    """Let every log line of the process be one JSON object on standard output."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.add_log_level,
-            _severity,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
-
-
-def _severity(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    # Cloud Logging's name for the level.
-    event["severity"] = event.pop("level", "info").upper()
-    return event
 
 
 def install_request_log(app: Flask) -> None:

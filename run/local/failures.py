@@ -20,6 +20,7 @@ class Missing(LocalFailure):
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__("\n".join(("This machine lacks:", *(f"  {line}" for line in lines))))
+        self.lines = lines
 
 
 class PortInUse(LocalFailure):

@@ -3,6 +3,9 @@ to import, and the start is what people wait for."""
 
 import http.client
 import json
+import socket
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 
@@ -11,7 +14,13 @@ class NotReady(Exception):
 
 
 def ask(
-    url: str, *, method: str = "GET", body: bytes = b"", content_type: str = "", seconds: float = 1.0
+    url: str,
+    *,
+    method: str = "GET",
+    body: bytes = b"",
+    content_type: str = "",
+    headers: Mapping[str, str] = MappingProxyType({}),
+    seconds: float = 1.0,
 ) -> tuple[int, bytes]:
     """Return status and body of one HTTP request. Raises NotReady where none came within `seconds`.
 
@@ -19,10 +28,10 @@ def ask(
     """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=seconds)
-    headers = {"Content-Type": content_type} if content_type else {}
+    sent = {**headers, **({"Content-Type": content_type} if content_type else {})}
     try:
         connection.request(
-            method, f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", body, headers
+            method, f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", body, sent
         )
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -42,6 +51,14 @@ def answers_ok(url: str) -> None:
     status, body = ask(url)
     if status != 200:
         raise NotReady(f"{url}: {status} {body[:200]!r}")
+
+
+def listens(host: str, port: int) -> None:
+    """Return when somebody listens at a port. Raises NotReady."""
+    try:
+        socket.create_connection((host, port), timeout=1.0).close()
+    except OSError as error:
+        raise NotReady(f"{host}:{port}: {error!r}") from error
 
 
 def is_healthy(url: str) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from run.local.components import TABLE, Builder, Component, build
+from run.local.component import Builder, Component
+from run.local.components import TABLE, build
 from run.local.failures import ComponentFailed, Interrupted
 from run.local.plan import planned
 from run.local.probes import NotReady

@@ -4,20 +4,34 @@ Only here is Firestore known. One document per file version, bundle version and 
 bundle are in pages under its document.
 """
 
+from shared.catalog.backlog import BacklogCatalog, Missing
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
 from shared.catalog.database import Database
 from shared.catalog.files import FileCatalog, FileRecord
+from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog, JobState
+from shared.catalog.progress import ProgressCatalog
+from shared.catalog.scanning import KnownTombstone, ScanCatalog
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 
 __all__ = [
+    "BacklogCatalog",
     "BundleCatalog",
     "BundleHead",
     "BundleTombstone",
     "Catalog",
+    "CopyJob",
+    "CopyOrder",
+    "CopySource",
     "Database",
     "FileCatalog",
     "FileRecord",
+    "JobCatalog",
+    "JobState",
+    "KnownTombstone",
+    "Missing",
     "PagedFile",
+    "ProgressCatalog",
+    "ScanCatalog",
     "TombstoneCatalog",
 ]
 
@@ -30,3 +44,7 @@ class Catalog:
         self.files = FileCatalog(database)
         self.bundles = BundleCatalog(database)
         self.tombstones = TombstoneCatalog(database)
+        self.backlog = BacklogCatalog(database)
+        self.progress = ProgressCatalog(database)
+        self.jobs = JobCatalog(database)
+        self.scan = ScanCatalog(database)

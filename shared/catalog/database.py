@@ -63,13 +63,16 @@ class Database:
         with translated():
             return reference.get(timeout=_TIMEOUT_SECONDS)
 
-    def get_many(self, references: Sequence[Any]) -> Iterator[Any]:
-        """Yield the snapshots of the documents that exist, in no order, read in batches side by side."""
+    def get_many(self, references: Sequence[Any], fields: Sequence[str] | None = None) -> Iterator[Any]:
+        """Yield the snapshots of the documents that exist, in no order, read in batches side by side.
+
+        With `fields` they hold only these.
+        """
         batches = [references[start : start + _BATCH] for start in range(0, len(references), _BATCH)]
 
         def read(batch: Sequence[Any]) -> list[Any]:
             with translated():
-                found = self.client.get_all(list(batch), timeout=_TIMEOUT_SECONDS)
+                found = self.client.get_all(list(batch), fields, timeout=_TIMEOUT_SECONDS)
                 return [snapshot for snapshot in found if snapshot.exists]
 
         if len(batches) <= 1:
@@ -84,6 +87,22 @@ class Database:
         with translated():
             return list(query.stream(timeout=_TIMEOUT_SECONDS))
 
+    def count(self, query: Any) -> int:
+        """Return how many documents a query finds; one read for each thousand of them."""
+        with translated():
+            [[result]] = query.count().get(timeout=_TIMEOUT_SECONDS)
+        return int(result.value)
+
+    def every(self, query: Any, page: int) -> Iterator[Any]:
+        """Yield the snapshots that an ordered query finds, `page` a request, as they are asked for."""
+        last = None
+        while True:
+            found = self.query((query.start_after(last) if last else query).limit(page))
+            yield from found
+            if len(found) < page:
+                return
+            last = found[-1]
+
     def commit(self, *writes: Callable[[Any], None]) -> None:
         """Apply writes, all or none, in one request. Raises NameTaken where a document must not exist."""
         batch = self.client.batch()
@@ -93,9 +112,18 @@ class Database:
             batch.commit(timeout=_TIMEOUT_SECONDS)
 
     def transact(self, work: Callable[[Any], None]) -> None:
-        """Run `work` with a transaction, again and from its start where others were faster."""
+        """Run `work` with a transaction, again and from its start where others were faster.
+
+        Raises Unavailable where they were so several times.
+        """
         with translated():
-            firestore.transactional(work)(self.client.transaction())
+            try:
+                firestore.transactional(work)(self.client.transaction())
+            except ValueError as error:
+                # What the client says when the last of its attempts was aborted, too.
+                if isinstance(error.__cause__, exceptions.Aborted):
+                    raise error.__cause__ from None
+                raise
 
     def check(self) -> None:
         """Return if Firestore answers; raise Unavailable if not."""

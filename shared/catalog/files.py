@@ -11,6 +11,10 @@ from shared.checksums import CHECKSUM_NAMES, Checksums
 from shared.errors import FileAlreadyExists
 from shared.identifiers import Fqid
 
+# What a record is made of. Where thousands of heads are read, the other fields, most of them times, were
+# measured to take a third more CPU time.
+_FIELDS = ("uuid", "version", "creator_uid", "content_type", "size", "available", *CHECKSUM_NAMES)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileRecord:
@@ -49,7 +53,7 @@ class FileCatalog:
         try:
             self._database.commit(lambda batch: batch.create(reference, document))
         except NameTaken:
-            if not _from_snapshot(self._database.get(reference)).same_content(record):
+            if not record_of(self._database.get(reference)).same_content(record):
                 raise FileAlreadyExists(
                     f"file {record.fqid} exists with other content, creator or content type"
                 ) from None
@@ -64,7 +68,7 @@ class FileCatalog:
     def get(self, fqid: Fqid) -> FileRecord | None:
         """Return a file version, wherever it is available, in one read."""
         snapshot = self._database.get(self._collection.document(str(fqid)))
-        return _from_snapshot(snapshot) if snapshot.exists else None
+        return record_of(snapshot) if snapshot.exists else None
 
     def newest(self, uuid: str, replica: str) -> FileRecord | None:
         """Return the newest version that is available on a replica, in one read."""
@@ -74,12 +78,12 @@ class FileCatalog:
             .order_by("version", direction=Query.DESCENDING)
             .limit(1)
         )
-        return _from_snapshot(found[0]) if found else None
+        return record_of(found[0]) if found else None
 
     def get_many(self, fqids: Iterable[Fqid]) -> Mapping[Fqid, FileRecord]:
         """Return those of the file versions that exist, one read each, in batches side by side."""
         references = [self._collection.document(str(fqid)) for fqid in dict.fromkeys(fqids)]
-        records = map(_from_snapshot, self._database.get_many(references))
+        records = map(record_of, self._database.get_many(references, _FIELDS))
         return {record.fqid: record for record in records}
 
 
@@ -94,7 +98,8 @@ def _to_document(record: FileRecord) -> dict[str, Any]:
     }
 
 
-def _from_snapshot(snapshot: Any) -> FileRecord:
+def record_of(snapshot: Any) -> FileRecord:
+    """Return the file version that a document of collection `files` holds."""
     document = snapshot.to_dict()
     return FileRecord(
         fqid=Fqid(document["uuid"], document["version"]),

@@ -40,13 +40,18 @@ COMPOSITE_INDEXES = (
     Index("bundles", (("uuid", "ASCENDING"), ("available", "CONTAINS"))),
     # All bundles of a replica that are not hidden, in order.
     Index("bundles", (("hidden", "ASCENDING"), ("available", "CONTAINS"), ("fqid", "ASCENDING"))),
+    # What a replica has lacked for long.
+    *(
+        Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
+        for collection in ("files", "bundles", "bundle_tombstones")
+    ),
 )
 
 # Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
 # versions and times have no index of their own. The rest is never asked for, and unindexed costs less.
 _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
-    "files": ("creator_uid", "content_type", "size", "sha256", "sha1", "s3_etag", "crc32c", "missing"),
+    "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing"),
     "bundles": ("creator_uid", "file_count", "digest", "missing"),
     "bundle_tombstones": ("email", "reason", "missing", "available", "uuid"),
 }

@@ -10,7 +10,7 @@ from typing import Any
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database, NameTaken
-from shared.errors import BundleTombstoneAlreadyExists
+from shared.errors import BundleTombstoneAlreadyExists, NotYetThere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +59,24 @@ class TombstoneCatalog:
                     f"bundle {tombstone.name} was deleted before, by another person or for another reason"
                 ) from None
 
+    def available(self, tombstone: BundleTombstone) -> frozenset[str]:
+        """Return the replicas on which the tombstone is; none where it is not known."""
+        snapshot = self._database.get(self._collection.document(tombstone.name))
+        return frozenset(snapshot.get("available") if snapshot.exists else ())
+
     def hide(self, tombstone: BundleTombstone, replica: str) -> None:
         """Hide what the tombstone names, all of it at one moment, on all replicas. Safe to repeat.
 
-        Marks the tombstone as available on the replica.
+        Marks the tombstone as available on the replica. Raises NotYetThere where the version that it hides
+        is not known.
         """
         record = self._collection.document(tombstone.name)
 
         def hide_version(transaction: Any) -> None:
-            transaction.update(self._bundles.document(tombstone.name), {"hidden": True})
+            head = self._bundles.document(tombstone.name)
+            if not head.get(transaction=transaction).exists:
+                raise NotYetThere(f"bundle {tombstone.name}: its tombstone is known, it is not")
+            transaction.update(head, {"hidden": True})
             transaction.update(record, self._database.gained(replica))
 
         def hide_uuid(transaction: Any) -> None:

@@ -27,6 +27,8 @@ def open_session(*, role_arn: str, audience: str, signed_url_seconds: int) -> bo
         web_identity_token_loader=lambda: id_token.fetch_id_token(Request(), audience),
         role_arn=role_arn,
         extra_args={"RoleSessionName": "dss", "DurationSeconds": _SESSION_SECONDS},
+        # The fetcher keeps what it got until so long before its end.
+        expiry_window_seconds=signed_url_seconds + 30 * 60,
     )
     credentials = DeferredRefreshableCredentials(
         method="assume-role-with-web-identity", refresh_using=fetcher.fetch_credentials

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.checksums import Checksums, part_count
+from shared.checksums import Checksums, crc32c_of, md5_of, part_count
 from shared.clock import Deadline
-from shared.errors import InvalidChecksum
+from shared.errors import InvalidChecksum, Unavailable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class StoredObject:
     metadata: Mapping[str, str] = field(default_factory=dict)
     # What pins this very content in a later call: a generation on GCS, an ETag on S3.
     revision: str
+    # When this content came to be there, in UTC.
+    written: datetime | None = None
     # Lower-case hex, where the store vouches for it.
     md5: str | None = None
     crc32c: str | None = None
@@ -36,6 +38,14 @@ class StoredObject:
             raise InvalidChecksum(
                 f"s3_etag: {claimed.s3_etag!r} is claimed, the store says it is {self.md5!r}"
             )
+
+    def is_content(self, data: bytes) -> bool:
+        """Tell whether these bytes are the object's, by its size and whatever checksum the store knows."""
+        return (
+            len(data) == self.size
+            and self.crc32c in (None, crc32c_of(data))
+            and self.md5 in (None, md5_of(data))
+        )
 
 
 class Reader(Protocol):
@@ -180,3 +190,20 @@ class ObjectStore(Protocol):
 def bucket_url(store: ObjectStore, bucket: str, key: str) -> str:
     """Return the `gs://` or `s3://` URL of an object."""
     return f"{store.scheme}://{bucket}/{key}"
+
+
+def read_all(store: ObjectStore, bucket: str, key: str) -> bytes:
+    """Return the whole content of an object that fits into memory: a manifest, say.
+
+    Raises Unavailable where what arrived is other than what the store says it has: another attempt may.
+    """
+    found = store.stat(bucket, key)
+    reader = store.read(found, 0, found.size)
+    chunks = []
+    while chunk := reader.read(found.size):
+        chunks.append(chunk)
+    reader.close()
+    data = b"".join(chunks)
+    if not found.is_content(data):
+        raise Unavailable(f"{bucket_url(store, bucket, key)}: it did not arrive as the store has it")
+    return data

@@ -70,6 +70,7 @@ class GoogleCloudStorage:
             content_type=blob.content_type or "application/octet-stream",
             metadata=blob.metadata or {},
             revision=str(blob.generation),
+            written=blob.time_created,
             md5=_hex(blob.md5_hash),
             crc32c=_hex(blob.crc32c),
         )

@@ -68,6 +68,7 @@ class S3:
             content_type=head.get("ContentType") or "application/octet-stream",
             metadata=head["Metadata"],
             revision=etag,
+            written=head["LastModified"],
             md5=etag if plain and "SSECustomerAlgorithm" not in head else None,
             crc32c=base64.b64decode(crc32c).hex() if crc32c else None,
         )
@@ -93,6 +94,7 @@ class S3:
                         size=row["Size"],
                         content_type="application/octet-stream",
                         revision=etag,
+                        written=row["LastModified"],
                         md5=None if "-" in etag else etag,
                     )
 
@@ -350,10 +352,12 @@ def _check_parts(etags: list[str], checksums: Checksums) -> None:
         raise InvalidChecksum(f"s3_etag: {checksums.s3_etag!r} is claimed, the content has {etag!r}")
 
 
-def open_client(session: Session) -> "S3Client":
-    """Return a client for S3, or for the server that AWS_ENDPOINT_URL names."""
+def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -> "S3Client":
+    """Return a client for S3, or for the server that `endpoint_url` or else AWS_ENDPOINT_URL names."""
     return session.client(
         "s3",
+        region_name=region or None,
+        endpoint_url=endpoint_url or None,
         config=Config(
             signature_version="s3v4",
             max_pool_connections=_CONNECTIONS,

@@ -34,6 +34,8 @@ def translated(bucket: str, key: str) -> Iterator[None]:
     except (
         botocore.exceptions.HTTPClientError,
         botocore.exceptions.ConnectionError,
+        # An answer that broke off.
+        botocore.exceptions.IncompleteReadError,
         # A part that was sent as it was read, and would have to be read again.
         botocore.exceptions.UnseekableStreamError,
     ) as error:

@@ -1,0 +1,8 @@
+"""The entry points of all functions, a row each: what a deployment names as `--entry-point`."""
+
+from functions.copy import copy
+from functions.s3_events import s3_events
+from functions.sweep import sweep
+from functions.sync import sync
+
+__all__ = ["copy", "s3_events", "sweep", "sync"]

@@ -1,0 +1,92 @@
+"""Signatures of SNS: whether a message is from Amazon."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from shared.errors import Forbidden, Unavailable
+
+_HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+# Other addresses of these hosts may answer with what somebody else has written.
+_CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]+\.pem")
+_TIMEOUT_SECONDS = 10
+# What is signed, in this order (AWS: "Verifying the signatures of Amazon SNS messages").
+_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+_CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+_HASHES = {"1": hashes.SHA1, "2": hashes.SHA256}
+
+
+def is_amazon_url(url: str) -> bool:
+    """Tell whether a URL is one of SNS: https, and a host that only Amazon can have."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(_HOST.fullmatch(parts.netloc))
+
+
+def _is_certificate_url(url: str) -> bool:
+    if not is_amazon_url(url):
+        return False
+    parts = urlsplit(url)
+    return bool(_CERTIFICATE.fullmatch(parts.path)) and not parts.query and not parts.fragment
+
+
+def get(url: str) -> bytes:
+    """Return what a URL of SNS answers; redirects are not followed. Raises Unavailable where it fails."""
+    try:
+        answer = requests.get(url, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise Unavailable(f"{urlsplit(url).netloc}: {type(error).__name__}") from error
+    if answer.status_code != 200:
+        raise Unavailable(f"{urlsplit(url).netloc}: it answers {answer.status_code}")
+    return answer.content
+
+
+class SigningKeys:
+    """SNS's public keys, by the URLs of their certificates; each is fetched once."""
+
+    def __init__(self, fetch: Callable[[str], bytes] = get) -> None:
+        self._fetch = fetch
+        # No lock: two threads may fetch the same one, and a slow answer shall keep nobody else waiting.
+        self._keys: dict[str, rsa.RSAPublicKey] = {}
+
+    def key(self, url: str) -> rsa.RSAPublicKey:
+        """Return the key. Raises Forbidden for a URL that is no certificate's, Unavailable where it fails."""
+        if url not in self._keys:
+            if not _is_certificate_url(url):
+                raise Forbidden(f"SigningCertURL: {url[:200]!r} is no certificate of SNS")
+            try:
+                key = x509.load_pem_x509_certificate(self._fetch(url)).public_key()
+            except ValueError as error:
+                raise Unavailable(f"{url[:200]}: what was fetched is no certificate") from error
+            if not isinstance(key, rsa.RSAPublicKey):
+                raise Forbidden("SigningCertURL: the certificate has no RSA key")
+            self._keys[url] = key
+        return self._keys[url]
+
+
+def verify(message: dict[str, Any], keys: SigningKeys) -> None:
+    """Return if SNS has signed the message. Raises Forbidden where it has not."""
+    algorithm = _HASHES.get(str(message.get("SignatureVersion")))
+    if algorithm is None:
+        raise Forbidden("SignatureVersion: neither 1 nor 2")
+    names = _NOTIFICATION if message.get("Type") == "Notification" else _CONFIRMATION
+    signed = "".join(f"{name}\n{message[name]}\n" for name in names if message.get(name) is not None)
+    try:
+        signature = base64.b64decode(str(message.get("Signature", "")), validate=True)
+        keys.key(str(message.get("SigningCertURL", ""))).verify(
+            signature, signed.encode(), padding.PKCS1v15(), algorithm()
+        )
+    except (InvalidSignature, binascii.Error, ValueError) as error:
+        raise Forbidden("Signature: SNS has not signed this message") from error

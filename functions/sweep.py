@@ -1,0 +1,37 @@
+"""`sweep`: what has been missing too long is brought to mind again. Started by Cloud Scheduler."""
+
+from datetime import timedelta
+
+import functions_framework
+import structlog
+from flask import Request
+
+from functions.push import Answer
+from functions.runtime import system
+from shared.errors import Unavailable
+from shared.large_copies import resume_abandoned
+from shared.sweeping import backlogs
+from shared.sweeping import sweep as sweep_all
+
+_log = structlog.get_logger()
+
+
+@functions_framework.http
+def sweep(_: Request) -> Answer:
+    """Publish again what replicas have lacked for DSS_SWEEP_SECONDS, and log each replica's backlog."""
+    dss = system()
+    try:
+        published = sweep_all(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds))
+        resumed = resume_abandoned(dss)
+        if resumed:
+            _log.warning("copies resumed that nobody worked on", jobs=resumed)
+        for backlog in backlogs(dss):
+            _log.info(
+                "replication backlog",
+                replica=backlog.replica,
+                objects=backlog.objects,
+                oldest_seconds=backlog.oldest_seconds,
+            )
+    except Unavailable as error:
+        return error.title, 503
+    return str(published), 200

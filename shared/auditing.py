@@ -1,0 +1,281 @@
+"""The audit: what the catalog says is in each bucket, and what is there, side by side.
+
+Both are read once, in one order, so that memory does not grow with them. What differs is a suspicion, and
+looked at again: the catalog first, then the object. Only what both looks agree on is a finding; whatever
+moved in between, or was written a short while ago, is counted as unsettled, and not judged. So a write that
+is under way is never a finding: an object is there before the catalog says so, and is not removed
+afterwards.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from itertools import groupby
+
+from shared.errors import ObjectNotFound
+from shared.expectations import SECTIONS, Expected, ExpectedBlob, ExpectedDocument, Section, is_known
+from shared.identifiers import parse_key
+from shared.manifests import digest
+from shared.parallel import in_threads, persistently
+from shared.replicas import Replica
+from shared.stores.base import StoredObject, read_all
+from shared.system import Dss
+
+# Suspicions that are looked into at once.
+_THREADS = 16
+# A copy that takes longer than this has been given up by everybody.
+_UPLOAD_HOURS = 24
+_UPLOADS = "uploads/"
+# Behind every key that begins with a prefix, and fit for every store's listing.
+_LAST = "\U0010fffd"
+
+
+class Kind(StrEnum):
+    """What may be wrong."""
+
+    LOST = "lost"
+    DARK = "dark"
+    CORRUPT = "corrupt"
+    UNPROVEN = "unproven"
+    BROKEN = "broken"
+    ABANDONED = "abandoned"
+
+
+# One look may find an object contradicted where the other finds it unproven: some stores tell more of one
+# object than in a listing.
+_ABOUT_CONTENT = {Kind.CORRUPT, Kind.UNPROVEN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that is wrong, and `why` that is said. `replica` is where it was seen."""
+
+    kind: Kind
+    section: str
+    replica: str
+    key: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is wrong with one object at one moment, and when the object was written, if it is there."""
+
+    kind: Kind
+    why: str
+    written: datetime | None = None
+
+
+@dataclass
+class Tally:
+    """What an audit has come by so far, for each replica: objects, unsettled ones, findings of each kind."""
+
+    objects: Counter[str] = field(default_factory=Counter)
+    unsettled: Counter[str] = field(default_factory=Counter)
+    findings: Counter[tuple[str, Kind]] = field(default_factory=Counter)
+    # Objects that the catalog knows of, wherever they are.
+    known: int = 0
+
+
+def audit(
+    dss: Dss, replicas: Sequence[Replica], *, settled_after: timedelta, tally: Tally
+) -> Iterator[Finding]:
+    """Yield what is wrong, as it is found, and keep the tally. Changes nothing.
+
+    Costs a read of the catalog for every file version twice, for every bundle version, for each 500 of its
+    files, and for every tombstone, and a listing of each bucket (that of `bundles/` twice); whatever is
+    suspicious costs another read and request or two.
+    """
+    audit_ = _Audit(dss, replicas, settled_after, tally)
+    for section in SECTIONS.values():
+        yield from audit_.section(section)
+    for replica in replicas:
+        yield from audit_.uploads(replica)
+        yield from audit_.elsewhere(replica)
+
+
+def look(dss: Dss, section: Section, replica: Replica, key: str) -> Verdict | None:
+    """Return what is wrong with one object at this moment; None where nothing is.
+
+    Looks at the catalog first, then at the object: never the other way round, as an object may appear.
+    """
+    expected = section.again(dss, key)
+    try:
+        found = replica.store.stat(replica.bucket, key)
+    except ObjectNotFound:
+        return _verdict(section, replica, expected, None)
+    verdict = _verdict(section, replica, expected, found)
+    if verdict and verdict.kind in _ABOUT_CONTENT and isinstance(expected, ExpectedDocument):
+        # It is small, and its content settles the matter.
+        content = read_all(replica.store, replica.bucket, key) if found.size == expected.size else b""
+        if digest(content) == expected.sha256:
+            return None
+        return replace(verdict, kind=Kind.CORRUPT)
+    return verdict
+
+
+def _verdict(
+    section: Section, replica: Replica, expected: Expected | None, found: StoredObject | None
+) -> Verdict | None:
+    """Return what is wrong, if anything, with what the catalog says and the store says of one key."""
+    here = expected is not None and replica.name in expected.available
+    if found is None:
+        return Verdict(kind=Kind.LOST, why="the catalog says that it is here") if here else None
+    if expected is None:
+        return Verdict(kind=Kind.DARK, why=_why_dark(section, found.key), written=found.written)
+    if not here:
+        if isinstance(expected, ExpectedBlob):
+            return None
+        why = "the catalog knows it, and does not know that it is here"
+        return Verdict(kind=Kind.DARK, why=why, written=found.written)
+    if expected.broken:
+        return Verdict(kind=Kind.BROKEN, why=expected.broken, written=found.written)
+    if why := expected.contradiction(found):
+        return Verdict(kind=Kind.CORRUPT, why=why, written=found.written)
+    if why := expected.doubt(found):
+        return Verdict(kind=Kind.UNPROVEN, why=why, written=found.written)
+    return None
+
+
+def _why_dark(section: Section, key: str) -> str:
+    if section.name == "blobs":
+        return "no file version names it"
+    name = parse_key(key)
+    known = name is not None and is_known(name)
+    return "the catalog does not know it" if known else "the system gives no such name"
+
+
+class _Audit:
+    def __init__(self, dss: Dss, replicas: Sequence[Replica], settled_after: timedelta, tally: Tally) -> None:
+        self._dss = dss
+        self._replicas = {replica.name: replica for replica in replicas}
+        self._settled_before = dss.clock.now() - settled_after
+        self._tally = tally
+
+    def section(self, section: Section) -> Iterator[Finding]:
+        """Yield what is wrong in one section of all buckets."""
+        looked = in_threads(partial(self._looked_into, section), self._suspicions(section), threads=_THREADS)
+        for replica, finding in looked:
+            if isinstance(finding, Finding):
+                yield self._counted(finding)
+            elif finding:
+                self._tally.unsettled[replica] += 1
+
+    def _counted(self, finding: Finding) -> Finding:
+        self._tally.findings[finding.replica, finding.kind] += 1
+        return finding
+
+    def _suspicions(self, section: Section) -> Iterator[Finding]:
+        """Yield what differs at the first look, in order of key."""
+        listings = {name: self._listing(section, replica) for name, replica in self._replicas.items()}
+        for key, expected, found in _side_by_side(section.expected(self._dss), listings):
+            self._tally.known += expected is not None
+            for name, replica in self._replicas.items():
+                verdict = _verdict(section, replica, expected, found.get(name))
+                if verdict:
+                    yield Finding(
+                        kind=verdict.kind, section=section.name, replica=name, key=key, why=verdict.why
+                    )
+
+    def _listing(self, section: Section, replica: Replica) -> Iterator[StoredObject]:
+        for found in replica.store.list(replica.bucket, section.prefix):
+            if section.has(found.key):
+                self._tally.objects[replica.name] += 1
+                yield found
+
+    def _looked_into(self, section: Section, suspicion: Finding) -> tuple[str, Finding | bool]:
+        """Return the replica, and what the second look finds; True where it is unsettled, False if right."""
+        replica = self._replicas[suspicion.replica]
+        verdict = persistently(self._dss.clock, lambda: look(self._dss, section, replica, suspicion.key))
+        if verdict is None:
+            return replica.name, suspicion.kind not in _ABOUT_CONTENT
+        same = verdict.kind is suspicion.kind or {verdict.kind, suspicion.kind} <= _ABOUT_CONTENT
+        if not same or self._is_recent(verdict.written):
+            return replica.name, True
+        return replica.name, replace(suspicion, kind=verdict.kind, why=verdict.why)
+
+    def _is_recent(self, written: datetime | None) -> bool:
+        return written is not None and written > self._settled_before
+
+    def uploads(self, replica: Replica) -> Iterator[Finding]:
+        """Yield the uploads that nobody has written to for a day, each once; others are unsettled."""
+        old = self._dss.clock.now() - timedelta(hours=_UPLOAD_HOURS)
+        parts = replica.store.list(replica.bucket, _UPLOADS)
+        for upload, objects in groupby(parts, lambda part: "/".join(part.key.split("/")[:2])):
+            count, size, newest = self._summed(replica, objects)
+            if newest is None or newest > old:
+                self._tally.unsettled[replica.name] += 1
+                continue
+            why = f"{count} objects of {size} bytes in all, the newest of {newest:%Y-%m-%d %H:%M} UTC"
+            yield self._counted(
+                Finding(
+                    kind=Kind.ABANDONED,
+                    section="uploads",
+                    replica=replica.name,
+                    key=f"{upload}/",
+                    why=why,
+                )
+            )
+
+    def _summed(self, replica: Replica, objects: Iterable[StoredObject]) -> tuple[int, int, datetime | None]:
+        count, size, newest = 0, 0, None
+        for found in objects:
+            count, size = count + 1, size + found.size
+            newest = max(filter(None, (newest, found.written)), default=None)
+        self._tally.objects[replica.name] += count
+        return count, size, newest
+
+    def elsewhere(self, replica: Replica) -> Iterator[Finding]:
+        """Yield the objects that are in no part of the bucket that the system knows."""
+        for found in _outside(replica, {_UPLOADS, *(section.prefix for section in SECTIONS.values())}):
+            self._tally.objects[replica.name] += 1
+            if self._is_recent(found.written):
+                self._tally.unsettled[replica.name] += 1
+                continue
+            why = "the system puts nothing there"
+            yield self._counted(
+                Finding(kind=Kind.DARK, section="elsewhere", replica=replica.name, key=found.key, why=why)
+            )
+
+
+def _side_by_side(
+    expected: Iterator[Expected], listings: Mapping[str, Iterator[StoredObject]]
+) -> Iterator[tuple[str, Expected | None, dict[str, StoredObject]]]:
+    """Yield every key that the catalog or a listing has, and what each has of it, in order of key."""
+    streams: list[Iterator[tuple[str, str, Expected | StoredObject]]] = [_tagged("", expected)]
+    streams += [_tagged(name, listing) for name, listing in listings.items()]
+    merged = heapq.merge(*streams, key=lambda row: row[0])
+    for key, rows in groupby(merged, lambda row: row[0]):
+        of_catalog: Expected | None = None
+        of_stores: dict[str, StoredObject] = {}
+        for _, name, item in rows:
+            if isinstance(item, StoredObject):
+                of_stores[name] = item
+            else:
+                of_catalog = item
+        yield key, of_catalog, of_stores
+
+
+def _tagged(
+    name: str, items: Iterator[Expected] | Iterator[StoredObject]
+) -> Iterator[tuple[str, str, Expected | StoredObject]]:
+    for item in items:
+        yield item.key, name, item
+
+
+def _outside(replica: Replica, prefixes: set[str]) -> Iterator[StoredObject]:
+    """Yield the objects whose keys begin with none of some prefixes; what does is stepped over."""
+    after = ""
+    while True:
+        for found in replica.store.list(replica.bucket, "", after=after):
+            inside = next((prefix for prefix in prefixes if found.key.startswith(prefix)), None)
+            if inside:
+                after = inside + _LAST
+                break
+            yield found
+        else:
+            return

@@ -1,0 +1,65 @@
+"""What replicas still lack, over all kinds of heads."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from google.cloud.firestore import FieldFilter
+
+from shared.catalog.database import Database
+from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
+
+# Documents that one query of a sweep returns.
+_PAGE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """An object that some replicas have, and others lack since a moment."""
+
+    key: str
+    available: tuple[str, ...]
+    missing: tuple[str, ...]
+    since: datetime
+
+
+def _manifest_of(kind: Kind) -> Any:
+    return lambda head: manifest_key(kind, Fqid(head["uuid"], head["version"]))
+
+
+# A collection of heads, and the key of the object that a head is about.
+_HEADS = {
+    "files": _manifest_of(Kind.FILE),
+    "bundles": _manifest_of(Kind.BUNDLE),
+    "bundle_tombstones": lambda head: tombstone_key(Kind.BUNDLE, head["uuid"], head["version"]),
+}
+
+
+class BacklogCatalog:
+    """Questions about what is missing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def missing(self, replica: str, *, before: datetime) -> Iterator[Missing]:
+        """Yield what a replica has lacked since before a moment, the longest first in each collection.
+
+        Claims whose writers were killed before any replica had the object are left out: nobody has it.
+        """
+        for collection, key_of in _HEADS.items():
+            query = (
+                self._database.client.collection(collection)
+                .where(filter=FieldFilter("missing", "array_contains", replica))
+                .where(filter=FieldFilter("missing_since", "<", before))
+                .order_by("missing_since")
+            )
+            for snapshot in self._database.every(query, _PAGE):
+                head = snapshot.to_dict()
+                if head["available"]:
+                    yield Missing(
+                        key=key_of(head),
+                        available=tuple(head["available"]),
+                        missing=tuple(head["missing"]),
+                        since=head["missing_since"],
+                    )

@@ -1,0 +1,85 @@
+"""Everything that the catalog has, in the order of the buckets' listings, some hundred documents at a time.
+
+For audits, which put both side by side. Every document that is yielded costs one read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.cloud.firestore import FieldFilter
+
+from shared.catalog.bundles import BundleHead, head_of
+from shared.catalog.database import Database
+from shared.catalog.files import FileRecord, record_of
+from shared.catalog.tombstones import BundleTombstone
+from shared.identifiers import Fqid
+
+# Heads that one query returns: a few hundred KiB, well within the time that a query has.
+_PAGE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownTombstone:
+    """A tombstone, and the replicas on which it is."""
+
+    tombstone: BundleTombstone
+    available: frozenset[str]
+
+
+class ScanCatalog:
+    """Reads of whole collections. None of them needs a composite index."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._files = database.client.collection("files")
+        self._bundles = database.client.collection("bundles")
+        self._tombstones = database.client.collection("bundle_tombstones")
+
+    def files(self) -> Iterator[FileRecord]:
+        """Yield all file versions, in order of FQID."""
+        return map(record_of, self._database.every(self._files.order_by("__name__"), _PAGE))
+
+    def bundles(self) -> Iterator[BundleHead]:
+        """Yield the heads of all bundle versions, in order of FQID."""
+        return map(head_of, self._database.every(self._bundles.order_by("__name__"), _PAGE))
+
+    def tombstones(self) -> Iterator[KnownTombstone]:
+        """Yield all tombstones, in order of UUID; that of the whole UUID before those of its versions."""
+        return map(_known, self._database.every(self._tombstones.order_by("__name__"), _PAGE))
+
+    def tombstone(self, uuid: str, version: str | None) -> KnownTombstone | None:
+        """Return a tombstone, in one read."""
+        name = str(Fqid(uuid, version)) if version else uuid
+        snapshot = self._database.get(self._tombstones.document(name))
+        return _known(snapshot) if snapshot.exists else None
+
+    def contents(self) -> Iterator[FileRecord]:
+        """Yield all file versions, in order of SHA-256."""
+        return map(record_of, self._database.every(self._files.order_by("sha256"), _PAGE))
+
+    def of_content(self, sha256: str) -> Iterator[FileRecord]:
+        """Yield the file versions whose content has a SHA-256; they are read as they are asked for."""
+        query = self._files.where(filter=FieldFilter("sha256", "==", sha256)).order_by("__name__")
+        return map(record_of, self._database.every(query, _PAGE))
+
+    def count(self, replica: str) -> int:
+        """Return how many file and bundle versions are available on a replica; one read for each thousand."""
+        total = 0
+        for collection in (self._files, self._bundles):
+            query = collection.where(filter=FieldFilter("available", "array_contains", replica))
+            total += self._database.count(query)
+        return total
+
+
+def _known(snapshot: Any) -> KnownTombstone:
+    document = snapshot.to_dict()
+    return KnownTombstone(
+        tombstone=BundleTombstone(
+            uuid=document["uuid"],
+            version=document["version"],
+            email=document["email"],
+            reason=document["reason"],
+        ),
+        available=frozenset(document["available"]),
+    )

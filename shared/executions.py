@@ -1,0 +1,51 @@
+"""Cloud Workflows as the system starts it; the only place that knows it."""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import grpc
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
+from google.cloud.workflows.executions_v1 import ExecutionsClient
+from google.cloud.workflows.executions_v1.services.executions.transports import ExecutionsGrpcTransport
+from google.cloud.workflows.executions_v1.types import Execution
+
+from shared.errors import Unavailable
+
+_TIMEOUT_SECONDS = 20
+
+
+class CloudWorkflows:
+    """Workflows deployed to one location of a project, their names behind one prefix.
+
+    `emulator_host` (host:port) is where a local server of the Executions API listens, if not empty.
+    """
+
+    def __init__(self, *, project: str, location: str, prefix: str, emulator_host: str) -> None:
+        self._parent = f"projects/{project}/locations/{location}/workflows/{prefix}"
+        self._emulator_host = emulator_host
+
+    @cached_property
+    def _client(self) -> ExecutionsClient:
+        # At the first use: most processes never start a workflow.
+        if not self._emulator_host:
+            return ExecutionsClient()
+        channel = grpc.insecure_channel(self._emulator_host)
+        return ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel))
+
+    def start(self, workflow: str, argument: Mapping[str, Any]) -> str:
+        """Start an execution, and return its name. Raises Unavailable where Cloud Workflows does not."""
+        try:
+            execution = self._client.create_execution(
+                parent=self._parent + workflow,
+                execution=Execution(argument=json.dumps(argument)),
+                # Nothing is tried again here: an answer that was lost would be a second execution.
+                retry=None,
+                timeout=_TIMEOUT_SECONDS,
+            )
+        except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as error:
+            raise Unavailable(f"workflow {workflow}: it could not be started") from error
+        name: str = execution.name
+        return name

@@ -1,0 +1,271 @@
+"""What the catalog says is in the replicas' buckets: every object, in the order of a listing.
+
+Manifests and tombstones are written in one form only, so that the catalog tells their very bytes, and what a
+store says of an object can be compared without reading it. Memory does not grow with the catalog.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+
+import google_crc32c
+
+from shared.catalog import BundleHead, BundleTombstone, FileRecord, KnownTombstone
+from shared.checksums import Checksums
+from shared.copying import check_proof
+from shared.errors import InvalidChecksum
+from shared.identifiers import Fqid, Kind, ObjectName, manifest_key, parse_key, tombstone_key
+from shared.manifests import bundle_manifest, digest, encode, file_manifest, tombstone_document
+from shared.parallel import in_threads
+from shared.stores.base import StoredObject
+from shared.system import Dss
+
+# Bundles whose pages are read at once; each may be some MiB.
+_BUNDLES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedBlob:
+    """A blob that at least one file version names; `available` are the replicas on which one of these is."""
+
+    key: str
+    available: frozenset[str]
+    size: int
+    checksums: Checksums
+    broken: str = ""
+
+    def contradiction(self, found: StoredObject) -> str:
+        """Return what the store says that contradicts this; empty where nothing does."""
+        if found.size != self.size:
+            return f"size: {self.size} bytes are expected, the store has {found.size}"
+        try:
+            found.check(self.checksums)
+        except InvalidChecksum as error:
+            return error.title
+        return ""
+
+    def doubt(self, found: StoredObject) -> str:
+        """Return why what the store says does not prove the object; empty where it does."""
+        try:
+            check_proof(found, self.size, self.checksums)
+        except InvalidChecksum as error:
+            return error.title
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedDocument:
+    """A manifest or tombstone. `broken` says why the catalog itself is not to be believed about it."""
+
+    key: str
+    available: frozenset[str]
+    size: int
+    sha256: str
+    md5: str = ""
+    crc32c: str = ""
+    broken: str = ""
+
+    def contradiction(self, found: StoredObject) -> str:
+        """Return what the store says that contradicts this; empty where nothing does."""
+        if self.md5 and found.size != self.size:
+            return f"size: {self.size} bytes are expected, the store has {found.size}"
+        for name in ("md5", "crc32c"):
+            expected, said = getattr(self, name), getattr(found, name)
+            if expected and said and expected != said:
+                return f"{name}: {expected!r} is expected, the store says {said!r}"
+        return ""
+
+    def doubt(self, found: StoredObject) -> str:
+        """Return why what the store says does not prove the object; empty where it does."""
+        if self.md5 and (found.md5 or found.crc32c):
+            return ""
+        return "there is no checksum to compare"
+
+
+Expected = ExpectedBlob | ExpectedDocument
+
+
+def file_document(record: FileRecord) -> bytes:
+    """Return the manifest of a file version, as every bucket that has it holds it."""
+    return encode(file_manifest(record))
+
+
+def bundle_document(dss: Dss, head: BundleHead) -> bytes:
+    """Return the manifest of a bundle version. Raises LookupError where the catalog cannot make it up."""
+    files = dss.catalog.bundles.files(head, 0, head.file_count)
+    content = encode(bundle_manifest(head.fqid, head.creator_uid, files))
+    if digest(content) != head.digest:
+        raise LookupError("the pages do not make up the manifest that the head has the digest of")
+    return content
+
+
+def is_known(name: ObjectName) -> bool:
+    """Tell whether the system writes objects of this kind: there are tombstones of bundles only."""
+    return name.kind is Kind.BUNDLE or (name.kind is Kind.FILE and not name.dead)
+
+
+def document(dss: Dss, key: str) -> bytes | None:
+    """Return what a manifest or tombstone has to be, from the catalog; None where that does not know it.
+
+    Raises LookupError where the catalog contradicts itself.
+    """
+    name = parse_key(key)
+    if name is None or not is_known(name):
+        return None
+    if name.dead:
+        known = dss.catalog.scan.tombstone(name.uuid, name.version)
+        return encode(tombstone_document(known.tombstone)) if known else None
+    fqid = Fqid(name.uuid, name.version or "")
+    if name.kind is Kind.FILE:
+        record = dss.catalog.files.get(fqid)
+        return file_document(record) if record else None
+    head = dss.catalog.bundles.head(fqid)
+    return bundle_document(dss, head) if head else None
+
+
+def _described(key: str, available: frozenset[str], content: bytes) -> ExpectedDocument:
+    return ExpectedDocument(
+        key=key,
+        available=available,
+        size=len(content),
+        sha256=digest(content),
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        crc32c=google_crc32c.Checksum(content).digest().hex(),
+    )
+
+
+def _of_file(record: FileRecord) -> ExpectedDocument:
+    key = manifest_key(Kind.FILE, record.fqid)
+    return _described(key, record.available, file_document(record))
+
+
+def _of_bundle(dss: Dss, head: BundleHead) -> ExpectedDocument:
+    key = manifest_key(Kind.BUNDLE, head.fqid)
+    if not head.available:
+        # A claim whose writer was killed, or is at it: its pages may not be there yet.
+        return ExpectedDocument(key=key, available=frozenset(), size=0, sha256=head.digest)
+    try:
+        return _described(key, head.available, bundle_document(dss, head))
+    except LookupError as error:
+        why = f"the catalog contradicts itself: {error}"
+        return ExpectedDocument(key=key, available=head.available, size=0, sha256=head.digest, broken=why)
+
+
+def _of_tombstone(known: KnownTombstone) -> ExpectedDocument:
+    tombstone: BundleTombstone = known.tombstone
+    key = tombstone_key(Kind.BUNDLE, tombstone.uuid, tombstone.version)
+    return _described(key, known.available, encode(tombstone_document(tombstone)))
+
+
+def _files(dss: Dss) -> Iterator[Expected]:
+    return map(_of_file, dss.catalog.scan.files())
+
+
+def _bundles(dss: Dss) -> Iterator[Expected]:
+    # The pages of each are a request of their own, so several are asked for at once.
+    return in_threads(partial(_of_bundle, dss), dss.catalog.scan.bundles(), threads=_BUNDLES_AT_ONCE)
+
+
+def _tombstones(dss: Dss) -> Iterator[Expected]:
+    whole: ExpectedDocument | None = None
+    for known in dss.catalog.scan.tombstones():
+        # `uuid` sorts before `uuid.version`, but `uuid.dead` behind `uuid.version.dead`.
+        if whole and not whole.key.startswith(f"{Kind.BUNDLE}/{known.tombstone.uuid}."):
+            yield whole
+            whole = None
+        if known.tombstone.version is None:
+            whole = _of_tombstone(known)
+        else:
+            yield _of_tombstone(known)
+    if whole:
+        yield whole
+
+
+def _blobs(dss: Dss) -> Iterator[Expected]:
+    for _, records in groupby(dss.catalog.scan.contents(), lambda record: record.checksums.sha256):
+        # Few in number, as one who claims a wrong SHA-256 makes a blob of his own; the files may be many.
+        blobs: dict[str, ExpectedBlob] = {}
+        for record in records:
+            blobs[record.checksums.blob_key] = _of_blob(record, blobs.get(record.checksums.blob_key))
+        yield from (blobs[key] for key in sorted(blobs))
+
+
+def _of_blob(record: FileRecord, there: ExpectedBlob | None) -> ExpectedBlob:
+    available = record.available | (there.available if there else frozenset())
+    return ExpectedBlob(
+        key=record.checksums.blob_key, available=available, size=record.size, checksums=record.checksums
+    )
+
+
+def _file_again(dss: Dss, name: ObjectName) -> Expected | None:
+    record = dss.catalog.files.get(Fqid(name.uuid, name.version or ""))
+    return _of_file(record) if record else None
+
+
+def _bundle_again(dss: Dss, name: ObjectName) -> Expected | None:
+    head = dss.catalog.bundles.head(Fqid(name.uuid, name.version or ""))
+    return _of_bundle(dss, head) if head else None
+
+
+def _tombstone_again(dss: Dss, name: ObjectName) -> Expected | None:
+    known = dss.catalog.scan.tombstone(name.uuid, name.version)
+    return _of_tombstone(known) if known else None
+
+
+def _by_name(
+    again: Callable[[Dss, ObjectName], Expected | None],
+) -> Callable[[Dss, str], Expected | None]:
+    def by_key(dss: Dss, key: str) -> Expected | None:
+        name = parse_key(key)
+        return again(dss, name) if name and is_known(name) else None
+
+    return by_key
+
+
+def _blob_again(dss: Dss, key: str) -> Expected | None:
+    blob: ExpectedBlob | None = None
+    replicas = set(dss.replicas.names)
+    for record in dss.catalog.scan.of_content(key.removeprefix("blobs/").partition(".")[0]):
+        if record.checksums.blob_key == key:
+            blob = _of_blob(record, blob)
+            if replicas <= blob.available:
+                # The other files of a content that is everywhere, a million perhaps, tell nothing new.
+                break
+    return blob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of every bucket, and what the catalog has of it: all in order, and one again."""
+
+    name: str
+    prefix: str
+    expected: Callable[[Dss], Iterator[Expected]]
+    again: Callable[[Dss, str], Expected | None]
+    has: Callable[[str], bool] = lambda _: True
+
+
+# In this order a repair can take in what it finds: a bundle rests on its files, a tombstone on its bundle.
+SECTIONS: Mapping[str, Section] = {
+    section.name: section
+    for section in (
+        Section(name="files", prefix="files/", expected=_files, again=_by_name(_file_again)),
+        Section(
+            name="bundles",
+            prefix="bundles/",
+            expected=_bundles,
+            again=_by_name(_bundle_again),
+            has=lambda key: not key.endswith(".dead"),
+        ),
+        Section(
+            name="tombstones",
+            prefix="bundles/",
+            expected=_tombstones,
+            again=_by_name(_tombstone_again),
+            has=lambda key: key.endswith(".dead"),
+        ),
+        Section(name="blobs", prefix="blobs/", expected=_blobs, again=_blob_again),
+    )
+}

@@ -1,0 +1,262 @@
+"""Repairs of what an audit finds, where it is clear what is right; everything else is left as it is.
+
+Nothing that is right is ever removed, and what is wrong only while a right copy elsewhere is proven. Every
+repair looks again first, and may be done twice.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from shared.auditing import Finding, Kind, look
+from shared.catalog import BundleHead, FileRecord, PagedFile
+from shared.clock import Deadline
+from shared.copying import check_proof, copy_inline
+from shared.errors import DssError, InvalidChecksum, ObjectNotFound
+from shared.expectations import SECTIONS, ExpectedBlob, document, is_known
+from shared.files import write_once
+from shared.identifiers import Fqid, ObjectName, manifest_key, parse_key
+from shared.identifiers import Kind as Folder
+from shared.manifests import (
+    bundle_manifest,
+    bundle_of_manifest,
+    digest,
+    encode,
+    file_manifest,
+    file_of_manifest,
+    tombstone_document,
+    tombstone_of_document,
+)
+from shared.parallel import in_threads
+from shared.replicas import Replica
+from shared.restoring import restore_bundle, restore_file, restore_tombstone
+from shared.stores.base import StoredObject, read_all
+from shared.system import Dss
+
+# Seconds for one copy: nobody waits for an answer, and 5 TiB at 100 MB/s take 15 hours.
+_COPY_SECONDS = 24 * 3600
+# A copy to S3 holds a part of 64 MiB in memory.
+_THREADS = 4
+# Far more than the manifest of a bundle of 100,000 files; what is larger is none.
+_LARGEST_MANIFEST = 128 * 1024 * 1024
+
+
+class _Unexplained(DssError):
+    """It is not clear what is right, so nothing was done. Never leaves this module."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """What became of a finding: `done` says what was done, `left` why nothing was; one of them is empty."""
+
+    finding: Finding
+    done: str = ""
+    left: str = ""
+
+
+def repair(dss: Dss, finding: Finding) -> Repair:
+    """Put right what a finding is about, where that is clear, and say what was done. Raises nothing."""
+    work = _REPAIRS.get((finding.kind, finding.section in ("blobs", "uploads", "elsewhere")))
+    if work is None:
+        return Repair(finding=finding, left=_NEVER[finding.kind])
+    replica = dss.replicas.named(finding.replica)
+    try:
+        if not _is_still_so(dss, finding, replica):
+            return Repair(finding=finding, left="it is not so any more")
+        return Repair(finding=finding, done=work(dss, finding, replica))
+    except DssError as error:
+        return Repair(finding=finding, left=error.title)
+    except (ValueError, LookupError, TypeError) as error:
+        return Repair(finding=finding, left=f"unexpected content: {type(error).__name__}: {error}")
+
+
+def repaired(dss: Dss, findings: Iterable[Finding]) -> Iterator[Repair]:
+    """Yield what becomes of findings, in their order, several at once, but one section after the other."""
+    for _, of_section in groupby(findings, lambda finding: finding.section):
+        yield from in_threads(partial(repair, dss), of_section, threads=_THREADS)
+
+
+def _is_still_so(dss: Dss, finding: Finding, replica: Replica) -> bool:
+    verdict = look(dss, SECTIONS[finding.section], replica, finding.key)
+    return verdict is not None and verdict.kind is finding.kind
+
+
+def _copy_blob(dss: Dss, finding: Finding, replica: Replica) -> str:
+    """Copy a blob from a replica that has it proven; what is wrong in its place is removed by the copy."""
+    blob = SECTIONS["blobs"].again(dss, finding.key)
+    if not isinstance(blob, ExpectedBlob):
+        raise _Unexplained("no file version names it any more")
+    source, found = _proven_copy(dss, blob, besides=replica)
+    copy_inline(
+        found,
+        source.store,
+        replica,
+        blob.key,
+        checksums=blob.checksums,
+        deadline=Deadline(dss.clock, _COPY_SECONDS),
+    )
+    return f"copied from {source.name}, {blob.size} bytes"
+
+
+def _proven_copy(dss: Dss, blob: ExpectedBlob, *, besides: Replica) -> tuple[Replica, StoredObject]:
+    for replica in dss.replicas:
+        if replica.name == besides.name:
+            continue
+        try:
+            found = replica.store.stat(replica.bucket, blob.key)
+            check_proof(found, blob.size, blob.checksums)
+        except (ObjectNotFound, InvalidChecksum):
+            continue
+        return replica, found
+    raise _Unexplained("no other replica has it proven")
+
+
+def _write_document(dss: Dss, finding: Finding, replica: Replica) -> str:
+    """Write a lost manifest or tombstone again, unless another replica says otherwise than the catalog."""
+    content = _content(dss, finding.key)
+    agreeing = _agreeing(dss, finding.key, content, besides=replica)
+    write_once(dss, replica.name, finding.key, content)
+    return f"written again, as in the catalog{''.join(f' and on {name}' for name in agreeing)}"
+
+
+def _replace_document(dss: Dss, finding: Finding, replica: Replica) -> str:
+    """Replace a wrong manifest or tombstone by what the catalog and another replica both have."""
+    content = _content(dss, finding.key)
+    agreeing = _agreeing(dss, finding.key, content, besides=replica)
+    if not agreeing:
+        raise _Unexplained("the catalog says otherwise, and no other replica tells which of them is right")
+    replica.store.delete(replica.bucket, finding.key)
+    write_once(dss, replica.name, finding.key, content)
+    return f"replaced by what the catalog has, and {' and '.join(agreeing)}"
+
+
+def _content(dss: Dss, key: str) -> bytes:
+    content = document(dss, key)
+    if content is None:
+        raise _Unexplained("the catalog does not know it any more")
+    return content
+
+
+def _agreeing(dss: Dss, key: str, content: bytes, *, besides: Replica) -> list[str]:
+    """Return the other replicas that have just this content. Raises where one has another."""
+    agreeing = []
+    for replica in dss.replicas:
+        if replica.name == besides.name:
+            continue
+        try:
+            if _read(replica, key) != content:
+                raise _Unexplained(f"the catalog and replica {replica.name} contradict each other")
+            agreeing.append(replica.name)
+        except ObjectNotFound:
+            continue
+    return agreeing
+
+
+def _read(replica: Replica, key: str) -> bytes:
+    found = replica.store.stat(replica.bucket, key)
+    if found.size > _LARGEST_MANIFEST:
+        raise _Unexplained(f"{found.size} bytes are no manifest")
+    return read_all(replica.store, replica.bucket, key)
+
+
+def _take_in(dss: Dss, finding: Finding, replica: Replica) -> str:
+    """Take a dark manifest or tombstone into the catalog, once it and what it rests on are proven.
+
+    Proven before anything is written: a claim in the catalog is for ever.
+    """
+    name = parse_key(finding.key)
+    if name is None or not is_known(name):
+        raise _Unexplained("the system gives no such name")
+    content = _read(replica, finding.key)
+    if name.dead:
+        _prove_tombstone(dss, name, content)
+        restore_tombstone(dss, name, replica)
+    elif name.kind is Folder.FILE:
+        _prove_file(Fqid(name.uuid, name.version or ""), content, replica)
+        restore_file(dss, Fqid(name.uuid, name.version or ""), replica)
+    else:
+        _prove_bundle(dss, Fqid(name.uuid, name.version or ""), content, replica)
+        restore_bundle(dss, Fqid(name.uuid, name.version or ""), replica)
+    return "taken into the catalog"
+
+
+def _same(made: dict[str, Any], content: bytes) -> None:
+    if encode(made) != content:
+        raise _Unexplained("it is not as the system writes it")
+
+
+def _prove_file(fqid: Fqid, content: bytes, replica: Replica) -> None:
+    record = file_of_manifest(fqid, json.loads(content))
+    _same(file_manifest(record), content)
+    found = replica.store.stat(replica.bucket, record.checksums.blob_key)
+    check_proof(found, record.size, record.checksums)
+
+
+def _prove_bundle(dss: Dss, fqid: Fqid, content: bytes, replica: Replica) -> None:
+    head, files = bundle_of_manifest(fqid, content)
+    _same(bundle_manifest(fqid, head.creator_uid, files), content)
+    known = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in files})
+    for file in files:
+        record = known.get(Fqid(file.uuid, file.version))
+        if record is None or replica.name not in record.available:
+            raise _Unexplained(f"file {file.uuid}.{file.version} of it is not here")
+        if not _is_same_file(file, record):
+            raise _Unexplained(f"file {file.uuid}.{file.version} of it has other content")
+
+
+def _is_same_file(file: PagedFile, record: FileRecord) -> bool:
+    sums = record.checksums
+    return (
+        (file.size, file.content_type) == (record.size, record.content_type)
+        and (file.sha256, file.sha1) == (sums.sha256, sums.sha1)
+        and (file.s3_etag, file.crc32c) == (sums.s3_etag, sums.crc32c)
+    )
+
+
+def _prove_tombstone(dss: Dss, name: ObjectName, content: bytes) -> None:
+    tombstone = tombstone_of_document(name.uuid, name.version, json.loads(content))
+    _same(tombstone_document(tombstone), content)
+    if name.version and dss.catalog.bundles.head(Fqid(name.uuid, name.version)) is None:
+        raise _Unexplained("the bundle that it hides is not known")
+
+
+def _mend_catalog(dss: Dss, finding: Finding, _: Replica) -> str:
+    """Write the pages of a bundle again, from a replica whose manifest has the digest of its head."""
+    name = parse_key(finding.key)
+    fqid = Fqid(name.uuid, name.version or "") if name else None
+    head = dss.catalog.bundles.head(fqid) if fqid else None
+    if fqid is None or head is None:
+        raise _Unexplained("the catalog does not know it any more")
+    source, files = _files_of(dss, head)
+    dss.catalog.bundles.write_pages(fqid, files)
+    return f"its pages were written again, from the manifest on {source}"
+
+
+def _files_of(dss: Dss, head: BundleHead) -> tuple[str, list[PagedFile]]:
+    for replica in dss.replicas:
+        try:
+            content = _read(replica, manifest_key(Folder.BUNDLE, head.fqid))
+        except ObjectNotFound:
+            continue
+        if digest(content) == head.digest:
+            return replica.name, bundle_of_manifest(head.fqid, content)[1]
+    raise _Unexplained("no replica has the manifest that the catalog has the digest of")
+
+
+# What is done about a kind of finding in documents (False) or elsewhere (True).
+_REPAIRS: Mapping[tuple[Kind, bool], Callable[[Dss, Finding, Replica], str]] = {
+    (Kind.LOST, True): _copy_blob,
+    (Kind.CORRUPT, True): _copy_blob,
+    (Kind.LOST, False): _write_document,
+    (Kind.CORRUPT, False): _replace_document,
+    (Kind.DARK, False): _take_in,
+    (Kind.BROKEN, False): _mend_catalog,
+}
+_NEVER: Mapping[Kind, str] = {
+    Kind.DARK: "nothing tells what it is for",
+    Kind.UNPROVEN: "what the store knows neither proves nor contradicts it",
+    Kind.ABANDONED: "uploads are removed by the bucket's life cycle, or by hand",
+}

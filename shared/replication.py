@@ -1,0 +1,159 @@
+"""Replication: what one replica has appears on all others, whole and proved, in whatever order events come.
+
+A file's blob goes before its manifest; a bundle waits for its files, a tombstone for nothing. What is there
+is made available only when the store has proved it. Everything may be done twice, and side by side.
+"""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from shared.catalog import BundleHead, FileRecord
+from shared.clock import Deadline
+from shared.copying import copy_inline
+from shared.errors import CopyTakesLonger, InvalidChecksum, NotYetThere, ObjectNotFound
+from shared.files import write_once
+from shared.identifiers import Fqid, Kind, ObjectName, parse_key
+from shared.large_copies import copy_order, request_copy
+from shared.manifests import digest, encode, file_manifest, tombstone_document
+from shared.messages import FINALIZED, ObjectEvent
+from shared.replicas import Replica
+from shared.restoring import read, require_files, restore_bundle, restore_file, restore_tombstone
+from shared.system import Dss
+
+# Seconds that one event may take. Pub/Sub waits 600 seconds for an answer at most; ours comes before.
+_EVENT_SECONDS = 480
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicated:
+    """Something that became available on a replica; `bytes` of content were copied for it."""
+
+    key: str
+    replica: str
+    bytes: int = 0
+
+
+def replicate(
+    dss: Dss, event: ObjectEvent, note: Callable[[Replicated], None] = lambda _: None
+) -> list[Replicated]:
+    """Bring what an event tells of to all replicas that lack it; `note` each thing done, and return them all.
+
+    Nothing where the object is none of the system's manifests and tombstones. Raises NotYetThere where what
+    it rests on is not at its destination yet, and Unavailable or StoreError where a cloud fails; then
+    another attempt goes on from what is there. A replica that fails keeps no other one waiting.
+    """
+    name = parse_key(event.key)
+    replica = dss.replicas.find(event.replica)
+    if name is None or replica is None or event.event_type != FINALIZED or event.bucket != replica.bucket:
+        return []
+    step = _STEPS.get((name.kind, name.dead))
+    done = []
+    for one in step(dss, name, replica) if step else ():
+        note(one)
+        done.append(one)
+    return done
+
+
+def _file(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+    fqid = Fqid(name.uuid, name.version or "")
+    record, restored = restore_file(dss, fqid, seen)
+    if restored:
+        yield Replicated(key=name.key, replica=seen.name)
+
+    def bring(destination: Replica) -> Replicated | None:
+        dss.faults.reach("replication: before a blob is copied")
+        if not _copied_blob(dss, record, seen, destination):
+            return None
+        dss.faults.reach("replication: blob copied")
+        write_once(dss, destination.name, name.key, encode(file_manifest(record)))
+        dss.faults.reach("replication: file manifest written")
+        dss.catalog.files.make_available(fqid, destination.name)
+        return Replicated(key=name.key, replica=destination.name, bytes=record.size)
+
+    yield from _to_each(dss, record.available, bring)
+
+
+def _copied_blob(dss: Dss, record: FileRecord, source: Replica, destination: Replica) -> bool:
+    """Copy a file's blob; or, where that takes longer, have the copy workflow do it and all that follows.
+
+    Returns whether it is there. If not, the job is durable.
+    """
+    key = record.checksums.blob_key
+    try:
+        blob = source.store.stat(source.bucket, key)
+    except ObjectNotFound as error:
+        raise NotYetThere(f"file {record.fqid}: replica {source.name} has lost its blob") from error
+    if record.size <= dss.settings.inline_copy_bytes:
+        deadline = Deadline(dss.clock, _EVENT_SECONDS)
+        # Time may be short all the same; then the workflow goes on.
+        with contextlib.suppress(CopyTakesLonger):
+            copy_inline(blob, source.store, destination, key, checksums=record.checksums, deadline=deadline)
+            return True
+    request_copy(dss, copy_order(blob, source, destination, record))
+    return False
+
+
+def _bundle(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+    fqid = Fqid(name.uuid, name.version or "")
+    head, restored = restore_bundle(dss, fqid, seen)
+    if restored:
+        yield Replicated(key=name.key, replica=seen.name)
+
+    def bring(destination: Replica) -> Replicated:
+        require_files(dss, head, destination)
+        dss.faults.reach("replication: bundle checked")
+        write_once(dss, destination.name, name.key, _bundle_manifest(head, seen, name.key))
+        dss.faults.reach("replication: bundle manifest written")
+        dss.catalog.bundles.make_available(fqid, destination.name)
+        return Replicated(key=name.key, replica=destination.name)
+
+    yield from _to_each(dss, head.available, bring)
+
+
+def _bundle_manifest(head: BundleHead, seen: Replica, key: str) -> bytes:
+    encoded = read(seen, key)
+    if digest(encoded) != head.digest:
+        raise InvalidChecksum(f"{key}: replica {seen.name} has other content than the catalog says")
+    return encoded
+
+
+def _tombstone(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+    tombstone, restored = restore_tombstone(dss, name, seen)
+    if restored:
+        yield Replicated(key=name.key, replica=seen.name)
+
+    def bring(destination: Replica) -> Replicated:
+        write_once(dss, destination.name, name.key, encode(tombstone_document(tombstone)))
+        dss.faults.reach("replication: tombstone written")
+        dss.catalog.tombstones.hide(tombstone, destination.name)
+        return Replicated(key=name.key, replica=destination.name)
+
+    yield from _to_each(dss, dss.catalog.tombstones.available(tombstone), bring)
+
+
+# What is replicated: a kind of object, alive or dead, and what brings it elsewhere.
+_STEPS: Mapping[tuple[Kind, bool], Callable[[Dss, ObjectName, Replica], Iterator[Replicated]]] = {
+    (Kind.FILE, False): _file,
+    (Kind.BUNDLE, False): _bundle,
+    (Kind.BUNDLE, True): _tombstone,
+}
+
+
+def _to_each(
+    dss: Dss, available: Collection[str], bring: Callable[[Replica], Replicated | None]
+) -> Iterator[Replicated]:
+    """Bring something to each replica that lacks it, and only then raise what went wrong first."""
+    errors: list[Exception] = []
+    for replica in dss.replicas:
+        if replica.name in available:
+            continue
+        try:
+            done = bring(replica)
+        except Exception as error:  # noqa: BLE001 # whatever it is, it is raised below
+            errors.append(error)
+        else:
+            if done:
+                yield done
+    if errors:
+        raise errors[0]

@@ -1,0 +1,124 @@
+"""Restoring: the catalog is brought up to what a replica's bucket proves.
+
+Needed where a writer was killed between its last object and the catalog, and to build the catalog anew: each
+bucket alone suffices for that. Everything may be done twice.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.catalog import BundleHead, BundleTombstone, FileRecord
+from shared.copying import check_proof
+from shared.errors import NotYetThere, ObjectNotFound, Unprocessable
+from shared.identifiers import Fqid, Kind, ObjectName, manifest_key, tombstone_key
+from shared.manifests import bundle_of_manifest, file_of_manifest, tombstone_of_document
+from shared.replicas import Replica
+from shared.stores.base import read_all
+from shared.system import Dss
+
+# Files of a bundle that are looked up at once, between two notes of how far the check has come.
+_CHECKED_AT_ONCE = 5000
+
+
+def restore_file(dss: Dss, fqid: Fqid, replica: Replica) -> tuple[FileRecord, bool]:
+    """Return a file version whose manifest is on a replica, known to the catalog and available there.
+
+    The second value tells whether the catalog had to learn of it. Raises NotYetThere where the replica lacks
+    the manifest or the blob after all, InvalidChecksum where the blob is another, Unprocessable where the
+    manifest is none, and FileAlreadyExists where the catalog has other content under this name.
+    """
+    record = dss.catalog.files.get(fqid)
+    if record and replica.name in record.available:
+        return record, False
+    key = manifest_key(Kind.FILE, fqid)
+    encoded = read(replica, key)
+    with _understood(key):
+        record = file_of_manifest(fqid, json.loads(encoded))
+    dss.catalog.files.create(record)
+    try:
+        blob = replica.store.stat(replica.bucket, record.checksums.blob_key)
+        check_proof(blob, record.size, record.checksums)
+    except ObjectNotFound as error:
+        raise NotYetThere(f"file {fqid}: replica {replica.name} has its manifest, and no blob") from error
+    dss.catalog.files.make_available(fqid, replica.name)
+    return dss.catalog.files.get(fqid) or record, True
+
+
+def restore_bundle(dss: Dss, fqid: Fqid, replica: Replica) -> tuple[BundleHead, bool]:
+    """Return a bundle version whose manifest is on a replica, known to the catalog and available there.
+
+    The second value tells whether the catalog had to learn of it. Raises NotYetThere where the replica lacks
+    the manifest after all, or some of the files, Unprocessable where the manifest is none, and
+    BundleAlreadyExists where the catalog has other content under this name.
+    """
+    bundles = dss.catalog.bundles
+    head = bundles.head(fqid)
+    if head and replica.name in head.available:
+        return head, False
+    key = manifest_key(Kind.BUNDLE, fqid)
+    encoded = read(replica, key)
+    with _understood(key):
+        head, files = bundle_of_manifest(fqid, encoded)
+    bundles.create(head)
+    bundles.write_pages(fqid, files)
+    require_files(dss, head, replica)
+    bundles.make_available(fqid, replica.name)
+    return bundles.head(fqid) or head, True
+
+
+def restore_tombstone(dss: Dss, name: ObjectName, replica: Replica) -> tuple[BundleTombstone, bool]:
+    """Return a tombstone that is on a replica, known to the catalog and in effect.
+
+    The second value tells whether the catalog had to learn of it. Raises NotYetThere where the replica lacks
+    it after all, or the version that it hides is not known yet, Unprocessable where the object is none, and
+    BundleTombstoneAlreadyExists where the catalog has another.
+    """
+    key = tombstone_key(Kind.BUNDLE, name.uuid, name.version)
+    encoded = read(replica, key)
+    with _understood(key):
+        tombstone = tombstone_of_document(name.uuid, name.version, json.loads(encoded))
+    # Before anything else: this is what compares it with the catalog's.
+    dss.catalog.tombstones.create(tombstone)
+    if replica.name in dss.catalog.tombstones.available(tombstone):
+        return tombstone, False
+    dss.catalog.tombstones.hide(tombstone, replica.name)
+    return tombstone, True
+
+
+def require_files(dss: Dss, head: BundleHead, replica: Replica) -> None:
+    """Return if all files of a bundle are on a replica, else raise NotYetThere.
+
+    How far the check of a large bundle has come is kept, so that the next attempt goes on there.
+    """
+    progress = dss.catalog.progress
+    topic = f"{head.fqid} on {replica.name}"
+    large = head.file_count > _CHECKED_AT_ONCE
+    for first in range(progress.get(topic) if large else 0, head.file_count, _CHECKED_AT_ONCE):
+        files = dss.catalog.bundles.files(head, first, _CHECKED_AT_ONCE)
+        wanted = {Fqid(file.uuid, file.version) for file in files}
+        found = dss.catalog.files.get_many(wanted)
+        lacking = [fqid for fqid in wanted if fqid not in found or replica.name not in found[fqid].available]
+        if lacking:
+            raise NotYetThere(
+                f"bundle {head.fqid}: {len(lacking)} of its files are not on {replica.name} yet, "
+                f"{min(lacking)} for one"
+            )
+        if large:
+            progress.set(topic, first + _CHECKED_AT_ONCE)
+
+
+@contextmanager
+def _understood(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise Unprocessable(f"{key}: it is not what its name says: {error!r}") from error
+
+
+def read(replica: Replica, key: str) -> bytes:
+    """Return the content of a manifest or tombstone. Raises NotYetThere where the replica lacks it."""
+    try:
+        return read_all(replica.store, replica.bucket, key)
+    except ObjectNotFound as error:
+        raise NotYetThere(f"{key}: replica {replica.name} does not have it") from error

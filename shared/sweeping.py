@@ -1,0 +1,72 @@
+"""The sweep: what has been missing on a replica for too long is brought to mind again, and counted."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+
+from shared.clock import Deadline
+from shared.messages import OBJECT_EVENTS, ObjectEvent
+from shared.system import Dss
+
+# Seconds that a sweep publishes for. A function has nine minutes, and schedules come every five.
+_SECONDS = 240
+_AT_ONCE = 32
+_BATCH = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """How far a replica is behind; `oldest_seconds` is the age of what has waited longest."""
+
+    replica: str
+    objects: int
+    oldest_seconds: float
+
+
+def sweep(dss: Dss, *, older_than: timedelta) -> int:
+    """Publish an object event anew for all that has been missing somewhere for so long; return how many.
+
+    Safe to repeat: what an event brings about twice is there once. Ends after _SECONDS, the oldest first in
+    each collection; the next sweep finds the rest. Raises Unavailable where an event cannot be published.
+    """
+    deadline = Deadline(dss.clock, _SECONDS)
+    # An object that several replicas lack is one event.
+    published: set[str] = set()
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for batch in _batches(_overdue(dss, older_than)):
+            events = {event.key: event for event in batch if event.key not in published}
+            list(threads.map(partial(_publish, dss), events.values()))
+            published.update(events)
+            if deadline.passed:
+                break
+    return len(published)
+
+
+def _overdue(dss: Dss, older_than: timedelta) -> Iterator[ObjectEvent]:
+    before = dss.clock.now() - older_than
+    for replica in dss.replicas:
+        for item in dss.catalog.backlog.missing(replica.name, before=before):
+            source = next(filter(None, map(dss.replicas.find, item.available)), None)
+            if source:
+                yield ObjectEvent(replica=source.name, bucket=source.bucket, key=item.key)
+
+
+def _batches(events: Iterator[ObjectEvent]) -> Iterator[list[ObjectEvent]]:
+    while batch := list(islice(events, _BATCH)):
+        yield batch
+
+
+def _publish(dss: Dss, event: ObjectEvent) -> None:
+    dss.publisher.publish(OBJECT_EVENTS, event.attributes)
+
+
+def backlogs(dss: Dss) -> Iterator[Backlog]:
+    """Yield each replica's backlog: what it lacks and others have. One read for each object that it lacks."""
+    now = dss.clock.now()
+    for replica in dss.replicas:
+        since = [item.since for item in dss.catalog.backlog.missing(replica.name, before=now)]
+        age = (now - min(since)).total_seconds() if since else 0.0
+        yield Backlog(replica=replica.name, objects=len(since), oldest_seconds=round(age, 1))
