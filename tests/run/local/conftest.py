@@ -1,4 +1,4 @@
-"""What the tests of `dss local` share: the command as a process, and a look at what it leaves behind."""
+"""What the tests of `dss local` and the demo share: each as a process, and what it leaves behind."""
 
 import contextlib
 import os
@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[3]
 STANDIN = '''
 import json
 
@@ -52,12 +53,17 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-class Command:
-    """`dss local` in a process, marked so that whatever it leaves can be found."""
+def env_file_in(directory: Path) -> Path:
+    """Return the environment file of what runs in a directory."""
+    return directory / "dss" / "env"
 
-    def __init__(self, directory: Path, *options: str, **environment: str) -> None:
+
+class Command:
+    """A Python program in a process, marked so that whatever it leaves can be found."""
+
+    def __init__(self, directory: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self.mark = secrets.token_hex(8)
-        self.env_file = directory / "dss" / "env"
+        self.env_file = env_file_in(directory)
         self.temporary = directory / "tmp"
         self.temporary.mkdir()
         self._errors = directory / "stderr"
@@ -66,10 +72,12 @@ class Command:
         self.seen: set[int] = set()
         with self._errors.open("wb") as errors, self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "run.local", "--env-file", str(self.env_file), *options],
+                [sys.executable, *arguments],
                 env={
                     **{name: value for name, value in os.environ.items() if not name.startswith("DSS_")},
-                    "PYTHONPATH": os.pathsep.join([str(directory), os.environ.get("PYTHONPATH", "")]),
+                    "PYTHONPATH": os.pathsep.join(
+                        [str(directory), str(ROOT), os.environ.get("PYTHONPATH", "")]
+                    ),
                     "TMPDIR": str(self.temporary),
                     "TEST_MARK": self.mark,
                     **environment,
@@ -90,9 +98,9 @@ class Command:
         """Return how many components have been reported as ready."""
         return self.errors.count(" ready after ")
 
-    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 30) -> None:
         """Return once the condition holds, while the command lives."""
-        wait_until(lambda: condition() or self.process.poll() is not None, 30, f"{what}; {self.errors}")
+        wait_until(lambda: condition() or self.process.poll() is not None, seconds, f"{what}; {self.errors}")
         assert condition(), f"it ended before {what}: {self.errors}"
 
     def wait_until_ready(self) -> str:
@@ -134,23 +142,40 @@ class Command:
 
 
 @pytest.fixture
-def dss_local(tmp_path: Path) -> Iterator[Callable[..., Command]]:
-    """Return what starts `dss local` with options and environment; it is killed at the end of the test."""
+def commands() -> Iterator[list[Command]]:
+    """Return the commands that a test has started; they are killed at its end."""
     started: list[Command] = []
-
-    def start(*options: str, **environment: str) -> Command:
-        directory = Path(tempfile.mkdtemp(dir=tmp_path))
-        command = Command(directory, *options, **environment)
-        started.append(command)
-        return command
-
-    yield start
+    yield started
     for command in started:
         command.process.kill()
         command.process.wait()
         for pid in command.leftovers():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def python(tmp_path: Path, commands: list[Command]) -> Callable[..., Command]:
+    """Return what starts Python with arguments and environment."""
+
+    def start(*arguments: str, **environment: str) -> Command:
+        commands.append(Command(Path(tempfile.mkdtemp(dir=tmp_path)), arguments, environment))
+        return commands[-1]
+
+    return start
+
+
+@pytest.fixture
+def dss_local(tmp_path: Path, commands: list[Command]) -> Callable[..., Command]:
+    """Return what starts `dss local` with options and environment."""
+
+    def start(*options: str, **environment: str) -> Command:
+        directory = Path(tempfile.mkdtemp(dir=tmp_path))
+        arguments = ("-m", "run.local", "--env-file", str(env_file_in(directory)), *options)
+        commands.append(Command(directory, arguments, environment))
+        return commands[-1]
+
+    return start
 
 
 @pytest.fixture

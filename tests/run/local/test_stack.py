@@ -13,7 +13,8 @@ import pytest
 
 from run.local import probes
 from run.local.api import api_process
-from run.local.components import TABLE, Component
+from run.local.component import Component
+from run.local.components import TABLE
 from run.local.failures import ComponentFailed
 from run.local.minting import mint
 from run.local.stack import Stack

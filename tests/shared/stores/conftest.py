@@ -4,6 +4,7 @@
 A new store is one more row of OPENERS.
 """
 
+import json
 import os
 import uuid
 from collections.abc import Callable
@@ -13,10 +14,12 @@ import boto3
 import google.auth
 import pytest
 
+from run.local.ports import HOST, reserve
 from shared.config import Settings
 from shared.stores import gcs, s3
 from shared.stores.base import ObjectStore, StoredObject
-from shared.wiring import open_system, signing_credentials
+from shared.wiring import open_replicas, open_system, signing_credentials
+from tests.directory_replica import directory_replica, served_objects
 
 LIVE = os.environ.get("DSS_TEST_LIVE_BUCKETS", "").split()
 
@@ -25,6 +28,7 @@ OPENERS: dict[str, Callable[[Settings], ObjectStore]] = {
         gcs.open_client(settings.project), signing_credentials(settings)
     ),
     "s3": lambda _: s3.S3(s3.open_client(boto3.Session())),
+    "file": lambda settings: open_replicas(settings).of_scheme("file").store,
 }
 
 
@@ -61,18 +65,24 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def system(stack):
-    """The system's own dependencies, against the local stack."""
+def system(stack, tmp_path_factory):
+    """The system's own dependencies, against the local stack, with a directory as a third replica."""
     kept = dict(os.environ)
     os.environ.update(stack)
     try:
-        yield open_system(Settings.from_environment(stack))
+        with reserve() as keeper:
+            port = keeper.getsockname()[1]
+            directory = directory_replica(tmp_path_factory.mktemp("directory"), f"http://{HOST}:{port}")
+            setting = {"DSS_EXTRA_REPLICAS": json.dumps([directory])}
+            dss = open_system(Settings.from_environment({**stack, **setting}))
+            with served_objects(dss.replicas, port):
+                yield dss
     finally:
         os.environ.clear()
         os.environ.update(kept)
 
 
-@pytest.fixture(params=["gs", "s3", *LIVE])
+@pytest.fixture(params=["gs", "s3", "file", *LIVE])
 def place(request, system):
     """Every store in turn."""
     scheme, _, bucket = request.param.partition("://")

@@ -1,0 +1,80 @@
+"""A push is acknowledged when it is done, or durable as a dead letter; everything else comes again."""
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Request
+from werkzeug.test import EnvironBuilder
+
+from functions.push import Answer, Message, handle
+from shared.errors import NotYetThere, Unavailable
+from shared.messages import DEAD_LETTERS
+from tests.shared.two_clouds import Published
+
+ATTEMPTS = 5
+
+
+def push(publisher: Published, work: Callable[[Message], None], **body: Any) -> Answer:
+    """Return the answer to a message that one function handles."""
+    message = {"attributes": {"replica": "gcp"}, "messageId": "7", "data": "Ynl0ZXM="}
+    sent = {"message": message, "subscription": "projects/p/subscriptions/sync", **body}
+    request = Request(EnvironBuilder(method="POST", data=json.dumps(sent)).get_environ())
+    dss: Any = SimpleNamespace(settings=SimpleNamespace(delivery_attempts=ATTEMPTS), publisher=publisher)
+    return handle(dss, request, work)
+
+
+def failing(error: Exception) -> Callable[[Message], None]:
+    """Return work that fails."""
+
+    def work(_: Message) -> None:
+        raise error
+
+    return work
+
+
+def test_a_message_arrives_as_it_was_published() -> None:
+    seen: list[Message] = []
+    assert push(Published(), seen.append, deliveryAttempt=3) == ("", 204)
+    assert seen == [
+        Message(id="7", subscription="sync", attributes={"replica": "gcp"}, data=b"bytes", attempt=3)
+    ]
+
+
+@pytest.mark.parametrize("error", [NotYetThere("later"), Unavailable("busy"), RuntimeError("odd"), OSError()])
+def test_whatever_goes_wrong_it_comes_again_until_the_last_attempt(error: Exception) -> None:
+    published = Published()
+    for attempt in range(1, ATTEMPTS):
+        assert push(published, failing(error), deliveryAttempt=attempt)[1] == 503
+    assert published.messages == []
+    assert push(published, failing(error), deliveryAttempt=ATTEMPTS)[1] == 200
+    assert [topic for topic, _ in published.messages] == [DEAD_LETTERS]
+
+
+def test_an_attempt_that_is_not_counted_is_the_first() -> None:
+    assert push(Published(), failing(Unavailable("busy")))[1] == 503
+
+
+@pytest.mark.parametrize("reason", ["plain", "é" * 2000, "x" + "漢" * 2000, "\ud800 alone"])
+def test_a_reason_fits_into_an_attribute(reason: str) -> None:
+    published = Published()
+    assert push(published, failing(Unavailable(reason)), deliveryAttempt=ATTEMPTS)[1] == 200
+    said = published.messages[0][1]["deadReason"]
+    # Pub/Sub: a value of an attribute is at most 1,024 bytes.
+    assert 0 < len(said.encode()) <= 1024
+    assert said[:5] == reason[:5].replace("\ud800", "?")
+
+
+def test_nothing_is_acknowledged_that_is_not_durable() -> None:
+    published = Published(error=Unavailable("the topic is not there"))
+    with pytest.raises(Unavailable):
+        push(published, failing(RuntimeError("odd")), deliveryAttempt=ATTEMPTS)
+
+
+def test_a_kill_of_the_process_is_no_failure_of_the_message() -> None:
+    published = Published()
+    with pytest.raises(KeyboardInterrupt):
+        push(published, failing(KeyboardInterrupt()), deliveryAttempt=ATTEMPTS)  # type: ignore[arg-type]
+    assert published.messages == []

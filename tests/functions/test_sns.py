@@ -1,0 +1,184 @@
+"""Only what SNS has signed is believed."""
+
+import base64
+import datetime
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from functions.sns import SigningKeys, is_amazon_url, verify
+from shared.errors import DssError, Forbidden, Unavailable
+
+URL = "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem"
+
+
+def certificate(key: Any) -> bytes:
+    """Return a certificate of a key, signed with itself."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    now = datetime.datetime.now(datetime.UTC)
+    built = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    return built.public_bytes(serialization.Encoding.PEM)
+
+
+@dataclass
+class Sns:
+    """A signer, and what fetches its certificate."""
+
+    key: rsa.RSAPrivateKey
+    fetched: int = 0
+
+    def fetch(self, url: str) -> bytes:
+        assert url == URL
+        self.fetched += 1
+        return certificate(self.key)
+
+    def signed(self, message: dict[str, Any], version: str = "2") -> dict[str, Any]:
+        """Return a message as SNS sends it: signed as Amazon's documentation says."""
+        names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
+        if message["Type"] == "Notification":
+            names = [name for name in names if name not in ("SubscribeURL", "Token")]
+        text = "".join(f"{name}\n{message[name]}\n" for name in names if name in message)
+        algorithm = hashes.SHA1() if version == "1" else hashes.SHA256()
+        signature = self.key.sign(text.encode(), padding.PKCS1v15(), algorithm)
+        return {
+            **message,
+            "SignatureVersion": version,
+            "Signature": base64.b64encode(signature).decode(),
+            "SigningCertURL": URL,
+        }
+
+
+@pytest.fixture(scope="module")
+def sns() -> Sns:
+    return Sns(rsa.generate_private_key(65537, 2048))
+
+
+NOTIFICATION = {
+    "Type": "Notification",
+    "MessageId": "1",
+    "TopicArn": "arn:aws:sns:us-east-1:1:topic",
+    "Message": "naïve\n漢字",
+    "Timestamp": "2026-01-01T00:00:00.000Z",
+}
+CONFIRMATION = {
+    **NOTIFICATION,
+    "Type": "SubscriptionConfirmation",
+    "Token": "token",
+    "SubscribeURL": "https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription",
+}
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("message", [NOTIFICATION, {**NOTIFICATION, "Subject": "Amazon S3"}, CONFIRMATION])
+def test_what_is_signed_is_believed(sns: Sns, message: dict[str, Any], version: str) -> None:
+    verify(sns.signed(message, version), SigningKeys(sns.fetch))
+
+
+@pytest.mark.parametrize("message", [NOTIFICATION, CONFIRMATION], ids=["notification", "confirmation"])
+@pytest.mark.parametrize("field", ["Message", "MessageId", "Timestamp", "TopicArn", "Type"])
+def test_what_was_changed_is_refused(sns: Sns, message: dict[str, Any], field: str) -> None:
+    changed = {**sns.signed(message), field: "Notification" if field == "Type" else "other"}
+    if message is NOTIFICATION and field == "Type":
+        changed["Type"] = "SubscriptionConfirmation"
+        changed["Token"] = "token"
+    with pytest.raises(Forbidden):
+        verify(changed, SigningKeys(sns.fetch))
+
+
+def test_a_subject_that_was_added_is_refused(sns: Sns) -> None:
+    with pytest.raises(Forbidden):
+        verify({**sns.signed(NOTIFICATION), "Subject": "other"}, SigningKeys(sns.fetch))
+
+
+@pytest.mark.parametrize("field", ["SubscribeURL", "Token"])
+def test_a_changed_confirmation_is_refused(sns: Sns, field: str) -> None:
+    with pytest.raises(Forbidden):
+        verify({**sns.signed(CONFIRMATION), field: "other"}, SigningKeys(sns.fetch))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Signature": ""},
+        {"Signature": "%"},
+        {"Signature": None},
+        {"Signature": 5},
+        {"SignatureVersion": "3"},
+        {"SignatureVersion": None},
+        {"SigningCertURL": None},
+        {"SigningCertURL": []},
+        {"Message": "\ud800"},
+        {"Message": {"a": 1}},
+    ],
+    ids=str,
+)
+def test_what_is_not_signed_rightly_is_refused(sns: Sns, changes: dict[str, Any]) -> None:
+    with pytest.raises(Forbidden):
+        verify({**sns.signed(NOTIFICATION), **changes}, SigningKeys(sns.fetch))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL.replace("https", "http"),
+        URL.replace("amazonaws.com", "amazonaws.com.evil.org"),
+        URL.replace("sns.", "evil.org/sns."),
+        URL.replace("sns.", "user@sns."),
+        URL.replace("amazonaws.com", "amazonaws.com:444"),
+        URL.replace("sns.us-east-1", "s3.us-east-1"),
+        URL.replace("amazonaws.com", "amazonaws.com@evil.org"),
+        # Hosts of SNS also answer with what anybody has written.
+        "https://sns.us-east-1.amazonaws.com/?Action=ListTopics",
+        URL + "?Action=ListTopics",
+        URL + "#fragment",
+        URL.replace("/Simple", "/path/Simple"),
+        "https://[",
+        "",
+    ],
+)
+def test_no_certificate_comes_from_anywhere_else(sns: Sns, url: str) -> None:
+    with pytest.raises(Forbidden):
+        verify({**sns.signed(NOTIFICATION), "SigningCertURL": url}, SigningKeys(sns.fetch))
+
+
+def test_a_certificate_is_fetched_once(sns: Sns) -> None:
+    keys, before = SigningKeys(sns.fetch), sns.fetched
+    for _ in range(3):
+        verify(sns.signed(NOTIFICATION), keys)
+    assert sns.fetched == before + 1
+
+
+def test_what_cannot_be_fetched_now_is_asked_for_again(sns: Sns) -> None:
+    answers: list[Any] = [Unavailable("busy"), b"<html>", certificate(sns.key)]
+
+    def fetch(_: str) -> bytes:
+        answer = answers.pop(0)
+        if isinstance(answer, DssError):
+            raise answer
+        return bytes(answer)
+
+    keys = SigningKeys(fetch)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            verify(sns.signed(NOTIFICATION), keys)
+    verify(sns.signed(NOTIFICATION), keys)
+
+
+def test_a_key_of_another_kind_is_refused(sns: Sns) -> None:
+    keys = SigningKeys(lambda _: certificate(ec.generate_private_key(ec.SECP256R1())))
+    with pytest.raises(Forbidden):
+        verify(sns.signed(NOTIFICATION), keys)
+
+
+def test_amazon_has_hosts_in_china() -> None:
+    assert is_amazon_url("https://sns.cn-north-1.amazonaws.com.cn/?Action=ConfirmSubscription")
+    assert not is_amazon_url("https://sns.cn-north-1.amazonaws.com.cn.evil.org/")

@@ -1,0 +1,88 @@
+"""What no event told of, the sweep brings to mind; and it says how far each replica is behind."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared.messages import OBJECT_EVENTS
+from tests.functions.function_process import FunctionProcess, function_process
+from tests.functions.topics import Listener, listening
+from tests.given import Api, Clouds, new_uuid
+from tests.shared.two_clouds import OTHER, new_bundle, new_file, status
+from tests.system.file_heads import firestore_client
+
+
+@pytest.fixture(scope="module")
+def listener(stack: dict[str, str]) -> Iterator[Listener]:
+    with listening(stack, OBJECT_EVENTS) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def sync(stack: dict[str, str]) -> Iterator[FunctionProcess]:
+    with function_process("sync", stack) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def sweep(stack: dict[str, str]) -> Iterator[FunctionProcess]:
+    """The function, for which everything has waited too long."""
+    with function_process("sweep", stack, DSS_SWEEP_SECONDS="0") as process:
+        yield process
+
+
+@pytest.fixture
+def clean(stack: dict[str, str]) -> None:
+    """Take from the catalog what other tests have left unreplicated."""
+    client = firestore_client(stack)
+    for kind in ("files", "bundles", "bundle_tombstones"):
+        for head in client.collection(kind).where("missing", "!=", []).stream():
+            head.reference.update({"missing": []})
+
+
+def behind(sweep: FunctionProcess) -> dict[str, tuple[int, float]]:
+    """Return the backlog of each replica that the last sweep has logged: objects, and age of the oldest."""
+    lines = sweep.logged("replication backlog")[-2:]
+    return {line["replica"]: (line["objects"], line["oldest_seconds"]) for line in lines}
+
+
+@pytest.mark.usefixtures("clean")
+def test_what_no_event_told_of_is_replicated_after_a_sweep(
+    sweep: FunctionProcess,
+    sync: FunctionProcess,
+    listener: Listener,
+    admin: Api,
+    clouds: Clouds,
+    replica: str,
+) -> None:
+    there = OTHER[replica]
+    file = new_file(admin, clouds, replica, new_uuid().encode())
+    bundle = new_bundle(admin, replica, file)
+    gone = new_bundle(admin, replica, file)
+    path = f"/v1/bundles/{gone.uuid}"
+    assert admin.delete(path, replica=replica, version=gone.version, json={"reason": "x"}).status_code == 200
+    keys = [f"files/{file}", f"bundles/{bundle}", f"bundles/{gone}", f"bundles/{gone}.dead"]
+
+    assert sweep.post("").text == "4"
+
+    objects, oldest = behind(sweep)[there]
+    assert (objects, behind(sweep)[replica]) == (4, (0, 0.0))
+    assert 0 < oldest < 60
+    events = [listener.wait(lambda one, key=key: one["objectId"] == key) for key in keys]  # type: ignore[misc]
+    assert {(event["replica"], event["eventType"]) for event in events} == {(replica, "OBJECT_FINALIZE")}
+    for event in events:
+        assert sync.push(event).status_code == 204
+    assert [status(admin, "files", file, there), status(admin, "bundles", bundle, there)] == [200, 200]
+    assert sweep.post("").text == "0"
+    assert behind(sweep) == {"gcp": (0, 0.0), "aws": (0, 0.0)}
+
+
+@pytest.mark.usefixtures("clean")
+def test_what_is_on_its_way_is_left_to_its_event(
+    stack: dict[str, str], api: Api, clouds: Clouds, sweep: FunctionProcess
+) -> None:
+    new_file(api, clouds, "gcp", b"content")
+    with function_process("sweep", stack, DSS_SWEEP_SECONDS="600") as patient:
+        assert patient.post("").text == "0"
+        assert behind(patient)["aws"][0] == 1
+    assert sweep.post("").text == "1"

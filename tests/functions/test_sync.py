@@ -1,0 +1,185 @@
+"""`sync`, as a process: killed at any step it finishes later; what it cannot do ends as a dead letter."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from shared.checksums import MIB, checksums_of
+from shared.faults import FAULT_POINTS
+from shared.messages import DEAD_LETTERS
+from tests.functions.function_process import FunctionProcess, function_process
+from tests.functions.topics import Listener, listening
+from tests.given import Api, Clouds, Version, new_uuid, put_file
+from tests.shared.copying_between import content
+from tests.shared.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
+from tests.system.http_proxy import Harm, HttpProxy
+
+POINTS = [point for point in FAULT_POINTS if point.startswith("replication: ")]
+FILE = [point for point in POINTS if "file" in point or "blob" in point]
+BUNDLE = [point for point in POINTS if "bundle" in point]
+TOMBSTONE = [point for point in POINTS if "tombstone" in point]
+
+
+def attributes(clouds: Clouds, replica: str, key: str) -> dict[str, str]:
+    """Return the attributes of the event that tells of an object."""
+    return {
+        "replica": replica,
+        "bucketId": clouds.main[replica],
+        "objectId": key,
+        "eventType": "OBJECT_FINALIZE",
+        "objectGeneration": "1",
+    }
+
+
+@pytest.fixture(scope="module")
+def dead_letters(stack: dict[str, str]) -> Iterator[Listener]:
+    with listening(stack, DEAD_LETTERS) as listener:
+        yield listener
+
+
+@pytest.fixture(scope="module")
+def sync(stack: dict[str, str]) -> Iterator[FunctionProcess]:
+    """The function, which gives up at the third attempt."""
+    with function_process("sync", stack, DSS_DELIVERY_ATTEMPTS="3") as process:
+        yield process
+
+
+def killed(process: FunctionProcess, message: dict[str, str]) -> bool:
+    """Tell whether the function dies of a message."""
+    try:
+        process.push(message)
+    except requests.ConnectionError:
+        return True
+    return False
+
+
+def test_every_fault_point_is_tried() -> None:
+    assert sorted([*FILE, *BUNDLE, *TOMBSTONE]) == sorted(POINTS)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_step_it_finishes_when_told_again(
+    stack: dict[str, str], sync: FunctionProcess, admin: Api, clouds: Clouds, point: str
+) -> None:
+    here, there = DIRECTIONS[POINTS.index(point) % 2]
+    data = new_uuid().encode()
+    file = new_file(admin, clouds, here, data)
+    bundle = new_bundle(admin, here, file)
+    keys = [f"files/{file}"]
+    if point not in FILE:
+        keys.append(f"bundles/{bundle}")
+    if point in TOMBSTONE:
+        keys.append(f"bundles/{bundle.uuid}.dead")
+        path = f"/v1/bundles/{bundle.uuid}"
+        assert admin.delete(path, replica=here, json={"reason": "wrong"}).status_code == 200
+    for key in keys[:-1]:
+        assert sync.push(attributes(clouds, here, key)).status_code == 204
+    name, kind = (file, "files") if point in FILE else (bundle, "bundles")
+
+    with function_process("sync", stack, DSS_FAULT_POINT=point) as mortal:
+        assert killed(mortal, attributes(clouds, here, keys[-1])), f"{point!r} was not reached"
+    assert status(admin, kind, name, there) == 404
+
+    assert sync.push(attributes(clouds, here, keys[-1])).status_code == 204
+    assert clouds.read(there, keys[-1]) == clouds.read(here, keys[-1])
+    assert status(admin, kind, name, there) == (404 if point in TOMBSTONE else 200)
+    assert clouds.keys(there, checksums_of(data).blob_key) != []
+
+
+def test_killed_in_the_middle_of_a_part_it_begins_again(
+    stack: dict[str, str], sync: FunctionProcess, api: Api, clouds: Clouds
+) -> None:
+    data = content(64 * MIB + 300_000)
+    file = put_file(api, clouds.stage("gcp", data))
+    message = attributes(clouds, "gcp", f"files/{file}")
+    with HttpProxy(stack["AWS_ENDPOINT_URL"]) as s3:
+        s3.inflict(Harm(method="PUT", text="partNumber=2", delay=3))
+        with function_process("sync", stack, AWS_ENDPOINT_URL=s3.url) as mortal:
+            pushing = threading.Thread(target=killed, args=(mortal, message))
+            pushing.start()
+            deadline = time.monotonic() + 30
+            while not any("partNumber" in one.query for one in s3.exchanges):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            mortal.kill()
+            pushing.join()
+        assert status(api, "files", file, "aws") == 404
+        assert clouds.keys("aws", checksums_of(data).blob_key) == []
+
+        assert sync.push(message).status_code == 204
+
+    assert status(api, "files", file, "aws") == 200
+    assert clouds.read("aws", checksums_of(data).blob_key) == data
+    # What the killed process began is for the bucket's life cycle rule (terraform/aws/storage.tf) to remove.
+    for upload in clouds.s3.list_multipart_uploads(Bucket=clouds.main["aws"]).get("Uploads", []):
+        if upload["Key"] == checksums_of(data).blob_key:
+            clouds.s3.abort_multipart_upload(
+                Bucket=clouds.main["aws"], Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+
+
+def test_what_is_replicated_is_logged(sync: FunctionProcess, api: Api, clouds: Clouds, replica: str) -> None:
+    data = os.urandom(12_345)
+    file = new_file(api, clouds, replica, data)
+
+    assert sync.push(attributes(clouds, replica, f"files/{file}")).status_code == 204
+
+    (line,) = [line for line in sync.logged("replicated") if line["key"] == f"files/{file}"]
+    assert (line["replica"], line["bytes"], line["severity"]) == (OTHER[replica], 12_345, "INFO")
+    assert 0 < line["seconds"] < 30
+
+
+def lost_blob(api: Api, clouds: Clouds, replica: str) -> Version:
+    """Return a file whose blob is gone."""
+    data = new_uuid().encode()
+    file = new_file(api, clouds, replica, data)
+    key = checksums_of(data).blob_key
+    if replica == "gcp":
+        clouds.gcs.bucket(clouds.main["gcp"]).blob(key).delete()
+    else:
+        clouds.s3.delete_object(Bucket=clouds.main["aws"], Key=key)
+    return file
+
+
+@pytest.mark.parametrize("fault", ["gone", "rotten"])
+def test_what_cannot_be_done_ends_as_a_dead_letter(
+    sync: FunctionProcess, dead_letters: Listener, api: Api, clouds: Clouds, replica: str, fault: str
+) -> None:
+    if fault == "gone":
+        file, reason = lost_blob(api, clouds, replica), f"replica {replica} has lost its blob"
+    else:
+        data = new_uuid().encode()
+        file, reason = new_file(api, clouds, replica, data), "is claimed, the store says"
+        key = checksums_of(data).blob_key
+        clouds.stage(replica, data[::-1], bucket=clouds.main[replica], key=key, metadata={})
+    message = attributes(clouds, replica, f"files/{file}")
+
+    answers = [sync.push(message, attempt=attempt, data=b"as it came") for attempt in (1, 2, 3)]
+
+    assert [answer.status_code for answer in answers] == [503, 503, 200]
+    dead = dead_letters.wait(lambda one: one.get("objectId") == f"files/{file}")
+    assert reason in dead.pop("deadReason")
+    assert dead == {**message, "deadSubscription": "sync", "deadAttempts": "3"}
+    (line,) = [line for line in sync.logged("dead letter") if line["attributes"] == message]
+    assert line["severity"] == "ERROR"
+    assert reason in line["reason"]
+    assert status(api, "files", file, OTHER[replica]) == 404
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "null", '{"message": 5}', '{"message": {"data": "%"}}', "[" * 9999]
+)
+def test_what_is_no_push_of_pub_sub_is_refused(sync: FunctionProcess, body: str) -> None:
+    assert sync.post(body, content_type="application/json").status_code == 400
+
+
+def test_an_event_that_is_none_is_a_dead_letter_too(sync: FunctionProcess, dead_letters: Listener) -> None:
+    name = new_uuid()
+    assert sync.push({"replica": name}).status_code == 503
+    assert sync.push({"replica": name}, attempt=3).status_code == 200
+    dead = dead_letters.wait(lambda one: one.get("replica") == name)
+    assert "the event has no such attribute" in dead["deadReason"]

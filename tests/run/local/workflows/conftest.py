@@ -1,0 +1,87 @@
+"""The Executions API on workflows that tests write."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from google.cloud.workflows.executions_v1 import Execution, ExecutionsClient
+from google.cloud.workflows.executions_v1.services.executions.transports import ExecutionsGrpcTransport
+
+from run.local import probes
+from run.local.plan import base_environment
+from run.local.ports import HOST, reserve
+from run.local.processes import Process, Processes
+from tests.system.copy_front import wait_until
+
+PARENT = "projects/p/locations/l/workflows"
+
+
+class Server:
+    """A server of executions that can be killed and started again."""
+
+    def __init__(self, directory: Path, port: int, processes: Processes) -> None:
+        self.workflows = directory / "workflows"
+        self.workflows.mkdir()
+        self._data = directory / "data"
+        self._port = port
+        self._processes = processes
+        self._process: Process | None = None
+        channel = grpc.insecure_channel(f"{HOST}:{port}")
+        self.client = ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel))
+
+    def start(self) -> None:
+        arguments = (str(self._port), str(self.workflows), str(self._data), "t-")
+        self._process = self._processes.start(
+            "workflows",
+            (sys.executable, "-m", "run.local.workflows", *arguments),
+            {**base_environment({}), "PATH": "/usr/bin:/bin", "DSS_LOCAL_WORKFLOWS_PACE": "0.01"},
+            log=self._processes.scratch / "log",
+            directory=self._processes.scratch,
+        )
+
+        def listens() -> bool:
+            try:
+                probes.listens(HOST, self._port)
+            except probes.NotReady:
+                return False
+            return True
+
+        wait_until(listens, "it listens")
+
+    def kill(self) -> None:
+        assert self._process
+        self._processes.end(self._process, number=9)
+
+    def begin(self, text: str, argument: str = "null") -> str:
+        """Start an execution of a workflow, and return its name."""
+        (self.workflows / "w.yaml").write_text(text)
+        execution = Execution(argument=argument)
+        return str(self.client.create_execution(parent=f"{PARENT}/t-w", execution=execution).name)
+
+    def ended(self, name: str) -> Execution:
+        """Return an execution when it has ended."""
+
+        def over() -> Execution | None:
+            found = self.client.get_execution(name=name)
+            return None if found.state == Execution.State.ACTIVE else found
+
+        found: Execution = wait_until(over, f"{name} ends", 30)
+        return found
+
+    def run(self, text: str, argument: str = "null") -> Execution:
+        """Run a workflow to its end."""
+        return self.ended(self.begin(text, argument))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server."""
+    with reserve() as keeper, Processes() as processes:
+        one = Server(tmp_path_factory.mktemp("executions"), keeper.getsockname()[1], processes)
+        one.start()
+        yield one
+
+
+Answers = Callable[..., str]

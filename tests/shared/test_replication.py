@@ -1,0 +1,324 @@
+"""What one replica has appears on the other: whole, proved, in whatever order and number its events come."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from run.local.api import api_process
+from shared.errors import (
+    BundleAlreadyExists,
+    FileAlreadyExists,
+    InvalidChecksum,
+    NotYetThere,
+    StoreError,
+    Unprocessable,
+)
+from shared.messages import FINALIZED, ObjectEvent
+from shared.replication import Replicated, replicate
+from shared.system import Dss
+from tests.given import Api, Clouds, Version, checksum_metadata, new_uuid, now, put_bundle, put_file
+from tests.shared.copying_between import opened
+from tests.shared.two_clouds import (
+    DIRECTIONS,
+    OTHER,
+    bring,
+    deliver,
+    event_of,
+    everything,
+    heads,
+    new_bundle,
+    new_file,
+    status,
+)
+
+BOTH = (["aws", "gcp"], [])
+
+
+@pytest.fixture(scope="module")
+def dss(stack: dict[str, str]) -> Iterator[Dss]:
+    with opened(stack) as system:
+        yield system
+
+
+def delete_object(clouds: Clouds, replica: str, key: str) -> None:
+    if replica == "gcp":
+        clouds.gcs.bucket(clouds.main["gcp"]).blob(key).delete()
+    else:
+        clouds.s3.delete_object(Bucket=clouds.main["aws"], Key=key)
+
+
+def overwrite(clouds: Clouds, replica: str, key: str, data: bytes) -> None:
+    """Write what no part of the system ever would."""
+    clouds.stage(replica, data, metadata={}, bucket=clouds.main[replica], key=key)
+
+
+def blob_key(data: bytes) -> str:
+    sums = checksum_metadata(data, "")
+    return f"blobs/{sums['sha256']}.{sums['sha1']}.{sums['s3_etag']}.{sums['crc32c']}"
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_file_appears_with_its_bytes(dss: Dss, api: Api, clouds: Clouds, here: str, there: str) -> None:
+    data = new_uuid().encode() * 1000
+    file = new_file(api, clouds, here, data)
+    assert status(api, "files", file, there) == 404
+
+    done = bring(dss, here, f"files/{file}")
+
+    assert done == [Replicated(key=f"files/{file}", replica=there, bytes=len(data))]
+    answer = api.get(f"/v1/files/{file.uuid}", replica=there, version=file.version)
+    assert requests.get(answer.headers["Location"], timeout=10).content == data
+    assert clouds.read(there, f"files/{file}") == clouds.read(here, f"files/{file}")
+    # What the destination's own event brings about, and the same event once more: nothing.
+    assert bring(dss, there, f"files/{file}") == bring(dss, here, f"files/{file}") == []
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_bundle_waits_for_its_files(dss: Dss, api: Api, clouds: Clouds, here: str, there: str) -> None:
+    files = [new_file(api, clouds, here, new_uuid().encode()) for _ in range(2)]
+    bundle = new_bundle(api, here, *files)
+
+    for file in files:
+        with pytest.raises(NotYetThere, match="of its files are not on"):
+            bring(dss, here, f"bundles/{bundle}")
+        assert clouds.keys(there, f"bundles/{bundle}") == []
+        bring(dss, here, f"files/{file}")
+    assert status(api, "bundles", bundle, there) == 404
+    assert bring(dss, here, f"bundles/{bundle}") == [Replicated(key=f"bundles/{bundle}", replica=there)]
+
+    assert status(api, "bundles", bundle, there) == 200
+    assert clouds.read(there, f"bundles/{bundle}") == clouds.read(here, f"bundles/{bundle}")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["uuid", "version"])
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_tombstone_waits_for_nothing(
+    dss: Dss, admin: Api, clouds: Clouds, here: str, there: str, whole: bool
+) -> None:
+    file = new_file(admin, clouds, here, b"content")
+    bundle = new_bundle(admin, here, file)
+    version = None if whole else bundle.version
+    name = bundle.uuid if whole else str(bundle)
+    path = f"/v1/bundles/{bundle.uuid}"
+    assert admin.delete(path, replica=here, version=version, json={"reason": "wrong"}).status_code == 200
+
+    assert bring(dss, here, f"bundles/{name}.dead") == [Replicated(key=f"bundles/{name}.dead", replica=there)]
+
+    assert clouds.read(there, f"bundles/{name}.dead") == clouds.read(here, f"bundles/{name}.dead")
+    assert heads(dss, "bundle_tombstones", name) == {name: (*BOTH, None)}
+    # The bundle comes after it, and stays hidden.
+    bring(dss, here, f"files/{file}", f"bundles/{bundle}")
+    assert status(admin, "bundles", bundle, there) == 404
+
+
+class Scene:
+    """Files, bundles and a tombstone, written to both replicas; and all events that tell of them."""
+
+    def __init__(self, api: Api, clouds: Clouds, dss: Dss) -> None:
+        first, second = (new_file(api, clouds, "gcp", new_uuid().encode()) for _ in range(2))
+        third = new_file(api, clouds, "aws", new_uuid().encode())
+        self.files = [str(first), str(second), str(third)]
+        kept, hidden = new_bundle(api, "gcp", first, second), new_bundle(api, "gcp", second)
+        foreign = new_bundle(api, "aws", third)
+        self.bundles = [str(kept), str(hidden), str(foreign)]
+        self.hidden = str(hidden)
+        answer = api.delete(
+            f"/v1/bundles/{hidden.uuid}", replica="gcp", version=hidden.version, json={"reason": "wrong"}
+        )
+        assert answer.status_code == 200
+        self.uuids = [name.uuid for name in (first, second, third, kept, hidden, foreign)]
+        self.events = [
+            event_of(dss, replica, key)
+            for replica, found in everything(clouds, *self.uuids).items()
+            for key in found
+        ]
+        # What replication itself will cause.
+        self.events += [event_of(dss, OTHER[event.replica], event.key) for event in self.events]
+
+    def assert_replicated(self, dss: Dss, clouds: Clouds) -> None:
+        """Fail unless both replicas have the same, and the catalog knows."""
+        found = everything(clouds, *self.uuids)
+        assert len(found["gcp"]) == 7
+        assert found["gcp"] == found["aws"]
+        assert heads(dss, "files", *self.files) == dict.fromkeys(self.files, (*BOTH, None))
+        for name, head in heads(dss, "bundles", *self.bundles).items():
+            assert head == (*BOTH, name == self.hidden)
+        assert heads(dss, "bundle_tombstones", self.hidden) == {self.hidden: (*BOTH, None)}
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_the_end_is_the_same_whatever_the_order(
+    dss: Dss, admin: Api, clouds: Clouds, data: st.DataObject
+) -> None:
+    scene = Scene(admin, clouds, dss)
+    doubled = data.draw(st.lists(st.sampled_from(scene.events), max_size=6))
+
+    # An event of the other replica may come before there is anything: it waits, as every other one.
+    deliver(dss, data.draw(st.permutations(scene.events + doubled)))
+
+    scene.assert_replicated(dss, clouds)
+
+
+def test_the_end_is_the_same_when_all_come_at_once(dss: Dss, admin: Api, clouds: Clouds) -> None:
+    scene = Scene(admin, clouds, dss)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda event: deliver_slowly(dss, event), scene.events * 3))
+
+    scene.assert_replicated(dss, clouds)
+
+
+def deliver_slowly(dss: Dss, event: ObjectEvent) -> None:
+    """Deliver an event until it is done, for 30 s at most."""
+    for _ in range(300):
+        try:
+            replicate(dss, event)
+            return
+        except NotYetThere:
+            dss.clock.sleep(0.1)
+    raise AssertionError(f"{event} waits for ever")
+
+
+def test_what_is_none_of_ours_is_left_alone(dss: Dss, api: Api, clouds: Clouds) -> None:
+    data = new_uuid().encode()
+    file = new_file(api, clouds, "gcp", data)
+    key, bucket = f"files/{file}", clouds.main["gcp"]
+    for event in (
+        event_of(dss, "gcp", blob_key(data)),
+        event_of(dss, "gcp", f"files/{file.uuid}"),
+        event_of(dss, "gcp", key.upper()),
+        event_of(dss, "gcp", "notes/of somebody"),
+        ObjectEvent(replica="gcp", bucket=bucket, key=key, event_type="OBJECT_DELETE"),
+        ObjectEvent(replica="gcp", bucket=clouds.staging["gcp"], key=key),
+        ObjectEvent(replica="aws", bucket=bucket, key=key),
+        ObjectEvent(replica="azure", bucket=bucket, key=key, event_type=FINALIZED),
+    ):
+        assert replicate(dss, event) == []
+    assert status(api, "files", file, "aws") == 404
+
+
+@pytest.mark.parametrize("kind", ["file", "bundle"])
+def test_a_writer_killed_before_the_last_step_is_healed_by_the_event(
+    stack: dict[str, str], dss: Dss, api: Api, clouds: Clouds, replica: str, kind: str
+) -> None:
+    there = OTHER[replica]
+    file, bundle = Version(new_uuid(), now()), Version(new_uuid(), now())
+    source = clouds.stage(replica, b"whole or not at all")
+    with api_process(stack, {"DSS_FAULT_POINT": f"{kind}: manifest written"}) as process:
+        mortal = Api(process.url, stack["DSS_TOKEN"])
+        with pytest.raises(requests.ConnectionError):
+            if kind == "file":
+                put_file(mortal, source, file=file)
+            else:
+                put_file(api, source, file=file)
+                put_bundle(mortal, replica, [file.named("a")], bundle=bundle)
+    killed = file if kind == "file" else bundle
+    assert status(api, f"{kind}s", killed, replica) == 404
+
+    keys = [f"files/{file}"] + ([f"bundles/{bundle}"] if kind == "bundle" else [])
+    done = bring(dss, replica, *keys)
+
+    assert {one.replica for one in done if one.key == f"{kind}s/{killed}"} == {replica, there}
+    assert [status(api, f"{kind}s", killed, name) for name in (replica, there)] == [200, 200]
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_blob_that_is_gone_is_waited_for(dss: Dss, api: Api, clouds: Clouds, here: str, there: str) -> None:
+    data = new_uuid().encode()
+    file = new_file(api, clouds, here, data)
+    delete_object(clouds, here, blob_key(data))
+
+    with pytest.raises(NotYetThere, match="has lost its blob"):
+        bring(dss, here, f"files/{file}")
+
+    assert clouds.keys(there, f"files/{file}") == []
+    assert status(api, "files", file, there) == 404
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_blob_that_has_rotted_is_never_available_elsewhere(
+    dss: Dss, api: Api, clouds: Clouds, here: str, there: str
+) -> None:
+    data = new_uuid().encode()
+    file = new_file(api, clouds, here, data)
+    delete_object(clouds, here, blob_key(data))
+    overwrite(clouds, here, blob_key(data), data[::-1])
+
+    with pytest.raises(InvalidChecksum):
+        bring(dss, here, f"files/{file}")
+
+    assert clouds.keys(there, f"files/{file}") == clouds.keys(there, blob_key(data)) == []
+    assert status(api, "files", file, there) == 404
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_file_is_not_restored_from_a_wrong_blob(
+    dss: Dss, api: Api, clouds: Clouds, here: str, there: str
+) -> None:
+    data = new_uuid().encode()
+    file = new_file(api, clouds, here, data)
+    overwrite(clouds, there, f"files/{file}", clouds.read(here, f"files/{file}"))
+
+    with pytest.raises(NotYetThere, match="no blob"):
+        bring(dss, there, f"files/{file}")
+    overwrite(clouds, there, blob_key(data), data[::-1])
+    with pytest.raises(InvalidChecksum):
+        bring(dss, there, f"files/{file}")
+    assert status(api, "files", file, there) == 404
+
+    # The copy replaces what proves wrong.
+    bring(dss, here, f"files/{file}")
+    assert clouds.read(there, blob_key(data)) == data
+    assert status(api, "files", file, there) == 200
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+@pytest.mark.parametrize("kind", ["files", "bundles"])
+def test_a_manifest_of_somebody_else_is_in_the_way_and_never_served(
+    dss: Dss, api: Api, clouds: Clouds, here: str, there: str, kind: str
+) -> None:
+    file = new_file(api, clouds, here, b"content")
+    bundle = new_bundle(api, here, file)
+    bring(dss, here, *([] if kind == "files" else [f"files/{file}"]))
+    name = file if kind == "files" else bundle
+    manifest = json.loads(clouds.read(here, f"{kind}/{name}"))
+    overwrite(clouds, there, f"{kind}/{name}", json.dumps({**manifest, "creator_uid": 666}).encode())
+
+    with pytest.raises(StoreError, match="other than the catalog says"):
+        bring(dss, here, f"{kind}/{name}")
+    with pytest.raises(FileAlreadyExists if kind == "files" else BundleAlreadyExists):
+        bring(dss, there, f"{kind}/{name}")
+
+    assert status(api, kind, name, there) == 404
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_bundle_manifest_that_was_changed_is_not_passed_on(
+    dss: Dss, api: Api, clouds: Clouds, here: str, there: str
+) -> None:
+    bundle = new_bundle(api, here)
+    manifest = json.loads(clouds.read(here, f"bundles/{bundle}"))
+    overwrite(clouds, here, f"bundles/{bundle}", json.dumps({**manifest, "creator_uid": 666}).encode())
+
+    with pytest.raises(InvalidChecksum, match="other content than the catalog says"):
+        bring(dss, here, f"bundles/{bundle}")
+
+    assert clouds.keys(there, f"bundles/{bundle}") == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"files": 5, "creator_uid": 1}'])
+def test_what_is_no_manifest_is_named(dss: Dss, clouds: Clouds, replica: str, content: bytes) -> None:
+    for key in (
+        f"files/{new_uuid()}.{now()}",
+        f"bundles/{new_uuid()}.{now()}",
+        f"bundles/{new_uuid()}.dead",
+    ):
+        overwrite(clouds, replica, key, content)
+        with pytest.raises(Unprocessable, match=key):
+            bring(dss, replica, key)
