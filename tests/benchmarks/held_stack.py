@@ -1,0 +1,85 @@
+"""The whole system with its events in hand: they wait in Pub/Sub until a benchmark lets them go."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from run.local import event_components as events
+from run.local.component import Component, Exported
+from run.local.components import TABLE
+from run.local.plan import Plan, base_environment
+from run.local.processes import Processes
+from run.local.stack import Stack
+from tests.benchmarks.processes import cpu_seconds, started
+from tests.benchmarks.sync_log import SyncLog
+
+# What is looked for in a command line, and what the process is called in the report.
+_NAMES = {
+    "run.api.main:app": "API",
+    "--target sync ": "sync",
+    "--target s3_events ": "s3_events",
+    "--target copy ": "copy",
+    "run.local.push": "push",
+    "run.local.gcs": "GCS",
+    "moto.server": "S3",
+    "CloudFirestore": "Firestore",
+    "cloud-pubsub-emulator": "Pub/Sub",
+}
+
+
+class HeldStack:
+    """A running system; `env` is what `Stack.running` hands out."""
+
+    def __init__(self, env: Mapping[str, str], pushing: Component) -> None:
+        self.env = env
+        self._pushing = pushing
+        self._logs = Path(env["DSS_LOCAL_DATA"]) / "logs"
+
+    def sync_log(self) -> SyncLog:
+        """Return the log of `sync`, from now on."""
+        return SyncLog(self._logs / "sync.log")
+
+    @contextlib.contextmanager
+    def pushed(self) -> Iterator[None]:
+        """Hand events over, all that have waited first."""
+        with Processes() as processes:
+            processes.start(
+                "push",
+                self._pushing.command,
+                self._pushing.environment,
+                log=self._logs / "push.log",
+                directory=self._logs,
+            )
+            yield
+
+    def cpu(self) -> dict[str, float]:
+        """Return the CPU time that each process of the system has had, in seconds, by name."""
+        return {name: cpu_seconds(pid) for name, pid in started(_NAMES).items()}
+
+
+@contextlib.contextmanager
+def held_stack() -> Iterator[HeldStack]:
+    """Run the whole system, and hold its events. Raises LocalFailure."""
+    held: list[Component] = []
+
+    def hold(plan: Plan, exported: Exported) -> Component:
+        component = events.pushing(plan, exported)
+        held.append(component)
+        return replace(component, command=())
+
+    table = tuple(hold if builder is events.pushing else builder for builder in TABLE)
+    stack = Stack(port=0, table=table)
+    with stack.running() as env:
+        yield HeldStack(env, _complete(held[0], stack))
+
+
+def _complete(component: Component, stack: Stack) -> Component:
+    """Return a component with what the stack would have let it inherit."""
+    return replace(component, environment={**base_environment(stack.caller), **component.environment})
+
+
+def busy(before: Mapping[str, float], after: Mapping[str, float], seconds: float) -> dict[str, float]:
+    """Return how many cores each process kept busy, the busiest first, and none that had nothing to do."""
+    cores = {name: (after[name] - before.get(name, 0.0)) / seconds for name in after}
+    return {name: used for name, used in sorted(cores.items(), key=lambda item: -item[1]) if used >= 0.05}

@@ -1,0 +1,55 @@
+"""CPU time and names of processes, and what machine this is. Linux only (/proc)."""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+# What is looked for in a command line, and what the process is called in the report.
+_BACK_ENDS = {"CloudFirestore": "Firestore", "run.local.gcs": "GCS", "moto.server": "S3"}
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process and those it started have had, in seconds."""
+    # The name of the command, in parentheses, may hold anything.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS + sum(map(cpu_seconds, _children(pid)))
+
+
+def back_ends() -> dict[str, int]:
+    """Return the ids of the emulators that this process has started, by name."""
+    return started(_BACK_ENDS)
+
+
+def started(names: Mapping[str, str]) -> dict[str, int]:
+    """Return the ids of processes that this one has started, by the names that texts in their commands have."""
+    found = {}
+    for pid in _children(os.getpid()):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        found.update({name: pid for text, name in names.items() if text in command})
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    # Each thread has a list of the processes that it started.
+    lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [int(child) for text in lists for child in text.split()]
+
+
+def machine() -> dict[str, str]:
+    """Return what machine this is, in words."""
+    cpu = Path("/proc/cpuinfo").read_text()
+    (model, *_) = [line.partition(":")[2].strip() for line in cpu.splitlines() if "model name" in line] or [
+        "?"
+    ]
+    memory = int(Path("/proc/meminfo").read_text().split()[1]) / 1024**2
+    return {
+        "cores": f"{len(os.sched_getaffinity(0))} of {model}",
+        "memory": f"{memory:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "load before the run": f"{os.getloadavg()[0]:.1f}",
+        "command": " ".join([Path(sys.executable).name, "-m", "tests.benchmarks"]),
+    }

@@ -1,0 +1,70 @@
+"""`rclone copy` between the emulators of a running system: what replication is measured against."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+
+from run.local.failures import Missing
+from run.local.plan import base_environment
+
+_TIMEOUT_SECONDS = 180
+
+
+def find_rclone() -> str:
+    """Return where rclone is. Raises Missing, with the command that installs it."""
+    found = shutil.which("rclone")
+    if not found:
+        raise Missing(["rclone, to measure replication against: apt-get install rclone"])
+    return found
+
+
+def rclone_version() -> str:
+    """Return which rclone this is."""
+    answer = subprocess.run([find_rclone(), "version"], capture_output=True, text=True, check=True)
+    return answer.stdout.split("\n", 1)[0]
+
+
+class Rclone:
+    """rclone with both emulators configured: `gcs:bucket/prefix` and `s3:bucket/prefix`."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._program = find_rclone()
+        self._environment = {
+            # Not the caller's: an AWS_CA_BUNDLE there, for one, is more than rclone 1.60 can bear.
+            **base_environment(os.environ),
+            **_configuration("GCS", TYPE="google cloud storage", ANONYMOUS="true", **_gcs(env)),
+            **_configuration("S3", TYPE="s3", PROVIDER="Other", FORCE_PATH_STYLE="true", **_s3(env)),
+            "RCLONE_CONFIG": "/dev/null",
+        }
+
+    def copy(self, source: str, destination: str, *options: str) -> float:
+        """Copy everything under a prefix; return how many seconds that took, from start to exit."""
+        began = time.monotonic()
+        subprocess.run(
+            [self._program, "copy", *options, source, destination],
+            env=self._environment,
+            check=True,
+            timeout=_TIMEOUT_SECONDS,
+        )
+        return time.monotonic() - began
+
+
+def _gcs(env: Mapping[str, str]) -> dict[str, str]:
+    return {"ENDPOINT": f"{env['STORAGE_EMULATOR_HOST']}/storage/v1/"}
+
+
+def _s3(env: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "ENDPOINT": env["AWS_ENDPOINT_URL"],
+        "ACCESS_KEY_ID": env["AWS_ACCESS_KEY_ID"],
+        "SECRET_ACCESS_KEY": env["AWS_SECRET_ACCESS_KEY"],
+        "REGION": env["AWS_DEFAULT_REGION"],
+        # The bucket is there; else rclone creates it anew, each time.
+        "NO_CHECK_BUCKET": "true",
+    }
+
+
+def _configuration(remote: str, **values: str) -> dict[str, str]:
+    return {f"RCLONE_CONFIG_{remote}_{name}": value for name, value in values.items()}

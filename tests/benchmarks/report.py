@@ -1,0 +1,79 @@
+"""The report: docs/benchmarks.md."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from tests.benchmarks.measuring import Figures
+
+_INTRODUCTION = """\
+# Benchmarks
+
+Written by `make bench`; do not edit. The whole system runs on one machine, load generator included, so these
+figures compare operations with each other and one version with the next; they do not tell what a deployment
+does. CPU time per request is that of the API's processes alone, and does hold there.
+"""
+
+
+def report(
+    machine: Mapping[str, str], setting: str, figures: Sequence[Figures], enumeration: str, seconds: float
+) -> str:
+    """Return the whole document."""
+    about = [f"- {name}: {what}" for name, what in machine.items()]
+    about += [f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; the run took {seconds:.0f} s", f"- {setting}"]
+    return "\n".join(
+        [
+            _INTRODUCTION,
+            *about,
+            "",
+            "## Operations",
+            "",
+            *_table(figures),
+            "",
+            "`x` is the CPU time as a multiple of that of `GET /version`, which asks no back end: it is what",
+            "HTTP, Flask and the request log cost. Cores are those that a process kept busy meanwhile.",
+            "",
+            "## Enumeration",
+            "",
+            enumeration,
+            "",
+            "## What limits",
+            "",
+            *_limits(figures),
+            "",
+        ]
+    )
+
+
+def _table(figures: Sequence[Figures]) -> list[str]:
+    rows = [
+        "| operation | clients | requests/s | p50 ms | p99 ms | CPU ms | x | API cores | back ends' cores |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    floor = {row.clients: row.cpu_per_request for row in figures if row.operation == figures[0].operation}
+    for row in figures:
+        others = [
+            f"{name} {cores:.1f}" for name, cores in row.cores.items() if name != "API" and cores > 0.05
+        ]
+        columns = [
+            row.operation,
+            str(row.clients),
+            f"{row.per_second:,.0f}",
+            *(f"{seconds * 1000:.1f}" for seconds in (row.p50, row.p99, row.cpu_per_request)),
+            f"{row.cpu_per_request / floor[row.clients]:.1f}",
+            f"{row.cores['API']:.1f}",
+            ", ".join(others),
+        ]
+        rows.append(f"| {' | '.join(columns)} |")
+    return rows
+
+
+def _limits(figures: Sequence[Figures]) -> list[str]:
+    """Say which process had the most CPU time where the load was highest."""
+    most = max(row.clients for row in figures)
+    by_process: dict[str, list[str]] = {}
+    for row in figures:
+        if row.clients == most:
+            busy = f"{row.operation} ({row.cores[row.busiest]:.1f} cores)"
+            by_process.setdefault(row.busiest, []).append(busy)
+    lines = [f"- {process} had the most CPU time with {most} clients at: " for process in by_process]
+    return [line + ", ".join(rows) + "." for line, rows in zip(lines, by_process.values(), strict=True)]

@@ -1,0 +1,32 @@
+"""Requests that are made at the same moment."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class AtOnce:
+    """Runs calls in threads that begin together: `with AtOnce(2) as at_once: at_once(call, other)`."""
+
+    def __init__(self, count: int) -> None:
+        self._barrier = Barrier(count)
+        self._threads = ThreadPoolExecutor(count)
+
+    def __enter__(self) -> "AtOnce":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
+
+    def __call__(self, *calls: Callable[[], T]) -> list[T]:
+        """Return what the calls return, in their order; as many calls as there are threads."""
+        assert len(calls) == self._barrier.parties
+
+        def run(call: Callable[[], T]) -> T:
+            self._barrier.wait(timeout=60)
+            return call()
+
+        return [future.result() for future in [self._threads.submit(run, call) for call in calls]]

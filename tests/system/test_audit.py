@@ -1,0 +1,419 @@
+"""What is wrong in a bucket is found, and nothing else is; what can be explained is put right."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.auditing import Finding, Kind, Tally, audit
+from shared.checksums import checksums_of
+from shared.clock import SystemClock
+from shared.repairing import Repair, repaired
+from shared.replicas import Replica, Replicas
+from shared.stores.base import StoredObject
+from shared.system import Dss
+from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_file
+from tests.system.operated import Operated, World, operated_system
+
+OTHER = {"gcp": "aws", "aws": "gcp"}
+AT_ONCE = timedelta(0)
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[Operated]:
+    """A system that these tests may damage."""
+    with operated_system() as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def worlds(system: Operated) -> dict[str, World]:
+    """Things that were written on either replica, and are on both."""
+    return {name: system.everywhere(name, os.urandom(1000)) for name in REPLICAS}
+
+
+@pytest.fixture
+def world(worlds: dict[str, World], replica: str) -> World:
+    """Things that were written on a replica, and are on both."""
+    return worlds[replica]
+
+
+@pytest.fixture(autouse=True)
+def _all_is_well_afterwards(request: pytest.FixtureRequest, system: Operated) -> Iterator[None]:
+    """Every test puts right what it damaged, or the next one would see it."""
+    yield
+    if not request.session.testsfailed:
+        assert found(system.dss) == []
+
+
+def found(
+    dss: Dss, *, settled_after: timedelta = AT_ONCE, tally: Tally | None = None
+) -> list[tuple[Kind, str, str]]:
+    """Return what an audit finds: kinds, replicas and keys, in order."""
+    findings = audit(dss, list(dss.replicas), settled_after=settled_after, tally=tally or Tally())
+    return sorted((one.kind, one.replica, one.key) for one in findings)
+
+
+def repair(dss: Dss) -> list[Repair]:
+    """Audit with repair, and return what became of the findings."""
+    return list(repaired(dss, audit(dss, list(dss.replicas), settled_after=AT_ONCE, tally=Tally())))
+
+
+def left(dss: Dss) -> dict[tuple[str, str], str]:
+    """Audit with repair, and return why things were left; fail where anything was done."""
+    outcomes = repair(dss)
+    assert [outcome for outcome in outcomes if outcome.done] == []
+    return {(outcome.finding.replica, outcome.finding.key): outcome.left for outcome in outcomes}
+
+
+def test_a_whole_system_is_found_whole(system: Operated, world: World) -> None:
+    tally = Tally()
+
+    assert found(system.dss, tally=tally) == []
+
+    for name in REPLICAS:
+        assert tally.objects[name] == len(system.clouds.keys(name, "")) >= len(world.keys)
+    assert tally.known >= len(world.keys)
+    assert tally.unsettled.total() == 0
+
+
+@pytest.mark.parametrize("damaged", REPLICAS)
+def test_lost_objects_are_found_and_brought_back(system: Operated, world: World, damaged: str) -> None:
+    before = {key: system.clouds.read(damaged, key) for key in world.keys}
+    for key in world.keys:
+        system.remove(damaged, key)
+
+    assert found(system.dss) == sorted((Kind.LOST, damaged, key) for key in world.keys)
+    outcomes = repair(system.dss)
+
+    assert [outcome.left for outcome in outcomes] == [""] * len(world.keys)
+    assert {key: system.clouds.read(damaged, key) for key in world.keys} == before
+
+
+def test_a_blob_that_no_replica_has_any_more_is_left(system: Operated, world: World) -> None:
+    content = system.clouds.read("gcp", world.blob)
+    for name in REPLICAS:
+        system.remove(name, world.blob)
+
+    assert left(system.dss) == {(name, world.blob): "no other replica has it proven" for name in REPLICAS}
+
+    system.overwrite("gcp", world.blob, content)
+    assert [outcome.done for outcome in repair(system.dss)] == ["copied from gcp, 1000 bytes"]
+
+
+def test_a_lost_manifest_that_the_other_replica_contradicts_is_left(system: Operated, world: World) -> None:
+    key = f"files/{world.file}"
+    content = system.clouds.read("gcp", key)
+    system.remove("gcp", key)
+    system.overwrite("aws", key, content.replace(b"1000", b"1001"))
+
+    reasons = left(system.dss)
+
+    assert set(reasons) == {("gcp", key), ("aws", key)}
+    assert "contradict each other" in reasons["gcp", key]
+    assert "no other replica" in reasons["aws", key]
+    system.overwrite("aws", key, content)
+    assert [outcome.finding.replica for outcome in repair(system.dss)] == ["gcp"]
+
+
+@pytest.mark.parametrize("content", [os.urandom(1000), b"short", b""], ids=["as long", "shorter", "empty"])
+def test_a_corrupt_blob_is_found_and_replaced(
+    system: Operated, world: World, replica: str, content: bytes
+) -> None:
+    before = system.clouds.read(replica, world.blob)
+    system.overwrite(replica, world.blob, content)
+
+    assert found(system.dss) == [(Kind.CORRUPT, replica, world.blob)]
+    [outcome] = repair(system.dss)
+
+    assert outcome.done == f"copied from {OTHER[replica]}, 1000 bytes"
+    assert system.clouds.read(replica, world.blob) == before
+
+
+def test_a_corrupt_blob_stays_while_no_right_copy_is_proven(system: Operated, world: World) -> None:
+    content = system.clouds.read("gcp", world.blob)
+    for name in REPLICAS:
+        system.overwrite(name, world.blob, f"wrong on {name}".encode())
+
+    assert left(system.dss) == {(name, world.blob): "no other replica has it proven" for name in REPLICAS}
+
+    assert system.clouds.read("gcp", world.blob) == b"wrong on gcp"
+    assert system.clouds.read("aws", world.blob) == b"wrong on aws"
+    system.overwrite("aws", world.blob, content)
+    assert len(repair(system.dss)) == 1
+
+
+def test_corrupt_documents_are_found_and_replaced(system: Operated, world: World, replica: str) -> None:
+    before = {key: system.clouds.read(replica, key) for key in world.documents}
+    for key in world.documents:
+        system.overwrite(replica, key, before[key].replace(b"a", b"b"))
+
+    assert found(system.dss) == sorted((Kind.CORRUPT, replica, key) for key in world.documents)
+    outcomes = repair(system.dss)
+
+    assert {outcome.done for outcome in outcomes} == {
+        f"replaced by what the catalog has, and {OTHER[replica]}"
+    }
+    assert {key: system.clouds.read(replica, key) for key in world.documents} == before
+
+
+def test_a_corrupt_document_stays_where_nobody_else_has_it(system: Operated, replica: str) -> None:
+    world = system.world(replica, os.urandom(1000))
+    key = f"files/{world.file}"
+    before = system.clouds.read(replica, key)
+    system.overwrite(replica, key, b"{}")
+
+    assert "no other replica" in left(system.dss)[replica, key]
+
+    assert system.clouds.read(replica, key) == b"{}"
+    system.overwrite(replica, key, before)
+
+
+def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: Operated, world: World) -> None:
+    answers = [_answers(system, name, world) for name in REPLICAS]
+    system.forget("files", str(world.file))
+    for bundle in (world.seen, world.one_hidden, world.all_hidden):
+        system.forget("bundles", str(bundle))
+    system.forget("bundle_tombstones", str(world.one_hidden))
+    system.forget("bundle_tombstones", world.all_hidden.uuid)
+    system.forget("hidden_bundles", world.all_hidden.uuid)
+
+    assert found(system.dss) == sorted((Kind.DARK, name, key) for name in REPLICAS for key in world.keys)
+    outcomes = repair(system.dss)
+
+    # What the first replica's manifests told was in the catalog when the blobs' turn came.
+    assert {outcome.finding.key for outcome in outcomes if outcome.done} == set(world.documents)
+    assert [outcome for outcome in outcomes if outcome.left] == []
+    assert [_answers(system, name, world) for name in REPLICAS] == answers
+
+
+def _answers(system: Operated, replica: str, world: World) -> list[tuple[int, Any]]:
+    answers = []
+    for bundle in (world.seen, world.one_hidden, world.all_hidden):
+        answer = system.api.get(f"/v1/bundles/{bundle.uuid}", replica=replica)
+        answers.append((answer.status_code, answer.json()))
+    answer = system.api.head(f"/v1/files/{world.file.uuid}", replica=replica)
+    kept = {name: value for name, value in answer.headers.items() if name.startswith("X-DSS")}
+    return [*answers, (answer.status_code, kept)]
+
+
+def test_a_manifest_whose_writer_was_killed_before_the_last_step_is_taken_in(
+    system: Operated, replica: str
+) -> None:
+    world = system.world(replica, os.urandom(1000))
+    heads = system.dss.catalog.database.client.collection("bundles")
+    heads.document(str(world.seen)).update({"available": [], "missing": list(REPLICAS)})
+
+    assert found(system.dss) == [(Kind.DARK, replica, f"bundles/{world.seen}")]
+    [outcome] = repair(system.dss)
+
+    assert outcome.done == "taken into the catalog"
+    assert system.api.get(f"/v1/bundles/{world.seen.uuid}", replica=replica).status_code == 200
+
+
+def test_pages_that_the_catalog_has_lost_are_written_again(
+    system: Operated, world: World, replica: str
+) -> None:
+    before = _answers(system, replica, world)
+    system.forget("bundles", f"{world.seen}/pages/00000")
+
+    assert found(system.dss) == sorted((Kind.BROKEN, name, f"bundles/{world.seen}") for name in REPLICAS)
+    outcomes = repair(system.dss)
+
+    assert outcomes[0].done.startswith("its pages were written again, from the manifest on ")
+    assert _answers(system, replica, world) == before
+
+
+def test_a_blob_that_no_file_names_is_told_of_and_left(system: Operated, replica: str) -> None:
+    content = f"orphan on {replica}".encode()
+    key = checksums_of(content).blob_key
+    system.overwrite(replica, key, content)
+
+    assert found(system.dss) == [(Kind.DARK, replica, key)]
+    assert left(system.dss) == {(replica, key): "nothing tells what it is for"}
+
+    assert system.clouds.read(replica, key) == content
+    put_file(system.api, system.clouds.stage(replica, content))
+
+
+def test_forged_manifests_are_left_and_leave_no_trace(system: Operated, world: World, replica: str) -> None:
+    genuine = system.clouds.read(replica, f"files/{world.file}")
+    bundle = system.clouds.read(replica, f"bundles/{world.seen}")
+    fqids = [str(Version(new_uuid(), now())) for _ in range(6)]
+    version = world.file.version.encode()
+    forged = {
+        f"files/{fqids[0]}": b"no JSON",
+        f"files/{fqids[1]}": b'{"creator_uid": 1}',
+        f"files/{fqids[2]}": genuine,
+        f"files/{fqids[3]}": genuine.replace(version, fqids[3][37:].encode()).replace(b"1000", b"1001"),
+        f"bundles/{fqids[4]}": bundle.replace(world.file.uuid.encode(), new_uuid().encode()),
+        f"bundles/{fqids[5]}.dead": system.clouds.read(replica, world.tombstones[0]),
+        f"files/{world.file.uuid}": b"{}",
+        f"files/{world.file}.dead": b"{}",
+        f"files/{world.file}~": b"{}",
+        f"bundles/{world.file.uuid.upper()}.dead": b"{}",
+    }
+    for key, content in forged.items():
+        system.overwrite(replica, key, content)
+
+    reasons = left(system.dss)
+
+    assert set(reasons) == {(replica, key) for key in forged}
+    assert "not as the system writes it" in reasons[replica, f"files/{fqids[2]}"]
+    assert "1001 bytes are wanted" in reasons[replica, f"files/{fqids[3]}"]
+    assert "the bundle that it hides is not known" in reasons[replica, f"bundles/{fqids[5]}.dead"]
+    assert "no such name" in reasons[replica, f"files/{world.file}~"]
+    client = system.dss.catalog.database.client
+    for collection in ("files", "bundles", "bundle_tombstones"):
+        assert not any(client.collection(collection).document(fqid).get().exists for fqid in fqids)
+    for key in forged:
+        system.remove(replica, key)
+
+
+def test_objects_where_the_system_puts_nothing_are_told_of_and_left(system: Operated, replica: str) -> None:
+    keys = ["0", "blob", "blobs0", "collections/x", "filesystem/a", "zoo/é"]
+    for key in keys:
+        system.overwrite(replica, key, b"?")
+
+    assert set(left(system.dss)) == {(replica, key) for key in keys}
+
+    for key in keys:
+        assert system.clouds.read(replica, key) == b"?"
+        system.remove(replica, key)
+
+
+class ShiftedClock(SystemClock):
+    """A clock that is ahead."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+def test_an_upload_is_abandoned_after_a_day(system: Operated, replica: str) -> None:
+    prefix = f"uploads/{new_uuid()}/"
+    for number in range(3):
+        system.overwrite(replica, f"{prefix}{number:05d}", b"part")
+    tally = Tally()
+    assert found(system.dss, tally=tally) == []
+    assert tally.unsettled == {replica: 1}
+    tomorrow = replace(system.dss, clock=ShiftedClock(timedelta(hours=25)))
+
+    assert found(tomorrow) == [(Kind.ABANDONED, replica, prefix)]
+    [outcome] = repair(tomorrow)
+
+    assert outcome.finding.why.startswith("3 objects of 12 bytes in all")
+    assert "life cycle" in outcome.left
+    for number in range(3):
+        system.remove(replica, f"{prefix}{number:05d}")
+
+
+def test_what_was_written_a_moment_ago_is_not_judged(system: Operated, world: World, replica: str) -> None:
+    before = system.clouds.read(replica, world.blob)
+    system.overwrite(replica, world.blob, b"corrupt")
+    system.overwrite(replica, "elsewhere", b"?")
+    system.overwrite(replica, "blobs/unknown", b"?")
+    tally = Tally()
+
+    assert found(system.dss, settled_after=timedelta(minutes=15), tally=tally) == []
+
+    assert tally.unsettled == {replica: 3}
+    system.overwrite(replica, world.blob, before)
+    for key in ("elsewhere", "blobs/unknown"):
+        system.remove(replica, key)
+
+
+class StaleStore:
+    """A store whose listings are of another moment: they lack some objects, and have one that is gone."""
+
+    def __init__(self, store: Any, *, lacks: Sequence[str], has: StoredObject) -> None:
+        self._store = store
+        self._lacks = lacks
+        self._has = has
+
+    def list(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        rows = [row for row in self._store.list(bucket, prefix, after=after) if row.key not in self._lacks]
+        more = [self._has] if self._has.key.startswith(prefix) and self._has.key > after else []
+        yield from sorted([*rows, *more], key=lambda row: row.key)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_what_changes_between_two_looks_is_unsettled(system: Operated, world: World, replica: str) -> None:
+    real = system.dss.replicas.named(replica)
+    gone = StoredObject(
+        bucket=real.bucket, key=f"files/{new_uuid()}.{now()}", size=1, content_type="", revision="1"
+    )
+    stale: Any = StaleStore(real.store, lacks=world.keys, has=gone)
+    replicas = Replicas(replace(real, store=stale))
+    tally = Tally()
+
+    assert found(replace(system.dss, replicas=replicas), tally=tally) == []
+
+    assert tally.unsettled == {replica: len(world.keys) + 1}
+
+
+def test_writers_at_work_are_never_a_finding(system: Operated) -> None:
+    stop = threading.Event()
+    written = []
+
+    def write(replica: str) -> None:
+        api, admin = system.api.signed_in(system.api.token), system.admin.signed_in(system.admin.token)
+        while not stop.is_set():
+            file = put_file(api, system.clouds.stage(replica, os.urandom(100)))
+            bundle = put_bundle(api, replica, [file.named("name")])
+            keys = [f"files/{file}", f"bundles/{bundle}"]
+            if len(written) % 2:
+                path = f"/v1/bundles/{bundle.uuid}"
+                assert admin.delete(path, replica=replica, json={"reason": "x"}).status_code == 200
+                keys.append(f"bundles/{bundle.uuid}.dead")
+            system.replicate(replica, *keys)
+            written.append(bundle)
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in (*REPLICAS, *REPLICAS)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(6):
+            assert found(system.dss, settled_after=timedelta(minutes=15)) == []
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+
+    assert len(written) > 10
+    assert found(system.dss) == []
+
+
+def test_every_one_of_many_is_found_once(system: Operated, worlds: dict[str, World]) -> None:
+    """There are more than one page of the catalog has."""
+    world = worlds["gcp"]
+    heads = system.dss.catalog.database.client.collection("files")
+    document = heads.document(str(world.file)).get().to_dict()
+    uuids = sorted(new_uuid() for _ in range(1200))
+    for start in range(0, len(uuids), 400):
+        batch = system.dss.catalog.database.client.batch()
+        for uuid in uuids[start : start + 400]:
+            batch.set(heads.document(f"{uuid}.{world.file.version}"), {**document, "uuid": uuid})
+        batch.commit()
+
+    findings: list[Finding] = []
+    replicas: list[Replica] = [system.dss.replicas.named("gcp")]
+    tally = Tally()
+    findings = list(audit(system.dss, replicas, settled_after=AT_ONCE, tally=tally))
+
+    assert [one.key for one in findings] == [f"files/{uuid}.{world.file.version}" for uuid in uuids]
+    assert {one.kind for one in findings} == {Kind.LOST}
+    assert tally.findings == {("gcp", Kind.LOST): 1200}
+    for start in range(0, len(uuids), 400):
+        batch = system.dss.catalog.database.client.batch()
+        for uuid in uuids[start : start + 400]:
+            batch.delete(heads.document(f"{uuid}.{world.file.version}"))
+        batch.commit()

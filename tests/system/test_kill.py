@@ -1,0 +1,182 @@
+"""A kill between any two steps of a write leaves nothing half-done to be seen, and a retry finishes it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from run.local.api import ApiProcess, api_process
+from shared.faults import FAULT_POINTS
+from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+
+CONTENT = b"whole or not at all"
+BODY = {"creator_uid": 1}
+
+
+def points_of(area: str) -> list[str]:
+    """Return the fault points of an area, in the order in which a write comes by them."""
+    return [point for point in FAULT_POINTS if point.startswith(f"{area}: ")]
+
+
+FILE, BUNDLE, TOMBSTONE = points_of("file"), points_of("bundle"), points_of("tombstone")
+# From here on the name means this content, for ever.
+FILE_CLAIMED, BUNDLE_CLAIMED = "file: head created", "bundle: head created"
+
+
+def test_every_fault_point_is_tried() -> None:
+    # Those of replication are tests/functions/test_sync_killed.py's.
+    others = [point for point in FAULT_POINTS if not point.startswith("replication: ")]
+    assert sorted([*FILE, *BUNDLE, *TOMBSTONE]) == sorted(others)
+
+
+@dataclass(frozen=True)
+class Mortal:
+    """An API that kills itself at a fault point, until it is brought back."""
+
+    process: ApiProcess
+    api: Api
+
+    def dies_of(self, call: Callable[..., Any], *arguments: Any, **more: Any) -> bool:
+        """Make a call; tell whether the process was killed before it answered."""
+        try:
+            call(*arguments, **more)
+        except requests.ConnectionError:
+            return True
+        return False
+
+    def back(self) -> Api:
+        """Start the process anew, with nothing armed, and return it."""
+        self.process.restart({"DSS_FAULT_POINT": None})
+        return self.api
+
+
+@pytest.fixture
+def mortal(request: pytest.FixtureRequest, stack: dict[str, str]) -> Iterator[Mortal]:
+    """An API that kills itself at the point that the test is about."""
+    point = request.node.callspec.params["point"]
+    with api_process(stack, {"DSS_FAULT_POINT": point}) as process:
+        yield Mortal(process, Api(process.url, stack["DSS_ADMIN_TOKEN"]))
+        process.kill()
+
+
+def is_listed(api: Api, bundle: Version, replica: str) -> bool:
+    """Tell whether enumeration lists a bundle version."""
+    found = api.get("/v1/bundles/all", replica=replica, prefix=bundle.uuid).json()["bundles"]
+    return {"uuid": bundle.uuid, "version": bundle.version} in found
+
+
+def statuses(api: Api, kind: str, name: Version, replica: str) -> set[int]:
+    """Return the statuses of all ways to read a file or bundle."""
+    method = "HEAD" if kind == "files" else "GET"
+    asked = [
+        api.request(method, f"/v1/{kind}/{name.uuid}", replica=replica, version=version)
+        for version in (name.version, None)
+    ]
+    return {answer.status_code for answer in asked}
+
+
+def assert_whole_file(api: Api, clouds: Clouds, file: Version, replica: str) -> None:
+    """Fail unless all that there is to read of a file is right."""
+    answer = api.get(f"/v1/files/{file.uuid}", replica=replica, version=file.version)
+    assert answer.status_code == 302
+    assert requests.get(answer.headers["Location"], timeout=30).content == CONTENT
+    manifest = json.loads(clouds.read(replica, f"files/{file}"))
+    assert manifest["sha256"] == hashlib.sha256(CONTENT).hexdigest() == answer.headers["X-DSS-SHA256"]
+    assert (manifest["version"], manifest["size"]) == (file.version, len(CONTENT))
+    assert statuses(api, "files", file, replica) == {200}
+
+
+def assert_whole_bundle(
+    api: Api, clouds: Clouds, bundle: Version, replica: str, files: list[dict[str, Any]]
+) -> None:
+    """Fail unless all that there is to read of a bundle is right."""
+    path = f"/v1/bundles/{bundle.uuid}"
+    answer = api.get(path, replica=replica, version=bundle.version, presignedurls=True, per_page=500)
+    read = answer.json()["bundle"]["files"]
+    names = {file["name"] for file in files}
+    assert {file["name"] for file in read} == names
+    assert requests.get(read[-1]["url"], timeout=30).content == CONTENT
+    manifest = json.loads(clouds.read(replica, f"bundles/{bundle}"))
+    assert {file["name"] for file in manifest["files"]} == names
+    assert statuses(api, "bundles", bundle, replica) == {200}
+    assert is_listed(api, bundle, replica)
+
+
+@pytest.mark.parametrize("point", FILE)
+def test_a_file_is_absent_until_it_is_whole(
+    mortal: Mortal, api: Api, clouds: Clouds, replica: str, point: str
+) -> None:
+    file, url = Version(new_uuid(), now()), clouds.stage(replica, CONTENT)
+    claimed = FILE.index(point) >= FILE.index(FILE_CLAIMED)
+
+    assert mortal.dies_of(put_file, mortal.api, url, file=file), f"{point!r} was not reached"
+
+    if point == FILE[-1]:
+        assert_whole_file(api, clouds, file, replica)
+    else:
+        assert statuses(api, "files", file, replica) == {404}
+    if claimed:
+        put_file(api, clouds.stage(replica, b"other content"), file=file, status=409)
+
+    put_file(mortal.back(), url, file=file, status=200 if claimed else 201)
+    assert_whole_file(api, clouds, file, replica)
+    put_file(api, url, file=file, status=200)
+    put_file(api, clouds.stage(replica, b"other content"), file=file, status=409)
+
+
+@pytest.mark.parametrize("point", BUNDLE)
+def test_a_bundle_is_absent_until_it_is_whole(
+    mortal: Mortal, api: Api, clouds: Clouds, replica: str, point: str
+) -> None:
+    file = put_file(api, clouds.stage(replica, CONTENT))
+    bundle, files = Version(new_uuid(), now()), [file.named("a"), file.named("b/c")]
+    claimed = BUNDLE.index(point) >= BUNDLE.index(BUNDLE_CLAIMED)
+
+    assert mortal.dies_of(put_bundle, mortal.api, replica, files, bundle=bundle), f"{point!r} was not reached"
+
+    if point == BUNDLE[-1]:
+        assert_whole_bundle(api, clouds, bundle, replica, files)
+    else:
+        assert statuses(api, "bundles", bundle, replica) == {404}
+        assert not is_listed(api, bundle, replica)
+    if claimed:
+        put_bundle(api, replica, files[:1], bundle=bundle, status=409)
+
+    put_bundle(mortal.back(), replica, files, bundle=bundle, status=200 if claimed else 201)
+    assert_whole_bundle(api, clouds, bundle, replica, files)
+    put_bundle(api, replica, files, bundle=bundle, status=200)
+    put_bundle(api, replica, files[:1], bundle=bundle, status=409)
+
+
+@pytest.mark.parametrize("point", TOMBSTONE)
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "version"])
+def test_a_bundle_is_there_until_it_is_hidden_for_ever(
+    mortal: Mortal, admin: Api, clouds: Clouds, point: str, whole: bool, replica: str = "gcp"
+) -> None:
+    file = put_file(admin, clouds.stage(replica, CONTENT))
+    files = [file.named("name")]
+    bundle = put_bundle(admin, replica, files)
+    tombstone = f"bundles/{bundle.uuid if whole else bundle}.dead"
+
+    def delete(somebody: Api, reason: str = "to see it gone") -> int:
+        query = {"replica": replica, "version": None if whole else bundle.version}
+        answer = somebody.delete(f"/v1/bundles/{bundle.uuid}", json={"reason": reason}, **query)
+        return answer.status_code
+
+    assert mortal.dies_of(delete, mortal.api), f"{point!r} was not reached"
+
+    if point == TOMBSTONE[-1]:
+        assert statuses(admin, "bundles", bundle, replica) == {404}
+    else:
+        assert_whole_bundle(admin, clouds, bundle, replica, files)
+    assert delete(admin, reason="another") == 409
+
+    assert delete(mortal.back()) == 200
+    assert statuses(admin, "bundles", bundle, replica) == {404}
+    assert not is_listed(admin, bundle, replica)
+    assert json.loads(clouds.read(replica, tombstone))["reason"] == "to see it gone"
+    assert delete(admin) == 200

@@ -1,0 +1,377 @@
+"""What takes longer than a request is copied by the workflow: whole and proved in the end, or undone."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from boto3.s3.transfer import TransferConfig
+
+from run.local import workflow_components
+from run.local.component import Component, Exported
+from run.local.components import api as api_component
+from run.local.components import firestore, gcs, pubsub, s3, token_issuer
+from run.local.plan import Plan
+from run.local.stack import Stack
+from shared.catalog import CopyJob, JobState
+from shared.checksums import MIB, ChecksumCalculator, Checksums
+from shared.config import Settings
+from shared.identifiers import Fqid
+from shared.large_copies import copy_order, request_copy
+from shared.system import Dss
+from shared.wiring import open_system
+from tests.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, now, put_file
+from tests.system.copy_front import CopyFront, copy_front, fronted, wait_until
+
+# Two parts; within GCS, three calls.
+SIZE = 64 * MIB + 4321
+OTHER = {"gcp": "aws", "aws": "gcp"}
+
+
+def small_rewrites(plan: Plan, exported: Exported) -> Component:
+    """GCS, which moves little at a time between storage classes."""
+    component = gcs(plan, exported)
+    return replace(component, command=(*component.command, "--rewrite-bytes-per-call", str(32 * MIB)))
+
+
+@dataclass(frozen=True)
+class Large:
+    """A stack in which requests have no time to copy anything that comes in parts."""
+
+    api: Api
+    clouds: Clouds
+    dss: Dss
+    front: CopyFront
+
+    def job(self, task_id: str) -> CopyJob:
+        job = self.dss.catalog.jobs.get(task_id)
+        assert job
+        return job
+
+    def uploads(self, replica: str) -> list[str]:
+        """Return what there is of unfinished uploads on a replica."""
+        if replica == "gcp":
+            return self.clouds.keys("gcp", "uploads/")
+        found = self.clouds.s3.list_multipart_uploads(Bucket=self.clouds.main["aws"])
+        return [upload["UploadId"] for upload in found.get("Uploads", [])]
+
+    def ended(self, task_id: str, seconds: float = 60.0) -> CopyJob:
+        """Return a job when it has ended."""
+        wait_until(lambda: self.job(task_id).state is not JobState.RUNNING, f"job {task_id} ends", seconds)
+        return self.job(task_id)
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[Large]:
+    """The stack; the function `copy` behind a front."""
+    front: list[CopyFront] = []
+    caller = {**os.environ, "DSS_INLINE_COPY_SECONDS": "0", "DSS_INLINE_COPY_BYTES": str(64 * MIB)}
+    with fronted(front) as url:
+
+        def workflows(plan: Plan, exported: Exported) -> Component:
+            component = workflow_components.workflows(plan, exported)
+            changed = {"DSS_COPY_FUNCTION_URL": url, "DSS_LOCAL_WORKFLOWS_PACE": "0.02"}
+            return replace(component, environment={**component.environment, **changed})
+
+        table = (firestore, pubsub, small_rewrites, s3, token_issuer, workflows, api_component)
+        with Stack(port=0, caller=caller, table=table).running() as env, copy_front(env, front) as copy:
+            kept = dict(os.environ)
+            os.environ.update(env)
+            try:
+                dss = open_system(Settings.from_environment(env))
+                yield Large(Api(env["DSS_URL"], env["DSS_TOKEN"]), Clouds(env), dss, copy)
+            finally:
+                os.environ.clear()
+                os.environ.update(kept)
+
+
+def content(size: int = SIZE) -> bytes:
+    block = os.urandom(MIB)
+    return b"".join(index.to_bytes(8) + block[8:] for index in range(-(-size // MIB)))[:size]
+
+
+def metadata(data: bytes) -> tuple[Checksums, dict[str, str]]:
+    calculator = ChecksumCalculator(len(data))
+    calculator.update(data)
+    checksums = calculator.result()
+    names = ("sha256", "sha1", "s3_etag", "crc32c")
+    return checksums, {f"dss-{name}": getattr(checksums, name) for name in names}
+
+
+def stage(large: Large, replica: str, data: bytes, claims: dict[str, str]) -> str:
+    """Put a source where copying it within the cloud takes several calls."""
+    if replica == "aws":
+        return large.clouds.stage("aws", data, metadata=claims)
+    blob = large.clouds.gcs.bucket(large.clouds.staging["gcp"]).blob(f"{new_uuid()}/content")
+    blob.metadata = claims
+    blob.storage_class = "NEARLINE"
+    blob.upload_from_string(data)
+    return f"gs://{blob.bucket.name}/{blob.name}"
+
+
+def put(large: Large, file: Version, source: str) -> requests.Response:
+    body = {"source_url": source, "creator_uid": 1}
+    return large.api.put(f"/v1/files/{file.uuid}", version=file.version, json=body)
+
+
+def head(large: Large, file: Version, replica: str) -> int:
+    path = f"/v1/files/{file.uuid}"
+    with_version = large.api.head(path, replica=replica, version=file.version).status_code
+    assert large.api.head(path, replica=replica).status_code == with_version
+    return with_version
+
+
+def assert_readable(large: Large, file: Version, replica: str, data: bytes) -> None:
+    answer = large.api.get(f"/v1/files/{file.uuid}", replica=replica, version=file.version)
+    assert answer.status_code == 302, answer.text
+    digest = hashlib.sha256()
+    with requests.get(answer.headers["Location"], timeout=60, stream=True) as body:
+        for chunk in body.iter_content(MIB):
+            digest.update(chunk)
+    assert digest.hexdigest() == hashlib.sha256(data).hexdigest()
+
+
+def copy_across(large: Large, file: Version, seen: str) -> CopyJob:
+    """Ask for a file's copy to the other replica."""
+    record = large.dss.catalog.files.get(Fqid(file.uuid, file.version))
+    assert record
+    source, destination = large.dss.replicas.named(seen), large.dss.replicas.named(OTHER[seen])
+    blob = source.store.stat(source.bucket, record.checksums.blob_key)
+    return request_copy(large.dss, copy_order(blob, source, destination, record))
+
+
+@pytest.mark.parametrize("replica", ["gcp", "aws"])
+def test_a_large_file_is_copied_by_the_workflow_and_then_across(large: Large, replica: str) -> None:
+    data = content()
+    checksums, claims = metadata(data)
+    source, file = stage(large, replica, data, claims), Version(new_uuid(), now())
+    gate: list[str] = []
+    large.front.rules.clear()
+    order_started = put_behind_a_gate(large, file, source, gate)
+
+    task_id = order_started["task_id"]
+    assert head(large, file, replica) == 404
+    again = put(large, file, source)
+    assert (again.status_code, again.json()["task_id"]) == (202, task_id)
+    gate.append("open")
+
+    job = large.ended(task_id)
+    assert (job.state, job.cause) == (JobState.SUCCEEDED, "")
+    assert head(large, file, replica) == 200
+    assert_readable(large, file, replica, data)
+    assert put(large, file, source).status_code == 200
+    assert large.uploads(replica) == []
+
+    across = large.ended(copy_across(large, file, replica).id)
+    assert (across.state, across.cause) == (JobState.SUCCEEDED, "")
+    assert head(large, file, OTHER[replica]) == 200
+    assert_readable(large, file, OTHER[replica], data)
+    assert large.uploads(OTHER[replica]) == []
+    found = large.dss.replicas.named("aws").store.stat(large.clouds.main["aws"], checksums.blob_key)
+    assert found.revision == checksums.s3_etag
+
+
+def put_behind_a_gate(large: Large, file: Version, source: str, gate: list[str]) -> dict[str, Any]:
+    """PUT a file whose copy stands still until there is something in `gate`; return the answer's body."""
+
+    def wait(_: dict[str, Any]) -> None:
+        wait_until(lambda: gate, "the gate opens")
+
+    large.front.rules = _Every(wait)  # type: ignore[assignment]
+    answer = put(large, file, source)
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+class _Every(dict[str, Any]):
+    """One rule for all jobs."""
+
+    def __init__(self, rule: Callable[[dict[str, Any]], int | None]) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def get(self, _: str, __: Any = None) -> Any:
+        return self._rule
+
+
+@pytest.fixture
+def on_aws(large: Large) -> tuple[Version, bytes]:
+    """A file of several parts that is on `aws` only."""
+    large.front.rules = {}
+    data = content()
+    _, claims = metadata(data)
+    source, file = stage(large, "aws", data, claims), Version(new_uuid(), now())
+    assert large.ended(put(large, file, source).json()["task_id"]).state is JobState.SUCCEEDED
+    return file, data
+
+
+def test_a_killed_function_and_a_step_that_fails_five_times_cost_time_only(
+    large: Large, on_aws: tuple[Version, bytes]
+) -> None:
+    file, data = on_aws
+    failures = iter(range(5))
+    killed: list[str] = []
+
+    def fail_then_kill(body: dict[str, Any]) -> int | None:
+        if body["step"] == "batch" and next(failures, None) is not None:
+            return 500
+        if body["step"] == "finish" and not killed:
+            killed.append("now")
+            large.front.kill()
+            large.front.start()
+            return 503
+        return None
+
+    large.front.rules = _Every(fail_then_kill)  # type: ignore[assignment]
+    job = large.ended(copy_across(large, file, "aws").id)
+
+    assert killed
+    assert (job.state, job.cause) == (JobState.SUCCEEDED, "")
+    assert large.front.steps(job.id).count("batch") == 6
+    assert_readable(large, file, "gcp", data)
+    assert large.uploads("gcp") == []
+
+
+def test_a_function_that_dies_within_a_batch_goes_on_from_the_parts_that_are_there(
+    large: Large, on_aws: tuple[Version, bytes]
+) -> None:
+    file, data = on_aws
+    copied: list[str] = []
+
+    def kill_when_a_part_is_there() -> None:
+        wait_until(lambda: large.uploads("gcp"), "a part is there", 30)
+        copied.extend(large.uploads("gcp"))
+        large.front.kill()
+
+    large.front.rules = {}
+    job = copy_across(large, file, "aws")
+    kill_when_a_part_is_there()
+    large.front.start()
+
+    assert large.ended(job.id).state is JobState.SUCCEEDED
+    assert_readable(large, file, "gcp", data)
+    assert large.uploads("gcp") == []
+
+
+def test_a_step_that_never_works_ends_the_job_with_its_cause_and_leaves_nothing(
+    large: Large, on_aws: tuple[Version, bytes]
+) -> None:
+    file, _ = on_aws
+    large.front.rules = _Every(  # type: ignore[assignment]
+        lambda body: 500 if body["step"] == "finish" else None
+    )
+    job = large.ended(copy_across(large, file, "aws").id)
+
+    assert (job.state, job.code) == (JobState.FAILED, "copy_failed")
+    assert "500" in job.cause
+    wait_until(lambda: large.uploads("gcp") == [], "no parts are left")
+    assert large.clouds.keys("gcp", job.order.key) == []
+    assert head(large, file, "gcp") == 404
+
+    large.front.rules = {}
+    anew = copy_across(large, file, "aws")
+    assert (anew.id, anew.attempt) == (job.id, 2)
+    assert large.ended(anew.id).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("replica", ["gcp", "aws"])
+def test_a_source_that_is_replaced_meanwhile_fails_the_copy_and_reads_say_so(
+    large: Large, replica: str
+) -> None:
+    data = content()
+    _, claims = metadata(data)
+    source, file, gate = stage(large, replica, data, claims), Version(new_uuid(), now()), list[str]()
+    job_id = put_behind_a_gate(large, file, source, gate)["task_id"]
+    bucket, key = source.split("://")[1].split("/", 1)
+    large.clouds.stage(replica, b"other content", bucket=bucket, key=key)
+    gate.append("open")
+
+    job = large.ended(job_id)
+
+    assert (job.state, job.code) == (JobState.FAILED, "source_changed")
+    assert head(large, file, replica) == 422
+    answer = large.api.get(f"/v1/files/{file.uuid}", replica=replica, version=file.version)
+    assert_problem(answer, 422, "source_changed", str(file), "replaced")
+    wait_until(lambda: large.uploads(replica) == [], "no parts are left")
+    assert large.clouds.keys(replica, job.order.key) == []
+
+
+def test_parts_that_prove_wrong_are_undone(large: Large) -> None:
+    data = content()
+    _, claims = metadata(data)
+    wrong = {**claims, "dss-s3_etag": f"{'0' * 32}-2"}
+    source, file = stage(large, "aws", data, wrong), Version(new_uuid(), now())
+    large.front.rules = {}
+
+    job = large.ended(put(large, file, source).json()["task_id"])
+
+    assert (job.state, job.code) == (JobState.FAILED, "invalid_checksum")
+    answer = large.api.get(f"/v1/files/{file.uuid}", replica="aws", version=file.version)
+    assert_problem(answer, 422, "invalid_checksum", "s3_etag")
+    wait_until(lambda: large.uploads("aws") == [], "no parts are left")
+    assert large.clouds.keys("aws", job.order.key) == []
+
+
+def test_what_is_small_is_not_touched_by_any_of_this(large: Large) -> None:
+    file = put_file(large.api, large.clouds.stage("gcp", b"small"))
+    assert head(large, file, "gcp") == 200
+
+
+GIGABYTES = 2 * 1024 * MIB
+# What the function has in a deployment. Each of its processes has to do with less.
+FUNCTION_BYTES = 512 * MIB
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seen", ["gcp", "aws"])
+def test_two_gibibytes_go_each_way_through_little_memory(large: Large, seen: str, tmp_path: Path) -> None:
+    large.front.rules = {}
+    path = tmp_path / "content"
+    calculator = ChecksumCalculator(GIGABYTES)
+    with path.open("wb") as file:
+        for index in range(GIGABYTES // MIB):
+            block = index.to_bytes(8) * (MIB // 8)
+            calculator.update(block)
+            file.write(block)
+    checksums = calculator.result()
+    names = ("sha256", "sha1", "s3_etag", "crc32c")
+    claims = {f"dss-{name}": getattr(checksums, name) for name in names}
+    key, bucket = f"{new_uuid()}/content", large.clouds.staging[seen]
+    if seen == "gcp":
+        blob = large.clouds.gcs.bucket(bucket).blob(key)
+        blob.metadata = claims
+        blob.upload_from_filename(path)
+    else:
+        config = TransferConfig(multipart_chunksize=64 * MIB, max_concurrency=2)
+        large.clouds.s3.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": claims}, Config=config)
+    path.unlink()
+    version = Version(new_uuid(), now())
+    answer = put(large, version, f"{SCHEMES[seen]}://{bucket}/{key}")
+    if answer.status_code == 202:
+        assert large.ended(answer.json()["task_id"], 900).state is JobState.SUCCEEDED
+    large.dss.replicas.named(seen).store.delete(bucket, key)
+
+    began = time.monotonic()
+    job = large.ended(copy_across(large, version, seen).id, 900)
+    print(f"{seen} to {OTHER[seen]}: {GIGABYTES / MIB / (time.monotonic() - began):.0f} MiB/s")
+
+    assert (job.state, job.cause) == (JobState.SUCCEEDED, "")
+    assert head(large, version, OTHER[seen]) == 200
+    answer = large.api.get(f"/v1/files/{version.uuid}", replica=OTHER[seen])
+    digest = hashlib.sha256()
+    with requests.get(answer.headers["Location"], timeout=120, stream=True) as body:
+        for chunk in body.iter_content(MIB):
+            digest.update(chunk)
+    assert digest.hexdigest() == checksums.sha256
+    peak = large.front.peak_memory()
+    print(f"the function took {peak / MIB:.0f} MiB at most")
+    assert peak < FUNCTION_BYTES
+    for replica in ("gcp", "aws"):
+        place = large.dss.replicas.named(replica)
+        place.store.delete(place.bucket, checksums.blob_key)

@@ -1,0 +1,112 @@
+"""Every query that the system makes has its index, and every index its query."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.catalog import Catalog, Database
+from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
+from shared.clock import SystemClock
+from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.system.file_heads import firestore_client
+from tests.system.needed_index import Needed, needed_by
+from tests.system.watched import WatchedApi
+
+REASON = {"reason": "to see what is asked"}
+KINDS = ("files", "bundles")
+
+
+@pytest.fixture(scope="module")
+def asked(watched: WatchedApi, clouds: Clouds, stack: dict[str, str]) -> set[Needed]:
+    """What the queries of all calls need, and those that the sweep makes."""
+    with watched.usage() as usage:
+        for replica in REPLICAS:
+            _make_every_call(watched.api, watched.admin, clouds, replica)
+        _ask_what_the_sweep_asks({**stack, "FIRESTORE_EMULATOR_HOST": watched.firestore.address})
+    return {needed_by(query) for query in usage.queries}
+
+
+def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None:
+    source = clouds.stage(replica, b"content")
+    file = put_file(api, source)
+    put_file(api, source, file=file, status=200)
+    put_file(api, clouds.stage(replica, b"other content"), file=file, status=409)
+    first = put_bundle(api, replica, [file.named("name")])
+    second = put_bundle(api, replica, [], bundle=Version(first.uuid, now()))
+    put_bundle(api, replica, [file.named("name")], bundle=first, status=200)
+    put_bundle(api, replica, [file.named("other")], bundle=first, status=409)
+    path = f"/v1/bundles/{first.uuid}"
+    changes = {"add_files": [file.named("added")], "remove_files": []}
+    expected = [(api.patch(path, replica=replica, version=first.version, json=changes), 200)]
+    for version in (None, file.version):
+        query = {"replica": replica, "version": version}
+        expected += [(api.request("HEAD", f"/v1/files/{file.uuid}", **query), 200)]
+        expected += [(api.get(f"/v1/files/{file.uuid}", **query), 302)]
+    for version in (None, first.version):
+        for presigned in (True, False):
+            expected += [(api.get(path, replica=replica, version=version, presignedurls=presigned), 200)]
+    expected += [(page, page.status_code) for page in _every_list(api, replica, first.uuid)]
+    for version in (second.version, None, None):
+        expected += [(admin.delete(path, replica=replica, version=version, json=REASON), 200)]
+    for version in (None, now()):
+        expected += [
+            (api.get(f"/v1/{kind}/{new_uuid()}", replica=replica, version=version), 404) for kind in KINDS
+        ]
+    expected += [(admin.delete(f"/v1/bundles/{new_uuid()}", replica=replica, json=REASON), 404)]
+    expected += [(api.get("/internal/health"), 200)]
+    assert [answer.status_code for answer, _ in expected] == [status for _, status in expected]
+
+
+def _every_list(api: Api, replica: str, uuid: str) -> list[object]:
+    every = []
+    for prefix in (None, uuid[:4]):
+        every.append(api.get("/v1/bundles/all", replica=replica, prefix=prefix))
+        every.append(
+            api.get("/v1/bundles/all", replica=replica, prefix=prefix, search_after=f"{uuid}.{now()}")
+        )
+    return every
+
+
+def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
+    clock = SystemClock()
+    catalog = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=clock))
+    for replica in REPLICAS:
+        # So long ago that nothing is found: what was asked is the same.
+        assert not list(catalog.backlog.missing(replica, before=clock.now() - timedelta(days=1)))
+    catalog.jobs.abandoned()
+
+
+def test_every_query_has_its_index(asked: set[Needed]) -> None:
+    without = [
+        query
+        for query in asked
+        if len(query.fields) > 1 and not any(query.served_by(index) for index in COMPOSITE_INDEXES)
+    ]
+
+    assert len(asked) >= 5, "most of the system's queries were not seen"
+    assert without == []
+
+
+def test_no_query_asks_for_a_field_that_is_kept_out_of_indexes(asked: set[Needed]) -> None:
+    assert [query for query in asked if any(map(query.hindered_by, EXEMPTIONS))] == []
+
+
+@pytest.mark.parametrize("index", COMPOSITE_INDEXES, ids=str)
+def test_every_index_has_its_query(asked: set[Needed], index: Index) -> None:
+    assert any(query.served_by(index) for query in asked)
+
+
+def test_the_rules_are_told_apart() -> None:
+    """Fields of equality in any order; those of order in theirs; nothing more and nothing less."""
+    needed = Needed("c", frozenset({("a", "ASCENDING"), ("b", "CONTAINS")}), (("d", "DESCENDING"),))
+
+    assert needed.served_by(Index("c", (("b", "CONTAINS"), ("a", "ASCENDING"), ("d", "DESCENDING"))))
+    assert not needed.served_by(Index("c", (("b", "CONTAINS"), ("a", "ASCENDING"), ("d", "ASCENDING"))))
+    assert not needed.served_by(Index("c", (("a", "ASCENDING"), ("d", "DESCENDING"), ("b", "CONTAINS"))))
+    assert not needed.served_by(Index("c", (("a", "ASCENDING"), ("b", "CONTAINS"))))
+    assert not needed.served_by(
+        Index("c", (("a", "ASCENDING"), ("b", "CONTAINS"), ("d", "DESCENDING"), ("e", "ASCENDING")))
+    )
+    assert not needed.served_by(Index("x", (("a", "ASCENDING"), ("b", "CONTAINS"), ("d", "DESCENDING"))))
+    assert not needed.hindered_by(Exemption("c", "a"))
+    assert Needed("c", frozenset({("a", "ASCENDING")}), ()).hindered_by(Exemption("c", "a"))

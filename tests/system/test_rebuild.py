@@ -1,0 +1,147 @@
+"""Each bucket alone suffices: the catalog is made anew from it, and every read answers as before."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from shared.auditing import Tally, audit
+from shared.rebuilding import Restored, rebuild
+from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_file
+from tests.run.cli.command_line import dss
+from tests.system.file_heads import firestore_client
+from tests.system.operated import Operated, operated_system
+
+FILES = 600
+COLLECTIONS = ("files", "bundles", "bundle_tombstones", "hidden_bundles")
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[Operated]:
+    """A system with something of everything, on both replicas, whose catalog these tests may lose."""
+    with operated_system() as system:
+        for name in REPLICAS:
+            _populate(system, name)
+        yield system
+
+
+def _populate(system: Operated, replica: str) -> None:
+    """Write on one replica, and bring to the other: versions, tombstones, and a bundle of many pages."""
+    system.everywhere(replica, f"first on {replica}".encode())
+    source = system.clouds.stage(replica, b"one content of many files", content_type="text/plain")
+    first = put_file(system.api, source)
+    second = put_file(
+        system.api,
+        system.clouds.stage(replica, b'{"second": "version"}', content_type="application/json"),
+        file=Version(first.uuid, now()),
+        creator_uid=7,
+    )
+    many = [put_file(system.api, source) for _ in range(FILES if replica == "gcp" else 5)]
+    rows = [file.named(f"directory/{number}") for number, file in enumerate(many)]
+    large = put_bundle(system.api, replica, [*rows, second.named("second.json", indexed=True)])
+    newer = put_bundle(
+        system.api, replica, [first.named("first")], bundle=Version(large.uuid, now()), creator_uid=9
+    )
+    empty = put_bundle(system.api, replica, [])
+    files = [f"files/{file}" for file in (first, second, *many)]
+    system.replicate(replica, *files, *(f"bundles/{bundle}" for bundle in (large, newer, empty)))
+
+
+def _reads(system: Operated, replica: str) -> dict[str, Any]:
+    """Return what every read of files and bundles on a replica answers."""
+    answers: dict[str, Any] = {}
+    for key in system.clouds.keys("gcp", "files/"):
+        uuid, _, version = key.removeprefix("files/").partition(".")
+        for asked in (version, None):
+            query = {"replica": replica, "version": asked}
+            head = system.api.head(f"/v1/files/{uuid}", **query)
+            get = system.api.get(f"/v1/files/{uuid}", **query)
+            kept = {name: value for name, value in head.headers.items() if name.startswith("X-DSS")}
+            # The signature is of its time; what is signed is not.
+            place = get.headers.get("Location", "").partition("?")[0]
+            answers[f"{key} {asked}"] = (head.status_code, kept, get.status_code, place)
+    for key in system.clouds.keys("gcp", "bundles/"):
+        uuid, _, version = key.removeprefix("bundles/").removesuffix(".dead").partition(".")
+        for asked in (version or None, None):
+            pages = system.api.pages(f"/v1/bundles/{uuid}", replica=replica, version=asked, per_page=500)
+            answers[f"{key} {asked}"] = [(page.status_code, page.json()) for page in pages]
+    pages = system.api.pages("/v1/bundles/all", replica=replica, per_page=10)
+    answers["all"] = [bundle for page in pages for bundle in page.json()["bundles"]]
+    return answers
+
+
+def _counts(system: Operated) -> dict[str, int]:
+    client = firestore_client(system.env)
+    counts = {name: sum(1 for _ in client.collection(name).list_documents()) for name in COLLECTIONS}
+    client.close()
+    return counts
+
+
+def test_the_catalog_is_rebuilt_from_either_bucket(system: Operated) -> None:
+    before = {name: _reads(system, name) for name in REPLICAS}
+    counts = _counts(system)
+    assert len(before["gcp"]["all"]) == 8, "four bundles that are seen were written on each replica"
+    system.forget_everything()
+    dry = dss(system.env, "admin", "rebuild", "--replica", "aws", "--dry-run", "--json")
+    assert dry.json["files"] == {"objects": counts["files"], "new": counts["files"], "failed": 0}
+    assert sum(_counts(system).values()) == 0
+
+    first = dss(system.env, "admin", "rebuild", "--replica", "aws", "--json")
+
+    assert (first.code, first.err) == (0, "")
+    assert first.json["files"] == {"objects": counts["files"], "new": counts["files"], "failed": 0}
+    assert first.json["bundles"]["new"] == counts["bundles"]
+    assert first.json["tombstones"]["new"] == counts["bundle_tombstones"] == 4
+    assert _counts(system) == counts
+    assert _reads(system, "aws") == before["aws"]
+    assert _reads(system, "gcp")["all"] == []
+
+    second = dss(system.env, "admin", "rebuild", "--replica", "gcp")
+
+    assert second.code == 0, second.err
+    assert {name: _reads(system, name) for name in REPLICAS} == before
+    assert list(audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())) == []
+
+
+def test_a_rebuild_that_was_stopped_goes_on(system: Operated) -> None:
+    counts = _counts(system)
+    system.forget_everything()
+    replica = system.dss.replicas.named("gcp")
+    stopped = rebuild(system.dss, replica)
+    begun = [one for one in islice(stopped, 50) if one.new]
+    stopped.close()  # type: ignore[attr-defined]
+    done = _counts(system)["files"]
+
+    rest = [one for one in rebuild(system.dss, replica) if one.new]
+
+    assert len(begun) == 50 <= done < counts["files"]
+    assert len(rest) == sum(counts.values()) - counts["hidden_bundles"] - done
+    assert _counts(system) == counts
+    assert [one for one in rebuild(system.dss, system.dss.replicas.named("aws")) if one.failed] == []
+
+
+def test_what_cannot_be_proven_is_told_and_does_not_stop_the_rest(system: Operated) -> None:
+    lost = put_file(system.api, system.clouds.stage("gcp", os.urandom(100)))
+    bundle = put_bundle(system.api, "gcp", [lost.named("name")])
+    [blob] = {one.checksums.blob_key for one in system.dss.catalog.scan.files() if one.fqid.uuid == lost.uuid}
+    garbage = f"files/{new_uuid()}.{now()}"
+    system.overwrite("gcp", garbage, b"garbage")
+    counts = _counts(system)
+    system.remove("gcp", blob)
+    system.forget_everything()
+
+    outcome = dss(system.env, "admin", "rebuild", "--replica", "gcp", "--json")
+
+    assert outcome.code == 1
+    reasons = {row["key"]: row["why"] for row in outcome.json["failures"]}
+    assert set(reasons) == {f"files/{lost}", f"bundles/{bundle}", garbage}
+    assert "no blob" in reasons[f"files/{lost}"]
+    assert "this is no manifest" in reasons[garbage]
+    assert garbage in outcome.err
+    assert _counts(system) == counts
+    assert system.api.head(f"/v1/files/{lost.uuid}", replica="gcp").status_code == 404
+    again: list[Restored] = [one for one in rebuild(system.dss, system.dss.replicas.named("gcp")) if one.new]
+    assert again == []

@@ -1,0 +1,226 @@
+"""What is large goes in within the time of a request, or is refused; none of it goes through the API."""
+
+import base64
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from run.local import probes
+from run.local.api import api_process
+from run.local.ports import reserve
+from run.local.processes import Processes
+from shared.checksums import MIB, Checksums
+from tests.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.system.conftest import ManyFiles
+from tests.system.large_objects import peak_memory, stage_large, write_numbered_blocks
+from tests.system.watched import WatchedApi
+
+FILES = 10_000
+NAMES = [f"{number:05d}" for number in range(FILES)]
+# Seconds within which a bundle of so many files is there.
+PATIENCE = 30
+# Four parts, the last of them a short one.
+SOME_PARTS = 200 * MIB + 1
+GIB = 1024 * MIB
+
+# What a request can't finish is the copy workflow's, and no workflows run here.
+HANDED_ON_TO_NOBODY = {(501, "not_implemented"), (503, "service_unavailable")}
+
+OnDisk = tuple[Path, Checksums]
+
+
+@pytest.fixture
+def bundle_of_many(api: Api, many_files: ManyFiles, replica: str) -> Version:
+    """A bundle of 10,000 files."""
+    items = [file.named(name) for name, file in zip(NAMES, many_files(replica, FILES), strict=True)]
+    began = time.monotonic()
+    bundle = put_bundle(api, replica, items)
+    assert time.monotonic() - began < PATIENCE
+    return bundle
+
+
+def test_a_bundle_of_many_files_is_read_page_by_page(
+    api: Api, many_files: ManyFiles, bundle_of_many: Version, replica: str
+) -> None:
+    query = {"replica": replica, "per_page": 500, "presignedurls": True}
+
+    pages = list(api.pages(f"/v1/bundles/{bundle_of_many.uuid}", **query))
+
+    files = [file for page in pages for file in page.json()["bundle"]["files"]]
+    assert [page.status_code for page in pages] == [*[206] * 19, 200]
+    assert [file["name"] for file in files] == NAMES
+    assert [file["uuid"] for file in files] == [file.uuid for file in many_files(replica, FILES)]
+    for file in (files[0], files[-1]):
+        assert requests.get(file["url"], timeout=30).content == b"one content of many files"
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_bundle_of_many_files_is_changed(
+    api: Api, many_files: ManyFiles, bundle_of_many: Version, replica: str
+) -> None:
+    path, first = f"/v1/bundles/{bundle_of_many.uuid}", many_files(replica, FILES)[0]
+    changes = {"add_files": [first.named("another")], "remove_files": [first.named(NAMES[0])]}
+
+    changed = api.patch(path, replica=replica, version=bundle_of_many.version, json=changes).json()
+
+    # A page of the answer need not be a page of the catalog.
+    query = {"replica": replica, "version": changed["version"], "start_at": 9_700, "per_page": 500}
+    page = api.get(path, **query).json()["bundle"]["files"]
+    assert [file["name"] for file in page] == [*NAMES[9_701:], "another"]
+
+
+@pytest.fixture(scope="module")
+def some_parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnDisk]:
+    """A file of four parts on disk."""
+    path = tmp_path_factory.mktemp("large") / "parts"
+    yield path, write_numbered_blocks(path, SOME_PARTS)
+    path.unlink()
+
+
+@pytest.fixture(scope="module")
+def gibibyte(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnDisk]:
+    """A file of 1 GiB on disk."""
+    path = tmp_path_factory.mktemp("large") / "gibibyte"
+    yield path, write_numbered_blocks(path, GIB)
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("replica", "content"),
+    [
+        ("gcp", "gibibyte"),
+        ("aws", "some_parts"),
+        # moto keeps objects in memory: 1 GiB takes 2.5, and there are two of them.
+        pytest.param("aws", "gibibyte", marks=pytest.mark.large),
+    ],
+)
+def test_a_large_file_goes_in_without_passing_through_the_api(
+    watched: WatchedApi, clouds: Clouds, request: pytest.FixtureRequest, replica: str, content: str
+) -> None:
+    path, checksums = request.getfixturevalue(content)
+    source = stage_large(clouds, replica, path, checksums)
+    memory = peak_memory(watched.process.pid)
+
+    with watched.usage() as usage:
+        file = put_file(watched.api, source)
+
+    assert usage.bytes_moved < 100_000
+    assert peak_memory(watched.process.pid) - memory < 32 * MIB
+    assert_stored(clouds, replica, path.stat().st_size, checksums)
+    answer = watched.api.get(f"/v1/files/{file.uuid}", replica=replica)
+    assert int(answer.headers["X-DSS-SIZE"]) == path.stat().st_size
+    assert answer.headers["X-DSS-S3-ETAG"] == checksums.s3_etag
+    end = {"Range": f"bytes={path.stat().st_size - 100}-"}
+    assert requests.get(answer.headers["Location"], headers=end, timeout=60).content == last_bytes(path, 100)
+
+
+def assert_stored(clouds: Clouds, replica: str, size: int, checksums: Checksums) -> None:
+    """Fail unless the cloud holds the blob and vouches for it."""
+    if replica == "gcp":
+        blob = clouds.gcs.bucket(clouds.main["gcp"]).get_blob(checksums.blob_key)
+        assert (blob.size, base64.b64decode(blob.crc32c).hex()) == (size, checksums.crc32c)
+    else:
+        head = clouds.s3.head_object(Bucket=clouds.main["aws"], Key=checksums.blob_key)
+        assert (head["ContentLength"], head["ETag"]) == (size, f'"{checksums.s3_etag}"')
+
+
+def last_bytes(path: Path, count: int) -> bytes:
+    """Return the end of a file."""
+    with path.open("rb") as file:
+        file.seek(-count, 2)
+        return file.read()
+
+
+def assert_refused_without_a_trace(api: Api, clouds: Clouds, replica: str, source: str, blob: str) -> None:
+    """Fail unless a PUT of the source is refused, and nothing has come of it."""
+    file = Version(new_uuid(), now())
+
+    answer = api.put(
+        f"/v1/files/{file.uuid}", version=file.version, json={"source_url": source, "creator_uid": 1}
+    )
+
+    status, code = answer.status_code, answer.json()["code"]
+    assert (status, code) in HANDED_ON_TO_NOBODY
+    assert_problem(answer, status, code)
+    assert clouds.keys(replica, blob) == clouds.keys(replica, f"files/{file.uuid}") == []
+    assert api.head(f"/v1/files/{file.uuid}", replica=replica).status_code == 404
+    # The name is nobody's: it has not been claimed for what never came.
+    other = clouds.stage(replica, b"something smaller", bucket=clouds.main[replica])
+    put_file(api, other, file=file, status=201)
+
+
+def test_parts_that_take_too_long_are_refused(stack: dict[str, str], clouds: Clouds, tmp_path: Path) -> None:
+    path = tmp_path / "parts"
+    checksums = write_numbered_blocks(path, 65 * MIB)
+    source = stage_large(clouds, "aws", path, checksums)
+    path.unlink()
+
+    with api_process(stack, {"DSS_INLINE_COPY_SECONDS": "0"}) as hurried:
+        api = Api(hurried.url, stack["DSS_TOKEN"])
+        assert_refused_without_a_trace(api, clouds, "aws", source, checksums.blob_key)
+        hurried.kill()
+
+    uploads = clouds.s3.list_multipart_uploads(Bucket=clouds.main["aws"])
+    assert [one for one in uploads.get("Uploads", []) if one["Key"] == checksums.blob_key] == []
+
+
+@pytest.fixture
+def far_away(stack: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A system whose staging bucket on GCS is of another storage class, and which moves 1 MiB a call."""
+    certificate = Path(stack["DSS_GS_SIGNING_KEY_FILE"]).with_suffix(".pem")
+    with reserve() as keeper, Processes() as processes:
+        port = keeper.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        command = (
+            *(sys.executable, "-m", "run.local.gcs", "--port", str(port), "--data", str(tmp_path / "gcs")),
+            *("--signing-cert", str(certificate), "--rewrite-bytes-per-call", str(MIB)),
+        )
+        log = processes.scratch / "gcs.log"
+        processes.start("gcs", command, {"PYTHONPATH": str(Path.cwd())}, log=log, directory=Path.cwd())
+        deadline = time.monotonic() + 30
+        while not _answers(url):
+            assert time.monotonic() < deadline, log.read_text()
+        main = [stack["DSS_GS_BUCKET"], stack["DSS_GS_CHECKOUT_BUCKET"]]
+        probes.create_gcs_buckets(url, stack["GOOGLE_CLOUD_PROJECT"], main)
+        env = {**stack, "STORAGE_EMULATOR_HOST": url}
+        staging = Clouds(env).gcs.bucket(stack["DSS_GS_STAGING_BUCKET"])
+        staging.storage_class = "NEARLINE"
+        staging.create()
+        yield env
+
+
+def _answers(url: str) -> bool:
+    try:
+        probes.answers(url)
+    except probes.NotReady:
+        return False
+    return True
+
+
+def test_what_gcs_copies_in_several_calls_is_refused(far_away: dict[str, str], tmp_path: Path) -> None:
+    clouds, path = Clouds(far_away), tmp_path / "content"
+    checksums = write_numbered_blocks(path, 3 * MIB)
+    source = stage_large(clouds, "gcp", path, checksums)
+
+    with api_process(far_away) as process:
+        api = Api(process.url, far_away["DSS_TOKEN"])
+        assert_refused_without_a_trace(api, clouds, "gcp", source, checksums.blob_key)
+        process.kill()
+
+
+def test_what_gcs_copies_in_one_call_goes_in_whatever_the_class(
+    far_away: dict[str, str], tmp_path: Path
+) -> None:
+    clouds, path = Clouds(far_away), tmp_path / "content"
+    checksums = write_numbered_blocks(path, MIB)
+    source = stage_large(clouds, "gcp", path, checksums)
+
+    with api_process(far_away) as process:
+        put_file(Api(process.url, far_away["DSS_TOKEN"]), source)
+        process.kill()
+
+    assert_stored(clouds, "gcp", MIB, checksums)
