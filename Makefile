@@ -5,14 +5,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
+PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test lint types unit bench lock clean
+.PHONY: help setup demo local test test-large machine lint types unit bench lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
 	@echo "make test             all checks and tests"
-	@echo "make local            start the whole system and keep it running"
+	@echo "make local [PORT=8080] start the whole system and keep it running"
+	@echo "make test-large       gigabytes each way between the clouds"
 	@echo "make bench            measure, and write docs/benchmarks.md"
 	@echo "make lock             renew the lock files from pyproject.toml"
 
@@ -23,18 +25,23 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: apt-get install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV), which takes a minute or two."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: setup
 	$(BIN)/python -m run.local.demo $(if $(DATA),--data "$(DATA)")
 
 local: setup
-	$(BIN)/dss local
+	$(BIN)/dss local --port $(PORT)
 
-test: lint types unit
+test: machine lint types unit
+
+# What the tests would miss in some minutes, they miss now.
+machine: setup
+	@$(BIN)/python -m tests.machine
 
 lint: setup
 	$(BIN)/ruff check .
@@ -45,6 +52,10 @@ types: setup
 
 unit: setup
 	$(BIN)/pytest
+
+# Gigabytes each way between the clouds: minutes, and some 12 GiB of memory.
+test-large: setup
+	$(BIN)/pytest -m large -s
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

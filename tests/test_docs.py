@@ -1,0 +1,130 @@
+"""README and docs say what is true: their blocks run, and what they name exists."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from run.api.errors import status_of
+from run.cli.main import cli
+from run.local import envfile
+from run.local.demo_steps import STEPS
+from shared import errors
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/architecture.md", "docs/api.md", "docs/development.md")
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What looks like a path, and is a URL's, an object's, or made by a run.
+_NOT_FILES = re.compile(
+    r"/|object-events|(blobs|files|bundles|logs|application|copy|content|walk)/|\.dss/|\.venv"
+)
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def section(text: str, title: str) -> str:
+    """Return the section of a page under a title, with those below it."""
+    [head] = re.findall(rf"^(#+) {re.escape(title)}$", text, re.MULTILINE)
+    body = text.split(f"{head} {title}\n")[1]
+    return re.split(rf"^#{{1,{len(head)}}} ", body, flags=re.MULTILINE)[0]
+
+
+def script_of(text: str) -> str:
+    """Return the blocks of a text, in order, as one script of bash."""
+    parts = ["set -euo pipefail"]
+    for language, block in _BLOCK.findall(text):
+        if language == "sh":
+            parts.append(block)
+        elif language == "python":
+            parts.append(f"python - <<'END_OF_BLOCK'\n{block}END_OF_BLOCK")
+    return "\n".join(parts)
+
+
+@pytest.fixture
+def run_blocks(stack, tmp_path):
+    """Return what runs a text's blocks as somebody in a checkout does, whose system runs."""
+    envfile.write(tmp_path / ".dss" / "env", stack)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "run").symlink_to(ROOT / "run")
+    (tmp_path / "shared").symlink_to(ROOT / "shared")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DSS_", "AWS_"))}
+
+    def run(text):
+        done = subprocess.run(
+            ["bash", "-c", script_of(text)],
+            cwd=tmp_path,
+            env={**clean, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_what_the_readme_shows_by_command_rest_and_notebook_works(run_blocks, tmp_path):
+    output = run_blocks(section(text_of("README.md"), "Use it"))
+
+    sample = {path.name: path.read_bytes() for path in (ROOT / "run/local/sample").iterdir()}
+    copies = {path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()}
+    assert copies == sample
+    assert len(list((tmp_path / "notebook-copy").iterdir())) == len(list(tmp_path.glob("copy/*.json")))
+    assert (tmp_path / "content").read_bytes() == sample[max(sample)]
+    assert "x-dss-sha256" in output.lower()
+
+
+def test_the_walk_through_the_api_works(run_blocks):
+    output = run_blocks(text_of("docs/api.md"))
+
+    for answer in ('"manifest"', "4200", "renamed.json", "not_found", "illegal_arguments"):
+        assert answer in output
+
+
+def test_a_block_that_fails_would_be_noticed(run_blocks):
+    with pytest.raises(AssertionError):
+        run_blocks("```sh\nfalse\ntrue\n```\n")
+    with pytest.raises(AssertionError):
+        run_blocks("```python\nraise SystemExit(1)\n```\n")
+
+
+def test_the_readme_shows_the_demo_as_it_is():
+    shown = re.findall(r"^ *\d+  (.*?) +\d+\.\d s", text_of("README.md"), re.MULTILINE)
+
+    assert shown == ["start the system", *(step.title for step in STEPS), "stop the system"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_is_named_exists(page):
+    prose = _BLOCK.sub("", text_of(page))
+    named = {word for word in re.findall(r"`([\w.-]*/[\w./-]*)`", prose) if not _NOT_FILES.match(word)}
+    linked = {str(Path(page).parent / link) for link in re.findall(r"\]\(([^)#:]+)\)", prose)}
+
+    assert [name for name in sorted(named | linked) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_that_is_named_exists(page):
+    text = text_of(page)
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    made = set(re.findall(r"(?:^|`)make (?:[A-Z]+=\S+ )*([a-z-]+)", text, re.MULTILINE))
+    called = set(re.findall(r"(?:^|[`(/])dss ([a-z]+)\b", text, re.MULTILINE))
+
+    assert made - targets == set()
+    assert called - set(cli.list_commands(None)) == set()
+
+
+def test_the_table_of_errors_is_that_of_the_api():
+    table = section(text_of("docs/architecture.md"), "Errors")
+    rows = re.findall(r"^\| (`.*?) \| (\d{3})", table, re.MULTILINE)
+    told = {name: int(status) for names, status in rows for name in re.findall(r"`(\w+)`", names)}
+
+    assert len(told) >= 12
+    assert {name: status_of(getattr(errors, name)("")) for name in told} == told
