@@ -50,18 +50,6 @@ resource "google_storage_bucket_iam_member" "api" {
   member = google_service_account.api.member
 }
 
-resource "google_project_iam_member" "api_catalog" {
-  project = var.project_id
-  role    = "roles/datastore.user"
-  member  = google_service_account.api.member
-
-  # Firestore roles are granted on the project; the condition binds this one to the database.
-  condition {
-    title      = "catalog only"
-    expression = "resource.name == \"projects/${var.project_id}/databases/${google_firestore_database.catalog.name}\""
-  }
-}
-
 # For signBlob, by which URLs are signed while there is no signing key.
 resource "google_service_account_iam_member" "api_signs_as_itself" {
   service_account_id = google_service_account.api.name
@@ -88,28 +76,19 @@ locals {
   signing_key_file = "/secrets/signing-key/key.json"
 
   # Settings left out keep their defaults in shared/config.py.
-  api_environment = {
-    GOOGLE_CLOUD_PROJECT   = var.project_id
-    DSS_GS_BUCKET          = google_storage_bucket.dss["main"].name
-    DSS_S3_BUCKET          = module.aws.bucket_names["main"]
-    DSS_GS_CHECKOUT_BUCKET = google_storage_bucket.dss["checkout"].name
-    DSS_S3_CHECKOUT_BUCKET = module.aws.bucket_names["checkout"]
-    AWS_DEFAULT_REGION     = var.aws_region
-    DSS_AWS_ROLE_ARN       = module.aws.api_role_arn
-    DSS_AWS_ROLE_AUDIENCE  = local.aws_role_audience
-    DSS_PUBLIC_URL         = local.api_public_url
-    DSS_READ_ONLY_MODE     = tostring(var.read_only)
-    OIDC_ISSUER            = var.oidc_issuer
-    OIDC_AUDIENCE          = join(",", var.oidc_audiences)
-    OIDC_EMAIL_CLAIM       = join(",", var.oidc_email_claims)
-    OIDC_GROUP_CLAIM       = join(",", var.oidc_group_claims)
-    DSS_WRITE_GROUPS       = join(",", var.write_groups)
-    ADMIN_USER_EMAILS      = join(",", var.admin_emails)
-    DSS_TRUSTED_PROJECTS   = join(",", var.trusted_projects)
+  api_environment = merge(local.shared_environment, {
+    DSS_AWS_ROLE_ARN     = module.aws.role_arns["api"]
+    DSS_PUBLIC_URL       = local.api_public_url
+    DSS_READ_ONLY_MODE   = tostring(var.read_only)
+    OIDC_EMAIL_CLAIM     = join(",", var.oidc_email_claims)
+    OIDC_GROUP_CLAIM     = join(",", var.oidc_group_claims)
+    DSS_WRITE_GROUPS     = join(",", var.write_groups)
+    ADMIN_USER_EMAILS    = join(",", var.admin_emails)
+    DSS_TRUSTED_PROJECTS = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file
     )
-  }
+  })
 }
 
 resource "google_cloud_run_v2_service" "api" {
@@ -224,7 +203,8 @@ resource "google_cloud_run_v2_service" "api" {
 
   # A revision that starts before it may read does not become ready.
   depends_on = [
-    google_project_iam_member.api_catalog,
+    google_project_iam_member.catalog,
+    google_project_iam_member.starts_workflows,
     google_secret_manager_secret_iam_member.api,
     google_storage_bucket_iam_member.api,
   ]

@@ -1,17 +1,33 @@
 locals {
   aws_role_audience = "sts.amazonaws.com"
+
+  # What components may do in S3, beside creating objects in main. Removing is for copies that prove wrong.
+  aws_rights = merge(
+    { api = { reads = ["main", "checkout", "staging"], reads_sources = true, removes_wrong_blobs = false } },
+    { for name, row in local.functions : name => row.s3 if row.s3 != null },
+  )
+
+  source_readers = [for name, rights in local.aws_rights : name if rights.reads_sources]
+
+  google_accounts = merge({ api = google_service_account.api }, google_service_account.function)
 }
 
 module "aws" {
   source = "./aws"
 
-  bucket_prefix             = local.bucket_prefix
-  staging_ttl_days          = var.staging_ttl_days
-  checkout_ttl_days         = var.checkout_ttl_days
-  staging_writer_arns       = var.aws_staging_writer_arns
-  checkout_reader_arns      = var.aws_checkout_reader_arns
-  source_buckets            = var.aws_source_buckets
-  google_audience           = local.aws_role_audience
-  api_service_account_id    = google_service_account.api.unique_id
-  api_service_account_email = google_service_account.api.email
+  bucket_prefix        = local.bucket_prefix
+  staging_ttl_days     = var.staging_ttl_days
+  checkout_ttl_days    = var.checkout_ttl_days
+  staging_writer_arns  = var.aws_staging_writer_arns
+  checkout_reader_arns = var.aws_checkout_reader_arns
+  source_buckets       = var.aws_source_buckets
+  event_prefixes       = local.event_prefixes
+  google_audience      = local.aws_role_audience
+
+  roles = {
+    for name, rights in local.aws_rights : name => merge(rights, {
+      service_account_id    = local.google_accounts[name].unique_id
+      service_account_email = local.google_accounts[name].email
+    })
+  }
 }

@@ -16,6 +16,24 @@ resource "google_firestore_database" "catalog" {
   depends_on = [google_project_service.enabled]
 }
 
+locals {
+  catalog_users = concat(["api"], [for name, row in local.functions : name if row.catalog])
+}
+
+resource "google_project_iam_member" "catalog" {
+  for_each = toset(local.catalog_users)
+
+  project = var.project_id
+  role    = "roles/datastore.user"
+  member  = local.google_accounts[each.key].member
+
+  # Firestore roles are granted on the project; the condition binds this one to the database.
+  condition {
+    title      = "catalog only"
+    expression = "resource.name == \"projects/${var.project_id}/databases/${google_firestore_database.catalog.name}\""
+  }
+}
+
 resource "google_firestore_index" "composite" {
   for_each = {
     for index in local.firestore.composite_indexes :

@@ -8,19 +8,24 @@ output "api_run_url" {
   value       = local.api_run_url
 }
 
-output "api_service_account" {
-  description = "E-mail of the API's service account; owners of GCS source buckets grant it reading."
-  value       = google_service_account.api.email
-}
-
 output "signer_service_account" {
   description = "E-mail of the account whose key goes into secret dss-signing-key."
   value       = google_service_account.signer.email
 }
 
-output "aws_api_role_arn" {
-  description = "ARN of the AWS role that the API assumes; owners of S3 source buckets grant it reading."
-  value       = module.aws.api_role_arn
+output "function_urls" {
+  description = "URLs of the functions."
+  value       = local.function_urls
+}
+
+output "source_readers" {
+  description = "E-mails of the service accounts that read source objects; owners of GCS source buckets grant them reading."
+  value       = [for name in local.source_readers : local.google_accounts[name].email]
+}
+
+output "aws_source_reader_role_arns" {
+  description = "ARNs of the AWS roles that read source objects; owners of S3 source buckets grant them reading."
+  value       = [for name in local.source_readers : module.aws.role_arns[name]]
 }
 
 output "image_repository" {

@@ -5,18 +5,40 @@ data "google_project" "this" {
 locals {
   labels        = { system = "dss" }
   bucket_prefix = coalesce(var.bucket_prefix, "${var.project_id}-dss")
+
+  # Settings (shared/config.py) of all that runs our code.
+  shared_environment = {
+    GOOGLE_CLOUD_PROJECT   = var.project_id
+    DSS_GS_BUCKET          = google_storage_bucket.dss["main"].name
+    DSS_S3_BUCKET          = module.aws.bucket_names["main"]
+    DSS_GS_CHECKOUT_BUCKET = google_storage_bucket.dss["checkout"].name
+    DSS_S3_CHECKOUT_BUCKET = module.aws.bucket_names["checkout"]
+    AWS_DEFAULT_REGION     = var.aws_region
+    DSS_AWS_ROLE_AUDIENCE  = local.aws_role_audience
+    DSS_WORKFLOWS_LOCATION = var.region
+    DSS_WORKFLOWS_PREFIX   = local.workflows_prefix
+    OIDC_ISSUER            = var.oidc_issuer
+    OIDC_AUDIENCE          = join(",", var.oidc_audiences)
+  }
 }
 
 resource "google_project_service" "enabled" {
   for_each = toset([
     "artifactregistry.googleapis.com",
+    "cloudbuild.googleapis.com",
+    "cloudfunctions.googleapis.com",
+    "cloudscheduler.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
     "iamcredentials.googleapis.com",
+    "logging.googleapis.com",
     "monitoring.googleapis.com",
+    "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
     "storage.googleapis.com",
+    "workflowexecutions.googleapis.com",
+    "workflows.googleapis.com",
   ])
 
   service = each.key

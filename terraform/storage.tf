@@ -1,8 +1,22 @@
 locals {
   gcs_buckets = {
-    main     = { expires_after_days = null, soft_delete_days = var.main_soft_delete_days }
-    checkout = { expires_after_days = var.checkout_ttl_days, soft_delete_days = 0 }
-    staging  = { expires_after_days = var.staging_ttl_days, soft_delete_days = 0 }
+    main = {
+      expires_after_days = null
+      soft_delete_days   = var.main_soft_delete_days
+      # GCS has no multipart upload whose parts are no objects; shared/stores/gcs.py puts them here, and removes
+      # them. What a kill leaves is cleared away.
+      clears_after_a_week = ["uploads/"]
+    }
+    checkout = {
+      expires_after_days  = var.checkout_ttl_days
+      soft_delete_days    = 0
+      clears_after_a_week = []
+    }
+    staging = {
+      expires_after_days  = var.staging_ttl_days
+      soft_delete_days    = 0
+      clears_after_a_week = []
+    }
   }
 }
 
@@ -36,6 +50,19 @@ resource "google_storage_bucket" "dss" {
     }
     condition {
       age = 7
+    }
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = each.value.clears_after_a_week
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        age            = 7
+        matches_prefix = [lifecycle_rule.value]
+      }
     }
   }
 

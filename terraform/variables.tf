@@ -125,7 +125,7 @@ variable "aws_checkout_reader_arns" {
 
 variable "aws_source_buckets" {
   type        = list(string)
-  description = "Names of further S3 buckets that the API may read source objects from, beside staging."
+  description = "Names of further S3 buckets that source objects may be read from, beside staging."
   default     = []
 }
 
@@ -158,6 +158,46 @@ variable "api_max_instances" {
   validation {
     condition     = var.api_max_instances >= 1
     error_message = "1 or more."
+  }
+}
+
+variable "sync_max_instances" {
+  type        = number
+  description = "Instances at most of the function that replicates; each works on two objects at once."
+  default     = 50
+
+  validation {
+    condition     = var.sync_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
+variable "copy_max_instances" {
+  type        = number
+  description = "Instances at most of the function that copies large objects; each works on two batches of 2 GiB at once."
+  default     = 50
+
+  validation {
+    condition     = var.copy_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
+variable "alert_emails" {
+  type        = list(string)
+  description = "E-mails to which alerts are sent. Without any, alerts are seen in Cloud Monitoring only."
+  default     = []
+}
+
+variable "replication_alert_seconds" {
+  type        = number
+  description = "Age of the oldest object that a replica lacks, in seconds, from which on it is an alert."
+  default     = 3600
+
+  validation {
+    # shared/config.py, DSS_SWEEP_SECONDS: what is younger than 600 s is not even swept.
+    condition     = var.replication_alert_seconds > 600
+    error_message = "More than 600."
   }
 }
 

@@ -120,12 +120,15 @@ class S3:
         self, bucket: str, key: str, data: Reader, *, size: int, content_type: str, checksums: Checksums
     ) -> None:
         """Write a new object of one part, held in memory; S3 compares it with its MD5, its `s3_etag`."""
-        content = Sequential(data, size).read(size + 1)
+        # Grown in place: chunks that are joined at the end would be in memory twice.
+        content = bytearray()
+        while len(content) <= size and (chunk := data.read(min(MIB, size + 1 - len(content)))):
+            content += chunk
         if len(content) != size:
             raise InvalidChecksum(f"s3://{bucket}/{key}: {size} bytes are wanted, not {len(content)}")
         self._put(bucket, key, content, content_type, bytes.fromhex(checksums.s3_etag))
 
-    def _put(self, bucket: str, key: str, data: bytes, content_type: str, md5: bytes) -> None:
+    def _put(self, bucket: str, key: str, data: bytes | bytearray, content_type: str, md5: bytes) -> None:
         with translated(bucket, key):
             answer = self._client.put_object(
                 Bucket=bucket,

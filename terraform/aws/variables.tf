@@ -25,7 +25,7 @@ variable "checkout_reader_arns" {
 
 variable "source_buckets" {
   type        = list(string)
-  description = "Names of further buckets that the API may read source objects from."
+  description = "Names of further buckets that source objects may be read from."
 }
 
 variable "google_audience" {
@@ -33,12 +33,18 @@ variable "google_audience" {
   description = "Audience of the Google identity tokens with which roles are assumed."
 }
 
-variable "api_service_account_id" {
-  type        = string
-  description = "Unique id (a number) of the API's Google service account."
+variable "event_prefixes" {
+  type        = list(string)
+  description = "What the keys begin with of the objects in the main bucket that are told of."
 }
 
-variable "api_service_account_email" {
-  type        = string
-  description = "E-mail of the API's Google service account."
+variable "roles" {
+  type = map(object({
+    service_account_id    = string
+    service_account_email = string
+    reads                 = list(string) # Purposes of buckets.
+    reads_sources         = bool         # Also source_buckets.
+    removes_wrong_blobs   = bool         # From the main bucket.
+  }))
+  description = "By component: the Google service account that assumes its role, by unique id and e-mail, and what it may do beside creating objects in the main bucket."
 }

@@ -33,11 +33,19 @@ OPTIONAL = {
     "admin_emails": ["ada@example.org", "bob@example.org"],
     "trusted_projects": ["another-project"],
     "public_url": "https://dss.example.org",
+    "alert_emails": ["operators@example.org"],
+    "replication_alert_seconds": 900,
+    "sync_max_instances": 5,
+    "copy_max_instances": 6,
 }
+# Beside those of the repository: whatever is in workflows/ is deployed.
+ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """One process of xdist (`--dist loadgroup`) runs what needs terraform: it initializes and plans once."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         if Path(__file__).parent in item.path.parents and "provider" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("terraform"))
@@ -51,15 +59,16 @@ def provider() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory, provider: dict[str, str]) -> Workspace:
-    """An initialized copy of terraform/, for those who don't change it."""
-    workspace = Workspace(tmp_path_factory.mktemp("terraform") / "copy", provider)
+    """An initialized copy, with a workflow more than there are, for those who don't change it."""
+    workspace = Workspace(tmp_path_factory.mktemp("deployment"), provider)
+    (workspace.root / "workflows" / "another.yaml").write_text(ANOTHER_WORKFLOW)
     workspace.initialize()
     return workspace
 
 
 @pytest.fixture
 def another_workspace(tmp_path: Path, provider: dict[str, str], workspace: Workspace) -> Workspace:
-    """An initialized copy of terraform/, to be broken."""
+    """An initialized copy, to be broken."""
     another = Workspace(tmp_path / "copy", provider)
     for installed in workspace.directory.glob(".terraform*"):
         (another.directory / installed.name).symlink_to(installed)
@@ -71,6 +80,12 @@ def deployments(workspace: Workspace) -> dict[str, Deployment]:
     """What is deployed with no more than the required variables (`least`), and with all (`most`)."""
     runs: dict[str, dict[str, Any]] = {"least": REQUIRED, "most": REQUIRED | OPTIONAL}
     return workspace.apply(runs)
+
+
+@pytest.fixture(params=["least", "most"])
+def deployment(request: pytest.FixtureRequest, deployments: dict[str, Deployment]) -> Deployment:
+    """Either of them, one after the other."""
+    return deployments[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Runs `terraform` on a copy of `terraform/`, without a cloud: the google provider is the stand-in, the aws
-provider the real one (taken from a mirror, or else from its registry), and both are mocked where a plan is
-made.
+"""Runs `terraform` on a copy of `terraform/` and of what that reads, without a cloud: the google provider is
+the stand-in, the aws provider the real one (taken from a mirror, or else from its registry), and both are
+mocked where a plan is made.
 """
 
 import json
@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SUBSCRIPTIONS = ROOT / "functions" / "subscriptions.json"
 MISSING_TERRAFORM = "terraform (1.11 or newer) is missing: https://developer.hashicorp.com/terraform/install"
 MISSING_PROVIDER = """terraform can't get its aws provider:
 
@@ -42,6 +44,9 @@ mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }
   }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:us-east-1:111122223333:dss-object-events" }
+  }
 }
 """
 
@@ -59,6 +64,15 @@ class Deployment:
         """The resources or data sources of a type, by their addresses."""
         return {address: row["values"] for address, row in self.resources.items() if row["type"] == name}
 
+    def by_key(self, address: str) -> dict[str, Json]:
+        """The values of the instances of a resource that has `for_each`, by their keys."""
+        start, end = f'{address}["', '"]'
+        return {
+            name.removeprefix(start).removesuffix(end): row["values"]
+            for name, row in self.resources.items()
+            if name.startswith(start)
+        }
+
     def one(self, address: str) -> Json:
         """The values at an address."""
         values: Json = self.resources[address]["values"]
@@ -66,12 +80,17 @@ class Deployment:
 
 
 class Workspace:
-    """A copy of `terraform/` in which `terraform` runs. A pytest failure names what the machine lacks."""
+    """A copy of the repository as far as `terraform` reads it. A failure names what the machine lacks."""
 
-    def __init__(self, directory: Path, provider: Mapping[str, str]) -> None:
-        self.directory = directory
+    def __init__(self, root: Path, provider: Mapping[str, str]) -> None:
+        self.root = root
+        self.directory = root / "terraform"
         self._environment = _environment(provider)
-        shutil.copytree(ROOT / "terraform", directory, ignore=shutil.ignore_patterns(".terraform*"))
+        shutil.copytree(ROOT / "terraform", self.directory, ignore=shutil.ignore_patterns(".terraform*"))
+        shutil.copytree(ROOT / "workflows", root / "workflows")
+        (root / "functions").mkdir()
+        shutil.copy(SUBSCRIPTIONS, root / "functions")
+        pack_functions(root / "build" / "functions.zip")
 
     def initialize(self) -> None:
         """Install the providers."""
@@ -101,14 +120,15 @@ class Workspace:
         return [_diagnosis(row["diagnostic"]) for row in messages if row["type"] == "diagnostic"]
 
     def _test(self, runs: Mapping[str, Json]) -> list[Json]:
+        # One after the other in one file, so that all that was deployed is taken down but once.
+        content = MOCKS
         for name, variables in runs.items():
             given = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in variables.items())
-            content = f'{MOCKS}\nrun "{name}" {{\n  variables {{\n{given}\n  }}\n}}\n'
-            (self.directory / f"{name}.tftest.hcl").write_text(content)
-        filters = [f"-filter={name}.tftest.hcl" for name in runs]
-        return [
-            json.loads(line) for line in self.run("test", "-json", "-verbose", *filters).stdout.splitlines()
-        ]
+            content += f'\nrun "{name}" {{\n  variables {{\n{given}\n  }}\n}}\n'
+        file = f"{'_'.join(runs)}.tftest.hcl"
+        (self.directory / file).write_text(content)
+        done = self.run("test", "-json", "-verbose", f"-filter={file}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one terraform command in the copy."""
@@ -121,6 +141,11 @@ class Workspace:
             timeout=120,
             check=False,
         )
+
+
+def pack_functions(archive: Path) -> None:
+    """Write the archive that functions are built from, as a deployment does."""
+    subprocess.run([sys.executable, ROOT / "terraform" / "package_functions.py", archive], check=True)
 
 
 def terraform() -> str:

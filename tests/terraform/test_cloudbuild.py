@@ -28,6 +28,9 @@ def test_every_substitution_is_declared_and_used() -> None:
 def test_every_file_and_directory_named_is_there() -> None:
     named = [argument.removeprefix("--file=") for argument in STEPS["build"]["args"] if "--file=" in argument]
     named += [step["dir"] for step in STEPS.values() if "dir" in step]
+    named += [
+        argument for step in STEPS.values() for argument in step["args"] if re.fullmatch(r"\S+\.py", argument)
+    ]
 
     assert named
     for name in named:
@@ -82,6 +85,13 @@ def test_the_image_that_is_deployed_was_pushed_to_the_repository_of_terraform(
     assert f"--tag={image}" in STEPS["build"]["args"]
     assert image in STEPS["check-image"]["args"]
     assert f'-var="api_image={image}"' in STEPS["plan"]["args"][-1]
+
+
+def test_nothing_is_planned_before_the_functions_are_packed_and_load() -> None:
+    [check] = [step for step in STEPS.values() if "functions.main" in step["args"][-1]]
+
+    assert "functions" in check["waitFor"] and check["id"] in STEPS["plan"]["waitFor"]
+    assert STEPS["functions"]["args"] == ["terraform/package_functions.py"]
 
 
 @pytest.mark.parametrize("step", ["plan", "apply"])

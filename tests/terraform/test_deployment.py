@@ -1,22 +1,15 @@
 """What `terraform/` would deploy, with the fewest and with all variables set."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.storage import Client
 
 from shared.config import Settings
+from shared.stores.gcs import GoogleCloudStorage
 from tests.terraform.terraform_cli import Deployment, Workspace
-
-SETTINGS = {row.metadata["name"]: row for row in fields(Settings)}
-# Read by boto3 itself.
-READ_BY_LIBRARIES = {"AWS_DEFAULT_REGION"}
-
-
-@pytest.fixture(params=["least", "most"])
-def deployment(request: pytest.FixtureRequest, deployments: dict[str, Deployment]) -> Deployment:
-    return deployments[request.param]
 
 
 def container(deployment: Deployment) -> dict[str, Any]:
@@ -29,19 +22,7 @@ def environment(deployment: Deployment) -> dict[str, str]:
     return {row["name"]: row["value"] for row in container(deployment)["env"]}
 
 
-def test_the_api_is_given_only_what_its_settings_know(deployment: Deployment) -> None:
-    assert set(environment(deployment)) - READ_BY_LIBRARIES <= set(SETTINGS)
-
-
-def test_the_api_is_given_every_setting_that_has_no_default(deployment: Deployment) -> None:
-    required = {
-        name for name, row in SETTINGS.items() if row.default is MISSING and row.default_factory is MISSING
-    }
-
-    assert required <= set(environment(deployment))
-
-
-def test_the_code_reads_the_settings_that_it_is_given(deployment: Deployment) -> None:
+def test_the_api_reads_the_settings_that_it_is_given(deployment: Deployment) -> None:
     given = {name: value for name, value in environment(deployment).items() if value is not None}
 
     settings = Settings.from_environment(given)
@@ -49,7 +30,6 @@ def test_the_code_reads_the_settings_that_it_is_given(deployment: Deployment) ->
     assert settings.project == "a-project"
     assert settings.gs_bucket == deployment.outputs["gcs_buckets"]["main"]
     assert settings.s3_checkout_bucket == deployment.outputs["s3_buckets"]["checkout"]
-    assert settings.aws_role_arn == deployment.outputs["aws_api_role_arn"]
     assert settings.oidc_audience == ("https://dss.example",)
     assert settings.public_url == deployment.outputs["api_url"]
 
@@ -97,7 +77,7 @@ def test_no_secret_has_its_value_in_terraform(deployments: dict[str, Deployment]
 
 
 def test_all_gcs_buckets_have_one_location_and_class(deployment: Deployment) -> None:
-    buckets = deployment.of_type("google_storage_bucket")
+    buckets = deployment.by_key("google_storage_bucket.dss")
 
     assert len(buckets) == 3
     assert len({(row["location"], row["storage_class"]) for row in buckets.values()}) == 1
@@ -118,28 +98,39 @@ def test_objects_expire_in_staging_and_checkout_and_never_in_main(
     name: str, staging: int, checkout: int, deployments: dict[str, Deployment]
 ) -> None:
     expected = {"main": [], "staging": [staging], "checkout": [checkout]}
-    gcs = deployments[name].of_type("google_storage_bucket")
-    s3 = deployments[name].of_type("aws_s3_bucket_lifecycle_configuration")
+    gcs = deployments[name].by_key("google_storage_bucket.dss")
+    s3 = deployments[name].by_key("module.aws.aws_s3_bucket_lifecycle_configuration.dss")
 
-    assert {key(address): _gcs_expiry(row) for address, row in gcs.items()} == expected
-    assert {key(address): _s3_expiry(row) for address, row in s3.items()} == expected
-
-
-def key(address: str) -> str:
-    return address.split('["')[1].removesuffix('"]')
+    assert {purpose: _gcs_expiry(row) for purpose, row in gcs.items()} == expected
+    assert {purpose: _s3_expiry(row) for purpose, row in s3.items()} == expected
 
 
 def _gcs_expiry(bucket: Mapping[str, Any]) -> list[int]:
     rules = bucket["lifecycle_rule"]
-    return [row["condition"][0]["age"] for row in rules if row["action"][0]["type"] == "Delete"]
+    deletions = [row["condition"][0] for row in rules if row["action"][0]["type"] == "Delete"]
+    return [condition["age"] for condition in deletions if not condition["matches_prefix"]]
 
 
 def _s3_expiry(lifecycle: Mapping[str, Any]) -> list[int]:
     return [row["expiration"][0]["days"] for row in lifecycle["rule"] if row["expiration"]]
 
 
+def test_parts_of_uploads_that_nobody_finished_are_cleared_from_gcs_after_a_week(
+    deployment: Deployment,
+) -> None:
+    store = GoogleCloudStorage(Client.create_anonymous_client(), AnonymousCredentials())
+    upload = store.begin_upload("bucket", "key", size=1, content_type="text/plain")
+
+    rules = deployment.one('google_storage_bucket.dss["main"]')["lifecycle_rule"]
+    [deletion] = [row["condition"][0] for row in rules if row["action"][0]["type"] == "Delete"]
+
+    assert deletion["age"] == 7
+    [prefix] = deletion["matches_prefix"]
+    assert upload.id.startswith(prefix)
+
+
 def test_unfinished_uploads_are_aborted_in_every_bucket(deployment: Deployment) -> None:
-    for bucket in deployment.of_type("google_storage_bucket").values():
+    for bucket in deployment.by_key("google_storage_bucket.dss").values():
         assert [
             row["condition"][0]["age"]
             for row in bucket["lifecycle_rule"]
@@ -150,60 +141,6 @@ def test_unfinished_uploads_are_aborted_in_every_bucket(deployment: Deployment) 
             row["abort_incomplete_multipart_upload"] for row in lifecycle["rule"] if not row["expiration"]
         ]
         assert days == [{"days_after_initiation": 7}]
-
-
-def test_the_api_writes_only_to_main(deployment: Deployment) -> None:
-    grants = deployment.of_type("google_storage_bucket_iam_member")
-    api = deployment.one("google_service_account.api")["member"]
-
-    assert {key(address): row["role"] for address, row in grants.items() if row["member"] == api} == {
-        "main": "roles/storage.objectUser",
-        "checkout": "roles/storage.objectViewer",
-        "staging": "roles/storage.objectViewer",
-    }
-
-
-def test_whoever_holds_the_signing_key_can_only_read(deployment: Deployment) -> None:
-    grants = deployment.of_type("google_storage_bucket_iam_member")
-    signer = deployment.one("google_service_account.signer")["member"]
-
-    assert {row["role"] for row in grants.values() if row["member"] == signer} == {
-        "roles/storage.objectViewer"
-    }
-    assert signer not in {row["member"] for row in deployment.of_type("google_project_iam_member").values()}
-
-
-def test_the_only_grant_on_the_project_is_bound_to_the_database(deployment: Deployment) -> None:
-    [grant] = deployment.of_type("google_project_iam_member").values()
-
-    assert grant["role"] == "roles/datastore.user"
-    assert grant["condition"][0]["expression"] == 'resource.name == "projects/a-project/databases/(default)"'
-
-
-def test_only_the_api_s_google_account_assumes_the_aws_role(deployment: Deployment) -> None:
-    account = deployment.one("google_service_account.api")
-    [statement] = deployment.one("module.aws.data.aws_iam_policy_document.api_trust")["statement"]
-
-    assert statement["actions"] == ["sts:AssumeRoleWithWebIdentity"]
-    assert statement["principals"] == [{"type": "Federated", "identifiers": ["accounts.google.com"]}]
-    assert {row["variable"]: set(row["values"]) for row in statement["condition"]} == {
-        "accounts.google.com:sub": {account["unique_id"]},
-        "accounts.google.com:aud": {account["unique_id"], account["email"]},
-        "accounts.google.com:oaud": {environment(deployment)["DSS_AWS_ROLE_AUDIENCE"]},
-    }
-    # Presigned URLs die with the session.
-    assert deployment.one("module.aws.aws_iam_role.api")["max_session_duration"] == 12 * 60 * 60
-
-
-def test_the_aws_role_deletes_nothing_and_writes_only_to_main(deployment: Deployment) -> None:
-    statements = deployment.one("module.aws.data.aws_iam_policy_document.api")["statement"]
-    main = deployment.one('module.aws.aws_s3_bucket.dss["main"]')["arn"]
-
-    allowed = {action for row in statements for action in row["actions"]}
-    assert allowed == {
-        "s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket", "s3:PutObject",
-    }  # fmt: skip
-    assert [row["resources"] for row in statements if "s3:PutObject" in row["actions"]] == [[f"{main}/*"]]
 
 
 def test_s3_encrypts_so_that_an_etag_is_an_md5(deployment: Deployment) -> None:
@@ -223,6 +160,8 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "main_soft_delete_days": 3,
         "signing_key_version": "newest",
         "bucket_prefix": "Upper",
+        "replication_alert_seconds": 600,
+        "sync_max_instances": 0,
     }
 
     refused = "\n".join(workspace.refusals(bad))
@@ -237,5 +176,7 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "0, or 7 to 90.",
         "A number, or latest.",
         "3 to 54 lower-case letters, digits and dashes.",
+        "More than 600.",
+        "1 or more.",
     ):
         assert reason in refused

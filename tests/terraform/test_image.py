@@ -3,19 +3,17 @@
 import ast
 import json
 import re
-import sys
 import tomllib
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from tests.terraform.dockerfile import copied, ignored, instructions
+from tests.terraform.packaging import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
 from tests.terraform.terraform_cli import ROOT
 
 DOCKERFILE = ROOT / "run" / "api" / "Dockerfile"
 IGNORE_FILE = ROOT / ".dockerignore"
-LOCK_FILE = ROOT / "requirements-service.lock"
 
 
 def files_in_image() -> list[Path]:
@@ -27,32 +25,6 @@ def files_in_image() -> list[Path]:
 
 def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
-
-
-def imports(path: Path) -> set[str]:
-    """The modules that a file imports, also the names it imports from packages."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
-
-
-def exists(module: str) -> bool:
-    path = ROOT.joinpath(*module.split("."))
-    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
-
-
-def locked() -> set[str]:
-    return {
-        normal(name) for name in re.findall(r"^([\w.-]+)(?:\[.*\])?==", LOCK_FILE.read_text(), re.MULTILINE)
-    }
-
-
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:
@@ -73,22 +45,16 @@ def test_the_image_holds_every_module_of_ours_that_it_imports() -> None:
     assert "run/api/__init__.py" in modules
 
     for path in sorted(modules):
-        for module in imports(ROOT / path):
-            if module.split(".")[0] in ("run", "shared", "functions", "tests") and exists(module):
+        for module in modules_imported((ROOT / path).read_text()):
+            if is_ours(module, ROOT):
                 file = module.replace(".", "/")
                 assert {f"{file}.py", f"{file}/__init__.py"} & modules, f"{path} imports {module}"
 
 
 def test_the_image_installs_every_package_that_it_imports() -> None:
-    distributions = packages_distributions()
-
     for path in files_in_image():
-        for module in imports(path) if path.suffix == ".py" else ():
-            top = module.split(".")[0]
-            if top in sys.stdlib_module_names or top in ("run", "shared") or top.startswith("mypy_boto3"):
-                continue
-            names = {normal(name) for name in distributions.get(top, ())}
-            assert names & locked(), f"{relative(path)} imports {module}"
+        for module in modules_imported(path.read_text()) if path.suffix == ".py" else ():
+            assert is_locked(module), f"{relative(path)} imports {module}"
 
 
 def test_the_image_installs_nothing_that_only_checks_the_project() -> None:

@@ -1,5 +1,6 @@
 """`terraform/` is well-formed, and is what the providers' schemas allow; and who breaks it is told."""
 
+import re
 import subprocess
 from typing import Any
 
@@ -64,6 +65,22 @@ resource "google_secret_manager_secret" "a_block_too_many" {
   replication {}
   replication {}
 }
+resource "google_pubsub_subscription" "missing_argument" {
+  name  = "n"
+  topic = "t"
+  push_config {
+    push_endpoint = "https://function.example"
+    oidc_token {
+      audience = "https://function.example"
+    }
+  }
+}
+resource "google_cloudfunctions2_function" "without_its_place" {
+  name = "n"
+  service_config {
+    max_instances = 3
+  }
+}
 resource "google_storage_buckets" "unknown_resource" {}
 resource "aws_s3_bucket" "unknown_argument" {
   colour = "red"
@@ -86,6 +103,8 @@ def test_every_break_of_a_schema_is_noticed(another_workspace: Workspace) -> Non
         'A managed resource "google_service_account" "nobody" has not been declared in the root module.',
         'At least 1 "replication" blocks are required.',
         'No more than 1 "replication" blocks are allowed',
+        'The argument "service_account_email" is required, but no definition was found.',
+        'An argument named "max_instances" is not expected here.',
         'The provider hashicorp/google does not support resource type "google_storage_buckets".',
     ):
         assert expected in found
@@ -107,6 +126,6 @@ def test_every_variable_and_output_says_what_it_is(workspace: Workspace) -> None
 
     for block in declared.split("\nvariable ")[1:]:
         body = block.split("\n}")[0]
-        assert "  type        = " in body and "  description = " in body, body
+        assert re.search(r"^  type +=", body, re.MULTILINE) and "  description = " in body, body
     for block in declared.split("\noutput ")[1:]:
         assert "  description = " in block.split("\n}")[0], block

@@ -1,0 +1,97 @@
+# AWS knows Google's identity tokens without a provider of one's own. AWS takes `aud` from the token's `azp`
+# (the account's unique id or its e-mail, by who issued the token) and `oaud` from its `aud`.
+data "aws_iam_policy_document" "trust" {
+  for_each = var.roles
+
+  statement {
+    actions = ["sts:AssumeRoleWithWebIdentity"]
+
+    principals {
+      type        = "Federated"
+      identifiers = ["accounts.google.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "accounts.google.com:sub"
+      values   = [each.value.service_account_id]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "accounts.google.com:aud"
+      values   = [each.value.service_account_id, each.value.service_account_email]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "accounts.google.com:oaud"
+      values   = [var.google_audience]
+    }
+  }
+}
+
+resource "aws_iam_role" "dss" {
+  for_each = var.roles
+
+  name               = "dss-${each.key}"
+  description        = "Assumed by the Google service account ${each.value.service_account_email}."
+  assume_role_policy = data.aws_iam_policy_document.trust[each.key].json
+  # 12 hours, the most that AWS gives and shared/stores/aws_session.py asks for: a presigned URL dies with the
+  # session that signed it.
+  max_session_duration = 12 * 60 * 60
+}
+
+data "aws_iam_policy_document" "objects" {
+  for_each = var.roles
+
+  # Without it a missing object is 403, not 404.
+  statement {
+    sid       = "List"
+    actions   = ["s3:ListBucket"]
+    resources = [for purpose in each.value.reads : aws_s3_bucket.dss[purpose].arn]
+  }
+
+  statement {
+    sid       = "Read"
+    actions   = ["s3:GetObject", "s3:GetObjectTagging"]
+    resources = [for purpose in each.value.reads : "${aws_s3_bucket.dss[purpose].arn}/*"]
+  }
+
+  # The parts of an upload are listed before it is completed: their MD5s prove what the ETag will be.
+  statement {
+    sid       = "CreateInMain"
+    actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    resources = ["${aws_s3_bucket.dss["main"].arn}/*"]
+  }
+
+  # Copies that prove wrong are removed before anybody sees them. S3 keeps nothing of what is deleted, so the
+  # right ends where copies of blobs are: no manifest and no tombstone can be removed.
+  dynamic "statement" {
+    for_each = each.value.removes_wrong_blobs ? [1] : []
+    content {
+      sid       = "RemoveWrongBlobs"
+      actions   = ["s3:DeleteObject"]
+      resources = ["${aws_s3_bucket.dss["main"].arn}/blobs/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.value.reads_sources && length(var.source_buckets) > 0 ? [var.source_buckets] : []
+    content {
+      sid     = "ReadSources"
+      actions = ["s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket"]
+      resources = flatten([
+        for name in statement.value : ["arn:aws:s3:::${name}", "arn:aws:s3:::${name}/*"]
+      ])
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "objects" {
+  for_each = var.roles
+
+  name   = "objects"
+  role   = aws_iam_role.dss[each.key].id
+  policy = data.aws_iam_policy_document.objects[each.key].json
+}

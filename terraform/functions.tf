@@ -1,0 +1,186 @@
+# What runs when something has happened. The entry points are in functions/main.py; to add a function there, add
+# its row here (a test compares the two), and in functions/subscriptions.json what it is sent.
+locals {
+  functions = {
+    # Two at once fit into 512 MiB, three do not: measured from GCS to S3, an instance takes 107 MiB idle, 245
+    # with one object of 64 MiB under way (one part, which S3 is handed whole), 389 with two, 521 with three.
+    # Larger objects go in parts of which four chunks of 8 MiB are in memory, and take less: 282 MiB for two.
+    sync = {
+      summary          = "Replicates what is new to every other replica."
+      called_by        = "pubsub"
+      memory           = "512Mi"
+      timeout_seconds  = 540 # shared/replication.py ends after 480; Pub/Sub gives up after 600.
+      concurrency      = 2
+      max_instances    = var.sync_max_instances
+      gcs              = { main = "roles/storage.objectUser" }
+      s3               = { reads = ["main"], reads_sources = false, removes_wrong_blobs = true }
+      catalog          = true
+      publishes_to     = ["dead-letters"]
+      starts_workflows = true
+      environment      = {}
+    }
+    s3_events = {
+      summary          = "Turns what SNS tells of S3's objects into object events."
+      called_by        = "anyone" # SNS has no Google identity; the function verifies SNS's signatures.
+      memory           = "512Mi"
+      timeout_seconds  = 60 # SNS gives up after 15.
+      concurrency      = 32
+      max_instances    = 20
+      gcs              = {}
+      s3               = null
+      catalog          = false
+      publishes_to     = ["object-events"]
+      starts_workflows = false
+      environment      = { DSS_SNS_TOPICS = module.aws.object_events_topic_arn }
+    }
+    sweep = {
+      summary          = "Brings to mind again what a replica has lacked for too long, and measures the backlog."
+      called_by        = "scheduler"
+      memory           = "512Mi"
+      timeout_seconds  = 1800
+      concurrency      = 1
+      max_instances    = 1 # A second sweep beside the first would publish the same again.
+      gcs              = {}
+      s3               = null
+      catalog          = true
+      publishes_to     = ["object-events"]
+      starts_workflows = true
+      environment      = {}
+    }
+    # Parts are streamed, as sync does.
+    copy = {
+      summary          = "Does the steps of a large copy."
+      called_by        = "workflows"
+      memory           = "512Mi"
+      timeout_seconds  = 1800 # Cloud Workflows gives up after as long.
+      concurrency      = 2
+      max_instances    = var.copy_max_instances
+      gcs              = { main = "roles/storage.objectUser", staging = "roles/storage.objectViewer" }
+      s3               = { reads = ["main", "staging"], reads_sources = true, removes_wrong_blobs = true }
+      catalog          = true
+      publishes_to     = []
+      starts_workflows = false
+      environment      = {}
+    }
+  }
+
+  function_names = { for name, row in local.functions : name => "dss-${replace(name, "_", "-")}" }
+  # Only this form of a function's URL counts as internal when Google's own services call it.
+  function_urls = {
+    for name, function in google_cloudfunctions2_function.dss : name => function.service_config[0].uri
+  }
+}
+
+resource "google_service_account" "function" {
+  for_each = local.functions
+
+  account_id   = local.function_names[each.key]
+  display_name = "DSS: function ${each.key}"
+
+  depends_on = [google_project_service.enabled]
+}
+
+resource "google_cloudfunctions2_function" "dss" {
+  for_each = local.functions
+
+  name        = local.function_names[each.key]
+  location    = var.region
+  description = each.value.summary
+  labels      = local.labels
+
+  build_config {
+    runtime           = "python311"
+    entry_point       = each.key
+    service_account   = google_service_account.build.id
+    docker_repository = google_artifact_registry_repository.functions.id
+
+    source {
+      storage_source {
+        bucket = google_storage_bucket.source.name
+        object = google_storage_bucket_object.functions.name
+      }
+    }
+  }
+
+  service_config {
+    service_account_email = google_service_account.function[each.key].email
+    # Pub/Sub, Cloud Scheduler and Cloud Workflows of this project are internal.
+    ingress_settings                 = each.value.called_by == "anyone" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    available_memory                 = each.value.memory
+    available_cpu                    = "1" # Cloud Run: what serves several requests at once has one at least.
+    timeout_seconds                  = each.value.timeout_seconds
+    max_instance_request_concurrency = each.value.concurrency
+    min_instance_count               = 0
+    max_instance_count               = each.value.max_instances
+    all_traffic_on_latest_revision   = true
+
+    environment_variables = merge(
+      local.shared_environment,
+      # functions-framework's: as many as there are requests.
+      { THREADS = tostring(each.value.concurrency) },
+      each.value.s3 == null ? {} : { DSS_AWS_ROLE_ARN = module.aws.role_arns[each.key] },
+      each.value.environment,
+    )
+  }
+
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build,
+    google_project_iam_member.build,
+    google_storage_bucket_iam_member.build,
+    # A function that is called before it may do its work fails, and is called again: harmless, but loud.
+    google_project_iam_member.catalog,
+    google_project_iam_member.starts_workflows,
+    google_pubsub_topic_iam_member.function,
+    google_storage_bucket_iam_member.function,
+  ]
+}
+
+# Cloud Functions asks Cloud Run who may call: a function is a service of the same name.
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = local.functions
+
+  name     = google_cloudfunctions2_function.dss[each.key].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = each.value.called_by == "anyone" ? "allUsers" : google_service_account.caller[each.value.called_by].member
+}
+
+# In whose names functions are called.
+resource "google_service_account" "caller" {
+  for_each = {
+    pubsub    = "Pub/Sub"
+    scheduler = "Cloud Scheduler"
+    workflows = "Cloud Workflows"
+  }
+
+  account_id   = "dss-${each.key}"
+  display_name = "DSS: in whose name ${each.value} calls functions"
+
+  depends_on = [google_project_service.enabled]
+}
+
+# Main is objectUser, not objectCreator, for the API's reason (api.tf), and because copies that prove wrong and
+# the parts of finished uploads are removed.
+resource "google_storage_bucket_iam_member" "function" {
+  for_each = merge([
+    for name, row in local.functions : {
+      for purpose, role in row.gcs : "${name} ${purpose}" => { function = name, purpose = purpose, role = role }
+    }
+  ]...)
+
+  bucket = google_storage_bucket.dss[each.value.purpose].name
+  role   = each.value.role
+  member = google_service_account.function[each.value.function].member
+}
+
+resource "google_pubsub_topic_iam_member" "function" {
+  for_each = merge([
+    for name, row in local.functions : {
+      for topic in row.publishes_to : "${name} ${topic}" => { function = name, topic = topic }
+    }
+  ]...)
+
+  topic  = google_pubsub_topic.dss[each.value.topic].name
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.function[each.value.function].member
+}

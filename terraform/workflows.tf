@@ -1,0 +1,52 @@
+# One workflow a file of workflows/.
+locals {
+  workflows_directory = "${path.module}/../workflows"
+  workflows_prefix    = "dss-"
+
+  workflows = {
+    for file in fileset(local.workflows_directory, "*.yaml") : trimsuffix(file, ".yaml") => file
+  }
+
+  starts_workflows = concat(["api"], [for name, row in local.functions : name if row.starts_workflows])
+}
+
+resource "google_workflows_workflow" "dss" {
+  for_each = local.workflows
+
+  name                = "${local.workflows_prefix}${each.key}"
+  region              = var.region
+  service_account     = google_service_account.caller["workflows"].id
+  source_contents     = file("${local.workflows_directory}/${each.value}")
+  call_log_level      = "LOG_ERRORS_ONLY"
+  deletion_protection = false
+  labels              = local.labels
+
+  # The functions that workflows call.
+  user_env_vars = {
+    for name, row in local.functions :
+    "DSS_${upper(name)}_FUNCTION_URL" => local.function_urls[name] if row.called_by == "workflows"
+  }
+
+  depends_on = [
+    google_cloud_run_v2_service_iam_member.invoker,
+    google_project_iam_member.workflows_log,
+    google_project_service.enabled,
+  ]
+}
+
+# Cloud Workflows grants on projects only, and knows no conditions. An execution does nothing but what its job's
+# document says.
+resource "google_project_iam_member" "starts_workflows" {
+  for_each = toset(local.starts_workflows)
+
+  project = var.project_id
+  role    = "roles/workflows.invoker"
+  member  = local.google_accounts[each.key].member
+}
+
+# As for builds.
+resource "google_project_iam_member" "workflows_log" {
+  project = var.project_id
+  role    = "roles/logging.logWriter"
+  member  = google_service_account.caller["workflows"].member
+}

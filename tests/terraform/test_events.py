@@ -1,0 +1,160 @@
+"""Events: from both clouds' buckets to one topic, from there to the functions, or to the dead letters."""
+
+import json
+
+import pytest
+
+from shared.config import Settings
+from shared.identifiers import Kind
+from shared.messages import DEAD_LETTERS, FINALIZED, OBJECT_EVENTS
+from tests.terraform.terraform_cli import SUBSCRIPTIONS, Deployment
+
+ROWS = {row["name"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
+PREFIXES = {f"{kind}/" for kind in Kind}
+
+
+def topic_id(deployment: Deployment, name: str) -> str:
+    identifier: str = deployment.by_key("google_pubsub_topic.dss")[name]["id"]
+    return identifier
+
+
+def test_the_topics_are_those_that_the_code_names(deployment: Deployment) -> None:
+    assert {row["name"] for row in deployment.of_type("google_pubsub_topic").values()} == {
+        OBJECT_EVENTS,
+        DEAD_LETTERS,
+    }
+
+
+def test_gcs_tells_of_manifests_and_of_nothing_else(deployment: Deployment) -> None:
+    rows = deployment.by_key("google_storage_notification.main")
+
+    assert {row["object_name_prefix"] for row in rows.values()} == PREFIXES
+    for row in rows.values():
+        assert row["bucket"] == deployment.outputs["gcs_buckets"]["main"]
+        assert row["topic"] == topic_id(deployment, OBJECT_EVENTS)
+        assert row["event_types"] == [FINALIZED]
+        assert row["payload_format"] == "NONE"
+        assert row["custom_attributes"] == {"replica": "gcp"}
+
+
+def test_s3_tells_sns_of_manifests_and_of_nothing_else(deployment: Deployment) -> None:
+    notification = deployment.one("module.aws.aws_s3_bucket_notification.main")
+    topic = deployment.one("module.aws.aws_sns_topic.object_events")
+
+    assert notification["bucket"] == deployment.one('module.aws.aws_s3_bucket.dss["main"]')["id"]
+    assert {row["filter_prefix"] for row in notification["topic"]} == PREFIXES
+    for row in notification["topic"]:
+        assert (row["topic_arn"], row["events"]) == (topic["arn"], ["s3:ObjectCreated:*"])
+
+
+def test_only_the_main_bucket_may_publish_to_the_sns_topic(deployment: Deployment) -> None:
+    [statement] = deployment.one("module.aws.data.aws_iam_policy_document.object_events")["statement"]
+    topic = deployment.one("module.aws.aws_sns_topic.object_events")
+    bucket = deployment.one('module.aws.aws_s3_bucket.dss["main"]')
+    account = deployment.one("module.aws.data.aws_caller_identity.this")["account_id"]
+
+    assert (statement["actions"], statement["resources"]) == (["sns:Publish"], [topic["arn"]])
+    assert statement["principals"] == [{"type": "Service", "identifiers": ["s3.amazonaws.com"]}]
+    assert {row["variable"]: row["values"] for row in statement["condition"]} == {
+        "aws:SourceArn": [bucket["arn"]],
+        "aws:SourceAccount": [account],
+    }
+    assert deployment.one("module.aws.aws_sns_topic_policy.object_events")["arn"] == topic["arn"]
+
+
+def test_sns_tells_the_function_which_believes_no_other_topic(deployment: Deployment) -> None:
+    subscription = deployment.one("aws_sns_topic_subscription.s3_events")
+    topic = deployment.one("module.aws.aws_sns_topic.object_events")
+    [config] = deployment.by_key("google_cloudfunctions2_function.dss")["s3_events"]["service_config"]
+
+    assert (subscription["topic_arn"], subscription["protocol"]) == (topic["arn"], "https")
+    assert subscription["endpoint"] == config["uri"]
+    # Without its envelope a message has no signature.
+    assert subscription["raw_message_delivery"] is False
+    assert subscription["endpoint_auto_confirms"] is True
+    assert topic["signature_version"] == 2
+    settings = Settings.from_environment(config["environment_variables"])
+    assert settings.sns_topics == (topic["arn"],)
+    assert settings.sns_signatures
+
+
+def test_the_subscriptions_are_those_of_the_local_stack(deployment: Deployment) -> None:
+    deployed = deployment.by_key("google_pubsub_subscription.push")
+
+    assert set(deployed) == set(ROWS)
+    for name, row in deployed.items():
+        wanted = ROWS[name]
+        assert (row["name"], row["topic"]) == (name, topic_id(deployment, wanted["topic"]))
+        assert row["ack_deadline_seconds"] == wanted["ack_deadline_seconds"]
+        assert row["retry_policy"] == [
+            {
+                "minimum_backoff": f"{wanted['minimum_backoff_seconds']}s",
+                "maximum_backoff": f"{wanted['maximum_backoff_seconds']}s",
+            }
+        ]
+
+
+def test_pushes_carry_an_identity_that_the_function_admits(deployment: Deployment) -> None:
+    functions = deployment.by_key("google_cloudfunctions2_function.dss")
+    invokers = deployment.by_key("google_cloud_run_v2_service_iam_member.invoker")
+    account = deployment.one('google_service_account.caller["pubsub"]')
+
+    for name, row in deployment.by_key("google_pubsub_subscription.push").items():
+        function = ROWS[name]["function"]
+        [push] = row["push_config"]
+        [token] = push["oidc_token"]
+        assert push["push_endpoint"] == token["audience"] == functions[function]["service_config"][0]["uri"]
+        assert token["service_account_email"] == account["email"]
+        assert invokers[function]["member"] == account["member"]
+
+
+def test_the_code_makes_dead_letters_with_reasons_before_pub_sub_makes_them_without(
+    deployment: Deployment,
+) -> None:
+    functions = deployment.by_key("google_cloudfunctions2_function.dss")
+
+    for name, row in deployment.by_key("google_pubsub_subscription.push").items():
+        [policy] = row["dead_letter_policy"]
+        [config] = functions[ROWS[name]["function"]]["service_config"]
+        settings = Settings.from_environment(config["environment_variables"])
+        assert policy["dead_letter_topic"] == topic_id(deployment, DEAD_LETTERS)
+        # Pub/Sub: 5 to 100.
+        assert settings.delivery_attempts < policy["max_delivery_attempts"] <= 100
+
+
+def test_pub_sub_may_move_what_nobody_could_handle(deployment: Deployment) -> None:
+    agent = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+    subscribing = deployment.by_key("google_pubsub_subscription_iam_member.pubsub_dead_letters")
+    publishing = deployment.one("google_pubsub_topic_iam_member.pubsub_dead_letters")
+    minting = deployment.one("google_service_account_iam_member.pubsub_mints_tokens")
+
+    assert {name: (row["role"], row["member"]) for name, row in subscribing.items()} == {
+        name: ("roles/pubsub.subscriber", agent) for name in ROWS
+    }
+    assert (publishing["topic"], publishing["role"], publishing["member"]) == (
+        DEAD_LETTERS,
+        "roles/pubsub.publisher",
+        agent,
+    )
+    assert minting["member"] == agent
+    assert minting["role"] == "roles/iam.serviceAccountOpenIdTokenCreator"
+    assert minting["service_account_id"] == deployment.one('google_service_account.caller["pubsub"]')["name"]
+
+
+def test_dead_letters_are_kept_as_long_as_pub_sub_keeps_anything(deployment: Deployment) -> None:
+    kept = deployment.one("google_pubsub_subscription.dead_letters")
+
+    assert (kept["name"], kept["topic"]) == (DEAD_LETTERS, topic_id(deployment, DEAD_LETTERS))
+    assert kept["message_retention_duration"] == f"{31 * 24 * 3600}s"
+    # Pulled by operators: whoever acknowledges has seen it.
+    assert kept["push_config"] == []
+
+
+@pytest.mark.parametrize("kind", ["push", "dead_letters"])
+def test_no_subscription_goes_away_by_itself(kind: str, deployment: Deployment) -> None:
+    rows = deployment.of_type("google_pubsub_subscription")
+    chosen = [row for address, row in rows.items() if f".{kind}" in address]
+
+    assert chosen
+    for row in chosen:
+        assert row["expiration_policy"] == [{"ttl": ""}]

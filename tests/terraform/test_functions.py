@@ -1,0 +1,120 @@
+"""The functions: which there are, how much they take on at once, and who calls them."""
+
+import json
+from typing import Any
+
+import functions.main
+from shared.checksums import MIB, part_size
+from tests.terraform.terraform_cli import SUBSCRIPTIONS, Deployment
+
+PUSHED = {row["function"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
+# Measured; docs/deploy.md says how.
+IDLE_MIB = 110
+
+
+def service(deployment: Deployment, name: str) -> dict[str, Any]:
+    row = deployment.by_key("google_cloudfunctions2_function.dss")[name]
+    config: dict[str, Any] = row["service_config"][0]
+    return config
+
+
+def test_every_entry_point_is_deployed_and_no_other(deployment: Deployment) -> None:
+    deployed = deployment.by_key("google_cloudfunctions2_function.dss")
+
+    assert set(deployed) == set(functions.main.__all__), "terraform/functions.tf has a row a function"
+    assert {row["build_config"][0]["entry_point"] for row in deployed.values()} == set(deployed)
+    assert deployment.outputs["function_urls"].keys() == deployed.keys()
+
+
+def test_functions_are_built_from_the_archive_as_it_is_now(deployment: Deployment) -> None:
+    archive = deployment.one("google_storage_bucket_object.functions")
+
+    for row in deployment.by_key("google_cloudfunctions2_function.dss").values():
+        [source] = row["build_config"][0]["source"][0]["storage_source"]
+        assert (source["bucket"], source["object"]) == (archive["bucket"], archive["name"])
+
+
+def test_what_is_replicated_at_once_fits_into_memory(deployment: Deployment) -> None:
+    sync = service(deployment, "sync")
+    # S3 is handed a whole part, which is put together from chunks: twice its size, for a moment.
+    largest_event = 2 * part_size(1) // MIB + 16
+
+    assert sync["available_memory"] == "512Mi"
+    assert IDLE_MIB + sync["max_instance_request_concurrency"] * largest_event < 512
+    copy = service(deployment, "copy")
+    assert copy["max_instance_request_concurrency"] <= sync["max_instance_request_concurrency"]
+
+
+def test_a_function_has_as_many_threads_as_requests(deployment: Deployment) -> None:
+    for name in functions.main.__all__:
+        config = service(deployment, name)
+        threads = int(config["environment_variables"]["THREADS"])
+        assert threads == config["max_instance_request_concurrency"], name
+        # Cloud Run: more than one request at once needs a whole CPU.
+        assert config["available_cpu"] == "1", name
+
+
+def test_a_push_ends_before_pub_sub_gives_it_up(deployment: Deployment) -> None:
+    for name, row in PUSHED.items():
+        # Pub/Sub: 600 s at most.
+        assert service(deployment, name)["timeout_seconds"] < row["ack_deadline_seconds"] <= 600
+
+
+def test_limits_are_the_variables(deployments: dict[str, Deployment]) -> None:
+    most = deployments["most"]
+
+    assert service(most, "sync")["max_instance_count"] == 5
+    assert service(most, "copy")["max_instance_count"] == 6
+
+
+def test_only_one_sweep_runs_at_a_time(deployment: Deployment) -> None:
+    sweep = service(deployment, "sweep")
+
+    assert (sweep["max_instance_count"], sweep["max_instance_request_concurrency"]) == (1, 1)
+
+
+def test_the_sweep_is_called_every_five_minutes_with_an_identity(deployment: Deployment) -> None:
+    job = deployment.one('google_cloud_scheduler_job.dss["sweep"]')
+    [target] = job["http_target"]
+    [token] = target["oidc_token"]
+    sweep = service(deployment, "sweep")
+
+    assert (job["schedule"], job["time_zone"]) == ("*/5 * * * *", "Etc/UTC")
+    assert job["attempt_deadline"] == f"{sweep['timeout_seconds']}s"
+    assert target["uri"] == token["audience"] == sweep["uri"]
+    assert token["service_account_email"] == caller(deployment, "scheduler")["email"]
+
+
+def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Deployment) -> None:
+    expected = {
+        "sync": caller(deployment, "pubsub")["member"],
+        "sweep": caller(deployment, "scheduler")["member"],
+        "copy": caller(deployment, "workflows")["member"],
+        # SNS has no Google identity; the function verifies its signatures.
+        "s3_events": "allUsers",
+    }
+    invokers = deployment.by_key("google_cloud_run_v2_service_iam_member.invoker")
+    deployed = deployment.by_key("google_cloudfunctions2_function.dss")
+
+    assert {name: row["member"] for name, row in invokers.items()} == expected
+    assert {row["role"] for row in invokers.values()} == {"roles/run.invoker"}
+    assert {name: row["name"] for name, row in invokers.items()} == {
+        name: row["name"] for name, row in deployed.items()
+    }
+    assert {
+        name
+        for name, row in deployed.items()
+        if row["service_config"][0]["ingress_settings"] != "ALLOW_INTERNAL_ONLY"
+    } == {"s3_events"}
+
+
+def caller(deployment: Deployment, name: str) -> dict[str, Any]:
+    return deployment.by_key("google_service_account.caller")[name]
+
+
+def test_each_function_runs_as_an_account_of_its_own(deployment: Deployment) -> None:
+    accounts = deployment.by_key("google_service_account.function")
+
+    for name in functions.main.__all__:
+        assert service(deployment, name)["service_account_email"] == accounts[name]["email"]
+    assert len({row["account_id"] for row in accounts.values()}) == len(functions.main.__all__)

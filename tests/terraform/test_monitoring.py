@@ -1,0 +1,90 @@
+"""What goes wrong in silence is told: dead letters, a replica that lags, pushes that fail."""
+
+import ast
+import re
+from typing import Any
+
+from shared.messages import DEAD_LETTERS
+from tests.terraform.terraform_cli import ROOT, Deployment
+
+
+def alert(deployment: Deployment, name: str) -> list[dict[str, Any]]:
+    conditions: list[dict[str, Any]] = deployment.by_key("google_monitoring_alert_policy.dss")[name][
+        "conditions"
+    ]
+    return conditions
+
+
+def threshold(condition: dict[str, Any]) -> dict[str, Any]:
+    [found] = condition["condition_threshold"]
+    assert found["comparison"] == "COMPARISON_GT"
+    return dict(found)
+
+
+def logged_by_the_sweep(message: str) -> set[str]:
+    """The fields of a log line in functions/sweep.py."""
+    for node in ast.walk(ast.parse((ROOT / "functions" / "sweep.py").read_text())):
+        if isinstance(node, ast.Call) and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and first.value == message:
+                return {str(keyword.arg) for keyword in node.keywords}
+    return set()
+
+
+def test_the_backlog_is_measured_by_what_the_sweep_logs(deployment: Deployment) -> None:
+    metrics = deployment.by_key("google_logging_metric.backlog")
+    service = deployment.by_key("google_cloudfunctions2_function.dss")["sweep"]["name"]
+
+    assert set(metrics) == {"oldest_seconds", "objects"}
+    for name, row in metrics.items():
+        [message] = re.findall(r'jsonPayload\.message="([^"]+)"', row["filter"])
+        fields = logged_by_the_sweep(message)
+        assert {name, "replica"} <= fields
+        assert f'resource.labels.service_name="{service}"' in row["filter"]
+        assert row["value_extractor"] == f"EXTRACT(jsonPayload.{name})"
+        assert row["label_extractors"] == {"replica": "EXTRACT(jsonPayload.replica)"}
+        [descriptor] = row["metric_descriptor"]
+        assert (descriptor["metric_kind"], descriptor["value_type"]) == ("DELTA", "DISTRIBUTION")
+        assert [label["key"] for label in descriptor["labels"]] == ["replica"]
+
+
+def test_the_first_dead_letter_is_an_alert(deployment: Deployment) -> None:
+    [condition] = alert(deployment, "dead_letters")
+    found = threshold(condition)
+
+    assert "subscription/num_undelivered_messages" in found["filter"]
+    assert f'resource.labels.subscription_id="{DEAD_LETTERS}"' in found["filter"]
+    assert (found["threshold_value"], found["duration"]) == (0, "0s")
+
+
+def test_a_replica_that_lags_is_an_alert_and_so_is_a_sweep_that_does_not_run(
+    deployments: dict[str, Deployment],
+) -> None:
+    for deployment, seconds in ((deployments["least"], 3600), (deployments["most"], 900)):
+        lags, silent = alert(deployment, "replication_age")
+        metric = deployment.by_key("google_logging_metric.backlog")["oldest_seconds"]["name"]
+
+        assert f'metric.type="logging.googleapis.com/user/{metric}"' in threshold(lags)["filter"]
+        assert threshold(lags)["threshold_value"] == seconds
+        [absent] = silent["condition_absent"]
+        assert (absent["filter"], absent["duration"]) == (threshold(lags)["filter"], "1800s")
+
+
+def test_pushes_that_mostly_fail_are_an_alert(deployment: Deployment) -> None:
+    [condition] = alert(deployment, "pushes_fail")
+    found = threshold(condition)
+
+    assert "subscription/push_request_count" in found["filter"]
+    assert found["filter"] == f'{found["denominator_filter"]} AND metric.labels.response_class!="ack"'
+    assert 0 < found["threshold_value"] < 1
+    assert found["aggregations"] == found["denominator_aggregations"]
+
+
+def test_alerts_say_what_to_do_and_reach_the_operators(deployments: dict[str, Deployment]) -> None:
+    channels = deployments["most"].by_key("google_monitoring_notification_channel.email")
+    assert {row["labels"]["email_address"] for row in channels.values()} == {"operators@example.org"}
+
+    for row in deployments["most"].by_key("google_monitoring_alert_policy.dss").values():
+        assert row["notification_channels"] == [channel["name"] for channel in channels.values()]
+        assert row["documentation"][0]["content"]
+    assert not deployments["least"].of_type("google_monitoring_notification_channel")

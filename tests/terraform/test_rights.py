@@ -1,0 +1,200 @@
+"""Who may do what, in both clouds: every grant is in a table here, so that none comes about unnoticed."""
+
+from typing import Any
+
+import pytest
+
+from tests.terraform.terraform_cli import Deployment
+
+READ, WRITE = "roles/storage.objectViewer", "roles/storage.objectUser"
+CATALOG = ("project", "roles/datastore.user")
+STARTS_WORKFLOWS = ("project", "roles/workflows.invoker")
+LOGS = ("project", "roles/logging.logWriter")
+PUBLISH = "roles/pubsub.publisher"
+
+# By account: where, and which role; calls of functions are in test_functions.py.
+GRANTS = {
+    "dss-api": {
+        ("bucket main", WRITE), ("bucket checkout", READ), ("bucket staging", READ),
+        CATALOG, STARTS_WORKFLOWS,
+        ("secret dss-signing-key", "roles/secretmanager.secretAccessor"),
+        ("secret dss-application-secrets", "roles/secretmanager.secretAccessor"),
+        ("account dss-api", "roles/iam.serviceAccountTokenCreator"),
+    },
+    "dss-sync": {("bucket main", WRITE), ("topic dead-letters", PUBLISH), CATALOG, STARTS_WORKFLOWS},
+    "dss-s3-events": {("topic object-events", PUBLISH)},
+    "dss-sweep": {("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS},
+    "dss-copy": {("bucket main", WRITE), ("bucket staging", READ), CATALOG},
+    "dss-signer": {("bucket main", READ), ("bucket checkout", READ)},
+    "dss-build": {
+        ("bucket source", READ), ("repository dss-functions", "roles/artifactregistry.writer"),
+        ("project", READ), LOGS,
+    },
+    "dss-workflows": {LOGS},
+    "dss-pubsub": set(),
+    "dss-scheduler": set(),
+}  # fmt: skip
+
+# By role of AWS: what is read, and every action that is allowed on main beside reading.
+CREATE = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"}
+AWS_READS = {"api": {"main", "checkout", "staging"}, "sync": {"main"}, "copy": {"main", "staging"}}
+AWS_REMOVES = {"api": False, "sync": True, "copy": True}
+
+
+def grants(deployment: Deployment, member: str) -> set[tuple[str, str]]:
+    found = set()
+    for address, resource in deployment.resources.items():
+        row = resource["values"]
+        if row.get("member") == member and ".invoker[" not in address and "role" in row:
+            found.add((place(deployment, resource["type"], row), row["role"]))
+    return found
+
+
+def place(deployment: Deployment, kind: str, row: dict[str, Any]) -> str:
+    by_name = {account["name"]: account["account_id"] for account in accounts(deployment)}
+    secrets = deployment.of_type("google_secret_manager_secret").values()
+    by_id = {secret["id"]: secret["secret_id"] for secret in secrets}
+    repositories = deployment.of_type("google_artifact_registry_repository").values()
+    repository = {each["name"]: each["repository_id"] for each in repositories}
+    match kind:
+        case "google_storage_bucket_iam_member":
+            return f"bucket {row['bucket'].rsplit('-', 1)[1]}"
+        case "google_pubsub_topic_iam_member":
+            return f"topic {row['topic']}"
+        case "google_secret_manager_secret_iam_member":
+            return f"secret {by_id[row['secret_id']]}"
+        case "google_service_account_iam_member":
+            return f"account {by_name[row['service_account_id']]}"
+        case "google_artifact_registry_repository_iam_member":
+            return f"repository {repository[row['repository']]}"
+        case "google_project_iam_member":
+            return "project"
+    raise AssertionError(f"a grant of another kind: {kind}")
+
+
+def accounts(deployment: Deployment) -> list[dict[str, Any]]:
+    return list(deployment.of_type("google_service_account").values())
+
+
+def test_each_account_may_do_what_its_work_needs_and_no_more(deployment: Deployment) -> None:
+    assert {
+        account["account_id"]: grants(deployment, account["member"]) for account in accounts(deployment)
+    } == GRANTS
+
+
+def test_grants_on_the_project_are_bound_to_a_place_where_google_knows_one(deployment: Deployment) -> None:
+    rows = deployment.of_type("google_project_iam_member").values()
+    bound = {(row["role"], row["condition"][0]["expression"]) for row in rows if row["condition"]}
+
+    assert bound == {
+        ("roles/datastore.user", 'resource.name == "projects/a-project/databases/(default)"'),
+        (READ, 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-123456789012-us-east1")'),
+    }
+    # Cloud Workflows and Cloud Logging know no smaller place.
+    assert {row["role"] for row in rows if not row["condition"]} == {
+        "roles/workflows.invoker",
+        "roles/logging.logWriter",
+    }
+
+
+def test_only_the_function_that_checks_signatures_is_open_to_all(deployment: Deployment) -> None:
+    public = {
+        address
+        for address, row in deployment.resources.items()
+        if row["values"].get("member") in ("allUsers", "allAuthenticatedUsers")
+    }
+
+    assert public == {'google_cloud_run_v2_service_iam_member.invoker["s3_events"]'}
+
+
+def test_whoever_holds_the_signing_key_can_only_read(deployment: Deployment) -> None:
+    signer = deployment.one("google_service_account.signer")
+
+    assert {role for _, role in grants(deployment, signer["member"])} == {READ}
+    assert not deployment.of_type("google_service_account_key")
+
+
+@pytest.fixture(params=sorted(AWS_READS))
+def component(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def test_the_components_that_use_s3_have_a_role_there_and_are_told_of_it(deployment: Deployment) -> None:
+    roles = deployment.by_key("module.aws.aws_iam_role.dss")
+    functions = deployment.by_key("google_cloudfunctions2_function.dss")
+    [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
+    environments = {"api": {row["name"]: row["value"] for row in api["env"]}} | {
+        name: row["service_config"][0]["environment_variables"] for name, row in functions.items()
+    }
+
+    assert set(roles) == set(AWS_READS)
+    assert {name: row["DSS_AWS_ROLE_ARN"] for name, row in environments.items() if name in AWS_READS} == {
+        name: row["arn"] for name, row in roles.items()
+    }
+    for name in set(environments) - set(AWS_READS):
+        assert "DSS_AWS_ROLE_ARN" not in environments[name]
+
+
+def test_only_its_own_google_account_assumes_an_aws_role(component: str, deployment: Deployment) -> None:
+    account = (
+        deployment.one("google_service_account.api")
+        if component == "api"
+        else deployment.by_key("google_service_account.function")[component]
+    )
+    [statement] = deployment.by_key("module.aws.data.aws_iam_policy_document.trust")[component]["statement"]
+    [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
+    [audience] = [row["value"] for row in api["env"] if row["name"] == "DSS_AWS_ROLE_AUDIENCE"]
+
+    assert statement["actions"] == ["sts:AssumeRoleWithWebIdentity"]
+    assert statement["principals"] == [{"type": "Federated", "identifiers": ["accounts.google.com"]}]
+    assert {row["variable"]: set(row["values"]) for row in statement["condition"]} == {
+        "accounts.google.com:sub": {account["unique_id"]},
+        "accounts.google.com:aud": {account["unique_id"], account["email"]},
+        "accounts.google.com:oaud": {audience},
+    }
+    # Presigned URLs die with the session; shared/stores/aws_session.py asks for as long.
+    role = deployment.by_key("module.aws.aws_iam_role.dss")[component]
+    assert role["max_session_duration"] == 12 * 60 * 60
+
+
+def test_an_aws_role_creates_only_in_main_and_removes_only_blobs_there(
+    component: str, deployment: Deployment
+) -> None:
+    documents = deployment.by_key("module.aws.data.aws_iam_policy_document.objects")
+    statements = {row["sid"]: row for row in documents[component]["statement"]}
+    arns = {purpose: row["arn"] for purpose, row in deployment.by_key("module.aws.aws_s3_bucket.dss").items()}
+    sources = statements.pop("ReadSources", None)
+    removing = statements.pop("RemoveWrongBlobs", None)
+
+    assert set(statements) == {"List", "Read", "CreateInMain"}
+    assert set(statements["List"]["actions"]) == {"s3:ListBucket"}
+    assert set(statements["List"]["resources"]) == {arns[purpose] for purpose in AWS_READS[component]}
+    assert set(statements["Read"]["actions"]) == {"s3:GetObject", "s3:GetObjectTagging"}
+    assert set(statements["Read"]["resources"]) == {f"{arns[purpose]}/*" for purpose in AWS_READS[component]}
+    assert set(statements["CreateInMain"]["actions"]) == CREATE
+    assert statements["CreateInMain"]["resources"] == [f"{arns['main']}/*"]
+    assert bool(removing) == AWS_REMOVES[component]
+    if removing:
+        assert removing["actions"] == ["s3:DeleteObject"]
+        assert removing["resources"] == [f"{arns['main']}/blobs/*"]
+    if sources:
+        assert not {"s3:PutObject", "s3:DeleteObject"} & set(sources["actions"])
+
+
+def test_further_source_buckets_are_read_by_those_who_copy_from_sources(
+    deployments: dict[str, Deployment],
+) -> None:
+    documents = deployments["most"].by_key("module.aws.data.aws_iam_policy_document.objects")
+    reading = {
+        name
+        for name, row in documents.items()
+        for statement in row["statement"]
+        if "arn:aws:s3:::a-lab/*" in statement["resources"]
+    }
+
+    assert reading == {"api", "copy"}
+    roles = deployments["most"].by_key("module.aws.aws_iam_role.dss")
+    assert set(deployments["most"].outputs["aws_source_reader_role_arns"]) == {
+        roles[name]["arn"] for name in reading
+    }

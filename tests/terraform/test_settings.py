@@ -1,0 +1,63 @@
+"""Whatever runs our code is given settings that it knows, all that it must have, and none that weakens it."""
+
+from dataclasses import MISSING, fields
+
+import pytest
+
+from shared.config import Settings
+from tests.terraform.terraform_cli import Deployment
+
+SETTINGS = {row.metadata["name"]: row for row in fields(Settings)}
+# Read by boto3, and by functions-framework.
+READ_BY_LIBRARIES = {"AWS_DEFAULT_REGION", "THREADS"}
+# They take something away that only emulators and tests can do without.
+FOR_EMULATORS_ONLY = {
+    "DSS_SNS_SIGNATURES", "DSS_FAULT_POINT", "DSS_DEBUG", "DSS_WORKFLOWS_EMULATOR_HOST",
+    "DSS_SERVICE_ACCOUNT_JWKS_URL",
+}  # fmt: skip
+
+
+@pytest.fixture
+def environments(deployment: Deployment) -> dict[str, dict[str, str | None]]:
+    """The environment of each component; a secret's value is None."""
+    [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
+    functions = deployment.by_key("google_cloudfunctions2_function.dss")
+    return {"api": {row["name"]: row["value"] for row in api["env"]}} | {
+        name: row["service_config"][0]["environment_variables"] for name, row in functions.items()
+    }
+
+
+def test_nothing_is_given_that_is_no_setting(environments: dict[str, dict[str, str | None]]) -> None:
+    for component, environment in environments.items():
+        assert set(environment) - READ_BY_LIBRARIES <= set(SETTINGS), component
+
+
+def test_every_setting_without_a_default_is_given(environments: dict[str, dict[str, str | None]]) -> None:
+    required = {
+        name for name, row in SETTINGS.items() if row.default is MISSING and row.default_factory is MISSING
+    }
+
+    for component, environment in environments.items():
+        assert required <= set(environment), component
+
+
+def test_nothing_is_given_that_is_for_emulators(environments: dict[str, dict[str, str | None]]) -> None:
+    assert set(SETTINGS) >= FOR_EMULATORS_ONLY
+    for component, environment in environments.items():
+        assert not FOR_EMULATORS_ONLY & set(environment), component
+
+
+def test_everybody_works_on_the_same_buckets_and_workflows(
+    environments: dict[str, dict[str, str | None]], deployment: Deployment
+) -> None:
+    gcs, s3 = deployment.outputs["gcs_buckets"], deployment.outputs["s3_buckets"]
+
+    for component, environment in environments.items():
+        given = {name: value for name, value in environment.items() if value is not None}
+        settings = Settings.from_environment(given)
+
+        assert settings.project == "a-project", component
+        assert (settings.gs_bucket, settings.gs_checkout_bucket) == (gcs["main"], gcs["checkout"]), component
+        assert (settings.s3_bucket, settings.s3_checkout_bucket) == (s3["main"], s3["checkout"]), component
+        assert settings.workflows_location == "us-east1", component
+        assert settings.sns_signatures and not settings.fault_point, component
