@@ -93,9 +93,7 @@ def failure_of(dss: Dss, uuid: str, version: str | None, replica: str) -> CopyFa
     only has not come from another replica yet, is not what this is about: the sweep tries that again.
     """
     jobs = [
-        job
-        for job in dss.catalog.jobs.of_file(uuid, version, replica)
-        if job.order.source.replica == replica
+        job for job in dss.catalog.jobs.of_file(uuid, version, replica) if job.order.source.replica == replica
     ]
     failed = [job for job in jobs if job.state is JobState.FAILED]
     if not failed or any(job.state is JobState.RUNNING for job in jobs):

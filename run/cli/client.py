@@ -29,7 +29,6 @@ from shared.clock import Deadline
 if TYPE_CHECKING:
     from run.cli.reports import DownloadReport, UploadReport
 
-REPLICAS = ("gcp", "aws")
 _BASE_PATH = "/v1"
 
 
@@ -106,8 +105,6 @@ class DssClient:
     ) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise Refused(f"{url!r} is not the URL of a DSS: https://… or http://… is wanted")
-        if replica not in REPLICAS:
-            raise Refused(f"replica: {replica!r} is none of {', '.join(REPLICAS)}")
         trimmed = url.rstrip("/")
         self.url = trimmed if trimmed.endswith(_BASE_PATH) else trimmed + _BASE_PATH
         self.replica = replica
@@ -278,6 +275,25 @@ class DssClient:
         if answer.status_code not in (200, 201):
             raise CallFailed.of(answer)
         return answer.status_code == 201
+
+    def patch_bundle(
+        self,
+        uuid: str,
+        version: str,
+        *,
+        add: Sequence[Mapping[str, Any]] = (),
+        remove: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
+        """Make a new bundle version of an old one, less the files of `remove`, plus those of `add`.
+
+        Return the new version. Repeated, this makes another one.
+        """
+        body = {"add_files": list(add), "remove_files": list(remove)}
+        answer = self.transport.send(self._call("PATCH", f"bundles/{quote(uuid)}", body, version=version))
+        if answer.status_code != 200:
+            raise CallFailed.of(answer)
+        made: str = _json_of(answer)["version"]
+        return made
 
     def delete_bundle(self, uuid: str, version: str | None = None, *, reason: str) -> None:
         """Hide a bundle version, or without one the whole bundle, for ever. For admins only."""

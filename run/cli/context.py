@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from run.cli.client import REPLICAS, DssClient
+from run.cli.client import DssClient
 from run.cli.errors import CliError, Refused
 from run.cli.meters import Meter, meter_for
 from run.cli.reports import Report
@@ -72,7 +72,10 @@ class Context:
 _ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--url", {"metavar": "URL", "help": "The DSS, as https://host [DSS_URL]."}),
     ("--token", {"metavar": "JWT", "help": "Token that says who you are [DSS_TOKEN]."}),
-    ("--replica", {"type": click.Choice(REPLICAS), "help": "Which cloud's copy  [default: gcp]"}),
+    (
+        "--replica",
+        {"metavar": "NAME", "help": "Which cloud's copy: gcp, aws, or a further one  [default: gcp]"},
+    ),
     ("--patience", {"type": float, "help": "Seconds to try each call for  [default: 120]"}),
     ("--json", {"is_flag": True, "default": None, "help": "One JSON object on stdout, nothing else."}),
 )
@@ -81,6 +84,12 @@ _ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     if value is not None and parameter.name is not None:
         setattr(context.ensure_object(Context), parameter.name, value)
+
+
+def json_option(command: Command) -> Command:
+    """Give a command `--json` alone, where it does not talk to a DSS."""
+    flag, settings = _ROWS[-1]
+    return click.option(flag, expose_value=False, callback=_remember, **settings)(command)
 
 
 def shared_options(command: Command) -> Command:

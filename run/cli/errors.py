@@ -5,6 +5,7 @@ CliError
 ├── Unreachable     nobody answered, for as long as we were willing to try
 ├── Refused         asked for something that this program does not do, told before it did anything
 ├── StagingFailed   the staging bucket's own service said no
+├── OperationFailed the catalog, a bucket or Pub/Sub said no to an operator
 ├── WrongContent    bytes arrived, and are not the ones that were promised
 └── Interrupted     Ctrl-C, or an error elsewhere that makes going on useless
 """
@@ -73,6 +74,10 @@ class Refused(CliError):
 
 class StagingFailed(CliError):
     """An object could not be written to the staging bucket, or removed from it."""
+
+
+class OperationFailed(CliError):
+    """A part of the system that an operator works on directly did not do what it was asked."""
 
 
 class WrongContent(CliError):

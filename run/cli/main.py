@@ -24,12 +24,19 @@ _COMMANDS = (
 
 
 class _Group(click.Group):
-    """A group whose `local` is loaded when it is asked for: a laptop has none of what it needs."""
+    """A group with commands that are loaded when they are asked for.
+
+    A laptop has none of what `local` needs, and no use for `admin`.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "local"])
+        return sorted([*super().list_commands(ctx), "admin", "local"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "admin":
+            from run.cli.admin import admin
+
+            return admin
         if cmd_name != "local":
             return super().get_command(ctx, cmd_name)
         try:

@@ -45,6 +45,10 @@ def staging_for(replica: str, location: str | None) -> Staging:
     Without a location the environment names the bucket: DSS_GS_STAGING_BUCKET or DSS_S3_STAGING_BUCKET.
     Raises Refused where there is none, or it is in another cloud than the replica.
     """
+    if replica not in _SCHEME_OF:
+        raise Refused(
+            f"replica: data are put into {' or '.join(_SCHEME_OF)}, and come to {replica!r} from there"
+        )
     scheme = _SCHEME_OF[replica]
     text = location or os.environ.get(_VARIABLE_OF[replica], "")
     if not text:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, cast
 from boto3 import Session
 from botocore.config import Config
 
-from shared.checksums import Checksums, etag_of_parts, part_count, part_size
+from shared.checksums import MIB, Checksums, etag_of_parts, part_count, part_size
 from shared.clock import Deadline
 from shared.errors import (
     CopyTakesLonger,
@@ -133,7 +133,7 @@ class S3:
             answer = self._client.put_object(
                 Bucket=bucket,
                 Key=key,
-                Body=data,
+                Body=cast(bytes, data),
                 ContentType=content_type,
                 ContentMD5=base64.b64encode(md5).decode(),
                 IfNoneMatch="*",

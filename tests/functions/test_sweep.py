@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from google.cloud.firestore import FieldFilter
 
 from shared.messages import OBJECT_EVENTS
 from tests.functions.function_process import FunctionProcess, function_process
@@ -36,7 +37,7 @@ def clean(stack: dict[str, str]) -> None:
     """Take from the catalog what other tests have left unreplicated."""
     client = firestore_client(stack)
     for kind in ("files", "bundles", "bundle_tombstones"):
-        for head in client.collection(kind).where("missing", "!=", []).stream():
+        for head in client.collection(kind).where(filter=FieldFilter("missing", "!=", [])).stream():
             head.reference.update({"missing": []})
 
 

@@ -1,7 +1,7 @@
 """The Executions API on workflows that tests write."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -82,6 +82,3 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         one = Server(tmp_path_factory.mktemp("executions"), keeper.getsockname()[1], processes)
         one.start()
         yield one
-
-
-Answers = Callable[..., str]
