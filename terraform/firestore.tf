@@ -65,4 +65,9 @@ resource "google_firestore_field" "exempt" {
 
   # Empty: no single-field index.
   index_config {}
+
+  dynamic "ttl_config" {
+    for_each = contains(local.firestore.times_to_live, each.value) ? [1] : []
+    content {}
+  }
 }

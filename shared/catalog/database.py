@@ -109,7 +109,12 @@ class Database:
         for write in writes:
             write(batch)
         with translated():
-            batch.commit(timeout=_TIMEOUT_SECONDS)
+            try:
+                batch.commit(timeout=_TIMEOUT_SECONDS)
+            except exceptions.FailedPrecondition as error:
+                # A document that must not exist and does: the emulator says so in one way, and nothing
+                # promises that the service does not say it in the other.
+                raise NameTaken(str(error)) from error
 
     def transact(self, work: Callable[[Any], None]) -> None:
         """Run `work` with a transaction, again and from its start where others were faster.

@@ -61,6 +61,16 @@ EXEMPTIONS = (
         for collection, unasked in _NEVER_QUERIED.items()
         for field in (*_GROWING, *unasked)
     ),
+    *(
+        Exemption("copy_jobs", field)
+        for field in (
+            *("created", "touched", "expires", "source", "checksums", "replica", "bucket", "key"),
+            *("creator_uid", "attempt", "execution", "upload_id", "token", "code", "cause"),
+        )
+    ),
     Exemption("pages", "files"),
     Exemption("hidden_bundles", "email"),
 )
+
+# A collection, and the field that says when Firestore may remove a document.
+TIMES_TO_LIVE = (("copy_jobs", "expires"),)

@@ -2,7 +2,7 @@
 
 import json
 
-from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS
+from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, TIMES_TO_LIVE
 from tests.terraform.terraform_cli import ROOT, Deployment
 
 DESCRIBED = json.loads((ROOT / "terraform" / "firestore-indexes.json").read_text())
@@ -41,3 +41,6 @@ def test_what_is_described_is_what_is_deployed(deployments: dict[str, Deployment
     )
     assert all(field["index_config"] == [{"indexes": []}] for field in exempt), "an index is left on"
     assert {row["database"] for row in [*indexes, *exempt]} == {"(default)"}
+    assert [(field["collection"], field["field"]) for field in exempt if field["ttl_config"]] == list(
+        TIMES_TO_LIVE
+    )
