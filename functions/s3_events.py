@@ -97,7 +97,8 @@ def _events(dss: Dss, text: str) -> Iterator[ObjectEvent]:
                     bucket=bucket,
                     # S3 writes keys as they stand in URLs' queries.
                     key=unquote_plus(record["s3"]["object"]["key"]),
-                    generation=str(record["s3"]["object"].get("sequencer", "")),
+                    # What the stores take for an object's revision.
+                    generation=str(record["s3"]["object"].get("eTag", "")),
                 )
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise IllegalArguments("Message: this is no event of S3") from error

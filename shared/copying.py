@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from shared.checksums import Checksums, part_count
+from shared.checksums import MIB, Checksums, part_count
 from shared.clock import Deadline
 from shared.copy_plan import Part, part_of
 from shared.errors import (
@@ -26,6 +26,9 @@ from shared.stores.base import ObjectStore, Reader, StoredObject, Upload, bucket
 
 # Parts that are streamed at once; each holds a chunk of 8 MiB on its way through.
 PARALLEL_PARTS = 4
+# Objects up to so many bytes are sent without a look at what is there. Mostly nothing is, and that saves two
+# requests of three; where the content is there already, so many bytes have travelled in vain.
+_SMALL_BYTES = MIB
 _ATTEMPTS = 3
 _FIRST_PAUSE_SECONDS = 0.5
 
@@ -51,6 +54,11 @@ def copy_inline(
     half-done.
     """
     source.check(checksums)
+    if source_store is not destination.store and source.size <= _SMALL_BYTES:
+        with contextlib.suppress(ObjectExists):
+            # The store itself proves what it is given, and says where there is something already.
+            _create_whole(source, source_store, destination, key, checksums, deadline)
+            return
     if holds(destination.store, destination.bucket, key, size=source.size, checksums=checksums):
         return
     if source_store is destination.store:
@@ -96,7 +104,7 @@ def check_proof(found: StoredObject, size: int, checksums: Checksums) -> None:
         raise InvalidChecksum(f"s3_etag: {checksums.s3_etag!r} is wanted, the store says {found.revision!r}")
 
 
-def _stream(
+def _create_whole(
     source: StoredObject,
     source_store: ObjectStore,
     destination: Replica,
@@ -104,7 +112,9 @@ def _stream(
     checksums: Checksums,
     deadline: Deadline,
 ) -> None:
-    def create_whole() -> None:
+    """Write an object of one part as it is read, proved by its store. Raises ObjectExists."""
+
+    def create() -> None:
         with _reading(source_store, source, 0, source.size) as data:
             destination.store.create_from(
                 destination.bucket,
@@ -115,10 +125,21 @@ def _stream(
                 checksums=checksums,
             )
 
+    retried(create, source, deadline)
+
+
+def _stream(
+    source: StoredObject,
+    source_store: ObjectStore,
+    destination: Replica,
+    key: str,
+    checksums: Checksums,
+    deadline: Deadline,
+) -> None:
     # Somebody else may be faster; what they wrote has still to be proved.
     with contextlib.suppress(ObjectExists):
         if part_count(source.size) == 1:
-            retried(create_whole, source, deadline)
+            _create_whole(source, source_store, destination, key, checksums, deadline)
             return
         store = destination.store
         upload = store.begin_upload(

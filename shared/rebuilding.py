@@ -96,7 +96,4 @@ def _restored(dss: Dss, replica: Replica, section: str, restore: _Restore, name:
         new = persistently(dss.clock, lambda: restore(dss, name, replica))
     except DssError as error:
         return Restored(section=section, key=name.key, failed=error.title)
-    except (ValueError, LookupError, TypeError) as error:
-        why = f"this is no manifest: {type(error).__name__}: {error}"
-        return Restored(section=section, key=name.key, failed=why)
     return Restored(section=section, key=name.key, new=new)

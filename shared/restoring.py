@@ -28,11 +28,15 @@ def restore_file(dss: Dss, fqid: Fqid, replica: Replica) -> tuple[FileRecord, bo
     the manifest or the blob after all, InvalidChecksum where the blob is another, Unprocessable where the
     manifest is none, and FileAlreadyExists where the catalog has other content under this name.
     """
+    key = manifest_key(Kind.FILE, fqid)
     record = dss.catalog.files.get(fqid)
     if record and replica.name in record.available:
         return record, False
-    key = manifest_key(Kind.FILE, fqid)
     encoded = read(replica, key)
+    # The event comes while its writer is about to tell the catalog, more often than not.
+    record = dss.catalog.files.get(fqid)
+    if record and replica.name in record.available:
+        return record, False
     with _understood(key):
         record = file_of_manifest(fqid, json.loads(encoded))
     dss.catalog.files.create(record)
@@ -58,6 +62,10 @@ def restore_bundle(dss: Dss, fqid: Fqid, replica: Replica) -> tuple[BundleHead, 
         return head, False
     key = manifest_key(Kind.BUNDLE, fqid)
     encoded = read(replica, key)
+    # The event comes while its writer is about to tell the catalog, more often than not.
+    head = bundles.head(fqid)
+    if head and replica.name in head.available:
+        return head, False
     with _understood(key):
         head, files = bundle_of_manifest(fqid, encoded)
     bundles.create(head)

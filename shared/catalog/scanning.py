@@ -15,8 +15,8 @@ from shared.catalog.files import FileRecord, record_of
 from shared.catalog.tombstones import BundleTombstone
 from shared.identifiers import Fqid
 
-# Heads that one query returns: a few hundred KiB, well within the time that a query has.
-_PAGE = 500
+# Heads that one query returns: less than a MiB, well within the time that a query has.
+_PAGE = 1000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,6 +106,10 @@ class GoogleCloudStorage:
         blob = self._client.bucket(bucket).blob(key)
         blob.crc32c = base64.b64encode(bytes.fromhex(checksums.crc32c)).decode()
         self._send(blob, data, size=size, content_type=content_type, if_generation_match=0)
+        # GCS has compared it by itself; servers that only speak like GCS may not have. This is their answer.
+        if (blob.size, _hex(blob.crc32c)) != (size, checksums.crc32c):
+            self.delete(bucket, key)
+            raise InvalidChecksum(f"gs://{bucket}/{key}: the content is other than its checksums say")
 
     def _send(self, blob: Blob, data: Reader, *, size: int, **options: Any) -> None:
         blob.chunk_size = _CHUNK

@@ -31,11 +31,11 @@ def translated(bucket: str, key: str) -> Iterator[None]:
         yield
     except botocore.exceptions.ClientError as error:
         raise _translate(url, error) from error
+    except (botocore.exceptions.IncompleteReadError, botocore.exceptions.FlexibleChecksumError) as error:
+        raise Unavailable(f"{url}: it did not arrive as the store has it") from error
     except (
         botocore.exceptions.HTTPClientError,
         botocore.exceptions.ConnectionError,
-        # An answer that broke off.
-        botocore.exceptions.IncompleteReadError,
         # A part that was sent as it was read, and would have to be read again.
         botocore.exceptions.UnseekableStreamError,
     ) as error:

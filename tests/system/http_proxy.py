@@ -42,9 +42,9 @@ class Harm:
     """What befalls the next `times` requests of a method (any) whose path and query hold `text`.
 
     Delayed by `delay` seconds; answered `status` (and `content`) without being forwarded; its connection
-    reset; forwarded with a body that ends after `send_until` bytes, or has the byte at `spoil_at` inverted;
-    forwarded and never answered; or answered with a body that ends after `cut_at` bytes, or has the byte at
-    `corrupt_at` inverted.
+    reset; forwarded with a body that ends after `send_until` bytes, or has a bit of the byte at `spoil_at`
+    flipped; forwarded and never answered; or answered with a body that ends after `cut_at` bytes, or has a
+    bit of the byte at `corrupt_at` flipped.
     """
 
     method: str = ""
@@ -242,7 +242,7 @@ def _as_chunk(data: bytes) -> bytes:
 def _harmed(data: bytes, position: int, *, cut_at: int | None, corrupt_at: int | None) -> bytes:
     """Return what is passed on of the bytes of a body that begin at `position`."""
     if corrupt_at is not None and 0 <= (at := corrupt_at - position) < len(data):
-        data = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
     if cut_at is not None:
         data = data[: max(0, cut_at - position)]
     return data

@@ -18,11 +18,13 @@ KINDS = ("files", "bundles")
 
 @pytest.fixture(scope="module")
 def asked(watched: WatchedApi, clouds: Clouds, stack: dict[str, str]) -> set[Needed]:
-    """What the queries of all calls need, and those that the sweep makes."""
+    """What the queries of all calls need, and those that the sweep and operators make."""
     with watched.usage() as usage:
         for replica in REPLICAS:
             _make_every_call(watched.api, watched.admin, clouds, replica)
-        _ask_what_the_sweep_asks({**stack, "FIRESTORE_EMULATOR_HOST": watched.firestore.address})
+        env = {**stack, "FIRESTORE_EMULATOR_HOST": watched.firestore.address}
+        _ask_what_the_sweep_asks(env)
+        _ask_what_operators_ask(env)
     return {needed_by(query) for query in usage.queries}
 
 
@@ -74,6 +76,14 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
         # So long ago that nothing is found: what was asked is the same.
         assert not list(catalog.backlog.missing(replica, before=clock.now() - timedelta(days=1)))
     catalog.jobs.abandoned()
+
+
+def _ask_what_operators_ask(env: dict[str, str]) -> None:
+    scan = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock())).scan
+    for every in (scan.files(), scan.bundles(), scan.tombstones(), scan.contents()):
+        next(every)
+    assert not list(scan.of_content("0" * 64))
+    assert all(scan.count(replica) for replica in REPLICAS)
 
 
 def test_every_query_has_its_index(asked: set[Needed]) -> None:

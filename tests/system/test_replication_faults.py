@@ -132,7 +132,8 @@ def test_a_source_that_fails_to_read(
 def test_a_destination_that_fails_to_prove(
     behind: Behind, api: Api, clouds: Clouds, here: str, there: str, fault: Harm
 ) -> None:
-    data = os.urandom(5000)
+    # Smaller ones are proved by the write itself.
+    data = os.urandom(MIB + 5000)
     file = new_file(api, clouds, here, data)
 
     # The first look finds nothing, the second is the proof.
@@ -167,7 +168,7 @@ def test_a_bundle_manifest_that_is_misread_is_not_passed_on(
 ) -> None:
     bundle = new_bundle(api, here)
     harm = replace(AT_SOURCE[fault], cut_at=AT_SOURCE[fault].cut_at and 20)
-    # A digit of the version: JSON still, and another one.
+    # Within the manifest.
     harm = replace(harm, corrupt_at=harm.corrupt_at and 40)
     inflict(behind.proxies[here], harm, ("GET", "alt=media" if here == "gcp" else "/bundles/"))
 
@@ -180,6 +181,28 @@ def test_a_bundle_manifest_that_is_misread_is_not_passed_on(
 
     assert clouds.read(there, f"bundles/{bundle}") == clouds.read(here, f"bundles/{bundle}")
     assert status(api, "bundles", bundle, there) == 200
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_manifest_that_is_misread_claims_nothing(
+    behind: Behind, api: Api, clouds: Clouds, here: str, there: str
+) -> None:
+    """The catalog does not know the bundle: the manifest in the bucket is all that there is."""
+    known = new_bundle(api, here)
+    bundle = Version(new_uuid(), known.version)
+    manifest = clouds.read(here, f"bundles/{known}")
+    clouds.stage(here, manifest, metadata={}, bucket=clouds.main[here], key=f"bundles/{bundle}")
+    # The creator's number becomes another one, and the whole stays JSON.
+    at = manifest.index(b'"creator_uid":') + len(b'"creator_uid":')
+    request = ("GET", "alt=media" if here == "gcp" else "/bundles/")
+    inflict(behind.proxies[here], Harm(corrupt_at=at), request)
+
+    with pytest.raises(Unavailable, match="it did not arrive as the store has it"):
+        bring(behind.dss, here, f"bundles/{bundle}")
+    bring(behind.dss, here, f"bundles/{bundle}")
+
+    assert clouds.read(there, f"bundles/{bundle}") == manifest
+    assert api.get(f"/v1/bundles/{bundle.uuid}", replica=there).json()["bundle"]["creator_uid"] == 1
 
 
 @pytest.mark.parametrize(
@@ -207,7 +230,7 @@ def test_a_part_that_fails(
 def test_a_cloud_that_throttles_for_long_is_left_for_later(behind: Behind, api: Api, clouds: Clouds) -> None:
     data = os.urandom(5000)
     file = new_file(api, clouds, "gcp", data)
-    inflict(behind.proxies["aws"], Harm(status=503, content=_SLOW_DOWN, times=1000), LOOKS["aws"])
+    inflict(behind.proxies["aws"], Harm(status=503, content=_SLOW_DOWN, times=1000), MANIFESTS["aws"])
 
     with pytest.raises(Unavailable):
         bring(behind.dss, "gcp", f"files/{file}")

@@ -126,13 +126,16 @@ def test_an_unknown_path_is_404(anyone, path):
     assert_problem(anyone.put(path), 404, "not_found", "PUT")
 
 
+SOME_UUID = "0f1e2d3c-4b5a-4678-8796-a5b4c3d2e1f0"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", f"/v1/files/{new_uuid()}", {"GET", "HEAD", "PUT"}),
-        ("DELETE", f"/v1/files/{new_uuid()}", {"GET", "HEAD", "PUT"}),
-        ("POST", f"/v1/bundles/{new_uuid()}", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
-        ("OPTIONS", f"/v1/bundles/{new_uuid()}", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+        ("POST", f"/v1/files/{SOME_UUID}", {"GET", "HEAD", "PUT"}),
+        ("DELETE", f"/v1/files/{SOME_UUID}", {"GET", "HEAD", "PUT"}),
+        ("POST", f"/v1/bundles/{SOME_UUID}", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+        ("OPTIONS", f"/v1/bundles/{SOME_UUID}", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
         ("TRACE", "/v1/events", {"GET", "HEAD"}),
         ("PUT", "/v1/search", {"POST"}),
         ("POST", "/", {"GET", "HEAD"}),

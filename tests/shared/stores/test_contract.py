@@ -5,7 +5,7 @@ import io
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
@@ -35,6 +35,18 @@ def test_an_object_is_what_was_written(place):
 def test_what_a_store_knows_of_content_contradicts_other_claims(place):
     with pytest.raises(InvalidChecksum):
         place.put("a", TEXT).check(checksums_of(TEXT.upper()))
+
+
+def test_a_store_tells_when_an_object_was_written(place):
+    before = datetime.now(UTC)
+    place.put("a", TEXT)
+    after = datetime.now(UTC)
+    for found in (
+        place.store.stat(place.bucket, place.key("a")),
+        *place.store.list(place.bucket, place.key("")),
+    ):
+        # S3 tells whole seconds.
+        assert before - timedelta(seconds=1) <= found.written <= after
 
 
 def test_an_object_is_created_once(place):
