@@ -51,7 +51,7 @@ types: setup
 	$(BIN)/mypy
 
 unit: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # Gigabytes each way between the clouds: minutes, and some 12 GiB of memory.
 test-large: setup

@@ -17,8 +17,11 @@ _log = structlog.get_logger()
 
 
 @functions_framework.http
-def sweep(_: Request) -> Answer:
+def sweep(request: Request) -> Answer:
     """Publish again what replicas have lacked for DSS_SWEEP_SECONDS, and log each replica's backlog."""
+    if request.method != "POST":
+        # Whoever only looks whether the function is there starts nothing.
+        return "a sweep is started by POST", 405
     dss = system()
     try:
         published = sweep_all(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds))

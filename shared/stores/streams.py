@@ -2,6 +2,7 @@
 
 import io
 
+from shared.errors import Unavailable
 from shared.stores.base import Reader
 
 
@@ -21,15 +22,17 @@ class Sequential(io.RawIOBase):
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return so many of the next bytes; fewer only at the end."""
+        """Return so many of the next bytes, fewer at the end. Raises Unavailable where that comes early."""
         wanted = self._size - self._position if size < 0 else size
         chunks = []
         while wanted > 0 and (chunk := self._data.read(wanted)):
             chunks.append(chunk)
             wanted -= len(chunk)
-        data = b"".join(chunks)
-        self._position += len(data)
-        return data
+            self._position += len(chunk)
+        if wanted > 0 and self._position < self._size:
+            # Said here, it ends the request at once; the server would wait for the rest.
+            raise Unavailable(f"the content ended after {self._position} of {self._size} bytes")
+        return b"".join(chunks)
 
     def tell(self) -> int:
         """Return how much has been read."""
