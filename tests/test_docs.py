@@ -15,11 +15,11 @@ from run.local.demo_steps import STEPS
 from shared import errors
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/architecture.md", "docs/api.md", "docs/development.md")
+PAGES = ("README.md", "docs/architecture.md", "docs/api.md", "docs/development.md", "docs/operations.md")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What looks like a path, and is a URL's, an object's, or made by a run.
 _NOT_FILES = re.compile(
-    r"/|object-events|(blobs|files|bundles|logs|application|copy|content|walk)/|\.dss/|\.venv"
+    r"/|object-events|(blobs|files|bundles|logs|application|copy|content|walk|roles)/|\.dss/|\.venv"
 )
 
 
@@ -86,6 +86,12 @@ def test_the_walk_through_the_api_works(run_blocks):
 
     for answer in ('"manifest"', "4200", "renamed.json", "not_found", "illegal_arguments"):
         assert answer in output
+
+
+def test_an_operator_of_one_machine_has_settings_that_suffice(run_blocks):
+    output = run_blocks(text_of("docs/operations.md"))
+
+    assert [line.split()[0] for line in output.splitlines()] == ["replica", "gcp", "aws"]
 
 
 def test_a_block_that_fails_would_be_noticed(run_blocks):

@@ -100,7 +100,7 @@ def s3(plan: Plan, _: Exported) -> Component:
     url = plan.url("s3")
     return Component(
         name="s3",
-        command=(sys.executable, "-m", "moto.server", "--host", HOST, "--port", str(plan.ports.of("s3"))),
+        command=(sys.executable, "-m", "run.local.s3", "--host", HOST, "--port", str(plan.ports.of("s3"))),
         ready=partial(probes.answers_ok, f"{url}/moto-api/"),
         set_up=partial(probes.create_s3_buckets, url, list(buckets.values())),
         exports={

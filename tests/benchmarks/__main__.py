@@ -10,6 +10,8 @@ from run.local.components import API_TABLE
 from run.local.stack import Stack
 from tests.benchmarks.measuring import Figures, Operation, measure
 from tests.benchmarks.processes import back_ends, cpu_seconds, machine
+from tests.benchmarks.rclone import find_rclone
+from tests.benchmarks.replication import replication
 from tests.benchmarks.report import report
 from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
 from tests.system.file_heads import multiply, multiply_bundle
@@ -96,6 +98,8 @@ def enumeration(env: Mapping[str, str], api: Api, pid: int) -> str:
 
 def main() -> None:
     """Measure everything, and write the report."""
+    # Before minutes are spent.
+    find_rclone()
     about = machine()
     began = time.monotonic()
     with Stack(port=0, table=API_TABLE).running() as env, api_process(env, workers=WORKERS) as process:
@@ -108,7 +112,8 @@ def main() -> None:
         listing = enumeration(env, api, process.pid)
     print(listing)
     setting = f"the API: gunicorn, {WORKERS} workers of {THREADS} threads; {SECONDS:.0f} s a measurement"
-    REPORT.write_text(report(about, setting, figures, listing, time.monotonic() - began))
+    sections = replication()
+    REPORT.write_text(report(about, setting, figures, listing, time.monotonic() - began) + "\n" + sections)
     print(f"written: {REPORT}")
 
 

@@ -22,7 +22,7 @@ _NAMES = {
     "--target copy ": "copy",
     "run.local.push": "push",
     "run.local.gcs": "GCS",
-    "moto.server": "S3",
+    "run.local.s3": "S3",
     "CloudFirestore": "Firestore",
     "cloud-pubsub-emulator": "Pub/Sub",
 }

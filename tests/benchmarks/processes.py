@@ -8,7 +8,7 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 # What is looked for in a command line, and what the process is called in the report.
-_BACK_ENDS = {"CloudFirestore": "Firestore", "run.local.gcs": "GCS", "moto.server": "S3"}
+_BACK_ENDS = {"CloudFirestore": "Firestore", "run.local.gcs": "GCS", "run.local.s3": "S3"}
 
 
 def cpu_seconds(pid: int) -> float:
@@ -24,7 +24,7 @@ def back_ends() -> dict[str, int]:
 
 
 def started(names: Mapping[str, str]) -> dict[str, int]:
-    """Return the ids of processes that this one has started, by the names that texts in their commands have."""
+    """Return the ids of processes that this one has started, by what texts in their commands stand for."""
     found = {}
     for pid in _children(os.getpid()):
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

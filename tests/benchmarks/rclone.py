@@ -43,7 +43,8 @@ class Rclone:
         """Copy everything under a prefix; return how many seconds that took, from start to exit."""
         began = time.monotonic()
         subprocess.run(
-            [self._program, "copy", *options, source, destination],
+            # One attempt: what fails shall fail here, and not be hidden in the time of a second one.
+            [self._program, "copy", "--retries", "1", *options, source, destination],
             env=self._environment,
             check=True,
             timeout=_TIMEOUT_SECONDS,

@@ -69,7 +69,9 @@ class Operated:
         """Make a file, a bundle that is to be seen, and two that are hidden, on one replica."""
         file = put_file(self.api, self.clouds.stage(replica, content, content_type="text/plain"))
         seen, one_hidden, all_hidden = (put_bundle(self.api, replica, [file.named("name")]) for _ in range(3))
-        for bundle, version in ((one_hidden, one_hidden.version), (all_hidden, None)):
+        # The last one twice: a tombstone of its version, and one of its UUID.
+        hidden = ((one_hidden, one_hidden.version), (all_hidden, all_hidden.version), (all_hidden, None))
+        for bundle, version in hidden:
             path = f"/v1/bundles/{bundle.uuid}"
             answer = self.admin.delete(path, replica=replica, version=version, json=REASON)
             assert answer.status_code == 200, answer.text
@@ -95,9 +97,11 @@ class World:
         return (f"files/{self.file}", *bundles, *self.tombstones)
 
     @property
-    def tombstones(self) -> tuple[str, str]:
-        """The keys of both tombstones: of a version, and of a UUID."""
-        return f"bundles/{self.one_hidden}.dead", f"bundles/{self.all_hidden.uuid}.dead"
+    def tombstones(self) -> tuple[str, str, str]:
+        """The keys of the tombstones: of a version, of another one, and of that one's UUID."""
+        hidden = (self.one_hidden, self.all_hidden, self.all_hidden.uuid)
+        one, other, whole = (f"bundles/{name}.dead" for name in hidden)
+        return one, other, whole
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ def test_the_catalog_is_rebuilt_from_either_bucket(system: Operated) -> None:
     assert (first.code, first.err) == (0, "")
     assert first.json["files"] == {"objects": counts["files"], "new": counts["files"], "failed": 0}
     assert first.json["bundles"]["new"] == counts["bundles"]
-    assert first.json["tombstones"]["new"] == counts["bundle_tombstones"] == 4
+    assert first.json["tombstones"]["new"] == counts["bundle_tombstones"] == 6
     assert _counts(system) == counts
     assert _reads(system, "aws") == before["aws"]
     assert _reads(system, "gcp")["all"] == []

@@ -1,0 +1,115 @@
+"""`dss admin`: what operators do, on catalog, buckets and Pub/Sub directly, with their own credentials.
+
+What the commands do is in `run.cli.operating`, which needs the clouds' SDKs, and is loaded by whom it is for.
+"""
+
+from pathlib import Path
+
+import click
+
+from run.cli.context import Context, json_option
+from run.cli.errors import Refused
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+@json_option
+def admin() -> None:
+    """For operators: settings come from the environment, as the services have them."""
+
+
+@admin.command()
+@click.option("--replica", "replicas", metavar="NAME", multiple=True, help="Only this one; may be repeated.")
+@click.option("--report", type=_FILE, metavar="FILE", help="Write every finding to it, as lines of JSON.")
+@click.option("--repair", is_flag=True, help="Put right what can be explained; leave everything else.")
+@click.option(
+    "--settled-after",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    default=900,
+    show_default=True,
+    help="Objects written less long ago than this are not judged.",
+)
+@json_option
+@click.pass_obj
+def audit(
+    context: Context, replicas: tuple[str, ...], report: Path | None, repair: bool, settled_after: float
+) -> int:
+    """Compare the catalog with each bucket. Exit code 1 where anything was found, repaired or not."""
+    from run.cli.operating import run_audit
+
+    return run_audit(context, replicas, report=report, repair=repair, settled_after=settled_after)
+
+
+@admin.command()
+@click.option("--replica", metavar="NAME", required=True, help="Whose bucket to read.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; count what the catalog lacks.")
+@json_option
+@click.pass_obj
+def rebuild(context: Context, replica: str, dry_run: bool) -> int:
+    """Make the catalog anew from one bucket. Run it again after an interruption: it does the rest."""
+    from run.cli.operating import run_rebuild
+
+    return run_rebuild(context, replica, dry_run=dry_run)
+
+
+@admin.command()
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0),
+    default=10,
+    show_default=True,
+    help="How long to measure the rate for; 0 leaves it out.",
+)
+@json_option
+@click.pass_obj
+def replication(context: Context, seconds: float) -> int:
+    """Show what each replica lacks, since when, and how many objects it gains a minute."""
+    from run.cli.operating import run_replication
+
+    return run_replication(context, seconds)
+
+
+@admin.group("dead-letters")
+@json_option
+def dead_letters() -> None:
+    """Messages that no attempt could handle."""
+
+
+_WAIT = click.option(
+    "--wait",
+    type=click.FloatRange(0.1),
+    metavar="SECONDS",
+    default=5,
+    show_default=True,
+    help="There are no more where none comes for so long.",
+)
+
+
+@dead_letters.command("list")
+@click.option("--max", "at_most", type=click.IntRange(1), default=1000, show_default=True, help="At most.")
+@_WAIT
+@json_option
+@click.pass_obj
+def list_letters(context: Context, at_most: int, wait: float) -> int:
+    """Show dead letters, and leave them where they are."""
+    from run.cli.letters import run_list
+
+    return run_list(context, at_most=at_most, seconds=wait)
+
+
+@dead_letters.command()
+@click.option("--id", "ids", metavar="ID", multiple=True, help="Only this one; may be repeated.")
+@click.option("--max", "at_most", type=click.IntRange(1), help="Only so many.")
+@click.option("--all", "all_", is_flag=True, help="All of them.")
+@_WAIT
+@json_option
+@click.pass_obj
+def replay(context: Context, ids: tuple[str, ...], at_most: int | None, all_: bool, wait: float) -> int:
+    """Publish dead letters again, as they were. Exit code 1 where one could not be, or was not found."""
+    if not (ids or at_most or all_):
+        raise Refused("which of them? --id, --max or --all")
+    from run.cli.letters import run_replay
+
+    return run_replay(context, ids=ids, at_most=at_most, seconds=wait)
