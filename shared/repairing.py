@@ -30,7 +30,7 @@ from shared.manifests import (
     tombstone_document,
     tombstone_of_document,
 )
-from shared.parallel import in_threads
+from shared.parallel import in_threads, persistently
 from shared.replicas import Replica
 from shared.restoring import restore_bundle, restore_file, restore_tombstone
 from shared.stores.base import StoredObject, read_all
@@ -64,9 +64,10 @@ def repair(dss: Dss, finding: Finding) -> Repair:
         return Repair(finding=finding, left=_NEVER[finding.kind])
     replica = dss.replicas.named(finding.replica)
     try:
-        if not _is_still_so(dss, finding, replica):
+        if not persistently(dss.clock, partial(_is_still_so, dss, finding, replica)):
             return Repair(finding=finding, left="it is not so any more")
-        return Repair(finding=finding, done=work(dss, finding, replica))
+        # Among what fails for a moment are transactions on what two replicas' findings have in common.
+        return Repair(finding=finding, done=persistently(dss.clock, partial(work, dss, finding, replica)))
     except DssError as error:
         return Repair(finding=finding, left=error.title)
     except (ValueError, LookupError, TypeError) as error:

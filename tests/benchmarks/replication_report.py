@@ -121,7 +121,7 @@ def _table_of_lags(lags: Sequence[Lags]) -> list[str]:
 def _limits(copies: Sequence[Copied], lags: Sequence[Lags]) -> list[str]:
     """Say how many cores each process kept busy for the DSS, and what the lags consist of."""
     lines = [
-        "How many cores each process kept busy while the DSS was measured; moto (S3) can use one only:",
+        "How many cores each process kept busy while the DSS was measured:",
         "",
     ]
     measured = [(f"{row.load.name}, round {row.round}", row.cores) for row in copies if row.who == "DSS"]

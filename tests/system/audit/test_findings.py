@@ -1,73 +1,17 @@
 """What is wrong in a bucket is found, and nothing else is; what can be explained is put right."""
 
 import os
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.auditing import Finding, Kind, Tally, audit
+from shared.auditing import Kind, Tally
 from shared.checksums import checksums_of
-from shared.clock import SystemClock
-from shared.repairing import Repair, repaired
-from shared.replicas import Replica, Replicas
-from shared.stores.base import StoredObject
-from shared.system import Dss
-from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_file
-from tests.system.operated import Operated, World, operated_system
+from tests.given import REPLICAS, Version, new_uuid, now, put_file
+from tests.system.audit.audited import found, left, repair
+from tests.system.operated import Operated, World
 
 OTHER = {"gcp": "aws", "aws": "gcp"}
-AT_ONCE = timedelta(0)
-
-
-@pytest.fixture(scope="module")
-def system() -> Iterator[Operated]:
-    """A system that these tests may damage."""
-    with operated_system() as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def worlds(system: Operated) -> dict[str, World]:
-    """Things that were written on either replica, and are on both."""
-    return {name: system.everywhere(name, os.urandom(1000)) for name in REPLICAS}
-
-
-@pytest.fixture
-def world(worlds: dict[str, World], replica: str) -> World:
-    """Things that were written on a replica, and are on both."""
-    return worlds[replica]
-
-
-@pytest.fixture(autouse=True)
-def _all_is_well_afterwards(request: pytest.FixtureRequest, system: Operated) -> Iterator[None]:
-    """Every test puts right what it damaged, or the next one would see it."""
-    yield
-    if not request.session.testsfailed:
-        assert found(system.dss) == []
-
-
-def found(
-    dss: Dss, *, settled_after: timedelta = AT_ONCE, tally: Tally | None = None
-) -> list[tuple[Kind, str, str]]:
-    """Return what an audit finds: kinds, replicas and keys, in order."""
-    findings = audit(dss, list(dss.replicas), settled_after=settled_after, tally=tally or Tally())
-    return sorted((one.kind, one.replica, one.key) for one in findings)
-
-
-def repair(dss: Dss) -> list[Repair]:
-    """Audit with repair, and return what became of the findings."""
-    return list(repaired(dss, audit(dss, list(dss.replicas), settled_after=AT_ONCE, tally=Tally())))
-
-
-def left(dss: Dss) -> dict[tuple[str, str], str]:
-    """Audit with repair, and return why things were left; fail where anything was done."""
-    outcomes = repair(dss)
-    assert [outcome for outcome in outcomes if outcome.done] == []
-    return {(outcome.finding.replica, outcome.finding.key): outcome.left for outcome in outcomes}
 
 
 def test_a_whole_system_is_found_whole(system: Operated, world: World) -> None:
@@ -293,136 +237,3 @@ def test_objects_where_the_system_puts_nothing_are_told_of_and_left(system: Oper
     for key in keys:
         assert system.clouds.read(replica, key) == b"?"
         system.remove(replica, key)
-
-
-class ShiftedClock(SystemClock):
-    """A clock that is ahead."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self._ahead = ahead
-
-    def now(self) -> datetime:
-        return super().now() + self._ahead
-
-
-def test_an_upload_is_abandoned_after_a_day(system: Operated, replica: str) -> None:
-    prefix = f"uploads/{new_uuid()}/"
-    for number in range(3):
-        system.overwrite(replica, f"{prefix}{number:05d}", b"part")
-    tally = Tally()
-    assert found(system.dss, tally=tally) == []
-    assert tally.unsettled == {replica: 1}
-    tomorrow = replace(system.dss, clock=ShiftedClock(timedelta(hours=25)))
-
-    assert found(tomorrow) == [(Kind.ABANDONED, replica, prefix)]
-    [outcome] = repair(tomorrow)
-
-    assert outcome.finding.why.startswith("3 objects of 12 bytes in all")
-    assert "life cycle" in outcome.left
-    for number in range(3):
-        system.remove(replica, f"{prefix}{number:05d}")
-
-
-def test_what_was_written_a_moment_ago_is_not_judged(system: Operated, world: World, replica: str) -> None:
-    before = system.clouds.read(replica, world.blob)
-    system.overwrite(replica, world.blob, b"corrupt")
-    system.overwrite(replica, "elsewhere", b"?")
-    system.overwrite(replica, "blobs/unknown", b"?")
-    tally = Tally()
-
-    assert found(system.dss, settled_after=timedelta(minutes=15), tally=tally) == []
-
-    assert tally.unsettled == {replica: 3}
-    system.overwrite(replica, world.blob, before)
-    for key in ("elsewhere", "blobs/unknown"):
-        system.remove(replica, key)
-
-
-class StaleStore:
-    """A store whose listings are of another moment: they lack some objects, and have one that is gone."""
-
-    def __init__(self, store: Any, *, lacks: Sequence[str], has: StoredObject) -> None:
-        self._store = store
-        self._lacks = lacks
-        self._has = has
-
-    def list(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
-        rows = [row for row in self._store.list(bucket, prefix, after=after) if row.key not in self._lacks]
-        more = [self._has] if self._has.key.startswith(prefix) and self._has.key > after else []
-        yield from sorted([*rows, *more], key=lambda row: row.key)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
-def test_what_changes_between_two_looks_is_unsettled(system: Operated, world: World, replica: str) -> None:
-    real = system.dss.replicas.named(replica)
-    gone = StoredObject(
-        bucket=real.bucket, key=f"files/{new_uuid()}.{now()}", size=1, content_type="", revision="1"
-    )
-    stale: Any = StaleStore(real.store, lacks=world.keys, has=gone)
-    replicas = Replicas(replace(real, store=stale))
-    tally = Tally()
-
-    assert found(replace(system.dss, replicas=replicas), tally=tally) == []
-
-    assert tally.unsettled == {replica: len(world.keys) + 1}
-
-
-def test_writers_at_work_are_never_a_finding(system: Operated) -> None:
-    stop = threading.Event()
-    written = []
-
-    def write(replica: str) -> None:
-        api, admin = system.api.signed_in(system.api.token), system.admin.signed_in(system.admin.token)
-        while not stop.is_set():
-            file = put_file(api, system.clouds.stage(replica, os.urandom(100)))
-            bundle = put_bundle(api, replica, [file.named("name")])
-            keys = [f"files/{file}", f"bundles/{bundle}"]
-            if len(written) % 2:
-                path = f"/v1/bundles/{bundle.uuid}"
-                assert admin.delete(path, replica=replica, json={"reason": "x"}).status_code == 200
-                keys.append(f"bundles/{bundle.uuid}.dead")
-            system.replicate(replica, *keys)
-            written.append(bundle)
-
-    writers = [threading.Thread(target=write, args=(name,)) for name in (*REPLICAS, *REPLICAS)]
-    for writer in writers:
-        writer.start()
-    try:
-        for _ in range(4):
-            assert found(system.dss, settled_after=timedelta(minutes=15)) == []
-    finally:
-        stop.set()
-        for writer in writers:
-            writer.join()
-
-    assert len(written) > 10
-    assert found(system.dss) == []
-
-
-def test_every_one_of_many_is_found_once(system: Operated, worlds: dict[str, World]) -> None:
-    """There are more than one page of the catalog has."""
-    world = worlds["gcp"]
-    heads = system.dss.catalog.database.client.collection("files")
-    document = heads.document(str(world.file)).get().to_dict()
-    uuids = sorted(new_uuid() for _ in range(1050))
-    for start in range(0, len(uuids), 400):
-        batch = system.dss.catalog.database.client.batch()
-        for uuid in uuids[start : start + 400]:
-            batch.set(heads.document(f"{uuid}.{world.file.version}"), {**document, "uuid": uuid})
-        batch.commit()
-
-    findings: list[Finding] = []
-    replicas: list[Replica] = [system.dss.replicas.named("gcp")]
-    tally = Tally()
-    findings = list(audit(system.dss, replicas, settled_after=AT_ONCE, tally=tally))
-
-    assert [one.key for one in findings] == [f"files/{uuid}.{world.file.version}" for uuid in uuids]
-    assert {one.kind for one in findings} == {Kind.LOST}
-    assert tally.findings == {("gcp", Kind.LOST): 1050}
-    for start in range(0, len(uuids), 400):
-        batch = system.dss.catalog.database.client.batch()
-        for uuid in uuids[start : start + 400]:
-            batch.delete(heads.document(f"{uuid}.{world.file.version}"))
-        batch.commit()

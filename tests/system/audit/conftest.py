@@ -1,0 +1,37 @@
+"""A system that tests of the audit may damage, and must leave whole."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.given import REPLICAS
+from tests.system.audit.audited import found
+from tests.system.operated import Operated, World, operated_system
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[Operated]:
+    """A system that these tests may damage."""
+    with operated_system() as system:
+        yield system
+
+
+@pytest.fixture(scope="session")
+def worlds(system: Operated) -> dict[str, World]:
+    """Things that were written on either replica, and are on both."""
+    return {name: system.everywhere(name, os.urandom(1000)) for name in REPLICAS}
+
+
+@pytest.fixture
+def world(worlds: dict[str, World], replica: str) -> World:
+    """Things that were written on a replica, and are on both."""
+    return worlds[replica]
+
+
+@pytest.fixture(autouse=True)
+def _all_is_well_afterwards(request: pytest.FixtureRequest, system: Operated) -> Iterator[None]:
+    """Every test puts right what it damaged, or the next one would see it."""
+    yield
+    if not request.session.testsfailed:
+        assert found(system.dss) == []
