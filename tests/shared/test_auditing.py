@@ -8,11 +8,11 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from shared.auditing import Kind, Tally, audit
+from shared.auditing import Finding, Kind, Tally, audit
 from shared.catalog import FileRecord
 from shared.checksums import MIB, Checksums
 from shared.clock import SystemClock
-from shared.errors import ObjectNotFound
+from shared.errors import ObjectNotFound, Unavailable
 from shared.expectations import file_document
 from shared.identifiers import Fqid
 from shared.repairing import repair
@@ -118,3 +118,37 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
 
     assert (finding.kind, finding.key) == (Kind.UNPROVEN, sums.blob_key)
     assert "neither proves nor contradicts" in repair(dss, finding).left
+
+
+class HastyClock(SystemClock):
+    """A clock on which waiting takes no time."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return at once."""
+
+
+def test_a_repair_is_tried_again_while_a_cloud_falters() -> None:
+    """As transactions do that two replicas' findings are repaired by at once."""
+    outcomes = iter([Unavailable("aborted"), Unavailable("aborted"), None])
+    written = {}
+
+    def create(bucket: str, key: str, data: bytes, content_type: str) -> None:
+        if outcome := next(outcomes):
+            raise outcome
+        written[bucket, key] = (data, content_type)
+
+    def stat(_: str, key: str) -> StoredObject:
+        raise ObjectNotFound(key)
+
+    store: Any = SimpleNamespace(create=create, stat=stat)
+    replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
+    files = SimpleNamespace(get=lambda _: record(1))
+    dss: Any = SimpleNamespace(
+        clock=HastyClock(), replicas=Replicas(replica), catalog=SimpleNamespace(files=files)
+    )
+    key = f"files/{record(1).fqid}"
+
+    outcome = repair(dss, Finding(kind=Kind.LOST, section="files", replica="gcp", key=key, why=""))
+
+    assert outcome.done == "written again, as in the catalog"
+    assert written == {("bucket", key): (file_document(record(1)), "application/json")}

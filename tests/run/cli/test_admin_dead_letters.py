@@ -200,7 +200,7 @@ def test_a_replay_that_is_not_durable_loses_nothing(letters: Subscription, die: 
 def test_every_one_of_many_is_seen_once(
     letters: Subscription, publisher: PubSub, die: Callable[[str], str]
 ) -> None:
-    keys = sorted(die("a reason") for _ in range(250))
+    keys = sorted(die("a reason") for _ in range(150))
 
     seen = [letter.attributes["objectId"] for letter in look_through(letters, at_most=1000, seconds=1)]
     some = list(look_through(letters, at_most=120, seconds=1))
