@@ -52,7 +52,11 @@ def run_blocks(stack, tmp_path):
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "run").symlink_to(ROOT / "run")
     (tmp_path / "shared").symlink_to(ROOT / "shared")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DSS_", "AWS_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DSS_", "AWS_")) and not name.endswith("_EMULATOR_HOST")
+    }
 
     def run(text):
         done = subprocess.run(

@@ -74,7 +74,13 @@ class Command:
             self.process = subprocess.Popen(
                 [sys.executable, *arguments],
                 env={
-                    **{name: value for name, value in os.environ.items() if not name.startswith("DSS_")},
+                    # Other tests of this process may have set where their system's emulators are.
+                    **{
+                        name: value
+                        for name, value in os.environ.items()
+                        if not name.startswith(("DSS_", "AWS_", "GOOGLE_"))
+                        and not name.endswith("_EMULATOR_HOST")
+                    },
                     "PYTHONPATH": os.pathsep.join(
                         [str(directory), str(ROOT), os.environ.get("PYTHONPATH", "")]
                     ),
