@@ -203,7 +203,7 @@ def _emulator_jar() -> Path | None:
 def pubsub() -> Iterator[PubSub]:
     jar = _emulator_jar()
     if jar is None:
-        pytest.skip("the Pub/Sub emulator isn't installed: gcloud components install pubsub-emulator")
+        pytest.fail("the Pub/Sub emulator isn't installed: gcloud components install pubsub-emulator")
     port = _free_port()
     command = ["java", "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"]
     with Path(os.devnull).open("w") as nowhere:
