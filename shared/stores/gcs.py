@@ -215,15 +215,9 @@ class GoogleCloudStorage:
         found = self._described(whole)
         if found.size != upload.size:
             raise InvalidChecksum(f"gs://{upload.bucket}/{upload.key}: {found.size} bytes, not {upload.size}")
-        token = "begin"
+        token = self.copy_more(found, upload.bucket, upload.key, checksums=checksums, token="")
         while token:
-            token = self.copy_more(
-                found,
-                upload.bucket,
-                upload.key,
-                checksums=checksums,
-                token="" if token == "begin" else token,
-            )
+            token = self.copy_more(found, upload.bucket, upload.key, checksums=checksums, token=token)
         self.abort_upload(upload)
 
     def abort_upload(self, upload: Upload) -> None:
