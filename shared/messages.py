@@ -8,6 +8,7 @@ from typing import Protocol
 from shared.errors import IllegalArguments
 
 OBJECT_EVENTS = "object-events"
+BUNDLE_EVENTS = "bundle-events"
 DEAD_LETTERS = "dead-letters"
 # GCS's name for "an object is there, whole"; S3's are turned into it.
 FINALIZED = "OBJECT_FINALIZE"
@@ -89,6 +90,51 @@ class ObjectEvent:
                 key=attributes["objectId"],
                 event_type=attributes["eventType"],
                 generation=attributes.get("objectGeneration", ""),
+            )
+        except KeyError as error:
+            raise IllegalArguments(f"{error.args[0]}: the event has no such attribute") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleEvent:
+    """A bundle version, or its tombstone, became available on a replica: `type` is `CREATE` or `TOMBSTONE`.
+
+    `id` is the same whenever it is told of; `timestamp`, a version, is the time at which it was journalled.
+    """
+
+    id: str
+    replica: str
+    type: str
+    uuid: str
+    version: str
+    timestamp: str
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes of a message that tells of it."""
+        return {
+            "eventId": self.id,
+            "replica": self.replica,
+            "eventType": self.type,
+            "uuid": self.uuid,
+            "version": self.version,
+            "timestamp": self.timestamp,
+        }
+
+    @classmethod
+    def parse(cls, attributes: Mapping[str, str]) -> "BundleEvent":
+        """Return the event that a message's attributes tell of.
+
+        Raises IllegalArguments, naming it, where one is missing.
+        """
+        try:
+            return cls(
+                id=attributes["eventId"],
+                replica=attributes["replica"],
+                type=attributes["eventType"],
+                uuid=attributes["uuid"],
+                version=attributes["version"],
+                timestamp=attributes["timestamp"],
             )
         except KeyError as error:
             raise IllegalArguments(f"{error.args[0]}: the event has no such attribute") from error

@@ -1,0 +1,73 @@
+"""What the system asks of an index back end. Everything is about one replica, and found there only."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared.identifiers import Fqid
+from shared.index.query import Query
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexEntry:
+    """The document by which one bundle version is found on a replica; `dead` where it is its tombstone's."""
+
+    replica: str
+    fqid: Fqid
+    document: Mapping[str, Any]
+    dead: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A bundle version that a query finds; with its document where that was asked for."""
+
+    fqid: Fqid
+    document: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexed:
+    """What an index holds of a bundle version: enough to tell whether it is what it should hold.
+
+    `digest` is `shared.index.documents.digest_of` of the document.
+    """
+
+    fqid: Fqid
+    digest: str
+    dead: bool
+
+
+class IndexBackend(Protocol):
+    """Where indexed documents are, and what answers queries. All methods raise Unavailable.
+
+    What `put` has written is found when it returns, by all processes.
+    """
+
+    def put(self, entry: IndexEntry) -> None:
+        """Write an entry in the place of what is there. Safe to repeat, in any order.
+
+        A dead entry is never replaced by a living one.
+        """
+        ...
+
+    def delete(self, replica: str, fqid: Fqid) -> None:
+        """Remove an entry; one that is not there is as good as removed."""
+        ...
+
+    def search(
+        self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool
+    ) -> Sequence[Hit]:
+        """Return up to `count` hits, by UUID and then version, both descending, behind `after`.
+
+        Raises IndexQueryRefused, naming the clause, for a query that this back end does not serve.
+        """
+        ...
+
+    def count(self, replica: str, query: Query) -> int:
+        """Return how many entries a query finds."""
+        ...
+
+    def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
+        """Yield all entries by UUID and then version, both ascending, behind `after`."""
+        ...
