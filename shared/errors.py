@@ -10,6 +10,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     │   ├── DuplicateFilename
     │   ├── FileMissing
     │   ├── OnlyOneUrlType
+    │   ├── IndexQueryRefused       a query that is not understood, or that its index does not serve
     │   └── RequestTooLarge
     ├── Unauthorized                who asks is not known
     ├── Forbidden                   who asks is known, and may not
@@ -85,6 +86,12 @@ class OnlyOneUrlType(IllegalArguments):
     """Both kinds of URL were asked for in one request."""
 
     code = "only_one_urltype"
+
+
+class IndexQueryRefused(IllegalArguments):
+    """A query is not understood, or of a part of the DSL that is not served; the title names the clause."""
+
+    code = "elasticsearch_bad_request"
 
 
 class RequestTooLarge(IllegalArguments):

@@ -1,7 +1,8 @@
 """Queries, as index back ends are asked them: what is left of the Elasticsearch DSL once it is understood.
 
 A path is dotted and leads through objects and through lists; all values that it leads to count, and one that
-fits is enough. What clauses mean is `shared.index.matching`, against which every back end is tested.
+fits is enough. What clauses mean is `shared.index.matching`, against which every back end is tested: `Terms`
+without values finds nothing, and neither does `Match` without tokens.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ class MatchAll:
 
 @dataclass(frozen=True)
 class Match:
-    """Finds analysed text that holds any of these tokens, or all of them in one value."""
+    """Finds analysed text that holds any of these tokens, or all of them wherever at the path."""
 
     path: str
     tokens: tuple[str, ...]
@@ -68,14 +69,17 @@ class Wildcard:
 
 @dataclass(frozen=True)
 class Ids:
-    """Finds these bundle versions, named by their FQIDs."""
+    """Finds these bundle versions, named by their FQIDs, where they are alive."""
 
     fqids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Bool:
-    """Finds what all of `must` and `filter` find, none of `must_not`, and enough of `should`."""
+    """Finds what all of `must` and `filter` find, none of `must_not`, and enough of `should`.
+
+    Where it asks for none of them, what it finds is alive.
+    """
 
     must: tuple["Query", ...] = ()
     filter: tuple["Query", ...] = ()

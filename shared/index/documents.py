@@ -1,0 +1,91 @@
+"""Indexed documents: by which content bundle versions and their tombstones are found.
+
+They are made of metadata documents (`shared.documents`), and of nothing else: an index is built again from
+what is kept, and comes out the same.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.manifests import digest, encode
+
+# What v1 has always indexed of a manifest: the checksums of more files than this find nobody.
+MAX_MANIFEST_FILES = 20_000
+
+_VERSION = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
+
+
+def indexed_document(metadata: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the document by which a bundle version is found, from its metadata document.
+
+    `files` stands in the place of the metadata document's where only some of them are indexed. A tombstone's
+    metadata document becomes the document of a tombstone.
+    """
+    uuid = metadata["bundle_info"]["uuid"]
+    if metadata["event_type"] == "TOMBSTONE":
+        return tombstone_document(uuid, metadata["email"], metadata["reason"])
+    manifest = metadata["manifest"]
+    if len(manifest["files"]) > MAX_MANIFEST_FILES:
+        manifest = {**manifest, "files": []}
+    indexed = metadata["files"] if files is None else files
+    return {
+        "manifest": manifest,
+        "uuid": uuid,
+        "state": "new",
+        "files": indexed,
+        "shape_descriptor": shape_descriptor(indexed),
+    }
+
+
+def tombstone_document(uuid: str, email: str, reason: str) -> dict[str, Any]:
+    """Return the document by which a tombstone is found."""
+    return {"admin_deleted": True, "uuid": uuid, "email": email, "reason": reason}
+
+
+def digest_of(document: Mapping[str, Any]) -> str:
+    """Return what tells an indexed document from all others: the SHA-256 of its one form, in hex."""
+    return digest(encode(dict(document)))
+
+
+def shape_descriptor(files: Mapping[str, Any]) -> str | None:
+    """Return by which schemas the files of a bundle are described; None where they name none.
+
+    `v5` where all are named for their schemas, of major version 5; else each name with its schema, where that
+    differs, and major version: `v.cell.5.donor.biomaterial.7`.
+    """
+    described = sorted(set(_described(files)))
+    if not described:
+        return None
+    majors = {major for _, _, major in described}
+    if len(majors) == 1 and all(name == schema for name, schema, _ in described):
+        return f"v{described[0][2]}"
+    return "v." + ".".join(
+        f"{name}.{major}" if name == schema else f"{name}.{schema}.{major}"
+        for name, schema, major in described
+    )
+
+
+def _described(files: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for group, contents in files.items():
+        name = group.removesuffix("_json")
+        for content in contents:
+            schema = _schema_of(content)
+            # Dots part the names and numbers end them, or a descriptor could be read in two ways.
+            if schema and not any("." in text or text.isdecimal() for text in (name, schema[0])):
+                yield name, *schema
+
+
+def _schema_of(content: Any) -> tuple[str, str] | None:
+    """Return name and major version of the schema that a file's `describedBy` names, if it does."""
+    url = content.get("describedBy") if isinstance(content, Mapping) else None
+    if not isinstance(url, str):
+        return None
+    try:
+        *steps, last = urlsplit(url).path.split("/")
+    except ValueError:
+        return None
+    majors = [found[1] for step in steps if (found := _VERSION.fullmatch(step))]
+    schema = last.removesuffix(".json")
+    return (schema, majors[0]) if schema and len(majors) == 1 else None

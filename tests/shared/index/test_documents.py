@@ -1,0 +1,70 @@
+"""Indexed documents: what they are made of."""
+
+import pytest
+
+from shared.index.documents import digest_of, indexed_document, shape_descriptor
+
+UUID, VERSION = "0c6e5b14-5d4a-4d5c-9f1c-2f6a5a8b7e10", "2026-01-12T093000.000000Z"
+
+
+def described(schema: str, version: str = "5.2.0") -> dict[str, str]:
+    return {"describedBy": f"https://schema.example.org/type/{version}/{schema}"}
+
+
+def metadata(**more: object) -> dict:
+    return {"event_type": "CREATE", "bundle_info": {"uuid": UUID, "version": VERSION}, **more}
+
+
+def test_a_bundle_is_found_by_its_manifest_and_files():
+    manifest = {"version": VERSION, "files": [{"name": "cell.json"}]}
+    files = {"cell_json": [described("cell")]}
+    assert indexed_document(metadata(manifest=manifest, files=files)) == {
+        "manifest": manifest,
+        "uuid": UUID,
+        "state": "new",
+        "files": files,
+        "shape_descriptor": "v5",
+    }
+
+
+def test_the_files_of_a_very_large_manifest_are_left_out():
+    manifest = {"version": VERSION, "files": [{}] * 20_001}
+    document = indexed_document(metadata(manifest=manifest, files={}))
+    assert document["manifest"] == {"version": VERSION, "files": []}
+    kept = indexed_document(metadata(manifest={**manifest, "files": [{}] * 20_000}, files={}))
+    assert len(kept["manifest"]["files"]) == 20_000
+
+
+def test_a_tombstone_is_found_by_what_it_says():
+    tombstone = metadata(event_type="TOMBSTONE", email="who@example.org", reason="withdrawn")
+    document = indexed_document(tombstone)
+    assert document == {
+        "admin_deleted": True,
+        "uuid": UUID,
+        "email": "who@example.org",
+        "reason": "withdrawn",
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "shape"),
+    [
+        ({}, None),
+        ({"a_json": [{}, 5, "x", {"describedBy": 7}, {"describedBy": "no/version/a"}]}, None),
+        ({"cell_json": [described("cell")], "donor_json": [described("donor", "5.0.1")]}, "v5"),
+        (
+            {"cell_json": [described("cell.json")], "donor_json": [described("donor", "7.0.1")]},
+            "v.cell.5.donor.7",
+        ),
+        ({"b_json": [described("cell")], "a": [described("cell"), described("cell")]}, "v.a.cell.5.b.cell.5"),
+        ({"1_json": [described("cell")]}, None),
+        ({"a_json": [{"describedBy": "https://[bad/1.0.0/a"}]}, None),
+    ],
+)
+def test_the_shape_of_a_bundle_is_its_schemas(files, shape):
+    assert shape_descriptor(files) == shape
+
+
+def test_a_digest_tells_documents_apart_and_not_their_order():
+    assert digest_of({"a": 1, "b": {"c": 2, "d": 3}}) == digest_of({"b": {"d": 3, "c": 2}, "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": "1"})
