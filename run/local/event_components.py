@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,8 @@ from urllib.parse import urlencode
 
 import functions
 from run.local import probes
-from run.local.component import Component, Exported
+from run.local.component import Builder, Component, Exported
 from run.local.plan import PROJECT, Plan
-from run.local.ports import HOST
 from shared.identifiers import Kind
 from shared.messages import DEAD_LETTERS, OBJECT_EVENTS
 
@@ -44,26 +44,31 @@ def topics(plan: Plan, _: Exported) -> Component:
     )
 
 
-def function(name: str, *needs: str, workers: int = 1) -> Any:
-    """Return the builder of a component that serves a function, under functions-framework as in the cloud.
+def functions_of(*names: str, processes: Mapping[str, int]) -> Builder:
+    """Return the builder of the component that serves functions, under functions-framework as in the cloud.
 
-    `workers` is the number of its processes, each of 16 threads; in the clouds instances come and go.
+    `processes` are those of a function where it is not one, each of 16 threads; in the clouds instances come
+    and go.
     """
 
-    def build(plan: Plan, exported: Exported) -> Component:
-        port = plan.ports.of(name)
+    def functions(plan: Plan, exported: Exported) -> Component:
+        served = [f"{name}={plan.ports.of(name)}*{processes.get(name, 1)}" for name in names]
         return Component(
-            name=name,
+            name="functions",
             command=(
-                *(sys.executable, "-m", "functions_framework", "--target", name, "--signature-type", "http"),
-                *("--source", str(_FUNCTIONS / "main.py"), "--host", HOST, "--port", str(port)),
+                *(sys.executable, "-m", "run.local.functions", "--logs", str(plan.data / "logs")),
+                *served,
             ),
-            ready=partial(probes.answers, plan.url(name)),
-            needs=("firestore", *needs),
-            environment={**plan.passed_on(), **exported, "THREADS": "16", "WORKERS": str(workers)},
+            ready=partial(_all_answer, [plan.url(name) for name in names]),
+            environment={**plan.passed_on(), **exported},
         )
 
-    return build
+    return functions
+
+
+def _all_answer(urls: list[str]) -> None:
+    for url in urls:
+        probes.answers(url)
 
 
 def pushing(plan: Plan, exported: Exported) -> Component:
@@ -110,7 +115,7 @@ def s3_notifications(plan: Plan, exported: Exported) -> Component:
         name="s3 notifications",
         command=(),
         ready=partial(probes.answers_ok, f"{plan.url('s3')}/moto-api/"),
-        needs=("s3", "s3_events"),
+        needs=("s3", "functions", "topics"),
         set_up=partial(_notify_s3, plan.url("s3"), exported["DSS_S3_BUCKET"], plan.url("s3_events")),
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from run.local import warden
 from run.local.failures import LocalFailure
 
-# Seconds. The promise is that the whole system ends within 10.
+# Seconds between asking a process to end and killing it.
 GRACE = 3.0
 # Seconds between two looks at a condition that is waited for.
 POLL = 0.02
@@ -72,12 +72,10 @@ class Process:
 class Processes:
     """Starts processes, and guarantees their end: on leaving, and when this process dies, by SIGKILL too.
 
-    `scratch` is a temporary directory that is removed after the last of them has ended. `grace` is the time
-    between asking one to end and killing it, in seconds.
+    `scratch` is a temporary directory that is removed after the last of them has ended.
     """
 
-    def __init__(self, *, grace: float = GRACE) -> None:
-        self._grace = grace
+    def __init__(self) -> None:
         self._mark = secrets.token_hex(16)
         self._children: list[Process] = []
         # Named first, made after somebody is there to remove it.
@@ -134,16 +132,16 @@ class Processes:
         return [child for child in self._children if child.exit_code is not None]
 
     def end(self, process: Process, *, number: int = signal.SIGTERM) -> None:
-        """End one process, and all of its session, by a signal, by SIGKILL after `grace`; forget it."""
+        """End one process, and all of its session, by a signal, by SIGKILL after GRACE; forget it."""
         self._end_all([process], number)
         self._children.remove(process)
 
     def close(self) -> None:
-        """End all: ask, wait `grace` at most, kill; the warden then kills and removes what is left.
+        """Kill all; the warden then kills and removes what is left. May be called twice.
 
-        May be called twice.
+        Nobody is asked to end: what they hold ends with them, and asking takes seconds.
         """
-        self._end_all(self._children, signal.SIGTERM)
+        self._end_all(self._children, signal.SIGKILL)
         self._children.clear()
         assert self._warden.stdin
         assert self._warden.stdout
@@ -157,7 +155,7 @@ class Processes:
         members = _sessions(children)
         for child in children:
             child.signal(number)
-        deadline = time.monotonic() + self._grace
+        deadline = time.monotonic() + GRACE
         for child in children:
             if not child.wait(deadline - time.monotonic()):
                 child.signal(signal.SIGKILL)

@@ -127,7 +127,9 @@ class Stack:
             if not starting:
                 raise ValueError(f"nothing meets the needs of {', '.join(one.name for one in waiting)}")
             for start in list(starting):
-                if not self.stop.signal and start.is_ready():
+                if self.stop.signal or not ready.issuperset(start.component.uses):
+                    continue
+                if start.is_ready():
                     starting.remove(start)
                     ready.add(start.component.name)
                     self.say(f"{start.component.name} ready after {time.monotonic() - start.began:.1f} s")

@@ -7,7 +7,6 @@ from pathlib import Path
 import run
 from run.local import probes
 from run.local.component import Component, Exported
-from run.local.event_components import function
 from run.local.plan import Plan
 from run.local.ports import HOST
 
@@ -15,8 +14,6 @@ _WORKFLOWS = Path(run.__path__[0]).parent / "workflows"
 _PREFIX = "dss-"
 # Variables of the executions' environment: the function that a workflow calls, and its URL's name there.
 _CALLED = {"copy": "DSS_COPY_FUNCTION_URL"}
-
-copy = function("copy", "gcs", "s3")
 
 
 def workflows(plan: Plan, exported: Exported) -> Component:

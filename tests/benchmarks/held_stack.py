@@ -14,12 +14,12 @@ from run.local.stack import Stack
 from tests.benchmarks.processes import cpu_seconds, started
 from tests.benchmarks.sync_log import SyncLog
 
-# What is looked for in a command line, and what the process is called in the report.
+# What is looked for in a command, and what the process is called in the report.
 _NAMES = {
     "run.api.main:app": "API",
-    "--target sync ": "sync",
-    "--target s3_events ": "s3_events",
-    "--target copy ": "copy",
+    "[sync]": "sync",
+    "[s3_events]": "s3_events",
+    "[copy]": "copy",
     "run.local.push": "push",
     "run.local.gcs": "GCS",
     "run.local.s3": "S3",

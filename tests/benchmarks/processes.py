@@ -24,11 +24,21 @@ def back_ends() -> dict[str, int]:
 
 
 def started(names: Mapping[str, str]) -> dict[str, int]:
-    """Return the ids of processes that this one has started, by what texts in their commands stand for."""
-    found = {}
-    for pid in _children(os.getpid()):
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        found.update({name: pid for text, name in names.items() if text in command})
+    """Return the ids of processes that this one has started, by what texts in their commands stand for.
+
+    The text is `[NAME] COMMAND`, with the name that the process has given itself. Those that started others
+    of the same name count with them.
+    """
+    found: dict[str, int] = {}
+    waiting = _children(os.getpid())
+    for pid in waiting:
+        place = Path(f"/proc/{pid}")
+        own = (place / "comm").read_text().strip()
+        command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        for text, name in names.items():
+            if text in f"[{own}] {command}":
+                found.setdefault(name, pid)
+        waiting += _children(pid)
     return found
 
 

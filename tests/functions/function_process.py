@@ -7,18 +7,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import requests
 
-import functions
 from run.local import probes
 from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
 from run.local.processes import Process, Processes
-
-_SOURCE = Path(functions.__path__[0]) / "main.py"
 
 
 class FunctionProcess:
@@ -29,7 +25,7 @@ class FunctionProcess:
         self._processes = processes
         self._name = name
         self._port = port
-        self._environment = {**base_environment(os.environ), **env, "THREADS": "8"}
+        self._environment = {**base_environment(os.environ), **env}
         self._log = processes.scratch / f"{name}.log"
         self._process: Process | None = None
 
@@ -39,9 +35,8 @@ class FunctionProcess:
         self._process = self._processes.start(
             self._name,
             (
-                *(sys.executable, "-m", "functions_framework", "--target", self._name),
-                *("--signature-type", "http", "--source", str(_SOURCE)),
-                *("--host", HOST, "--port", str(self._port)),
+                *(sys.executable, "-m", "run.local.functions", "--threads", "8"),
+                *("--logs", str(self._log.parent), f"{self._name}={self._port}"),
             ),
             self._environment,
             log=self._log,

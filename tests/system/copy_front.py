@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import functions
 from run.local import probes
 from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
@@ -41,7 +40,7 @@ class CopyFront:
         self._port = port
         self._processes = processes
         self._process: Process | None = None
-        self._environment = {**base_environment({}), **env, "THREADS": "16", "PATH": "/usr/bin:/bin"}
+        self._environment = {**base_environment({}), **env, "PATH": "/usr/bin:/bin"}
         self._log = log
 
     def start(self) -> None:
@@ -49,8 +48,8 @@ class CopyFront:
         self._process = self._processes.start(
             "copy",
             (
-                *(sys.executable, "-m", "functions_framework", "--target", "copy", "--host", HOST),
-                *("--source", str(Path(functions.__path__[0]) / "main.py"), "--port", str(self._port)),
+                *(sys.executable, "-m", "run.local.functions", "--threads", "16"),
+                *("--logs", str(self._log.parent), f"copy={self._port}"),
             ),
             self._environment,
             log=self._log,

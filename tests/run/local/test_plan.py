@@ -73,7 +73,7 @@ def test_the_callers_settings_reach_what_is_ours_unless_they_are_not_the_callers
         components, env = build(plan)
     api = next(component for component in components if component.name == "api")
     reached = {part.name for part in components if part.environment.get("DSS_READ_ONLY_MODE") == "1"}
-    assert reached == {"api", "sync", "s3_events", "sweep", "copy"}
+    assert reached == {"api", "functions"}
     assert api.environment["DSS_GS_BUCKET"] == env["DSS_GS_BUCKET"] != "production"
     assert api.environment["OIDC_ISSUER"] == env["OIDC_ISSUER"] != caller["OIDC_ISSUER"]
     assert "DSS_READ_ONLY_MODE" not in env

@@ -43,7 +43,7 @@ def first_line(log: Path) -> str:
 
 
 def test_leaving_ends_the_stubborn_and_their_children_and_removes_the_scratch_directory(assert_gone):
-    with Processes(grace=0.2) as processes:
+    with Processes() as processes:
         command, log = [sys.executable, "-c", STUBBORN], processes.scratch / "log"
         child = processes.start("it", command, os.environ, log=log, directory=processes.scratch)
         grandchild = int(first_line(log))
