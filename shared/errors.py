@@ -11,10 +11,16 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     │   ├── FileMissing
     │   ├── OnlyOneUrlType
     │   ├── IndexQueryRefused       a query that is not understood, or that its index does not serve
+    │   ├── InvalidQueryType
+    │   ├── InvalidJmespath
+    │   ├── InvalidAttachmentName
+    │   ├── InvalidAttachmentExpression
+    │   ├── ElasticsearchError
     │   └── RequestTooLarge
     ├── Unauthorized                who asks is not known
     ├── Forbidden                   who asks is known, and may not
     ├── NotFound
+    ├── NotAcceptable               who asks has as many already as anybody may have
     ├── Conflict                    a name is taken by other content, for ever
     │   ├── FileAlreadyExists
     │   ├── BundleAlreadyExists
@@ -94,6 +100,36 @@ class IndexQueryRefused(IllegalArguments):
     code = "elasticsearch_bad_request"
 
 
+class InvalidQueryType(IllegalArguments):
+    """A subscription has queries in two languages."""
+
+    code = "invalid_query_type"
+
+
+class InvalidJmespath(IllegalArguments):
+    """A subscription's query is not JMESPath."""
+
+    code = "invalid_jmespath"
+
+
+class InvalidAttachmentName(IllegalArguments):
+    """An attachment has a name that is not given to attachments."""
+
+    code = "invalid_attachment_name"
+
+
+class InvalidAttachmentExpression(IllegalArguments):
+    """An attachment's expression is not JMESPath."""
+
+    code = "invalid_attachment_expression"
+
+
+class ElasticsearchError(IllegalArguments):
+    """A subscription's Elasticsearch query is not understood, or not served."""
+
+    code = "elasticsearch_error"
+
+
 class RequestTooLarge(IllegalArguments):
     """The body of a request is larger than the API takes."""
 
@@ -121,6 +157,12 @@ class NotFound(DssError):
     def __init__(self, title: str, *, replica_state: str = "absent") -> None:
         super().__init__(title)
         self.replica_state = replica_state
+
+
+class NotAcceptable(DssError):
+    """The caller has as many of these as anybody may have."""
+
+    code = "not_acceptable"
 
 
 class Conflict(DssError):

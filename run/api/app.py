@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from run.api import bundles, files, posix_objects, service
+from run.api import bundles, files, posix_objects, service, subscriptions
 from run.api.auth import Authenticator
 from run.api.call import Call, base_url
 from run.api.contract import Contract, Operation
@@ -20,6 +20,7 @@ from shared.system import Dss
 AREAS: dict[str, ModuleType] = {
     "bundles": bundles,
     "files": files,
+    "subscriptions": subscriptions,
 }
 
 Handler = Callable[..., Response]

@@ -18,6 +18,7 @@ STATUS: dict[type[DssError], int] = {
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    errors.NotAcceptable: 406,
     errors.Conflict: 409,
     errors.Unprocessable: 422,
     errors.NotYetImplemented: 501,

@@ -11,6 +11,7 @@ from shared.catalog.files import FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog, JobState
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.scanning import KnownTombstone, ScanCatalog
+from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
     "PagedFile",
     "ProgressCatalog",
     "ScanCatalog",
+    "Subscription",
+    "SubscriptionCatalog",
+    "SubscriptionKind",
     "TombstoneCatalog",
 ]
 
@@ -47,4 +51,5 @@ class Catalog:
         self.backlog = BacklogCatalog(database)
         self.progress = ProgressCatalog(database)
         self.jobs = JobCatalog(database)
+        self.subscriptions = SubscriptionCatalog(database)
         self.scan = ScanCatalog(database)

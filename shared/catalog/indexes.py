@@ -45,6 +45,8 @@ COMPOSITE_INDEXES = (
         Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
         for collection in ("files", "bundles", "bundle_tombstones")
     ),
+    # All subscriptions of somebody.
+    Index("subscriptions", (("owner", "ASCENDING"), ("replica", "ASCENDING"))),
 )
 
 # Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
@@ -68,6 +70,8 @@ EXEMPTIONS = (
             *("creator_uid", "attempt", "execution", "upload_id", "token", "code", "cause"),
         )
     ),
+    *(Exemption("subscriptions", field) for field in ("created", "definition")),
+    Exemption("subscription_secrets", "secret"),
     Exemption("pages", "files"),
     Exemption("hidden_bundles", "email"),
 )

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import requests
 
 from shared.catalog import Catalog, Database
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
@@ -40,6 +41,7 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
     path = f"/v1/bundles/{first.uuid}"
     changes = {"add_files": [file.named("added")], "remove_files": []}
     expected = [(api.patch(path, replica=replica, version=first.version, json=changes), 200)]
+    expected += _every_call_about_subscriptions(api, replica)
     for version in (None, file.version):
         query = {"replica": replica, "version": version}
         expected += [(api.request("HEAD", f"/v1/files/{file.uuid}", **query), 200)]
@@ -57,6 +59,17 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
     expected += [(admin.delete(f"/v1/bundles/{new_uuid()}", replica=replica, json=REASON), 404)]
     expected += [(api.get("/internal/health"), 200)]
     assert [answer.status_code for answer, _ in expected] == [status for _, status in expected]
+
+
+def _every_call_about_subscriptions(api: Api, replica: str) -> list[tuple[requests.Response, int]]:
+    made = api.put("/v1/subscriptions", replica=replica, json={"callback_url": "https://example.org/"})
+    path = f"/v1/subscriptions/{made.json()['uuid']}"
+    return [
+        (made, 201),
+        (api.get("/v1/subscriptions", replica=replica), 200),
+        (api.get(path, replica=replica), 200),
+        (api.delete(path, replica=replica), 200),
+    ]
 
 
 def _every_list(api: Api, replica: str, uuid: str) -> list[object]:

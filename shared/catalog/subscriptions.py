@@ -1,0 +1,158 @@
+"""The catalog of subscriptions: collection `subscriptions`, one document a subscription.
+
+The secret with which a subscription's calls are signed is a document of its own, in `subscription_secrets`:
+what lists, matches and shows subscriptions never reads it. Firestore encrypts all documents at rest; a key of
+ours beside it would be readable by the same service accounts.
+
+`subscription_sets` has one number for each replica, which grows with every change: who has read all
+subscriptions of a replica finds out by one read whether they are still the same.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from google.cloud import firestore
+from google.cloud.firestore import FieldFilter
+
+from shared.catalog.database import Database
+from shared.errors import NotAcceptable
+
+
+class SubscriptionKind(StrEnum):
+    """The language of a subscription's query; the words of the v1 contract."""
+
+    ELASTICSEARCH = "elasticsearch"
+    JMESPATH = "jmespath"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """A standing request to be notified of a replica's events.
+
+    One without any query is of kind JMESPATH, and every event matches it. `attachments` are JMESPath
+    expressions by name. `signed` says whether there is a secret.
+    """
+
+    uuid: str
+    replica: str
+    owner: str
+    callback_url: str
+    created: datetime
+    method: str = "POST"
+    encoding: str = "application/json"
+    form_fields: Mapping[str, str] = field(default_factory=dict)
+    payload_form_field: str = "payload"
+    jmespath_query: str | None = None
+    es_query: Mapping[str, Any] | None = None
+    attachments: Mapping[str, str] = field(default_factory=dict)
+    hmac_key_id: str | None = None
+    signed: bool = False
+
+    @property
+    def kind(self) -> SubscriptionKind:
+        """The language of its query."""
+        return SubscriptionKind.JMESPATH if self.es_query is None else SubscriptionKind.ELASTICSEARCH
+
+
+# What the document holds as one piece of JSON: Firestore knows no lists in lists, and nobody asks for these.
+_DEFINITION = (
+    *("callback_url", "method", "encoding", "form_fields", "payload_form_field", "jmespath_query"),
+    *("es_query", "attachments", "hmac_key_id", "signed"),
+)
+
+
+class SubscriptionCatalog:
+    """Reads and writes of subscriptions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._collection = database.client.collection("subscriptions")
+        self._secrets = database.client.collection("subscription_secrets")
+        self._sets = database.client.collection("subscription_sets")
+
+    def add(self, subscription: Subscription, *, secret: str | None, at_most: int) -> None:
+        """Write a new subscription; it counts for every event that is matched after this has returned.
+
+        Raises NotAcceptable where its owner has `at_most` on the replica already.
+        """
+        mine = self._of_owner(subscription.owner, subscription.replica).select([]).limit(at_most)
+        reference = self._collection.document(subscription.uuid)
+
+        def add_unless_full(transaction: Any) -> None:
+            if len(list(transaction.get(mine))) >= at_most:
+                raise NotAcceptable(
+                    f"{subscription.owner} has {at_most} subscriptions on replica {subscription.replica}, "
+                    "and nobody may have more"
+                )
+            transaction.create(reference, _to_document(subscription))
+            if secret is not None:
+                transaction.create(self._secrets.document(subscription.uuid), {"secret": secret})
+            self._note_change(transaction, subscription.replica)
+
+        self._database.transact(add_unless_full)
+
+    def get(self, uuid: str) -> Subscription | None:
+        """Return a subscription, in one read."""
+        snapshot = self._database.get(self._collection.document(uuid))
+        return _from_snapshot(snapshot) if snapshot.exists else None
+
+    def secret(self, uuid: str) -> str | None:
+        """Return the secret with which a subscription's calls are signed, in one read; None where none is."""
+        snapshot = self._database.get(self._secrets.document(uuid))
+        return str(snapshot.get("secret")) if snapshot.exists else None
+
+    def of_owner(self, owner: str, replica: str) -> list[Subscription]:
+        """Return somebody's subscriptions on a replica, the oldest first; as many reads."""
+        found = map(_from_snapshot, self._database.query(self._of_owner(owner, replica)))
+        return sorted(found, key=lambda one: (one.created, one.uuid))
+
+    def of_replica(self, replica: str) -> list[Subscription]:
+        """Return all subscriptions on a replica, in no order; as many reads."""
+        query = self._collection.where(filter=FieldFilter("replica", "==", replica))
+        return list(map(_from_snapshot, self._database.query(query)))
+
+    def generation(self, replica: str) -> int:
+        """Return a number that grows with every change of a replica's subscriptions, in one read."""
+        snapshot = self._database.get(self._sets.document(replica))
+        return int(snapshot.get("generation")) if snapshot.exists else 0
+
+    def remove(self, subscription: Subscription) -> None:
+        """Remove a subscription and its secret; one that is gone stays so."""
+
+        def remove_both(transaction: Any) -> None:
+            transaction.delete(self._collection.document(subscription.uuid))
+            transaction.delete(self._secrets.document(subscription.uuid))
+            self._note_change(transaction, subscription.replica)
+
+        self._database.commit(remove_both)
+
+    def _of_owner(self, owner: str, replica: str) -> Any:
+        mine = self._collection.where(filter=FieldFilter("owner", "==", owner))
+        return mine.where(filter=FieldFilter("replica", "==", replica))
+
+    def _note_change(self, batch: Any, replica: str) -> None:
+        batch.set(self._sets.document(replica), {"generation": firestore.Increment(1)}, merge=True)
+
+
+def _to_document(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "replica": subscription.replica,
+        "owner": subscription.owner,
+        "created": subscription.created,
+        "definition": json.dumps({name: getattr(subscription, name) for name in _DEFINITION}),
+    }
+
+
+def _from_snapshot(snapshot: Any) -> Subscription:
+    document = snapshot.to_dict()
+    return Subscription(
+        uuid=snapshot.id,
+        replica=document["replica"],
+        owner=document["owner"],
+        created=document["created"],
+        **json.loads(document["definition"]),
+    )
