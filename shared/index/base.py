@@ -27,10 +27,23 @@ class Hit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Page:
+    """Hits in order, and the name behind which the search goes on; None where there are no more.
+
+    A page may hold fewer hits than were asked for, and none at all, where looking for more would have taken
+    too long.
+    """
+
+    hits: Sequence[Hit]
+    after: Fqid | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Indexed:
     """What an index holds of a bundle version: enough to tell whether it is what it should hold.
 
-    `digest` is `shared.index.documents.digest_of` of the document.
+    `digest` is `shared.index.documents.digest_of` of the document; empty where the entry was written in
+    another form than this release writes.
     """
 
     fqid: Fqid
@@ -55,17 +68,15 @@ class IndexBackend(Protocol):
         """Remove an entry; one that is not there is as good as removed."""
         ...
 
-    def search(
-        self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool
-    ) -> Sequence[Hit]:
+    def search(self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool) -> Page:
         """Return up to `count` hits, by UUID and then version, both descending, behind `after`.
 
         Raises IndexQueryRefused, naming the clause, for a query that this back end does not serve.
         """
         ...
 
-    def count(self, replica: str, query: Query) -> int:
-        """Return how many entries a query finds."""
+    def count(self, replica: str, query: Query) -> int | None:
+        """Return how many entries a query finds: the exact number, or None where counting takes too long."""
         ...
 
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
