@@ -27,6 +27,9 @@ FAULT_POINTS = (
     "replication: bundle checked",
     "replication: bundle manifest written",
     "replication: tombstone written",
+    "index: document kept",
+    "index: journalled",
+    "index: published",
 )
 
 

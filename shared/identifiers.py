@@ -137,6 +137,11 @@ def tombstone_key(kind: Kind, uuid: str, version: str | None) -> str:
     return ObjectName(kind, uuid, version, dead=True).key
 
 
+def document_key(fqid: Fqid, *, dead: bool) -> str:
+    """Return the key of the metadata document of a bundle version, or of that of its tombstone."""
+    return f"documents/{fqid}{'.dead' if dead else ''}"
+
+
 def parse_key(key: str) -> ObjectName | None:
     """Return what a key names, or None for a key that is no manifest and no tombstone (a blob, say)."""
     folder, _, name = key.partition("/")

@@ -1,9 +1,13 @@
-"""The same work on many things: in threads, in order, in bounded memory; and again where a cloud falters."""
+"""The same work on many things: in threads, in order, in bounded memory; and again where a cloud falters.
 
+Or the other way round: many threads, each with one thing, and the work done on all of these at once.
+"""
+
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from shared.clock import Clock
 from shared.errors import NotYetThere, Unavailable
@@ -48,3 +52,37 @@ def persistently(clock: Clock, work: Callable[[], Result]) -> Result:
         except Unavailable:
             clock.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
     return work()
+
+
+class Together(Generic[Thing, Result]):
+    """Work that costs the same for many things as for one, and that only one may do at a time.
+
+    Whatever threads bring while a batch is worked on makes up the next one.
+    """
+
+    def __init__(self, work: Callable[[Sequence[Thing]], Sequence[Result]], *, most: int) -> None:
+        """`work` returns a result for each thing, in their order, and is given `most` things at most."""
+        self._work = work
+        self._most = most
+        self._waiting: deque[tuple[Thing, Future[Result]]] = deque()
+        self._at_work = threading.Lock()
+
+    def __call__(self, thing: Thing) -> Result:
+        """Return what comes of a thing. What a batch raises is raised for all that is in it."""
+        mine: Future[Result] = Future()
+        self._waiting.append((thing, mine))
+        with self._at_work:
+            # Who was at work before us may have taken ours along.
+            while not mine.done():
+                self._work_on([self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))])
+        return mine.result()
+
+    def _work_on(self, batch: list[tuple[Thing, Future[Result]]]) -> None:
+        try:
+            results = self._work([thing for thing, _ in batch])
+        except BaseException as error:  # noqa: BLE001 # whatever it is, all who wait for it hear it
+            for _, future in batch:
+                future.set_exception(error)
+        else:
+            for (_, future), result in zip(batch, results, strict=True):
+                future.set_result(result)

@@ -1,4 +1,4 @@
-"""The sweep: what has been missing on a replica for too long is brought to mind again, and counted."""
+"""The sweep: what a replica has lacked, or not been told of, for too long is brought to mind, and counted."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,18 +27,18 @@ class Backlog:
 
 
 def sweep(dss: Dss, *, older_than: timedelta) -> int:
-    """Publish an object event anew for all that has been missing somewhere for so long; return how many.
+    """Publish an object event anew for all that has been missing, or untold, for so long; return how many.
 
     Safe to repeat: what an event brings about twice is there once. Ends after _SECONDS, the oldest first in
     each collection; the next sweep finds the rest. Raises Unavailable where an event cannot be published.
     """
     deadline = Deadline(dss.clock, _SECONDS)
     # An object that several replicas lack is one event.
-    published: set[str] = set()
+    published: set[ObjectEvent] = set()
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         for batch in _batches(_overdue(dss, older_than)):
-            events = {event.key: event for event in batch if event.key not in published}
-            list(threads.map(partial(_publish, dss), events.values()))
+            events = set(batch) - published
+            list(threads.map(partial(_publish, dss), events))
             published.update(events)
             if deadline.passed:
                 break
@@ -52,6 +52,8 @@ def _overdue(dss: Dss, older_than: timedelta) -> Iterator[ObjectEvent]:
             source = next(filter(None, map(dss.replicas.find, item.available)), None)
             if source:
                 yield ObjectEvent(replica=source.name, bucket=source.bucket, key=item.key)
+        for untold in dss.catalog.backlog.untold(replica.name, before=before):
+            yield ObjectEvent(replica=replica.name, bucket=replica.bucket, key=untold.key)
 
 
 def _batches(events: Iterator[ObjectEvent]) -> Iterator[list[ObjectEvent]]:

@@ -12,7 +12,7 @@ locals {
 }
 
 resource "google_pubsub_topic" "dss" {
-  for_each = toset(concat([local.dead_letters], [for row in local.subscriptions : row.topic]))
+  for_each = toset(concat(["bundle-events", local.dead_letters], [for row in local.subscriptions : row.topic]))
 
   name   = each.key
   labels = local.labels

@@ -19,6 +19,21 @@ locals {
       starts_workflows = true
       environment      = {}
     }
+    # A document is made of 16 MiB of JSON at most (shared/documents.py); parsed, that is some 130 MiB.
+    index = {
+      summary          = "Journals, indexes and tells what a replica has gained."
+      called_by        = "pubsub"
+      memory           = "1Gi"
+      timeout_seconds  = 540 # Pub/Sub gives up after 600.
+      concurrency      = 4
+      max_instances    = var.index_max_instances
+      gcs              = { main = "roles/storage.objectUser" }
+      s3               = { reads = ["main"], reads_sources = false, removes_wrong_blobs = false }
+      catalog          = true
+      publishes_to     = ["bundle-events", "dead-letters"]
+      starts_workflows = false
+      environment      = {}
+    }
     s3_events = {
       summary          = "Turns what SNS tells of S3's objects into object events."
       called_by        = "anyone" # SNS has no Google identity; the function verifies SNS's signatures.

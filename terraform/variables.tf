@@ -183,6 +183,17 @@ variable "copy_max_instances" {
   }
 }
 
+variable "index_max_instances" {
+  type        = number
+  description = "Instances at most of the function that journals and indexes; each works on four bundles at once."
+  default     = 20
+
+  validation {
+    condition     = var.index_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
 variable "alert_emails" {
   type        = list(string)
   description = "E-mails to which alerts are sent. Without any, alerts are seen in Cloud Monitoring only."

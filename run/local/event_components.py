@@ -13,7 +13,7 @@ from run.local import probes
 from run.local.component import Builder, Component, Exported
 from run.local.plan import PROJECT, Plan
 from shared.identifiers import Kind
-from shared.messages import DEAD_LETTERS, OBJECT_EVENTS
+from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, OBJECT_EVENTS
 
 _FUNCTIONS = Path(functions.__path__[0])
 _SNS_TOPIC = "dss-object-events"
@@ -122,7 +122,7 @@ def s3_notifications(plan: Plan, exported: Exported) -> Component:
 
 def _create_topics(url: str) -> None:
     base = f"{url}/v1/projects/{PROJECT}"
-    for topic in (OBJECT_EVENTS, DEAD_LETTERS):
+    for topic in (OBJECT_EVENTS, BUNDLE_EVENTS, DEAD_LETTERS):
         _put(f"{base}/topics/{topic}", {})
     for row in subscriptions():
         body = {

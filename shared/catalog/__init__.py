@@ -4,9 +4,10 @@ Only here is Firestore known. One document per file version, bundle version and 
 bundle are in pages under its document.
 """
 
-from shared.catalog.backlog import BacklogCatalog, Missing
+from shared.catalog.backlog import BacklogCatalog, Missing, Untold
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
 from shared.catalog.database import Database
+from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog, JobState
 from shared.catalog.progress import ProgressCatalog
@@ -24,6 +25,8 @@ __all__ = [
     "CopyOrder",
     "CopySource",
     "Database",
+    "Event",
+    "EventCatalog",
     "FileCatalog",
     "FileRecord",
     "JobCatalog",
@@ -37,6 +40,7 @@ __all__ = [
     "SubscriptionCatalog",
     "SubscriptionKind",
     "TombstoneCatalog",
+    "Untold",
 ]
 
 
@@ -49,6 +53,7 @@ class Catalog:
         self.bundles = BundleCatalog(database)
         self.tombstones = TombstoneCatalog(database)
         self.backlog = BacklogCatalog(database)
+        self.events = EventCatalog(database)
         self.progress = ProgressCatalog(database)
         self.jobs = JobCatalog(database)
         self.subscriptions = SubscriptionCatalog(database)

@@ -1,4 +1,4 @@
-"""What replicas still lack, over all kinds of heads."""
+"""What replicas still lack, and what has not been told there, over all kinds of heads."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +36,14 @@ _HEADS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Untold:
+    """An object that a replica has, of which nobody has been told there."""
+
+    key: str
+    since: datetime
+
+
 class BacklogCatalog:
     """Questions about what is missing."""
 
@@ -63,3 +71,20 @@ class BacklogCatalog:
                         missing=tuple(head["missing"]),
                         since=head["missing_since"],
                     )
+
+    def untold(self, replica: str, *, before: datetime) -> Iterator[Untold]:
+        """Yield what a replica has, and nobody has been told of, although it was claimed before a moment.
+
+        The oldest first, bundles before tombstones. What is still to come to the replica costs a read each.
+        """
+        for collection in ("bundles", "bundle_tombstones"):
+            query = (
+                self._database.client.collection(collection)
+                .where(filter=FieldFilter("untold", "array_contains", replica))
+                .where(filter=FieldFilter("created", "<", before))
+                .order_by("created")
+            )
+            for snapshot in self._database.every(query, _PAGE):
+                head = snapshot.to_dict()
+                if replica in head["available"]:
+                    yield Untold(key=_HEADS[collection](head), since=head["created"])

@@ -52,6 +52,16 @@ class BundleHead:
     digest: str
     available: frozenset[str] = frozenset()
     hidden: bool = False
+    # The name of the tombstone that hid it, and the replicas on which it was to be seen until then. Both are
+    # empty for a version that was hidden from the moment it became available.
+    hidden_by: str = ""
+    hidden_on: frozenset[str] = frozenset()
+    # The replicas on which nobody has been told of it yet, whether it is available there or not.
+    untold: frozenset[str] = frozenset()
+
+    def was_visible(self, replica: str) -> bool:
+        """Tell whether reads on a replica see the version, or have seen it before it was hidden."""
+        return replica in (self.hidden_on if self.hidden else self.available)
 
 
 class BundleCatalog:
@@ -78,6 +88,7 @@ class BundleCatalog:
             "digest": head.digest,
             "hidden": False,
             **self._database.new_head(),
+            **self._database.untold_everywhere(),
         }
         try:
             self._database.commit(lambda batch: batch.create(reference, document))
@@ -125,6 +136,16 @@ class BundleCatalog:
             )
         except NameTaken:
             self._database.commit(lambda batch: batch.update(head, {**changes, "hidden": True}))
+
+    def told(self, fqid: Fqid, replica: str) -> None:
+        """Note that all who want to know of the version on a replica have been told. Safe to repeat."""
+        head = self._collection.document(str(fqid))
+        self._database.commit(lambda batch: batch.update(head, self._database.told(replica)))
+
+    def hidden_by(self, name: str) -> Iterator[BundleHead]:
+        """Yield the heads of the versions that a tombstone, named by its UUID or FQID, has hidden."""
+        query = self._collection.where(filter=FieldFilter("hidden_by", "==", name)).order_by("__name__")
+        return map(head_of, self._database.every(query, PAGE_FILES))
 
     def head(self, fqid: Fqid) -> BundleHead | None:
         """Return the head of a version, wherever it is available and hidden or not, in one read."""
@@ -200,6 +221,9 @@ def head_of(snapshot: Any) -> BundleHead:
         digest=document["digest"],
         available=frozenset(document["available"]),
         hidden=document["hidden"],
+        hidden_by=document.get("hidden_by", ""),
+        hidden_on=frozenset(document.get("hidden_on", ())),
+        untold=frozenset(document.get("untold", ())),
     )
 
 

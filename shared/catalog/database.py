@@ -40,6 +40,11 @@ class Database:
         self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
+    @property
+    def replicas(self) -> Sequence[str]:
+        """The names of all replicas."""
+        return self._replicas
+
     def new_head(self) -> dict[str, Any]:
         """Return the fields of a head that no replica has yet."""
         now = self.clock.now()
@@ -57,6 +62,15 @@ class Database:
             "available": firestore.ArrayUnion([replica]),
             "missing": firestore.ArrayRemove([replica]),
         }
+
+    def untold_everywhere(self) -> dict[str, Any]:
+        """Return the field of a head of which nobody has been told yet, on no replica."""
+        return {"untold": list(self._replicas)}
+
+    @staticmethod
+    def told(replica: str) -> dict[str, Any]:
+        """Return the change of a head that has been told of on a replica; safe to apply twice."""
+        return {"untold": firestore.ArrayRemove([replica])}
 
     def get(self, reference: Any) -> Any:
         """Return the snapshot of a document, present or not, in one read."""

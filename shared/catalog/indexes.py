@@ -47,6 +47,13 @@ COMPOSITE_INDEXES = (
     ),
     # All subscriptions of somebody.
     Index("subscriptions", (("owner", "ASCENDING"), ("replica", "ASCENDING"))),
+    # What has not been told on a replica.
+    *(
+        Index(collection, (("untold", "CONTAINS"), ("created", "ASCENDING")))
+        for collection in ("bundles", "bundle_tombstones")
+    ),
+    # The events of a replica, in order of time.
+    Index("events", (("replica", "ASCENDING"), ("timestamp", "ASCENDING"))),
 )
 
 # Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
@@ -54,8 +61,8 @@ COMPOSITE_INDEXES = (
 _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
     "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing"),
-    "bundles": ("creator_uid", "file_count", "digest", "missing"),
-    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid"),
+    "bundles": ("creator_uid", "file_count", "digest", "missing", "untold", "hidden_on"),
+    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "untold"),
 }
 EXEMPTIONS = (
     *(
@@ -72,6 +79,11 @@ EXEMPTIONS = (
     ),
     *(Exemption("subscriptions", field) for field in ("created", "definition")),
     Exemption("subscription_secrets", "secret"),
+    *(
+        Exemption("events", field)
+        for field in ("timestamp", "version", "type", "size", "digest", "replica", "uuid")
+    ),
+    Exemption("journal_ends", "last"),
     Exemption("pages", "files"),
     Exemption("hidden_bundles", "email"),
 )

@@ -21,10 +21,11 @@ _PAGE = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class KnownTombstone:
-    """A tombstone, and the replicas on which it is."""
+    """A tombstone, the replicas on which it is, and those on which nobody has been told of it yet."""
 
     tombstone: BundleTombstone
     available: frozenset[str]
+    untold: frozenset[str] = frozenset()
 
 
 class ScanCatalog:
@@ -82,4 +83,5 @@ def _known(snapshot: Any) -> KnownTombstone:
             reason=document["reason"],
         ),
         available=frozenset(document["available"]),
+        untold=frozenset(document.get("untold", ())),
     )

@@ -49,6 +49,7 @@ class TombstoneCatalog:
             "email": tombstone.email,
             "reason": tombstone.reason,
             **self._database.new_head(),
+            **self._database.untold_everywhere(),
         }
         try:
             self._database.commit(lambda batch: batch.create(reference, document))
@@ -64,6 +65,11 @@ class TombstoneCatalog:
         snapshot = self._database.get(self._collection.document(tombstone.name))
         return frozenset(snapshot.get("available") if snapshot.exists else ())
 
+    def told(self, tombstone: BundleTombstone, replica: str) -> None:
+        """Note that all who want to know of the tombstone on a replica have been told. Safe to repeat."""
+        record = self._collection.document(tombstone.name)
+        self._database.commit(lambda batch: batch.update(record, self._database.told(replica)))
+
     def hide(self, tombstone: BundleTombstone, replica: str) -> None:
         """Hide what the tombstone names, all of it at one moment, on all replicas. Safe to repeat.
 
@@ -73,10 +79,11 @@ class TombstoneCatalog:
         record = self._collection.document(tombstone.name)
 
         def hide_version(transaction: Any) -> None:
-            head = self._bundles.document(tombstone.name)
-            if not head.get(transaction=transaction).exists:
+            head = self._bundles.document(tombstone.name).get(transaction=transaction)
+            if not head.exists:
                 raise NotYetThere(f"bundle {tombstone.name}: its tombstone is known, it is not")
-            transaction.update(head, {"hidden": True})
+            if not head.get("hidden"):
+                transaction.update(head.reference, _hidden(tombstone, head))
             transaction.update(record, self._database.gained(replica))
 
         def hide_uuid(transaction: Any) -> None:
@@ -85,8 +92,13 @@ class TombstoneCatalog:
             versions = transaction.get(self._bundles.where(filter=FieldFilter("uuid", "==", tombstone.uuid)))
             for version in list(versions):
                 if not version.get("hidden"):
-                    transaction.update(version.reference, {"hidden": True})
+                    transaction.update(version.reference, _hidden(tombstone, version))
             transaction.set(self._hidden_uuids.document(tombstone.uuid), {"email": tombstone.email})
             transaction.update(record, self._database.gained(replica))
 
         self._database.transact(hide_version if tombstone.version else hide_uuid)
+
+
+def _hidden(tombstone: BundleTombstone, head: Any) -> dict[str, Any]:
+    # Where it was to be seen until now: only there it leaves, and only there is it an event.
+    return {"hidden": True, "hidden_by": tombstone.name, "hidden_on": head.get("available")}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from google.cloud.firestore import FieldFilter
 
-from shared.messages import OBJECT_EVENTS
+from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
 from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.topics import Listener, listening
 from tests.given import Api, Clouds, new_uuid
@@ -26,6 +26,12 @@ def sync(stack: dict[str, str]) -> Iterator[FunctionProcess]:
 
 
 @pytest.fixture(scope="module")
+def index(stack: dict[str, str]) -> Iterator[FunctionProcess]:
+    with listening(stack, BUNDLE_EVENTS), function_process("index", stack) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
 def sweep(stack: dict[str, str]) -> Iterator[FunctionProcess]:
     """The function, for which everything has waited too long."""
     with function_process("sweep", stack, DSS_SWEEP_SECONDS="0") as process:
@@ -34,11 +40,14 @@ def sweep(stack: dict[str, str]) -> Iterator[FunctionProcess]:
 
 @pytest.fixture
 def clean(stack: dict[str, str]) -> None:
-    """Take from the catalog what other tests have left unreplicated."""
+    """Take from the catalog what other tests have left unreplicated, or untold."""
     client = firestore_client(stack)
     for kind in ("files", "bundles", "bundle_tombstones"):
         for head in client.collection(kind).where(filter=FieldFilter("missing", "!=", [])).stream():
             head.reference.update({"missing": []})
+    for kind in ("bundles", "bundle_tombstones"):
+        for head in client.collection(kind).where(filter=FieldFilter("untold", "!=", [])).stream():
+            head.reference.update({"untold": []})
 
 
 def behind(sweep: FunctionProcess) -> dict[str, tuple[int, float]]:
@@ -48,9 +57,10 @@ def behind(sweep: FunctionProcess) -> dict[str, tuple[int, float]]:
 
 
 @pytest.mark.usefixtures("clean")
-def test_what_no_event_told_of_is_replicated_after_a_sweep(
+def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
     sweep: FunctionProcess,
     sync: FunctionProcess,
+    index: FunctionProcess,
     listener: Listener,
     admin: Api,
     clouds: Clouds,
@@ -74,6 +84,12 @@ def test_what_no_event_told_of_is_replicated_after_a_sweep(
     for event in events:
         assert sync.push(event).status_code == 204
     assert [status(admin, "files", file, there), status(admin, "bundles", bundle, there)] == [200, 200]
+    # What is on both replicas has been told on neither.
+    assert sweep.post("").text == "6"
+    for key in keys[1:]:
+        for where in (replica, there):
+            event = listener.wait(lambda one, at=(where, key): (one["replica"], one["objectId"]) == at)  # type: ignore[misc]
+            assert index.push(event).status_code == 204
     assert sweep.post("").text == "0"
     assert behind(sweep) == {"gcp": (0, 0.0), "aws": (0, 0.0)}
 

@@ -28,8 +28,8 @@ FILE_CLAIMED, BUNDLE_CLAIMED = "file: head created", "bundle: head created"
 
 
 def test_every_fault_point_is_tried() -> None:
-    # Those of replication are tests/functions/test_sync_killed.py's.
-    others = [point for point in FAULT_POINTS if not point.startswith("replication: ")]
+    # Those of the functions are tests/functions/test_sync.py's and test_index.py's.
+    others = [point for point in FAULT_POINTS if not point.startswith(("replication: ", "index: "))]
     assert sorted([*FILE, *BUNDLE, *TOMBSTONE]) == sorted(others)
 
 

@@ -8,6 +8,7 @@ import requests
 from shared.catalog import Catalog, Database
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
 from shared.clock import SystemClock
+from shared.identifiers import version_of
 from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_file
 from tests.system.file_heads import firestore_client
 from tests.system.needed_index import Needed, needed_by
@@ -88,6 +89,9 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
     for replica in REPLICAS:
         # So long ago that nothing is found: what was asked is the same.
         assert not list(catalog.backlog.missing(replica, before=clock.now() - timedelta(days=1)))
+        assert not list(catalog.backlog.untold(replica, before=clock.now() - timedelta(days=1)))
+        assert not list(catalog.events.since(replica, before=version_of(clock.now() - timedelta(days=1))))
+        assert not list(catalog.bundles.hidden_by(new_uuid()))
     catalog.jobs.abandoned()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from shared.config import Settings
 from shared.identifiers import Kind
-from shared.messages import DEAD_LETTERS, FINALIZED, OBJECT_EVENTS
+from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, FINALIZED, OBJECT_EVENTS
 from tests.terraform.terraform_cli import SUBSCRIPTIONS, Deployment
 
 ROWS = {row["name"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
@@ -21,6 +21,7 @@ def topic_id(deployment: Deployment, name: str) -> str:
 def test_the_topics_are_those_that_the_code_names(deployment: Deployment) -> None:
     assert {row["name"] for row in deployment.of_type("google_pubsub_topic").values()} == {
         OBJECT_EVENTS,
+        BUNDLE_EVENTS,
         DEAD_LETTERS,
     }
 

@@ -65,6 +65,7 @@ def test_limits_are_the_variables(deployments: dict[str, Deployment]) -> None:
 
     assert service(most, "sync")["max_instance_count"] == 5
     assert service(most, "copy")["max_instance_count"] == 6
+    assert service(most, "index")["max_instance_count"] == 7
 
 
 def test_only_one_sweep_runs_at_a_time(deployment: Deployment) -> None:
@@ -88,6 +89,7 @@ def test_the_sweep_is_called_every_five_minutes_with_an_identity(deployment: Dep
 def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Deployment) -> None:
     expected = {
         "sync": caller(deployment, "pubsub")["member"],
+        "index": caller(deployment, "pubsub")["member"],
         "sweep": caller(deployment, "scheduler")["member"],
         "copy": caller(deployment, "workflows")["member"],
         # SNS has no Google identity; the function verifies its signatures.

@@ -22,6 +22,9 @@ GRANTS = {
         ("account dss-api", "roles/iam.serviceAccountTokenCreator"),
     },
     "dss-sync": {("bucket main", WRITE), ("topic dead-letters", PUBLISH), CATALOG, STARTS_WORKFLOWS},
+    "dss-index": {
+        ("bucket main", WRITE), ("topic bundle-events", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG,
+    },
     "dss-s3-events": {("topic object-events", PUBLISH)},
     "dss-sweep": {("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS},
     "dss-copy": {("bucket main", WRITE), ("bucket staging", READ), CATALOG},
@@ -37,8 +40,13 @@ GRANTS = {
 
 # By role of AWS: what is read, and every action that is allowed on main beside reading.
 CREATE = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"}
-AWS_READS = {"api": {"main", "checkout", "staging"}, "sync": {"main"}, "copy": {"main", "staging"}}
-AWS_REMOVES = {"api": False, "sync": True, "copy": True}
+AWS_READS = {
+    "api": {"main", "checkout", "staging"},
+    "sync": {"main"},
+    "index": {"main"},
+    "copy": {"main", "staging"},
+}
+AWS_REMOVES = {"api": False, "sync": True, "index": False, "copy": True}
 
 
 def grants(deployment: Deployment, member: str) -> set[tuple[str, str]]:

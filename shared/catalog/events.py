@@ -1,0 +1,124 @@
+"""The catalog of events: collection `events`, one document an event, and `journal_ends`, one a replica.
+
+Each replica's events are one line. An event gets its time in the transaction that puts it at the line's end:
+later than all before it, so that who has read up to a moment never finds anything new before that.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from google.cloud.firestore import FieldFilter
+
+from shared.catalog.database import Database
+from shared.identifiers import Fqid, moment_of, version_of
+from shared.parallel import Together
+
+# Events of one transaction. Firestore: 10 MiB a request; an event is some 300 bytes, and a transaction that
+# takes longer keeps the others waiting.
+_AT_ONCE = 200
+_PAGE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A bundle version, or its tombstone, became available on a replica: `type` is `CREATE` or `TOMBSTONE`.
+
+    `size` in bytes and `digest`, a SHA-256, are those of its document. `timestamp`, a version, is empty for
+    what is not in the journal yet.
+    """
+
+    id: str
+    replica: str
+    type: str
+    fqid: Fqid
+    size: int
+    digest: str
+    timestamp: str = ""
+
+
+class EventCatalog:
+    """Reads and writes of events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._collection = database.client.collection("events")
+        self._ends = database.client.collection("journal_ends")
+        # One transaction at a time can write to the end of a line; it takes along all who wait for it.
+        self._lines = {
+            name: Together(partial(self._put_at_end, name), most=_AT_ONCE) for name in database.replicas
+        }
+
+    def record(self, event: Event) -> Event:
+        """Return an event with the time at which it was journalled: now, or when it was recorded before."""
+        return self._lines[event.replica](event)
+
+    def _put_at_end(self, replica: str, events: Sequence[Event]) -> Sequence[Event]:
+        end = self._ends.document(replica)
+        references = {event.id: self._collection.document(event.id) for event in events}
+        recorded: dict[str, Event] = {}
+
+        def put(transaction: Any) -> None:
+            recorded.clear()
+            last = _last(end.get(transaction=transaction))
+            found = self._database.client.get_all(list(references.values()), transaction=transaction)
+            recorded.update((there.id, _event_of(there)) for there in found if there.exists)
+            for event in events:
+                if event.id not in recorded:
+                    last = _later(last, version_of(self._database.clock.now()))
+                    recorded[event.id] = replace(event, timestamp=last)
+                    transaction.create(references[event.id], _to_document(recorded[event.id]))
+            transaction.set(end, {"last": last}, merge=True)
+
+        self._database.transact(put)
+        return [recorded[event.id] for event in events]
+
+    def since(self, replica: str, *, after: str = "", before: str = "") -> Iterator[Event]:
+        """Yield a replica's events in order of time: those behind `after` and before `before`, if given."""
+        query = self._collection.where(filter=FieldFilter("replica", "==", replica)).order_by("timestamp")
+        if after:
+            query = query.where(filter=FieldFilter("timestamp", ">", after))
+        if before:
+            query = query.where(filter=FieldFilter("timestamp", "<", before))
+        return map(_event_of, self._database.every(query, _PAGE))
+
+    def get(self, event_id: str) -> Event | None:
+        """Return an event, in one read."""
+        snapshot = self._database.get(self._collection.document(event_id))
+        return _event_of(snapshot) if snapshot.exists else None
+
+
+def _last(end: Any) -> str:
+    return str((end.to_dict() or {}).get("last", "")) if end.exists else ""
+
+
+def _later(last: str, now: str) -> str:
+    """Return the time of the next event: now, unless the clock is behind the one of another process."""
+    return now if now > last else version_of(moment_of(last) + timedelta(microseconds=1))
+
+
+def _to_document(event: Event) -> dict[str, Any]:
+    return {
+        "replica": event.replica,
+        "type": event.type,
+        "uuid": event.fqid.uuid,
+        "version": event.fqid.version,
+        "size": event.size,
+        "digest": event.digest,
+        "timestamp": event.timestamp,
+    }
+
+
+def _event_of(snapshot: Any) -> Event:
+    document: Mapping[str, Any] = snapshot.to_dict()
+    return Event(
+        id=snapshot.id,
+        replica=document["replica"],
+        type=document["type"],
+        fqid=Fqid(document["uuid"], document["version"]),
+        size=document["size"],
+        digest=document["digest"],
+        timestamp=document["timestamp"],
+    )

@@ -1,0 +1,114 @@
+"""Telling: what became available on a replica is journalled there, indexed, and made known, once.
+
+A version that was hidden before it came to a replica was never to be seen there, and is no event. Of one that
+was, both events are told, its creation first. The catalog notes what has been told only after everything is
+durable, so that the sweep finds whatever was not, and nothing is lost; what is done twice is the same event.
+"""
+
+import uuid
+from collections.abc import Callable
+from functools import partial
+
+from shared.catalog import BundleHead, Event
+from shared.documents import CREATE, TOMBSTONE, keep_document
+from shared.errors import NotYetThere
+from shared.identifiers import Fqid, Kind, ObjectName, parse_key
+from shared.manifests import digest
+from shared.messages import BUNDLE_EVENTS, FINALIZED, BundleEvent, ObjectEvent
+from shared.parallel import in_threads
+from shared.replicas import Replica
+from shared.system import Dss
+
+# Names of events are made from this one, and must never change.
+_NAMES = uuid.UUID("1b0e0e54-6f0c-5a0e-9a5c-6d1f0a3b7c52")
+# Versions of a UUID that are told of at once.
+_AT_ONCE = 8
+
+Note = Callable[[BundleEvent], None]
+
+
+def event_id(replica: str, fqid: Fqid, event_type: str) -> str:
+    """Return the id of an event: the same for ever."""
+    return str(uuid.uuid5(_NAMES, f"{replica}/{fqid}/{event_type}"))
+
+
+def tell(dss: Dss, event: ObjectEvent, note: Note = lambda _: None) -> None:
+    """Tell of the bundle version, or of those hidden, that an object event is about; `note` each event.
+
+    Nothing where the object is something else, or all has been told. Raises NotYetThere where it is not
+    available on that replica yet, and Unavailable or StoreError where a cloud fails.
+    """
+    name = parse_key(event.key)
+    replica = dss.replicas.find(event.replica)
+    if name is None or replica is None or event.event_type != FINALIZED or event.bucket != replica.bucket:
+        return
+    if name.kind is Kind.BUNDLE:
+        (_tell_of_tombstone if name.dead else _tell_of_version)(dss, replica, name, note)
+
+
+def _tell_of_version(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
+    fqid = Fqid(name.uuid, name.version or "")
+    head = dss.catalog.bundles.head(fqid)
+    if head is None or replica.name not in head.available:
+        raise NotYetThere(f"bundle {fqid}: replica {replica.name} does not have it yet")
+    _tell_of_creation(dss, replica, note, head)
+
+
+def _tell_of_creation(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
+    if replica.name not in head.untold:
+        return
+    if head.was_visible(replica.name):
+        _tell(dss, replica, note, head, CREATE)
+    dss.catalog.bundles.told(head.fqid, replica.name)
+
+
+def _tell_of_tombstone(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
+    known = dss.catalog.scan.tombstone(name.uuid, name.version)
+    if known is None or replica.name not in known.available:
+        raise NotYetThere(f"{name.key}: it is not in effect on replica {replica.name} yet")
+    if replica.name not in known.untold:
+        return
+    hidden = dss.catalog.bundles.hidden_by(known.tombstone.name)
+    work = partial(_tell_of_hidden, dss, replica, note)
+    for _ in in_threads(work, hidden, threads=_AT_ONCE):
+        pass
+    dss.catalog.tombstones.told(known.tombstone, replica.name)
+
+
+def _tell_of_hidden(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
+    if head.was_visible(replica.name):
+        _tell_of_creation(dss, replica, note, head)
+        _tell(dss, replica, note, head, TOMBSTONE)
+
+
+def _tell(dss: Dss, replica: Replica, note: Note, head: BundleHead, event_type: str) -> None:
+    dead = event_type == TOMBSTONE
+    content = keep_document(dss, replica, head, dead=dead)
+    dss.faults.reach("index: document kept")
+    recorded = dss.catalog.events.record(
+        Event(
+            id=event_id(replica.name, head.fqid, event_type),
+            replica=replica.name,
+            type=event_type,
+            fqid=head.fqid,
+            size=len(content),
+            digest=digest(content),
+        )
+    )
+    dss.faults.reach("index: journalled")
+    event = bundle_event(recorded)
+    dss.publisher.publish(BUNDLE_EVENTS, event.attributes)
+    dss.faults.reach("index: published")
+    note(event)
+
+
+def bundle_event(event: Event) -> BundleEvent:
+    """Return the message that tells of an event of the journal."""
+    return BundleEvent(
+        id=event.id,
+        replica=event.replica,
+        type=event.type,
+        uuid=event.fqid.uuid,
+        version=event.fqid.version,
+        timestamp=event.timestamp,
+    )

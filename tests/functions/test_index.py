@@ -1,0 +1,214 @@
+"""`index`, as a process: what a replica gains is journalled and told once, whatever is killed or repeated."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import requests
+from google.cloud.firestore import FieldFilter
+
+from shared.faults import FAULT_POINTS
+from shared.messages import BUNDLE_EVENTS
+from tests.functions.function_process import FunctionProcess, function_process
+from tests.functions.topics import Listener, listening
+from tests.given import REPLICAS, Api, Clouds, Version, now, put_bundle, put_file
+from tests.shared.two_clouds import new_bundle, new_file
+from tests.system.file_heads import firestore_client
+
+POINTS = [point for point in FAULT_POINTS if point.startswith("index: ")]
+REASON = {"reason": "wrong"}
+
+
+def attributes(clouds: Clouds, replica: str, key: str) -> dict[str, str]:
+    """Return the attributes of the event that tells of an object."""
+    return {
+        "replica": replica,
+        "bucketId": clouds.main[replica],
+        "objectId": key,
+        "eventType": "OBJECT_FINALIZE",
+        "objectGeneration": "1",
+    }
+
+
+@pytest.fixture(scope="module")
+def listener(stack: dict[str, str]) -> Iterator[Listener]:
+    with listening(stack, BUNDLE_EVENTS) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def index(stack: dict[str, str], listener: Listener) -> Iterator[FunctionProcess]:
+    """The function, to whom nothing is told that the test does not tell; the topic is there."""
+    assert listener.attributes == []
+    with function_process("index", stack) as process:
+        yield process
+
+
+def told(listener: Listener, bundle: Version) -> list[tuple[str, str, str, str]]:
+    """Return what has been told of a bundle version so far: replica, type, id and time."""
+    listener.pull(1.0)
+    return [
+        (one["replica"], one["eventType"], one["eventId"], one["timestamp"])
+        for one in listener.attributes
+        if (one["uuid"], one["version"]) == (bundle.uuid, bundle.version)
+    ]
+
+
+def journalled(stack: dict[str, str], bundle: Version, replica: str) -> list[tuple[str, str, str, str]]:
+    """Return what the journal has of a bundle version, in order of time: replica, type, id and time."""
+    found = [
+        snapshot
+        for snapshot in firestore_client(stack)
+        .collection("events")
+        .where(filter=FieldFilter("uuid", "==", bundle.uuid))
+        .stream()
+        if (snapshot.get("version"), snapshot.get("replica")) == (bundle.version, replica)
+    ]
+    rows = [(replica, one.get("type"), one.id, one.get("timestamp")) for one in found]
+    return sorted(rows, key=lambda row: row[3])
+
+
+def delete(admin: Api, replica: str, uuid: str, version: str | None = None) -> str:
+    """Hide a bundle, and return the key of its tombstone."""
+    path = f"/v1/bundles/{uuid}"
+    assert admin.delete(path, replica=replica, version=version, json=REASON).status_code == 200
+    return f"bundles/{uuid}.{version}.dead" if version else f"bundles/{uuid}.dead"
+
+
+def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
+    stack: dict[str, str], index: FunctionProcess, listener: Listener, api: Api, clouds: Clouds, replica: str
+) -> None:
+    content = {"smoking": [True, None, 1.5], "Ü": "ß"}
+    source = clouds.stage(
+        replica, json.dumps(content).encode(), content_type='application/json; dcp-type="metadata/x"'
+    )
+    file = put_file(api, source)
+    bundle = put_bundle(api, replica, [file.named("a_0.json", indexed=True), file.named("b.c_12.json")])
+
+    for _ in range(2):
+        answer = index.push(attributes(clouds, replica, f"bundles/{bundle}"))
+        assert answer.status_code == 204, answer.text
+
+    [event] = journalled(stack, bundle, replica)
+    assert told(listener, bundle) == [event]
+    answer = api.get(f"/v1/events/{bundle.uuid}", replica=replica, version=bundle.version)
+    document = answer.json()
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
+    assert answer.content == clouds.read(replica, f"documents/{bundle}")
+    assert document["files"] == {"a_json": [content], "b_c_json": [content]}
+    assert document["manifest"] == json.loads(clouds.read(replica, f"bundles/{bundle}"))
+    assert document["bundle_info"] == {"uuid": bundle.uuid, "version": bundle.version}
+    assert set(document) == {"event_type", "bundle_info", "manifest", "files"}
+    assert document["event_type"] == "CREATE"
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_step_it_tells_when_it_hears_again(
+    stack: dict[str, str], index: FunctionProcess, listener: Listener, admin: Api, clouds: Clouds, point: str
+) -> None:
+    replica = REPLICAS[POINTS.index(point) % 2]
+    bundle = new_bundle(admin, replica, new_file(admin, clouds, replica, b"content"))
+    message = attributes(clouds, replica, f"bundles/{bundle}")
+
+    with (
+        function_process("index", stack, DSS_FAULT_POINT=point) as mortal,
+        pytest.raises(requests.ConnectionError),
+    ):
+        mortal.push(message)
+    assert index.push(message).status_code == 204
+
+    [event] = journalled(stack, bundle, replica)
+    # What was published before the kill is published again, and is the same.
+    assert set(told(listener, bundle)) == {event}
+    assert clouds.read(replica, f"documents/{bundle}") != b""
+
+
+def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
+    stack: dict[str, str],
+    index: FunctionProcess,
+    listener: Listener,
+    admin: Api,
+    clouds: Clouds,
+    replica: str,
+) -> None:
+    file = new_file(admin, clouds, replica, b"content")
+    first = new_bundle(admin, replica, file)
+    second, third, late = (Version(first.uuid, now()) for _ in range(3))
+    for version in (second, third):
+        put_bundle(admin, replica, [file.named("name")], bundle=version)
+    assert index.push(attributes(clouds, replica, f"bundles/{first}")).status_code == 204
+    one = delete(admin, replica, first.uuid, second.version)
+    assert index.push(attributes(clouds, replica, one)).status_code == 204
+
+    whole = delete(admin, replica, first.uuid)
+    put_bundle(admin, replica, [file.named("name")], bundle=late)
+    for key in (whole, f"bundles/{late}", f"bundles/{third}", whole, one):
+        assert index.push(attributes(clouds, replica, key)).status_code == 204
+
+    for version in (first, second, third):
+        events = journalled(stack, version, replica)
+        # The creation comes first, also of a version that was hidden before anybody heard of it.
+        assert [event[1] for event in events] == ["CREATE", "TOMBSTONE"]
+        assert told(listener, version) == events
+        answer = admin.get(f"/v1/events/{version.uuid}", replica=replica, version=version.version)
+        assert answer.content == clouds.read(replica, f"documents/{version}.dead")
+        assert answer.json() == {
+            "event_type": "TOMBSTONE",
+            "bundle_info": {"uuid": version.uuid, "version": version.version},
+            "email": "admin@example.org",
+            "reason": "wrong",
+            "admin_deleted": True,
+        }
+    assert journalled(stack, late, replica) == told(listener, late) == []
+    path = f"/v1/events/{late.uuid}"
+    assert admin.get(path, replica=replica, version=late.version).status_code == 404
+
+
+def test_what_is_not_available_yet_is_waited_for(
+    index: FunctionProcess, api: Api, clouds: Clouds, replica: str
+) -> None:
+    nowhere = Version(new_bundle(api, replica).uuid, now())
+    for key in (f"bundles/{nowhere}", f"bundles/{nowhere}.dead", f"bundles/{nowhere.uuid}.dead"):
+        assert index.push(attributes(clouds, replica, key)).status_code == 503
+    for key in (f"files/{nowhere}", f"documents/{nowhere}", "blobs/x"):
+        assert index.push(attributes(clouds, replica, key)).status_code == 204
+
+
+def test_what_cannot_be_read_as_json_is_left_out_and_named(
+    index: FunctionProcess, api: Api, clouds: Clouds, replica: str
+) -> None:
+    contents = {
+        "fine.json": b" [1] ",
+        "no.json": b"{",
+        "nan.json": b"[NaN]",
+        "vast.json": b"1e999",
+        "deep.json": b"[" * 101 + b"]" * 101,
+        "large.json": b"1" + b" " * 4 * 1024 * 1024,
+        "text.txt": b"1",
+    }
+    files = {
+        name: put_file(
+            api,
+            clouds.stage(
+                replica, data, content_type="text/plain" if name == "text.txt" else "application/json"
+            ),
+        )
+        for name, data in contents.items()
+    }
+    bundle = put_bundle(api, replica, [file.named(name) for name, file in files.items()])
+    # Made for who asks first, and the same when it is kept.
+    asked = api.get(f"/v1/events/{bundle.uuid}", replica=replica, version=bundle.version).content
+
+    assert index.push(attributes(clouds, replica, f"bundles/{bundle}")).status_code == 204
+
+    kept = clouds.read(replica, f"documents/{bundle}")
+    assert kept == asked
+    document = json.loads(kept)
+    assert document["files"] == {"fine_json": [[1]]}
+    assert {row["name"]: row["reason"] for row in document["left_out"]} == {
+        "deep.json": "deeper than 100 levels",
+        "large.json": "larger than 4194304 bytes",
+        "nan.json": "no JSON",
+        "no.json": "no JSON",
+        "vast.json": "no JSON",
+    }
