@@ -7,6 +7,7 @@ import pytest
 from run.local.components import API_TABLE
 from run.local.stack import Stack
 from tests.given import REPLICAS, Api, Clouds
+from tests.postgresql_server import HeldServer, postgresql_server
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,13 @@ def whole_system() -> Iterator[dict[str, str]]:
     """The whole system, with all that moves by itself."""
     with Stack(port=0).running() as env:
         yield env
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[HeldServer]:
+    """A PostgreSQL server, running."""
+    with postgresql_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from run.local.failures import Missing
 from run.local.machine import find_emulators
+from run.local.postgresql import find_programs
 
 # Programs, any of the names of each, and what installs it.
 PROGRAMS = {
@@ -24,10 +25,11 @@ def missing(environment: Mapping[str, str]) -> list[str]:
         for names, how in PROGRAMS.items()
         if not any(shutil.which(name, path=path) for name in names)
     ]
-    try:
-        find_emulators(environment)
-    except Missing as error:
-        lines += error.lines
+    for find in (find_programs, find_emulators):
+        try:
+            find(environment)
+        except Missing as error:
+            lines += error.lines
     return lines
 
 
