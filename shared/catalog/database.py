@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from google.api_core import exceptions
+from google.api_core import exceptions, retry
 from google.cloud import firestore
 
 from shared.clock import Clock
@@ -23,6 +23,11 @@ _BATCH = 500
 _PARALLEL_BATCHES = 8
 # A request is answered within this or not at all; clients give up after 40 seconds.
 _TIMEOUT_SECONDS = 30
+# Firestore answers ABORTED to who waited too long for another's lock, transaction or not: nothing of that is
+# done, and it may be tried again. Its library does so for commits of transactions only.
+_CONTENDED = retry.Retry(
+    predicate=retry.if_exception_type(exceptions.Aborted), initial=0.05, maximum=1.0, timeout=15
+)
 
 
 class NameTaken(DssError):
@@ -118,13 +123,16 @@ class Database:
             last = found[-1]
 
     def commit(self, *writes: Callable[[Any], None]) -> None:
-        """Apply writes, all or none, in one request. Raises NameTaken where a document must not exist."""
+        """Apply writes, all or none, in one request. Raises NameTaken where a document must not exist.
+
+        Tried again while others hold what it writes, and Unavailable where they do so for long.
+        """
         batch = self.client.batch()
         for write in writes:
             write(batch)
         with translated():
             try:
-                batch.commit(timeout=_TIMEOUT_SECONDS)
+                _CONTENDED(batch.commit)(timeout=_TIMEOUT_SECONDS)
             except exceptions.FailedPrecondition as error:
                 # A document that must not exist and does: the emulator says so in one way, and nothing
                 # promises that the service does not say it in the other.
@@ -133,9 +141,10 @@ class Database:
     def transact(self, work: Callable[[Any], None]) -> None:
         """Run `work` with a transaction, again and from its start where others were faster.
 
-        Raises Unavailable where they were so several times.
+        Raises Unavailable where they were so for long.
         """
-        with translated():
+
+        def attempt() -> None:
             try:
                 firestore.transactional(work)(self.client.transaction())
             except ValueError as error:
@@ -143,6 +152,9 @@ class Database:
                 if isinstance(error.__cause__, exceptions.Aborted):
                     raise error.__cause__ from None
                 raise
+
+        with translated():
+            _CONTENDED(attempt)()
 
     def check(self) -> None:
         """Return if Firestore answers; raise Unavailable if not."""

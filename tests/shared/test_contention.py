@@ -1,0 +1,36 @@
+"""Who meets others at the same documents of the catalog waits for them, and does not fail."""
+
+import grpc
+import pytest
+
+from shared.catalog.tombstones import BundleTombstone
+from tests.given import Api, Clouds, now
+from tests.shared.copying_between import opened
+from tests.shared.two_clouds import new_bundle, new_file, status
+from tests.system.firestore_proxy import CallHarm, FirestoreProxy
+
+
+@pytest.mark.parametrize(
+    ("whole", "harm"),
+    [
+        (False, CallHarm(method="BatchGetDocuments", times=2, code=grpc.StatusCode.ABORTED)),
+        (True, CallHarm(method="RunQuery", times=2, code=grpc.StatusCode.ABORTED)),
+    ],
+)
+def test_what_firestore_aborts_is_tried_again(
+    stack: dict[str, str], api: Api, clouds: Clouds, whole: bool, harm: CallHarm
+) -> None:
+    bundle = new_bundle(api, "gcp", new_file(api, clouds, "gcp", b"contended"))
+    version = None if whole else bundle.version
+    tombstone = BundleTombstone(uuid=bundle.uuid, version=version, email="a@example.org", reason=now())
+    with (
+        FirestoreProxy(stack["FIRESTORE_EMULATOR_HOST"]) as proxy,
+        opened({**stack, "FIRESTORE_EMULATOR_HOST": proxy.address}) as dss,
+    ):
+        proxy.inflict(CallHarm(method="Commit", times=2, code=grpc.StatusCode.ABORTED))
+        dss.catalog.tombstones.create(tombstone)
+        proxy.inflict(harm)
+        dss.catalog.tombstones.hide(tombstone, "gcp")
+        assert dss.catalog.tombstones.available(tombstone) == {"gcp"}
+        assert harm.times == 0
+    assert status(api, "bundles", bundle, "gcp") == 404
