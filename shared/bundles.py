@@ -1,22 +1,17 @@
 """Bundles: which files they may have, and how a new version or a tombstone becomes visible."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.arrivals import listed, wait_for
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
-from shared.clock import Deadline
 from shared.errors import DuplicateFilename, FileMissing, IllegalArguments
 from shared.files import write_once
 from shared.identifiers import Fqid, Kind, check_file_name, manifest_key, tombstone_key
 from shared.manifests import bundle_manifest, digest, encode, tombstone_document
 from shared.system import Dss
-
-# How many names an error lists; the rest is counted.
-_NAMED = 10
-# Seconds between looks for files that are on their way from another replica.
-_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -59,20 +54,16 @@ def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[Paged
     Files that exist on another replica only are on their way, and waited for. Raises FileMissing, naming
     them, for files that exist nowhere (at once) or did not arrive in time.
     """
-    deadline = Deadline(dss.clock, dss.settings.file_wait_seconds)
     found: dict[Fqid, FileRecord] = {}
-    wanted = {file.fqid for file in files}
-    while True:
-        found |= dss.catalog.files.get_many(wanted)
-        nowhere = [fqid for fqid in wanted if fqid not in found or not found[fqid].available]
-        if nowhere:
-            raise FileMissing(f"files: {_listed(nowhere)}: no such file")
-        wanted = {fqid for fqid in wanted if replica not in found[fqid].available}
-        if not wanted:
-            break
-        if deadline.passed:
-            raise FileMissing(f"files: {_listed(wanted)}: not yet on replica {replica}")
-        dss.clock.sleep(_POLL_SECONDS)
+
+    def where(wanted: Collection[Fqid]) -> dict[Fqid, frozenset[str]]:
+        found.update(dss.catalog.files.get_many(wanted))
+        return {fqid: found[fqid].available for fqid in wanted if fqid in found}
+
+    def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
+        return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")
+
+    wait_for(dss, replica, {file.fqid for file in files}, where, missing)
     return sorted(
         (_paged(file, found[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
     )
@@ -130,9 +121,3 @@ def _paged(file: NamedFile, record: FileRecord) -> PagedFile:
         sha1=record.checksums.sha1,
         sha256=record.checksums.sha256,
     )
-
-
-def _listed(fqids: Iterable[Fqid]) -> str:
-    ordered = sorted(map(str, fqids))
-    more = f" and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
-    return ", ".join(ordered[:_NAMED]) + more

@@ -24,10 +24,12 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     ├── Conflict                    a name is taken by other content, for ever
     │   ├── FileAlreadyExists
     │   ├── BundleAlreadyExists
+    │   ├── CollectionAlreadyExists
     │   └── BundleTombstoneAlreadyExists
     ├── Unprocessable               understood, and contradicted by the facts
     │   ├── MissingChecksum
     │   ├── InvalidChecksum
+    │   ├── InvalidLink
     │   └── CopyFailed              with the code of what a large copy failed of
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
@@ -181,6 +183,12 @@ class BundleAlreadyExists(Conflict):
     code = "bundle_already_exists"
 
 
+class CollectionAlreadyExists(Conflict):
+    """This version of a collection exists with other content, or its UUID is somebody else's."""
+
+    code = "collection_already_exists"
+
+
 class BundleTombstoneAlreadyExists(Conflict):
     """This bundle was deleted before, by somebody else or for another reason."""
 
@@ -203,6 +211,12 @@ class InvalidChecksum(Unprocessable):
     """A checksum is malformed, or the cloud knows that the object has another one."""
 
     code = "invalid_checksum"
+
+
+class InvalidLink(Unprocessable):
+    """A collection links to what does not exist, or is hidden."""
+
+    code = "invalid_link"
 
 
 class CopyFailed(Unprocessable):

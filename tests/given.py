@@ -195,6 +195,10 @@ class Version:
         """Return this file as an item of a bundle."""
         return {"uuid": self.uuid, "version": self.version, "name": name, "indexed": indexed}
 
+    def linked(self, kind: str = "file", **more: str) -> dict[str, Any]:
+        """Return this file, bundle or collection as an item of a collection; a fragment has a `path`."""
+        return {"type": kind, "uuid": self.uuid, "version": self.version, **more}
+
 
 def put_file(
     api: Api, source_url: str, *, file: Version | None = None, creator_uid: int = 1, status: int = 201
@@ -222,6 +226,24 @@ def put_bundle(
     answer = api.put(f"/v1/bundles/{bundle.uuid}", replica=replica, version=bundle.version, json=body)
     assert answer.status_code == status, answer.text
     return bundle
+
+
+def put_collection(
+    api: Api,
+    replica: str,
+    contents: Iterable[Mapping[str, Any]],
+    *,
+    collection: Version | None = None,
+    status: int = 201,
+    **about: Any,
+) -> Version:
+    """Make a collection (a new one, unless given) of items of `Version.linked`; fail unless `status`."""
+    collection = collection or Version(new_uuid(), now())
+    body = {"name": "name", "description": "about", "details": {}, "contents": list(contents), **about}
+    query = {"replica": replica, "uuid": collection.uuid, "version": collection.version}
+    answer = api.put("/v1/collections", json=body, **query)
+    assert answer.status_code == status, answer.text
+    return collection
 
 
 def assert_problem(answer: requests.Response, status: int, code: str, *words: str) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Caller:
         if not self.is_admin and self.groups.isdisjoint(groups):
             raise Forbidden(f"{self.email} is in none of the groups that may do this")
 
+    def require_self(self, email: str) -> None:
+        """Raise Forbidden unless the caller is the person of this address, or an admin."""
+        if not self.is_admin and self.email != email:
+            raise Forbidden(f"{self.email} is not its owner")
+
     def require_admin(self) -> None:
         """Raise Forbidden unless the caller is an admin."""
         if not self.is_admin:

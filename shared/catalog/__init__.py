@@ -1,11 +1,13 @@
 """The catalog: metadata in Firestore, by which reads are answered and conflicts decided.
 
-Only here is Firestore known. One document per file version, bundle version and tombstone; the files of a
-bundle are in pages under its document.
+Only here is Firestore known. One document per file version, bundle version, collection version and
+tombstone; the files of a bundle and the contents of a collection are in pages under its document.
 """
 
 from shared.catalog.backlog import BacklogCatalog, Missing, Untold
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
+from shared.catalog.collection_tombstones import CollectionTombstone, CollectionTombstoneCatalog
+from shared.catalog.collections import CollectionCatalog, CollectionHead, OwnedCollection
 from shared.catalog.database import Database
 from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
@@ -21,6 +23,10 @@ __all__ = [
     "BundleHead",
     "BundleTombstone",
     "Catalog",
+    "CollectionCatalog",
+    "CollectionHead",
+    "CollectionTombstone",
+    "CollectionTombstoneCatalog",
     "CopyJob",
     "CopyOrder",
     "CopySource",
@@ -33,6 +39,7 @@ __all__ = [
     "JobState",
     "KnownTombstone",
     "Missing",
+    "OwnedCollection",
     "PagedFile",
     "ProgressCatalog",
     "ScanCatalog",
@@ -52,6 +59,8 @@ class Catalog:
         self.files = FileCatalog(database)
         self.bundles = BundleCatalog(database)
         self.tombstones = TombstoneCatalog(database)
+        self.collections = CollectionCatalog(database)
+        self.collection_tombstones = CollectionTombstoneCatalog(database)
         self.backlog = BacklogCatalog(database)
         self.events = EventCatalog(database)
         self.progress = ProgressCatalog(database)

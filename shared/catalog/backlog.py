@@ -32,7 +32,9 @@ def _manifest_of(kind: Kind) -> Any:
 _HEADS = {
     "files": _manifest_of(Kind.FILE),
     "bundles": _manifest_of(Kind.BUNDLE),
+    "collections": _manifest_of(Kind.COLLECTION),
     "bundle_tombstones": lambda head: tombstone_key(Kind.BUNDLE, head["uuid"], head["version"]),
+    "collection_tombstones": lambda head: tombstone_key(Kind.COLLECTION, head["uuid"], None),
 }
 
 

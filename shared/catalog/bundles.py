@@ -5,8 +5,7 @@ but for this: a version of a UUID that is hidden as a whole is hidden from the m
 """
 
 import json
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,12 @@ from google.cloud.firestore import And, FieldFilter, Query
 from google.cloud.firestore_v1 import ExistsOption
 
 from shared.catalog.database import Database, NameTaken
+from shared.catalog.pages import Pages
 from shared.errors import BundleAlreadyExists
 from shared.identifiers import Fqid
 
 # Files a page. Firestore: a document is at most 1 MiB; 500 files of the longest names, compressed, are less.
 PAGE_FILES = 500
-# Firestore: a request is at most 10 MiB. Pages of more bytes than this go into commits of their own.
-_COMMIT_BYTES = 6 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +69,7 @@ class BundleCatalog:
         self._database = database
         self._collection = database.client.collection("bundles")
         self._hidden_uuids = database.client.collection("hidden_bundles")
+        self._pages = Pages(database, "files")
 
     def create(self, head: BundleHead) -> bool:
         """Claim the FQID for this content, for the whole system and for ever; in one write.
@@ -105,19 +104,9 @@ class BundleCatalog:
 
         The caller has claimed the FQID for just these files, in this order.
         """
-        pages = self._collection.document(str(fqid)).collection("pages")
-        writes: list[Callable[[Any], None]] = []
-        pending = 0
-        for number, start in enumerate(range(0, len(files), PAGE_FILES)):
-            data = _pack(files[start : start + PAGE_FILES])
-            if writes and pending + len(data) > _COMMIT_BYTES:
-                self._database.commit(*writes)
-                writes, pending = [], 0
-            reference = pages.document(_page_name(number))
-            writes.append(_setting(reference, {"files": data}))
-            pending += len(data)
-        if writes:
-            self._database.commit(*writes)
+        starts = range(0, len(files), PAGE_FILES)
+        pages = (_pack(files[start : start + PAGE_FILES]) for start in starts)
+        self._pages.write(self._collection.document(str(fqid)), pages)
 
     def make_available(self, fqid: Fqid, replica: str) -> None:
         """Let reads on a replica see the bundle, unless its whole UUID is hidden. Safe to repeat.
@@ -152,6 +141,11 @@ class BundleCatalog:
         snapshot = self._database.get(self._collection.document(str(fqid)))
         return head_of(snapshot) if snapshot.exists else None
 
+    def get_many(self, fqids: Iterable[Fqid]) -> Mapping[Fqid, BundleHead]:
+        """Return the heads of those versions that exist, hidden or not, one read each, side by side."""
+        references = [self._collection.document(str(fqid)) for fqid in dict.fromkeys(fqids)]
+        return {head.fqid: head for head in map(head_of, self._database.get_many(references))}
+
     def newest(self, uuid: str, replica: str) -> BundleHead | None:
         """Return the head of the newest version on a replica that is not hidden, in one read."""
         found = self._database.query(
@@ -181,11 +175,9 @@ class BundleCatalog:
         if start >= stop:
             return []
         first = start // PAGE_FILES
-        collection = self._collection.document(str(head.fqid)).collection("pages")
         numbers = range(first, (stop - 1) // PAGE_FILES + 1)
-        snapshots = self._database.get_many([collection.document(_page_name(number)) for number in numbers])
-        pages = {snapshot.id: _unpack(snapshot.to_dict()["files"]) for snapshot in snapshots}
-        found = [file for number in numbers for file in pages[_page_name(number)]]
+        pages = self._pages.read(self._collection.document(str(head.fqid)), numbers)
+        found = [file for page in pages for file in _unpack(page)]
         return found[start - first * PAGE_FILES : stop - first * PAGE_FILES]
 
     def enumerate(self, replica: str, *, prefix: str, after: str, count: int) -> Iterator[Fqid]:
@@ -207,10 +199,6 @@ class BundleCatalog:
             yield Fqid(snapshot.get("uuid"), snapshot.get("version"))
 
 
-def _setting(reference: Any, document: dict[str, Any]) -> Callable[[Any], None]:
-    return lambda batch: batch.set(reference, document)
-
-
 def head_of(snapshot: Any) -> BundleHead:
     """Return the head that a document of collection `bundles` holds."""
     document = snapshot.to_dict()
@@ -227,17 +215,12 @@ def head_of(snapshot: Any) -> BundleHead:
     )
 
 
-def _page_name(number: int) -> str:
-    return f"{number:05d}"
-
-
 def _pack(files: Sequence[PagedFile]) -> bytes:
-    # As one compressed value, not as 5,000 fields: it is read and written as a whole, and never queried.
     names = PagedFile.__dataclass_fields__
     rows = [[getattr(file, name) for name in names] for file in files]
-    return zlib.compress(json.dumps(rows, separators=(",", ":")).encode())
+    return json.dumps(rows, separators=(",", ":")).encode()
 
 
 def _unpack(data: bytes) -> list[PagedFile]:
     names = PagedFile.__dataclass_fields__
-    return [PagedFile(**dict(zip(names, row, strict=True))) for row in json.loads(zlib.decompress(data))]
+    return [PagedFile(**dict(zip(names, row, strict=True))) for row in json.loads(data)]

@@ -40,10 +40,25 @@ COMPOSITE_INDEXES = (
     Index("bundles", (("uuid", "ASCENDING"), ("available", "CONTAINS"))),
     # All bundles of a replica that are not hidden, in order.
     Index("bundles", (("hidden", "ASCENDING"), ("available", "CONTAINS"), ("fqid", "ASCENDING"))),
+    # The newest version of a collection on a replica.
+    Index("collections", (("uuid", "ASCENDING"), ("available", "CONTAINS"), ("version", "DESCENDING"))),
+    # Somebody's collections.
+    Index(
+        "owned_collections",
+        (
+            ("owner", "ASCENDING"),
+            ("visible", "ASCENDING"),
+            ("hidden", "ASCENDING"),
+            ("uuid", "ASCENDING"),
+        ),
+    ),
     # What a replica has lacked for long.
     *(
         Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
-        for collection in ("files", "bundles", "bundle_tombstones")
+        for collection in (
+            *("files", "bundles", "collections"),
+            *("bundle_tombstones", "collection_tombstones"),
+        )
     ),
     # All subscriptions of somebody.
     Index("subscriptions", (("owner", "ASCENDING"), ("replica", "ASCENDING"))),
@@ -62,6 +77,8 @@ _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
     "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing"),
     "bundles": ("creator_uid", "file_count", "digest", "missing", "untold", "hidden_on"),
+    "collections": ("owner", "item_count", "page_count", "digest", "missing"),
+    "collection_tombstones": ("email", "owner", "missing", "available", "uuid"),
     "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "untold"),
 }
 EXEMPTIONS = (
@@ -85,6 +102,8 @@ EXEMPTIONS = (
     ),
     Exemption("journal_ends", "last"),
     Exemption("pages", "files"),
+    Exemption("pages", "lines"),
+    Exemption("owned_collections", "newest"),
     Exemption("hidden_bundles", "email"),
 )
 

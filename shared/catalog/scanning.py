@@ -10,6 +10,7 @@ from typing import Any
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.bundles import BundleHead, head_of
+from shared.catalog.collections import CollectionHead, collection_head_of
 from shared.catalog.database import Database
 from shared.catalog.files import FileRecord, record_of
 from shared.catalog.tombstones import BundleTombstone
@@ -36,6 +37,7 @@ class ScanCatalog:
         self._files = database.client.collection("files")
         self._bundles = database.client.collection("bundles")
         self._tombstones = database.client.collection("bundle_tombstones")
+        self._collections = database.client.collection("collections")
 
     def files(self) -> Iterator[FileRecord]:
         """Yield all file versions, in order of FQID."""
@@ -44,6 +46,11 @@ class ScanCatalog:
     def bundles(self) -> Iterator[BundleHead]:
         """Yield the heads of all bundle versions, in order of FQID."""
         return map(head_of, self._database.every(self._bundles.order_by("__name__"), _PAGE))
+
+    def collections(self) -> Iterator[CollectionHead]:
+        """Yield the heads of all versions of collections, in order of FQID."""
+        every = self._database.every(self._collections.order_by("__name__"), _PAGE)
+        return map(collection_head_of, every)
 
     def tombstones(self) -> Iterator[KnownTombstone]:
         """Yield all tombstones, in order of UUID; that of the whole UUID before those of its versions."""
@@ -65,9 +72,9 @@ class ScanCatalog:
         return map(record_of, self._database.every(query, _PAGE))
 
     def count(self, replica: str) -> int:
-        """Return how many file and bundle versions are available on a replica; one read for each thousand."""
+        """Return how many versions are available on a replica; a read for each thousand of a kind."""
         total = 0
-        for collection in (self._files, self._bundles):
+        for collection in (self._files, self._bundles, self._collections):
             query = collection.where(filter=FieldFilter("available", "array_contains", replica))
             total += self._database.count(query)
         return total

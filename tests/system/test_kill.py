@@ -11,7 +11,7 @@ import requests
 
 from run.local.api import ApiProcess, api_process
 from shared.faults import FAULT_POINTS
-from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
 
 CONTENT = b"whole or not at all"
 BODY = {"creator_uid": 1}
@@ -23,14 +23,17 @@ def points_of(area: str) -> list[str]:
 
 
 FILE, BUNDLE, TOMBSTONE = points_of("file"), points_of("bundle"), points_of("tombstone")
+COLLECTION, COLLECTION_TOMBSTONE = points_of("collection"), points_of("collection tombstone")
 # From here on the name means this content, for ever.
 FILE_CLAIMED, BUNDLE_CLAIMED = "file: head created", "bundle: head created"
+COLLECTION_CLAIMED = "collection: head created"
 
 
 def test_every_fault_point_is_tried() -> None:
     # Those of the functions are tests/functions/test_sync.py's and test_index.py's.
     others = [point for point in FAULT_POINTS if not point.startswith(("replication: ", "index: "))]
-    assert sorted([*FILE, *BUNDLE, *TOMBSTONE]) == sorted(others)
+    tried = [*FILE, *BUNDLE, *TOMBSTONE, *COLLECTION, *COLLECTION_TOMBSTONE]
+    assert sorted(tried) == sorted(others)
 
 
 @dataclass(frozen=True)
@@ -179,4 +182,70 @@ def test_a_bundle_is_there_until_it_is_hidden_for_ever(
     assert statuses(admin, "bundles", bundle, replica) == {404}
     assert not is_listed(admin, bundle, replica)
     assert json.loads(clouds.read(replica, tombstone))["reason"] == "to see it gone"
+    assert delete(admin) == 200
+
+
+def collection_statuses(api: Api, collection: Version, replica: str) -> set[int]:
+    """Return the statuses of all ways to read a collection."""
+    path = f"/v1/collections/{collection.uuid}"
+    asked = [api.get(path, replica=replica, version=version) for version in (collection.version, None)]
+    return {answer.status_code for answer in asked}
+
+
+def owns(api: Api, collection: Version) -> bool:
+    """Tell whether a collection is in the list of who asks."""
+    pages = api.pages("/v1/collections")
+    return {"uuid": collection.uuid, "version": collection.version} in [
+        one for page in pages for one in page.json()["collections"]
+    ]
+
+
+@pytest.mark.parametrize("point", COLLECTION)
+def test_a_collection_is_absent_until_it_is_whole(
+    mortal: Mortal, admin: Api, clouds: Clouds, point: str
+) -> None:
+    replica = REPLICAS[COLLECTION.index(point) % 2]
+    file = put_file(admin, clouds.stage(replica, CONTENT))
+    collection, contents = Version(new_uuid(), now()), [file.linked()]
+    claimed = COLLECTION.index(point) >= COLLECTION.index(COLLECTION_CLAIMED)
+
+    def put(api: Api, status: int = 201, name: str = "mine") -> None:
+        put_collection(api, replica, contents, collection=collection, name=name, status=status)
+
+    assert mortal.dies_of(put, mortal.api), f"{point!r} was not reached"
+
+    seen = point == COLLECTION[-1]
+    assert collection_statuses(admin, collection, replica) == ({200} if seen else {404})
+    assert owns(admin, collection) is seen
+    if claimed:
+        put(admin, 409, name="other")
+
+    put(mortal.back())
+    assert collection_statuses(admin, collection, replica) == {200}
+    assert owns(admin, collection)
+    path = f"/v1/collections/{collection.uuid}"
+    assert admin.get(path, replica=replica).json()["contents"] == contents
+    assert json.loads(clouds.read(replica, f"collections/{collection}"))["contents"] == contents
+    put(admin)
+    put(admin, 409, name="other")
+
+
+@pytest.mark.parametrize("point", COLLECTION_TOMBSTONE)
+def test_a_collection_is_there_until_it_is_hidden_for_ever(
+    mortal: Mortal, admin: Api, clouds: Clouds, point: str
+) -> None:
+    replica = REPLICAS[COLLECTION_TOMBSTONE.index(point) % 2]
+    collection = put_collection(admin, replica, [])
+
+    def delete(somebody: Api) -> int:
+        return somebody.delete(f"/v1/collections/{collection.uuid}", replica=replica).status_code
+
+    assert mortal.dies_of(delete, mortal.api), f"{point!r} was not reached"
+
+    hidden = point == COLLECTION_TOMBSTONE[-1]
+    assert collection_statuses(admin, collection, replica) == ({404} if hidden else {200})
+    assert delete(mortal.back()) == 200
+    assert collection_statuses(admin, collection, replica) == {404}
+    assert not owns(admin, collection)
+    assert "@" in json.loads(clouds.read(replica, f"collections/{collection.uuid}.dead"))["email"]
     assert delete(admin) == 200

@@ -1,6 +1,7 @@
 """Every query that the system makes has its index, and every index its query."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -9,7 +10,7 @@ from shared.catalog import Catalog, Database
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
 from shared.clock import SystemClock
 from shared.identifiers import version_of
-from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.system.file_heads import firestore_client
 from tests.system.needed_index import Needed, needed_by
 from tests.system.watched import WatchedApi
@@ -43,6 +44,7 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
     changes = {"add_files": [file.named("added")], "remove_files": []}
     expected = [(api.patch(path, replica=replica, version=first.version, json=changes), 200)]
     expected += _every_call_about_subscriptions(api, replica)
+    expected += _every_call_about_collections(api, replica, file)
     for version in (None, file.version):
         query = {"replica": replica, "version": version}
         expected += [(api.request("HEAD", f"/v1/files/{file.uuid}", **query), 200)]
@@ -73,6 +75,19 @@ def _every_call_about_subscriptions(api: Api, replica: str) -> list[tuple[reques
     ]
 
 
+def _every_call_about_collections(api: Api, replica: str, file: Version) -> list[Any]:
+    first = put_collection(api, replica, [file.linked()])
+    put_collection(api, replica, [file.linked(), first.linked("collection")])
+    path, query = f"/v1/collections/{first.uuid}", {"replica": replica, "version": first.version}
+    return [
+        (api.patch(path, json={}, **query), 200),
+        *((api.get(path, replica=replica, version=version), 200) for version in (first.version, None)),
+        (api.get("/v1/collections"), 200),
+        (api.delete(path, replica=replica), 200),
+        (api.get(path, replica=replica), 404),
+    ]
+
+
 def _every_list(api: Api, replica: str, uuid: str) -> list[object]:
     every = []
     for prefix in (None, uuid[:4]):
@@ -97,7 +112,8 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
 
 def _ask_what_operators_ask(env: dict[str, str]) -> None:
     scan = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock())).scan
-    for every in (scan.files(), scan.bundles(), scan.tombstones(), scan.contents()):
+    everything = (scan.files(), scan.bundles(), scan.tombstones(), scan.contents(), scan.collections())
+    for every in everything:
         next(every)
     assert not list(scan.of_content("0" * 64))
     assert all(scan.count(replica) for replica in REPLICAS)

@@ -252,6 +252,18 @@ BODIES = st.one_of(
             "add_files": JSON,
             "remove_files": JSON,
             "es_query": JSON,
+            "name": JUNK,
+            "description": JUNK,
+            "details": st.dictionaries(JUNK, JSON, max_size=2),
+            "contents": st.lists(
+                st.fixed_dictionaries(
+                    {"type": JUNK, "uuid": st.just(UUID), "version": st.just(VERSION)},
+                    optional={"path": JUNK, "fragment": JUNK},
+                ),
+                max_size=2,
+            ),
+            "add_contents": JSON,
+            "remove_contents": JSON,
         },
     ).map(json.dumps),
 )

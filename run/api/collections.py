@@ -1,0 +1,104 @@
+"""Collections: `/collections`, somebody's own, and `/collections/{uuid}`."""
+
+import builtins
+from typing import Any
+
+from flask import Response
+
+from run.api.call import Call
+from run.api.pagination import answer, page
+from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
+from shared.clock import new_version
+from shared.collections import (
+    collection_of,
+    delete_collection,
+    read_collection,
+    unique,
+    write_collection,
+)
+from shared.errors import IllegalArguments, NotFound
+from shared.identifiers import Fqid
+from shared.links import Link, check_links
+
+_MAX_ITEMS = 1000
+
+
+def list(call: Call, *, per_page: int, start_at: int | None) -> Response:
+    """List the caller's collections, each with its newest version."""
+    start = start_at or 0
+    # One row more than the page has tells whether there is another page.
+    found = call.dss.catalog.collections.owned_by(call.signed_in.email, start, per_page + 1)
+    rows = [{"uuid": fqid.uuid, "version": fqid.version} for fqid in found[:per_page]]
+    more = call.url(start_at=start + per_page) if len(found) > per_page else None
+    return page({"collections": rows}, content_key="collections", next_url=more)
+
+
+def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
+    """Make a version of a collection whose contents are on the replica, or on their way to it."""
+    links = _links(json_request_body, "contents")
+    owned = call.dss.catalog.collections.owned(uuid)
+    if owned:
+        call.signed_in.require_self(owned.owner)
+    check_links(call.dss, replica, links)
+    owner = owned.owner if owned else call.signed_in.email
+    made = collection_of(Fqid(uuid, version), owner, json_request_body, unique(links))
+    write_collection(call.dss, replica, made, owned)
+    return answer({"uuid": uuid, "version": version}, 201)
+
+
+def get(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
+    """Answer a version of a collection, or the newest, with all of its contents."""
+    _, head = _find(call, uuid, replica, version)
+    return Response(read_collection(call.dss, head).document, mimetype="application/json")
+
+
+def patch(
+    call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]
+) -> Response:
+    """Make a new version, stamped now, of a version less some contents and plus others."""
+    added = _links(json_request_body, "add_contents", "remove_contents")
+    removed = {link.encoded for link in _links(json_request_body, "remove_contents")}
+    owned, head = _find(call, uuid, replica, version)
+    check_links(call.dss, replica, added)
+    old = read_collection(call.dss, head)
+    kept = (item for item in old.items if item not in removed)
+    items = dict.fromkeys((*kept, *unique(added)))
+    new = old.with_items(Fqid(uuid, new_version(call.dss.clock)), json_request_body, [*items])
+    write_collection(call.dss, replica, new, owned)
+    return answer({"uuid": uuid, "version": new.fqid.version})
+
+
+def delete(call: Call, *, uuid: str, replica: str) -> Response:
+    """Hide a collection, with all versions, for ever."""
+    owned = call.dss.catalog.collections.owned(uuid)
+    if owned is None or call.dss.catalog.collections.newest(uuid, replica) is None:
+        state = "pending" if owned and owned.newest and not owned.hidden else "absent"
+        raise NotFound(f"replica {replica} has no collection {uuid}", replica_state=state)
+    call.signed_in.require_self(owned.owner)
+    tombstone = CollectionTombstone(uuid=uuid, owner=owned.owner, email=call.signed_in.email)
+    delete_collection(call.dss, replica, tombstone)
+    return answer({})
+
+
+def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[OwnedCollection, CollectionHead]:
+    name = f"{uuid}.{version}" if version else uuid
+    collections = call.dss.catalog.collections
+    owned = collections.owned(uuid)
+    if owned is None or owned.hidden or owned.newest is None:
+        raise NotFound(f"replica {replica} has no collection {name}")
+    call.signed_in.require_self(owned.owner)
+    head = collections.head(Fqid(uuid, version)) if version else collections.newest(uuid, replica)
+    if head is None or replica not in head.available:
+        # Without a version: another replica has one, or there would be no newest.
+        elsewhere = bool(head and head.available) if version else True
+        state = "pending" if elsewhere else "absent"
+        raise NotFound(f"replica {replica} has no collection {name}", replica_state=state)
+    return owned, head
+
+
+def _links(body: dict[str, Any], key: str, *besides: str) -> builtins.list[Link]:
+    items = body.get(key) or []
+    count = len(items) + sum(len(body.get(other) or []) for other in besides)
+    if count > _MAX_ITEMS:
+        raise IllegalArguments(f"json_request_body.{key}: {count} items; a request has {_MAX_ITEMS} at most")
+    return [Link.parse(item, f"json_request_body.{key}[{n}]") for n, item in enumerate(items)]

@@ -1,0 +1,205 @@
+"""The catalog of collections: `owned_collections`, a document a UUID, and `collections`, a head a version.
+
+The document of a UUID says whose it is, which version is the newest that any replica shows, and whether the
+collection is hidden: all versions at once, those that are written later included. Under each head lie the
+contents, in pages.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.cloud import firestore
+from google.cloud.firestore import FieldFilter, Query
+
+from shared.catalog.database import Database, NameTaken
+from shared.catalog.pages import Pages
+from shared.errors import CollectionAlreadyExists
+from shared.identifiers import Fqid, moment_of, version_of
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Firestore: the offset of a query is an int32. Nobody has so many collections.
+_LAST_POSITION = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnedCollection:
+    """Whose a collection is, and its newest version; None where no replica shows any."""
+
+    uuid: str
+    owner: str
+    newest: str | None
+    hidden: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectionHead:
+    """What the catalog knows of a version of a collection, its contents aside.
+
+    `digest` is the SHA-256 of the manifest: two versions of one FQID with one digest are the same.
+    """
+
+    fqid: Fqid
+    owner: str
+    item_count: int
+    page_count: int
+    digest: str
+    available: frozenset[str] = frozenset()
+
+
+class CollectionCatalog:
+    """Reads and writes of collections."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._collection = database.client.collection("collections")
+        self._owned = database.client.collection("owned_collections")
+        self._pages = Pages(database, "lines")
+
+    def owned(self, uuid: str) -> OwnedCollection | None:
+        """Return whose a collection is, in one read; None where its UUID was never claimed."""
+        snapshot = self._database.get(self._owned.document(uuid))
+        return _owned_of(snapshot) if snapshot.exists else None
+
+    def owned_many(self, uuids: Iterable[str]) -> Mapping[str, OwnedCollection]:
+        """Return whose collections are, of those that were claimed, one read each, side by side."""
+        references = [self._owned.document(uuid) for uuid in dict.fromkeys(uuids)]
+        return {one.uuid: one for one in map(_owned_of, self._database.get_many(references))}
+
+    def owned_by(self, owner: str, start: int, count: int) -> list[Fqid]:
+        """Return up to `count` collections of somebody that are not hidden, each in its newest version.
+
+        In order of UUID, from position `start` on. One read each, and one for each that is passed over.
+        """
+        query = (
+            self._owned.where(filter=FieldFilter("owner", "==", owner))
+            .where(filter=FieldFilter("visible", "==", True))
+            .where(filter=FieldFilter("hidden", "==", False))
+            .order_by("uuid")
+            .offset(min(start, _LAST_POSITION))
+            .limit(count)
+        )
+        found = map(_owned_of, self._database.query(query))
+        return [Fqid(one.uuid, one.newest or "") for one in found]
+
+    def create(self, head: CollectionHead, owned: OwnedCollection | None) -> bool:
+        """Claim the FQID for this content, and the UUID for its owner, for the whole system and for ever.
+
+        `owned` is what was last read of the UUID. Returns whether the FQID was claimed now: False means that
+        the same content has claimed it before. Raises CollectionAlreadyExists where other content has, or
+        somebody else the UUID. The pages are to follow.
+        """
+        claims = [self._claim(head)]
+        if owned is None:
+            claims.append(self._claim_uuid(head))
+        try:
+            self._database.commit(*claims)
+            return True
+        except NameTaken:
+            there = self.owned(head.fqid.uuid)
+        if there and there.owner != head.owner:
+            raise CollectionAlreadyExists(f"collection {head.fqid.uuid} is somebody else's")
+        before = self.head(head.fqid)
+        if before is None:
+            # Only the UUID was in the way: another version has claimed it meanwhile, for the same owner.
+            return self.create(head, there)
+        if before.digest != head.digest:
+            raise CollectionAlreadyExists(f"collection {head.fqid} exists with other content")
+        return False
+
+    def _claim(self, head: CollectionHead) -> Any:
+        document = {
+            "uuid": head.fqid.uuid,
+            "version": head.fqid.version,
+            "owner": head.owner,
+            "item_count": head.item_count,
+            "page_count": head.page_count,
+            "digest": head.digest,
+            **self._database.new_head(),
+        }
+        return lambda batch: batch.create(self._collection.document(str(head.fqid)), document)
+
+    def _claim_uuid(self, head: CollectionHead) -> Any:
+        document = {
+            "uuid": head.fqid.uuid,
+            "owner": head.owner,
+            "newest": None,
+            "visible": False,
+            "hidden": False,
+        }
+        return lambda batch: batch.create(self._owned.document(head.fqid.uuid), document)
+
+    def write_pages(self, fqid: Fqid, pages: Sequence[bytes]) -> None:
+        """Write the contents of a version, one write a page. Safe to repeat.
+
+        The caller has claimed the FQID for just these contents.
+        """
+        self._pages.write(self._collection.document(str(fqid)), pages)
+
+    def pages(self, head: CollectionHead, first: int = 0) -> list[bytes]:
+        """Return the pages of a version from number `first` on, one read each, side by side.
+
+        Raises LookupError where one is missing.
+        """
+        return self._pages.read(self._collection.document(str(head.fqid)), range(first, head.page_count))
+
+    def make_available(self, fqid: Fqid, replica: str) -> None:
+        """Let reads on a replica see the version, unless the collection is hidden. Safe to repeat."""
+        head, owned = self._collection.document(str(fqid)), self._owned.document(fqid.uuid)
+        # As a number, because the greater of two is what Firestore itself can keep.
+        newest = {"visible": True, "newest": firestore.Maximum(_number_of(fqid.version))}
+        self._database.commit(
+            lambda batch: batch.update(head, self._database.gained(replica)),
+            lambda batch: batch.update(owned, newest),
+        )
+
+    def head(self, fqid: Fqid) -> CollectionHead | None:
+        """Return the head of a version, wherever it is available and hidden or not, in one read."""
+        snapshot = self._database.get(self._collection.document(str(fqid)))
+        return collection_head_of(snapshot) if snapshot.exists else None
+
+    def get_many(self, fqids: Iterable[Fqid]) -> Mapping[Fqid, CollectionHead]:
+        """Return the heads of those versions that exist, hidden or not, one read each, side by side."""
+        references = [self._collection.document(str(fqid)) for fqid in dict.fromkeys(fqids)]
+        heads = map(collection_head_of, self._database.get_many(references))
+        return {head.fqid: head for head in heads}
+
+    def newest(self, uuid: str, replica: str) -> CollectionHead | None:
+        """Return the head of the newest version on a replica, hidden or not, in one read."""
+        found = self._database.query(
+            self._collection.where(filter=FieldFilter("uuid", "==", uuid))
+            .where(filter=FieldFilter("available", "array_contains", replica))
+            .order_by("version", direction=Query.DESCENDING)
+            .limit(1)
+        )
+        return collection_head_of(found[0]) if found else None
+
+
+def _number_of(version: str) -> int:
+    """Return a version as microseconds since 1970."""
+    return (moment_of(version) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _owned_of(snapshot: Any) -> OwnedCollection:
+    document = snapshot.to_dict()
+    newest = document.get("newest")
+    return OwnedCollection(
+        uuid=document["uuid"],
+        owner=document["owner"],
+        newest=None if newest is None else version_of(_EPOCH + timedelta(microseconds=newest)),
+        hidden=document["hidden"],
+    )
+
+
+def collection_head_of(snapshot: Any) -> CollectionHead:
+    """Return the head that a document of `collections` holds."""
+    document = snapshot.to_dict()
+    return CollectionHead(
+        fqid=Fqid(document["uuid"], document["version"]),
+        owner=document["owner"],
+        item_count=document["item_count"],
+        page_count=document["page_count"],
+        digest=document["digest"],
+        available=frozenset(document["available"]),
+    )

@@ -1,0 +1,181 @@
+"""Collections: what a version is made of, and how a new one or a tombstone becomes visible."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
+from shared.catalog.pages import PAGE_BYTES
+from shared.errors import IllegalArguments, Unprocessable
+from shared.files import write_once
+from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
+from shared.links import Link
+from shared.manifests import digest, encode
+from shared.system import Dss
+
+# Cloud Run: an answer is at most 32 MiB. A collection is read whole, and that is as long as its manifest.
+MAX_BYTES = 30 * 1024 * 1024
+_ABOUT = ("name", "description", "details")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectionVersion:
+    """A version of a collection: `about` holds its name, description and details, `items` its links, encoded.
+
+    Links stay in the form in which they are written, for there may be a hundred thousand of them.
+    """
+
+    fqid: Fqid
+    owner: str
+    about: Mapping[str, Any]
+    items: Sequence[bytes]
+
+    def with_items(
+        self, fqid: Fqid, changes: Mapping[str, Any], items: Sequence[bytes]
+    ) -> "CollectionVersion":
+        """Return the version that follows this one, with other items and what `changes` say about it."""
+        changed = {name: changes[name] for name in _ABOUT if changes.get(name) is not None}
+        return CollectionVersion(fqid=fqid, owner=self.owner, about={**self.about, **changed}, items=items)
+
+    @property
+    def document(self) -> bytes:
+        """What readers are answered: JSON, in the one form in which documents are written."""
+        return self._encoded({"uuid": self.fqid.uuid})
+
+    @cached_property
+    def manifest(self) -> bytes:
+        """The content of the version's object in each replica's bucket."""
+        return self._encoded({"format": "0.0.1"})
+
+    def _encoded(self, more: Mapping[str, Any]) -> bytes:
+        rest = encode({**self.about, "owner": self.owner, "version": self.fqid.version, **more})
+        # As `encode` would, for "contents" comes first in order of name.
+        return b'{"contents":[%s],%s' % (b",".join(self.items), rest[1:])
+
+    @cached_property
+    def pages(self) -> list[bytes]:
+        """The version as lines of JSON, what it is about and then its links, in pages of PAGE_BYTES."""
+        return list(_paged([encode(dict(self.about)), *self.items]))
+
+    def head(self) -> CollectionHead:
+        """Return the head of the version, which no replica has yet.
+
+        Raises IllegalArguments where the version is larger than the catalog or an answer can hold.
+        """
+        size = len(encode(dict(self.about)))
+        if size > PAGE_BYTES:
+            raise IllegalArguments(
+                f"name, description, details: {size} bytes of JSON together; {PAGE_BYTES} are taken"
+            )
+        manifest = self.manifest
+        if len(manifest) > MAX_BYTES:
+            raise IllegalArguments(
+                f"contents: the collection would be of {len(manifest)} bytes as JSON; {MAX_BYTES} are taken"
+            )
+        return CollectionHead(
+            fqid=self.fqid,
+            owner=self.owner,
+            item_count=len(self.items),
+            page_count=len(self.pages),
+            digest=digest(manifest),
+        )
+
+
+def _paged(lines: Iterable[bytes]) -> Iterator[bytes]:
+    page: list[bytes] = []
+    size = 0
+    for line in lines:
+        if page and size + len(line) + 1 > PAGE_BYTES:
+            yield b"\n".join(page)
+            page, size = [], 0
+        page.append(line)
+        size += len(line) + 1
+    yield b"\n".join(page)
+
+
+def unique(links: Iterable[Link]) -> list[bytes]:
+    """Return links as a collection has them: encoded, in their order, identical ones once."""
+    return list(dict.fromkeys(link.encoded for link in links))
+
+
+def collection_of(
+    fqid: Fqid, owner: str, about: Mapping[str, Any], items: Sequence[bytes]
+) -> CollectionVersion:
+    """Return a version with what `about` says of its name, description and details."""
+    kept = {name: about[name] for name in _ABOUT}
+    return CollectionVersion(fqid=fqid, owner=owner, about=kept, items=items)
+
+
+def collection_of_manifest(fqid: Fqid, encoded: bytes) -> CollectionVersion:
+    """Return the version that a manifest describes.
+
+    Raises ValueError, LookupError, TypeError or AttributeError where it is none, and Unprocessable where the
+    system would have written it otherwise.
+    """
+    manifest = json.loads(encoded)
+    items = [Link.parse(item, f"contents[{n}]").encoded for n, item in enumerate(manifest["contents"])]
+    version = collection_of(fqid, manifest["owner"], manifest, items)
+    if version.manifest != encoded:
+        raise Unprocessable(f"{manifest_key(Kind.COLLECTION, fqid)}: it is not as the system writes it")
+    return version
+
+
+def read_collection(dss: Dss, head: CollectionHead) -> CollectionVersion:
+    """Return a version with all of its contents. Raises LookupError where the catalog lacks some."""
+    about, *items = lines(dss.catalog.collections.pages(head))
+    return CollectionVersion(fqid=head.fqid, owner=head.owner, about=json.loads(about), items=items)
+
+
+def lines(pages: Iterable[bytes]) -> list[bytes]:
+    """Return the lines of pages: of the first page of all, the first is not a link."""
+    return [line for page in pages for line in page.split(b"\n")]
+
+
+def write_collection(
+    dss: Dss, replica: str, version: CollectionVersion, owned: OwnedCollection | None
+) -> bool:
+    """Make a version of a collection, readable on the replica when this returns.
+
+    `owned` is what the catalog last said of the UUID. Returns whether the version is new: False means that
+    the same was written before. Safe to repeat after a kill at any point; nothing is readable before the last
+    step. Raises CollectionAlreadyExists where other content has the FQID or somebody else the UUID, and
+    IllegalArguments where it is too large.
+    """
+    head = version.head()
+    dss.faults.reach("collection: before the head is created")
+    created = dss.catalog.collections.create(head, owned)
+    dss.faults.reach("collection: head created")
+    dss.catalog.collections.write_pages(version.fqid, version.pages)
+    dss.faults.reach("collection: all pages created")
+    write_once(dss, replica, manifest_key(Kind.COLLECTION, version.fqid), version.manifest)
+    dss.faults.reach("collection: manifest written")
+    dss.catalog.collections.make_available(version.fqid, replica)
+    dss.faults.reach("collection: available")
+    return created
+
+
+def delete_collection(dss: Dss, replica: str, tombstone: CollectionTombstone) -> None:
+    """Hide a collection, with all versions, also those written later, for ever.
+
+    Hidden at one moment on all replicas when this returns. Safe to repeat, by anybody and after a kill at
+    any point: of several tombstones, the first counts.
+    """
+    counts = dss.catalog.collection_tombstones.create(tombstone)
+    dss.faults.reach("collection tombstone: created")
+    key = tombstone_key(Kind.COLLECTION, counts.uuid, None)
+    write_once(dss, replica, key, encode(collection_tombstone_document(counts)))
+    dss.faults.reach("collection tombstone: written")
+    dss.catalog.collection_tombstones.hide(counts, replica)
+    dss.faults.reach("collection tombstone: hidden")
+
+
+def collection_tombstone_document(tombstone: CollectionTombstone) -> dict[str, Any]:
+    """Return what a tombstone's object says."""
+    return {"email": tombstone.email, "owner": tombstone.owner}
+
+
+def collection_tombstone_of(uuid: str, document: Mapping[str, Any]) -> CollectionTombstone:
+    """Return the tombstone that an object's content describes."""
+    return CollectionTombstone(uuid=uuid, owner=document["owner"], email=document["email"])
