@@ -1,9 +1,10 @@
 """The entry points of all functions, a row each: what a deployment names as `--entry-point`."""
 
+from functions.checkout import checkout
 from functions.copy import copy
 from functions.index import index
 from functions.s3_events import s3_events
 from functions.sweep import sweep
 from functions.sync import sync
 
-__all__ = ["copy", "index", "s3_events", "sweep", "sync"]
+__all__ = ["checkout", "copy", "index", "s3_events", "sweep", "sync"]

@@ -8,6 +8,7 @@ from flask import Request
 
 from functions.push import Answer
 from functions.runtime import system
+from shared.checkouts import resume_abandoned_checkouts
 from shared.errors import Unavailable
 from shared.large_copies import resume_abandoned
 from shared.sweeping import backlogs
@@ -28,6 +29,8 @@ def sweep(request: Request) -> Answer:
         resumed = resume_abandoned(dss)
         if resumed:
             _log.warning("copies resumed that nobody worked on", jobs=resumed)
+        if checkouts := resume_abandoned_checkouts(dss):
+            _log.warning("checkouts resumed that nobody worked on", jobs=checkouts)
         for backlog in backlogs(dss):
             _log.info(
                 "replication backlog",

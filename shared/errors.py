@@ -31,6 +31,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     │   ├── InvalidChecksum
     │   ├── InvalidLink
     │   └── CopyFailed              with the code of what a large copy failed of
+    ├── CheckoutFailed              a checkout came to its end, and not to a good one
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
     │   ├── ReadOnly
@@ -225,6 +226,12 @@ class CopyFailed(Unprocessable):
     def __init__(self, code: str, title: str) -> None:
         super().__init__(title)
         self.code = code
+
+
+class CheckoutFailed(DssError):
+    """A checkout cannot be done; the title says why."""
+
+    code = "checkout_error"
 
 
 class NotYetImplemented(DssError):

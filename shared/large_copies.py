@@ -1,5 +1,7 @@
 """Copies that take longer than a request: asked for here, done by the copy workflow (`shared.copy_steps`)."""
 
+from dataclasses import replace
+
 from shared.catalog import CopyJob, CopyOrder, CopySource, FileRecord, JobState
 from shared.errors import CopyFailed, FileAlreadyExists
 from shared.replicas import Replica
@@ -16,22 +18,27 @@ def copy_order(
     `source_replica` is one whose store has the source, whatever the bucket.
     """
     return CopyOrder(
-        source=CopySource(
-            replica=source_replica.name,
-            bucket=source.bucket,
-            key=source.key,
-            size=source.size,
-            content_type=record.content_type,
-            revision=source.revision,
-            md5=source.md5,
-            crc32c=source.crc32c,
-        ),
+        source=copy_source(replace(source, content_type=record.content_type), source_replica),
         replica=destination.name,
         bucket=destination.bucket,
         key=record.checksums.blob_key,
         checksums=record.checksums,
         file=record.fqid,
         creator_uid=record.creator_uid,
+    )
+
+
+def copy_source(source: StoredObject, replica: Replica) -> CopySource:
+    """Return what an order says of the object to copy; `replica` is one whose store has it."""
+    return CopySource(
+        replica=replica.name,
+        bucket=source.bucket,
+        key=source.key,
+        size=source.size,
+        content_type=source.content_type,
+        revision=source.revision,
+        md5=source.md5,
+        crc32c=source.crc32c,
     )
 
 

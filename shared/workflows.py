@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-# Its file is workflows/copy.yaml.
+# Their files are workflows/copy.yaml and workflows/checkout.yaml.
 COPY = "copy"
+CHECKOUT = "checkout"
 
 
 class Workflows(Protocol):

@@ -1,9 +1,17 @@
 locals {
   aws_role_audience = "sts.amazonaws.com"
 
-  # What components may do in S3, beside creating objects in main. Removing is for copies that prove wrong.
+  # What components may do in S3. Removing is for copies that prove wrong.
   aws_rights = merge(
-    { api = { reads = ["main", "checkout", "staging"], reads_sources = true, removes_wrong_blobs = false } },
+    {
+      api = {
+        reads         = ["main", "checkout", "staging"]
+        reads_sources = true
+        creates       = ["main"]
+        removes       = []
+        checks_out    = false
+      }
+    },
     { for name, row in local.functions : name => row.s3 if row.s3 != null },
   )
 

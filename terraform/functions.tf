@@ -13,7 +13,7 @@ locals {
       concurrency      = 2
       max_instances    = var.sync_max_instances
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, removes_wrong_blobs = true }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = ["main/blobs"], checks_out = false }
       catalog          = true
       publishes_to     = ["dead-letters"]
       starts_workflows = true
@@ -28,7 +28,7 @@ locals {
       concurrency      = 4
       max_instances    = var.index_max_instances
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, removes_wrong_blobs = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = [], checks_out = false }
       catalog          = true
       publishes_to     = ["bundle-events", "dead-letters"]
       starts_workflows = false
@@ -64,17 +64,49 @@ locals {
     }
     # Parts are streamed, as sync does.
     copy = {
-      summary          = "Does the steps of a large copy."
-      called_by        = "workflows"
-      memory           = "512Mi"
-      timeout_seconds  = 1800 # Cloud Workflows gives up after as long.
-      concurrency      = 2
-      max_instances    = var.copy_max_instances
-      gcs              = { main = "roles/storage.objectUser", staging = "roles/storage.objectViewer" }
-      s3               = { reads = ["main", "staging"], reads_sources = true, removes_wrong_blobs = true }
+      summary         = "Does the steps of a large copy."
+      called_by       = "workflows"
+      memory          = "512Mi"
+      timeout_seconds = 1800 # Cloud Workflows gives up after as long.
+      concurrency     = 2
+      max_instances   = var.copy_max_instances
+      # Large files of checkouts are copied into the checkout bucket.
+      gcs = {
+        main     = "roles/storage.objectUser"
+        staging  = "roles/storage.objectViewer"
+        checkout = "roles/storage.objectUser"
+      }
+      s3 = {
+        reads         = ["main", "staging", "checkout"]
+        reads_sources = true
+        creates       = ["main", "checkout"]
+        removes       = ["main/blobs", "checkout"]
+        checks_out    = true
+      }
       catalog          = true
       publishes_to     = []
       starts_workflows = false
+      environment      = {}
+    }
+    # It copies within each cloud, so no content passes through it.
+    checkout = {
+      summary         = "Does the steps of a checkout."
+      called_by       = "workflows"
+      memory          = "512Mi"
+      timeout_seconds = 1800 # Cloud Workflows gives up after as long.
+      concurrency     = 4
+      max_instances   = var.checkout_max_instances
+      gcs             = { main = "roles/storage.objectViewer", checkout = "roles/storage.objectUser" }
+      s3 = {
+        reads         = ["main", "checkout"]
+        reads_sources = false
+        creates       = ["checkout"]
+        removes       = ["checkout"]
+        checks_out    = true
+      }
+      catalog          = true
+      publishes_to     = []
+      starts_workflows = true
       environment      = {}
     }
   }

@@ -194,6 +194,17 @@ variable "index_max_instances" {
   }
 }
 
+variable "checkout_max_instances" {
+  type        = number
+  description = "Instances at most of the function that checks out; each works on four pages of 500 files at once."
+  default     = 20
+
+  validation {
+    condition     = var.checkout_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
 variable "alert_emails" {
   type        = list(string)
   description = "E-mails to which alerts are sent. Without any, alerts are seen in Cloud Monitoring only."

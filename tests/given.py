@@ -91,6 +91,10 @@ class Api:
         """Return the answer to a PUT."""
         return self.request("PUT", path, **more)
 
+    def post(self, path: str, **more: Any) -> requests.Response:
+        """Return the answer to a POST."""
+        return self.request("POST", path, **more)
+
     def patch(self, path: str, **more: Any) -> requests.Response:
         """Return the answer to a PATCH."""
         return self.request("PATCH", path, **more)
@@ -131,6 +135,7 @@ class Clouds:
             region_name=env["AWS_DEFAULT_REGION"],
         )
         self.main = {"gcp": env["DSS_GS_BUCKET"], "aws": env["DSS_S3_BUCKET"]}
+        self.checkout = {"gcp": env["DSS_GS_CHECKOUT_BUCKET"], "aws": env["DSS_S3_CHECKOUT_BUCKET"]}
         self.staging = {"gcp": env["DSS_GS_STAGING_BUCKET"], "aws": env["DSS_S3_STAGING_BUCKET"]}
 
     def stage(

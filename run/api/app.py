@@ -6,7 +6,16 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from run.api import bundles, collections, events, files, posix_objects, service, subscriptions
+from run.api import (
+    bundles,
+    checkout,
+    collections,
+    events,
+    files,
+    posix_objects,
+    service,
+    subscriptions,
+)
 from run.api.auth import Authenticator
 from run.api.call import Call, base_url
 from run.api.contract import Contract, Operation
@@ -19,6 +28,7 @@ from shared.system import Dss
 # whose area is not here answers 501.
 AREAS: dict[str, ModuleType] = {
     "bundles": bundles,
+    "checkout": checkout,
     "collections": collections,
     "events": events,
     "files": files,

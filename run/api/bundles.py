@@ -40,7 +40,7 @@ def get(
         raise IllegalToken(f"token: {token[:80]!r} was not given out for this request")
     if directurls:
         raise NotYetImplemented("directurls: checkouts are not served yet")
-    head = _find(call, uuid, replica, version)
+    head = find_bundle(call, uuid, replica, version)
     start = start_at or 0
     files = call.dss.catalog.bundles.files(head, start, per_page)
 
@@ -76,7 +76,7 @@ def patch(
     """Make a new version, stamped now, of a version's files less those removed and plus those added."""
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
-    old = _find(call, uuid, replica, version)
+    old = find_bundle(call, uuid, replica, version)
     kept = [
         file
         for file in call.dss.catalog.bundles.files(old, 0, old.file_count)
@@ -143,7 +143,8 @@ def enumerate(
     return page(body, content_key="bundles", next_url=more)
 
 
-def _find(call: Call, uuid: str, replica: str, version: str | None) -> BundleHead:
+def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> BundleHead:
+    """Return the head of a version, or of the newest, that is not hidden. Raises NotFound."""
     bundles = call.dss.catalog.bundles
     head = bundles.head(Fqid(uuid, version)) if version else bundles.newest(uuid, replica)
     if head is None or replica not in head.available or head.hidden:

@@ -169,7 +169,9 @@ TABLE: tuple[Builder, ...] = (
     events.topics,
     workflows.workflows,
     api,
-    events.functions_of("copy", "index", "s3_events", "sweep", "sync", processes={"index": 2, "sync": 2}),
+    events.functions_of(
+        "checkout", "copy", "index", "s3_events", "sweep", "sync", processes={"index": 2, "sync": 2}
+    ),
     events.gcs_notifications,
     events.s3_notifications,
     events.pushing,

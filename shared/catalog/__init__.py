@@ -4,14 +4,16 @@ Only here is Firestore known. One document per file version, bundle version, col
 tombstone; the files of a bundle and the contents of a collection are in pages under its document.
 """
 
+from shared.catalog.attempts import JobState
 from shared.catalog.backlog import BacklogCatalog, Missing, Untold
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
+from shared.catalog.checkouts import CheckoutCatalog, CheckoutJob, CheckoutOrder, PageProgress
 from shared.catalog.collection_tombstones import CollectionTombstone, CollectionTombstoneCatalog
 from shared.catalog.collections import CollectionCatalog, CollectionHead, OwnedCollection
 from shared.catalog.database import Database
 from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
-from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog, JobState
+from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.scanning import KnownTombstone, ScanCatalog
 from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
@@ -23,6 +25,9 @@ __all__ = [
     "BundleHead",
     "BundleTombstone",
     "Catalog",
+    "CheckoutCatalog",
+    "CheckoutJob",
+    "CheckoutOrder",
     "CollectionCatalog",
     "CollectionHead",
     "CollectionTombstone",
@@ -40,6 +45,7 @@ __all__ = [
     "KnownTombstone",
     "Missing",
     "OwnedCollection",
+    "PageProgress",
     "PagedFile",
     "ProgressCatalog",
     "ScanCatalog",
@@ -66,4 +72,5 @@ class Catalog:
         self.progress = ProgressCatalog(database)
         self.jobs = JobCatalog(database)
         self.subscriptions = SubscriptionCatalog(database)
+        self.checkouts = CheckoutCatalog(database)
         self.scan = ScanCatalog(database)

@@ -101,6 +101,14 @@ EXEMPTIONS = (
         for field in ("timestamp", "version", "type", "size", "digest", "replica", "uuid")
     ),
     Exemption("journal_ends", "last"),
+    *(
+        Exemption("checkout_jobs", field)
+        for field in (
+            *("created", "touched", "expires", "kind", "fqid", "replica", "bucket", "attempt", "execution"),
+            *("files", "bytes", "pages", "location", "emails", "resumed", "code", "cause"),
+        )
+    ),
+    *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
     Exemption("pages", "files"),
     Exemption("pages", "lines"),
     Exemption("owned_collections", "newest"),
@@ -108,4 +116,4 @@ EXEMPTIONS = (
 )
 
 # A collection, and the field that says when Firestore may remove a document.
-TIMES_TO_LIVE = (("copy_jobs", "expires"),)
+TIMES_TO_LIVE = (("checkout_jobs", "expires"), ("checkout_pages", "expires"), ("copy_jobs", "expires"))

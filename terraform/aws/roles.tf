@@ -60,19 +60,42 @@ data "aws_iam_policy_document" "objects" {
 
   # The parts of an upload are listed before it is completed: their MD5s prove what the ETag will be.
   statement {
-    sid       = "CreateInMain"
+    sid       = "Create"
     actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
-    resources = ["${aws_s3_bucket.dss["main"].arn}/*"]
+    resources = [for purpose in each.value.creates : "${aws_s3_bucket.dss[purpose].arn}/*"]
   }
 
-  # Copies that prove wrong are removed before anybody sees them. S3 keeps nothing of what is deleted, so the
-  # right ends where copies of blobs are: no manifest and no tombstone can be removed.
+  # Copies that prove wrong are removed before anybody sees them. S3 keeps nothing of what is deleted, so in main
+  # the right ends where copies of blobs are: no manifest and no tombstone can be removed.
   dynamic "statement" {
-    for_each = each.value.removes_wrong_blobs ? [1] : []
+    for_each = length(each.value.removes) > 0 ? [each.value.removes] : []
     content {
-      sid       = "RemoveWrongBlobs"
-      actions   = ["s3:DeleteObject"]
-      resources = ["${aws_s3_bucket.dss["main"].arn}/blobs/*"]
+      sid     = "RemoveWrongCopies"
+      actions = ["s3:DeleteObject"]
+      resources = [
+        for place in statement.value :
+        "${aws_s3_bucket.dss[split("/", place)[0]].arn}/${join("/", concat(slice(split("/", place), 1, length(split("/", place))), ["*"]))}"
+      ]
+    }
+  }
+
+  # Users' own buckets: what may be written there is for the buckets' policies to say, without which this is of no
+  # effect. In this account it would be, so buckets of this account are left out.
+  dynamic "statement" {
+    for_each = each.value.checks_out ? [1] : []
+    content {
+      sid = "CheckOutToOthers"
+      actions = [
+        "s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:ListMultipartUploadParts",
+        "s3:PutObject",
+      ]
+      resources = ["*"]
+
+      condition {
+        test     = "StringNotEquals"
+        variable = "aws:ResourceAccount"
+        values   = [data.aws_caller_identity.this.account_id]
+      }
     }
   }
 

@@ -44,7 +44,9 @@ variable "roles" {
     service_account_email = string
     reads                 = list(string) # Purposes of buckets.
     reads_sources         = bool         # Also source_buckets.
-    removes_wrong_blobs   = bool         # From the main bucket.
+    creates               = list(string) # Purposes of buckets.
+    removes               = list(string) # Purposes of buckets, or folders of them: "main/blobs".
+    checks_out            = bool         # Into buckets of other AWS accounts, too.
   }))
-  description = "By component: the Google service account that assumes its role, by unique id and e-mail, and what it may do beside creating objects in the main bucket."
+  description = "By component: the Google service account that assumes its role, by unique id and e-mail, and what it may do."
 }

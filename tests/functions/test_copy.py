@@ -6,7 +6,8 @@ import functions_framework
 import pytest
 
 import functions
-from functions import copy as copy_function
+from functions.copy import do_step
+from functions.steps import done
 from shared.errors import AccessDenied, IllegalArguments, NotFound, Unavailable
 
 
@@ -45,7 +46,7 @@ class NoJobs:
 )
 def test_what_is_missing_or_unknown_is_refused(body):
     with pytest.raises(IllegalArguments, match="step, job, attempt"):
-        copy_function._done(NoJobs(), body)
+        done(NoJobs(), body, do_step)
 
 
 @pytest.mark.parametrize(
@@ -53,10 +54,10 @@ def test_what_is_missing_or_unknown_is_refused(body):
 )
 def test_errors_say_whether_it_is_worth_another_try(error, status):
     body = {"step": "plan", "job": "j", "attempt": 1}
-    answer = copy_function._done(NoJobs(error), body)
+    answer = done(NoJobs(error), body, do_step)
     assert answer == ({"status": status, "code": error.code, "title": error.title}, status)
 
 
 def test_a_job_that_is_not_there_is_refused():
     with pytest.raises(NotFound):
-        copy_function._done(NoJobs(), {"step": "plan", "job": "j", "attempt": 1})
+        done(NoJobs(), {"step": "plan", "job": "j", "attempt": 1}, do_step)

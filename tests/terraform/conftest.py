@@ -38,6 +38,7 @@ OPTIONAL = {
     "sync_max_instances": 5,
     "copy_max_instances": 6,
     "index_max_instances": 7,
+    "checkout_max_instances": 8,
 }
 # Beside those of the repository: whatever is in workflows/ is deployed.
 ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"

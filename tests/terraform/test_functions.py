@@ -66,6 +66,7 @@ def test_limits_are_the_variables(deployments: dict[str, Deployment]) -> None:
     assert service(most, "sync")["max_instance_count"] == 5
     assert service(most, "copy")["max_instance_count"] == 6
     assert service(most, "index")["max_instance_count"] == 7
+    assert service(most, "checkout")["max_instance_count"] == 8
 
 
 def test_only_one_sweep_runs_at_a_time(deployment: Deployment) -> None:
@@ -92,6 +93,7 @@ def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Dep
         "index": caller(deployment, "pubsub")["member"],
         "sweep": caller(deployment, "scheduler")["member"],
         "copy": caller(deployment, "workflows")["member"],
+        "checkout": caller(deployment, "workflows")["member"],
         # SNS has no Google identity; the function verifies its signatures.
         "s3_events": "allUsers",
     }

@@ -27,7 +27,8 @@ GRANTS = {
     },
     "dss-s3-events": {("topic object-events", PUBLISH)},
     "dss-sweep": {("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS},
-    "dss-copy": {("bucket main", WRITE), ("bucket staging", READ), CATALOG},
+    "dss-copy": {("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket staging", READ), CATALOG},
+    "dss-checkout": {("bucket main", READ), ("bucket checkout", WRITE), CATALOG, STARTS_WORKFLOWS},
     "dss-signer": {("bucket main", READ), ("bucket checkout", READ)},
     "dss-build": {
         ("bucket source", READ), ("repository dss-functions", "roles/artifactregistry.writer"),
@@ -38,15 +39,31 @@ GRANTS = {
     "dss-scheduler": set(),
 }  # fmt: skip
 
-# By role of AWS: what is read, and every action that is allowed on main beside reading.
+# By role of AWS: what is read, where objects are created, and what may be removed.
 CREATE = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"}
 AWS_READS = {
     "api": {"main", "checkout", "staging"},
     "sync": {"main"},
     "index": {"main"},
-    "copy": {"main", "staging"},
+    "copy": {"main", "staging", "checkout"},
+    "checkout": {"main", "checkout"},
 }
-AWS_REMOVES = {"api": False, "sync": True, "index": False, "copy": True}
+AWS_CREATES = {
+    "api": {"main"},
+    "sync": {"main"},
+    "index": {"main"},
+    "copy": {"main", "checkout"},
+    "checkout": {"checkout"},
+}
+# Of main copies of blobs alone.
+AWS_REMOVES = {
+    "api": set(),
+    "sync": {"main"},
+    "index": set(),
+    "copy": {"main", "checkout"},
+    "checkout": {"checkout"},
+}
+AWS_CHECKS_OUT = {"copy", "checkout"}
 
 
 def grants(deployment: Deployment, member: str) -> set[tuple[str, str]]:
@@ -166,26 +183,34 @@ def test_only_its_own_google_account_assumes_an_aws_role(component: str, deploym
     assert role["max_session_duration"] == 12 * 60 * 60
 
 
-def test_an_aws_role_creates_only_in_main_and_removes_only_blobs_there(
+def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     component: str, deployment: Deployment
 ) -> None:
     documents = deployment.by_key("module.aws.data.aws_iam_policy_document.objects")
     statements = {row["sid"]: row for row in documents[component]["statement"]}
     arns = {purpose: row["arn"] for purpose, row in deployment.by_key("module.aws.aws_s3_bucket.dss").items()}
     sources = statements.pop("ReadSources", None)
-    removing = statements.pop("RemoveWrongBlobs", None)
+    removing = statements.pop("RemoveWrongCopies", None)
+    elsewhere = statements.pop("CheckOutToOthers", None)
 
-    assert set(statements) == {"List", "Read", "CreateInMain"}
+    assert set(statements) == {"List", "Read", "Create"}
     assert set(statements["List"]["actions"]) == {"s3:ListBucket"}
     assert set(statements["List"]["resources"]) == {arns[purpose] for purpose in AWS_READS[component]}
     assert set(statements["Read"]["actions"]) == {"s3:GetObject", "s3:GetObjectTagging"}
     assert set(statements["Read"]["resources"]) == {f"{arns[purpose]}/*" for purpose in AWS_READS[component]}
-    assert set(statements["CreateInMain"]["actions"]) == CREATE
-    assert statements["CreateInMain"]["resources"] == [f"{arns['main']}/*"]
-    assert bool(removing) == AWS_REMOVES[component]
+    assert set(statements["Create"]["actions"]) == CREATE
+    assert set(statements["Create"]["resources"]) == {f"{arns[where]}/*" for where in AWS_CREATES[component]}
+    assert bool(removing) == bool(AWS_REMOVES[component])
     if removing:
         assert removing["actions"] == ["s3:DeleteObject"]
-        assert removing["resources"] == [f"{arns['main']}/blobs/*"]
+        places = {"main": f"{arns['main']}/blobs/*", "checkout": f"{arns['checkout']}/*"}
+        assert set(removing["resources"]) == {places[where] for where in AWS_REMOVES[component]}
+    assert bool(elsewhere) == (component in AWS_CHECKS_OUT)
+    if elsewhere:
+        # In buckets of this account the right would need nobody's consent.
+        [condition] = elsewhere["condition"]
+        assert (condition["test"], condition["variable"]) == ("StringNotEquals", "aws:ResourceAccount")
+        assert "s3:DeleteObject" not in elsewhere["actions"]
     if sources:
         assert not {"s3:PutObject", "s3:DeleteObject"} & set(sources["actions"])
 

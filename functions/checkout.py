@@ -1,0 +1,34 @@
+"""`checkout`: the steps of a checkout. Called by the checkout workflow, and by nobody else.
+
+A request is `{step, job, attempt}`, with `page` for the step `page` and `cause` for `abort`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import functions_framework
+from flask import Request
+
+from functions.steps import Answer, Body, answer_step
+from shared.checkout_steps import CheckoutStep, Result
+from shared.system import Dss
+
+_STEPS: dict[str, Callable[[CheckoutStep, dict[str, Any]], Result]] = {
+    "plan": lambda step, _: step.plan(),
+    "page": lambda step, body: step.page(int(body["page"])),
+    "wait": lambda step, _: step.wait(),
+    "finish": lambda step, _: step.finish(),
+    "abort": lambda step, body: step.abort(str(body["cause"])),
+}
+
+
+@functions_framework.http
+def checkout(request: Request) -> Answer:
+    """Do one step of a checkout, and answer what it says of itself."""
+    return answer_step(request, do_step, logged=("step", "job", "attempt", "page"))
+
+
+def do_step(dss: Dss, body: Body) -> Result:
+    """Do the step of a checkout that a body names."""
+    run = _STEPS[body["step"]]
+    return run(CheckoutStep(dss, str(body["job"]), int(body["attempt"])), body)

@@ -1,0 +1,46 @@
+"""Checkouts: POST `/bundles/{uuid}/checkout`, and GET `/bundles/checkout/{checkout_job_id}`."""
+
+import re
+from typing import Any
+
+from flask import Response
+
+from run.api.bundles import find_bundle
+from run.api.call import Call
+from run.api.pagination import answer
+from shared.catalog import CheckoutOrder
+from shared.checkouts import find_job, request_checkout, status_of
+from shared.errors import IllegalArguments, NotYetImplemented
+from shared.identifiers import Kind
+
+# Any cloud's: GCS takes up to 222 characters, S3 up to 63.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]")
+
+
+def post(
+    call: Call, *, uuid: str, replica: str, version: str | None, json_request_body: dict[str, Any]
+) -> Response:
+    """Begin to check out a bundle version, or the newest, and answer at once."""
+    if json_request_body.get("email"):
+        raise NotYetImplemented("email: nobody is told by mail yet; ask for the status")
+    bucket = _destination(call, replica, json_request_body.get("destination"))
+    head = find_bundle(call, uuid, replica, version)
+    order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
+    job = request_checkout(call.dss, order, json_request_body.get("email"))
+    return answer({"checkout_job_id": job.id})
+
+
+def get(call: Call, *, replica: str, checkout_job_id: str) -> Response:
+    """Answer how a checkout is getting on."""
+    job = find_job(call.dss, replica, checkout_job_id)
+    return answer(status_of(call.dss, job))
+
+
+def _destination(call: Call, replica: str, bucket: str | None) -> str:
+    if bucket is None:
+        return call.dss.replicas.named(replica).checkout_bucket
+    if not _BUCKET.fullmatch(bucket):
+        raise IllegalArguments(f"destination: {bucket[:80]!r} is not the name of a bucket")
+    if call.dss.replicas.of_bucket(bucket):
+        raise IllegalArguments(f"destination: {bucket!r} is where this system keeps its data")
+    return bucket
