@@ -127,7 +127,8 @@ class Settings:
     )
     oidc_email_claim: tuple[str, ...] = _setting(
         "OIDC_EMAIL_CLAIM",
-        "Claims that may hold the caller's e-mail, the first present counts; comma-separated.",
+        "Claims that may hold the caller's e-mail, the first present counts; comma-separated. "
+        "`email_verified`, if there, has to be true.",
         default=("email",),
     )
     oidc_group_claim: tuple[str, ...] = _setting(

@@ -69,6 +69,9 @@ class Authenticator:
         email = self._claim(claims, self._settings.oidc_email_claim)
         if not isinstance(email, str) or not email:
             raise Unauthorized(f"the token has no claim {self._settings.oidc_email_claim[0]!r}")
+        # OpenID Connect Core 5.1: the issuer may have taken the person's word for it. Some say it as text.
+        if str(claims.get("email_verified", True)).lower() != "true":
+            raise Unauthorized("email_verified: the issuer has not verified that the e-mail is this person's")
         groups = self._claim(claims, self._settings.oidc_group_claim)
         listed = groups if isinstance(groups, list) else [groups]
         return Caller(

@@ -130,7 +130,8 @@ def _limits(copies: Sequence[Copied], lags: Sequence[Lags]) -> list[str]:
     for row in lags:
         lines.append(
             f"- {row.offered:g} bundles/s: {row.retried} of {row.bundles} came before their files, and "
-            f"waited for the second attempt, a second at least; {row.bundles - row.arrived} never arrived."
+            f"waited for the second attempt, a second at least; {row.bundles - row.arrived} not within "
+            f"{DRAIN_SECONDS} s."
         )
     return lines
 

@@ -102,6 +102,17 @@ def test_a_token_that_does_not_say_who_is_401(api, stack, email):
     assert_problem(try_to_write(api, token), 401, "Unauthorized", "email")
 
 
+@pytest.mark.parametrize("verified", [False, "false", 0])
+def test_an_email_that_the_issuer_has_not_verified_is_401(api, stack, verified):
+    token = signed_by_issuer(stack, email_verified=verified)
+    assert_problem(try_to_write(api, token), 401, "Unauthorized", "email_verified")
+
+
+@pytest.mark.parametrize("verified", [True, "true", None])
+def test_an_email_that_is_verified_or_of_which_nothing_is_said_will_do(api, stack, verified):
+    assert try_to_write(api, signed_by_issuer(stack, email_verified=verified)).status_code < 401
+
+
 def test_an_audience_among_others_will_do(api, stack):
     token = mint(stack, "a@example.org", "dss", aud=["somebody else", stack["OIDC_AUDIENCE"]])
     assert try_to_write(api, token).status_code == 201
