@@ -1,5 +1,6 @@
 """The entry points of all functions, a row each: what a deployment names as `--entry-point`."""
 
+from functions.administer import administer
 from functions.checkout import checkout
 from functions.copy import copy
 from functions.index import index
@@ -7,4 +8,4 @@ from functions.s3_events import s3_events
 from functions.sweep import sweep
 from functions.sync import sync
 
-__all__ = ["checkout", "copy", "index", "s3_events", "sweep", "sync"]
+__all__ = ["administer", "checkout", "copy", "index", "s3_events", "sweep", "sync"]

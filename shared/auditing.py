@@ -9,7 +9,7 @@ afterwards.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -81,6 +81,14 @@ class Tally:
     known: int = 0
 
 
+@dataclass(frozen=True)
+class Position:
+    """How far an audit has come: all is done up to the stages before this one, and up to a key within it."""
+
+    stage: str
+    after: str = ""
+
+
 def audit(
     dss: Dss, replicas: Sequence[Replica], *, settled_after: timedelta, tally: Tally
 ) -> Iterator[Finding]:
@@ -90,12 +98,7 @@ def audit(
     files, and for every tombstone, and a listing of each bucket (that of `bundles/` twice); whatever is
     suspicious costs another read and request or two.
     """
-    audit_ = _Audit(dss, replicas, settled_after, tally)
-    for section in SECTIONS.values():
-        yield from audit_.section(section)
-    for replica in replicas:
-        yield from audit_.uploads(replica)
-        yield from audit_.elsewhere(replica)
+    return Audit(dss, replicas, settled_after=settled_after, tally=tally).findings()
 
 
 def look(dss: Dss, section: Section, replica: Replica, key: str) -> Verdict | None:
@@ -149,17 +152,60 @@ def _why_dark(section: Section, key: str) -> str:
     return "the catalog does not know it" if known else "the system gives no such name"
 
 
-class _Audit:
-    def __init__(self, dss: Dss, replicas: Sequence[Replica], settled_after: timedelta, tally: Tally) -> None:
+class Audit:
+    """An audit that can be left and gone on with, by this process or another one.
+
+    `position` is where to go on; None when there is nothing left to do.
+    """
+
+    def __init__(
+        self,
+        dss: Dss,
+        replicas: Sequence[Replica],
+        *,
+        settled_after: timedelta,
+        tally: Tally,
+        position: Position | None = None,
+    ) -> None:
         self._dss = dss
         self._replicas = {replica.name: replica for replica in replicas}
         self._settled_before = dss.clock.now() - settled_after
         self._tally = tally
+        # Each finds what is wrong behind a key, until `_leaves` says so.
+        self._stages: dict[str, Callable[[str], Iterator[Finding]]] = {
+            **{name: partial(self._section, section) for name, section in SECTIONS.items()},
+            **{f"uploads {one.name}": partial(self._uploads, one) for one in replicas},
+            **{f"elsewhere {one.name}": partial(self._elsewhere, one) for one in replicas},
+        }
+        self.position: Position | None = position or Position(next(iter(self._stages)))
+        self._enough: Callable[[], bool] = lambda: False
+        self._left = False
 
-    def section(self, section: Section) -> Iterator[Finding]:
+    def findings(self, enough: Callable[[], bool] = lambda: False) -> Iterator[Finding]:
+        """Yield what is wrong from the position on, until there is no more or it is enough.
+
+        `enough` is asked once for each object or key. The position is to be read when this has ended, not
+        before: findings are looked into some ahead of those that were yielded.
+        """
+        self._enough, self._left = enough, False
+        while self.position and not self._left:
+            stage = self.position.stage
+            yield from self._stages[stage](self.position.after)
+            if not self._left:
+                following = list(self._stages)[list(self._stages).index(stage) + 1 :]
+                self.position = Position(following[0]) if following else None
+
+    def _leaves(self, key: str) -> bool:
+        """Note that all is seen up to a key of this stage; tell whether that is enough."""
+        assert self.position
+        self.position = Position(self.position.stage, key)
+        self._left = self._enough()
+        return self._left
+
+    def _section(self, section: Section, after: str) -> Iterator[Finding]:
         """Yield what is wrong in one section of all buckets."""
-        looked = in_threads(partial(self._looked_into, section), self._suspicions(section), threads=_THREADS)
-        for replica, finding in looked:
+        suspicions = self._suspicions(section, after)
+        for replica, finding in in_threads(partial(self._looked_into, section), suspicions, threads=_THREADS):
             if isinstance(finding, Finding):
                 yield self._counted(finding)
             elif finding:
@@ -169,23 +215,20 @@ class _Audit:
         self._tally.findings[finding.replica, finding.kind] += 1
         return finding
 
-    def _suspicions(self, section: Section) -> Iterator[Finding]:
+    def _suspicions(self, section: Section, after: str) -> Iterator[Finding]:
         """Yield what differs at the first look, in order of key."""
-        listings = {name: self._listing(section, replica) for name, replica in self._replicas.items()}
-        for key, expected, found in _side_by_side(section.expected(self._dss), listings):
+        listings = {name: _listing(section, replica, after) for name, replica in self._replicas.items()}
+        for key, expected, found in _side_by_side(section.expected(self._dss, after=after), listings):
             self._tally.known += expected is not None
             for name, replica in self._replicas.items():
+                self._tally.objects[name] += name in found
                 verdict = _verdict(section, replica, expected, found.get(name))
                 if verdict:
                     yield Finding(
                         kind=verdict.kind, section=section.name, replica=name, key=key, why=verdict.why
                     )
-
-    def _listing(self, section: Section, replica: Replica) -> Iterator[StoredObject]:
-        for found in replica.store.list(replica.bucket, section.prefix):
-            if section.has(found.key):
-                self._tally.objects[replica.name] += 1
-                yield found
+            if self._leaves(key):
+                return
 
     def _looked_into(self, section: Section, suspicion: Finding) -> tuple[str, Finding | bool]:
         """Return the replica, and what the second look finds; True where it is unsettled, False if right."""
@@ -201,25 +244,22 @@ class _Audit:
     def _is_recent(self, written: datetime | None) -> bool:
         return written is not None and written > self._settled_before
 
-    def uploads(self, replica: Replica) -> Iterator[Finding]:
+    def _uploads(self, replica: Replica, after: str) -> Iterator[Finding]:
         """Yield the uploads that nobody has written to for a day, each once; others are unsettled."""
         old = self._dss.clock.now() - timedelta(hours=_UPLOAD_HOURS)
-        parts = replica.store.list(replica.bucket, _UPLOADS)
+        parts = replica.store.list(replica.bucket, _UPLOADS, after=after)
         for upload, objects in groupby(parts, lambda part: "/".join(part.key.split("/")[:2])):
             count, size, newest = self._summed(replica, objects)
             if newest is None or newest > old:
                 self._tally.unsettled[replica.name] += 1
-                continue
-            why = f"{count} objects of {size} bytes in all, the newest of {newest:%Y-%m-%d %H:%M} UTC"
-            yield self._counted(
-                Finding(
-                    kind=Kind.ABANDONED,
-                    section="uploads",
-                    replica=replica.name,
-                    key=f"{upload}/",
-                    why=why,
+            else:
+                why = f"{count} objects of {size} bytes in all, the newest of {newest:%Y-%m-%d %H:%M} UTC"
+                key = f"{upload}/"
+                yield self._counted(
+                    Finding(kind=Kind.ABANDONED, section="uploads", replica=replica.name, key=key, why=why)
                 )
-            )
+            if self._leaves(f"{upload}/{_LAST}"):
+                return
 
     def _summed(self, replica: Replica, objects: Iterable[StoredObject]) -> tuple[int, int, datetime | None]:
         count, size, newest = 0, 0, None
@@ -229,17 +269,26 @@ class _Audit:
         self._tally.objects[replica.name] += count
         return count, size, newest
 
-    def elsewhere(self, replica: Replica) -> Iterator[Finding]:
+    def _elsewhere(self, replica: Replica, after: str) -> Iterator[Finding]:
         """Yield the objects that are in no part of the bucket that the system knows."""
-        for found in _outside(replica, {_UPLOADS, *(section.prefix for section in SECTIONS.values())}):
+        known = {_UPLOADS, *(section.prefix for section in SECTIONS.values())}
+        for found in _outside(replica, known, after):
             self._tally.objects[replica.name] += 1
             if self._is_recent(found.written):
                 self._tally.unsettled[replica.name] += 1
-                continue
-            why = "the system puts nothing there"
-            yield self._counted(
-                Finding(kind=Kind.DARK, section="elsewhere", replica=replica.name, key=found.key, why=why)
-            )
+            else:
+                why = "the system puts nothing there"
+                yield self._counted(
+                    Finding(kind=Kind.DARK, section="elsewhere", replica=replica.name, key=found.key, why=why)
+                )
+            if self._leaves(found.key):
+                return
+
+
+def _listing(section: Section, replica: Replica, after: str) -> Iterator[StoredObject]:
+    for found in replica.store.list(replica.bucket, section.prefix, after=after):
+        if section.has(found.key):
+            yield found
 
 
 def _side_by_side(
@@ -267,9 +316,8 @@ def _tagged(
         yield item.key, name, item
 
 
-def _outside(replica: Replica, prefixes: set[str]) -> Iterator[StoredObject]:
-    """Yield the objects whose keys begin with none of some prefixes; what does is stepped over."""
-    after = ""
+def _outside(replica: Replica, prefixes: set[str], after: str) -> Iterator[StoredObject]:
+    """Yield the objects behind a key whose keys begin with no such prefix; what does is stepped over."""
     while True:
         for found in replica.store.list(replica.bucket, "", after=after):
             inside = next((prefix for prefix in prefixes if found.key.startswith(prefix)), None)

@@ -88,6 +88,9 @@ class Settings:
         "Where a local server of the Executions API listens (host:port, gRPC without TLS).",
         default="",
     )
+    reports_bucket: str = _setting(
+        "DSS_REPORTS_BUCKET", "GCS bucket for the reports of administrative runs.", default=""
+    )
     file_wait_seconds: int = _setting(
         "DSS_FILE_WAIT_SECONDS",
         "How long PUT /bundles waits for files that are on their way from the other replica, in seconds.",

@@ -5,10 +5,11 @@ store says of an object can be compared without reading it. Memory does not grow
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import dropwhile, groupby
 
 import google_crc32c
 
@@ -159,18 +160,30 @@ def _of_tombstone(known: KnownTombstone) -> ExpectedDocument:
     return _described(key, known.available, encode(tombstone_document(tombstone)))
 
 
-def _files(dss: Dss) -> Iterator[Expected]:
-    return map(_of_file, dss.catalog.scan.files())
+def _files(dss: Dss, after: str) -> Iterator[Expected]:
+    return map(_of_file, dss.catalog.scan.files(_bound(after)))
 
 
-def _bundles(dss: Dss) -> Iterator[Expected]:
+def _bundles(dss: Dss, after: str) -> Iterator[Expected]:
+    heads = dss.catalog.scan.bundles(_bound(after))
     # The pages of each are a request of their own, so several are asked for at once.
-    return in_threads(partial(_of_bundle, dss), dss.catalog.scan.bundles(), threads=_BUNDLES_AT_ONCE)
+    return in_threads(partial(_of_bundle, dss), heads, threads=_BUNDLES_AT_ONCE)
 
 
-def _tombstones(dss: Dss) -> Iterator[Expected]:
+def _bound(key: str) -> str:
+    """Return the name of a document that sorts before all whose keys come behind a key; empty for none.
+
+    Any object may be in a bucket, but not every name may be asked for.
+    """
+    name = key.partition("/")[2]
+    alike = re.match("[0-9a-f][0-9a-zA-Z.-]*", name)
+    # All names of documents begin with a UUID's digit.
+    return alike.group() if alike else "g" * (name > "g")
+
+
+def _tombstones(dss: Dss, after: str) -> Iterator[Expected]:
     whole: ExpectedDocument | None = None
-    for known in dss.catalog.scan.tombstones():
+    for known in dss.catalog.scan.tombstones(_bound(after).partition(".")[0]):
         # `uuid` sorts before `uuid.version`, but `uuid.dead` behind `uuid.version.dead`.
         if whole and not whole.key.startswith(f"{Kind.BUNDLE}/{known.tombstone.uuid}."):
             yield whole
@@ -183,8 +196,9 @@ def _tombstones(dss: Dss) -> Iterator[Expected]:
         yield whole
 
 
-def _blobs(dss: Dss) -> Iterator[Expected]:
-    for _, records in groupby(dss.catalog.scan.contents(), lambda record: record.checksums.sha256):
+def _blobs(dss: Dss, after: str) -> Iterator[Expected]:
+    since = after.removeprefix("blobs/").partition(".")[0]
+    for _, records in groupby(dss.catalog.scan.contents(since), lambda record: record.checksums.sha256):
         # Few in number, as one who claims a wrong SHA-256 makes a blob of his own; the files may be many.
         blobs: dict[str, ExpectedBlob] = {}
         for record in records:
@@ -238,34 +252,41 @@ def _blob_again(dss: Dss, key: str) -> Expected | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of every bucket, and what the catalog has of it: all in order, and one again."""
+    """A part of every bucket, and what the catalog has of it: all in order, and one again.
+
+    `scan` may begin with what lies at or before the key that it is given.
+    """
 
     name: str
     prefix: str
-    expected: Callable[[Dss], Iterator[Expected]]
+    scan: Callable[[Dss, str], Iterator[Expected]]
     again: Callable[[Dss, str], Expected | None]
     has: Callable[[str], bool] = lambda _: True
+
+    def expected(self, dss: Dss, *, after: str = "") -> Iterator[Expected]:
+        """Yield what the catalog has behind a key, in order of key."""
+        return dropwhile(lambda one: one.key <= after, self.scan(dss, after))
 
 
 # In this order a repair can take in what it finds: a bundle rests on its files, a tombstone on its bundle.
 SECTIONS: Mapping[str, Section] = {
     section.name: section
     for section in (
-        Section(name="files", prefix="files/", expected=_files, again=_by_name(_file_again)),
+        Section(name="files", prefix="files/", scan=_files, again=_by_name(_file_again)),
         Section(
             name="bundles",
             prefix="bundles/",
-            expected=_bundles,
+            scan=_bundles,
             again=_by_name(_bundle_again),
             has=lambda key: not key.endswith(".dead"),
         ),
         Section(
             name="tombstones",
             prefix="bundles/",
-            expected=_tombstones,
+            scan=_tombstones,
             again=_by_name(_tombstone_again),
             has=lambda key: key.endswith(".dead"),
         ),
-        Section(name="blobs", prefix="blobs/", expected=_blobs, again=_blob_again),
+        Section(name="blobs", prefix="blobs/", scan=_blobs, again=_blob_again),
     )
 }

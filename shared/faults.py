@@ -38,6 +38,8 @@ FAULT_POINTS = (
     "index: document kept",
     "index: journalled",
     "index: published",
+    "administration: slice done",
+    "administration: part written",
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from shared.auditing import Finding, Kind, look
 from shared.catalog import BundleHead, FileRecord, PagedFile
 from shared.clock import Deadline
+from shared.copy_plan import LARGEST_OBJECT
 from shared.copying import check_proof, copy_inline
 from shared.errors import DssError, InvalidChecksum, ObjectNotFound
 from shared.expectations import SECTIONS, ExpectedBlob, document, is_known
@@ -57,11 +58,16 @@ class Repair:
     left: str = ""
 
 
-def repair(dss: Dss, finding: Finding) -> Repair:
-    """Put right what a finding is about, where that is clear, and say what was done. Raises nothing."""
+def repair(dss: Dss, finding: Finding, *, largest: int = LARGEST_OBJECT) -> Repair:
+    """Put right what a finding is about, where that is clear, and say what was done. Raises nothing.
+
+    A blob of more than `largest` bytes is left.
+    """
     work = _REPAIRS.get((finding.kind, finding.section in ("blobs", "uploads", "elsewhere")))
     if work is None:
         return Repair(finding=finding, left=_NEVER[finding.kind])
+    if work is _copy_blob:
+        work = partial(_copy_blob, largest=largest)
     replica = dss.replicas.named(finding.replica)
     try:
         if not persistently(dss.clock, partial(_is_still_so, dss, finding, replica)):
@@ -74,10 +80,10 @@ def repair(dss: Dss, finding: Finding) -> Repair:
         return Repair(finding=finding, left=f"unexpected content: {type(error).__name__}: {error}")
 
 
-def repaired(dss: Dss, findings: Iterable[Finding]) -> Iterator[Repair]:
+def repaired(dss: Dss, findings: Iterable[Finding], *, largest: int = LARGEST_OBJECT) -> Iterator[Repair]:
     """Yield what becomes of findings, in their order, several at once, but one section after the other."""
     for _, of_section in groupby(findings, lambda finding: finding.section):
-        yield from in_threads(partial(repair, dss), of_section, threads=_THREADS)
+        yield from in_threads(partial(repair, dss, largest=largest), of_section, threads=_THREADS)
 
 
 def _is_still_so(dss: Dss, finding: Finding, replica: Replica) -> bool:
@@ -85,11 +91,13 @@ def _is_still_so(dss: Dss, finding: Finding, replica: Replica) -> bool:
     return verdict is not None and verdict.kind is finding.kind
 
 
-def _copy_blob(dss: Dss, finding: Finding, replica: Replica) -> str:
+def _copy_blob(dss: Dss, finding: Finding, replica: Replica, *, largest: int = LARGEST_OBJECT) -> str:
     """Copy a blob from a replica that has it proven; what is wrong in its place is removed by the copy."""
     blob = SECTIONS["blobs"].again(dss, finding.key)
     if not isinstance(blob, ExpectedBlob):
         raise _Unexplained("no file version names it any more")
+    if blob.size > largest:
+        raise _Unexplained(f"{blob.size} bytes take longer than there is time for here")
     source, found = _proven_copy(dss, blob, besides=replica)
     copy_inline(
         found,

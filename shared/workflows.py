@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-# Their files are workflows/copy.yaml and workflows/checkout.yaml.
+# Each has a file of its name in workflows/.
 COPY = "copy"
 CHECKOUT = "checkout"
+ADMINISTER = "administer"
 
 
 class Workflows(Protocol):

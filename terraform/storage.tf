@@ -12,6 +12,11 @@ locals {
       soft_delete_days    = 0
       clears_after_a_week = []
     }
+    reports = {
+      expires_after_days  = var.report_ttl_days
+      soft_delete_days    = 0
+      clears_after_a_week = []
+    }
     staging = {
       expires_after_days  = var.staging_ttl_days
       soft_delete_days    = 0

@@ -76,6 +76,17 @@ variable "checkout_ttl_days" {
   }
 }
 
+variable "report_ttl_days" {
+  type        = number
+  description = "Days after which the reports of administrative runs, and lists put beside them, are deleted."
+  default     = 400
+
+  validation {
+    condition     = var.report_ttl_days >= 1 && floor(var.report_ttl_days) == var.report_ttl_days
+    error_message = "A whole number of days, 1 or more."
+  }
+}
+
 variable "main_soft_delete_days" {
   type        = number
   description = "Days for which GCS keeps what is deleted from the main bucket; 0 keeps nothing."
@@ -91,6 +102,12 @@ variable "main_soft_delete_days" {
 variable "staging_writers" {
   type        = list(string)
   description = "IAM members (user:…, group:…, serviceAccount:…) who may put objects into the GCS staging bucket."
+  default     = []
+}
+
+variable "operators" {
+  type        = list(string)
+  description = "IAM members (a group:…, say) who start administrative runs, put lists for them into the reports bucket, and read reports."
   default     = []
 }
 

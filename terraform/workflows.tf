@@ -44,6 +44,41 @@ resource "google_project_iam_member" "starts_workflows" {
   member  = local.google_accounts[each.key].member
 }
 
+# Who has started a run, and with which argument, is in the audit log of Cloud Workflows.
+resource "google_project_iam_member" "operators" {
+  for_each = toset(var.operators)
+
+  project = var.project_id
+  role    = "roles/workflows.invoker"
+  member  = each.key
+}
+
+# How far a run has come is in Firestore.
+resource "google_project_iam_member" "operators_read_runs" {
+  for_each = toset(var.operators)
+
+  project = var.project_id
+  role    = "roles/datastore.viewer"
+  member  = each.key
+
+  condition {
+    title      = "catalog only"
+    expression = "resource.name == \"projects/${var.project_id}/databases/${google_firestore_database.catalog.name}\""
+  }
+}
+
+# Lists go into the bucket, and stay as they are: an operator replaces neither a list nor a report.
+resource "google_storage_bucket_iam_member" "operators" {
+  for_each = {
+    for grant in setproduct(var.operators, ["roles/storage.objectCreator", "roles/storage.objectViewer"]) :
+    join(" ", grant) => { member = grant[0], role = grant[1] }
+  }
+
+  bucket = google_storage_bucket.dss["reports"].name
+  role   = each.value.role
+  member = each.value.member
+}
+
 # As for builds.
 resource "google_project_iam_member" "workflows_log" {
   project = var.project_id

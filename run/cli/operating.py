@@ -6,7 +6,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,6 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from run.cli.context import Context
 from run.cli.errors import OperationFailed, Refused
+from shared.administration.audit import as_json
 from shared.auditing import Finding, Kind, Tally, audit
 from shared.config import Settings
 from shared.errors import DssError, IllegalArguments
@@ -81,7 +81,7 @@ def run_audit(
         summary = _summary(replicas, tally, done)
         if lines:
             print(json.dumps({"summary": summary}), file=lines)
-    context.show({**summary, "first": [_as_json(outcome) for outcome in shown]}, _text(summary, shown))
+    context.show({**summary, "first": [as_json(outcome) for outcome in shown]}, _text(summary, shown))
     return 1 if summary["findings"] else 0
 
 
@@ -97,14 +97,9 @@ def _write(
         if len(shown) < _SHOWN:
             shown.append(outcome)
         if lines:
-            print(json.dumps(_as_json(outcome)), file=lines, flush=True)
+            print(json.dumps(as_json(outcome)), file=lines, flush=True)
         progress.say(f"{tally.objects.total():,} objects seen, {tally.findings.total():,} findings")
     return shown, done
-
-
-def _as_json(outcome: Repair) -> dict[str, Any]:
-    repair = {"repaired": outcome.done, "left": outcome.left}
-    return {**asdict(outcome.finding), **{name: text for name, text in repair.items() if text}}
 
 
 def _summary(replicas: Sequence[Replica], tally: Tally, done: int) -> dict[str, Any]:

@@ -170,7 +170,8 @@ TABLE: tuple[Builder, ...] = (
     workflows.workflows,
     api,
     events.functions_of(
-        "checkout", "copy", "index", "s3_events", "sweep", "sync", processes={"index": 2, "sync": 2}
+        *("administer", "checkout", "copy", "index", "s3_events", "sweep", "sync"),
+        processes={"index": 2, "sync": 2},
     ),
     events.gcs_notifications,
     events.s3_notifications,

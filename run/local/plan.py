@@ -58,10 +58,13 @@ class Plan:
     def buckets(self, cloud: str) -> dict[str, str]:
         """Return the buckets of `GS` or `S3`: the name of their setting, and theirs."""
         parts = {"": "main", "CHECKOUT_": "checkout", "STAGING_": "staging"}
-        return {
+        buckets = {
             f"DSS_{cloud}_{part}BUCKET": f"{PROJECT}-{cloud.lower()}-{name}{self.suffix}"
             for part, name in parts.items()
         }
+        # Reports are in one cloud only.
+        reports = {"DSS_REPORTS_BUCKET": f"{PROJECT}-gs-reports{self.suffix}"} if cloud == "GS" else {}
+        return buckets | reports
 
     def token(self, email: str, group: str) -> str:
         """Return a token of the issuer."""

@@ -13,7 +13,11 @@ from run.local.ports import HOST
 _WORKFLOWS = Path(run.__path__[0]).parent / "workflows"
 _PREFIX = "dss-"
 # Variables of the executions' environment: the function that a workflow calls, and its URL's name there.
-_CALLED = {"copy": "DSS_COPY_FUNCTION_URL", "checkout": "DSS_CHECKOUT_FUNCTION_URL"}
+_CALLED = {
+    "administer": "DSS_ADMINISTER_FUNCTION_URL",
+    "checkout": "DSS_CHECKOUT_FUNCTION_URL",
+    "copy": "DSS_COPY_FUNCTION_URL",
+}
 
 
 def workflows(plan: Plan, exported: Exported) -> Component:

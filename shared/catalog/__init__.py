@@ -15,11 +15,13 @@ from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.progress import ProgressCatalog
+from shared.catalog.runs import AdminRun, RunCatalog
 from shared.catalog.scanning import KnownTombstone, ScanCatalog
 from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 
 __all__ = [
+    "AdminRun",
     "BacklogCatalog",
     "BundleCatalog",
     "BundleHead",
@@ -48,6 +50,7 @@ __all__ = [
     "PageProgress",
     "PagedFile",
     "ProgressCatalog",
+    "RunCatalog",
     "ScanCatalog",
     "Subscription",
     "SubscriptionCatalog",
@@ -73,4 +76,5 @@ class Catalog:
         self.jobs = JobCatalog(database)
         self.subscriptions = SubscriptionCatalog(database)
         self.checkouts = CheckoutCatalog(database)
+        self.runs = RunCatalog(database)
         self.scan = ScanCatalog(database)

@@ -109,6 +109,13 @@ EXEMPTIONS = (
         )
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
+    *(
+        Exemption("admin_runs", field)
+        for field in (
+            *("kind", "options", "attempt", "execution", "cursor", "over", "parts", "counts"),
+            *("result", "cause", "touched", "expires"),
+        )
+    ),
     Exemption("pages", "files"),
     Exemption("pages", "lines"),
     Exemption("owned_collections", "newest"),
@@ -116,4 +123,7 @@ EXEMPTIONS = (
 )
 
 # A collection, and the field that says when Firestore may remove a document.
-TIMES_TO_LIVE = (("checkout_jobs", "expires"), ("checkout_pages", "expires"), ("copy_jobs", "expires"))
+TIMES_TO_LIVE = (
+    *(("admin_runs", "expires"), ("checkout_jobs", "expires"), ("checkout_pages", "expires")),
+    ("copy_jobs", "expires"),
+)

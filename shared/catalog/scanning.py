@@ -39,22 +39,21 @@ class ScanCatalog:
         self._tombstones = database.client.collection("bundle_tombstones")
         self._collections = database.client.collection("collections")
 
-    def files(self) -> Iterator[FileRecord]:
-        """Yield all file versions, in order of FQID."""
-        return map(record_of, self._database.every(self._files.order_by("__name__"), _PAGE))
+    def files(self, since: str = "") -> Iterator[FileRecord]:
+        """Yield all file versions, in order of FQID; those alone that don't sort before `since`."""
+        return map(record_of, self._by_name(self._files, since))
 
-    def bundles(self) -> Iterator[BundleHead]:
-        """Yield the heads of all bundle versions, in order of FQID."""
-        return map(head_of, self._database.every(self._bundles.order_by("__name__"), _PAGE))
+    def bundles(self, since: str = "") -> Iterator[BundleHead]:
+        """Yield the heads of all bundle versions, in order of FQID; as `files` does."""
+        return map(head_of, self._by_name(self._bundles, since))
 
-    def collections(self) -> Iterator[CollectionHead]:
-        """Yield the heads of all versions of collections, in order of FQID."""
-        every = self._database.every(self._collections.order_by("__name__"), _PAGE)
-        return map(collection_head_of, every)
+    def collections(self, since: str = "") -> Iterator[CollectionHead]:
+        """Yield the heads of all versions of collections, in order of FQID; as `files` does."""
+        return map(collection_head_of, self._by_name(self._collections, since))
 
-    def tombstones(self) -> Iterator[KnownTombstone]:
+    def tombstones(self, since: str = "") -> Iterator[KnownTombstone]:
         """Yield all tombstones, in order of UUID; that of the whole UUID before those of its versions."""
-        return map(_known, self._database.every(self._tombstones.order_by("__name__"), _PAGE))
+        return map(_known, self._by_name(self._tombstones, since))
 
     def tombstone(self, uuid: str, version: str | None) -> KnownTombstone | None:
         """Return a tombstone, in one read."""
@@ -62,9 +61,12 @@ class ScanCatalog:
         snapshot = self._database.get(self._tombstones.document(name))
         return _known(snapshot) if snapshot.exists else None
 
-    def contents(self) -> Iterator[FileRecord]:
-        """Yield all file versions, in order of SHA-256."""
-        return map(record_of, self._database.every(self._files.order_by("sha256"), _PAGE))
+    def contents(self, since: str = "") -> Iterator[FileRecord]:
+        """Yield all file versions, in order of SHA-256; those alone whose SHA-256 is not before `since`."""
+        query = self._files.order_by("sha256")
+        if since:
+            query = query.start_at({"sha256": since})
+        return map(record_of, self._database.every(query, _PAGE))
 
     def of_content(self, sha256: str) -> Iterator[FileRecord]:
         """Yield the file versions whose content has a SHA-256; they are read as they are asked for."""
@@ -78,6 +80,12 @@ class ScanCatalog:
             query = collection.where(filter=FieldFilter("available", "array_contains", replica))
             total += self._database.count(query)
         return total
+
+    def _by_name(self, collection: Any, since: str) -> Iterator[Any]:
+        query = collection.order_by("__name__")
+        if since:
+            query = query.start_at({"__name__": collection.document(since)})
+        return self._database.every(query, _PAGE)
 
 
 def _known(snapshot: Any) -> KnownTombstone:

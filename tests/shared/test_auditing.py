@@ -65,10 +65,10 @@ class EndlessStore:
 def test_memory_does_not_grow_with_what_is_audited() -> None:
     store: Any = EndlessStore()
     scan = SimpleNamespace(
-        files=lambda: map(record, range(COUNT)),
-        contents=lambda: map(record, range(COUNT)),
-        bundles=lambda: iter(()),
-        tombstones=lambda: iter(()),
+        files=lambda _: map(record, range(COUNT)),
+        contents=lambda _: map(record, range(COUNT)),
+        bundles=lambda _: iter(()),
+        tombstones=lambda _: iter(()),
     )
     files = SimpleNamespace(get=lambda fqid: record(int(fqid.uuid[:8], 16)))
     replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
@@ -103,11 +103,11 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         stat=lambda *_: found,
     )
     scan = SimpleNamespace(
-        files=lambda: iter(()),
-        contents=lambda: iter([file]),
+        files=lambda _: iter(()),
+        contents=lambda _: iter([file]),
         of_content=lambda _: iter([file]),
-        bundles=lambda: iter(()),
-        tombstones=lambda: iter(()),
+        bundles=lambda _: iter(()),
+        tombstones=lambda _: iter(()),
     )
     replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(

@@ -1,4 +1,4 @@
-"""A front of the function `copy`, in which tests make things go wrong; and the function behind it, mortal."""
+"""A front of a function that workflows call, in which tests make things go wrong; and the mortal function."""
 
 import http.client
 import json
@@ -31,9 +31,12 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -
 
 
 class CopyFront:
-    """Where the workflow believes the function to be. `seen` are the requests for `job`s that came."""
+    """Where a workflow believes its function to be. `seen` are the requests that came; `rules` are by job."""
 
-    def __init__(self, env: Mapping[str, str], port: int, processes: Processes, log: Path) -> None:
+    def __init__(
+        self, env: Mapping[str, str], port: int, processes: Processes, log: Path, name: str = "copy"
+    ) -> None:
+        self._name = name
         self.seen: list[dict[str, Any]] = []
         self.rules: dict[str, Rule] = {}
         self._lock = threading.Lock()
@@ -43,15 +46,15 @@ class CopyFront:
         self._environment = {**base_environment({}), **env, "PATH": "/usr/bin:/bin"}
         self._log = log
 
-    def start(self) -> None:
-        """Start the function, and return when it answers."""
+    def start(self, **changes: str) -> None:
+        """Start the function, with settings changed for this once, and return when it answers."""
         self._process = self._processes.start(
-            "copy",
+            self._name,
             (
                 *(sys.executable, "-m", "run.local.functions", "--threads", "16"),
-                *("--logs", str(self._log.parent), f"copy={self._port}"),
+                *("--logs", str(self._log.parent), f"{self._name}={self._port}"),
             ),
-            self._environment,
+            {**self._environment, **changes},
             log=self._log,
             directory=self._log.parent,
         )
@@ -83,14 +86,15 @@ class CopyFront:
     def steps(self, job: str) -> list[str]:
         """Return the steps that were asked for, for a job, in order."""
         with self._lock:
-            return [body["step"] for body in self.seen if body["job"] == job]
+            return [body["step"] for body in self.seen if _subject(body) == job]
 
     def answer(self, request: bytes) -> tuple[int, bytes]:
         """Return the answer to a request of the workflow."""
         body = json.loads(request)
         with self._lock:
             self.seen.append(body)
-            rule = self.rules.get(body["job"])
+            # Those of the empty name are about all that have none of their own.
+            rule = self.rules.get(_subject(body)) or self.rules.get("")
         status = rule(body) if rule else None
         if status:
             return status, b'{"title": "made to fail by a test"}'
@@ -103,6 +107,11 @@ class CopyFront:
             return 503, b"{}"
         finally:
             connection.close()
+
+
+def _subject(body: Mapping[str, Any]) -> str:
+    """Return the id of what a step is about; a run has that of its first execution."""
+    return str(body.get("job") or body.get("run") or body.get("execution"))
 
 
 @contextmanager
@@ -131,10 +140,10 @@ def fronted(front: list[CopyFront]) -> Iterator[str]:
 
 
 @contextmanager
-def copy_front(env: Mapping[str, str], front: list[CopyFront]) -> Iterator[CopyFront]:
-    """Run the function against a stack, behind the front."""
+def copy_front(env: Mapping[str, str], front: list[CopyFront], name: str = "copy") -> Iterator[CopyFront]:
+    """Run a function against a stack, behind the front."""
     with reserve() as keeper, Processes() as processes:
-        one = CopyFront(env, keeper.getsockname()[1], processes, processes.scratch / "copy.log")
+        one = CopyFront(env, keeper.getsockname()[1], processes, processes.scratch / f"{name}.log", name)
         one.start()
         front.append(one)
         yield one

@@ -25,6 +25,7 @@ OPTIONAL = {
     "checkout_ttl_days": 5,
     "staging_writers": ["group:labs@example.org"],
     "checkout_readers": ["group:readers@example.org"],
+    "operators": ["group:operators@example.org"],
     "aws_staging_writer_arns": ["arn:aws:iam::111122223333:root"],
     "aws_checkout_reader_arns": ["arn:aws:iam::111122223333:root"],
     "aws_source_buckets": ["a-lab"],

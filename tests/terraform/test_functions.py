@@ -92,6 +92,7 @@ def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Dep
         "sync": caller(deployment, "pubsub")["member"],
         "index": caller(deployment, "pubsub")["member"],
         "sweep": caller(deployment, "scheduler")["member"],
+        "administer": caller(deployment, "workflows")["member"],
         "copy": caller(deployment, "workflows")["member"],
         "checkout": caller(deployment, "workflows")["member"],
         # SNS has no Google identity; the function verifies its signatures.

@@ -11,6 +11,7 @@ CATALOG = ("project", "roles/datastore.user")
 STARTS_WORKFLOWS = ("project", "roles/workflows.invoker")
 LOGS = ("project", "roles/logging.logWriter")
 PUBLISH = "roles/pubsub.publisher"
+DATABASE = 'resource.name == "projects/a-project/databases/(default)"'
 
 # By account: where, and which role; calls of functions are in test_functions.py.
 GRANTS = {
@@ -29,6 +30,9 @@ GRANTS = {
     "dss-sweep": {("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS},
     "dss-copy": {("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket staging", READ), CATALOG},
     "dss-checkout": {("bucket main", READ), ("bucket checkout", WRITE), CATALOG, STARTS_WORKFLOWS},
+    "dss-administer": {
+        ("bucket main", WRITE), ("bucket reports", WRITE), ("topic object-events", PUBLISH), CATALOG,
+    },
     "dss-signer": {("bucket main", READ), ("bucket checkout", READ)},
     "dss-build": {
         ("bucket source", READ), ("repository dss-functions", "roles/artifactregistry.writer"),
@@ -47,6 +51,7 @@ AWS_READS = {
     "index": {"main"},
     "copy": {"main", "staging", "checkout"},
     "checkout": {"main", "checkout"},
+    "administer": {"main"},
 }
 AWS_CREATES = {
     "api": {"main"},
@@ -54,6 +59,7 @@ AWS_CREATES = {
     "index": {"main"},
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
+    "administer": {"main"},
 }
 # Of main copies of blobs alone.
 AWS_REMOVES = {
@@ -62,6 +68,7 @@ AWS_REMOVES = {
     "index": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
+    "administer": {"main"},
 }
 AWS_CHECKS_OUT = {"copy", "checkout"}
 
@@ -111,8 +118,9 @@ def test_grants_on_the_project_are_bound_to_a_place_where_google_knows_one(deplo
     rows = deployment.of_type("google_project_iam_member").values()
     bound = {(row["role"], row["condition"][0]["expression"]) for row in rows if row["condition"]}
 
-    assert bound == {
-        ("roles/datastore.user", 'resource.name == "projects/a-project/databases/(default)"'),
+    # Operators, where there are any, read how far their runs have come.
+    assert bound - {("roles/datastore.viewer", DATABASE)} == {
+        ("roles/datastore.user", DATABASE),
         (READ, 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-123456789012-us-east1")'),
     }
     # Cloud Workflows and Cloud Logging know no smaller place.
@@ -130,6 +138,15 @@ def test_only_the_function_that_checks_signatures_is_open_to_all(deployment: Dep
     }
 
     assert public == {'google_cloud_run_v2_service_iam_member.invoker["s3_events"]'}
+
+
+def test_operators_start_workflows_and_put_lists_and_change_nothing_themselves(
+    deployments: dict[str, Deployment],
+) -> None:
+    assert grants(deployments["most"], "group:operators@example.org") == {
+        STARTS_WORKFLOWS, ("project", "roles/datastore.viewer"),
+        ("bucket reports", READ), ("bucket reports", "roles/storage.objectCreator"),
+    }  # fmt: skip
 
 
 def test_whoever_holds_the_signing_key_can_only_read(deployment: Deployment) -> None:

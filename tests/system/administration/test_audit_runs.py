@@ -1,0 +1,187 @@
+"""An audit as a run: in slices, with a report in a bucket, gone on with after a kill."""
+
+import contextlib
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from shared.auditing import Tally, audit
+from shared.catalog import JobState
+from tests.given import REPLICAS
+from tests.system.administered import FAILED, SUCCEEDED, Administered
+from tests.system.audit.audited import AT_ONCE
+from tests.system.copy_front import wait_until
+from tests.system.operated import World
+
+AUDIT = {"kind": "audit", "settled_after": 0}
+
+
+@pytest.fixture(scope="module")
+def world(system: Administered) -> World:
+    return system.everywhere("gcp", os.urandom(1000))
+
+
+@pytest.fixture
+def damaged(system: Administered, world: World) -> list[str]:
+    """Keys that are lost in `aws`, and one that is nobody's, in the order of the audit."""
+    for key in world.keys:
+        system.remove("aws", key)
+    system.overwrite("aws", "stray", b"?")
+    bundles = sorted(key for key in world.documents if key.startswith("bundles/"))
+    dead = [key for key in bundles if key.endswith(".dead")]
+    seen = [key for key in bundles if key not in dead]
+    return [f"files/{world.file}", *seen, *dead, world.blob, "stray"]
+
+
+def test_an_audit_in_slices_finds_what_one_in_one_pass_finds(
+    system: Administered, damaged: list[str]
+) -> None:
+    tally = Tally()
+    found = list(audit(system.dss, list(system.dss.replicas), settled_after=AT_ONCE, tally=tally))
+
+    whole = system.run(**AUDIT)
+    sliced = system.run(**AUDIT, page=1)
+
+    assert [finding.key for finding in found] == damaged
+    for run in (whole, sliced):
+        assert [line["key"] for line in system.reported(run)] == damaged
+        assert {(line["kind"], line["replica"]) for line in system.reported(run)} == {
+            *(("lost", "aws"), ("dark", "aws"))
+        }
+        assert run.counts["findings"] == len(damaged)
+        assert (run.counts["known"], run.counts["gcp objects"]) == (tally.known, tally.objects["gcp"])
+        assert system.concluded(run)["counts"] == run.counts
+    assert (whole.parts, len(system.objects(whole))) == (1, 1)
+    assert sliced.parts == len(system.objects(sliced)) > len(damaged)
+
+
+def test_a_run_repairs_and_the_next_one_finds_nothing(system: Administered, damaged: list[str]) -> None:
+    repaired = system.run(**AUDIT, repair=True, page=3)
+    system.remove("aws", "stray")
+    after = system.run(**AUDIT)
+
+    told = {line["key"]: line.get("repaired") or line["left"] for line in system.reported(repaired)}
+    assert set(told) == set(damaged)
+    assert told["stray"] == "nothing tells what it is for"
+    assert (repaired.counts["repaired"], repaired.counts["findings"]) == (len(damaged) - 1, len(damaged))
+    assert (after.counts["findings"], system.reported(after)) == (0, [])
+
+
+@contextlib.contextmanager
+def held_from(system: Administered, count: int) -> Iterator[tuple[Callable[[], bool], str]]:
+    """Start an audit in slices; from the so many-th on, requests for one wait for the end of this.
+
+    Yields what tells whether the first of them came, and the execution's name.
+    """
+    slices, gate = itertools.count(1), threading.Event()
+    held = threading.Event()
+
+    def hold(body: dict[str, Any]) -> int | None:
+        if body["step"] == "work" and next(slices) >= count:
+            held.set()
+            gate.wait(30)
+            return 503
+        return None
+
+    system.front.rules[""] = hold
+    try:
+        yield held.is_set, system.start(**AUDIT, page=3)
+    finally:
+        del system.front.rules[""]
+        gate.set()
+
+
+@pytest.mark.parametrize("point", ["administration: slice done", "administration: part written"])
+def test_a_function_that_is_killed_in_a_slice_reports_nothing_twice(
+    system: Administered, damaged: list[str], point: str
+) -> None:
+    system.front.kill()
+    system.front.start(DSS_FAULT_POINT=point)
+    with held_from(system, 2) as (came, name):
+        wait_until(came, "the slice is tried again")
+        system.front.kill()
+        system.front.start()
+    system.ended(name)
+
+    assert [line["key"] for line in system.reported(system.row(name))] == damaged
+
+
+def test_an_execution_that_is_cancelled_is_gone_on_with_from_its_cursor(
+    system: Administered, damaged: list[str]
+) -> None:
+    with held_from(system, 4) as (came, name):
+        wait_until(came, "three slices are done")
+        system.dss.workflows._client.cancel_execution(name=name)  # type: ignore[attr-defined]
+        stopped = system.row(name)
+    run_id = name.rpartition("/")[2]
+    resumed = system.ended(system.start(resume=run_id))
+    again = system.refused(resume=run_id)
+
+    assert (stopped.state, stopped.parts, stopped.attempt) == (JobState.RUNNING, 3, 1)
+    run = system.row(name)
+    assert (resumed.state, run.state, run.attempt) == (SUCCEEDED, JobState.SUCCEEDED, 2)
+    assert [line["key"] for line in system.reported(run)] == damaged
+    assert again == f"run {run_id} has succeeded: there is nothing to go on with"
+
+
+def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(system: Administered) -> None:
+    failures = dict.fromkeys(("begin", "work", "finish"), 5)
+
+    def five_times(body: dict[str, str]) -> int | None:
+        failures[body["step"]] -= 1
+        return 503 if failures[body["step"]] >= 0 else None
+
+    system.front.rules[""] = five_times
+    tried = system.ended(system.start(**AUDIT))
+    system.front.rules[""] = lambda body: 503 if body["step"] == "work" else None
+    given_up = system.ended(system.start(**AUDIT))
+    del system.front.rules[""]
+
+    assert system.row(tried.name).state is JobState.SUCCEEDED
+    assert given_up.state == FAILED
+    row = system.row(given_up.name)
+    assert (row.state, row.cause) == (JobState.FAILED, "made to fail by a test")
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ({}, "kind: a text"),
+        ({"kind": "audition"}, "kind: 'audition' is none of audit"),
+        ({**AUDIT, "repare": True}, "repare: there is no such option"),
+        ({**AUDIT, "repair": "yes"}, "repair: true or false is wanted"),
+        ({**AUDIT, "page": 0}, "page: a whole number from 1"),
+        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is none of gcp, aws"),
+        ({"resume": "nothing"}, "run: there is no run 'nothing'"),
+        ({"resume": "a/b"}, "run: 'a/b' is no id of a run"),
+        ({"resume": "x", "kind": "audit"}, "resume: the id of a run is wanted"),
+    ],
+)
+def test_what_is_not_understood_is_refused_in_words(
+    system: Administered, argument: dict[str, object], words: str
+) -> None:
+    assert words in system.refused(**argument)
+
+
+def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: Administered) -> None:
+    system.front.kill()
+    system.front.start(DSS_REPORTS_BUCKET="nowhere")
+    refused = system.refused(**AUDIT)
+    system.front.kill()
+    system.front.start(DSS_REPORTS_BUCKET="")
+    unset = system.refused(**AUDIT)
+    system.front.kill()
+    system.front.start()
+
+    assert "nowhere" in refused
+    assert unset == "DSS_REPORTS_BUCKET is not set: there is no bucket for the report"
+
+
+def test_every_replica_is_named_in_what_a_run_counts(system: Administered) -> None:
+    run = system.run(**AUDIT)
+
+    assert all(f"{name} objects" in run.counts for name in REPLICAS)
