@@ -109,6 +109,11 @@ class Settings:
         "After how long the sweep brings to mind what a replica still lacks, in seconds.",
         default=600,
     )
+    journal_seconds: int = _setting(
+        "DSS_JOURNAL_SECONDS",
+        "How old the oldest event must be before a journal is made that is not full, in seconds.",
+        default=86_400,
+    )
     sns_topics: tuple[str, ...] = _setting(
         "DSS_SNS_TOPICS", "ARNs of the SNS topics that tell of S3 objects; comma-separated.", default=()
     )

@@ -6,6 +6,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     ├── IllegalArguments            the request breaks the contract
     │   ├── IllegalVersion
     │   ├── IllegalToken
+    │   ├── BadRequest              what is asked for contradicts itself
     │   ├── UnknownSourceSchema
     │   ├── DuplicateFilename
     │   ├── FileMissing
@@ -71,6 +72,12 @@ class IllegalToken(IllegalArguments):
     """A `token` was not given out by this system for this request."""
 
     code = "illegal_token"
+
+
+class BadRequest(IllegalArguments):
+    """What is asked for contradicts itself: a stretch of time that ends before it begins."""
+
+    code = "bad_request"
 
 
 class UnknownSourceSchema(IllegalArguments):

@@ -38,6 +38,9 @@ FAULT_POINTS = (
     "index: document kept",
     "index: journalled",
     "index: published",
+    "compact: claimed",
+    "compact: journal written",
+    "compact: journal added",
     "administration: slice done",
     "administration: part written",
 )

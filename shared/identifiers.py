@@ -142,6 +142,16 @@ def document_key(fqid: Fqid, *, dead: bool) -> str:
     return f"documents/{fqid}{'.dead' if dead else ''}"
 
 
+def journal_key(name: str) -> str:
+    """Return the key of a journal of many events."""
+    return f"journals/{name}"
+
+
+def journal_index_key(name: str) -> str:
+    """Return the key of what tells which events are in a journal."""
+    return f"journals/{name}.json"
+
+
 def parse_key(key: str) -> ObjectName | None:
     """Return what a key names, or None for a key that is no manifest and no tombstone (a blob, say)."""
     folder, _, name = key.partition("/")

@@ -34,6 +34,20 @@ locals {
       starts_workflows = false
       environment      = {}
     }
+    compact = {
+      summary          = "Puts events that have come by into journals of many."
+      called_by        = "scheduler"
+      memory           = "512Mi"
+      timeout_seconds  = 1800
+      concurrency      = 1
+      max_instances    = 1 # A second one beside the first would only do the same.
+      gcs              = { main = "roles/storage.objectUser" }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = [], checks_out = false }
+      catalog          = true
+      publishes_to     = []
+      starts_workflows = false
+      environment      = {}
+    }
     s3_events = {
       summary          = "Turns what SNS tells of S3's objects into object events."
       called_by        = "anyone" # SNS has no Google identity; the function verifies SNS's signatures.

@@ -1,7 +1,8 @@
 locals {
   # Functions that are called by the clock: name, and when (cron, UTC).
   schedules = {
-    sweep = "*/5 * * * *"
+    compact = "*/5 * * * *"
+    sweep   = "*/5 * * * *"
   }
 }
 

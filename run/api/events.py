@@ -1,11 +1,19 @@
 """Events: `/events/{uuid}`, the metadata document of a bundle version, and `/events`, the journals."""
 
+import base64
+import binascii
+from datetime import timedelta
+from typing import Any
+
 from flask import Response
 
 from run.api.call import Call
+from run.api.pagination import page
+from shared.catalog import Journal
 from shared.documents import document_of
-from shared.errors import NotFound
-from shared.identifiers import Fqid
+from shared.errors import BadRequest, IllegalArguments, IllegalToken, NotFound
+from shared.identifiers import Fqid, check_version
+from shared.journal import go_on, journals
 
 
 def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:
@@ -17,3 +25,51 @@ def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:
         raise NotFound(f"replica {replica} has no bundle {fqid}", replica_state=state)
     document = document_of(call.dss, call.dss.replicas.named(replica), head)
     return Response(document, mimetype="application/json")
+
+
+def list(
+    call: Call,
+    *,
+    from_date: str | None,
+    to_date: str | None,
+    replica: str,
+    per_page: int,
+    token: str | None,
+) -> Response:
+    """List the journals of a replica in order of time, each with its events of the time that is asked for."""
+    start = check_version(from_date, "from_date") if from_date else ""
+    stop = check_version(to_date, "to_date") if to_date else ""
+    if stop and start > stop:
+        raise BadRequest(f"from_date, to_date: {start} is later than {stop}")
+    if token:
+        start = max(start, _position(token))
+    # One journal more than the page has tells whether there is another page.
+    found = journals(call.dss, replica, start=start, stop=stop, count=per_page + 1)
+    shown = found[:per_page]
+    more = call.url(token=_token(go_on(shown))) if len(found) > per_page else None
+    body = {"event_streams": [_shown(call, journal) for journal in shown]}
+    return page(body, content_key="event_streams", next_url=more)
+
+
+def _shown(call: Call, journal: Journal) -> dict[str, Any]:
+    replica = call.dss.replicas.named(journal.replica)
+    lifetime = timedelta(seconds=call.dss.settings.signed_url_seconds)
+    return {
+        "journal_id": journal.id,
+        "from_date": journal.from_date,
+        "to_date": journal.to_date,
+        "size": journal.size,
+        "events": [vars(entry) for entry in journal.entries],
+        "stream_url": replica.store.sign_get(replica.bucket, journal.key, lifetime=lifetime),
+    }
+
+
+def _token(start: str) -> str:
+    return base64.urlsafe_b64encode(start.encode()).decode()
+
+
+def _position(token: str) -> str:
+    try:
+        return check_version(base64.b64decode(token, altchars=b"-_", validate=True).decode())
+    except (binascii.Error, UnicodeDecodeError, ValueError, IllegalArguments) as error:
+        raise IllegalToken(f"token: {token[:80]!r} was not given out by this list") from error

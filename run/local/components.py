@@ -170,7 +170,7 @@ TABLE: tuple[Builder, ...] = (
     workflows.workflows,
     api,
     events.functions_of(
-        *("administer", "checkout", "copy", "index", "s3_events", "sweep", "sync"),
+        *("administer", "checkout", "compact", "copy", "index", "s3_events", "sweep", "sync"),
         processes={"index": 2, "sync": 2},
     ),
     events.gcs_notifications,

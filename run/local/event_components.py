@@ -22,8 +22,8 @@ _SNS_ARN = f"arn:aws:sns:us-east-1:123456789012:{_SNS_TOPIC}"
 # Seconds after which a message comes again that the emulator has handed to a pull that had just given up.
 # What is at work is kept for as long as its subscription says (`run.local.push`). Pub/Sub: 10 at least.
 _PULL_DEADLINE_SECONDS = 10
-# Seconds between two sweeps. In the clouds it is five minutes.
-_SWEEP_INTERVAL = 60
+# What is called by the clock, and the seconds between two calls. In the clouds these are five minutes.
+_SCHEDULES = {"compact": 60, "sweep": 60}
 
 
 def subscriptions() -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def pushing(plan: Plan, exported: Exported) -> Component:
         }
         for row in subscriptions()
     ]
-    schedules = [{"url": plan.url("sweep"), "seconds": _SWEEP_INTERVAL}]
+    schedules = [{"url": plan.url(name), "seconds": seconds} for name, seconds in _SCHEDULES.items()]
     config.write_text(json.dumps({"project": PROJECT, "subscriptions": rows, "schedules": schedules}))
     return Component(
         name="push",

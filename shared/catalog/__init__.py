@@ -14,6 +14,7 @@ from shared.catalog.database import Database
 from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
+from shared.catalog.journals import Entry, Journal, JournalCatalog
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
 from shared.catalog.scanning import KnownTombstone, ScanCatalog
@@ -38,12 +39,15 @@ __all__ = [
     "CopyOrder",
     "CopySource",
     "Database",
+    "Entry",
     "Event",
     "EventCatalog",
     "FileCatalog",
     "FileRecord",
     "JobCatalog",
     "JobState",
+    "Journal",
+    "JournalCatalog",
     "KnownTombstone",
     "Missing",
     "OwnedCollection",
@@ -72,6 +76,7 @@ class Catalog:
         self.collection_tombstones = CollectionTombstoneCatalog(database)
         self.backlog = BacklogCatalog(database)
         self.events = EventCatalog(database)
+        self.journals = JournalCatalog(database)
         self.progress = ProgressCatalog(database)
         self.jobs = JobCatalog(database)
         self.subscriptions = SubscriptionCatalog(database)

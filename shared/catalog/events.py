@@ -75,14 +75,15 @@ class EventCatalog:
         self._database.transact(put)
         return [recorded[event.id] for event in events]
 
-    def since(self, replica: str, *, after: str = "", before: str = "") -> Iterator[Event]:
-        """Yield a replica's events in order of time: those behind `after` and before `before`, if given."""
+    def since(self, replica: str, *, start: str = "", stop: str = "", count: int = 0) -> Iterator[Event]:
+        """Yield a replica's events in order of time: from `start`, before `stop`, up to `count`, if given."""
         query = self._collection.where(filter=FieldFilter("replica", "==", replica)).order_by("timestamp")
-        if after:
-            query = query.where(filter=FieldFilter("timestamp", ">", after))
-        if before:
-            query = query.where(filter=FieldFilter("timestamp", "<", before))
-        return map(_event_of, self._database.every(query, _PAGE))
+        if start:
+            query = query.where(filter=FieldFilter("timestamp", ">=", start))
+        if stop:
+            query = query.where(filter=FieldFilter("timestamp", "<", stop))
+        found = self._database.query(query.limit(count)) if count else self._database.every(query, _PAGE)
+        return map(_event_of, found)
 
     def get(self, event_id: str) -> Event | None:
         """Return an event, in one read."""

@@ -69,6 +69,8 @@ COMPOSITE_INDEXES = (
     ),
     # The events of a replica, in order of time.
     Index("events", (("replica", "ASCENDING"), ("timestamp", "ASCENDING"))),
+    # The journals of a replica, in order of time.
+    Index("journals", (("replica", "ASCENDING"), ("to_date", "ASCENDING"))),
 )
 
 # Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
@@ -100,7 +102,11 @@ EXEMPTIONS = (
         Exemption("events", field)
         for field in ("timestamp", "version", "type", "size", "digest", "replica", "uuid")
     ),
-    Exemption("journal_ends", "last"),
+    *(Exemption("journal_ends", field) for field in ("last", "compacted", "claimed")),
+    *(
+        Exemption("journals", field)
+        for field in ("id", "replica", "key", "from_date", "to_date", "size", "entries")
+    ),
     *(
         Exemption("checkout_jobs", field)
         for field in (

@@ -1,6 +1,6 @@
 """What the system asks of an object store. There is no bare put: objects are created, never overwritten."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -58,6 +58,14 @@ class Reader(Protocol):
     def close(self) -> None:
         """Let go of the connection."""
         ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An object that never changes, as part of another one: its key, and its size in bytes."""
+
+    key: str
+    size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +152,15 @@ class ObjectStore(Protocol):
 
         Begins with an empty token, and returns an empty one when `key` holds the object. Only where
         `copies_in_parts` is false.
+        """
+        ...
+
+    def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
+        """Write a new object whose content is that of others of the bucket, in this order.
+
+        Server side where the store can, else some MiB are in memory. Raises ObjectExists where there is one
+        already, and ObjectChanged or another StoreError, leaving nothing, where a piece is shorter than is
+        said.
         """
         ...
 

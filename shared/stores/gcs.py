@@ -2,7 +2,7 @@
 
 import base64
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.stores.base import Reader, StoredObject, Upload
+from shared.stores.base import Piece, Reader, StoredObject, Upload
 from shared.stores.gcs_compose import compose
 from shared.stores.gcs_errors import translated
 from shared.stores.streams import Sequential
@@ -178,6 +178,26 @@ class GoogleCloudStorage:
             # The generation that was looked at is gone: replaced, or deleted.
             raise ObjectChanged(f"{error.title}: it was replaced or deleted while it was copied") from error
         return more or ""
+
+    def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
+        """Compose the pieces; what is composed on the way is under `uploads/`, and removed."""
+        scratch = self.begin_upload(
+            bucket, key, size=sum(piece.size for piece in pieces), content_type=content_type
+        )
+        try:
+            whole = compose(
+                self._client.bucket(bucket),
+                [piece.key for piece in pieces],
+                into=key,
+                content_type=content_type,
+                scratch=scratch.id + "joined",
+                only_new=True,
+            )
+        finally:
+            self.abort_upload(scratch)
+        if whole.size != scratch.size:
+            self.delete(bucket, key)
+            raise ObjectChanged(f"gs://{bucket}/{key}: {whole.size} bytes, where {scratch.size} were joined")
 
     def begin_upload(self, bucket: str, key: str, *, size: int, content_type: str) -> Upload:
         """Begin an upload whose parts are objects under `uploads/`, which the bucket's life cycle clears."""

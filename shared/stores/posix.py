@@ -9,7 +9,7 @@ import contextlib
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from io import FileIO
 from pathlib import Path
@@ -18,7 +18,7 @@ from shared.checksums import Checksums, part_count
 from shared.clock import Deadline
 from shared.errors import InvalidChecksum, ObjectChanged, ObjectExists, ObjectNotFound, StoreError
 from shared.stores import posix_files
-from shared.stores.base import Reader, StoredObject, Upload
+from shared.stores.base import Piece, Reader, StoredObject, Upload
 from shared.stores.posix_files import FileRange, chunks, translated
 from shared.stores.posix_urls import SignedUrls
 
@@ -136,6 +136,19 @@ class PosixDirectory:
     ) -> str:
         """Raise StoreError: large files are copied in parts."""
         raise StoreError(f"file://{source.bucket}/{source.key}: large files are copied in parts")
+
+    def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
+        """Write the pieces one after the other, as `create` writes one."""
+        size = sum(piece.size for piece in pieces)
+        self._create(bucket, key, self._joined(bucket, pieces), size, content_type)
+
+    def _joined(self, bucket: str, pieces: Sequence[Piece]) -> Iterator[bytes]:
+        for piece in pieces:
+            found = self.stat(bucket, piece.key)
+            if found.size != piece.size:
+                raise ObjectChanged(f"file://{bucket}/{piece.key}: {found.size} bytes, not {piece.size}")
+            with contextlib.closing(self.read(found, 0, found.size)) as data:
+                yield from chunks(data, found.size)
 
     def begin_upload(self, bucket: str, key: str, *, size: int, content_type: str) -> Upload:
         """Begin an upload whose parts are files of a directory in `.dss`."""

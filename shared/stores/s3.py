@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +23,9 @@ from shared.errors import (
     ObjectNotFound,
     StoreError,
 )
-from shared.stores.base import Reader, StoredObject, Upload
+from shared.stores.base import Piece, Reader, StoredObject, Upload
 from shared.stores.s3_errors import source_pinned, translated
+from shared.stores.s3_joining import join
 from shared.stores.streams import Sequential
 
 if TYPE_CHECKING:
@@ -235,6 +236,10 @@ class S3:
         except BaseException:
             self.abort_upload(upload)
             raise
+
+    def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
+        """Write the pieces as parts: large ones are copied server side, small ones read and put together."""
+        join(self._client, bucket, pieces, key, content_type=content_type)
 
     def begin_upload(self, bucket: str, key: str, *, size: int, content_type: str) -> Upload:
         """Begin a multipart upload."""

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 import functions.main
 from shared.checksums import MIB, part_size
 from tests.terraform.terraform_cli import SUBSCRIPTIONS, Deployment
@@ -69,21 +71,27 @@ def test_limits_are_the_variables(deployments: dict[str, Deployment]) -> None:
     assert service(most, "checkout")["max_instance_count"] == 8
 
 
-def test_only_one_sweep_runs_at_a_time(deployment: Deployment) -> None:
-    sweep = service(deployment, "sweep")
+@pytest.fixture(params=["compact", "sweep"])
+def scheduled(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
-    assert (sweep["max_instance_count"], sweep["max_instance_request_concurrency"]) == (1, 1)
+
+def test_of_what_the_clock_calls_one_runs_at_a_time(deployment: Deployment, scheduled: str) -> None:
+    config = service(deployment, scheduled)
+
+    assert (config["max_instance_count"], config["max_instance_request_concurrency"]) == (1, 1)
 
 
-def test_the_sweep_is_called_every_five_minutes_with_an_identity(deployment: Deployment) -> None:
-    job = deployment.one('google_cloud_scheduler_job.dss["sweep"]')
+def test_the_clock_calls_every_five_minutes_with_an_identity(deployment: Deployment, scheduled: str) -> None:
+    job = deployment.one(f'google_cloud_scheduler_job.dss["{scheduled}"]')
     [target] = job["http_target"]
     [token] = target["oidc_token"]
-    sweep = service(deployment, "sweep")
+    config = service(deployment, scheduled)
 
     assert (job["schedule"], job["time_zone"]) == ("*/5 * * * *", "Etc/UTC")
-    assert job["attempt_deadline"] == f"{sweep['timeout_seconds']}s"
-    assert target["uri"] == token["audience"] == sweep["uri"]
+    assert job["attempt_deadline"] == f"{config['timeout_seconds']}s"
+    assert target["uri"] == token["audience"] == config["uri"]
     assert token["service_account_email"] == caller(deployment, "scheduler")["email"]
 
 
@@ -92,6 +100,7 @@ def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Dep
         "sync": caller(deployment, "pubsub")["member"],
         "index": caller(deployment, "pubsub")["member"],
         "sweep": caller(deployment, "scheduler")["member"],
+        "compact": caller(deployment, "scheduler")["member"],
         "administer": caller(deployment, "workflows")["member"],
         "copy": caller(deployment, "workflows")["member"],
         "checkout": caller(deployment, "workflows")["member"],

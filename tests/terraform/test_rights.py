@@ -23,6 +23,7 @@ GRANTS = {
         ("account dss-api", "roles/iam.serviceAccountTokenCreator"),
     },
     "dss-sync": {("bucket main", WRITE), ("topic dead-letters", PUBLISH), CATALOG, STARTS_WORKFLOWS},
+    "dss-compact": {("bucket main", WRITE), CATALOG},
     "dss-index": {
         ("bucket main", WRITE), ("topic bundle-events", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG,
     },
@@ -48,6 +49,7 @@ CREATE = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObjec
 AWS_READS = {
     "api": {"main", "checkout", "staging"},
     "sync": {"main"},
+    "compact": {"main"},
     "index": {"main"},
     "copy": {"main", "staging", "checkout"},
     "checkout": {"main", "checkout"},
@@ -56,6 +58,7 @@ AWS_READS = {
 AWS_CREATES = {
     "api": {"main"},
     "sync": {"main"},
+    "compact": {"main"},
     "index": {"main"},
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
@@ -65,6 +68,7 @@ AWS_CREATES = {
 AWS_REMOVES = {
     "api": set(),
     "sync": {"main"},
+    "compact": set(),
     "index": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},

@@ -13,7 +13,7 @@ import requests
 from shared.checksums import MIB, checksums_of
 from shared.clock import Deadline, SystemClock
 from shared.errors import InvalidChecksum, ObjectChanged, ObjectExists, ObjectNotFound
-from shared.stores.base import bucket_url
+from shared.stores.base import Piece, bucket_url
 
 TEXT = b"some content, of no great length\n"
 MINUTE = timedelta(minutes=1)
@@ -244,3 +244,31 @@ def test_a_signed_url_serves_the_object_with_ranges(place):
     assert answer.headers["Content-Disposition"] == 'attachment; filename="x.txt"'
     part = requests.get(url, headers={"Range": "bytes=5-11"}, timeout=10)
     assert (part.status_code, part.content) == (206, TEXT[5:12])
+
+
+def test_objects_are_joined_in_order(place):
+    # Small ones between large ones, none of the size of a part; and more than one compose of GCS takes.
+    sizes = [1, 0, 6 * MIB + 1, 3 * MIB, 5 * MIB - 1, *[10] * 70, 4 * MIB, 5 * MIB, 7]
+    contents = [os.urandom(size) for size in sizes]
+    pieces = []
+    for number, data in enumerate(contents):
+        place.put(f"{number:03d}", data)
+        pieces.append(Piece(place.key(f"{number:03d}"), len(data)))
+
+    place.store.join(place.bucket, pieces, place.key("all"), content_type="text/x-test")
+    place.store.join(place.bucket, pieces[:1], place.key("one"), content_type="text/x-test")
+
+    assert place.content("all") == b"".join(contents)
+    assert place.content("one") == contents[0]
+    assert place.store.stat(place.bucket, place.key("all")).content_type == "text/x-test"
+    with pytest.raises(ObjectExists):
+        place.store.join(place.bucket, pieces[:2], place.key("all"), content_type="text/plain")
+    assert place.content("all") == b"".join(contents)
+    for wrong, error in (
+        (Piece(place.key("none"), 1), ObjectNotFound),
+        (Piece(place.key("000"), 2), ObjectChanged),
+    ):
+        with pytest.raises(error):
+            place.store.join(place.bucket, [*pieces[:2], wrong], place.key("x"), content_type="text/plain")
+    assert "x" not in place.names()
+    assert list(place.store.list(place.bucket, "uploads/")) == []

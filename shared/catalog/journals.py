@@ -1,0 +1,127 @@
+"""The catalog of journals: collection `journals`, one document a journal of many events.
+
+What is not in any of these yet is behind all of them: a journal of one, made of its event. How far journals
+go on a replica, and up to where somebody is about to make the next, is in `journal_ends`.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from google.cloud.firestore import FieldFilter
+
+from shared.catalog.database import Database
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An event of a journal: its time, and the `size` bytes from `offset` on that are its document."""
+
+    event_id: str
+    timestamp: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journal:
+    """An object that holds the documents of consecutive events of a replica, one after the other.
+
+    From the time of the first to that of the last, both included. `id` is unique on the replica.
+    """
+
+    id: str
+    replica: str
+    key: str
+    from_date: str
+    to_date: str
+    size: int
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How far the events of a replica are in journals; and up to where somebody is about to make the next.
+
+    Both are empty where there is nothing.
+    """
+
+    compacted: str = ""
+    claimed: str = ""
+
+
+class JournalCatalog:
+    """Reads and writes of journals."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._collection = database.client.collection("journals")
+        self._ends = database.client.collection("journal_ends")
+
+    def since(self, replica: str, *, start: str, count: int) -> list[Journal]:
+        """Return up to `count` journals of a replica with events at `start` or later, in order of time."""
+        query = (
+            self._collection.where(filter=FieldFilter("replica", "==", replica))
+            .where(filter=FieldFilter("to_date", ">=", start))
+            .order_by("to_date")
+        )
+        return [_journal_of(snapshot) for snapshot in self._database.query(query.limit(count))]
+
+    def end(self, replica: str) -> End:
+        """Return how far a replica's journals go, in one read."""
+        return _end_of(self._database.get(self._ends.document(replica)))
+
+    def claim(self, replica: str, *, compacted: str, to: str) -> None:
+        """Say that the events behind `compacted` up to `to` make up the next journal.
+
+        Nothing happens where another journal was claimed or made meanwhile.
+        """
+        reference = self._ends.document(replica)
+
+        def claim(transaction: Any) -> None:
+            if _end_of(reference.get(transaction=transaction)) == End(compacted=compacted):
+                transaction.set(reference, {"claimed": to}, merge=True)
+
+        self._database.transact(claim)
+
+    def add(self, journal: Journal) -> None:
+        """Make known the journal that was claimed, whose object is there. Safe to repeat."""
+        reference = self._ends.document(journal.replica)
+        document = self._collection.document(f"{journal.replica} {journal.id}")
+
+        def add(transaction: Any) -> None:
+            end = _end_of(reference.get(transaction=transaction))
+            transaction.set(document, _to_document(journal))
+            changes = {"compacted": max(end.compacted, journal.to_date)}
+            if end.claimed <= journal.to_date:
+                changes["claimed"] = ""
+            transaction.set(reference, changes, merge=True)
+
+        self._database.transact(add)
+
+
+def _end_of(snapshot: Any) -> End:
+    found = (snapshot.to_dict() or {}) if snapshot.exists else {}
+    return End(compacted=found.get("compacted", ""), claimed=found.get("claimed", ""))
+
+
+def _to_document(journal: Journal) -> dict[str, Any]:
+    rows = [astuple(entry) for entry in journal.entries]
+    return {
+        "id": journal.id,
+        "replica": journal.replica,
+        "key": journal.key,
+        "from_date": journal.from_date,
+        "to_date": journal.to_date,
+        "size": journal.size,
+        # As one compressed value: it is read and written as a whole, and never queried.
+        "entries": zlib.compress(json.dumps(rows, separators=(",", ":")).encode()),
+    }
+
+
+def _journal_of(snapshot: Any) -> Journal:
+    document = snapshot.to_dict()
+    rows = json.loads(zlib.decompress(document.pop("entries")))
+    return Journal(**document, entries=[Entry(*row) for row in rows])

@@ -1,0 +1,188 @@
+"""`compact`, as a process: events that are put together are the same events, also when it is killed."""
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from shared.faults import FAULT_POINTS
+from shared.messages import BUNDLE_EVENTS
+from tests.functions.function_process import FunctionProcess, function_process
+from tests.functions.journal_reader import Read, read_events
+from tests.functions.topics import Listener, listening
+from tests.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, now
+from tests.shared.two_clouds import new_bundle, new_file
+
+POINTS = [point for point in FAULT_POINTS if point.startswith("compact: ")]
+
+
+@pytest.fixture(scope="module")
+def listener(stack: dict[str, str]) -> Iterator[Listener]:
+    with listening(stack, BUNDLE_EVENTS) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def index(stack: dict[str, str], listener: Listener) -> Iterator[FunctionProcess]:
+    assert listener.attributes == []
+    with function_process("index", stack) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def compact(stack: dict[str, str]) -> Iterator[FunctionProcess]:
+    """The function, for which everything is old enough."""
+    with function_process("compact", stack, DSS_JOURNAL_SECONDS="0") as process:
+        yield process
+
+
+class Line:
+    """Events of this test on a replica: one tells of more, reads them, and knows what they have to be."""
+
+    def __init__(self, index: FunctionProcess, admin: Api, clouds: Clouds, replica: str) -> None:
+        self._index = index
+        self._admin = admin
+        self._clouds = clouds
+        self.replica = replica
+        self.start = now()
+        self.bundles: list[Version] = []
+
+    def grow(self, count: int) -> None:
+        """Make and tell of some bundles, and of the end of the first of them."""
+        file = new_file(self._admin, self._clouds, self.replica, b"content")
+        made = [new_bundle(self._admin, self.replica, file) for _ in range(count)]
+        self.bundles += made
+        path = f"/v1/bundles/{made[0].uuid}"
+        gone = self._admin.delete(path, replica=self.replica, json={"reason": "wrong"})
+        assert gone.status_code == 200
+        for key in (*map(str, made), f"{made[0].uuid}.dead"):
+            event = {
+                "replica": self.replica,
+                "bucketId": self._clouds.main[self.replica],
+                "objectId": f"bundles/{key}",
+                "eventType": "OBJECT_FINALIZE",
+            }
+            assert self._index.push(event).status_code == 204
+
+    def read(self, **query: object) -> list[Read]:
+        """Return the events since this test began."""
+        return list(read_events(self._admin, self.replica, from_date=self.start, **query))
+
+    def documents(self) -> list[bytes]:
+        """Return the documents that are kept of the bundles."""
+        keys = [
+            key for bundle in self.bundles for key in self._clouds.keys(self.replica, f"documents/{bundle}")
+        ]
+        return [self._clouds.read(self.replica, key) for key in keys]
+
+
+@pytest.fixture
+def line(index: FunctionProcess, admin: Api, clouds: Clouds, replica: str) -> Line:
+    return Line(index, admin, clouds, replica)
+
+
+def what(events: list[Read]) -> list[tuple[str, str, bytes]]:
+    """Return events without the journals that they were in."""
+    return [(event.timestamp, event.event_id, event.content) for event in events]
+
+
+def test_events_are_the_same_before_and_after_they_are_put_together(
+    line: Line, compact: FunctionProcess, listener: Listener
+) -> None:
+    line.grow(4)
+
+    alone = line.read(per_page=3)
+    assert compact.post("").status_code == 200
+    together = line.read()
+
+    assert what(together) == what(alone) == sorted(what(alone))
+    assert sorted(event.content for event in alone) == sorted(line.documents())
+    assert len(alone) == 5
+    assert len({event.timestamp for event in alone}) == len({event.journal_id for event in alone}) == 5
+    assert len({event.journal_id for event in together}) == 1
+    published = {one["eventId"]: one["timestamp"] for one in listener.attributes}
+    while not {event.event_id for event in alone} <= published.keys():
+        listener.pull(10)
+        published = {one["eventId"]: one["timestamp"] for one in listener.attributes}
+    assert all(published[event.event_id] == event.timestamp for event in alone)
+    # Only what was asked for, of one journal, too.
+    second, fourth = together[1].timestamp, together[3].timestamp
+    line.start = second
+    assert what(line.read(to_date=fourth)) == what(together[1:3])
+    assert line.read(to_date=second) == []
+
+
+@pytest.mark.parametrize("compacted_after", [1, 3])
+def test_a_reader_meets_each_event_once_while_they_are_put_together(
+    line: Line, compact: FunctionProcess, admin: Api, compacted_after: int
+) -> None:
+    line.grow(3)
+    expected = what(line.read())
+
+    found = []
+    for number, event in enumerate(read_events(admin, line.replica, from_date=line.start), start=1):
+        found.append(event)
+        if number == compacted_after:
+            assert compact.post("").status_code == 200
+
+    assert what(found) == expected
+    assert len(expected) == 4
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_step_the_next_one_finishes(
+    stack: dict[str, str],
+    index: FunctionProcess,
+    compact: FunctionProcess,
+    admin: Api,
+    clouds: Clouds,
+    point: str,
+) -> None:
+    assert compact.post("").status_code == 200
+    line = Line(index, admin, clouds, REPLICAS[POINTS.index(point) % 2])
+    line.grow(2)
+    expected = what(line.read())
+
+    with (
+        function_process("compact", stack, DSS_FAULT_POINT=point, DSS_JOURNAL_SECONDS="0") as mortal,
+        pytest.raises(requests.ConnectionError),
+    ):
+        mortal.post("")
+    assert what(line.read()) == expected
+    # Of what was claimed, the next journal is made, and no other.
+    line.grow(1)
+    assert compact.post("").status_code == 200
+
+    found = line.read(per_page=10)
+    assert what(found)[:3] == expected
+    assert len({event.journal_id for event in found[:3]}) == 1
+    assert sorted(event.content for event in found) == sorted(line.documents())
+    journals = {event.journal_id for event in found}
+    kept = {key.removeprefix("journals/") for key in clouds.keys(line.replica, "journals/")}
+    assert {f"{journal}{ending}" for journal in journals for ending in ("", ".json")} <= kept
+
+
+def test_what_is_neither_old_nor_much_stays_as_it_is(line: Line, stack: dict[str, str]) -> None:
+    line.grow(2)
+    with function_process("compact", stack) as patient:
+        assert patient.post("").text == "0"
+    assert len({event.journal_id for event in line.read()}) == 3
+
+
+def test_a_list_that_cannot_be_is_refused(api: Api, replica: str) -> None:
+    def asked(**query: object) -> requests.Response:
+        return api.get("/v1/events", replica=replica, **query)
+
+    early, late = now(), now()
+    assert_problem(asked(from_date=late, to_date=early), 400, "bad_request", "from_date", "to_date")
+    assert_problem(asked(from_date="yesterday"), 400, "illegal_version", "from_date")
+    assert_problem(asked(to_date="2026-02-30T000000.000000Z"), 400, "illegal_version", "to_date")
+    for token in ("x", "eA==", "%"):
+        assert_problem(asked(token=token), 400, "illegal_token", "token")
+    for count in (0, 11):
+        assert_problem(asked(per_page=count), 400, "illegal_arguments", "per_page")
+    empty = asked(from_date=late)
+    assert (empty.status_code, empty.json()) == (200, {"event_streams": []})
+    missing = api.get(f"/v1/events/{new_uuid()}", replica=replica, version=early)
+    assert_problem(missing, 404, "not_found")
+    assert_problem(api.get(f"/v1/events/{new_uuid()}", replica=replica), 400, "illegal_arguments", "version")
