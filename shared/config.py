@@ -114,6 +114,12 @@ class Settings:
         "How old the oldest event must be before a journal is made that is not full, in seconds.",
         default=86_400,
     )
+    index: str = _setting(
+        "DSS_INDEX",
+        "Back end that holds the index of POST /search: `firestore`, or one that a package adds; "
+        "`docs/search.md` has them.",
+        default="firestore",
+    )
     sns_topics: tuple[str, ...] = _setting(
         "DSS_SNS_TOPICS", "ARNs of the SNS topics that tell of S3 objects; comma-separated.", default=()
     )

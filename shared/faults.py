@@ -37,6 +37,7 @@ FAULT_POINTS = (
     "replication: tombstone written",
     "index: document kept",
     "index: journalled",
+    "index: indexed",
     "index: published",
     "compact: claimed",
     "compact: journal written",

@@ -1,4 +1,4 @@
-"""What every part of the system is handed: replicas, catalog, publisher, clock, settings, fault points."""
+"""What every part of the system is handed: replicas, catalog, index, publisher, clock, settings, faults."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from shared.catalog import Catalog
 from shared.clock import Clock
 from shared.config import Settings
 from shared.faults import FaultPoints
+from shared.index.base import IndexBackend
 from shared.messages import Publisher
 from shared.replicas import Replicas
 from shared.workflows import Workflows
@@ -18,6 +19,7 @@ class Dss:
     settings: Settings
     replicas: Replicas
     catalog: Catalog
+    index: IndexBackend
     publisher: Publisher
     workflows: Workflows
     clock: Clock

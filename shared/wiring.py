@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import boto3
@@ -17,6 +18,7 @@ from shared.clock import SystemClock
 from shared.config import ReplicaSetting, Settings
 from shared.executions import CloudWorkflows
 from shared.faults import FaultPoints
+from shared.index.base import IndexBackend
 from shared.messages import Subscription
 from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
@@ -36,10 +38,12 @@ def open_system(settings: Settings) -> Dss:
     clock = SystemClock()
     replicas = open_replicas(settings)
     database = Database(firestore.Client(project=settings.project), replicas=replicas.names, clock=clock)
+    catalog = Catalog(database)
     return Dss(
         settings=settings,
         replicas=replicas,
-        catalog=Catalog(database),
+        catalog=catalog,
+        index=open_index(settings, catalog),
         publisher=PubSub(settings.project),
         workflows=CloudWorkflows(
             project=settings.project,
@@ -50,6 +54,32 @@ def open_system(settings: Settings) -> Dss:
         clock=clock,
         faults=FaultPoints(settings.fault_point),
     )
+
+
+# Back ends of the index that come with this package. Written as entry points are, so that only the one chosen
+# is imported; in code, because what Cloud Functions run was not installed as a package, and has none.
+INDEX_GROUP = "dss.index"
+INDEX_BACKENDS: Mapping[str, str] = {
+    "firestore": "shared.catalog.search:open_index",
+}
+
+
+def open_index(settings: Settings, catalog: Catalog) -> IndexBackend:
+    """Return the index back end that DSS_INDEX names, ours or that of another package's entry point.
+
+    Raises ValueError, naming those that there are, where there is none of this name.
+    """
+    name = settings.index
+    installed = entry_points(group=INDEX_GROUP)
+    if name in INDEX_BACKENDS:
+        chosen = EntryPoint(name, INDEX_BACKENDS[name], INDEX_GROUP)
+    elif name in installed.names:
+        chosen = installed[name]
+    else:
+        known = ", ".join(sorted({*INDEX_BACKENDS, *installed.names}))
+        raise ValueError(f"DSS_INDEX: there is no back end {name!r}; there are: {known}")
+    opened: IndexBackend = chosen.load()(settings, catalog)
+    return opened
 
 
 def open_subscription(settings: Settings, name: str) -> Subscription:

@@ -71,6 +71,8 @@ COMPOSITE_INDEXES = (
     Index("events", (("replica", "ASCENDING"), ("timestamp", "ASCENDING"))),
     # The journals of a replica, in order of time.
     Index("journals", (("replica", "ASCENDING"), ("to_date", "ASCENDING"))),
+    # What has a posting, in order; its elements are indexed here alone.
+    Index("index_rows", (("postings", "CONTAINS"), ("fqid", "DESCENDING"))),
 )
 
 # Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
@@ -122,6 +124,11 @@ EXEMPTIONS = (
             *("result", "cause", "touched", "expires"),
         )
     ),
+    *(
+        Exemption("index_rows", field)
+        for field in ("fqid", "postings", "partial", "dead", "digest", "form", "data", "pieces")
+    ),
+    Exemption("index_pieces", "data"),
     Exemption("pages", "files"),
     Exemption("pages", "lines"),
     Exemption("owned_collections", "newest"),

@@ -71,6 +71,7 @@ class IndexBackend(Protocol):
     def search(self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool) -> Page:
         """Return up to `count` hits, by UUID and then version, both descending, behind `after`.
 
+
         Raises IndexQueryRefused, naming the clause, for a query that this back end does not serve.
         """
         ...

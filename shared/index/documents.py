@@ -1,7 +1,7 @@
 """Indexed documents: by which content bundle versions and their tombstones are found.
 
-They are made of metadata documents (`shared.documents`), and of nothing else: an index is built again from
-what is kept, and comes out the same.
+They are made of metadata documents (`shared.documents`), and of nothing else: an index that is built again
+from what is kept comes out the same.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.documents import TOMBSTONE, contents, group_name
 from shared.manifests import digest, encode
 
 # What v1 has always indexed of a manifest: the checksums of more files than this find nobody.
@@ -17,25 +18,24 @@ MAX_MANIFEST_FILES = 20_000
 _VERSION = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
 
 
-def indexed_document(metadata: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the document by which a bundle version is found, from its metadata document.
-
-    `files` stands in the place of the metadata document's where only some of them are indexed. A tombstone's
-    metadata document becomes the document of a tombstone.
-    """
+def indexed_document(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document by which a bundle version, or its tombstone, is found, from its metadata document."""
     uuid = metadata["bundle_info"]["uuid"]
-    if metadata["event_type"] == "TOMBSTONE":
+    if metadata["event_type"] == TOMBSTONE:
         return tombstone_document(uuid, metadata["email"], metadata["reason"])
+    files: dict[str, list[Any]] = {}
+    for file, content in contents(metadata):
+        if file["indexed"]:
+            files.setdefault(group_name(file["name"]), []).append(content)
     manifest = metadata["manifest"]
     if len(manifest["files"]) > MAX_MANIFEST_FILES:
         manifest = {**manifest, "files": []}
-    indexed = metadata["files"] if files is None else files
     return {
         "manifest": manifest,
         "uuid": uuid,
         "state": "new",
-        "files": indexed,
-        "shape_descriptor": shape_descriptor(indexed),
+        "files": files,
+        "shape_descriptor": shape_descriptor(files),
     }
 
 

@@ -15,24 +15,39 @@ def metadata(**more: object) -> dict:
     return {"event_type": "CREATE", "bundle_info": {"uuid": UUID, "version": VERSION}, **more}
 
 
-def test_a_bundle_is_found_by_its_manifest_and_files():
-    manifest = {"version": VERSION, "files": [{"name": "cell.json"}]}
-    files = {"cell_json": [described("cell")]}
-    assert indexed_document(metadata(manifest=manifest, files=files)) == {
+def listed(name: str, *, indexed: bool = True, content_type: str = "application/json") -> dict:
+    return {"name": name, "indexed": indexed, "content-type": content_type}
+
+
+def test_a_bundle_is_found_by_its_manifest_and_by_the_files_that_are_indexed():
+    files = [
+        *(listed("cell_0.json"), listed("cell_1.json", indexed=False), listed("cell_2.json")),
+        *(listed("reads.fastq.gz", content_type="gzip"), listed("other.json", indexed=False)),
+    ]
+    contents = [described("cell"), {"not": "indexed"}, {"text": "brain"}]
+    manifest = {"version": VERSION, "files": files}
+
+    document = indexed_document(
+        metadata(manifest=manifest, files={"cell_json": contents, "other_json": [{"not": "indexed"}]})
+    )
+
+    assert document == {
         "manifest": manifest,
         "uuid": UUID,
         "state": "new",
-        "files": files,
+        "files": {"cell_json": [contents[0], contents[2]]},
         "shape_descriptor": "v5",
     }
 
 
 def test_the_files_of_a_very_large_manifest_are_left_out():
-    manifest = {"version": VERSION, "files": [{}] * 20_001}
-    document = indexed_document(metadata(manifest=manifest, files={}))
-    assert document["manifest"] == {"version": VERSION, "files": []}
-    kept = indexed_document(metadata(manifest={**manifest, "files": [{}] * 20_000}, files={}))
-    assert len(kept["manifest"]["files"]) == 20_000
+    listing = [listed(f"{n}.bin", content_type="text/plain") for n in range(20_000)]
+    for files, left in ((listing, 20_000), ([*listing, listed("cell.json")], 0)):
+        document = indexed_document(
+            metadata(manifest={"version": VERSION, "files": files}, files={"cell_json": [described("cell")]})
+        )
+        assert (document["manifest"]["version"], len(document["manifest"]["files"])) == (VERSION, left)
+    assert document["files"] == {"cell_json": [described("cell")]}
 
 
 def test_a_tombstone_is_found_by_what_it_says():

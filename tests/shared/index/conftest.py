@@ -1,0 +1,34 @@
+"""The index back ends that the contract suite runs on: a fixture each, named in BACK_ENDS."""
+
+import os
+from unittest import mock
+
+import pytest
+
+from shared.config import Settings
+from shared.index.base import IndexBackend
+from shared.wiring import open_system
+from tests.given import new_uuid
+
+# A back end is a fixture of this name with `_index` behind it.
+BACK_ENDS = ("firestore",)
+
+
+@pytest.fixture(scope="session")
+def firestore_index(stack: dict[str, str]) -> IndexBackend:
+    """The default back end, as a deployment opens it."""
+    with mock.patch.dict(os.environ, stack):
+        return open_system(Settings.from_environment({**stack, "DSS_INDEX": "firestore"})).index
+
+
+@pytest.fixture(scope="session", params=BACK_ENDS)
+def index(request: pytest.FixtureRequest) -> IndexBackend:
+    """Each back end in turn."""
+    backend: IndexBackend = request.getfixturevalue(f"{request.param}_index")
+    return backend
+
+
+@pytest.fixture
+def replica() -> str:
+    """A replica on which nothing is indexed yet."""
+    return f"test-{new_uuid()}"
