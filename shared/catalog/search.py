@@ -54,7 +54,9 @@ def open_index(_: Settings, catalog: Catalog) -> IndexBackend:
 class FirestoreIndex:
     """An index back end in the catalog's database."""
 
-    def __init__(self, database: Database, *, seconds: float = _SECONDS, counted: int = _MOST_COUNTED) -> None:
+    def __init__(
+        self, database: Database, *, seconds: float = _SECONDS, counted: int = _MOST_COUNTED
+    ) -> None:
         """A search ends its page after so many seconds, and a count reads so many rows at most."""
         self._database = database
         self._seconds = seconds
@@ -83,9 +85,7 @@ class FirestoreIndex:
         self._database.commit(lambda batch: batch.delete(self._rows.document(name)))
         self._drop_pieces(name, keep="")
 
-    def search(
-        self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool
-    ) -> Page:
+    def search(self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool) -> Page:
         """Return up to `count` hits, by UUID and then version, both descending, behind `after`.
 
         There may be fewer where clauses that all must match are each common, and together rare.

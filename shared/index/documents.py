@@ -19,7 +19,7 @@ _VERSION = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
 
 
 def indexed_document(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document by which a bundle version, or its tombstone, is found, from its metadata document."""
+    """Return the document by which a bundle version or its tombstone is found, from its metadata document."""
     uuid = metadata["bundle_info"]["uuid"]
     if metadata["event_type"] == TOMBSTONE:
         return tombstone_document(uuid, metadata["email"], metadata["reason"])
@@ -68,9 +68,9 @@ def shape_descriptor(files: Mapping[str, Any]) -> str | None:
 
 
 def _described(files: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for group, contents in files.items():
+    for group, found in files.items():
         name = group.removesuffix("_json")
-        for content in contents:
+        for content in found:
             schema = _schema_of(content)
             # Dots part the names and numbers end them, or a descriptor could be read in two ways.
             if schema and not any("." in text or text.isdecimal() for text in (name, schema[0])):

@@ -11,7 +11,7 @@ from shared.config import Settings
 from shared.stores.gcs import GoogleCloudStorage
 from shared.stores.posix import PosixDirectory
 from shared.stores.s3 import S3
-from shared.wiring import open_replicas
+from shared.wiring import open_index, open_replicas
 
 REQUIRED = {
     row.metadata["name"]: "x"
@@ -134,3 +134,22 @@ def test_an_option_that_is_missing_is_named(opened):
 def test_a_setting_of_another_form_is_refused(value, why):
     with pytest.raises(ValueError, match=f"DSS_EXTRA_REPLICAS.*{why}"):
         Settings.from_environment({**REQUIRED, "DSS_EXTRA_REPLICAS": value})
+
+
+def index_of(name):
+    return open_index(Settings.from_environment({**REQUIRED, "DSS_INDEX": name}), "the catalog")
+
+
+def test_a_package_may_add_a_back_end_of_the_index(tmp_path, monkeypatch):
+    (tmp_path / "another_index.py").write_text("def open_it(settings, kept): return settings.index, kept")
+    (tmp_path / "broken_index.py").write_text("raise RuntimeError('nobody asked for this one')")
+    described = tmp_path / "another-1.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1.0\n")
+    rows = "[dss.index]\nanother = another_index:open_it\nbroken = broken_index:open_it\n"
+    (described / "entry_points.txt").write_text(rows)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert index_of("another") == ("another", "the catalog")
+    with pytest.raises(ValueError, match="no back end 'other'; there are: another, broken, firestore"):
+        index_of("other")
