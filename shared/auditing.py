@@ -17,10 +17,11 @@ from functools import partial
 from itertools import groupby
 
 from shared.errors import ObjectNotFound
-from shared.expectations import SECTIONS, Expected, ExpectedBlob, ExpectedDocument, Section, is_known
+from shared.expectations import SECTIONS, Expected, ExpectedBlob, ExpectedDocument, Section
 from shared.identifiers import parse_key
 from shared.manifests import digest
 from shared.parallel import in_threads, persistently
+from shared.remaking import is_known
 from shared.replicas import Replica
 from shared.stores.base import StoredObject, read_all
 from shared.system import Dss

@@ -10,7 +10,7 @@ from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
 from shared.catalog.pages import PAGE_BYTES
 from shared.errors import IllegalArguments, Unprocessable
 from shared.files import write_once
-from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
+from shared.identifiers import Fqid, Kind, check_uuid, check_version, manifest_key, tombstone_key
 from shared.links import Link
 from shared.manifests import digest, encode
 from shared.system import Dss
@@ -111,14 +111,17 @@ def collection_of(
 def collection_of_manifest(fqid: Fqid, encoded: bytes) -> CollectionVersion:
     """Return the version that a manifest describes.
 
-    Raises ValueError, LookupError, TypeError or AttributeError where it is none, and Unprocessable where the
+    Raises ValueError, LookupError, TypeError, AttributeError or a DssError where it is none, or where the
     system would have written it otherwise.
     """
     manifest = json.loads(encoded)
-    items = [Link.parse(item, f"contents[{n}]").encoded for n, item in enumerate(manifest["contents"])]
-    version = collection_of(fqid, manifest["owner"], manifest, items)
+    items = unique(Link.parse(item, f"contents[{n}]") for n, item in enumerate(manifest["contents"]))
+    for item in manifest["contents"]:
+        check_uuid(item["uuid"])
+        check_version(item["version"])
+    version = collection_of(fqid, str(manifest["owner"]), manifest, items)
     if version.manifest != encoded:
-        raise Unprocessable(f"{manifest_key(Kind.COLLECTION, fqid)}: it is not as the system writes it")
+        raise Unprocessable("it is not as the system writes it")
     return version
 
 
@@ -178,4 +181,4 @@ def collection_tombstone_document(tombstone: CollectionTombstone) -> dict[str, A
 
 def collection_tombstone_of(uuid: str, document: Mapping[str, Any]) -> CollectionTombstone:
     """Return the tombstone that an object's content describes."""
-    return CollectionTombstone(uuid=uuid, owner=document["owner"], email=document["email"])
+    return CollectionTombstone(uuid=uuid, owner=str(document["owner"]), email=str(document["email"]))

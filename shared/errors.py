@@ -26,6 +26,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     │   ├── FileAlreadyExists
     │   ├── BundleAlreadyExists
     │   ├── CollectionAlreadyExists
+    │   ├── CollectionTombstoneAlreadyExists
     │   └── BundleTombstoneAlreadyExists
     ├── Unprocessable               understood, and contradicted by the facts
     │   ├── MissingChecksum
@@ -195,6 +196,12 @@ class CollectionAlreadyExists(Conflict):
     """This version of a collection exists with other content, or its UUID is somebody else's."""
 
     code = "collection_already_exists"
+
+
+class CollectionTombstoneAlreadyExists(Conflict):
+    """This collection was deleted before, by somebody else."""
+
+    code = "collection_tombstone_already_exists"
 
 
 class BundleTombstoneAlreadyExists(Conflict):

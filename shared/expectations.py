@@ -13,13 +13,22 @@ from itertools import dropwhile, groupby
 
 import google_crc32c
 
-from shared.catalog import BundleHead, BundleTombstone, FileRecord, KnownTombstone
+from shared.catalog import (
+    BundleHead,
+    BundleTombstone,
+    CollectionHead,
+    CollectionTombstone,
+    FileRecord,
+    KnownTombstone,
+)
 from shared.checksums import Checksums
+from shared.collections import collection_tombstone_document
 from shared.copying import check_proof
 from shared.errors import InvalidChecksum
 from shared.identifiers import Fqid, Kind, ObjectName, manifest_key, parse_key, tombstone_key
-from shared.manifests import bundle_manifest, digest, encode, file_manifest, tombstone_document
+from shared.manifests import digest, encode, tombstone_document
 from shared.parallel import in_threads
+from shared.remaking import bundle_document, collection_document, file_document, is_known
 from shared.stores.base import StoredObject
 from shared.system import Dss
 
@@ -88,44 +97,6 @@ class ExpectedDocument:
 Expected = ExpectedBlob | ExpectedDocument
 
 
-def file_document(record: FileRecord) -> bytes:
-    """Return the manifest of a file version, as every bucket that has it holds it."""
-    return encode(file_manifest(record))
-
-
-def bundle_document(dss: Dss, head: BundleHead) -> bytes:
-    """Return the manifest of a bundle version. Raises LookupError where the catalog cannot make it up."""
-    files = dss.catalog.bundles.files(head, 0, head.file_count)
-    content = encode(bundle_manifest(head.fqid, head.creator_uid, files))
-    if digest(content) != head.digest:
-        raise LookupError("the pages do not make up the manifest that the head has the digest of")
-    return content
-
-
-def is_known(name: ObjectName) -> bool:
-    """Tell whether the system writes objects of this kind: there are tombstones of bundles only."""
-    return name.kind is Kind.BUNDLE or (name.kind is Kind.FILE and not name.dead)
-
-
-def document(dss: Dss, key: str) -> bytes | None:
-    """Return what a manifest or tombstone has to be, from the catalog; None where that does not know it.
-
-    Raises LookupError where the catalog contradicts itself.
-    """
-    name = parse_key(key)
-    if name is None or not is_known(name):
-        return None
-    if name.dead:
-        known = dss.catalog.scan.tombstone(name.uuid, name.version)
-        return encode(tombstone_document(known.tombstone)) if known else None
-    fqid = Fqid(name.uuid, name.version or "")
-    if name.kind is Kind.FILE:
-        record = dss.catalog.files.get(fqid)
-        return file_document(record) if record else None
-    head = dss.catalog.bundles.head(fqid)
-    return bundle_document(dss, head) if head else None
-
-
 def _described(key: str, available: frozenset[str], content: bytes) -> ExpectedDocument:
     return ExpectedDocument(
         key=key,
@@ -143,12 +114,22 @@ def _of_file(record: FileRecord) -> ExpectedDocument:
 
 
 def _of_bundle(dss: Dss, head: BundleHead) -> ExpectedDocument:
-    key = manifest_key(Kind.BUNDLE, head.fqid)
+    return _of_pages(Kind.BUNDLE, head, lambda: bundle_document(dss, head))
+
+
+def _of_collection(dss: Dss, head: CollectionHead) -> ExpectedDocument:
+    return _of_pages(Kind.COLLECTION, head, lambda: collection_document(dss, head))
+
+
+def _of_pages(
+    kind: Kind, head: BundleHead | CollectionHead, document_of: Callable[[], bytes]
+) -> ExpectedDocument:
+    key = manifest_key(kind, head.fqid)
     if not head.available:
         # A claim whose writer was killed, or is at it: its pages may not be there yet.
         return ExpectedDocument(key=key, available=frozenset(), size=0, sha256=head.digest)
     try:
-        return _described(key, head.available, bundle_document(dss, head))
+        return _described(key, head.available, document_of())
     except LookupError as error:
         why = f"the catalog contradicts itself: {error}"
         return ExpectedDocument(key=key, available=head.available, size=0, sha256=head.digest, broken=why)
@@ -160,6 +141,11 @@ def _of_tombstone(known: KnownTombstone) -> ExpectedDocument:
     return _described(key, known.available, encode(tombstone_document(tombstone)))
 
 
+def _of_collection_tombstone(tombstone: CollectionTombstone) -> ExpectedDocument:
+    key = tombstone_key(Kind.COLLECTION, tombstone.uuid, None)
+    return _described(key, tombstone.available, encode(collection_tombstone_document(tombstone)))
+
+
 def _files(dss: Dss, after: str) -> Iterator[Expected]:
     return map(_of_file, dss.catalog.scan.files(_bound(after)))
 
@@ -168,6 +154,16 @@ def _bundles(dss: Dss, after: str) -> Iterator[Expected]:
     heads = dss.catalog.scan.bundles(_bound(after))
     # The pages of each are a request of their own, so several are asked for at once.
     return in_threads(partial(_of_bundle, dss), heads, threads=_BUNDLES_AT_ONCE)
+
+
+def _collections(dss: Dss, after: str) -> Iterator[Expected]:
+    heads = dss.catalog.scan.collections(_bound(after))
+    return in_threads(partial(_of_collection, dss), heads, threads=_BUNDLES_AT_ONCE)
+
+
+def _collection_tombstones(dss: Dss, after: str) -> Iterator[Expected]:
+    tombstones = dss.catalog.scan.collection_tombstones(_bound(after).partition(".")[0])
+    return map(_of_collection_tombstone, tombstones)
 
 
 def _bound(key: str) -> str:
@@ -228,6 +224,16 @@ def _tombstone_again(dss: Dss, name: ObjectName) -> Expected | None:
     return _of_tombstone(known) if known else None
 
 
+def _collection_again(dss: Dss, name: ObjectName) -> Expected | None:
+    head = dss.catalog.collections.head(Fqid(name.uuid, name.version or ""))
+    return _of_collection(dss, head) if head else None
+
+
+def _collection_tombstone_again(dss: Dss, name: ObjectName) -> Expected | None:
+    known = dss.catalog.collection_tombstones.get(name.uuid)
+    return _of_collection_tombstone(known) if known else None
+
+
 def _by_name(
     again: Callable[[Dss, ObjectName], Expected | None],
 ) -> Callable[[Dss, str], Expected | None]:
@@ -268,7 +274,16 @@ class Section:
         return dropwhile(lambda one: one.key <= after, self.scan(dss, after))
 
 
-# In this order a repair can take in what it finds: a bundle rests on its files, a tombstone on its bundle.
+def _is_dead(key: str) -> bool:
+    return key.endswith(".dead")
+
+
+def _is_alive(key: str) -> bool:
+    return not _is_dead(key)
+
+
+# In this order a repair can take in what it finds: a bundle rests on its files, a tombstone on its bundle, a
+# collection on what it links to.
 SECTIONS: Mapping[str, Section] = {
     section.name: section
     for section in (
@@ -278,14 +293,28 @@ SECTIONS: Mapping[str, Section] = {
             prefix="bundles/",
             scan=_bundles,
             again=_by_name(_bundle_again),
-            has=lambda key: not key.endswith(".dead"),
+            has=_is_alive,
         ),
         Section(
             name="tombstones",
             prefix="bundles/",
             scan=_tombstones,
             again=_by_name(_tombstone_again),
-            has=lambda key: key.endswith(".dead"),
+            has=_is_dead,
+        ),
+        Section(
+            name="collections",
+            prefix="collections/",
+            scan=_collections,
+            again=_by_name(_collection_again),
+            has=_is_alive,
+        ),
+        Section(
+            name="collection_tombstones",
+            prefix="collections/",
+            scan=_collection_tombstones,
+            again=_by_name(_collection_tombstone_again),
+            has=_is_dead,
         ),
         Section(name="blobs", prefix="blobs/", scan=_blobs, again=_blob_again),
     )

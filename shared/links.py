@@ -92,6 +92,12 @@ def _path_of(item: Mapping[str, Any], where: str) -> str | None:
     return path
 
 
+def target_of(encoded: bytes) -> Target:
+    """Return what an encoded link leads to."""
+    item = json.loads(encoded)
+    return Target(_WHOLE.get(item["type"], Kind.FILE), Fqid(item["uuid"], item["version"]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a target is: the replicas that have it, and whether reads are kept from seeing it."""
@@ -116,7 +122,7 @@ class _Found:
         self.files.update(catalog.files.get_many(fqids[Kind.FILE]))
         bundles = catalog.bundles.get_many(fqids[Kind.BUNDLE])
         collections = catalog.collections.get_many(fqids[Kind.COLLECTION])
-        owned = catalog.collections.owned_many(fqid.uuid for fqid in collections)
+        owned = catalog.collections.owned_many(fqid.uuid for fqid in fqids[Kind.COLLECTION])
         found = {
             Target(Kind.FILE, fqid): Place(available=self.files[fqid].available)
             for fqid in fqids[Kind.FILE]
@@ -124,9 +130,11 @@ class _Found:
         }
         for fqid, bundle in bundles.items():
             found[Target(Kind.BUNDLE, fqid)] = Place(available=bundle.available, hidden=bundle.hidden)
-        for fqid, collection in collections.items():
-            hidden = owned[fqid.uuid].hidden
-            found[Target(Kind.COLLECTION, fqid)] = Place(available=collection.available, hidden=hidden)
+        for fqid in fqids[Kind.COLLECTION]:
+            hidden = fqid.uuid in owned and owned[fqid.uuid].hidden
+            if fqid in collections or hidden:
+                available = collections[fqid].available if fqid in collections else frozenset()
+                found[Target(Kind.COLLECTION, fqid)] = Place(available=available, hidden=hidden)
         return found
 
 

@@ -1,18 +1,18 @@
-"""The catalog, made anew from one bucket alone: files first, then bundles, then tombstones.
+"""The catalog, made anew from one bucket alone: files first, then bundles, tombstones, collections.
 
 Everything may be done twice: a rebuild that was stopped goes on by being started again, and one from a
 further replica adds that replica to what is there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from shared.errors import DssError
+from shared.errors import DssError, NotYetThere
 from shared.identifiers import Fqid, Kind, ObjectName, parse_key
 from shared.parallel import in_threads, persistently
 from shared.replicas import Replica
-from shared.restoring import restore_bundle, restore_file, restore_tombstone
+from shared.restoring import restore
 from shared.system import Dss
 
 # Objects that are restored at once. Firestore: a new load should begin with 500 writes a second at most; each
@@ -24,28 +24,23 @@ _THREADS = 32
 class Restored:
     """What became of a manifest or tombstone; `failed` says why it is not in the catalog, else it is empty.
 
-    `new` tells whether the catalog had to learn of it, or would have to.
+    `new` tells whether the catalog had to learn of it, or would have to; `waits` that what it rests on is not
+    there.
     """
 
     section: str
-    key: str
+    name: ObjectName
     new: bool = False
     failed: str = ""
+    waits: bool = False
+
+    @property
+    def key(self) -> str:
+        """The key of the object."""
+        return self.name.key
 
 
 _Restore = Callable[[Dss, ObjectName, Replica], bool]
-
-
-def _file(dss: Dss, name: ObjectName, replica: Replica) -> bool:
-    return restore_file(dss, Fqid(name.uuid, name.version or ""), replica)[1]
-
-
-def _bundle(dss: Dss, name: ObjectName, replica: Replica) -> bool:
-    return restore_bundle(dss, Fqid(name.uuid, name.version or ""), replica)[1]
-
-
-def _tombstone(dss: Dss, name: ObjectName, replica: Replica) -> bool:
-    return restore_tombstone(dss, name, replica)[1]
 
 
 def _lacks_file(dss: Dss, name: ObjectName, replica: Replica) -> bool:
@@ -63,13 +58,40 @@ def _lacks_tombstone(dss: Dss, name: ObjectName, replica: Replica) -> bool:
     return known is None or replica.name not in known.available
 
 
-# In this order: a bundle rests on its files, a tombstone on what it hides. What restores an object of the
-# kind, and what tells whether that is needed.
-_SECTIONS: tuple[tuple[str, Kind, bool, _Restore, _Restore], ...] = (
-    ("files", Kind.FILE, False, _file, _lacks_file),
-    ("bundles", Kind.BUNDLE, False, _bundle, _lacks_bundle),
-    ("tombstones", Kind.BUNDLE, True, _tombstone, _lacks_tombstone),
+def _lacks_collection(dss: Dss, name: ObjectName, replica: Replica) -> bool:
+    head = dss.catalog.collections.head(Fqid(name.uuid, name.version or ""))
+    return head is None or replica.name not in head.available
+
+
+def _lacks_collection_tombstone(dss: Dss, name: ObjectName, replica: Replica) -> bool:
+    known = dss.catalog.collection_tombstones.get(name.uuid)
+    return known is None or replica.name not in known.available
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Section:
+    """Objects of one kind, alive or dead; `lacks` tells whether the catalog has to learn of one."""
+
+    name: str
+    kind: Kind
+    dead: bool
+    lacks: _Restore
+    # Whether some of them rest on others of them, in no order of their names.
+    nested: bool = False
+
+
+# In this order: a bundle rests on its files, a collection on what it links to, unless that is hidden, and a
+# tombstone of bundles on what it hides.
+_SECTIONS = (
+    _Section(name="files", kind=Kind.FILE, dead=False, lacks=_lacks_file),
+    _Section(name="bundles", kind=Kind.BUNDLE, dead=False, lacks=_lacks_bundle),
+    _Section(name="tombstones", kind=Kind.BUNDLE, dead=True, lacks=_lacks_tombstone),
+    _Section(
+        name="collection_tombstones", kind=Kind.COLLECTION, dead=True, lacks=_lacks_collection_tombstone
+    ),
+    _Section(name="collections", kind=Kind.COLLECTION, dead=False, lacks=_lacks_collection, nested=True),
 )
+SECTION_NAMES = tuple(section.name for section in _SECTIONS)
 
 
 def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Restored]:
@@ -79,21 +101,36 @@ def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Re
     did when that was written. What cannot be proven is told, and does not stop the rest. With `dry_run`
     nothing is changed, and only the catalog asked. Raises what the store's listing raises.
     """
-    for section, kind, dead, restore, lacks in _SECTIONS:
-        work = partial(_restored, dss, replica, section, lacks if dry_run else restore)
-        yield from in_threads(work, _names(replica, kind, dead), threads=_THREADS)
+    for section in _SECTIONS:
+        work = partial(_restored, dss, replica, section, section.lacks if dry_run else restore)
+        names: Iterable[ObjectName] = _names(replica, section)
+        while names:
+            waiting: list[Restored] = []
+            learnt = False
+            for restored in in_threads(work, names, threads=_THREADS):
+                if section.nested and restored.waits:
+                    waiting.append(restored)
+                    continue
+                learnt = learnt or restored.new
+                yield restored
+            # What waits for another one is tried again, as long as others come to be there.
+            if not learnt:
+                yield from waiting
+                break
+            names = [restored.name for restored in waiting]
 
 
-def _names(replica: Replica, kind: Kind, dead: bool) -> Iterator[ObjectName]:
-    for found in replica.store.list(replica.bucket, f"{kind}/"):
+def _names(replica: Replica, section: _Section) -> Iterator[ObjectName]:
+    for found in replica.store.list(replica.bucket, f"{section.kind}/"):
         name = parse_key(found.key)
-        if name and name.dead is dead:
+        if name and name.dead is section.dead:
             yield name
 
 
-def _restored(dss: Dss, replica: Replica, section: str, restore: _Restore, name: ObjectName) -> Restored:
+def _restored(dss: Dss, replica: Replica, section: _Section, restore: _Restore, name: ObjectName) -> Restored:
     try:
         new = persistently(dss.clock, lambda: restore(dss, name, replica))
     except DssError as error:
-        return Restored(section=section, key=name.key, failed=error.title)
-    return Restored(section=section, key=name.key, new=new)
+        waits = isinstance(error, NotYetThere)
+        return Restored(section=section.name, name=name, failed=error.title, waits=waits)
+    return Restored(section=section.name, name=name, new=new)

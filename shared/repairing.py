@@ -12,14 +12,19 @@ from itertools import groupby
 from typing import Any
 
 from shared.auditing import Finding, Kind, look
-from shared.catalog import BundleHead, FileRecord, PagedFile
+from shared.catalog import BundleHead, CollectionHead, FileRecord, PagedFile
 from shared.clock import Deadline
+from shared.collections import (
+    collection_of_manifest,
+    collection_tombstone_document,
+    collection_tombstone_of,
+)
 from shared.copy_plan import LARGEST_OBJECT
 from shared.copying import check_proof, copy_inline
 from shared.errors import DssError, InvalidChecksum, ObjectNotFound
-from shared.expectations import SECTIONS, ExpectedBlob, document, is_known
+from shared.expectations import SECTIONS, ExpectedBlob
 from shared.files import write_once
-from shared.identifiers import Fqid, ObjectName, manifest_key, parse_key
+from shared.identifiers import Fqid, ObjectName, parse_key
 from shared.identifiers import Kind as Folder
 from shared.manifests import (
     bundle_manifest,
@@ -32,8 +37,9 @@ from shared.manifests import (
     tombstone_of_document,
 )
 from shared.parallel import in_threads, persistently
+from shared.remaking import document, is_known
 from shared.replicas import Replica
-from shared.restoring import restore_bundle, restore_file, restore_tombstone
+from shared.restoring import lacking_targets, restore
 from shared.stores.base import StoredObject, read_all
 from shared.system import Dss
 
@@ -179,16 +185,8 @@ def _take_in(dss: Dss, finding: Finding, replica: Replica) -> str:
     name = parse_key(finding.key)
     if name is None or not is_known(name):
         raise _Unexplained("the system gives no such name")
-    content = _read(replica, finding.key)
-    if name.dead:
-        _prove_tombstone(dss, name, content)
-        restore_tombstone(dss, name, replica)
-    elif name.kind is Folder.FILE:
-        _prove_file(Fqid(name.uuid, name.version or ""), content, replica)
-        restore_file(dss, Fqid(name.uuid, name.version or ""), replica)
-    else:
-        _prove_bundle(dss, Fqid(name.uuid, name.version or ""), content, replica)
-        restore_bundle(dss, Fqid(name.uuid, name.version or ""), replica)
+    _PROOFS[name.kind, name.dead](dss, name, _read(replica, finding.key), replica)
+    restore(dss, name, replica)
     return "taken into the catalog"
 
 
@@ -197,16 +195,20 @@ def _same(made: dict[str, Any], content: bytes) -> None:
         raise _Unexplained("it is not as the system writes it")
 
 
-def _prove_file(fqid: Fqid, content: bytes, replica: Replica) -> None:
-    record = file_of_manifest(fqid, json.loads(content))
+def _fqid(name: ObjectName) -> Fqid:
+    return Fqid(name.uuid, name.version or "")
+
+
+def _prove_file(_: Dss, name: ObjectName, content: bytes, replica: Replica) -> None:
+    record = file_of_manifest(_fqid(name), json.loads(content))
     _same(file_manifest(record), content)
     found = replica.store.stat(replica.bucket, record.checksums.blob_key)
     check_proof(found, record.size, record.checksums)
 
 
-def _prove_bundle(dss: Dss, fqid: Fqid, content: bytes, replica: Replica) -> None:
-    head, files = bundle_of_manifest(fqid, content)
-    _same(bundle_manifest(fqid, head.creator_uid, files), content)
+def _prove_bundle(dss: Dss, name: ObjectName, content: bytes, replica: Replica) -> None:
+    head, files = bundle_of_manifest(_fqid(name), content)
+    _same(bundle_manifest(head.fqid, head.creator_uid, files), content)
     known = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in files})
     for file in files:
         record = known.get(Fqid(file.uuid, file.version))
@@ -225,33 +227,75 @@ def _is_same_file(file: PagedFile, record: FileRecord) -> bool:
     )
 
 
-def _prove_tombstone(dss: Dss, name: ObjectName, content: bytes) -> None:
+def _prove_tombstone(dss: Dss, name: ObjectName, content: bytes, _: Replica) -> None:
     tombstone = tombstone_of_document(name.uuid, name.version, json.loads(content))
     _same(tombstone_document(tombstone), content)
     if name.version and dss.catalog.bundles.head(Fqid(name.uuid, name.version)) is None:
         raise _Unexplained("the bundle that it hides is not known")
 
 
+def _prove_collection(dss: Dss, name: ObjectName, content: bytes, replica: Replica) -> None:
+    version = collection_of_manifest(_fqid(name), content)
+    _prove_owner(dss, name, version.owner)
+    lacking = lacking_targets(dss, version.items, replica)
+    if lacking:
+        raise _Unexplained(f"{min(lacking)} of it is not here")
+
+
+def _prove_collection_tombstone(dss: Dss, name: ObjectName, content: bytes, _: Replica) -> None:
+    tombstone = collection_tombstone_of(name.uuid, json.loads(content))
+    _same(collection_tombstone_document(tombstone), content)
+    if dss.catalog.collections.owned(name.uuid) is None:
+        raise _Unexplained("the collection that it hides is not known")
+    _prove_owner(dss, name, tombstone.owner)
+
+
+def _prove_owner(dss: Dss, name: ObjectName, owner: str) -> None:
+    owned = dss.catalog.collections.owned(name.uuid)
+    if owned and owned.owner != owner:
+        raise _Unexplained("the collection is somebody else's")
+
+
+# What has to be right about a manifest or tombstone before it is taken in; each raises what is not.
+_PROOFS: Mapping[tuple[Folder, bool], Callable[[Dss, ObjectName, bytes, Replica], None]] = {
+    (Folder.FILE, False): _prove_file,
+    (Folder.BUNDLE, False): _prove_bundle,
+    (Folder.BUNDLE, True): _prove_tombstone,
+    (Folder.COLLECTION, False): _prove_collection,
+    (Folder.COLLECTION, True): _prove_collection_tombstone,
+}
+
+
 def _mend_catalog(dss: Dss, finding: Finding, _: Replica) -> str:
-    """Write the pages of a bundle again, from a replica whose manifest has the digest of its head."""
+    """Write the pages of a head again, from a replica whose manifest has the digest of the head."""
     name = parse_key(finding.key)
-    fqid = Fqid(name.uuid, name.version or "") if name else None
-    head = dss.catalog.bundles.head(fqid) if fqid else None
-    if fqid is None or head is None:
-        raise _Unexplained("the catalog does not know it any more")
-    source, files = _files_of(dss, head)
-    dss.catalog.bundles.write_pages(fqid, files)
+    if name is None:
+        raise _Unexplained("the system gives no such name")
+    if name.kind is Folder.COLLECTION:
+        return _mend_collection(dss, name)
+    head = dss.catalog.bundles.head(_fqid(name))
+    source, content = _manifest_with(dss, head, name)
+    dss.catalog.bundles.write_pages(_fqid(name), bundle_of_manifest(_fqid(name), content)[1])
     return f"its pages were written again, from the manifest on {source}"
 
 
-def _files_of(dss: Dss, head: BundleHead) -> tuple[str, list[PagedFile]]:
+def _mend_collection(dss: Dss, name: ObjectName) -> str:
+    head = dss.catalog.collections.head(_fqid(name))
+    source, content = _manifest_with(dss, head, name)
+    dss.catalog.collections.write_pages(_fqid(name), collection_of_manifest(_fqid(name), content).pages)
+    return f"its pages were written again, from the manifest on {source}"
+
+
+def _manifest_with(dss: Dss, head: BundleHead | CollectionHead | None, name: ObjectName) -> tuple[str, bytes]:
+    if head is None:
+        raise _Unexplained("the catalog does not know it any more")
     for replica in dss.replicas:
         try:
-            content = _read(replica, manifest_key(Folder.BUNDLE, head.fqid))
+            content = _read(replica, name.key)
         except ObjectNotFound:
             continue
         if digest(content) == head.digest:
-            return replica.name, bundle_of_manifest(head.fqid, content)[1]
+            return replica.name, content
     raise _Unexplained("no replica has the manifest that the catalog has the digest of")
 
 

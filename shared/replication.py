@@ -1,6 +1,7 @@
 """Replication: what one replica has appears on all others, whole and proved, in whatever order events come.
 
-A file's blob goes before its manifest; a bundle waits for its files, a tombstone for nothing. What is there
+A file's blob goes before its manifest; a bundle waits for its files, a collection for what it links to, a
+tombstone for nothing. What is there
 is made available only when the store has proved it. Everything may be done twice, and side by side.
 """
 
@@ -8,8 +9,9 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from shared.catalog import BundleHead, FileRecord
+from shared.catalog import BundleHead, CollectionHead, FileRecord
 from shared.clock import Deadline
+from shared.collections import collection_tombstone_document
 from shared.copying import copy_inline
 from shared.errors import CopyTakesLonger, InvalidChecksum, NotYetThere, ObjectNotFound
 from shared.files import write_once
@@ -18,7 +20,16 @@ from shared.large_copies import copy_order, request_copy
 from shared.manifests import digest, encode, file_manifest, tombstone_document
 from shared.messages import FINALIZED, ObjectEvent
 from shared.replicas import Replica
-from shared.restoring import read, require_files, restore_bundle, restore_file, restore_tombstone
+from shared.restoring import (
+    read,
+    require_contents,
+    require_files,
+    restore_bundle,
+    restore_collection,
+    restore_collection_tombstone,
+    restore_file,
+    restore_tombstone,
+)
 from shared.system import Dss
 
 # Seconds that one event may take. Pub/Sub waits 600 seconds for an answer at most; ours comes before.
@@ -103,7 +114,7 @@ def _bundle(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
     def bring(destination: Replica) -> Replicated:
         require_files(dss, head, destination)
         dss.faults.reach("replication: bundle checked")
-        write_once(dss, destination.name, name.key, _bundle_manifest(head, seen, name.key))
+        write_once(dss, destination.name, name.key, _manifest(head, seen, name.key))
         dss.faults.reach("replication: bundle manifest written")
         dss.catalog.bundles.make_available(fqid, destination.name)
         return Replicated(key=name.key, replica=destination.name)
@@ -111,7 +122,7 @@ def _bundle(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
     yield from _to_each(dss, head.available, bring)
 
 
-def _bundle_manifest(head: BundleHead, seen: Replica, key: str) -> bytes:
+def _manifest(head: BundleHead | CollectionHead, seen: Replica, key: str) -> bytes:
     encoded = read(seen, key)
     if digest(encoded) != head.digest:
         raise InvalidChecksum(f"{key}: replica {seen.name} has other content than the catalog says")
@@ -132,11 +143,47 @@ def _tombstone(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated
     yield from _to_each(dss, dss.catalog.tombstones.available(tombstone), bring)
 
 
+def _collection(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+    fqid = Fqid(name.uuid, name.version or "")
+    head, restored = restore_collection(dss, fqid, seen)
+    if restored:
+        yield Replicated(key=name.key, replica=seen.name)
+
+    def bring(destination: Replica) -> Replicated:
+        require_contents(dss, head, destination)
+        dss.faults.reach("replication: collection checked")
+        write_once(dss, destination.name, name.key, _manifest(head, seen, name.key))
+        dss.faults.reach("replication: collection manifest written")
+        dss.catalog.collections.make_available(fqid, destination.name)
+        return Replicated(key=name.key, replica=destination.name)
+
+    yield from _to_each(dss, head.available, bring)
+
+
+def _collection_tombstone(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+    if name.version:
+        # Collections are hidden as a whole; this is somebody else's.
+        return
+    tombstone, restored = restore_collection_tombstone(dss, name, seen)
+    if restored:
+        yield Replicated(key=name.key, replica=seen.name)
+
+    def bring(destination: Replica) -> Replicated:
+        write_once(dss, destination.name, name.key, encode(collection_tombstone_document(tombstone)))
+        dss.faults.reach("replication: collection tombstone written")
+        dss.catalog.collection_tombstones.hide(tombstone, destination.name)
+        return Replicated(key=name.key, replica=destination.name)
+
+    yield from _to_each(dss, tombstone.available, bring)
+
+
 # What is replicated: a kind of object, alive or dead, and what brings it elsewhere.
 _STEPS: Mapping[tuple[Kind, bool], Callable[[Dss, ObjectName, Replica], Iterator[Replicated]]] = {
     (Kind.FILE, False): _file,
     (Kind.BUNDLE, False): _bundle,
     (Kind.BUNDLE, True): _tombstone,
+    (Kind.COLLECTION, False): _collection,
+    (Kind.COLLECTION, True): _collection_tombstone,
 }
 
 

@@ -19,7 +19,7 @@ from shared.auditing import Finding, Kind, Tally, audit
 from shared.config import Settings
 from shared.errors import DssError, IllegalArguments
 from shared.rates import gained_per_minute
-from shared.rebuilding import Restored, rebuild
+from shared.rebuilding import SECTION_NAMES, Restored, rebuild
 from shared.repairing import Repair, repaired
 from shared.replicas import Replica
 from shared.sweeping import backlogs
@@ -152,7 +152,7 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def run_rebuild(context: Context, name: str, *, dry_run: bool) -> int:
     """Rebuild the catalog from a replica, report, and return the exit code: 1 where anything failed."""
-    sections: dict[str, Counter[str]] = {section: Counter() for section in ("files", "bundles", "tombstones")}
+    sections: dict[str, Counter[str]] = {section: Counter() for section in SECTION_NAMES}
     failed: list[Restored] = []
     progress = _Progress(context)
     with operated() as settings:

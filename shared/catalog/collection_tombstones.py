@@ -1,13 +1,9 @@
 """The catalog of collections' tombstones: `collection_tombstones`, one document a UUID."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from shared.catalog.database import Database, NameTaken
-
-# Tombstones that one query returns.
-_PAGE = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +40,13 @@ class CollectionTombstoneCatalog:
         try:
             self._database.commit(lambda batch: batch.create(reference, document))
         except NameTaken:
-            return _tombstone_of(self._database.get(reference))
+            return collection_tombstone_of(self._database.get(reference))
         return tombstone
 
     def get(self, uuid: str) -> CollectionTombstone | None:
         """Return the tombstone of a collection, in one read."""
         snapshot = self._database.get(self._collection.document(uuid))
-        return _tombstone_of(snapshot) if snapshot.exists else None
-
-    def every(self) -> Iterator[CollectionTombstone]:
-        """Yield all tombstones, in order of UUID, one read each."""
-        return map(_tombstone_of, self._database.every(self._collection.order_by("__name__"), _PAGE))
+        return collection_tombstone_of(snapshot) if snapshot.exists else None
 
     def hide(self, tombstone: CollectionTombstone, replica: str) -> None:
         """Hide a collection, all versions at one moment, on all replicas, for ever. Safe to repeat.
@@ -70,7 +62,8 @@ class CollectionTombstoneCatalog:
         )
 
 
-def _tombstone_of(snapshot: Any) -> CollectionTombstone:
+def collection_tombstone_of(snapshot: Any) -> CollectionTombstone:
+    """Return the tombstone that a document of `collection_tombstones` holds."""
     document = snapshot.to_dict()
     return CollectionTombstone(
         uuid=document["uuid"],

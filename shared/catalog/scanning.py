@@ -10,6 +10,7 @@ from typing import Any
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.bundles import BundleHead, head_of
+from shared.catalog.collection_tombstones import CollectionTombstone, collection_tombstone_of
 from shared.catalog.collections import CollectionHead, collection_head_of
 from shared.catalog.database import Database
 from shared.catalog.files import FileRecord, record_of
@@ -38,6 +39,7 @@ class ScanCatalog:
         self._bundles = database.client.collection("bundles")
         self._tombstones = database.client.collection("bundle_tombstones")
         self._collections = database.client.collection("collections")
+        self._collection_tombstones = database.client.collection("collection_tombstones")
 
     def files(self, since: str = "") -> Iterator[FileRecord]:
         """Yield all file versions, in order of FQID; those alone that don't sort before `since`."""
@@ -54,6 +56,10 @@ class ScanCatalog:
     def tombstones(self, since: str = "") -> Iterator[KnownTombstone]:
         """Yield all tombstones, in order of UUID; that of the whole UUID before those of its versions."""
         return map(_known, self._by_name(self._tombstones, since))
+
+    def collection_tombstones(self, since: str = "") -> Iterator[CollectionTombstone]:
+        """Yield all tombstones of collections, in order of UUID; as `files` does."""
+        return map(collection_tombstone_of, self._by_name(self._collection_tombstones, since))
 
     def tombstone(self, uuid: str, version: str | None) -> KnownTombstone | None:
         """Return a tombstone, in one read."""

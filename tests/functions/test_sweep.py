@@ -8,7 +8,7 @@ from google.cloud.firestore import FieldFilter
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
 from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.topics import Listener, listening
-from tests.given import Api, Clouds, new_uuid
+from tests.given import Api, Clouds, new_uuid, put_collection
 from tests.shared.two_clouds import OTHER, new_bundle, new_file, status
 from tests.system.file_heads import firestore_client
 
@@ -42,7 +42,7 @@ def sweep(stack: dict[str, str]) -> Iterator[FunctionProcess]:
 def clean(stack: dict[str, str]) -> None:
     """Take from the catalog what other tests have left unreplicated, or untold."""
     client = firestore_client(stack)
-    for kind in ("files", "bundles", "bundle_tombstones"):
+    for kind in ("files", "bundles", "bundle_tombstones", "collections", "collection_tombstones"):
         for head in client.collection(kind).where(filter=FieldFilter("missing", "!=", [])).stream():
             head.reference.update({"missing": []})
     for kind in ("bundles", "bundle_tombstones"):
@@ -72,21 +72,26 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
     gone = new_bundle(admin, replica, file)
     path = f"/v1/bundles/{gone.uuid}"
     assert admin.delete(path, replica=replica, version=gone.version, json={"reason": "x"}).status_code == 200
-    keys = [f"files/{file}", f"bundles/{bundle}", f"bundles/{gone}", f"bundles/{gone}.dead"]
+    collection, deleted = (put_collection(admin, replica, [file.linked()]) for _ in range(2))
+    assert admin.delete(f"/v1/collections/{deleted.uuid}", replica=replica).status_code == 200
+    bundles = [f"bundles/{bundle}", f"bundles/{gone}", f"bundles/{gone}.dead"]
+    collections = [f"collections/{name}" for name in (collection, deleted, f"{deleted.uuid}.dead")]
+    keys = [f"files/{file}", *bundles, *collections]
 
-    assert sweep.post("").text == "4"
+    assert sweep.post("").text == "7"
 
     objects, oldest = behind(sweep)[there]
-    assert (objects, behind(sweep)[replica]) == (4, (0, 0.0))
+    assert (objects, behind(sweep)[replica]) == (7, (0, 0.0))
     assert 0 < oldest < 60
     events = [listener.wait(lambda one, key=key: one["objectId"] == key) for key in keys]  # type: ignore[misc]
     assert {(event["replica"], event["eventType"]) for event in events} == {(replica, "OBJECT_FINALIZE")}
     for event in events:
         assert sync.push(event).status_code == 204
-    assert [status(admin, "files", file, there), status(admin, "bundles", bundle, there)] == [200, 200]
+    seen = [("files", file), ("bundles", bundle), ("collections", collection), ("collections", deleted)]
+    assert [status(admin, kind, name, there) for kind, name in seen] == [200, 200, 200, 404]
     # What is on both replicas has been told on neither.
     assert sweep.post("").text == "6"
-    for key in keys[1:]:
+    for key in bundles:
         for where in (replica, there):
             event = listener.wait(lambda one, at=(where, key): (one["replica"], one["objectId"]) == at)  # type: ignore[misc]
             assert index.push(event).status_code == 204

@@ -13,7 +13,7 @@ from shared.faults import FAULT_POINTS
 from shared.messages import DEAD_LETTERS
 from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.topics import Listener, listening
-from tests.given import Api, Clouds, Version, new_uuid, put_file
+from tests.given import Api, Clouds, Version, new_uuid, put_collection, put_file
 from tests.shared.copying_between import content
 from tests.shared.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
 from tests.system.http_proxy import Harm, HttpProxy
@@ -22,6 +22,7 @@ POINTS = [point for point in FAULT_POINTS if point.startswith("replication: ")]
 FILE = [point for point in POINTS if "file" in point or "blob" in point]
 BUNDLE = [point for point in POINTS if "bundle" in point]
 TOMBSTONE = [point for point in POINTS if "tombstone" in point]
+COLLECTION = [point for point in POINTS if "collection" in point]
 
 
 def attributes(clouds: Clouds, replica: str, key: str) -> dict[str, str]:
@@ -58,7 +59,7 @@ def killed(process: FunctionProcess, message: dict[str, str]) -> bool:
 
 
 def test_every_fault_point_is_tried() -> None:
-    assert sorted([*FILE, *BUNDLE, *TOMBSTONE]) == sorted(POINTS)
+    assert {*FILE, *BUNDLE, *TOMBSTONE, *COLLECTION} == set(POINTS)
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -70,15 +71,18 @@ def test_killed_at_any_step_it_finishes_when_told_again(
     file = new_file(admin, clouds, here, data)
     bundle = new_bundle(admin, here, file)
     keys = [f"files/{file}"]
+    if point in COLLECTION:
+        name, kind = put_collection(admin, here, [file.linked()]), "collections"
+    else:
+        name, kind = (file, "files") if point in FILE else (bundle, "bundles")
     if point not in FILE:
-        keys.append(f"bundles/{bundle}")
+        keys.append(f"{kind}/{name}")
     if point in TOMBSTONE:
-        keys.append(f"bundles/{bundle.uuid}.dead")
-        path = f"/v1/bundles/{bundle.uuid}"
-        assert admin.delete(path, replica=here, json={"reason": "wrong"}).status_code == 200
+        keys.append(f"{kind}/{name.uuid}.dead")
+        path, reason = f"/v1/{kind}/{name.uuid}", {"reason": "wrong"} if kind == "bundles" else None
+        assert admin.delete(path, replica=here, json=reason).status_code == 200
     for key in keys[:-1]:
         assert sync.push(attributes(clouds, here, key)).status_code == 204
-    name, kind = (file, "files") if point in FILE else (bundle, "bundles")
 
     with function_process("sync", stack, DSS_FAULT_POINT=point) as mortal:
         assert killed(mortal, attributes(clouds, here, keys[-1])), f"{point!r} was not reached"

@@ -13,8 +13,8 @@ from shared.catalog import FileRecord
 from shared.checksums import MIB, Checksums
 from shared.clock import SystemClock
 from shared.errors import ObjectNotFound, Unavailable
-from shared.expectations import file_document
 from shared.identifiers import Fqid
+from shared.remaking import file_document
 from shared.repairing import repair
 from shared.replicas import Replica, Replicas
 from shared.stores.base import StoredObject
@@ -69,6 +69,8 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
         contents=lambda _: map(record, range(COUNT)),
         bundles=lambda _: iter(()),
         tombstones=lambda _: iter(()),
+        collections=lambda _: iter(()),
+        collection_tombstones=lambda _: iter(()),
     )
     files = SimpleNamespace(get=lambda fqid: record(int(fqid.uuid[:8], 16)))
     replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
@@ -108,6 +110,8 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         of_content=lambda _: iter([file]),
         bundles=lambda _: iter(()),
         tombstones=lambda _: iter(()),
+        collections=lambda _: iter(()),
+        collection_tombstones=lambda _: iter(()),
     )
     replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(

@@ -12,16 +12,28 @@ from hypothesis import strategies as st
 from run.local.api import api_process
 from shared.errors import (
     BundleAlreadyExists,
+    CollectionAlreadyExists,
     FileAlreadyExists,
     InvalidChecksum,
     NotYetThere,
     StoreError,
     Unprocessable,
 )
+from shared.manifests import encode
 from shared.messages import FINALIZED, ObjectEvent
 from shared.replication import Replicated, replicate
 from shared.system import Dss
-from tests.given import Api, Clouds, Version, checksum_metadata, new_uuid, now, put_bundle, put_file
+from tests.given import (
+    Api,
+    Clouds,
+    Version,
+    checksum_metadata,
+    new_uuid,
+    now,
+    put_bundle,
+    put_collection,
+    put_file,
+)
 from tests.shared.copying_between import opened
 from tests.shared.two_clouds import (
     DIRECTIONS,
@@ -37,6 +49,11 @@ from tests.shared.two_clouds import (
 )
 
 BOTH = (["aws", "gcp"], [])
+ALREADY_EXISTS = {
+    "files": FileAlreadyExists,
+    "bundles": BundleAlreadyExists,
+    "collections": CollectionAlreadyExists,
+}
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +134,7 @@ def test_a_tombstone_waits_for_nothing(
 
 
 class Scene:
-    """Files, bundles and a tombstone, written to both replicas; and all events that tell of them."""
+    """Files, bundles, collections and tombstones, written to both replicas; and all events of them."""
 
     def __init__(self, api: Api, clouds: Clouds, dss: Dss) -> None:
         first, second = (new_file(api, clouds, "gcp", new_uuid().encode()) for _ in range(2))
@@ -131,7 +148,13 @@ class Scene:
             f"/v1/bundles/{hidden.uuid}", replica="gcp", version=hidden.version, json={"reason": "wrong"}
         )
         assert answer.status_code == 200
-        self.uuids = [name.uuid for name in (first, second, third, kept, hidden, foreign)]
+        inner = put_collection(api, "aws", [foreign.linked("bundle")])
+        outer = put_collection(api, "gcp", [first.linked(), kept.linked("bundle")])
+        answer = api.delete(f"/v1/collections/{inner.uuid}", replica="aws")
+        assert answer.status_code == 200
+        self.collections = [str(inner), str(outer)]
+        self.deleted = inner.uuid
+        self.uuids = [name.uuid for name in (first, second, third, kept, hidden, foreign, inner, outer)]
         self.events = [
             event_of(dss, replica, key)
             for replica, found in everything(clouds, *self.uuids).items()
@@ -143,11 +166,13 @@ class Scene:
     def assert_replicated(self, dss: Dss, clouds: Clouds) -> None:
         """Fail unless both replicas have the same, and the catalog knows."""
         found = everything(clouds, *self.uuids)
-        assert len(found["gcp"]) == 7
+        assert len(found["gcp"]) == 10
         assert found["gcp"] == found["aws"]
         assert heads(dss, "files", *self.files) == dict.fromkeys(self.files, (*BOTH, None))
         for name, head in heads(dss, "bundles", *self.bundles).items():
             assert head == (*BOTH, name == self.hidden)
+        assert heads(dss, "collections", *self.collections) == dict.fromkeys(self.collections, (*BOTH, None))
+        assert heads(dss, "collection_tombstones", self.deleted) == {self.deleted: (*BOTH, None)}
         assert heads(dss, "bundle_tombstones", self.hidden) == {self.hidden: (*BOTH, None)}
 
 
@@ -203,7 +228,7 @@ def test_what_is_none_of_ours_is_left_alone(dss: Dss, api: Api, clouds: Clouds) 
     assert status(api, "files", file, "aws") == 404
 
 
-@pytest.mark.parametrize("kind", ["file", "bundle"])
+@pytest.mark.parametrize("kind", ["file", "bundle", "collection"])
 def test_a_writer_killed_before_the_last_step_is_healed_by_the_event(
     stack: dict[str, str], dss: Dss, api: Api, clouds: Clouds, replica: str, kind: str
 ) -> None:
@@ -215,13 +240,14 @@ def test_a_writer_killed_before_the_last_step_is_healed_by_the_event(
         with pytest.raises(requests.ConnectionError):
             if kind == "file":
                 put_file(mortal, source, file=file)
-            else:
-                put_file(api, source, file=file)
+            put_file(api, source, file=file)
+            if kind == "bundle":
                 put_bundle(mortal, replica, [file.named("a")], bundle=bundle)
+            put_collection(mortal, replica, [file.linked()], collection=bundle)
     killed = file if kind == "file" else bundle
     assert status(api, f"{kind}s", killed, replica) == 404
 
-    keys = [f"files/{file}"] + ([f"bundles/{bundle}"] if kind == "bundle" else [])
+    keys = [f"files/{file}"] + ([f"{kind}s/{killed}"] if kind != "file" else [])
     done = bring(dss, replica, *keys)
 
     assert {one.replica for one in done if one.key == f"{kind}s/{killed}"} == {replica, there}
@@ -279,20 +305,22 @@ def test_a_file_is_not_restored_from_a_wrong_blob(
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
-@pytest.mark.parametrize("kind", ["files", "bundles"])
+@pytest.mark.parametrize("kind", ["files", "bundles", "collections"])
 def test_a_manifest_of_somebody_else_is_in_the_way_and_never_served(
     dss: Dss, api: Api, clouds: Clouds, here: str, there: str, kind: str
 ) -> None:
     file = new_file(api, clouds, here, b"content")
     bundle = new_bundle(api, here, file)
     bring(dss, here, *([] if kind == "files" else [f"files/{file}"]))
-    name = file if kind == "files" else bundle
+    collection = put_collection(api, here, [file.linked()], details={"creator_uid": 5})
+    name = {"files": file, "bundles": bundle, "collections": collection}[kind]
     manifest = json.loads(clouds.read(here, f"{kind}/{name}"))
-    overwrite(clouds, there, f"{kind}/{name}", json.dumps({**manifest, "creator_uid": 666}).encode())
+    changed = {"details": {}} if kind == "collections" else {"creator_uid": 666}
+    overwrite(clouds, there, f"{kind}/{name}", encode({**manifest, **changed}))
 
     with pytest.raises(StoreError, match="other than the catalog says"):
         bring(dss, here, f"{kind}/{name}")
-    with pytest.raises(FileAlreadyExists if kind == "files" else BundleAlreadyExists):
+    with pytest.raises(ALREADY_EXISTS[kind]):
         bring(dss, there, f"{kind}/{name}")
 
     assert status(api, kind, name, there) == 404
@@ -318,6 +346,8 @@ def test_what_is_no_manifest_is_named(dss: Dss, clouds: Clouds, replica: str, co
         f"files/{new_uuid()}.{now()}",
         f"bundles/{new_uuid()}.{now()}",
         f"bundles/{new_uuid()}.dead",
+        f"collections/{new_uuid()}.{now()}",
+        f"collections/{new_uuid()}.dead",
     ):
         overwrite(clouds, replica, key, content)
         with pytest.raises(Unprocessable, match=key):

@@ -69,7 +69,7 @@ def status(api: Api, kind: str, name: Version, replica: str) -> int:
     """Return how a read of this version on a replica is answered."""
     if kind == "files":
         return api.head(f"/v1/files/{name.uuid}", replica=replica, version=name.version).status_code
-    return api.get(f"/v1/bundles/{name.uuid}", replica=replica, version=name.version).status_code
+    return api.get(f"/v1/{kind}/{name.uuid}", replica=replica, version=name.version).status_code
 
 
 def heads(dss: Dss, kind: str, *names: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def everything(clouds: Clouds, *uuids: str) -> dict[str, dict[str, bytes]]:
         replica: {
             key: clouds.read(replica, key)
             for uuid in uuids
-            for kind in ("files", "bundles")
+            for kind in ("files", "bundles", "collections")
             for key in clouds.keys(replica, f"{kind}/{uuid}")
         }
         for replica in REPLICAS

@@ -15,7 +15,7 @@ from shared.messages import ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
 from shared.wiring import open_system
-from tests.given import Api, Clouds, Version, put_bundle, put_file
+from tests.given import Api, Clouds, Version, put_bundle, put_collection, put_file
 
 REASON = {"reason": "withdrawn"}
 
@@ -66,7 +66,7 @@ class Operated:
         return world
 
     def world(self, replica: str, content: bytes) -> "World":
-        """Make a file, a bundle that is to be seen, and two that are hidden, on one replica."""
+        """Make a file, a bundle and a collection that are to be seen, and others that are hidden."""
         file = put_file(self.api, self.clouds.stage(replica, content, content_type="text/plain"))
         seen, one_hidden, all_hidden = (put_bundle(self.api, replica, [file.named("name")]) for _ in range(3))
         # The last one twice: a tombstone of its version, and one of its UUID.
@@ -75,26 +75,44 @@ class Operated:
             path = f"/v1/bundles/{bundle.uuid}"
             answer = self.admin.delete(path, replica=replica, version=version, json=REASON)
             assert answer.status_code == 200, answer.text
+        collection = put_collection(
+            self.api, replica, [file.linked(), seen.linked("bundle")], details={"é": [1.5, None]}
+        )
+        all_gone = put_collection(self.api, replica, [])
+        answer = self.admin.delete(f"/v1/collections/{all_gone.uuid}", replica=replica)
+        assert answer.status_code == 200, answer.text
         record = self.dss.catalog.scan.files
         [blob] = {one.checksums.blob_key for one in record() if one.fqid.uuid == file.uuid}
-        return World(file=file, seen=seen, one_hidden=one_hidden, all_hidden=all_hidden, blob=blob)
+        return World(
+            file=file,
+            seen=seen,
+            one_hidden=one_hidden,
+            all_hidden=all_hidden,
+            collection=collection,
+            all_gone=all_gone,
+            blob=blob,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """A file, and bundles of it."""
+    """A file, and bundles and collections of it."""
 
     file: Version
     seen: Version
     one_hidden: Version
     all_hidden: Version
+    collection: Version
+    all_gone: Version
     blob: str
 
     @property
     def documents(self) -> tuple[str, ...]:
         """The keys of all manifests and tombstones, each behind what it rests on."""
         bundles = [f"bundles/{bundle}" for bundle in (self.seen, self.one_hidden, self.all_hidden)]
-        return (f"files/{self.file}", *bundles, *self.tombstones)
+        gone = f"collections/{self.all_gone.uuid}.dead"
+        collections = (f"collections/{self.collection}", f"collections/{self.all_gone}", gone)
+        return (f"files/{self.file}", *bundles, *self.tombstones, *collections)
 
     @property
     def tombstones(self) -> tuple[str, str, str]:

@@ -112,7 +112,10 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
 
 def _ask_what_operators_ask(env: dict[str, str]) -> None:
     scan = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock())).scan
-    everything = (scan.files(), scan.bundles(), scan.tombstones(), scan.contents(), scan.collections())
+    everything = (
+        *(scan.files(), scan.bundles(), scan.tombstones(), scan.contents()),
+        *(scan.collections(), scan.collection_tombstones()),
+    )
     for every in everything:
         next(every)
     assert not list(scan.of_content("0" * 64))

@@ -11,7 +11,7 @@ import pytest
 
 from shared.auditing import Tally, audit
 from shared.rebuilding import Restored, rebuild
-from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_file
+from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.run.cli.command_line import dss
 from tests.system.file_heads import firestore_client
 from tests.system.operated import Operated, operated_system
@@ -19,7 +19,12 @@ from tests.system.operated import Operated, operated_system
 # Names in the largest bundle, more than a page has; each file has so many of them.
 NAMES = 600
 NAMES_A_FILE = 20
-COLLECTIONS = ("files", "bundles", "bundle_tombstones", "hidden_bundles")
+COLLECTIONS = (
+    *("files", "bundles", "bundle_tombstones", "hidden_bundles"),
+    *("collections", "collection_tombstones", "owned_collections"),
+)
+# What is not an object of the bucket.
+MARKERS = ("hidden_bundles", "owned_collections")
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +59,31 @@ def _populate(system: Operated, replica: str) -> None:
     empty = put_bundle(system.api, replica, [])
     files = [f"files/{file}" for file in (first, second, *many)]
     system.replicate(replica, *files, *(f"bundles/{bundle}" for bundle in (large, newer, empty)))
+    # One in another, in an order that no listing of them is in; and in the last one what is deleted.
+    nested = [put_collection(system.api, replica, [second.linked("json", path="/second")])]
+    for _ in range(5):
+        nested.append(
+            put_collection(system.api, replica, [large.linked("bundle"), nested[-1].linked("collection")])
+        )
+    answer = system.api.delete(f"/v1/collections/{nested[-2].uuid}", replica=replica)
+    assert answer.status_code == 200
+    system.replicate(replica, *(f"collections/{one}" for one in nested))
+    system.replicate(replica, f"collections/{nested[-2].uuid}.dead")
 
 
 def _reads(system: Operated, replica: str) -> dict[str, Any]:
     """Return what every read of files and bundles on a replica answers."""
-    files, bundles = (system.clouds.keys("gcp", prefix) for prefix in ("files/", "bundles/"))
+    files, bundles, collections = (
+        system.clouds.keys("gcp", prefix) for prefix in ("files/", "bundles/", "collections/")
+    )
     with ThreadPoolExecutor(8) as threads:
         answers = dict(threads.map(lambda key: (key, _reads_of_file(system, replica, key)), files))
         answers |= dict(threads.map(lambda key: (key, _reads_of_bundle(system, replica, key)), bundles))
+        reads = threads.map(lambda key: (key, _reads_of_collection(system, replica, key)), collections)
+        answers |= dict(reads)
     pages = system.api.pages("/v1/bundles/all", replica=replica, per_page=10)
-    return {**answers, "all": [bundle for page in pages for bundle in page.json()["bundles"]]}
+    owned = system.api.get("/v1/collections").json()["collections"]
+    return {**answers, "all": [row for page in pages for row in page.json()["bundles"]], "owned": owned}
 
 
 def _reads_of_file(system: Operated, replica: str, key: str) -> list[Any]:
@@ -88,6 +108,13 @@ def _reads_of_bundle(system: Operated, replica: str, key: str) -> list[Any]:
     return answers
 
 
+def _reads_of_collection(system: Operated, replica: str, key: str) -> list[Any]:
+    uuid, _, version = key.removeprefix("collections/").removesuffix(".dead").partition(".")
+    path = f"/v1/collections/{uuid}"
+    asked = [system.api.get(path, replica=replica, version=one) for one in (version or None, None)]
+    return [(answer.status_code, answer.json()) for answer in asked]
+
+
 def _counts(system: Operated) -> dict[str, int]:
     client = firestore_client(system.env)
     counts = {name: sum(1 for _ in client.collection(name).list_documents()) for name in COLLECTIONS}
@@ -110,6 +137,8 @@ def test_the_catalog_is_rebuilt_from_either_bucket(system: Operated) -> None:
     assert first.json["files"] == {"objects": counts["files"], "new": counts["files"], "failed": 0}
     assert first.json["bundles"]["new"] == counts["bundles"]
     assert first.json["tombstones"]["new"] == counts["bundle_tombstones"] == 6
+    assert first.json["collections"]["new"] == counts["collections"] == 16
+    assert first.json["collection_tombstones"]["new"] == counts["collection_tombstones"] == 4
     assert _counts(system) == counts
     assert _reads(system, "aws") == before["aws"]
     assert _reads(system, "gcp")["all"] == []
@@ -133,7 +162,7 @@ def test_a_rebuild_that_was_stopped_goes_on(system: Operated) -> None:
     rest = [one for one in rebuild(system.dss, replica) if one.new]
 
     assert len(begun) == 8 <= done < counts["files"]
-    assert len(rest) == sum(counts.values()) - counts["hidden_bundles"] - done
+    assert len(rest) == sum(counts.values()) - sum(counts[name] for name in MARKERS) - done
     assert _counts(system) == counts
     assert [one for one in rebuild(system.dss, system.dss.replicas.named("aws")) if one.failed] == []
 

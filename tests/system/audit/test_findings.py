@@ -125,6 +125,10 @@ def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: Operated, w
     for name in (world.one_hidden, world.all_hidden, world.all_hidden.uuid):
         system.forget("bundle_tombstones", str(name))
     system.forget("hidden_bundles", world.all_hidden.uuid)
+    for collection in (world.collection, world.all_gone):
+        system.forget("collections", str(collection))
+        system.forget("owned_collections", collection.uuid)
+    system.forget("collection_tombstones", world.all_gone.uuid)
 
     assert found(system.dss) == sorted((Kind.DARK, name, key) for name in REPLICAS for key in world.keys)
     outcomes = repair(system.dss)
@@ -139,6 +143,9 @@ def _answers(system: Operated, replica: str, world: World) -> list[tuple[int, An
     answers = []
     for bundle in (world.seen, world.one_hidden, world.all_hidden):
         answer = system.api.get(f"/v1/bundles/{bundle.uuid}", replica=replica)
+        answers.append((answer.status_code, answer.json()))
+    for collection in (world.collection, world.all_gone):
+        answer = system.api.get(f"/v1/collections/{collection.uuid}", replica=replica)
         answers.append((answer.status_code, answer.json()))
     answer = system.api.head(f"/v1/files/{world.file.uuid}", replica=replica)
     kept = {name: value for name, value in answer.headers.items() if name.startswith("X-DSS")}
@@ -164,11 +171,14 @@ def test_pages_that_the_catalog_has_lost_are_written_again(
 ) -> None:
     before = _answers(system, replica, world)
     system.forget("bundles", f"{world.seen}/pages/00000")
+    system.forget("collections", f"{world.collection}/pages/00000")
+    keys = (f"bundles/{world.seen}", f"collections/{world.collection}")
 
-    assert found(system.dss) == sorted((Kind.BROKEN, name, f"bundles/{world.seen}") for name in REPLICAS)
+    assert found(system.dss) == sorted((Kind.BROKEN, name, key) for name in REPLICAS for key in keys)
     outcomes = repair(system.dss)
 
-    assert outcomes[0].done.startswith("its pages were written again, from the manifest on ")
+    written = [one.finding.key for one in outcomes if "from the manifest on " in one.done]
+    assert set(written) == set(keys)
     assert _answers(system, replica, world) == before
 
 
@@ -187,7 +197,9 @@ def test_a_blob_that_no_file_names_is_told_of_and_left(system: Operated, replica
 def test_forged_manifests_are_left_and_leave_no_trace(system: Operated, world: World, replica: str) -> None:
     genuine = system.clouds.read(replica, f"files/{world.file}")
     bundle = system.clouds.read(replica, f"bundles/{world.seen}")
-    fqids = [str(Version(new_uuid(), now())) for _ in range(7)]
+    collection = system.clouds.read(replica, f"collections/{world.collection}")
+    stolen = Version(world.collection.uuid, now())
+    fqids = [str(Version(new_uuid(), now())) for _ in range(11)]
     version = world.file.version.encode()
     forged = {
         f"files/{fqids[0]}": b"no JSON",
@@ -199,6 +211,20 @@ def test_forged_manifests_are_left_and_leave_no_trace(system: Operated, world: W
         ),
         f"bundles/{fqids[6]}": _of_version(bundle, world.seen, fqids[6]).replace(b"1000", b"1001"),
         f"bundles/{fqids[5]}.dead": system.clouds.read(replica, world.tombstones[0]),
+        f"collections/{fqids[7]}": b"{}",
+        f"collections/{fqids[8]}": collection,
+        f"collections/{fqids[9]}": _of_version(collection, world.collection, fqids[9]).replace(
+            world.file.uuid.encode(), new_uuid().encode()
+        ),
+        f"collections/{fqids[10]}": _of_version(collection, world.collection, fqids[10]).replace(
+            b'"type":"file"', b'"type":"piece"'
+        ),
+        f"collections/{stolen}": _of_version(collection, world.collection, str(stolen)).replace(
+            b"writer@", b"thief@"
+        ),
+        f"collections/{world.collection.uuid}.dead": b'{"email":"a","owner":"thief"}',
+        f"collections/{new_uuid()}.dead": b'{"email":"a","owner":"b"}',
+        f"collections/{world.collection}.dead": b"{}",
         f"files/{world.file.uuid}": b"{}",
         f"files/{world.file}.dead": b"{}",
         f"files/{world.file}~": b"{}",
@@ -215,10 +241,17 @@ def test_forged_manifests_are_left_and_leave_no_trace(system: Operated, world: W
     assert "the bundle that it hides is not known" in reasons[replica, f"bundles/{fqids[5]}.dead"]
     assert "of it is not here" in reasons[replica, f"bundles/{fqids[4]}"]
     assert "of it has other content" in reasons[replica, f"bundles/{fqids[6]}"]
+    assert "not as the system writes it" in reasons[replica, f"collections/{fqids[8]}"]
+    assert "of it is not here" in reasons[replica, f"collections/{fqids[9]}"]
+    assert "path: missing" in reasons[replica, f"collections/{fqids[10]}"]
+    assert "somebody else's" in reasons[replica, f"collections/{stolen}"]
+    assert "somebody else's" in reasons[replica, f"collections/{world.collection.uuid}.dead"]
+    assert "no such name" in reasons[replica, f"collections/{world.collection}.dead"]
     assert "no such name" in reasons[replica, f"files/{world.file}~"]
     client = system.dss.catalog.database.client
-    for collection in ("files", "bundles", "bundle_tombstones"):
-        assert not any(client.collection(collection).document(fqid).get().exists for fqid in fqids)
+    for kind in ("files", "bundles", "bundle_tombstones", "collections"):
+        names = [*fqids, str(stolen)]
+        assert not any(client.collection(kind).document(name).get().exists for name in names)
     for key in forged:
         system.remove(replica, key)
 
