@@ -12,7 +12,8 @@ from google.cloud.workflows.executions_v1 import ExecutionsClient
 from google.cloud.workflows.executions_v1.services.executions.transports import ExecutionsGrpcTransport
 from google.cloud.workflows.executions_v1.types import Execution
 
-from shared.errors import Unavailable
+from shared.errors import NotFound, Unavailable
+from shared.workflows import Outcome
 
 _TIMEOUT_SECONDS = 20
 
@@ -49,3 +50,22 @@ class CloudWorkflows:
             raise Unavailable(f"workflow {workflow}: it could not be started") from error
         name: str = execution.name
         return name
+
+    def look(self, execution: str) -> Outcome:
+        """Return what has become of an execution by now. Raises Unavailable, and NotFound."""
+        try:
+            found = self._client.get_execution(name=execution, timeout=_TIMEOUT_SECONDS)
+        except exceptions.NotFound as error:
+            raise NotFound(f"there is no execution {execution}") from error
+        except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as error:
+            raise Unavailable(f"execution {execution}: Cloud Workflows does not tell") from error
+        return Outcome(found.state.name, _as_text(found.error.payload))
+
+
+def _as_text(payload: str) -> str:
+    """Return what a workflow raised: the text itself where it was one."""
+    try:
+        raised = json.loads(payload)
+    except ValueError:
+        return payload
+    return raised if isinstance(raised, str) else payload

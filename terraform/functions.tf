@@ -136,10 +136,7 @@ locals {
       catalog          = true
       publishes_to     = ["object-events"]
       starts_workflows = false
-      environment = {
-        DSS_REPORTS_BUCKET = google_storage_bucket.dss["reports"].name
-        ADMIN_USER_EMAILS  = join(",", var.admin_emails)
-      }
+      environment      = { ADMIN_USER_EMAILS = join(",", var.admin_emails) }
     }
   }
 

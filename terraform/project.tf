@@ -13,6 +13,7 @@ locals {
     DSS_S3_BUCKET          = module.aws.bucket_names["main"]
     DSS_GS_CHECKOUT_BUCKET = google_storage_bucket.dss["checkout"].name
     DSS_S3_CHECKOUT_BUCKET = module.aws.bucket_names["checkout"]
+    DSS_REPORTS_BUCKET     = google_storage_bucket.dss["reports"].name
     AWS_DEFAULT_REGION     = var.aws_region
     DSS_AWS_ROLE_AUDIENCE  = local.aws_role_audience
     DSS_WORKFLOWS_LOCATION = var.region

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from run.cli.admin_runs import begin, resync, runs, started, tombstones
 from run.cli.context import Context, json_option
 from run.cli.errors import Refused
 
@@ -31,12 +32,29 @@ def admin() -> None:
     show_default=True,
     help="Objects written less long ago than this are not judged.",
 )
-@json_option
+@started
 @click.pass_obj
 def audit(
-    context: Context, replicas: tuple[str, ...], report: Path | None, repair: bool, settled_after: float
+    context: Context,
+    replicas: tuple[str, ...],
+    report: Path | None,
+    repair: bool,
+    settled_after: float,
+    remote: bool,
+    wait: bool,
+    page: int | None,
 ) -> int:
-    """Compare the catalog with each bucket. Exit code 1 where anything was found, repaired or not."""
+    """Compare the catalog with each bucket. Exit code 1 where anything was found, repaired or not.
+
+    Here it is one pass, with its report in a file. With --remote it is a run: in slices, in a bucket.
+    """
+    if remote:
+        if report:
+            raise Refused("--report: with --remote the report is in a bucket")
+        options = {"replicas": list(replicas), "repair": repair, "settled_after": int(settled_after)}
+        return begin(context, "audit", options, {"remote": remote, "wait": wait, "page": page})
+    if wait or page:
+        raise Refused("--wait, --page: only with --remote")
     from run.cli.operating import run_audit
 
     return run_audit(context, replicas, report=report, repair=repair, settled_after=settled_after)
@@ -69,6 +87,10 @@ def replication(context: Context, seconds: float) -> int:
     from run.cli.operating import run_replication
 
     return run_replication(context, seconds)
+
+
+for command in (resync, tombstones, runs):
+    admin.add_command(command)
 
 
 @admin.group("dead-letters")

@@ -52,7 +52,7 @@ def operated() -> Iterator[Settings]:
         raise OperationFailed(error.title) from error
 
 
-class _Progress:
+class Progress:
     """Lines on stderr, not too many of them."""
 
     def __init__(self, context: Context) -> None:
@@ -91,7 +91,7 @@ def _write(
     """Report what is found as it is found; return the first of it, and how much was repaired."""
     shown: list[Repair] = []
     done = 0
-    progress = _Progress(context)
+    progress = Progress(context)
     for outcome in outcomes:
         done += bool(outcome.done)
         if len(shown) < _SHOWN:
@@ -154,7 +154,7 @@ def run_rebuild(context: Context, name: str, *, dry_run: bool) -> int:
     """Rebuild the catalog from a replica, report, and return the exit code: 1 where anything failed."""
     sections: dict[str, Counter[str]] = {section: Counter() for section in SECTION_NAMES}
     failed: list[Restored] = []
-    progress = _Progress(context)
+    progress = Progress(context)
     with operated() as settings:
         dss = open_system(settings)
         for restored in rebuild(dss, dss.replicas.named(name), dry_run=dry_run):

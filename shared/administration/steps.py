@@ -46,7 +46,7 @@ def work(dss: Dss, run_id: str, attempt: int) -> AdminRun:
         state = reports.state_behind(run, run.parts + 1)
         if state is None:
             state = _slice(dss, run, reports)
-        return dss.catalog.runs.advance(run, {**state, "parts": run.parts + 1})
+        return dss.catalog.runs.advance(run, {**state, "parts": run.parts + 1, "code": "", "cause": ""})
 
 
 def _slice(dss: Dss, run: AdminRun, reports: Reports) -> dict[str, Any]:
@@ -74,7 +74,8 @@ def finish(dss: Dss, run_id: str, attempt: int) -> AdminRun:
     with _noted(dss, run):
         ended = replace(run, state=JobState.SUCCEEDED, cause="")
         Reports(dss).conclude(run, "summary", summary(dss, ended))
-    return dss.catalog.runs.end(run, JobState.SUCCEEDED)
+    dss.catalog.runs.end(run, JobState.SUCCEEDED)
+    return _found(dss, run_id)
 
 
 def fail(dss: Dss, run_id: str, attempt: int, cause: str) -> AdminRun:
@@ -85,7 +86,8 @@ def fail(dss: Dss, run_id: str, attempt: int, cause: str) -> AdminRun:
     run = _found(dss, run_id)
     if run.state is not JobState.RUNNING or run.attempt != attempt:
         return run
-    run = dss.catalog.runs.end(run, JobState.FAILED, cause=run.cause or cause)
+    dss.catalog.runs.end(run, JobState.FAILED, cause=run.cause or cause)
+    run = _found(dss, run_id)
     with contextlib.suppress(DssError):
         Reports(dss).conclude(run, f"failed-{run.attempt}", summary(dss, run))
     return run
@@ -93,14 +95,12 @@ def fail(dss: Dss, run_id: str, attempt: int, cause: str) -> AdminRun:
 
 def summary(dss: Dss, run: AdminRun) -> dict[str, Any]:
     """Return what is to be said of a run, as JSON."""
-    abandoned = {"abandoned": True} if dss.catalog.runs.is_abandoned(run) else {}
     cause = {"cause": run.cause} if run.cause else {}
     return {
         "run": run.id,
         "kind": run.kind,
         "options": dict(run.options),
         "state": run.state.value,
-        **abandoned,
         **cause,
         "attempt": run.attempt,
         "over": run.over,
@@ -142,5 +142,5 @@ def _noted(dss: Dss, run: AdminRun) -> Iterator[None]:
     try:
         yield
     except DssError as error:
-        dss.catalog.runs.note_error(run, error.title)
+        dss.catalog.runs.note_error(run, error.code, error.title)
         raise

@@ -1,6 +1,6 @@
 """What replicas still lack, and what has not been told there, over all kinds of heads."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database
-from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
+from shared.identifiers import Fqid, Kind, ObjectName, manifest_key, tombstone_key
 
 # Documents that one query of a sweep returns.
 _PAGE = 500
@@ -46,11 +46,31 @@ class Untold:
     since: datetime
 
 
+# The collection of the heads that are about a kind of object, alive or dead.
+_COLLECTIONS = {
+    (Kind.FILE, False): "files",
+    (Kind.BUNDLE, False): "bundles",
+    (Kind.COLLECTION, False): "collections",
+    (Kind.BUNDLE, True): "bundle_tombstones",
+    (Kind.COLLECTION, True): "collection_tombstones",
+}
+
+
 class BacklogCatalog:
     """Questions about what is missing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def available(self, names: Collection[ObjectName]) -> Mapping[ObjectName, frozenset[str]]:
+        """Return the replicas that have each of these objects, of those that are known; one read each."""
+        paths = {
+            f"{collection}/{name.key.partition('/')[2].removesuffix('.dead')}": name
+            for name in names
+            if (collection := _COLLECTIONS.get((name.kind, name.dead)))
+        }
+        found = self._database.get_many(list(map(self._database.client.document, paths)), ["available"])
+        return {paths[snapshot.reference.path]: frozenset(snapshot.get("available")) for snapshot in found}
 
     def missing(self, replica: str, *, before: datetime) -> Iterator[Missing]:
         """Yield what a replica has lacked since before a moment, the longest first in each collection.

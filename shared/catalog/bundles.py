@@ -166,6 +166,11 @@ class BundleCatalog:
         )
         return head_of(found[0]) if found else None
 
+    def versions(self, uuid: str) -> list[BundleHead]:
+        """Return the heads of all versions, hidden or not, wherever they are, in order; one read each."""
+        found = self._database.query(self._collection.where(filter=FieldFilter("uuid", "==", uuid)))
+        return sorted(map(head_of, found), key=lambda head: head.fqid)
+
     def files(self, head: BundleHead, start: int, count: int) -> list[PagedFile]:
         """Return `count` files of a bundle, or what there is of them, from position `start` on.
 

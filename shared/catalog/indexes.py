@@ -121,7 +121,7 @@ EXEMPTIONS = (
         Exemption("admin_runs", field)
         for field in (
             *("kind", "options", "attempt", "execution", "cursor", "over", "parts", "counts"),
-            *("result", "cause", "touched", "expires"),
+            *("result", "code", "cause", "touched", "expires"),
         )
     ),
     *(

@@ -4,22 +4,16 @@ A run is worked on in slices, each of which moves its cursor on and leaves one p
 newest attempt at a run changes it; slices of an attempt that is over change nothing any more.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from google.cloud.firestore import Query
 
-from shared.catalog.attempts import JobState
+from shared.catalog.attempts import AttemptCatalog, JobState
 from shared.catalog.database import Database
 from shared.errors import Conflict, NotFound
-
-# A slice takes half an hour at most (see workflows/administer.yaml), and says at its beginning that it is at
-# work.
-_ABANDONED_AFTER = timedelta(hours=1)
-# Firestore then removes the document by itself; the report is the bucket's business.
-_KEPT_FOR = timedelta(days=400)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +44,11 @@ class AdminRun:
 _FIELDS = tuple(name for name in AdminRun.__dataclass_fields__ if name not in ("id", "state"))
 
 
-class RunCatalog:
+class RunCatalog(AttemptCatalog[AdminRun]):
     """Reads and writes of runs."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._collection = database.client.collection("admin_runs")
+        super().__init__(database, "admin_runs", _from_snapshot)
 
     def begin(self, run_id: str, kind: str, options: Mapping[str, Any], execution: str) -> AdminRun:
         """Return a new run, or the one that has this id already. Safe to repeat."""
@@ -68,7 +61,7 @@ class RunCatalog:
                 transaction.set(reference, _to_document(run))
 
         self._database.transact(create)
-        return self._read(run_id)
+        return self._found(run_id)
 
     def resume(self, run_id: str, execution: str) -> AdminRun:
         """Return a run, running, with an attempt of this execution's own. Safe to repeat.
@@ -90,21 +83,12 @@ class RunCatalog:
             transaction.update(reference, {**anew, "attempt": run.attempt + 1, "execution": execution})
 
         self._database.transact(take_over)
-        return self._read(run_id)
-
-    def get(self, run_id: str) -> AdminRun | None:
-        """Return a run, in one read."""
-        snapshot = self._database.get(self._collection.document(run_id))
-        return _from_snapshot(snapshot) if snapshot.exists else None
+        return self._found(run_id)
 
     def newest(self, count: int) -> list[AdminRun]:
         """Return so many runs, the newest first."""
         query = self._collection.order_by("created", direction=Query.DESCENDING).limit(count)
         return [_from_snapshot(snapshot) for snapshot in self._database.query(query)]
-
-    def touch(self, run: AdminRun) -> None:
-        """Note that an attempt is being worked on."""
-        self._change(run, lambda _: {})
 
     def advance(self, run: AdminRun, changes: Mapping[str, Any]) -> AdminRun:
         """Note what a slice has come to, once; return the run as it then is."""
@@ -113,46 +97,18 @@ class RunCatalog:
             return dict(changes) if there.parts == run.parts else {}
 
         self._change(run, apply)
-        return self._read(run.id)
+        return self._found(run.id)
 
-    def note_error(self, run: AdminRun, cause: str) -> None:
-        """Note what went wrong last; whether that is the end is for others to say."""
-        self._change(run, lambda _: {"cause": cause[:1000]})
-
-    def end(self, run: AdminRun, state: JobState, *, cause: str = "") -> AdminRun:
-        """End an attempt; one that has ended, or was taken over, stays as it is. Returns the run."""
-        expires = self._database.clock.now() + _KEPT_FOR
-        self._change(run, lambda _: {"state": state.value, "cause": cause[:1000], "expires": expires})
-        return self._read(run.id)
-
-    def is_abandoned(self, run: AdminRun) -> bool:
-        """Tell whether a run is said to be running, and nobody has worked on it for long."""
-        old = self._database.clock.now() - _ABANDONED_AFTER
-        return run.state is JobState.RUNNING and run.touched < old
-
-    def _read(self, run_id: str) -> AdminRun:
+    def _found(self, run_id: str) -> AdminRun:
         run = self.get(run_id)
         if run is None:
             raise NotFound(f"run: there is no run {run_id[:80]!r}")
         return run
 
-    def _change(self, run: AdminRun, change: Callable[[AdminRun], dict[str, Any]]) -> None:
-        """Apply changes to a running attempt; to one that is over, none."""
-        reference = self._collection.document(run.id)
-        now = self._database.clock.now()
-
-        def apply(transaction: Any) -> None:
-            snapshot = reference.get(transaction=transaction)
-            there = _from_snapshot(snapshot) if snapshot.exists else None
-            if there and there.attempt == run.attempt and there.state is JobState.RUNNING:
-                transaction.update(reference, {**change(there), "touched": now})
-
-        self._database.transact(apply)
-
 
 def _to_document(run: AdminRun) -> dict[str, Any]:
     document = {name: getattr(run, name) for name in _FIELDS}
-    return {**document, "state": run.state.value, "expires": None}
+    return {**document, "state": run.state.value, "code": "", "expires": None}
 
 
 def _from_snapshot(snapshot: Any) -> AdminRun:
