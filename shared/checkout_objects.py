@@ -8,11 +8,13 @@ bucket of somebody else's nothing is ever removed.
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from shared.catalog import CheckoutOrder, CopyOrder, FileRecord, PagedFile
 from shared.catalog.bundles import PAGE_FILES
 from shared.checksums import Checksums
 from shared.clock import Deadline
+from shared.config import Settings
 from shared.copying import check_proof, prove
 from shared.errors import (
     CopyTakesLonger,
@@ -49,6 +51,11 @@ class Wanted:
         return self.replica.store
 
     @property
+    def is_cached(self) -> bool:
+        """Whether it goes into the checkout bucket, and not into one of somebody else's."""
+        return self.bucket == self.replica.checkout_bucket
+
+    @property
     def url(self) -> str:
         """The `gs://` or `s3://` URL of the copy."""
         return bucket_url(self.store, self.bucket, self.key)
@@ -60,6 +67,26 @@ class Wanted:
         except InvalidChecksum:
             return False
         return True
+
+    def is_kept(self, settings: Settings) -> bool:
+        """Tell whether it stays: by the cache criteria, or because the bucket is somebody else's."""
+        content_type = self.content_type.partition(";")[0].strip().lower()
+        return not self.is_cached or any(
+            content_type == criterion.type.lower() and self.size <= criterion.max_size
+            for criterion in settings.checkout_cache_criteria
+        )
+
+    def is_current(self, found: StoredObject, dss: Dss) -> bool:
+        """Tell whether an object that was found can be handed out: it is this copy, and its days go on.
+
+        It then has at least DSS_BLOB_TTL_DAYS less DSS_BLOB_PUBLIC_TTL_DAYS before it.
+        """
+        if not self.proves_right(found):
+            return False
+        if not self.is_cached or (found.last_used is None and self.is_kept(dss.settings)):
+            return True
+        used = found.last_used or found.written
+        return used is not None and dss.clock.now() < used + timedelta(days=dss.settings.checkout_public_days)
 
 
 def bundle_prefix(fqid: Fqid) -> str:
@@ -162,38 +189,62 @@ def put_copy(dss: Dss, wanted: Wanted, found: StoredObject | None) -> str | None
     the content is gone or is not what it should be, StoreError where somebody else's object is in the way,
     and what the store raises.
     """
-    if found and wanted.proves_right(found):
+    if found and wanted.is_current(found, dss):
         return None
-    if found:
+    last_used = None if wanted.is_kept(dss.settings) else dss.clock.now()
+    inline = wanted.size <= dss.settings.inline_copy_bytes
+    if found and wanted.proves_right(found):
+        try:
+            wanted.store.renew(wanted.store.stat(found.bucket, found.key), last_used)
+            return None
+        except CopyTakesLonger:
+            inline = False
+        except (ObjectChanged, ObjectNotFound):
+            # Its days were over just now.
+            pass
+    elif found:
         _make_way(wanted)
-    try:
-        source = wanted.store.stat(wanted.replica.bucket, wanted.checksums.blob_key)
-    except ObjectNotFound as error:
-        raise ObjectChanged(f"{error.title}: replica {wanted.replica.name} has lost this content") from error
-    source = replace(source, content_type=wanted.content_type)
-    if wanted.size <= dss.settings.inline_copy_bytes:
+    source = _source(wanted)
+    if inline:
         deadline = Deadline(dss.clock, _FILE_SECONDS)
         with contextlib.suppress(CopyTakesLonger):
             wanted.store.copy(
-                source, wanted.bucket, wanted.key, checksums=wanted.checksums, deadline=deadline
+                source,
+                wanted.bucket,
+                wanted.key,
+                checksums=wanted.checksums,
+                deadline=deadline,
+                last_used=last_used,
             )
             return None
-    return request_copy(dss, _order(source, wanted)).id
+    return request_copy(dss, _order(source, wanted, last_used)).id
+
+
+def _source(wanted: Wanted) -> StoredObject:
+    replica = wanted.replica
+    try:
+        source = wanted.store.stat(replica.bucket, wanted.checksums.blob_key)
+    except ObjectNotFound as error:
+        raise ObjectChanged(
+            f"{wanted.key}: replica {replica.name} has lost its content, {wanted.checksums.blob_key}"
+        ) from error
+    return replace(source, content_type=wanted.content_type)
 
 
 def _make_way(wanted: Wanted) -> None:
-    if wanted.bucket != wanted.replica.checkout_bucket:
+    if not wanted.is_cached:
         raise StoreError(f"{wanted.url}: another object is in the way, which is not ours to remove")
     wanted.store.delete(wanted.bucket, wanted.key)
 
 
-def _order(source: StoredObject, wanted: Wanted) -> CopyOrder:
+def _order(source: StoredObject, wanted: Wanted, last_used: datetime | None) -> CopyOrder:
     return CopyOrder(
         source=copy_source(source, wanted.replica),
         replica=wanted.replica.name,
         bucket=wanted.bucket,
         key=wanted.key,
         checksums=wanted.checksums,
+        last_used=last_used,
     )
 
 

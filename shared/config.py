@@ -35,6 +35,14 @@ class ReplicaSetting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CacheCriterion:
+    """Files of a content type, of `max_size` bytes at most."""
+
+    type: str
+    max_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a process of the system has to know from outside; a field without a default is required."""
 
@@ -76,6 +84,21 @@ class Settings:
         "Largest object that is copied between clouds within one call of a function, in bytes; what is "
         "larger goes to the copy workflow.",
         default=1024 * 1024 * 1024,
+    )
+    checkout_days: int = _setting(
+        "DSS_BLOB_TTL_DAYS",
+        "Days after its last use that a checkout bucket keeps an object; its life cycle rules say the same.",
+        default=14,
+    )
+    checkout_public_days: int = _setting(
+        "DSS_BLOB_PUBLIC_TTL_DAYS",
+        "Days after its last use that a checkout is handed out as it is; then it is renewed before that.",
+        default=7,
+    )
+    checkout_cache_criteria: tuple[CacheCriterion, ...] = _setting(
+        "CHECKOUT_CACHE_CRITERIA",
+        "What checkout buckets keep for good: a JSON list of `{type, max_size}`, a content type and bytes.",
+        default=(),
     )
     workflows_location: str = _setting(
         "DSS_WORKFLOWS_LOCATION", "Region in which the workflows are deployed.", default="us-east1"
@@ -196,6 +219,8 @@ class Settings:
             raise ValueError("DSS_FAULT_POINT is for tests on emulators only")
         if not settings.sns_signatures and not environment.get("AWS_ENDPOINT_URL"):
             raise ValueError("DSS_SNS_SIGNATURES must not be switched off in a deployment")
+        if not 0 < settings.checkout_public_days < settings.checkout_days:
+            raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must lie between 1 and DSS_BLOB_TTL_DAYS")
         # S3 and GCS: a signed URL lives seven days at most.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must lie between 1 and 604800")
@@ -221,6 +246,8 @@ def _parsed(row: "Field[Any]", text: str) -> Any:
         return parsed
     if row.type == tuple[ReplicaSetting, ...]:
         return _extra_replicas(name, _json(name, text))
+    if row.type == tuple[CacheCriterion, ...]:
+        return _cache_criteria(name, _json(name, text))
     return text
 
 
@@ -229,6 +256,16 @@ def _json(name: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{name}: not JSON: {error}") from error
+
+
+def _cache_criteria(name: str, parsed: Any) -> tuple[CacheCriterion, ...]:
+    if not isinstance(parsed, list):
+        raise ValueError(f"{name}: a JSON list is wanted")
+    for number, members in enumerate(parsed):
+        known = {"type": str, "max_size": int}
+        if not isinstance(members, dict) or {key: type(value) for key, value in members.items()} != known:
+            raise ValueError(f"{name}[{number}]: `type`, a text, and `max_size`, in bytes, are wanted")
+    return tuple(CacheCriterion(**members) for members in parsed)
 
 
 def _extra_replicas(name: str, parsed: Any) -> tuple[ReplicaSetting, ...]:

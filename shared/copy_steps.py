@@ -137,7 +137,13 @@ class CopyStep:
             raise
 
     def _is_there(self) -> bool:
-        return holds(self._store, self._order.bucket, self._order.key, **self._wanted())
+        if not holds(self._store, self._order.bucket, self._order.key, **self._wanted()):
+            return False
+        if self._order.last_used is None:
+            return True
+        found = self._store.stat(self._order.bucket, self._order.key)
+        # S3 tells whole seconds.
+        return bool(found.last_used and found.last_used >= self._order.last_used.replace(microsecond=0))
 
     def _check_source(self) -> None:
         self._source.check(self._order.checksums)
@@ -155,6 +161,7 @@ class CopyStep:
             size=self._source.size,
             content_type=self._source.content_type,
             id=upload_id,
+            last_used=self._order.last_used,
         )
 
     def _find_or_begin_upload(self) -> None:
@@ -170,6 +177,7 @@ class CopyStep:
             self._order.key,
             size=self._source.size,
             content_type=self._source.content_type,
+            last_used=self._order.last_used,
         )
         if self._dss.catalog.jobs.replace_upload(self._job, begun.id) != begun.id:
             self._store.abort_upload(begun)
@@ -184,14 +192,23 @@ class CopyStep:
         return False
 
     def _copy_stretch(self, token: str) -> str:
-        place = {"bucket": self._order.bucket, "key": self._order.key}
+        def go_on(token: str) -> str:
+            return self._store.copy_more(
+                self._source,
+                self._order.bucket,
+                self._order.key,
+                checksums=self._order.checksums,
+                token=token,
+                last_used=self._order.last_used,
+            )
+
         try:
-            return self._store.copy_more(self._source, **place, checksums=self._order.checksums, token=token)
+            return go_on(token)
         except StoreError as error:
             if not token or type(error) is not StoreError:
                 raise
             # The token is of no use any more, for it has grown old, or another step has used it up.
-            return self._store.copy_more(self._source, **place, checksums=self._order.checksums, token="")
+            return go_on("")
 
     def _copy_parts(self, batch: int, deadline: Deadline) -> bool:
         upload = self._upload(self._job.upload_id)

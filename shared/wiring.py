@@ -22,7 +22,7 @@ from shared.index.base import IndexBackend
 from shared.messages import Subscription
 from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
-from shared.stores import gcs, s3
+from shared.stores import gcs, s3, s3_client
 from shared.stores.aws_session import open_session
 from shared.stores.base import ObjectStore
 from shared.stores.posix import PosixDirectory
@@ -103,7 +103,7 @@ def _amazon(
             signed_url_seconds=settings.signed_url_seconds,
         )
     )
-    return s3.S3(s3.open_client(session, region=region, endpoint_url=endpoint_url))
+    return s3.S3(s3_client.open_client(session, region=region, endpoint_url=endpoint_url))
 
 
 def _directory(settings: Settings, *, root: str, signing_key_file: str, url: str = "") -> ObjectStore:

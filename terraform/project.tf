@@ -8,18 +8,21 @@ locals {
 
   # Settings (shared/config.py) of all that runs our code.
   shared_environment = {
-    GOOGLE_CLOUD_PROJECT   = var.project_id
-    DSS_GS_BUCKET          = google_storage_bucket.dss["main"].name
-    DSS_S3_BUCKET          = module.aws.bucket_names["main"]
-    DSS_GS_CHECKOUT_BUCKET = google_storage_bucket.dss["checkout"].name
-    DSS_S3_CHECKOUT_BUCKET = module.aws.bucket_names["checkout"]
-    DSS_REPORTS_BUCKET     = google_storage_bucket.dss["reports"].name
-    AWS_DEFAULT_REGION     = var.aws_region
-    DSS_AWS_ROLE_AUDIENCE  = local.aws_role_audience
-    DSS_WORKFLOWS_LOCATION = var.region
-    DSS_WORKFLOWS_PREFIX   = local.workflows_prefix
-    OIDC_ISSUER            = var.oidc_issuer
-    OIDC_AUDIENCE          = join(",", var.oidc_audiences)
+    GOOGLE_CLOUD_PROJECT     = var.project_id
+    DSS_GS_BUCKET            = google_storage_bucket.dss["main"].name
+    DSS_S3_BUCKET            = module.aws.bucket_names["main"]
+    DSS_BLOB_TTL_DAYS        = tostring(var.checkout_ttl_days)
+    DSS_BLOB_PUBLIC_TTL_DAYS = tostring(coalesce(var.checkout_public_ttl_days, floor(var.checkout_ttl_days / 2)))
+    CHECKOUT_CACHE_CRITERIA  = jsonencode(var.checkout_cache_criteria)
+    DSS_GS_CHECKOUT_BUCKET   = google_storage_bucket.dss["checkout"].name
+    DSS_S3_CHECKOUT_BUCKET   = module.aws.bucket_names["checkout"]
+    AWS_DEFAULT_REGION       = var.aws_region
+    DSS_AWS_ROLE_AUDIENCE    = local.aws_role_audience
+    DSS_WORKFLOWS_LOCATION   = var.region
+    DSS_WORKFLOWS_PREFIX     = local.workflows_prefix
+    OIDC_ISSUER              = var.oidc_issuer
+    OIDC_AUDIENCE            = join(",", var.oidc_audiences)
+    DSS_REPORTS_BUCKET       = google_storage_bucket.dss["reports"].name
   }
 }
 

@@ -2,23 +2,28 @@ locals {
   gcs_buckets = {
     main = {
       expires_after_days = null
+      expires_unused     = null
       soft_delete_days   = var.main_soft_delete_days
       # GCS has no multipart upload whose parts are no objects; shared/stores/gcs.py puts them here, and removes
       # them. What a kill leaves is cleared away.
       clears_after_a_week = ["uploads/"]
     }
+    # Days after the custom time that shared/stores/gcs.py sets at each use; what is kept for good has none.
     checkout = {
-      expires_after_days  = var.checkout_ttl_days
+      expires_after_days  = null
+      expires_unused      = var.checkout_ttl_days
       soft_delete_days    = 0
       clears_after_a_week = []
     }
     reports = {
       expires_after_days  = var.report_ttl_days
+      expires_unused      = null
       soft_delete_days    = 0
       clears_after_a_week = []
     }
     staging = {
       expires_after_days  = var.staging_ttl_days
+      expires_unused      = null
       soft_delete_days    = 0
       clears_after_a_week = []
     }
@@ -79,6 +84,18 @@ resource "google_storage_bucket" "dss" {
       }
       condition {
         age = lifecycle_rule.value
+      }
+    }
+  }
+
+  dynamic "lifecycle_rule" {
+    for_each = each.value.expires_unused[*]
+    content {
+      action {
+        type = "Delete"
+      }
+      condition {
+        days_since_custom_time = lifecycle_rule.value
       }
     }
   }

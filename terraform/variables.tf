@@ -67,12 +67,12 @@ variable "staging_ttl_days" {
 
 variable "checkout_ttl_days" {
   type        = number
-  description = "Days after which an object in a checkout bucket is deleted."
+  description = "Days after its last use at which an object in a checkout bucket is deleted."
   default     = 14
 
   validation {
-    condition     = var.checkout_ttl_days >= 1 && floor(var.checkout_ttl_days) == var.checkout_ttl_days
-    error_message = "A whole number of days, 1 or more."
+    condition     = var.checkout_ttl_days >= 2 && floor(var.checkout_ttl_days) == var.checkout_ttl_days
+    error_message = "A whole number of days, 2 or more."
   }
 }
 
@@ -85,6 +85,21 @@ variable "report_ttl_days" {
     condition     = var.report_ttl_days >= 1 && floor(var.report_ttl_days) == var.report_ttl_days
     error_message = "A whole number of days, 1 or more."
   }
+}
+
+variable "checkout_public_ttl_days" {
+  type        = number
+  description = "Days after its last use that a checkout is handed out as it is, less than checkout_ttl_days; null is half of them."
+  default     = null
+}
+
+variable "checkout_cache_criteria" {
+  type = list(object({
+    type     = string # A content type.
+    max_size = number # Bytes.
+  }))
+  description = "What checkout buckets keep for good."
+  default     = []
 }
 
 variable "main_soft_delete_days" {

@@ -3,20 +3,20 @@
 import base64
 import binascii
 import builtins
-from collections.abc import Callable
 from typing import Any
 
 from flask import Response
 
 from run.api.call import Call
+from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
 from shared.bundles import NamedFile, check_names, delete_bundle, find_files, write_bundle
-from shared.catalog import BundleHead, BundleTombstone, PagedFile
-from shared.checksums import Checksums
+from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
+from shared.checkout_objects import Wanted, wanted_of_bundle
 from shared.clock import new_version
-from shared.errors import IllegalArguments, IllegalToken, NotFound, NotYetImplemented, OnlyOneUrlType
-from shared.identifiers import Fqid, version_of
+from shared.errors import IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
+from shared.identifiers import Fqid, Kind, version_of
 
 API_PATH = "/v1"
 
@@ -36,23 +36,27 @@ def get(
     """Answer a bundle version, or the newest that is not hidden, with a page of its files."""
     if directurls and presignedurls:
         raise OnlyOneUrlType("directurls, presignedurls: only one of them can be asked for")
-    if token is not None:
-        raise IllegalToken(f"token: {token[:80]!r} was not given out for this request")
-    if directurls:
-        raise NotYetImplemented("directurls: checkouts are not served yet")
+    check_token(token)
     head = find_bundle(call, uuid, replica, version)
     start = start_at or 0
     files = call.dss.catalog.bundles.files(head, start, per_page)
+    where = call.dss.replicas.named(replica)
+    copies = wanted_of_bundle(where, where.checkout_bucket, head.fqid, files)
+    if directurls:
+        order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=where.checkout_bucket)
+        if wait := checkout_first(call, order, copies, token):
+            return wait
 
-    def url_of(file: PagedFile) -> str:
-        checksums = Checksums(sha256=file.sha256, sha1=file.sha1, s3_etag=file.s3_etag, crc32c=file.crc32c)
-        return signed_url(call.dss, replica, checksums, disposition=attachment(file.name))
+    def url_of(file: PagedFile, copy: Wanted) -> str | None:
+        if presignedurls:
+            return signed_url(call.dss, replica, copy.checksums, disposition=attachment(file.name))
+        return copy.url if directurls else None
 
     bundle = {
         "uuid": head.fqid.uuid,
         "version": head.fqid.version,
         "creator_uid": head.creator_uid,
-        "files": [_file_version(file, url_of if presignedurls else None) for file in files],
+        "files": [_file_version(file, url_of(file, copy)) for file, copy in zip(files, copies, strict=True)],
     }
     end = start + per_page
     # The version is pinned: a newer one may be written between two pages.
@@ -170,7 +174,7 @@ def _named_files(body: dict[str, Any], key: str) -> list[NamedFile]:
     return [NamedFile.parse(item, f"{key}[{index}]") for index, item in builtins.enumerate(items)]
 
 
-def _file_version(file: PagedFile, url_of: Callable[[PagedFile], str] | None) -> dict[str, Any]:
+def _file_version(file: PagedFile, url: str | None) -> dict[str, Any]:
     return {
         "name": file.name,
         "uuid": file.uuid,
@@ -182,7 +186,7 @@ def _file_version(file: PagedFile, url_of: Callable[[PagedFile], str] | None) ->
         "s3_etag": file.s3_etag,
         "sha1": file.sha1,
         "sha256": file.sha256,
-        **({"url": url_of(file)} if url_of else {}),
+        **({"url": url} if url else {}),
     }
 
 

@@ -5,12 +5,14 @@ from typing import Any
 from flask import Response
 
 from run.api.call import Call
+from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer
 from run.api.urls import signed_url
-from shared.catalog import FileRecord
-from shared.errors import CopyTakesLonger, IllegalToken, NotFound, NotYetImplemented
+from shared.catalog import CheckoutOrder, FileRecord
+from shared.checkout_objects import wanted_of_file
+from shared.errors import CopyTakesLonger, NotFound
 from shared.files import file_record, write_file
-from shared.identifiers import Fqid
+from shared.identifiers import Fqid, Kind
 from shared.large_copies import copy_order, failure_of, job_at_work, request_copy
 from shared.sources import find_source
 
@@ -32,13 +34,22 @@ def get(
     content_disposition: str | None,
 ) -> Response:
     """Redirect to the content of a file version, or of the newest."""
-    if token is not None:
-        raise IllegalToken(f"token: {token[:80]!r} was not given out for this request")
-    if directurl:
-        raise NotYetImplemented("directurl: checkouts are not served yet")
+    check_token(token)
     record = _find(call, uuid, replica, version)
+    if directurl:
+        return _direct(call, replica, record, token)
     url = signed_url(call.dss, replica, record.checksums, disposition=content_disposition)
     return Response(status=302, headers={"Location": url, **_headers(record)}, mimetype="application/json")
+
+
+def _direct(call: Call, replica_name: str, record: FileRecord, token: str | None) -> Response:
+    replica = call.dss.replicas.named(replica_name)
+    copy = wanted_of_file(replica, replica.checkout_bucket, record)
+    order = CheckoutOrder(kind=Kind.FILE, fqid=record.fqid, replica=replica_name, bucket=copy.bucket)
+    there = Response(
+        status=302, headers={"Location": copy.url, **_headers(record)}, mimetype="application/json"
+    )
+    return checkout_first(call, order, [copy], token) or there
 
 
 def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:

@@ -95,7 +95,7 @@ EXEMPTIONS = (
         Exemption("copy_jobs", field)
         for field in (
             *("created", "touched", "expires", "source", "checksums", "replica", "bucket", "key"),
-            *("creator_uid", "attempt", "execution", "upload_id", "token", "code", "cause"),
+            *("creator_uid", "last_used", "attempt", "execution", "upload_id", "token", "code", "cause"),
         )
     ),
     *(Exemption("subscriptions", field) for field in ("created", "definition")),

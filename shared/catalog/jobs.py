@@ -35,7 +35,11 @@ class CopySource:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyOrder:
-    """A copy that somebody wants: from where, to where, and which file version it then makes available."""
+    """A copy that somebody wants: from where, to where, and which file version it then makes available.
+
+    With `last_used` it is one that its bucket's life cycle removes, and what is there counts if it was used
+    then or later.
+    """
 
     source: CopySource
     replica: str
@@ -44,6 +48,7 @@ class CopyOrder:
     checksums: Checksums
     file: Fqid | None = None
     creator_uid: int = 0
+    last_used: datetime | None = None
 
     @property
     def job_id(self) -> str:
@@ -131,6 +136,7 @@ def _order_to_document(order: CopyOrder) -> dict[str, Any]:
         "file": str(order.file) if order.file else None,
         "file_uuid": order.file.uuid if order.file else None,
         "creator_uid": order.creator_uid,
+        "last_used": order.last_used,
     }
 
 
@@ -143,6 +149,8 @@ def _order_from(document: Mapping[str, Any]) -> CopyOrder:
         checksums=Checksums(**document["checksums"]),
         file=Fqid.parse(document["file"]) if document["file"] else None,
         creator_uid=document["creator_uid"],
+        # Documents of earlier releases have none.
+        last_used=document.get("last_used"),
     )
 
 

@@ -23,6 +23,9 @@ class StoredObject:
     revision: str
     # When this content came to be there, in UTC.
     written: datetime | None = None
+    # When it was used last, in UTC, of an object that its bucket's life cycle removes some days after that.
+    # None of one that stays; also in S3's lists, which do not tell.
+    last_used: datetime | None = None
     # Lower-case hex, where the store vouches for it.
     md5: str | None = None
     crc32c: str | None = None
@@ -78,6 +81,7 @@ class Upload:
     content_type: str
     # What the store calls it.
     id: str
+    last_used: datetime | None = None
 
 
 class ObjectStore(Protocol):
@@ -134,24 +138,38 @@ class ObjectStore(Protocol):
         ...
 
     def copy(
-        self, source: StoredObject, bucket: str, key: str, *, checksums: Checksums, deadline: Deadline
+        self,
+        source: StoredObject,
+        bucket: str,
+        key: str,
+        *,
+        checksums: Checksums,
+        deadline: Deadline,
+        last_used: datetime | None = None,
     ) -> None:
         """Copy an object of this store, server side, so that `key` holds content with these checksums.
 
-        An object that is there already stays, for its key names its content. Raises InvalidChecksum where
-        the cloud finds the content to be other than claimed (nothing is left at `key` then), ObjectChanged
-        where the source was replaced since it was looked at, and CopyTakesLonger where the deadline does
-        not suffice.
+        With `last_used` it is one that the bucket's life cycle removes. An object that is there already
+        stays, for its key names its content. Raises InvalidChecksum where the cloud finds the content to be
+        other than claimed (nothing is left at `key` then), ObjectChanged where the source was replaced since
+        it was looked at, and CopyTakesLonger where the deadline does not suffice.
         """
         ...
 
     def copy_more(
-        self, source: StoredObject, bucket: str, key: str, *, checksums: Checksums, token: str
+        self,
+        source: StoredObject,
+        bucket: str,
+        key: str,
+        *,
+        checksums: Checksums,
+        token: str,
+        last_used: datetime | None = None,
     ) -> str:
         """Do the next stretch of a long copy within the store, and return the token to go on with.
 
         Begins with an empty token, and returns an empty one when `key` holds the object. Only where
-        `copies_in_parts` is false.
+        `copies_in_parts` is false. `last_used` is that of `copy`, the same for all stretches.
         """
         ...
 
@@ -164,8 +182,21 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def begin_upload(self, bucket: str, key: str, *, size: int, content_type: str) -> Upload:
-        """Begin an object that is to come in parts of `part_size(size)` bytes, the last one shorter."""
+    def renew(self, found: StoredObject, last_used: datetime | None) -> None:
+        """Let the life cycle count from `last_used`, or, with None, pass an object over; its content stays.
+
+        Raises ObjectChanged where the object is not there any more as it was found, and CopyTakesLonger where
+        it has to be copied for that, and is large.
+        """
+        ...
+
+    def begin_upload(
+        self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
+    ) -> Upload:
+        """Begin an object that is to come in parts of `part_size(size)` bytes, the last one shorter.
+
+        `last_used` is that of `copy`.
+        """
         ...
 
     def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
@@ -184,7 +215,8 @@ class ObjectStore(Protocol):
         """Prove the parts, and make an object of them; the upload is then gone.
 
         Raises InvalidChecksum, and leaves nothing at the key, where the content is other than claimed;
-        ObjectExists where somebody else was faster, and ObjectNotFound where the upload has ended.
+        ObjectExists where there is one already, which one that was begun with `last_used` may replace; and
+        ObjectNotFound where the upload has ended.
         """
         ...
 

@@ -4,7 +4,7 @@ import base64
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import google.auth.credentials
@@ -71,6 +71,7 @@ class GoogleCloudStorage:
             metadata=blob.metadata or {},
             revision=str(blob.generation),
             written=blob.time_created,
+            last_used=blob.custom_time,
             md5=_hex(blob.md5_hash),
             crc32c=_hex(blob.crc32c),
         )
@@ -132,47 +133,88 @@ class GoogleCloudStorage:
             return
 
     def copy(
-        self, source: StoredObject, bucket: str, key: str, *, checksums: Checksums, deadline: Deadline
+        self,
+        source: StoredObject,
+        bucket: str,
+        key: str,
+        *,
+        checksums: Checksums,
+        deadline: Deadline,
+        last_used: datetime | None = None,
     ) -> None:
         """Copy an object by one rewrite call, which suffices within a location and storage class.
 
         Raises InvalidChecksum before anything is written, ObjectChanged, and CopyTakesLonger where GCS
         hands out a token to go on with.
         """
-        token = self._rewrite(source, bucket, key, checksums, "", timeout=max(1.0, deadline.remaining()))
-        if token:
+        source.check(checksums)
+        destination = self._blob(bucket, key, source.content_type, last_used)
+        if self._rewrite(source, destination, timeout=max(1.0, deadline.remaining())):
             raise CopyTakesLonger(f"gs://{source.bucket}/{source.key}: GCS needs several calls to copy it")
 
     def copy_more(
-        self, source: StoredObject, bucket: str, key: str, *, checksums: Checksums, token: str
-    ) -> str:
-        """Do the next rewrite call of a copy."""
-        return self._rewrite(source, bucket, key, checksums, token, timeout=_REWRITE_SECONDS)
-
-    def _rewrite(
         self,
         source: StoredObject,
         bucket: str,
         key: str,
+        *,
         checksums: Checksums,
         token: str,
-        *,
-        timeout: float,
+        last_used: datetime | None = None,
     ) -> str:
+        """Do the next rewrite call of a copy."""
         source.check(checksums)
-        destination = self._client.bucket(bucket).blob(key)
-        # Naming any property makes GCS take all of them from here: no Content-Encoding is carried along,
-        # and signed URLs serve the bytes as they are.
-        destination.content_type = source.content_type
+        destination = self._blob(bucket, key, source.content_type, last_used)
+        return self._rewrite(source, destination, token, timeout=_REWRITE_SECONDS)
+
+    def renew(self, found: StoredObject, last_used: datetime | None) -> None:
+        """Set the custom time, by which the life cycle counts. To remove it takes a rewrite onto itself."""
+        if last_used is None:
+            destination = self._blob(found.bucket, found.key, found.content_type, None)
+            token = ""
+            while token := self._rewrite(
+                found, destination, token, replaces=int(found.revision), timeout=_REWRITE_SECONDS
+            ):
+                pass
+            return
+        blob = self._client.bucket(found.bucket).blob(found.key)
+        blob.custom_time = last_used
+        try:
+            with translated(found.bucket, found.key):
+                blob.patch(if_generation_match=int(found.revision))
+        except (ObjectNotFound, ObjectExists) as error:
+            raise ObjectChanged(f"{error.title}: it was replaced or deleted meanwhile") from error
+        except StoreError:
+            # A custom time never goes back: somebody else has set a later one, then.
+            there = self.stat(found.bucket, found.key).last_used
+            if there is None or there < last_used:
+                raise
+
+    def _blob(self, bucket: str, key: str, content_type: str, last_used: datetime | None) -> Blob:
+        """Return a destination. Naming any property makes GCS take all of them from here.
+
+        So no Content-Encoding is carried along, and signed URLs serve the bytes as they are.
+        """
+        blob = self._client.bucket(bucket).blob(key)
+        blob.content_type = content_type
+        if last_used:
+            blob.custom_time = last_used
+        return blob
+
+    def _rewrite(
+        self, source: StoredObject, destination: Blob, token: str = "", *, timeout: float, replaces: int = 0
+    ) -> str:
         try:
             with translated(source.bucket, source.key):
                 more, _, _ = destination.rewrite(
                     self._client.bucket(source.bucket).blob(source.key, generation=int(source.revision)),
                     token=token or None,
-                    if_generation_match=0,
+                    if_generation_match=replaces,
                     timeout=timeout,
                 )
-        except ObjectExists:
+        except ObjectExists as error:
+            if replaces:
+                raise ObjectChanged(f"{error.title}: it was replaced meanwhile") from error
             return ""
         except ObjectNotFound as error:
             # The generation that was looked at is gone: replaced, or deleted.
@@ -199,10 +241,17 @@ class GoogleCloudStorage:
             self.delete(bucket, key)
             raise ObjectChanged(f"gs://{bucket}/{key}: {whole.size} bytes, where {scratch.size} were joined")
 
-    def begin_upload(self, bucket: str, key: str, *, size: int, content_type: str) -> Upload:
+    def begin_upload(
+        self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
+    ) -> Upload:
         """Begin an upload whose parts are objects under `uploads/`, which the bucket's life cycle clears."""
         return Upload(
-            bucket=bucket, key=key, size=size, content_type=content_type, id=f"uploads/{uuid.uuid4()}/"
+            bucket=bucket,
+            key=key,
+            size=size,
+            content_type=content_type,
+            id=f"uploads/{uuid.uuid4()}/",
+            last_used=last_used,
         )
 
     def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
@@ -235,9 +284,12 @@ class GoogleCloudStorage:
         found = self._described(whole)
         if found.size != upload.size:
             raise InvalidChecksum(f"gs://{upload.bucket}/{upload.key}: {found.size} bytes, not {upload.size}")
-        token = self.copy_more(found, upload.bucket, upload.key, checksums=checksums, token="")
-        while token:
-            token = self.copy_more(found, upload.bucket, upload.key, checksums=checksums, token=token)
+        place = {"bucket": upload.bucket, "key": upload.key}
+        token = ""
+        while token := self.copy_more(
+            found, **place, checksums=checksums, token=token, last_used=upload.last_used
+        ):
+            pass
         self.abort_upload(upload)
 
     def abort_upload(self, upload: Upload) -> None:

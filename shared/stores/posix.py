@@ -10,7 +10,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import FileIO
 from pathlib import Path
 
@@ -90,6 +90,8 @@ class PosixDirectory:
         size: int,
         content_type: str,
         claimed: Checksums | None = None,
+        *,
+        temporary: bool = False,
     ) -> None:
         path = self._path(bucket, key)
         with translated(bucket, key), self._scratch(bucket) as scratch:
@@ -97,6 +99,7 @@ class PosixDirectory:
             if claimed not in (None, found):
                 raise InvalidChecksum(f"file://{bucket}/{key}: {claimed} is claimed, the content has {found}")
             posix_files.say(scratch, content_type, found)
+            posix_files.mark(scratch, temporary=temporary)
             posix_files.publish(scratch, path, self._root / bucket)
 
     @contextlib.contextmanager
@@ -119,7 +122,14 @@ class PosixDirectory:
             self._path(bucket, key).unlink()
 
     def copy(
-        self, source: StoredObject, bucket: str, key: str, *, checksums: Checksums, deadline: Deadline
+        self,
+        source: StoredObject,
+        bucket: str,
+        key: str,
+        *,
+        checksums: Checksums,
+        deadline: Deadline,
+        last_used: datetime | None = None,
     ) -> None:
         """Copy an object as `create_from` writes one."""
         source.check(checksums)
@@ -129,10 +139,36 @@ class PosixDirectory:
                 return
             content = chunks(data, source.size, deadline)
             with contextlib.suppress(ObjectExists):
-                self._create(bucket, key, content, source.size, source.content_type, checksums)
+                self._create(
+                    bucket,
+                    key,
+                    content,
+                    source.size,
+                    source.content_type,
+                    checksums,
+                    temporary=last_used is not None,
+                )
+
+    def renew(self, found: StoredObject, last_used: datetime | None) -> None:
+        """Let the file's time of modification, by which the life cycle counts, be now."""
+        path = self._path(found.bucket, found.key)
+        try:
+            self.read(found, 0, 0).close()
+        except ObjectNotFound as error:
+            raise ObjectChanged(f"{error.title}: it was deleted meanwhile") from error
+        with translated(found.bucket, found.key):
+            posix_files.mark(path, temporary=last_used is not None)
+            posix_files.touch(path)
 
     def copy_more(
-        self, source: StoredObject, bucket: str, key: str, *, checksums: Checksums, token: str
+        self,
+        source: StoredObject,
+        bucket: str,
+        key: str,
+        *,
+        checksums: Checksums,
+        token: str,
+        last_used: datetime | None = None,
     ) -> str:
         """Raise StoreError: large files are copied in parts."""
         raise StoreError(f"file://{source.bucket}/{source.key}: large files are copied in parts")
@@ -150,9 +186,18 @@ class PosixDirectory:
             with contextlib.closing(self.read(found, 0, found.size)) as data:
                 yield from chunks(data, found.size)
 
-    def begin_upload(self, bucket: str, key: str, *, size: int, content_type: str) -> Upload:
+    def begin_upload(
+        self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
+    ) -> Upload:
         """Begin an upload whose parts are files of a directory in `.dss`."""
-        upload = Upload(bucket=bucket, key=key, size=size, content_type=content_type, id=uuid.uuid4().hex)
+        upload = Upload(
+            bucket=bucket,
+            key=key,
+            size=size,
+            content_type=content_type,
+            id=uuid.uuid4().hex,
+            last_used=last_used,
+        )
         with translated(bucket, key):
             self._path(bucket, key)
             self._parts_of(upload).mkdir()
@@ -187,7 +232,15 @@ class PosixDirectory:
         if sum(sizes.values()) != upload.size:
             raise InvalidChecksum(f"file://{upload.bucket}/{upload.key}: a part has another size")
         content = self._content(upload, sizes)
-        self._create(upload.bucket, upload.key, content, upload.size, upload.content_type, checksums)
+        self._create(
+            upload.bucket,
+            upload.key,
+            content,
+            upload.size,
+            upload.content_type,
+            checksums,
+            temporary=upload.last_used is not None,
+        )
         self.abort_upload(upload)
 
     def _content(self, upload: Upload, sizes: Mapping[int, int]) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ from shared.stores.streams import Sequential
 OWN = ".dss"
 _ATTRIBUTE = "user.dss"
 _CHUNK = 4 * MIB
+# The sticky bit, which Linux heeds on directories only: `find -perm -1000` finds what the life cycle removes.
+_TEMPORARY = stat.S_ISVTX
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _STEP = re.compile(r"(?!\.{1,2}\Z)[^/\0\ud800-\udfff]+")
 _MEANINGS: Mapping[int, type[errors.DssError]] = {
@@ -64,6 +67,7 @@ def described(file: FileIO, bucket: str, key: str) -> StoredObject:
     with contextlib.suppress(OSError):
         said = json.loads(os.getxattr(file.fileno(), _ATTRIBUTE))
     status = os.fstat(file.fileno())
+    written = datetime.fromtimestamp(status.st_mtime, UTC)
     whole = said.get("written") == _stamp(status)
     etag = said.get("s3_etag", "-")
     return StoredObject(
@@ -72,7 +76,8 @@ def described(file: FileIO, bucket: str, key: str) -> StoredObject:
         size=status.st_size,
         content_type=said.get("content_type", "application/octet-stream"),
         revision=f"{_stamp(status)}-{status.st_ino}",
-        written=datetime.fromtimestamp(status.st_mtime, UTC),
+        written=written,
+        last_used=written if status.st_mode & _TEMPORARY else None,
         md5=etag if whole and "-" not in etag else None,
         crc32c=said["crc32c"] if whole else None,
     )
@@ -113,6 +118,22 @@ def say(path: Path, content_type: str, checksums: Checksums) -> None:
         said = {"written": _stamp(os.fstat(file.fileno())), "content_type": content_type, **vars(checksums)}
         os.setxattr(file.fileno(), _ATTRIBUTE, json.dumps(said).encode())
         os.fsync(file.fileno())
+
+
+def mark(path: Path, *, temporary: bool) -> None:
+    """Let a file be one that the life cycle removes some days after its time of modification, or keeps."""
+    mode = path.stat().st_mode
+    path.chmod(mode | _TEMPORARY if temporary else mode & ~_TEMPORARY)
+
+
+def touch(path: Path) -> None:
+    """Let a file's time of modification be now, and the file vouch for its content as it did."""
+    with path.open("rb") as file:
+        said = json.loads(os.getxattr(file.fileno(), _ATTRIBUTE))
+        os.utime(file.fileno(), ns=(time.time_ns(),) * 2)
+        # A kill just here leaves a file that vouches for nothing, as if somebody had changed it.
+        said["written"] = _stamp(os.fstat(file.fileno()))
+        os.setxattr(file.fileno(), _ATTRIBUTE, json.dumps(said).encode())
 
 
 def publish(written: Path, path: Path, bucket: Path) -> None:

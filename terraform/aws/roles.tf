@@ -65,6 +65,16 @@ data "aws_iam_policy_document" "objects" {
     resources = [for purpose in each.value.creates : "${aws_s3_bucket.dss[purpose].arn}/*"]
   }
 
+  # What is to expire in the checkout bucket has a tag.
+  dynamic "statement" {
+    for_each = each.value.checks_out ? [1] : []
+    content {
+      sid       = "TagCheckouts"
+      actions   = ["s3:PutObjectTagging"]
+      resources = ["${aws_s3_bucket.dss["checkout"].arn}/*"]
+    }
+  }
+
   # Copies that prove wrong are removed before anybody sees them. S3 keeps nothing of what is deleted, so in main
   # the right ends where copies of blobs are: no manifest and no tombstone can be removed.
   dynamic "statement" {

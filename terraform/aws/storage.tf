@@ -1,8 +1,12 @@
 locals {
   buckets = {
-    main     = { expires_after_days = null }
-    checkout = { expires_after_days = var.checkout_ttl_days }
-    staging  = { expires_after_days = var.staging_ttl_days }
+    main = { expires_after_days = null, expires_tag = null }
+    # shared/stores/s3_temporary.py tags what is to go, and writes it anew when it is used.
+    checkout = {
+      expires_after_days = var.checkout_ttl_days
+      expires_tag        = { key = "dss-checkout", value = "temporary" }
+    }
+    staging = { expires_after_days = var.staging_ttl_days, expires_tag = null }
   }
 
   # What the bucket policies grant to others, on the bucket and on its objects.
@@ -90,7 +94,15 @@ resource "aws_s3_bucket_lifecycle_configuration" "dss" {
       id     = "expire"
       status = "Enabled"
 
-      filter {}
+      filter {
+        dynamic "tag" {
+          for_each = each.value.expires_tag[*]
+          content {
+            key   = tag.value.key
+            value = tag.value.value
+          }
+        }
+      }
 
       expiration {
         days = rule.value

@@ -23,6 +23,8 @@ OPTIONAL = {
     "bucket_prefix": "cells",
     "staging_ttl_days": 3,
     "checkout_ttl_days": 5,
+    "checkout_public_ttl_days": 3,
+    "checkout_cache_criteria": [{"type": "application/json", "max_size": 1000}],
     "staging_writers": ["group:labs@example.org"],
     "checkout_readers": ["group:readers@example.org"],
     "operators": ["group:operators@example.org"],

@@ -9,6 +9,7 @@ from google.cloud.storage import Client
 
 from shared.config import Settings
 from shared.stores.gcs import GoogleCloudStorage
+from shared.stores.s3_temporary import TAG
 from tests.terraform.terraform_cli import Deployment, Workspace
 
 
@@ -105,10 +106,35 @@ def test_objects_expire_in_staging_and_checkout_and_never_in_main(
     assert {purpose: _s3_expiry(row) for purpose, row in s3.items()} == expected
 
 
-def _gcs_expiry(bucket: Mapping[str, Any]) -> list[int]:
+def test_only_what_was_used_and_is_not_kept_for_good_expires_in_checkout(deployment: Deployment) -> None:
+    [gcs] = _gcs_deletions(deployment.by_key("google_storage_bucket.dss")["checkout"])
+    s3 = deployment.by_key("module.aws.aws_s3_bucket_lifecycle_configuration.dss")["checkout"]
+    [expiry] = [row for row in s3["rule"] if row["expiration"]]
+    [filtered] = expiry["filter"]
+
+    # GCS: the age of an object counts for nothing, and without a custom time it stays.
+    assert (gcs["age"], gcs["days_since_custom_time"]) == (None, expiry["expiration"][0]["days"])
+    assert [(tag["key"], tag["value"]) for tag in filtered["tag"]] == [TAG]
+    for environment in _environments(deployment):
+        settings = Settings.from_environment(environment)
+        assert 0 < settings.checkout_public_days < settings.checkout_days == gcs["days_since_custom_time"]
+
+
+def _environments(deployment: Deployment) -> list[dict[str, str]]:
+    return [
+        row["service_config"][0]["environment_variables"]
+        for row in deployment.by_key("google_cloudfunctions2_function.dss").values()
+    ]
+
+
+def _gcs_deletions(bucket: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     rules = bucket["lifecycle_rule"]
     deletions = [row["condition"][0] for row in rules if row["action"][0]["type"] == "Delete"]
-    return [condition["age"] for condition in deletions if not condition["matches_prefix"]]
+    return [condition for condition in deletions if not condition["matches_prefix"]]
+
+
+def _gcs_expiry(bucket: Mapping[str, Any]) -> list[int]:
+    return [row["age"] or row["days_since_custom_time"] for row in _gcs_deletions(bucket)]
 
 
 def _s3_expiry(lifecycle: Mapping[str, Any]) -> list[int]:

@@ -213,6 +213,7 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     sources = statements.pop("ReadSources", None)
     removing = statements.pop("RemoveWrongCopies", None)
     elsewhere = statements.pop("CheckOutToOthers", None)
+    tagging = statements.pop("TagCheckouts", None)
 
     assert set(statements) == {"List", "Read", "Create"}
     assert set(statements["List"]["actions"]) == {"s3:ListBucket"}
@@ -226,7 +227,7 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
         assert removing["actions"] == ["s3:DeleteObject"]
         places = {"main": f"{arns['main']}/blobs/*", "checkout": f"{arns['checkout']}/*"}
         assert set(removing["resources"]) == {places[where] for where in AWS_REMOVES[component]}
-    assert bool(elsewhere) == (component in AWS_CHECKS_OUT)
+    assert bool(elsewhere) == bool(tagging) == (component in AWS_CHECKS_OUT)
     if elsewhere:
         # In buckets of this account the right would need nobody's consent.
         [condition] = elsewhere["condition"]

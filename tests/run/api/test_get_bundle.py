@@ -171,11 +171,6 @@ def test_only_one_kind_of_url_can_be_asked_for(api, bundle_of_25, replica, true)
     assert_problem(answer, 400, "only_one_urltype", "directurls", "presignedurls")
 
 
-def test_direct_urls_are_not_served_yet(api, bundle_of_25, replica):
-    answer = api.get(f"/v1/bundles/{bundle_of_25.uuid}", replica=replica, directurls=True)
-    assert_problem(answer, 501, "not_implemented", "directurls")
-
-
 @pytest.mark.parametrize("token", ["rubbish", "e30=", "🎫"])
 @pytest.mark.parametrize("directurls", [None, "true"])
 def test_a_token_that_nobody_gave_out_is_400(api, bundle_of_25, replica, token, directurls):

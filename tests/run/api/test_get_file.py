@@ -138,12 +138,6 @@ def test_a_token_that_nobody_gave_out_is_400(api, file, replica, token, directur
     assert_problem(answer, 400, "illegal_token", "token")
 
 
-@pytest.mark.parametrize("directurl", ["True", "true", "1"])
-def test_direct_urls_are_not_served_yet(api, file, replica, directurl):
-    answer = api.get(f"/v1/files/{file.uuid}", replica=replica, directurl=directurl)
-    assert_problem(answer, 501, "not_implemented", "directurl")
-
-
 @pytest.mark.parametrize("directurl", ["False", "false", "0"])
 def test_a_direct_url_that_is_not_wanted_is_none(api, file, replica, directurl):
     assert api.get(f"/v1/files/{file.uuid}", replica=replica, directurl=directurl).status_code == 302

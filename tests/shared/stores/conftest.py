@@ -16,7 +16,7 @@ import pytest
 
 from run.local.ports import HOST, reserve
 from shared.config import Settings
-from shared.stores import gcs, s3
+from shared.stores import gcs, s3, s3_client
 from shared.stores.base import ObjectStore, StoredObject
 from shared.wiring import open_replicas, open_system, signing_credentials
 from tests.directory_replica import directory_replica, served_objects
@@ -27,7 +27,7 @@ OPENERS: dict[str, Callable[[Settings], ObjectStore]] = {
     "gs": lambda settings: gcs.GoogleCloudStorage(
         gcs.open_client(settings.project), signing_credentials(settings)
     ),
-    "s3": lambda _: s3.S3(s3.open_client(boto3.Session())),
+    "s3": lambda _: s3.S3(s3_client.open_client(boto3.Session())),
     "file": lambda settings: open_replicas(settings).of_scheme("file").store,
 }
 

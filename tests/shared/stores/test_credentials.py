@@ -71,14 +71,14 @@ def metadata():
 AS_THE_SERVICE = """
 import json, os, sys
 from datetime import timedelta
-from shared.stores import s3
+from shared.stores import s3, s3_client
 from shared.stores.aws_session import open_session
 
 asked = json.loads(sys.argv[1])
 session = open_session(
     role_arn=asked["role"], audience="sts.amazonaws.com", signed_url_seconds=asked["seconds"]
 )
-store = s3.S3(s3.open_client(session))
+store = s3.S3(s3_client.open_client(session))
 store.create(asked["bucket"], asked["key"], b"x", "text/plain")
 credentials = session.get_credentials()
 print(json.dumps({

@@ -1,0 +1,32 @@
+"""The client by which S3 is spoken to."""
+
+from typing import TYPE_CHECKING
+
+from boto3 import Session
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CONNECTIONS = 64
+
+
+def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -> "S3Client":
+    """Return a client for S3, or for the server that `endpoint_url` or else AWS_ENDPOINT_URL names."""
+    return session.client(
+        "s3",
+        region_name=region or None,
+        endpoint_url=endpoint_url or None,
+        config=Config(
+            signature_version="s3v4",
+            max_pool_connections=_CONNECTIONS,
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"mode": "standard", "max_attempts": 4},
+            # Every write proves its bytes by Content-MD5 or by the MD5s of its parts, which is what ETags
+            # rest on; S3's further checksums would change the form of the upload for nothing.
+            request_checksum_calculation="when_required",
+            # A body that is sent as it is read cannot be read twice, once to be signed.
+            s3={"payload_signing_enabled": False},
+        ),
+    )
