@@ -13,6 +13,7 @@ from run.local.postgresql import find_programs
 PROGRAMS = {
     ("curl",): "apt-get install curl",
     ("chromium", "chromium-browser", "google-chrome"): "apt-get install --no-install-recommends chromium",
+    ("gcloud",): "apt-get install google-cloud-cli, or https://cloud.google.com/sdk/docs/install",
     ("terraform",): "https://developer.hashicorp.com/terraform/install (1.11 or newer)",
 }
 

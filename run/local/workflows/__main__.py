@@ -1,4 +1,4 @@
-"""Serves the Executions API: `python -m run.local.workflows PORT WORKFLOWS DATA PREFIX`."""
+"""Serves the Executions API: `python -m run.local.workflows PORT REST_PORT WORKFLOWS DATA PREFIX`."""
 
 # The processes of executions import this file too: nothing is imported here that they don't need.
 if __name__ == "__main__":
@@ -6,8 +6,12 @@ if __name__ == "__main__":
     from pathlib import Path
 
     from run.local.ports import HOST
+    from run.local.workflows import rest, server
     from run.local.workflows.executions import Executions
-    from run.local.workflows.server import serve
+    from run.local.workflows.methods import Methods
 
-    port, workflows, data, prefix = sys.argv[1:]
-    serve(Executions(Path(workflows), prefix, Path(data)), f"{HOST}:{port}").wait_for_termination()
+    port, rest_port, workflows, data, prefix = sys.argv[1:]
+    methods = Methods(Executions(Path(workflows), prefix, Path(data)))
+    by_rest = rest.serve(methods, HOST, int(rest_port))
+    by_grpc = server.serve(methods, f"{HOST}:{port}")
+    by_rest.serve_forever()

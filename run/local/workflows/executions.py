@@ -15,6 +15,8 @@ from workflows_emulator.utils import WorkflowError
 
 # Processes that run at once; further executions wait for their turn.
 _AT_ONCE = 16
+# Every workflow has one: that of its file.
+REVISION = "000001-000"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,18 +21,19 @@ PARENT = "projects/p/locations/l/workflows"
 class Server:
     """A server of executions that can be killed and started again."""
 
-    def __init__(self, directory: Path, port: int, processes: Processes) -> None:
+    def __init__(self, directory: Path, port: int, rest_port: int, processes: Processes) -> None:
         self.workflows = directory / "workflows"
         self.workflows.mkdir()
         self._data = directory / "data"
-        self._port = port
+        self._port, self._rest_port = port, rest_port
+        self.rest = f"http://{HOST}:{rest_port}/v1"
         self._processes = processes
         self._process: Process | None = None
         channel = grpc.insecure_channel(f"{HOST}:{port}")
         self.client = ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel))
 
     def start(self) -> None:
-        arguments = (str(self._port), str(self.workflows), str(self._data), "t-")
+        arguments = (str(self._port), str(self._rest_port), str(self.workflows), str(self._data), "t-")
         self._process = self._processes.start(
             "workflows",
             (sys.executable, "-m", "run.local.workflows", *arguments),
@@ -44,6 +45,7 @@ class Server:
         def listens() -> bool:
             try:
                 probes.listens(HOST, self._port)
+                probes.listens(HOST, self._rest_port)
             except probes.NotReady:
                 return False
             return True
@@ -54,11 +56,11 @@ class Server:
         assert self._process
         self._processes.end(self._process, number=9)
 
-    def begin(self, text: str, argument: str = "null") -> str:
+    def begin(self, text: str, argument: str = "null", workflow: str = "w") -> str:
         """Start an execution of a workflow, and return its name."""
-        (self.workflows / "w.yaml").write_text(text)
+        (self.workflows / f"{workflow}.yaml").write_text(text)
         execution = Execution(argument=argument)
-        return str(self.client.create_execution(parent=f"{PARENT}/t-w", execution=execution).name)
+        return str(self.client.create_execution(parent=f"{PARENT}/t-{workflow}", execution=execution).name)
 
     def ended(self, name: str) -> Execution:
         """Return an execution when it has ended."""
@@ -70,15 +72,16 @@ class Server:
         found: Execution = wait_until(over, f"{name} ends", 30)
         return found
 
-    def run(self, text: str, argument: str = "null") -> Execution:
+    def run(self, text: str, argument: str = "null", workflow: str = "w") -> Execution:
         """Run a workflow to its end."""
-        return self.ended(self.begin(text, argument))
+        return self.ended(self.begin(text, argument, workflow))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server."""
-    with reserve() as keeper, Processes() as processes:
-        one = Server(tmp_path_factory.mktemp("executions"), keeper.getsockname()[1], processes)
+    with reserve() as keeper, reserve() as second, Processes() as processes:
+        ports = (one.getsockname()[1] for one in (keeper, second))
+        one = Server(tmp_path_factory.mktemp("executions"), *ports, processes)
         one.start()
         yield one

@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import requests
 from google.api_core import exceptions
-from google.cloud.workflows.executions_v1 import Execution
+from google.cloud.workflows.executions_v1 import Execution, ListExecutionsRequest
 
 from tests.run.local.workflows.conftest import PARENT, Server
 from tests.system.copy_front import wait_until
@@ -166,13 +167,117 @@ def test_an_execution_that_was_killed_with_the_server_is_run_again(server: Serve
     assert len(web.seen) == 2
 
 
-def test_executions_are_listed_and_cancelled(server: Server, web: Web) -> None:
+CANCELLED = """
+main:
+  steps:
+    - all:
+        parallel:
+          for: {{value: n, range: [1, 3], steps: [{{ask: {{call: http.get, args: {{url: "{url}"}}}}}}]}}
+"""
+
+
+def test_a_parallel_step_is_cancelled_with_its_execution(server: Server, web: Web) -> None:
     web.gate.clear()
-    name = server.begin(f'main: {{steps: [{{a: {{call: http.get, args: {{url: "{web.url}/x"}}}}}}]}}')
-    listed = [one.name for one in server.client.list_executions(parent=f"{PARENT}/t-w")]
-    assert listed[0] == name
+    name = server.begin(CANCELLED.format(url=web.url))
+    wait_until(lambda: web.at_once == 3, "three are there", 20)
     assert server.client.cancel_execution(name=name).state == STATE.CANCELLED
+    web.gate.set()
     assert server.client.get_execution(name=name).state == STATE.CANCELLED
+    with pytest.raises(exceptions.FailedPrecondition):
+        server.client.cancel_execution(name=name)
+
+
+LISTED = 'main: {params: [args], steps: [{end: {return: "${args.x}"}}]}'
+
+
+@pytest.fixture(scope="module")
+def listed(server: Server) -> list[str]:
+    """Executions of a workflow of their own, the oldest first; the last one has failed."""
+    names = [server.run(LISTED, f'{{"x": {n}}}', workflow="listed").name for n in range(4)]
+    return [*names, server.run(LISTED, "{}", workflow="listed").name]
+
+
+def test_executions_are_listed_in_pages_the_newest_first(server: Server, listed: list[str]) -> None:
+    request = ListExecutionsRequest(parent=f"{PARENT}/t-listed", page_size=2)
+    pages = list(server.client.list_executions(request=request).pages)
+
+    assert [len(page.executions) for page in pages] == [2, 2, 1]
+    found = [one for page in pages for one in page.executions]
+    assert [one.name for one in found] == listed[::-1]
+    assert {(one.argument, one.result) for one in found} == {("", "")}, "the basic view has neither"
+    full = server.client.list_executions(request={"parent": f"{PARENT}/t-listed", "view": "FULL"})
+    assert [one.result for one in full][1:] == ["3", "2", "1", "0"]
+    basic = server.client.get_execution(request={"name": listed[1], "view": "BASIC"})
+    assert (basic.result, server.client.get_execution(name=listed[1]).result) == ("", "1")
+
+
+@pytest.mark.parametrize(
+    ("filter_", "order_by", "expected"),
+    [
+        ('state="FAILED"', "", [4]),
+        ("state=SUCCEEDED AND startTime > 2020-01-01", "startTime", [0, 1, 2, 3]),
+        ('startTime<"2020-01-01T00:00:00Z"', "", []),
+        ("duration >= 0s AND state != SUCCEEDED", "state desc, executionId", [4]),
+        ('endTime>"2020-01-01"', "endTime desc", [4, 3, 2, 1, 0]),
+    ],
+)
+def test_executions_are_filtered_and_ordered(
+    server: Server, listed: list[str], filter_: str, order_by: str, expected: list[int]
+) -> None:
+    request = {"parent": f"{PARENT}/t-listed", "filter": filter_, "order_by": order_by}
+    found = [one.name for one in server.client.list_executions(request=request)]
+    assert found == [listed[number] for number in expected]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        *({"filter": text} for text in ("colour=red", "state", "startTime>noon")),
+        {"order_by": "state up"},
+        {"page_token": "x"},
+    ],
+)
+def test_what_is_no_filter_and_no_order_is_refused(server: Server, request_: dict[str, str]) -> None:
+    with pytest.raises(exceptions.InvalidArgument):
+        server.client.list_executions(request={"parent": f"{PARENT}/t-listed", **request_})
+
+
+def test_by_rest_it_is_the_same_state(server: Server, listed: list[str]) -> None:
+    begun = requests.post(
+        f"{server.rest}/{PARENT}/t-listed/executions", json={"argument": '{"x": 7}'}, timeout=10
+    ).json()
+    ended = server.ended(begun["name"])
+    server.kill()
+    server.start()
+    again = requests.get(f"{server.rest}/{begun['name']}", timeout=10).json()
+    query = {"filter": "state=FAILED", "pageSize": "1", "alt": "json"}
+    found = requests.get(f"{server.rest}/{PARENT}/t-listed/executions", query, timeout=10).json()
+
+    assert (begun["state"], ended.result) == ("ACTIVE", "7")
+    assert (again["state"], again["result"], again["argument"]) == ("SUCCEEDED", "7", '{"x": 7}')
+    assert [one["name"] for one in found["executions"]] == [listed[-1]]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "status"),
+    [
+        ("GET", "t-listed/executions/none", None, 404),
+        ("POST", "t-none/executions", {}, 404),
+        ("POST", "t-listed/executions", {"colour": "red"}, 400),
+        ("POST", "t-listed/executions", {"labels": {"a": "b"}}, 501),
+        ("GET", "t-listed/executions?colour=red", None, 400),
+        ("GET", "t-listed/executions?filter=colour%3Dred", None, 400),
+        ("GET", "t-listed", None, 501),
+        ("POST", "t-listed/executions/none:cancel", {}, 404),
+        ("POST", "t-listed/executions/none:exportData", {}, 501),
+    ],
+)
+def test_what_is_not_known_by_rest_is_refused_in_words(
+    server: Server, verb: str, path: str, body: Any, status: int
+) -> None:
+    answer = requests.request(verb, f"{server.rest}/{PARENT}/{path}", json=body, timeout=10)
+    assert answer.status_code == status
+    assert answer.json()["error"]["message"]
 
 
 def test_what_is_not_there_is_not_found(server: Server) -> None:
