@@ -139,16 +139,15 @@ class Settings:
     )
     index: str = _setting(
         "DSS_INDEX",
-        "Back end that holds the index of POST /search: `firestore`, or one that a package adds; "
-        "`docs/search.md` has them.",
+        "Back end that holds the index of POST /search: `firestore`, `postgresql`, or one that a package "
+        "adds; `docs/search.md` has them.",
         default="firestore",
     )
-    upload_seconds: int = _setting(
-        "DSS_UPLOAD_SECONDS",
-        "After how long an upload in parts that no copy job works on is aborted, in seconds; "
-        "no copy may take longer.",
-        # A repair gives one object a day (shared/repairing.py), all other copies less.
-        default=25 * 3600,
+    postgresql_dsn: str = _setting(
+        "DSS_POSTGRESQL_DSN",
+        "Database of the index back end `postgresql`, as libpq takes it (a URL, or words); what it leaves "
+        "out, libpq takes from `PGHOST`, `PGPASSWORD` and so on.",
+        default="",
     )
     sns_topics: tuple[str, ...] = _setting(
         "DSS_SNS_TOPICS", "ARNs of the SNS topics that tell of S3 objects; comma-separated.", default=()

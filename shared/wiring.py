@@ -61,6 +61,7 @@ def open_system(settings: Settings) -> Dss:
 INDEX_GROUP = "dss.index"
 INDEX_BACKENDS: Mapping[str, str] = {
     "firestore": "shared.catalog.search:open_index",
+    "postgresql": "shared.index.postgresql:open_index",
 }
 
 

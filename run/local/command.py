@@ -1,5 +1,6 @@
 """`dss local`: the whole system on this machine, until Ctrl-C."""
 
+import os
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ import click
 
 from run.local import envfile
 from run.local.failures import Interrupted, LocalFailure
+from run.local.index_components import BACK_ENDS
 from run.local.stack import Stack, Stop
 
 
@@ -33,8 +35,13 @@ from run.local.stack import Stack, Stop
     help="Directory for logs, keys and GCS's files, kept at the end and emptied at the next start."
     "  [default: a temporary one]",
 )
+@click.option(
+    "--index",
+    type=click.Choice(BACK_ENDS),
+    help="Where the index of POST /search is.  [default: DSS_INDEX, or firestore]",
+)
 @click.option("--app", default="run.api.main:app", hidden=True, help="The API's WSGI application.")
-def local(port: int, env_file: Path, data: Path | None, app: str) -> None:
+def local(port: int, env_file: Path, data: Path | None, index: str | None, app: str) -> None:
     """Run the whole system on this machine, until Ctrl-C.
 
     STORAGE_EMULATOR_HOST in the environment names a GCS server to use instead of ours; settings of the API in
@@ -47,6 +54,7 @@ def local(port: int, env_file: Path, data: Path | None, app: str) -> None:
     stack = Stack(
         port=port,
         data=data,
+        caller={**os.environ, **({"DSS_INDEX": index} if index else {})},
         api_app=app,
         stop=stop,
         say=lambda text: click.echo(text, err=True),

@@ -34,4 +34,5 @@ class Component:
 
 
 Exported = Mapping[str, str]
-Builder = Callable[[Plan, Exported], Component]
+# None: the caller does not want it.
+Builder = Callable[[Plan, Exported], Component | None]

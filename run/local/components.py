@@ -9,6 +9,7 @@ import sys
 from functools import partial
 
 from run.local import event_components as events
+from run.local import index_components as index
 from run.local import probes
 from run.local import workflow_components as workflows
 from run.local.claims import SERVICE_ACCOUNT_KEY_FILE
@@ -155,17 +156,17 @@ def api(plan: Plan, exported: Exported) -> Component:
         name="api",
         command=gunicorn(plan.api_app, plan.ports.of("api"), plan.api_workers),
         ready=partial(probes.is_healthy, url),
-        uses=("firestore", "pubsub", "gcs", "s3", "token issuer"),
+        uses=("firestore", "pubsub", "gcs", "s3", "token issuer", *index.needed(plan)),
         environment={**plan.passed_on(), **exported},
         exports={"DSS_URL": url},
     )
 
 
 # What the API needs to answer requests: nothing in it moves by itself, which suits its tests.
-API_TABLE: tuple[Builder, ...] = (firestore, pubsub, gcs, s3, token_issuer, api)
+API_TABLE: tuple[Builder, ...] = (firestore, pubsub, gcs, s3, index.postgresql, token_issuer, api)
 
 TABLE: tuple[Builder, ...] = (
-    *(firestore, pubsub, gcs, s3, token_issuer),
+    *(firestore, pubsub, gcs, s3, index.postgresql, token_issuer),
     events.topics,
     workflows.workflows,
     api,
@@ -186,6 +187,8 @@ def build(plan: Plan, table: tuple[Builder, ...] = TABLE) -> tuple[list[Componen
     inherited = base_environment(plan.caller)
     for builder in table:
         component = builder(plan, exported)
+        if component is None:
+            continue
         exported.update(component.exports)
         components.append(_with(component, inherited))
     return components, exported

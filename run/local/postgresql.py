@@ -36,7 +36,7 @@ def find_programs(environment: Mapping[str, str]) -> Path:
 
 
 class Server:
-    """A server in `directory`, which is made; at a port of the loopback interface, by a password.
+    """A server in `directory`, made where it is missing; at a port of the loopback interface, by a password.
 
     Its processes run as this process's user, or, where that is root, as one who is not: PostgreSQL refuses to
     run as root. Raises LocalFailure where that user could not reach the directory.
@@ -48,7 +48,7 @@ class Server:
         self._directory = directory
         self._password = secrets.token_hex(16)
         self._user = _unprivileged() if os.geteuid() == 0 else None
-        directory.mkdir(mode=0o700)
+        directory.mkdir(mode=0o700, exist_ok=True)
         password_file = directory / "password"
         password_file.write_text(self._password)
         password_file.chmod(0o600)

@@ -5,12 +5,15 @@ PostgreSQL combines; see `shared.index.postgresql_rows` for what they are.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
-from psycopg import sql
+from psycopg import Connection, sql
 from psycopg.errors import QueryCanceled
+from psycopg.sql import Composed
 
+from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.index.base import Hit, IndexBackend, Indexed, IndexEntry, Page
 from shared.index.documents import digest_of
@@ -21,8 +24,13 @@ from shared.index.postgresql_schema import migrate
 from shared.index.postings import FORM
 from shared.index.query import Query
 
-# Entries that one statement reads when all are.
+Row = tuple[Any, ...]
+
+# Entries that one statement reads when all are, and entries that one looks into where an index is no help.
 _PAGE = 2000
+_WINDOW = 500
+# For a page, and as long again for a count in the worst case; clients give up after 40.
+_SECONDS = 10.0
 
 _PUT = """
     INSERT INTO dss_index AS held (replica, uuid, version, dead, digest, form, postings, leaves, document)
@@ -34,13 +42,20 @@ _PUT = """
         AND (held.dead, held.digest, held.form) <> (excluded.dead, excluded.digest, excluded.form)
 """
 _DELETE = "DELETE FROM dss_index WHERE replica = %s AND uuid = %s AND version = %s"
-# Milliseconds. Who asks for a page waits for this as well.
-_COUNT_BRIEFLY = "SET LOCAL statement_timeout = 5000"
+_LIMIT = "SELECT set_config('statement_timeout', %s, true)"
 _COUNT = sql.SQL("SELECT count(*) FROM dss_index WHERE replica = %s AND {}")
 _SEARCH = sql.SQL(
     "SELECT uuid, version, {} FROM dss_index WHERE replica = %s AND {} {}"
     " ORDER BY uuid DESC, version DESC LIMIT %s"
 )
+# The entries are chosen before any is looked into: that they are so many, and no more, is the point.
+_LOOK = sql.SQL("""
+    WITH next AS MATERIALIZED (
+        SELECT uuid, version, {} AS document, dead, postings, leaves FROM dss_index WHERE replica = %s {}
+        ORDER BY uuid DESC, version DESC LIMIT %s
+    )
+    SELECT uuid, version, document, {} FROM next ORDER BY uuid DESC, version DESC
+""")
 _BEHIND = sql.SQL("AND (uuid, version) < (%s, %s)")
 _ENTRIES = """
     SELECT uuid, version, CASE WHEN form = %s THEN digest ELSE '' END, dead FROM dss_index
@@ -49,9 +64,13 @@ _ENTRIES = """
 
 
 class PostgreSqlIndex:
-    """An index back end in one PostgreSQL database, whose tables it makes where they are missing."""
+    """An index back end in one PostgreSQL database, whose tables it makes where they are missing.
 
-    def __init__(self, dsn: str, **options: Any) -> None:
+    A search ends its page after so many seconds; the other options are those of `Connections`.
+    """
+
+    def __init__(self, dsn: str, *, seconds: float = _SECONDS, **options: Any) -> None:
+        self._seconds = seconds
         self._connections = Connections(dsn, prepare=migrate, **options)
 
     def put(self, entry: IndexEntry) -> None:
@@ -73,31 +92,34 @@ class PostgreSqlIndex:
     def search(self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool) -> Page:
         """Return up to `count` hits, by UUID and then version, both descending, behind `after`.
 
-        There are fewer on the last page only.
+        Where that takes more than half of the time there is, what is left goes into looking at one entry
+        after the other, some at least, and the page ends with the time.
         """
-        # One more tells whether there is another page.
-        statement, values = search_statement(
-            replica, query, after=after, count=count + 1, documents=documents
-        )
+        deadline = time.monotonic() + self._seconds
         with self._connections.connection() as connection:
-            rows = connection.execute(statement, values).fetchall()
-        hits = [
-            Hit(fqid=Fqid(uuid, version), document=json.loads(document) if documents else None)
-            for uuid, version, document in rows[:count]
-        ]
+            try:
+                # One more tells whether there is another page.
+                statement, values = search_statement(
+                    replica, query, after=after, count=count + 1, documents=documents
+                )
+                rows = _within(connection, self._seconds / 2, statement, values)
+            except QueryCanceled:
+                return _looked_through(
+                    connection, deadline, replica, query, after=after, count=count, documents=documents
+                )
+        hits = [_hit(row) for row in rows[:count]]
         return Page(hits=hits, after=hits[-1].fqid if len(rows) > count and hits else None)
 
     def count(self, replica: str, query: Query) -> int | None:
-        """Return how many entries a query finds; None where that is not known within a few seconds."""
+        """Return how many entries a query finds; None where that takes more than half of the time."""
         wanted = condition(query, replica)
         with self._connections.connection() as connection:
             try:
-                with connection.transaction():
-                    connection.execute(_COUNT_BRIEFLY)
-                    row = connection.execute(_COUNT.format(wanted.text), (replica, *wanted.values)).fetchone()
+                statement = _COUNT.format(wanted.text)
+                rows = _within(connection, self._seconds / 2, statement, (replica, *wanted.values))
             except QueryCanceled:
                 return None
-        return int(row[0]) if row else 0
+        return int(rows[0][0])
 
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
         """Yield all entries by UUID and then version, both ascending, behind `after`.
@@ -119,16 +141,71 @@ class PostgreSqlIndex:
         self._connections.close()
 
 
+def _hit(row: Row) -> Hit:
+    uuid, version, document, *_ = row
+    return Hit(fqid=Fqid(uuid, version), document=None if document is None else json.loads(document))
+
+
+def _looked_through(
+    connection: Connection,
+    deadline: float,
+    replica: str,
+    query: Query,
+    *,
+    after: Fqid | None,
+    count: int,
+    documents: bool,
+) -> Page:
+    """Return the hits among the next entries, as many as can be looked at in time."""
+    hits: list[Hit] = []
+    while True:
+        statement, values = window_statement(replica, query, after=after, count=_WINDOW, documents=documents)
+        rows = connection.execute(statement, values).fetchall()
+        hits += [_hit(row) for row in rows if row[3]]
+        if len(hits) > count:
+            return Page(hits=hits[:count], after=hits[count - 1].fqid)
+        if len(rows) < _WINDOW:
+            return Page(hits=hits, after=None)
+        after = Fqid(*rows[-1][:2])
+        if time.monotonic() > deadline:
+            return Page(hits=hits, after=after)
+
+
+def _within(connection: Connection, seconds: float, statement: Composed, values: Row) -> list[Row]:
+    """Return the rows of a statement. Raises QueryCanceled where it takes longer."""
+    with connection.transaction():
+        # PostgreSQL: milliseconds, and 0 is for ever.
+        connection.execute(_LIMIT, (str(max(int(seconds * 1000), 1)),))
+        return connection.execute(statement, values).fetchall()
+
+
 def search_statement(
     replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool
-) -> tuple[sql.Composed, tuple[Any, ...]]:
+) -> tuple[Composed, Row]:
     """Return the statement that searches, and the values of its parameters."""
     wanted = condition(query, replica)
-    behind, last = (_BEHIND, (after.uuid, after.version)) if after else (sql.SQL(""), ())
-    statement = _SEARCH.format(sql.SQL("document" if documents else "NULL"), wanted.text, behind)
+    behind, last = _behind(after)
+    statement = _SEARCH.format(_document(documents), wanted.text, behind)
     return statement, (replica, *wanted.values, *last, count)
 
 
-def open_index(dsn: str) -> IndexBackend:
-    """Return the back end in the database that a DSN of libpq names; connected at its first use."""
-    return PostgreSqlIndex(dsn)
+def window_statement(
+    replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool
+) -> tuple[Composed, Row]:
+    """Return the statement that asks of each of some entries whether a query finds it."""
+    wanted = condition(query, replica)
+    behind, last = _behind(after)
+    return _LOOK.format(_document(documents), behind, wanted.text), (replica, *last, count, *wanted.values)
+
+
+def _behind(after: Fqid | None) -> tuple[sql.SQL, Row]:
+    return (_BEHIND, (after.uuid, after.version)) if after else (sql.SQL(""), ())
+
+
+def _document(wanted: bool) -> sql.SQL:
+    return sql.SQL("document" if wanted else "NULL")
+
+
+def open_index(settings: Settings, _: object) -> IndexBackend:
+    """Return the back end in the database that DSS_POSTGRESQL_DSN names; connected at its first use."""
+    return PostgreSqlIndex(settings.postgresql_dsn)

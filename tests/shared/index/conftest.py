@@ -1,17 +1,21 @@
 """The index back ends that the contract suite runs on: a fixture each, named in BACK_ENDS."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from unittest import mock
 
 import pytest
 
 from shared.config import Settings
 from shared.index.base import IndexBackend
+from shared.index.postgresql import PostgreSqlIndex
 from shared.wiring import open_system
 from tests.given import new_uuid
+from tests.postgresql_server import HeldServer
 
 # A back end is a fixture of this name with `_index` behind it.
-BACK_ENDS = ("firestore",)
+BACK_ENDS = ("firestore", "postgresql")
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +23,13 @@ def firestore_index(stack: dict[str, str]) -> IndexBackend:
     """The default back end, as a deployment opens it."""
     with mock.patch.dict(os.environ, stack):
         return open_system(Settings.from_environment({**stack, "DSS_INDEX": "firestore"})).index
+
+
+@pytest.fixture(scope="session")
+def postgresql_index(postgresql: HeldServer) -> Iterator[IndexBackend]:
+    """The back end for larger stores, in a server of its own."""
+    with contextlib.closing(PostgreSqlIndex(postgresql.dsn)) as index:
+        yield index
 
 
 @pytest.fixture(scope="session", params=BACK_ENDS)

@@ -188,6 +188,20 @@ def test_what_is_rare_is_looked_up_in_the_index(many, query):
     assert "Seq Scan" not in plan
 
 
+@pytest.mark.usefixtures("many")
+def test_what_cannot_be_found_in_time_is_looked_for_page_by_page(postgresql):
+    query = Bool(must_not=(Range("number", lt=19_990),))
+    hits, pages, after = 0, 0, None
+    with contextlib.closing(PostgreSqlIndex(postgresql.dsn, seconds=0)) as index:
+        while pages == 0 or after:
+            page = index.search("many", query, after=after, count=4, documents=False)
+            hits, pages, after = hits + len(page.hits), pages + 1, page.after
+
+    # 500 entries a page, and an end where a page is full.
+    assert hits == 11
+    assert 40 <= pages <= 45
+
+
 def test_what_is_common_is_read_in_the_order_of_the_page(many):
     plan = _plan(many, Bool(filter=(COMMON, Range("number", gte=3))), count=10)
 
