@@ -13,14 +13,13 @@ from shared.errors import Unavailable
 from shared.large_copies import resume_abandoned
 from shared.sweeping import backlogs
 from shared.sweeping import sweep as sweep_all
-from shared.uploads import abort_abandoned
 
 _log = structlog.get_logger()
 
 
 @functions_framework.http
 def sweep(request: Request) -> Answer:
-    """Publish again what was lacked for too long, resume or end what was left half-done, log the backlogs."""
+    """Publish again what replicas have lacked for DSS_SWEEP_SECONDS, and log each replica's backlog."""
     if request.method != "POST":
         # Whoever only looks whether the function is there starts nothing.
         return "a sweep is started by POST", 405
@@ -32,8 +31,6 @@ def sweep(request: Request) -> Answer:
             _log.warning("copies resumed that nobody worked on", jobs=resumed)
         if checkouts := resume_abandoned_checkouts(dss):
             _log.warning("checkouts resumed that nobody worked on", jobs=checkouts)
-        if aborted := abort_abandoned(dss):
-            _log.warning("uploads aborted that nobody will finish", uploads=aborted)
         for backlog in backlogs(dss):
             _log.info(
                 "replication backlog",

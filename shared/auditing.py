@@ -7,9 +7,8 @@ is under way is never a finding: an object is there before the catalog says so, 
 afterwards.
 """
 
-import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,15 +19,18 @@ from shared.errors import ObjectNotFound
 from shared.expectations import SECTIONS, Expected, ExpectedBlob, ExpectedDocument, Section
 from shared.identifiers import parse_key
 from shared.manifests import digest
+from shared.merging import by_key, side_by_side
 from shared.parallel import in_threads, persistently
 from shared.remaking import is_known
 from shared.replicas import Replica
 from shared.stores.base import StoredObject, read_all
 from shared.system import Dss
-from shared.uploads import abandoned, name_of
 
 # Suspicions that are looked into at once.
 _THREADS = 16
+# A copy that takes longer than this has been given up by everybody.
+_UPLOAD_HOURS = 24
+_UPLOADS = "uploads/"
 # Behind every key that begins with a prefix, and fit for every store's listing.
 _LAST = "\U0010fffd"
 
@@ -216,8 +218,12 @@ class Audit:
 
     def _suspicions(self, section: Section, after: str) -> Iterator[Finding]:
         """Yield what differs at the first look, in order of key."""
-        listings = {name: _listing(section, replica, after) for name, replica in self._replicas.items()}
-        for key, expected, found in _side_by_side(section.expected(self._dss, after=after), listings):
+        listings = {
+            name: by_key(_listing(section, replica, after), lambda found: found.key)
+            for name, replica in self._replicas.items()
+        }
+        known = by_key(section.expected(self._dss, after=after), lambda expected: expected.key)
+        for key, expected, found in side_by_side(known, listings):
             self._tally.known += expected is not None
             for name, replica in self._replicas.items():
                 self._tally.objects[name] += name in found
@@ -243,18 +249,34 @@ class Audit:
     def _is_recent(self, written: datetime | None) -> bool:
         return written is not None and written > self._settled_before
 
-    def _uploads(self, replica: Replica, _: str) -> Iterator[Finding]:
-        """Yield the uploads that nobody will finish, all at once: they are few."""
-        for upload in abandoned(self._dss, replica):
-            why = f"nobody works on it, and nobody has since {upload.touched:%Y-%m-%d %H:%M} UTC"
-            key = name_of(replica, upload)
-            yield self._counted(
-                Finding(kind=Kind.ABANDONED, section="uploads", replica=replica.name, key=key, why=why)
-            )
+    def _uploads(self, replica: Replica, after: str) -> Iterator[Finding]:
+        """Yield the uploads that nobody has written to for a day, each once; others are unsettled."""
+        old = self._dss.clock.now() - timedelta(hours=_UPLOAD_HOURS)
+        parts = replica.store.list(replica.bucket, _UPLOADS, after=after)
+        for upload, objects in groupby(parts, lambda part: "/".join(part.key.split("/")[:2])):
+            count, size, newest = self._summed(replica, objects)
+            if newest is None or newest > old:
+                self._tally.unsettled[replica.name] += 1
+            else:
+                why = f"{count} objects of {size} bytes in all, the newest of {newest:%Y-%m-%d %H:%M} UTC"
+                key = f"{upload}/"
+                yield self._counted(
+                    Finding(kind=Kind.ABANDONED, section="uploads", replica=replica.name, key=key, why=why)
+                )
+            if self._leaves(f"{upload}/{_LAST}"):
+                return
+
+    def _summed(self, replica: Replica, objects: Iterable[StoredObject]) -> tuple[int, int, datetime | None]:
+        count, size, newest = 0, 0, None
+        for found in objects:
+            count, size = count + 1, size + found.size
+            newest = max(filter(None, (newest, found.written)), default=None)
+        self._tally.objects[replica.name] += count
+        return count, size, newest
 
     def _elsewhere(self, replica: Replica, after: str) -> Iterator[Finding]:
         """Yield the objects that are in no part of the bucket that the system knows."""
-        known = {section.prefix for section in SECTIONS.values()} | {replica.store.parts_prefix} - {""}
+        known = {_UPLOADS, *(section.prefix for section in SECTIONS.values())}
         for found in _outside(replica, known, after):
             self._tally.objects[replica.name] += 1
             if self._is_recent(found.written):
@@ -272,31 +294,6 @@ def _listing(section: Section, replica: Replica, after: str) -> Iterator[StoredO
     for found in replica.store.list(replica.bucket, section.prefix, after=after):
         if section.has(found.key):
             yield found
-
-
-def _side_by_side(
-    expected: Iterator[Expected], listings: Mapping[str, Iterator[StoredObject]]
-) -> Iterator[tuple[str, Expected | None, dict[str, StoredObject]]]:
-    """Yield every key that the catalog or a listing has, and what each has of it, in order of key."""
-    streams: list[Iterator[tuple[str, str, Expected | StoredObject]]] = [_tagged("", expected)]
-    streams += [_tagged(name, listing) for name, listing in listings.items()]
-    merged = heapq.merge(*streams, key=lambda row: row[0])
-    for key, rows in groupby(merged, lambda row: row[0]):
-        of_catalog: Expected | None = None
-        of_stores: dict[str, StoredObject] = {}
-        for _, name, item in rows:
-            if isinstance(item, StoredObject):
-                of_stores[name] = item
-            else:
-                of_catalog = item
-        yield key, of_catalog, of_stores
-
-
-def _tagged(
-    name: str, items: Iterator[Expected] | Iterator[StoredObject]
-) -> Iterator[tuple[str, str, Expected | StoredObject]]:
-    for item in items:
-        yield item.key, name, item
 
 
 def _outside(replica: Replica, prefixes: set[str], after: str) -> Iterator[StoredObject]:

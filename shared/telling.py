@@ -5,7 +5,6 @@ was, both events are told, its creation first. The catalog notes what has been t
 durable, so that the sweep finds whatever was not, and nothing is lost; what is done twice is the same event.
 """
 
-import json
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -14,8 +13,7 @@ from shared.catalog import BundleHead, Event
 from shared.documents import CREATE, TOMBSTONE, keep_document
 from shared.errors import NotYetThere
 from shared.identifiers import Fqid, Kind, ObjectName, parse_key
-from shared.index.base import IndexEntry
-from shared.index.documents import indexed_document
+from shared.indexing import entry_of
 from shared.manifests import digest
 from shared.messages import BUNDLE_EVENTS, FINALIZED, BundleEvent, ObjectEvent
 from shared.parallel import in_threads
@@ -99,8 +97,7 @@ def _tell(dss: Dss, replica: Replica, note: Note, head: BundleHead, event_type: 
         )
     )
     dss.faults.reach("index: journalled")
-    document = indexed_document(json.loads(content))
-    dss.index.put(IndexEntry(replica=replica.name, fqid=head.fqid, document=document, dead=dead))
+    dss.index.put(entry_of(replica.name, head.fqid, content, dead=dead))
     dss.faults.reach("index: indexed")
     event = bundle_event(recorded)
     dss.publisher.publish(BUNDLE_EVENTS, event.attributes)

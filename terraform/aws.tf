@@ -8,7 +8,6 @@ locals {
         reads         = ["main", "checkout", "staging"]
         reads_sources = true
         creates       = ["main"]
-        aborts        = []
         removes       = []
         checks_out    = false
       }

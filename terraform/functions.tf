@@ -13,7 +13,7 @@ locals {
       concurrency      = 2
       max_instances    = var.sync_max_instances
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = ["main/blobs"], checks_out = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = ["main/blobs"], checks_out = false }
       catalog          = true
       publishes_to     = ["dead-letters"]
       starts_workflows = true
@@ -28,7 +28,7 @@ locals {
       concurrency      = 4
       max_instances    = var.index_max_instances
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = [], checks_out = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = [], checks_out = false }
       catalog          = true
       publishes_to     = ["bundle-events", "dead-letters"]
       starts_workflows = false
@@ -42,7 +42,7 @@ locals {
       concurrency      = 1
       max_instances    = 1 # A second one beside the first would only do the same.
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = [], checks_out = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = [], checks_out = false }
       catalog          = true
       publishes_to     = []
       starts_workflows = false
@@ -63,15 +63,14 @@ locals {
       environment      = { DSS_SNS_TOPICS = module.aws.object_events_topic_arn }
     }
     sweep = {
-      summary         = "Brings to mind again what a replica has lacked for too long, and measures the backlog."
-      called_by       = "scheduler"
-      memory          = "512Mi"
-      timeout_seconds = 1800
-      concurrency     = 1
-      max_instances   = 1 # A second sweep beside the first would publish the same again.
-      # GCS's unfinished uploads are objects, and are removed as such. In S3 it sees what is there, and aborts.
-      gcs              = { main = "roles/storage.objectUser", checkout = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = [], aborts = ["main", "checkout"], removes = [], checks_out = false }
+      summary          = "Brings to mind again what a replica has lacked for too long, and measures the backlog."
+      called_by        = "scheduler"
+      memory           = "512Mi"
+      timeout_seconds  = 1800
+      concurrency      = 1
+      max_instances    = 1 # A second sweep beside the first would publish the same again.
+      gcs              = {}
+      s3               = null
       catalog          = true
       publishes_to     = ["object-events"]
       starts_workflows = true
@@ -95,7 +94,6 @@ locals {
         reads         = ["main", "staging", "checkout"]
         reads_sources = true
         creates       = ["main", "checkout"]
-        aborts        = []
         removes       = ["main/blobs", "checkout"]
         checks_out    = true
       }
@@ -117,7 +115,6 @@ locals {
         reads         = ["main", "checkout"]
         reads_sources = false
         creates       = ["checkout"]
-        aborts        = []
         removes       = ["checkout"]
         checks_out    = true
       }
@@ -134,8 +131,8 @@ locals {
       timeout_seconds  = 1800 # Cloud Workflows gives up after as long.
       concurrency      = 1
       max_instances    = 5
-      gcs              = { main = "roles/storage.objectUser", checkout = "roles/storage.objectUser", reports = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = ["main", "checkout"], removes = ["main/blobs"], checks_out = false }
+      gcs              = { main = "roles/storage.objectUser", reports = "roles/storage.objectUser" }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = ["main/blobs"], checks_out = false }
       catalog          = true
       publishes_to     = ["object-events"]
       starts_workflows = false

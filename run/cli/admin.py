@@ -89,6 +89,46 @@ def replication(context: Context, seconds: float) -> int:
     return run_replication(context, seconds)
 
 
+@admin.group()
+@json_option
+def index() -> None:
+    """The index behind POST /search."""
+
+
+_REPLICAS = click.option(
+    "--replica", "replicas", metavar="NAME", multiple=True, help="Only this one; may be repeated."
+)
+
+
+@index.command()
+@_REPLICAS
+@click.option("--report", type=_FILE, metavar="FILE", help="Write every finding to it, as lines of JSON.")
+@click.option(
+    "--names-only",
+    is_flag=True,
+    help="Read no documents: what is stale is not found, and it takes less time.",
+)
+@json_option
+@click.pass_obj
+def check(context: Context, replicas: tuple[str, ...], report: Path | None, names_only: bool) -> int:
+    """Compare the index with the catalog, and change nothing. Exit code 1 where anything was found."""
+    from run.cli.indexing import run_check
+
+    return run_check(context, replicas, report=report, documents=not names_only)
+
+
+@index.command("rebuild")
+@_REPLICAS
+@click.option("--after", metavar="FQID", help="Begin behind this bundle version; with one --replica.")
+@json_option
+@click.pass_obj
+def rebuild_index(context: Context, replicas: tuple[str, ...], after: str | None) -> int:
+    """Make the index anew, while it serves. Run it again after an interruption: it does the rest."""
+    from run.cli.indexing import run_rebuild
+
+    return run_rebuild(context, replicas, after=after)
+
+
 for command in (resync, tombstones, runs):
     admin.add_command(command)
 

@@ -10,7 +10,7 @@ import click
 
 from run.cli.client import DssClient
 from run.cli.errors import CliError, Refused
-from run.cli.meters import Meter, meter_for
+from run.cli.meters import Counter, Meter, counter_for, meter_for
 from run.cli.reports import Report
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -39,6 +39,10 @@ class Context:
     def meter(self, title: str) -> Meter:
         """Return a meter for something under way; silent with `--json`."""
         return meter_for(title, quiet=self.json)
+
+    def counter(self, title: str, total: int) -> Counter:
+        """Return a counter of some thousands of things; silent with `--json`."""
+        return counter_for(title, total, quiet=self.json)
 
     def show(self, result: Any, text: str | None = None) -> None:
         """Print a result on stdout: as JSON, or as text where that is given and JSON was not asked for."""

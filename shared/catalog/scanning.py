@@ -49,6 +49,10 @@ class ScanCatalog:
         """Yield the heads of all bundle versions, in order of FQID; as `files` does."""
         return map(head_of, self._by_name(self._bundles, since))
 
+    def bundle_count(self) -> int:
+        """Return how many bundle versions there are, hidden ones too; one read for each thousand."""
+        return self._database.count(self._bundles)
+
     def collections(self, since: str = "") -> Iterator[CollectionHead]:
         """Yield the heads of all versions of collections, in order of FQID; as `files` does."""
         return map(collection_head_of, self._by_name(self._collections, since))

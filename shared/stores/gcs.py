@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
 
 import google.auth.credentials
@@ -25,7 +24,7 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.stores.base import Piece, Reader, StoredObject, UnfinishedUpload, Upload, UploadName
+from shared.stores.base import Piece, Reader, StoredObject, Upload
 from shared.stores.gcs_compose import compose
 from shared.stores.gcs_errors import translated
 from shared.stores.streams import Sequential
@@ -47,7 +46,6 @@ class GoogleCloudStorage:
 
     scheme = "gs"
     copies_in_parts = False
-    parts_prefix = "uploads/"
 
     def __init__(
         self,
@@ -252,7 +250,7 @@ class GoogleCloudStorage:
             key=key,
             size=size,
             content_type=content_type,
-            id=f"{self.parts_prefix}{uuid.uuid4()}/",
+            id=f"uploads/{uuid.uuid4()}/",
             last_used=last_used,
         )
 
@@ -294,14 +292,7 @@ class GoogleCloudStorage:
             pass
         self.abort_upload(upload)
 
-    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
-        """Yield the uploads that have a part, a thousand parts a request; the last one tells the time."""
-        parts = self.list(bucket, self.parts_prefix)
-        for upload, objects in groupby(parts, lambda part: "/".join(part.key.split("/")[:2])):
-            times = [part.written for part in objects if part.written]
-            yield UnfinishedUpload(bucket=bucket, key="", id=f"{upload}/", touched=max(times))
-
-    def abort_upload(self, upload: UploadName) -> None:
+    def abort_upload(self, upload: Upload) -> None:
         """Remove the parts of an upload, and what was composed of them."""
         keys = [part.key for part in self.list(upload.bucket, upload.id)]
         with ThreadPoolExecutor(_PARALLEL_DELETES) as threads:

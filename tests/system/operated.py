@@ -9,11 +9,13 @@ from unittest import mock
 import requests
 
 from run.local.components import API_TABLE
+from run.local.event_components import topics
 from run.local.stack import Stack
 from shared.config import Settings
 from shared.messages import ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
+from shared.telling import tell
 from shared.wiring import open_system
 from tests.given import Api, Clouds, Version, put_bundle, put_collection, put_file
 
@@ -58,6 +60,14 @@ class Operated:
         bucket = self.dss.replicas.named(replica).bucket
         for key in keys:
             replicate(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key))
+
+    def tell(self, replica: str, *keys: str) -> None:
+        """Tell of objects of a replica, as the function `index` does."""
+        bucket = self.dss.replicas.named(replica).bucket
+        # What publishes finds its emulator in the environment.
+        with mock.patch.dict(os.environ, self.env):
+            for key in keys:
+                tell(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key))
 
     def everywhere(self, replica: str, content: bytes) -> "World":
         """Make a world on one replica, and bring it to the other."""
@@ -128,9 +138,9 @@ class World:
 
 
 @contextlib.contextmanager
-def operated_system() -> Iterator[Operated]:
-    """Run a system of one's own: the API and what it needs."""
-    with Stack(port=0, table=API_TABLE).running() as env:
+def operated_system(**settings: str) -> Iterator[Operated]:
+    """Run a system of one's own, with other settings: the API and what it needs."""
+    with Stack(port=0, table=(*API_TABLE, topics), caller={**os.environ, **settings}).running() as env:
         with mock.patch.dict(os.environ, env):
             dss = open_system(Settings.from_environment())
         yield Operated(

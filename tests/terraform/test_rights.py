@@ -28,15 +28,11 @@ GRANTS = {
         ("bucket main", WRITE), ("topic bundle-events", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG,
     },
     "dss-s3-events": {("topic object-events", PUBLISH)},
-    "dss-sweep": {
-        ("bucket main", WRITE), ("bucket checkout", WRITE), ("topic object-events", PUBLISH), CATALOG,
-        STARTS_WORKFLOWS,
-    },
+    "dss-sweep": {("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS},
     "dss-copy": {("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket staging", READ), CATALOG},
     "dss-checkout": {("bucket main", READ), ("bucket checkout", WRITE), CATALOG, STARTS_WORKFLOWS},
     "dss-administer": {
-        ("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket reports", WRITE),
-        ("topic object-events", PUBLISH), CATALOG,
+        ("bucket main", WRITE), ("bucket reports", WRITE), ("topic object-events", PUBLISH), CATALOG,
     },
     "dss-signer": {("bucket main", READ), ("bucket checkout", READ)},
     "dss-build": {
@@ -55,7 +51,6 @@ AWS_READS = {
     "sync": {"main"},
     "compact": {"main"},
     "index": {"main"},
-    "sweep": {"main"},
     "copy": {"main", "staging", "checkout"},
     "checkout": {"main", "checkout"},
     "administer": {"main"},
@@ -65,7 +60,6 @@ AWS_CREATES = {
     "sync": {"main"},
     "compact": {"main"},
     "index": {"main"},
-    "sweep": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
     "administer": {"main"},
@@ -76,13 +70,10 @@ AWS_REMOVES = {
     "sync": {"main"},
     "compact": set(),
     "index": set(),
-    "sweep": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
     "administer": {"main"},
 }
-# Where unfinished uploads are found, and aborted.
-AWS_ABORTS = {"administer": {"main", "checkout"}, "sweep": {"main", "checkout"}}
 AWS_CHECKS_OUT = {"copy", "checkout"}
 
 
@@ -224,28 +215,18 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     elsewhere = statements.pop("CheckOutToOthers", None)
     tagging = statements.pop("TagCheckouts", None)
 
-    aborting = {sid: statements.pop(sid, {}) for sid in ("FindUploads", "AbortUploads")}
-
-    assert set(statements) == {"List", "Read", *(["Create"] if AWS_CREATES[component] else [])}
+    assert set(statements) == {"List", "Read", "Create"}
     assert set(statements["List"]["actions"]) == {"s3:ListBucket"}
     assert set(statements["List"]["resources"]) == {arns[purpose] for purpose in AWS_READS[component]}
     assert set(statements["Read"]["actions"]) == {"s3:GetObject", "s3:GetObjectTagging"}
     assert set(statements["Read"]["resources"]) == {f"{arns[purpose]}/*" for purpose in AWS_READS[component]}
-    if AWS_CREATES[component]:
-        assert set(statements["Create"]["actions"]) == CREATE
-        places = {f"{arns[where]}/*" for where in AWS_CREATES[component]}
-        assert set(statements["Create"]["resources"]) == places
-    aborts = AWS_ABORTS.get(component, set())
-    assert set(aborting["FindUploads"].get("resources", [])) == {arns[where] for where in aborts}
-    assert set(aborting["AbortUploads"].get("resources", [])) == {f"{arns[where]}/*" for where in aborts}
-    if aborts:
-        assert aborting["FindUploads"]["actions"] == ["s3:ListBucketMultipartUploads"]
-        assert aborting["AbortUploads"]["actions"] == ["s3:AbortMultipartUpload"]
+    assert set(statements["Create"]["actions"]) == CREATE
+    assert set(statements["Create"]["resources"]) == {f"{arns[where]}/*" for where in AWS_CREATES[component]}
     assert bool(removing) == bool(AWS_REMOVES[component])
     if removing:
         assert removing["actions"] == ["s3:DeleteObject"]
-        folders = {"main": f"{arns['main']}/blobs/*", "checkout": f"{arns['checkout']}/*"}
-        assert set(removing["resources"]) == {folders[where] for where in AWS_REMOVES[component]}
+        places = {"main": f"{arns['main']}/blobs/*", "checkout": f"{arns['checkout']}/*"}
+        assert set(removing["resources"]) == {places[where] for where in AWS_REMOVES[component]}
     assert bool(elsewhere) == bool(tagging) == (component in AWS_CHECKS_OUT)
     if elsewhere:
         # In buckets of this account the right would need nobody's consent.
