@@ -60,6 +60,8 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
             (api.get(f"/v1/{kind}/{new_uuid()}", replica=replica, version=version), 404) for kind in KINDS
         ]
     expected += [(admin.delete(f"/v1/bundles/{new_uuid()}", replica=replica, json=REASON), 404)]
+    for dates in ({}, {"from_date": first.version}, {"from_date": first.version, "to_date": now()}):
+        expected += [(api.get("/v1/events", replica=replica, **dates), 200)]
     expected += [(api.get("/internal/health"), 200)]
     assert [answer.status_code for answer, _ in expected] == [status for _, status in expected]
 
