@@ -5,6 +5,7 @@ to reach, `missing_since` when it began to wait for them; both are there from it
 killed process left half-done can be found.
 """
 
+import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 
 from google.api_core import exceptions, retry
 from google.cloud import firestore
+from google.cloud.firestore_v1 import LastUpdateOption
 
 from shared.clock import Clock
 from shared.errors import DssError, Unavailable
@@ -28,6 +30,13 @@ _TIMEOUT_SECONDS = 30
 _CONTENDED = retry.Retry(
     predicate=retry.if_exception_type(exceptions.Aborted), initial=0.05, maximum=1.0, timeout=15
 )
+
+
+# The changes of a document, and writes that go with them.
+Step = tuple[dict[str, Any], Sequence[Callable[[Any], None]]]
+# How often a document is read anew that others have changed, and the pauses before, at first.
+_ADVANCES = 60
+_ADVANCE_SECONDS = 0.02
 
 
 class NameTaken(DssError):
@@ -138,6 +147,25 @@ class Database:
                 # promises that the service does not say it in the other.
                 raise NameTaken(str(error)) from error
 
+    def advance(self, reference: Any, step: Callable[[Any], Step | None]) -> None:
+        """Change a document by what it is, and write others with it; from the start where others were faster.
+
+        `step` is given its snapshot and returns the changes and the further writes, or None for neither. No
+        lock is held meanwhile: in a transaction, a process that is killed would keep all others waiting until
+        Firestore lets go of what it had read. Raises Unavailable where others were faster for long.
+        """
+        for attempt in range(_ADVANCES):
+            snapshot = self.get(reference)
+            todo = step(snapshot)
+            if todo is None:
+                return
+            try:
+                self.commit(_advancing(reference, snapshot, todo[0]), *todo[1])
+                return
+            except NameTaken:
+                self.clock.sleep(random.uniform(0, min(attempt + 1, 10) * _ADVANCE_SECONDS))
+        raise Unavailable(f"{reference.path}: others changed it again and again")
+
     def transact(self, work: Callable[[Any], None]) -> None:
         """Run `work` with a transaction, again and from its start where others were faster.
 
@@ -166,6 +194,13 @@ class Database:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_PARALLEL_BATCHES, thread_name_prefix="catalog")
             return self._threads
+
+
+def _advancing(reference: Any, snapshot: Any, changes: dict[str, Any]) -> Callable[[Any], None]:
+    if not snapshot.exists:
+        return lambda batch: batch.create(reference, changes)
+    unchanged = LastUpdateOption(snapshot.update_time)
+    return lambda batch: batch.update(reference, changes, option=unchanged)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """The catalog of events: collection `events`, one document an event, and `journal_ends`, one a replica.
 
-Each replica's events are one line. An event gets its time in the transaction that puts it at the line's end:
-later than all before it, so that who has read up to a moment never finds anything new before that.
+Each replica's events are one line. An event gets its time in the commit that puts it at the line's end: later
+than all before it, so that who has read up to a moment never finds anything new before that.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -12,12 +12,12 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database
+from shared.catalog.database import Database, Step
 from shared.identifiers import Fqid, moment_of, version_of
 from shared.parallel import Together
 
-# Events of one transaction. Firestore: 10 MiB a request; an event is some 300 bytes, and a transaction that
-# takes longer keeps the others waiting.
+# Events of one commit. Firestore: 10 MiB a request; an event is some 300 bytes. A longer commit keeps the
+# others waiting.
 _AT_ONCE = 200
 _PAGE = 500
 
@@ -46,7 +46,7 @@ class EventCatalog:
         self._database = database
         self._collection = database.client.collection("events")
         self._ends = database.client.collection("journal_ends")
-        # One transaction at a time can write to the end of a line; it takes along all who wait for it.
+        # One commit at a time can write to the end of a line; it takes along all who wait for it.
         self._lines = {
             name: Together(partial(self._put_at_end, name), most=_AT_ONCE) for name in database.replicas
         }
@@ -56,23 +56,23 @@ class EventCatalog:
         return self._lines[event.replica](event)
 
     def _put_at_end(self, replica: str, events: Sequence[Event]) -> Sequence[Event]:
-        end = self._ends.document(replica)
         references = {event.id: self._collection.document(event.id) for event in events}
         recorded: dict[str, Event] = {}
 
-        def put(transaction: Any) -> None:
+        def step(end: Any) -> Step | None:
             recorded.clear()
-            last = _last(end.get(transaction=transaction))
-            found = self._database.client.get_all(list(references.values()), transaction=transaction)
-            recorded.update((there.id, _event_of(there)) for there in found if there.exists)
+            found = self._database.get_many(list(references.values()))
+            recorded.update((there.id, _event_of(there)) for there in found)
+            last = str((end.to_dict() or {}).get("last", ""))
+            writes = []
             for event in events:
                 if event.id not in recorded:
                     last = _later(last, version_of(self._database.clock.now()))
                     recorded[event.id] = replace(event, timestamp=last)
-                    transaction.create(references[event.id], _to_document(recorded[event.id]))
-            transaction.set(end, {"last": last}, merge=True)
+                    writes.append(_creating(references[event.id], _to_document(recorded[event.id])))
+            return ({"last": last}, writes) if writes else None
 
-        self._database.transact(put)
+        self._database.advance(self._ends.document(replica), step)
         return [recorded[event.id] for event in events]
 
     def since(self, replica: str, *, start: str = "", stop: str = "", count: int = 0) -> Iterator[Event]:
@@ -91,8 +91,8 @@ class EventCatalog:
         return _event_of(snapshot) if snapshot.exists else None
 
 
-def _last(end: Any) -> str:
-    return str((end.to_dict() or {}).get("last", "")) if end.exists else ""
+def _creating(reference: Any, document: dict[str, Any]) -> Callable[[Any], None]:
+    return lambda batch: batch.create(reference, document)
 
 
 def _later(last: str, now: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database
+from shared.catalog.database import Database, Step
 
 
 @dataclass(frozen=True)
@@ -78,28 +78,25 @@ class JournalCatalog:
 
         Nothing happens where another journal was claimed or made meanwhile.
         """
-        reference = self._ends.document(replica)
 
-        def claim(transaction: Any) -> None:
-            if _end_of(reference.get(transaction=transaction)) == End(compacted=compacted):
-                transaction.set(reference, {"claimed": to}, merge=True)
+        def step(end: Any) -> Step | None:
+            return ({"claimed": to}, []) if _end_of(end) == End(compacted=compacted) else None
 
-        self._database.transact(claim)
+        self._database.advance(self._ends.document(replica), step)
 
     def add(self, journal: Journal) -> None:
         """Make known the journal that was claimed, whose object is there. Safe to repeat."""
-        reference = self._ends.document(journal.replica)
-        document = self._collection.document(f"{journal.replica} {journal.id}")
+        reference = self._collection.document(f"{journal.replica} {journal.id}")
+        document = _to_document(journal)
 
-        def add(transaction: Any) -> None:
-            end = _end_of(reference.get(transaction=transaction))
-            transaction.set(document, _to_document(journal))
-            changes = {"compacted": max(end.compacted, journal.to_date)}
-            if end.claimed <= journal.to_date:
-                changes["claimed"] = ""
-            transaction.set(reference, changes, merge=True)
+        def step(snapshot: Any) -> Step:
+            end = _end_of(snapshot)
+            return {
+                "compacted": max(end.compacted, journal.to_date),
+                "claimed": end.claimed if end.claimed > journal.to_date else "",
+            }, [lambda batch: batch.set(reference, document)]
 
-        self._database.transact(add)
+        self._database.advance(self._ends.document(journal.replica), step)
 
 
 def _end_of(snapshot: Any) -> End:
