@@ -1,12 +1,13 @@
-"""The check of a bundle of many files goes on where it stopped."""
+"""The check of what has many parts goes on where it stopped, and asks again for nothing that is there."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from shared.errors import NotYetThere
 from shared.system import Dss
-from tests.given import Api, Clouds, put_bundle
+from tests.given import Api, Clouds, Version, put_bundle, put_collection, put_file
 from tests.shared.copying_between import opened
 from tests.shared.two_clouds import OTHER, bring, new_file, status
 from tests.system.file_heads import multiply
@@ -58,3 +59,35 @@ def test_a_check_of_12_000_files_resumes_where_it_stopped(
     assert reads(proxy) < first / 2
     assert status(api, "bundles", bundle, there) == 206
     assert clouds.read(there, f"bundles/{bundle}") == clouds.read(replica, f"bundles/{bundle}")
+
+
+def test_a_check_of_a_large_collection_resumes_and_that_of_its_next_version_asks_for_what_changed(
+    stack: dict[str, str], counted: tuple[Dss, FirestoreProxy], api: Api, clouds: Clouds, replica: str
+) -> None:
+    dss, proxy = counted
+    there = OTHER[replica]
+    # With paths as long as they may be, two pages.
+    key = "k" * 4000
+    content = json.dumps({key: 1}).encode()
+    early, late, added = (put_file(api, clouds.stage(replica, content)) for _ in range(3))
+    bring(dss, replica, f"files/{early}", f"files/{added}")
+    items = [file.linked("x", path=f"/{key}") for file in (*multiply(stack, early, 400), late)]
+    first = put_collection(api, replica, items)
+    reads(proxy)
+
+    with pytest.raises(NotYetThere, match=f"1 of its contents are not on {there} yet, file {late} for one"):
+        bring(dss, replica, f"collections/{first}")
+    whole = reads(proxy)
+    assert whole > 400
+    bring(dss, replica, f"files/{late}")
+    reads(proxy)
+    bring(dss, replica, f"collections/{first}")
+    assert reads(proxy) < whole - 200
+    assert status(api, "collections", first, there) == 200
+
+    path, changes = f"/v1/collections/{first.uuid}", {"add_contents": [added.linked()]}
+    second = Version(**api.patch(path, replica=replica, version=first.version, json=changes).json())
+    bring(dss, replica, f"collections/{second}")
+    # Its head twice, the newest version there, both versions' pages, and the one file.
+    assert reads(proxy) < 12
+    assert status(api, "collections", second, there) == 200

@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from run.cli.tokens import fetch_local
+from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.system.conftest import ManyFiles
 from tests.system.watched import Bill, WatchedApi
 
@@ -114,3 +115,74 @@ def test_listing_bundles(watched: WatchedApi, file: Version, replica: str) -> No
     # One row more than is answered tells whether there is another page.
     assert first.bill == Bill(reads=11, requests=1)
     assert last.bill == Bill(reads=2, requests=1)
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_a_new_collection(watched: WatchedApi, many_files: ManyFiles, replica: str, count: int) -> None:
+    items = [file.linked() for file in many_files(replica, count)]
+
+    with watched.usage() as usage:
+        put_collection(watched.api, replica, items)
+
+    # Whose the UUID is, is read before and claimed with the head; a page holds some thousand items.
+    assert usage.bill == Bill(
+        object_operations=1, reads=1 + count, writes=2 + 1 + 2, requests=4 + math.ceil(count / 500)
+    )
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+def test_changing_a_collection(watched: WatchedApi, many_files: ManyFiles, replica: str, count: int) -> None:
+    file, *others = [file.linked() for file in many_files(replica, count + 1)]
+    collection = put_collection(watched.api, replica, [file])
+    path, query = f"/v1/collections/{collection.uuid}", {"replica": replica, "version": collection.version}
+
+    with watched.usage() as usage:
+        answer = watched.api.patch(path, json={"add_contents": others}, **query)
+
+    assert answer.status_code == 200
+    # What is in it already is not looked up again.
+    assert usage.bill == Bill(
+        object_operations=1, reads=3 + count, writes=1 + 1 + 2, requests=6 + math.ceil(count / 500)
+    )
+
+
+def test_a_link_to_a_fragment_has_its_file_read(watched: WatchedApi, clouds: Clouds, replica: str) -> None:
+    source = clouds.stage(replica, b'{"a": [1, 2]}', content_type="application/json")
+    file = put_file(watched.api, source)
+    items = [file.linked("x", path=path) for path in ("", "/a", "/a/0", "/a/1")]
+
+    with watched.usage() as usage:
+        put_collection(watched.api, replica, items)
+
+    # Once for all of them: what there is, then its bytes.
+    assert usage.bill == Bill(object_operations=1 + 2, reads=2, writes=5, requests=5), usage.operations
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
+def test_reading_a_collection(
+    watched: WatchedApi, many_files: ManyFiles, replica: str, versioned: bool
+) -> None:
+    collection = put_collection(watched.api, replica, [one.linked() for one in many_files(replica, 1000)])
+    version = collection.version if versioned else None
+
+    with watched.usage() as usage:
+        answer = watched.api.get(f"/v1/collections/{collection.uuid}", replica=replica, version=version)
+
+    assert len(answer.json()["contents"]) == 1000
+    assert usage.bill == Bill(reads=3, requests=3)
+
+
+def test_listing_and_deleting_collections(watched: WatchedApi, stack: dict[str, str], replica: str) -> None:
+    email = f"{new_uuid()}@example.org"
+    token = fetch_local(stack["DSS_LOCAL_TOKEN_URL"], email=email, group="dss", seconds=600)
+    owner = watched.api.signed_in(token)
+    *_, collection = [put_collection(owner, replica, []) for _ in range(12)]
+
+    with watched.usage() as listing:
+        page = owner.get("/v1/collections", per_page=10)
+    with watched.usage() as deleting:
+        answer = owner.delete(f"/v1/collections/{collection.uuid}", replica=replica)
+
+    assert (len(page.json()["collections"]), answer.status_code) == (10, 200)
+    assert listing.bill == Bill(reads=11, requests=1)
+    assert deleting.bill == Bill(object_operations=1, reads=2, writes=1 + 2, requests=4)

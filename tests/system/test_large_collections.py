@@ -1,0 +1,86 @@
+"""A collection of 100,000 items is built by changes of 1,000, and read whole."""
+
+import json
+import time
+
+import pytest
+
+from tests.given import Api, Clouds, Version, assert_problem, put_collection, put_file
+from tests.system.large_objects import peak_memory
+from tests.system.watched import Bill, WatchedApi
+
+ITEMS = 100_000
+AT_ONCE = 1000
+# Seconds that one request may take here; clients wait 40.
+PATIENCE = 20
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def numbers(api: Api, clouds: Clouds) -> Version:
+    """A JSON file with as many fragments."""
+    content = json.dumps(list(range(ITEMS))).encode()
+    return put_file(api, clouds.stage("gcp", content, content_type="application/json"))
+
+
+def fragments(file: Version, first: int, count: int = AT_ONCE) -> list[dict[str, str]]:
+    return [file.linked("number", path=f"/{number}") for number in range(first, first + count)]
+
+
+def patched(api: Api, old: Version, changes: dict[str, list[dict[str, str]]]) -> Version:
+    """Return the version that changes make, in good time."""
+    began = time.monotonic()
+    path = f"/v1/collections/{old.uuid}"
+    answer = api.patch(path, replica="gcp", version=old.version, json=changes)
+    assert answer.status_code == 200, answer.text
+    assert time.monotonic() - began < PATIENCE
+    return Version(**answer.json())
+
+
+def test_a_collection_of_100_000_items_is_built_by_patches(
+    api: Api, watched: WatchedApi, numbers: Version
+) -> None:
+    collection = put_collection(api, "gcp", fragments(numbers, 0))
+    for first in range(AT_ONCE, ITEMS - AT_ONCE, AT_ONCE):
+        collection = patched(api, collection, {"add_contents": fragments(numbers, first)})
+
+    with watched.usage() as usage:
+        whole = patched(watched.api, collection, {"add_contents": fragments(numbers, ITEMS - AT_ONCE)})
+    with watched.usage() as reading:
+        answer = watched.api.get(f"/v1/collections/{whole.uuid}", replica="gcp")
+
+    assert answer.json()["contents"] == fragments(numbers, 0, ITEMS)
+    # Cloud Run: an answer is at most 32 MiB.
+    assert len(answer.content) < 12 * MIB
+    # Whose it is, the head and pages before, the file; then the head, the pages, and that they are there.
+    pages = 14
+    assert usage.bill == Bill(
+        object_operations=3, reads=2 + pages - 1 + 1, writes=1 + pages + 2, requests=usage.bill.requests
+    )
+    assert usage.bill.requests <= 8
+    assert reading.bill == Bill(reads=2 + pages, requests=3)
+    assert peak_memory(watched.process.pid) < 512 * MIB
+
+    fewer = patched(api, whole, {"remove_contents": fragments(numbers, 500)})
+    kept = fragments(numbers, 0, 500) + fragments(numbers, 1500, ITEMS - 1500)
+    assert api.get(f"/v1/collections/{fewer.uuid}", replica="gcp").json()["contents"] == kept
+
+
+def test_a_collection_that_no_answer_could_hold_is_refused(watched: WatchedApi, clouds: Clouds) -> None:
+    """Each item is as long as one may be: 1,000 are 4 MiB."""
+    key = "k" * 4000
+    content = json.dumps({key: list(range(9000))}).encode()
+    file = put_file(watched.api, clouds.stage("gcp", content, content_type="application/json"))
+
+    def items(first: int) -> list[dict[str, str]]:
+        return [file.linked("x", path=f"/{key}/{number}") for number in range(first, first + AT_ONCE)]
+
+    collection = put_collection(watched.api, "gcp", items(0))
+    for first in range(AT_ONCE, 7 * AT_ONCE, AT_ONCE):
+        collection = patched(watched.api, collection, {"add_contents": items(first)})
+    path = f"/v1/collections/{collection.uuid}"
+    changes = {"add_contents": items(7 * AT_ONCE)}
+    answer = watched.api.patch(path, replica="gcp", version=collection.version, json=changes)
+
+    assert_problem(answer, 400, "illegal_arguments", "contents", "31457280")
+    assert len(watched.api.get(path, replica="gcp").content) < 32 * MIB
