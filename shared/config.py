@@ -116,7 +116,7 @@ class Settings:
     )
     file_wait_seconds: int = _setting(
         "DSS_FILE_WAIT_SECONDS",
-        "How long PUT /bundles waits for files that are on their way from the other replica, in seconds.",
+        "How long a write waits for what it names and is on its way from another replica, in seconds.",
         default=20,
     )
     max_body_bytes: int = _setting(

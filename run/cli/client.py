@@ -20,9 +20,10 @@ from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import requests
 
+from run.cli.collections import CollectionCalls
 from run.cli.errors import CallFailed, Refused
 from run.cli.stopping import StoppableClock
-from run.cli.transport import Backoff, Call, Transport, retry_after_seconds
+from run.cli.transport import Backoff, Call, Transport, json_of, retry_after_seconds
 from shared.checksums import CHECKSUM_NAMES
 from shared.clock import Deadline
 
@@ -86,7 +87,7 @@ class SignedUrl:
                 self._url = self._renew()
 
 
-class DssClient:
+class DssClient(CollectionCalls):
     """Talks to the DSS at `url` (with or without `/v1`) about one replica; safe to share among threads.
 
     `patience` is how many seconds one call is tried again while the DSS says 5xx or does not answer;
@@ -139,7 +140,7 @@ class DssClient:
             answer = self.transport.send_until_ready(call, wait_seconds)
             if answer.status_code not in (200, 206):
                 raise CallFailed.of(answer)
-            yield _json_of(answer)
+            yield json_of(answer)
             following = answer.links.get("next", {}).get("url")
             if answer.status_code == 200 or not following:
                 return
@@ -292,7 +293,7 @@ class DssClient:
         answer = self.transport.send(self._call("PATCH", f"bundles/{quote(uuid)}", body, version=version))
         if answer.status_code != 200:
             raise CallFailed.of(answer)
-        made: str = _json_of(answer)["version"]
+        made: str = json_of(answer)["version"]
         return made
 
     def delete_bundle(self, uuid: str, version: str | None = None, *, reason: str) -> None:
@@ -315,10 +316,3 @@ class DssClient:
         from run.cli.download import DownloadOptions, download
 
         return download(self, uuid, version, DownloadOptions(**options))
-
-
-def _json_of(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError as error:
-        raise CallFailed.of(answer, " (its body is not JSON)") from error

@@ -10,6 +10,7 @@ import threading
 import click
 
 from run.cli import commands
+from run.cli.collection_commands import collection
 from run.cli.context import Context, shared_options
 from run.cli.errors import CliError
 
@@ -19,6 +20,7 @@ _COMMANDS = (
     commands.get,
     commands.list_bundles,
     commands.delete,
+    collection,
     commands.token,
 )
 

@@ -189,3 +189,11 @@ def reason_of(error: BaseException) -> str:
     inner = getattr(inner, "reason", inner)
     text = _OBJECT.sub("", str(inner)).strip() or type(error).__name__
     return text.splitlines()[0][:200]
+
+
+def json_of(answer: requests.Response) -> Any:
+    """Return the body of an answer. Raises CallFailed where it is not JSON."""
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise CallFailed.of(answer, " (its body is not JSON)") from error

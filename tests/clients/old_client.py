@@ -61,11 +61,16 @@ class OldClient:
         return name.removesuffix("s") if one else name
 
     @property
+    def email(self) -> str:
+        """Who the service account is."""
+        return str(self._account["client_email"])
+
+    @property
     def names(self) -> set[str]:
         """The names of all methods."""
         return set(self._operations)
 
-    def call(self, name: str, **arguments: Any) -> Any:
+    def call(self, name: str, /, **arguments: Any) -> Any:
         """Return what a method answers: JSON parsed, all else as bytes, of HEAD the answer itself."""
         answer = self.answer(name, **arguments)
         if answer.request.method == "HEAD":
@@ -73,7 +78,7 @@ class OldClient:
         is_json = answer.headers["content-type"].startswith("application/json")
         return answer.json() if is_json else answer.content
 
-    def pages(self, name: str, **arguments: Any) -> Iterator[requests.Response]:
+    def pages(self, name: str, /, **arguments: Any) -> Iterator[requests.Response]:
         """Yield the pages that a method answers."""
         answer = self.answer(name, **arguments)
         yield answer
@@ -81,7 +86,7 @@ class OldClient:
             answer = self.answer(name, next_url, **arguments)
             yield answer
 
-    def items(self, name: str, **arguments: Any) -> Iterator[Any]:
+    def items(self, name: str, /, **arguments: Any) -> Iterator[Any]:
         """Yield the items on all pages, which are where a header of each page says."""
         for page in self.pages(name, **arguments):
             items = page.json()
@@ -90,7 +95,13 @@ class OldClient:
             yield from items
 
     def answer(
-        self, name: str, url: str | None = None, *, headers: Mapping[str, str] | None = None, **arguments: Any
+        self,
+        name: str,
+        url: str | None = None,
+        /,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **arguments: Any,
     ) -> requests.Response:
         """Return the answer to a method, redirects followed; raise CallFailed for an error."""
         method, path, operation = self._operation(name, arguments)

@@ -126,3 +126,46 @@ def test_a_bundle_waits_for_files_that_are_on_their_way(client, api, clouds, the
         put_file(api, clouds.stage(wanted, b"on its way"), file=file, status=200)
         assert answer.result(timeout=20)["version"] == bundle.version
     assert client.download(bundle.uuid, wanted) == {"a": b"on its way"}
+
+
+def test_collections_are_theirs_as_they_were(client, api, clouds, replica):
+    source = clouds.stage(replica, b'{"donors": [{"age": 7}]}', content_type="application/json")
+    file = put_file(api, source)
+    version = now()
+    items = [file.linked(), {**file.linked("donor"), "fragment": "/donors/0"}]
+    made = client.call(
+        "put_collection",
+        uuid=new_uuid(),
+        version=version,
+        replica=replica,
+        name="n",
+        description="d",
+        details={},
+        contents=items,
+    )
+    query = {"uuid": made["uuid"], "replica": replica}
+
+    found = client.call("get_collection", **query)
+    # Not wrapped, as the contract has it.
+    assert (found["name"], found["owner"], found["version"]) == ("n", client.email, version)
+    assert [item.get("path") for item in found["contents"]] == [None, "/donors/0"]
+    newer = client.call("patch_collection", version=version, remove_contents=items[1:], **query)
+    assert client.call("get_collection", **query)["contents"] == [file.linked()]
+    for _ in range(11):
+        client.call(
+            "put_collection",
+            uuid=new_uuid(),
+            version=version,
+            replica=replica,
+            name="n",
+            description="d",
+            details={},
+            contents=[],
+        )
+    listed = list(client.items("get_collections", per_page=10))
+    assert {"uuid": made["uuid"], "version": newer["version"]} in listed
+    assert len(listed) == len({item["uuid"] for item in listed}) >= 12
+    client.call("delete_collection", **query)
+    with pytest.raises(CallFailed) as failed:
+        client.call("get_collection", **query)
+    assert (failed.value.status, failed.value.code) == (404, "not_found")

@@ -18,7 +18,7 @@ from shared.replication import replicate
 from shared.system import Dss
 from shared.wiring import open_system
 from tests.directory_replica import MAIN, NAME, directory_replica
-from tests.given import Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
+from tests.given import Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_collection, put_file
 
 SECOND = ("gcp-second", "aws-second")
 CONTENT = b"content for a third replica\n"
@@ -179,6 +179,30 @@ def test_a_bundle_may_be_written_to_the_third_replica(third: Third, file: Versio
         assert (
             clouds.read(cloud, f"bundles/{bundle}") == (third.bucket / "bundles" / str(bundle)).read_bytes()
         )
+
+
+def test_a_collection_is_everywhere_and_is_hidden_everywhere(
+    third: Third, file: Version, clouds: Clouds, replica: str
+) -> None:
+    collection = put_collection(third.api, replica, [file.linked()])
+    path = f"/v1/collections/{collection.uuid}"
+    state = assert_problem(third.api.get(path, replica=NAME), 404, "not_found")["replica_state"]
+    assert state == "pending"
+    third.replicate(f"collections/{collection}", replica)
+
+    read = [third.api.get(path, replica=name) for name in (NAME, *SECOND, "gcp", "aws")]
+    assert [answer.json() for answer in read] == [read[0].json()] * 5
+    assert read[0].json()["contents"] == [file.linked()]
+    manifest = (third.bucket / "collections" / str(collection)).read_bytes()
+    assert manifest == clouds.read(replica, f"collections/{collection}")
+    elsewhere = put_collection(third.api, NAME, [collection.linked("collection")])
+    third.replicate(f"collections/{elsewhere}", NAME)
+    assert third.api.get(f"/v1/collections/{elsewhere.uuid}", replica=replica).status_code == 200
+
+    assert third.api.delete(path, replica=replica).status_code == 200
+    assert third.api.get(path, replica=NAME).status_code == 404
+    third.replicate(f"collections/{collection.uuid}.dead", replica)
+    assert (third.bucket / "collections" / f"{collection.uuid}.dead").exists()
 
 
 @pytest.mark.parametrize("second", SECOND)

@@ -24,6 +24,7 @@ from tests.given import (
     new_uuid,
     now,
     put_bundle,
+    put_collection,
     put_file,
 )
 from tests.shared.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
@@ -80,6 +81,27 @@ def test_what_is_written_here_appears_there(
     assert writer.delete(path, replica=there, json={"reason": "wrong"}).status_code == 200
     soon(lambda: both.keys(here, f"bundles/{bundle.uuid}.dead"), "the tombstone goes the other way")
     assert status(writer, "bundles", bundle, here) == status(writer, "bundles", bundle, there) == 404
+
+
+@pytest.mark.parametrize(("here", "there"), DIRECTIONS)
+def test_a_collection_appears_there_and_is_hidden_there(
+    writer: Api, both: Clouds, here: str, there: str
+) -> None:
+    file = new_file(writer, both, here, b'{"a": 1}')
+    inner = put_collection(writer, here, [file.linked("x", path="/a")])
+    # Its contents and it are on their way together.
+    collection = put_collection(writer, here, [inner.linked("collection"), file.linked()])
+    soon(lambda: status(writer, "collections", collection, there) == 200, f"{collection} is on {there}")
+    path = f"/v1/collections/{collection.uuid}"
+    assert writer.get(path, replica=there).json() == writer.get(path, replica=here).json()
+
+    changes = {"remove_contents": [file.linked()]}
+    answer = writer.patch(path, replica=there, version=collection.version, json=changes)
+    newer = Version(**answer.json())
+    soon(lambda: status(writer, "collections", newer, here) == 200, "the change goes the other way")
+    assert writer.delete(path, replica=there).status_code == 200
+    soon(lambda: both.keys(here, f"collections/{collection.uuid}.dead"), "so does the tombstone")
+    assert writer.get(path, replica=here).status_code == 404
 
 
 def test_events_of_both_clouds_arrive_in_one_shape(
