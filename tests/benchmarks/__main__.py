@@ -8,6 +8,7 @@ from pathlib import Path
 from run.local.api import api_process
 from run.local.components import API_TABLE
 from run.local.stack import Stack
+from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.measuring import Figures, Operation, measure
 from tests.benchmarks.processes import back_ends, cpu_seconds, machine
 from tests.benchmarks.rclone import find_rclone
@@ -112,7 +113,7 @@ def main() -> None:
         listing = enumeration(env, api, process.pid)
     print(listing)
     setting = f"the API: gunicorn, {WORKERS} workers of {THREADS} threads; {SECONDS:.0f} s a measurement"
-    sections = replication()
+    sections = replication() + "\n" + checkouts()
     REPORT.write_text(report(about, setting, figures, listing, time.monotonic() - began) + "\n" + sections)
     print(f"written: {REPORT}")
 

@@ -20,6 +20,8 @@ _NAMES = {
     "[sync]": "sync",
     "[s3_events]": "s3_events",
     "[copy]": "copy",
+    "[checkout]": "checkout",
+    "run.local.workflows": "workflows",
     "run.local.push": "push",
     "run.local.gcs": "GCS",
     "run.local.s3": "S3",

@@ -34,7 +34,14 @@ class Rclone:
         self._environment = {
             # Not the caller's: an AWS_CA_BUNDLE there, for one, is more than rclone 1.60 can bear.
             **base_environment(os.environ),
-            **_configuration("GCS", TYPE="google cloud storage", ANONYMOUS="true", **_gcs(env)),
+            **_configuration(
+                "GCS",
+                TYPE="google cloud storage",
+                ANONYMOUS="true",
+                # Else it sends access lists, which buckets with uniform access, as ours, refuse.
+                BUCKET_POLICY_ONLY="true",
+                **_gcs(env),
+            ),
             **_configuration("S3", TYPE="s3", PROVIDER="Other", FORCE_PATH_STYLE="true", **_s3(env)),
             "RCLONE_CONFIG": "/dev/null",
         }
