@@ -4,9 +4,23 @@ from functions.administer import administer
 from functions.checkout import checkout
 from functions.compact import compact
 from functions.copy import copy
+from functions.deliver import deliver, redeliver
 from functions.index import index
+from functions.notify import notify
 from functions.s3_events import s3_events
 from functions.sweep import sweep
 from functions.sync import sync
 
-__all__ = ["administer", "checkout", "compact", "copy", "index", "s3_events", "sweep", "sync"]
+__all__ = [
+    "administer",
+    "checkout",
+    "compact",
+    "copy",
+    "deliver",
+    "index",
+    "notify",
+    "redeliver",
+    "s3_events",
+    "sweep",
+    "sync",
+]

@@ -157,6 +157,12 @@ class Settings:
         "Whether messages of SNS must be signed; to be switched off on emulators only, which sign nothing.",
         default=True,
     )
+    callback_networks: tuple[str, ...] = _setting(
+        "DSS_CALLBACK_NETWORKS",
+        "Networks (as 10.1.0.0/16) whose addresses subscribers may have although they are not public; "
+        "comma-separated.",
+        default=(),
+    )
     public_url: str = _setting(
         "DSS_PUBLIC_URL",
         "URL by which clients reach the API; without it the request tells (`X-Forwarded-Proto`, `-Host`).",

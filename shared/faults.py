@@ -47,6 +47,11 @@ FAULT_POINTS = (
     "compact: journal added",
     "administration: slice done",
     "administration: part written",
+    "notify: a delivery published",
+    "delivery: answered",
+    "delivery: put off",
+    "replay: a delivery published",
+    "replay: next page published",
 )
 
 

@@ -9,6 +9,9 @@ from shared.errors import IllegalArguments
 
 OBJECT_EVENTS = "object-events"
 BUNDLE_EVENTS = "bundle-events"
+DELIVERIES = "deliveries"
+DELIVERY_RETRIES = "delivery-retries"
+REPLAYS = "replays"
 DEAD_LETTERS = "dead-letters"
 # GCS's name for "an object is there, whole"; S3's are turned into it.
 FINALIZED = "OBJECT_FINALIZE"

@@ -91,6 +91,15 @@ locals {
   })
 }
 
+# Samples and replays of subscriptions.
+resource "google_pubsub_topic_iam_member" "api" {
+  for_each = toset(["deliveries", "replays"])
+
+  topic  = google_pubsub_topic.dss[each.key].name
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.api.member
+}
+
 resource "google_cloud_run_v2_service" "api" {
   name                = local.api_name
   location            = var.region

@@ -68,10 +68,12 @@ resource "aws_sns_topic_subscription" "s3_events" {
 resource "google_pubsub_subscription" "push" {
   for_each = local.subscriptions
 
-  name                       = each.key
-  topic                      = google_pubsub_topic.dss[each.value.topic].id
-  ack_deadline_seconds       = each.value.ack_deadline_seconds
-  message_retention_duration = "${7 * 24 * 60 * 60}s"
+  name                 = each.key
+  topic                = google_pubsub_topic.dss[each.value.topic].id
+  ack_deadline_seconds = each.value.ack_deadline_seconds
+  # Pub/Sub: 31 days at most. What is given up by its age stays three days longer than that: should the function not
+  # answer at all for so long, an alert comes before anything is lost.
+  message_retention_duration = "${max(7 * 24 * 60 * 60, try(each.value.give_up_after_seconds, 0) + 3 * 24 * 60 * 60)}s"
   labels                     = local.labels
 
   push_config {
@@ -91,9 +93,13 @@ resource "google_pubsub_subscription" "push" {
   # functions/push.py makes dead letters itself, with their reasons, after DSS_DELIVERY_ATTEMPTS; what never reaches
   # it ends here, after about 15 hours. With this policy Pub/Sub also tells which attempt a push is: push.py
   # counts by that, and would try for ever without.
-  dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dss[local.dead_letters].id
-    max_delivery_attempts = 100
+  # Not for what is given up by its age: a hundred attempts are the most that Pub/Sub knows, and take 17 hours.
+  dynamic "dead_letter_policy" {
+    for_each = try(each.value.give_up_after_seconds, null) == null ? [1] : []
+    content {
+      dead_letter_topic     = google_pubsub_topic.dss[local.dead_letters].id
+      max_delivery_attempts = 100
+    }
   }
 
   # Never: Pub/Sub deletes a subscription that nothing was sent to for a month.

@@ -34,6 +34,50 @@ locals {
       starts_workflows = false
       environment      = {}
     }
+    # What subscribers ask is evaluated in processes of 512 MiB at most (shared/evaluator.py), one for each event.
+    notify = {
+      summary          = "Finds out which subscriptions an event matches."
+      called_by        = "pubsub"
+      memory           = "2Gi"
+      timeout_seconds  = 540 # Pub/Sub gives up after 600.
+      concurrency      = 2
+      max_instances    = var.notify_max_instances
+      gcs              = { main = "roles/storage.objectViewer" }
+      s3               = { reads = ["main"], reads_sources = false, creates = [], removes = [], checks_out = false }
+      catalog          = true
+      publishes_to     = ["deliveries", "delivery-retries", "replays", "dead-letters"]
+      starts_workflows = false
+      environment      = { DSS_PUBLIC_URL = local.api_public_url }
+    }
+    # They wait for other people's servers, and do little else.
+    deliver = {
+      summary          = "Notifies subscribers for the first time."
+      called_by        = "pubsub"
+      memory           = "512Mi"
+      timeout_seconds  = 50 # Pub/Sub gives up after 60.
+      concurrency      = 64
+      max_instances    = var.deliver_max_instances
+      gcs              = {}
+      s3               = null
+      catalog          = true
+      publishes_to     = ["delivery-retries", "dead-letters"]
+      starts_workflows = false
+      environment      = { DSS_CALLBACK_NETWORKS = join(",", var.callback_networks) }
+    }
+    redeliver = {
+      summary          = "Notifies subscribers that have failed, or are slow, and replays."
+      called_by        = "pubsub"
+      memory           = "512Mi"
+      timeout_seconds  = 110 # Pub/Sub gives up after 120.
+      concurrency      = 64
+      max_instances    = var.deliver_max_instances
+      gcs              = {}
+      s3               = null
+      catalog          = true
+      publishes_to     = ["dead-letters"]
+      starts_workflows = false
+      environment      = { DSS_CALLBACK_NETWORKS = join(",", var.callback_networks) }
+    }
     compact = {
       summary          = "Puts events that have come by into journals of many."
       called_by        = "scheduler"

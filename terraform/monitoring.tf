@@ -90,6 +90,8 @@ locals {
   pushes_filter = join(" AND ", [
     "metric.type=\"pubsub.googleapis.com/subscription/push_request_count\"",
     "resource.type=\"pubsub_subscription\"",
+    # There, pushes fail because subscribers do.
+    "resource.labels.subscription_id!=\"${google_pubsub_subscription.push["delivery-retries"].name}\"",
   ])
 
   alerts = {
@@ -122,6 +124,24 @@ locals {
       above        = var.replication_alert_seconds
       for_seconds  = 0
       silent_after = 1800
+    }
+    # Whatever is so old should have been given up, and have become a dead letter.
+    deliveries_stay = {
+      title = "DSS: deliveries are neither made nor given up"
+      says  = "A notification has waited for more than a week, so the function dss-redeliver does not answer. Its logs say why. Notifications are lost when they are ten days old."
+      filter = join(" AND ", [
+        "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"",
+        "resource.type=\"pubsub_subscription\"",
+        "resource.labels.subscription_id=\"${google_pubsub_subscription.push["delivery-retries"].name}\"",
+      ])
+      out_of       = null
+      aligner      = "ALIGN_MAX"
+      period       = 600
+      reducer      = null
+      group_by     = null
+      above        = local.subscriptions["delivery-retries"].give_up_after_seconds + 6 * 60 * 60
+      for_seconds  = 0
+      silent_after = null
     }
     # An answer of 503 is how a function asks to be called again, and nothing unusual by itself.
     pushes_fail = {

@@ -226,6 +226,39 @@ variable "index_max_instances" {
   }
 }
 
+variable "notify_max_instances" {
+  type        = number
+  description = "Instances at most of the function that matches events with subscriptions; each works on two events at once."
+  default     = 20
+
+  validation {
+    condition     = var.notify_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
+variable "deliver_max_instances" {
+  type        = number
+  description = "Instances at most of each of the two functions that call subscribers; each makes 64 calls at once."
+  default     = 20
+
+  validation {
+    condition     = var.deliver_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
+variable "callback_networks" {
+  type        = list(string)
+  description = "Networks (as 10.1.0.0/16) whose addresses subscribers may have although they are not public."
+  default     = []
+
+  validation {
+    condition     = alltrue([for network in var.callback_networks : can(cidrhost(network, 0))])
+    error_message = "Networks of the form 10.1.0.0/16."
+  }
+}
+
 variable "checkout_max_instances" {
   type        = number
   description = "Instances at most of the function that checks out; each works on four pages of 500 files at once."

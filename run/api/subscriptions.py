@@ -1,13 +1,16 @@
 """Subscriptions: `/subscriptions`, and what was sent to one."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Response
 
 from run.api.call import Call
-from run.api.pagination import answer
-from shared.catalog import Subscription
+from run.api.pagination import answer, page
+from shared.catalog import Delivery, DeliveryState, Subscription, Trouble
 from shared.errors import NotFound
+from shared.identifiers import check_uuid, check_version, moment_of, version_of
+from shared.notifying import begin_replay, send_sample
 from shared.subscriptions import find_subscription, subscribe, unsubscribe
 
 
@@ -34,6 +37,32 @@ def delete(call: Call, *, uuid: str, replica: str, subscription_type: str) -> Re
     return answer({"timeDeleted": ended})
 
 
+def deliveries(call: Call, *, uuid: str, replica: str, per_page: int, search_after: str | None) -> Response:
+    """Answer what was sent to a subscription of the caller's, the newest first, a page of it."""
+    subscription = _find(call, uuid, replica)
+    before = _position(search_after) if search_after else None
+    # One row more than the page has tells whether there is another page.
+    found = call.dss.catalog.deliveries.of_subscription(subscription.uuid, before=before, count=per_page + 1)
+    shown = found[:per_page]
+    trouble = call.dss.catalog.deliveries.trouble(subscription.uuid)
+    more = None
+    if len(found) > per_page:
+        more = call.url(search_after=f"{version_of(shown[-1].created)},{shown[-1].id}")
+    body = {"deliveries": [_delivery(one, trouble) for one in shown]}
+    return page(body, content_key="deliveries", next_url=more)
+
+
+def test(call: Call, *, uuid: str, replica: str) -> Response:
+    """Send a sample to a subscription of the caller's, by the way that every notification goes."""
+    sample = send_sample(call.dss, _find(call, uuid, replica), call.base_url)
+    return answer({"delivery_id": sample.id, "event_id": sample.event.id}, 202)
+
+
+def replay(call: Call, *, uuid: str, replica: str, from_date: str) -> Response:
+    """Send all events since a time again that a subscription of the caller's matches."""
+    return answer({"replay_id": begin_replay(call.dss, _find(call, uuid, replica), from_date)}, 202)
+
+
 def _find(call: Call, uuid: str, replica: str, kind: str | None = None) -> Subscription:
     """Return a subscription of the caller's, for an admin of anybody's. Raises NotFound."""
     caller = call.signed_in
@@ -41,6 +70,35 @@ def _find(call: Call, uuid: str, replica: str, kind: str | None = None) -> Subsc
     if kind not in (None, found.kind):
         raise NotFound(f"replica {replica} has no {kind} subscription {uuid} of yours")
     return found
+
+
+def _position(search_after: str) -> tuple[datetime, str]:
+    created, _, delivery = search_after.partition(",")
+    return moment_of(check_version(created, "search_after")), check_uuid(delivery, "search_after")
+
+
+def _delivery(delivery: Delivery, trouble: Trouble | None) -> dict[str, Any]:
+    """Return what became of a notification, as the owner of its subscription sees it."""
+    next_try = delivery.next_try
+    if delivery.state in (DeliveryState.WAITING, DeliveryState.FAILING) and trouble:
+        # One that was tried later has put off all others.
+        next_try = max(next_try or trouble.next_try, trouble.next_try)
+    shown = {
+        "delivery_id": delivery.id,
+        "event_id": delivery.event_id,
+        "event_type": delivery.event_type,
+        "match": {"bundle_uuid": delivery.bundle_uuid, "bundle_version": delivery.bundle_version},
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "created": version_of(delivery.created),
+        "last_attempt": version_of(delivery.last_attempt) if delivery.last_attempt else None,
+        "status": delivery.status,
+        "reason": delivery.reason or None,
+        "seconds": delivery.seconds if delivery.attempts else None,
+        "next_try": version_of(next_try) if next_try else None,
+        "replay_id": delivery.replay or None,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _shown(subscription: Subscription) -> dict[str, Any]:

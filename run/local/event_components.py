@@ -13,7 +13,7 @@ from run.local import probes
 from run.local.component import Builder, Component, Exported
 from run.local.plan import PROJECT, Plan
 from shared.identifiers import Kind
-from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, OBJECT_EVENTS
+from shared.messages import DEAD_LETTERS, OBJECT_EVENTS
 
 _FUNCTIONS = Path(functions.__path__[0])
 _SNS_TOPIC = "dss-object-events"
@@ -60,7 +60,13 @@ def functions_of(*names: str, processes: Mapping[str, int]) -> Builder:
                 *served,
             ),
             ready=partial(_all_answer, [plan.url(name) for name in names]),
-            environment={**plan.passed_on(), **exported},
+            # Subscribers are on this machine as well, and are told where the API is.
+            environment={
+                "DSS_PUBLIC_URL": exported["DSS_URL"],
+                "DSS_CALLBACK_NETWORKS": "127.0.0.0/8,::1/128",
+                **plan.passed_on(),
+                **exported,
+            },
         )
 
     return functions
@@ -122,9 +128,10 @@ def s3_notifications(plan: Plan, exported: Exported) -> Component:
 
 def _create_topics(url: str) -> None:
     base = f"{url}/v1/projects/{PROJECT}"
-    for topic in (OBJECT_EVENTS, BUNDLE_EVENTS, DEAD_LETTERS):
+    rows = subscriptions()
+    for topic in (*dict.fromkeys(row["topic"] for row in rows), DEAD_LETTERS):
         _put(f"{base}/topics/{topic}", {})
-    for row in subscriptions():
+    for row in rows:
         body = {
             "topic": f"projects/{PROJECT}/topics/{row['topic']}",
             "ackDeadlineSeconds": _PULL_DEADLINE_SECONDS,

@@ -11,6 +11,7 @@ from shared.catalog.checkouts import CheckoutCatalog, CheckoutJob, CheckoutOrder
 from shared.catalog.collection_tombstones import CollectionTombstone, CollectionTombstoneCatalog
 from shared.catalog.collections import CollectionCatalog, CollectionHead, OwnedCollection
 from shared.catalog.database import Database
+from shared.catalog.deliveries import Delivery, DeliveryCatalog, DeliveryState, Standing, Trouble
 from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
@@ -39,6 +40,9 @@ __all__ = [
     "CopyOrder",
     "CopySource",
     "Database",
+    "Delivery",
+    "DeliveryCatalog",
+    "DeliveryState",
     "Entry",
     "Event",
     "EventCatalog",
@@ -56,10 +60,12 @@ __all__ = [
     "ProgressCatalog",
     "RunCatalog",
     "ScanCatalog",
+    "Standing",
     "Subscription",
     "SubscriptionCatalog",
     "SubscriptionKind",
     "TombstoneCatalog",
+    "Trouble",
     "Untold",
 ]
 
@@ -79,6 +85,7 @@ class Catalog:
         self.journals = JournalCatalog(database)
         self.progress = ProgressCatalog(database)
         self.jobs = JobCatalog(database)
+        self.deliveries = DeliveryCatalog(database)
         self.subscriptions = SubscriptionCatalog(database)
         self.checkouts = CheckoutCatalog(database)
         self.runs = RunCatalog(database)

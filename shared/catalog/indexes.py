@@ -62,6 +62,8 @@ COMPOSITE_INDEXES = (
     ),
     # All subscriptions of somebody.
     Index("subscriptions", (("owner", "ASCENDING"), ("replica", "ASCENDING"))),
+    # What was sent to a subscription, the newest first.
+    Index("deliveries", (("subscription", "ASCENDING"), ("created", "DESCENDING"))),
     # What has not been told on a replica.
     *(
         Index(collection, (("untold", "CONTAINS"), ("created", "ASCENDING")))
@@ -100,6 +102,14 @@ EXEMPTIONS = (
     ),
     *(Exemption("subscriptions", field) for field in ("created", "definition")),
     Exemption("subscription_secrets", "secret"),
+    *(Exemption("subscription_troubles", field) for field in ("since", "failures", "next_try")),
+    *(
+        Exemption("deliveries", field)
+        for field in (
+            *("created", "event_id", "event_type", "bundle_uuid", "bundle_version", "state", "attempts"),
+            *("replay", "last_attempt", "status", "reason", "seconds", "next_try", "expires"),
+        )
+    ),
     *(
         Exemption("events", field)
         for field in ("timestamp", "version", "type", "size", "digest", "replica", "uuid")
@@ -138,5 +148,5 @@ EXEMPTIONS = (
 # A collection, and the field that says when Firestore may remove a document.
 TIMES_TO_LIVE = (
     *(("admin_runs", "expires"), ("checkout_jobs", "expires"), ("checkout_pages", "expires")),
-    ("copy_jobs", "expires"),
+    *(("copy_jobs", "expires"), ("deliveries", "expires")),
 )

@@ -98,7 +98,7 @@ class SubscriptionCatalog:
     def get(self, uuid: str) -> Subscription | None:
         """Return a subscription, in one read."""
         snapshot = self._database.get(self._collection.document(uuid))
-        return _from_snapshot(snapshot) if snapshot.exists else None
+        return subscription_of(snapshot) if snapshot.exists else None
 
     def secret(self, uuid: str) -> str | None:
         """Return the secret with which a subscription's calls are signed, in one read; None where none is."""
@@ -107,13 +107,13 @@ class SubscriptionCatalog:
 
     def of_owner(self, owner: str, replica: str) -> list[Subscription]:
         """Return somebody's subscriptions on a replica, the oldest first; as many reads."""
-        found = map(_from_snapshot, self._database.query(self._of_owner(owner, replica)))
+        found = map(subscription_of, self._database.query(self._of_owner(owner, replica)))
         return sorted(found, key=lambda one: (one.created, one.uuid))
 
     def of_replica(self, replica: str) -> list[Subscription]:
         """Return all subscriptions on a replica, in no order; as many reads."""
         query = self._collection.where(filter=FieldFilter("replica", "==", replica))
-        return list(map(_from_snapshot, self._database.query(query)))
+        return list(map(subscription_of, self._database.query(query)))
 
     def generation(self, replica: str) -> int:
         """Return a number that grows with every change of a replica's subscriptions, in one read."""
@@ -147,7 +147,8 @@ def _to_document(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _from_snapshot(snapshot: Any) -> Subscription:
+def subscription_of(snapshot: Any) -> Subscription:
+    """Return the subscription that a document holds."""
     document = snapshot.to_dict()
     return Subscription(
         uuid=snapshot.id,

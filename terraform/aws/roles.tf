@@ -59,10 +59,13 @@ data "aws_iam_policy_document" "objects" {
   }
 
   # The parts of an upload are listed before it is completed: their MD5s prove what the ETag will be.
-  statement {
-    sid       = "Create"
-    actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
-    resources = [for purpose in each.value.creates : "${aws_s3_bucket.dss[purpose].arn}/*"]
+  dynamic "statement" {
+    for_each = length(each.value.creates) > 0 ? [each.value.creates] : []
+    content {
+      sid       = "Create"
+      actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
+      resources = [for purpose in statement.value : "${aws_s3_bucket.dss[purpose].arn}/*"]
+    }
   }
 
   # What is to expire in the checkout bucket has a tag.

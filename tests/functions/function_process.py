@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -56,16 +57,23 @@ class FunctionProcess:
         self._processes.end(self._process, number=9)
 
     def push(
-        self, attributes: Mapping[str, str], *, attempt: int = 1, data: bytes = b""
+        self,
+        attributes: Mapping[str, str],
+        *,
+        attempt: int = 1,
+        data: bytes = b"",
+        subscription: str = "sync",
+        published: datetime | None = None,
     ) -> requests.Response:
-        """Return the answer to a message, pushed as Pub/Sub does."""
+        """Return the answer to a message, pushed as Pub/Sub does; published now, unless told otherwise."""
         body = {
             "message": {
                 "attributes": dict(attributes),
                 "data": base64.b64encode(data).decode(),
                 "messageId": "1",
+                "publishTime": (published or datetime.now(UTC)).isoformat(),
             },
-            "subscription": "projects/dss-local/subscriptions/sync",
+            "subscription": f"projects/dss-local/subscriptions/{subscription}",
             "deliveryAttempt": attempt,
         }
         return self.post(json.dumps(body), content_type="application/json")

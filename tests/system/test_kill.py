@@ -31,7 +31,15 @@ COLLECTION_CLAIMED = "collection: head created"
 
 def test_every_fault_point_is_tried() -> None:
     # Those of the functions are tried in tests/functions/.
-    functions = ("replication: ", "index: ", "compact: ", "administration: ")
+    functions = (
+        "replication: ",
+        "index: ",
+        "compact: ",
+        "administration: ",
+        "notify: ",
+        "delivery: ",
+        "replay: ",
+    )
     others = [point for point in FAULT_POINTS if not point.startswith(functions)]
     tried = [*FILE, *BUNDLE, *TOMBSTONE, *COLLECTION, *COLLECTION_TOMBSTONE]
     assert sorted(tried) == sorted(others)

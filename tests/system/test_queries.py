@@ -73,6 +73,11 @@ def _every_call_about_subscriptions(api: Api, replica: str) -> list[tuple[reques
         (made, 201),
         (api.get("/v1/subscriptions", replica=replica), 200),
         (api.get(path, replica=replica), 200),
+        (api.get(f"{path}/deliveries", replica=replica), 200),
+        (
+            api.get(f"{path}/deliveries", replica=replica, search_after=f"{now()},{new_uuid()}"),
+            200,
+        ),
         (api.delete(path, replica=replica), 200),
     ]
 

@@ -42,6 +42,9 @@ OPTIONAL = {
     "copy_max_instances": 6,
     "index_max_instances": 7,
     "checkout_max_instances": 8,
+    "notify_max_instances": 9,
+    "deliver_max_instances": 10,
+    "callback_networks": ["10.1.0.0/16", "fd00::/8"],
 }
 # Beside those of the repository: whatever is in workflows/ is deployed.
 ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"

@@ -6,7 +6,15 @@ import pytest
 
 from shared.config import Settings
 from shared.identifiers import Kind
-from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, FINALIZED, OBJECT_EVENTS
+from shared.messages import (
+    BUNDLE_EVENTS,
+    DEAD_LETTERS,
+    DELIVERIES,
+    DELIVERY_RETRIES,
+    FINALIZED,
+    OBJECT_EVENTS,
+    REPLAYS,
+)
 from tests.terraform.terraform_cli import SUBSCRIPTIONS, Deployment
 
 ROWS = {row["name"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
@@ -22,6 +30,9 @@ def test_the_topics_are_those_that_the_code_names(deployment: Deployment) -> Non
     assert {row["name"] for row in deployment.of_type("google_pubsub_topic").values()} == {
         OBJECT_EVENTS,
         BUNDLE_EVENTS,
+        DELIVERIES,
+        DELIVERY_RETRIES,
+        REPLAYS,
         DEAD_LETTERS,
     }
 
@@ -115,12 +126,28 @@ def test_the_code_makes_dead_letters_with_reasons_before_pub_sub_makes_them_with
     functions = deployment.by_key("google_cloudfunctions2_function.dss")
 
     for name, row in deployment.by_key("google_pubsub_subscription.push").items():
+        if "give_up_after_seconds" in ROWS[name]:
+            continue
         [policy] = row["dead_letter_policy"]
         [config] = functions[ROWS[name]["function"]]["service_config"]
         settings = Settings.from_environment(config["environment_variables"])
         assert policy["dead_letter_topic"] == topic_id(deployment, DEAD_LETTERS)
         # Pub/Sub: 5 to 100.
         assert settings.delivery_attempts < policy["max_delivery_attempts"] <= 100
+
+
+def test_what_is_given_up_by_age_is_never_given_up_by_pub_sub_before(deployment: Deployment) -> None:
+    by_age = {name: row for name, row in ROWS.items() if "give_up_after_seconds" in row}
+    deployed = deployment.by_key("google_pubsub_subscription.push")
+
+    assert {name: row["give_up_after_seconds"] for name, row in by_age.items()} == {DELIVERY_RETRIES: 604800}
+    for name, row in by_age.items():
+        kept = int(deployed[name]["message_retention_duration"].removesuffix("s"))
+        # Pub/Sub: 31 days at most. In between there is an alert.
+        assert row["give_up_after_seconds"] + 2 * 24 * 3600 <= kept <= 31 * 24 * 3600
+        assert deployed[name]["dead_letter_policy"] == []
+        # Pub/Sub: 600 s at most.
+        assert deployed[name]["retry_policy"][0]["maximum_backoff"] == "600s"
 
 
 def test_pub_sub_may_move_what_nobody_could_handle(deployment: Deployment) -> None:

@@ -69,6 +69,11 @@ def test_limits_are_the_variables(deployments: dict[str, Deployment]) -> None:
     assert service(most, "copy")["max_instance_count"] == 6
     assert service(most, "index")["max_instance_count"] == 7
     assert service(most, "checkout")["max_instance_count"] == 8
+    assert service(most, "notify")["max_instance_count"] == 9
+    for name in ("deliver", "redeliver"):
+        assert service(most, name)["max_instance_count"] == 10
+        networks = service(most, name)["environment_variables"]["DSS_CALLBACK_NETWORKS"]
+        assert networks == "10.1.0.0/16,fd00::/8"
 
 
 @pytest.fixture(params=["compact", "sweep"])
@@ -99,6 +104,7 @@ def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Dep
     expected = {
         "sync": caller(deployment, "pubsub")["member"],
         "index": caller(deployment, "pubsub")["member"],
+        **{name: caller(deployment, "pubsub")["member"] for name in ("notify", "deliver", "redeliver")},
         "sweep": caller(deployment, "scheduler")["member"],
         "compact": caller(deployment, "scheduler")["member"],
         "administer": caller(deployment, "workflows")["member"],

@@ -4,7 +4,7 @@ import ast
 import re
 from typing import Any
 
-from shared.messages import DEAD_LETTERS
+from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES
 from tests.terraform.terraform_cli import ROOT, Deployment
 
 
@@ -78,6 +78,20 @@ def test_pushes_that_mostly_fail_are_an_alert(deployment: Deployment) -> None:
     assert found["filter"] == f'{found["denominator_filter"]} AND metric.labels.response_class!="ack"'
     assert 0 < found["threshold_value"] < 1
     assert found["aggregations"] == found["denominator_aggregations"]
+
+
+def test_pushes_to_subscribers_that_fail_are_no_alert_but_those_that_stay_are(
+    deployment: Deployment,
+) -> None:
+    [fails], [stays] = alert(deployment, "pushes_fail"), alert(deployment, "deliveries_stay")
+    found = threshold(stays)
+
+    assert f'subscription_id!="{DELIVERY_RETRIES}"' in threshold(fails)["filter"]
+    assert "subscription/oldest_unacked_message_age" in found["filter"]
+    assert f'subscription_id="{DELIVERY_RETRIES}"' in found["filter"]
+    subscription = deployment.by_key("google_pubsub_subscription.push")[DELIVERY_RETRIES]
+    kept = int(subscription["message_retention_duration"].removesuffix("s"))
+    assert 7 * 24 * 3600 < found["threshold_value"] < kept - 24 * 3600
 
 
 def test_alerts_say_what_to_do_and_reach_the_operators(deployments: dict[str, Deployment]) -> None:

@@ -17,6 +17,7 @@ from werkzeug.datastructures import MultiDict
 
 from run.api.contract import Contract, Operation
 from shared.errors import DssError, IllegalArguments
+from tests.run.api.v1_contract import BEYOND_V1, THE_V1_CONTRACT
 
 CONTRACT = Contract.load()
 OPERATIONS = {operation.operation_id: operation for operation in CONTRACT.operations}
@@ -25,75 +26,6 @@ UUID = "2f6a0bd3-6a64-4f3e-9c0e-0c4f6f0a9b11"
 VERSION = "2024-02-29T235959.000001Z"
 JSON = "application/json"
 BUNDLE_FILE = {"uuid": UUID, "version": VERSION, "name": "reads/a.fastq.gz", "indexed": False}
-
-# Every operation with its parameters (* required, = default, [lowest..highest]) and its answers.
-THE_V1_CONTRACT = {
-    ("search.post", "POST /search"): (
-        "output_format=summary replica* per_page=100[10..500] search_after json_request_body*",
-        "200 206 default",
-    ),
-    ("files.head", "HEAD /files/{uuid}"): ("uuid* replica* version", "200"),
-    ("files.get", "GET /files/{uuid}"): (
-        "uuid* replica* version token directurl content_disposition",
-        "301 302 400 default",
-    ),
-    ("files.put", "PUT /files/{uuid}"): (
-        "uuid* version* json_request_body*",
-        "200 201 202 400 409 422 default",
-    ),
-    ("subscriptions.list", "GET /subscriptions"): ("replica* subscription_type=jmespath", "200 default"),
-    ("subscriptions.put", "PUT /subscriptions"): ("replica* json_request_body*", "201 default"),
-    ("subscriptions.get", "GET /subscriptions/{uuid}"): (
-        "uuid* replica* subscription_type=jmespath",
-        "200 default",
-    ),
-    ("subscriptions.delete", "DELETE /subscriptions/{uuid}"): (
-        "uuid* replica* subscription_type=jmespath",
-        "200 default",
-    ),
-    ("collections.list", "GET /collections"): ("per_page=500[10..500] start_at[0..]", "200 206 default"),
-    ("collections.put", "PUT /collections"): ("replica* uuid* version* json_request_body*", "201 default"),
-    ("collections.get", "GET /collections/{uuid}"): ("uuid* replica* version", "200 default"),
-    ("collections.patch", "PATCH /collections/{uuid}"): (
-        "uuid* replica* version* json_request_body*",
-        "200 400 403 404 422 default",
-    ),
-    ("collections.delete", "DELETE /collections/{uuid}"): ("uuid* replica*", "200 default"),
-    ("bundles.enumerate", "GET /bundles/all"): (
-        "replica* prefix token per_page=100[10..500] search_after",
-        "200 206 default",
-    ),
-    ("bundles.get", "GET /bundles/{uuid}"): (
-        "uuid* version replica* directurls presignedurls token per_page=500[10..500] start_at[0..]",
-        "200 206 301 400",
-    ),
-    ("bundles.put", "PUT /bundles/{uuid}"): (
-        "uuid* version* replica* json_request_body*",
-        "200 201 400 409 default",
-    ),
-    ("bundles.patch", "PATCH /bundles/{uuid}"): (
-        "uuid* replica* version* json_request_body*",
-        "200 400 403 404 422 default",
-    ),
-    ("bundles.delete", "DELETE /bundles/{uuid}"): (
-        "uuid* replica* version json_request_body*",
-        "200 401 403 409 default",
-    ),
-    ("checkout.post", "POST /bundles/{uuid}/checkout"): (
-        "uuid* version replica* json_request_body",
-        "200 default",
-    ),
-    ("checkout.get", "GET /bundles/checkout/{checkout_job_id}"): (
-        "replica* checkout_job_id*",
-        "200 404 default",
-    ),
-    ("events.list", "GET /events"): ("from_date to_date replica* per_page=1[1..10] token", "200 206 default"),
-    ("events.get", "GET /events/{uuid}"): ("uuid* version* replica*", "200 default"),
-    ("drs.get", "GET /ga4gh/drs/v1/objects/{object_id}"): (
-        "object_id* version replica=aws expand=False",
-        "200 202 400 401 403 404 default",
-    ),
-}
 
 
 def declared() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -112,7 +44,7 @@ def body_schemas() -> Iterator[dict[str, Any]]:
 def valid_request(operation: Operation) -> tuple[dict[str, str], dict[str, str]]:
     """Return path arguments and the required query parameters of an operation."""
     document = CONTRACT.document["paths"][operation.path][operation.method.lower()]
-    values = {"replica": "gcp", "version": VERSION}
+    values = {"replica": "gcp", "version": VERSION, "from_date": VERSION}
     in_path = {p["name"]: UUID for p in document["parameters"] if p["in"] == "path"}
     in_query = {
         p["name"]: values.get(p["name"], UUID)
@@ -138,8 +70,9 @@ class TestTheDocument:
             )
             for path, method, operation in declared()
         }
-        assert found.keys() == THE_V1_CONTRACT.keys()
-        for name, (parameters, answers) in THE_V1_CONTRACT.items():
+        expected = THE_V1_CONTRACT | BEYOND_V1
+        assert found.keys() == expected.keys()
+        for name, (parameters, answers) in expected.items():
             assert found[name][0] == parameters
             assert found[name][1] >= set(answers.split()) | {"500", "502", "503", "504"}, name
 
@@ -163,7 +96,7 @@ class TestTheDocument:
         assert set(references(CONTRACT.document)) <= defined
 
     def test_each_operation_is_named_for_the_function_that_serves_it(self) -> None:
-        assert len(OPERATIONS) == len(CONTRACT.operations) == 23
+        assert len(OPERATIONS) == len(CONTRACT.operations) == len(THE_V1_CONTRACT | BEYOND_V1)
         assert all(name.count(".") == 1 for name in OPERATIONS)
 
     def test_operations_tell_where_they_are_served_and_to_whom(self) -> None:
@@ -171,7 +104,8 @@ class TestTheDocument:
         assert (put.method, put.path, put.rule) == ("PUT", "/bundles/{uuid}", "/v1/bundles/<uuid>")
         assert (put.secured, put.paginated) == (True, False)
         assert {name for name, o in OPERATIONS.items() if o.paginated} == {
-            *("search.post", "collections.list", "bundles.enumerate", "bundles.get", "events.list")
+            *("search.post", "collections.list", "bundles.enumerate", "bundles.get", "events.list"),
+            "subscriptions.deliveries",
         }
         assert {name for name, o in OPERATIONS.items() if o.secured} == {
             *("files.put", "bundles.put", "bundles.patch", "bundles.delete"),

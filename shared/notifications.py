@@ -1,0 +1,111 @@
+"""Notifications: what a subscriber is told of an event, and the message that carries it to whom sends it.
+
+All of it follows from the event and the subscription, but for the number of the attempt: what is told again
+is what was told before.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from shared.catalog import Subscription
+from shared.errors import IllegalArguments
+from shared.messages import BundleEvent
+
+# Names of deliveries are made from this one, and must never change.
+_NAMES = uuid.UUID("6d7a5d1e-2a53-5f0b-8f0e-51c1f5f1f0a4")
+# What a sample says is its event's type; those of events are in the contract.
+SAMPLE = "TEST"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notification:
+    """What one subscriber is told of one event. `replay` names the replay that it is part of, if any.
+
+    `payload` is what is sent, without `attempt`.
+    """
+
+    id: str
+    subscription: str
+    event: BundleEvent
+    payload: Mapping[str, Any]
+    replay: str = ""
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes of the message that carries it."""
+        replay = {"replay": self.replay} if self.replay else {}
+        return {
+            **self.event.attributes,
+            "deliveryId": self.id,
+            "subscription": self.subscription,
+            **replay,
+        }
+
+    @property
+    def data(self) -> bytes:
+        """The data of the message that carries it."""
+        return json.dumps(self.payload).encode()
+
+    @classmethod
+    def parse(cls, attributes: Mapping[str, str], data: bytes) -> "Notification":
+        """Return the notification that a message carries. Raises IllegalArguments where it is none."""
+        try:
+            return cls(
+                id=attributes["deliveryId"],
+                subscription=attributes["subscription"],
+                event=BundleEvent.parse(attributes),
+                payload=json.loads(data),
+                replay=attributes.get("replay", ""),
+            )
+        except (KeyError, ValueError) as error:
+            raise IllegalArguments(f"this is no notification: {error}") from error
+
+
+def notification_of(
+    base_url: str,
+    subscription: Subscription,
+    event: BundleEvent,
+    attachments: Mapping[str, Any],
+    *,
+    replay: str = "",
+) -> Notification:
+    """Return what a subscriber is told of an event that its subscription matches."""
+    delivery = str(uuid.uuid5(_NAMES, f"{subscription.uuid}/{event.id}"))
+    api = f"{base_url.rstrip('/')}/v1"
+    query = urlencode({"replica": event.replica, "version": event.version})
+    payload: dict[str, Any] = {
+        "transaction_id": delivery,
+        "subscription_id": subscription.uuid,
+        "event_id": event.id,
+        "event_type": event.type,
+        "event_timestamp": event.timestamp,
+        "dss_api": api,
+        "bundle_url": f"{api}/bundles/{event.uuid}?{query}",
+        "match": {"bundle_uuid": event.uuid, "bundle_version": event.version},
+    }
+    if subscription.es_query is not None:
+        payload["es_query"] = subscription.es_query
+    if subscription.jmespath_query is not None:
+        payload["jmespath_query"] = subscription.jmespath_query
+    if subscription.attachments:
+        payload["attachments"] = dict(attachments)
+    return Notification(
+        id=delivery, subscription=subscription.uuid, event=event, payload=payload, replay=replay
+    )
+
+
+def sample_of(base_url: str, subscription: Subscription, timestamp: str) -> Notification:
+    """Return a notification of an event that never was, of a bundle that nobody has, to try things out."""
+    event = BundleEvent(
+        id=str(uuid.uuid4()),
+        replica=subscription.replica,
+        type=SAMPLE,
+        uuid=str(uuid.uuid4()),
+        version=timestamp,
+        timestamp=timestamp,
+    )
+    return notification_of(base_url, subscription, event, dict.fromkeys(subscription.attachments))

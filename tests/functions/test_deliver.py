@@ -1,0 +1,236 @@
+"""`deliver` and `redeliver`, as processes: the lanes, who is tried when, kills, and the end of patience."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from shared.catalog import Subscription
+from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
+from shared.notifications import Notification, notification_of
+from tests.functions.function_process import FunctionProcess, function_process
+from tests.functions.topics import Listener, listening
+from tests.given import Api, new_uuid, now
+from tests.subscriber import Subscriber, subscriber
+
+REPLICA = "gcp"
+LOOPBACK = {"DSS_CALLBACK_NETWORKS": "127.0.0.0/8"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Subscriber]:
+    """A subscriber."""
+    with subscriber() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def retries(stack: dict[str, str]) -> Iterator[Listener]:
+    """What is put off."""
+    with listening(stack, DELIVERY_RETRIES) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def letters(stack: dict[str, str]) -> Iterator[Listener]:
+    """The dead letters."""
+    with listening(stack, DEAD_LETTERS) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def first(stack: dict[str, str], retries: Listener) -> Iterator[FunctionProcess]:
+    """The first lane; the topic that it publishes to is there."""
+    assert retries.attributes == []
+    with function_process("deliver", stack, **LOOPBACK) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def second(stack: dict[str, str], letters: Listener) -> Iterator[FunctionProcess]:
+    """The second lane; the topic that it publishes to is there."""
+    assert letters.attributes == []
+    with function_process("redeliver", stack, **LOOPBACK) as process:
+        yield process
+
+
+def subscribed(api: Api, server: Subscriber, path: str, **wanted: Any) -> Subscription:
+    """Return a new subscription of a path of the subscriber."""
+    body = {"callback_url": server.url(path), **wanted}
+    uuid = api.put("/v1/subscriptions", replica=REPLICA, json=body).json()["uuid"]
+    return Subscription(
+        uuid=uuid, replica=REPLICA, owner="", callback_url=body["callback_url"], created=datetime.now(UTC)
+    )
+
+
+def told(subscription: Subscription) -> Notification:
+    """Return a notification of an event that nobody has heard of yet."""
+    event = BundleEvent(
+        id=new_uuid(), replica=REPLICA, type="CREATE", uuid=new_uuid(), version=now(), timestamp=now()
+    )
+    return notification_of("https://dss.example.org", subscription, event, {})
+
+
+def pushed(function: FunctionProcess, notification: Notification, **more: Any) -> int:
+    """Return the status that a notification's message is answered with; 0 where the function is killed."""
+    try:
+        return function.push(notification.attributes, data=notification.data, **more).status_code
+    except requests.ConnectionError:
+        return 0
+
+
+def shown(api: Api, notification: Notification) -> dict[str, Any]:
+    """Return what the owner sees of a notification."""
+    path = f"/v1/subscriptions/{notification.subscription}/deliveries"
+    rows = api.get(path, replica=REPLICA).json()["deliveries"]
+    found: dict[str, Any] = next((row for row in rows if row["delivery_id"] == notification.id), {})
+    return found
+
+
+def is_put_off(retries: Listener, notification: Notification) -> bool:
+    """Tell whether a notification has gone to the second lane."""
+    retries.pull(1.0)
+    return notification.id in {one.get("deliveryId") for one in retries.attributes}
+
+
+def test_what_is_delivered_is_delivered_once(
+    api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber, retries: Listener
+) -> None:
+    path = f"/ok/{new_uuid()}"
+    notification = told(subscribed(api, server, path))
+    for lane in (first, first, second):
+        assert pushed(lane, notification) == 204
+    [call] = server.calls_of(path)
+    assert call.json == {**notification.payload, "attempt": 1}
+    assert shown(api, notification)["state"] == "delivered"
+    assert not is_put_off(retries, notification)
+
+
+def test_who_has_ended_a_subscription_hears_nothing_more(
+    api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber
+) -> None:
+    path = f"/ok/{new_uuid()}"
+    notification = told(subscribed(api, server, path))
+    ended = api.delete(f"/v1/subscriptions/{notification.subscription}", replica=REPLICA)
+    assert ended.status_code == 200
+    assert (pushed(first, notification), pushed(second, notification)) == (204, 204)
+    assert server.calls_of(path) == []
+
+
+def test_one_failure_puts_off_all_that_comes_until_one_succeeds(
+    api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber, retries: Listener
+) -> None:
+    path = f"/ok/{new_uuid()}"
+    subscription = subscribed(api, server, path)
+    server.answers[path] = 503
+    one, other, third = (told(subscription) for _ in range(3))
+
+    assert pushed(first, one) == 204
+    assert is_put_off(retries, one)
+    assert (shown(api, one)["state"], shown(api, one)["status"]) == ("failing", 503)
+    # The next one is not even tried, and keeps nobody waiting.
+    assert pushed(first, other) == 204
+    assert is_put_off(retries, other)
+    assert shown(api, other)["state"] == "waiting"
+    assert shown(api, other)["attempts"] == 0
+    assert len(server.calls_of(path)) == 1
+
+    # In the second lane it fails again, and then nobody is tried for a moment.
+    server.wait(lambda: len(server.calls_of(path)) == 2 or pushed(second, other) != 503)
+    assert pushed(second, one) == 503
+    assert len(server.calls_of(path)) == 2
+
+    del server.answers[path]
+    server.wait(lambda: pushed(second, one) == 204)
+    assert (pushed(second, other), pushed(first, third)) == (204, 204)
+    assert {shown(api, each)["state"] for each in (one, other, third)} == {"delivered"}
+    assert [call.json["attempt"] for call in server.calls_of(path)] == [1, 1, 2, 2, 1]
+
+
+def test_a_subscriber_that_hangs_takes_one_call_at_a_time(
+    api: Api, first: FunctionProcess, server: Subscriber
+) -> None:
+    path = f"/hang/{new_uuid()}"
+    subscription = subscribed(api, server, path)
+    assert pushed(first, told(subscription)) == 204
+    for _ in range(5):
+        assert pushed(first, told(subscription)) == 204
+    assert len(server.calls_of(path)) == 1
+
+
+def test_what_must_not_be_called_is_not(
+    stack: dict[str, str], api: Api, server: Subscriber, retries: Listener
+) -> None:
+    path = f"/ok/{new_uuid()}"
+    notification = told(subscribed(api, server, path))
+    with function_process("deliver", stack) as strict:
+        assert pushed(strict, notification) == 204
+    assert is_put_off(retries, notification)
+    assert server.calls_of(path) == []
+    assert "127.0.0.1 is not public" in shown(api, notification)["reason"]
+
+
+def test_after_seven_days_it_is_a_dead_letter(
+    api: Api, second: FunctionProcess, server: Subscriber, letters: Listener
+) -> None:
+    path = f"/500/{new_uuid()}"
+    subscription = subscribed(api, server, path)
+    notification, waiting = told(subscription), told(subscription)
+    at = {"subscription": DELIVERY_RETRIES, "attempt": 500}
+    week_old = datetime.now(UTC) - timedelta(days=7, seconds=1)
+
+    assert pushed(second, notification, published=week_old + timedelta(hours=1), **at) == 503
+    # What was never tried, since others failed, is given up as well.
+    assert pushed(second, waiting, published=week_old, **at) == 200
+    server.wait(lambda: pushed(second, notification, published=week_old, **at) == 200)
+
+    letter = letters.wait(lambda one: one.get("deliveryId") == notification.id)
+    assert letter["deadSubscription"] == DELIVERY_RETRIES
+    assert shown(api, notification)["state"] == shown(api, waiting)["state"] == "dead"
+    assert "500" in shown(api, notification)["reason"]
+    assert "next_try" not in shown(api, notification)
+    # An operator's replay tries again.
+    server.answers[path] = 200
+    server.wait(lambda: pushed(second, notification, **at) == 204)
+    assert shown(api, notification)["state"] == "delivered"
+
+
+@pytest.mark.parametrize("message", [{}, {"deliveryId": "x"}])
+def test_a_message_that_is_none_is_tried_again_and_never_a_crash(
+    first: FunctionProcess, message: dict[str, str]
+) -> None:
+    answer = first.push(message, data=b"{")
+    assert (answer.status_code, "no notification" in answer.text) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("point", "path", "calls"), [("delivery: answered", "/ok", 2), ("delivery: put off", "/500", 1)]
+)
+def test_a_kill_loses_nothing(
+    stack: dict[str, str],
+    api: Api,
+    server: Subscriber,
+    second: FunctionProcess,
+    retries: Listener,
+    point: str,
+    path: str,
+    calls: int,
+) -> None:
+    path = f"{path}/{new_uuid()}"
+    notification = told(subscribed(api, server, path))
+    with function_process("deliver", stack, DSS_FAULT_POINT=point, **LOOPBACK) as mortal:
+        assert pushed(mortal, notification) == 0
+        mortal.kill()
+        mortal.start(DSS_FAULT_POINT="")
+        assert pushed(mortal, notification) == 204
+    assert len(server.calls_of(path)) == calls
+    if path.startswith("/500"):
+        # Put off twice, and delivered once.
+        server.answers[path] = 200
+        server.wait(lambda: pushed(second, notification) == 204)
+        assert pushed(second, notification) == 204
+        assert len(server.calls_of(path)) == calls + 1
+        assert is_put_off(retries, notification)
+    assert shown(api, notification)["state"] == "delivered"

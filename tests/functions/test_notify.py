@@ -1,0 +1,214 @@
+"""`notify`, as a process: who matches gets a delivery, the same one each time; replays; kills."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from shared.catalog import Catalog, Database, Event
+from shared.clock import SystemClock
+from shared.faults import FAULT_POINTS
+from shared.identifiers import Fqid, document_key
+from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent
+from tests.functions.function_process import FunctionProcess, function_process
+from tests.functions.topics import Listener, listening
+from tests.given import REPLICAS, Api, Clouds, new_uuid, now
+from tests.system.file_heads import firestore_client
+
+PUBLIC_URL = {"DSS_PUBLIC_URL": "https://dss.example.org"}
+NOTIFY = [point for point in FAULT_POINTS if point.startswith("notify: ")]
+REPLAY = [point for point in FAULT_POINTS if point.startswith("replay: ")]
+
+
+@pytest.fixture(scope="module")
+def deliveries(stack: dict[str, str]) -> Iterator[Listener]:
+    """The first lane."""
+    with listening(stack, DELIVERIES) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def retries(stack: dict[str, str]) -> Iterator[Listener]:
+    """The second lane."""
+    with listening(stack, DELIVERY_RETRIES) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def pages(stack: dict[str, str]) -> Iterator[Listener]:
+    """Pages of replays."""
+    with listening(stack, REPLAYS) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def notify(
+    stack: dict[str, str], deliveries: Listener, retries: Listener, pages: Listener
+) -> Iterator[FunctionProcess]:
+    """The function; the topics that it publishes to are there."""
+    assert deliveries.attributes == retries.attributes == pages.attributes == []
+    with function_process("notify", stack, **PUBLIC_URL) as process:
+        yield process
+
+
+def subscribed(api: Api, replica: str, jmespath: str) -> str:
+    """Return the UUID of a new subscription."""
+    body = {"callback_url": "https://example.org", "jmespath_query": jmespath}
+    return str(api.put("/v1/subscriptions", replica=replica, json=body).json()["uuid"])
+
+
+def happened(clouds: Clouds, replica: str, *, dead: bool = False, **document: Any) -> BundleEvent:
+    """Return an event of a bundle that nobody has, and whose document is kept."""
+    uuid, version, kind = new_uuid(), now(), "TOMBSTONE" if dead else "CREATE"
+    content = {"event_type": kind, "bundle_info": {"uuid": uuid, "version": version}, **document}
+    key = document_key(Fqid(uuid, version), dead=dead)
+    clouds.stage(replica, json.dumps(content).encode(), bucket=clouds.main[replica], key=key, metadata={})
+    return BundleEvent(id=new_uuid(), replica=replica, type=kind, uuid=uuid, version=version, timestamp=now())
+
+
+def pushed(function: FunctionProcess, event: BundleEvent) -> int:
+    """Return the status that an event is answered with; 0 where the function is killed."""
+    try:
+        return function.push(event.attributes).status_code
+    except requests.ConnectionError:
+        return 0
+
+
+def waited_for(listener: Listener, event: BundleEvent, mine: set[str], count: int) -> list[tuple[str, str]]:
+    """Return the deliveries of an event to these subscriptions, with their ids, once there are so many.
+
+    There are subscriptions of other tests, some of which match everything.
+    """
+
+    def found() -> list[tuple[str, str]]:
+        of_event = [one for one in listener.attributes if one.get("eventId") == event.id]
+        return [(one["subscription"], one["deliveryId"]) for one in of_event if one["subscription"] in mine]
+
+    deadline = time.monotonic() + 30
+    while len(found()) < count:
+        assert time.monotonic() < deadline, f"not within 30 s, only {found()}"
+        listener.pull(1.0)
+    return found()
+
+
+def test_a_delivery_is_the_same_each_time(
+    api: Api, clouds: Clouds, notify: FunctionProcess, deliveries: Listener, replica: str
+) -> None:
+    mark = new_uuid()
+    mine = {subscribed(api, replica, f"mark == '{mark}'") for _ in range(3)}
+    other = subscribed(api, replica, f"mark == '{new_uuid()}'")
+    event = happened(clouds, replica, mark=mark)
+
+    assert (pushed(notify, event), pushed(notify, event)) == (204, 204)
+
+    found = waited_for(deliveries, event, {*mine, other}, 6)
+    assert {subscription for subscription, _ in found} == mine
+    assert len(set(found)) == 3
+
+
+def test_a_subscription_counts_from_its_answer_to_its_end(
+    api: Api, clouds: Clouds, notify: FunctionProcess, deliveries: Listener, replica: str = "gcp"
+) -> None:
+    mark = new_uuid()
+    for _ in range(3):
+        # Each time the function has all others in memory.
+        uuid = subscribed(api, replica, f"mark == '{mark}'")
+        event = happened(clouds, replica, dead=True, mark=mark)
+        assert pushed(notify, event) == 204
+        assert [subscription for subscription, _ in waited_for(deliveries, event, {uuid}, 1)] == [uuid]
+        assert api.delete(f"/v1/subscriptions/{uuid}", replica=replica).status_code == 200
+    event = happened(clouds, replica, mark=mark)
+    last = subscribed(api, replica, f"mark == '{mark}'")
+    assert pushed(notify, event) == 204
+    assert len(waited_for(deliveries, event, {uuid, last}, 1)) == 1
+
+
+def test_an_event_whose_document_is_not_there_comes_again(
+    api: Api, notify: FunctionProcess, replica: str = "aws"
+) -> None:
+    subscribed(api, replica, "nothing")
+    event = BundleEvent(
+        id=new_uuid(), replica=replica, type="CREATE", uuid=new_uuid(), version=now(), timestamp=now()
+    )
+    assert pushed(notify, event) == 503
+    assert notify.push({"replica": replica}).status_code == 503
+
+
+@pytest.mark.parametrize("point", NOTIFY)
+def test_a_kill_between_deliveries_loses_none(
+    stack: dict[str, str], api: Api, clouds: Clouds, deliveries: Listener, point: str, replica: str = "gcp"
+) -> None:
+    mark = new_uuid()
+    mine = {subscribed(api, replica, f"mark == '{mark}'") for _ in range(4)}
+    event = happened(clouds, replica, mark=mark)
+    with function_process("notify", stack, DSS_FAULT_POINT=point, **PUBLIC_URL) as mortal:
+        assert pushed(mortal, event) == 0
+        mortal.kill()
+        mortal.start(DSS_FAULT_POINT="")
+        assert pushed(mortal, event) == 204
+    # One of them was published before the kill as well; what comes twice has one id.
+    found = waited_for(deliveries, event, mine, 5)
+    assert len(set(found)) == 4
+
+
+@pytest.fixture(scope="module")
+def catalog(stack: dict[str, str]) -> Catalog:
+    """The catalog, which has the journal."""
+    return Catalog(Database(firestore_client(stack), replicas=REPLICAS, clock=SystemClock()))
+
+
+def journalled(catalog: Catalog, event: BundleEvent, count: int) -> list[str]:
+    """Put so many events of the bundle of an event into the journal; return their ids."""
+    fqid = Fqid(event.uuid, event.version)
+    ids = [new_uuid() for _ in range(count)]
+    for one in ids:
+        catalog.events.record(
+            Event(id=one, replica=event.replica, type=event.type, fqid=fqid, size=1, digest="")
+        )
+    return ids
+
+
+@pytest.mark.parametrize("point", REPLAY)
+def test_a_replay_goes_by_pages_and_a_kill_loses_nothing(
+    stack: dict[str, str],
+    api: Api,
+    clouds: Clouds,
+    notify: FunctionProcess,
+    retries: Listener,
+    pages: Listener,
+    catalog: Catalog,
+    point: str,
+    replica: str = "aws",
+) -> None:
+    uuid = subscribed(api, replica, f"mark == '{point}'")
+    from_date = now()
+    ids = journalled(catalog, happened(clouds, replica, mark=point), 101)
+    journalled(catalog, happened(clouds, replica, mark="another"), 1)
+
+    asked = api.post(f"/v1/subscriptions/{uuid}/replay", replica=replica, from_date=from_date)
+    assert asked.status_code == 202, asked.text
+    replay = asked.json()["replay_id"]
+    journalled(catalog, happened(clouds, replica, mark=point), 1)
+    first = pages.wait(lambda one: one["replay"] == replay)
+    with (
+        function_process("notify", stack, DSS_FAULT_POINT=point, **PUBLIC_URL) as mortal,
+        pytest.raises(requests.ConnectionError),
+    ):
+        mortal.push(first)
+    assert notify.push(first).status_code == 204
+    rest = pages.wait(lambda one: one["replay"] == replay and one["start"] > first["start"])
+    assert notify.push(rest).status_code == 204
+
+    def replayed() -> set[str]:
+        retries.pull(1.0)
+        return {one["eventId"] for one in retries.attributes if one.get("replay") == replay}
+
+    # What happened after it was asked for is sent anyway, and is not part of it.
+    deadline = time.monotonic() + 30
+    while len(replayed()) < len(ids):
+        assert time.monotonic() < deadline, f"only {len(replayed())}"
+    assert replayed() == set(ids)
+    assert {one["subscription"] for one in retries.attributes if one.get("replay") == replay} == {uuid}

@@ -1,0 +1,131 @@
+"""A subscriber: an HTTP server of this machine, which keeps what it is sent, and misbehaves where asked to.
+
+What it answers follows from the path: `/ok`, `/500`, `/redirect`, `/reset`, `/hang`, `/drip`; below one of
+these a path may say more, such as whose calls these are.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request that came."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body, which is JSON."""
+        parsed: dict[str, Any] = json.loads(self.body)
+        return parsed
+
+
+class Subscriber(ThreadingHTTPServer):
+    """Keeps `calls`; `answers` may say for a path what to answer, before its first word does."""
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), _Handler)
+        self.host = host
+        self.calls: list[Call] = []
+        self.answers: dict[str, int] = {}
+        self.ending = threading.Event()
+        self.scheme = "http"
+
+    def url(self, path: str, host: str | None = None) -> str:
+        """Return the URL of a path."""
+        return f"{self.scheme}://{host or self.host}:{self.server_port}{path}"
+
+    def calls_of(self, path: str) -> list[Call]:
+        """Return the calls of a path that came, in their order."""
+        return [call for call in list(self.calls) if call.path == path]
+
+    def wait(self, wanted: Callable[[], Any], seconds: float = 60) -> Any:
+        """Return what `wanted` returns once that is true; fail after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while not (found := wanted()):
+            came = [(call.path, call.body[:300]) for call in self.calls[-20:]]
+            assert time.monotonic() < deadline, f"not within {seconds} s; what came last: {came}"
+            time.sleep(0.05)
+        return found
+
+    def wait_for(self, path: str, count: int = 1, seconds: float = 60) -> list[Call]:
+        """Return the calls of a path once there are so many; fail after so many seconds."""
+        found: list[Call] = self.wait(lambda: len(got := self.calls_of(path)) >= count and got, seconds)
+        return found
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that end early: here that is what is wanted."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Subscriber
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.calls.append(Call(method=self.command, path=self.path, headers=headers, body=body))
+        word = str(self.server.answers.get(self.path, "")) or self.path.strip("/").partition("/")[0]
+        if word == "hang":
+            self.server.ending.wait(60)
+        elif word == "drip":
+            self._drip()
+        elif word == "reset":
+            # With this a socket is not closed in order, but reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
+        else:
+            status = {"ok": 200, "redirect": 302}.get(word) or int(word)
+            self.send_response(status)
+            if word == "redirect":
+                self.send_header("Location", self.server.url("/ok/redirected"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.close_connection = True
+
+    do_POST = do_PUT = do_GET = _answer  # noqa: N815
+
+    def _drip(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while not self.server.ending.wait(0.05):
+            self.wfile.write(b"x")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def subscriber(host: str = "127.0.0.1", *, certificate: str = "") -> Iterator[Subscriber]:
+    """Run a subscriber; over TLS where a file (PEM) with its key and certificate is given."""
+    server = Subscriber(host)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.scheme = "https"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.ending.set()
+        server.shutdown()
+        server.server_close()
