@@ -76,7 +76,7 @@ locals {
   signing_key_file = "/secrets/signing-key/key.json"
 
   # Settings left out keep their defaults in shared/config.py.
-  api_environment = merge(local.shared_environment, {
+  api_environment = merge(local.shared_environment, local.index_environment, {
     DSS_AWS_ROLE_ARN     = module.aws.role_arns["api"]
     DSS_PUBLIC_URL       = local.api_public_url
     DSS_READ_ONLY_MODE   = tostring(var.read_only)
@@ -123,6 +123,14 @@ resource "google_cloud_run_v2_service" "api" {
       max_instance_count = var.api_max_instances
     }
 
+    dynamic "vpc_access" {
+      for_each = google_vpc_access_connector.dss
+      content {
+        connector = vpc_access.value.id
+        egress    = "PRIVATE_RANGES_ONLY"
+      }
+    }
+
     containers {
       image = var.api_image
 
@@ -154,6 +162,19 @@ resource "google_cloud_run_v2_service" "api" {
           value_source {
             secret_key_ref {
               secret  = google_secret_manager_secret.application_secrets.secret_id
+              version = env.value
+            }
+          }
+        }
+      }
+
+      dynamic "env" {
+        for_each = var.postgresql_password_version[*]
+        content {
+          name = "PGPASSWORD"
+          value_source {
+            secret_key_ref {
+              secret  = google_secret_manager_secret.postgresql_password.secret_id
               version = env.value
             }
           }
@@ -215,6 +236,7 @@ resource "google_cloud_run_v2_service" "api" {
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,
     google_secret_manager_secret_iam_member.api,
+    google_secret_manager_secret_iam_member.postgresql_password,
     google_storage_bucket_iam_member.api,
   ]
 }

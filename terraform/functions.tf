@@ -240,7 +240,21 @@ resource "google_cloudfunctions2_function" "dss" {
       { THREADS = tostring(each.value.concurrency) },
       each.value.s3 == null ? {} : { DSS_AWS_ROLE_ARN = module.aws.role_arns[each.key] },
       each.value.environment,
+      contains(local.index_users, each.key) ? local.index_environment : {},
     )
+
+    dynamic "secret_environment_variables" {
+      for_each = contains(local.index_users, each.key) ? var.postgresql_password_version[*] : []
+      content {
+        key        = "PGPASSWORD"
+        project_id = var.project_id
+        secret     = google_secret_manager_secret.postgresql_password.secret_id
+        version    = secret_environment_variables.value
+      }
+    }
+
+    vpc_connector                 = contains(local.index_users, each.key) ? one(values(google_vpc_access_connector.dss)[*].id) : null
+    vpc_connector_egress_settings = contains(local.index_users, each.key) && var.postgresql_tier != null ? "PRIVATE_RANGES_ONLY" : null
   }
 
   depends_on = [
@@ -251,6 +265,7 @@ resource "google_cloudfunctions2_function" "dss" {
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,
     google_pubsub_topic_iam_member.function,
+    google_secret_manager_secret_iam_member.postgresql_password,
     google_storage_bucket_iam_member.function,
   ]
 }

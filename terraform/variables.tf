@@ -270,6 +270,36 @@ variable "checkout_max_instances" {
   }
 }
 
+variable "postgresql_tier" {
+  type        = string
+  description = "Machine type of a Cloud SQL instance for the index of POST /search (db-custom-2-7680, say). When null there is none, and Firestore holds the index."
+  default     = null
+
+  validation {
+    condition     = var.postgresql_tier == null || can(regex("^db-[a-z0-9-]+$", var.postgresql_tier))
+    error_message = "A machine type of Cloud SQL begins with db-."
+  }
+}
+
+variable "postgresql_high_availability" {
+  type        = bool
+  description = "Keep a second Cloud SQL machine in another zone, which takes over."
+  default     = false
+}
+
+variable "postgresql_password_version" {
+  type        = string
+  description = "Version of secret dss-postgresql-password that signs in to PostgreSQL. From then on the index is there."
+  default     = null
+
+  validation {
+    condition = var.postgresql_password_version == null || (
+      var.postgresql_tier != null && can(regex("^([1-9][0-9]*|latest)$", var.postgresql_password_version))
+    )
+    error_message = "A number, or latest; and with postgresql_tier."
+  }
+}
+
 variable "alert_emails" {
   type        = list(string)
   description = "E-mails to which alerts are sent. Without any, alerts are seen in Cloud Monitoring only."

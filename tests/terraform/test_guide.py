@@ -14,6 +14,7 @@ MAKERS = {
     "google_cloud_run_": "run.admin",
     "google_cloud_scheduler_": "cloudscheduler.admin",
     "google_cloudfunctions2_": "cloudfunctions.admin",
+    "google_compute_": "compute.networkAdmin",
     "google_firestore_": "datastore.owner",
     "google_logging_metric": "logging.configWriter",
     "google_monitoring_alert_policy": "monitoring.alertPolicyEditor",
@@ -23,14 +24,17 @@ MAKERS = {
     "google_project_service": "serviceusage.serviceUsageAdmin",
     "google_pubsub_": "pubsub.admin",
     "google_secret_manager_": "secretmanager.admin",
+    "google_service_networking_": "servicenetworking.networksAdmin",
     "google_service_account": "iam.serviceAccountAdmin",
+    "google_sql_": "cloudsql.admin",
     "google_storage_": "storage.admin",
+    "google_vpc_access_": "vpcaccess.admin",
     "google_workflows_": "workflows.admin",
 }
 
 
 def test_whoever_deploys_may_make_what_there_is_to_make(deployment: Deployment) -> None:
-    [granted] = re.findall(r"for role in (.*?); do", GUIDE, re.DOTALL)
+    granted = " ".join(re.findall(r"for role in (.*?); do", GUIDE, re.DOTALL))
     kinds = {row["type"] for row in deployment.resources.values() if row["type"].startswith("google_")}
 
     for kind in kinds - {"google_project", "google_storage_project_service_account"}:

@@ -20,12 +20,14 @@ GRANTS = {
         CATALOG, STARTS_WORKFLOWS, ("topic deliveries", PUBLISH), ("topic replays", PUBLISH),
         ("secret dss-signing-key", "roles/secretmanager.secretAccessor"),
         ("secret dss-application-secrets", "roles/secretmanager.secretAccessor"),
+        ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
         ("account dss-api", "roles/iam.serviceAccountTokenCreator"),
     },
     "dss-sync": {("bucket main", WRITE), ("topic dead-letters", PUBLISH), CATALOG, STARTS_WORKFLOWS},
     "dss-compact": {("bucket main", WRITE), CATALOG},
     "dss-index": {
         ("bucket main", WRITE), ("topic bundle-events", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG,
+        ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
     },
     "dss-notify": {
         ("bucket main", READ), CATALOG,

@@ -8,8 +8,8 @@ from shared.config import Settings
 from tests.terraform.terraform_cli import Deployment
 
 SETTINGS = {row.metadata["name"]: row for row in fields(Settings)}
-# Read by boto3, and by functions-framework.
-READ_BY_LIBRARIES = {"AWS_DEFAULT_REGION", "THREADS"}
+# Read by boto3, by functions-framework, and by libpq.
+READ_BY_LIBRARIES = {"AWS_DEFAULT_REGION", "THREADS", "PGPASSWORD"}
 # They take something away that only emulators and tests can do without.
 FOR_EMULATORS_ONLY = {
     "DSS_SNS_SIGNATURES", "DSS_FAULT_POINT", "DSS_DEBUG", "DSS_WORKFLOWS_EMULATOR_HOST",

@@ -1,0 +1,81 @@
+"""The index in PostgreSQL is an option: nothing of it without; with it, who searches or indexes has it."""
+
+import pytest
+
+from shared.config import Settings
+from tests.terraform.conftest import REQUIRED
+from tests.terraform.terraform_cli import Deployment, Json, Workspace
+
+KINDS = (
+    "google_compute_network",
+    "google_service_networking_connection",
+    "google_sql_database_instance",
+    "google_sql_user",
+    "google_vpc_access_connector",
+)
+USERS = {"index"}
+
+
+def api(deployment: Deployment) -> Json:
+    template: Json = deployment.one("google_cloud_run_v2_service.api")["template"][0]
+    return template
+
+
+def environments(deployment: Deployment) -> dict[str, dict[str, str | None]]:
+    functions = deployment.by_key("google_cloudfunctions2_function.dss")
+    rows = {name: row["service_config"][0]["environment_variables"] for name, row in functions.items()}
+    return {"api": {row["name"]: row["value"] for row in api(deployment)["containers"][0]["env"]}} | rows
+
+
+def test_without_it_there_is_none_of_it(deployments: dict[str, Deployment]) -> None:
+    least = deployments["least"]
+
+    assert not [address for kind in KINDS for address in least.of_type(kind)]
+    for environment in environments(least).values():
+        assert not {"DSS_INDEX", "DSS_POSTGRESQL_DSN", "PGPASSWORD"} & set(environment)
+    assert api(least)["vpc_access"] == []
+
+
+def test_whoever_searches_or_indexes_is_led_to_it(deployments: dict[str, Deployment]) -> None:
+    most = deployments["most"]
+    [instance] = most.of_type("google_sql_database_instance").values()
+    [connector] = most.of_type("google_vpc_access_connector").values()
+
+    for component, environment in environments(most).items():
+        uses = component in USERS | {"api"}
+        assert ("DSS_POSTGRESQL_DSN" in environment) == uses, component
+        if uses:
+            given = {name: value for name, value in environment.items() if value is not None}
+            settings = Settings.from_environment(given)
+            assert settings.index == "postgresql"
+            address = instance["private_ip_address"]
+            assert settings.postgresql_dsn == f"postgresql://dss@{address}/dss?sslmode=require"
+    assert api(most)["vpc_access"][0]["connector"] == connector["id"]
+    for name, row in most.by_key("google_cloudfunctions2_function.dss").items():
+        config = row["service_config"][0]
+        assert (config["vpc_connector"] == connector["id"]) == (name in USERS), name
+        secrets = [
+            (one["key"], one["secret"], one["version"]) for one in config["secret_environment_variables"]
+        ]
+        assert secrets == ([("PGPASSWORD", "dss-postgresql-password", "3")] if name in USERS else []), name
+
+
+def test_nobody_reaches_it_from_outside_or_in_clear(deployments: dict[str, Deployment]) -> None:
+    [instance] = deployments["most"].of_type("google_sql_database_instance").values()
+    [address] = instance["settings"][0]["ip_configuration"]
+
+    assert (address["ipv4_enabled"], address["ssl_mode"]) == (False, "ENCRYPTED_ONLY")
+    assert instance["settings"][0]["availability_type"] == "REGIONAL"
+    [user] = deployments["most"].of_type("google_sql_user").values()
+    assert not user["password"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"postgresql_tier": "large"}, "machine type"),
+        ({"postgresql_password_version": "1"}, "with postgresql_tier"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(workspace: Workspace, variables: Json, named: str) -> None:
+    assert any(named in refusal for refusal in workspace.refusals(REQUIRED | variables))
