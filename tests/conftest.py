@@ -1,13 +1,18 @@
 """What all tests share: one running system, and clients of what it is made of (see tests/given.py)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from run.local.components import API_TABLE
 from run.local.stack import Stack
 from tests.given import REPLICAS, Api, Clouds
 from tests.postgresql_server import HeldServer, postgresql_server
+
+# Folders whose tests share what is slow to make: a system of their own, plans of terraform.
+_TOGETHER = ("tests/system/audit", "tests/terraform")
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +67,16 @@ def clouds(stack: dict[str, str]) -> Clouds:
 def replica(request: pytest.FixtureRequest) -> str:
     """Each replica in turn."""
     return str(request.param)
+
+
+class _Together(LoadFileScheduling):
+    """A file's tests stay in one process, and so do those of folders that share what is slow to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = next((folder for folder in _TOGETHER if nodeid.startswith(f"{folder}/")), None)
+        return folder or super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Let `--dist loadfile` keep folders together, too."""
+    return _Together(config, log) if config.getvalue("dist") == "loadfile" else None

@@ -53,15 +53,6 @@ OPTIONAL = {
 ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """One process of xdist (`--dist loadgroup`) runs what needs terraform: it initializes and plans once."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        if Path(__file__).parent in item.path.parents and "provider" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("terraform"))
-
-
 @pytest.fixture(scope="session")
 def provider() -> Iterator[dict[str, str]]:
     with google_provider.serving(json.loads(SCHEMA_FILE.read_text())) as environment:
