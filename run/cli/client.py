@@ -23,6 +23,7 @@ import requests
 from run.cli.collections import CollectionCalls
 from run.cli.errors import CallFailed, Refused
 from run.cli.stopping import StoppableClock
+from run.cli.subscriptions import SubscriptionCalls
 from run.cli.transport import Backoff, Call, Transport, json_of, retry_after_seconds
 from shared.checksums import CHECKSUM_NAMES
 from shared.clock import Deadline
@@ -87,7 +88,7 @@ class SignedUrl:
                 self._url = self._renew()
 
 
-class DssClient(CollectionCalls):
+class DssClient(CollectionCalls, SubscriptionCalls):
     """Talks to the DSS at `url` (with or without `/v1`) about one replica; safe to share among threads.
 
     `patience` is how many seconds one call is tried again while the DSS says 5xx or does not answer;

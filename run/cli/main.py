@@ -13,6 +13,7 @@ from run.cli import commands
 from run.cli.collection_commands import collection
 from run.cli.context import Context, shared_options
 from run.cli.errors import CliError
+from run.cli.subscription_commands import subscription
 
 _COMMANDS = (
     commands.upload,
@@ -21,6 +22,7 @@ _COMMANDS = (
     commands.list_bundles,
     commands.delete,
     collection,
+    subscription,
     commands.token,
 )
 

@@ -171,3 +171,31 @@ def test_collections_are_theirs_as_they_were(client, api, clouds, replica):
     with pytest.raises(CallFailed) as failed:
         client.call("get_collection", **query)
     assert (failed.value.status, failed.value.code) == (404, "not_found")
+
+
+def test_subscriptions_are_made_shown_and_ended(client, replica):
+    url = "https://subscriber.example.org/hook"
+    attachments = {"taxon": {"type": "jmespath", "expression": "files.donor_organism_json[].species"}}
+    by_jmespath = client.call(
+        "put_subscription",
+        replica=replica,
+        callback_url=url,
+        jmespath_query="event_type==`CREATE`",
+        attachments=attachments,
+        hmac_secret_key="secret",
+    )["uuid"]
+    es_query = {"query": {"bool": {"must": [{"match": {"files.cell_json.name": "a"}}]}}}
+    by_es = client.call("put_subscription", replica=replica, callback_url=url, es_query=es_query)["uuid"]
+
+    # They read the fields of the answer itself.
+    shown = client.call("get_subscription", uuid=by_jmespath, replica=replica)
+    assert (shown["callback_url"], shown["attachments"]) == (url, attachments)
+    kinds = {"jmespath": by_jmespath, "elasticsearch": by_es}
+    for kind, uuid in kinds.items():
+        listed = client.call("get_subscriptions", replica=replica, subscription_type=kind)["subscriptions"]
+        assert uuid in [one["uuid"] for one in listed]
+        ended = client.call("delete_subscription", uuid=uuid, replica=replica, subscription_type=kind)
+        assert ended["timeDeleted"]
+    with pytest.raises(CallFailed) as failed:
+        client.call("get_subscription", uuid=by_jmespath, replica=replica)
+    assert (failed.value.status, failed.value.code) == (404, "not_found")

@@ -1,0 +1,102 @@
+"""What a notification costs in Firestore, whatever the number of subscriptions: no more, and no less."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from shared.messages import DEAD_LETTERS, DELIVERIES, DELIVERY_RETRIES, REPLAYS
+from tests.functions.function_process import FunctionProcess, function_process
+from tests.functions.test_deliver import LOOPBACK, pushed, subscribed, told
+from tests.functions.test_notify import PUBLIC_URL, happened
+from tests.functions.topics import listening
+from tests.given import Api, Clouds, new_uuid
+from tests.subscriber import Subscriber, subscriber
+from tests.system.firestore_proxy import FirestoreProxy
+
+REPLICA = "gcp"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Subscriber]:
+    """A subscriber."""
+    with subscriber() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def firestore(stack: dict[str, str]) -> Iterator[FirestoreProxy]:
+    """What counts; the topics of the functions are there."""
+    with (
+        FirestoreProxy(stack["FIRESTORE_EMULATOR_HOST"]) as proxy,
+        listening(stack, DELIVERIES),
+        listening(stack, DELIVERY_RETRIES),
+        listening(stack, REPLAYS),
+        listening(stack, DEAD_LETTERS),
+    ):
+        yield proxy
+
+
+def counted(stack: dict[str, str], firestore: FirestoreProxy) -> dict[str, str]:
+    """Return the environment of a function all of whose calls of Firestore are counted."""
+    return {**stack, "FIRESTORE_EMULATOR_HOST": firestore.address}
+
+
+def bill(firestore: FirestoreProxy) -> tuple[int, int]:
+    """Return the reads and writes that were counted since this was called last."""
+    calls = list(firestore.calls)
+    assert all(call.ended.wait(timeout=10) for call in calls)
+    firestore.forget()
+    return sum(call.reads for call in calls), sum(call.writes for call in calls)
+
+
+def test_an_event_is_one_read_however_many_have_subscribed(
+    stack: dict[str, str], api: Api, clouds: Clouds, server: Subscriber, firestore: FirestoreProxy
+) -> None:
+    for _ in range(20):
+        subscribed(api, server, "/ok", jmespath_query="nothing")
+    with function_process("notify", counted(stack, firestore), **PUBLIC_URL) as notify:
+
+        def cost() -> tuple[int, int]:
+            event = happened(clouds, REPLICA)
+            bill(firestore)
+            assert notify.push(event.attributes).status_code == 204
+            return bill(firestore)
+
+        assert cost()[0] > 20
+        assert [cost(), cost()] == [(1, 0), (1, 0)]
+        subscribed(api, server, "/ok", jmespath_query="nothing")
+        # All are read again, once.
+        assert cost()[0] > 21
+        assert cost() == (1, 0)
+
+
+def test_an_attempt_is_three_reads_and_a_write(
+    stack: dict[str, str], api: Api, server: Subscriber, firestore: FirestoreProxy
+) -> None:
+    path = f"/ok/{new_uuid()}"
+    plain, signed = subscribed(api, server, path), subscribed(api, server, path, hmac_secret_key="secret")
+    with function_process("deliver", counted(stack, firestore), **LOOPBACK) as first:
+
+        def cost(lane: FunctionProcess, *arguments: object) -> tuple[int, int]:
+            bill(firestore)
+            assert pushed(lane, *arguments) in (204, 503)  # type: ignore[arg-type]
+            return bill(firestore)
+
+        notification = told(plain)
+        assert cost(first, notification) == (3, 1)
+        # It comes twice, and nothing is done.
+        assert cost(first, notification) == (3, 0)
+        assert cost(first, told(signed)) == (4, 1)
+        server.answers[path] = 500
+        # That it fails is noted as well.
+        failed = told(plain)
+        assert cost(first, failed) == (3, 2)
+        # Put off without a call.
+        assert cost(first, told(plain)) == (3, 1)
+        with function_process("redeliver", counted(stack, firestore), **LOOPBACK) as second:
+            # A try that fails claims its turn, and puts off the next one.
+            server.wait(lambda: cost(second, failed) == (4, 3))
+            reads, writes = cost(second, failed)
+            assert (reads <= 3, writes) == (True, 0)
+            # Not its turn yet, as the process knows by now.
+            assert cost(second, failed) == (0, 0)
