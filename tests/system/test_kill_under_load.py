@@ -14,7 +14,7 @@ import requests
 from run.local.api import ApiProcess, api_process
 from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now
 
-KILLS = 10
+KILLS = 6
 # Answers between two kills, at most: about what the writers get in half a second.
 MOST_ANSWERS = 40
 
