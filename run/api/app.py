@@ -13,6 +13,7 @@ from run.api import (
     events,
     files,
     posix_objects,
+    search,
     service,
     subscriptions,
 )
@@ -32,6 +33,7 @@ AREAS: dict[str, ModuleType] = {
     "collections": collections,
     "events": events,
     "files": files,
+    "search": search,
     "subscriptions": subscriptions,
 }
 

@@ -149,7 +149,7 @@ class DssClient(CollectionCalls, SubscriptionCalls):
             params = {**call.params, **dict(parse_qsl(urlsplit(following).query, keep_blank_values=True))}
             if params == call.params:
                 raise CallFailed.of(answer, " (its next page is the same page)")
-            call = Call(method=call.method, url=call.url, params=params)
+            call = Call(method=call.method, url=call.url, params=params, body=call.body)
 
     # Files
 
@@ -303,6 +303,19 @@ class DssClient(CollectionCalls, SubscriptionCalls):
         answer = self.transport.send(call)
         if answer.status_code != 200:
             raise CallFailed.of(answer)
+
+    # Search
+
+    def search(self, query: Mapping[str, Any], *, raw: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield what an Elasticsearch query finds, last UUID first, as `bundle_fqid` and `bundle_url`.
+
+        With `raw` each has its `metadata`, too. Raises CallFailed, naming the clause, for a query that is not
+        served.
+        """
+        output_format = "raw" if raw else "summary"
+        call = self._call("POST", "search", {"es_query": query}, output_format=output_format, per_page=500)
+        for page in self._pages(call):
+            yield from page["results"]
 
     # Whole directories
 

@@ -141,6 +141,32 @@ def list_bundles(context: Context, prefix: str | None, limit: int | None) -> int
 
 
 @click.command()
+@click.argument("query", metavar="QUERY|@FILE")
+@click.option("--raw", is_flag=True, help="Print the metadata documents, one a line.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@shared_options
+@click.pass_obj
+def search(context: Context, query: str, raw: bool, limit: int | None) -> int:
+    """Find bundle versions by an Elasticsearch query, in JSON or in a file (@- is stdin)."""
+    found = islice(context.client().search(_query_of(query), raw=raw), limit)
+    if context.json:
+        context.show({"replica": context.replica, "results": list(found)})
+        return 0
+    for result in found:
+        print(json.dumps(result["metadata"]) if raw else result["bundle_fqid"])
+    return 0
+
+
+def _query_of(text: str) -> Any:
+    try:
+        if text.startswith("@"):
+            text = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"the query is not JSON: {error}") from error
+
+
+@click.command()
 @click.argument("uuid")
 @click.option("--version", metavar="VERSION", help="Hide only this version.")
 @click.option("--reason", required=True, help="Why; kept with the tombstone.")

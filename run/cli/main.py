@@ -20,6 +20,7 @@ _COMMANDS = (
     commands.download,
     commands.get,
     commands.list_bundles,
+    commands.search,
     commands.delete,
     collection,
     subscription,

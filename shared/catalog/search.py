@@ -26,6 +26,7 @@ from shared.index.matching import Subject
 from shared.index.planning import Selection, plan
 from shared.index.postings import FORM, Postings
 from shared.index.query import Query
+from shared.parallel import in_threads
 
 # Firestore: a query compares with 30 values at most. Each such query is a round trip at least.
 _MOST_VALUES = 30
@@ -37,6 +38,7 @@ _ENTRIES_PAGE = 2000
 # Firestore bills a count as a read for each thousand; what leads to more is not rare.
 _RARE = 1000
 _MOST_COUNTS = 16
+_COUNTS_AT_ONCE = 8
 # Clients give up after 40 seconds, and wait for a page and its count. Each row that is read is paid for.
 _SECONDS = 12.0
 _MOST_COUNTED = 2000
@@ -168,16 +170,17 @@ class FirestoreIndex:
     def _plan(self, replica: str, query: Query) -> Selection:
         counted: dict[Selection, int] = {}
 
-        def cost(one: Selection) -> int:
-            if not one.postings:
-                return 0
-            if one not in counted:
-                wanted = one.postings | one.gaps
-                many = one.is_everything or len(wanted) > _MOST_VALUES or len(counted) > _MOST_COUNTS
-                counted[one] = _RARE if many else self._count(wanted, _RARE)
-            return counted[one]
+        def count(one: Selection) -> int:
+            return self._count(one.postings | one.gaps, _RARE) if one.postings else 0
 
-        return plan(query, Postings(replica), cost)
+        def costs(several: Sequence[Selection]) -> list[int]:
+            unknown = [one for one in dict.fromkeys(several) if one not in counted and _is_countable(one)]
+            asked = unknown[: max(0, _MOST_COUNTS - len(counted))]
+            if len(set(several)) > 1:
+                counted.update(zip(asked, in_threads(count, asked, threads=_COUNTS_AT_ONCE), strict=True))
+            return [counted.get(one, _RARE) for one in several]
+
+        return plan(query, Postings(replica), costs)
 
     def _selected(
         self, chosen: Selection, after: Fqid | None, fields: Sequence[str], *, at_most: int
@@ -264,6 +267,10 @@ class FirestoreIndex:
     def _drop(self, pieces: Sequence[Any]) -> None:
         if pieces:
             self._database.commit(*(_deleting(piece) for piece in pieces))
+
+
+def _is_countable(one: Selection) -> bool:
+    return not one.is_everything and len(one.postings | one.gaps) <= _MOST_VALUES
 
 
 def _setting(reference: Any, fields: Any) -> Any:

@@ -36,19 +36,19 @@ class Selection:
         return self.rank == _LIVING
 
 
-# How many rows a selection leads to, or enough to know that it is not the rarest.
-Cost = Callable[[Selection], int]
+# To how many rows each of some selections leads, or enough to know that it is not the rarest.
+Costs = Callable[[Sequence[Selection]], Sequence[int]]
 
 
-def plan(query: Query, hashed: Postings, cost: Cost) -> Selection:
-    """Return the selection for a query; `cost` is asked where there is a choice."""
-    return _Planner(hashed, cost).best(query)
+def plan(query: Query, hashed: Postings, costs: Costs) -> Selection:
+    """Return the selection for a query; `costs` is asked where there is a choice."""
+    return _Planner(hashed, costs).best(query)
 
 
 @dataclass(frozen=True)
 class _Planner:
     hashed: Postings
-    cost: Cost
+    costs: Costs
 
     def best(self, query: Query) -> Selection:
         """Return the selection of least cost for a query."""
@@ -88,15 +88,17 @@ class _Planner:
             return _any_of([], exact=True)
         if least > 1:
             # Of three of which two match, one of any two matches.
-            clauses = sorted(clauses, key=self.cost)[: len(clauses) - least + 1]
+            clauses = self._rarest_first(clauses)[: len(clauses) - least + 1]
         return _any_of(clauses, exact=least == 1)
 
     def _all_of(self, asked: Sequence[Selection]) -> Selection:
-        first, *others = sorted(asked, key=lambda one: one.rank)[:_MOST_COMPARED]
-        if not others:
-            return first
-        rarest = first if not first.postings else min((first, *others), key=self.cost)
-        return _inexact(rarest)
+        likely = sorted(asked, key=lambda one: one.rank)[:_MOST_COMPARED]
+        return likely[0] if len(asked) == 1 else _inexact(self._rarest_first(likely)[0])
+
+    def _rarest_first(self, selections: Sequence[Selection]) -> list[Selection]:
+        costs = self.costs(selections)
+        order = sorted(range(len(selections)), key=costs.__getitem__)
+        return [selections[index] for index in order]
 
 
 def _is_long(query: Match | Terms) -> bool:

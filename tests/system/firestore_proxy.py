@@ -3,6 +3,7 @@
 It stands between the API and the emulator. Messages are passed on as the bytes that they are.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -213,3 +214,7 @@ def _read_response(call: FirestoreCall, response: bytes) -> None:
         call.reads += "found" in answer or "missing" in answer
     elif call.method == "RunQuery":
         call.reads += "document" in types.RunQueryResponse.deserialize(response)
+    elif call.method == "RunAggregationQuery":
+        counted = types.RunAggregationQueryResponse.deserialize(response).result.aggregate_fields
+        # Firestore: a read for each thousand index entries that were counted.
+        call.reads += sum(math.ceil(value.integer_value / 1000) for value in counted.values())

@@ -8,8 +8,10 @@ import requests
 
 from shared.catalog import Catalog, Database
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
+from shared.catalog.search import FirestoreIndex
 from shared.clock import SystemClock
-from shared.identifiers import version_of
+from shared.identifiers import Fqid, version_of
+from shared.index.base import IndexEntry
 from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.system.file_heads import firestore_client
 from tests.system.needed_index import Needed, needed_by
@@ -45,6 +47,7 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
     expected = [(api.patch(path, replica=replica, version=first.version, json=changes), 200)]
     expected += _every_call_about_subscriptions(api, replica)
     expected += _every_call_about_collections(api, replica, file)
+    expected += _every_search(api, replica)
     for version in (None, file.version):
         query = {"replica": replica, "version": version}
         expected += [(api.request("HEAD", f"/v1/files/{file.uuid}", **query), 200)]
@@ -95,6 +98,16 @@ def _every_call_about_collections(api: Api, replica: str, file: Version) -> list
     ]
 
 
+def _every_search(api: Api, replica: str) -> list[tuple[requests.Response, int]]:
+    path, after = "/v1/search", f"{new_uuid()},{now()}"
+    queries = [{}, {"bool": {"must": [{"match": {"a": "b c"}}, {"exists": {"field": "d"}}]}}]
+    return [
+        (api.request("POST", path, replica=replica, json={"es_query": query}, search_after=last), 200)
+        for query in queries
+        for last in (None, after)
+    ]
+
+
 def _every_list(api: Api, replica: str, uuid: str) -> list[object]:
     every = []
     for prefix in (None, uuid[:4]):
@@ -125,6 +138,12 @@ def _ask_what_operators_ask(env: dict[str, str]) -> None:
     )
     for every in everything:
         next(every)
+    index = FirestoreIndex(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock()))
+    entry = IndexEntry(replica=new_uuid(), fqid=Fqid(new_uuid(), now()), document={"a": "b"})
+    index.put(entry)
+    index.put(IndexEntry(replica=entry.replica, fqid=entry.fqid, document={"a": "c"}))
+    assert [held.fqid for held in index.entries(entry.replica)] == [entry.fqid]
+    index.delete(entry.replica, entry.fqid)
     assert not list(scan.of_content("0" * 64))
     assert all(scan.count(replica) for replica in REPLICAS)
 

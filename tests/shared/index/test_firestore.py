@@ -99,7 +99,7 @@ def test_the_rarest_clause_is_looked_up(query: Query, chosen: str) -> None:
         "rare": {hashed.of_token("a", "rare"), hashed.of_value("b", "rare")},
         "common": {hashed.of_token("a", "common")},
     }
-    found = plan(query, hashed, lambda one: 1 if one.postings & wanted["rare"] else 1000)
+    found = plan(query, hashed, lambda some: [1 if one.postings & wanted["rare"] else 1000 for one in some])
 
     assert found.postings and found.postings <= wanted[chosen]
 

@@ -1,0 +1,66 @@
+"""Search: `/search`, over the index that the deployment has."""
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Response
+
+from run.api.call import Call
+from run.api.pagination import page
+from shared.errors import IllegalArguments
+from shared.identifiers import Fqid
+from shared.index.base import Hit
+from shared.index.dsl import parse
+
+API_PATH = "/v1"
+# v1: whole documents come by ten, whatever is asked for.
+_RAW_PER_PAGE = 10
+
+
+def post(
+    call: Call,
+    *,
+    output_format: str,
+    replica: str,
+    per_page: int,
+    search_after: str | None,
+    json_request_body: dict[str, Any],
+) -> Response:
+    """Answer a page of the bundle versions that a query finds on a replica, last UUID first."""
+    es_query = json_request_body["es_query"]
+    query, after = parse(es_query), _position(search_after)
+    raw = output_format == "raw"
+    found = call.dss.index.search(
+        replica, query, after=after, count=_RAW_PER_PAGE if raw else per_page, documents=raw
+    )
+    whole = after is None and found.after is None
+    total = len(found.hits) if whole else call.dss.index.count(replica, query)
+    body = {
+        "es_query": es_query,
+        "results": [_result(call, replica, hit) for hit in found.hits],
+        # Left out where it takes too long to count: a wrong number would be worse.
+        **({} if total is None else {"total_hits": total}),
+    }
+    more = call.url(search_after=f"{found.after.uuid},{found.after.version}") if found.after else None
+    return page(body, content_key="results", next_url=more)
+
+
+def _result(call: Call, replica: str, hit: Hit) -> dict[str, Any]:
+    query = urlencode({"version": hit.fqid.version, "replica": replica})
+    return {
+        "bundle_fqid": str(hit.fqid),
+        "bundle_url": f"{call.base_url}{API_PATH}/bundles/{quote(hit.fqid.uuid)}?{query}",
+        # What is sorted by name is not weighed.
+        "search_score": None,
+        **({} if hit.document is None else {"metadata": hit.document}),
+    }
+
+
+def _position(search_after: str | None) -> Fqid | None:
+    """Return the name behind which a search goes on. Raises IllegalArguments for another form."""
+    if not search_after:
+        return None
+    uuid, comma, version = search_after.partition(",")
+    if not comma:
+        raise IllegalArguments(f"search_after: {search_after[:80]!r} is not of the form uuid,version")
+    return Fqid.parse(f"{uuid}.{version}", "search_after")

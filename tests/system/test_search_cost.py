@@ -1,0 +1,149 @@
+"""What a search costs in Firestore: what is rare is found by its postings, however much there is besides."""
+
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from run.local.components import firestore
+from run.local.stack import Stack
+from shared.catalog import Database
+from shared.catalog.search import FirestoreIndex
+from shared.catalog.search_rows import Row, row_of
+from shared.clock import SystemClock
+from shared.identifiers import Fqid
+from shared.index.base import IndexEntry
+from shared.index.dsl import parse
+from shared.index.postings import Postings
+from tests.given import REPLICAS, new_uuid
+from tests.system.file_heads import firestore_client
+from tests.system.firestore_proxy import FirestoreProxy
+
+VERSION = "2026-01-12T093000.000000Z"
+# Seconds.
+LONG = 240.0
+# One commit: 10 MiB at most.
+_COMMIT = 250
+
+
+def document(number: int) -> dict:
+    """Return the document of a bundle: a tenth of all are of a brain, and one donor in a thousand smokes."""
+    return {
+        "species": "Homo sapiens",
+        "organ": "kidney" if number % 10 else "brain",
+        "smokes": "no" if number % 1000 else "yes",
+        "number": number,
+    }
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An index behind a proxy that sees what is asked of Firestore."""
+
+    index: FirestoreIndex
+    replica: str
+    proxy: FirestoreProxy
+
+    @contextlib.contextmanager
+    def costing(self, *, reads: int, requests: int) -> Iterator[None]:
+        """Fail unless the block costs just this."""
+        self.proxy.forget()
+        yield
+        assert all(call.ended.wait(timeout=10) for call in self.proxy.calls)
+        assert (sum(call.reads for call in self.proxy.calls), len(self.proxy.calls)) == (reads, requests)
+
+
+def slimmed(replica: str, row: Row) -> dict[str, Any]:
+    """Return the fields of a row with those postings only that words of the query below ask for.
+
+    The emulator holds every posting of every row against each query, at some 20 microseconds each.
+    """
+    hashed = Postings(replica)
+    asked = {
+        hashed.of_token(path, word).bytes
+        for path, word in (("species", "homo"), ("organ", "brain"), ("smokes", "yes"))
+    }
+    return {**row.fields, "postings": [posting for posting in row.fields["postings"] if posting in asked]}
+
+
+@contextlib.contextmanager
+def watched(address: str, count: int, *, slim: bool = False) -> Iterator[Watched]:
+    """Fill an index in a Firestore with bundles, and watch it; `slim` rows have few postings."""
+    replica, project = f"test-{new_uuid()}", "dss-local"
+    with FirestoreProxy(address) as proxy:
+        client = firestore_client({"FIRESTORE_EMULATOR_HOST": proxy.address, "GOOGLE_CLOUD_PROJECT": project})
+        own = firestore_client({"FIRESTORE_EMULATOR_HOST": address, "GOOGLE_CLOUD_PROJECT": project})
+        rows = own.collection("index_rows")
+
+        def fill(start: int) -> None:
+            batch = own.batch()
+            for number in range(start, min(start + _COMMIT, count)):
+                fqid = Fqid(new_uuid(), VERSION)
+                row = row_of(IndexEntry(replica=replica, fqid=fqid, document=document(number)))
+                batch.set(rows.document(row.name), slimmed(replica, row) if slim else dict(row.fields))
+            batch.commit()
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(fill, range(0, count, _COMMIT)))
+        database = Database(client, replicas=REPLICAS, clock=SystemClock())
+        yield Watched(FirestoreIndex(database, seconds=LONG, counted=20), replica, proxy)
+
+
+@pytest.fixture(scope="module")
+def few(stack: dict[str, str]) -> Iterator[Watched]:
+    """An index of 50 bundles."""
+    with watched(stack["FIRESTORE_EMULATOR_HOST"], 50) as filled:
+        yield filled
+
+
+def test_over_ten_thousand_bundles_a_rare_term_reads_few() -> None:
+    query = parse(
+        {
+            "query": {
+                "bool": {
+                    "must": [
+                        {"match": {"species": "Homo"}},
+                        {"match": {"organ": "brain"}},
+                        {"match": {"smokes": "yes"}},
+                    ]
+                }
+            }
+        }
+    )
+    # So many rows would slow all other searches in the emulator that tests share.
+    with (
+        Stack(port=0, table=(firestore,)).running() as env,
+        watched(env["FIRESTORE_EMULATOR_HOST"], 10_000, slim=True) as index,
+        # Three counts, each of a thousand at most, and the ten bundles that the rarest clause leads to.
+        index.costing(reads=3 + 10, requests=3 + 1),
+    ):
+        page = index.index.search(index.replica, query, after=None, count=100, documents=False)
+
+    assert (len(page.hits), page.after) == (10, None)
+
+
+def test_one_clause_reads_a_page_of_names_and_is_counted_as_one(few: Watched) -> None:
+    query = parse({"match": {"species": "homo"}})
+
+    with few.costing(reads=11, requests=1):
+        page = few.index.search(few.replica, query, after=None, count=10, documents=False)
+    assert len(page.hits) == 10 and page.after
+    # One of them asks whether there are gaps. A count is a read for each thousand.
+    with few.costing(reads=2, requests=2):
+        assert few.index.count(few.replica, query) == 50
+    with few.costing(reads=1, requests=1):
+        assert few.index.count(few.replica, parse({})) == 50
+
+
+def test_what_no_posting_decides_is_read_up_to_a_bound(few: Watched) -> None:
+    common = parse({"range": {"number": {"gte": 40}}})
+    both = parse({"bool": {"must": [{"range": {"number": {"gte": 40}}}, {"term": {"organ": "brain"}}]}})
+
+    with few.costing(reads=21, requests=1):
+        assert few.index.count(few.replica, common) is None
+    # Two counts, then the five of a common path's fifty that a term leads to.
+    with few.costing(reads=2 + 5, requests=2 + 1):
+        assert few.index.count(few.replica, both) == 1
