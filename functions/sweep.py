@@ -8,6 +8,7 @@ from flask import Request
 
 from functions.push import Answer
 from functions.runtime import system
+from shared.administration.steps import end_abandoned
 from shared.checkouts import resume_abandoned_checkouts
 from shared.errors import Unavailable
 from shared.large_copies import resume_abandoned
@@ -31,6 +32,8 @@ def sweep(request: Request) -> Answer:
             _log.warning("copies resumed that nobody worked on", jobs=resumed)
         if checkouts := resume_abandoned_checkouts(dss):
             _log.warning("checkouts resumed that nobody worked on", jobs=checkouts)
+        if ended := end_abandoned(dss):
+            _log.warning("administrative runs ended that nobody worked on", runs=ended)
         for backlog in backlogs(dss):
             _log.info(
                 "replication backlog",

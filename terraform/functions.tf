@@ -169,17 +169,23 @@ locals {
     }
     # An audit reads a part of a manifest's bundle at a time, a repair moves a part of an object as sync does.
     administer = {
-      summary          = "Does the steps of administrative runs."
-      called_by        = "workflows"
-      memory           = "1Gi"
-      timeout_seconds  = 1800 # Cloud Workflows gives up after as long.
-      concurrency      = 1
-      max_instances    = 5
-      gcs              = { main = "roles/storage.objectUser", reports = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = ["main/blobs"], checks_out = false }
+      summary         = "Does the steps of administrative runs."
+      called_by       = "workflows"
+      memory          = "1Gi"
+      timeout_seconds = 1800 # Cloud Workflows gives up after as long.
+      concurrency     = 1
+      max_instances   = 5
+      gcs             = { main = "roles/storage.objectUser", checkout = "roles/storage.objectUser", reports = "roles/storage.objectUser" }
+      s3 = {
+        reads         = ["main", "checkout"]
+        reads_sources = false
+        creates       = ["main", "checkout"]
+        removes       = ["main/blobs", "checkout"]
+        checks_out    = false
+      }
       catalog          = true
       publishes_to     = ["object-events"]
-      starts_workflows = false
+      starts_workflows = true # What is too large for a step goes to the copy workflow.
       environment      = { ADMIN_USER_EMAILS = join(",", var.admin_emails) }
     }
   }

@@ -9,7 +9,7 @@ def test_everything_that_is_missing_is_named_with_what_installs_it(tmp_path):
 
     named = [line.partition(":")[0] for line in lines]
     emulators = ["the Firestore emulator", "the Pub/Sub emulator"]
-    assert named == ["curl", "chromium", "terraform", "PostgreSQL 15 or newer", "java", *emulators]
+    assert named == ["curl", "chromium", "gcloud", "terraform", "PostgreSQL 15 or newer", "java", *emulators]
     assert all("apt-get install" in line or "https://" in line for line in lines)
     assert all(line in str(Missing(lines)) for line in lines)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from run.cli.admin_runs import begin, resync, runs, started, tombstones
+from run.cli.admin_runs import begin, fill_cache, resync, runs, started, tombstones
 from run.cli.context import Context, json_option
 from run.cli.errors import Refused
 
@@ -129,7 +129,7 @@ def rebuild_index(context: Context, replicas: tuple[str, ...], after: str | None
     return run_rebuild(context, replicas, after=after)
 
 
-for command in (resync, tombstones, runs):
+for command in (resync, fill_cache, tombstones, runs):
     admin.add_command(command)
 
 

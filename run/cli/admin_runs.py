@@ -1,4 +1,4 @@
-"""`dss admin resync`, `tombstones` and `runs`: what is done to the whole store, slice by slice.
+"""`dss admin resync`, `fill-cache`, `tombstones` and `runs`: what is done to the whole store, slice by slice.
 
 With `--remote` the workflow does it, else this process. What the commands do is in `run.cli.running`.
 """
@@ -57,6 +57,15 @@ def resync(
     """Publish object events again: replicas gain what they lack, and whoever listens is told."""
     options = {"list": list_, "prefix": prefix, "only_missing": only_missing, "replicas": list(replicas)}
     return begin(context, "resync", options, how)
+
+
+@click.command("fill-cache")
+@_REPLICAS
+@started
+@click.pass_obj
+def fill_cache(context: Context, /, replicas: tuple[str, ...], **how: Any) -> int:
+    """Put what CHECKOUT_CACHE_CRITERIA keeps for good into the checkout buckets."""
+    return begin(context, "fill-cache", {"replicas": list(replicas)}, how)
 
 
 @click.command()

@@ -93,6 +93,15 @@ def fail(dss: Dss, run_id: str, attempt: int, cause: str) -> AdminRun:
     return run
 
 
+def end_abandoned(dss: Dss) -> list[str]:
+    """End the runs that nobody has worked on for an hour, and return their ids. For the sweep.
+
+    They are not gone on with: who cancelled an execution wanted its end.
+    """
+    cause = "no execution has worked on it for an hour; it can be resumed from its cursor"
+    return [fail(dss, run.id, run.attempt, cause).id for run in dss.catalog.runs.abandoned()]
+
+
 def summary(dss: Dss, run: AdminRun) -> dict[str, Any]:
     """Return what is to be said of a run, as JSON."""
     cause = {"cause": run.cause} if run.cause else {}

@@ -70,7 +70,7 @@ data "aws_iam_policy_document" "objects" {
 
   # What is to expire in the checkout bucket has a tag.
   dynamic "statement" {
-    for_each = each.value.checks_out ? [1] : []
+    for_each = contains(each.value.creates, "checkout") ? [1] : []
     content {
       sid       = "TagCheckouts"
       actions   = ["s3:PutObjectTagging"]

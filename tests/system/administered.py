@@ -105,13 +105,14 @@ def administered_system() -> Iterator[Administered]:
         with (
             Stack(port=0, caller=caller, table=table).running() as env,
             copy_front(env, front, "administer") as function,
-            mock.patch.dict(os.environ, env),
         ):
+            with mock.patch.dict(os.environ, env):
+                dss = open_system(Settings.from_environment())
             yield Administered(
                 env=env,
                 api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
                 admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
                 clouds=Clouds(env),
-                dss=open_system(Settings.from_environment()),
+                dss=dss,
                 front=function,
             )

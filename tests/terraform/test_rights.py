@@ -41,7 +41,8 @@ GRANTS = {
     "dss-copy": {("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket staging", READ), CATALOG},
     "dss-checkout": {("bucket main", READ), ("bucket checkout", WRITE), CATALOG, STARTS_WORKFLOWS},
     "dss-administer": {
-        ("bucket main", WRITE), ("bucket reports", WRITE), ("topic object-events", PUBLISH), CATALOG,
+        ("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket reports", WRITE),
+        ("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS,
     },
     "dss-signer": {("bucket main", READ), ("bucket checkout", READ)},
     "dss-build": {
@@ -63,7 +64,7 @@ AWS_READS = {
     "notify": {"main"},
     "copy": {"main", "staging", "checkout"},
     "checkout": {"main", "checkout"},
-    "administer": {"main"},
+    "administer": {"main", "checkout"},
 }
 AWS_CREATES = {
     "api": {"main"},
@@ -73,7 +74,7 @@ AWS_CREATES = {
     "notify": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
-    "administer": {"main"},
+    "administer": {"main", "checkout"},
 }
 # Of main copies of blobs alone.
 AWS_REMOVES = {
@@ -84,7 +85,7 @@ AWS_REMOVES = {
     "notify": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
-    "administer": {"main"},
+    "administer": {"main", "checkout"},
 }
 AWS_CHECKS_OUT = {"copy", "checkout"}
 
@@ -240,9 +241,10 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     assert bool(removing) == bool(AWS_REMOVES[component])
     if removing:
         assert removing["actions"] == ["s3:DeleteObject"]
-        places = {"main": f"{arns['main']}/blobs/*", "checkout": f"{arns['checkout']}/*"}
-        assert set(removing["resources"]) == {places[where] for where in AWS_REMOVES[component]}
-    assert bool(elsewhere) == bool(tagging) == (component in AWS_CHECKS_OUT)
+        folders = {"main": f"{arns['main']}/blobs/*", "checkout": f"{arns['checkout']}/*"}
+        assert set(removing["resources"]) == {folders[where] for where in AWS_REMOVES[component]}
+    assert bool(elsewhere) == (component in AWS_CHECKS_OUT)
+    assert bool(tagging) == ("checkout" in AWS_CREATES[component])
     if elsewhere:
         # In buckets of this account the right would need nobody's consent.
         [condition] = elsewhere["condition"]

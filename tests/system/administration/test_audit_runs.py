@@ -11,6 +11,7 @@ import pytest
 
 from shared.auditing import Tally, audit
 from shared.catalog import JobState
+from shared.expectations import SECTIONS
 from tests.given import REPLICAS
 from tests.system.administered import FAILED, SUCCEEDED, Administered
 from tests.system.audit.audited import AT_ONCE
@@ -31,10 +32,9 @@ def damaged(system: Administered, world: World) -> list[str]:
     for key in world.keys:
         system.remove("aws", key)
     system.overwrite("aws", "stray", b"?")
-    bundles = sorted(key for key in world.documents if key.startswith("bundles/"))
-    dead = [key for key in bundles if key.endswith(".dead")]
-    seen = [key for key in bundles if key not in dead]
-    return [f"files/{world.file}", *seen, *dead, world.blob, "stray"]
+    sections = SECTIONS.values()
+    here = ((key for key in world.keys if key.startswith(one.prefix) and one.has(key)) for one in sections)
+    return [*(key for keys in here for key in sorted(keys)), "stray"]
 
 
 def test_an_audit_in_slices_finds_what_one_in_one_pass_finds(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from unittest import mock
 
 import pytest
 
@@ -36,8 +37,9 @@ def told(system: Administered) -> Iterator[Told]:
             subscription.acknowledge(messages)
         return sorted(((event.replica, event.key) for event in events), key=lambda one: one[1])
 
-    pulled()
-    yield pulled
+    with mock.patch.dict(os.environ, system.env):
+        pulled()
+        yield pulled
 
 
 def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
