@@ -204,3 +204,37 @@ def revision(clouds: Clouds, replica: str, key: str) -> object:
     if replica == "gcp":
         return clouds.gcs.bucket(clouds.main["gcp"]).get_blob(key).generation
     return clouds.s3.head_object(Bucket=clouds.main["aws"], Key=key)["LastModified"]
+
+
+def test_of_all_who_want_a_collection_to_be_theirs_one_gets_it(
+    processes: list[str], stack: dict[str, str]
+) -> None:
+    """Two people, each with two versions of one UUID, in different processes."""
+    people = {name: [Api(url, stack[name]) for url in processes] for name in ("DSS_TOKEN", "DSS_TOKEN2")}
+    wanted = [(name, api) for name, apis in people.items() for api in apis]
+
+    def put(api: Api, uuid: str, version: str, text: str) -> int:
+        body = {"name": text, "description": "", "details": {}, "contents": []}
+        query = {"uuid": uuid, "version": version, "replica": "gcp"}
+        return api.put("/v1/collections", json=body, **query).status_code
+
+    with AtOnce(len(wanted)) as at_once:
+        for trial in range(TRIALS // 5):
+            uuid = new_uuid()
+            versions = [now() for _ in wanted] if trial % 2 else [now()] * len(wanted)
+            calls = [
+                partial(put, api, uuid, version, f"{name} {number}")
+                for number, ((name, api), version) in enumerate(zip(wanted, versions, strict=True))
+            ]
+
+            statuses = at_once(*calls)
+
+            made = [number for number, status in enumerate(statuses) if status == 201]
+            assert set(statuses) <= {201, 403, 409}
+            (owner,) = {wanted[number][0] for number in made}
+            # Each of the owner's versions, where they differ; one content, where there is one version.
+            assert len(made) == (2 if trial % 2 else 1)
+            for name, apis in people.items():
+                seen = apis[0].get(f"/v1/collections/{uuid}", replica="gcp", version=versions[made[0]])
+                assert seen.status_code == (200 if name == owner else 403)
+                assert name != owner or seen.json()["name"] == f"{name} {made[0]}"
