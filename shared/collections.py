@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
@@ -39,18 +40,10 @@ class CollectionVersion:
         changed = {name: changes[name] for name in _ABOUT if changes.get(name) is not None}
         return CollectionVersion(fqid=fqid, owner=self.owner, about={**self.about, **changed}, items=items)
 
-    @property
-    def document(self) -> bytes:
-        """What readers are answered: JSON, in the one form in which documents are written."""
-        return self._encoded({"uuid": self.fqid.uuid})
-
     @cached_property
     def manifest(self) -> bytes:
         """The content of the version's object in each replica's bucket."""
-        return self._encoded({"format": "0.0.1"})
-
-    def _encoded(self, more: Mapping[str, Any]) -> bytes:
-        rest = encode({**self.about, "owner": self.owner, "version": self.fqid.version, **more})
+        rest = encode({**self.about, "owner": self.owner, "version": self.fqid.version, "format": "0.0.1"})
         # As `encode` would, for "contents" comes first in order of name.
         return b'{"contents":[%s],%s' % (b",".join(self.items), rest[1:])
 
@@ -129,6 +122,24 @@ def read_collection(dss: Dss, head: CollectionHead) -> CollectionVersion:
     """Return a version with all of its contents. Raises LookupError where the catalog lacks some."""
     about, *items = lines(dss.catalog.collections.pages(head))
     return CollectionVersion(fqid=head.fqid, owner=head.owner, about=json.loads(about), items=items)
+
+
+def document_of(dss: Dss, head: CollectionHead) -> Iterator[bytes]:
+    """Return what readers of a version are answered: JSON, in pieces that are made as they are asked for.
+
+    All of it has been read when this returns. Raises LookupError where the catalog lacks some.
+    """
+    pages = dss.catalog.collections.pages(head)
+    about, _, first = next(pages).partition(b"\n")
+    named = {"owner": head.owner, "uuid": head.fqid.uuid, "version": head.fqid.version}
+    return _document(filter(None, chain([first], pages)), encode({**json.loads(about), **named}))
+
+
+def _document(pages: Iterator[bytes], rest: bytes) -> Iterator[bytes]:
+    yield b'{"contents":['
+    for number, page in enumerate(pages):
+        yield (b"," if number else b"") + page.replace(b"\n", b",")
+    yield b"]," + rest[1:]
 
 
 def lines(pages: Iterable[bytes]) -> list[bytes]:

@@ -24,9 +24,9 @@ _LONGEST_TYPE = 256
 _LONGEST_PATH = 4096
 # Bytes of the JSON files that one request has read to find fragments: of each, and of all together. Parsed,
 # they take some times as much memory.
-_LARGEST_FILE = 8 * 1024 * 1024
+_LARGEST_FILE = 4 * 1024 * 1024
 _LARGEST_FILES = 64 * 1024 * 1024
-_FILES_AT_ONCE = 8
+_FILES_AT_ONCE = 4
 
 
 @dataclass(frozen=True, order=True)

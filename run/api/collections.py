@@ -12,6 +12,7 @@ from shared.clock import new_version
 from shared.collections import (
     collection_of,
     delete_collection,
+    document_of,
     read_collection,
     unique,
     write_collection,
@@ -49,7 +50,7 @@ def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body:
 def get(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
     """Answer a version of a collection, or the newest, with all of its contents."""
     _, head = _find(call, uuid, replica, version)
-    return Response(read_collection(call.dss, head).document, mimetype="application/json")
+    return Response(document_of(call.dss, head), mimetype="application/json")
 
 
 def patch(

@@ -5,7 +5,7 @@ collection is hidden: all versions at once, those that are written later include
 contents, in pages.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -137,10 +137,11 @@ class CollectionCatalog:
         """
         self._pages.write(self._collection.document(str(fqid)), pages)
 
-    def pages(self, head: CollectionHead, first: int = 0) -> list[bytes]:
+    def pages(self, head: CollectionHead, first: int = 0) -> Iterator[bytes]:
         """Return the pages of a version from number `first` on, one read each, side by side.
 
-        Raises LookupError where one is missing.
+        All have been read when this returns; each is unpacked as it is asked for. Raises LookupError where
+        one is missing.
         """
         return self._pages.read(self._collection.document(str(head.fqid)), range(first, head.page_count))
 

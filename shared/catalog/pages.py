@@ -4,7 +4,7 @@ Each holds one compressed value, for it is read and written as a whole and never
 """
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from shared.catalog.database import Database
@@ -39,15 +39,16 @@ class Pages:
         if writes:
             self._database.commit(*writes)
 
-    def read(self, head: Any, numbers: range) -> list[bytes]:
+    def read(self, head: Any, numbers: range) -> Iterator[bytes]:
         """Return pages of a head, in this order, one read each, side by side.
 
-        Raises LookupError where one is missing.
+        All have been read when this returns; each is unpacked as it is asked for. Raises LookupError where
+        one is missing.
         """
         pages = head.collection("pages")
         snapshots = self._database.get_many([pages.document(_page_name(number)) for number in numbers])
-        found = {snapshot.id: zlib.decompress(snapshot.get(self._field)) for snapshot in snapshots}
-        return [found[_page_name(number)] for number in numbers]
+        found = {snapshot.id: snapshot.get(self._field) for snapshot in snapshots}
+        return map(zlib.decompress, [found[_page_name(number)] for number in numbers])
 
 
 def _setting(reference: Any, document: dict[str, Any]) -> Callable[[Any], None]:
