@@ -18,6 +18,7 @@ _STEPS: dict[str, Callable[[CheckoutStep, dict[str, Any]], Result]] = {
     "page": lambda step, body: step.page(int(body["page"])),
     "wait": lambda step, _: step.wait(),
     "finish": lambda step, _: step.finish(),
+    "mail": lambda step, _: step.mail(),
     "abort": lambda step, body: step.abort(str(body["cause"])),
 }
 

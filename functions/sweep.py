@@ -9,6 +9,7 @@ from flask import Request
 from functions.push import Answer
 from functions.runtime import system
 from shared.administration.steps import end_abandoned
+from shared.checkout_mails import tell_those_still_waiting
 from shared.checkouts import resume_abandoned_checkouts
 from shared.errors import Unavailable
 from shared.large_copies import resume_abandoned
@@ -34,6 +35,8 @@ def sweep(request: Request) -> Answer:
             _log.warning("checkouts resumed that nobody worked on", jobs=checkouts)
         if ended := end_abandoned(dss):
             _log.warning("administrative runs ended that nobody worked on", runs=ended)
+        if told := tell_those_still_waiting(dss):
+            _log.info("mails sent that were due", mails=told)
         for backlog in backlogs(dss):
             _log.info(
                 "replication backlog",

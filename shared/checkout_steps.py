@@ -1,4 +1,4 @@
-"""The steps of a checkout, as the checkout workflow calls them: plan, pages, wait, finish, or abort.
+"""The steps of a checkout, as the checkout workflow calls them: plan, pages, wait, finish or abort; mail.
 
 Each may run twice, at once, or die half-way: it goes on from what is there. What the steps share is the job's
 document; a step of an attempt that is over does nothing. An error that stays is noted at the job, so that
@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import Any
 
 from shared.catalog import CheckoutJob, CopyJob, JobState, PageProgress
+from shared.checkout_mails import tell_by_mail
 from shared.checkout_objects import Content, Wanted, look, put_copy
 from shared.clock import Deadline
 from shared.errors import (
@@ -73,6 +74,7 @@ class CheckoutStep:
             progress = self._dss.catalog.checkouts.progress(self._job, number)
             with self._explained():
                 progress = self._copy(number, page, progress)
+                self._dss.faults.reach("checkout: page copied")
                 if progress.position < len(page):
                     return {"done": False}
                 self._prove(number, page, progress)
@@ -111,6 +113,10 @@ class CheckoutStep:
                 self._job, JobState.FAILED, code=code, cause=self._job.cause or cause
             )
         return {"state": self._reloaded().state.value}
+
+    def mail(self) -> Result:
+        """Tell those who asked for it how the attempt ended, and return how many: `{told}`."""
+        return {"told": tell_by_mail(self._dss, self._job) if self._job.attempt == self._attempt else 0}
 
     def _is_running(self) -> bool:
         return self._job.state is JobState.RUNNING and self._job.attempt == self._attempt

@@ -100,6 +100,22 @@ class Settings:
         "What checkout buckets keep for good: a JSON list of `{type, max_size}`, a content type and bytes.",
         default=(),
     )
+    smtp_host: str = _setting(
+        "DSS_SMTP_HOST", "Mail server that tells how checkouts ended; without it nobody is told.", default=""
+    )
+    smtp_port: int = _setting("DSS_SMTP_PORT", "Port of the mail server.", default=587)
+    smtp_tls: str = _setting(
+        "DSS_SMTP_TLS",
+        "How the mail server is spoken to: `starttls`, `tls` from the beginning on, or `none`.",
+        default="starttls",
+    )
+    smtp_user: str = _setting(
+        "DSS_SMTP_USER", "Who signs in to the mail server; without it nobody does.", default=""
+    )
+    smtp_password: str = _setting("DSS_SMTP_PASSWORD", "Password of who signs in to it.", default="")
+    smtp_sender: str = _setting(
+        "DSS_SMTP_SENDER", "Address that the mails come from; needed with DSS_SMTP_HOST.", default=""
+    )
     workflows_location: str = _setting(
         "DSS_WORKFLOWS_LOCATION", "Region in which the workflows are deployed.", default="us-east1"
     )
@@ -233,6 +249,10 @@ class Settings:
             raise ValueError("DSS_SNS_SIGNATURES must not be switched off in a deployment")
         if not 0 < settings.checkout_public_days < settings.checkout_days:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must lie between 1 and DSS_BLOB_TTL_DAYS")
+        if settings.smtp_host and not settings.smtp_sender:
+            raise ValueError("DSS_SMTP_SENDER is not set, and DSS_SMTP_HOST is")
+        if settings.smtp_tls not in ("starttls", "tls", "none"):
+            raise ValueError("DSS_SMTP_TLS must be starttls, tls or none")
         # S3 and GCS: a signed URL lives seven days at most.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must lie between 1 and 604800")

@@ -33,6 +33,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     │   ├── InvalidChecksum
     │   ├── InvalidLink
     │   └── CopyFailed              with the code of what a large copy failed of
+    ├── MailRefused                 nobody gets mail at this address
     ├── CheckoutFailed              a checkout came to its end, and not to a good one
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
@@ -240,6 +241,10 @@ class CopyFailed(Unprocessable):
     def __init__(self, code: str, title: str) -> None:
         super().__init__(title)
         self.code = code
+
+
+class MailRefused(DssError):
+    """A mail server refuses an address, and will again."""
 
 
 class CheckoutFailed(DssError):

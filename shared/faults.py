@@ -29,6 +29,8 @@ FAULT_POINTS = (
     "collection tombstone: created",
     "collection tombstone: written",
     "collection tombstone: hidden",
+    "checkout: page copied",
+    "checkout: mail sent",
     "replication: before a blob is copied",
     "replication: blob copied",
     "replication: file manifest written",

@@ -15,6 +15,8 @@ locals {
     { for name, row in local.functions : name => row.s3 if row.s3 != null },
   )
 
+  checkout_writers = [for name, rights in local.aws_rights : name if rights.checks_out]
+
   source_readers = [for name, rights in local.aws_rights : name if rights.reads_sources]
 
   google_accounts = merge({ api = google_service_account.api }, google_service_account.function)

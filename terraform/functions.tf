@@ -190,6 +190,8 @@ locals {
     }
   }
 
+  mailing_functions = toset(["checkout", "sweep"])
+
   function_names = { for name, row in local.functions : name => "dss-${replace(name, "_", "-")}" }
   # Only this form of a function's URL counts as internal when Google's own services call it.
   function_urls = {
@@ -259,6 +261,16 @@ resource "google_cloudfunctions2_function" "dss" {
       }
     }
 
+    dynamic "secret_environment_variables" {
+      for_each = contains(local.mailing_functions, each.key) ? var.smtp_password_version[*] : []
+      content {
+        key        = "DSS_SMTP_PASSWORD"
+        project_id = var.project_id
+        secret     = google_secret_manager_secret.smtp_password.secret_id
+        version    = secret_environment_variables.value
+      }
+    }
+
     vpc_connector                 = contains(local.index_users, each.key) ? one(values(google_vpc_access_connector.dss)[*].id) : null
     vpc_connector_egress_settings = contains(local.index_users, each.key) && var.postgresql_tier != null ? "PRIVATE_RANGES_ONLY" : null
   }
@@ -271,6 +283,7 @@ resource "google_cloudfunctions2_function" "dss" {
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,
     google_pubsub_topic_iam_member.function,
+    google_secret_manager_secret_iam_member.function,
     google_secret_manager_secret_iam_member.postgresql_password,
     google_storage_bucket_iam_member.function,
   ]
@@ -312,6 +325,15 @@ resource "google_storage_bucket_iam_member" "function" {
   bucket = google_storage_bucket.dss[each.value.purpose].name
   role   = each.value.role
   member = google_service_account.function[each.value.function].member
+}
+
+# Who tells how checkouts ended.
+resource "google_secret_manager_secret_iam_member" "function" {
+  for_each = local.mailing_functions
+
+  secret_id = google_secret_manager_secret.smtp_password.id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.function[each.key].member
 }
 
 resource "google_pubsub_topic_iam_member" "function" {

@@ -28,6 +28,16 @@ output "aws_source_reader_role_arns" {
   value       = [for name in local.source_readers : module.aws.role_arns[name]]
 }
 
+output "checkout_writers" {
+  description = "E-mails of the service accounts that check out; owners of GCS buckets to check out to grant them objectUser."
+  value       = [for name in local.checkout_writers : local.google_accounts[name].email]
+}
+
+output "aws_checkout_writer_role_arns" {
+  description = "ARNs of the AWS roles that check out; policies of S3 buckets to check out to allow them to write."
+  value       = [for name in local.checkout_writers : module.aws.role_arns[name]]
+}
+
 output "image_repository" {
   description = "Where cloudbuild.yaml pushes images."
   value = join("/", [

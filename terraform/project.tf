@@ -7,7 +7,7 @@ locals {
   bucket_prefix = coalesce(var.bucket_prefix, "${var.project_id}-dss")
 
   # Settings (shared/config.py) of all that runs our code.
-  shared_environment = {
+  shared_environment = merge(local.smtp_environment, {
     GOOGLE_CLOUD_PROJECT     = var.project_id
     DSS_GS_BUCKET            = google_storage_bucket.dss["main"].name
     DSS_S3_BUCKET            = module.aws.bucket_names["main"]
@@ -23,6 +23,15 @@ locals {
     OIDC_ISSUER              = var.oidc_issuer
     OIDC_AUDIENCE            = join(",", var.oidc_audiences)
     DSS_REPORTS_BUCKET       = google_storage_bucket.dss["reports"].name
+  })
+
+  # Without a host nobody is told by mail.
+  smtp_environment = var.smtp == null ? {} : {
+    DSS_SMTP_HOST   = var.smtp.host
+    DSS_SMTP_PORT   = tostring(var.smtp.port)
+    DSS_SMTP_TLS    = var.smtp.tls
+    DSS_SMTP_USER   = var.smtp.user
+    DSS_SMTP_SENDER = var.smtp.sender
   }
 }
 

@@ -22,6 +22,17 @@ resource "google_secret_manager_secret" "application_secrets" {
   depends_on = [google_project_service.enabled]
 }
 
+resource "google_secret_manager_secret" "smtp_password" {
+  secret_id = "dss-smtp-password"
+  labels    = local.labels
+
+  replication {
+    auto {}
+  }
+
+  depends_on = [google_project_service.enabled]
+}
+
 # The key signs URLs in this account's name, and this account can only read: whoever gets hold of the key
 # can't write.
 resource "google_service_account" "signer" {

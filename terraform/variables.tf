@@ -102,6 +102,32 @@ variable "checkout_cache_criteria" {
   default     = []
 }
 
+variable "smtp" {
+  type = object({
+    host   = string
+    sender = string
+    port   = optional(number, 587)
+    tls    = optional(string, "starttls") # starttls, tls or none.
+    user   = optional(string, "")
+  })
+  description = "Mail server that tells how checkouts ended; null is none."
+  default     = null
+}
+
+variable "smtp_password_version" {
+  type        = string
+  description = "Version of the secret dss-smtp-password, the password of smtp.user; null is none."
+  default     = null
+
+  validation {
+    condition = (
+      var.smtp_password_version == null ||
+      can(regex("^([1-9][0-9]*|latest)$", var.smtp_password_version))
+    )
+    error_message = "A number or \"latest\"."
+  }
+}
+
 variable "main_soft_delete_days" {
   type        = number
   description = "Days for which GCS keeps what is deleted from the main bucket; 0 keeps nothing."

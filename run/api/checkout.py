@@ -10,7 +10,7 @@ from run.api.call import Call
 from run.api.pagination import answer
 from shared.catalog import CheckoutOrder
 from shared.checkouts import find_job, request_checkout, status_of
-from shared.errors import IllegalArguments, NotYetImplemented
+from shared.errors import IllegalArguments
 from shared.identifiers import Kind
 
 # Any cloud's: GCS takes up to 222 characters, S3 up to 63.
@@ -21,12 +21,13 @@ def post(
     call: Call, *, uuid: str, replica: str, version: str | None, json_request_body: dict[str, Any]
 ) -> Response:
     """Begin to check out a bundle version, or the newest, and answer at once."""
-    if json_request_body.get("email"):
-        raise NotYetImplemented("email: nobody is told by mail yet; ask for the status")
+    email = json_request_body.get("email")
+    if email and not call.dss.settings.smtp_host:
+        raise IllegalArguments("email: this deployment sends no mail; ask for the status")
     bucket = _destination(call, replica, json_request_body.get("destination"))
     head = find_bundle(call, uuid, replica, version)
     order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
-    job = request_checkout(call.dss, order, json_request_body.get("email"))
+    job = request_checkout(call.dss, order, email)
     return answer({"checkout_job_id": job.id})
 
 

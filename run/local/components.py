@@ -134,6 +134,25 @@ def token_issuer(plan: Plan, _: Exported) -> Component:
     )
 
 
+def mail(plan: Plan, _: Exported) -> Component:
+    """Mail: a server that keeps what it is given in a Maildir, for people and tests to read."""
+    port = plan.ports.of("mail")
+    return Component(
+        name="mail",
+        command=(
+            *(sys.executable, "-m", "aiosmtpd", "--nosetuid", "--listen", f"{HOST}:{port}"),
+            *("--class", "aiosmtpd.handlers.Mailbox", str(plan.data / "mail" / "box")),
+        ),
+        ready=partial(probes.listens, HOST, port),
+        exports={
+            "DSS_SMTP_HOST": HOST,
+            "DSS_SMTP_PORT": str(port),
+            "DSS_SMTP_TLS": "none",
+            "DSS_SMTP_SENDER": "dss@example.org",
+        },
+    )
+
+
 def gunicorn(app: str, port: int, workers: int) -> tuple[str, ...]:
     """Return the command that serves a WSGI application as Cloud Run does, in `workers` processes.
 
@@ -167,6 +186,7 @@ API_TABLE: tuple[Builder, ...] = (firestore, pubsub, gcs, s3, index.postgresql, 
 
 TABLE: tuple[Builder, ...] = (
     *(firestore, pubsub, gcs, s3, index.postgresql, token_issuer),
+    mail,
     events.topics,
     workflows.workflows,
     api,

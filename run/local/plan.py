@@ -25,7 +25,7 @@ WRITE_GROUP = "dss"
 ADMIN_EMAIL = "admin@example.org"
 # Written to a data directory, so that only what `dss local` made is ever removed.
 OWN_FILE = ".dss-local"
-OWN_PARTS = ("gcs", "keys", "logs", "postgresql", "workflows")
+OWN_PARTS = ("gcs", "keys", "logs", "mail", "postgresql", "workflows")
 
 
 @dataclass(frozen=True, kw_only=True)

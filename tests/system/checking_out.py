@@ -55,3 +55,11 @@ def objects(clouds: Clouds, replica: str, bucket: str, prefix: str) -> dict[str,
         one = clouds.s3.get_object(Bucket=bucket, Key=row["Key"])
         found[row["Key"]] = (one["Body"].read(), one["ContentType"])
     return found
+
+
+def remove(clouds: Clouds, replica: str, bucket: str, key: str) -> None:
+    """Remove an object, as somebody else would."""
+    if replica == "gcp":
+        clouds.gcs.bucket(bucket).blob(key).delete()
+    else:
+        clouds.s3.delete_object(Bucket=bucket, Key=key)

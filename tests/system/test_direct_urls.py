@@ -7,7 +7,7 @@ import requests
 
 from shared.checksums import checksums_of
 from tests.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
-from tests.system.checking_out import check_out, checked_out, objects
+from tests.system.checking_out import check_out, checked_out, objects, remove
 from tests.system.copy_front import wait_until
 
 
@@ -104,13 +104,6 @@ def test_what_is_not_there_any_more_is_checked_out_again(
 
     assert missing.status_code == 301
     assert followed(api, missing).status_code == 200
-
-
-def remove(clouds: Clouds, replica: str, bucket: str, key: str) -> None:
-    if replica == "gcp":
-        clouds.gcs.bucket(bucket).blob(key).delete()
-    else:
-        clouds.s3.delete_object(Bucket=bucket, Key=key)
 
 
 def test_a_checkout_that_failed_is_told_to_who_waits_for_it_and_begun_anew_for_who_asks(

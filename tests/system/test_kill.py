@@ -32,6 +32,7 @@ COLLECTION_CLAIMED = "collection: head created"
 def test_every_fault_point_is_tried() -> None:
     # Those of the functions are tried in tests/functions/.
     functions = (
+        "checkout: ",
         "replication: ",
         "index: ",
         "compact: ",

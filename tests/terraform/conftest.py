@@ -24,6 +24,8 @@ OPTIONAL = {
     "staging_ttl_days": 3,
     "checkout_ttl_days": 5,
     "checkout_public_ttl_days": 3,
+    "smtp": {"host": "mail.example.org", "sender": "dss@example.org", "user": "dss"},
+    "smtp_password_version": "3",
     "checkout_cache_criteria": [{"type": "application/json", "max_size": 1000}],
     "staging_writers": ["group:labs@example.org"],
     "checkout_readers": ["group:readers@example.org"],

@@ -55,7 +55,9 @@ def test_whoever_searches_or_indexes_is_led_to_it(deployments: dict[str, Deploym
         config = row["service_config"][0]
         assert (config["vpc_connector"] == connector["id"]) == (name in USERS), name
         secrets = [
-            (one["key"], one["secret"], one["version"]) for one in config["secret_environment_variables"]
+            (one["key"], one["secret"], one["version"])
+            for one in config["secret_environment_variables"]
+            if one["key"] == "PGPASSWORD"
         ]
         assert secrets == ([("PGPASSWORD", "dss-postgresql-password", "3")] if name in USERS else []), name
 

@@ -37,9 +37,15 @@ GRANTS = {
     "dss-deliver": {("topic delivery-retries", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG},
     "dss-redeliver": {("topic dead-letters", PUBLISH), CATALOG},
     "dss-s3-events": {("topic object-events", PUBLISH)},
-    "dss-sweep": {("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS},
+    "dss-sweep": {
+        ("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS,
+        ("secret dss-smtp-password", "roles/secretmanager.secretAccessor"),
+    },
     "dss-copy": {("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket staging", READ), CATALOG},
-    "dss-checkout": {("bucket main", READ), ("bucket checkout", WRITE), CATALOG, STARTS_WORKFLOWS},
+    "dss-checkout": {
+        ("bucket main", READ), ("bucket checkout", WRITE), CATALOG, STARTS_WORKFLOWS,
+        ("secret dss-smtp-password", "roles/secretmanager.secretAccessor"),
+    },
     "dss-administer": {
         ("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket reports", WRITE),
         ("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS,
@@ -270,3 +276,30 @@ def test_further_source_buckets_are_read_by_those_who_copy_from_sources(
     assert set(deployments["most"].outputs["aws_source_reader_role_arns"]) == {
         roles[name]["arn"] for name in reading
     }
+
+
+def test_those_who_check_out_to_users_buckets_are_named(deployment: Deployment) -> None:
+    accounts = deployment.by_key("google_service_account.function")
+    roles = deployment.by_key("module.aws.aws_iam_role.dss")
+
+    assert set(deployment.outputs["checkout_writers"]) == {accounts[name]["email"] for name in AWS_CHECKS_OUT}
+    assert set(deployment.outputs["aws_checkout_writer_role_arns"]) == {
+        roles[name]["arn"] for name in AWS_CHECKS_OUT
+    }
+
+
+def test_the_password_of_the_mail_server_is_a_secret(deployments: dict[str, Deployment]) -> None:
+    for name, version in (("least", None), ("most", "3")):
+        functions = deployments[name].by_key("google_cloudfunctions2_function.dss")
+        secrets = {
+            function: [
+                (row["key"], row["secret"], row["version"])
+                for row in config["service_config"][0]["secret_environment_variables"]
+                if row["key"] == "DSS_SMTP_PASSWORD"
+            ]
+            for function, config in functions.items()
+        }
+        given = [("DSS_SMTP_PASSWORD", "dss-smtp-password", version)] if version else []
+        assert secrets == {
+            function: given if function in ("checkout", "sweep") else [] for function in functions
+        }

@@ -1,0 +1,307 @@
+"""Whatever goes wrong in the middle of a checkout, the job ends as it should, and says so in words."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.catalog import JobState
+from shared.checkouts import resume_abandoned_checkouts
+from shared.checksums import checksums_of
+from shared.clock import SystemClock
+from tests.given import Version, new_uuid, put_bundle, put_file
+from tests.shared.copying_between import content
+from tests.system.checking_out import checked_out, objects, own_bucket, remove, status
+from tests.system.checkout_rig import INLINE_BYTES, Rig, checkout_rig
+from tests.system.copy_front import Rule, wait_until
+
+
+@pytest.fixture(scope="module")
+def rig(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with checkout_rig(stack, tmp_path_factory.mktemp("checkouts")) as found:
+        yield found
+
+
+def new_bundle(rig: Rig, replica: str, *contents: bytes) -> Version:
+    files = [put_file(rig.api, rig.clouds.stage(replica, data)) for data in contents]
+    return put_bundle(rig.api, replica, [file.named(f"{n}.bin") for n, file in enumerate(files)])
+
+
+@pytest.fixture
+def bundle(rig: Rig, replica: str) -> Version:
+    """A bundle of two files that no other has."""
+    return new_bundle(rig, replica, new_uuid().encode(), new_uuid().encode())
+
+
+def fails(step: str, times: int) -> Rule:
+    left = iter(range(times))
+    return lambda body: 500 if body["step"] == step and next(left, None) is not None else None
+
+
+def before(step: str, act: Callable[[], Any]) -> Rule:
+    """Do something before the first request for a step is let through."""
+    done: list[Any] = []
+
+    def rule(body: dict[str, Any]) -> None:
+        if body["step"] == step and not done:
+            done.append(True)
+            act()
+
+    return rule
+
+
+@pytest.mark.parametrize("step", ["plan", "page", "finish"])
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_step_that_fails_five_times_costs_time_only(
+    rig: Rig, replica: str, bundle: Version, step: str
+) -> None:
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, fails(step, 5)))
+
+    assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
+
+
+@pytest.mark.parametrize("replica", ["aws"])
+def test_a_step_that_never_works_ends_the_job_and_it_can_be_begun_anew(
+    rig: Rig, replica: str, bundle: Version
+) -> None:
+    address = f"{new_uuid()}@example.org"
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, fails("page", 999), email=address))
+
+    assert ended["status"] == "FAILED"
+    assert "500" in ended["cause"]
+    mail = the_mail(rig, address)
+    assert ended["cause"] in mail and str(bundle) in mail
+    anew = checked_out(rig.api, replica, rig.check_out(replica, bundle))
+    assert anew["status"] == "SUCCEEDED"
+
+
+def the_mail(rig: Rig, address: str) -> str:
+    wait_until(lambda: rig.mails(address), f"{address} has mail")
+    [mail] = rig.mails(address)
+    return str(mail["Subject"]) + mail.get_payload(decode=True).decode()
+
+
+def test_who_wants_to_is_told_once_where_the_data_are(rig: Rig, replica: str, bundle: Version) -> None:
+    address = f"{new_uuid()}@example.org"
+
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, email=address))
+
+    mail = the_mail(rig, address)
+    assert ended["location"] in mail and "2 files, 72 bytes" in mail
+
+
+def test_a_destination_that_is_not_there_fails_the_job(rig: Rig, replica: str, bundle: Version) -> None:
+    bucket = f"no-{new_uuid()}"
+
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+
+    assert ended["status"] == "FAILED"
+    assert f"{bucket}: no such bucket" in ended["cause"]
+
+
+# moto lets everybody write everywhere.
+@pytest.mark.parametrize("replica", ["gcp"])
+@pytest.mark.parametrize(
+    ("denied", "words"), [("write", "may not write to it"), ("all", "has no access to it")]
+)
+def test_a_destination_that_may_not_be_written_fails_the_job(
+    rig: Rig, replica: str, bundle: Version, denied: str, words: str
+) -> None:
+    bucket = own_bucket(rig.clouds, replica, **{"dss-local-deny": denied})
+
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+
+    assert ended["status"] == "FAILED"
+    assert f"{bucket}: this system {words}" in ended["cause"]
+
+
+def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
+    rig: Rig, replica: str, bundle: Version
+) -> None:
+    bucket = own_bucket(rig.clouds, replica)
+
+    def delete() -> None:
+        if replica == "gcp":
+            rig.clouds.gcs.bucket(bucket).delete()
+        else:
+            rig.clouds.s3.delete_bucket(Bucket=bucket)
+
+    job = rig.check_out(replica, bundle, before("page", delete), destination=bucket)
+
+    ended = checked_out(rig.api, replica, job)
+    assert ended["status"] == "FAILED"
+    assert f"{bucket}: no such bucket" in ended["cause"]
+
+
+def test_content_that_is_lost_in_the_middle_fails_the_job(rig: Rig, replica: str) -> None:
+    data = new_uuid().encode()
+    bundle = new_bundle(rig, replica, b"there", data)
+    key = checksums_of(data).blob_key
+
+    job = rig.check_out(
+        replica, bundle, before("page", lambda: remove(rig.clouds, replica, rig.clouds.main[replica], key))
+    )
+
+    ended = checked_out(rig.api, replica, job)
+    assert ended["status"] == "FAILED"
+    assert f"bundles/{bundle}/1.bin" in ended["cause"] and key in ended["cause"]
+
+
+@pytest.mark.parametrize("step", ["plan", "page", "finish"])
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_bundle_that_is_deleted_in_the_middle_fails_the_job(
+    rig: Rig, replica: str, bundle: Version, step: str
+) -> None:
+    def hide() -> None:
+        answer = rig.admin.delete(
+            f"/v1/bundles/{bundle.uuid}", replica=replica, json={"reason": "in the middle"}
+        )
+        assert answer.status_code == 200
+
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, before(step, hide)))
+
+    assert ended["status"] == "FAILED"
+    assert f"no bundle {bundle}" in ended["cause"]
+
+
+def test_another_object_in_a_users_bucket_is_left_alone(rig: Rig, replica: str, bundle: Version) -> None:
+    bucket, key = own_bucket(rig.clouds, replica), f"bundles/{bundle}/1.bin"
+    rig.clouds.stage(replica, b"mine", bucket=bucket, key=key)
+
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+
+    assert ended["status"] == "FAILED"
+    assert f"{key}: another object is in the way" in ended["cause"]
+    assert objects(rig.clouds, replica, bucket, key)[key][0] == b"mine"
+
+
+def test_another_object_in_the_checkout_bucket_is_replaced(rig: Rig, replica: str) -> None:
+    data = new_uuid().encode()
+    bundle = new_bundle(rig, replica, data)
+    bucket, key = rig.clouds.checkout[replica], f"bundles/{bundle}/0.bin"
+    rig.clouds.stage(replica, b"corrupt", bucket=bucket, key=key)
+
+    assert checked_out(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
+    assert objects(rig.clouds, replica, bucket, key)[key][0] == data
+
+
+def test_a_large_file_goes_through_the_copy_workflow(rig: Rig, replica: str) -> None:
+    data = content(INLINE_BYTES + 1)
+    bundle = new_bundle(rig, replica, b"small", data)
+
+    job = rig.check_out(replica, bundle)
+    ended = checked_out(rig.api, replica, job)
+
+    assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
+    assert ended["bytes_done"] == ended["bytes"] == len(data) + 5
+    assert rig.front.steps(job).count("wait") > 1
+    store, key = rig.dss.replicas.named(replica).store, f"bundles/{bundle}/1.bin"
+    found = store.stat(rig.clouds.checkout[replica], key)
+    found.check(checksums_of(data))
+    assert found.last_used
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: Rig, replica: str) -> None:
+    data = content(INLINE_BYTES + 2)
+    bundle = new_bundle(rig, replica, data)
+    key = checksums_of(data).blob_key
+
+    def forget() -> None:
+        remove(rig.clouds, replica, rig.clouds.main[replica], key)
+
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, before("page", forget)))
+
+    assert ended["status"] == "FAILED"
+    assert f"bundles/{bundle}/0.bin" in ended["cause"]
+
+
+class Later:
+    """A clock that is ahead."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._clock = SystemClock()
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
+    rig: Rig, replica: str, bundle: Version
+) -> None:
+    executions = rig.dss.workflows._client  # type: ignore[attr-defined]
+    reached: list[bool] = []
+    gate: list[bool] = []
+
+    def hold() -> None:
+        reached.append(True)
+        wait_until(lambda: gate, "the gate opens")
+
+    job_id = rig.check_out(replica, bundle, before("page", hold))
+    wait_until(lambda: reached, "a page is begun")
+    job = rig.dss.catalog.checkouts.get(job_id)
+    assert job
+    # SIGKILL of its process.
+    executions.cancel_execution(name=job.execution)
+    gate.append(True)
+    assert status(rig.api, replica, job_id)["status"] == "RUNNING"
+    assert resume_abandoned_checkouts(rig.dss) == []
+
+    later = rig.at(Later(timedelta(hours=2)))
+    try:
+        assert job_id in resume_abandoned_checkouts(later)
+        assert checked_out(rig.api, replica, job_id)["status"] == "SUCCEEDED"
+    finally:
+        rig.at(SystemClock())
+
+
+@pytest.mark.parametrize("replica", ["aws"])
+def test_a_killed_function_and_a_restarted_api_cost_time_only(
+    rig: Rig, replica: str, bundle: Version
+) -> None:
+    def kill() -> None:
+        rig.front.kill()
+        rig.process.restart()
+        rig.front.start()
+
+    job_id = rig.check_out(replica, bundle, before("page", kill))
+    catalog = rig.dss.catalog.checkouts
+    wait_until(lambda: (job := catalog.get(job_id)) and job.state is not JobState.RUNNING, "it ends")
+
+    ended = status(rig.api, replica, job_id)
+    assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
+
+
+@pytest.mark.parametrize("point", ["checkout: page copied", "checkout: mail sent"])
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_kill_between_two_steps_leaves_a_job_that_ends(
+    rig: Rig, replica: str, bundle: Version, point: str
+) -> None:
+    address = f"{new_uuid()}@example.org"
+    rig.front.kill()
+    rig.front.start(DSS_FAULT_POINT=point)
+    step = "page" if point.endswith("copied") else "mail"
+    seen: list[bool] = []
+
+    def revive(body: dict[str, Any]) -> None:
+        if body["step"] == step:
+            seen.append(True)
+            if len(seen) == 2:
+                rig.front.kill()
+                rig.front.start()
+
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, revive, email=address))
+
+    assert ended["status"] == "SUCCEEDED"
+    wait_until(lambda: len(rig.mails(address)) == (2 if step == "mail" else 1), "mail has come")
+    # Twice where it was killed before it was noted; and known to be the same.
+    assert len({mail["Message-ID"] for mail in rig.mails(address)}) == 1
+    job = rig.dss.catalog.checkouts.get(rig.check_out(replica, bundle))
+    assert job and job.state is JobState.RUNNING and job.emails == ()
+    assert checked_out(rig.api, replica, job.id)["status"] == "SUCCEEDED"
