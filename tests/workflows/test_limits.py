@@ -9,7 +9,7 @@ import yaml
 from workflows_emulator.main import load_workflow
 
 from run.local.workflow_components import _CALLED
-from shared.workflows import ADMINISTER, COPY
+from shared.workflows import ADMINISTER, CHECKOUT, COPY
 
 WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.yaml"))
 by_name = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -32,11 +32,12 @@ def step_names(steps: list[dict[str, Any]]) -> list[str]:
 
 
 def test_there_is_a_file_for_each_name_that_the_system_starts():
-    assert {COPY, ADMINISTER} <= {path.stem for path in WORKFLOWS}
+    assert {path.stem for path in WORKFLOWS} == {ADMINISTER, CHECKOUT, COPY}
 
 
 @by_name
 def test_the_syntax_is_that_of_cloud_workflows(path):
+    """By the schema of https://json.schemastore.org/workflows.json, which comes with the emulator."""
     load_workflow(str(path))
 
 
@@ -90,3 +91,90 @@ def test_variables_of_the_environment_are_those_that_are_set(path):
     # https://cloud.google.com/workflows/docs/reference/environment-variables: the service sets the last one.
     known = {*_CALLED.values(), "GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID"}
     assert set(re.findall(r'sys\.get_env\("([^"]+)"\)', path.read_text())) <= known
+
+
+def routines(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    return found
+
+
+def step_lists(routine: Any) -> list[list[dict[str, Any]]]:
+    return [found["steps"] for _, found in nodes(routine) if isinstance(found, dict) and "steps" in found]
+
+
+@by_name
+def test_every_jump_leads_to_a_step_of_its_routine_and_every_call_to_a_routine(path):
+    for routine in routines(path).values():
+        names = {name for steps in step_lists(routine) for name in step_names(steps)}
+        found = [value for _, value in nodes(routine) if isinstance(value, dict)]
+        assert {row["next"] for row in found if "next" in row} <= names | {"end", "break", "continue"}
+        for row in found:
+            if "call" in row and not row["call"].startswith(("http.", "sys.")):
+                params = routines(path)[row["call"]]["params"]
+                optional = {name for param in params if isinstance(param, dict) for name in param}
+                required = {param for param in params if isinstance(param, str)}
+                assert required <= set(row.get("args", {})) <= required | optional, row
+        for row in found:
+            if "predicate" in row:
+                assert row["predicate"].strip("${}") in routines(path)
+
+
+def calls(routine: Any) -> set[str]:
+    return {str(found["call"]) for _, found in nodes(routine) if isinstance(found, dict) and "call" in found}
+
+
+@by_name
+def test_routines_call_each_other_within_the_stack_and_never_in_a_circle(path):
+    # https://cloud.google.com/workflows/quotas: 20 calls deep.
+    def depth(name: str, above: tuple[str, ...]) -> int:
+        assert name not in above
+        below = [called for called in calls(routines(path)[name]) if called in routines(path)]
+        return 1 + max((depth(called, (*above, name)) for called in below), default=0)
+
+    assert depth("main", ()) <= 20
+    assert set(routines(path)) == {"main"} | {
+        name
+        for routine in routines(path).values()
+        for name in routines(path)
+        if name in calls(routine) or f"${{{name}}}" in str(routine)
+    }
+
+
+@by_name
+def test_what_fails_is_caught_and_the_function_told(path):
+    """Every call of a function from `main` stands in a try; what is caught is never dropped."""
+    text = routines(path)["main"]
+    tried = [found for _, found in nodes(text) if isinstance(found, dict) and "try" in found]
+    covered = [
+        id(found)
+        for step in tried
+        for part in (step["try"], step["except"])
+        for _, found in nodes(part)
+        if isinstance(found, dict)
+    ]
+    for _, found in nodes(text):
+        if isinstance(found, dict) and found.get("call") == "run_step":
+            assert id(found) in covered, found
+    for step in tried:
+        said = str(step["except"])
+        assert "cause" in said or "raise" in said
+
+
+@by_name
+def test_only_names_and_numbers_are_sent_to_a_function(path):
+    """What grows with the data is in Firestore: no step hands it on."""
+    sent = {
+        name
+        for found in maps(path)
+        for body in (found.get("args", {}) if found.get("call") == "run_step" else {},)
+        for name in (body.get("body", body) or {})
+    }
+    assert sent <= {"step", "job", "attempt", "batch", "page", "cause", "run", "execution", "argument"}
+
+
+@by_name
+def test_parallel_steps_stand_in_no_other_ones(path):
+    # https://cloud.google.com/workflows/quotas: two deep at most.
+    for found in maps(path):
+        if "parallel" in found:
+            assert not any("parallel" in one for _, one in nodes(found["parallel"]) if isinstance(one, dict))
