@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from uuid import UUID, uuid5
 
 from shared.errors import IllegalArguments, IllegalVersion
 
@@ -17,6 +18,9 @@ _VERSION_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
 
 # GCS and S3: an object's name is at most 1,024 bytes; a checkout puts `bundles/{fqid}/` (73 bytes) in front.
 MAX_FILE_NAME_BYTES = 900
+
+# Ids of events are made from this one, and must never change.
+_EVENTS = UUID("1b0e0e54-6f0c-5a0e-9a5c-6d1f0a3b7c52")
 
 
 def check_uuid(text: str, name: str = "uuid") -> str:
@@ -140,6 +144,18 @@ def tombstone_key(kind: Kind, uuid: str, version: str | None) -> str:
 def document_key(fqid: Fqid, *, dead: bool) -> str:
     """Return the key of the metadata document of a bundle version, or of that of its tombstone."""
     return f"documents/{fqid}{'.dead' if dead else ''}"
+
+
+def parse_document_key(key: str) -> ObjectName | None:
+    """Return the manifest or tombstone that the document at a key is about; None for any other key."""
+    folder, _, name = key.partition("/")
+    parsed = parse_key(f"{Kind.BUNDLE}/{name}")
+    return parsed if folder == "documents" and parsed and parsed.version else None
+
+
+def event_id(replica: str, fqid: Fqid, event_type: str) -> str:
+    """Return the id of an event: the same for ever."""
+    return str(uuid5(_EVENTS, f"{replica}/{fqid}/{event_type}"))
 
 
 def journal_key(name: str) -> str:

@@ -17,7 +17,8 @@ from shared.checksums import MIB
 from shared.documents import TOMBSTONE
 from shared.errors import ObjectExists
 from shared.files import write_once
-from shared.identifiers import document_key, journal_index_key, journal_key, moment_of, version_of
+from shared.identifiers import Fqid, document_key, journal_index_key, journal_key, moment_of, version_of
+from shared.manifests import encode
 from shared.replicas import Replica
 from shared.stores.base import Piece
 from shared.system import Dss
@@ -74,6 +75,30 @@ def journal_of_one(event: Event) -> Journal:
     )
 
 
+def journal_of_many(events: Sequence[Event]) -> Journal:
+    """Return the journal that consecutive events of a replica make up, named by their first and last time."""
+    entries, offset = [], 0
+    for event in events:
+        entries.append(Entry(event.id, event.timestamp, offset, event.size))
+        offset += event.size
+    name = f"{events[0].timestamp}--{events[-1].timestamp}"
+    return Journal(
+        id=name,
+        replica=events[0].replica,
+        key=journal_key(name),
+        from_date=events[0].timestamp,
+        to_date=events[-1].timestamp,
+        size=offset,
+        entries=entries,
+    )
+
+
+def events_of_index(content: bytes) -> list[Event]:
+    """Return the events that the object at a journal's `journal_index_key` tells of, in order of time."""
+    rows = json.loads(content)["events"]
+    return [Event(**{**row, "fqid": Fqid.parse(row["fqid"])}) for row in rows]
+
+
 def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
     """Put a replica's events into journals, one after the other, as long as some are due; yield each.
 
@@ -117,24 +142,11 @@ def _fitting(events: Sequence[Event]) -> list[Event]:
 
 
 def _write(dss: Dss, replica: Replica, events: Sequence[Event]) -> Journal:
-    entries, offset = [], 0
-    for event in events:
-        entries.append(Entry(event.id, event.timestamp, offset, event.size))
-        offset += event.size
-    name = f"{events[0].timestamp}--{events[-1].timestamp}"
-    journal = Journal(
-        id=name,
-        replica=replica.name,
-        key=journal_key(name),
-        from_date=events[0].timestamp,
-        to_date=events[-1].timestamp,
-        size=offset,
-        entries=entries,
-    )
+    journal = journal_of_many(events)
     # By which the catalog of events can be made anew, with their times.
     rows = [{**asdict(event), "fqid": str(event.fqid)} for event in events]
-    index = json.dumps({"id": name, "events": rows}, separators=(",", ":")).encode()
-    write_once(dss, replica.name, journal_index_key(name), index)
+    index = encode({"events": rows})
+    write_once(dss, replica.name, journal_index_key(journal.id), index)
     pieces = [Piece(journal_of_one(event).key, event.size) for event in events]
     # The same events, in the same order, may have been written by an earlier attempt, or one beside us.
     with contextlib.suppress(ObjectExists):

@@ -11,6 +11,7 @@ from functools import partial
 from shared.errors import DssError, NotYetThere
 from shared.identifiers import Fqid, Kind, ObjectName, parse_key
 from shared.parallel import in_threads, persistently
+from shared.rebuilding_events import forget_unseen, rebuild_events
 from shared.replicas import Replica
 from shared.restoring import restore
 from shared.system import Dss
@@ -40,7 +41,7 @@ class Restored:
         return self.name.key
 
 
-_Restore = Callable[[Dss, ObjectName, Replica], bool]
+_Look = Callable[[Dss, ObjectName, Replica], bool]
 
 
 def _lacks_file(dss: Dss, name: ObjectName, replica: Replica) -> bool:
@@ -75,7 +76,7 @@ class _Section:
     name: str
     kind: Kind
     dead: bool
-    lacks: _Restore
+    lacks: _Look
     # Whether some of them rest on others of them, in no order of their names.
     nested: bool = False
 
@@ -91,18 +92,19 @@ _SECTIONS = (
     ),
     _Section(name="collections", kind=Kind.COLLECTION, dead=False, lacks=_lacks_collection, nested=True),
 )
-SECTION_NAMES = tuple(section.name for section in _SECTIONS)
+_EVENTS = "events"
+SECTION_NAMES = (*(section.name for section in _SECTIONS), _EVENTS)
 
 
 def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Restored]:
-    """Yield what becomes of every manifest and tombstone in a replica's bucket, in order of section and key.
+    """Yield what becomes of every manifest and tombstone in a replica's bucket, and then of every event.
 
     When it is through, the catalog knows all that the bucket proves, and reads on this replica answer as they
     did when that was written. What cannot be proven is told, and does not stop the rest. With `dry_run`
     nothing is changed, and only the catalog asked. Raises what the store's listing raises.
     """
     for section in _SECTIONS:
-        work = partial(_restored, dss, replica, section, section.lacks if dry_run else restore)
+        work = partial(_restored, dss, replica, section, section.lacks if dry_run else _restore)
         names: Iterable[ObjectName] = _names(replica, section)
         while names:
             waiting: list[Restored] = []
@@ -118,6 +120,15 @@ def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Re
                 yield from waiting
                 break
             names = [restored.name for restored in waiting]
+    for event in rebuild_events(dss, replica, dry_run=dry_run):
+        yield Restored(section=_EVENTS, name=event.name, new=event.new, failed=event.failed)
+
+
+def _restore(dss: Dss, name: ObjectName, replica: Replica) -> bool:
+    new = restore(dss, name, replica)
+    if new and name.dead and name.kind is Kind.BUNDLE:
+        forget_unseen(dss, replica, name)
+    return new
 
 
 def _names(replica: Replica, section: _Section) -> Iterator[ObjectName]:
@@ -127,7 +138,7 @@ def _names(replica: Replica, section: _Section) -> Iterator[ObjectName]:
             yield name
 
 
-def _restored(dss: Dss, replica: Replica, section: _Section, restore: _Restore, name: ObjectName) -> Restored:
+def _restored(dss: Dss, replica: Replica, section: _Section, restore: _Look, name: ObjectName) -> Restored:
     try:
         new = persistently(dss.clock, lambda: restore(dss, name, replica))
     except DssError as error:

@@ -5,14 +5,13 @@ was, both events are told, its creation first. The catalog notes what has been t
 durable, so that the sweep finds whatever was not, and nothing is lost; what is done twice is the same event.
 """
 
-import uuid
 from collections.abc import Callable
 from functools import partial
 
 from shared.catalog import BundleHead, Event
 from shared.documents import CREATE, TOMBSTONE, keep_document
 from shared.errors import NotYetThere
-from shared.identifiers import Fqid, Kind, ObjectName, parse_key
+from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key
 from shared.indexing import entry_of
 from shared.manifests import digest
 from shared.messages import BUNDLE_EVENTS, FINALIZED, BundleEvent, ObjectEvent
@@ -20,17 +19,10 @@ from shared.parallel import in_threads
 from shared.replicas import Replica
 from shared.system import Dss
 
-# Names of events are made from this one, and must never change.
-_NAMES = uuid.UUID("1b0e0e54-6f0c-5a0e-9a5c-6d1f0a3b7c52")
 # Versions of a UUID that are told of at once.
 _AT_ONCE = 8
 
 Note = Callable[[BundleEvent], None]
-
-
-def event_id(replica: str, fqid: Fqid, event_type: str) -> str:
-    """Return the id of an event: the same for ever."""
-    return str(uuid.uuid5(_NAMES, f"{replica}/{fqid}/{event_type}"))
 
 
 def tell(dss: Dss, event: ObjectEvent, note: Note = lambda _: None) -> None:
@@ -59,7 +51,7 @@ def _tell_of_creation(dss: Dss, replica: Replica, note: Note, head: BundleHead) 
     if replica.name not in head.untold:
         return
     if head.was_visible(replica.name):
-        _tell(dss, replica, note, head, CREATE)
+        _tell(dss, replica, note, head, dead=False)
     dss.catalog.bundles.told(head.fqid, replica.name)
 
 
@@ -79,23 +71,13 @@ def _tell_of_tombstone(dss: Dss, replica: Replica, name: ObjectName, note: Note)
 def _tell_of_hidden(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
     if head.was_visible(replica.name):
         _tell_of_creation(dss, replica, note, head)
-        _tell(dss, replica, note, head, TOMBSTONE)
+        _tell(dss, replica, note, head, dead=True)
 
 
-def _tell(dss: Dss, replica: Replica, note: Note, head: BundleHead, event_type: str) -> None:
-    dead = event_type == TOMBSTONE
+def _tell(dss: Dss, replica: Replica, note: Note, head: BundleHead, *, dead: bool) -> None:
     content = keep_document(dss, replica, head, dead=dead)
     dss.faults.reach("index: document kept")
-    recorded = dss.catalog.events.record(
-        Event(
-            id=event_id(replica.name, head.fqid, event_type),
-            replica=replica.name,
-            type=event_type,
-            fqid=head.fqid,
-            size=len(content),
-            digest=digest(content),
-        )
-    )
+    recorded = dss.catalog.events.record(event_of(replica.name, head.fqid, content, dead=dead))
     dss.faults.reach("index: journalled")
     dss.index.put(entry_of(replica.name, head.fqid, content, dead=dead))
     dss.faults.reach("index: indexed")
@@ -103,6 +85,23 @@ def _tell(dss: Dss, replica: Replica, note: Note, head: BundleHead, event_type: 
     dss.publisher.publish(BUNDLE_EVENTS, event.attributes)
     dss.faults.reach("index: published")
     note(event)
+
+
+def event_type(*, dead: bool) -> str:
+    """Return the type of the event of a bundle version, or of that of its tombstone."""
+    return TOMBSTONE if dead else CREATE
+
+
+def event_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> Event:
+    """Return the event that a document is about, not journalled yet."""
+    return Event(
+        id=event_id(replica, fqid, event_type(dead=dead)),
+        replica=replica,
+        type=event_type(dead=dead),
+        fqid=fqid,
+        size=len(content),
+        digest=digest(content),
+    )
 
 
 def bundle_event(event: Event) -> BundleEvent:

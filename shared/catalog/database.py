@@ -32,8 +32,9 @@ _CONTENDED = retry.Retry(
 )
 
 
-# The changes of a document, and writes that go with them.
-Step = tuple[dict[str, Any], Sequence[Callable[[Any], None]]]
+# What is done to a batch; the changes of a document, with writes that go with them.
+Write = Callable[[Any], None]
+Step = tuple[dict[str, Any], Sequence[Write]]
 # How often a document is read anew that others have changed, and the pauses before, at first.
 _ADVANCES = 60
 _ADVANCE_SECONDS = 0.02

@@ -4,7 +4,7 @@ Each replica's events are one line. An event gets its time in the commit that pu
 than all before it, so that who has read up to a moment never finds anything new before that.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database, Step
+from shared.catalog.database import Database, Step, Write
 from shared.identifiers import Fqid, moment_of, version_of
 from shared.parallel import Together
 
@@ -75,6 +75,17 @@ class EventCatalog:
         self._database.advance(self._ends.document(replica), step)
         return [recorded[event.id] for event in events]
 
+    def restore(self, replica: str, events: Sequence[Event]) -> None:
+        """Write events of a replica that were journalled before, each with its time. Safe to repeat."""
+        for first in range(0, len(events), _AT_ONCE):
+            some = events[first : first + _AT_ONCE]
+            writes = [_setting(self._collection.document(event.id), _to_document(event)) for event in some]
+
+            def step(end: Any, newest: str = some[-1].timestamp, writes: list[Write] = writes) -> Step:
+                return {"last": max(str((end.to_dict() or {}).get("last", "")), newest)}, writes
+
+            self._database.advance(self._ends.document(replica), step)
+
     def since(self, replica: str, *, start: str = "", stop: str = "", count: int = 0) -> Iterator[Event]:
         """Yield a replica's events in order of time: from `start`, before `stop`, up to `count`, if given."""
         query = self._collection.where(filter=FieldFilter("replica", "==", replica)).order_by("timestamp")
@@ -85,13 +96,17 @@ class EventCatalog:
         found = self._database.query(query.limit(count)) if count else self._database.every(query, _PAGE)
         return map(_event_of, found)
 
-    def get(self, event_id: str) -> Event | None:
-        """Return an event, in one read."""
-        snapshot = self._database.get(self._collection.document(event_id))
-        return _event_of(snapshot) if snapshot.exists else None
+    def get_many(self, ids: Sequence[str]) -> Mapping[str, Event]:
+        """Return those of the events that there are, by id; one read each, in batches side by side."""
+        references = [self._collection.document(event_id) for event_id in ids]
+        return {found.id: _event_of(found) for found in self._database.get_many(references)}
 
 
-def _creating(reference: Any, document: dict[str, Any]) -> Callable[[Any], None]:
+def _setting(reference: Any, document: dict[str, Any]) -> Write:
+    return lambda batch: batch.set(reference, document)
+
+
+def _creating(reference: Any, document: dict[str, Any]) -> Write:
     return lambda batch: batch.create(reference, document)
 
 

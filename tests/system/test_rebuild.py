@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 
 from shared.auditing import Tally, audit
+from shared.journal import compact
 from shared.rebuilding import Restored, rebuild
+from tests.functions.journal_reader import Read, read_events
 from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.run.cli.command_line import dss
+from tests.shared.two_clouds import OTHER
 from tests.system.file_heads import firestore_client
 from tests.system.operated import Operated, operated_system
 
@@ -165,6 +169,60 @@ def test_a_rebuild_that_was_stopped_goes_on(system: Operated) -> None:
     assert len(rest) == sum(counts.values()) - sum(counts[name] for name in MARKERS) - done
     assert _counts(system) == counts
     assert [one for one in rebuild(system.dss, system.dss.replicas.named("aws")) if one.failed] == []
+
+
+def _tell_of_all(system: Operated, replica: str) -> None:
+    system.tell(replica, *sorted(system.clouds.keys(replica, "bundles/")))
+
+
+def _events(system: Operated, replica: str) -> tuple[list[Read], list[Read]]:
+    """Return the events of a replica in order of time: those that are in journals of many, and the others."""
+    events = list(read_events(system.api, replica, per_page=10))
+    alone = [event for event in events if event.journal_id == event.event_id]
+    assert events[len(events) - len(alone) :] == alone
+    return events[: len(events) - len(alone)], alone
+
+
+def test_events_are_rebuilt_with_their_ids_and_told_to_nobody(system: Operated) -> None:
+    # On the other replica: there is nothing to tell of them, and the sweep finds that out once more.
+    never_seen: dict[str, set[str]] = {name: set() for name in REPLICAS}
+    at_once = replace(system.dss, settings=replace(system.dss.settings, journal_seconds=0))
+    for replica in system.dss.replicas:
+        _tell_of_all(system, replica.name)
+        assert [len(journal.entries) for journal in compact(at_once, replica)] != []
+        # Some more, which are in no journal yet; on the other replica the second is hidden before it comes.
+        late = put_bundle(system.api, replica.name, [])
+        gone = put_bundle(system.api, replica.name, [])
+        path = f"/v1/bundles/{gone.uuid}"
+        assert system.admin.delete(path, replica=replica.name, json={"reason": "x"}).status_code == 200
+        keys = [f"bundles/{name}" for name in (late, gone, f"{gone.uuid}.dead")]
+        system.tell(replica.name, *keys)
+        system.replicate(replica.name, *keys)
+        never_seen[OTHER[replica.name]] |= set(keys[1:])
+    _tell_of_all(system, "gcp")
+    before = {name: _events(system, name) for name in REPLICAS}
+    since = now()
+    system.forget_everything()
+
+    for name in REPLICAS:
+        outcome = dss(system.env, "admin", "rebuild", "--replica", name, "--json")
+        assert (outcome.code, outcome.json["events"]["failed"]) == (0, 0), outcome.err
+
+    for name in REPLICAS:
+        together, alone = _events(system, name)
+        assert together == before[name][0]
+        assert len(together) > 5
+        # The others have new times, in the order in which their documents were written: S3 tells seconds.
+        assert since < alone[0].timestamp
+        assert {(event.event_id, event.content) for event in alone} == {
+            (event.event_id, event.content) for event in before[name][1]
+        }
+        assert len(alone) == len(before[name][1]) == {"gcp": 4, "aws": 3}[name]
+        untold = system.dss.catalog.backlog.untold(name, before=system.dss.clock.now())
+        assert {one.key for one in untold} <= never_seen[name]
+        # And what comes to be heard of all the same is the same event.
+        _tell_of_all(system, name)
+        assert _events(system, name) == (together, alone)
 
 
 def test_what_cannot_be_proven_is_told_and_does_not_stop_the_rest(system: Operated) -> None:
