@@ -16,7 +16,8 @@ from functools import partial
 from itertools import groupby
 
 from shared.errors import ObjectNotFound
-from shared.expectations import SECTIONS, Expected, ExpectedBlob, ExpectedDocument, Section
+from shared.expectations import SECTIONS, Section
+from shared.expected import Expected, ExpectedBlob, ExpectedDocument
 from shared.identifiers import parse_key
 from shared.manifests import digest
 from shared.merging import by_key, side_by_side

@@ -19,82 +19,31 @@ from shared.catalog import (
     CollectionHead,
     CollectionTombstone,
     FileRecord,
+    Journal,
     KnownTombstone,
 )
-from shared.checksums import Checksums
 from shared.collections import collection_tombstone_document
-from shared.copying import check_proof
-from shared.errors import InvalidChecksum
-from shared.identifiers import Fqid, Kind, ObjectName, manifest_key, parse_key, tombstone_key
+from shared.documents import CREATE, TOMBSTONE
+from shared.expected import Expected, ExpectedBlob, ExpectedDocument, ExpectedJournal
+from shared.identifiers import (
+    Fqid,
+    Kind,
+    ObjectName,
+    document_key,
+    event_id,
+    journal_index_key,
+    manifest_key,
+    parse_document_key,
+    parse_key,
+    tombstone_key,
+)
 from shared.manifests import digest, encode, tombstone_document
 from shared.parallel import in_threads
 from shared.remaking import bundle_document, collection_document, file_document, is_known
-from shared.stores.base import StoredObject
 from shared.system import Dss
 
 # Bundles whose pages are read at once; each may be some MiB.
 _BUNDLES_AT_ONCE = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpectedBlob:
-    """A blob that at least one file version names; `available` are the replicas on which one of these is."""
-
-    key: str
-    available: frozenset[str]
-    size: int
-    checksums: Checksums
-    broken: str = ""
-
-    def contradiction(self, found: StoredObject) -> str:
-        """Return what the store says that contradicts this; empty where nothing does."""
-        if found.size != self.size:
-            return f"size: {self.size} bytes are expected, the store has {found.size}"
-        try:
-            found.check(self.checksums)
-        except InvalidChecksum as error:
-            return error.title
-        return ""
-
-    def doubt(self, found: StoredObject) -> str:
-        """Return why what the store says does not prove the object; empty where it does."""
-        try:
-            check_proof(found, self.size, self.checksums)
-        except InvalidChecksum as error:
-            return error.title
-        return ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpectedDocument:
-    """A manifest or tombstone. `broken` says why the catalog itself is not to be believed about it."""
-
-    key: str
-    available: frozenset[str]
-    size: int
-    sha256: str
-    md5: str = ""
-    crc32c: str = ""
-    broken: str = ""
-
-    def contradiction(self, found: StoredObject) -> str:
-        """Return what the store says that contradicts this; empty where nothing does."""
-        if self.md5 and found.size != self.size:
-            return f"size: {self.size} bytes are expected, the store has {found.size}"
-        for name in ("md5", "crc32c"):
-            expected, said = getattr(self, name), getattr(found, name)
-            if expected and said and expected != said:
-                return f"{name}: {expected!r} is expected, the store says {said!r}"
-        return ""
-
-    def doubt(self, found: StoredObject) -> str:
-        """Return why what the store says does not prove the object; empty where it does."""
-        if self.md5 and (found.md5 or found.crc32c):
-            return ""
-        return "there is no checksum to compare"
-
-
-Expected = ExpectedBlob | ExpectedDocument
 
 
 def _described(key: str, available: frozenset[str], content: bytes) -> ExpectedDocument:
@@ -209,6 +158,60 @@ def _of_blob(record: FileRecord, there: ExpectedBlob | None) -> ExpectedBlob:
     )
 
 
+def _documents(dss: Dss, after: str) -> Iterator[Expected]:
+    heads = dss.catalog.scan.bundles(_bound(after))
+    found = in_threads(lambda head: _documents_of(dss, head.fqid), heads, threads=_BUNDLES_AT_ONCE)
+    return (document for documents in found for document in documents)
+
+
+def _documents_of(dss: Dss, fqid: Fqid) -> list[ExpectedDocument]:
+    """Return the documents of a bundle version's events, in order of key."""
+    ids = [event_id(name, fqid, kind) for name in dss.replicas.names for kind in (CREATE, TOMBSTONE)]
+    events = dss.catalog.events.get_many(ids).values()
+    expected = []
+    for kind in (CREATE, TOMBSTONE):
+        if of_kind := [event for event in events if event.type == kind]:
+            one = of_kind[0]
+            expected.append(
+                ExpectedDocument(
+                    key=document_key(fqid, dead=kind == TOMBSTONE),
+                    available=frozenset(event.replica for event in of_kind),
+                    size=one.size,
+                    sha256=one.digest,
+                    md5=one.md5,
+                    crc32c=one.crc32c,
+                )
+            )
+    return expected
+
+
+def _document_again(dss: Dss, key: str) -> Expected | None:
+    name = parse_document_key(key)
+    found = _documents_of(dss, Fqid(name.uuid, name.version or "")) if name else []
+    return next((document for document in found if document.key == key), None)
+
+
+def _journals(dss: Dss, after: str) -> Iterator[Expected]:
+    since = after.removeprefix("journals/").removesuffix(".json")
+    return (one for journal in dss.catalog.scan.journals(since) for one in _of_journal(journal))
+
+
+def _of_journal(journal: Journal) -> Iterator[ExpectedJournal]:
+    where = frozenset((journal.replica,))
+    yield ExpectedJournal(key=journal.key, available=where, size=journal.size)
+    yield ExpectedJournal(key=journal_index_key(journal.id), available=where)
+
+
+def _journal_again(dss: Dss, key: str) -> Expected | None:
+    name = key.removeprefix("journals/").removesuffix(".json")
+    for replica in dss.replicas:
+        journal = dss.catalog.journals.get(replica.name, name)
+        for expected in _of_journal(journal) if journal else ():
+            if expected.key == key:
+                return expected
+    return None
+
+
 def _file_again(dss: Dss, name: ObjectName) -> Expected | None:
     record = dss.catalog.files.get(Fqid(name.uuid, name.version or ""))
     return _of_file(record) if record else None
@@ -317,5 +320,7 @@ SECTIONS: Mapping[str, Section] = {
             has=_is_dead,
         ),
         Section(name="blobs", prefix="blobs/", scan=_blobs, again=_blob_again),
+        Section(name="documents", prefix="documents/", scan=_documents, again=_document_again),
+        Section(name="journals", prefix="journals/", scan=_journals, again=_journal_again),
     )
 }

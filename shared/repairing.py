@@ -21,10 +21,12 @@ from shared.collections import (
 )
 from shared.copy_plan import LARGEST_OBJECT
 from shared.copying import check_proof, copy_inline
+from shared.documents import keep_document
 from shared.errors import DssError, InvalidChecksum, ObjectNotFound
-from shared.expectations import SECTIONS, ExpectedBlob
+from shared.expectations import SECTIONS
+from shared.expected import ExpectedBlob
 from shared.files import write_once
-from shared.identifiers import Fqid, ObjectName, parse_key
+from shared.identifiers import Fqid, ObjectName, parse_document_key, parse_key
 from shared.identifiers import Kind as Folder
 from shared.manifests import (
     bundle_manifest,
@@ -70,6 +72,8 @@ def repair(dss: Dss, finding: Finding, *, largest: int = LARGEST_OBJECT) -> Repa
     A blob of more than `largest` bytes is left.
     """
     work = _REPAIRS.get((finding.kind, finding.section in ("blobs", "uploads", "elsewhere")))
+    if finding.section in ("documents", "journals"):
+        work = _keep_again if (finding.kind, finding.section) == (Kind.LOST, "documents") else None
     if work is None:
         return Repair(finding=finding, left=_NEVER[finding.kind])
     if work is _copy_blob:
@@ -146,6 +150,16 @@ def _replace_document(dss: Dss, finding: Finding, replica: Replica) -> str:
     replica.store.delete(replica.bucket, finding.key)
     write_once(dss, replica.name, finding.key, content)
     return f"replaced by what the catalog has, and {' and '.join(agreeing)}"
+
+
+def _keep_again(dss: Dss, finding: Finding, replica: Replica) -> str:
+    """Make a lost metadata document again, of what it was made of."""
+    name = parse_document_key(finding.key)
+    head = dss.catalog.bundles.head(_fqid(name)) if name else None
+    if name is None or head is None:
+        raise _Unexplained("the catalog does not know its bundle any more")
+    content = keep_document(dss, replica, head, dead=name.dead)
+    return f"made again, {len(content)} bytes"
 
 
 def _content(dss: Dss, key: str) -> bytes:
@@ -309,6 +323,8 @@ _REPAIRS: Mapping[tuple[Kind, bool], Callable[[Dss, Finding, Replica], str]] = {
     (Kind.BROKEN, False): _mend_catalog,
 }
 _NEVER: Mapping[Kind, str] = {
+    Kind.LOST: "a journal is not put together twice; its events are still to be had one by one",
+    Kind.CORRUPT: "nothing but the journal itself tells which is right",
     Kind.DARK: "nothing tells what it is for",
     Kind.UNPROVEN: "what the store knows neither proves nor contradicts it",
     Kind.ABANDONED: "uploads are removed by the bucket's life cycle, or by hand",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from shared.catalog import BundleHead, Event
+from shared.checksums import crc32c_of, md5_of
 from shared.documents import CREATE, TOMBSTONE, keep_document
 from shared.errors import NotYetThere
 from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key
@@ -101,6 +102,8 @@ def event_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> Event:
         fqid=fqid,
         size=len(content),
         digest=digest(content),
+        md5=md5_of(content),
+        crc32c=crc32c_of(content),
     )
 
 

@@ -26,8 +26,8 @@ _PAGE = 500
 class Event:
     """A bundle version, or its tombstone, became available on a replica: `type` is `CREATE` or `TOMBSTONE`.
 
-    `size` in bytes and `digest`, a SHA-256, are those of its document. `timestamp`, a version, is empty for
-    what is not in the journal yet.
+    `size` in bytes, `digest`, a SHA-256, `md5` and `crc32c` are those of its document. `timestamp` is a
+    version, and empty for what is not in the journal yet.
     """
 
     id: str
@@ -36,6 +36,8 @@ class Event:
     fqid: Fqid
     size: int
     digest: str
+    md5: str
+    crc32c: str
     timestamp: str = ""
 
 
@@ -123,6 +125,8 @@ def _to_document(event: Event) -> dict[str, Any]:
         "version": event.fqid.version,
         "size": event.size,
         "digest": event.digest,
+        "md5": event.md5,
+        "crc32c": event.crc32c,
         "timestamp": event.timestamp,
     }
 
@@ -136,5 +140,7 @@ def _event_of(snapshot: Any) -> Event:
         fqid=Fqid(document["uuid"], document["version"]),
         size=document["size"],
         digest=document["digest"],
+        md5=document["md5"],
+        crc32c=document["crc32c"],
         timestamp=document["timestamp"],
     )

@@ -112,12 +112,12 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("events", field)
-        for field in ("timestamp", "version", "type", "size", "digest", "replica", "uuid")
+        for field in ("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid")
     ),
     *(Exemption("journal_ends", field) for field in ("last", "compacted", "claimed")),
     *(
         Exemption("journals", field)
-        for field in ("id", "replica", "key", "from_date", "to_date", "size", "entries")
+        for field in ("replica", "key", "from_date", "to_date", "size", "entries")
     ),
     *(
         Exemption("checkout_jobs", field)

@@ -67,7 +67,12 @@ class JournalCatalog:
             .where(filter=FieldFilter("to_date", ">=", start))
             .order_by("to_date")
         )
-        return [_journal_of(snapshot) for snapshot in self._database.query(query.limit(count))]
+        return [journal_of(snapshot) for snapshot in self._database.query(query.limit(count))]
+
+    def get(self, replica: str, journal_id: str) -> Journal | None:
+        """Return a journal of many events, in one read."""
+        snapshot = self._database.get(self._collection.document(f"{replica} {journal_id}"))
+        return journal_of(snapshot) if snapshot.exists else None
 
     def end(self, replica: str) -> End:
         """Return how far a replica's journals go, in one read."""
@@ -118,7 +123,8 @@ def _to_document(journal: Journal) -> dict[str, Any]:
     }
 
 
-def _journal_of(snapshot: Any) -> Journal:
+def journal_of(snapshot: Any) -> Journal:
+    """Return the journal that a document of collection `journals` holds."""
     document = snapshot.to_dict()
     rows = json.loads(zlib.decompress(document.pop("entries")))
     return Journal(**document, entries=[Entry(*row) for row in rows])

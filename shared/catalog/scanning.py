@@ -14,6 +14,7 @@ from shared.catalog.collection_tombstones import CollectionTombstone, collection
 from shared.catalog.collections import CollectionHead, collection_head_of
 from shared.catalog.database import Database
 from shared.catalog.files import FileRecord, record_of
+from shared.catalog.journals import Journal, journal_of
 from shared.catalog.tombstones import BundleTombstone
 from shared.identifiers import Fqid
 
@@ -38,6 +39,7 @@ class ScanCatalog:
         self._files = database.client.collection("files")
         self._bundles = database.client.collection("bundles")
         self._tombstones = database.client.collection("bundle_tombstones")
+        self._journals = database.client.collection("journals")
         self._collections = database.client.collection("collections")
         self._collection_tombstones = database.client.collection("collection_tombstones")
 
@@ -64,6 +66,13 @@ class ScanCatalog:
     def collection_tombstones(self, since: str = "") -> Iterator[CollectionTombstone]:
         """Yield all tombstones of collections, in order of UUID; as `files` does."""
         return map(collection_tombstone_of, self._by_name(self._collection_tombstones, since))
+
+    def journals(self, since: str = "") -> Iterator[Journal]:
+        """Yield all journals of many events, in order of id; those alone whose id is not before `since`."""
+        query = self._journals.order_by("id")
+        if since:
+            query = query.start_at({"id": since})
+        return map(journal_of, self._database.every(query, _PAGE))
 
     def tombstone(self, uuid: str, version: str | None) -> KnownTombstone | None:
         """Return a tombstone, in one read."""
