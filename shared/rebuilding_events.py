@@ -43,10 +43,12 @@ class _Proof:
 
     @property
     def fqid(self) -> Fqid:
+        """The bundle version that it is about."""
         return Fqid(self.name.uuid, self.name.version or "")
 
     @property
     def place(self) -> tuple[float, str]:
+        """By which it is put in order: when it was written, then its key."""
         # The key of a tombstone's document sorts behind that of the version's.
         return self.found.written.timestamp() if self.found.written else 0.0, self.found.key
 

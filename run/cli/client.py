@@ -22,6 +22,7 @@ import requests
 
 from run.cli.collections import CollectionCalls
 from run.cli.errors import CallFailed, Refused
+from run.cli.events import EventCalls
 from run.cli.stopping import StoppableClock
 from run.cli.subscriptions import SubscriptionCalls
 from run.cli.transport import Backoff, Call, Transport, json_of, retry_after_seconds
@@ -88,7 +89,7 @@ class SignedUrl:
                 self._url = self._renew()
 
 
-class DssClient(CollectionCalls, SubscriptionCalls):
+class DssClient(CollectionCalls, EventCalls, SubscriptionCalls):
     """Talks to the DSS at `url` (with or without `/v1`) about one replica; safe to share among threads.
 
     `patience` is how many seconds one call is tried again while the DSS says 5xx or does not answer;

@@ -13,6 +13,7 @@ from run.cli import commands
 from run.cli.collection_commands import collection
 from run.cli.context import Context, shared_options
 from run.cli.errors import CliError
+from run.cli.event_commands import events
 from run.cli.subscription_commands import subscription
 
 _COMMANDS = (
@@ -23,6 +24,7 @@ _COMMANDS = (
     commands.search,
     commands.delete,
     collection,
+    events,
     subscription,
     commands.token,
 )

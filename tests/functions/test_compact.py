@@ -1,16 +1,19 @@
 """`compact`, as a process: events that are put together are the same events, also when it is killed."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 import requests
 
+from run.cli.client import DssClient
 from shared.faults import FAULT_POINTS
 from shared.messages import BUNDLE_EVENTS
 from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.journal_reader import Read, read_events
 from tests.functions.topics import Listener, listening
 from tests.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, now
+from tests.run.cli.command_line import dss
 from tests.shared.two_clouds import new_bundle, new_file
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("compact: ")]
@@ -186,3 +189,34 @@ def test_a_list_that_cannot_be_is_refused(api: Api, replica: str) -> None:
     missing = api.get(f"/v1/events/{new_uuid()}", replica=replica, version=early)
     assert_problem(missing, 404, "not_found")
     assert_problem(api.get(f"/v1/events/{new_uuid()}", replica=replica), 400, "illegal_arguments", "version")
+
+
+def test_a_client_reads_each_event_once_and_goes_on_with_what_is_new(
+    line: Line, compact: FunctionProcess, api: Api, stack: dict[str, str]
+) -> None:
+    line.grow(2)
+    expected = what(line.read())
+    client = DssClient(api.url, replica=line.replica)
+
+    seen = []
+    for event in client.events(line.start, follow=0.05):
+        seen.append((event.timestamp, event.event_id, event.document))
+        if len(seen) == 2:
+            # Both events seen are now in one journal with one that is not, and with others that are new.
+            line.grow(1)
+            assert compact.post("").status_code == 200
+        if len(seen) == 5:
+            break
+
+    assert seen == what(line.read())
+    assert seen[:3] == expected
+    until = seen[4][0]
+    assert [event.event_id for event in client.events(line.start, until)] == [row[1] for row in seen[:4]]
+    listed = dss(stack, "events", "--replica", line.replica, "--from", line.start)
+    kinds = [row.split()[1] for row in listed.out.splitlines()]
+    assert (listed.code, kinds) == (0, ["CREATE", "CREATE", "TOMBSTONE", "CREATE", "TOMBSTONE"])
+    first = dss(
+        stack, "events", "--json", "--replica", line.replica, "--from", line.start, "--to", seen[1][0]
+    )
+    assert first.json["document"] == json.loads(seen[0][2])
+    assert dss(stack, "events", "--from", "yesterday").code == 2
