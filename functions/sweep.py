@@ -15,13 +15,14 @@ from shared.errors import Unavailable
 from shared.large_copies import resume_abandoned
 from shared.sweeping import backlogs
 from shared.sweeping import sweep as sweep_all
+from shared.uploads import abort_abandoned
 
 _log = structlog.get_logger()
 
 
 @functions_framework.http
 def sweep(request: Request) -> Answer:
-    """Publish again what replicas have lacked for DSS_SWEEP_SECONDS, and log each replica's backlog."""
+    """Publish again what was lacked for too long, resume or end what was left half-done, log the backlogs."""
     if request.method != "POST":
         # Whoever only looks whether the function is there starts nothing.
         return "a sweep is started by POST", 405
@@ -44,6 +45,9 @@ def sweep(request: Request) -> Answer:
                 objects=backlog.objects,
                 oldest_seconds=backlog.oldest_seconds,
             )
+        # Last, for it asks the stores, which may refuse: what went before is done by then.
+        if aborted := abort_abandoned(dss):
+            _log.warning("uploads aborted that nobody will finish", uploads=aborted)
     except Unavailable as error:
         return error.title, 503
     return str(published), 200

@@ -8,12 +8,11 @@ afterwards.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from itertools import groupby
 
 from shared.errors import ObjectNotFound
 from shared.expectations import SECTIONS, Section
@@ -26,12 +25,10 @@ from shared.remaking import is_known
 from shared.replicas import Replica
 from shared.stores.base import StoredObject, read_all
 from shared.system import Dss
+from shared.uploads import abandoned, name_of
 
 # Suspicions that are looked into at once.
 _THREADS = 16
-# A copy that takes longer than this has been given up by everybody.
-_UPLOAD_HOURS = 24
-_UPLOADS = "uploads/"
 # Behind every key that begins with a prefix, and fit for every store's listing.
 _LAST = "\U0010fffd"
 
@@ -250,34 +247,18 @@ class Audit:
     def _is_recent(self, written: datetime | None) -> bool:
         return written is not None and written > self._settled_before
 
-    def _uploads(self, replica: Replica, after: str) -> Iterator[Finding]:
-        """Yield the uploads that nobody has written to for a day, each once; others are unsettled."""
-        old = self._dss.clock.now() - timedelta(hours=_UPLOAD_HOURS)
-        parts = replica.store.list(replica.bucket, _UPLOADS, after=after)
-        for upload, objects in groupby(parts, lambda part: "/".join(part.key.split("/")[:2])):
-            count, size, newest = self._summed(replica, objects)
-            if newest is None or newest > old:
-                self._tally.unsettled[replica.name] += 1
-            else:
-                why = f"{count} objects of {size} bytes in all, the newest of {newest:%Y-%m-%d %H:%M} UTC"
-                key = f"{upload}/"
-                yield self._counted(
-                    Finding(kind=Kind.ABANDONED, section="uploads", replica=replica.name, key=key, why=why)
-                )
-            if self._leaves(f"{upload}/{_LAST}"):
-                return
-
-    def _summed(self, replica: Replica, objects: Iterable[StoredObject]) -> tuple[int, int, datetime | None]:
-        count, size, newest = 0, 0, None
-        for found in objects:
-            count, size = count + 1, size + found.size
-            newest = max(filter(None, (newest, found.written)), default=None)
-        self._tally.objects[replica.name] += count
-        return count, size, newest
+    def _uploads(self, replica: Replica, _: str) -> Iterator[Finding]:
+        """Yield the uploads that nobody will finish, all at once: they are few."""
+        for upload in abandoned(self._dss, replica):
+            why = f"nobody works on it, and nobody has since {upload.touched:%Y-%m-%d %H:%M} UTC"
+            key = name_of(replica, upload)
+            yield self._counted(
+                Finding(kind=Kind.ABANDONED, section="uploads", replica=replica.name, key=key, why=why)
+            )
 
     def _elsewhere(self, replica: Replica, after: str) -> Iterator[Finding]:
         """Yield the objects that are in no part of the bucket that the system knows."""
-        known = {_UPLOADS, *(section.prefix for section in SECTIONS.values())}
+        known = {section.prefix for section in SECTIONS.values()} | {replica.store.parts_prefix} - {""}
         for found in _outside(replica, known, after):
             self._tally.objects[replica.name] += 1
             if self._is_recent(found.written):

@@ -165,6 +165,13 @@ class Settings:
         "out, libpq takes from `PGHOST`, `PGPASSWORD` and so on.",
         default="",
     )
+    upload_seconds: int = _setting(
+        "DSS_UPLOAD_SECONDS",
+        "After how long an upload in parts that no copy job works on is aborted, in seconds; "
+        "no copy may take longer.",
+        # A repair gives one object a day (shared/repairing.py), all other copies less.
+        default=25 * 3600,
+    )
     sns_topics: tuple[str, ...] = _setting(
         "DSS_SNS_TOPICS", "ARNs of the SNS topics that tell of S3 objects; comma-separated.", default=()
     )

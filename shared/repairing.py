@@ -42,8 +42,9 @@ from shared.parallel import in_threads, persistently
 from shared.remaking import document, is_known
 from shared.replicas import Replica
 from shared.restoring import lacking_targets, restore
-from shared.stores.base import StoredObject, read_all
+from shared.stores.base import StoredObject, UnfinishedUpload, read_all
 from shared.system import Dss
+from shared.uploads import abandoned, name_of
 
 # Seconds for one copy: nobody waits for an answer, and 5 TiB at 100 MB/s take 15 hours.
 _COPY_SECONDS = 24 * 3600
@@ -97,6 +98,8 @@ def repaired(dss: Dss, findings: Iterable[Finding], *, largest: int = LARGEST_OB
 
 
 def _is_still_so(dss: Dss, finding: Finding, replica: Replica) -> bool:
+    if finding.kind is Kind.ABANDONED:
+        return _upload_of(dss, finding, replica) is not None
     verdict = look(dss, SECTIONS[finding.section], replica, finding.key)
     return verdict is not None and verdict.kind is finding.kind
 
@@ -313,10 +316,23 @@ def _manifest_with(dss: Dss, head: BundleHead | CollectionHead | None, name: Obj
     raise _Unexplained("no replica has the manifest that the catalog has the digest of")
 
 
+def _abort_upload(dss: Dss, finding: Finding, replica: Replica) -> str:
+    """Abort an upload that nobody will finish."""
+    if upload := _upload_of(dss, finding, replica):
+        replica.store.abort_upload(upload)
+    return "aborted"
+
+
+def _upload_of(dss: Dss, finding: Finding, replica: Replica) -> UnfinishedUpload | None:
+    found = (upload for upload in abandoned(dss, replica) if name_of(replica, upload) == finding.key)
+    return next(found, None)
+
+
 # What is done about a kind of finding in documents (False) or elsewhere (True).
 _REPAIRS: Mapping[tuple[Kind, bool], Callable[[Dss, Finding, Replica], str]] = {
     (Kind.LOST, True): _copy_blob,
     (Kind.CORRUPT, True): _copy_blob,
+    (Kind.ABANDONED, True): _abort_upload,
     (Kind.LOST, False): _write_document,
     (Kind.CORRUPT, False): _replace_document,
     (Kind.DARK, False): _take_in,
@@ -327,5 +343,4 @@ _NEVER: Mapping[Kind, str] = {
     Kind.CORRUPT: "nothing but the journal itself tells which is right",
     Kind.DARK: "nothing tells what it is for",
     Kind.UNPROVEN: "what the store knows neither proves nor contradicts it",
-    Kind.ABANDONED: "uploads are removed by the bucket's life cycle, or by hand",
 }

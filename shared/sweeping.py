@@ -1,5 +1,6 @@
 """The sweep: what a replica has lacked, or not been told of, for too long is brought to mind, and counted."""
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,13 +9,18 @@ from functools import partial
 from itertools import islice
 
 from shared.clock import Deadline
+from shared.errors import ObjectNotFound
 from shared.messages import OBJECT_EVENTS, ObjectEvent
+from shared.replicas import Replica
 from shared.system import Dss
 
 # Seconds that a sweep publishes for. A function has nine minutes, and schedules come every five.
 _SECONDS = 240
 _AT_ONCE = 32
 _BATCH = 1000
+# For how long sweeps look whether an object is there that was claimed, and no replica is said to have: what
+# a killed writer has written is there when it dies. What comes to light later is the audit's.
+_CLAIMED_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,7 @@ class Backlog:
 def sweep(dss: Dss, *, older_than: timedelta) -> int:
     """Publish an object event anew for all that has been missing, or untold, for so long; return how many.
 
+    So too for what a writer wrote that was killed before it could say so, and whose own event was lost.
     Safe to repeat: what an event brings about twice is there once. Ends after _SECONDS, the oldest first in
     each collection; the next sweep finds the rest. Raises Unavailable where an event cannot be published.
     """
@@ -50,10 +57,21 @@ def _overdue(dss: Dss, older_than: timedelta) -> Iterator[ObjectEvent]:
     for replica in dss.replicas:
         for item in dss.catalog.backlog.missing(replica.name, before=before):
             source = next(filter(None, map(dss.replicas.find, item.available)), None)
+            if not item.available and item.since > before - _CLAIMED_FOR:
+                source = _holder(dss, item.key)
             if source:
                 yield ObjectEvent(replica=source.name, bucket=source.bucket, key=item.key)
         for untold in dss.catalog.backlog.untold(replica.name, before=before):
             yield ObjectEvent(replica=replica.name, bucket=replica.bucket, key=untold.key)
+
+
+def _holder(dss: Dss, key: str) -> Replica | None:
+    """Return a replica that has an object, whatever the catalog says; a request for each."""
+    for replica in dss.replicas:
+        with contextlib.suppress(ObjectNotFound):
+            replica.store.stat(replica.bucket, key)
+            return replica
+    return None
 
 
 def _batches(events: Iterator[ObjectEvent]) -> Iterator[list[ObjectEvent]]:
@@ -69,6 +87,7 @@ def backlogs(dss: Dss) -> Iterator[Backlog]:
     """Yield each replica's backlog: what it lacks and others have. One read for each object that it lacks."""
     now = dss.clock.now()
     for replica in dss.replicas:
-        since = [item.since for item in dss.catalog.backlog.missing(replica.name, before=now)]
+        missing = dss.catalog.backlog.missing(replica.name, before=now)
+        since = [item.since for item in missing if item.available]
         age = (now - min(since)).total_seconds() if since else 0.0
         yield Backlog(replica=replica.name, objects=len(since), oldest_seconds=round(age, 1))

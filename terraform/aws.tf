@@ -8,6 +8,7 @@ locals {
         reads         = ["main", "checkout", "staging"]
         reads_sources = true
         creates       = ["main"]
+        aborts        = []
         removes       = []
         checks_out    = false
       }

@@ -13,7 +13,7 @@ locals {
       concurrency      = 2
       max_instances    = var.sync_max_instances
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = ["main/blobs"], checks_out = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = ["main/blobs"], checks_out = false }
       catalog          = true
       publishes_to     = ["dead-letters"]
       starts_workflows = true
@@ -28,7 +28,7 @@ locals {
       concurrency      = 4
       max_instances    = var.index_max_instances
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = [], checks_out = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = [], checks_out = false }
       catalog          = true
       publishes_to     = ["bundle-events", "dead-letters"]
       starts_workflows = false
@@ -43,7 +43,7 @@ locals {
       concurrency      = 2
       max_instances    = var.notify_max_instances
       gcs              = { main = "roles/storage.objectViewer" }
-      s3               = { reads = ["main"], reads_sources = false, creates = [], removes = [], checks_out = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = [], aborts = [], removes = [], checks_out = false }
       catalog          = true
       publishes_to     = ["deliveries", "delivery-retries", "replays", "dead-letters"]
       starts_workflows = false
@@ -86,7 +86,7 @@ locals {
       concurrency      = 1
       max_instances    = 1 # A second one beside the first would only do the same.
       gcs              = { main = "roles/storage.objectUser" }
-      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], removes = [], checks_out = false }
+      s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = [], checks_out = false }
       catalog          = true
       publishes_to     = []
       starts_workflows = false
@@ -107,14 +107,15 @@ locals {
       environment      = { DSS_SNS_TOPICS = module.aws.object_events_topic_arn }
     }
     sweep = {
-      summary          = "Brings to mind again what a replica has lacked for too long, and measures the backlog."
-      called_by        = "scheduler"
-      memory           = "512Mi"
-      timeout_seconds  = 1800
-      concurrency      = 1
-      max_instances    = 1 # A second sweep beside the first would publish the same again.
-      gcs              = {}
-      s3               = null
+      summary         = "Brings to mind again what a replica has lacked for too long, and measures the backlog."
+      called_by       = "scheduler"
+      memory          = "512Mi"
+      timeout_seconds = 1800
+      concurrency     = 1
+      max_instances   = 1 # A second sweep beside the first would publish the same again.
+      # GCS's unfinished uploads are objects, and are removed as such. In S3 it sees what is there, and aborts.
+      gcs              = { main = "roles/storage.objectUser", checkout = "roles/storage.objectUser" }
+      s3               = { reads = ["main"], reads_sources = false, creates = [], aborts = ["main", "checkout"], removes = [], checks_out = false }
       catalog          = true
       publishes_to     = ["object-events"]
       starts_workflows = true
@@ -138,6 +139,7 @@ locals {
         reads         = ["main", "staging", "checkout"]
         reads_sources = true
         creates       = ["main", "checkout"]
+        aborts        = []
         removes       = ["main/blobs", "checkout"]
         checks_out    = true
       }
@@ -159,6 +161,7 @@ locals {
         reads         = ["main", "checkout"]
         reads_sources = false
         creates       = ["checkout"]
+        aborts        = []
         removes       = ["checkout"]
         checks_out    = true
       }
@@ -180,6 +183,7 @@ locals {
         reads         = ["main", "checkout"]
         reads_sources = false
         creates       = ["main", "checkout"]
+        aborts        = ["main", "checkout"]
         removes       = ["main/blobs", "checkout"]
         checks_out    = false
       }

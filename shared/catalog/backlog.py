@@ -75,7 +75,7 @@ class BacklogCatalog:
     def missing(self, replica: str, *, before: datetime) -> Iterator[Missing]:
         """Yield what a replica has lacked since before a moment, the longest first in each collection.
 
-        Claims whose writers were killed before any replica had the object are left out: nobody has it.
+        Claims whose writers were killed are among them, available nowhere.
         """
         for collection, key_of in _HEADS.items():
             query = (
@@ -86,13 +86,12 @@ class BacklogCatalog:
             )
             for snapshot in self._database.every(query, _PAGE):
                 head = snapshot.to_dict()
-                if head["available"]:
-                    yield Missing(
-                        key=key_of(head),
-                        available=tuple(head["available"]),
-                        missing=tuple(head["missing"]),
-                        since=head["missing_since"],
-                    )
+                yield Missing(
+                    key=key_of(head),
+                    available=tuple(head["available"]),
+                    missing=tuple(head["missing"]),
+                    since=head["missing_since"],
+                )
 
     def untold(self, replica: str, *, before: datetime) -> Iterator[Untold]:
         """Yield what a replica has, and nobody has been told of, although it was claimed before a moment.

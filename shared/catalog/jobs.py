@@ -97,6 +97,12 @@ class JobCatalog(AttemptCatalog[CopyJob]):
         )
         return [job for job in map(_from_snapshot, found) if job.order.replica == replica]
 
+    def uploads_at_work(self) -> frozenset[str]:
+        """Return the ids of the uploads that running jobs have begun, in one query."""
+        running = self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
+        found = self._database.query(running.select(["upload_id"]))
+        return frozenset(job.get("upload_id") for job in found) - {""}
+
     def set_token(self, job: CopyJob, token: str) -> None:
         """Note where the next stretch of a copy goes on."""
         self._update(job, {"token": token})

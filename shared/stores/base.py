@@ -72,16 +72,31 @@ class Piece:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upload:
-    """An object that is put together from parts. Nothing is at its key until it is finished."""
+class UploadName:
+    """What suffices to know an upload by; `id` is what the store calls it."""
 
     bucket: str
     key: str
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload(UploadName):
+    """An object that is put together from parts. Nothing is at its key until it is finished."""
+
     size: int
     content_type: str
-    # What the store calls it.
-    id: str
     last_used: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfinishedUpload(UploadName):
+    """An upload that was neither finished nor aborted. Its key is empty where the store does not tell it.
+
+    `touched` is when it was begun or, where the store tells, last written to, in UTC.
+    """
+
+    touched: datetime
 
 
 class ObjectStore(Protocol):
@@ -95,6 +110,8 @@ class ObjectStore(Protocol):
     # Whether large objects are copied within the store part by part (`copy_part`), or by calls that go on
     # where the last one stopped (`copy_more`).
     copies_in_parts: bool
+    # What the keys begin with of parts, where parts are objects as well.
+    parts_prefix: str
 
     def stat(self, bucket: str, key: str) -> StoredObject:
         """Return what the store knows of an object, in one request."""
@@ -220,8 +237,12 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def abort_upload(self, upload: Upload) -> None:
+    def abort_upload(self, upload: UploadName) -> None:
         """Remove an upload and its parts; one that has ended is as good as removed."""
+        ...
+
+    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads of a bucket that were neither finished nor aborted, whoever began them."""
         ...
 
     def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import google.auth.credentials
@@ -24,7 +25,7 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.stores.base import Piece, Reader, StoredObject, Upload
+from shared.stores.base import Piece, Reader, StoredObject, UnfinishedUpload, Upload, UploadName
 from shared.stores.gcs_compose import compose
 from shared.stores.gcs_errors import translated
 from shared.stores.streams import Sequential
@@ -46,6 +47,7 @@ class GoogleCloudStorage:
 
     scheme = "gs"
     copies_in_parts = False
+    parts_prefix = "uploads/"
 
     def __init__(
         self,
@@ -250,7 +252,7 @@ class GoogleCloudStorage:
             key=key,
             size=size,
             content_type=content_type,
-            id=f"uploads/{uuid.uuid4()}/",
+            id=f"{self.parts_prefix}{uuid.uuid4()}/",
             last_used=last_used,
         )
 
@@ -292,7 +294,14 @@ class GoogleCloudStorage:
             pass
         self.abort_upload(upload)
 
-    def abort_upload(self, upload: Upload) -> None:
+    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads that have a part, a thousand parts a request; the last one tells the time."""
+        parts = self.list(bucket, self.parts_prefix)
+        for upload, objects in groupby(parts, lambda part: "/".join(part.key.split("/")[:2])):
+            times = [part.written for part in objects if part.written]
+            yield UnfinishedUpload(bucket=bucket, key="", id=f"{upload}/", touched=max(times))
+
+    def abort_upload(self, upload: UploadName) -> None:
         """Remove the parts of an upload, and what was composed of them."""
         keys = [part.key for part in self.list(upload.bucket, upload.id)]
         with ThreadPoolExecutor(_PARALLEL_DELETES) as threads:

@@ -10,7 +10,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from shared.checksums import Checksums, part_count
 from shared.clock import Deadline
 from shared.errors import InvalidChecksum, ObjectChanged, ObjectExists, ObjectNotFound, StoreError
 from shared.stores import posix_files
-from shared.stores.base import Piece, Reader, StoredObject, Upload
+from shared.stores.base import Piece, Reader, StoredObject, UnfinishedUpload, Upload, UploadName
 from shared.stores.posix_files import FileRange, chunks, translated
 from shared.stores.posix_urls import SignedUrls
 
@@ -30,6 +30,7 @@ class PosixDirectory:
 
     scheme = "file"
     copies_in_parts = True
+    parts_prefix = ""
 
     def __init__(self, root: Path, urls: SignedUrls) -> None:
         self._root = root
@@ -203,7 +204,7 @@ class PosixDirectory:
             self._parts_of(upload).mkdir()
         return upload
 
-    def _parts_of(self, upload: Upload) -> Path:
+    def _parts_of(self, upload: UploadName) -> Path:
         if not _UPLOAD.fullmatch(upload.id):
             raise ObjectNotFound(f"file://{upload.bucket}/{upload.key}: there is no such upload")
         return self._own(upload.bucket) / upload.id
@@ -248,11 +249,20 @@ class PosixDirectory:
             with (self._parts_of(upload) / f"{number:05d}").open("rb") as part:
                 yield from chunks(part, sizes[number])
 
-    def abort_upload(self, upload: Upload) -> None:
+    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
+        """Yield what is being written, and what killed writers left: files, and directories of parts."""
+        with translated(bucket, ""):
+            for entry in self._own(bucket).iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    last = max(path.stat().st_mtime for path in (entry, *entry.glob("*")))
+                    touched = datetime.fromtimestamp(last, UTC)
+                    yield UnfinishedUpload(bucket=bucket, key="", id=entry.name, touched=touched)
+
+    def abort_upload(self, upload: UploadName) -> None:
         """Remove an upload and its parts, at one moment for whoever still writes one."""
         with contextlib.suppress(ObjectNotFound), translated(upload.bucket, upload.key):
-            parts = self._parts_of(upload)
-            shutil.rmtree(parts.rename(parts.with_name(uuid.uuid4().hex)), ignore_errors=True)
+            gone = self._parts_of(upload).rename(self._own(upload.bucket) / uuid.uuid4().hex)
+            shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
 
     def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
         """Return a URL that `run/api/posix_objects.py` answers, and anybody who has the key may sign."""

@@ -20,10 +20,10 @@ from shared.errors import (
     StoreError,
 )
 from shared.stores import s3_temporary
-from shared.stores.base import Piece, Reader, StoredObject, Upload
+from shared.stores.base import Piece, Reader, StoredObject, UnfinishedUpload, Upload, UploadName
 from shared.stores.s3_errors import source_pinned, translated
 from shared.stores.s3_joining import join
-from shared.stores.s3_parts import Body, Part, Parts, check_parts
+from shared.stores.s3_parts import Body, Part, Parts, check_parts, unfinished
 from shared.stores.streams import Sequential
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class S3:
 
     scheme = "s3"
     copies_in_parts = True
+    parts_prefix = ""
 
     def __init__(self, client: "S3Client") -> None:
         self.client = client
@@ -367,7 +368,11 @@ class S3:
                 **condition,
             )
 
-    def abort_upload(self, upload: Upload) -> None:
+    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
+        """Yield the multipart uploads that are not complete, a thousand a request."""
+        return unfinished(self.client, bucket)
+
+    def abort_upload(self, upload: UploadName) -> None:
         """Remove an upload and its parts."""
         try:
             with translated(upload.bucket, upload.key):

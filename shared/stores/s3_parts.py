@@ -1,16 +1,17 @@
 """What S3 says of parts, and the bytes that it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.checksums import Checksums, etag_of_parts
 from shared.errors import InvalidChecksum
-from shared.stores.base import StoredObject
+from shared.stores.base import StoredObject, UnfinishedUpload
 from shared.stores.s3_errors import translated
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,14 @@ def check_parts(etags: list[str], checksums: Checksums) -> None:
     etag = etag_of_parts(bytes.fromhex(etag) for etag in etags)
     if etag != checksums.s3_etag:
         raise InvalidChecksum(f"s3_etag: {checksums.s3_etag!r} is claimed, the content has {etag!r}")
+
+
+def unfinished(client: "S3Client", bucket: str) -> Iterator[UnfinishedUpload]:
+    """Yield the multipart uploads of a bucket that are not complete, a thousand a request."""
+    pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+    with translated(bucket, ""):
+        for page in pages:
+            for row in page.get("Uploads", []):
+                yield UnfinishedUpload(
+                    bucket=bucket, key=row["Key"], id=row["UploadId"], touched=row["Initiated"]
+                )

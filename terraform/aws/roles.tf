@@ -68,6 +68,25 @@ data "aws_iam_policy_document" "objects" {
     }
   }
 
+  # What killed processes left of objects in parts. It ends nothing that is there to be seen.
+  dynamic "statement" {
+    for_each = length(each.value.aborts) > 0 ? [each.value.aborts] : []
+    content {
+      sid       = "FindUploads"
+      actions   = ["s3:ListBucketMultipartUploads"]
+      resources = [for purpose in statement.value : aws_s3_bucket.dss[purpose].arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.aborts) > 0 ? [each.value.aborts] : []
+    content {
+      sid       = "AbortUploads"
+      actions   = ["s3:AbortMultipartUpload"]
+      resources = [for purpose in statement.value : "${aws_s3_bucket.dss[purpose].arn}/*"]
+    }
+  }
+
   # What is to expire in the checkout bucket has a tag.
   dynamic "statement" {
     for_each = contains(each.value.creates, "checkout") ? [1] : []

@@ -45,6 +45,7 @@ variable "roles" {
     reads                 = list(string) # Purposes of buckets.
     reads_sources         = bool         # Also source_buckets.
     creates               = list(string) # Purposes of buckets.
+    aborts                = list(string) # Purposes of buckets whose unfinished uploads are found and aborted.
     removes               = list(string) # Purposes of buckets, or folders of them: "main/blobs".
     checks_out            = bool         # Into buckets of other AWS accounts, too.
   }))

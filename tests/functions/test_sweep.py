@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 from google.cloud.firestore import FieldFilter
 
+from run.local.api import api_process
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
 from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.topics import Listener, listening
-from tests.given import Api, Clouds, new_uuid, put_collection
+from tests.given import Api, Clouds, Version, new_uuid, now, put_collection, put_file
 from tests.shared.two_clouds import OTHER, new_bundle, new_file, status
 from tests.system.file_heads import firestore_client
 
@@ -97,6 +99,35 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
             assert index.push(event).status_code == 204
     assert sweep.post("").text == "0"
     assert behind(sweep) == {"gcp": (0, 0.0), "aws": (0, 0.0)}
+
+
+@pytest.mark.usefixtures("clean")
+def test_what_a_killed_writer_wrote_is_found_though_its_event_is_lost(
+    stack: dict[str, str],
+    sweep: FunctionProcess,
+    sync: FunctionProcess,
+    listener: Listener,
+    admin: Api,
+    clouds: Clouds,
+    replica: str,
+) -> None:
+    file, url = Version(new_uuid(), now()), clouds.stage(replica, new_uuid().encode())
+    with api_process(stack, {"DSS_FAULT_POINT": "file: manifest written"}) as mortal:
+        with pytest.raises(requests.ConnectionError):
+            put_file(Api(mortal.url, admin.token), url, file=file)
+        mortal.kill()
+        # One that never came to writing its manifest: there is nothing to tell of.
+        mortal.start({"DSS_FAULT_POINT": "file: head created"})
+        with pytest.raises(requests.ConnectionError):
+            put_file(Api(mortal.url, admin.token), url, file=Version(new_uuid(), now()))
+        mortal.kill()
+
+    assert sweep.post("").text == "1"
+
+    event = listener.wait(lambda one: one["objectId"] == f"files/{file}")
+    assert event["replica"] == replica
+    assert sync.push(event).status_code == 204
+    assert [status(admin, "files", file, name) for name in (replica, OTHER[replica])] == [200, 200]
 
 
 @pytest.mark.usefixtures("clean")

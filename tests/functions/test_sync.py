@@ -118,12 +118,20 @@ def test_killed_in_the_middle_of_a_part_it_begins_again(
 
     assert status(api, "files", file, "aws") == 200
     assert clouds.read("aws", checksums_of(data).blob_key) == data
-    # What the killed process began is for the bucket's life cycle rule (terraform/aws/storage.tf) to remove.
-    for upload in clouds.s3.list_multipart_uploads(Bucket=clouds.main["aws"]).get("Uploads", []):
-        if upload["Key"] == checksums_of(data).blob_key:
-            clouds.s3.abort_multipart_upload(
-                Bucket=clouds.main["aws"], Key=upload["Key"], UploadId=upload["UploadId"]
-            )
+
+    def uploads() -> int:
+        found = clouds.s3.list_multipart_uploads(Bucket=clouds.main["aws"]).get("Uploads", [])
+        return [one["Key"] for one in found].count(checksums_of(data).blob_key)
+
+    # What the killed process began is the sweep's, once nobody can be at it any more.
+    with function_process("sweep", stack, DSS_SWEEP_SECONDS="100000") as sweep:
+        assert sweep.post("").status_code == 200
+        assert uploads() == 1
+        sweep.kill()
+        sweep.start(DSS_UPLOAD_SECONDS="0")
+        assert sweep.post("").status_code == 200
+        assert uploads() == 0
+        assert checksums_of(data).blob_key in str(sweep.logged("uploads aborted that nobody will finish"))
 
 
 def test_what_is_replicated_is_logged(sync: FunctionProcess, api: Api, clouds: Clouds, replica: str) -> None:

@@ -38,6 +38,7 @@ GRANTS = {
     "dss-redeliver": {("topic dead-letters", PUBLISH), CATALOG},
     "dss-s3-events": {("topic object-events", PUBLISH)},
     "dss-sweep": {
+        ("bucket main", WRITE), ("bucket checkout", WRITE),
         ("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS,
         ("secret dss-smtp-password", "roles/secretmanager.secretAccessor"),
     },
@@ -68,6 +69,7 @@ AWS_READS = {
     "compact": {"main"},
     "index": {"main"},
     "notify": {"main"},
+    "sweep": {"main"},
     "copy": {"main", "staging", "checkout"},
     "checkout": {"main", "checkout"},
     "administer": {"main", "checkout"},
@@ -78,6 +80,7 @@ AWS_CREATES = {
     "compact": {"main"},
     "index": {"main"},
     "notify": set(),
+    "sweep": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
     "administer": {"main", "checkout"},
@@ -89,10 +92,13 @@ AWS_REMOVES = {
     "compact": set(),
     "index": set(),
     "notify": set(),
+    "sweep": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
     "administer": {"main", "checkout"},
 }
+# Where unfinished uploads are found, and aborted.
+AWS_ABORTS = {"administer": {"main", "checkout"}, "sweep": {"main", "checkout"}}
 AWS_CHECKS_OUT = {"copy", "checkout"}
 
 
@@ -235,6 +241,7 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     tagging = statements.pop("TagCheckouts", None)
 
     creating = statements.pop("Create", None)
+    aborting = {sid: statements.pop(sid, {}) for sid in ("FindUploads", "AbortUploads")}
     assert set(statements) == {"List", "Read"}
     assert set(statements["List"]["actions"]) == {"s3:ListBucket"}
     assert set(statements["List"]["resources"]) == {arns[purpose] for purpose in AWS_READS[component]}
@@ -244,6 +251,12 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     if creating:
         assert set(creating["actions"]) == CREATE
         assert set(creating["resources"]) == {f"{arns[where]}/*" for where in AWS_CREATES[component]}
+    aborts = AWS_ABORTS.get(component, set())
+    assert set(aborting["FindUploads"].get("resources", [])) == {arns[where] for where in aborts}
+    assert set(aborting["AbortUploads"].get("resources", [])) == {f"{arns[where]}/*" for where in aborts}
+    if aborts:
+        assert aborting["FindUploads"]["actions"] == ["s3:ListBucketMultipartUploads"]
+        assert aborting["AbortUploads"]["actions"] == ["s3:AbortMultipartUpload"]
     assert bool(removing) == bool(AWS_REMOVES[component])
     if removing:
         assert removing["actions"] == ["s3:DeleteObject"]

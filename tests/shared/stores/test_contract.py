@@ -225,6 +225,30 @@ def test_an_aborted_upload_leaves_nothing_and_may_be_aborted_again(place):
     assert place.names() == []
 
 
+def test_uploads_are_listed_until_they_have_ended(place):
+    def listed() -> dict[str, datetime]:
+        return {one.id: one.touched for one in place.store.uploads(place.bucket)}
+
+    began = datetime.now(UTC)
+    uploads = [begin(place, name) for name in ("finished", "aborted", "aborted by its name")]
+    for upload in uploads:
+        for number, first, size in PARTS:
+            place.store.put_part(upload, number, io.BytesIO(BIG[first : first + size]), size)
+    # S3 tells whole seconds.
+    latest = datetime.now(UTC) + timedelta(seconds=1)
+    seen = listed()
+    assert all(began - timedelta(seconds=1) <= seen[upload.id] <= latest for upload in uploads)
+
+    place.store.finish_upload(uploads[0], checksums_of(BIG))
+    place.store.abort_upload(uploads[1])
+    for one in place.store.uploads(place.bucket):
+        if one.id == uploads[2].id:
+            place.store.abort_upload(one)
+
+    assert not {upload.id for upload in uploads} & set(listed())
+    assert place.names() == ["finished"]
+
+
 def test_a_reader_that_ends_early_leaves_no_part(place):
     upload = begin(place)
     with pytest.raises(Exception):  # noqa: B017 # each store's library has its own words for it
