@@ -14,6 +14,7 @@ from tests.benchmarks.processes import back_ends, cpu_seconds, machine
 from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
 from tests.benchmarks.report import report
+from tests.benchmarks.searching import searching
 from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
 from tests.system.file_heads import multiply, multiply_bundle
 
@@ -113,7 +114,7 @@ def main() -> None:
         listing = enumeration(env, api, process.pid)
     print(listing)
     setting = f"the API: gunicorn, {WORKERS} workers of {THREADS} threads; {SECONDS:.0f} s a measurement"
-    sections = replication() + "\n" + checkouts()
+    sections = "\n".join((replication(), checkouts(), searching()))
     REPORT.write_text(report(about, setting, figures, listing, time.monotonic() - began) + "\n" + sections)
     print(f"written: {REPORT}")
 

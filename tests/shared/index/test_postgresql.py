@@ -108,6 +108,25 @@ def test_it_finds_just_what_the_query_means(index: PostgreSqlIndex, documents, a
         assert hit.document == entries[hit.fqid].document
 
 
+def test_as_many_of_several_clauses_as_are_asked_for_must_hold(index: PostgreSqlIndex):
+    entry = _entry({"a": ["x", "y"]})
+    index.put(entry)
+    clauses = tuple(Terms("a", (value,)) for value in ("x", "y", "z", "0"))
+
+    found = [_found(index, entry.replica, Bool(should=clauses, minimum_should_match=n)) for n in range(6)]
+    assert [len(one) for one in found] == [1, 1, 1, 0, 0, 0]
+
+
+def test_a_number_is_the_one_that_it_is_however_large(index: PostgreSqlIndex):
+    # As a decimal, 1e23 would be 10**23; it is a little less.
+    entry = _entry({"n": 1e23})
+    index.put(entry)
+
+    for query in (Range("n", gte=int(1e23)), Range("n", lt=10**23), Range("n", lte=1e23)):
+        assert _found(index, entry.replica, query) == [entry.fqid]
+    assert _found(index, entry.replica, Range("n", gte=10**23)) == []
+
+
 @given(some.lists(some.one_of(hard_texts, some.text()), min_size=2, max_size=2))
 def test_what_stands_for_a_text_keeps_its_order_and_what_it_begins_with(pair):
     one, other = pair
