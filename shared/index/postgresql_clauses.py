@@ -109,9 +109,11 @@ def _expression(step: "re.Match[str]") -> str:
 
 def _at(path: str, hashed: Postings, expression: str, variables: Mapping[str, Any]) -> Condition:
     """Return the condition that a leaf at a path is one that an expression of jsonpath finds."""
-    # The posting is what the index knows; only the entries that have it are looked into.
+    # The posting is what the index knows; only the entries that have it are looked into. A path that leads on
+    # has it too, and no leaves: nothing is known of these, and `NOT` of what is not known finds nothing.
     return _plain(
-        "(postings @> %s::uuid[] AND jsonb_path_exists(leaves -> %s::text, %s::jsonpath, %s))",
+        "(postings @> %s::uuid[]"
+        " AND coalesce(jsonb_path_exists(leaves -> %s::text, %s::jsonpath, %s), false))",
         *([hashed.of_path(path)], fit(path), expression, Jsonb(variables)),
     )
 

@@ -125,6 +125,15 @@ def test_names_and_many_values_are_looked_up(index, known):
     assert found(index, replica, Terms("a", (*values * 10, "brain"))) == meant
 
 
+def test_a_path_that_only_leads_on_has_no_value(index, replica):
+    one = entry(replica, {"a": {"b": "x"}})
+    index.put(one)
+
+    for clause in (Range("a", gte="x"), Prefix("a", "x"), Wildcard("a", "*"), Terms("a", ("x",))):
+        assert found(index, replica, clause) == [], clause
+        assert found(index, replica, Bool(must_not=(clause,))) == [one.fqid], clause
+
+
 def test_documents_come_back_as_they_were_put(index, replica):
     document = {
         "text": "null \x00, half \ud800, é, 𝄞, \"quoted\", 'single', back\\slash, new\nline",
