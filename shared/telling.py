@@ -10,6 +10,7 @@ from functools import partial
 
 from shared.catalog import BundleHead, Event
 from shared.checksums import crc32c_of, md5_of
+from shared.clock import Deadline
 from shared.documents import CREATE, TOMBSTONE, keep_document
 from shared.errors import NotYetThere
 from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key
@@ -20,6 +21,9 @@ from shared.parallel import in_threads
 from shared.replicas import Replica
 from shared.system import Dss
 
+# Seconds in which a writer that is at it is done; another attempt is a second away at least.
+_COMING_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
 # Versions of a UUID that are told of at once.
 _AT_ONCE = 8
 
@@ -42,7 +46,12 @@ def tell(dss: Dss, event: ObjectEvent, note: Note = lambda _: None) -> None:
 
 def _tell_of_version(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
     fqid = Fqid(name.uuid, name.version or "")
-    head = dss.catalog.bundles.head(fqid)
+    deadline = Deadline(dss.clock, _COMING_SECONDS)
+    # The event comes while its writer is about to tell the catalog, more often than not.
+    while (head := dss.catalog.bundles.head(fqid)) and replica.name not in head.available:
+        if deadline.passed:
+            break
+        deadline.pause(_LOOK_SECONDS)
     if head is None or replica.name not in head.available:
         raise NotYetThere(f"bundle {fqid}: replica {replica.name} does not have it yet")
     _tell_of_creation(dss, replica, note, head)

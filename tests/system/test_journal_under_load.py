@@ -69,6 +69,10 @@ class Traffic:
             if name == "sync":
                 self.happened(OTHER[replica], key)
 
+    def function(self, name: str) -> FunctionProcess:
+        """Return a process of a function; there are two of `index`, as there are many in the cloud."""
+        return self.functions[random.choice(("index", "index beside")) if name == "index" else name]
+
     def push(self, name: str, replica: str, key: str) -> bool:
         """Tell a function of an object; return whether it is done."""
         attributes = {
@@ -78,7 +82,7 @@ class Traffic:
             "eventType": "OBJECT_FINALIZE",
         }
         try:
-            return self.functions[name].push(attributes).status_code == 204
+            return self.function(name).push(attributes).status_code == 204
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
             return False
 
@@ -87,11 +91,13 @@ class Traffic:
 def traffic(stack: dict[str, str], clouds: Clouds) -> Iterator[Traffic]:
     with (
         function_process("index", stack) as index,
+        function_process("index", stack) as beside,
         function_process("sync", stack) as sync,
         function_process("compact", stack, DSS_JOURNAL_SECONDS="0") as compact,
         function_process("sweep", stack, DSS_SWEEP_SECONDS="0") as sweep,
     ):
-        yield Traffic(clouds, {"index": index, "sync": sync, "compact": compact, "sweep": sweep})
+        functions = {"index": index, "index beside": beside, "sync": sync}
+        yield Traffic(clouds, {**functions, "compact": compact, "sweep": sweep})
 
 
 def write(traffic: Traffic, admin: Api, replica: str, file: Version) -> None:
