@@ -86,7 +86,7 @@ class Callbacks:
         Redirects are not followed. All of it takes `seconds` at most. Of several addresses `turn` picks one.
         Raises CallFailed.
         """
-        with _told():
+        with _told(seconds):
             prepared = _prepared(callback)
             address = self._address(prepared.url or "", seconds, turn)
             with _Watch(seconds) as watch, _PinnedAdapter(address, watch) as adapter:
@@ -259,14 +259,14 @@ def _open(address: str, watch: _Watch, connection: Any) -> socket.socket:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(seconds: float) -> Iterator[None]:
     """Turn the libraries' errors into one that says in a line what happened."""
     try:
         yield
     except requests.exceptions.SSLError as error:
         raise CallFailed(f"TLS: {_innermost(error)}") from error
     except requests.Timeout as error:
-        raise CallFailed("no answer in time") from error
+        raise CallFailed(f"no answer within {seconds:g} s") from error
     except requests.RequestException as error:
         raise CallFailed(f"no answer: {_innermost(error)}") from error
     except (urllib3.exceptions.HTTPError, ValueError) as error:

@@ -3,6 +3,7 @@
 `docs/settings.md` lists the same table, and a test compares the two.
 """
 
+import ipaddress
 import json
 import os
 import re
@@ -260,10 +261,19 @@ class Settings:
             raise ValueError("DSS_SMTP_SENDER is not set, and DSS_SMTP_HOST is")
         if settings.smtp_tls not in ("starttls", "tls", "none"):
             raise ValueError("DSS_SMTP_TLS must be starttls, tls or none")
+        _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
         # S3 and GCS: a signed URL lives seven days at most.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must lie between 1 and 604800")
         return settings
+
+
+def _check_networks(name: str, networks: tuple[str, ...]) -> None:
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
 
 def _parsed(row: "Field[Any]", text: str) -> Any:

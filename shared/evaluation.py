@@ -1,8 +1,8 @@
 """What subscriptions find in a metadata document, found out at a bounded cost, whatever they ask.
 
 Each subscription has a first, short try. Who is not done by then waits until all others are, and has a
-longer one, as long as the event has time left for such; a subscription that is known for it begins there. So
-one that takes for ever costs an event some seconds, and no other subscription its notification.
+longer one, until a few of these have come to no end; a subscription that is known for it begins there. So one
+that takes for ever costs an event some seconds, and no other subscription its notification.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ from shared.evaluator import Asked, Found
 _log = structlog.get_logger()
 
 # Seconds of processor time. What people ask takes about a thousandth of the first.
-FIRST_TRY = 0.1
+FIRST_TRY = 0.2
 SECOND_TRY = 0.5
-# Seconds that an event spends on second tries, all together.
-SECOND_TRIES = 3.0
+# Second tries of an event that may come to no end; then no more are begun.
+MOST_LATE = 3
 # Seconds without an answer after which a process is taken for lost. It ends itself before, unless it gets
 # hardly any processor time.
 _LOST = 20.0
@@ -69,17 +69,23 @@ class Evaluation:
         for subscription, found in self._asked(document, quick, FIRST_TRY):
             if found["late"]:
                 waiting.append(subscription)
-                self._remember(subscription)
             elif match := self._match(subscription, found):
                 yield match
-        # In another order each time: who comes last may be left without a try.
+        yield from self._second_tries(document, waiting)
+
+    def _second_tries(self, document: bytes, waiting: list[Subscription]) -> Iterator[Match]:
+        # Who is not known for it may have been held up by the machine, and comes first. The others come in
+        # another order each time, for the last ones may be left without a try.
         random.shuffle(waiting)
-        ends = time.monotonic() + SECOND_TRIES
+        waiting.sort(key=lambda one: one.uuid in self._slow)
+        late = 0
         for subscription in waiting:
-            if time.monotonic() > ends:
+            if late == MOST_LATE:
                 _log.warning("not evaluated: others took too long", subscription=subscription.uuid)
                 continue
             for _, found in self._asked(document, [subscription], SECOND_TRY):
+                late += found["late"]
+                self._remember(subscription, slow=found["late"])
                 if match := self._match(subscription, found):
                     yield match
 
@@ -117,9 +123,11 @@ class Evaluation:
             _log.info("does not match", subscription=subscription.uuid, reason=found["error"])
         return Match(subscription=subscription, found=found) if found["matches"] else None
 
-    def _remember(self, subscription: Subscription) -> None:
+    def _remember(self, subscription: Subscription, *, slow: bool) -> None:
         with self._lock:
-            self._slow[subscription.uuid] = None
+            self._slow.pop(subscription.uuid, None)
+            if slow:
+                self._slow[subscription.uuid] = None
             while len(self._slow) > _REMEMBERED:
                 self._slow.pop(next(iter(self._slow)))
 

@@ -31,8 +31,9 @@ AT_MOST = 100
 _LARGEST = 64 * 1024
 # What people write is some hundred characters long. The time to compile an expression grows with its length.
 _LONGEST_EXPRESSION = 8 * 1024
-# What may stand between quotes in a header (RFC 9110, section 5.6.4).
-_UNFIT_IN_HEADER = frozenset('"\\')
+# What must not stand between quotes in a header (RFC 9110, section 5.6.4); and what libraries that verify
+# signatures cut headers at.
+_UNFIT_IN_HEADER = frozenset('"\\,')
 
 
 def subscribe(dss: Dss, replica: str, owner: str, wanted: Mapping[str, Any]) -> Subscription:
@@ -116,7 +117,7 @@ def _key_id(key_id: str | None) -> str | None:
     if key_id is not None and not (key_id.isascii() and key_id.isprintable() and key_id.strip()):
         raise IllegalArguments("hmac_key_id: must be printable ASCII, as it stands in a header")
     if key_id is not None and not _UNFIT_IN_HEADER.isdisjoint(key_id):
-        raise IllegalArguments("hmac_key_id: must hold neither a quotation mark nor a backslash")
+        raise IllegalArguments("hmac_key_id: must hold no quotation mark, backslash or comma")
     return key_id
 
 

@@ -20,12 +20,13 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request that came."""
+    """A request that came, and when, by the monotonic clock."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    came: float
 
     @property
     def json(self) -> dict[str, Any]:
@@ -81,7 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.calls.append(Call(method=self.command, path=self.path, headers=headers, body=body))
+        self.server.calls.append(
+            Call(method=self.command, path=self.path, headers=headers, body=body, came=time.monotonic())
+        )
         word = str(self.server.answers.get(self.path, "")) or self.path.strip("/").partition("/")[0]
         if word == "hang":
             self.server.ending.wait(60)

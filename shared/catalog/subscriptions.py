@@ -72,6 +72,7 @@ class SubscriptionCatalog:
         self._database = database
         self._collection = database.client.collection("subscriptions")
         self._secrets = database.client.collection("subscription_secrets")
+        self._troubles = database.client.collection("subscription_troubles")
         self._sets = database.client.collection("subscription_sets")
 
     def add(self, subscription: Subscription, *, secret: str | None, at_most: int) -> None:
@@ -121,14 +122,14 @@ class SubscriptionCatalog:
         return int(snapshot.get("generation")) if snapshot.exists else 0
 
     def remove(self, subscription: Subscription) -> None:
-        """Remove a subscription and its secret; one that is gone stays so."""
+        """Remove a subscription, its secret, and what is known of its URL; one that is gone stays so."""
 
-        def remove_both(transaction: Any) -> None:
-            transaction.delete(self._collection.document(subscription.uuid))
-            transaction.delete(self._secrets.document(subscription.uuid))
-            self._note_change(transaction, subscription.replica)
+        def remove_all(batch: Any) -> None:
+            for collection in (self._collection, self._secrets, self._troubles):
+                batch.delete(collection.document(subscription.uuid))
+            self._note_change(batch, subscription.replica)
 
-        self._database.commit(remove_both)
+        self._database.commit(remove_all)
 
     def _of_owner(self, owner: str, replica: str) -> Any:
         mine = self._collection.where(filter=FieldFilter("owner", "==", owner))

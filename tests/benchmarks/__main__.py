@@ -10,6 +10,7 @@ from run.local.components import API_TABLE
 from run.local.stack import Stack
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.measuring import Figures, Operation, measure
+from tests.benchmarks.notifications import notifications
 from tests.benchmarks.processes import back_ends, cpu_seconds, machine
 from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
@@ -114,7 +115,7 @@ def main() -> None:
         listing = enumeration(env, api, process.pid)
     print(listing)
     setting = f"the API: gunicorn, {WORKERS} workers of {THREADS} threads; {SECONDS:.0f} s a measurement"
-    sections = "\n".join((replication(), checkouts(), searching()))
+    sections = "\n".join((replication(), checkouts(), searching(), notifications()))
     REPORT.write_text(report(about, setting, figures, listing, time.monotonic() - began) + "\n" + sections)
     print(f"written: {REPORT}")
 

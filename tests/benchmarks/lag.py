@@ -72,8 +72,8 @@ def measure_lag(stack: HeldStack, rate: float, seconds: float) -> Lags:
         reached=len(lags) / result.seconds,
         bundles=len(lags),
         arrived=sum(key in log.done for key in keys.values()),
-        p50=_percentile(lags, 50),
-        p95=_percentile(lags, 95),
+        p50=percentile(lags, 50),
+        p95=percentile(lags, 95),
         longest=lags[-1],
         retried=len(log.retried.intersection(keys.values())),
         failures=len(result.failures) + len(log.failures),
@@ -81,7 +81,7 @@ def measure_lag(stack: HeldStack, rate: float, seconds: float) -> Lags:
     )
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float:
+def percentile(ordered: Sequence[float], percent: int) -> float:
     """Return the smallest value that so many percent of all do not exceed (nearest rank)."""
     return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 

@@ -52,6 +52,7 @@ def test_an_empty_variable_is_as_good_as_none():
         ("DSS_APPLICATION_SECRETS", "{"),
         ("DSS_APPLICATION_SECRETS", "[]"),
         ("DSS_FAULT_POINT", "file: head created"),
+        ("DSS_CALLBACK_NETWORKS", "10.0.0.0/8,localhost"),
     ],
 )
 def test_a_value_of_another_type_is_refused_by_its_name(name, value):

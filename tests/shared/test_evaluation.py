@@ -16,7 +16,12 @@ from tests.given import new_uuid
 DOCUMENT = {
     "event_type": "CREATE",
     "bundle_info": {"uuid": new_uuid(), "version": "2026-01-12T093000.000000Z"},
-    "manifest": {"files": [], "format": "0.0.1", "creator_uid": 1, "version": "2026-01-12T093000.000000Z"},
+    "manifest": {
+        "files": [
+            {"name": f"cell_{number}.json", "content-type": "application/json", "indexed": True}
+            for number in range(2)
+        ]
+    },
     "files": {"cell_json": [{"name": "a", "age": 3}, {"name": "b", "age": 0}]},
 }
 ENCODED = json.dumps(DOCUMENT).encode()
@@ -111,11 +116,11 @@ def test_attachments_are_at_most_128_kib_as_json(evaluation: Evaluation, size: i
 
 def test_what_never_ends_harms_nobody(evaluation: Evaluation) -> None:
     good = [asking("event_type"), asking(es_query={"query": {"match_all": {}}})]
-    bad = [asking(f"length({ENDLESS})"), asking(f"to_string({HUGE})"), asking(f"({HUGE}) == ({HUGE})")]
+    bad = [asking(f"length({ENDLESS})"), asking(f"({HUGE}) == ({HUGE})")]
     attaching = asking(attachments={"a": LONG_TEXT})
 
     found = matching(evaluation, *bad, good[0], attaching, good[1])
-    again = matching(evaluation, *bad, *good)
+    again = matching(evaluation, bad[0], *good)
 
     # An attachment that fails is an error, and no reason not to be notified.
     assert [one for one in found if one != attaching] == good

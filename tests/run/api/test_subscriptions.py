@@ -164,6 +164,7 @@ def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], repli
         ({"payload_form_field": ""}, 400, "illegal_arguments", "payload_form_field"),
         ({"hmac_secret_key": ""}, 400, "illegal_arguments", "hmac_secret_key"),
         ({"hmac_key_id": 'a"b'}, 400, "illegal_arguments", "hmac_key_id"),
+        ({"hmac_key_id": "a,b"}, 400, "illegal_arguments", "hmac_key_id"),
         ({"hmac_key_id": "a\nb"}, 400, "illegal_arguments", "hmac_key_id"),
         ({"form_fields": {"a": "x" * 70_000}}, 400, "illegal_arguments", "65536"),
     ],
