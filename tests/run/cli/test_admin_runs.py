@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -42,16 +43,15 @@ def test_the_workflow_audits_and_a_run_is_found_again(env: Mapping[str, str]) ->
     begun = dss(env, "admin", "audit", "--remote", "--json")
     waited = dss(env, "admin", "runs", "show", begun.json["run"], "--wait", "--json")
     shown = dss(env, "admin", "runs", "show", begun.json["run"])
-    listed = dss(env, "admin", "runs", "list", "--json")
-    table = dss(env, "admin", "runs", "list", "--max", "1")
+    listed = dss(env, "admin", "runs", "list")
     again = dss(env, "admin", "runs", "resume", begun.json["run"], "--remote", "--wait")
 
     assert begun.code == 0 and begun.json["execution"].endswith(begun.json["run"])
     assert waited.json["state"] == "SUCCEEDED", waited.err
     assert waited.code == int(waited.json["counts"]["findings"] > 0)
     assert f"report: gs://{env['DSS_REPORTS_BUCKET']}/runs/" in shown.out
-    assert begun.json["run"] in [run["run"] for run in listed.json["runs"]]
-    assert table.out.split()[:6] == ["run", "kind", "state", "attempt", "begun", "touched"]
+    assert listed.out.split()[:6] == ["run", "kind", "state", "attempt", "begun", "touched"]
+    assert begun.json["run"] in listed.out
     assert (again.code, "has succeeded: there is nothing to go on with" in again.err) == (1, True)
 
 
@@ -65,8 +65,6 @@ def test_a_resync_is_made_here_or_by_the_workflow(
 
     assert done.code == 0, done.err
     assert (done.json["state"], done.json["counts"]) == ("SUCCEEDED", {"keys": 1, "published": 1})
-    missing = dss(env, "admin", "resync", "--prefix", f"files/{file.uuid}", "--page", 1, *where)
-    assert missing.code == 0 and "run" in missing.out
 
 
 def test_tombstones_are_previewed_and_confirmed(
@@ -88,12 +86,17 @@ def test_tombstones_are_previewed_and_confirmed(
 
 
 def test_what_is_wrong_is_told_in_words(env: Mapping[str, str]) -> None:
-    refused = dss(env, "admin", "resync", "--remote", "--wait")
-    here = dss(env, "admin", "resync")
-    unknown = dss(env, "admin", "runs", "show", "none")
-    report = dss(env, "admin", "audit", "--remote", "--report", "file")
-    wait = dss(env, "admin", "audit", "--wait")
-    somebody = dss(env, "admin", "tombstones", "--list", "gs://a/b", "--reason", "r", "--email", "x@y")
+    commands = (
+        ("resync", "--remote", "--wait"),
+        ("resync",),
+        ("runs", "show", "none"),
+        ("audit", "--remote", "--report", "file"),
+        ("audit", "--wait"),
+        ("tombstones", "--list", "gs://a/b", "--reason", "r", "--email", "x@y"),
+    )
+    with ThreadPoolExecutor(len(commands)) as threads:
+        outcomes = list(threads.map(lambda command: dss(env, "admin", *command), commands))
+    refused, here, unknown, report, wait, somebody = outcomes
 
     assert {outcome.code for outcome in (refused, here, unknown, report, wait, somebody)} == {1}
     assert "list, prefix: one of them is wanted" in refused.err
