@@ -117,6 +117,15 @@ def test_as_many_of_several_clauses_as_are_asked_for_must_hold(index: PostgreSql
     assert [len(one) for one in found] == [1, 1, 1, 0, 0, 0]
 
 
+def test_a_path_that_only_leads_on_has_no_value_that_could_be_excluded(index: PostgreSqlIndex):
+    entry = _entry({"a": {"b": "x"}})
+    index.put(entry)
+
+    for clause in (Range("a", gte="x"), Prefix("a", ""), Wildcard("a", "*")):
+        assert _found(index, entry.replica, Bool(must_not=(clause,))) == [entry.fqid]
+        assert _found(index, entry.replica, clause) == []
+
+
 def test_a_number_is_the_one_that_it_is_however_large(index: PostgreSqlIndex):
     # As a decimal, 1e23 would be 10**23; it is a little less.
     entry = _entry({"n": 1e23})
