@@ -1,0 +1,63 @@
+"""Events of a replica are one line, whoever puts them at its end: who follows it misses none."""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from shared.catalog import Database, Event, EventCatalog
+from shared.clock import Deadline, SystemClock
+from shared.identifiers import Fqid, moment_of, version_of
+from tests.given import new_uuid, now
+from tests.system.file_heads import firestore_client
+
+EVENTS_EACH = 40
+
+
+class Wrong(SystemClock):
+    """A clock that is ahead of all others."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(minutes=10)
+
+
+def new_event(replica: str) -> Event:
+    digest = hashlib.sha256().hexdigest()
+    fqid = Fqid(new_uuid(), now())
+    return Event(
+        id=new_uuid(), replica=replica, type="CREATE", fqid=fqid, size=0, digest=digest, md5="", crc32c=""
+    )
+
+
+def followed(catalog: EventCatalog, replica: str, count: int) -> Iterator[Event]:
+    """Yield so many events of a line, each time what comes behind the last; fewer where they don't come."""
+    start = ""
+    deadline = Deadline(SystemClock(), 20)
+    while count > 0 and not deadline.passed:
+        for event in catalog.since(replica, start=start):
+            start = version_of(moment_of(event.timestamp) + timedelta(microseconds=1))
+            count -= 1
+            yield event
+
+
+def test_a_follower_meets_every_event_whatever_the_clocks_of_those_who_record_them(
+    stack: dict[str, str],
+) -> None:
+    replica = f"line-{new_uuid()[:8]}"
+    catalogs = [
+        EventCatalog(Database(firestore_client(stack), replicas=(replica,), clock=clock))
+        for clock in (SystemClock(), Wrong(), SystemClock())
+    ]
+    events = [(catalog, new_event(replica)) for _ in range(EVENTS_EACH) for catalog in catalogs]
+
+    with ThreadPoolExecutor(13) as threads:
+        following = threads.submit(
+            lambda: list(followed(catalogs[0], replica, len(events))),
+        )
+        recorded = list(threads.map(lambda row: row[0].record(row[1]), events))
+        seen = following.result()
+
+    assert [event.timestamp for event in seen] == sorted({event.timestamp for event in recorded})
+    assert {event.id: event for event in seen} == {event.id: event for event in recorded}
+    # Recorded again, each is what it was.
+    assert [catalog.record(event) for catalog, event in events[:6]] == recorded[:6]
