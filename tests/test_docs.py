@@ -46,9 +46,13 @@ def script_of(text: str) -> str:
 
 
 @pytest.fixture
-def run_blocks(stack, tmp_path):
-    """Return what runs a text's blocks as somebody in a checkout does, whose system runs."""
-    envfile.write(tmp_path / ".dss" / "env", stack)
+def run_blocks(request, tmp_path):
+    """Return what runs a text's blocks as somebody in a checkout does, whose system runs.
+
+    It is the whole one for a test that asks for that.
+    """
+    running = "whole_system" if "whole_system" in request.fixturenames else "stack"
+    envfile.write(tmp_path / ".dss" / "env", request.getfixturevalue(running))
     (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "run").symlink_to(ROOT / "run")
     (tmp_path / "shared").symlink_to(ROOT / "shared")
@@ -85,10 +89,11 @@ def test_what_the_readme_shows_by_command_rest_and_notebook_works(run_blocks, tm
     assert "x-dss-sha256" in output.lower()
 
 
+@pytest.mark.usefixtures("whole_system")
 def test_the_walk_through_the_api_works(run_blocks):
     output = run_blocks(text_of("docs/api.md"))
 
-    for answer in ('"manifest"', "4200", "renamed.json", "not_found", "illegal_arguments"):
+    for answer in ('"manifest"', "4200", "renamed.json", "not_found", "illegal_arguments", "SUCCEEDED"):
         assert answer in output
 
 

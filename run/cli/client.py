@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 import requests
 
+from run.cli.checkouts import CheckoutCalls
 from run.cli.collections import CollectionCalls
 from run.cli.errors import CallFailed, Refused
 from run.cli.events import EventCalls
@@ -89,7 +90,7 @@ class SignedUrl:
                 self._url = self._renew()
 
 
-class DssClient(CollectionCalls, EventCalls, SubscriptionCalls):
+class DssClient(CollectionCalls, EventCalls, SubscriptionCalls, CheckoutCalls):
     """Talks to the DSS at `url` (with or without `/v1`) about one replica; safe to share among threads.
 
     `patience` is how many seconds one call is tried again while the DSS says 5xx or does not answer;

@@ -10,6 +10,7 @@ import threading
 import click
 
 from run.cli import commands
+from run.cli.checkout_commands import checkout
 from run.cli.collection_commands import collection
 from run.cli.context import Context, shared_options
 from run.cli.errors import CliError
@@ -23,6 +24,7 @@ _COMMANDS = (
     commands.list_bundles,
     commands.search,
     commands.delete,
+    checkout,
     collection,
     events,
     subscription,

@@ -77,7 +77,13 @@ def gcs(plan: Plan, exported: Exported) -> Component:
         command=() if plan.foreign_gcs else command,
         ready=partial(_gcs_answers, plan),
         seconds=3.0 if plan.foreign_gcs else 60.0,
-        set_up=partial(probes.create_gcs_buckets, url, PROJECT, list(buckets.values())),
+        set_up=partial(
+            probes.create_gcs_buckets,
+            url,
+            PROJECT,
+            list(buckets.values()),
+            checkout=buckets["DSS_GS_CHECKOUT_BUCKET"],
+        ),
         exports={"STORAGE_EMULATOR_HOST": url, **buckets, **ours},
     )
 
@@ -103,7 +109,12 @@ def s3(plan: Plan, _: Exported) -> Component:
         name="s3",
         command=(sys.executable, "-m", "run.local.s3", "--host", HOST, "--port", str(plan.ports.of("s3"))),
         ready=partial(probes.answers_ok, f"{url}/moto-api/"),
-        set_up=partial(probes.create_s3_buckets, url, list(buckets.values())),
+        set_up=partial(
+            probes.create_s3_buckets,
+            url,
+            list(buckets.values()),
+            checkout=buckets["DSS_S3_CHECKOUT_BUCKET"],
+        ),
         exports={
             "AWS_ENDPOINT_URL": url,
             "AWS_ACCESS_KEY_ID": "local",

@@ -75,10 +75,25 @@ def is_healthy(url: str) -> None:
         raise NotReady(f"{url}/internal/health: {status} {body[:500].decode(errors='replace')}")
 
 
-def create_gcs_buckets(url: str, project: str, names: list[str]) -> None:
-    """Create buckets by the JSON API; those that exist stay. Raises NotReady, with what the server said."""
+# A rule that says the same as terraform/storage.tf and terraform/aws/storage.tf; a test compares them. The
+# emulators keep it, and remove nothing.
+CHECKOUT_DAYS = 14
+_GCS_EXPIRY = {"action": {"type": "Delete"}, "condition": {"daysSinceCustomTime": CHECKOUT_DAYS}}
+_S3_EXPIRY = (
+    "<LifecycleConfiguration><Rule><ID>expire</ID><Status>Enabled</Status>"
+    "<Filter><Tag><Key>dss-checkout</Key><Value>temporary</Value></Tag></Filter>"
+    f"<Expiration><Days>{CHECKOUT_DAYS}</Days></Expiration></Rule></LifecycleConfiguration>"
+)
+
+
+def create_gcs_buckets(url: str, project: str, names: list[str], *, checkout: str = "") -> None:
+    """Create buckets by the JSON API; those that exist stay. Raises NotReady, with what the server said.
+
+    What is in `checkout` expires.
+    """
     for name in names:
-        body = json.dumps({"name": name}).encode()
+        rules = {"lifecycle": {"rule": [_GCS_EXPIRY]}} if name == checkout else {}
+        body = json.dumps({"name": name, **rules}).encode()
         status, answer = ask(
             f"{url}/storage/v1/b?project={project}", method="POST", body=body, content_type="application/json"
         )
@@ -86,10 +101,19 @@ def create_gcs_buckets(url: str, project: str, names: list[str]) -> None:
             raise NotReady(f"bucket {name}: {status} {answer[:300]!r}")
 
 
-def create_s3_buckets(url: str, names: list[str]) -> None:
-    """Create buckets by the REST API, in us-east-1. Raises NotReady, with what the server said."""
+def create_s3_buckets(url: str, names: list[str], *, checkout: str = "") -> None:
+    """Create buckets by the REST API, in us-east-1. Raises NotReady, with what the server said.
+
+    What is in `checkout` expires, where it has the tag.
+    """
     for name in names:
         # moto imports its S3 at the first request, which takes a moment.
         status, answer = ask(f"{url}/{name}", method="PUT", seconds=10.0)
         if status not in (200, 409):
             raise NotReady(f"bucket {name}: {status} {answer[:300]!r}")
+    if checkout:
+        status, answer = ask(
+            f"{url}/{checkout}?lifecycle", method="PUT", body=_S3_EXPIRY.encode(), seconds=10.0
+        )
+        if status != 200:
+            raise NotReady(f"life cycle of {checkout}: {status} {answer[:300]!r}")

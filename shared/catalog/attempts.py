@@ -16,6 +16,7 @@ from shared.catalog.database import Database
 
 # A step takes half an hour at most (see workflows/), and says at its beginning that it is at work.
 _ABANDONED_AFTER = timedelta(hours=1)
+_NOTED_EVERY = timedelta(minutes=1)
 # How long one can ask what became of a job. Firestore then removes the document by itself.
 KEPT_FOR = timedelta(days=30)
 
@@ -86,8 +87,12 @@ class AttemptCatalog(Generic[Job]):
         self._update(job, {"execution": execution})
 
     def touch(self, job: Job) -> None:
-        """Note that an attempt is being worked on."""
-        self._update(job, {})
+        """Note that an attempt is being worked on, unless that was noted just now.
+
+        Steps that begin side by side would only wait for each other's transactions.
+        """
+        if self._database.clock.now() - job.touched >= _NOTED_EVERY:
+            self._update(job, {})
 
     def note_error(self, job: Job, code: str, cause: str) -> None:
         """Note what went wrong last; whether that is the end is for others to say."""

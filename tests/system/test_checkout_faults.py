@@ -1,5 +1,6 @@
 """Whatever goes wrong in the middle of a checkout, the job ends as it should, and says so in words."""
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from tests.given import Version, new_uuid, put_bundle, put_file
 from tests.shared.copying_between import content
 from tests.system.checking_out import checked_out, objects, own_bucket, remove, status
 from tests.system.checkout_rig import INLINE_BYTES, Rig, checkout_rig
+from tests.system.conftest import ManyFiles
 from tests.system.copy_front import Rule, wait_until
 
 
@@ -305,3 +307,18 @@ def test_a_kill_between_two_steps_leaves_a_job_that_ends(
     job = rig.dss.catalog.checkouts.get(rig.check_out(replica, bundle))
     assert job and job.state is JobState.RUNNING and job.emails == ()
     assert checked_out(rig.api, replica, job.id)["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_bundle_of_many_files_is_checked_out(rig: Rig, many_files: ManyFiles, replica: str) -> None:
+    count = 10_000
+    items = [file.named(f"{n:05d}") for n, file in enumerate(many_files(replica, count))]
+    bundle = put_bundle(rig.api, replica, items)
+    began = time.monotonic()
+
+    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle), seconds=200)
+
+    print(f"{count} files in {time.monotonic() - began:.0f} s")
+    assert (ended["status"], ended["files_done"], ended["bytes_done"]) == ("SUCCEEDED", count, count * 25)
+    blobs = rig.clouds.gcs.list_blobs(rig.clouds.checkout[replica], prefix=f"bundles/{bundle}/")
+    assert [blob.name.rpartition("/")[2] for blob in blobs] == [item["name"] for item in items]

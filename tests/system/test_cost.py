@@ -4,13 +4,26 @@ Equality, so that a change for the better is noticed as well, and written into t
 """
 
 import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import run
 from run.cli.tokens import fetch_local
+from run.local import probes
+from run.local.plan import base_environment
+from run.local.ports import HOST, reserve
+from run.local.processes import Processes
+from shared.checkout_objects import put_copy, wanted_of_bundle, wanted_of_file
+from shared.identifiers import Fqid
 from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.shared.copying_between import opened
 from tests.system.conftest import ManyFiles
-from tests.system.watched import Bill, WatchedApi
+from tests.system.copy_front import wait_until
+from tests.system.watched import Bill, WatchedApi, watched_api
 
 # Source metadata, copy, manifest. S3's copy knows no precondition, so S3 is asked first whether the blob is
 # there.
@@ -186,3 +199,74 @@ def test_listing_and_deleting_collections(watched: WatchedApi, stack: dict[str, 
     assert (len(page.json()["collections"]), answer.status_code) == (10, 200)
     assert listing.bill == Bill(reads=11, requests=1)
     assert deleting.bill == Bill(object_operations=1, reads=2, writes=1 + 2, requests=4)
+
+
+@pytest.fixture(scope="module")
+def executions(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where executions can be started; nothing comes of them."""
+    scratch = tmp_path_factory.mktemp("executions")
+    with reserve() as keeper, reserve() as rest, Processes() as processes:
+        port = keeper.getsockname()[1]
+        processes.start(
+            "workflows",
+            (
+                *(sys.executable, "-m", "run.local.workflows", str(port), str(rest.getsockname()[1])),
+                *(str(Path(run.__path__[0]).parent / "workflows"), str(scratch), "dss-"),
+            ),
+            {**base_environment(os.environ), **stack},
+            log=scratch / "log",
+            directory=scratch,
+        )
+
+        def listens() -> bool:
+            try:
+                probes.listens(HOST, port)
+            except probes.NotReady:
+                return False
+            return True
+
+        wait_until(listens, "executions can be started")
+        yield f"{HOST}:{port}"
+
+
+def test_beginning_a_checkout(
+    stack: dict[str, str], executions: str, large_bundle: Version, replica: str
+) -> None:
+    with watched_api({**stack, "DSS_WORKFLOWS_EMULATOR_HOST": executions}) as watched:
+        path = f"/v1/bundles/{large_bundle.uuid}/checkout"
+        with watched.usage() as usage:
+            answer = watched.api.post(path, replica=replica)
+        job = answer.json()["checkout_job_id"]
+        with watched.usage() as status:
+            watched.api.get(f"/v1/bundles/checkout/{job}", replica=replica)
+        watched.process.kill()
+
+    # The bundle; the job, read and written in a transaction, and read; and again when its execution is noted.
+    assert usage.bill == Bill(reads=4, writes=2, requests=8), usage.calls
+    # And one for each page of files that has been begun.
+    assert status.bill == Bill(reads=1, requests=1)
+
+
+def test_direct_urls_of_what_is_checked_out(
+    stack: dict[str, str], watched: WatchedApi, large_bundle: Version, file: Version, replica: str
+) -> None:
+    with opened(stack) as dss:
+        where = dss.replicas.named(replica)
+        head = dss.catalog.bundles.head(Fqid(large_bundle.uuid, large_bundle.version))
+        record = dss.catalog.files.get(Fqid(file.uuid, file.version))
+        assert head and record
+        page = dss.catalog.bundles.files(head, 0, 10)
+        copies = wanted_of_bundle(where, where.checkout_bucket, head.fqid, page)
+        for wanted in (*copies, wanted_of_file(where, where.checkout_bucket, record)):
+            put_copy(dss, wanted, None)
+
+    path, query = f"/v1/bundles/{large_bundle.uuid}", {"replica": replica, "directurls": True, "per_page": 10}
+    with watched.usage() as of_bundle:
+        assert watched.api.get(path, **query).status_code == 206
+    with watched.usage() as of_file:
+        answer = watched.api.get(f"/v1/files/{file.uuid}", replica=replica, directurl=True)
+
+    assert answer.status_code == 302
+    # A look at the store for a thousand files.
+    assert of_bundle.bill == Bill(object_operations=1, reads=2, requests=2)
+    assert of_file.bill == Bill(object_operations=1, reads=1, requests=1)
