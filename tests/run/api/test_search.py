@@ -154,6 +154,8 @@ def test_a_query_that_is_not_served_is_400_and_names_the_clause(anyone, replica,
         ("x,y", "illegal_arguments"),
         (f"{new_uuid()},2020", "illegal_version"),
     ],
+    # Not the values: two workers would each make up their own, and then agree on no list of tests.
+    ids=["one word", "a version", "two words", "a year"],
 )
 def test_a_search_after_of_another_form_is_400(anyone, replica, search_after, code):
     answer = search(anyone, replica, {}, search_after=search_after)
