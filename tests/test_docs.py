@@ -11,7 +11,7 @@ import pytest
 from run.api.errors import status_of
 from run.cli.main import cli
 from run.local import envfile
-from run.local.demo_steps import STEPS
+from run.local.demo_program import STEPS
 from shared import errors
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +78,7 @@ def run_blocks(request, tmp_path):
     return run
 
 
+@pytest.mark.usefixtures("whole_system")
 def test_what_the_readme_shows_by_command_rest_and_notebook_works(run_blocks, tmp_path):
     output = run_blocks(section(text_of("README.md"), "Use it"))
 

@@ -16,7 +16,8 @@ import click
 
 from run.cli.directory import scan
 from run.cli.errors import CliError
-from run.local.demo_steps import STEPS, Scene, Step, StepFailed, amount
+from run.local.demo_program import STEPS
+from run.local.demo_steps import Scene, Step, StepFailed, amount
 from run.local.failures import Interrupted, LocalFailure
 from run.local.plan import base_environment
 from run.local.stack import Stack, Stop

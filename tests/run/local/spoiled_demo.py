@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from run.local import demo
-from run.local.demo_steps import STEPS, Scene, Step
+from run.local.demo_program import STEPS
+from run.local.demo_steps import Scene, Step
 from shared.checksums import CHECKSUM_NAMES, Checksums
 from tests.given import Clouds
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from run.local.demo_data import LARGE_NAME, SAMPLE, Fingerprint, differences, fingerprints, make_sample
-from run.local.demo_steps import STEPS
+from run.local.demo_program import STEPS
 
 MIB = 1024 * 1024
 DEMO = ("-m", "run.local.demo")
