@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from run.local import probes
 from run.local.components import gunicorn
 from run.local.failures import ComponentFailed
+from run.local.forked import start_forked
 from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
 from run.local.processes import POLL, Process, Processes
@@ -35,8 +36,8 @@ class ApiProcess:
             self._settings.pop(name, None)
             if value is not None:
                 self._settings[name] = value
-        process = self._processes.start(
-            "api", self._command, self._settings, log=self.log, directory=self.log.parent
+        process = start_forked(
+            self._processes, "api", self._command, self._settings, log=self.log, directory=self.log.parent
         )
         self._process = process
         deadline = time.monotonic() + 60.0

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from run.local import warden
 from run.local.failures import LocalFailure
@@ -20,10 +21,19 @@ GRACE = 3.0
 POLL = 0.02
 
 
-class Process:
-    """One child, its session of its own, its output in a file."""
+class Child(Protocol):
+    """What is asked of a child, as `subprocess.Popen` answers it."""
 
-    def __init__(self, name: str, log: Path, popen: subprocess.Popen[bytes], mark: str) -> None:
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float) -> int: ...
+
+
+class Process:
+    """One child, its session of its own, its output in a file; `mark` is in its environment at its exec."""
+
+    def __init__(self, name: str, log: Path, popen: Child, mark: str) -> None:
         self.name = name
         self.log = log
         self.pid = popen.pid
@@ -76,7 +86,7 @@ class Processes:
     """
 
     def __init__(self) -> None:
-        self._mark = secrets.token_hex(16)
+        self.mark = secrets.token_hex(16)
         self._children: list[Process] = []
         # Named first, made after somebody is there to remove it.
         self.scratch = Path(tempfile.gettempdir()) / f"dss-local-{secrets.token_hex(8)}"
@@ -93,7 +103,7 @@ class Processes:
         # Its environment is empty, lest the mark of a surrounding stack condemn it before its work is done.
         keep = ("LD_LIBRARY_PATH",)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", warden.__file__, self._mark, str(self.scratch)],
+            [sys.executable, "-I", "-S", warden.__file__, self.mark, str(self.scratch)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -119,11 +129,14 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**environment, warden.MARK_NAME: self._mark},
+                env={**environment, warden.MARK_NAME: self.mark},
                 cwd=directory,
                 start_new_session=True,
             )
-        process = Process(name, log, popen, self._mark)
+        return self.adopt(Process(name, log, popen, self.mark))
+
+    def adopt(self, process: Process) -> Process:
+        """Take charge of a process that was started elsewhere, and return it."""
         self._children.append(process)
         return process
 

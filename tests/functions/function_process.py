@@ -13,6 +13,7 @@ from typing import Any
 import requests
 
 from run.local import probes
+from run.local.forked import start_forked
 from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
 from run.local.processes import Process, Processes
@@ -33,7 +34,8 @@ class FunctionProcess:
     def start(self, **changes: str) -> None:
         """Start it, with changed settings, and return when it answers."""
         self._environment.update(changes)
-        self._process = self._processes.start(
+        self._process = start_forked(
+            self._processes,
             self._name,
             (
                 *(sys.executable, "-m", "run.local.functions", "--threads", "8"),

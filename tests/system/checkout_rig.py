@@ -14,6 +14,7 @@ from typing import Any
 import run
 from run.local import probes
 from run.local.api import ApiProcess, api_process
+from run.local.forked import start_forked
 from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
 from run.local.processes import Processes
@@ -110,7 +111,9 @@ def checkout_rig(stack: Mapping[str, str], scratch: Path) -> Iterator[Rig]:
             "DSS_LOCAL_WORKFLOWS_PACE": "0.02",
         }
         for name, command in commands.items():
-            processes.start(
+            start = start_forked if name == "copy" else Processes.start
+            start(
+                processes,
                 name,
                 (sys.executable, *command),
                 {**base_environment(os.environ), **env, **called},

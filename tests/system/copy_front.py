@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from run.local import probes
+from run.local.forked import start_forked
 from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
 from run.local.processes import Process, Processes
@@ -48,7 +49,8 @@ class CopyFront:
 
     def start(self, **changes: str) -> None:
         """Start the function, with settings changed for this once, and return when it answers."""
-        self._process = self._processes.start(
+        self._process = start_forked(
+            self._processes,
             self._name,
             (
                 *(sys.executable, "-m", "run.local.functions", "--threads", "16"),

@@ -1,0 +1,19 @@
+"""What the process has imported that `run.local.forked` forks: most of what the API and the functions need.
+
+Nothing is connected here, and no settings are read: clients of gRPC do not survive a fork.
+"""
+
+import gc
+
+import functions_framework
+import gunicorn.app.wsgiapp
+import gunicorn.workers.gthread
+
+import functions.main
+import run.api.app
+import shared.wiring
+
+__all__ = ["functions", "functions_framework", "gunicorn", "run", "shared"]
+
+# Pages of memory that are never written to stay shared, and no collection goes through what is here.
+gc.freeze()
