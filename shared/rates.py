@@ -6,9 +6,10 @@ from shared.system import Dss
 
 
 def gained_per_minute(dss: Dss, *, seconds: float) -> Mapping[str, float]:
-    """Return how many files and bundles became available on each replica, per minute, within so many seconds.
+    """Return how much became available on each replica, per minute, within so many seconds.
 
-    Written there or replicated alike. Costs two reads for each thousand that are available on a replica.
+    Files, bundles and collections; written there or replicated alike. Costs two reads for each thousand that
+    are available on a replica.
     """
     began = dss.clock.now()
     before = {name: dss.catalog.scan.count(name) for name in dss.replicas.names}

@@ -34,16 +34,16 @@ def env(system: Operated) -> Mapping[str, str]:
     return {name: value for name, value in system.env.items() if name not in ("DSS_URL", "DSS_TOKEN")}
 
 
-@pytest.mark.usefixtures("world")
-def test_an_audit_that_finds_nothing_ends_with_0(system: Operated, tmp_path: Path) -> None:
+def test_an_audit_that_finds_nothing_ends_with_0(system: Operated, world: World, tmp_path: Path) -> None:
     report = tmp_path / "report"
 
     outcome = dss(env(system), "admin", "audit", "--settled-after", 0, "--report", report, "--json")
 
     assert (outcome.code, outcome.err) == (0, "")
+    objects = len(world.keys)
     none = dict.fromkeys(("lost", "dark", "corrupt", "unproven", "broken", "abandoned", "unsettled"), 0)
-    assert outcome.json["replicas"] == {name: {"objects": 8, **none} for name in REPLICAS}
-    assert (outcome.json["findings"], outcome.json["repaired"], outcome.json["known"]) == (0, 0, 8)
+    assert outcome.json["replicas"] == {name: {"objects": objects, **none} for name in REPLICAS}
+    assert (outcome.json["findings"], outcome.json["repaired"], outcome.json["known"]) == (0, 0, objects)
     summary = {name: value for name, value in outcome.json.items() if name != "first"}
     assert [json.loads(line) for line in report.read_text().splitlines()] == [{"summary": summary}]
 
@@ -117,11 +117,11 @@ def test_replication_tells_what_is_missing_and_how_fast_it_comes(system: Operate
     rates = gained_per_minute(replace(system.dss, clock=busy), seconds=6)
     after = dss(env(system), "admin", "replication", "--seconds", 0.1)
 
-    assert (behind["gcp"]["missing"], behind["aws"]["missing"]) == (7, 0)
+    assert (behind["gcp"]["missing"], behind["aws"]["missing"]) == (len(world.documents), 0)
     assert behind["gcp"]["oldest_seconds"] > 0 == behind["aws"]["oldest_seconds"]
     assert behind["gcp"]["gained_per_minute"] is None
-    # A file and three bundles; tombstones are not counted.
-    assert rates == {"gcp": 40.0, "aws": 0.0}
+    # A file, three bundles and two collections; tombstones are not counted.
+    assert rates == {"gcp": 60.0, "aws": 0.0}
     assert [line.split() for line in after.out.splitlines()] == [
         ["replica", "missing", "oldest", "gained/min"],
         ["gcp", "0", "0", "s", "0.0"],
