@@ -25,9 +25,9 @@ from shared.system import Dss
 CREATE, TOMBSTONE = "CREATE", "TOMBSTONE"
 
 # What of a bundle's files goes into its document: files of at most so many bytes each, and in all. A document
-# is read, matched and indexed as a whole. Parsed, metadata of real bundles was measured to take twice its size
-# in memory; a list of empty lists takes twenty times. These are no settings: a document must not depend on the
-# process that makes it.
+# is read, matched and indexed as a whole. Parsed, metadata of real bundles was measured to take twice its
+# size in memory; a list of empty lists takes twenty times. These are no settings: a document must not depend
+# on the process that makes it.
 MOST_FILE_BYTES = 4 * MIB
 MOST_BYTES = 16 * MIB
 _AT_ONCE = 16

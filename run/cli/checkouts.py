@@ -1,25 +1,16 @@
 """What a client asks of checkouts; a part of `run.cli.client.DssClient`."""
 
-from abc import ABC, abstractmethod
 from typing import Any
 from urllib.parse import quote
 
+from run.cli.calls import Calls
 from run.cli.errors import OperationFailed
-from run.cli.stopping import StoppableClock
-from run.cli.transport import Backoff, Call
+from run.cli.transport import Backoff
 from shared.clock import Deadline
 
 
-class CheckoutCalls(ABC):
+class CheckoutCalls(Calls):
     """Checkouts: copies of a bundle's files under their names, in a bucket of the replica's cloud."""
-
-    clock: StoppableClock
-
-    @abstractmethod
-    def _call(self, method: str, path: str, body: Any = None, **params: Any) -> Call: ...
-
-    @abstractmethod
-    def _answered(self, call: Call, status: int = 200) -> Any: ...
 
     def checkout(
         self, uuid: str, version: str | None = None, *, bucket: str | None = None, email: str | None = None

@@ -1,12 +1,10 @@
 """What a client asks of collections; a part of `run.cli.client.DssClient`."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from run.cli.errors import CallFailed
-from run.cli.transport import Call, Transport, json_of
+from run.cli.calls import Calls
 
 # Items that one request may have.
 _AT_ONCE = 1000
@@ -14,16 +12,8 @@ _AT_ONCE = 1000
 Item = Mapping[str, Any]
 
 
-class CollectionCalls(ABC):
+class CollectionCalls(Calls):
     """Collections of whoever asks: links to files, bundles, collections, and fragments of JSON files."""
-
-    transport: Transport
-
-    @abstractmethod
-    def _call(self, method: str, path: str, body: Any = None, **params: Any) -> Call: ...
-
-    @abstractmethod
-    def _pages(self, call: Call, wait_seconds: float = 0.0) -> Iterator[Any]: ...
 
     def collections(self) -> Iterator[dict[str, str]]:
         """Yield `uuid` and newest `version` of every collection of whoever asks, in order of UUID."""
@@ -91,9 +81,3 @@ class CollectionCalls(ABC):
     def delete_collection(self, uuid: str) -> None:
         """Hide a collection, with all of its versions, for ever."""
         self._answered(self._call("DELETE", f"collections/{quote(uuid)}"))
-
-    def _answered(self, call: Call, status: int = 200) -> Any:
-        answer = self.transport.send(call)
-        if answer.status_code != status:
-            raise CallFailed.of(answer)
-        return json_of(answer)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from run.cli.client import DssClient
+from run.cli.api_client import ApiClient
 from run.cli.errors import CliError, Refused
 from run.cli.fetching import Content, FileFetcher, sha256_of
 from run.cli.meters import Meter
@@ -38,7 +38,7 @@ class _Wanted:
     content: Content
 
 
-def download(client: DssClient, uuid: str, version: str | None, options: DownloadOptions) -> DownloadReport:
+def download(client: ApiClient, uuid: str, version: str | None, options: DownloadOptions) -> DownloadReport:
     """Fetch the files of a bundle version (the newest, unless given) into a directory.
 
     A file has its name there only once its size and sha256 are verified; one that is there and verified is
@@ -65,7 +65,7 @@ def download(client: DssClient, uuid: str, version: str | None, options: Downloa
 
 
 def _choose(
-    client: DssClient, rows: Sequence[dict[str, Any]], globs: Sequence[str], report: DownloadReport
+    client: ApiClient, rows: Sequence[dict[str, Any]], globs: Sequence[str], report: DownloadReport
 ) -> list[_Wanted]:
     chosen: dict[str, _Wanted] = {}
     for row in rows:
@@ -100,7 +100,7 @@ def _work_directory(directory: Path) -> Iterator[Path]:
 
 
 def _fetch_all(
-    client: DssClient,
+    client: ApiClient,
     wanted: Sequence[_Wanted],
     directory: Path,
     work: Path,

@@ -1,7 +1,6 @@
 """What a client asks of events; a part of `run.cli.client.DssClient`."""
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,9 +8,9 @@ from typing import Any
 
 import requests
 
+from run.cli.calls import Calls
 from run.cli.errors import CallFailed, CliError
-from run.cli.stopping import StoppableClock
-from run.cli.transport import Backoff, Call, Transport, reason_of
+from run.cli.transport import Backoff, reason_of
 from shared.clock import Deadline
 from shared.identifiers import moment_of, version_of
 
@@ -39,17 +38,8 @@ class BundleEvent:
         }
 
 
-class EventCalls(ABC):
+class EventCalls(Calls):
     """Events of a replica, in order of time."""
-
-    transport: Transport
-    clock: StoppableClock
-
-    @abstractmethod
-    def _call(self, method: str, path: str, body: Any = None, **params: Any) -> Call: ...
-
-    @abstractmethod
-    def _pages(self, call: Call, wait_seconds: float = 0.0) -> Iterator[Any]: ...
 
     def events(
         self, from_date: str | None = None, to_date: str | None = None, *, follow: float | None = None

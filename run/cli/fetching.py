@@ -10,8 +10,8 @@ from pathlib import Path
 import requests
 import urllib3
 
-from run.cli.client import SignedUrl
 from run.cli.errors import CallFailed, CliError, Interrupted, Unreachable, WrongContent
+from run.cli.files import SignedUrl
 from run.cli.meters import Meter
 from run.cli.ranges import ByteRange, PartFile
 from run.cli.stopping import StoppableClock

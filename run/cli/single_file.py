@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from run.cli.client import DssClient
+from run.cli.api_client import ApiClient
 from run.cli.download import is_there
 from run.cli.errors import WrongContent
 from run.cli.fetching import Content, FileFetcher, RangeReader
@@ -16,7 +16,7 @@ from run.cli.reports import DownloadReport
 
 
 def fetch_file(
-    client: DssClient,
+    client: ApiClient,
     uuid: str,
     version: str | None,
     output: Path,
@@ -52,7 +52,7 @@ def fetch_file(
 
 
 def _fetch(
-    client: DssClient, content: Content, target: Path, jobs: int, meter: Meter, report: DownloadReport
+    client: ApiClient, content: Content, target: Path, jobs: int, meter: Meter, report: DownloadReport
 ) -> None:
     label = hashlib.sha256(f"{target.name}\n{report.uuid}.{report.version}".encode()).hexdigest()[:32]
     part = target.with_name(f".dss-{label}.part")
@@ -71,7 +71,7 @@ def _fetch(
             lock.unlink(missing_ok=True)
 
 
-def stream_file(client: DssClient, uuid: str, version: str | None, descriptor: int) -> None:
+def stream_file(client: ApiClient, uuid: str, version: str | None, descriptor: int) -> None:
     """Write one file version to a descriptor (stdout, say) in order, and verify it on the way.
 
     Raises WrongContent at the end, when it is too late to take anything back, where sha256 is wrong.

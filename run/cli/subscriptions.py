@@ -1,26 +1,16 @@
 """What a client asks of subscriptions; a part of `run.cli.client.DssClient`."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from run.cli.transport import Call
+from run.cli.calls import Calls
 
 KINDS = ("jmespath", "elasticsearch")
 
 
-class SubscriptionCalls(ABC):
+class SubscriptionCalls(Calls):
     """Subscriptions of whoever asks: standing requests to be notified of a replica's events."""
-
-    @abstractmethod
-    def _call(self, method: str, path: str, body: Any = None, **params: Any) -> Call: ...
-
-    @abstractmethod
-    def _pages(self, call: Call, wait_seconds: float = 0.0) -> Iterator[Any]: ...
-
-    @abstractmethod
-    def _answered(self, call: Call, status: int = 200) -> Any: ...
 
     def subscriptions(self) -> list[dict[str, Any]]:
         """Return all subscriptions of whoever asks, of both kinds, the oldest first within each."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from run.cli.client import DssClient
+from run.cli.api_client import ApiClient
 from run.cli.directory import LocalFile, scan
 from run.cli.errors import CallFailed, CliError, Refused
 from run.cli.journal import BundleEntry, FileEntry, Journal, default_path, open_journal
@@ -64,7 +64,7 @@ class UploadOptions:
 
 
 def upload(
-    client: DssClient, directory: Path, options: UploadOptions, staging: Staging | None = None
+    client: ApiClient, directory: Path, options: UploadOptions, staging: Staging | None = None
 ) -> UploadReport:
     """Make a directory a bundle version on the client's replica, and remove what was staged for it.
 
@@ -106,7 +106,7 @@ def checksum_file(file: LocalFile, clock: StoppableClock) -> Checksums:
 class _Upload:
     def __init__(
         self,
-        client: DssClient,
+        client: ApiClient,
         files: Sequence[LocalFile],
         staging: Staging,
         journal: Journal,
