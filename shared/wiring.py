@@ -26,7 +26,7 @@ from shared.stores import gcs, s3, s3_client
 from shared.stores.aws_session import open_session
 from shared.stores.base import ObjectStore
 from shared.stores.posix import PosixDirectory
-from shared.stores.posix_urls import SignedUrls
+from shared.stores.signed_urls import SignedUrls
 from shared.system import Dss
 
 
@@ -111,9 +111,8 @@ def _directory(settings: Settings, *, root: str, signing_key_file: str, url: str
     base = url or settings.public_url
     if not base:
         raise ValueError("url: missing, and DSS_PUBLIC_URL is not set either")
-    urls = SignedUrls.with_key_of(
-        Path(signing_key_file), base=f"{base.rstrip('/')}/objects", clock=SystemClock()
-    )
+    key = Path(signing_key_file).read_bytes().strip()
+    urls = SignedUrls(base=f"{base.rstrip('/')}/objects", key=key, clock=SystemClock())
     return PosixDirectory(Path(root), urls)
 
 

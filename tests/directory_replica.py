@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 from werkzeug.serving import make_server
 
-from run.api import posix_objects
+from run.api import signed_objects
 from run.api.errors import install_error_handlers
 from run.api.request_log import install_request_log
 from run.local.ports import HOST
@@ -41,7 +41,7 @@ def served_objects(replicas: Replicas, port: int) -> Iterator[None]:
     """Serve what the API serves of such a replica, and nothing else of it."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    posix_objects.install(app, replicas)
+    signed_objects.install(app, replicas)
     install_error_handlers(app, debug=False)
     install_request_log(app)
     server = make_server(HOST, port, app, threaded=True)

@@ -68,6 +68,11 @@ def test_no_module_is_larger_than_a_room():
     assert too_long == {}
 
 
+def test_a_store_is_small_to_add():
+    """docs/stores.md says so, of the one that it takes as its example."""
+    assert len((ROOT / "shared" / "stores" / "posix.py").read_text().splitlines()) < 200
+
+
 def test_every_name_of_a_module_says_something():
     empty = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert [path for path in [*MODULES, *(ROOT / "tests").rglob("*.py")] if path.stem in empty] == []

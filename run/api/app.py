@@ -12,9 +12,9 @@ from run.api import (
     collections,
     events,
     files,
-    posix_objects,
     search,
     service,
+    signed_objects,
     subscriptions,
 )
 from run.api.auth import Authenticator
@@ -61,7 +61,7 @@ def create_app(dss: Dss) -> Flask:
             provide_automatic_options=False,
         )
     service.install(app, dss, contract)
-    posix_objects.install(app, dss.replicas)
+    signed_objects.install(app, dss.replicas)
     install_error_handlers(app, debug=dss.settings.debug)
     install_request_log(app)
     return app

@@ -1,11 +1,8 @@
 """Google Cloud Storage behind the `ObjectStore` protocol."""
 
 import base64
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
 
 import google.auth.credentials
@@ -25,29 +22,29 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.stores.base import Piece, Reader, StoredObject, UnfinishedUpload, Upload, UploadName
+from shared.stores.base import Piece, Reader, StoredObject, Upload
 from shared.stores.gcs_compose import compose
 from shared.stores.gcs_errors import translated
+from shared.stores.parts_aside import PartsAside, part_key
 from shared.stores.streams import Sequential
 
 # Threads of one process that may talk to GCS at once without opening a connection for a single request.
 _CONNECTIONS = 64
 # Bytes of an object that are in memory at once.
 _CHUNK = 8 * MIB
-_PARALLEL_DELETES = 16
 # GCS: a call copies what it can in about half a minute, and answers with a token.
 _REWRITE_SECONDS = 120
 
 
-class GoogleCloudStorage:
+class GoogleCloudStorage(PartsAside):
     """Objects in GCS.
 
-    Rests on generations: a create says `if_generation_match=0`, a copy pins its source's generation.
+    Rests on generations: a create says `if_generation_match=0`, a copy pins its source's generation. Parts of
+    uploads are objects, and composed.
     """
 
     scheme = "gs"
     copies_in_parts = False
-    parts_prefix = "uploads/"
 
     def __init__(
         self,
@@ -234,7 +231,7 @@ class GoogleCloudStorage:
                 [piece.key for piece in pieces],
                 into=key,
                 content_type=content_type,
-                scratch=scratch.id + "joined",
+                scratch=f"{scratch.id}.joined",
                 only_new=True,
             )
         finally:
@@ -243,34 +240,14 @@ class GoogleCloudStorage:
             self.delete(bucket, key)
             raise ObjectChanged(f"gs://{bucket}/{key}: {whole.size} bytes, where {scratch.size} were joined")
 
-    def begin_upload(
-        self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
-    ) -> Upload:
-        """Begin an upload whose parts are objects under `uploads/`, which the bucket's life cycle clears."""
-        return Upload(
-            bucket=bucket,
-            key=key,
-            size=size,
-            content_type=content_type,
-            id=f"{self.parts_prefix}{uuid.uuid4()}/",
-            last_used=last_used,
-        )
-
     def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
         """Write a part as it is read, _CHUNK bytes in memory."""
-        blob = self._client.bucket(upload.bucket).blob(f"{upload.id}{number:05d}")
+        blob = self._client.bucket(upload.bucket).blob(part_key(upload, number))
         self._send(blob, data, size=size, content_type="application/octet-stream")
 
     def copy_part(self, upload: Upload, number: int, source: StoredObject, first: int, size: int) -> None:
         """Raise StoreError: GCS copies no ranges."""
         raise StoreError(f"gs://{source.bucket}/{source.key}: GCS copies no ranges")
-
-    def parts(self, upload: Upload) -> Mapping[int, int]:
-        """Return the size of each part that is there."""
-        names = (
-            (part.key.removeprefix(upload.id), part.size) for part in self.list(upload.bucket, upload.id)
-        )
-        return {int(name): size for name, size in names if name.isdigit()}
 
     def finish_upload(self, upload: Upload, checksums: Checksums) -> None:
         """Compose the parts aside, prove the whole by GCS's CRC-32C, and only then put it at its key."""
@@ -279,8 +256,8 @@ class GoogleCloudStorage:
             raise ObjectNotFound(f"gs://{upload.bucket}/{upload.key}: this upload has ended")
         whole = compose(
             self._client.bucket(upload.bucket),
-            [f"{upload.id}{number:05d}" for number in numbers],
-            into=upload.id + "whole",
+            [part_key(upload, number) for number in numbers],
+            into=f"{upload.id}.whole",
             content_type=upload.content_type,
         )
         found = self._described(whole)
@@ -293,19 +270,6 @@ class GoogleCloudStorage:
         ):
             pass
         self.abort_upload(upload)
-
-    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
-        """Yield the uploads that have a part, a thousand parts a request; the last one tells the time."""
-        parts = self.list(bucket, self.parts_prefix)
-        for upload, objects in groupby(parts, lambda part: "/".join(part.key.split("/")[:2])):
-            times = [part.written for part in objects if part.written]
-            yield UnfinishedUpload(bucket=bucket, key="", id=f"{upload}/", touched=max(times))
-
-    def abort_upload(self, upload: UploadName) -> None:
-        """Remove the parts of an upload, and what was composed of them."""
-        keys = [part.key for part in self.list(upload.bucket, upload.id)]
-        with ThreadPoolExecutor(_PARALLEL_DELETES) as threads:
-            list(threads.map(lambda key: self.delete(upload.bucket, key), keys))
 
     def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
         """Return a V4 signed URL."""

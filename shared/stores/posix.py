@@ -1,275 +1,169 @@
-"""Directories of a POSIX file system behind the `ObjectStore` protocol.
+"""Directories of a POSIX file system: a bucket is one below the root, an object a file at its key.
 
-A bucket is a directory under the root, an object a plain file at its key, for users and rsync to read. What
-is being written is in `.dss` of its bucket, and so is what killed processes left. Keys that are a file and a
-directory at once (`a`, `a/b`) are refused; symbolic links are no objects.
+Content type and checksums are in an extended attribute, which belongs to the inode: `link` publishes it in
+one step with the content. Keys that are a file and a directory at once (`a`, `a/b`) are refused.
 """
 
 import contextlib
+import errno
+import json
+import os
 import re
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
+from typing import IO
 
-from shared.checksums import Checksums, part_count
-from shared.clock import Deadline
-from shared.errors import InvalidChecksum, ObjectChanged, ObjectExists, ObjectNotFound, StoreError
-from shared.stores import posix_files
-from shared.stores.base import Piece, Reader, StoredObject, UnfinishedUpload, Upload, UploadName
-from shared.stores.posix_files import FileRange, chunks, translated
-from shared.stores.posix_urls import SignedUrls
+from shared import errors
+from shared.stores.base import Reader, StoredObject
+from shared.stores.parts_aside import new_id
+from shared.stores.plain import Content, PlainStore
+from shared.stores.signed_urls import SignedUrls
 
-_UPLOAD = re.compile(r"[0-9a-f]{32}")
+_ATTRIBUTE = "user.dss"
+# The sticky bit, which Linux heeds on directories only: `find -perm -1000` finds what the life cycle removes.
+_TEMPORARY = stat.S_ISVTX
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_STEP = re.compile(r"(?!\.{1,2}\Z)[^/\0\ud800-\udfff]+")
+_MEANINGS: Mapping[int, type[errors.DssError]] = {
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP), errors.ObjectNotFound),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), errors.AccessDenied),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.ENOTSUP), errors.StoreError),
+    errno.EEXIST: errors.ObjectExists,
+}
 
 
-class PosixDirectory:
+class PosixDirectory(PlainStore):
     """Objects in files that are linked into place once they are whole, and never written to again."""
 
     scheme = "file"
-    copies_in_parts = True
-    parts_prefix = ""
 
     def __init__(self, root: Path, urls: SignedUrls) -> None:
+        super().__init__(urls)
         self._root = root
-        self.urls = urls
 
     def _path(self, bucket: str, key: str) -> Path:
-        return posix_files.path_of(self._root, bucket, key)
-
-    def open(self, bucket: str, key: str) -> tuple[FileIO, StoredObject]:
-        """Return an object's file, and what it says of itself. Raises as `stat` does."""
-        with translated(bucket, key):
-            file = posix_files.opened(self._path(bucket, key))
-            return file, posix_files.described(file, bucket, key)
-
-    def stat(self, bucket: str, key: str) -> StoredObject:
-        """Return what a file says of itself."""
-        file, found = self.open(bucket, key)
-        file.close()
-        return found
-
-    def tags(self, bucket: str, key: str) -> Mapping[str, str]:
-        """Return nothing, of an object that is there: files have no tags."""
-        self.stat(bucket, key)
-        return {}
-
-    def list(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
-        """Yield the files under a prefix, in order."""
-        self.check_bucket(bucket)
-        with translated(bucket, prefix):
-            for key in posix_files.keys(self._root / bucket, "", prefix, after):
-                with contextlib.suppress(ObjectNotFound):
-                    yield self.stat(bucket, key)
-
-    def read(self, source: StoredObject, first: int, size: int) -> Reader:
-        """Return a reader of a range; what it reads stays, whatever becomes of the file's name."""
-        file, found = self.open(source.bucket, source.key)
-        if found.revision != source.revision:
-            file.close()
-            raise ObjectChanged(f"file://{source.bucket}/{source.key}: it was replaced meanwhile")
-        file.seek(first)
-        return FileRange(file, size, source)
-
-    def create(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        """Write a new object. Raises ObjectExists where there is one."""
-        self._create(bucket, key, [data], len(data), content_type)
-
-    def create_from(
-        self, bucket: str, key: str, data: Reader, *, size: int, content_type: str, checksums: Checksums
-    ) -> None:
-        """Write a new object as it is read; it gets its name only when all four checksums are proved."""
-        self._create(bucket, key, chunks(data, size), size, content_type, checksums)
-
-    def _create(
-        self,
-        bucket: str,
-        key: str,
-        content: Iterable[bytes],
-        size: int,
-        content_type: str,
-        claimed: Checksums | None = None,
-        *,
-        temporary: bool = False,
-    ) -> None:
-        path = self._path(bucket, key)
-        with translated(bucket, key), self._scratch(bucket) as scratch:
-            found = posix_files.write(scratch, content, size)
-            if claimed not in (None, found):
-                raise InvalidChecksum(f"file://{bucket}/{key}: {claimed} is claimed, the content has {found}")
-            posix_files.say(scratch, content_type, found)
-            posix_files.mark(scratch, temporary=temporary)
-            posix_files.publish(scratch, path, self._root / bucket)
+        steps = key.split("/")
+        if not _BUCKET.fullmatch(bucket) or not all(map(_STEP.fullmatch, steps)):
+            raise errors.StoreError(f"file://{bucket}/{key}: no file can have this name")
+        return self._root.joinpath(bucket, *steps)
 
     @contextlib.contextmanager
-    def _scratch(self, bucket: str) -> Iterator[Path]:
-        """Name a file in which something may be written that is gone, by this name, at the end."""
-        scratch = self._own(bucket) / uuid.uuid4().hex
+    def translated(self, bucket: str, key: str) -> Iterator[None]:
+        """Turn the operating system's errors into those of the house."""
         try:
-            yield scratch
+            yield
+        except OSError as error:
+            meaning = _MEANINGS.get(error.errno or 0, errors.Unavailable)
+            raise meaning(f"file://{bucket}/{key}: {error.strerror}") from error
+
+    def open(self, bucket: str, key: str, first: int = 0) -> tuple[StoredObject, FileIO]:
+        """Return what a file says of itself, and the file; symbolic links are no objects."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = FileIO(self._path(bucket, key), opener=lambda path, _: os.open(path, flags))
+        file.seek(first)
+        said, status = _said(file), os.fstat(file.fileno())
+        written = datetime.fromtimestamp(status.st_mtime, UTC)
+        etag = said.get("s3_etag", "-")
+        return StoredObject(
+            bucket=bucket,
+            key=key,
+            size=status.st_size,
+            content_type=said.get("content_type", "application/octet-stream"),
+            revision=f"{_stamp(file)}-{status.st_ino}",
+            written=written,
+            last_used=written if status.st_mode & _TEMPORARY else None,
+            md5=None if "-" in etag else etag,
+            crc32c=said.get("crc32c"),
+        ), file
+
+    def keys(self, bucket: str, prefix: str, after: str) -> Iterator[str]:
+        """Yield the names of files below a bucket; the names of one directory are in memory at once."""
+        return _keys(self._root / bucket, "", prefix, after)
+
+    def write(self, bucket: str, key: str, content: Content) -> None:
+        """Write a file under `uploads/`, synchronise it to the disk, and only then link it to its name."""
+        path, scratch = self._path(bucket, key), self._path(bucket, new_id())
+        scratch.parent.mkdir(exist_ok=True)
+        try:
+            with scratch.open("xb") as file:
+                file.writelines(content)
+                file.flush()
+                said = {"content_type": content.content_type, **vars(content.checksums)}
+                _say(file, said, temporary=content.last_used is not None)
+            _publish(scratch, path, directories=key.count("/") + 1)
         finally:
             scratch.unlink(missing_ok=True)
 
-    def _own(self, bucket: str) -> Path:
-        own = self._path(bucket, "any").with_name(posix_files.OWN)
-        own.mkdir(exist_ok=True)
-        return own
+    def remove(self, bucket: str, key: str) -> None:
+        """Remove a file; the directories above it stay."""
+        self._path(bucket, key).unlink()
 
-    def delete(self, bucket: str, key: str) -> None:
-        """Remove an object; the directories above it stay."""
-        with contextlib.suppress(ObjectNotFound), translated(bucket, key):
-            self._path(bucket, key).unlink()
-
-    def copy(
-        self,
-        source: StoredObject,
-        bucket: str,
-        key: str,
-        *,
-        checksums: Checksums,
-        deadline: Deadline,
-        last_used: datetime | None = None,
-    ) -> None:
-        """Copy an object as `create_from` writes one."""
-        source.check(checksums)
-        with contextlib.closing(self.read(source, 0, source.size)) as data:
-            with contextlib.suppress(ObjectNotFound):
-                self.stat(bucket, key)
-                return
-            content = chunks(data, source.size, deadline)
-            with contextlib.suppress(ObjectExists):
-                self._create(
-                    bucket,
-                    key,
-                    content,
-                    source.size,
-                    source.content_type,
-                    checksums,
-                    temporary=last_used is not None,
-                )
-
-    def renew(self, found: StoredObject, last_used: datetime | None) -> None:
+    def touch(self, found: StoredObject, content: Reader, last_used: datetime | None) -> None:
         """Let the file's time of modification, by which the life cycle counts, be now."""
-        path = self._path(found.bucket, found.key)
-        try:
-            self.read(found, 0, 0).close()
-        except ObjectNotFound as error:
-            raise ObjectChanged(f"{error.title}: it was deleted meanwhile") from error
-        with translated(found.bucket, found.key):
-            posix_files.mark(path, temporary=last_used is not None)
-            posix_files.touch(path)
+        assert isinstance(content, FileIO)  # as `open` returned it
+        # A kill within leaves a file that vouches for nothing, as if somebody had changed it.
+        _say(content, _said(content), temporary=last_used is not None)
 
-    def copy_more(
-        self,
-        source: StoredObject,
-        bucket: str,
-        key: str,
-        *,
-        checksums: Checksums,
-        token: str,
-        last_used: datetime | None = None,
-    ) -> str:
-        """Raise StoreError: large files are copied in parts."""
-        raise StoreError(f"file://{source.bucket}/{source.key}: large files are copied in parts")
-
-    def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
-        """Write the pieces one after the other, as `create` writes one."""
-        size = sum(piece.size for piece in pieces)
-        self._create(bucket, key, self._joined(bucket, pieces), size, content_type)
-
-    def _joined(self, bucket: str, pieces: Sequence[Piece]) -> Iterator[bytes]:
-        for piece in pieces:
-            found = self.stat(bucket, piece.key)
-            if found.size != piece.size:
-                raise ObjectChanged(f"file://{bucket}/{piece.key}: {found.size} bytes, not {piece.size}")
-            with contextlib.closing(self.read(found, 0, found.size)) as data:
-                yield from chunks(data, found.size)
-
-    def begin_upload(
-        self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
-    ) -> Upload:
-        """Begin an upload whose parts are files of a directory in `.dss`."""
-        upload = Upload(
-            bucket=bucket,
-            key=key,
-            size=size,
-            content_type=content_type,
-            id=uuid.uuid4().hex,
-            last_used=last_used,
-        )
-        with translated(bucket, key):
-            self._path(bucket, key)
-            self._parts_of(upload).mkdir()
-        return upload
-
-    def _parts_of(self, upload: UploadName) -> Path:
-        if not _UPLOAD.fullmatch(upload.id):
-            raise ObjectNotFound(f"file://{upload.bucket}/{upload.key}: there is no such upload")
-        return self._own(upload.bucket) / upload.id
-
-    def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
-        """Write a part, durable when this returns. Raises Unavailable where the reader ends early."""
-        with translated(upload.bucket, upload.key), self._scratch(upload.bucket) as scratch:
-            posix_files.write(scratch, chunks(data, size), size)
-            scratch.replace(self._parts_of(upload) / f"{number:05d}")
-
-    def copy_part(self, upload: Upload, number: int, source: StoredObject, first: int, size: int) -> None:
-        """Write a part from a range of a file."""
-        with contextlib.closing(self.read(source, first, size)) as data:
-            self.put_part(upload, number, data, size)
-
-    def parts(self, upload: Upload) -> Mapping[int, int]:
-        """Return the size of each part that is there."""
-        with translated(upload.bucket, upload.key):
-            return {int(part.name): part.stat().st_size for part in self._parts_of(upload).iterdir()}
-
-    def finish_upload(self, upload: Upload, checksums: Checksums) -> None:
-        """Write the parts into one file, proved as `create_from` proves it. Reads and writes all of it."""
-        sizes = self.parts(upload)
-        if sorted(sizes) != list(range(1, part_count(upload.size) + 1)):
-            raise StoreError(f"file://{upload.bucket}/{upload.key}: parts are missing")
-        if sum(sizes.values()) != upload.size:
-            raise InvalidChecksum(f"file://{upload.bucket}/{upload.key}: a part has another size")
-        content = self._content(upload, sizes)
-        self._create(
-            upload.bucket,
-            upload.key,
-            content,
-            upload.size,
-            upload.content_type,
-            checksums,
-            temporary=upload.last_used is not None,
-        )
-        self.abort_upload(upload)
-
-    def _content(self, upload: Upload, sizes: Mapping[int, int]) -> Iterator[bytes]:
-        for number in sorted(sizes):
-            with (self._parts_of(upload) / f"{number:05d}").open("rb") as part:
-                yield from chunks(part, sizes[number])
-
-    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
-        """Yield what is being written, and what killed writers left: files, and directories of parts."""
-        with translated(bucket, ""):
-            for entry in self._own(bucket).iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    last = max(path.stat().st_mtime for path in (entry, *entry.glob("*")))
-                    touched = datetime.fromtimestamp(last, UTC)
-                    yield UnfinishedUpload(bucket=bucket, key="", id=entry.name, touched=touched)
-
-    def abort_upload(self, upload: UploadName) -> None:
-        """Remove an upload and its parts, at one moment for whoever still writes one."""
-        with contextlib.suppress(ObjectNotFound), translated(upload.bucket, upload.key):
-            gone = self._parts_of(upload).rename(self._own(upload.bucket) / uuid.uuid4().hex)
-            shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
-
-    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
-        """Return a URL that `run/api/posix_objects.py` answers, and anybody who has the key may sign."""
-        self._path(bucket, key)
-        return self.urls.sign(bucket, key, lifetime, disposition)
-
-    def check_bucket(self, bucket: str) -> None:
+    def probe(self, bucket: str) -> None:
         """Return if the directory is there, on a file system that keeps attributes."""
-        with translated(bucket, ""):
-            posix_files.check_attributes(self._path(bucket, "any").parent)
+        try:
+            os.getxattr(self._path(bucket, "any").parent, _ATTRIBUTE)
+        except OSError as error:
+            if error.errno != errno.ENODATA:
+                raise
+
+
+def _stamp(file: IO[bytes]) -> str:
+    status = os.fstat(file.fileno())
+    return f"{status.st_mtime_ns}-{status.st_size}"
+
+
+def _say(file: IO[bytes], said: Mapping[str, str], *, temporary: bool) -> None:
+    """Let a file say what it is, durably. Raises OSError where the file system keeps no attributes."""
+    mode = os.fstat(file.fileno()).st_mode & ~_TEMPORARY
+    os.fchmod(file.fileno(), mode | _TEMPORARY if temporary else mode)
+    # The kernel's own stamps are milliseconds apart, and could be those of what had this name before.
+    os.utime(file.fileno(), ns=(time.time_ns(),) * 2)
+    os.setxattr(file.fileno(), _ATTRIBUTE, json.dumps({**said, "written": _stamp(file)}).encode())
+    os.fsync(file.fileno())
+
+
+def _said(file: IO[bytes]) -> Mapping[str, str]:
+    """Return what a file says of itself; no checksums where it was changed since, or written by others."""
+    said: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        said = json.loads(os.getxattr(file.fileno(), _ATTRIBUTE))
+    if said.get("written") == _stamp(file):
+        return said
+    return {name: said[name] for name in said if name == "content_type"}
+
+
+def _publish(written: Path, path: Path, *, directories: int) -> None:
+    """Give a file its name for good, durable when this returns. Raises FileExistsError, and StoreError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(written, path)
+    except (FileExistsError, NotADirectoryError) as error:
+        if path.is_dir() or not path.parent.is_dir():
+            raise errors.StoreError(f"{path}: a file and a directory cannot have one name") from error
+        raise
+    for directory in path.parents[:directories]:
+        # Also those that somebody else made just now: all of the path has to outlive a power cut.
+        descriptor = os.open(directory, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def _keys(bucket: Path, folder: str, prefix: str, after: str) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError), os.scandir(bucket / folder) as entries:
+        known = (entry for entry in entries if not entry.is_symlink() and _STEP.fullmatch(entry.name))
+        for key in sorted(folder + entry.name + "/" * entry.is_dir() for entry in known):
+            below = key.endswith("/") and (key.startswith(prefix) or prefix.startswith(key))
+            if below and (key > after or after.startswith(key)):
+                yield from _keys(bucket, key, prefix, after)
+            elif not key.endswith("/") and key.startswith(prefix) and key > after:
+                yield key

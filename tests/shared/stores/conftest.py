@@ -1,11 +1,13 @@
 """The stores that the contract suite runs on: the emulated ones, and the live clouds where asked for.
 
 `DSS_TEST_LIVE_BUCKETS="gs://one s3://other"` adds live buckets, reached with the machine's own credentials.
-A new store is one more row of OPENERS.
+A new store is one more row of OPENERS. The one in memory is no replica of any system, and is made here.
 """
 
+import dataclasses
 import json
 import os
+import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +17,15 @@ import google.auth
 import pytest
 
 from run.local.ports import HOST, reserve
+from shared.clock import SystemClock
 from shared.config import Settings
+from shared.replicas import Replica, Replicas
 from shared.stores import gcs, s3, s3_client
 from shared.stores.base import ObjectStore, StoredObject
+from shared.stores.signed_urls import SignedUrls
 from shared.wiring import open_replicas, open_system, signing_credentials
 from tests.directory_replica import directory_replica, served_objects
+from tests.shared.stores.memory_store import MemoryStore
 
 LIVE = os.environ.get("DSS_TEST_LIVE_BUCKETS", "").split()
 
@@ -75,14 +81,22 @@ def system(stack, tmp_path_factory):
             directory = directory_replica(tmp_path_factory.mktemp("directory"), f"http://{HOST}:{port}")
             setting = {"DSS_EXTRA_REPLICAS": json.dumps([directory])}
             dss = open_system(Settings.from_environment({**stack, **setting}))
-            with served_objects(dss.replicas, port):
-                yield dss
+            replicas = Replicas(*dss.replicas, memory_replica(f"http://{HOST}:{port}"))
+            with served_objects(replicas, port):
+                yield dataclasses.replace(dss, replicas=replicas)
     finally:
         os.environ.clear()
         os.environ.update(kept)
 
 
-@pytest.fixture(params=["gs", "s3", "file", *LIVE])
+def memory_replica(url: str) -> Replica:
+    """Return a replica that proves what `PlainStore` makes of next to nothing."""
+    urls = SignedUrls(base=f"{url}/objects", key=secrets.token_bytes(32), clock=SystemClock())
+    store = MemoryStore(urls, "memory-main", "memory-checkout")
+    return Replica(name="memory", store=store, bucket="memory-main", checkout_bucket="memory-checkout")
+
+
+@pytest.fixture(params=["gs", "s3", "file", "memory", *LIVE])
 def place(request, system):
     """Every store in turn."""
     scheme, _, bucket = request.param.partition("://")
@@ -92,6 +106,10 @@ def place(request, system):
         settings = Settings.from_environment(
             {**os.environ, "GOOGLE_CLOUD_PROJECT": project or "", "DSS_GS_SIGNING_KEY_FILE": ""}
         )
-        return Place(OPENERS[scheme](settings), bucket, prefix)
+        yield Place(OPENERS[scheme](settings), bucket, prefix)
+        return
     replica = system.replicas.of_scheme(scheme)
-    return Place(replica.store, replica.checkout_bucket, prefix)
+    yield Place(replica.store, replica.checkout_bucket, prefix)
+    if scheme == "memory":
+        for found in replica.store.list(replica.checkout_bucket, ""):
+            replica.store.delete(found.bucket, found.key)

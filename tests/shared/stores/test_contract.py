@@ -13,7 +13,7 @@ import requests
 from shared.checksums import MIB, checksums_of
 from shared.clock import Deadline, SystemClock
 from shared.errors import InvalidChecksum, ObjectChanged, ObjectExists, ObjectNotFound
-from shared.stores.base import Piece, bucket_url
+from shared.stores.base import Piece, UploadName, bucket_url
 
 TEXT = b"some content, of no great length\n"
 MINUTE = timedelta(minutes=1)
@@ -223,6 +223,15 @@ def test_an_aborted_upload_leaves_nothing_and_may_be_aborted_again(place):
     with pytest.raises(ObjectNotFound):
         place.store.finish_upload(upload, checksums_of(BIG))
     assert place.names() == []
+
+
+def test_an_upload_that_is_none_is_aborted_without_harm(place):
+    upload = begin(place)
+    number, first, size = PARTS[1]
+    place.store.put_part(upload, number, io.BytesIO(BIG[first : first + size]), size)
+    place.store.abort_upload(UploadName(bucket=upload.bucket, key=upload.key, id="uploads/"))
+    assert place.store.parts(upload) == {number: size}
+    place.store.abort_upload(upload)
 
 
 def test_uploads_are_listed_until_they_have_ended(place):

@@ -1,4 +1,4 @@
-"""URLs of files, signed by HMAC-SHA256 with a key that all processes of the service share."""
+"""URLs of objects that the API serves, signed by HMAC-SHA256 with a key that all its processes share."""
 
 import hashlib
 import hmac
@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from shared.clock import Clock
@@ -18,19 +17,15 @@ _SHORTEST_KEY = 32
 
 @dataclass(frozen=True, kw_only=True)
 class SignedUrls:
-    """Makes URLs below `base`, and knows its own again."""
+    """Makes URLs below `base`, and knows its own again. Raises ValueError for a key of less than 32 bytes."""
 
     base: str
     key: bytes
     clock: Clock
 
-    @classmethod
-    def with_key_of(cls, path: Path, *, base: str, clock: Clock) -> "SignedUrls":
-        """Return them with the key that a file holds. Raises ValueError for one of less than 32 bytes."""
-        key = path.read_bytes().strip()
-        if len(key) < _SHORTEST_KEY:
-            raise ValueError(f"{path}: a key of at least {_SHORTEST_KEY} bytes is wanted")
-        return cls(base=base, key=key, clock=clock)
+    def __post_init__(self) -> None:
+        if len(self.key) < _SHORTEST_KEY:
+            raise ValueError(f"signing_key_file: a key of at least {_SHORTEST_KEY} bytes is wanted")
 
     def sign(self, bucket: str, key: str, lifetime: timedelta, disposition: str | None) -> str:
         """Return a URL by which an object can be fetched until its lifetime is over, to the second."""
@@ -50,5 +45,5 @@ class SignedUrls:
             raise AccessDenied("expires: the time of this URL is over")
 
     def _signature(self, bucket: str, key: str, query: Mapping[str, str]) -> str:
-        signed = json.dumps(["dss-file-1", bucket, key, query.get("expires"), query.get("disposition")])
+        signed = json.dumps(["dss-object-1", bucket, key, query.get("expires"), query.get("disposition")])
         return hmac.new(self.key, signed.encode(), hashlib.sha256).hexdigest()

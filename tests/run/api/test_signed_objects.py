@@ -1,4 +1,4 @@
-"""Signed URLs of directories, over HTTP: who may fetch what, for how long, and which part of it."""
+"""Signed URLs of stores that serve none themselves: who may fetch what, how long, and which part of it."""
 
 import socket
 from datetime import UTC, datetime, timedelta
@@ -9,11 +9,11 @@ import pytest
 import requests
 from flask import Flask
 
-from run.api import posix_objects
+from run.api import signed_objects
 from run.local.ports import HOST, reserve
 from shared.replicas import Replica, Replicas
 from shared.stores.posix import PosixDirectory
-from shared.stores.posix_urls import SignedUrls
+from shared.stores.signed_urls import SignedUrls
 from tests.directory_replica import served_objects
 from tests.given import PROBLEM
 
@@ -159,6 +159,11 @@ def test_a_url_of_another_key_is_refused(store, clock):
     assert fetch(other.sign("main", KEY, MINUTE, None)).status_code == 403
 
 
+def test_a_url_is_not_signed_with_a_short_key(clock):
+    with pytest.raises(ValueError, match="32 bytes"):
+        SignedUrls(base="http://x", key=b"short", clock=clock)
+
+
 def test_a_url_dies_when_its_time_is_over(store, clock):
     url = store.sign_get("main", KEY, lifetime=MINUTE)
     clock.sleep(59)
@@ -192,9 +197,9 @@ def test_no_path_leads_out_of_a_bucket(store, path):
 
 def test_where_no_replica_is_a_directory_nothing_is_served():
     app = Flask(__name__)
-    posix_objects.install(app, Replicas())
+    signed_objects.install(app, Replicas())
     assert app.test_client().get("/objects/main/a").status_code == 404
-    assert "posix_objects" not in app.view_functions
+    assert "signed_objects" not in app.view_functions
 
 
 def test_two_directories_with_buckets_of_one_name_are_refused(store):
@@ -204,4 +209,4 @@ def test_two_directories_with_buckets_of_one_name_are_refused(store):
         Replica(name="two", store=other, bucket="main", checkout_bucket="other"),
     )
     with pytest.raises(ValueError, match="two"):
-        posix_objects.install(Flask(__name__), replicas)
+        signed_objects.install(Flask(__name__), replicas)

@@ -1,0 +1,70 @@
+"""Uploads to stores that know none: each part is an object of the bucket, under a prefix of its own."""
+
+import re
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+
+from shared.errors import ObjectNotFound
+from shared.parallel import in_threads
+from shared.stores.base import StoredObject, UnfinishedUpload, Upload, UploadName
+
+PREFIX = "uploads/"
+_ID = re.compile(PREFIX + "[0-9a-f]{32}")
+_PARALLEL_DELETES = 16
+
+
+def new_id() -> str:
+    """Return what an upload may be called: what the keys of all its objects begin with."""
+    return PREFIX + uuid.uuid4().hex
+
+
+def part_key(upload: UploadName, number: int) -> str:
+    """Return the key of a part. Raises ObjectNotFound for an upload that has no name of ours."""
+    if not _ID.fullmatch(upload.id):
+        raise ObjectNotFound(f"{upload.bucket}/{upload.key}: there is no upload {upload.id[:80]!r}")
+    return f"{upload.id}.{number:05d}"
+
+
+class PartsAside(ABC):
+    """The methods of `ObjectStore` about such uploads, apart from those that write and join parts."""
+
+    parts_prefix = PREFIX
+
+    @abstractmethod
+    def list(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        """Yield objects, as `ObjectStore.list` does."""
+
+    @abstractmethod
+    def delete(self, bucket: str, key: str) -> None:
+        """Remove an object, as `ObjectStore.delete` does."""
+
+    def begin_upload(
+        self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
+    ) -> Upload:
+        """Return the name of an upload, which is there as soon as a part is."""
+        return Upload(
+            bucket=bucket, key=key, size=size, content_type=content_type, id=new_id(), last_used=last_used
+        )
+
+    def parts(self, upload: Upload) -> Mapping[int, int]:
+        """Return the size of each part that is there."""
+        names = ((found.key.partition(".")[2], found.size) for found in self.list(upload.bucket, upload.id))
+        return {int(name): size for name, size in names if name.isdigit()}
+
+    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
+        """Yield the uploads of which there is an object, and when the last one was written."""
+        objects = self.list(bucket, self.parts_prefix)
+        for upload, found in groupby(objects, lambda one: one.key.partition(".")[0]):
+            touched = max(one.written for one in found if one.written)
+            yield UnfinishedUpload(bucket=bucket, key="", id=upload, touched=touched)
+
+    def abort_upload(self, upload: UploadName) -> None:
+        """Remove all objects of an upload; of another name than ours there are none."""
+        if _ID.fullmatch(upload.id):
+            keys = [found.key for found in self.list(upload.bucket, upload.id)]
+            for _ in in_threads(partial(self.delete, upload.bucket), keys, threads=_PARALLEL_DELETES):
+                pass
