@@ -13,6 +13,25 @@ from tests.postgresql_server import HeldServer, postgresql_server
 
 # Folders whose tests share what is slow to make: a system of their own, plans of terraform.
 _TOGETHER = ("tests/system/audit", "tests/terraform")
+# What takes longest, longest first: begun last, it would leave one worker alone at the end.
+_SLOWEST = (
+    "tests/terraform/",
+    "tests/run/local/test_demo.py",
+    "tests/run/local/test_command.py",
+    "tests/system/test_size.py",
+    "tests/system/test_immutability.py",
+    "tests/system/test_checkout_faults.py",
+    "tests/system/test_large_copies.py",
+    "tests/run/cli/test_real_stack.py",
+    "tests/system/audit/",
+    "tests/system/administration/",
+    "tests/run/cli/test_admin_dead_letters.py",
+    "tests/system/test_replication_faults.py",
+    "tests/system/test_replication.py",
+    "tests/system/",
+    "tests/shared/",
+    "tests/functions/",
+)
 
 
 @pytest.fixture(scope="session")
@@ -78,5 +97,18 @@ class _Together(LoadFileScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
-    """Let `--dist loadfile` keep folders together, too."""
-    return _Together(config, log) if config.getvalue("dist") == "loadfile" else None
+    """Let `--dist loadfile` keep folders together, too, and begin the files in the order of the tests."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return _Together(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the slowest files first, in the same order in every worker."""
+
+    def place(item: pytest.Item) -> int:
+        slow = (number for number, start in enumerate(_SLOWEST) if item.nodeid.startswith(start))
+        return next(slow, len(_SLOWEST))
+
+    items.sort(key=place)

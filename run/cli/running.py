@@ -16,6 +16,8 @@ from shared.workflows import ADMINISTER, Outcome
 
 # Seconds between two looks at a run.
 _POLL_SECONDS = 1.0
+# Looks at the catalog for a run that a workflow was just begun for, and is yet to enter.
+_TO_APPEAR = 10
 # What an operator has to see to.
 _TO_SEE_TO = ("findings", "refused", "failed")
 
@@ -81,10 +83,17 @@ def show_run(context: Context, run_id: str, *, wait: bool) -> int:
     """Show a run, and return the exit code."""
     with operated() as settings:
         dss = open_system(settings)
-        run = dss.catalog.runs.get(run_id)
-        if run is None:
-            raise Refused(f"there is no run {run_id}")
+        run = _found(dss, run_id, looks=_TO_APPEAR if wait else 1)
         return _show(context, dss, _waited(dss, run_id, Progress(context)) if wait else run)
+
+
+def _found(dss: Dss, run_id: str, *, looks: int) -> AdminRun:
+    for left in range(looks, 0, -1):
+        if run := dss.catalog.runs.get(run_id):
+            return run
+        if left > 1:
+            dss.clock.sleep(_POLL_SECONDS)
+    raise Refused(f"there is no run {run_id}")
 
 
 def show_runs(context: Context, at_most: int) -> int:

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import random
 import runpy
 import subprocess
 import sys
@@ -49,19 +50,22 @@ def start_forked(
     *,
     log: Path,
     directory: Path,
+    errors: Path | None = None,
 ) -> Process:
     """Do as `Processes.start`, by a fork. The command is `sys.executable -m MODULE ARGUMENT ...`.
 
-    Nothing of this process's environment reaches the module, and no file that is open here.
+    Nothing of this process's environment reaches the module, and no file that is open here. What it says on
+    its standard error is added to `errors`, or to the log where none is given.
     """
     if tuple(command[:2]) != (sys.executable, "-m"):
         raise ValueError(f"{name}: not a command of a Python module: {command}")
     module, *arguments = command[2:]
     context, guard = _server()
+    own = {**environment, MARK_NAME: processes.mark}
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(
         target=_run,
-        args=(theirs, module, arguments, {**environment, MARK_NAME: processes.mark}, log, directory),
+        args=(theirs, module, arguments, own, (log, errors or log), directory),
         name=name,
         daemon=True,
     )
@@ -105,15 +109,17 @@ def _run(
     module: str,
     arguments: Sequence[str],
     environment: Mapping[str, str],
-    log: Path,
+    logs: tuple[Path, Path],
     directory: Path,
 ) -> None:
     """Be `python -m MODULE ARGUMENT ...`."""
     os.setsid()
     os.chdir(directory)
-    with log.open("ab") as output:
-        os.dup2(output.fileno(), sys.stdout.fileno())
-        os.dup2(output.fileno(), sys.stderr.fileno())
+    for stream, log in zip((sys.stdout, sys.stderr), logs, strict=True):
+        with log.open("ab") as output:
+            os.dup2(output.fileno(), stream.fileno())
+    # Else all that are forked would draw the same numbers.
+    random.seed()
     _replace_environment(environment)
     started.send(None)
     started.close()

@@ -1,4 +1,4 @@
-"""What the process has imported that `run.local.forked` forks: most of what the API and the functions need.
+"""What the process has imported that `run.local.forked` forks: most of what API, functions and `dss` need.
 
 Nothing is connected here, and no settings are read: clients of gRPC do not survive a fork.
 """
@@ -11,6 +11,13 @@ import gunicorn.workers.gthread
 
 import functions.main
 import run.api.app
+import run.cli.admin
+import run.cli.checkout_commands
+import run.cli.collection_commands
+import run.cli.commands
+import run.cli.event_commands
+import run.cli.staging
+import run.cli.subscription_commands
 import shared.wiring
 
 __all__ = ["functions", "functions_framework", "gunicorn", "run", "shared"]

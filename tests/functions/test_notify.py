@@ -166,7 +166,16 @@ def journalled(catalog: Catalog, event: BundleEvent, count: int) -> list[str]:
     ids = [new_uuid() for _ in range(count)]
     for one in ids:
         catalog.events.record(
-            Event(id=one, replica=event.replica, type=event.type, fqid=fqid, size=1, digest="")
+            Event(
+                id=one,
+                replica=event.replica,
+                type=event.type,
+                fqid=fqid,
+                size=1,
+                digest="",
+                md5="",
+                crc32c="",
+            )
         )
     return ids
 

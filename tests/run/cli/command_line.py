@@ -1,13 +1,18 @@
 """The `dss` command as a process of its own, as people start it."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from run.local.forked import start_forked
+from run.local.processes import Processes
 
 DSS = [sys.executable, "-m", "run.cli.main"]
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,7 +50,21 @@ def start(env: Mapping[str, str], *arguments: object) -> "subprocess.Popen[str]"
 
 
 def dss(env: Mapping[str, str], *arguments: object) -> Outcome:
-    """Run `dss` with these arguments to its end."""
-    process = start(env, *arguments)
-    out, err = process.communicate(timeout=240)
-    return Outcome(process.returncode, out, err)
+    """Run `dss` with these arguments to its end, in a forked process: its imports take a second."""
+    processes = _processes()
+    with tempfile.TemporaryDirectory(dir=processes.scratch) as name:
+        out, err = Path(name) / "out", Path(name) / "err"
+        command = [*DSS, *map(str, arguments)]
+        process = start_forked(
+            processes, "dss", command, environment(env), log=out, errors=err, directory=Path.cwd()
+        )
+        ended = process.wait(240)
+        processes.end(process, number=9)
+        assert ended, f"dss {arguments} has not ended: {err.read_text()}"
+        assert process.exit_code is not None
+        return Outcome(process.exit_code, out.read_text(), err.read_text())
+
+
+@functools.cache
+def _processes() -> Processes:
+    return Processes()

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -83,8 +84,8 @@ def test_ctrl_c_ends_soon_and_the_next_run_does_the_rest(
     env: dict[str, str], fake: FakeDss, tmp_path: Path
 ) -> None:
     fake.names = {"big": bytes(range(256)) * 4096 * 8, "small": b"content"}
-    gate: Callable[[], None] = _slow_after(3, fake)
-    fake.read_delay = gate
+    interrupted = threading.Event()
+    fake.read_delay = lambda: _wait_after(3, fake, interrupted)
     target = tmp_path / "out"
     arguments = ("download", BUNDLE, "--to", target, "--range-mib", 1, "--jobs", 2, "--json")
     process = start(env, *arguments)
@@ -99,7 +100,7 @@ def test_ctrl_c_ends_soon_and_the_next_run_does_the_rest(
     assert "Traceback" not in err
     assert time.monotonic() - began < 5
     assert not (target / "big").exists()
-    fake.read_delay = lambda: None
+    interrupted.set()
 
     outcome = dss(env, *arguments)
 
@@ -108,12 +109,9 @@ def test_ctrl_c_ends_soon_and_the_next_run_does_the_rest(
     assert (target / "big").read_bytes() == fake.names["big"]
 
 
-def _slow_after(count: int, fake: FakeDss) -> Callable[[], None]:
-    def delay() -> None:
-        if len(fake.requests("GET", "/blob")) > count:
-            time.sleep(20)
-
-    return delay
+def _wait_after(count: int, fake: FakeDss, event: threading.Event) -> None:
+    if len(fake.requests("GET", "/blob")) > count:
+        event.wait(20)
 
 
 def _until(true: Callable[[], bool]) -> None:
