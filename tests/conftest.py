@@ -12,7 +12,7 @@ from tests.given import REPLICAS, Api, Clouds
 from tests.postgresql_server import HeldServer, postgresql_server
 
 # Folders whose tests share what is slow to make: a system of their own, plans of terraform.
-_TOGETHER = ("tests/system/audit", "tests/terraform")
+_TOGETHER = ("tests/system/administration", "tests/system/audit", "tests/terraform")
 # What takes longest, longest first: begun last, it would leave one worker alone at the end.
 _SLOWEST = (
     "tests/terraform/",

@@ -7,7 +7,7 @@ import pytest
 from tests.system.administered import Administered, administered_system
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system() -> Iterator[Administered]:
     """A system that these tests may damage, and must leave whole."""
     with administered_system() as system:

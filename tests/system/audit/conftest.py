@@ -10,14 +10,14 @@ from tests.system.audit.audited import found
 from tests.system.operated import Operated, World, operated_system
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system() -> Iterator[Operated]:
     """A system that these tests may damage."""
     with operated_system() as system:
         yield system
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def worlds(system: Operated) -> dict[str, World]:
     """Things that were written on either replica, and are on both."""
     return {name: system.everywhere(name, os.urandom(1000)) for name in REPLICAS}
