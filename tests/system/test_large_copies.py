@@ -258,17 +258,19 @@ def test_a_function_that_dies_within_a_batch_goes_on_from_the_parts_that_are_the
     assert large.uploads("gcp") == []
 
 
+@pytest.mark.parametrize("step", ["batch", "finish"])
 def test_a_step_that_never_works_ends_the_job_with_its_cause_and_leaves_nothing(
-    large: Large, on_aws: tuple[Version, bytes]
+    large: Large, on_aws: tuple[Version, bytes], step: str
 ) -> None:
     file, _ = on_aws
     large.front.rules = _Every(  # type: ignore[assignment]
-        lambda body: 500 if body["step"] == "finish" else None
+        lambda body: 500 if body["step"] == step else None
     )
     job = large.ended(copy_across(large, file, "aws").id)
 
     assert (job.state, job.code) == (JobState.FAILED, "copy_failed")
-    assert "500" in job.cause
+    # It is the step's, and not that of the branches that it was in.
+    assert job.cause == "HTTP server responded with error code 500"
     wait_until(lambda: large.uploads("gcp") == [], "no parts are left")
     assert large.clouds.keys("gcp", job.order.key) == []
     assert head(large, file, "gcp") == 404
