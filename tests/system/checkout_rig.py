@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
 from run.local.processes import Processes
 from shared.checksums import MIB
-from shared.clock import Clock
+from shared.clock import Clock, SystemClock
 from shared.system import Dss
 from tests.given import Api, Clouds
 from tests.shared.copying_between import opened
@@ -61,6 +62,27 @@ class Rig:
         """Ask for a checkout all of whose steps are ruled by `rule`, and return the job's id."""
         self.front.rules = _Every(rule)  # type: ignore[assignment]
         return check_out(self.api, replica, bundle, **body)
+
+
+class Later:
+    """A clock that is ahead."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._clock = SystemClock()
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+
+class Nobody:
+    """Workflows all of whose executions come to nothing."""
+
+    def start(self, *_: Any) -> str:
+        return "killed"
 
 
 class _Every(dict[str, Any]):

@@ -1,27 +1,43 @@
 """Whatever goes wrong in the middle of a checkout, the job ends as it should, and says so in words."""
 
+import dataclasses
+import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.catalog import JobState
-from shared.checkouts import resume_abandoned_checkouts
+from shared.catalog import CheckoutOrder, JobState
+from shared.checkout_mails import tell_those_still_waiting
+from shared.checkouts import request_checkout, resume_abandoned_checkouts
 from shared.checksums import checksums_of
 from shared.clock import SystemClock
+from shared.identifiers import Fqid, Kind
+from shared.messages import ObjectEvent
+from shared.replication import replicate
+from tests.directory_replica import CHECKOUT, NAME, directory_replica
 from tests.given import Version, new_uuid, put_bundle, put_file
 from tests.shared.copying_between import content
 from tests.system.checking_out import checked_out, objects, own_bucket, remove, status
-from tests.system.checkout_rig import INLINE_BYTES, Rig, checkout_rig
+from tests.system.checkout_rig import INLINE_BYTES, Later, Nobody, Rig, checkout_rig
 from tests.system.conftest import ManyFiles
 from tests.system.copy_front import Rule, wait_until
 
 
 @pytest.fixture(scope="module")
-def rig(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with checkout_rig(stack, tmp_path_factory.mktemp("checkouts")) as found:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the third replica is."""
+    return tmp_path_factory.mktemp("third")
+
+
+@pytest.fixture(scope="module")
+def rig(stack: dict[str, str], directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    third = directory_replica(directory, "http://dss.example.org")
+    env = {**stack, "DSS_EXTRA_REPLICAS": json.dumps([third])}
+    with checkout_rig(env, tmp_path_factory.mktemp("checkouts")) as found:
         yield found
 
 
@@ -136,6 +152,31 @@ def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
     assert f"{bucket}: no such bucket" in ended["cause"]
 
 
+@pytest.mark.parametrize("replica", ["aws"])
+def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
+    rig: Rig, directory: Path, replica: str, bundle: Version
+) -> None:
+    where = rig.dss.replicas.named(replica)
+    files = rig.api.get(f"/v1/bundles/{bundle.uuid}", replica=replica).json()["bundle"]["files"]
+    keys = [f"files/{file['uuid']}.{file['version']}" for file in files]
+    for key in (*keys, f"bundles/{bundle}"):
+        replicate(rig.dss, ObjectEvent(replica=replica, bucket=where.bucket, key=key))
+    own = directory / "buckets" / "own"
+
+    missing = checked_out(rig.api, NAME, rig.check_out(NAME, bundle, destination="own"))
+    own.mkdir()
+    jobs = [rig.check_out(NAME, bundle), rig.check_out(NAME, bundle, destination="own")]
+    ends = [checked_out(rig.api, NAME, job) for job in jobs]
+
+    assert missing["status"] == "FAILED"
+    assert "destination file://own: no such bucket" in missing["cause"]
+    for bucket, ended in zip((CHECKOUT, "own"), ends, strict=True):
+        assert ended["location"] == f"file://{bucket}/bundles/{bundle}"
+        assert (ended["status"], ended["files_done"], ended["bytes_done"]) == ("SUCCEEDED", 2, 72)
+        copies = (directory / "buckets" / bucket / "bundles" / str(bundle)).iterdir()
+        assert sorted((one.name, one.stat().st_size) for one in copies) == [("0.bin", 36), ("1.bin", 36)]
+
+
 def test_content_that_is_lost_in_the_middle_fails_the_job(rig: Rig, replica: str) -> None:
     data = new_uuid().encode()
     bundle = new_bundle(rig, replica, b"there", data)
@@ -219,20 +260,6 @@ def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: Rig, replica: str
     assert f"bundles/{bundle}/0.bin" in ended["cause"]
 
 
-class Later:
-    """A clock that is ahead."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self._clock = SystemClock()
-        self._ahead = ahead
-
-    def now(self) -> datetime:
-        return self._clock.now() + self._ahead
-
-    def sleep(self, seconds: float) -> None:
-        self._clock.sleep(seconds)
-
-
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
     rig: Rig, replica: str, bundle: Version
@@ -261,6 +288,41 @@ def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
         assert checked_out(rig.api, replica, job_id)["status"] == "SUCCEEDED"
     finally:
         rig.at(SystemClock())
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_what_is_resumed_five_times_for_nothing_fails_and_can_be_begun_anew(
+    rig: Rig, replica: str, bundle: Version
+) -> None:
+    address = f"{new_uuid()}@example.org"
+    order = CheckoutOrder(
+        kind=Kind.BUNDLE,
+        fqid=Fqid(bundle.uuid, bundle.version),
+        replica=replica,
+        bucket=rig.clouds.checkout[replica],
+    )
+    asked = dataclasses.replace(rig.dss, workflows=Nobody())  # type: ignore[arg-type]
+    job_id = request_checkout(asked, order, address).id
+
+    try:
+        for hours in range(2, 12, 2):
+            later = dataclasses.replace(rig.at(Later(timedelta(hours=hours))), workflows=asked.workflows)
+            assert job_id in resume_abandoned_checkouts(later)
+            assert job_id not in resume_abandoned_checkouts(later)
+            assert status(rig.api, replica, job_id)["status"] == "RUNNING"
+        later = dataclasses.replace(rig.at(Later(timedelta(hours=12))), workflows=asked.workflows)
+        assert job_id not in resume_abandoned_checkouts(later)
+    finally:
+        rig.at(SystemClock())
+
+    ended = status(rig.api, replica, job_id)
+    assert (ended["status"], ended["cause"]) == (
+        "FAILED",
+        "nobody worked on it any more, and it was begun anew 5 times",
+    )
+    tell_those_still_waiting(rig.dss)
+    assert ended["cause"] in the_mail(rig, address)
+    assert checked_out(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("replica", ["aws"])

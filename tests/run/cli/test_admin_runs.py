@@ -1,5 +1,6 @@
 """`dss admin` has things done to the whole store, by the workflow or by itself, and says what came of it."""
 
+import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,35 @@ def test_a_resync_is_made_here_or_by_the_workflow(
 
     assert done.code == 0, done.err
     assert (done.json["state"], done.json["counts"]) == ("SUCCEEDED", {"keys": 1, "published": 1})
+
+
+def test_the_cache_is_filled_by_criteria_and_not_without(
+    env: Mapping[str, str], clouds: Clouds, api: Api
+) -> None:
+    kept, other = (
+        put_file(api, clouds.stage("gcp", new_uuid().encode(), content_type=content_type))
+        for content_type in ("application/x-kept", "text/plain")
+    )
+    criteria = {"CHECKOUT_CACHE_CRITERIA": json.dumps([{"type": "application/x-kept", "max_size": 100}])}
+    command = ("admin", "fill-cache", "--replica", "gcp")
+
+    refused = dss(env, *command, "--remote", "--wait")
+    filled = dss({**env, **criteria}, *command, "--json")
+
+    assert (refused.code, filled.code) == (1, 0), filled.err
+    assert "CHECKOUT_CACHE_CRITERIA is not set" in refused.err
+    assert filled.json["state"] == "SUCCEEDED"
+    assert (filled.json["counts"]["cached"], filled.json["counts"].get("failed", 0)) == (1, 0)
+    assert is_cached(clouds, api, kept) and not is_cached(clouds, api, other)
+
+
+def is_cached(clouds: Clouds, api: Api, file: Version) -> bool:
+    """Say whether a file's content is in the checkout bucket of `gcp`, to stay."""
+    headers = api.head(f"/v1/files/{file.uuid}", replica="gcp").headers
+    names = ("SHA256", "SHA1", "S3-ETAG", "CRC32C")
+    key = "blobs/" + ".".join(headers[f"X-DSS-{name}"] for name in names)
+    blob = clouds.gcs.bucket(clouds.checkout["gcp"]).get_blob(key)
+    return blob is not None and blob.custom_time is None
 
 
 def test_tombstones_are_previewed_and_confirmed(
