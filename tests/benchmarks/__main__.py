@@ -16,6 +16,7 @@ from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
 from tests.benchmarks.report import report
 from tests.benchmarks.searching import searching
+from tests.benchmarks.told import told
 from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
 from tests.system.file_heads import multiply, multiply_bundle
 
@@ -115,7 +116,7 @@ def main() -> None:
         listing = enumeration(env, api, process.pid)
     print(listing)
     setting = f"the API: gunicorn, {WORKERS} workers of {THREADS} threads; {SECONDS:.0f} s a measurement"
-    sections = "\n".join((replication(), checkouts(), searching(), notifications()))
+    sections = "\n".join((replication(), checkouts(), told(), notifications(), searching()))
     REPORT.write_text(report(about, setting, figures, listing, time.monotonic() - began) + "\n" + sections)
     print(f"written: {REPORT}")
 
