@@ -22,18 +22,27 @@ _GIVEN_UP_AFTER = timedelta(days=1)
 def tell_by_mail(dss: Dss, job: CheckoutJob) -> int:
     """Tell those who asked for it how a job ended, and return how many were told now.
 
-    An address that is refused is struck off, too. Raises Unavailable where the mail server is.
+    An address that is refused, or has had all the mails of its day, is struck off, too. Raises Unavailable
+    where the mail server is.
     """
     told = 0
     for email in job.emails if job.state is not JobState.RUNNING else ():
         try:
-            send_mail(dss.settings, email, *_written(dss, job), message_id=_message_id(job, email))
-            dss.faults.reach("checkout: mail sent")
-            told += 1
+            told += _send(dss, job, email)
         except MailRefused as error:
             _log.warning("nobody was told", job=job.id, reason=error.title)
         dss.catalog.checkouts.told(job, email)
     return told
+
+
+def _send(dss: Dss, job: CheckoutJob, email: str) -> int:
+    message_id, at_most = _message_id(job, email), dss.settings.mails_a_day
+    # Nobody has to sign in to have a checkout made, nor has the address to be the caller's own.
+    if not dss.catalog.mails.may_be_sent(email, message_id, at_most=at_most):
+        raise MailRefused(f"the address has had {at_most} mails today")
+    send_mail(dss.settings, email, *_written(dss, job), message_id=message_id)
+    dss.faults.reach("checkout: mail sent")
+    return 1
 
 
 def tell_those_still_waiting(dss: Dss) -> int:

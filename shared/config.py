@@ -117,6 +117,9 @@ class Settings:
     smtp_sender: str = _setting(
         "DSS_SMTP_SENDER", "Address that the mails come from; needed with DSS_SMTP_HOST.", default=""
     )
+    mails_a_day: int = _setting(
+        "DSS_MAILS_A_DAY", "Mails that one address gets in a day (UTC) at most.", default=20
+    )
     workflows_location: str = _setting(
         "DSS_WORKFLOWS_LOCATION", "Region in which the workflows are deployed.", default="us-east1"
     )
@@ -257,15 +260,22 @@ class Settings:
             raise ValueError("DSS_SNS_SIGNATURES must not be switched off in a deployment")
         if not 0 < settings.checkout_public_days < settings.checkout_days:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must lie between 1 and DSS_BLOB_TTL_DAYS")
-        if settings.smtp_host and not settings.smtp_sender:
-            raise ValueError("DSS_SMTP_SENDER is not set, and DSS_SMTP_HOST is")
-        if settings.smtp_tls not in ("starttls", "tls", "none"):
-            raise ValueError("DSS_SMTP_TLS must be starttls, tls or none")
+        _check_mail(settings)
         _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
         # S3 and GCS: a signed URL lives seven days at most.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must lie between 1 and 604800")
         return settings
+
+
+def _check_mail(settings: Settings) -> None:
+    if settings.smtp_host and not settings.smtp_sender:
+        raise ValueError("DSS_SMTP_SENDER is not set, and DSS_SMTP_HOST is")
+    if settings.smtp_tls not in ("starttls", "tls", "none"):
+        raise ValueError("DSS_SMTP_TLS must be starttls, tls or none")
+    # Each is noted in one document of Firestore.
+    if not 0 < settings.mails_a_day <= 1000:
+        raise ValueError("DSS_MAILS_A_DAY must lie between 1 and 1000")
 
 
 def _check_networks(name: str, networks: tuple[str, ...]) -> None:

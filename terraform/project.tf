@@ -32,6 +32,7 @@ locals {
     DSS_SMTP_TLS    = var.smtp.tls
     DSS_SMTP_USER   = var.smtp.user
     DSS_SMTP_SENDER = var.smtp.sender
+    DSS_MAILS_A_DAY = tostring(var.smtp.a_day)
   }
 }
 

@@ -109,6 +109,7 @@ variable "smtp" {
     port   = optional(number, 587)
     tls    = optional(string, "starttls") # starttls, tls or none.
     user   = optional(string, "")
+    a_day  = optional(number, 20) # Mails that one address gets at most.
   })
   description = "Mail server that tells how checkouts ended; null is none."
   default     = null

@@ -28,8 +28,10 @@ BODY = "json_request_body"
 MAX_DEPTH = 100
 
 _LOWEST, _HIGHEST = INTEGER_BOUNDS["int64"]
-# RFC 5321: an address is at most 254 characters. White space could end a mail header early.
-_EMAIL = re.compile(r"(?=.{3,254}\Z)[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
+# RFC 5321: an address is at most 254 characters. RFC 5322: white space could end a mail header early, and
+# with the other characters a header could hold another address, or words.
+_NO_PART_OF_AN_EMAIL = r'@\s\x00-\x1f\x7f()<>\[\]:;,\\"'
+_EMAIL = re.compile(rf"(?=.{{3,254}}\Z)[^{_NO_PART_OF_AN_EMAIL}]+@[^{_NO_PART_OF_AN_EMAIL}]+")
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 # What contradicts a pattern is illegal_arguments, except where the contract has a word of its own for it.

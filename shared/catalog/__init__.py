@@ -16,6 +16,7 @@ from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.journals import Entry, Journal, JournalCatalog
+from shared.catalog.mails import MailCatalog
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
 from shared.catalog.scanning import KnownTombstone, ScanCatalog
@@ -53,6 +54,7 @@ __all__ = [
     "Journal",
     "JournalCatalog",
     "KnownTombstone",
+    "MailCatalog",
     "Missing",
     "OwnedCollection",
     "PageProgress",
@@ -88,5 +90,6 @@ class Catalog:
         self.deliveries = DeliveryCatalog(database)
         self.subscriptions = SubscriptionCatalog(database)
         self.checkouts = CheckoutCatalog(database)
+        self.mails = MailCatalog(database)
         self.runs = RunCatalog(database)
         self.scan = ScanCatalog(database)

@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.attempts import KEPT_FOR, AttemptCatalog, JobState
 from shared.catalog.database import Database
+from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, Kind
 
+# Firestore: a document is at most 1 MiB. An address is at most 254 characters.
+_MOST_EMAILS = 100
 _NAMESPACE = uuid.UUID("9a3f3f0e-5f5c-4a3c-9c0c-0f3a5f5b7f11")
 
 
@@ -85,26 +87,33 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
         """Return the job that does this, running: joined, begun, or begun anew.
 
         Its `execution` is empty where nobody has started to work on it, as far as is known. `email` is told
-        how it ends.
+        how it ends. Raises IllegalArguments where so many are told already that there is no room for more.
         """
-        emails = [email] if email else []
+
+        def told(there: CheckoutJob | None) -> list[str]:
+            waiting = there.emails if there else ()
+            emails = list(dict.fromkeys([*waiting, *([email] if email else [])]))
+            if email and len(emails) > _MOST_EMAILS:
+                raise IllegalArguments(
+                    f"email: {_MOST_EMAILS} are told of this checkout already; ask for the status"
+                )
+            return emails
 
         def begun(there: CheckoutJob | None) -> dict[str, Any]:
             resumed = there is not None and there.state is JobState.RUNNING
-            waiting = list(there.emails) if there else []
             return {
                 **_order_to_document(order),
                 "files": 0,
                 "bytes": 0,
                 "pages": 0,
                 "location": "",
-                "emails": list(dict.fromkeys([*waiting, *emails])),
+                "emails": told(there),
                 "mail_due": False,
                 "resumed": there.resumed + 1 if there and resumed else 0,
             }
 
-        def joined(_: CheckoutJob) -> dict[str, Any]:
-            return {"emails": firestore.ArrayUnion(emails)} if emails else {}
+        def joined(there: CheckoutJob) -> dict[str, Any]:
+            return {"emails": told(there)} if email else {}
 
         return self._join_or_begin(order.job_id, begun, joined)
 

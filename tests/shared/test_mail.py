@@ -137,8 +137,10 @@ def test_who_signs_in_does_so_under_tls(certificate):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"DSS_SMTP_HOST": "mail.example.org"}, {"DSS_SMTP_TLS": "perhaps"}], ids=["sender", "tls"]
+    "wrong",
+    [{"DSS_SMTP_HOST": "mail.example.org"}, {"DSS_SMTP_TLS": "perhaps"}, {"DSS_MAILS_A_DAY": "0"}],
+    ids=["sender", "tls", "a day"],
 )
 def test_settings_that_cannot_work_are_refused(wrong):
-    with pytest.raises(ValueError, match="DSS_SMTP"):
+    with pytest.raises(ValueError, match=r"DSS_(SMTP|MAILS)"):
         Settings.from_environment({**REQUIRED, **wrong})
