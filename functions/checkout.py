@@ -10,7 +10,7 @@ import functions_framework
 from flask import Request
 
 from functions.steps import Answer, Body, answer_step
-from shared.checkout_steps import CheckoutStep, Result
+from shared.checkouts.steps import CheckoutStep, Result
 from shared.system import Dss
 
 _STEPS: dict[str, Callable[[CheckoutStep, dict[str, Any]], Result]] = {

@@ -8,7 +8,7 @@ from functions.push import Answer
 from functions.runtime import system
 from shared.clock import Deadline
 from shared.errors import DssError
-from shared.journal import compact as compact_replica
+from shared.events.journal import compact as compact_replica
 
 _log = structlog.get_logger()
 # Seconds after which no further journal is begun. What is left is for the next run.

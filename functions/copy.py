@@ -10,7 +10,7 @@ import functions_framework
 from flask import Request
 
 from functions.steps import Answer, Body, answer_step
-from shared.copy_steps import CopyStep, Result
+from shared.copying.steps import CopyStep, Result
 from shared.system import Dss
 
 _STEPS: dict[str, Callable[[CopyStep, dict[str, Any]], Result]] = {

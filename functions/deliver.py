@@ -12,9 +12,9 @@ from flask import Request
 
 from functions.push import Answer, Message, handle
 from functions.runtime import system
-from shared.callbacks import Callbacks, networks_of
-from shared.delivering import Deliverer
-from shared.notifications import Notification
+from shared.subscribing.callbacks import Callbacks, networks_of
+from shared.subscribing.delivering import Deliverer
+from shared.subscribing.notifications import Notification
 
 
 @cache

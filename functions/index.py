@@ -6,8 +6,8 @@ from flask import Request
 
 from functions.push import Answer, Message, handle
 from functions.runtime import system
+from shared.events.telling import tell
 from shared.messages import BundleEvent, ObjectEvent
-from shared.telling import tell
 
 _log = structlog.get_logger()
 

@@ -8,9 +8,9 @@ from flask import Request
 
 from functions.push import Answer, Message, handle
 from functions.runtime import system
-from shared.evaluation import Evaluation
 from shared.messages import BundleEvent
-from shared.notifying import Notifier, ReplayPage
+from shared.subscribing.evaluation import Evaluation
+from shared.subscribing.notifying import Notifier, ReplayPage
 
 _log = structlog.get_logger()
 

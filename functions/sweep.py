@@ -9,13 +9,13 @@ from flask import Request
 from functions.push import Answer
 from functions.runtime import system
 from shared.administration.steps import end_abandoned
-from shared.checkout_mails import tell_those_still_waiting
-from shared.checkouts import resume_abandoned_checkouts
+from shared.checkouts.jobs import resume_abandoned_checkouts
+from shared.checkouts.mails import tell_those_still_waiting
+from shared.copying.large import resume_abandoned
+from shared.copying.uploads import abort_abandoned
 from shared.errors import Unavailable
-from shared.large_copies import resume_abandoned
-from shared.sweeping import backlogs
-from shared.sweeping import sweep as sweep_all
-from shared.uploads import abort_abandoned
+from shared.upkeep.sweeping import backlogs
+from shared.upkeep.sweeping import sweep as sweep_all
 
 _log = structlog.get_logger()
 

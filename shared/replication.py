@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from shared.catalog import BundleHead, CollectionHead, FileRecord
 from shared.clock import Deadline
 from shared.collections import collection_tombstone_document
-from shared.copying import copy_inline
+from shared.copying.blobs import copy_inline
+from shared.copying.large import copy_order, request_copy
 from shared.errors import CopyTakesLonger, InvalidChecksum, NotYetThere, ObjectNotFound
 from shared.files import write_once
 from shared.identifiers import Fqid, Kind, ObjectName, parse_key
-from shared.large_copies import copy_order, request_copy
 from shared.manifests import digest, encode, file_manifest, tombstone_document
 from shared.messages import FINALIZED, ObjectEvent
 from shared.replicas import Replica

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from shared.catalog import BundleHead, BundleTombstone, CollectionHead, CollectionTombstone, FileRecord
 from shared.collections import collection_of_manifest, collection_tombstone_of, lines
-from shared.copying import check_proof
+from shared.copying.blobs import check_proof
 from shared.errors import (
     CollectionTombstoneAlreadyExists,
     IllegalArguments,

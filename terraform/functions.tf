@@ -19,7 +19,7 @@ locals {
       starts_workflows = true
       environment      = {}
     }
-    # A document is made of 16 MiB of JSON at most (shared/documents.py); parsed, that is some 130 MiB.
+    # A document is made of 16 MiB of JSON at most (shared/events/documents.py); parsed, that is some 30 MiB, and 320 MiB at worst.
     index = {
       summary          = "Journals, indexes and tells what a replica has gained."
       called_by        = "pubsub"
@@ -34,7 +34,7 @@ locals {
       starts_workflows = false
       environment      = {}
     }
-    # What subscribers ask is evaluated in processes of 512 MiB at most (shared/evaluator.py), one for each event.
+    # What subscribers ask is evaluated in processes of 512 MiB at most (shared/subscribing/evaluator.py), one for each event.
     notify = {
       summary          = "Finds out which subscriptions an event matches."
       called_by        = "pubsub"

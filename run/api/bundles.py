@@ -13,7 +13,7 @@ from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
 from shared.bundles import NamedFile, check_names, delete_bundle, find_files, write_bundle
 from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
-from shared.checkout_objects import Wanted, wanted_of_bundle
+from shared.checkouts.objects import Wanted, wanted_of_bundle
 from shared.clock import new_version
 from shared.errors import IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of

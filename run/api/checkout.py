@@ -9,7 +9,7 @@ from run.api.bundles import find_bundle
 from run.api.call import Call
 from run.api.pagination import answer
 from shared.catalog import CheckoutOrder
-from shared.checkouts import find_job, request_checkout, status_of
+from shared.checkouts.jobs import find_job, request_checkout, status_of
 from shared.errors import IllegalArguments
 from shared.identifiers import Kind
 

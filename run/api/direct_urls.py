@@ -16,8 +16,8 @@ from flask import Response
 
 from run.api.call import Call
 from shared.catalog import CheckoutJob, CheckoutOrder, JobState
-from shared.checkout_objects import Wanted, look
-from shared.checkouts import request_checkout
+from shared.checkouts.jobs import request_checkout
+from shared.checkouts.objects import Wanted, look
 from shared.errors import CheckoutFailed, IllegalToken, ReadOnly
 
 # What the clients of the v1 interface wait.

@@ -10,10 +10,10 @@ from flask import Response
 from run.api.call import Call
 from run.api.pagination import page
 from shared.catalog import Journal
-from shared.documents import document_of
 from shared.errors import BadRequest, IllegalArguments, IllegalToken, NotFound
+from shared.events.documents import document_of
+from shared.events.journal import go_on, journals
 from shared.identifiers import Fqid, check_version
-from shared.journal import go_on, journals
 
 
 def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:

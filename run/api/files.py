@@ -9,11 +9,11 @@ from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer
 from run.api.urls import signed_url
 from shared.catalog import CheckoutOrder, FileRecord
-from shared.checkout_objects import wanted_of_file
+from shared.checkouts.objects import wanted_of_file
+from shared.copying.large import copy_order, failure_of, job_at_work, request_copy
 from shared.errors import CopyTakesLonger, NotFound
 from shared.files import file_record, write_file
 from shared.identifiers import Fqid, Kind
-from shared.large_copies import copy_order, failure_of, job_at_work, request_copy
 from shared.sources import find_source
 
 

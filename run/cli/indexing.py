@@ -12,8 +12,8 @@ from run.cli.meters import Counter
 from run.cli.operating import operated, table
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid
-from shared.index_checking import Finding, Kind, Tally, check
-from shared.index_rebuilding import Rebuilt, rebuild_index
+from shared.index.checking import Finding, Kind, Tally, check
+from shared.index.rebuilding import Rebuilt, rebuild_index
 from shared.replicas import Replica
 from shared.wiring import open_system
 

@@ -7,9 +7,9 @@ from typing import Any
 from run.cli.context import Context
 from run.cli.operating import operated
 from shared.clock import SystemClock
-from shared.dead_letters import DeadLetter, Replay, look_through, replay
 from shared.messages import DEAD_LETTERS
 from shared.pubsub import PubSub
+from shared.upkeep.dead_letters import DeadLetter, Replay, look_through, replay
 from shared.wiring import open_subscription
 
 

@@ -15,15 +15,15 @@ from google.auth.exceptions import GoogleAuthError
 from run.cli.context import Context
 from run.cli.errors import OperationFailed, Refused
 from shared.administration.audit import as_json
-from shared.auditing import Finding, Kind, Tally, audit
 from shared.config import Settings
 from shared.errors import DssError, IllegalArguments
-from shared.rates import gained_per_minute
-from shared.rebuilding import SECTION_NAMES, Restored, rebuild
-from shared.repairing import Repair, repaired
 from shared.replicas import Replica
-from shared.sweeping import backlogs
 from shared.system import Dss
+from shared.upkeep.auditing import Finding, Kind, Tally, audit
+from shared.upkeep.rates import gained_per_minute
+from shared.upkeep.rebuilding import SECTION_NAMES, Restored, rebuild
+from shared.upkeep.repairing import Repair, repaired
+from shared.upkeep.sweeping import backlogs
 from shared.wiring import open_system
 
 # Findings that are shown to a person; the report has all of them.

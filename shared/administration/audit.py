@@ -11,10 +11,10 @@ from typing import Any
 
 from shared.administration.argument import Argument
 from shared.administration.page import Page
-from shared.auditing import Audit, Position, Tally
 from shared.catalog import AdminRun
-from shared.repairing import Repair, repaired
 from shared.system import Dss
+from shared.upkeep.auditing import Audit, Position, Tally
+from shared.upkeep.repairing import Repair, repaired
 
 _DAY = 86_400
 

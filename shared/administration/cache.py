@@ -11,7 +11,7 @@ from typing import Any
 from shared.administration.argument import Argument
 from shared.administration.page import Page
 from shared.catalog import AdminRun, FileRecord
-from shared.checkout_objects import cache_file, wanted_of_file
+from shared.checkouts.objects import cache_file, wanted_of_file
 from shared.errors import DssError, IllegalArguments, Unavailable
 from shared.parallel import in_threads, persistently
 from shared.system import Dss

@@ -1,7 +1,7 @@
 """Indexed documents: by which content bundle versions and their tombstones are found.
 
-They are made of metadata documents (`shared.documents`), and of nothing else: an index that is built again
-from what is kept comes out the same.
+They are made of metadata documents (`shared.events.documents`), and of nothing else: an index that is built
+again from what is kept comes out the same.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.documents import TOMBSTONE, contents, group_name
+from shared.events.documents import TOMBSTONE, contents, group_name
 from shared.manifests import digest, encode
 
 # What v1 has always indexed of a manifest: the checksums of more files than this find nobody.

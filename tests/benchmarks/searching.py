@@ -22,11 +22,11 @@ from run.local.components import API_TABLE
 from run.local.index_components import BACK_ENDS
 from run.local.stack import Stack
 from shared.config import Settings
-from shared.documents import CREATE, group_name
+from shared.events.documents import CREATE, group_name
 from shared.files import write_once
 from shared.identifiers import Fqid, document_key
-from shared.index_checking import Tally
-from shared.index_rebuilding import rebuild_index
+from shared.index.checking import Tally
+from shared.index.rebuilding import rebuild_index
 from shared.manifests import encode
 from shared.system import Dss
 from shared.wiring import open_index, open_system

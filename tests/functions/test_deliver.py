@@ -9,7 +9,7 @@ import requests
 
 from shared.catalog import Subscription
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
-from shared.notifications import Notification, notification_of
+from shared.subscribing.notifications import Notification, notification_of
 from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.topics import Listener, listening
 from tests.given import Api, new_uuid, now

@@ -12,10 +12,10 @@ from run.local.components import API_TABLE
 from run.local.event_components import topics
 from run.local.stack import Stack
 from shared.config import Settings
+from shared.events.telling import tell
 from shared.messages import ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
-from shared.telling import tell
 from shared.wiring import open_system
 from tests.given import Api, Clouds, Version, put_bundle, put_collection, put_file
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.checkout_objects import Wanted, cache_file, look, put_copy, wanted_of_file
+from shared.checkouts.objects import Wanted, cache_file, look, put_copy, wanted_of_file
 from shared.clock import SystemClock
 from shared.config import CacheCriterion
 from shared.errors import NotFound

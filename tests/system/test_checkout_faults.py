@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from shared.catalog import CheckoutOrder, JobState
-from shared.checkout_mails import tell_those_still_waiting
-from shared.checkouts import request_checkout, resume_abandoned_checkouts
+from shared.checkouts.jobs import request_checkout, resume_abandoned_checkouts
+from shared.checkouts.mails import tell_those_still_waiting
 from shared.checksums import checksums_of
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind

@@ -17,7 +17,7 @@ from run.local import probes
 from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
 from run.local.processes import Processes
-from shared.checkout_objects import put_copy, wanted_of_bundle, wanted_of_file
+from shared.checkouts.objects import put_copy, wanted_of_bundle, wanted_of_file
 from shared.identifiers import Fqid
 from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.shared.copying_between import opened

@@ -21,8 +21,8 @@ from run.local.stack import Stack
 from shared.catalog import CopyJob, JobState
 from shared.checksums import MIB, ChecksumCalculator, Checksums
 from shared.config import Settings
+from shared.copying.large import copy_order, request_copy
 from shared.identifiers import Fqid
-from shared.large_copies import copy_order, request_copy
 from shared.system import Dss
 from shared.wiring import open_system
 from tests.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, now, put_file

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from shared.auditing import Tally, audit
-from shared.journal import compact
-from shared.rebuilding import Restored, rebuild
-from shared.repairing import repair
+from shared.events.journal import compact
+from shared.upkeep.auditing import Tally, audit
+from shared.upkeep.rebuilding import Restored, rebuild
+from shared.upkeep.repairing import repair
 from tests.functions.journal_reader import Read, read_events
 from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.run.cli.command_line import dss

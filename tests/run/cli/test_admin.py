@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.clock import SystemClock
-from shared.rates import gained_per_minute
+from shared.upkeep.rates import gained_per_minute
 from tests.given import REPLICAS
 from tests.run.cli.command_line import ROOT, dss, environment
 from tests.system.operated import Operated, World, operated_system

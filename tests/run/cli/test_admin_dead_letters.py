@@ -14,10 +14,10 @@ from run.local.components import pubsub
 from run.local.event_components import subscriptions, topics
 from run.local.stack import Stack
 from shared.config import Settings
-from shared.dead_letters import look_through, replay
 from shared.errors import Unavailable
 from shared.messages import DEAD_LETTERS, OBJECT_EVENTS, ObjectEvent, Subscription
 from shared.pubsub import PubSub
+from shared.upkeep.dead_letters import look_through, replay
 from shared.wiring import open_subscription
 from tests.functions.topics import Listener, listening
 from tests.given import new_uuid

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from shared.administration.steps import end_abandoned
-from shared.auditing import Tally, audit
 from shared.catalog import JobState
-from shared.expectations import SECTIONS
+from shared.upkeep.auditing import Tally, audit
+from shared.upkeep.expectations import SECTIONS
 from tests.given import REPLICAS
 from tests.system.administered import FAILED, SUCCEEDED, Administered
 from tests.system.audit.audited import AT_ONCE

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from shared.auditing import Kind, Tally, audit
-from shared.repairing import Repair, repaired
 from shared.system import Dss
+from shared.upkeep.auditing import Kind, Tally, audit
+from shared.upkeep.repairing import Repair, repaired
 
 AT_ONCE = timedelta(0)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.auditing import Kind, Tally
 from shared.checksums import checksums_of
+from shared.upkeep.auditing import Kind, Tally
 from tests.given import REPLICAS, Version, new_uuid, now, put_file
 from tests.system.audit.audited import found, left, repair
 from tests.system.operated import Operated, World

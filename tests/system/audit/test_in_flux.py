@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.auditing import Finding, Kind, Tally, audit
 from shared.clock import SystemClock
+from shared.copying.uploads import abort_abandoned
 from shared.replicas import Replica, Replicas
 from shared.stores.base import StoredObject
-from shared.uploads import abort_abandoned
+from shared.upkeep.auditing import Finding, Kind, Tally, audit
 from tests.given import REPLICAS, new_uuid, now, put_bundle, put_file
 from tests.system.audit.audited import AT_ONCE, found, repair
 from tests.system.operated import Operated, World

@@ -1,0 +1,1 @@
+"""Upkeep: what finds, mends and brings to mind again whatever events and writers left undone."""

@@ -1,0 +1,89 @@
+"""What an object in a replica's bucket has to be, and whether what a store says of it agrees."""
+
+from dataclasses import dataclass
+
+from shared.checksums import Checksums
+from shared.copying.blobs import check_proof
+from shared.errors import InvalidChecksum
+from shared.stores.base import StoredObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedBlob:
+    """A blob that at least one file version names; `available` are the replicas on which one of these is."""
+
+    key: str
+    available: frozenset[str]
+    size: int
+    checksums: Checksums
+    broken: str = ""
+
+    def contradiction(self, found: StoredObject) -> str:
+        """Return what the store says that contradicts this; empty where nothing does."""
+        if found.size != self.size:
+            return f"size: {self.size} bytes are expected, the store has {found.size}"
+        try:
+            found.check(self.checksums)
+        except InvalidChecksum as error:
+            return error.title
+        return ""
+
+    def doubt(self, found: StoredObject) -> str:
+        """Return why what the store says does not prove the object; empty where it does."""
+        try:
+            check_proof(found, self.size, self.checksums)
+        except InvalidChecksum as error:
+            return error.title
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedDocument:
+    """A manifest or tombstone. `broken` says why the catalog itself is not to be believed about it."""
+
+    key: str
+    available: frozenset[str]
+    size: int
+    sha256: str
+    md5: str = ""
+    crc32c: str = ""
+    broken: str = ""
+
+    def contradiction(self, found: StoredObject) -> str:
+        """Return what the store says that contradicts this; empty where nothing does."""
+        if self.md5 and found.size != self.size:
+            return f"size: {self.size} bytes are expected, the store has {found.size}"
+        for name in ("md5", "crc32c"):
+            expected, said = getattr(self, name), getattr(found, name)
+            if expected and said and expected != said:
+                return f"{name}: {expected!r} is expected, the store says {said!r}"
+        return ""
+
+    def doubt(self, found: StoredObject) -> str:
+        """Return why what the store says does not prove the object; empty where it does."""
+        if self.md5 and (found.md5 or found.crc32c):
+            return ""
+        return "there is no checksum to compare"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedJournal:
+    """A journal, or the index beside it, whose `size` is not known; neither has checksums to compare."""
+
+    key: str
+    available: frozenset[str]
+    size: int | None = None
+    broken: str = ""
+
+    def contradiction(self, found: StoredObject) -> str:
+        """Return what the store says that contradicts this; empty where nothing does."""
+        if self.size in (None, found.size):
+            return ""
+        return f"size: {self.size} bytes are expected, the store has {found.size}"
+
+    def doubt(self, found: StoredObject) -> str:
+        """Return nothing: it was put together of documents, which are looked at by themselves."""
+        return ""
+
+
+Expected = ExpectedBlob | ExpectedDocument | ExpectedJournal
