@@ -6,19 +6,34 @@ object is copied onto itself, in parts where it has parts, so that its ETag stay
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from shared.checksums import etag_of_parts, part_count
 from shared.errors import CopyTakesLonger, ObjectChanged
-from shared.stores.base import StoredObject
+from shared.stores.base import StoredObject, Upload
 from shared.stores.s3_errors import source_pinned, translated
-
-if TYPE_CHECKING:
-    from shared.stores.s3 import S3
+from shared.stores.s3_parts import Parts
 
 # The life cycle rules of terraform/aws/storage.tf and run/local/ are for this tag.
 TAG = ("dss-checkout", "temporary")
+
+
+class PartCopier(Protocol):
+    """What copies an object of S3 in parts, and whose client is at hand; `shared.stores.s3.S3` is."""
+
+    client: Any
+
+    def copied_parts(
+        self, source: StoredObject, bucket: str, key: str, last_used: datetime | None
+    ) -> AbstractContextManager[tuple[Upload, Parts]]:
+        """Yield an upload that has all parts of an object; it is aborted if what is done with it fails."""
+        ...
+
+    def complete(self, upload: Upload, parts: Parts, *, replaces: bool) -> None:
+        """Make an object of parts that are proved."""
+        ...
 
 
 def marks(last_used: datetime | None) -> dict[str, Any]:
@@ -34,7 +49,7 @@ def last_used(head: Mapping[str, Any]) -> datetime | None:
     return written if head["Metadata"].get(name) == value else None
 
 
-def renew(store: "S3", found: StoredObject, used: datetime | None, *, most_parts: int) -> None:
+def renew(store: PartCopier, found: StoredObject, used: datetime | None, *, most_parts: int) -> None:
     """Do what `ObjectStore.renew` says. What has more parts than `most_parts` takes longer than a call."""
     if part_count(found.size) > most_parts:
         raise CopyTakesLonger(f"s3://{found.bucket}/{found.key}: it has too many parts to be copied at once")
@@ -58,7 +73,7 @@ def renew(store: "S3", found: StoredObject, used: datetime | None, *, most_parts
         raise ObjectChanged(f"s3://{found.bucket}/{found.key}: it was replaced meanwhile")
 
 
-def _renew_parts(store: "S3", found: StoredObject, used: datetime | None) -> None:
+def _renew_parts(store: PartCopier, found: StoredObject, used: datetime | None) -> None:
     with store.copied_parts(found, found.bucket, found.key, used) as (upload, parts):
         etag = etag_of_parts(bytes.fromhex(part.etag) for part in parts.values())
         if etag != found.revision:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.catalog import CheckoutJob, CheckoutOrder, JobState
-from shared.checkout_mails import tell_by_mail
-from shared.checkouts import request_checkout
+from shared.checkouts.jobs import request_checkout
+from shared.checkouts.mails import tell_by_mail
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, Kind
 from shared.system import Dss
