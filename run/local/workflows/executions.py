@@ -55,9 +55,9 @@ class Executions:
         self._turn = threading.Semaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._processes: dict[str, Any] = {}
-        # Forked from a process that has imported the emulator and nothing of gRPC, which survives no fork.
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["run.local.workflows.engine"])
+        # Not forked, for gRPC survives no fork; nor by a fork server, which leaves its socket's directory
+        # when it is killed, and fails where that has a long name.
+        self._context = multiprocessing.get_context("spawn")
         for execution in self.list(""):
             if execution.state == "ACTIVE":
                 self._launch(execution)

@@ -23,6 +23,7 @@ COUNT = 10_000
 # Every so many-th manifest is lost.
 LOST = 1000
 VERSION = "2026-01-01T000000.000000Z"
+SETTINGS = SimpleNamespace(upload_seconds=1)
 
 
 def record(number: int) -> FileRecord:
@@ -46,6 +47,11 @@ def md5_of(content: bytes) -> str:
 @dataclass
 class EndlessStore:
     """A bucket with a manifest and a blob for each file, but for those that are lost."""
+
+    parts_prefix = ""
+
+    def uploads(self, bucket: str) -> Iterator[Any]:
+        return iter(())
 
     def list(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
         folders: dict[str, Callable[[FileRecord], tuple[str, int, str]]] = {
@@ -76,7 +82,10 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
     files = SimpleNamespace(get=lambda fqid: record(int(fqid.uuid[:8], 16)))
     replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(
-        clock=SystemClock(), replicas=Replicas(replica), catalog=SimpleNamespace(scan=scan, files=files)
+        settings=SETTINGS,
+        clock=SystemClock(),
+        replicas=Replicas(replica),
+        catalog=SimpleNamespace(scan=scan, files=files),
     )
     tally = Tally()
     tracemalloc.start()
@@ -104,6 +113,8 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
     store: Any = SimpleNamespace(
         list=lambda _, prefix, **__: iter([found] if prefix == "blobs/" else []),
         stat=lambda *_: found,
+        uploads=lambda _: iter(()),
+        parts_prefix="",
     )
     scan = SimpleNamespace(
         files=lambda _: iter(()),
@@ -117,7 +128,10 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
     )
     replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
     dss: Any = SimpleNamespace(
-        clock=SystemClock(), replicas=Replicas(replica), catalog=SimpleNamespace(scan=scan)
+        settings=SETTINGS,
+        clock=SystemClock(),
+        replicas=Replicas(replica),
+        catalog=SimpleNamespace(scan=scan),
     )
 
     [finding] = audit(dss, [replica], settled_after=timedelta(0), tally=Tally())
