@@ -64,7 +64,9 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
         ]
     expected += [(admin.delete(f"/v1/bundles/{new_uuid()}", replica=replica, json=REASON), 404)]
     for dates in ({}, {"from_date": first.version}, {"from_date": first.version, "to_date": now()}):
-        expected += [(api.get("/v1/events", replica=replica, **dates), 200)]
+        # Other tests may have made events: then there is another page.
+        answer = api.get("/v1/events", replica=replica, **dates)
+        expected += [(answer, 206 if answer.status_code == 206 else 200)]
     expected += [(api.get("/internal/health"), 200)]
     assert [answer.status_code for answer, _ in expected] == [status for _, status in expected]
 
