@@ -1,6 +1,7 @@
 """Messages between the parts of the system: who publishes them, and what an object event says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,6 +60,15 @@ class Subscription(Protocol):
         ...
 
 
+@contextmanager
+def all_attributes_wanted() -> Iterator[None]:
+    """Raise IllegalArguments, naming it, where a message is found to lack an attribute."""
+    try:
+        yield
+    except KeyError as error:
+        raise IllegalArguments(f"{error.args[0]}: the message has no such attribute") from error
+
+
 @dataclass(frozen=True, kw_only=True)
 class ObjectEvent:
     """An object appeared in a replica's bucket."""
@@ -86,7 +96,7 @@ class ObjectEvent:
 
         Raises IllegalArguments, naming it, where one is missing.
         """
-        try:
+        with all_attributes_wanted():
             return cls(
                 replica=attributes["replica"],
                 bucket=attributes["bucketId"],
@@ -94,8 +104,6 @@ class ObjectEvent:
                 event_type=attributes["eventType"],
                 generation=attributes.get("objectGeneration", ""),
             )
-        except KeyError as error:
-            raise IllegalArguments(f"{error.args[0]}: the event has no such attribute") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +138,7 @@ class BundleEvent:
 
         Raises IllegalArguments, naming it, where one is missing.
         """
-        try:
+        with all_attributes_wanted():
             return cls(
                 id=attributes["eventId"],
                 replica=attributes["replica"],
@@ -139,5 +147,3 @@ class BundleEvent:
                 version=attributes["version"],
                 timestamp=attributes["timestamp"],
             )
-        except KeyError as error:
-            raise IllegalArguments(f"{error.args[0]}: the event has no such attribute") from error

@@ -1,13 +1,14 @@
 """Replication: what one replica has appears on all others, whole and proved, in whatever order events come.
 
 A file's blob goes before its manifest; a bundle waits for its files, a collection for what it links to, a
-tombstone for nothing. What is there
-is made available only when the store has proved it. Everything may be done twice, and side by side.
+tombstone for nothing. What is there is made available only when the store has proved it. Everything may be
+done twice, and side by side.
 """
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from shared.catalog import BundleHead, CollectionHead, FileRecord
 from shared.clock import Deadline
@@ -45,6 +46,24 @@ class Replicated:
     bytes: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """What an object event is about, as the catalog knows it, and what it takes to have it elsewhere.
+
+    `restored`: the catalog has learned of it just now. `is_ready` tells whether what it rests on is at a
+    destination; False where somebody else goes on from here. `written` is a fault point, and `take_effect`
+    the last step, at a replica of that name. `bytes` of content go with it.
+    """
+
+    restored: bool
+    available: Collection[str]
+    is_ready: Callable[[Replica], bool]
+    content: Callable[[], bytes]
+    written: str
+    take_effect: Callable[[str], None]
+    bytes: int = 0
+
+
 def replicate(
     dss: Dss, event: ObjectEvent, note: Callable[[Replicated], None] = lambda _: None
 ) -> list[Replicated]:
@@ -58,31 +77,63 @@ def replicate(
     replica = dss.replicas.find(event.replica)
     if name is None or replica is None or event.event_type != FINALIZED or event.bucket != replica.bucket:
         return []
-    step = _STEPS.get((name.kind, name.dead))
+    look = _SUBJECTS.get((name.kind, name.dead))
+    subject = look(dss, name, replica) if look else None
     done = []
-    for one in step(dss, name, replica) if step else ():
+    for one in _bring(dss, name.key, replica, subject) if subject else ():
         note(one)
         done.append(one)
     return done
 
 
-def _file(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+def _bring(dss: Dss, key: str, seen: Replica, subject: _Subject) -> Iterator[Replicated]:
+    """Bring something to each replica that lacks it, and only then raise what went wrong first."""
+    if subject.restored:
+        yield Replicated(key=key, replica=seen.name)
+    errors: list[Exception] = []
+    for destination in dss.replicas:
+        if destination.name in subject.available:
+            continue
+        try:
+            done = _bring_to(dss, key, destination, subject)
+        except Exception as error:  # noqa: BLE001 # whatever it is, it is raised below
+            errors.append(error)
+        else:
+            if done:
+                yield Replicated(key=key, replica=destination.name, bytes=subject.bytes)
+    if errors:
+        raise errors[0]
+
+
+def _bring_to(dss: Dss, key: str, destination: Replica, subject: _Subject) -> bool:
+    if not subject.is_ready(destination):
+        return False
+    write_once(dss, destination.name, key, subject.content())
+    dss.faults.reach(subject.written)
+    subject.take_effect(destination.name)
+    return True
+
+
+def _file(dss: Dss, name: ObjectName, seen: Replica) -> _Subject:
     fqid = Fqid(name.uuid, name.version or "")
     record, restored = restore_file(dss, fqid, seen)
-    if restored:
-        yield Replicated(key=name.key, replica=seen.name)
 
-    def bring(destination: Replica) -> Replicated | None:
+    def is_ready(destination: Replica) -> bool:
         dss.faults.reach("replication: before a blob is copied")
         if not _copied_blob(dss, record, seen, destination):
-            return None
+            return False
         dss.faults.reach("replication: blob copied")
-        write_once(dss, destination.name, name.key, encode(file_manifest(record)))
-        dss.faults.reach("replication: file manifest written")
-        dss.catalog.files.make_available(fqid, destination.name)
-        return Replicated(key=name.key, replica=destination.name, bytes=record.size)
+        return True
 
-    yield from _to_each(dss, record.available, bring)
+    return _Subject(
+        restored=restored,
+        available=record.available,
+        is_ready=is_ready,
+        content=lambda: encode(file_manifest(record)),
+        written="replication: file manifest written",
+        take_effect=partial(dss.catalog.files.make_available, fqid),
+        bytes=record.size,
+    )
 
 
 def _copied_blob(dss: Dss, record: FileRecord, source: Replica, destination: Replica) -> bool:
@@ -105,21 +156,23 @@ def _copied_blob(dss: Dss, record: FileRecord, source: Replica, destination: Rep
     return False
 
 
-def _bundle(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+def _bundle(dss: Dss, name: ObjectName, seen: Replica) -> _Subject:
     fqid = Fqid(name.uuid, name.version or "")
     head, restored = restore_bundle(dss, fqid, seen)
-    if restored:
-        yield Replicated(key=name.key, replica=seen.name)
 
-    def bring(destination: Replica) -> Replicated:
+    def is_ready(destination: Replica) -> bool:
         require_files(dss, head, destination)
         dss.faults.reach("replication: bundle checked")
-        write_once(dss, destination.name, name.key, _manifest(head, seen, name.key))
-        dss.faults.reach("replication: bundle manifest written")
-        dss.catalog.bundles.make_available(fqid, destination.name)
-        return Replicated(key=name.key, replica=destination.name)
+        return True
 
-    yield from _to_each(dss, head.available, bring)
+    return _Subject(
+        restored=restored,
+        available=head.available,
+        is_ready=is_ready,
+        content=partial(_manifest, head, seen, name.key),
+        written="replication: bundle manifest written",
+        take_effect=partial(dss.catalog.bundles.make_available, fqid),
+    )
 
 
 def _manifest(head: BundleHead | CollectionHead, seen: Replica, key: str) -> bytes:
@@ -129,78 +182,57 @@ def _manifest(head: BundleHead | CollectionHead, seen: Replica, key: str) -> byt
     return encoded
 
 
-def _tombstone(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+def _tombstone(dss: Dss, name: ObjectName, seen: Replica) -> _Subject:
     tombstone, restored = restore_tombstone(dss, name, seen)
-    if restored:
-        yield Replicated(key=name.key, replica=seen.name)
-
-    def bring(destination: Replica) -> Replicated:
-        write_once(dss, destination.name, name.key, encode(tombstone_document(tombstone)))
-        dss.faults.reach("replication: tombstone written")
-        dss.catalog.tombstones.hide(tombstone, destination.name)
-        return Replicated(key=name.key, replica=destination.name)
-
-    yield from _to_each(dss, dss.catalog.tombstones.available(tombstone), bring)
+    return _Subject(
+        restored=restored,
+        available=dss.catalog.tombstones.available(tombstone),
+        is_ready=lambda _: True,
+        content=lambda: encode(tombstone_document(tombstone)),
+        written="replication: tombstone written",
+        take_effect=partial(dss.catalog.tombstones.hide, tombstone),
+    )
 
 
-def _collection(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+def _collection(dss: Dss, name: ObjectName, seen: Replica) -> _Subject:
     fqid = Fqid(name.uuid, name.version or "")
     head, restored = restore_collection(dss, fqid, seen)
-    if restored:
-        yield Replicated(key=name.key, replica=seen.name)
 
-    def bring(destination: Replica) -> Replicated:
+    def is_ready(destination: Replica) -> bool:
         require_contents(dss, head, destination)
         dss.faults.reach("replication: collection checked")
-        write_once(dss, destination.name, name.key, _manifest(head, seen, name.key))
-        dss.faults.reach("replication: collection manifest written")
-        dss.catalog.collections.make_available(fqid, destination.name)
-        return Replicated(key=name.key, replica=destination.name)
+        return True
 
-    yield from _to_each(dss, head.available, bring)
+    return _Subject(
+        restored=restored,
+        available=head.available,
+        is_ready=is_ready,
+        content=partial(_manifest, head, seen, name.key),
+        written="replication: collection manifest written",
+        take_effect=partial(dss.catalog.collections.make_available, fqid),
+    )
 
 
-def _collection_tombstone(dss: Dss, name: ObjectName, seen: Replica) -> Iterator[Replicated]:
+def _collection_tombstone(dss: Dss, name: ObjectName, seen: Replica) -> _Subject | None:
     if name.version:
         # Collections are hidden as a whole; this is somebody else's.
-        return
+        return None
     tombstone, restored = restore_collection_tombstone(dss, name, seen)
-    if restored:
-        yield Replicated(key=name.key, replica=seen.name)
-
-    def bring(destination: Replica) -> Replicated:
-        write_once(dss, destination.name, name.key, encode(collection_tombstone_document(tombstone)))
-        dss.faults.reach("replication: collection tombstone written")
-        dss.catalog.collection_tombstones.hide(tombstone, destination.name)
-        return Replicated(key=name.key, replica=destination.name)
-
-    yield from _to_each(dss, tombstone.available, bring)
+    return _Subject(
+        restored=restored,
+        available=tombstone.available,
+        is_ready=lambda _: True,
+        content=lambda: encode(collection_tombstone_document(tombstone)),
+        written="replication: collection tombstone written",
+        take_effect=partial(dss.catalog.collection_tombstones.hide, tombstone),
+    )
 
 
-# What is replicated: a kind of object, alive or dead, and what brings it elsewhere.
-_STEPS: Mapping[tuple[Kind, bool], Callable[[Dss, ObjectName, Replica], Iterator[Replicated]]] = {
+# What is replicated: a kind of object, alive or dead, and what looks into it.
+_SUBJECTS: Mapping[tuple[Kind, bool], Callable[[Dss, ObjectName, Replica], _Subject | None]] = {
     (Kind.FILE, False): _file,
     (Kind.BUNDLE, False): _bundle,
     (Kind.BUNDLE, True): _tombstone,
     (Kind.COLLECTION, False): _collection,
     (Kind.COLLECTION, True): _collection_tombstone,
 }
-
-
-def _to_each(
-    dss: Dss, available: Collection[str], bring: Callable[[Replica], Replicated | None]
-) -> Iterator[Replicated]:
-    """Bring something to each replica that lacks it, and only then raise what went wrong first."""
-    errors: list[Exception] = []
-    for replica in dss.replicas:
-        if replica.name in available:
-            continue
-        try:
-            done = bring(replica)
-        except Exception as error:  # noqa: BLE001 # whatever it is, it is raised below
-            errors.append(error)
-        else:
-            if done:
-                yield done
-    if errors:
-        raise errors[0]

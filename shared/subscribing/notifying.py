@@ -12,11 +12,10 @@ from datetime import timedelta
 from functools import partial
 
 from shared.catalog import Catalog, Subscription
-from shared.errors import IllegalArguments
 from shared.events.documents import TOMBSTONE, read_document
 from shared.events.telling import bundle_event
 from shared.identifiers import Fqid, moment_of, version_of
-from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent
+from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent, all_attributes_wanted
 from shared.parallel import in_threads
 from shared.subscribing.evaluation import Evaluation, Match
 from shared.subscribing.notifications import Notification, notification_of, sample_of
@@ -136,7 +135,7 @@ class ReplayPage:
     @classmethod
     def parse(cls, attributes: Mapping[str, str]) -> "ReplayPage":
         """Return what a message asks for. Raises IllegalArguments, naming the attribute that it lacks."""
-        try:
+        with all_attributes_wanted():
             return cls(
                 id=attributes["replay"],
                 subscription=attributes["subscription"],
@@ -144,8 +143,6 @@ class ReplayPage:
                 start=attributes["start"],
                 stop=attributes["stop"],
             )
-        except KeyError as error:
-            raise IllegalArguments(f"{error.args[0]}: the message has no such attribute") from error
 
 
 def begin_replay(dss: Dss, subscription: Subscription, from_date: str) -> str:

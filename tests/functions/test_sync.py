@@ -194,4 +194,4 @@ def test_an_event_that_is_none_is_a_dead_letter_too(sync: FunctionProcess, dead_
     assert sync.push({"replica": name}).status_code == 503
     assert sync.push({"replica": name}, attempt=3).status_code == 200
     dead = dead_letters.wait(lambda one: one.get("replica") == name)
-    assert "the event has no such attribute" in dead["deadReason"]
+    assert "the message has no such attribute" in dead["deadReason"]
