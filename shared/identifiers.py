@@ -6,7 +6,7 @@ A version is a UTC time as `YYYY-MM-DDTHHMMSS.ffffffZ`, which sorts as text in o
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid5
 
@@ -58,6 +58,11 @@ def version_of(moment: datetime) -> str:
 def moment_of(version: str) -> datetime:
     """Return the moment, in UTC, that a version stands for. Raises IllegalVersion where it is none."""
     return datetime.strptime(check_version(version), _VERSION_FORMAT).replace(tzinfo=UTC)
+
+
+def version_after(version: str) -> str:
+    """Return the version that comes next, a microsecond later. Raises IllegalVersion where it is none."""
+    return version_of(moment_of(version) + timedelta(microseconds=1))
 
 
 def check_file_name(name: str) -> str:

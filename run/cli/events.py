@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import requests
@@ -12,7 +11,7 @@ from run.cli.calls import Calls
 from run.cli.errors import CallFailed, CliError
 from run.cli.transport import Backoff, reason_of
 from shared.clock import Deadline
-from shared.identifiers import moment_of, version_of
+from shared.identifiers import version_after
 
 # Journals that a page holds at most, as the contract says.
 _PER_PAGE = 10
@@ -54,7 +53,7 @@ class EventCalls(Calls):
             for page in self._pages(call):
                 for stream in page["event_streams"]:
                     for event in self._read(stream):
-                        from_date = version_of(moment_of(event.timestamp) + timedelta(microseconds=1))
+                        from_date = version_after(event.timestamp)
                         yield event
             if follow is None:
                 return

@@ -6,14 +6,13 @@ than all before it, so that who has read up to a moment never finds anything new
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database, Step, Write
-from shared.identifiers import Fqid, moment_of, version_of
+from shared.identifiers import Fqid, version_after, version_of
 from shared.parallel import Together
 
 # Events of one commit. Firestore: 10 MiB a request; an event is some 300 bytes. A longer commit keeps the
@@ -114,7 +113,7 @@ def _creating(reference: Any, document: dict[str, Any]) -> Write:
 
 def _later(last: str, now: str) -> str:
     """Return the time of the next event: now, unless the clock is behind the one of another process."""
-    return now if now > last else version_of(moment_of(last) + timedelta(microseconds=1))
+    return now if now > last else version_after(last)
 
 
 def _to_document(event: Event) -> dict[str, Any]:

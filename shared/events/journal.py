@@ -17,7 +17,14 @@ from shared.checksums import MIB
 from shared.errors import ObjectExists
 from shared.events.documents import TOMBSTONE
 from shared.files import write_once
-from shared.identifiers import Fqid, document_key, journal_index_key, journal_key, moment_of, version_of
+from shared.identifiers import (
+    Fqid,
+    document_key,
+    journal_index_key,
+    journal_key,
+    moment_of,
+    version_after,
+)
 from shared.manifests import encode
 from shared.replicas import Replica
 from shared.stores.base import Piece
@@ -36,7 +43,7 @@ def journals(dss: Dss, replica: str, *, start: str, stop: str, count: int) -> li
     Of each only these events are listed. An empty `stop` is no bound. Costs two queries at most.
     """
     found = dss.catalog.journals.since(replica, start=start, count=count)
-    behind = _next_moment(found[-1].to_date) if found else start
+    behind = version_after(found[-1].to_date) if found else start
     if len(found) < count and not (stop and behind >= stop):
         events = dss.catalog.events.since(replica, start=behind, stop=stop, count=count - len(found))
         found += map(journal_of_one, events)
@@ -55,11 +62,7 @@ def _within(journal: Journal, start: str, stop: str) -> Journal:
 
 def go_on(listed: Sequence[Journal]) -> str:
     """Return from where on to list what comes behind these journals."""
-    return _next_moment(listed[-1].entries[-1].timestamp)
-
-
-def _next_moment(timestamp: str) -> str:
-    return version_of(moment_of(timestamp) + timedelta(microseconds=1))
+    return version_after(listed[-1].entries[-1].timestamp)
 
 
 def journal_of_one(event: Event) -> Journal:
@@ -118,9 +121,9 @@ def _due(dss: Dss, replica: str) -> list[Event]:
     """Return the events of the next journal, claimed; none where none are due."""
     while True:
         end = dss.catalog.journals.end(replica)
-        start = _next_moment(end.compacted) if end.compacted else ""
+        start = version_after(end.compacted) if end.compacted else ""
         if end.claimed:
-            return list(dss.catalog.events.since(replica, start=start, stop=_next_moment(end.claimed)))
+            return list(dss.catalog.events.since(replica, start=start, stop=version_after(end.claimed)))
         events = list(dss.catalog.events.since(replica, start=start, count=MOST_EVENTS))
         fitting = _fitting(events)
         full = len(fitting) == MOST_EVENTS or len(fitting) < len(events)

@@ -8,13 +8,12 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 
 from shared.catalog import Catalog, Subscription
 from shared.events.documents import TOMBSTONE, read_document
 from shared.events.telling import bundle_event
-from shared.identifiers import Fqid, moment_of, version_of
+from shared.identifiers import Fqid, version_after, version_of
 from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent, all_attributes_wanted
 from shared.parallel import in_threads
 from shared.subscribing.evaluation import Evaluation, Match
@@ -90,7 +89,7 @@ class Notifier:
         notifications = self._replayed(subscription, events, page.id)
         matched = sum(1 for _ in in_threads(self._publish_again, notifications, threads=_AT_ONCE))
         if len(events) == _PAGE:
-            rest = replace(page, start=_just_after(events[-1].timestamp))
+            rest = replace(page, start=version_after(events[-1].timestamp))
             self._dss.publisher.publish(REPLAYS, rest.attributes)
             self._dss.faults.reach("replay: next page published")
         return matched
@@ -171,10 +170,6 @@ def send_sample(dss: Dss, subscription: Subscription, base_url: str) -> Notifica
 def publish_delivery(dss: Dss, notification: Notification) -> None:
     """Have a notification sent. Raises Unavailable."""
     dss.publisher.publish(DELIVERIES, notification.attributes, notification.data)
-
-
-def _just_after(version: str) -> str:
-    return version_of(moment_of(version) + timedelta(microseconds=1))
 
 
 def _document(dss: Dss, event: BundleEvent) -> bytes:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.catalog import Database, Event, EventCatalog
 from shared.clock import Deadline, SystemClock
-from shared.identifiers import Fqid, moment_of, version_of
+from shared.identifiers import Fqid, version_after
 from tests.given import new_uuid, now
 from tests.system.file_heads import firestore_client
 
@@ -35,7 +35,7 @@ def followed(catalog: EventCatalog, replica: str, count: int) -> Iterator[Event]
     deadline = Deadline(SystemClock(), 20)
     while count > 0 and not deadline.passed:
         for event in catalog.since(replica, start=start):
-            start = version_of(moment_of(event.timestamp) + timedelta(microseconds=1))
+            start = version_after(event.timestamp)
             count -= 1
             yield event
 

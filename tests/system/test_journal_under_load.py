@@ -9,12 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import pytest
 import requests
 
-from shared.identifiers import moment_of, version_of
+from shared.identifiers import version_after
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
 from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.journal_reader import Read, events_of
@@ -136,7 +135,7 @@ def follow(traffic: Traffic, api: Api, replica: str, start: str) -> list[Read]:
             for stream in streams:
                 seen += events_of(stream)
                 # The next moment after the last that was seen.
-                start = version_of(moment_of(seen[-1].timestamp) + timedelta(microseconds=1))
+                start = version_after(seen[-1].timestamp)
         if over:
             return seen
 
