@@ -4,7 +4,7 @@ It says what became of it, and is written once an attempt. Firestore removes it 
 
 `subscription_troubles` has a document for each subscription whose URL does not answer as it should: since
 when, how often, and when it is tried next. While it is there, one notification at a time is tried, all others
-wait.
+wait. It goes with its subscription; what a call that was under way notes behind that, Firestore removes.
 """
 
 from collections.abc import Mapping
@@ -102,7 +102,7 @@ class DeliveryCatalog:
         tried = found.get(self._collection.id)
         return Standing(
             subscription=subscription_of(there) if there else None,
-            trouble=Trouble(**trouble.to_dict()) if trouble else None,
+            trouble=_trouble_of(trouble) if trouble else None,
             delivery=_from_snapshot(tried) if tried else None,
         )
 
@@ -130,7 +130,7 @@ class DeliveryCatalog:
     def trouble(self, subscription: str) -> Trouble | None:
         """Return what is wrong with a subscription's URL, in one read; None where nothing is."""
         snapshot = self._database.get(self._troubles.document(subscription))
-        return Trouble(**snapshot.to_dict()) if snapshot.exists else None
+        return _trouble_of(snapshot) if snapshot.exists else None
 
     def claim(self, subscription: str, *, now: datetime, until: datetime) -> bool:
         """Tell whether the caller is the one to try a URL in trouble; nobody else is before `until`."""
@@ -150,12 +150,17 @@ class DeliveryCatalog:
     def in_trouble(self, subscription: str, trouble: Trouble) -> None:
         """Note that a URL does not answer as it should."""
         reference = self._troubles.document(subscription)
-        self._database.commit(lambda batch: batch.set(reference, vars(trouble)))
+        document = {**vars(trouble), "expires": self._database.clock.now() + _KEPT_FOR}
+        self._database.commit(lambda batch: batch.set(reference, document))
 
     def out_of_trouble(self, subscription: str) -> None:
         """Note that a URL answers as it should."""
         reference = self._troubles.document(subscription)
         self._database.commit(lambda batch: batch.delete(reference))
+
+
+def _trouble_of(snapshot: Any) -> Trouble:
+    return Trouble(**{name: snapshot.get(name) for name in Trouble.__dataclass_fields__})
 
 
 def _from_snapshot(snapshot: Any) -> Delivery:

@@ -102,7 +102,7 @@ EXEMPTIONS = (
     ),
     *(Exemption("subscriptions", field) for field in ("created", "definition")),
     Exemption("subscription_secrets", "secret"),
-    *(Exemption("subscription_troubles", field) for field in ("since", "failures", "next_try")),
+    *(Exemption("subscription_troubles", field) for field in ("since", "failures", "next_try", "expires")),
     *(
         Exemption("deliveries", field)
         for field in (
@@ -150,4 +150,5 @@ EXEMPTIONS = (
 TIMES_TO_LIVE = (
     *(("admin_runs", "expires"), ("checkout_jobs", "expires"), ("checkout_pages", "expires")),
     *(("copy_jobs", "expires"), ("deliveries", "expires"), ("mails", "expires")),
+    ("subscription_troubles", "expires"),
 )

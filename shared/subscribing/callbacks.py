@@ -8,6 +8,7 @@ name servers a second time, who might then say something else.
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -88,26 +89,30 @@ class Callbacks:
         """
         with _told(seconds):
             prepared = _prepared(callback)
-            address = self._address(prepared.url or "", seconds, turn)
-            with _Watch(seconds) as watch, _PinnedAdapter(address, watch) as adapter:
-                answer = adapter.send(
-                    prepared, stream=True, timeout=seconds, verify=self._authorities or True
-                )
-                answer.close()
+            with _Watch(seconds) as watch:
+                address = self._address(prepared.url or "", watch, turn)
+                with _PinnedAdapter(address, watch) as adapter:
+                    answer = adapter.send(
+                        prepared, stream=True, timeout=watch.left, verify=self._authorities or True
+                    )
+                    answer.close()
         if 200 <= answer.status_code < 300:
             return answer.status_code
         redirect = 300 <= answer.status_code < 400
         said = "a redirect, which is not followed" if redirect else "no success"
         raise CallFailed(f"answered {answer.status_code}: {said}", status=answer.status_code)
 
-    def _address(self, url: str, seconds: float, turn: int) -> str:
+    def _address(self, url: str, watch: "_Watch", turn: int) -> str:
         parts = urllib3.util.parse_url(url)
         host = (parts.host or "").strip("[]")
         port = parts.port or (443 if parts.scheme == "https" else 80)
+        looking = self._look_ups.submit(self._resolve, host, port)
         try:
-            found = self._look_ups.submit(self._resolve, host, port).result(timeout=seconds)
+            found = looking.result(timeout=watch.left)
         except FutureTimeout:
-            raise CallFailed(f"{host}: the name was not resolved within {seconds:g} s") from None
+            # Where others' names hold up all look-ups, it need not be begun any more.
+            looking.cancel()
+            raise CallFailed(f"{host}: the name was not resolved within {watch.seconds:g} s") from None
         except (OSError, UnicodeError) as error:
             raise CallFailed(f"{host}: the name cannot be resolved: {error}") from error
         addresses = list(dict.fromkeys(row[4][0] for row in found))
@@ -167,15 +172,21 @@ def _prepared(callback: Callback) -> requests.PreparedRequest:
 
 
 class _Watch:
-    """Ends a connection when its time is up, whatever it is at, also where single bytes keep coming."""
+    """Ends a call when its time is up, whatever it is at, also where single bytes keep coming."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._ends = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._ended = False
+
+    @property
+    def left(self) -> float:
+        """The seconds that there are still; a socket takes none for time without end."""
+        return max(self._ends - time.monotonic(), 0.001)
 
     def over(self, connection: socket.socket) -> None:
         """Watch over a connection from here on. TLS takes the socket away from its owner, hence a second."""
@@ -195,7 +206,7 @@ class _Watch:
                 self._socket.close()
                 self._socket = None
         # What was cut off looks like an answer that came whole, if it had begun.
-        if self._ended:
+        if self._ended and not isinstance(error, CallFailed):
             raise CallFailed(f"no answer within {self.seconds:g} s") from error
 
     def _end(self) -> None:
@@ -248,7 +259,7 @@ class _PinnedAdapter(HTTPAdapter):
 
 def _open(address: str, watch: _Watch, connection: Any) -> socket.socket:
     try:
-        opened = socket.create_connection((address, connection.port), timeout=watch.seconds)
+        opened = socket.create_connection((address, connection.port), timeout=watch.left)
     except TimeoutError as error:
         raise urllib3.exceptions.ConnectTimeoutError(connection, "no connection") from error
     except OSError as error:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from shared.catalog import Delivery, DeliveryState, Standing, Subscription, Trouble
-from shared.errors import NotYetThere
+from shared.errors import NotYetThere, Unavailable
 from shared.messages import DELIVERY_RETRIES
 from shared.subscribing.callbacks import Callback, Callbacks, CallFailed
 from shared.subscribing.notifications import Notification
@@ -135,7 +135,7 @@ class Deliverer:
     def _attempt(
         self, subscription: Subscription, notification: Notification, delivery: Delivery, *, seconds: float
     ) -> None:
-        """Make a call, and note that it was answered with 2xx. Raises CallFailed."""
+        """Make a call, and note that it was answered with 2xx. Raises CallFailed, or Unavailable."""
         callback = self._callback(subscription, notification, delivery.attempts)
         began = time.monotonic()
         with self._under_way.noted(subscription.uuid):
@@ -153,6 +153,9 @@ class Deliverer:
 
     def _callback(self, subscription: Subscription, notification: Notification, attempt: int) -> Callback:
         secret = self._dss.catalog.subscriptions.secret(subscription.uuid) if subscription.signed else None
+        if subscription.signed and secret is None:
+            # It ends together with the subscription, which may have ended a moment ago.
+            raise Unavailable("the secret to sign with is gone, and nothing is sent unsigned")
         return Callback(
             url=subscription.callback_url,
             method=subscription.method,

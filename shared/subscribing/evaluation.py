@@ -60,7 +60,8 @@ class Evaluation:
     def matches(self, document: bytes, subscriptions: Sequence[Subscription]) -> Iterator[Match]:
         """Yield the subscriptions that a metadata document matches, as they are found.
 
-        One that fails, or comes to no end, does not match, and is logged.
+        One that fails, or comes to no end, does not match, and is logged; one that matches and whose
+        attachments come to no end is told so in their place.
         """
         if not subscriptions:
             return
@@ -120,7 +121,8 @@ class Evaluation:
 
     def _match(self, subscription: Subscription, found: Found) -> Match | None:
         if found["error"]:
-            _log.info("does not match", subscription=subscription.uuid, reason=found["error"])
+            what = "nothing is attached" if found["matches"] else "does not match"
+            _log.info(what, subscription=subscription.uuid, reason=found["error"])
         return Match(subscription=subscription, found=found) if found["matches"] else None
 
     def _remember(self, subscription: Subscription, *, slow: bool) -> None:

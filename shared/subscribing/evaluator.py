@@ -30,6 +30,7 @@ from shared.index.query import Query
 
 # The contract: attachments have 128 KiB at most, as JSON.
 LARGEST_ATTACHMENTS = 128 * 1024
+_ENDLESS = "it did not come to an end"
 # Bytes of address space. A document has 16 MiB of files at most, and takes about eight times as much when
 # it is parsed; the document to be searched shares most of that.
 _MEMORY = 512 * 1024 * 1024
@@ -45,7 +46,10 @@ class Asked(TypedDict):
 
 
 class Found(TypedDict):
-    """What there is to know: whether the document matches, or has taken too long; an error, if there was."""
+    """What there is to know: whether the document matches; an error, if there was.
+
+    Whether it took too `late`; where it `matches` nevertheless, that was but for what is attached.
+    """
 
     matches: bool
     late: bool
@@ -79,7 +83,8 @@ def evaluate(asked: Asked, document: _Document) -> Found:
             if found["matches"]:
                 found["attachments"] = _attachments(asked["attachments"], document.content)
     except _Late:
-        found |= {"matches": False, "late": True, "error": "it did not come to an end"}
+        # What is attached is no reason not to tell of what matches.
+        found |= {"late": True, "error": _ENDLESS, "attachments": {"_errors": f"Attachments: {_ENDLESS}"}}
     except Exception as error:  # noqa: BLE001 # what makes no sense of a document does not match it
         found |= {"matches": False, "error": _said(error)}
     return found
@@ -99,7 +104,10 @@ def _attachments(expressions: Mapping[str, str], content: Mapping[str, Any]) -> 
     errors = {}
     for name, expression in expressions.items():
         try:
-            attachments[name] = _compiled(expression).search(content)
+            found = _compiled(expression).search(content)
+            # JMESPath also knows infinite numbers, and expressions as values; neither is JSON.
+            json.dumps(found, allow_nan=False)
+            attachments[name] = found
         except _Late:
             raise
         except Exception as error:  # noqa: BLE001 # whatever it is, the subscriber hears of it

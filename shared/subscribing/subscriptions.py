@@ -27,7 +27,8 @@ from shared.system import Dss
 
 # Subscriptions that one person may have on one replica, of both kinds together.
 AT_MOST = 100
-# All that a subscription says, as JSON, in bytes. `notify` keeps the subscriptions of a replica in memory.
+# All that is said of a subscription, as JSON, in bytes. `notify` keeps those of a replica in memory, and a
+# secret is a document of its own, of 1 MiB at most.
 _LARGEST = 64 * 1024
 # What people write is some hundred characters long. The time to compile an expression grows with its length.
 _LONGEST_EXPRESSION = 8 * 1024
@@ -65,10 +66,14 @@ def unsubscribe(dss: Dss, subscription: Subscription) -> str:
 
 def _definition_of(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a subscription that its owner decides, checked."""
+    # First: it bounds what there is to compile.
+    size = len(json.dumps(wanted))
+    if size > _LARGEST:
+        raise IllegalArguments(f"json_request_body: {size} bytes as JSON, and {_LARGEST} are taken at most")
     secret = wanted.get("hmac_secret_key")
     if secret == "":
         raise IllegalArguments("hmac_secret_key: must not be empty")
-    definition = {
+    return {
         "callback_url": _callback_url(wanted["callback_url"]),
         "method": wanted["method"],
         "encoding": wanted["encoding"],
@@ -79,10 +84,6 @@ def _definition_of(wanted: Mapping[str, Any]) -> dict[str, Any]:
         "signed": secret is not None,
         **_query(wanted),
     }
-    size = len(json.dumps(definition))
-    if size > _LARGEST:
-        raise IllegalArguments(f"json_request_body: {size} bytes as JSON, and {_LARGEST} are taken at most")
-    return definition
 
 
 def _callback_url(url: str) -> str:

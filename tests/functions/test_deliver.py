@@ -14,6 +14,7 @@ from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.topics import Listener, listening
 from tests.given import Api, new_uuid, now
 from tests.subscriber import Subscriber, subscriber
+from tests.system.file_heads import firestore_client
 
 REPLICA = "gcp"
 LOOPBACK = {"DSS_CALLBACK_NETWORKS": "127.0.0.0/8"}
@@ -117,6 +118,27 @@ def test_who_has_ended_a_subscription_hears_nothing_more(
     assert ended.status_code == 200
     assert (pushed(first, notification), pushed(second, notification)) == (204, 204)
     assert server.calls_of(path) == []
+
+
+def test_nothing_is_sent_unsigned_to_who_asked_for_signatures(
+    stack: dict[str, str], api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber
+) -> None:
+    path = f"/ok/{new_uuid()}"
+    notification = told(subscribed(api, server, path, hmac_secret_key="secret"))
+    # As where a subscription ends between two reads of a delivery.
+    firestore_client(stack).document(f"subscription_secrets/{notification.subscription}").delete()
+    assert (pushed(first, notification), pushed(second, notification)) == (503, 503)
+    assert server.calls_of(path) == []
+
+
+def test_what_is_noted_of_a_subscriber_ends_by_itself(
+    stack: dict[str, str], api: Api, first: FunctionProcess, server: Subscriber
+) -> None:
+    notification = told(subscribed(api, server, f"/500/{new_uuid()}"))
+    assert pushed(first, notification) == 204
+    # A call that is under way when its subscription ends writes this for nobody.
+    noted = firestore_client(stack).document(f"subscription_troubles/{notification.subscription}").get()
+    assert noted.get("expires") > datetime.now(UTC) + timedelta(days=7)
 
 
 def test_one_failure_puts_off_all_that_comes_until_one_succeeds(

@@ -167,6 +167,16 @@ def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], repli
         ({"hmac_key_id": "a,b"}, 400, "illegal_arguments", "hmac_key_id"),
         ({"hmac_key_id": "a\nb"}, 400, "illegal_arguments", "hmac_key_id"),
         ({"form_fields": {"a": "x" * 70_000}}, 400, "illegal_arguments", "65536"),
+        ({"hmac_secret_key": "x" * 70_000}, 400, "illegal_arguments", "65536"),
+        # Said before what would take long to compile is: each of these takes a tenth of a second.
+        (
+            {
+                "attachments": {
+                    str(n): {"type": "jmespath", "expression": f"a{n}{'[]' * 4000}"} for n in range(900)
+                }
+            },
+            *(400, "illegal_arguments", "65536"),
+        ),
     ],
 )
 def test_what_cannot_be_served_is_refused(

@@ -97,10 +97,13 @@ def test_an_elasticsearch_query_is_asked_of_the_indexed_document(
 
 def test_attachments_are_what_expressions_find(evaluation: Evaluation) -> None:
     wanted = {"names": "files.cell_json[].name", "none": "nothing", "wrong": "abs(files)", "odd": "f(@)"}
+    # What JMESPath knows and JSON does not.
+    wanted |= {"infinite": "to_number('inf')", "expression": "&files"}
     [match] = evaluation.matches(ENCODED, [asking(attachments=wanted)])
     found = match.found["attachments"]
     assert (found["names"], found["none"]) == (["a", "b"], None)
     assert found.keys() == {"names", "none", "_errors"}
+    assert found["_errors"].keys() == {"wrong", "odd", "infinite", "expression"}
     assert "abs" in found["_errors"]["wrong"]
     assert "f()" in found["_errors"]["odd"]
 
@@ -126,6 +129,13 @@ def test_what_never_ends_harms_nobody(evaluation: Evaluation) -> None:
     assert [one for one in found if one != attaching] == good
     # By now they are known, and come last.
     assert again == good
+
+
+def test_an_attachment_that_never_ends_is_no_reason_not_to_be_notified(evaluation: Evaluation) -> None:
+    attaching = asking("event_type", attachments={"a": f"length({ENDLESS})"})
+    [match] = evaluation.matches(ENCODED, [attaching])
+    assert match.subscription == attaching
+    assert match.found["attachments"] == {"_errors": "Attachments: it did not come to an end"}
 
 
 def test_a_process_that_is_lost_loses_one_subscription_only() -> None:
