@@ -57,7 +57,15 @@ def copy_inline(
     if source_store is not destination.store and source.size <= _SMALL_BYTES:
         with contextlib.suppress(ObjectExists):
             # The store itself proves what it is given, and says where there is something already.
-            _create_whole(source, source_store, destination, key, checksums, deadline)
+            create_whole(
+                source,
+                source_store,
+                destination.store,
+                destination.bucket,
+                key,
+                checksums=checksums,
+                deadline=deadline,
+            )
             return
     if holds(destination.store, destination.bucket, key, size=source.size, checksums=checksums):
         return
@@ -104,20 +112,25 @@ def check_proof(found: StoredObject, size: int, checksums: Checksums) -> None:
         raise InvalidChecksum(f"s3_etag: {checksums.s3_etag!r} is wanted, the store says {found.revision!r}")
 
 
-def _create_whole(
+def create_whole(
     source: StoredObject,
     source_store: ObjectStore,
-    destination: Replica,
+    store: ObjectStore,
+    bucket: str,
     key: str,
+    *,
     checksums: Checksums,
     deadline: Deadline,
 ) -> None:
-    """Write an object of one part as it is read, proved by its store. Raises ObjectExists."""
+    """Write an object of one part as it is read from another store, proved by its own.
+
+    Raises ObjectExists, CopyTakesLonger where the deadline has passed, and what the stores raise.
+    """
 
     def create() -> None:
         with _reading(source_store, source, 0, source.size) as data:
-            destination.store.create_from(
-                destination.bucket,
+            store.create_from(
+                bucket,
                 key,
                 data,
                 size=source.size,
@@ -136,15 +149,13 @@ def _stream(
     checksums: Checksums,
     deadline: Deadline,
 ) -> None:
+    store, bucket = destination.store, destination.bucket
     # Somebody else may be faster; what they wrote has still to be proved.
     with contextlib.suppress(ObjectExists):
         if part_count(source.size) == 1:
-            _create_whole(source, source_store, destination, key, checksums, deadline)
+            create_whole(source, source_store, store, bucket, key, checksums=checksums, deadline=deadline)
             return
-        store = destination.store
-        upload = store.begin_upload(
-            destination.bucket, key, size=source.size, content_type=source.content_type
-        )
+        upload = store.begin_upload(bucket, key, size=source.size, content_type=source.content_type)
         with _aborted_on_failure(store, upload):
             parts = [part_of(source.size, number) for number in range(1, part_count(source.size) + 1)]
             put_parts(source, source_store, upload, store, parts, deadline=deadline)

@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.catalog import CopyJob, CopyOrder, JobState
 from shared.clock import Deadline
-from shared.copying.blobs import holds, prove, put_parts
+from shared.copying.blobs import create_whole, holds, prove, put_parts
 from shared.copying.large import record_of
 from shared.copying.plan import CopyPlan, Way, plan_copy
 from shared.errors import (
@@ -220,6 +220,31 @@ class CopyStep:
             return False
         return True
 
+    def _copy_whole(self) -> None:
+        deadline = Deadline(self._dss.clock, _STEP_SECONDS)
+        bucket, key, checksums = self._order.bucket, self._order.key, self._order.checksums
+        if self._source_store is self._store:
+            self._store.copy(
+                self._source,
+                bucket,
+                key,
+                checksums=checksums,
+                deadline=deadline,
+                last_used=self._order.last_used,
+            )
+            return
+        # The same step, run twice, may be faster; it is proved in either case.
+        with contextlib.suppress(ObjectExists):
+            create_whole(
+                self._source,
+                self._source_store,
+                self._store,
+                bucket,
+                key,
+                checksums=checksums,
+                deadline=deadline,
+            )
+
     def _leave_nothing_if_over(self) -> None:
         """Remove parts that arrived while somebody aborted the attempt."""
         there = self._reloaded()
@@ -230,6 +255,9 @@ class CopyStep:
     def _put_together(self) -> None:
         if self._plan.way is Way.STRETCHES:
             raise StoreError(f"{self._order.key}: the copy has not come to its end")
+        if self._plan.way is Way.WHOLE:
+            self._copy_whole()
+            return
         upload = self._upload(self._job.upload_id)
         try:
             self._store.finish_upload(upload, self._order.checksums)

@@ -48,11 +48,11 @@ def test_batches_keep_to_the_limits_of_cloud_workflows(size):
     # 100,000 steps an execution. A batch takes six where nothing fails: its call, the function's call and
     # answer, the look at it, and the iteration itself.
     assert plan.batches * 6 + 20 <= 100_000 * 0.4
-    largest = plan.parts(0)
+    largest = plan.parts(0) or [part_of(size, 1)]
     assert sum(part.size for part in largest) / STREAMED_BYTES_A_SECOND <= 1800
 
 
-@given(size=st.integers(0, 200 * 1024 * MIB), wanted=st.data())
+@given(size=st.integers(64 * MIB + 1, 200 * 1024 * MIB), wanted=st.data())
 def test_batches_cover_the_object_once_and_in_order(size, wanted):
     plan = plan_copy(size, same_store=False, copies_in_parts=False)
     assert plan.way is Way.PARTS
@@ -70,6 +70,13 @@ def test_within_gcs_a_copy_goes_by_calls_that_go_on():
     assert plan_copy(LARGEST_OBJECT, same_store=True, copies_in_parts=False).way is Way.STRETCHES
     assert plan_copy(LARGEST_OBJECT, same_store=True, copies_in_parts=True).way is Way.PARTS
     assert plan_copy(LARGEST_OBJECT, same_store=False, copies_in_parts=False).way is Way.PARTS
+
+
+@pytest.mark.parametrize("same_store", [True, False])
+@pytest.mark.parametrize("size", [0, 1, 64 * MIB])
+def test_what_is_one_part_goes_whole(size, same_store):
+    plan = plan_copy(size, same_store=same_store, copies_in_parts=True)
+    assert (plan.way, plan.batches, plan.parts(0)) == (Way.WHOLE, 0, [])
 
 
 @pytest.mark.parametrize("size", [-1, LARGEST_OBJECT + 1])

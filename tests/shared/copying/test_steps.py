@@ -55,8 +55,8 @@ def dss(stack):
         yield system
 
 
-def asked_for(dss, clouds, way, creator_uid=1, fqid=None):
-    found, checksums, _ = staged(dss, clouds, way[0], DATA)
+def asked_for(dss, clouds, way, creator_uid=1, fqid=None, data=DATA):
+    found, checksums, _ = staged(dss, clouds, way[0], data)
     seen, there = (dss.replicas.named(name) for name in way)
     source = Source(replica=seen, object=found, checksums=checksums)
     record = file_record(fqid or Fqid(new_uuid(), now()), creator_uid, source)
@@ -90,6 +90,19 @@ def test_every_step_may_be_done_twice(dss, clouds, way):
     assert uploads(clouds, dss.replicas.named(way[1])) == []
     assert dss.catalog.files.get(job.order.file).available == {way[1]}
     assert CopyStep(dss, job.id, 1).plan() == {"over": True, "batches": 0}
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+@pytest.mark.parametrize("way", [*WAYS, ("gcp", "gcp")], ids="-".join)
+def test_what_is_one_part_is_copied_whole(dss, clouds, way, size):
+    data = content(size)
+    job = asked_for(dss, clouds, way, data=data)
+    for batch in range(CopyStep(dss, job.id, 1).plan()["batches"]):
+        assert CopyStep(dss, job.id, 1).batch(batch) == {"done": True}
+    for _ in range(2):
+        assert CopyStep(dss, job.id, 1).finish() == {"state": "SUCCEEDED"}
+    assert clouds.read(way[1], checksums_of(data).blob_key) == data
+    assert uploads(clouds, dss.replicas.named(way[1])) == []
 
 
 def test_a_batch_that_failed_does_no_part_twice(dss, clouds):
