@@ -41,20 +41,25 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     )
     findings = audit.findings(page.taken)
     if run.options["repair"]:
-        # What takes longer than a step is left to an operator's own machine.
-        outcomes = repaired(dss, findings, largest=dss.settings.inline_copy_bytes)
+        # What takes longer than a step is the copy workflow's.
+        outcomes = repaired(dss, findings, inline=dss.settings.inline_copy_bytes)
     else:
         outcomes = (Repair(finding=finding) for finding in findings)
     for outcome in outcomes:
         page.report(as_json(outcome))
-        page.count(repaired=bool(outcome.done))
+        page.count(repaired=bool(outcome.done), copying=bool(outcome.copying))
     page.counts.update(counts_of(tally))
     return asdict(audit.position) if audit.position else None
 
 
 def as_json(outcome: Repair) -> dict[str, Any]:
     """Return the line of a report that tells of a finding, and of what became of it."""
-    repair = {"repaired": outcome.done, "left": outcome.left}
+    repair = {
+        "repaired": outcome.done,
+        "left": outcome.left,
+        "copying": outcome.copying,
+        "copy_job": outcome.copy_job,
+    }
     return {**asdict(outcome.finding), **{name: text for name, text in repair.items() if text}}
 
 

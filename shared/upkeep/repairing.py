@@ -11,7 +11,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from shared.catalog import BundleHead, CollectionHead, FileRecord, PagedFile
+from shared.catalog import BundleHead, CollectionHead, CopyOrder, FileRecord, JobState, PagedFile
 from shared.clock import Deadline
 from shared.collections import (
     collection_of_manifest,
@@ -19,6 +19,7 @@ from shared.collections import (
     collection_tombstone_of,
 )
 from shared.copying.blobs import check_proof, copy_inline
+from shared.copying.large import copy_source, request_copy
 from shared.copying.plan import LARGEST_OBJECT
 from shared.copying.uploads import abandoned, name_of
 from shared.errors import DssError, InvalidChecksum, ObjectNotFound
@@ -60,17 +61,31 @@ class _Unexplained(DssError):
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What became of a finding: `done` says what was done, `left` why nothing was; one of them is empty."""
+    """What became of a finding, all but one of them empty.
+
+    `done` says what was done, `left` why nothing was, and `copying` what the copy workflow is doing now, as
+    the job `copy_job`.
+    """
 
     finding: Finding
     done: str = ""
     left: str = ""
+    copying: str = ""
+    copy_job: str = ""
 
 
-def repair(dss: Dss, finding: Finding, *, largest: int = LARGEST_OBJECT) -> Repair:
+@dataclass(frozen=True, kw_only=True)
+class _Copying:
+    """What the copy workflow is doing about a finding; see `Repair`."""
+
+    job_id: str
+    words: str
+
+
+def repair(dss: Dss, finding: Finding, *, inline: int = LARGEST_OBJECT) -> Repair:
     """Put right what a finding is about, where that is clear, and say what was done. Raises nothing.
 
-    A blob of more than `largest` bytes is left.
+    A blob of more than `inline` bytes goes to the copy workflow.
     """
     work = _REPAIRS.get((finding.kind, finding.section in ("blobs", "uploads", "elsewhere")))
     if finding.section in ("documents", "journals"):
@@ -78,23 +93,26 @@ def repair(dss: Dss, finding: Finding, *, largest: int = LARGEST_OBJECT) -> Repa
     if work is None:
         return Repair(finding=finding, left=_NEVER[finding.kind])
     if work is _copy_blob:
-        work = partial(_copy_blob, largest=largest)
+        work = partial(_copy_blob, inline=inline)
     replica = dss.replicas.named(finding.replica)
     try:
         if not persistently(dss.clock, partial(_is_still_so, dss, finding, replica)):
             return Repair(finding=finding, left="it is not so any more")
         # Among what fails for a moment are transactions on what two replicas' findings have in common.
-        return Repair(finding=finding, done=persistently(dss.clock, partial(work, dss, finding, replica)))
+        done = persistently(dss.clock, partial(work, dss, finding, replica))
     except DssError as error:
         return Repair(finding=finding, left=error.title)
     except (ValueError, LookupError, TypeError) as error:
         return Repair(finding=finding, left=f"unexpected content: {type(error).__name__}: {error}")
+    if isinstance(done, _Copying):
+        return Repair(finding=finding, copying=done.words, copy_job=done.job_id)
+    return Repair(finding=finding, done=done)
 
 
-def repaired(dss: Dss, findings: Iterable[Finding], *, largest: int = LARGEST_OBJECT) -> Iterator[Repair]:
+def repaired(dss: Dss, findings: Iterable[Finding], *, inline: int = LARGEST_OBJECT) -> Iterator[Repair]:
     """Yield what becomes of findings, in their order, several at once, but one section after the other."""
     for _, of_section in groupby(findings, lambda finding: finding.section):
-        yield from in_threads(partial(repair, dss, largest=largest), of_section, threads=_THREADS)
+        yield from in_threads(partial(repair, dss, inline=inline), of_section, threads=_THREADS)
 
 
 def _is_still_so(dss: Dss, finding: Finding, replica: Replica) -> bool:
@@ -104,14 +122,23 @@ def _is_still_so(dss: Dss, finding: Finding, replica: Replica) -> bool:
     return verdict is not None and verdict.kind is finding.kind
 
 
-def _copy_blob(dss: Dss, finding: Finding, replica: Replica, *, largest: int = LARGEST_OBJECT) -> str:
+def _copy_blob(
+    dss: Dss, finding: Finding, replica: Replica, *, inline: int = LARGEST_OBJECT
+) -> str | _Copying:
     """Copy a blob from a replica that has it proven; what is wrong in its place is removed by the copy."""
     blob = SECTIONS["blobs"].again(dss, finding.key)
     if not isinstance(blob, ExpectedBlob):
         raise _Unexplained("no file version names it any more")
-    if blob.size > largest:
-        raise _Unexplained(f"{blob.size} bytes take longer than there is time for here")
     source, found = _proven_copy(dss, blob, besides=replica)
+    if blob.size > inline:
+        order = CopyOrder(
+            source=copy_source(found, source),
+            replica=replica.name,
+            bucket=replica.bucket,
+            key=blob.key,
+            checksums=blob.checksums,
+        )
+        return _handed_over(dss, order)
     copy_inline(
         found,
         source.store,
@@ -121,6 +148,15 @@ def _copy_blob(dss: Dss, finding: Finding, replica: Replica, *, largest: int = L
         deadline=Deadline(dss.clock, _COPY_SECONDS),
     )
     return f"copied from {source.name}, {blob.size} bytes"
+
+
+def _handed_over(dss: Dss, order: CopyOrder) -> _Copying:
+    """Have the copy workflow do it, or go on with it, and say of what its last attempt failed."""
+    last = dss.catalog.jobs.get(order.job_id)
+    failed = f"; the attempt before failed: {last.cause}" if last and last.state is JobState.FAILED else ""
+    job = request_copy(dss, order)
+    words = f"from {order.source.replica} by the copy workflow, {order.source.size} bytes{failed}"
+    return _Copying(job_id=job.id, words=words)
 
 
 def _proven_copy(dss: Dss, blob: ExpectedBlob, *, besides: Replica) -> tuple[Replica, StoredObject]:
@@ -329,7 +365,7 @@ def _upload_of(dss: Dss, finding: Finding, replica: Replica) -> UnfinishedUpload
 
 
 # What is done about a kind of finding in documents (False) or elsewhere (True).
-_REPAIRS: Mapping[tuple[Kind, bool], Callable[[Dss, Finding, Replica], str]] = {
+_REPAIRS: Mapping[tuple[Kind, bool], Callable[[Dss, Finding, Replica], str | _Copying]] = {
     (Kind.LOST, True): _copy_blob,
     (Kind.CORRUPT, True): _copy_blob,
     (Kind.ABANDONED, True): _abort_upload,

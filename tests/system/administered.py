@@ -101,7 +101,8 @@ def administered_system() -> Iterator[Administered]:
             )
 
         caller = {**os.environ, "DSS_LOCAL_WORKFLOWS_PACE": "0.01"}
-        table = (*API_TABLE, event_components.topics, workflows)
+        copy = event_components.functions_of("copy", processes={})
+        table = (*API_TABLE, event_components.topics, workflows, copy)
         with (
             Stack(port=0, caller=caller, table=table).running() as env,
             copy_front(env, front, "administer") as function,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.administration.steps import end_abandoned
-from shared.catalog import JobState
+from shared.catalog import CopyJob, JobState
 from shared.upkeep.auditing import Tally, audit
 from shared.upkeep.expectations import SECTIONS
 from tests.given import REPLICAS
@@ -237,16 +237,52 @@ def test_a_reports_bucket_that_vanishes_under_way_ends_the_run(system: Administe
     assert "nowhere" in run.cause
 
 
-def test_a_blob_that_takes_longer_than_a_step_is_left_by_a_run(system: Administered, world: World) -> None:
+def test_a_blob_that_takes_longer_than_a_step_is_copied_by_the_workflow(
+    system: Administered, world: World
+) -> None:
+    other = system.everywhere("aws", os.urandom(1001))
     system.remove("aws", world.blob)
+    system.overwrite("gcp", other.blob, b"?")
     system.front.kill()
     system.front.start(DSS_INLINE_COPY_BYTES="999")
 
-    small = system.run(**AUDIT, repair=True)
+    first = told_of(system, {world.blob, other.blob})
+    jobs = {key: copied(system, line["copy_job"]) for key, line in first.items()}
+    system.remove("aws", world.blob)
+    rows = system.dss.catalog.database.client.collection("copy_jobs")
+    rows.document(jobs[world.blob].id).update({"state": "FAILED", "cause": "the moon was full"})
+    second = told_of(system, {world.blob, other.blob})
+    again = copied(system, second[world.blob]["copy_job"])
     system.front.kill()
     system.front.start()
-    system.run(**AUDIT, repair=True)
 
-    told = {line["key"]: line for line in system.reported(small)}
-    assert told[world.blob]["left"] == "1000 bytes take longer than there is time for here"
+    assert {key: (line["kind"], line["replica"], line["copying"]) for key, line in first.items()} == {
+        world.blob: ("lost", "aws", "from gcp by the copy workflow, 1000 bytes"),
+        other.blob: ("corrupt", "gcp", "from aws by the copy workflow, 1001 bytes"),
+    }
+    assert not any({"repaired", "left"} & set(line) for line in first.values())
+    # What has been copied is found no more; what could not be is begun anew, and says why.
+    assert {key: line["copying"] for key, line in second.items()} == {
+        world.blob: "from gcp by the copy workflow, 1000 bytes; the attempt before failed: the moon was full"
+    }
+    assert (again.id, again.attempt) == (jobs[world.blob].id, 2)
     assert world.blob in system.clouds.keys("aws", "blobs/")
+
+
+def told_of(system: Administered, keys: set[str]) -> dict[str, dict[str, Any]]:
+    """Have a run repair what it finds, and return what it tells of these keys, which it counts as copied."""
+    run = system.run(**AUDIT, repair=True)
+    told = {line["key"]: line for line in system.reported(run) if line["key"] in keys}
+    assert run.counts["copying"] == len(told)
+    return told
+
+
+def copied(system: Administered, job_id: str) -> CopyJob:
+    """Return a copy job when it has succeeded."""
+
+    def succeeded() -> CopyJob | None:
+        job = system.dss.catalog.jobs.get(job_id)
+        return job if job and job.state is JobState.SUCCEEDED else None
+
+    job: CopyJob = wait_until(succeeded, f"job {job_id} succeeds")
+    return job
