@@ -24,6 +24,7 @@ from workflows_emulator.lib import http_utils, sys_utils
 from workflows_emulator.utils import WorkflowError
 
 from run.local.minting import mint
+from run.local.probes import NotReady
 
 # Cloud Workflows: 20 branches or iterations at once.
 _MOST_AT_ONCE = 20
@@ -77,9 +78,7 @@ def request(
     """Make an HTTP request as the `http` module of Cloud Workflows does; errors are those of its retries."""
     sent = dict(headers or {})
     if auth:
-        # In the clouds Google signs it, and the function's platform checks it.
-        audience = auth.get("audience", url)
-        sent["Authorization"] = f"Bearer {mint(os.environ, 'workflows@example.org', aud=audience)}"
+        sent["Authorization"] = f"Bearer {_token(auth.get('audience', url))}"
     content = {"json": body} if isinstance(body, dict | list) else {"data": body}
     try:
         answer = requests.request(method, url, headers=sent, params=query, timeout=timeout, **content)
@@ -97,6 +96,14 @@ def request(
         message = f"HTTP server responded with error code {answer.status_code}"
         raise WorkflowError(message=message, tags=["HttpError"], **known)
     return known
+
+
+def _token(audience: str) -> str:
+    """Return a token for a function; in the clouds Google signs it, and the function's platform checks it."""
+    try:
+        return mint(os.environ, "workflows@example.org", aud=audience)
+    except NotReady as error:
+        raise WorkflowError(message=str(error), tags=["ConnectionError"], code=0) from error
 
 
 class Assign(emulator.StepAssign):  # type: ignore[misc]

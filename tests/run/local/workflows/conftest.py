@@ -37,7 +37,13 @@ class Server:
         self._process = self._processes.start(
             "workflows",
             (sys.executable, "-m", "run.local.workflows", *arguments),
-            {**base_environment({}), "PATH": "/usr/bin:/bin", "DSS_LOCAL_WORKFLOWS_PACE": "0.01"},
+            {
+                **base_environment({}),
+                "PATH": "/usr/bin:/bin",
+                "DSS_LOCAL_WORKFLOWS_PACE": "0.01",
+                # Nobody is there.
+                "DSS_LOCAL_TOKEN_URL": f"http://{HOST}:9/token",
+            },
             log=self._processes.scratch / "log",
             directory=self._processes.scratch,
         )

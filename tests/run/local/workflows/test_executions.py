@@ -147,11 +147,12 @@ def test_a_call_is_tried_as_often_as_the_policy_says(
     assert (ended.state, len(web.seen)) == (state, asked), ended.error
 
 
-def test_nobody_listening_is_an_error_that_is_tried_again(server: Server) -> None:
+@pytest.mark.parametrize("arguments", ["", ", auth: {type: OIDC}"], ids=["function", "token issuer"])
+def test_nobody_listening_is_an_error_that_is_tried_again(server: Server, arguments: str) -> None:
     began = time.monotonic()
-    ended = server.run(RETRY.format(url="http://127.0.0.1:9"))
+    ended = server.run(RETRY.format(url="http://127.0.0.1:9").replace('9"}', f'9"{arguments}}}'))
     assert ended.state == STATE.FAILED
-    assert "ConnectionError" in ended.error.payload
+    assert "ConnectionError" in json.loads(ended.error.payload)["tags"]
     # 1, 2, 3, 3 and 3 seconds at a hundredth of the time.
     assert time.monotonic() - began > 0.12
 
