@@ -2,7 +2,7 @@
 
 import re
 
-_FORM = re.compile(r"(-?)([0-9]{1,9})(%?)")
+_FORM = re.compile(r"([-+]?)([0-9]{1,9})(%?)")
 
 
 def least_of(value: object, count: int) -> int:
@@ -17,7 +17,7 @@ def least_of(value: object, count: int) -> int:
     text = str(value)
     if "<" not in text:
         return max(_plain(text.strip(), count), 0)
-    for condition in text.split():
+    for condition in re.sub(r"\s*<\s*", "<", text).split():
         above, _, then = condition.partition("<")
         if count <= _number(above):
             break
@@ -36,4 +36,4 @@ def _plain(text: str, count: int) -> int:
     if not found:
         raise ValueError(f"{text[:20]!r} is neither a number nor a share such as 75%")
     number = int(found[2]) * count // 100 if found[3] else int(found[2])
-    return count - number if found[1] else number
+    return count - number if found[1] == "-" else number

@@ -6,12 +6,20 @@ from hypothesis import strategies as some
 
 from shared.errors import IndexQueryRefused
 from shared.index.dsl import parse
-from shared.index.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Range, Terms, Wildcard
+from shared.index.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from shared.index.should import least_of
 
 FQID = "0c6e5b14-5d4a-4d5c-9f1c-2f6a5a8b7e10.2026-01-12T093000.000000Z"
 A, B = {"term": {"a": 1}}, {"exists": {"field": "b"}}
 ONE, TWO = Terms("a", (1,)), Exists("b")
+
+
+def either(*queries: Query) -> Bool:
+    return Bool(should=queries, minimum_should_match=1)
+
+
+def words(path: str, least: int, *asked: str) -> Bool:
+    return Bool(should=tuple(Match(path, (word,)) for word in asked), minimum_should_match=least)
 
 
 @pytest.mark.parametrize(
@@ -24,15 +32,29 @@ ONE, TWO = Terms("a", (1,)), Exists("b")
         ({"match": {"a": 5}}, Match("a", ("5",))),
         ({"match": {"a": {"query": ".", "zero_terms_query": "all"}}}, MatchAll()),
         (
-            {"match": {"a": {"query": "x y z", "minimum_should_match": "-1"}}},
-            Bool(should=tuple(Match("a", (word,)) for word in "xyz"), minimum_should_match=2),
+            {"match": {"a": {"query": ".", "zero_terms_query": "NONE", "operator": None}}},
+            Match("a", ()),
         ),
+        ({"match": {"a": {"query": "x y z", "minimum_should_match": "-1"}}}, words("a", 2, "x", "y", "z")),
+        # What is asked for twice counts twice, and of one word alone nothing is left out.
+        ({"match": {"a": {"query": "x x y", "minimum_should_match": "70%"}}}, words("a", 2, "x", "x", "y")),
+        ({"match": {"a": {"query": "x", "minimum_should_match": 2}}}, Match("a", ("x",))),
+        ({"match": {"a": {"query": "x y", "minimum_should_match": 3}}}, words("a", 3, "x", "y")),
         (
-            {"match": {"a.keyword": "X y"}},
-            Bool(should=(Terms("a", ("X y",)), Match("a.keyword", ("x", "y"))), minimum_should_match=1),
+            {"match": {"a": {"query": "x y", "minimum_should_match": 1, "operator": "and"}}},
+            Match("a", ("x", "y"), all_tokens=True),
         ),
+        ({"match": {"a.keyword": "X y"}}, either(Terms("a", ("X y",)), Match("a.keyword", ("x", "y")))),
+        ({"match": {"a.b.text": "X"}}, either(Match("a.b.text", ("x",)), Match("a.b", ("x",)))),
+        # A number that is written as one is found, though as text it has other words.
+        ({"match": {"a": " -5"}}, either(Match("a", ("5",)), Terms("a", (-5,)))),
+        ({"match": {"a": "1e-7"}}, either(Match("a", ("1e", "7")), Terms("a", (1e-7,)))),
+        ({"match": {"a": "61.0"}}, either(Match("a", ("61.0",)), Terms("a", (61.0,)))),
+        ({"match": {"a": "61"}}, Match("a", ("61",))),
+        ({"match": {"a": "0xA"}}, Match("a", ("0xa",))),
         ({"term": {"a": "X y"}}, Terms("a", ("X y",))),
         ({"term": {"a": {"value": True, "_name": "n"}}}, Terms("a", (True,))),
+        ({"term": {"a": {"term": "x"}}}, Terms("a", ("x",))),
         (
             {"term": {"a.keyword": "X"}},
             Bool(should=(Terms("a", ("X",)), Terms("a.keyword", ("X",))), minimum_should_match=1),
@@ -43,7 +65,9 @@ ONE, TWO = Terms("a", (1,)), Exists("b")
         ({"range": {"a": {"gt": 1, "lte": 2.5}}}, Range("a", gt=1, lte=2.5)),
         ({"exists": {"field": "a.b"}}, Exists("a.b")),
         ({"prefix": {"a": "x"}}, Prefix("a", "x")),
+        ({"range": {"a": {"gte": "nowhere", "lt": "a||b"}}}, Range("a", gte="nowhere", lt="a||b")),
         ({"prefix": {"a": {"value": "x"}}}, Prefix("a", "x")),
+        ({"prefix": {"a": {"prefix": "x"}}}, Prefix("a", "x")),
         ({"wildcard": {"a": "x*"}}, Wildcard("a", "x*")),
         ({"wildcard": {"a": {"value": "x*"}}}, Wildcard("a", "x*")),
         ({"wildcard": {"a": {"wildcard": "x*", "boost": 1}}}, Wildcard("a", "x*")),
@@ -64,12 +88,27 @@ ONE, TWO = Terms("a", (1,)), Exists("b")
             {"bool": {"should": [A, B], "must": A, "minimum_should_match": "100%"}},
             Bool(should=(ONE, TWO), must=(ONE,), minimum_should_match=2),
         ),
+        # Without a clause it finds everything, however many should match.
+        ({"bool": {"must": [], "should": [], "minimum_should_match": 1}}, Bool()),
+        ({"bool": {"must": [A], "minimum_should_match": 1}}, Bool(must=(ONE,), minimum_should_match=1)),
     ],
 )
 def test_a_clause_is_read_alone_and_in_a_whole_body(clause, query):
     assert parse(clause) == query
     assert parse({"query": clause}) == query
     assert parse({"query": {"bool": {"must": [clause]}}}) == Bool(must=(query,))
+
+
+@pytest.mark.parametrize("kind", ["filter", "must_not"])
+def test_what_filters_asks_for_one_of_what_should_match(kind):
+    inner = {"bool": {"must": [A], "should": [B]}}
+    one, none = (Bool(must=(ONE,), should=(TWO,), minimum_should_match=least) for least in (1, 0))
+
+    assert parse({"bool": {kind: inner}}) == Bool(**{kind: (one,)})
+    # However deep it is, unless it says how many.
+    assert parse({"bool": {kind: {"bool": {"must": inner}}}}) == Bool(**{kind: (Bool(must=(one,)),)})
+    inner["bool"]["minimum_should_match"] = 0
+    assert parse({"bool": {kind: inner}}) == Bool(**{kind: (none,)})
 
 
 def test_an_empty_body_finds_everything():
@@ -89,7 +128,19 @@ def test_an_empty_body_finds_everything():
         ({"bool": {"musst": []}}, "es_query.bool.musst: "),
         ({"bool": {"should": [A], "minimum_should_match": "most"}}, "es_query.bool.minimum_should_match: "),
         ({"match": {"a": {"query": "b", "fuzziness": "AUTO"}}}, "es_query.match.a.fuzziness: "),
-        ({"match": {"a": {"query": "b", "operator": "xor"}}}, "operator"),
+        ({"match": {"a": {"query": "b", "operator": "xor"}}}, "es_query.match.a.operator: "),
+        ({"match": {"a": {"query": "b", "zero_terms_query": 1}}}, "es_query.match.a.zero_terms_query: "),
+        (
+            {"match": {"a": {"query": "b", "minimum_should_match": "x"}}},
+            "es_query.match.a.minimum_should_match: ",
+        ),
+        ({"match": {"_all": "b"}}, "es_query.match._all: "),
+        ({"terms": {"_id": [FQID]}}, "es_query.terms._id: "),
+        ({"exists": {"field": "_source"}}, "es_query.exists.field._source: "),
+        ({"term": {"a": {"value": "b", "term": "c"}}}, "es_query.term.a.term: "),
+        ({"range": {"a": {"gte": "now"}}}, "es_query.range.a.gte: 'now' is date maths"),
+        ({"range": {"a": {"lt": "now-7d/d"}}}, "es_query.range.a.lt: "),
+        ({"range": {"a": {"gt": "2026-01-12||+1M/d"}}}, "es_query.range.a.gt: "),
         ({"match": {"a": {"operator": "and"}}}, "query is missing"),
         ({"match": {"a": None}}, "es_query.match.a: "),
         ({"match": {"a": ["b"]}}, "es_query.match.a: "),
@@ -174,6 +225,7 @@ def test_whatever_is_sent_is_read_or_refused(body):
             ("-25%", 4, 3),
         ],
         *[("2<75%", 2, 2), ("2<75%", 4, 3), ("2<-25% 9<-3", 10, 7), ("2<-25% 9<-3", 8, 6), ("3", 0, 3)],
+        *[("2 < 75%", 4, 3), (" 2 <-25%  9< -3 ", 10, 7), ("+2", 3, 2), ("150%", 2, 3)],
     ],
 )
 def test_how_many_should_match(value, count, least):
