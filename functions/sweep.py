@@ -14,7 +14,8 @@ from shared.checkouts.mails import tell_those_still_waiting
 from shared.copying.large import resume_abandoned
 from shared.copying.uploads import abort_abandoned
 from shared.errors import Unavailable
-from shared.upkeep.sweeping import backlogs
+from shared.system import Dss
+from shared.upkeep.sweeping import backlogs, unjournalled, untold
 from shared.upkeep.sweeping import sweep as sweep_all
 
 _log = structlog.get_logger()
@@ -38,16 +39,35 @@ def sweep(request: Request) -> Answer:
             _log.warning("administrative runs ended that nobody worked on", runs=ended)
         if told := tell_those_still_waiting(dss):
             _log.info("mails sent that were due", mails=told)
-        for backlog in backlogs(dss):
-            _log.info(
-                "replication backlog",
-                replica=backlog.replica,
-                objects=backlog.objects,
-                oldest_seconds=backlog.oldest_seconds,
-            )
+        _measure(dss)
         # Last, for it asks the stores, which may refuse: what went before is done by then.
         if aborted := abort_abandoned(dss):
             _log.warning("uploads aborted that nobody will finish", uploads=aborted)
     except Unavailable as error:
         return error.title, 503
     return str(published), 200
+
+
+def _measure(dss: Dss) -> None:
+    """Log the backlogs of each replica: what metrics and alerts are made of."""
+    for backlog in backlogs(dss):
+        _log.info(
+            "replication backlog",
+            replica=backlog.replica,
+            objects=backlog.objects,
+            oldest_seconds=backlog.oldest_seconds,
+        )
+    for backlog in untold(dss):
+        _log.info(
+            "event backlog",
+            replica=backlog.replica,
+            objects=backlog.objects,
+            oldest_seconds=backlog.oldest_seconds,
+        )
+    for backlog in unjournalled(dss):
+        _log.info(
+            "journal backlog",
+            replica=backlog.replica,
+            objects=backlog.objects,
+            oldest_seconds=backlog.oldest_seconds,
+        )

@@ -107,7 +107,7 @@ locals {
       environment      = { DSS_SNS_TOPICS = module.aws.object_events_topic_arn }
     }
     sweep = {
-      summary         = "Brings to mind again what a replica has lacked for too long, and measures the backlog."
+      summary         = "Brings to mind again what a replica has lacked for too long, and measures the backlogs."
       called_by       = "scheduler"
       memory          = "512Mi"
       timeout_seconds = 1800

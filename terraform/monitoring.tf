@@ -28,23 +28,34 @@ resource "google_monitoring_uptime_check_config" "health" {
 
 # What the sweep measures and logs (functions/sweep.py), by replica.
 locals {
-  backlog_metrics = {
-    oldest_seconds = { unit = "s", says = "Age of the oldest object that a replica lacks, in seconds." }
-    objects        = { unit = "1", says = "Objects that a replica lacks." }
+  backlogs = {
+    replication = { message = "replication backlog", what = "object that a replica lacks" }
+    events      = { message = "event backlog", what = "object that a replica has, and nobody was told of there" }
+    journals    = { message = "journal backlog", what = "event that is in no journal of many" }
   }
+  backlog_metrics = merge([
+    for name, backlog in local.backlogs : {
+      "${name}_oldest_seconds" = {
+        message = backlog.message, field = "oldest_seconds", unit = "s", says = "Age of the oldest ${backlog.what}, in seconds."
+      }
+      "${name}_objects" = {
+        message = backlog.message, field = "objects", unit = "1", says = "How many there are: ${backlog.what}."
+      }
+    }
+  ]...)
 }
 
 resource "google_logging_metric" "backlog" {
   for_each = local.backlog_metrics
 
-  name        = "dss/replication_${each.key}"
+  name        = "dss/${each.key}"
   description = each.value.says
   filter = join(" AND ", [
     "resource.type=\"cloud_run_revision\"",
     "resource.labels.service_name=\"${local.function_names["sweep"]}\"",
-    "jsonPayload.message=\"replication backlog\"",
+    "jsonPayload.message=\"${each.value.message}\"",
   ])
-  value_extractor  = "EXTRACT(jsonPayload.${each.key})"
+  value_extractor  = "EXTRACT(jsonPayload.${each.value.field})"
   label_extractors = { replica = "EXTRACT(jsonPayload.replica)" }
 
   # A metric made of logs counts, or is a distribution: there are no gauges.
@@ -56,7 +67,7 @@ resource "google_logging_metric" "backlog" {
     labels {
       key         = "replica"
       value_type  = "STRING"
-      description = "The replica that lacks them."
+      description = "The replica that is behind."
     }
   }
 
@@ -72,6 +83,16 @@ resource "google_logging_metric" "backlog" {
   depends_on = [google_project_service.enabled]
 }
 
+moved {
+  from = google_logging_metric.backlog["oldest_seconds"]
+  to   = google_logging_metric.backlog["replication_oldest_seconds"]
+}
+
+moved {
+  from = google_logging_metric.backlog["objects"]
+  to   = google_logging_metric.backlog["replication_objects"]
+}
+
 resource "google_monitoring_notification_channel" "email" {
   for_each = toset(var.alert_emails)
 
@@ -83,10 +104,12 @@ resource "google_monitoring_notification_channel" "email" {
 }
 
 locals {
-  oldest_seconds_filter = join(" AND ", [
-    "metric.type=\"logging.googleapis.com/user/${google_logging_metric.backlog["oldest_seconds"].name}\"",
-    "resource.type=\"cloud_run_revision\"",
-  ])
+  oldest_seconds_filters = {
+    for name in keys(local.backlogs) : name => join(" AND ", [
+      "metric.type=\"logging.googleapis.com/user/${google_logging_metric.backlog["${name}_oldest_seconds"].name}\"",
+      "resource.type=\"cloud_run_revision\"",
+    ])
+  }
   pushes_filter = join(" AND ", [
     "metric.type=\"pubsub.googleapis.com/subscription/push_request_count\"",
     "resource.type=\"pubsub_subscription\"",
@@ -115,7 +138,7 @@ locals {
     replication_age = {
       title        = "DSS: replication lags"
       says         = "A replica has lacked an object for more than ${var.replication_alert_seconds} s, or the sweep has measured nothing for half an hour. `dss admin replication` shows the backlog; the logs of dss-sync say what fails."
-      filter       = local.oldest_seconds_filter
+      filter       = local.oldest_seconds_filters["replication"]
       out_of       = null
       aligner      = "ALIGN_PERCENTILE_99"
       period       = 600
@@ -124,6 +147,33 @@ locals {
       above        = var.replication_alert_seconds
       for_seconds  = 0
       silent_after = 1800
+    }
+    event_age = {
+      title        = "DSS: events are not told"
+      says         = "Nobody has been told for more than ${var.event_alert_seconds} s of a bundle or tombstone that a replica has. `dss admin replication` shows how many there are; the logs of dss-index say what fails, and `dss admin dead-letters list` what is not tried any more. Where replication lags as well, it may be that alone: the age counts from when something was written."
+      filter       = local.oldest_seconds_filters["events"]
+      out_of       = null
+      aligner      = "ALIGN_PERCENTILE_99"
+      period       = 600
+      reducer      = null
+      group_by     = null
+      above        = var.event_alert_seconds
+      for_seconds  = 0
+      silent_after = null
+    }
+    journal_age = {
+      title    = "DSS: no journals are made"
+      says     = "An event has been in no journal of many for six hours longer than it should be. The logs of dss-compact say what fails; where a metadata document is lost or wrong, `dss admin audit --repair` makes it again. Events are to be read all the same, one by one."
+      filter   = local.oldest_seconds_filters["journals"]
+      out_of   = null
+      aligner  = "ALIGN_PERCENTILE_99"
+      period   = 600
+      reducer  = null
+      group_by = null
+      # shared/config.py, DSS_JOURNAL_SECONDS: a day.
+      above        = 24 * 60 * 60 + 6 * 60 * 60
+      for_seconds  = 0
+      silent_after = null
     }
     # Whatever is so old should have been given up, and have become a dead letter.
     deliveries_stay = {

@@ -345,6 +345,18 @@ variable "replication_alert_seconds" {
   }
 }
 
+variable "event_alert_seconds" {
+  type        = number
+  description = "Age of the oldest bundle or tombstone that nobody was told of, in seconds, from which on it is an alert."
+  default     = 3600
+
+  validation {
+    # As for replication_alert_seconds.
+    condition     = var.event_alert_seconds > 600
+    error_message = "More than 600."
+  }
+}
+
 variable "public_url" {
   type        = string
   description = "URL by which clients reach the API, without a slash at its end. Cloud Run's own when null."

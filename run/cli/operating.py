@@ -23,7 +23,7 @@ from shared.upkeep.auditing import Finding, Kind, Tally, audit
 from shared.upkeep.rates import gained_per_minute
 from shared.upkeep.rebuilding import SECTION_NAMES, Restored, rebuild
 from shared.upkeep.repairing import Repair, repaired
-from shared.upkeep.sweeping import backlogs
+from shared.upkeep.sweeping import backlogs, untold
 from shared.wiring import open_system
 
 # Findings that are shown to a person; the report has all of them.
@@ -197,7 +197,7 @@ def run_replication(context: Context, seconds: float) -> int:
         dss = open_system(settings)
         rates = gained_per_minute(dss, seconds=seconds) if seconds else {}
         result = _replication(dss, rates)
-    rows = [["replica", "missing", "oldest", "gained/min"]]
+    rows = [["replica", "missing", "oldest", "gained/min", "untold", "oldest"]]
     for name, row in result.items():
         rate = row["gained_per_minute"]
         rows.append(
@@ -206,6 +206,8 @@ def run_replication(context: Context, seconds: float) -> int:
                 f"{row['missing']:,}",
                 f"{row['oldest_seconds']:,.0f} s",
                 "-" if rate is None else f"{rate:,.1f}",
+                f"{row['untold']:,}",
+                f"{row['untold_oldest_seconds']:,.0f} s",
             ]
         )
     context.show({"replicas": result, "measured_seconds": seconds}, "\n".join(table(rows)))
@@ -218,6 +220,8 @@ def _replication(dss: Dss, rates: Any) -> dict[str, dict[str, Any]]:
             "missing": backlog.objects,
             "oldest_seconds": backlog.oldest_seconds,
             "gained_per_minute": rates.get(backlog.replica),
+            "untold": events.objects,
+            "untold_oldest_seconds": events.oldest_seconds,
         }
-        for backlog in backlogs(dss)
+        for backlog, events in zip(backlogs(dss), untold(dss), strict=True)
     }

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 
-from shared.catalog import Entry, Event, Journal
+from shared.catalog import End, Entry, Event, Journal
 from shared.checksums import MIB
 from shared.errors import ObjectExists
 from shared.events.documents import TOMBSTONE
@@ -121,7 +121,7 @@ def _due(dss: Dss, replica: str) -> list[Event]:
     """Return the events of the next journal, claimed; none where none are due."""
     while True:
         end = dss.catalog.journals.end(replica)
-        start = version_after(end.compacted) if end.compacted else ""
+        start = _behind(end)
         if end.claimed:
             return list(dss.catalog.events.since(replica, start=start, stop=version_after(end.claimed)))
         events = list(dss.catalog.events.since(replica, start=start, count=MOST_EVENTS))
@@ -132,6 +132,21 @@ def _due(dss: Dss, replica: str) -> list[Event]:
             return []
         dss.catalog.journals.claim(replica, compacted=end.compacted, to=fitting[-1].timestamp)
         dss.faults.reach("compact: claimed")
+
+
+def waiting(dss: Dss, replica: str) -> tuple[int, str]:
+    """Return how many events of a replica are in no journal of many, and the time of the first of them.
+
+    Two reads, and one for each thousand events. The time is empty where there are none.
+    """
+    start = _behind(dss.catalog.journals.end(replica))
+    oldest = next(iter(dss.catalog.events.since(replica, start=start, count=1)), None)
+    return (dss.catalog.events.count(replica, start=start), oldest.timestamp) if oldest else (0, "")
+
+
+def _behind(end: End) -> str:
+    """Return from where on events are in no journal of many."""
+    return version_after(end.compacted) if end.compacted else ""
 
 
 def _fitting(events: Sequence[Event]) -> list[Event]:

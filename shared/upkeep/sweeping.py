@@ -1,15 +1,17 @@
 """The sweep: what a replica has lacked, or not been told of, for too long is brought to mind, and counted."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
 from shared.clock import Deadline
 from shared.errors import ObjectNotFound
+from shared.events.journal import waiting
+from shared.identifiers import moment_of
 from shared.messages import OBJECT_EVENTS, ObjectEvent
 from shared.replicas import Replica
 from shared.system import Dss
@@ -85,9 +87,35 @@ def _publish(dss: Dss, event: ObjectEvent) -> None:
 
 def backlogs(dss: Dss) -> Iterator[Backlog]:
     """Yield each replica's backlog: what it lacks and others have. One read for each object that it lacks."""
-    now = dss.clock.now()
     for replica in dss.replicas:
-        missing = dss.catalog.backlog.missing(replica.name, before=now)
-        since = [item.since for item in missing if item.available]
-        age = (now - min(since)).total_seconds() if since else 0.0
-        yield Backlog(replica=replica.name, objects=len(since), oldest_seconds=round(age, 1))
+        missing = dss.catalog.backlog.missing(replica.name, before=dss.clock.now())
+        yield _backlog(dss, replica, [item.since for item in missing if item.available])
+
+
+def untold(dss: Dss) -> Iterator[Backlog]:
+    """Yield what each replica has and nobody has been told of there: manifests and tombstones of bundles.
+
+    Counted from when they were written, wherever that was. One read for each, and for each that is still to
+    come to the replica.
+    """
+    for replica in dss.replicas:
+        items = dss.catalog.backlog.untold(replica.name, before=dss.clock.now())
+        yield _backlog(dss, replica, [item.since for item in items])
+
+
+def unjournalled(dss: Dss) -> Iterator[Backlog]:
+    """Yield the events of each replica that are in no journal of many. Costs what `waiting` does."""
+    for replica in dss.replicas:
+        count, oldest = waiting(dss, replica.name)
+        yield _backlog(dss, replica, [moment_of(oldest)] if oldest else [], objects=count)
+
+
+def _backlog(dss: Dss, replica: Replica, since: Sequence[datetime], objects: int | None = None) -> Backlog:
+    """Return the backlog of what has waited since these moments, and so many objects, or these."""
+    # What was claimed by a process whose clock is ahead has not waited yet.
+    age = max((dss.clock.now() - min(since)).total_seconds(), 0.0) if since else 0.0
+    return Backlog(
+        replica=replica.name,
+        objects=len(since) if objects is None else objects,
+        oldest_seconds=round(age, 1),
+    )

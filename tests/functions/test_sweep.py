@@ -52,9 +52,9 @@ def clean(stack: dict[str, str]) -> None:
             head.reference.update({"untold": []})
 
 
-def behind(sweep: FunctionProcess) -> dict[str, tuple[int, float]]:
+def behind(sweep: FunctionProcess, what: str = "replication") -> dict[str, tuple[int, float]]:
     """Return the backlog of each replica that the last sweep has logged: objects, and age of the oldest."""
-    lines = sweep.logged("replication backlog")[-2:]
+    lines = sweep.logged(f"{what} backlog")[-2:]
     return {line["replica"]: (line["objects"], line["oldest_seconds"]) for line in lines}
 
 
@@ -85,6 +85,11 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
     objects, oldest = behind(sweep)[there]
     assert (objects, behind(sweep)[replica]) == (7, (0, 0.0))
     assert 0 < oldest < 60
+    # What is not there yet is nothing to be told of there.
+    untold = behind(sweep, "event")
+    assert (untold[replica][0], untold[there]) == (3, (0, 0.0))
+    assert 0 < untold[replica][1] < 60
+    journals = behind(sweep, "journal")
     events = [listener.wait(lambda one, key=key: one["objectId"] == key) for key in keys]  # type: ignore[misc]
     assert {(event["replica"], event["eventType"]) for event in events} == {(replica, "OBJECT_FINALIZE")}
     for event in events:
@@ -98,7 +103,11 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
             event = listener.wait(lambda one, at=(where, key): (one["replica"], one["objectId"]) == at)  # type: ignore[misc]
             assert index.push(event).status_code == 204
     assert sweep.post("").text == "0"
-    assert behind(sweep) == {"gcp": (0, 0.0), "aws": (0, 0.0)}
+    assert behind(sweep) == behind(sweep, "event") == {"gcp": (0, 0.0), "aws": (0, 0.0)}
+    # What was hidden before it came there is no event there.
+    events_of = {name: count - journals[name][0] for name, (count, _) in behind(sweep, "journal").items()}
+    assert events_of == {replica: 3, there: 1}
+    assert all(oldest > 0 for _, oldest in behind(sweep, "journal").values())
 
 
 @pytest.mark.usefixtures("clean")

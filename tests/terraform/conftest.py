@@ -43,6 +43,7 @@ OPTIONAL = {
     "public_url": "https://dss.example.org",
     "alert_emails": ["operators@example.org"],
     "replication_alert_seconds": 900,
+    "event_alert_seconds": 1200,
     "sync_max_instances": 5,
     "copy_max_instances": 6,
     "index_max_instances": 7,

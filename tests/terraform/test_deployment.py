@@ -187,6 +187,7 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "signing_key_version": "newest",
         "bucket_prefix": "Upper",
         "replication_alert_seconds": 600,
+        "event_alert_seconds": 600,
         "sync_max_instances": 0,
     }
 

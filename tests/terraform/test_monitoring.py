@@ -4,6 +4,7 @@ import ast
 import re
 from typing import Any
 
+from shared.config import Settings
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES
 from tests.terraform.terraform_cli import ROOT, Deployment
 
@@ -31,21 +32,27 @@ def logged_by_the_sweep(message: str) -> set[str]:
     return set()
 
 
-def test_the_backlog_is_measured_by_what_the_sweep_logs(deployment: Deployment) -> None:
+def test_the_backlogs_are_measured_by_what_the_sweep_logs(deployment: Deployment) -> None:
     metrics = deployment.by_key("google_logging_metric.backlog")
     service = deployment.by_key("google_cloudfunctions2_function.dss")["sweep"]["name"]
 
-    assert set(metrics) == {"oldest_seconds", "objects"}
+    backlogs = ("replication", "events", "journals")
+    fields = ("oldest_seconds", "objects")
+    assert set(metrics) == {f"{backlog}_{field}" for backlog in backlogs for field in fields}
+    messages = set()
     for name, row in metrics.items():
         [message] = re.findall(r'jsonPayload\.message="([^"]+)"', row["filter"])
-        fields = logged_by_the_sweep(message)
-        assert {name, "replica"} <= fields
+        messages.add(message)
+        _, _, field = name.partition("_")
+        assert {field, "replica"} <= logged_by_the_sweep(message)
+        assert row["name"] == f"dss/{name}"
         assert f'resource.labels.service_name="{service}"' in row["filter"]
-        assert row["value_extractor"] == f"EXTRACT(jsonPayload.{name})"
+        assert row["value_extractor"] == f"EXTRACT(jsonPayload.{field})"
         assert row["label_extractors"] == {"replica": "EXTRACT(jsonPayload.replica)"}
         [descriptor] = row["metric_descriptor"]
         assert (descriptor["metric_kind"], descriptor["value_type"]) == ("DELTA", "DISTRIBUTION")
         assert [label["key"] for label in descriptor["labels"]] == ["replica"]
+    assert len(messages) == len(backlogs)
 
 
 def test_the_first_dead_letter_is_an_alert(deployment: Deployment) -> None:
@@ -62,12 +69,26 @@ def test_a_replica_that_lags_is_an_alert_and_so_is_a_sweep_that_does_not_run(
 ) -> None:
     for deployment, seconds in ((deployments["least"], 3600), (deployments["most"], 900)):
         lags, silent = alert(deployment, "replication_age")
-        metric = deployment.by_key("google_logging_metric.backlog")["oldest_seconds"]["name"]
+        metric = deployment.by_key("google_logging_metric.backlog")["replication_oldest_seconds"]["name"]
 
         assert f'metric.type="logging.googleapis.com/user/{metric}"' in threshold(lags)["filter"]
         assert threshold(lags)["threshold_value"] == seconds
         [absent] = silent["condition_absent"]
         assert (absent["filter"], absent["duration"]) == (threshold(lags)["filter"], "1800s")
+
+
+def test_events_that_are_not_told_are_an_alert_and_so_are_journals_that_are_not_made(
+    deployments: dict[str, Deployment],
+) -> None:
+    due = Settings.__dataclass_fields__["journal_seconds"].default
+    for deployment, seconds in ((deployments["least"], 3600), (deployments["most"], 1200)):
+        for name, backlog in (("event_age", "events"), ("journal_age", "journals")):
+            found = threshold(alert(deployment, name)[0])
+            assert f'"logging.googleapis.com/user/dss/{backlog}_oldest_seconds"' in found["filter"]
+            # Of all that a sweep has measured, the oldest.
+            assert [one["per_series_aligner"] for one in found["aggregations"]] == ["ALIGN_PERCENTILE_99"]
+        assert threshold(alert(deployment, "event_age")[0])["threshold_value"] == seconds
+        assert threshold(alert(deployment, "journal_age")[0])["threshold_value"] > due
 
 
 def test_pushes_that_mostly_fail_are_an_alert(deployment: Deployment) -> None:
