@@ -35,4 +35,4 @@ def claims_of(issuer: str, email: str, group: Any = None, ttl: int = TOKEN_SECON
 
 def signed(key: Key, claims: Mapping[str, Any]) -> str:
     """Return the claims as a JWT, RS256, that names its key."""
-    return jwt.encode(dict(claims), key.pem(), algorithm="RS256", headers={"kid": key.key_id})
+    return jwt.encode(dict(claims), key.private, algorithm="RS256", headers={"kid": key.key_id})
