@@ -1,4 +1,4 @@
-"""A system with its administrative workflow, the function of which tests may make fail, and kill."""
+"""A system with its administrative workflow, whose function and server tests may make fail, and kill."""
 
 import contextlib
 import json
@@ -11,15 +11,17 @@ from unittest import mock
 from google.cloud.workflows.executions_v1 import Execution
 
 from run.local import event_components, workflow_components
-from run.local.component import Component, Exported
+from run.local.component import Component, Exported, nothing
 from run.local.components import API_TABLE
-from run.local.plan import Plan
+from run.local.plan import Plan, base_environment
+from run.local.processes import Processes
 from run.local.stack import Stack
 from shared.catalog import AdminRun
 from shared.config import Settings
 from shared.wiring import open_system
 from shared.workflows import ADMINISTER
 from tests.given import Api, Clouds
+from tests.mortal import Mortal
 from tests.system.copy_front import CopyFront, copy_front, fronted, wait_until
 from tests.system.operated import Operated
 
@@ -31,6 +33,7 @@ class Administered(Operated):
     """A system in which nothing moves but what an operator starts."""
 
     front: CopyFront
+    workflows: Mortal
 
     def start(self, **argument: Any) -> str:
         """Start the workflow, and return the name of its execution."""
@@ -92,13 +95,13 @@ class Administered(Operated):
 def administered_system() -> Iterator[Administered]:
     """Run such a system."""
     front: list[CopyFront] = []
+    held: list[tuple[Component, tuple[int, int]]] = []
     with fronted(front) as url:
 
         def workflows(plan: Plan, exported: Exported) -> Component:
             component = workflow_components.workflows(plan, exported)
-            return replace(
-                component, environment={**component.environment, "DSS_ADMINISTER_FUNCTION_URL": url}
-            )
+            held.append((component, (plan.ports.of("workflows"), plan.ports.of("workflows rest"))))
+            return replace(component, command=(), ready=nothing)
 
         caller = {**os.environ, "DSS_LOCAL_WORKFLOWS_PACE": "0.01"}
         copy = event_components.functions_of("copy", processes={})
@@ -106,7 +109,13 @@ def administered_system() -> Iterator[Administered]:
         with (
             Stack(port=0, caller=caller, table=table).running() as env,
             copy_front(env, front, "administer") as function,
+            Processes() as processes,
         ):
+            [(component, ports)] = held
+            inherited = {**base_environment(caller), **component.environment}
+            environment = {**inherited, "DSS_ADMINISTER_FUNCTION_URL": url}
+            server = Mortal(processes, component.name, component.command, environment, ports)
+            server.start()
             with mock.patch.dict(os.environ, env):
                 dss = open_system(Settings.from_environment())
             yield Administered(
@@ -116,4 +125,5 @@ def administered_system() -> Iterator[Administered]:
                 clouds=Clouds(env),
                 dss=dss,
                 front=function,
+                workflows=server,
             )

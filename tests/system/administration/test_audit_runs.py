@@ -135,6 +135,33 @@ def test_an_execution_that_is_cancelled_is_gone_on_with_from_its_cursor(
     assert again == f"run {run_id} has succeeded: there is nothing to go on with"
 
 
+def test_a_run_whose_workflow_is_killed_with_its_server_is_gone_on_with_and_reports_nothing_twice(
+    system: Administered, damaged: list[str]
+) -> None:
+    until = {"begin": 1, "work": 3, "finish": 1}
+
+    def kill(body: dict[str, Any]) -> None:
+        """Let the step be done all the same, at once with the one that the execution then asks for anew."""
+        step = body["step"]
+        until[step] -= 1
+        if until[step] == 0:
+            system.workflows.kill()
+            system.workflows.start()
+            wait_until(lambda: until[step] < 0, f"{step} is asked for again", 30)
+
+    system.front.rules[""] = kill
+    name = system.start(**AUDIT, page=3)
+    wait_until(lambda: until["finish"] < 0, "it ends for the second time")
+    ended = system.ended(name)
+    del system.front.rules[""]
+
+    run = system.row(name)
+    assert (ended.state, run.state, run.attempt) == (SUCCEEDED, JobState.SUCCEEDED, 1)
+    assert [line["key"] for line in system.reported(run)] == damaged
+    assert system.concluded(run)["counts"] == run.counts
+    assert run.counts["findings"] == len(damaged)
+
+
 def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(system: Administered) -> None:
     failures = dict.fromkeys(("begin", "work", "finish"), 5)
 

@@ -9,10 +9,10 @@ import pytest
 from google.cloud.workflows.executions_v1 import Execution, ExecutionsClient
 from google.cloud.workflows.executions_v1.services.executions.transports import ExecutionsGrpcTransport
 
-from run.local import probes
 from run.local.plan import base_environment
 from run.local.ports import HOST, reserve
-from run.local.processes import Process, Processes
+from run.local.processes import Processes
+from tests.mortal import Mortal
 from tests.system.copy_front import wait_until
 
 PARENT = "projects/p/locations/l/workflows"
@@ -24,43 +24,20 @@ class Server:
     def __init__(self, directory: Path, port: int, rest_port: int, processes: Processes) -> None:
         self.workflows = directory / "workflows"
         self.workflows.mkdir()
-        self._data = directory / "data"
-        self._port, self._rest_port = port, rest_port
         self.rest = f"http://{HOST}:{rest_port}/v1"
-        self._processes = processes
-        self._process: Process | None = None
+        arguments = (str(port), str(rest_port), str(self.workflows), str(directory / "data"), "t-")
+        environment = {
+            **base_environment({}),
+            "PATH": "/usr/bin:/bin",
+            "DSS_LOCAL_WORKFLOWS_PACE": "0.01",
+            # Nobody is there.
+            "DSS_LOCAL_TOKEN_URL": f"http://{HOST}:9/token",
+        }
+        command = (sys.executable, "-m", "run.local.workflows", *arguments)
+        process = Mortal(processes, "workflows", command, environment, (port, rest_port))
+        self.start, self.kill = process.start, process.kill
         channel = grpc.insecure_channel(f"{HOST}:{port}")
         self.client = ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel))
-
-    def start(self) -> None:
-        arguments = (str(self._port), str(self._rest_port), str(self.workflows), str(self._data), "t-")
-        self._process = self._processes.start(
-            "workflows",
-            (sys.executable, "-m", "run.local.workflows", *arguments),
-            {
-                **base_environment({}),
-                "PATH": "/usr/bin:/bin",
-                "DSS_LOCAL_WORKFLOWS_PACE": "0.01",
-                # Nobody is there.
-                "DSS_LOCAL_TOKEN_URL": f"http://{HOST}:9/token",
-            },
-            log=self._processes.scratch / "log",
-            directory=self._processes.scratch,
-        )
-
-        def listens() -> bool:
-            try:
-                probes.listens(HOST, self._port)
-                probes.listens(HOST, self._rest_port)
-            except probes.NotReady:
-                return False
-            return True
-
-        wait_until(listens, "it listens")
-
-    def kill(self) -> None:
-        assert self._process
-        self._processes.end(self._process, number=9)
 
     def begin(self, text: str, argument: str = "null", workflow: str = "w") -> str:
         """Start an execution of a workflow, and return its name."""
