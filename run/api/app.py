@@ -99,6 +99,7 @@ class _Dispatcher:
             base_url=base_url(self._dss.settings),
             path=request.path,
             query=request.args.to_dict(),
+            repeat_key=request.headers.get("Idempotency-Key", ""),
         )
         return handler(call, **arguments)
 

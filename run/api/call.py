@@ -14,13 +14,17 @@ from shared.system import Dss
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a handler is given beside the arguments that the contract names."""
+    """What a handler is given beside the arguments that the contract names.
+
+    `repeat_key` is what the header `Idempotency-Key` says, by which a request that is sent again is known.
+    """
 
     dss: Dss
     caller: Caller | None
     base_url: str
     path: str
     query: Mapping[str, str]
+    repeat_key: str = ""
 
     @property
     def signed_in(self) -> Caller:

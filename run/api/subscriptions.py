@@ -22,7 +22,8 @@ def list(call: Call, *, replica: str, subscription_type: str) -> Response:
 
 def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Response:
     """Have the caller notified of the events of a replica that match a query."""
-    subscription = subscribe(call.dss, replica, call.signed_in.email, json_request_body)
+    owner = call.signed_in.email
+    subscription = subscribe(call.dss, replica, owner, json_request_body, key=call.repeat_key)
     return answer({"uuid": subscription.uuid}, 201)
 
 

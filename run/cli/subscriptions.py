@@ -1,8 +1,10 @@
 """What a client asks of subscriptions; a part of `run.cli.client.DssClient`."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from run.cli.calls import Calls
 
@@ -32,10 +34,11 @@ class SubscriptionCalls(Calls):
 
         `wanted` is what else PUT /subscriptions takes: `jmespath_query` or `es_query`, `attachments`,
         `method`, `encoding`, `form_fields`, `payload_form_field`, `hmac_secret_key`, `hmac_key_id`. Repeated,
-        this makes another one.
+        this makes another one; what is sent again because there was no answer does not.
         """
-        body = {"callback_url": callback_url, **wanted}
-        return str(self._answered(self._call("PUT", "subscriptions", body), 201)["uuid"])
+        call = self._call("PUT", "subscriptions", {"callback_url": callback_url, **wanted})
+        call = replace(call, headers={"Idempotency-Key": str(uuid4())})
+        return str(self._answered(call, 201)["uuid"])
 
     def unsubscribe(self, uuid: str, kind: str = "jmespath") -> None:
         """End a subscription."""

@@ -70,6 +70,7 @@ class Call:
     url: str
     params: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class _OnlyOurToken(requests.auth.AuthBase):
@@ -147,6 +148,7 @@ class Transport:
             call.url,
             params=dict(call.params),
             json=call.body,
+            headers=dict(call.headers),
             auth=_OnlyOurToken(self._token if urlsplit(call.url)[:2] == self._origin else None),
             timeout=(_CONNECT_SECONDS, _READ_SECONDS),
             allow_redirects=False,

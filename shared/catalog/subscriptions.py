@@ -19,7 +19,7 @@ from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database
-from shared.errors import NotAcceptable
+from shared.errors import NotAcceptable, Unprocessable
 
 
 class SubscriptionKind(StrEnum):
@@ -78,12 +78,20 @@ class SubscriptionCatalog:
     def add(self, subscription: Subscription, *, secret: str | None, at_most: int) -> None:
         """Write a new subscription; it counts for every event that is matched after this has returned.
 
-        Raises NotAcceptable where its owner has `at_most` on the replica already.
+        Safe to repeat. Raises NotAcceptable where its owner has `at_most` on the replica already, and
+        Unprocessable where another one has its UUID.
         """
         mine = self._of_owner(subscription.owner, subscription.replica).select([]).limit(at_most)
         reference = self._collection.document(subscription.uuid)
 
         def add_unless_full(transaction: Any) -> None:
+            there = reference.get(transaction=transaction)
+            if there.exists:
+                kept = self._secrets.document(subscription.uuid).get(transaction=transaction)
+                same = there.get("definition") == _to_document(subscription)["definition"]
+                if not same or secret != (kept.get("secret") if kept.exists else None):
+                    raise Unprocessable("Idempotency-Key: it was sent with another subscription before")
+                return
             if len(list(transaction.get(mine))) >= at_most:
                 raise NotAcceptable(
                     f"{subscription.owner} has {at_most} subscriptions on replica {subscription.replica}, "

@@ -35,16 +35,25 @@ _LONGEST_EXPRESSION = 8 * 1024
 # What must not stand between quotes in a header (RFC 9110, section 5.6.4); and what libraries that verify
 # signatures cut headers at.
 _UNFIT_IN_HEADER = frozenset('"\\,')
+# Subscriptions that a caller has given a key are named from this one, which must never change.
+_NAMES = uuid.UUID("0e0c4c1a-6f0b-5c1e-9d53-3a1f5a6a2c77")
+_LONGEST_KEY = 255
 
 
-def subscribe(dss: Dss, replica: str, owner: str, wanted: Mapping[str, Any]) -> Subscription:
+def subscribe(
+    dss: Dss, replica: str, owner: str, wanted: Mapping[str, Any], *, key: str = ""
+) -> Subscription:
     """Make a subscription of what the contract calls the body of PUT /subscriptions, and return it.
 
-    Raises IllegalArguments or below, Unprocessable, or NotAcceptable.
+    Each call makes another one, but for those with one `key` of the owner's: the same said again with it is
+    the same subscription. Raises IllegalArguments or below, Unprocessable, or NotAcceptable.
     """
     definition = _definition_of(wanted)
+    if len(key) > _LONGEST_KEY:
+        raise IllegalArguments(f"Idempotency-Key: longer than {_LONGEST_KEY} characters")
+    name = uuid.uuid5(_NAMES, json.dumps([owner, replica, key])) if key else uuid.uuid4()
     subscription = Subscription(
-        uuid=str(uuid.uuid4()), replica=replica, owner=owner, created=dss.clock.now(), **definition
+        uuid=str(name), replica=replica, owner=owner, created=dss.clock.now(), **definition
     )
     dss.catalog.subscriptions.add(subscription, secret=wanted.get("hmac_secret_key"), at_most=AT_MOST)
     return subscription

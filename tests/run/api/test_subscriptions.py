@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from run.local.minting import mint
 from tests.given import Api, assert_problem, new_uuid
+from tests.system.at_once import AtOnce
 
 PATH = "/v1/subscriptions"
 CALLBACK = "https://subscriber.example.org/hook?of=mine"
@@ -113,6 +115,29 @@ def test_an_ended_subscription_is_gone(owner: Api, replica: str) -> None:
     assert len(ended.json()["timeDeleted"]) == len("2026-01-12T093000.000000Z")
     assert listed(owner, replica) == [other]
     assert_problem(owner.delete(f"{PATH}/{uuid}", replica=replica), 404, "not_found")
+
+
+def test_a_put_that_is_sent_again_with_its_key_makes_no_other_subscription(
+    owner: Api, stack: dict[str, str], replica: str = "aws"
+) -> None:
+    body = {"callback_url": CALLBACK, "hmac_secret_key": "a", "form_fields": {"a": "b"}}
+
+    def sent(api: Api, key: str, where: str = replica, **changes: Any) -> requests.Response:
+        return api.put(PATH, replica=where, json=body | changes, headers={"Idempotency-Key": key})
+
+    key = new_uuid()
+    with AtOnce(2) as at_once:
+        answers = at_once(lambda: sent(owner, key), lambda: sent(owner.signed_in(owner.token), key))
+    answers.append(sent(owner, key))
+    assert {one.status_code for one in answers} == {201}
+    [uuid] = {one.json()["uuid"] for one in answers}
+    assert listed(owner, replica) == [uuid]
+    for changes in ({"hmac_secret_key": "b"}, {"method": "PUT"}):
+        assert_problem(sent(owner, key, **changes), 422, "unprocessable", "Idempotency-Key")
+    # A key is one person's, and of one replica.
+    others = [sent(owner, new_uuid()), sent(owner, key, "gcp"), sent(somebody(stack), key)]
+    assert len({uuid, *(one.json()["uuid"] for one in others)}) == 4
+    assert_problem(sent(owner, "x" * 256), 400, "illegal_arguments", "Idempotency-Key")
 
 
 def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], replica: str) -> None:

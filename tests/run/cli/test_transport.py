@@ -47,6 +47,17 @@ def test_5xx_is_waited_out_as_the_server_asks(client: DssClient, fake: FakeDss, 
     assert len(clock.slept) == 3
 
 
+def test_a_subscription_that_is_put_again_is_told_by_its_key(client: DssClient, fake: FakeDss) -> None:
+    made = Fault(status=201, body={"uuid": BUNDLE})
+    fake.fault("PUT", "/subscriptions", Fault(status=503), made, made)
+
+    client.subscribe("https://example.org")
+    client.subscribe("https://example.org")
+
+    first, again, another = (one.headers["Idempotency-Key"] for one in fake.requests("PUT", "/subscriptions"))
+    assert first == again != another
+
+
 def test_a_wait_longer_than_our_patience_is_told_at_once(
     client: DssClient, fake: FakeDss, clock: HeldClock
 ) -> None:
