@@ -119,7 +119,7 @@ def collection_of_manifest(fqid: Fqid, encoded: bytes) -> CollectionVersion:
 
 
 def read_collection(dss: Dss, head: CollectionHead) -> CollectionVersion:
-    """Return a version with all of its contents. Raises LookupError where the catalog lacks some."""
+    """Return a version with all of its contents. Raises CatalogBroken where the catalog lacks some."""
     about, *items = lines(dss.catalog.collections.pages(head))
     return CollectionVersion(fqid=head.fqid, owner=head.owner, about=json.loads(about), items=items)
 
@@ -127,7 +127,7 @@ def read_collection(dss: Dss, head: CollectionHead) -> CollectionVersion:
 def document_of(dss: Dss, head: CollectionHead) -> Iterator[bytes]:
     """Return what readers of a version are answered: JSON, in pieces that are made as they are asked for.
 
-    All of it has been read when this returns. Raises LookupError where the catalog lacks some.
+    All of it has been read when this returns. Raises CatalogBroken where the catalog lacks some.
     """
     pages = dss.catalog.collections.pages(head)
     about, _, first = next(pages).partition(b"\n")

@@ -35,6 +35,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     │   └── CopyFailed              with the code of what a large copy failed of
     ├── MailRefused                 nobody gets mail at this address
     ├── CheckoutFailed              a checkout came to its end, and not to a good one
+    ├── CatalogBroken               the catalog lacks part of what it says that it has
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
     │   ├── ReadOnly
@@ -251,6 +252,16 @@ class CheckoutFailed(DssError):
     """A checkout cannot be done; the title says why."""
 
     code = "checkout_error"
+
+
+class CatalogBroken(DssError):
+    """The catalog lacks part of a bundle or collection; an audit finds it, and a repair writes it again.
+
+    Not Unavailable: to ask again a moment later is of no use.
+    """
+
+    code = "service_unavailable"
+    retry_after = 600
 
 
 class NotYetImplemented(DssError):

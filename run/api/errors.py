@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from shared import errors
-from shared.errors import DssError, NotFound, Unavailable
+from shared.errors import CatalogBroken, DssError, NotFound, Unavailable
 
 # The class that stands nearest to an error in its ancestry decides.
 STATUS: dict[type[DssError], int] = {
@@ -23,6 +23,7 @@ STATUS: dict[type[DssError], int] = {
     errors.Unprocessable: 422,
     errors.NotYetImplemented: 501,
     errors.Unavailable: 503,
+    errors.CatalogBroken: 503,
     errors.StoreError: 502,
     errors.ObjectNotFound: 404,
     errors.AccessDenied: 403,
@@ -69,7 +70,7 @@ def _answer_dss_error(error: DssError) -> Response:
         _log.warning("request failed", code=error.code, title=error.title, request_id=g.request_id)
     state = {"replica_state": error.replica_state} if isinstance(error, NotFound) else {}
     response = problem(status, error.code, error.title, **state)
-    if isinstance(error, Unavailable):
+    if isinstance(error, CatalogBroken | Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if status == 401:
         # RFC 9110: an answer of 401 names the way to sign in.

@@ -184,7 +184,7 @@ class BundleCatalog:
     def files(self, head: BundleHead, start: int, count: int) -> list[PagedFile]:
         """Return `count` files of a bundle, or what there is of them, from position `start` on.
 
-        One read for each page that they lie in, side by side.
+        One read for each page that they lie in, side by side. Raises CatalogBroken where one is missing.
         """
         stop = min(start + count, head.file_count)
         if start >= stop:

@@ -140,8 +140,8 @@ class CollectionCatalog:
     def pages(self, head: CollectionHead, first: int = 0) -> Iterator[bytes]:
         """Return the pages of a version from number `first` on, one read each, side by side.
 
-        All have been read when this returns; each is unpacked as it is asked for. Raises LookupError where
-        one is missing.
+        All have been read when this returns; each is unpacked as it is asked for. Raises CatalogBroken
+        where one is missing.
         """
         return self._pages.read(self._collection.document(str(head.fqid)), range(first, head.page_count))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from shared.catalog.database import Database
+from shared.errors import CatalogBroken
 
 # Firestore: a document is at most 1 MiB. So many bytes fit into a page even where compression gains nothing.
 PAGE_BYTES = 900_000
@@ -42,12 +43,17 @@ class Pages:
     def read(self, head: Any, numbers: range) -> Iterator[bytes]:
         """Return pages of a head, in this order, one read each, side by side.
 
-        All have been read when this returns; each is unpacked as it is asked for. Raises LookupError where
+        All have been read when this returns; each is unpacked as it is asked for. Raises CatalogBroken where
         one is missing.
         """
         pages = head.collection("pages")
         snapshots = self._database.get_many([pages.document(_page_name(number)) for number in numbers])
         found = {snapshot.id: snapshot.get(self._field) for snapshot in snapshots}
+        lost = [number for number in numbers if _page_name(number) not in found]
+        if lost:
+            raise CatalogBroken(
+                f"{head.path}: the catalog has lost page {lost[0]} of it, which an audit finds"
+            )
         return map(zlib.decompress, [found[_page_name(number)] for number in numbers])
 
 

@@ -23,6 +23,7 @@ from shared.catalog import (
     KnownTombstone,
 )
 from shared.collections import collection_tombstone_document
+from shared.errors import CatalogBroken
 from shared.events.documents import CREATE, TOMBSTONE
 from shared.identifiers import (
     Fqid,
@@ -79,7 +80,7 @@ def _of_pages(
         return ExpectedDocument(key=key, available=frozenset(), size=0, sha256=head.digest)
     try:
         return _described(key, head.available, document_of())
-    except LookupError as error:
+    except CatalogBroken as error:
         why = f"the catalog contradicts itself: {error}"
         return ExpectedDocument(key=key, available=head.available, size=0, sha256=head.digest, broken=why)
 

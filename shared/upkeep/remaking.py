@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from shared.catalog import BundleHead, CollectionHead, FileRecord
 from shared.collections import collection_tombstone_document, read_collection
+from shared.errors import CatalogBroken
 from shared.identifiers import Fqid, Kind, ObjectName, parse_key
 from shared.manifests import bundle_manifest, digest, encode, file_manifest, tombstone_document
 from shared.system import Dss
@@ -15,19 +16,19 @@ def file_document(record: FileRecord) -> bytes:
 
 
 def bundle_document(dss: Dss, head: BundleHead) -> bytes:
-    """Return the manifest of a bundle version. Raises LookupError where the catalog cannot make it up."""
+    """Return the manifest of a bundle version. Raises CatalogBroken where the catalog cannot make it up."""
     files = dss.catalog.bundles.files(head, 0, head.file_count)
     content = encode(bundle_manifest(head.fqid, head.creator_uid, files))
     if digest(content) != head.digest:
-        raise LookupError("the pages do not make up the manifest that the head has the digest of")
+        raise CatalogBroken("the pages do not make up the manifest that the head has the digest of")
     return content
 
 
 def collection_document(dss: Dss, head: CollectionHead) -> bytes:
-    """Return the manifest of a version of a collection. Raises LookupError as `bundle_document` does."""
+    """Return the manifest of a version of a collection. Raises CatalogBroken as `bundle_document` does."""
     content = read_collection(dss, head).manifest
     if digest(content) != head.digest:
-        raise LookupError("the pages do not make up the manifest that the head has the digest of")
+        raise CatalogBroken("the pages do not make up the manifest that the head has the digest of")
     return content
 
 
@@ -41,7 +42,7 @@ def is_known(name: ObjectName) -> bool:
 def document(dss: Dss, key: str) -> bytes | None:
     """Return what a manifest or tombstone has to be, from the catalog; None where that does not know it.
 
-    Raises LookupError where the catalog contradicts itself.
+    Raises CatalogBroken where the catalog contradicts itself.
     """
     name = parse_key(key)
     if name is None or not is_known(name):

@@ -7,7 +7,7 @@ import pytest
 
 from shared.checksums import checksums_of
 from shared.upkeep.auditing import Kind, Tally
-from tests.given import REPLICAS, Version, new_uuid, now, put_file
+from tests.given import REPLICAS, Version, assert_problem, new_uuid, now, put_file
 from tests.system.audit.audited import found, left, repair
 from tests.system.operated import Operated, World
 
@@ -174,6 +174,11 @@ def test_pages_that_the_catalog_has_lost_are_written_again(
     system.forget("collections", f"{world.collection}/pages/00000")
     keys = (f"bundles/{world.seen}", f"collections/{world.collection}")
 
+    for key in keys:
+        # A wrong answer would be one without them; and to ask again in ten seconds is of no use.
+        answer = system.api.get(f"/v1/{key.partition('.')[0]}", replica=replica)
+        assert_problem(answer, 503, "service_unavailable", key, "page 0")
+        assert answer.headers["Retry-After"] == "600"
     assert found(system.dss) == sorted((Kind.BROKEN, name, key) for name in REPLICAS for key in keys)
     outcomes = repair(system.dss)
 
