@@ -1,5 +1,6 @@
 """What tests of checkouts share."""
 
+import json
 from typing import Any
 
 from tests.given import Api, Clouds, Version, new_uuid
@@ -33,16 +34,32 @@ def checked_out(api: Api, replica: str, job_id: str, seconds: float = 60.0) -> d
     return status(api, replica, job_id)
 
 
-def own_bucket(clouds: Clouds, replica: str, **labels: str) -> str:
-    """Return a new bucket that a user has made; `labels` are GCS's."""
+def own_bucket(clouds: Clouds, replica: str, *, denied: str = "") -> str:
+    """Return a new bucket that a user has made, and in which the system is denied to `write`, or `all`."""
     name = f"own-{new_uuid()}"
     if replica == "gcp":
         bucket = clouds.gcs.bucket(name)
-        bucket.labels = labels
+        bucket.labels = {"dss-local-deny": denied} if denied else {}
         bucket.create()
-    else:
-        clouds.s3.create_bucket(Bucket=name)
+        return name
+    clouds.s3.create_bucket(Bucket=name)
+    if denied:
+        clouds.s3.put_bucket_policy(Bucket=name, Policy=json.dumps(_policy(name, denied)))
     return name
+
+
+def _policy(bucket: str, denied: str) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": {"write": "s3:PutObject", "all": "s3:*"}[denied],
+                "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+            }
+        ],
+    }
 
 
 def objects(clouds: Clouds, replica: str, bucket: str, prefix: str) -> dict[str, tuple[bytes, str]]:
