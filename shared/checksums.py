@@ -7,8 +7,9 @@ a copy on S3 that is cut by the same rule is proved by S3 itself.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import google_crc32c
 
@@ -32,6 +33,36 @@ CHECKSUM_NAMES = tuple(_FORMS)
 def crc32c_of(data: bytes) -> str:
     """Return the CRC-32C of content that is in memory."""
     return f"{google_crc32c.value(data):08x}"
+
+
+def crc32c_of_joined(pieces: Iterable[tuple[str, int]]) -> str:
+    """Return the CRC-32C of contents one after the other, of each of which the CRC-32C and size are known."""
+    joined = 0
+    for crc32c, size in pieces:
+        # What is in front goes through the register as often as there are bytes behind it.
+        for power, operator in enumerate(_crc32c_operators()):
+            if size >> power & 1:
+                joined = _applied(operator, joined)
+        joined ^= int(crc32c, 16)
+    return f"{joined:08x}"
+
+
+@cache
+def _crc32c_operators() -> Sequence[Sequence[int]]:
+    """Return what 1, 2, 4 and so on zero bytes do to a CRC-32C, as matrices over GF(2); up to 2**39."""
+    # One bit: the register is shifted, and what falls out of it brings in the (reflected) polynomial.
+    operator: Sequence[int] = [0x82F63B78, *(1 << bit for bit in range(31))]
+    of_bits = [operator := [_applied(operator, row) for row in operator] for _ in range(42)]
+    return of_bits[2:]
+
+
+def _applied(operator: Sequence[int], vector: int) -> int:
+    result = 0
+    for row in operator:
+        if vector & 1:
+            result ^= row
+        vector >>= 1
+    return result
 
 
 def md5_of(data: bytes) -> str:

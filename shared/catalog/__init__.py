@@ -15,7 +15,7 @@ from shared.catalog.deliveries import Delivery, DeliveryCatalog, DeliveryState, 
 from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
-from shared.catalog.journals import End, Entry, Journal, JournalCatalog
+from shared.catalog.journals import End, Entry, Journal, JournalCatalog, Sums
 from shared.catalog.mails import MailCatalog
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
@@ -67,6 +67,7 @@ __all__ = [
     "Subscription",
     "SubscriptionCatalog",
     "SubscriptionKind",
+    "Sums",
     "TombstoneCatalog",
     "Trouble",
     "Untold",

@@ -7,7 +7,7 @@ go on a replica, and up to where somebody is about to make the next, is in `jour
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 from google.cloud.firestore import FieldFilter
@@ -26,10 +26,21 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sums:
+    """What proves an object of which these are the size in bytes and the checksums, in hex."""
+
+    size: int
+    sha256: str
+    md5: str
+    crc32c: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Journal:
     """An object that holds the documents of consecutive events of a replica, one after the other.
 
-    From the time of the first to that of the last, both included. `id` is unique on the replica.
+    From the time of the first to that of the last, both included. `id` is unique on the replica. `index` is
+    of the object that tells which events these are; a journal of one has none, and no `crc32c`.
     """
 
     id: str
@@ -39,6 +50,8 @@ class Journal:
     to_date: str
     size: int
     entries: Sequence[Entry]
+    crc32c: str = ""
+    index: Sums | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +131,8 @@ def _to_document(journal: Journal) -> dict[str, Any]:
         "from_date": journal.from_date,
         "to_date": journal.to_date,
         "size": journal.size,
+        "crc32c": journal.crc32c,
+        "index": asdict(journal.index) if journal.index else None,
         # As one compressed value: it is read and written as a whole, and never queried.
         "entries": zlib.compress(json.dumps(rows, separators=(",", ":")).encode()),
     }
@@ -127,4 +142,6 @@ def journal_of(snapshot: Any) -> Journal:
     """Return the journal that a document of collection `journals` holds."""
     document = snapshot.to_dict()
     rows = json.loads(zlib.decompress(document.pop("entries")))
-    return Journal(**document, entries=[Entry(*row) for row in rows])
+    index = document.pop("index", None)
+    entries = [Entry(*row) for row in rows]
+    return Journal(**document, entries=entries, index=Sums(**index) if index else None)

@@ -50,7 +50,7 @@ def document_of(dss: Dss, replica: Replica, head: BundleHead) -> bytes:
     try:
         return read_all(replica.store, replica.bucket, document_key(head.fqid, dead=head.hidden))
     except ObjectNotFound:
-        return _tombstone(dss, head) if head.hidden else _bundle(replica, head)
+        return make_document(dss, replica, head, dead=head.hidden)
 
 
 def keep_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -> bytes:
@@ -62,9 +62,18 @@ def keep_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -
     try:
         return read_all(replica.store, replica.bucket, key)
     except ObjectNotFound:
-        content = _tombstone(dss, head) if dead else _bundle(replica, head)
+        content = make_document(dss, replica, head, dead=dead)
     write_once(dss, replica.name, key, content)
     return content
+
+
+def make_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -> bytes:
+    """Return the document of a bundle version, or of its tombstone, made of what a replica has.
+
+    Keeps nothing. Raises NotYetThere where the replica lacks some of that, and InvalidChecksum where
+    its manifest is another.
+    """
+    return _tombstone(dss, head) if dead else _bundle(replica, head)
 
 
 def contents(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Any]]:

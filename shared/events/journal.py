@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 
-from shared.catalog import End, Entry, Event, Journal
-from shared.checksums import MIB
-from shared.errors import ObjectExists
+from shared.catalog import End, Entry, Event, Journal, Sums
+from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
+from shared.errors import ObjectExists, StoreError
 from shared.events.documents import TOMBSTONE
 from shared.files import write_once
 from shared.identifiers import (
@@ -25,9 +25,9 @@ from shared.identifiers import (
     moment_of,
     version_after,
 )
-from shared.manifests import encode
+from shared.manifests import digest, encode
 from shared.replicas import Replica
-from shared.stores.base import Piece
+from shared.stores.base import Piece, StoredObject, bucket_url
 from shared.system import Dss
 
 # Events of one journal at most. Its document in the catalog is then some 70 KiB; Firestore: 1 MiB at most.
@@ -84,6 +84,7 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
     for event in events:
         entries.append(Entry(event.id, event.timestamp, offset, event.size))
         offset += event.size
+    index = index_of(events)
     name = f"{events[0].timestamp}--{events[-1].timestamp}"
     return Journal(
         id=name,
@@ -93,7 +94,14 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
         to_date=events[-1].timestamp,
         size=offset,
         entries=entries,
+        crc32c=crc32c_of_joined((event.crc32c, event.size) for event in events),
+        index=Sums(size=len(index), sha256=digest(index), md5=md5_of(index), crc32c=crc32c_of(index)),
     )
+
+
+def index_of(events: Sequence[Event]) -> bytes:
+    """Return what the object at a journal's `journal_index_key` says: the events, with their times."""
+    return encode({"events": [{**asdict(event), "fqid": str(event.fqid)} for event in events]})
 
 
 def events_of_index(content: bytes) -> list[Event]:
@@ -162,11 +170,28 @@ def _fitting(events: Sequence[Event]) -> list[Event]:
 def _write(dss: Dss, replica: Replica, events: Sequence[Event]) -> Journal:
     journal = journal_of_many(events)
     # By which the catalog of events can be made anew, with their times.
-    rows = [{**asdict(event), "fqid": str(event.fqid)} for event in events]
-    index = encode({"events": rows})
-    write_once(dss, replica.name, journal_index_key(journal.id), index)
-    pieces = [Piece(journal_of_one(event).key, event.size) for event in events]
+    write_once(dss, replica.name, journal_index_key(journal.id), index_of(events))
     # The same events, in the same order, may have been written by an earlier attempt, or one beside us.
     with contextlib.suppress(ObjectExists):
-        replica.store.join(replica.bucket, pieces, journal.key, content_type=_CONTENT_TYPE)
+        join(replica, journal, events)
+    # Whoever wrote it: a document may be other than was told, and a journal of that is none. Nobody was given
+    # it yet, and when the document is right again, it has to be made anew.
+    if why := contradiction(journal, replica.store.stat(replica.bucket, journal.key)):
+        replica.store.delete(replica.bucket, journal.key)
+        raise StoreError(f"{bucket_url(replica.store, replica.bucket, journal.key)}: {why}")
     return journal
+
+
+def join(replica: Replica, journal: Journal, events: Sequence[Event]) -> None:
+    """Write the object of a journal, of the documents of its events. Raises what the store's `join` does."""
+    pieces = [Piece(journal_of_one(event).key, event.size) for event in events]
+    replica.store.join(replica.bucket, pieces, journal.key, content_type=_CONTENT_TYPE)
+
+
+def contradiction(journal: Journal, found: StoredObject) -> str:
+    """Return what a store says of a journal's object that contradicts its events; empty for nothing."""
+    if found.size != journal.size:
+        return f"size: {journal.size} bytes are expected, the store has {found.size}"
+    if journal.crc32c and found.crc32c and found.crc32c != journal.crc32c:
+        return f"crc32c: {journal.crc32c!r} is expected, the store says {found.crc32c!r}"
+    return ""

@@ -7,7 +7,7 @@ store says of an object can be compared without reading it. Memory does not grow
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import dropwhile, groupby
 
@@ -197,10 +197,14 @@ def _journals(dss: Dss, after: str) -> Iterator[Expected]:
     return (one for journal in dss.catalog.scan.journals(since) for one in _of_journal(journal))
 
 
-def _of_journal(journal: Journal) -> Iterator[ExpectedJournal]:
-    where = frozenset((journal.replica,))
-    yield ExpectedJournal(key=journal.key, available=where, size=journal.size)
-    yield ExpectedJournal(key=journal_index_key(journal.id), available=where)
+def _of_journal(journal: Journal) -> Iterator[Expected]:
+    yield ExpectedJournal(journal=journal)
+    if journal.index:
+        yield ExpectedDocument(
+            key=journal_index_key(journal.id),
+            available=frozenset((journal.replica,)),
+            **asdict(journal.index),
+        )
 
 
 def _journal_again(dss: Dss, key: str) -> Expected | None:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from shared.catalog import Journal
 from shared.checksums import Checksums
 from shared.copying.blobs import check_proof
 from shared.errors import InvalidChecksum
+from shared.events.journal import contradiction
 from shared.stores.base import StoredObject
 
 
@@ -68,18 +70,24 @@ class ExpectedDocument:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedJournal:
-    """A journal, or the index beside it, whose `size` is not known; neither has checksums to compare."""
+    """A journal; some stores know no checksum of what was joined from others, and then its size has to do."""
 
-    key: str
-    available: frozenset[str]
-    size: int | None = None
+    journal: Journal
     broken: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key of its object."""
+        return self.journal.key
+
+    @property
+    def available(self) -> frozenset[str]:
+        """The replica whose journal it is."""
+        return frozenset((self.journal.replica,))
 
     def contradiction(self, found: StoredObject) -> str:
         """Return what the store says that contradicts this; empty where nothing does."""
-        if self.size in (None, found.size):
-            return ""
-        return f"size: {self.size} bytes are expected, the store has {found.size}"
+        return contradiction(self.journal, found)
 
     def doubt(self, found: StoredObject) -> str:
         """Return nothing: it was put together of documents, which are looked at by themselves."""

@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 
 from shared.catalog import BundleHead, CollectionHead, FileRecord
 from shared.collections import collection_tombstone_document, read_collection
-from shared.errors import CatalogBroken
+from shared.errors import CatalogBroken, DssError
 from shared.identifiers import Fqid, Kind, ObjectName, parse_key
 from shared.manifests import bundle_manifest, digest, encode, file_manifest, tombstone_document
 from shared.system import Dss
+
+
+class Unexplained(DssError):
+    """It is not clear what is right, so nothing was done. Never leaves the repairs."""
 
 
 def file_document(record: FileRecord) -> bytes:

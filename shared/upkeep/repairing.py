@@ -23,9 +23,8 @@ from shared.copying.large import copy_source, request_copy
 from shared.copying.plan import LARGEST_OBJECT
 from shared.copying.uploads import abandoned, name_of
 from shared.errors import DssError, InvalidChecksum, ObjectNotFound
-from shared.events.documents import keep_document
 from shared.files import write_once
-from shared.identifiers import Fqid, ObjectName, parse_document_key, parse_key
+from shared.identifiers import Fqid, ObjectName, parse_key
 from shared.identifiers import Kind as Folder
 from shared.manifests import (
     bundle_manifest,
@@ -42,10 +41,11 @@ from shared.replicas import Replica
 from shared.restoring import lacking_targets, restore
 from shared.stores.base import StoredObject, UnfinishedUpload, read_all
 from shared.system import Dss
+from shared.upkeep import repairing_events
 from shared.upkeep.auditing import Finding, Kind, look
 from shared.upkeep.expectations import SECTIONS
 from shared.upkeep.expected import ExpectedBlob
-from shared.upkeep.remaking import document, is_known
+from shared.upkeep.remaking import Unexplained, document, is_known
 
 # Seconds for one copy: nobody waits for an answer, and 5 TiB at 100 MB/s take 15 hours.
 _COPY_SECONDS = 24 * 3600
@@ -53,10 +53,6 @@ _COPY_SECONDS = 24 * 3600
 _THREADS = 4
 # Far more than the manifest of a bundle of 100,000 files; what is larger is none.
 _LARGEST_MANIFEST = 128 * 1024 * 1024
-
-
-class _Unexplained(DssError):
-    """It is not clear what is right, so nothing was done. Never leaves this module."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +85,7 @@ def repair(dss: Dss, finding: Finding, *, inline: int = LARGEST_OBJECT) -> Repai
     """
     work = _REPAIRS.get((finding.kind, finding.section in ("blobs", "uploads", "elsewhere")))
     if finding.section in ("documents", "journals"):
-        work = _keep_again if (finding.kind, finding.section) == (Kind.LOST, "documents") else None
+        work = repairing_events.REPAIRS.get((finding.kind, finding.section))
     if work is None:
         return Repair(finding=finding, left=_NEVER[finding.kind])
     if work is _copy_blob:
@@ -128,7 +124,7 @@ def _copy_blob(
     """Copy a blob from a replica that has it proven; what is wrong in its place is removed by the copy."""
     blob = SECTIONS["blobs"].again(dss, finding.key)
     if not isinstance(blob, ExpectedBlob):
-        raise _Unexplained("no file version names it any more")
+        raise Unexplained("no file version names it any more")
     source, found = _proven_copy(dss, blob, besides=replica)
     if blob.size > inline:
         order = CopyOrder(
@@ -169,7 +165,7 @@ def _proven_copy(dss: Dss, blob: ExpectedBlob, *, besides: Replica) -> tuple[Rep
         except (ObjectNotFound, InvalidChecksum):
             continue
         return replica, found
-    raise _Unexplained("no other replica has it proven")
+    raise Unexplained("no other replica has it proven")
 
 
 def _write_document(dss: Dss, finding: Finding, replica: Replica) -> str:
@@ -185,26 +181,16 @@ def _replace_document(dss: Dss, finding: Finding, replica: Replica) -> str:
     content = _content(dss, finding.key)
     agreeing = _agreeing(dss, finding.key, content, besides=replica)
     if not agreeing:
-        raise _Unexplained("the catalog says otherwise, and no other replica tells which of them is right")
+        raise Unexplained("the catalog says otherwise, and no other replica tells which of them is right")
     replica.store.delete(replica.bucket, finding.key)
     write_once(dss, replica.name, finding.key, content)
     return f"replaced by what the catalog has, and {' and '.join(agreeing)}"
 
 
-def _keep_again(dss: Dss, finding: Finding, replica: Replica) -> str:
-    """Make a lost metadata document again, of what it was made of."""
-    name = parse_document_key(finding.key)
-    head = dss.catalog.bundles.head(_fqid(name)) if name else None
-    if name is None or head is None:
-        raise _Unexplained("the catalog does not know its bundle any more")
-    content = keep_document(dss, replica, head, dead=name.dead)
-    return f"made again, {len(content)} bytes"
-
-
 def _content(dss: Dss, key: str) -> bytes:
     content = document(dss, key)
     if content is None:
-        raise _Unexplained("the catalog does not know it any more")
+        raise Unexplained("the catalog does not know it any more")
     return content
 
 
@@ -216,7 +202,7 @@ def _agreeing(dss: Dss, key: str, content: bytes, *, besides: Replica) -> list[s
             continue
         try:
             if _read(replica, key) != content:
-                raise _Unexplained(f"the catalog and replica {replica.name} contradict each other")
+                raise Unexplained(f"the catalog and replica {replica.name} contradict each other")
             agreeing.append(replica.name)
         except ObjectNotFound:
             continue
@@ -226,7 +212,7 @@ def _agreeing(dss: Dss, key: str, content: bytes, *, besides: Replica) -> list[s
 def _read(replica: Replica, key: str) -> bytes:
     found = replica.store.stat(replica.bucket, key)
     if found.size > _LARGEST_MANIFEST:
-        raise _Unexplained(f"{found.size} bytes are no manifest")
+        raise Unexplained(f"{found.size} bytes are no manifest")
     return read_all(replica.store, replica.bucket, key)
 
 
@@ -237,7 +223,7 @@ def _take_in(dss: Dss, finding: Finding, replica: Replica) -> str:
     """
     name = parse_key(finding.key)
     if name is None or not is_known(name):
-        raise _Unexplained("the system gives no such name")
+        raise Unexplained("the system gives no such name")
     _PROOFS[name.kind, name.dead](dss, name, _read(replica, finding.key), replica)
     restore(dss, name, replica)
     return "taken into the catalog"
@@ -245,7 +231,7 @@ def _take_in(dss: Dss, finding: Finding, replica: Replica) -> str:
 
 def _same(made: dict[str, Any], content: bytes) -> None:
     if encode(made) != content:
-        raise _Unexplained("it is not as the system writes it")
+        raise Unexplained("it is not as the system writes it")
 
 
 def _fqid(name: ObjectName) -> Fqid:
@@ -266,9 +252,9 @@ def _prove_bundle(dss: Dss, name: ObjectName, content: bytes, replica: Replica) 
     for file in files:
         record = known.get(Fqid(file.uuid, file.version))
         if record is None or replica.name not in record.available:
-            raise _Unexplained(f"file {file.uuid}.{file.version} of it is not here")
+            raise Unexplained(f"file {file.uuid}.{file.version} of it is not here")
         if not _is_same_file(file, record):
-            raise _Unexplained(f"file {file.uuid}.{file.version} of it has other content")
+            raise Unexplained(f"file {file.uuid}.{file.version} of it has other content")
 
 
 def _is_same_file(file: PagedFile, record: FileRecord) -> bool:
@@ -284,7 +270,7 @@ def _prove_tombstone(dss: Dss, name: ObjectName, content: bytes, _: Replica) -> 
     tombstone = tombstone_of_document(name.uuid, name.version, json.loads(content))
     _same(tombstone_document(tombstone), content)
     if name.version and dss.catalog.bundles.head(Fqid(name.uuid, name.version)) is None:
-        raise _Unexplained("the bundle that it hides is not known")
+        raise Unexplained("the bundle that it hides is not known")
 
 
 def _prove_collection(dss: Dss, name: ObjectName, content: bytes, replica: Replica) -> None:
@@ -292,21 +278,21 @@ def _prove_collection(dss: Dss, name: ObjectName, content: bytes, replica: Repli
     _prove_owner(dss, name, version.owner)
     lacking = lacking_targets(dss, version.items, replica)
     if lacking:
-        raise _Unexplained(f"{min(lacking)} of it is not here")
+        raise Unexplained(f"{min(lacking)} of it is not here")
 
 
 def _prove_collection_tombstone(dss: Dss, name: ObjectName, content: bytes, _: Replica) -> None:
     tombstone = collection_tombstone_of(name.uuid, json.loads(content))
     _same(collection_tombstone_document(tombstone), content)
     if dss.catalog.collections.owned(name.uuid) is None:
-        raise _Unexplained("the collection that it hides is not known")
+        raise Unexplained("the collection that it hides is not known")
     _prove_owner(dss, name, tombstone.owner)
 
 
 def _prove_owner(dss: Dss, name: ObjectName, owner: str) -> None:
     owned = dss.catalog.collections.owned(name.uuid)
     if owned and owned.owner != owner:
-        raise _Unexplained("the collection is somebody else's")
+        raise Unexplained("the collection is somebody else's")
 
 
 # What has to be right about a manifest or tombstone before it is taken in; each raises what is not.
@@ -323,7 +309,7 @@ def _mend_catalog(dss: Dss, finding: Finding, _: Replica) -> str:
     """Write the pages of a head again, from a replica whose manifest has the digest of the head."""
     name = parse_key(finding.key)
     if name is None:
-        raise _Unexplained("the system gives no such name")
+        raise Unexplained("the system gives no such name")
     if name.kind is Folder.COLLECTION:
         return _mend_collection(dss, name)
     head = dss.catalog.bundles.head(_fqid(name))
@@ -341,7 +327,7 @@ def _mend_collection(dss: Dss, name: ObjectName) -> str:
 
 def _manifest_with(dss: Dss, head: BundleHead | CollectionHead | None, name: ObjectName) -> tuple[str, bytes]:
     if head is None:
-        raise _Unexplained("the catalog does not know it any more")
+        raise Unexplained("the catalog does not know it any more")
     for replica in dss.replicas:
         try:
             content = _read(replica, name.key)
@@ -349,7 +335,7 @@ def _manifest_with(dss: Dss, head: BundleHead | CollectionHead | None, name: Obj
             continue
         if digest(content) == head.digest:
             return replica.name, content
-    raise _Unexplained("no replica has the manifest that the catalog has the digest of")
+    raise Unexplained("no replica has the manifest that the catalog has the digest of")
 
 
 def _abort_upload(dss: Dss, finding: Finding, replica: Replica) -> str:
@@ -375,8 +361,6 @@ _REPAIRS: Mapping[tuple[Kind, bool], Callable[[Dss, Finding, Replica], str | _Co
     (Kind.BROKEN, False): _mend_catalog,
 }
 _NEVER: Mapping[Kind, str] = {
-    Kind.LOST: "a journal is not put together twice; its events are still to be had one by one",
-    Kind.CORRUPT: "nothing but the journal itself tells which is right",
     Kind.DARK: "nothing tells what it is for",
     Kind.UNPROVEN: "what the store knows neither proves nor contradicts it",
 }

@@ -1,6 +1,7 @@
 """The four checksums agree with independent implementations, and the parts with S3's limits."""
 
 import hashlib
+import os
 import zlib
 
 import pytest
@@ -12,6 +13,8 @@ from shared.checksums import (
     ChecksumCalculator,
     Checksums,
     checksums_of,
+    crc32c_of,
+    crc32c_of_joined,
     etag_of_parts,
     part_count,
     part_size,
@@ -71,6 +74,14 @@ def test_checksums_do_not_depend_on_how_the_content_arrives(chunks):
 
 def test_crc32c_is_not_the_crc32_of_zip():
     assert checksums_of(b"123456789").crc32c == "e3069283" != f"{zlib.crc32(b'123456789'):08x}"
+
+
+def test_the_crc32c_of_contents_one_after_the_other_is_known_without_them():
+    pieces = [b"", b"a", os.urandom(1000), b"\0" * 70_001, b"", b"end"]
+    known = [(crc32c_of(piece), len(piece)) for piece in pieces]
+
+    assert crc32c_of_joined(known) == crc32c_of(b"".join(pieces))
+    assert crc32c_of_joined([]) == crc32c_of(b"")
 
 
 @pytest.mark.parametrize("extra", [0, 1, 5 * MIB])
