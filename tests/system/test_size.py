@@ -15,7 +15,7 @@ from run.local.ports import reserve
 from run.local.processes import Processes
 from shared.checksums import MIB, Checksums
 from tests.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
-from tests.system.conftest import ManyFiles
+from tests.system.conftest import ManyFiles, files_in_number
 from tests.system.large_objects import peak_memory, stage_large, write_numbered_blocks
 from tests.system.watched import WatchedApi
 
@@ -31,6 +31,27 @@ GIB = 1024 * MIB
 HANDED_ON_TO_NOBODY = {(501, "not_implemented"), (503, "service_unavailable")}
 
 OnDisk = tuple[Path, Checksums]
+
+
+@pytest.fixture(scope="module")
+def crowded(stack: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The system with a catalog of its own: the emulator holds all documents of a project against each query."""
+    env = {**stack, "GOOGLE_CLOUD_PROJECT": "dss-crowded"}
+    with api_process(env) as process:
+        yield {**env, "DSS_URL": process.url}
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def api(crowded: dict[str, str]) -> Api:
+    """The API of the catalog of many, asked by somebody who may write."""
+    return Api(crowded["DSS_URL"], crowded["DSS_TOKEN"])
+
+
+@pytest.fixture(scope="module")
+def many_files(crowded: dict[str, str], api: Api, clouds: Clouds) -> ManyFiles:
+    """Return some number of files in the catalog of many."""
+    return files_in_number(crowded, api, clouds)
 
 
 @pytest.fixture
