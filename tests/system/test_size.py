@@ -35,7 +35,7 @@ OnDisk = tuple[Path, Checksums]
 
 @pytest.fixture(scope="module")
 def crowded(stack: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The system with a catalog of its own: the emulator holds all documents of a project against each query."""
+    """The system with a catalog of its own: the emulator goes over all of a project for each query."""
     env = {**stack, "GOOGLE_CLOUD_PROJECT": "dss-crowded"}
     with api_process(env) as process:
         yield {**env, "DSS_URL": process.url}
