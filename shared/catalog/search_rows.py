@@ -15,7 +15,7 @@ from shared.index.analysis import scalar_tokens
 from shared.index.base import IndexEntry
 from shared.index.documents import digest_of
 from shared.index.matching import leaves_of, paths_to
-from shared.index.postings import FORM, Postings
+from shared.index.postings import FORM, Postings, thinned
 
 # Firestore: a document has 40,000 index entries at most, and 8 MiB of them; an entry of ours has up to 260
 # bytes, with the names of the row and its bundle.
@@ -84,13 +84,9 @@ def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
         found.add(hashed.of_value(path, value))
         found.update(hashed.of_token(path, token) for token in scalar_tokens(value))
     of_paths = {hashed.of_path(known) for path in at_path for known in paths_to(path)}
-    total = len(of_entry) + len(of_paths) + sum(map(len, at_path.values()))
-    partial = total > MOST_POSTINGS
-    for path in sorted(at_path, key=lambda path: (-len(at_path[path]), path)):
-        if total <= MOST_POSTINGS:
-            break
-        total -= len(at_path[path]) - 1
-        at_path[path] = {hashed.of_gap(path)}
+    room = MOST_POSTINGS - len(of_entry) - len(of_paths)
+    partial = sum(map(len, at_path.values())) > room
+    thinned(at_path, room, hashed.of_gap)
     kept = of_entry.union(of_paths, *at_path.values())
     if len(kept) > MOST_POSTINGS:
         kept = of_entry | {hashed.of_gap()}

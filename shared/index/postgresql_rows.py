@@ -4,7 +4,7 @@ An index over the postings (GIN over an array) answers `term`, `terms`, `match`,
 hashes, as a key of GIN has 2,700 bytes at most and text of PostgreSQL no null byte.
 
 The leaves are a JSON object of flat lists, path by path, in which `range`, `prefix` and `wildcard` look where
-the postings say that the path is there.
+`shared.index.postgresql_order` says that it may be worth while.
 """
 
 import json
@@ -17,8 +17,12 @@ from uuid import UUID
 from shared.index.analysis import scalar_tokens
 from shared.index.base import IndexEntry
 from shared.index.matching import leaves_of, paths_to
+from shared.index.postings import FORM as _FORM_OF_POSTINGS
 from shared.index.postings import Postings
 from shared.index.query import Scalar
+
+# To be raised with every change of what a row holds; that of postings raises it as well.
+FORM = _FORM_OF_POSTINGS + 1
 
 # JSONB takes neither null bytes nor halves of surrogate pairs. What stands for them keeps the order of code
 # points, and no character's substitute begins with another's.

@@ -8,6 +8,9 @@ from psycopg.errors import UndefinedTable
 # Any number that nothing else in the database locks; the bytes of "dss1".
 _LOCK = 0x64737331
 
+# Entries that were written before there were words; the planner knows the index by this text.
+WITHOUT_WORDS: LiteralString = "form < 2"
+
 # Each is run once, in this order, by whichever process comes first. To change tables, add one: whatever is
 # here has been run somewhere. Processes of the release before go on using the tables meanwhile.
 MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
@@ -33,6 +36,12 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         # How rare a posting is decides whether the index is asked. PostgreSQL keeps 10 times as many values.
         "ALTER TABLE dss_index ALTER COLUMN postings SET STATISTICS 500",
     ),
+    (
+        # Entries of the first form have none, and are looked up by the index over what is left of them.
+        "ALTER TABLE dss_index ADD COLUMN words tsvector",
+        "CREATE INDEX dss_index_words ON dss_index USING gin (words)",
+        f"CREATE INDEX dss_index_without_words ON dss_index (replica) WHERE {WITHOUT_WORDS}",
+    ),
 )
 
 
@@ -46,6 +55,8 @@ def migrate(connection: Connection) -> None:
     with connection.transaction():
         # Whoever comes second waits here, and finds it done.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        # An index over millions of entries takes longer to make than statements may.
+        connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("CREATE TABLE IF NOT EXISTS dss_index_migrations (number integer PRIMARY KEY)")
         for number in range(_version(connection), len(MIGRATIONS)):
             for statement in MIGRATIONS[number]:

@@ -5,8 +5,9 @@ token is at a path, that a living entry has a name. Two things never share one (
 replica is in them, so that what is rare on one replica is rare in the index.
 """
 
+from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from shared.identifiers import Fqid
@@ -16,6 +17,8 @@ from shared.index.query import Scalar
 # To be raised with every change of what is below, or of what tokens are: entries that were written in another
 # form are told apart by it.
 FORM = 1
+
+_Kept = TypeVar("_Kept")
 
 
 class Postings:
@@ -54,6 +57,20 @@ class Postings:
         digest = self._seed.copy()
         _add(digest, *parts)
         return UUID(bytes=digest.digest())
+
+
+def thinned(at_path: dict[str, set[_Kept]], most: int, gap: Callable[[str], _Kept]) -> int:
+    """Put gaps in the place of what is kept of paths, those with the most first; return how much is left.
+
+    That is `most` at most, unless there are more paths.
+    """
+    total = sum(map(len, at_path.values()))
+    for path in sorted(at_path, key=lambda path: (-len(at_path[path]), path)):
+        if total <= most:
+            break
+        total -= len(at_path[path]) - 1
+        at_path[path] = {gap(path)}
+    return total
 
 
 def _add(digest: Any, *parts: str) -> None:

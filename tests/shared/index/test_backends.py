@@ -282,15 +282,25 @@ def many_bytes() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("make", "sought", "absent"),
+    ("make", "sought", "absent", "between"),
     [
-        (many_values, Terms("manifest.files.size", (MANY - 1,)), Terms("manifest.files.size", (MANY,))),
-        (many_paths, Terms("a.p17", (17,)), Terms("a.p17", (18,))),
-        (many_bytes, Match("organ", ("brain",)), Match("organ", ("kidney",))),
+        (
+            many_values,
+            Terms("manifest.files.size", (MANY - 1,)),
+            Terms("manifest.files.size", (MANY,)),
+            Range("manifest.files.size", gte=MANY - 1),
+        ),
+        (many_paths, Terms("a.p17", (17,)), Terms("a.p17", (18,)), Range("a.p17", gt=16, lt=18)),
+        (many_bytes, Match("organ", ("brain",)), Match("organ", ("kidney",)), Prefix("organ", "Br")),
     ],
 )
 def test_a_document_of_any_size_is_found_by_all_that_it_holds(
-    index: IndexBackend, replica: str, make: Callable[[], dict[str, Any]], sought: Query, absent: Query
+    index: IndexBackend,
+    replica: str,
+    make: Callable[[], dict[str, Any]],
+    sought: Query,
+    absent: Query,
+    between: Query,
 ) -> None:
     document = make()
     large, small = entry(replica, document), entry(replica, {"organ": "kidney", "a": {"p17": 3}})
@@ -299,6 +309,7 @@ def test_a_document_of_any_size_is_found_by_all_that_it_holds(
     [hits] = pages(index, replica, Bool(must=(sought, Terms("organ", ("Brain",)))), documents=True)
     assert [(hit.fqid, hit.document) for hit in hits] == [(large.fqid, document)]
     assert found(index, replica, sought) == found(index, replica, Match("organ", ("brain",))) == [large.fqid]
+    assert found(index, replica, between) == [large.fqid]
     assert count(index, replica, sought) == 1 and count(index, replica, MatchAll()) == 2
     assert large.fqid not in found(index, replica, absent)
     assert len(found(index, replica, Exists("organ"))) == 2

@@ -1,7 +1,6 @@
 """What is PostgreSQL's own in its index back end; what all of them do is in test_backends.py."""
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +17,8 @@ from shared.errors import Unavailable
 from shared.identifiers import Fqid
 from shared.index.base import IndexEntry
 from shared.index.matching import is_dead, matches
-from shared.index.postgresql import PostgreSqlIndex, search_statement
+from shared.index.postgresql import PostgreSqlIndex
 from shared.index.postgresql_rows import fit
-from shared.index.postings import FORM, Postings
 from shared.index.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.given import new_uuid, now
 from tests.postgresql_server import HeldServer
@@ -162,87 +160,16 @@ def test_a_document_that_is_deep_large_and_odd_comes_back_as_it_was(index: Postg
         assert hit.document == entry.document
 
 
-@pytest.fixture(scope="module")
-def many(postgresql: HeldServer) -> Iterator[psycopg.Connection]:
-    """An index of 20,000 entries, each with a `rare` value and a `common` one; its statistics are known."""
-    opened = PostgreSqlIndex(postgresql.dsn)
-    opened.count("many", MatchAll())
-    opened.close()
-    hashed = Postings("many")
-    common = [hashed.of_value("common", "yes"), hashed.of_path("common"), hashed.of_path("number")]
-    with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
-        connection.execute(
-            "INSERT INTO dss_index SELECT 'many', gen_random_uuid(), '2020-01-01T000000.000000Z', false, '',"
-            " %s, %s::uuid[] || md5(n::text)::uuid || md5('x' || n %% 50)::uuid,"
-            " jsonb_build_object('number', jsonb_build_array(n)), '{}' FROM generate_series(1, 20000) AS n",
-            (FORM, common),
-        )
-        rare = [hashed.of_value("rare", "one")]
-        connection.execute(
-            "UPDATE dss_index SET postings = postings || %s::uuid[] WHERE replica = 'many'"
-            " AND leaves @> '{\"number\": [77]}'",
-            (rare,),
-        )
-        connection.execute("VACUUM ANALYZE dss_index")
-        yield connection
-
-
-def _plan(connection: psycopg.Connection, query: Query, count: int = 100) -> str:
-    statement, values = search_statement("many", query, after=None, count=count, documents=True)
-    [[plan]] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + statement, values).fetchall()
-    return json.dumps(plan)
-
-
-RARE = Terms("rare", ("one",))
-COMMON = Terms("common", ("yes",))
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        RARE,
-        Bool(filter=(COMMON, RARE)),
-        Bool(must=(Range("number", gte=3), RARE), must_not=(Exists("none"),)),
-        Bool(should=(RARE, Match("text", ("word",))), minimum_should_match=1),
-        Bool(should=(RARE, COMMON, Match("text", ("word",))), minimum_should_match=2, filter=(RARE,)),
-        Wildcard("absent", "*"),
-        Ids((f"{new_uuid()}.2020-01-01T000000.000000Z",)),
-    ],
-)
-def test_what_is_rare_is_looked_up_in_the_index(many, query):
-    plan = _plan(many, query)
-
-    assert '"Index Name": "dss_index_postings"' in plan
-    assert "Seq Scan" not in plan
-
-
-@pytest.mark.usefixtures("many")
-def test_what_cannot_be_found_in_time_is_looked_for_page_by_page(postgresql):
-    query = Bool(must_not=(Range("number", lt=19_990),))
-    hits, pages, after = 0, 0, None
-    with contextlib.closing(PostgreSqlIndex(postgresql.dsn, seconds=0)) as index:
-        while pages == 0 or after:
-            page = index.search("many", query, after=after, count=4, documents=False)
-            hits, pages, after = hits + len(page.hits), pages + 1, page.after
-
-    # 500 entries a page, and an end where a page is full.
-    assert hits == 11
-    assert 40 <= pages <= 45
-
-
-def test_what_is_common_is_read_in_the_order_of_the_page(many):
-    plan = _plan(many, Bool(filter=(COMMON, Range("number", gte=3))), count=10)
-
-    # No sort of 20,000 rows for ten of them.
-    assert '"Index Name": "dss_index_pkey"' in plan
-    assert '"Node Type": "Sort"' not in plan
-
-
-def test_many_processes_may_make_the_tables_at_once(postgresql: HeldServer):
+def _made_database(postgresql: HeldServer) -> str:
+    """Make a database, and return its DSN."""
     name = f"made_{new_uuid().replace('-', '')}"
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    dsn = postgresql.dsn.replace("/postgres", f"/{name}").replace(f"{name}ql:", "postgresql:")
+    return postgresql.dsn.replace("/postgres", f"/{name}").replace(f"{name}ql:", "postgresql:")
+
+
+def test_many_processes_may_make_the_tables_at_once(postgresql: HeldServer):
+    dsn = _made_database(postgresql)
     start = threading.Barrier(8)
 
     def first_use(_: int) -> int:
@@ -269,6 +196,30 @@ def test_the_dead_stay_dead_whoever_writes_at_the_same_time(index: PostgreSqlInd
 
     assert [(one.fqid, one.dead) for one in index.entries(replica)] == [(fqid, True)]
     assert index.count(replica, MatchAll()) == 0
+
+
+def test_entries_of_the_first_form_are_found_until_they_are_written_anew(postgresql):
+    dsn = _made_database(postgresql)
+    entries = [_entry({"n": n, "text": f"word {n}"}, replica="gcp") for n in range(3)]
+    with contextlib.closing(PostgreSqlIndex(dsn)) as index:
+        for entry in entries:
+            index.put(entry)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("ALTER TABLE dss_index DROP COLUMN words")
+        connection.execute("UPDATE dss_index SET form = 1")
+        connection.execute("DROP INDEX dss_index_without_words")
+        connection.execute("DELETE FROM dss_index_migrations WHERE number > 1")
+
+    with contextlib.closing(PostgreSqlIndex(dsn)) as index:
+        for written in range(3):
+            # What is renewed and what is not are found side by side.
+            assert [bool(one.digest) for one in index.entries("gcp")].count(True) == written
+            for query in (Range("n", gte=0), Prefix("text", "wor"), Wildcard("text", "w*d ?")):
+                assert len(_found(index, "gcp", query)) == index.count("gcp", query) == 3
+            assert _found(index, "gcp", Range("n", gte=1, lte=1)) == [entries[1].fqid]
+            assert len(_found(index, "gcp", Bool(must_not=(Range("n", lt=1),)))) == 2
+            assert len(_found(index, "gcp", Bool(must_not=(Range("m", lt=1),)))) == 3
+            index.put(entries[written])
 
 
 def test_an_entry_written_in_an_older_form_says_so_and_is_written_anew(index, postgresql):
