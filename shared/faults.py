@@ -44,6 +44,7 @@ FAULT_POINTS = (
     "index: journalled",
     "index: indexed",
     "index: published",
+    "index: time kept",
     "compact: claimed",
     "compact: journal written",
     "compact: journal added",

@@ -57,10 +57,13 @@ def restore_file(dss: Dss, fqid: Fqid, replica: Replica) -> tuple[FileRecord, bo
     return dss.catalog.files.get(fqid) or record, True
 
 
-def restore_bundle(dss: Dss, fqid: Fqid, replica: Replica) -> tuple[BundleHead, bool]:
+def restore_bundle(
+    dss: Dss, fqid: Fqid, replica: Replica, *, before: Callable[[], None] = lambda: None
+) -> tuple[BundleHead, bool]:
     """Return a bundle version whose manifest is on a replica, known to the catalog and available there.
 
-    The second value tells whether the catalog had to learn of it. Raises NotYetThere where the replica lacks
+    The second value tells whether the catalog had to learn of it; `before` is called when the catalog knows
+    it, and no read on the replica sees it yet. Raises NotYetThere where the replica lacks
     the manifest after all, or some of the files, Unprocessable where the manifest is none, and
     BundleAlreadyExists where the catalog has other content under this name.
     """
@@ -79,14 +82,22 @@ def restore_bundle(dss: Dss, fqid: Fqid, replica: Replica) -> tuple[BundleHead, 
     bundles.create(head)
     bundles.write_pages(fqid, files)
     require_files(dss, head, replica)
+    before()
     bundles.make_available(fqid, replica.name)
     return bundles.head(fqid) or head, True
 
 
-def restore_tombstone(dss: Dss, name: ObjectName, replica: Replica) -> tuple[BundleTombstone, bool]:
+def restore_tombstone(
+    dss: Dss,
+    name: ObjectName,
+    replica: Replica,
+    *,
+    before: Callable[[BundleTombstone], None] = lambda _: None,
+) -> tuple[BundleTombstone, bool]:
     """Return a tombstone that is on a replica, known to the catalog and in effect.
 
-    The second value tells whether the catalog had to learn of it. Raises NotYetThere where the replica lacks
+    The second value tells whether the catalog had to learn of it; `before` is called when the catalog knows
+    it, and it is not in effect yet. Raises NotYetThere where the replica lacks
     it after all, or the version that it hides is not known yet, Unprocessable where the object is none, and
     BundleTombstoneAlreadyExists where the catalog has another.
     """
@@ -98,6 +109,7 @@ def restore_tombstone(dss: Dss, name: ObjectName, replica: Replica) -> tuple[Bun
     dss.catalog.tombstones.create(tombstone)
     if replica.name in dss.catalog.tombstones.available(tombstone):
         return tombstone, False
+    before(tombstone)
     dss.catalog.tombstones.hide(tombstone, replica.name)
     return tombstone, True
 

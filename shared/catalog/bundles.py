@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.cloud.firestore import And, ArrayRemove, ArrayUnion, FieldFilter, Query
+from google.cloud.firestore import And, FieldFilter, Query
 from google.cloud.firestore_v1 import ExistsOption
 
 from shared.catalog.database import Database, NameTaken
@@ -130,16 +130,6 @@ class BundleCatalog:
         """Note that all who want to know of the version on a replica have been told. Safe to repeat."""
         head = self._collection.document(str(fqid))
         self._database.commit(lambda batch: batch.update(head, self._database.told(replica)))
-
-    def was_hidden_on(self, fqid: Fqid, replica: str) -> None:
-        """Note that a hidden version was to be seen on a replica until it was hidden. Safe to repeat."""
-        head = self._collection.document(str(fqid))
-        self._database.commit(lambda batch: batch.update(head, {"hidden_on": ArrayUnion([replica])}))
-
-    def was_never_on(self, fqid: Fqid, replica: str) -> None:
-        """Note that a hidden version was not to be seen on a replica before it was hidden. Safe to repeat."""
-        head = self._collection.document(str(fqid))
-        self._database.commit(lambda batch: batch.update(head, {"hidden_on": ArrayRemove([replica])}))
 
     def hidden_by(self, name: str) -> Iterator[BundleHead]:
         """Yield the heads of the versions that a tombstone, named by its UUID or FQID, has hidden."""

@@ -63,7 +63,7 @@ class EventCatalog:
         def step(end: Any) -> Step | None:
             recorded.clear()
             found = self._database.get_many(list(references.values()))
-            recorded.update((there.id, _event_of(there)) for there in found)
+            recorded.update((there.id, event_of(there)) for there in found)
             last = str((end.to_dict() or {}).get("last", ""))
             writes = []
             for event in events:
@@ -93,7 +93,7 @@ class EventCatalog:
         if stop:
             query = query.where(filter=FieldFilter("timestamp", "<", stop))
         found = self._database.query(query.limit(count)) if count else self._database.every(query, _PAGE)
-        return map(_event_of, found)
+        return map(event_of, found)
 
     def count(self, replica: str, *, start: str = "") -> int:
         """Return how many events of a replica there are from `start` on; one read for each thousand."""
@@ -107,7 +107,7 @@ class EventCatalog:
     def get_many(self, ids: Sequence[str]) -> Mapping[str, Event]:
         """Return those of the events that there are, by id; one read each, in batches side by side."""
         references = [self._collection.document(event_id) for event_id in ids]
-        return {found.id: _event_of(found) for found in self._database.get_many(references)}
+        return {found.id: event_of(found) for found in self._database.get_many(references)}
 
 
 def _setting(reference: Any, document: dict[str, Any]) -> Write:
@@ -137,7 +137,8 @@ def _to_document(event: Event) -> dict[str, Any]:
     }
 
 
-def _event_of(snapshot: Any) -> Event:
+def event_of(snapshot: Any) -> Event:
+    """Return the event that a document of collection `events` holds."""
     document: Mapping[str, Any] = snapshot.to_dict()
     return Event(
         id=snapshot.id,

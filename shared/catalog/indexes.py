@@ -114,7 +114,7 @@ EXEMPTIONS = (
         Exemption("events", field)
         for field in ("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid")
     ),
-    *(Exemption("journal_ends", field) for field in ("last", "compacted", "claimed")),
+    *(Exemption("journal_ends", field) for field in ("last", "compacted", "claimed", "held")),
     *(
         Exemption("journals", field)
         for field in ("replica", "key", "from_date", "to_date", "size", "entries", "crc32c", "index")

@@ -58,11 +58,12 @@ class Journal:
 class End:
     """How far the events of a replica are in journals; and up to where somebody is about to make the next.
 
-    Both are empty where there is nothing.
+    Both are empty where there is nothing. `held` says that no journal is to be made now.
     """
 
     compacted: str = ""
     claimed: str = ""
+    held: bool = False
 
 
 class JournalCatalog:
@@ -94,13 +95,17 @@ class JournalCatalog:
     def claim(self, replica: str, *, compacted: str, to: str) -> None:
         """Say that the events behind `compacted` up to `to` make up the next journal.
 
-        Nothing happens where another journal was claimed or made meanwhile.
+        Nothing happens where another journal was claimed or made meanwhile, or none is to be made.
         """
 
         def step(end: Any) -> Step | None:
             return ({"claimed": to}, []) if _end_of(end) == End(compacted=compacted) else None
 
         self._database.advance(self._ends.document(replica), step)
+
+    def hold(self, replica: str, *, held: bool) -> None:
+        """Have no journals made of a replica's events, or have them made again. Safe to repeat."""
+        self._database.advance(self._ends.document(replica), lambda _: ({"held": held}, []))
 
     def add(self, journal: Journal) -> None:
         """Make known the journal that was claimed, whose object is there. Safe to repeat."""
@@ -119,7 +124,11 @@ class JournalCatalog:
 
 def _end_of(snapshot: Any) -> End:
     found = (snapshot.to_dict() or {}) if snapshot.exists else {}
-    return End(compacted=found.get("compacted", ""), claimed=found.get("claimed", ""))
+    return End(
+        compacted=found.get("compacted", ""),
+        claimed=found.get("claimed", ""),
+        held=found.get("held", False),
+    )
 
 
 def _to_document(journal: Journal) -> dict[str, Any]:

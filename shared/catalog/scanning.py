@@ -13,6 +13,7 @@ from shared.catalog.bundles import BundleHead, head_of
 from shared.catalog.collection_tombstones import CollectionTombstone, collection_tombstone_of
 from shared.catalog.collections import CollectionHead, collection_head_of
 from shared.catalog.database import Database
+from shared.catalog.events import Event, event_of
 from shared.catalog.files import FileRecord, record_of
 from shared.catalog.journals import Journal, journal_of
 from shared.catalog.tombstones import BundleTombstone
@@ -39,6 +40,7 @@ class ScanCatalog:
         self._files = database.client.collection("files")
         self._bundles = database.client.collection("bundles")
         self._tombstones = database.client.collection("bundle_tombstones")
+        self._events = database.client.collection("events")
         self._journals = database.client.collection("journals")
         self._collections = database.client.collection("collections")
         self._collection_tombstones = database.client.collection("collection_tombstones")
@@ -73,6 +75,10 @@ class ScanCatalog:
         if since:
             query = query.start_at({"id": since})
         return map(journal_of, self._database.every(query, _PAGE))
+
+    def events(self, since: str = "") -> Iterator[Event]:
+        """Yield all events of all replicas, in order of id; as `files` does."""
+        return map(event_of, self._by_name(self._events, since))
 
     def tombstone(self, uuid: str, version: str | None) -> KnownTombstone | None:
         """Return a tombstone, in one read."""

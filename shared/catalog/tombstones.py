@@ -9,8 +9,9 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database, NameTaken
+from shared.catalog.database import Database, NameTaken, Step
 from shared.errors import BundleTombstoneAlreadyExists, NotYetThere
+from shared.identifiers import Fqid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,25 @@ class TombstoneCatalog:
             transaction.update(record, self._database.gained(replica))
 
         self._database.transact(hide_version if tombstone.version else hide_uuid)
+
+    def had_hidden(self, name: str, fqid: Fqid, replica: str, *, seen: bool) -> None:
+        """Hide a version before it becomes available on a replica, as its tombstone did before it was lost.
+
+        `name` is the tombstone's, and `seen` tells whether the version was to be seen on the replica until it
+        was hidden. Safe to repeat.
+        """
+        reference = self._bundles.document(str(fqid))
+
+        def step(snapshot: Any) -> Step:
+            head = snapshot.to_dict()
+            there = head.get("hidden_on", []) if head["hidden"] else head["available"]
+            return {
+                "hidden": True,
+                "hidden_by": head.get("hidden_by") or name,
+                "hidden_on": sorted({*there, replica} if seen else {*there} - {replica}),
+            }, []
+
+        self._database.advance(reference, step)
 
 
 def _hidden(tombstone: BundleTombstone, head: Any) -> dict[str, Any]:

@@ -130,6 +130,8 @@ def _due(dss: Dss, replica: str) -> list[Event]:
     while True:
         end = dss.catalog.journals.end(replica)
         start = _behind(end)
+        if end.held:
+            return []
         if end.claimed:
             return list(dss.catalog.events.since(replica, start=start, stop=version_after(end.claimed)))
         events = list(dss.catalog.events.since(replica, start=start, count=MOST_EVENTS))

@@ -6,16 +6,18 @@ durable, so that the sweep finds whatever was not, and nothing is lost; what is 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from shared.catalog import BundleHead, Event
 from shared.checksums import crc32c_of, md5_of
 from shared.clock import Deadline
-from shared.errors import NotYetThere
+from shared.errors import NotYetThere, ObjectExists
 from shared.events.documents import CREATE, TOMBSTONE, keep_document
-from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key
+from shared.events.journal import index_of
+from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key, told_key
 from shared.index.entries import entry_of
-from shared.manifests import digest
+from shared.manifests import CONTENT_TYPE, digest
 from shared.messages import BUNDLE_EVENTS, FINALIZED, BundleEvent, ObjectEvent
 from shared.parallel import in_threads
 from shared.replicas import Replica
@@ -94,7 +96,16 @@ def _tell(dss: Dss, replica: Replica, note: Note, head: BundleHead, *, dead: boo
     event = bundle_event(recorded)
     dss.publisher.publish(BUNDLE_EVENTS, event.attributes)
     dss.faults.reach("index: published")
+    _keep_time(replica, recorded)
+    dss.faults.reach("index: time kept")
     note(event)
+
+
+def _keep_time(replica: Replica, event: Event) -> None:
+    """Keep beside an event's document that it was told, and when: a lost catalog is made anew of that."""
+    # It was told before, at this time; or at one that the catalog has lost since, which the audit tells.
+    with suppress(ObjectExists):
+        replica.store.create(replica.bucket, told_key(event.id), index_of([event]), CONTENT_TYPE)
 
 
 def event_type(*, dead: bool) -> str:

@@ -130,7 +130,7 @@ def _verdict(
     if expected is None:
         return Verdict(kind=Kind.DARK, why=_why_dark(section, found.key), written=found.written)
     if not here:
-        if isinstance(expected, ExpectedBlob):
+        if isinstance(expected, ExpectedBlob) or (isinstance(expected, ExpectedDocument) and expected.early):
             return None
         why = "the catalog knows it, and does not know that it is here"
         return Verdict(kind=Kind.DARK, why=why, written=found.written)

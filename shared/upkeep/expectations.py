@@ -7,9 +7,9 @@ store says of an object can be compared without reading it. Memory does not grow
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import dropwhile, groupby
+from itertools import dropwhile, groupby, islice
 
 import google_crc32c
 
@@ -18,6 +18,7 @@ from shared.catalog import (
     BundleTombstone,
     CollectionHead,
     CollectionTombstone,
+    Event,
     FileRecord,
     Journal,
     KnownTombstone,
@@ -25,6 +26,7 @@ from shared.catalog import (
 from shared.collections import collection_tombstone_document
 from shared.errors import CatalogBroken
 from shared.events.documents import CREATE, TOMBSTONE
+from shared.events.journal import index_of
 from shared.identifiers import (
     Fqid,
     Kind,
@@ -35,6 +37,7 @@ from shared.identifiers import (
     manifest_key,
     parse_document_key,
     parse_key,
+    told_key,
     tombstone_key,
 )
 from shared.manifests import digest, encode, tombstone_document
@@ -45,6 +48,8 @@ from shared.upkeep.remaking import bundle_document, collection_document, file_do
 
 # Bundles whose pages are read at once; each may be some MiB.
 _BUNDLES_AT_ONCE = 8
+# Events whose bundles are looked up in one request.
+_EVENTS_AT_ONCE = 500
 
 
 def _described(key: str, available: frozenset[str], content: bytes) -> ExpectedDocument:
@@ -184,6 +189,31 @@ def _documents_of(dss: Dss, fqid: Fqid) -> list[ExpectedDocument]:
                 )
             )
     return expected
+
+
+def _told(dss: Dss, after: str) -> Iterator[Expected]:
+    events = dss.catalog.scan.events(_bound(after))
+    while batch := list(islice(events, _EVENTS_AT_ONCE)):
+        heads = dss.catalog.bundles.get_many(event.fqid for event in batch)
+        yield from (_of_event(dss, event, heads.get(event.fqid)) for event in batch)
+
+
+def _of_event(dss: Dss, event: Event, head: BundleHead | None) -> Expected:
+    """Return what says that an event was told. It is written just before the catalog knows that it was."""
+    untold = head.untold if head else frozenset()
+    if head and event.type == TOMBSTONE:
+        uuid, _, version = head.hidden_by.partition(".")
+        tombstone = dss.catalog.scan.tombstone(uuid, version or None)
+        untold = tombstone.untold if tombstone else frozenset()
+    where = frozenset({event.replica} - untold)
+    return replace(_described(told_key(event.id), where, index_of([event])), early=True)
+
+
+def _told_again(dss: Dss, key: str) -> Expected | None:
+    this = key.partition("/")[2]
+    # Any object may be in a bucket, but not every name may be asked for.
+    event = dss.catalog.events.get_many([this]).get(this) if re.fullmatch("[0-9a-f-]+", this) else None
+    return _of_event(dss, event, dss.catalog.bundles.head(event.fqid)) if event else None
 
 
 def _document_again(dss: Dss, key: str) -> Expected | None:
@@ -326,6 +356,7 @@ SECTIONS: Mapping[str, Section] = {
         ),
         Section(name="blobs", prefix="blobs/", scan=_blobs, again=_blob_again),
         Section(name="documents", prefix="documents/", scan=_documents, again=_document_again),
+        Section(name="events", prefix="events/", scan=_told, again=_told_again),
         Section(name="journals", prefix="journals/", scan=_journals, again=_journal_again),
     )
 }

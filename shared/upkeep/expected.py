@@ -41,7 +41,10 @@ class ExpectedBlob:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedDocument:
-    """A manifest or tombstone. `broken` says why the catalog itself is not to be believed about it."""
+    """A manifest or tombstone. `broken` says why the catalog itself is not to be believed about it.
+
+    One that is `early` may be there before the catalog says so, for longer than a moment.
+    """
 
     key: str
     available: frozenset[str]
@@ -50,6 +53,7 @@ class ExpectedDocument:
     md5: str = ""
     crc32c: str = ""
     broken: str = ""
+    early: bool = False
 
     def contradiction(self, found: StoredObject) -> str:
         """Return what the store says that contradicts this; empty where nothing does."""

@@ -84,7 +84,7 @@ def repair(dss: Dss, finding: Finding, *, inline: int = LARGEST_OBJECT) -> Repai
     A blob of more than `inline` bytes goes to the copy workflow.
     """
     work = _REPAIRS.get((finding.kind, finding.section in ("blobs", "uploads", "elsewhere")))
-    if finding.section in ("documents", "journals"):
+    if finding.section in ("documents", "events", "journals"):
         work = repairing_events.REPAIRS.get((finding.kind, finding.section))
     if work is None:
         return Repair(finding=finding, left=_NEVER[finding.kind])

@@ -74,6 +74,18 @@ def _candidates(dss: Dss, event: Event, key: str, replica: Replica) -> Iterator[
             yield made, f"of what {one.name} has of the bundle"
 
 
+def _write_told(dss: Dss, finding: Finding, replica: Replica) -> str:
+    """Say again that an event was told, and when. What says otherwise has a time that the catalog lost."""
+    this = finding.key.partition("/")[2]
+    event = dss.catalog.events.get_many([this]).get(this)
+    if event is None:
+        raise Unexplained("the catalog does not know its event any more")
+    if finding.kind is Kind.CORRUPT:
+        replica.store.delete(replica.bucket, finding.key)
+    write_once(dss, replica.name, finding.key, index_of([event]))
+    return f"written again: told at {event.timestamp}"
+
+
 def _write_journal(dss: Dss, finding: Finding, replica: Replica) -> str:
     """Put a lost journal together again, or write its index."""
     journal, events = _journal(dss, finding.key, replica)
@@ -134,6 +146,8 @@ def _require_documents(replica: Replica, events: list[Event]) -> None:
 REPAIRS: Mapping[tuple[Kind, str], Callable[[Dss, Finding, Replica], str]] = {
     (Kind.LOST, "documents"): _write_document,
     (Kind.CORRUPT, "documents"): _replace_document,
+    (Kind.LOST, "events"): _write_told,
+    (Kind.CORRUPT, "events"): _write_told,
     (Kind.LOST, "journals"): _write_journal,
     (Kind.CORRUPT, "journals"): _replace_journal,
 }

@@ -13,7 +13,7 @@ from run.local.event_components import topics
 from run.local.stack import Stack
 from shared.config import Settings
 from shared.events.telling import tell
-from shared.messages import ObjectEvent
+from shared.messages import BundleEvent, ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
 from shared.wiring import open_system
@@ -61,13 +61,15 @@ class Operated:
         for key in keys:
             replicate(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key))
 
-    def tell(self, replica: str, *keys: str) -> None:
-        """Tell of objects of a replica, as the function `index` does."""
+    def tell(self, replica: str, *keys: str) -> list[BundleEvent]:
+        """Tell of objects of a replica, as the function `index` does; return the events told."""
+        told: list[BundleEvent] = []
         bucket = self.dss.replicas.named(replica).bucket
         # What publishes finds its emulator in the environment.
         with mock.patch.dict(os.environ, self.env):
             for key in keys:
-                tell(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key))
+                tell(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key), told.append)
+        return told
 
     def everywhere(self, replica: str, content: bytes) -> "World":
         """Make a world on one replica, and bring it to the other."""

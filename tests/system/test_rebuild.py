@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from shared.events.journal import compact
+from shared.messages import BundleEvent
 from shared.upkeep.auditing import Finding, Tally, audit
 from shared.upkeep.rebuilding import Restored, rebuild
+from shared.upkeep.rebuilding_events import rebuild_events
 from shared.upkeep.repairing import repair
 from tests.functions.journal_reader import Read, read_events
 from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_collection, put_file
@@ -183,7 +185,20 @@ def _events(system: Operated, replica: str) -> tuple[list[Read], list[Read]]:
     return events[: len(events) - len(alone)], alone
 
 
-def test_events_are_rebuilt_with_their_ids_and_told_to_nobody(system: Operated) -> None:
+def _line(system: Operated, replica: str) -> list[Read]:
+    """Return the events of a replica in order of time."""
+    together, alone = _events(system, replica)
+    return together + alone
+
+
+def _tell_of_what_is_untold(system: Operated, replica: str) -> list[BundleEvent]:
+    """Do what a sweep and `index` do, for whom everything has waited too long; return the events told."""
+    untold = system.dss.catalog.backlog.untold(replica, before=system.dss.clock.now())
+    return system.tell(replica, *(one.key for one in untold))
+
+
+def _with_events(system: Operated) -> None:
+    """Make events that are in journals, others that are in none, and versions that were never to be seen."""
     at_once = replace(system.dss, settings=replace(system.dss.settings, journal_seconds=0))
     for replica in system.dss.replicas:
         _tell_of_all(system, replica.name)
@@ -196,40 +211,118 @@ def test_events_are_rebuilt_with_their_ids_and_told_to_nobody(system: Operated) 
         keys = [f"bundles/{name}" for name in (late, gone, f"{gone.uuid}.dead")]
         system.tell(replica.name, *keys)
         system.replicate(replica.name, *keys)
-    _tell_of_all(system, "gcp")
+    for name in REPLICAS:
+        _tell_of_all(system, name)
+
+
+def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: Operated) -> None:
+    _with_events(system)
     before = {name: _events(system, name) for name in REPLICAS}
-    since = now()
+    # One that was journalled, and not told before its teller was killed.
+    untold = put_bundle(system.api, "gcp", [])
     system.forget_everything()
 
     for name in REPLICAS:
         outcome = dss(system.env, "admin", "rebuild", "--replica", name, "--json")
         assert (outcome.code, outcome.json["events"]["failed"]) == (0, 0), outcome.err
+        events = len(before[name][0]) + len(before[name][1])
+        assert outcome.json["events"]["objects"] == outcome.json["events"]["new"] == events
 
-    for name in REPLICAS:
-        together, alone = _events(system, name)
-        assert together == before[name][0]
-        assert len(together) > 5
-        # The others have new times, in the order in which their documents were written: S3 tells seconds.
-        assert since < alone[0].timestamp
-        assert {(event.event_id, event.content) for event in alone} == {
-            (event.event_id, event.content) for event in before[name][1]
-        }
-        assert len(alone) == len(before[name][1]) == {"gcp": 4, "aws": 3}[name]
-        untold = system.dss.catalog.backlog.untold(name, before=system.dss.clock.now())
-        kept = {key.removeprefix("documents/") for key in system.clouds.keys(name, "documents/")}
-        assert {one.key.removeprefix("bundles/") for one in untold}.isdisjoint(kept)
-        # And what comes to be heard of all the same is the same event.
-        _tell_of_all(system, name)
-        assert _events(system, name) == (together, alone)
+    assert {name: _events(system, name) for name in REPLICAS} == before
+    assert {name: len(alone) for name, (_, alone) in before.items()} == {"gcp": 4, "aws": 3}
+    assert len(before["aws"][0]) > 5
+    # Only what was not told is told now.
+    [told] = _tell_of_what_is_untold(system, "gcp")
+    assert (told.uuid, told.version) == (untold.uuid, untold.version)
+    assert told.timestamp > before["gcp"][1][-1].timestamp
+    system.replicate("gcp", f"bundles/{untold}")
+    assert len(_tell_of_what_is_untold(system, "aws")) == 1
+    for replica in system.dss.replicas:
+        assert not system.dss.catalog.journals.end(replica.name).held
     found = audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())
-    assert [one for one in found if one.section in ("documents", "journals", "elsewhere")] == []
+    assert list(found) == []
+
+
+def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(system: Operated) -> None:
+    _with_events(system)
+    before = {name: _events(system, name) for name in REPLICAS}
+    documents = {name: system.clouds.keys(name, "documents/") for name in REPLICAS}
+    at_once = replace(system.dss, settings=replace(system.dss.settings, journal_seconds=0))
+    system.forget_everything()
+    told: list[BundleEvent] = []
+    seen: set[str] = set()
+
+    for replica in system.dss.replicas:
+        hidden = {name for key in system.clouds.keys(replica.name, "bundles/") if (name := _dead(key))}
+        for steps in (3, 40, 50, 60, 1000):
+            begun = rebuild(system.dss, replica)
+            for _ in islice(begun, steps):
+                pass
+            begun.close()  # type: ignore[attr-defined]
+            # The sweep finds whatever is untold, others put journals together, and readers look.
+            told += _tell_of_what_is_untold(system, replica.name)
+            if system.dss.catalog.journals.end(replica.name).held:
+                assert list(compact(at_once, replica)) == []
+            listed = system.dss.catalog.bundles.enumerate(replica.name, prefix="", after="", count=500)
+            seen |= {str(fqid) for fqid in listed if {str(fqid), fqid.uuid} & hidden}
+
+    assert told == []
+    assert seen == set()
+    assert {name: _events(system, name) for name in REPLICAS} == before
+    assert {name: system.clouds.keys(name, "documents/") for name in REPLICAS} == documents
+
+
+def _dead(key: str) -> str:
+    """Return what a tombstone hides; empty for what is none."""
+    return key.removeprefix("bundles/").removesuffix(".dead") if key.endswith(".dead") else ""
+
+
+def _rebuild_events(system: Operated, replica: str) -> list[str]:
+    """Lose the catalog of events, make it anew of a bucket, and return the keys of what failed."""
+    client = system.dss.catalog.database.client
+    for name in ("events", "journals", "journal_ends"):
+        client.recursive_delete(client.collection(name))
+    restored = rebuild_events(system.dss, system.dss.replicas.named(replica), dry_run=False)
+    return [one.key for one in restored if one.failed]
+
+
+def test_a_journal_whose_object_or_index_is_lost_leaves_no_gap(system: Operated, replica: str) -> None:
+    _rebuild_events(system, replica)
+    before = _line(system, replica)
+    index = next(key for key in system.clouds.keys(replica, "journals/") if key.endswith(".json"))
+    journal = index.removesuffix(".json")
+    kept = {key: system.clouds.read(replica, key) for key in (journal, index)}
+    lost = {one.event_id for one in before if f"journals/{one.journal_id}" == journal}
+    assert lost
+
+    system.remove(replica, journal)
+    assert _rebuild_events(system, replica) == []
+    assert system.clouds.read(replica, journal) == kept[journal]
+    assert _line(system, replica) == before
+
+    system.overwrite(replica, index, b"{}")
+    assert _rebuild_events(system, replica) == [index]
+    after = _line(system, replica)
+    assert [one.timestamp for one in after] == sorted({one.timestamp for one in after})
+    assert {(one.event_id, one.content) for one in after} == {(one.event_id, one.content) for one in before}
+    # Those of other journals, and of none, have the times that they had.
+    times = {one.event_id: one.timestamp for one in after}
+    assert all(times[one.event_id] == one.timestamp for one in before if one.event_id not in lost)
+
+    # Both replicas' events are lost at once, and made anew.
+    system.overwrite(replica, index, kept[index])
+    assert _rebuild_events(system, "gcp") == []
+    assert [one.failed for one in rebuild_events(system.dss, system.dss.replicas.named("aws"), dry_run=False)]
+    assert _line(system, replica) == before
 
 
 @pytest.mark.parametrize("how", ["lost", "corrupt"])
 def test_documents_and_journals_are_made_again_byte_for_byte(
     system: Operated, replica: str, how: str
 ) -> None:
-    keys = [*system.clouds.keys(replica, "documents/")[::2], *system.clouds.keys(replica, "journals/")[:2]]
+    folders = ("documents/", "events/")
+    keys = [key for folder in folders for key in system.clouds.keys(replica, folder)[::3]]
+    keys += system.clouds.keys(replica, "journals/")[:2]
     before = {key: system.clouds.read(replica, key) for key in keys}
     assert len(keys) > 5
     for key, content in before.items():
