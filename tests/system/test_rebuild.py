@@ -2,11 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
 import pytest
 
@@ -17,14 +15,12 @@ from shared.upkeep.rebuilding import Restored, rebuild
 from shared.upkeep.rebuilding_events import rebuild_events
 from shared.upkeep.repairing import repair
 from tests.functions.journal_reader import Read, read_events
-from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.given import REPLICAS, new_uuid, now, put_bundle, put_file
 from tests.run.cli.command_line import dss
 from tests.system.file_heads import firestore_client
 from tests.system.operated import Operated, operated_system
+from tests.system.populated import populate, reads
 
-# Names in the largest bundle, more than a page has; each file has so many of them.
-NAMES = 600
-NAMES_A_FILE = 20
 COLLECTIONS = (
     *("files", "bundles", "bundle_tombstones", "hidden_bundles"),
     *("collections", "collection_tombstones", "owned_collections"),
@@ -38,87 +34,8 @@ def system() -> Iterator[Operated]:
     """A system with something of everything, on both replicas, whose catalog these tests may lose."""
     with operated_system() as system:
         for name in REPLICAS:
-            _populate(system, name)
+            populate(system, name)
         yield system
-
-
-def _populate(system: Operated, replica: str) -> None:
-    """Write on one replica, and bring to the other: versions, tombstones, and a bundle of many pages."""
-    system.everywhere(replica, f"first on {replica}".encode())
-    source = system.clouds.stage(replica, b"one content of many files", content_type="text/plain")
-    first = put_file(system.api, source)
-    second = put_file(
-        system.api,
-        system.clouds.stage(replica, b'{"second": "version"}', content_type="application/json"),
-        file=Version(first.uuid, now()),
-        creator_uid=7,
-    )
-    with ThreadPoolExecutor(8) as threads:
-        made = threads.map(lambda _: put_file(system.api, source), range(NAMES // NAMES_A_FILE))
-    many = list(made)
-    names = [(file, number) for file in many for number in range(NAMES_A_FILE)]
-    rows = [file.named(f"directory/{file.uuid}/{number}") for file, number in names]
-    large = put_bundle(system.api, replica, [*rows, second.named("second.json", indexed=True)])
-    newer = put_bundle(
-        system.api, replica, [first.named("first")], bundle=Version(large.uuid, now()), creator_uid=9
-    )
-    empty = put_bundle(system.api, replica, [])
-    files = [f"files/{file}" for file in (first, second, *many)]
-    system.replicate(replica, *files, *(f"bundles/{bundle}" for bundle in (large, newer, empty)))
-    # One in another, in an order that no listing of them is in; and in the last one what is deleted.
-    nested = [put_collection(system.api, replica, [second.linked("json", path="/second")])]
-    for _ in range(5):
-        nested.append(
-            put_collection(system.api, replica, [large.linked("bundle"), nested[-1].linked("collection")])
-        )
-    answer = system.api.delete(f"/v1/collections/{nested[-2].uuid}", replica=replica)
-    assert answer.status_code == 200
-    system.replicate(replica, *(f"collections/{one}" for one in nested))
-    system.replicate(replica, f"collections/{nested[-2].uuid}.dead")
-
-
-def _reads(system: Operated, replica: str) -> dict[str, Any]:
-    """Return what every read of files and bundles on a replica answers."""
-    files, bundles, collections = (
-        system.clouds.keys("gcp", prefix) for prefix in ("files/", "bundles/", "collections/")
-    )
-    with ThreadPoolExecutor(8) as threads:
-        answers = dict(threads.map(lambda key: (key, _reads_of_file(system, replica, key)), files))
-        answers |= dict(threads.map(lambda key: (key, _reads_of_bundle(system, replica, key)), bundles))
-        reads = threads.map(lambda key: (key, _reads_of_collection(system, replica, key)), collections)
-        answers |= dict(reads)
-    pages = system.api.pages("/v1/bundles/all", replica=replica, per_page=10)
-    owned = system.api.get("/v1/collections").json()["collections"]
-    return {**answers, "all": [row for page in pages for row in page.json()["bundles"]], "owned": owned}
-
-
-def _reads_of_file(system: Operated, replica: str, key: str) -> list[Any]:
-    uuid, _, version = key.removeprefix("files/").partition(".")
-    answers = []
-    for asked in (version, None):
-        head = system.api.head(f"/v1/files/{uuid}", replica=replica, version=asked)
-        get = system.api.get(f"/v1/files/{uuid}", replica=replica, version=asked)
-        kept = {name: value for name, value in head.headers.items() if name.startswith("X-DSS")}
-        # The signature is of its time; what is signed is not.
-        place = get.headers.get("Location", "").partition("?")[0]
-        answers.append((head.status_code, kept, get.status_code, place))
-    return answers
-
-
-def _reads_of_bundle(system: Operated, replica: str, key: str) -> list[Any]:
-    uuid, _, version = key.removeprefix("bundles/").removesuffix(".dead").partition(".")
-    answers = []
-    for asked in (version or None, None):
-        pages = system.api.pages(f"/v1/bundles/{uuid}", replica=replica, version=asked, per_page=500)
-        answers.append([(page.status_code, page.json()) for page in pages])
-    return answers
-
-
-def _reads_of_collection(system: Operated, replica: str, key: str) -> list[Any]:
-    uuid, _, version = key.removeprefix("collections/").removesuffix(".dead").partition(".")
-    path = f"/v1/collections/{uuid}"
-    asked = [system.api.get(path, replica=replica, version=one) for one in (version or None, None)]
-    return [(answer.status_code, answer.json()) for answer in asked]
 
 
 def _counts(system: Operated) -> dict[str, int]:
@@ -129,7 +46,7 @@ def _counts(system: Operated) -> dict[str, int]:
 
 
 def test_the_catalog_is_rebuilt_from_either_bucket(system: Operated) -> None:
-    before = {name: _reads(system, name) for name in REPLICAS}
+    before = {name: reads(system, name) for name in REPLICAS}
     counts = _counts(system)
     assert len(before["gcp"]["all"]) == 8, "four bundles that are seen were written on each replica"
     system.forget_everything()
@@ -146,13 +63,13 @@ def test_the_catalog_is_rebuilt_from_either_bucket(system: Operated) -> None:
     assert first.json["collections"]["new"] == counts["collections"] == 16
     assert first.json["collection_tombstones"]["new"] == counts["collection_tombstones"] == 4
     assert _counts(system) == counts
-    assert _reads(system, "aws") == before["aws"]
-    assert _reads(system, "gcp")["all"] == []
+    assert reads(system, "aws") == before["aws"]
+    assert reads(system, "gcp")["all"] == []
 
     second = dss(system.env, "admin", "rebuild", "--replica", "gcp")
 
     assert second.code == 0, second.err
-    assert {name: _reads(system, name) for name in REPLICAS} == before
+    assert {name: reads(system, name) for name in REPLICAS} == before
     assert list(audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())) == []
 
 
