@@ -142,6 +142,12 @@ class Settings:
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API takes, in bytes.", default=8 * 1024 * 1024
     )
+    api_memory_bytes: int = _setting(
+        "DSS_API_MEMORY_BYTES",
+        "Memory that a process of the API may take, in bytes; large requests wait for room in it, and are "
+        "503 where there is none.",
+        default=1024 * 1024 * 1024,
+    )
     delivery_attempts: int = _setting(
         "DSS_DELIVERY_ATTEMPTS",
         "After how many attempts a message that cannot be handled becomes a dead letter.",

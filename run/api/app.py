@@ -22,6 +22,7 @@ from run.api.call import Call, base_url
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
 from run.api.request_log import install_request_log
+from run.api.room import Rooms
 from shared.errors import NotYetImplemented, ReadOnly, RequestTooLarge
 from shared.system import Dss
 
@@ -41,6 +42,8 @@ Handler = Callable[..., Response]
 
 # Cloud Run ends a request whose body is larger.
 _LARGEST_BODY = 32 * 1024 * 1024
+# Bytes of memory for each byte of a body that is parsed: measured, 55 MiB for 8 of a collection's details.
+_MEMORY_OF_BODY = 7
 
 
 def create_app(dss: Dss) -> Flask:
@@ -72,6 +75,7 @@ class _Dispatcher:
 
     def __init__(self, dss: Dss) -> None:
         self._dss = dss
+        self._rooms = Rooms.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
 
     def view(self, operations: list[Operation]) -> Callable[..., Response]:
@@ -92,16 +96,20 @@ class _Dispatcher:
             caller.require_group(self._dss.settings.write_groups)
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment takes no writes at present")
-        arguments = operation.arguments(path_arguments, request.args, self._body(), request.content_type)
         call = Call(
             dss=self._dss,
             caller=caller,
             base_url=base_url(self._dss.settings),
             path=request.path,
             query=request.args.to_dict(),
+            rooms=self._rooms,
             repeat_key=request.headers.get("Idempotency-Key", ""),
         )
-        return handler(call, **arguments)
+        body = self._body()
+        with self._rooms.bodies.taken(len(body or b"") * _MEMORY_OF_BODY):
+            return handler(
+                call, **operation.arguments(path_arguments, request.args, body, request.content_type)
+            )
 
     def _body(self) -> bytes | None:
         limit = self._dss.settings.max_body_bytes

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from flask import request
 
 from run.api.auth import Caller
+from run.api.room import Rooms
 from shared.config import Settings
 from shared.errors import Unauthorized
 from shared.system import Dss
@@ -24,6 +25,7 @@ class Call:
     base_url: str
     path: str
     query: Mapping[str, str]
+    rooms: Rooms
     repeat_key: str = ""
 
     @property

@@ -1,6 +1,7 @@
 """Collections: `/collections`, somebody's own, and `/collections/{uuid}`."""
 
 import builtins
+from contextlib import ExitStack
 from typing import Any
 
 from flask import Response
@@ -8,6 +9,7 @@ from flask import Response
 from run.api.call import Call
 from run.api.pagination import answer, page
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
+from shared.catalog.pages import PAGE_BYTES
 from shared.clock import new_version
 from shared.collections import (
     collection_of,
@@ -22,6 +24,9 @@ from shared.identifiers import Fqid
 from shared.links import Link, check_links
 
 _MAX_ITEMS = 1000
+# Bytes of memory for each byte of a collection that is changed: measured, 117 MiB for one of 29. One that is
+# answered takes as much as it is long, at most.
+_MEMORY_OF_CHANGE = 4
 
 
 def list(call: Call, *, per_page: int, start_at: int | None) -> Response:
@@ -50,7 +55,12 @@ def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body:
 def get(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
     """Answer a version of a collection, or the newest, with all of its contents."""
     _, head = _find(call, uuid, replica, version)
-    return Response(document_of(call.dss, head), mimetype="application/json")
+    with ExitStack() as held:
+        held.enter_context(call.rooms.collections.taken(head.page_count * PAGE_BYTES))
+        response = Response(document_of(call.dss, head), mimetype="application/json")
+        # Its pages are in memory until the last one is sent, or nobody takes them any more.
+        response.call_on_close(held.pop_all().close)
+    return response
 
 
 def patch(
@@ -61,11 +71,12 @@ def patch(
     removed = {link.encoded for link in _links(json_request_body, "remove_contents")}
     owned, head = _find(call, uuid, replica, version)
     check_links(call.dss, replica, added)
-    old = read_collection(call.dss, head)
-    kept = (item for item in old.items if item not in removed)
-    items = dict.fromkeys((*kept, *unique(added)))
-    new = old.with_items(Fqid(uuid, new_version(call.dss.clock)), json_request_body, [*items])
-    write_collection(call.dss, replica, new, owned)
+    with call.rooms.collections.taken(head.page_count * PAGE_BYTES * _MEMORY_OF_CHANGE):
+        old = read_collection(call.dss, head)
+        kept = (item for item in old.items if item not in removed)
+        items = dict.fromkeys((*kept, *unique(added)))
+        new = old.with_items(Fqid(uuid, new_version(call.dss.clock)), json_request_body, [*items])
+        write_collection(call.dss, replica, new, owned)
     return answer({"uuid": uuid, "version": new.fqid.version})
 
 

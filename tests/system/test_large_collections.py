@@ -1,11 +1,30 @@
 """A collection of 100,000 items is built by changes of 1,000, and read whole."""
 
 import json
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
-from tests.given import Api, Clouds, Version, assert_problem, put_collection, put_file
+from run.local.api import api_process
+from shared.catalog import Catalog, CollectionHead, Database
+from shared.catalog.pages import PAGE_BYTES
+from shared.clock import SystemClock
+from shared.identifiers import Fqid
+from tests.given import (
+    REPLICAS,
+    Api,
+    Clouds,
+    Version,
+    assert_problem,
+    new_uuid,
+    now,
+    put_collection,
+    put_file,
+)
+from tests.system.file_heads import firestore_client
 from tests.system.large_objects import peak_memory
 from tests.system.watched import Bill, WatchedApi
 
@@ -66,7 +85,9 @@ def test_a_collection_of_100_000_items_is_built_by_patches(
     assert api.get(f"/v1/collections/{fewer.uuid}", replica="gcp").json()["contents"] == kept
 
 
-def test_a_collection_that_no_answer_could_hold_is_refused(watched: WatchedApi, clouds: Clouds) -> None:
+def test_a_collection_that_no_answer_could_hold_is_refused(
+    stack: dict[str, str], watched: WatchedApi, clouds: Clouds
+) -> None:
     """Each item is as long as one may be: 1,000 are 4 MiB."""
     key = "k" * 4000
     content = json.dumps({key: list(range(9000))}).encode()
@@ -84,3 +105,38 @@ def test_a_collection_that_no_answer_could_hold_is_refused(watched: WatchedApi, 
 
     assert_problem(answer, 400, "illegal_arguments", "contents", "31457280")
     assert len(watched.api.get(path, replica="gcp").content) < 32 * MIB
+    _one_waits_for_the_room_of_another(stack, path, collection.version)
+
+
+def _one_waits_for_the_room_of_another(stack: dict[str, str], path: str, version: str) -> None:
+    """Fail unless a change of a large collection waits while a process is full of an answer."""
+    with (
+        api_process(stack, {"DSS_API_MEMORY_BYTES": "100"}) as process,
+        ThreadPoolExecutor(1) as threads,
+        requests.get(
+            process.url + path,
+            params={"replica": "gcp"},
+            headers={"Authorization": f"Bearer {stack['DSS_TOKEN']}"},
+            stream=True,
+            timeout=PATIENCE,
+        ) as reading,
+    ):
+        assert reading.status_code == 200
+        other = Api(process.url, stack["DSS_TOKEN"])
+        changing = threads.submit(other.patch, path, replica="gcp", version=version, json={"name": "new"})
+        with pytest.raises(TimeoutError):
+            changing.result(timeout=3)
+        # What is small needs no room.
+        assert other.get("/v1/collections").status_code in (200, 206)
+        reading.close()
+        assert changing.result(timeout=PATIENCE).status_code == 200
+
+
+def test_what_hardly_gets_smaller_is_kept_and_read(stack: dict[str, str]) -> None:
+    catalog = Catalog(Database(firestore_client(stack), replicas=REPLICAS, clock=SystemClock()))
+    pages = [os.urandom(PAGE_BYTES) for _ in range(8)]
+    head = CollectionHead(
+        fqid=Fqid(new_uuid(), now()), owner="", item_count=0, page_count=len(pages), digest=""
+    )
+    catalog.collections.write_pages(head.fqid, pages)
+    assert list(catalog.collections.pages(head)) == pages
