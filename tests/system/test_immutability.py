@@ -29,11 +29,18 @@ class Content:
 
 @pytest.fixture(scope="module")
 def processes(stack: dict[str, str]) -> Iterator[list[str]]:
-    """The URLs of two API processes."""
-    with api_process(stack) as one, api_process(stack) as other:
+    """The URLs of two API processes, with a catalog of their own: they fill it with names by the thousand."""
+    env = {**stack, "GOOGLE_CLOUD_PROJECT": "dss-names"}
+    with api_process(env) as one, api_process(env) as other:
         yield [one.url, other.url]
         one.kill()
         other.kill()
+
+
+@pytest.fixture(scope="module")
+def api(stack: dict[str, str], processes: list[str]) -> Api:
+    """One of the two, asked by somebody who may write."""
+    return Api(processes[0], stack["DSS_TOKEN"])
 
 
 @pytest.fixture(scope="module")
