@@ -1,17 +1,26 @@
 """Serves the Executions API: `python -m run.local.workflows PORT REST_PORT WORKFLOWS DATA PREFIX`."""
 
-# The processes of executions import this file too: nothing is imported here that they don't need.
-if __name__ == "__main__":
-    import sys
-    from pathlib import Path
+import sys
+from pathlib import Path
 
-    from run.local.ports import HOST
-    from run.local.workflows import rest, server
-    from run.local.workflows.executions import Executions
-    from run.local.workflows.methods import Methods
+from run.local.ports import HOST
+from run.local.workflows import rest, server
+from run.local.workflows.executions import Executions
+from run.local.workflows.launching import Launcher
+from run.local.workflows.methods import Methods
 
+
+def main() -> None:
+    """Serve until asked to stop."""
     port, rest_port, workflows, data, prefix = sys.argv[1:]
-    methods = Methods(Executions(Path(workflows), prefix, Path(data)))
+    # First of all, see there.
+    launcher = Launcher()
+    methods = Methods(Executions(Path(workflows), prefix, Path(data), launcher))
     by_rest = rest.serve(methods, HOST, int(rest_port))
-    by_grpc = server.serve(methods, f"{HOST}:{port}")
+    # Held, for it ends with what it is held by.
+    by_grpc = server.serve(methods, f"{HOST}:{port}")  # noqa: F841
     by_rest.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,17 +1,13 @@
 """Executions: each a file, so that they outlive the server, and a process, so that one can't harm another."""
 
 import json
-import multiprocessing
-import os
 import threading
-import traceback
 import uuid
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from workflows_emulator.utils import WorkflowError
+from run.local.workflows.launching import Launched, Launcher
 
 # Processes that run at once; further executions wait for their turn.
 _AT_ONCE = 16
@@ -47,17 +43,15 @@ class Executions:
     Those that ran when the server was killed are run again, from their start: steps may be done twice.
     """
 
-    def __init__(self, workflows: Path, prefix: str, data: Path) -> None:
+    def __init__(self, workflows: Path, prefix: str, data: Path, launcher: Launcher) -> None:
         self._workflows = workflows
         self._prefix = prefix
         self._data = data
         self._data.mkdir(parents=True, exist_ok=True)
         self._turn = threading.Semaphore(_AT_ONCE)
         self._lock = threading.Lock()
-        self._processes: dict[str, Any] = {}
-        # Not forked, for gRPC survives no fork; nor by a fork server, which leaves its socket's directory
-        # when it is killed, and fails where that has a long name.
-        self._context = multiprocessing.get_context("spawn")
+        self._processes: dict[str, Launched] = {}
+        self._launcher = launcher
         for execution in self.list(""):
             if execution.state == "ACTIVE":
                 self._launch(execution)
@@ -105,23 +99,15 @@ class Executions:
     def _run(self, execution: Execution) -> None:
         path = self._file_of(execution.workflow)
         with self._turn:
-            outcome, sent = self._context.Pipe(duplex=False)
-            process = self._context.Process(
-                target=_execute, args=(sent, path, execution.argument, execution.name), daemon=False
-            )
             with self._lock:
                 if (there := self.get(execution.name)) is None or there.state != "ACTIVE":
                     return
-                process.start()
+                process = self._launcher.launch(path, execution.argument, execution.name)
                 self._processes[execution.name] = process
-            sent.close()
-            try:
-                ended: dict[str, Any] = outcome.recv()
-            except EOFError:
-                ended = {"state": "FAILED", "error": "the process of this execution was killed"}
-            process.join()
+            ended = process.outcome()
         with self._lock:
-            self._processes.pop(execution.name, None)
+            del self._processes[execution.name]
+            process.close()
             if (there := self.get(execution.name)) and there.state == "ACTIVE":
                 self._write(replace(execution, **ended, end_time=_now()))
 
@@ -143,23 +129,3 @@ class Executions:
 
 def _now() -> float:
     return datetime.now(UTC).timestamp()
-
-
-def _execute(outcome: Any, path: Path, argument: str, name: str) -> None:
-    """Run one execution in this process, and send what comes of it."""
-    from run.local.workflows import engine
-
-    parts = name.split("/")
-    os.environ.update(
-        GOOGLE_CLOUD_PROJECT_ID=parts[1],
-        GOOGLE_CLOUD_LOCATION=parts[3],
-        GOOGLE_CLOUD_WORKFLOW_ID=parts[5],
-        GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID=parts[7],
-    )
-    try:
-        result = engine.run(path, json.loads(argument or "null"))
-        outcome.send({"state": "SUCCEEDED", "result": json.dumps(result)})
-    except WorkflowError as error:
-        outcome.send({"state": "FAILED", "error": json.dumps(error.payload, default=str)})
-    except Exception:  # noqa: BLE001 # whatever it is, it ends the execution and nothing else
-        outcome.send({"state": "FAILED", "error": json.dumps(traceback.format_exc())})
