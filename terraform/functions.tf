@@ -170,7 +170,8 @@ locals {
       starts_workflows = true
       environment      = {}
     }
-    # An audit reads a part of a manifest's bundle at a time, a repair moves a part of an object as sync does.
+    # An audit reads a part of a manifest's bundle at a time, a repair moves a part of an object as sync does; the
+    # index is held against eight documents at once, each as large as one of the function index.
     administer = {
       summary         = "Does the steps of administrative runs."
       called_by       = "workflows"

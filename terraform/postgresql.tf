@@ -1,11 +1,11 @@
 # The index of POST /search in PostgreSQL, where postgresql_tier is set: a private address in a network of its own,
-# which the API and the function that indexes reach through a connector. Nothing in it is lost with it:
+# which the API and the functions that index reach through a connector. Nothing in it is lost with it:
 # `dss admin index rebuild` makes it anew.
 locals {
   postgresql = var.postgresql_tier == null ? [] : ["index"]
   # Only with a password: until a person has added one, Firestore goes on holding the index.
   index_in_postgresql = var.postgresql_password_version != null
-  index_users         = toset(["index"])
+  index_users         = toset(["administer", "index"])
 
   index_environment = local.index_in_postgresql ? {
     DSS_INDEX = "postgresql"

@@ -4,6 +4,7 @@ What the commands do is in `run.cli.operating`, which needs the clouds' SDKs, an
 """
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,11 @@ from run.cli.context import Context, json_option
 from run.cli.errors import Refused
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _check_alone(how: dict[str, Any]) -> None:
+    if how["wait"] or how["page"]:
+        raise Refused("--wait, --page: only with --remote")
 
 
 @click.group()
@@ -53,8 +59,7 @@ def audit(
             raise Refused("--report: with --remote the report is in a bucket")
         options = {"replicas": list(replicas), "repair": repair, "settled_after": int(settled_after)}
         return begin(context, "audit", options, {"remote": remote, "wait": wait, "page": page})
-    if wait or page:
-        raise Refused("--wait, --page: only with --remote")
+    _check_alone({"wait": wait, "page": page})
     from run.cli.operating import run_audit
 
     return run_audit(context, replicas, report=report, repair=repair, settled_after=settled_after)
@@ -108,10 +113,20 @@ _REPLICAS = click.option(
     is_flag=True,
     help="Read no documents: what is stale is not found, and it takes less time.",
 )
-@json_option
+@started
 @click.pass_obj
-def check(context: Context, replicas: tuple[str, ...], report: Path | None, names_only: bool) -> int:
-    """Compare the index with the catalog, and change nothing. Exit code 1 where anything was found."""
+def check(
+    context: Context, /, replicas: tuple[str, ...], report: Path | None, names_only: bool, **how: Any
+) -> int:
+    """Compare the index with the catalog, and change nothing. Exit code 1 where anything was found.
+
+    Here it is one pass, with its report in a file. With --remote it is a run: in slices, in a bucket.
+    """
+    if how["remote"]:
+        if report:
+            raise Refused("--report: with --remote the report is in a bucket")
+        return begin(context, "index-check", {"replicas": list(replicas), "names_only": names_only}, how)
+    _check_alone(how)
     from run.cli.indexing import run_check
 
     return run_check(context, replicas, report=report, documents=not names_only)
@@ -120,10 +135,29 @@ def check(context: Context, replicas: tuple[str, ...], report: Path | None, name
 @index.command("rebuild")
 @_REPLICAS
 @click.option("--after", metavar="FQID", help="Begin behind this bundle version; with one --replica.")
-@json_option
+@click.option("--confirmation", metavar="RUN", help="With --remote: the run of the check that it goes by.")
+@started
 @click.pass_obj
-def rebuild_index(context: Context, replicas: tuple[str, ...], after: str | None) -> int:
-    """Make the index anew, while it serves. Run it again after an interruption: it does the rest."""
+def rebuild_index(
+    context: Context,
+    /,
+    replicas: tuple[str, ...],
+    after: str | None,
+    confirmation: str | None,
+    **how: Any,
+) -> int:
+    """Make the index anew, while it serves. Run it again after an interruption: it does the rest.
+
+    With --remote it is a run, which a check that was one has to confirm.
+    """
+    if how["remote"]:
+        if after:
+            raise Refused("--after: a run that was stopped is resumed")
+        options = {"replicas": list(replicas), "confirmation": confirmation}
+        return begin(context, "index-rebuild", options, how)
+    if confirmation:
+        raise Refused("--confirmation: only with --remote")
+    _check_alone(how)
     from run.cli.indexing import run_rebuild
 
     return run_rebuild(context, replicas, after=after)

@@ -12,7 +12,7 @@ from run.cli.meters import Counter
 from run.cli.operating import operated, table
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid
-from shared.index.checking import Finding, Kind, Tally, check
+from shared.index.checking import Finding, Kind, Tally, as_json, check
 from shared.index.rebuilding import Rebuilt, rebuild_index
 from shared.replicas import Replica
 from shared.wiring import open_system
@@ -34,7 +34,7 @@ def run_check(context: Context, names: Sequence[str], *, report: Path | None, do
         summary = _summary(replicas, tally, documents=documents)
         if lines:
             print(json.dumps({"summary": summary}), file=lines)
-    context.show({**summary, "first": [_as_json(finding) for finding in shown]}, _text(summary, shown))
+    context.show({**summary, "first": [as_json(finding) for finding in shown]}, _text(summary, shown))
     return 1 if summary["findings"] else 0
 
 
@@ -47,18 +47,9 @@ def _write(
         if len(shown) < _SHOWN:
             shown.append(finding)
         if lines:
-            print(json.dumps(_as_json(finding)), file=lines, flush=True)
+            print(json.dumps(as_json(finding)), file=lines, flush=True)
     counter.reach(tally.versions, f"{tally.findings.total():,} findings")
     return shown
-
-
-def _as_json(finding: Finding) -> dict[str, Any]:
-    return {
-        "kind": finding.kind,
-        "replica": finding.replica,
-        "fqid": str(finding.fqid),
-        "why": finding.why,
-    }
 
 
 def _summary(replicas: Sequence[Replica], tally: Tally, *, documents: bool) -> dict[str, Any]:

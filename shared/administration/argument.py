@@ -9,6 +9,13 @@ from shared.errors import IllegalArguments
 _LONGEST = 1000
 
 
+def checked_id(text: str) -> str:
+    """Return the id of a run: what names of executions are made of. Raises IllegalArguments."""
+    if not text or len(text) > 100 or not text.replace("-", "").isalnum() or not text.isascii():
+        raise IllegalArguments(f"run: {text[:80]!r} is no id of a run")
+    return text
+
+
 class Argument:
     """The options of a run; every method raises IllegalArguments, naming the option that is wrong."""
 

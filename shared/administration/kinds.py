@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.administration import audit, cache, resync, tombstones
+from shared.administration import audit, cache, index, resync, tombstones
 from shared.administration.argument import Argument
 from shared.administration.page import Page
 from shared.catalog import AdminRun
@@ -33,6 +33,8 @@ KINDS: Mapping[str, Kind] = {
     # Cloud Workflows: 100,000 steps. At three for a slice, these are more than a thousand million keys.
     "audit": Kind(check=audit.check, work=audit.work, items=50_000),
     "fill-cache": Kind(check=cache.check, work=cache.work, items=20_000),
+    index.CHECK: Kind(check=index.check_options, work=index.check, items=20_000),
+    "index-rebuild": Kind(check=index.rebuild_options, work=index.rebuild, items=5_000),
     "resync": Kind(check=resync.check, work=resync.work, items=5_000),
     "tombstones": Kind(check=tombstones.check, work=tombstones.work, items=1_000),
 }

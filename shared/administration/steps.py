@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from shared.administration.argument import checked_id
 from shared.administration.kinds import KINDS, checked
 from shared.administration.page import Page
 from shared.administration.reports import Reports
@@ -29,10 +30,10 @@ def begin(dss: Dss, execution: str, argument: Any) -> AdminRun:
         if set(argument) != {"resume"} or not isinstance(argument["resume"], str):
             raise IllegalArguments("resume: the id of a run is wanted, and nothing else beside it")
         Reports(dss).check()
-        return dss.catalog.runs.resume(_id(argument["resume"]), execution)
+        return dss.catalog.runs.resume(checked_id(argument["resume"]), execution)
     kind, options = checked(dss, argument)
     Reports(dss).check()
-    return dss.catalog.runs.begin(_id(execution), kind, options, execution)
+    return dss.catalog.runs.begin(checked_id(execution), kind, options, execution)
 
 
 def work(dss: Dss, run_id: str, attempt: int) -> AdminRun:
@@ -133,17 +134,10 @@ def running(dss: Dss, run_id: str, attempt: int) -> AdminRun:
 
 
 def _found(dss: Dss, run_id: str) -> AdminRun:
-    run = dss.catalog.runs.get(_id(run_id))
+    run = dss.catalog.runs.get(checked_id(run_id))
     if run is None:
         raise NotFound(f"run: there is no run {run_id[:80]!r}")
     return run
-
-
-def _id(text: str) -> str:
-    """Return the id of a run: what names of executions are made of. Raises IllegalArguments."""
-    if not text or len(text) > 100 or not text.replace("-", "").isalnum() or not text.isascii():
-        raise IllegalArguments(f"run: {text[:80]!r} is no id of a run")
-    return text
 
 
 @contextlib.contextmanager

@@ -6,10 +6,11 @@ on its way into the index, and counted as unsettled.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
@@ -24,7 +25,7 @@ from shared.system import Dss
 from shared.upkeep.merging import by_key, side_by_side
 
 # Entries that are looked into at once; most of the time is spent on waiting for their documents.
-_THREADS = 32
+THREADS = 32
 _PAGE = 100
 
 
@@ -76,12 +77,23 @@ class Row:
         return self.held is not None and self.held.dead == self.head.hidden
 
 
+def all_of_them(_: Fqid) -> bool:
+    """Say of no bundle version that it is the last."""
+    return False
+
+
 def rows(
-    dss: Dss, replicas: Sequence[Replica], tally: Tally, *, after: Fqid | None = None
+    dss: Dss,
+    replicas: Sequence[Replica],
+    tally: Tally,
+    *,
+    after: Fqid | None = None,
+    enough: Callable[[Fqid], bool] = all_of_them,
 ) -> Iterator[list[Row]]:
     """Yield all bundle versions that the catalog or the index knows, in order, with a row for each replica.
 
-    A version that is neither to be found on a replica nor held there has no row.
+    A version that is neither to be found on a replica nor held there has no row. `enough` is asked of each
+    version whether it is the last.
     """
     start = str(after or "")
     heads = by_key(
@@ -95,15 +107,26 @@ def rows(
     for name, head, found in side_by_side(heads, entries):
         tally.versions += head is not None
         tally.entries.update(found.keys())
+        fqid = Fqid.parse(name)
         of_version = [
-            Row(replica=replica, fqid=Fqid.parse(name), head=head, held=found.get(replica.name))
-            for replica in replicas
+            Row(replica=replica, fqid=fqid, head=head, held=found.get(replica.name)) for replica in replicas
         ]
         yield [row for row in of_version if row.held or not row.has_right_name]
+        if enough(fqid):
+            return
 
 
-def check(dss: Dss, replicas: Sequence[Replica], *, documents: bool, tally: Tally) -> Iterator[Finding]:
-    """Yield what is wrong, as it is found, and keep the tally. Changes nothing.
+def check(
+    dss: Dss,
+    replicas: Sequence[Replica],
+    *,
+    documents: bool,
+    tally: Tally,
+    after: Fqid | None = None,
+    enough: Callable[[Fqid], bool] = all_of_them,
+    threads: int = THREADS,
+) -> Iterator[Finding]:
+    """Yield what is wrong behind `after`, as it is found, and keep the tally. Changes nothing.
 
     Costs a read of the catalog for every bundle version and of the index for every entry; with `documents` a
     request for the metadata document of every entry as well, without which stale entries are not found.
@@ -111,15 +134,25 @@ def check(dss: Dss, replicas: Sequence[Replica], *, documents: bool, tally: Tall
     """
 
     def suspicious() -> Iterator[Row]:
-        for of_version in rows(dss, replicas, tally):
+        for of_version in rows(dss, replicas, tally, after=after, enough=enough):
             yield from (row for row in of_version if documents or not row.has_right_name)
 
-    for row, found in in_threads(partial(_looked_into, dss), suspicious(), threads=_THREADS):
+    for row, found in in_threads(partial(_looked_into, dss), suspicious(), threads=threads):
         if isinstance(found, Finding):
             tally.findings[found.replica, found.kind] += 1
             yield found
         elif found:
             tally.unsettled[row.replica.name] += 1
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    """Return the line of a report that tells of a finding."""
+    return {
+        "kind": finding.kind,
+        "replica": finding.replica,
+        "fqid": str(finding.fqid),
+        "why": finding.why,
+    }
 
 
 def _looked_into(dss: Dss, row: Row) -> tuple[Row, Finding | bool]:

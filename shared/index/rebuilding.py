@@ -4,21 +4,18 @@ What is right is left as it is, so that a rebuild that was stopped goes on by be
 that arrives meanwhile is indexed by its own event, and a tombstone stays, whoever writes last.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
-from shared.index.checking import Row, Tally, is_right, rows
+from shared.index.checking import THREADS, Row, Tally, all_of_them, is_right, rows
 from shared.index.entries import expected_entry
 from shared.parallel import in_threads, persistently
 from shared.replicas import Replica
 from shared.system import Dss
-
-# Entries at once: each waits for a document, and then for the index.
-_THREADS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +28,22 @@ class Rebuilt:
 
 
 def rebuild_index(
-    dss: Dss, replica: Replica, *, after: Fqid | None = None, tally: Tally
+    dss: Dss,
+    replica: Replica,
+    *,
+    after: Fqid | None = None,
+    tally: Tally,
+    enough: Callable[[Fqid], bool] = all_of_them,
+    threads: int = THREADS,
 ) -> Iterator[Rebuilt]:
     """Yield what becomes of every entry of a replica, in order, and keep the tally of what has been read.
 
     When it is through, the index holds what the catalog says, all that came meanwhile included. What cannot
     be made is told, and does not stop the rest. Raises Unavailable where index, catalog or store stays away.
     """
-    wanted = (row for of_version in rows(dss, [replica], tally, after=after) for row in of_version)
-    yield from in_threads(partial(_rebuilt, dss), wanted, threads=_THREADS)
+    versions = rows(dss, [replica], tally, after=after, enough=enough)
+    wanted = (row for of_version in versions for row in of_version)
+    yield from in_threads(partial(_rebuilt, dss), wanted, threads=threads)
 
 
 def _rebuilt(dss: Dss, row: Row) -> Rebuilt:

@@ -13,7 +13,7 @@ KINDS = (
     "google_sql_user",
     "google_vpc_access_connector",
 )
-USERS = {"index"}
+USERS = {"administer", "index"}
 
 
 def api(deployment: Deployment) -> Json:

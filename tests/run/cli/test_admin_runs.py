@@ -56,6 +56,24 @@ def test_the_workflow_audits_and_a_run_is_found_again(env: Mapping[str, str]) ->
     assert (again.code, "has succeeded: there is nothing to go on with" in again.err) == (1, True)
 
 
+def test_the_workflow_rebuilds_the_index_of_which_it_has_made_a_check(env: Mapping[str, str]) -> None:
+    checked = dss(env, "admin", "index", "check", "--names-only", "--remote", "--wait", "--json")
+    how = ("--remote", "--wait", "--json", "--confirmation", checked.json["run"])
+    rebuilt = dss(env, "admin", "index", "rebuild", *how)
+    refused = [
+        dss(env, "admin", "index", "rebuild", "--remote", "--wait"),
+        dss(env, "admin", "index", "rebuild", "--remote", "--after", "x"),
+        dss(env, "admin", "index", "rebuild", "--confirmation", "x"),
+        dss(env, "admin", "index", "check", "--wait"),
+    ]
+
+    assert (checked.json["kind"], checked.json["options"]["names_only"]) == ("index-check", True)
+    assert (rebuilt.json["kind"], rebuilt.json["state"]) == ("index-rebuild", "SUCCEEDED"), rebuilt.err
+    assert {one.code for one in refused} == {1}
+    words = ("confirmation: a text", "is resumed", "only with --remote", "only with --remote")
+    assert [one.err for one, said in zip(refused, words, strict=True) if said not in one.err] == []
+
+
 @pytest.mark.parametrize("where", [["--remote", "--wait"], []], ids=["remote", "here"])
 def test_a_resync_is_made_here_or_by_the_workflow(
     env: Mapping[str, str], clouds: Clouds, file: Version, where: list[str]
