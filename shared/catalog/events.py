@@ -95,6 +95,10 @@ class EventCatalog:
         found = self._database.query(query.limit(count)) if count else self._database.every(query, _PAGE)
         return map(event_of, found)
 
+    def last(self, replica: str) -> str:
+        """Return the time of a replica's last event, in one read; empty where there is none."""
+        return str((self._database.get(self._ends.document(replica)).to_dict() or {}).get("last", ""))
+
     def count(self, replica: str, *, start: str = "") -> int:
         """Return how many events of a replica there are from `start` on; one read for each thousand."""
         return self._database.count(self._line(replica, start))

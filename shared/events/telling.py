@@ -12,7 +12,7 @@ from functools import partial
 from shared.catalog import BundleHead, Event
 from shared.checksums import crc32c_of, md5_of
 from shared.clock import Deadline
-from shared.errors import NotYetThere, ObjectExists
+from shared.errors import NotYetThere, ObjectExists, ObjectNotFound
 from shared.events.documents import CREATE, TOMBSTONE, keep_document
 from shared.events.journal import index_of
 from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key, told_key
@@ -83,7 +83,21 @@ def _tell_of_tombstone(dss: Dss, replica: Replica, name: ObjectName, note: Note)
 def _tell_of_hidden(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
     if head.was_visible(replica.name):
         _tell_of_creation(dss, replica, note, head)
-        _tell(dss, replica, note, head, dead=True)
+        # An earlier attempt at a UUID of many versions may have come as far, and is not begun anew.
+        if not _was_told(dss, replica, head.fqid):
+            _tell(dss, replica, note, head, dead=True)
+
+
+def _was_told(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
+    """Tell whether the end of a version was told: one read, and a request where it is journalled."""
+    this = event_id(replica.name, fqid, TOMBSTONE)
+    if this not in dss.catalog.events.get_many([this]):
+        return False
+    try:
+        replica.store.stat(replica.bucket, told_key(this))
+    except ObjectNotFound:
+        return False
+    return True
 
 
 def _tell(dss: Dss, replica: Replica, note: Note, head: BundleHead, *, dead: bool) -> None:

@@ -149,12 +149,15 @@ def begin_replay(dss: Dss, subscription: Subscription, from_date: str) -> str:
 
     What happens from now on is sent anyway, and is not part of it.
     """
+    # Of a teller whose clock is ahead, what has happened may have a time that is still to come.
+    last = dss.catalog.events.last(subscription.replica)
+    now = version_of(dss.clock.now())
     page = ReplayPage(
         id=str(uuid.uuid4()),
         subscription=subscription.uuid,
         replica=subscription.replica,
         start=from_date,
-        stop=version_of(dss.clock.now()),
+        stop=max(now, version_after(last)) if last else now,
     )
     dss.publisher.publish(REPLAYS, page.attributes)
     return page.id

@@ -164,6 +164,31 @@ def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
     assert admin.get(path, replica=replica, version=late.version).status_code == 404
 
 
+def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
+    stack: dict[str, str], index: FunctionProcess, listener: Listener, admin: Api, clouds: Clouds
+) -> None:
+    file = new_file(admin, clouds, "gcp", b"content")
+    first = new_bundle(admin, "gcp", file)
+    second = Version(first.uuid, now())
+    put_bundle(admin, "gcp", [file.named("name")], bundle=second)
+    for bundle in (first, second):
+        assert index.push(attributes(clouds, "gcp", f"bundles/{bundle}")).status_code == 204
+    whole = attributes(clouds, "gcp", delete(admin, "gcp", first.uuid))
+    assert index.push(whole).status_code == 204
+    # As if it had been killed before it told the second version's end, and so noted nothing.
+    [(_, _, ended, _)] = [row for row in journalled(stack, second, "gcp") if row[1] == "TOMBSTONE"]
+    clouds.gcs.bucket(clouds.main["gcp"]).blob(f"events/{ended}").delete()
+    tombstone = firestore_client(stack).collection("bundle_tombstones").document(first.uuid)
+    tombstone.update({"untold": ["gcp"]})
+
+    assert index.push(whole).status_code == 204
+
+    assert len(told(listener, first)) == 2
+    events = journalled(stack, second, "gcp")
+    assert told(listener, second) == [*events, events[-1]]
+    assert tombstone.get().get("untold") == []
+
+
 def test_what_is_not_available_yet_is_waited_for(
     index: FunctionProcess, api: Api, clouds: Clouds, replica: str
 ) -> None:
