@@ -4,10 +4,15 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import cast
 
-from shared.catalog import Database, Event, EventCatalog
+from shared.catalog import Catalog, Database, Event, EventCatalog, Subscription
 from shared.clock import Deadline, SystemClock
 from shared.identifiers import Fqid, version_after
+from shared.subscribing.notifying import ReplayPage, begin_replay
+from shared.system import Dss
 from tests.given import new_uuid, now
 from tests.system.file_heads import firestore_client
 
@@ -61,3 +66,25 @@ def test_a_follower_meets_every_event_whatever_the_clocks_of_those_who_record_th
     assert {event.id: event for event in seen} == {event.id: event for event in recorded}
     # Recorded again, each is what it was.
     assert [catalog.record(event) for catalog, event in events[:6]] == recorded[:6]
+
+
+def test_a_replay_has_what_a_clock_that_is_ahead_has_timed(stack: dict[str, str]) -> None:
+    replica = f"line-{new_uuid()[:8]}"
+    database = partial(Database, firestore_client(stack), replicas=(replica,))
+    subscription = cast(Subscription, SimpleNamespace(uuid=new_uuid(), replica=replica))
+    pages: list[ReplayPage] = []
+
+    def publish(_: str, attributes: dict[str, str]) -> None:
+        pages.append(ReplayPage.parse(attributes))
+
+    publisher = SimpleNamespace(publish=publish)
+    catalog = Catalog(database(clock=SystemClock()))
+    dss = cast(Dss, SimpleNamespace(catalog=catalog, clock=SystemClock(), publisher=publisher))
+
+    start = now()
+    begin_replay(dss, subscription, start)
+    recorded = EventCatalog(database(clock=Wrong())).record(new_event(replica))
+    begin_replay(dss, subscription, start)
+
+    found = [list(catalog.events.since(replica, start=page.start, stop=page.stop)) for page in pages]
+    assert found == [[], [recorded]]
