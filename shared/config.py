@@ -120,6 +120,11 @@ class Settings:
     mails_a_day: int = _setting(
         "DSS_MAILS_A_DAY", "Mails that one address gets in a day (UTC) at most.", default=20
     )
+    checkouts_at_once: int = _setting(
+        "DSS_CHECKOUTS_AT_ONCE",
+        "Checkouts that are under way at once, whoever asked for them; what comes beyond that is 503.",
+        default=100,
+    )
     workflows_location: str = _setting(
         "DSS_WORKFLOWS_LOCATION", "Region in which the workflows are deployed.", default="us-east1"
     )

@@ -39,6 +39,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
     │   ├── ReadOnly
+    │   ├── TooManyUnderWay         as much of this is under way as may be at once
     │   └── NotYetThere             what this rests on is still on its way
     └── StoreError                  an object store said no; raised by `shared.stores` only
         ├── ObjectNotFound
@@ -282,6 +283,12 @@ class ReadOnly(Unavailable):
 
     code = "read_only"
     retry_after = 600
+
+
+class TooManyUnderWay(Unavailable):
+    """As much of this is under way as may be at once, whoever asked for it."""
+
+    retry_after = 60
 
 
 class NotYetThere(Unavailable):

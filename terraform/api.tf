@@ -77,14 +77,15 @@ locals {
 
   # Settings left out keep their defaults in shared/config.py.
   api_environment = merge(local.shared_environment, local.index_environment, {
-    DSS_AWS_ROLE_ARN     = module.aws.role_arns["api"]
-    DSS_PUBLIC_URL       = local.api_public_url
-    DSS_READ_ONLY_MODE   = tostring(var.read_only)
-    OIDC_EMAIL_CLAIM     = join(",", var.oidc_email_claims)
-    OIDC_GROUP_CLAIM     = join(",", var.oidc_group_claims)
-    DSS_WRITE_GROUPS     = join(",", var.write_groups)
-    ADMIN_USER_EMAILS    = join(",", var.admin_emails)
-    DSS_TRUSTED_PROJECTS = join(",", var.trusted_projects)
+    DSS_AWS_ROLE_ARN      = module.aws.role_arns["api"]
+    DSS_PUBLIC_URL        = local.api_public_url
+    DSS_READ_ONLY_MODE    = tostring(var.read_only)
+    DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
+    OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
+    OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
+    DSS_WRITE_GROUPS      = join(",", var.write_groups)
+    ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file
     )

@@ -220,6 +220,17 @@ variable "api_max_instances" {
   }
 }
 
+variable "checkouts_at_once" {
+  type        = number
+  description = "Checkouts that are under way at once, whoever asked for them (nobody has to sign in for one); with 0 none is begun."
+  default     = 100
+
+  validation {
+    condition     = var.checkouts_at_once >= 0
+    error_message = "0 or more."
+  }
+}
+
 variable "sync_max_instances" {
   type        = number
   description = "Instances at most of the function that replicates; each works on two objects at once."

@@ -15,7 +15,7 @@ from google.cloud.firestore import FieldFilter
 
 from shared.catalog.attempts import KEPT_FOR, AttemptCatalog, JobState
 from shared.catalog.database import Database
-from shared.errors import IllegalArguments
+from shared.errors import IllegalArguments, TooManyUnderWay
 from shared.identifiers import Fqid, Kind
 
 # Firestore: a document is at most 1 MiB. An address is at most 254 characters.
@@ -83,11 +83,18 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
     def __init__(self, database: Database) -> None:
         super().__init__(database, "checkout_jobs", _from_snapshot)
 
-    def begin(self, order: CheckoutOrder, email: str | None = None) -> CheckoutJob:
+    def under_way(self) -> int:
+        """Return how many jobs are running; one read for each thousand of them."""
+        running = FieldFilter("state", "==", JobState.RUNNING.value)
+        return self._database.count(self._collection.where(filter=running))
+
+    def begin(self, order: CheckoutOrder, email: str | None = None, *, at_most: int) -> CheckoutJob:
         """Return the job that does this, running: joined, begun, or begun anew.
 
         Its `execution` is empty where nobody has started to work on it, as far as is known. `email` is told
         how it ends. Raises IllegalArguments where so many are told already that there is no room for more.
+        Raises TooManyUnderWay where a job would be begun while `at_most` are running; where several begin at
+        one moment, a few more may.
         """
 
         def told(there: CheckoutJob | None) -> list[str]:
@@ -101,6 +108,8 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
 
         def begun(there: CheckoutJob | None) -> dict[str, Any]:
             resumed = there is not None and there.state is JobState.RUNNING
+            if not resumed and self.under_way() >= at_most:
+                raise TooManyUnderWay(f"{at_most} checkouts are under way, and no more are begun meanwhile")
             return {
                 **_order_to_document(order),
                 "files": 0,

@@ -14,9 +14,10 @@ _MOST_RESUMED = 5
 def request_checkout(dss: Dss, order: CheckoutOrder, email: str | None = None) -> CheckoutJob:
     """Return the job that carries out an order, running and durable: a new one, or the one that is at it.
 
-    Safe to repeat; a job that has ended begins anew, and finds what is there already. Raises Unavailable.
+    Safe to repeat; a job that has ended begins anew, and finds what is there already. Raises Unavailable, and
+    TooManyUnderWay where DSS_CHECKOUTS_AT_ONCE are running: nobody has to sign in to have one made.
     """
-    job = dss.catalog.checkouts.begin(order, email)
+    job = dss.catalog.checkouts.begin(order, email, at_most=dss.settings.checkouts_at_once)
     if not job.execution:
         # A kill between these lines, or two callers at once, cost a second execution, and no more than
         # that: steps may be done twice.

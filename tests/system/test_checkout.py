@@ -1,9 +1,17 @@
 """Bundles are checked out by the workflow: whole and proved, to the checkout bucket or to one's own."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from tests.given import Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
+from run.local.api import api_process
+from shared.catalog import Catalog, CheckoutOrder, Database
+from shared.clock import SystemClock
+from shared.identifiers import Fqid, Kind
+from tests.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
 from tests.system.checking_out import check_out, checked_out, objects, own_bucket
+from tests.system.copy_front import wait_until
+from tests.system.file_heads import firestore_client
 
 CONTENTS = {"a.txt": b"first", "b/c.json": b'{"second": 2}', "empty": b""}
 TYPES = {"a.txt": "text/plain", "b/c.json": "application/json", "empty": "application/octet-stream"}
@@ -67,6 +75,40 @@ def test_who_asks_twice_or_at_once_joins(api: Api, replica: str, bundle: Version
     assert checked_out(api, replica, job_id)["status"] == "SUCCEEDED"
     assert check_out(api, replica, bundle) == job_id
     assert checked_out(api, replica, job_id)["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_no_more_are_under_way_at_once_than_may_be(
+    whole_system: dict[str, str], api: Api, clouds: Clouds, bundle: Version, replica: str
+) -> None:
+    client = firestore_client(whole_system)
+    catalog = Catalog(Database(client, replicas=REPLICAS, clock=SystemClock()))
+    order = CheckoutOrder(
+        kind=Kind.BUNDLE,
+        fqid=Fqid(bundle.uuid, bundle.version),
+        replica=replica,
+        bucket=clouds.checkout[replica],
+    )
+    other = put_bundle(api, replica, [put_file(api, clouds.stage(replica, b"other")).named("a")])
+    path = f"/v1/bundles/{other.uuid}"
+    # One that nobody works on: the system has been told of it by nobody yet.
+    job = catalog.checkouts.begin(order, at_most=1000)
+    with api_process(whole_system, {"DSS_CHECKOUTS_AT_ONCE": "1"}) as process:
+        strict = Api(process.url, api.token)
+        for full in (
+            strict.post(f"{path}/checkout", replica=replica),
+            strict.get(path, replica=replica, directurls=True),
+        ):
+            assert_problem(full, 503, "service_unavailable", "1 checkouts")
+            assert full.headers["Retry-After"] == "60"
+        # Who joins one, or takes up one that was left, begins no other.
+        long_ago = datetime.now(UTC) - timedelta(hours=2)
+        client.document(f"checkout_jobs/{job.id}").update({"touched": long_ago})
+        assert check_out(strict, replica, bundle) == check_out(strict, replica, bundle) == job.id
+        assert checked_out(strict, replica, job.id)["status"] == "SUCCEEDED"
+        wait_until(
+            lambda: strict.post(f"{path}/checkout", replica=replica).status_code == 200, "there is room", 60
+        )
 
 
 def test_what_cannot_be_checked_out_is_refused(api: Api, replica: str, bundle: Version) -> None:
