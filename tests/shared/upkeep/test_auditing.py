@@ -77,6 +77,7 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
         tombstones=lambda _: iter(()),
         collections=lambda _: iter(()),
         collection_tombstones=lambda _: iter(()),
+        events=lambda _: iter(()),
         journals=lambda _: iter(()),
     )
     files = SimpleNamespace(get=lambda fqid: record(int(fqid.uuid[:8], 16)))
@@ -124,6 +125,7 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         tombstones=lambda _: iter(()),
         collections=lambda _: iter(()),
         collection_tombstones=lambda _: iter(()),
+        events=lambda _: iter(()),
         journals=lambda _: iter(()),
     )
     replica = Replica(name="gcp", store=store, bucket="bucket", checkout_bucket="")
