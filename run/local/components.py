@@ -18,6 +18,7 @@ from run.local.plan import (
     ADMIN_EMAIL,
     PROJECT,
     WRITE_GROUP,
+    WRITER_EMAIL,
     Plan,
     api_settings,
     base_environment,
@@ -134,7 +135,7 @@ def token_issuer(plan: Plan, _: Exported) -> Component:
         command=(sys.executable, "-m", "run.local.tokens", "--port", port, "--keys", str(plan.keys)),
         ready=partial(probes.answers_ok, f"{url}/.well-known/openid-configuration"),
         exports={
-            "DSS_TOKEN": plan.token("writer@example.org", WRITE_GROUP),
+            "DSS_TOKEN": plan.token(WRITER_EMAIL, WRITE_GROUP),
             "DSS_TOKEN2": plan.token("second-writer@example.org", WRITE_GROUP),
             "DSS_TOKEN_OTHER_GROUP": plan.token("reader@example.org", "other"),
             "DSS_ADMIN_TOKEN": plan.token(ADMIN_EMAIL, WRITE_GROUP),

@@ -23,6 +23,7 @@ from shared.config import Settings
 PROJECT = "dss-local"
 WRITE_GROUP = "dss"
 ADMIN_EMAIL = "admin@example.org"
+WRITER_EMAIL = "writer@example.org"
 # Written to a data directory, so that only what `dss local` made is ever removed.
 OWN_FILE = ".dss-local"
 OWN_PARTS = ("gcs", "keys", "logs", "mail", "postgresql", "workflows")

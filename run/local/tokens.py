@@ -4,7 +4,8 @@ python -m run.local.tokens --port N --keys DIRECTORY
 
 GET  /.well-known/openid-configuration
 GET  /.well-known/jwks.json
-POST /token                                  JSON or form: see `token_request`
+GET  /authorize                              sends back with a code: see run/local/sign_in.py
+POST /token                                  JSON or form: see `token_request`, and `wanted_by_grant`
 GET  /service_accounts/v1/jwk/{email}        as Google publishes a service account's keys
 """
 
@@ -14,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify, redirect, request
+from werkzeug import Response as AnyResponse
 from werkzeug.serving import run_simple
 
 from run.local.claims import ISSUER_KEY_FILE, SERVICE_ACCOUNT_KEY_FILE, TOKEN_SECONDS, claims_of, signed
 from run.local.keys import Key
 from run.local.ports import HOST
+from run.local.sign_in import GRANTS, BadGrant, sent_back, wanted_by_grant
 
 # The second row is what OAuth clients send along; a stand-in has no use for it.
 KNOWN_FIELDS = {
@@ -64,9 +67,10 @@ def create_app(issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> Fla
     def configuration() -> Response:
         return jsonify(
             issuer=issuer,
+            authorization_endpoint=f"{issuer}/authorize",
             token_endpoint=f"{issuer}/token",
             jwks_uri=f"{issuer}/.well-known/jwks.json",
-            response_types_supported=["id_token"],
+            response_types_supported=["code", "id_token"],
             subject_types_supported=["public"],
             id_token_signing_alg_values_supported=["RS256"],
             claims_supported=["iss", "sub", "aud", "email", "email_verified", "group", "iat", "exp"],
@@ -82,6 +86,13 @@ def create_app(issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> Fla
             return jsonify(error={"code": 404, "message": "Service account not found."}), 404
         return jsonify(keys=[accounts[email].jwk()]), 200
 
+    @app.get("/authorize")
+    def authorize() -> AnyResponse | tuple[Response, int]:
+        try:
+            return redirect(sent_back(request.args))
+        except BadGrant as error:
+            return jsonify(error="invalid_request", error_description=str(error)), 400
+
     @app.post("/token")
     def token() -> tuple[Response, int]:
         fields = request.get_json(silent=True) if request.is_json else request.form.to_dict()
@@ -89,12 +100,15 @@ def create_app(issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> Fla
             return jsonify(
                 error="invalid_request", error_description="a JSON object or a form is wanted"
             ), 400
+        granted = fields.get("grant_type") in GRANTS
         try:
-            claims, ttl, foreign = token_request(fields, issuer)
-        except BadTokenRequest as error:
+            wanted = wanted_by_grant(fields) if granted else fields
+            claims, ttl, foreign = token_request(wanted, issuer)
+        except (BadGrant, BadTokenRequest) as error:
             return jsonify(error="invalid_request", error_description=str(error)), 400
         text = signed(Key.new() if foreign else issuer_key, claims)
-        return jsonify(access_token=text, id_token=text, token_type="Bearer", expires_in=ttl), 200
+        answer = {"access_token": text, "id_token": text, "token_type": "Bearer", "expires_in": ttl}
+        return jsonify({**answer, "refresh_token": wanted["email"]} if granted else answer), 200
 
     return app
 

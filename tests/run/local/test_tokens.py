@@ -1,5 +1,7 @@
 """The token issuer, request by request."""
 
+from urllib.parse import parse_qsl, urlsplit
+
 import jwt
 import pytest
 
@@ -72,3 +74,37 @@ def test_only_a_known_service_account_has_keys(issuer, key):
     known = issuer.get("/service_accounts/v1/jwk/robot@p.iam.gserviceaccount.com").json
     assert [row["kid"] for row in known["keys"]] == [key.key_id]
     assert issuer.get("/service_accounts/v1/jwk/other@p.iam.gserviceaccount.com").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("hint", "email"), [({}, "writer@example.org"), ({"login_hint": "b@x.org"}, "b@x.org")]
+)
+def test_who_signs_in_is_sent_back_with_a_code_and_gets_tokens_for_it_and_later(issuer, hint, email):
+    asked = {"redirect_uri": "http://localhost:8080/?a=b", "state": "s+1", "audience": "x", **hint}
+    back = urlsplit(issuer.get("/authorize", query_string=asked).headers["Location"])
+    assert (back.netloc, back.path) == ("localhost:8080", "/")
+    said = dict(parse_qsl(back.query))
+    assert (said["a"], said["state"]) == ("b", "s+1")
+
+    got = issuer.post("/token", data={"grant_type": "authorization_code", "code": said["code"]})
+    # requests-oauthlib sends what its caller gave the request, too.
+    renewal = {
+        "grant_type": "refresh_token",
+        "refresh_token": got.json["refresh_token"],
+        "params": "x",
+        "json": "y",
+    }
+    for answer in (got, issuer.post("/token", data=renewal)):
+        said = claims(answer)
+        assert (said["email"], said["group"]) == (email, "dss")
+        assert answer.json["expires_in"] > 0
+
+
+def test_a_sign_in_that_lacks_what_it_needs_is_refused_and_that_is_named(issuer):
+    for answer, named in (
+        (issuer.get("/authorize"), "redirect_uri"),
+        (issuer.post("/token", data={"grant_type": "refresh_token"}), "refresh_token"),
+        (issuer.post("/token", data={"grant_type": "authorization_code", "code": ""}), "code"),
+    ):
+        assert answer.status_code == 400
+        assert named in answer.json["error_description"]
