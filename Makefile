@@ -4,17 +4,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := $(VENV)/clients
 DATA ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local test test-large machine lint types unit bench lock clean
+.PHONY: help setup demo local test test-large test-clients machine lint types unit bench lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
 	@echo "make test             all checks and tests"
 	@echo "make local [PORT=8080] start the whole system and keep it running"
 	@echo "make test-large       gigabytes each way between the clouds"
+	@echo "make test-clients     the command lines hca and dbio, against the whole system"
 	@echo "make bench            measure, and write docs/benchmarks.md"
 	@echo "make lock             renew the lock files from pyproject.toml"
 
@@ -56,6 +58,15 @@ unit: setup
 # Gigabytes each way between the clouds: minutes, and some 12 GiB of memory.
 test-large: setup
 	$(BIN)/pytest -m large -s
+
+# The tools of the predecessor's users themselves, in an environment of their own.
+test-clients: setup $(CLIENTS)/.installed
+	$(BIN)/pytest -m clients tests/clients
+
+$(CLIENTS)/.installed: requirements-clients.lock
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
+	@touch $@
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

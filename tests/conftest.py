@@ -13,6 +13,8 @@ from tests.postgresql_server import HeldServer, postgresql_server
 
 # Folders whose tests share what is slow to make: a system of their own, plans of terraform.
 _TOGETHER = ("tests/system/administration", "tests/system/audit", "tests/terraform")
+# Marks of what has a command of its own in the Makefile.
+_APART = ("large", "clients")
 # What takes longest, longest first: begun last, it would leave one worker alone at the end.
 _SLOWEST = (
     "tests/terraform/",
@@ -104,8 +106,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
     return _Together(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of the slowest files first, in the same order in every worker."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `-m` has to ask for, and put the tests of the slowest files first, in the same order in
+    every worker."""
+    apart = {mark for mark in _APART if mark not in config.option.markexpr}
+    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in apart)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
     def place(item: pytest.Item) -> int:
         slow = (number for number, start in enumerate(_SLOWEST) if item.nodeid.startswith(start))

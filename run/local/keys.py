@@ -47,7 +47,7 @@ class Key:
         return {**published, "kid": self.key_id, "use": "sig", "alg": "RS256"}
 
     def certificate(self, name: str) -> str:
-        """Return a PEM certificate of the public key, its common name `name`, good for a year."""
+        """Return a PEM certificate of the public key for `name`, which may be a server's, good for a year."""
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
         now = datetime.datetime.now(datetime.UTC)
         built = (
@@ -58,6 +58,8 @@ class Key:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=365))
+            # Clients of a server look at this name only (RFC 9110, 4.3.4).
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .sign(self.private, hashes.SHA256())
         )
         return built.public_bytes(serialization.Encoding.PEM).decode()

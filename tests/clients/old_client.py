@@ -23,6 +23,20 @@ RETRIES = Retry(total=10, backoff_factor=0.1, status_forcelist={500, 502, 503, 5
 TIMEOUT = (20, 40)
 
 
+# What their tokens' claims begin with.
+_CLAIMS = "https://auth.data.humancellatlas.org"
+
+
+def settings_of_their_time(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings by which the API of `env` takes their tokens beside its own."""
+    return {
+        "OIDC_AUDIENCE": f"https://dev.data.humancellatlas.org/,{env['OIDC_AUDIENCE']}",
+        "OIDC_EMAIL_CLAIM": f"{_CLAIMS}/email,email",
+        "OIDC_GROUP_CLAIM": f"{_CLAIMS}/group,group",
+        "DSS_WRITE_GROUPS": "dss,hca",
+    }
+
+
 class CallFailed(Exception):
     """The server answered 400 or more."""
 

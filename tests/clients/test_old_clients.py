@@ -1,6 +1,6 @@
 """What people do with the `hca` and `dbio` tools goes on to work, against the running system.
 
-The tools themselves (hca 7.0.1, dbio-cli 1.0.0) were tried by hand; `old_client` has their habits.
+`old_client` has their habits; test_real_client.py drives the tools themselves (hca 7.0.1, dbio-cli 1.0.0).
 """
 
 import concurrent.futures
@@ -10,22 +10,14 @@ from pathlib import Path
 import pytest
 
 from run.local.api import api_process
-from tests.clients.old_client import CallFailed, OldClient
+from tests.clients.old_client import CallFailed, OldClient, settings_of_their_time
 from tests.given import Version, checksum_metadata, new_uuid, now, put_bundle, put_file
-
-OLD_CLAIMS = "https://auth.data.humancellatlas.org"
 
 
 @pytest.fixture(scope="module")
 def client(stack: dict[str, str]) -> Iterator[OldClient]:
     """An old client of an API that is configured as the deployments of its time were."""
-    settings = {
-        "OIDC_AUDIENCE": f"https://dev.data.humancellatlas.org/,{stack['OIDC_AUDIENCE']}",
-        "OIDC_EMAIL_CLAIM": f"{OLD_CLAIMS}/email,email",
-        "OIDC_GROUP_CLAIM": f"{OLD_CLAIMS}/group,group",
-        "DSS_WRITE_GROUPS": "dss,hca",
-    }
-    with api_process(stack, settings) as process:
+    with api_process(stack, settings_of_their_time(stack)) as process:
         key = Path(stack["DSS_LOCAL_SERVICE_ACCOUNT_KEY_FILE"])
         yield OldClient(f"{process.url}/v1/swagger.json", key)
 

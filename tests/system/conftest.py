@@ -37,12 +37,3 @@ def files_in_number(env: Mapping[str, str], api: Api, clouds: Clouds) -> ManyFil
         return made[replica][:count]
 
     return files
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what moves gigabytes, unless `-m` speaks of it."""
-    if "large" in config.option.markexpr:
-        return
-    large = [item for item in items if item.get_closest_marker("large")]
-    config.hook.pytest_deselected(items=large)
-    items[:] = [item for item in items if item not in large]
