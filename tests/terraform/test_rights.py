@@ -50,6 +50,7 @@ GRANTS = {
     "dss-administer": {
         ("bucket main", WRITE), ("bucket checkout", WRITE), ("bucket reports", WRITE),
         ("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS,
+        ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
     },
     "dss-signer": {("bucket main", READ), ("bucket checkout", READ)},
     "dss-build": {
