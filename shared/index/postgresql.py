@@ -4,7 +4,6 @@ A row an entry, all replicas in one table. Clauses are looked up in an inverted 
 PostgreSQL combines; see `shared.index.postgresql_rows` for what they are.
 """
 
-import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.index.base import Hit, IndexBackend, Indexed, IndexEntry, Page
 from shared.index.documents import digest_of
-from shared.index.postgresql_clauses import asks_words, condition
+from shared.index.postgresql_clauses import asking_words, condition
 from shared.index.postgresql_connections import Connections
 from shared.index.postgresql_order import words_of
 from shared.index.postgresql_rows import FORM, leaves, postings
@@ -30,9 +29,9 @@ Row = tuple[Any, ...]
 # Entries that one statement reads when all are, and entries that one looks into where an index is no help.
 _PAGE = 2000
 _WINDOW = 500
-# Where so many of so many entries fit, what is asked for is looked for and not looked up: in a store of a
-# million, what one in a hundred has takes as long by either way.
-_SAMPLE, _COMMON = 100, 2
+# Where a clause finds so many of so many entries, it is looked for and not looked up: in a store of a
+# million, what one in a hundred has takes as long by either way. Of more clauses than this none is looked up.
+_SAMPLE, _COMMON, _MOST_SAMPLED = 100, 2, 8
 # For a page, and as long again for a count in the worst case; clients give up after 40.
 _SECONDS = 10.0
 
@@ -62,6 +61,12 @@ _LOOK = sql.SQL("""
         ORDER BY uuid DESC, version DESC LIMIT %s
     )
     SELECT uuid, version, document, {} FROM next ORDER BY uuid DESC, version DESC
+""")
+_SAMPLED = sql.SQL("""
+    SELECT {} FROM (
+        SELECT dead, form, postings, words, leaves FROM dss_index WHERE replica = %s {}
+        ORDER BY uuid DESC, version DESC LIMIT %s
+    ) AS next
 """)
 _BEHIND = sql.SQL("AND (uuid, version) < (%s, %s)")
 _ENTRIES = """
@@ -100,20 +105,18 @@ class PostgreSqlIndex:
         """Return up to `count` hits, by UUID and then version, both descending, behind `after`.
 
         Where that takes more than half of the time there is, what is left goes into looking at one entry
-        after the other, some at least, and the page ends with the time. So does all of it where what words
-        lead to turns out to be common.
+        after the other, some at least, and the page ends with the time.
         """
         deadline = time.monotonic() + self._seconds
         with self._connections.connection() as connection:
-            rows = None
-            if not asks_words(query) or not is_common(connection, replica, query, after=after):
+            common = common_of(connection, replica, query, after=after)
+            try:
                 # One more tells whether there is another page.
                 statement, values = search_statement(
-                    replica, query, after=after, count=count + 1, documents=documents
+                    replica, query, after=after, count=count + 1, documents=documents, common=common
                 )
-                with contextlib.suppress(QueryCanceled):
-                    rows = _within(connection, self._seconds / 2, statement, values)
-            if rows is None:
+                rows = _within(connection, self._seconds / 2, statement, values)
+            except QueryCanceled:
                 return _looked_through(
                     connection, deadline, replica, query, after=after, count=count, documents=documents
                 )
@@ -122,8 +125,8 @@ class PostgreSqlIndex:
 
     def count(self, replica: str, query: Query) -> int | None:
         """Return how many entries a query finds; None where that takes more than half of the time."""
-        wanted = condition(query, replica)
         with self._connections.connection() as connection:
+            wanted = condition(query, replica, common_of(connection, replica, query, after=None))
             try:
                 statement = _COUNT.format(wanted.text)
                 rows = _within(connection, self._seconds / 2, statement, (replica, *wanted.values))
@@ -156,10 +159,20 @@ def _hit(row: Row) -> Hit:
     return Hit(fqid=Fqid(uuid, version), document=None if document is None else json.loads(document))
 
 
-def is_common(connection: Connection, replica: str, query: Query, *, after: Fqid | None) -> bool:
-    """Return whether looking at the next entries finds enough of what a query asks for."""
-    statement, values = window_statement(replica, query, after=after, count=_SAMPLE, documents=False)
-    return len([row for row in connection.execute(statement, values) if row[3]]) >= _COMMON
+def common_of(connection: Connection, replica: str, query: Query, *, after: Fqid | None) -> frozenset[Query]:
+    """Return those clauses of a query that find too many entries to look them up by words."""
+    clauses = list(dict.fromkeys(asking_words(query)))
+    if not clauses or len(clauses) > _MOST_SAMPLED:
+        return frozenset(clauses)
+    conditions = [condition(clause, replica) for clause in clauses]
+    behind, last = _behind(after)
+    statement = _SAMPLED.format(
+        sql.SQL(", ").join(sql.SQL("count(*) FILTER (WHERE {})").format(one.text) for one in conditions),
+        behind,
+    )
+    asked = [value for one in conditions for value in one.values]
+    [found] = connection.execute(statement, (*asked, replica, *last, _SAMPLE)).fetchall()
+    return frozenset(clause for clause, number in zip(clauses, found, strict=True) if number >= _COMMON)
 
 
 def _looked_through(
@@ -196,10 +209,16 @@ def _within(connection: Connection, seconds: float, statement: Composed, values:
 
 
 def search_statement(
-    replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool
+    replica: str,
+    query: Query,
+    *,
+    after: Fqid | None,
+    count: int,
+    documents: bool,
+    common: frozenset[Query] = frozenset(),
 ) -> tuple[Composed, Row]:
     """Return the statement that searches, and the values of its parameters."""
-    wanted = condition(query, replica)
+    wanted = condition(query, replica, common)
     behind, last = _behind(after)
     statement = _SEARCH.format(_document(documents), wanted.text, behind)
     return statement, (replica, *wanted.values, *last, count)
@@ -209,7 +228,8 @@ def window_statement(
     replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool
 ) -> tuple[Composed, Row]:
     """Return the statement that asks of each of some entries whether a query finds it."""
-    wanted = condition(query, replica)
+    # Each is looked into: its words would tell nothing that its leaves do not.
+    wanted = condition(query, replica, frozenset(asking_words(query)))
     behind, last = _behind(after)
     return _LOOK.format(_document(documents), behind, wanted.text), (replica, *last, count, *wanted.values)
 

@@ -36,16 +36,31 @@ class Condition:
     values: tuple[Any, ...] = ()
 
 
-def condition(query: Query, replica: str) -> Condition:
-    """Return the condition that holds for just the entries of a replica that a query finds."""
-    return _CLAUSES[type(query)](query, Postings(replica))
+def condition(query: Query, replica: str, common: frozenset[Query] = frozenset()) -> Condition:
+    """Return the condition that holds for just the entries of a replica that a query finds.
+
+    For clauses that are `common` nothing is looked up by words.
+    """
+    return _of(query, _Asked(replica, common))
 
 
-def asks_words(query: Query) -> bool:
-    """Return whether entries are looked up by their words: how many there are, PostgreSQL can't tell."""
+class _Asked(Postings):
+    """The postings of a replica that is asked, and the clauses that are common there."""
+
+    def __init__(self, replica: str, common: frozenset[Query]) -> None:
+        super().__init__(replica)
+        self.common = common
+
+
+def _of(query: Query, hashed: "_Asked") -> Condition:
+    return _CLAUSES[type(query)](query, hashed)
+
+
+def asking_words(query: Query) -> list[Query]:
+    """Return the clauses for which entries are looked up by words: how many, PostgreSQL can't tell."""
     if isinstance(query, Bool):
-        return any(map(asks_words, (*query.must, *query.filter, *query.should)))
-    return isinstance(query, Range | Prefix | Wildcard)
+        return [one for clause in (*query.must, *query.filter, *query.should) for one in asking_words(clause)]
+    return [query] if isinstance(query, Range | Prefix | Wildcard) else []
 
 
 def _plain(text: LiteralString, *values: Any) -> Condition:
@@ -90,7 +105,7 @@ def _ids(query: Ids, hashed: Postings) -> Condition:
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-def _range(query: Range, hashed: Postings) -> Condition:
+def _range(query: Range, hashed: _Asked) -> Condition:
     bounds = {name: stored(bound) for name in _OPERATORS if (bound := getattr(query, name)) is not None}
     # A value is compared with its like only; PostgreSQL would find none either, and look at all of them.
     if None in bounds.values() or len({isinstance(bound, str) for bound in bounds.values()}) > 1:
@@ -99,20 +114,22 @@ def _range(query: Range, hashed: Postings) -> Condition:
         return _at(query.path, hashed, "$[*]", {})
     checks = " && ".join(f"@ {_OPERATORS[name]} ${name}" for name in bounds)
     asked = asked_between(hashed, query.path, bounds)
-    return _at(query.path, hashed, f"$[*] ? ({checks})", bounds, asked) if asked else _NOTHING
+    if not asked:
+        return _NOTHING
+    return _at(query.path, hashed, f"$[*] ? ({checks})", bounds, "" if query in hashed.common else asked)
 
 
-def _prefix(query: Prefix, hashed: Postings) -> Condition:
+def _prefix(query: Prefix, hashed: _Asked) -> Condition:
     begin = fit(query.prefix)
-    asked = asked_beginning(hashed, query.path, begin) if begin else ""
+    asked = asked_beginning(hashed, query.path, begin) if begin and query not in hashed.common else ""
     return _at(query.path, hashed, "$[*] ? (@ starts with $prefix)", {"prefix": begin}, asked)
 
 
-def _wildcard(query: Wildcard, hashed: Postings) -> Condition:
+def _wildcard(query: Wildcard, hashed: _Asked) -> Condition:
     steps = list(_STEP.finditer(query.pattern))
     form = "".join(map(_expression, steps))
     begin = "".join(_plain_text(step) for step in takewhile(_plain_text, steps))
-    asked = asked_beginning(hashed, query.path, begin) if begin else ""
+    asked = asked_beginning(hashed, query.path, begin) if begin and query not in hashed.common else ""
     # Of all that a path of JSONB can be given, an expression alone has to stand in its text.
     return _at(query.path, hashed, f'$[*] ? (@ like_regex {json.dumps(f"^{form}$")} flag "s")', {}, asked)
 
@@ -154,9 +171,9 @@ def _at(
     )
 
 
-def _bool(query: Bool, hashed: Postings) -> Condition:
+def _bool(query: Bool, hashed: _Asked) -> Condition:
     def each(queries: Sequence[Query]) -> list[Condition]:
-        return [_CLAUSES[type(one)](one, hashed) for one in queries]
+        return [_of(one, hashed) for one in queries]
 
     wanted = [*each(query.must), *each(query.filter), *map(_not, each(query.must_not))]
     if not (query.must or query.filter or query.minimum_should_match > 0):
@@ -195,7 +212,7 @@ def _joined(operator: LiteralString, conditions: Sequence[Condition]) -> Conditi
     )
 
 
-_CLAUSES: Mapping[type, Callable[[Any, Postings], Condition]] = {
+_CLAUSES: Mapping[type, Callable[[Any, _Asked], Condition]] = {
     Bool: _bool,
     Exists: _exists,
     Ids: _ids,

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from shared.identifiers import Fqid
 from shared.index.base import IndexEntry
-from shared.index.postgresql import PostgreSqlIndex, is_common, search_statement
+from shared.index.postgresql import PostgreSqlIndex, common_of, search_statement
 from shared.index.postgresql_order import words_of
 from shared.index.postgresql_rows import FORM
 from shared.index.postings import Postings
@@ -49,8 +49,12 @@ def many(postgresql: HeldServer) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def _plan(connection: psycopg.Connection, query: Query, count: int = 100) -> str:
-    statement, values = search_statement("many", query, after=None, count=count, documents=True)
+def _plan(
+    connection: psycopg.Connection, query: Query, count: int = 100, common: frozenset[Query] = frozenset()
+) -> str:
+    statement, values = search_statement(
+        "many", query, after=None, count=count, documents=True, common=common
+    )
     [[plan]] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + statement, values).fetchall()
     return json.dumps(plan)
 
@@ -98,10 +102,15 @@ def test_what_is_in_order_is_looked_up_by_its_words(many, query):
 
 
 def test_a_range_that_is_common_is_looked_for_and_not_looked_up(many):
-    common, rare = Range("number", gte=500), Bool(must=(RANGE, COMMON))
-
-    assert is_common(many, "many", common, after=None)
-    assert not is_common(many, "many", rare, after=None)
+    often, path = Range("number", gte=500), '"Index Name": "dss_index_words"'
+    for query in (often, Bool(must=(RANGE, often)), Bool(should=(often, RARE)), RANGE):
+        common = common_of(many, "many", query, after=None)
+        assert common == ({often} if query != RANGE else set())
+    # Statistics know that what is rare is to be looked up, and that of the range nothing is.
+    assert path not in _plan(many, Bool(must=(RARE, often)), common=frozenset({often}))
+    assert path in _plan(many, RANGE)
+    several = Bool(should=tuple(Range("number", lt=-number) for number in range(9)))
+    assert common_of(many, "many", several, after=None) == set(several.should)
 
 
 @pytest.mark.usefixtures("many")
