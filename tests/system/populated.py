@@ -8,7 +8,7 @@ from tests.system.operated import Operated
 
 # Names in the largest bundle, more than a page has; each file has so many of them.
 NAMES = 600
-NAMES_A_FILE = 20
+NAMES_A_FILE = 100
 
 
 def populate(system: Operated, replica: str) -> None:
