@@ -157,7 +157,9 @@ def terraform() -> str:
 
 
 def _environment(provider: Mapping[str, str]) -> dict[str, str]:
-    environment = {**os.environ, **provider, "CHECKPOINT_DISABLE": "1"}
+    # Go: garbage is collected when the heap is five times what is in use, not twice. Most are providers'
+    # schemas, which stay: a test of two deployments took 12 s of CPU time, and takes 8.5 s.
+    environment = {**os.environ, **provider, "CHECKPOINT_DISABLE": "1", "GOGC": "400"}
     # A configuration file that isn't there is a warning on every run.
     if not Path(environment.get("TF_CLI_CONFIG_FILE", "")).is_file():
         environment.pop("TF_CLI_CONFIG_FILE", None)
