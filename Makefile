@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := $(VENV)/clients
 DATA ?=
+PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
@@ -17,7 +18,7 @@ help:
 	@echo "make local [PORT=8080] start the whole system and keep it running"
 	@echo "make test-large       gigabytes each way between the clouds"
 	@echo "make test-clients     the command lines hca and dbio, against the whole system"
-	@echo "make bench            measure, and write docs/benchmarks.md"
+	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
 	@echo "make lock             renew the lock files from pyproject.toml"
 
 setup: $(VENV)/.installed
@@ -69,7 +70,7 @@ $(CLIENTS)/.installed: requirements-clients.lock
 	@touch $@
 
 bench: setup
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(PARTS)
 
 lock: setup
 	$(BIN)/pip-compile --quiet --no-header --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \

@@ -13,6 +13,7 @@ from run.cli.main import cli
 from run.local import envfile
 from run.local.demo_program import STEPS
 from shared import errors
+from tests.benchmarks.__main__ import PARTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/architecture.md", "docs/api.md", "docs/development.md", "docs/operations.md")
@@ -144,3 +145,12 @@ def test_the_table_of_errors_is_that_of_the_api():
 
     assert len(told) >= 12
     assert {name: status_of(getattr(errors, name)("")) for name in told} == told
+
+
+def test_each_part_of_the_benchmarks_has_its_report_and_its_row():
+    reports = ROOT / "docs" / "benchmarks"
+    rows = re.findall(r"^\| \[(\w+)\]\((\w+)\.md\) \|", (reports / "README.md").read_text(), re.MULTILINE)
+
+    assert [name for name, _ in rows] == [file for _, file in rows] == list(PARTS)
+    for name in PARTS:
+        assert (reports / f"{name}.md").read_text().startswith(f"# Benchmarks: {name}\n")

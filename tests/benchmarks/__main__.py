@@ -1,124 +1,91 @@
-"""`python -m tests.benchmarks`: measures the system on this machine, and writes docs/benchmarks.md."""
+"""`python -m tests.benchmarks [NAME...]`: measures the system on this machine, all of it or what is named.
 
-import json
+Each part writes a report of its own, docs/benchmarks/NAME.md, when it ends.
+"""
+
+import argparse
+import os
+import platform
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
-from run.local.api import api_process
-from run.local.components import API_TABLE
-from run.local.stack import Stack
+from run.local.failures import LocalFailure
 from tests.benchmarks.checkouts import checkouts
-from tests.benchmarks.measuring import Figures, Operation, measure
 from tests.benchmarks.notifications import notifications
-from tests.benchmarks.processes import back_ends, cpu_seconds, machine
+from tests.benchmarks.operations import operations
 from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
-from tests.benchmarks.report import report
 from tests.benchmarks.searching import searching
 from tests.benchmarks.told import told
-from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
-from tests.system.file_heads import multiply, multiply_bundle
 
-REPORT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-# Seconds a measurement, so that all of them take less than three minutes.
-SECONDS = 4.0
-CLIENTS = (1, 8)
-WORKERS, THREADS = 2, 8
-LISTED = 10_000
+REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
+# A part is measured by a function that returns its sections. Raises LocalFailure; Missing where a program is.
+PARTS: Mapping[str, Callable[[], str]] = {
+    "operations": operations,
+    "replication": replication,
+    "checkouts": checkouts,
+    "told": told,
+    "notifications": notifications,
+    "search": searching,
+}
 
+_HEADER = """\
+# Benchmarks: {name}
 
-def operations(env: Mapping[str, str], api: Api, clouds: Clouds) -> Sequence[Operation]:
-    """Return what is measured; the first is the floor of all others."""
-    sources = {replica: clouds.stage(replica, b"content") for replica in ("gcp", "aws")}
-    file = put_file(api, sources["gcp"])
-    files = multiply(env, file, 1000)
-    bundle = put_bundle(api, "gcp", [one.named(f"file {n:03d}.txt") for n, one in enumerate(files[:100])])
-    of_file = f"/v1/files/{file.uuid}?replica=gcp"
-    of_bundle = f"/v1/bundles/{bundle.uuid}?replica=gcp&version={bundle.version}&per_page=100"
-    version = now()
-    return [
-        Operation(name="GET /version", method="GET", target="/version", status=200),
-        Operation(
-            name="HEAD file, version",
-            method="HEAD",
-            target=f"{of_file}&version={file.version}",
-            status=200,
-        ),
-        Operation(name="HEAD file, newest", method="HEAD", target=of_file, status=200),
-        Operation(
-            name="GET file, version", method="GET", target=f"{of_file}&version={file.version}", status=302
-        ),
-        Operation(name="GET bundle, 100 files", method="GET", target=of_bundle, status=200),
-        Operation(
-            name="GET bundle, 100 presigned URLs",
-            method="GET",
-            target=f"{of_bundle}&presignedurls=true",
-            status=200,
-        ),
-        *(
-            Operation(
-                name=f"PUT file, {replica}",
-                method="PUT",
-                target=f"/v1/files/UUID?version={version}",
-                status=201,
-                body=json.dumps({"source_url": source, "creator_uid": 1}),
-            )
-            for replica, source in sources.items()
-        ),
-        *(_put_bundle(files[:count], version) for count in (10, 100, 1000)),
-    ]
+Written by `python -m tests.benchmarks {name}`; do not edit. The whole system runs on one machine, load
+generator included, so figures compare with others of the same run; they do not tell what a deployment does.
+
+- cores: {cores}
+- memory: {memory:.0f} GiB
+- system: {system}; Python {python}
+- load before the run: {load:.1f}
+- {date} UTC; the run took {seconds:.0f} s
+
+"""
 
 
-def _put_bundle(files: Sequence[Version], version: str) -> Operation:
-    items = [file.named(f"file {number:04d}.txt") for number, file in enumerate(files)]
-    return Operation(
-        name=f"PUT bundle, {len(files):,} files",
-        method="PUT",
-        target=f"/v1/bundles/UUID?replica=gcp&version={version}",
-        status=201,
-        body=json.dumps({"files": items, "creator_uid": 1}),
+def measure_part(name: str) -> Path:
+    """Measure a part, write its report, and return where that is."""
+    load, began = os.getloadavg()[0], time.monotonic()
+    sections = PARTS[name]()
+    header = _HEADER.format(
+        name=name,
+        cores=f"{len(os.sched_getaffinity(0))} of {_processor()}",
+        memory=int(Path("/proc/meminfo").read_text().split()[1]) / 1024**2,
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        load=load,
+        date=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
+        seconds=time.monotonic() - began,
     )
+    report = REPORTS / f"{name}.md"
+    report.write_text(header + sections)
+    return report
 
 
-def enumeration(env: Mapping[str, str], api: Api, pid: int) -> str:
-    """Return a sentence on how long it takes to list bundles, all under one prefix."""
-    bundle = put_bundle(api, "gcp", [])
-    prefix = new_uuid()[:8]
-    multiply_bundle(env, bundle, LISTED, prefix=prefix)
-    watched = {"API": pid, "Firestore": back_ends()["Firestore"]}
-    before, began = {name: cpu_seconds(pid) for name, pid in watched.items()}, time.monotonic()
-    pages = list(api.pages("/v1/bundles/all", replica="gcp", prefix=prefix, per_page=500))
-    seconds = time.monotonic() - began
-    listed = sum(len(page.json()["bundles"]) for page in pages)
-    assert listed == LISTED
-    cpu = ", ".join(f"{name} {cpu_seconds(pid) - before[name]:.1f} s" for name, pid in watched.items())
-    rate = listed / seconds
-    return (
-        f"{listed:,} bundles in {len(pages)} pages, one client: {seconds:.1f} s, {rate:,.0f} bundles/s. "
-        f"CPU time: {cpu}."
-    )
+def _processor() -> str:
+    named = (line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
+    return next(named, ":?").partition(":")[2].strip()
 
 
 def main() -> None:
-    """Measure everything, and write the report."""
-    # Before minutes are spent.
-    find_rclone()
-    about = machine()
-    began = time.monotonic()
-    with Stack(port=0, table=API_TABLE).running() as env, api_process(env, workers=WORKERS) as process:
-        api, figures = Api(process.url, env["DSS_TOKEN"]), list[Figures]()
-        for operation in operations(env, api, Clouds(env)):
-            for clients in CLIENTS:
-                row = measure(process, env["DSS_TOKEN"], operation, clients=clients, seconds=SECONDS)
-                print(row, flush=True)
-                figures.append(row)
-        listing = enumeration(env, api, process.pid)
-    print(listing)
-    setting = f"the API: gunicorn, {WORKERS} workers of {THREADS} threads; {SECONDS:.0f} s a measurement"
-    sections = "\n".join((replication(), checkouts(), told(), notifications(), searching()))
-    REPORT.write_text(report(about, setting, figures, listing, time.monotonic() - began) + "\n" + sections)
-    print(f"written: {REPORT}")
+    """Measure what is named, or everything."""
+    parser = argparse.ArgumentParser(description="Measure the system on this machine.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PARTS)}; all by default")
+    names = parser.parse_args().names
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    try:
+        # Before minutes are spent.
+        find_rclone()
+        for name in names or PARTS:
+            print(f"written: {measure_part(name)}", flush=True)
+    except LocalFailure as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

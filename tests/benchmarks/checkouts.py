@@ -1,10 +1,6 @@
-"""Checkouts within each cloud, and `rclone copy` within the same cloud, in turns, on one running system.
-
-`python -m tests.benchmarks.checkouts` prints the section and writes nothing.
-"""
+"""Checkouts within each cloud, and `rclone copy` within the same cloud, in turns, on one running system."""
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from run.local.failures import Missing
 from shared.checksums import MIB
 from tests.benchmarks.copies import Copied, Load
 from tests.benchmarks.held_stack import HeldStack, busy, held_stack
@@ -161,10 +156,3 @@ def checkouts() -> str:
     return "\n".join(
         ["## Checkout beside rclone", "", _ABOUT, *table_of_copies(figures), "", *ratios(figures), ""]
     )
-
-
-if __name__ == "__main__":
-    try:
-        print(checkouts())
-    except Missing as error:
-        sys.exit(str(error))

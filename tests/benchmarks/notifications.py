@@ -100,7 +100,3 @@ def notifications() -> str:
             "",
         ]
     )
-
-
-if __name__ == "__main__":
-    print(notifications())

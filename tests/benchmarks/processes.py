@@ -1,8 +1,6 @@
-"""CPU time and names of processes, and what machine this is. Linux only (/proc)."""
+"""CPU time and names of processes. Linux only (/proc)."""
 
 import os
-import platform
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,20 +44,3 @@ def _children(pid: int) -> list[int]:
     # Each thread has a list of the processes that it started.
     lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     return [int(child) for text in lists for child in text.split()]
-
-
-def machine() -> dict[str, str]:
-    """Return what machine this is, in words."""
-    cpu = Path("/proc/cpuinfo").read_text()
-    (model, *_) = [line.partition(":")[2].strip() for line in cpu.splitlines() if "model name" in line] or [
-        "?"
-    ]
-    memory = int(Path("/proc/meminfo").read_text().split()[1]) / 1024**2
-    return {
-        "cores": f"{len(os.sched_getaffinity(0))} of {model}",
-        "memory": f"{memory:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
-        "Python": platform.python_version(),
-        "load before the run": f"{os.getloadavg()[0]:.1f}",
-        "command": " ".join([Path(sys.executable).name, "-m", "tests.benchmarks"]),
-    }

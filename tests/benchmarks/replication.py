@@ -1,9 +1,7 @@
-"""What replication costs: `python -m tests.benchmarks.replication` prints the sections and writes nothing."""
+"""What replication costs, beside rclone, and how far it lags behind."""
 
 import os
-import sys
 
-from run.local.failures import Missing
 from shared.checksums import MIB
 from shared.config import Settings
 from tests.benchmarks.copies import Contest, Copied, Load
@@ -59,10 +57,3 @@ def _path(load: Load, limit: int) -> str:
 def _load_average(when: str) -> str:
     one, five, _ = os.getloadavg()
     return f"load average {when}: {one:.1f} (1 minute), {five:.1f} (5 minutes)"
-
-
-if __name__ == "__main__":
-    try:
-        print(replication())
-    except Missing as error:
-        sys.exit(str(error))

@@ -1,7 +1,4 @@
-"""How many bundles a second come from PUT to searchable and to notified.
-
-`python -m tests.benchmarks.told` prints the section and writes nothing.
-"""
+"""How many bundles a second come from PUT to searchable and to notified."""
 
 import json
 import threading
@@ -104,7 +101,3 @@ def _when(holds: Callable[[], bool]) -> float:
             raise RuntimeError(f"not within {_LONGEST_SECONDS} s")
         pause.wait(_LOOK_SECONDS)
     return time.monotonic()
-
-
-if __name__ == "__main__":
-    print(told())

@@ -1,31 +1,17 @@
-"""The report: docs/benchmarks.md."""
+"""What is said of the API's requests."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 from tests.benchmarks.measuring import Figures
 
-_INTRODUCTION = """\
-# Benchmarks
 
-Written by `make bench`; do not edit. The whole system runs on one machine, load generator included, so these
-figures compare operations with each other and one version with the next; they do not tell what a deployment
-does. CPU time per request is that of the API's processes alone, and does hold there.
-"""
-
-
-def report(
-    machine: Mapping[str, str], setting: str, figures: Sequence[Figures], enumeration: str, seconds: float
-) -> str:
-    """Return the whole document."""
-    about = [f"- {name}: {what}" for name, what in machine.items()]
-    about += [f"- date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; the run took {seconds:.0f} s", f"- {setting}"]
+def operations_section(setting: str, figures: Sequence[Figures], enumeration: str) -> str:
+    """Return the section; the first of the figures is the floor of all others."""
     return "\n".join(
         [
-            _INTRODUCTION,
-            *about,
-            "",
             "## Operations",
+            "",
+            setting,
             "",
             *_table(figures),
             "",

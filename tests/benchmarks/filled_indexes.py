@@ -1,0 +1,113 @@
+"""Indexes of many bundles: their documents are like that of the sample bundle, and no two alike."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+from run.local.demo_data import SAMPLE
+from shared.catalog.search_rows import row_of
+from shared.config import Settings
+from shared.events.documents import CREATE, group_name
+from shared.identifiers import Fqid
+from shared.index.base import IndexEntry
+from shared.index.documents import indexed_document
+from shared.index.dsl import parse
+from shared.index.planning import Selection, plan
+from shared.index.postgresql import PostgreSqlIndex
+from shared.index.postings import Postings
+from tests.given import new_uuid
+from tests.system.file_heads import firestore_client
+
+REPLICA = "gcp"
+# Of so many bundles one is rare, and each other one is of the commoner sex.
+RARE_ONE_IN = 1000
+VERSION = "2026-01-12T093000.000000Z"
+_THREADS = 8
+# One commit: 10 MiB at most, and a row has some 5 KiB.
+_COMMIT = 250
+
+_Queries = Iterable[Mapping[str, Any]]
+Fill = Callable[[Mapping[str, str], int, _Queries], None]
+
+
+@cache
+def sample() -> Mapping[str, Any]:
+    """Return the JSON files of the sample bundle, by name."""
+    return {path.name: json.loads(path.read_text()) for path in sorted(SAMPLE.glob("*.json"))}
+
+
+def metadata_document(fqid: Fqid, number: int) -> dict[str, Any]:
+    """Return the metadata document of a bundle like the sample, with some values of its own."""
+    contents = json.loads(json.dumps(sample()))
+    contents["donor_organism_0.json"]["sex"] = "male" if number % 2 else "female"
+    rare = number % RARE_ONE_IN == 0
+    organ = "a rare organ" if rare else f"organ {number % 40}"
+    contents["specimen_from_organism_0.json"]["organ"] = {"text": organ}
+    contents["project_0.json"]["number"] = number
+    groups: dict[str, list[Any]] = {}
+    for name, content in contents.items():
+        groups.setdefault(group_name(name), []).append(content)
+    files = [
+        {"name": name, "content-type": "application/json", "indexed": True, "uuid": fqid.uuid, "size": 1}
+        for name in contents
+    ]
+    return {
+        "event_type": CREATE,
+        "bundle_info": {"uuid": fqid.uuid, "version": fqid.version},
+        "manifest": {"files": files, "creator_uid": number},
+        "files": groups,
+    }
+
+
+def _entry(number: int) -> IndexEntry:
+    fqid = Fqid(new_uuid(), VERSION)
+    return IndexEntry(replica=REPLICA, fqid=fqid, document=indexed_document(metadata_document(fqid, number)))
+
+
+def fill_postgresql(env: Mapping[str, str], count: int, _: _Queries) -> None:
+    """Write the entries of so many bundles, each as `index` writes it."""
+    index = PostgreSqlIndex(Settings.from_environment(env).postgresql_dsn)
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for _done in threads.map(lambda number: index.put(_entry(number)), range(count)):
+            pass
+    index.close()
+
+
+def fill_firestore(env: Mapping[str, str], count: int, queries: _Queries) -> None:
+    """Write the rows of so many bundles, with those postings only that some queries ask for.
+
+    The emulator has no index: it holds every posting of every row against each query.
+    """
+    asked = {posting.bytes for query in queries for posting in _asked(query)}
+    client = firestore_client(env)
+    rows = client.collection("index_rows")
+
+    def commit(numbers: range) -> None:
+        batch = client.batch()
+        for number in numbers:
+            row = row_of(_entry(number))
+            kept = [posting for posting in row.fields["postings"] if posting in asked]
+            batch.set(rows.document(row.name), {**row.fields, "postings": kept})
+        batch.commit()
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        list(threads.map(commit, (range(at, min(at + _COMMIT, count)) for at in range(0, count, _COMMIT))))
+    client.close()
+
+
+def _asked(query: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield all postings that may be looked up or counted for a query."""
+    selections: list[Selection] = []
+
+    def costs(several: Sequence[Selection]) -> list[int]:
+        selections.extend(several)
+        return [1] * len(several)
+
+    selections.append(plan(parse({"query": query}), Postings(REPLICA), costs))
+    for one in selections:
+        yield from one.postings | one.gaps
+
+
+FILL: Mapping[str, Fill] = {"firestore": fill_firestore, "postgresql": fill_postgresql}

@@ -1,0 +1,106 @@
+"""What each request of the API takes, one client and several, and the listing of many bundles."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+
+from run.local.api import api_process
+from run.local.components import API_TABLE
+from run.local.stack import Stack
+from tests.benchmarks.measuring import Figures, Operation, measure
+from tests.benchmarks.operations_report import operations_section
+from tests.benchmarks.processes import back_ends, cpu_seconds
+from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.system.file_heads import multiply, multiply_bundle
+
+# Seconds a measurement, so that all of them take less than three minutes.
+SECONDS = 4.0
+CLIENTS = (1, 8)
+WORKERS, THREADS = 2, 8
+LISTED = 10_000
+
+
+def operations() -> str:
+    """Measure, and return the section of the report. Raises LocalFailure."""
+    with Stack(port=0, table=API_TABLE).running() as env, api_process(env, workers=WORKERS) as process:
+        api, figures = Api(process.url, env["DSS_TOKEN"]), list[Figures]()
+        for operation in _operations(env, api, Clouds(env)):
+            for clients in CLIENTS:
+                row = measure(process, env["DSS_TOKEN"], operation, clients=clients, seconds=SECONDS)
+                print(row, flush=True)
+                figures.append(row)
+        listing = _enumeration(env, api, process.pid)
+    setting = f"The API: gunicorn, {WORKERS} workers of {THREADS} threads; {SECONDS:.0f} s a measurement."
+    return operations_section(setting, figures, listing)
+
+
+def _operations(env: Mapping[str, str], api: Api, clouds: Clouds) -> Sequence[Operation]:
+    """Return what is measured; the first is the floor of all others."""
+    sources = {replica: clouds.stage(replica, b"content") for replica in ("gcp", "aws")}
+    file = put_file(api, sources["gcp"])
+    files = multiply(env, file, 1000)
+    bundle = put_bundle(api, "gcp", [one.named(f"file {n:03d}.txt") for n, one in enumerate(files[:100])])
+    of_file = f"/v1/files/{file.uuid}?replica=gcp"
+    of_bundle = f"/v1/bundles/{bundle.uuid}?replica=gcp&version={bundle.version}&per_page=100"
+    version = now()
+    return [
+        Operation(name="GET /version", method="GET", target="/version", status=200),
+        Operation(
+            name="HEAD file, version",
+            method="HEAD",
+            target=f"{of_file}&version={file.version}",
+            status=200,
+        ),
+        Operation(name="HEAD file, newest", method="HEAD", target=of_file, status=200),
+        Operation(
+            name="GET file, version", method="GET", target=f"{of_file}&version={file.version}", status=302
+        ),
+        Operation(name="GET bundle, 100 files", method="GET", target=of_bundle, status=200),
+        Operation(
+            name="GET bundle, 100 presigned URLs",
+            method="GET",
+            target=f"{of_bundle}&presignedurls=true",
+            status=200,
+        ),
+        *(
+            Operation(
+                name=f"PUT file, {replica}",
+                method="PUT",
+                target=f"/v1/files/UUID?version={version}",
+                status=201,
+                body=json.dumps({"source_url": source, "creator_uid": 1}),
+            )
+            for replica, source in sources.items()
+        ),
+        *(_put_bundle(files[:count], version) for count in (10, 100, 1000)),
+    ]
+
+
+def _put_bundle(files: Sequence[Version], version: str) -> Operation:
+    items = [file.named(f"file {number:04d}.txt") for number, file in enumerate(files)]
+    return Operation(
+        name=f"PUT bundle, {len(files):,} files",
+        method="PUT",
+        target=f"/v1/bundles/UUID?replica=gcp&version={version}",
+        status=201,
+        body=json.dumps({"files": items, "creator_uid": 1}),
+    )
+
+
+def _enumeration(env: Mapping[str, str], api: Api, pid: int) -> str:
+    """Return a sentence on how long it takes to list bundles, all under one prefix."""
+    bundle = put_bundle(api, "gcp", [])
+    prefix = new_uuid()[:8]
+    multiply_bundle(env, bundle, LISTED, prefix=prefix)
+    watched = {"API": pid, "Firestore": back_ends()["Firestore"]}
+    before, began = {name: cpu_seconds(pid) for name, pid in watched.items()}, time.monotonic()
+    pages = list(api.pages("/v1/bundles/all", replica="gcp", prefix=prefix, per_page=500))
+    seconds = time.monotonic() - began
+    listed = sum(len(page.json()["bundles"]) for page in pages)
+    assert listed == LISTED
+    cpu = ", ".join(f"{name} {cpu_seconds(pid) - before[name]:.1f} s" for name, pid in watched.items())
+    rate = listed / seconds
+    return (
+        f"{listed:,} bundles in {len(pages)} pages, one client: {seconds:.1f} s, {rate:,.0f} bundles/s. "
+        f"CPU time: {cpu}."
+    )
