@@ -1,5 +1,6 @@
 """`sweep`: what has been missing too long is brought to mind again. Started by Cloud Scheduler."""
 
+from dataclasses import asdict
 from datetime import timedelta
 
 import functions_framework
@@ -19,6 +20,13 @@ from shared.upkeep.sweeping import backlogs, unjournalled, untold
 from shared.upkeep.sweeping import sweep as sweep_all
 
 _log = structlog.get_logger()
+
+# By the names that terraform's metrics look for.
+BACKLOGS = (
+    ("replication backlog", backlogs),
+    ("event backlog", untold),
+    ("journal backlog", unjournalled),
+)
 
 
 @functions_framework.http
@@ -50,24 +58,6 @@ def sweep(request: Request) -> Answer:
 
 def _measure(dss: Dss) -> None:
     """Log the backlogs of each replica: what metrics and alerts are made of."""
-    for backlog in backlogs(dss):
-        _log.info(
-            "replication backlog",
-            replica=backlog.replica,
-            objects=backlog.objects,
-            oldest_seconds=backlog.oldest_seconds,
-        )
-    for backlog in untold(dss):
-        _log.info(
-            "event backlog",
-            replica=backlog.replica,
-            objects=backlog.objects,
-            oldest_seconds=backlog.oldest_seconds,
-        )
-    for backlog in unjournalled(dss):
-        _log.info(
-            "journal backlog",
-            replica=backlog.replica,
-            objects=backlog.objects,
-            oldest_seconds=backlog.oldest_seconds,
-        )
+    for what, measured in BACKLOGS:
+        for backlog in measured(dss):
+            _log.info(what, **asdict(backlog))

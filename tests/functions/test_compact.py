@@ -9,28 +9,15 @@ import requests
 
 from run.cli.client import DssClient
 from shared.faults import FAULT_POINTS
-from shared.messages import BUNDLE_EVENTS
 from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.journal_reader import Read, read_events
-from tests.functions.topics import Listener, listening
+from tests.functions.object_events import object_event
+from tests.functions.topics import Listener
 from tests.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, now
 from tests.run.cli.command_line import dss
 from tests.shared.two_clouds import new_bundle, new_file
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("compact: ")]
-
-
-@pytest.fixture(scope="module")
-def listener(stack: dict[str, str]) -> Iterator[Listener]:
-    with listening(stack, BUNDLE_EVENTS) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def index(stack: dict[str, str], listener: Listener) -> Iterator[FunctionProcess]:
-    assert listener.attributes == []
-    with function_process("index", stack) as process:
-        yield process
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +47,7 @@ class Line:
         gone = self._admin.delete(path, replica=self.replica, json={"reason": "wrong"})
         assert gone.status_code == 200
         for key in (*map(str, made), f"{made[0].uuid}.dead"):
-            event = {
-                "replica": self.replica,
-                "bucketId": self._clouds.main[self.replica],
-                "objectId": f"bundles/{key}",
-                "eventType": "OBJECT_FINALIZE",
-            }
+            event = object_event(self._clouds, self.replica, f"bundles/{key}")
             assert self._index.push(event).status_code == 204
 
     def read(self, **query: object) -> list[Read]:

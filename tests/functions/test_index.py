@@ -1,47 +1,21 @@
 """`index`, as a process: what a replica gains is journalled and told once, whatever is killed or repeated."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import requests
 from google.cloud.firestore import FieldFilter
 
 from shared.faults import FAULT_POINTS
-from shared.messages import BUNDLE_EVENTS
 from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.topics import Listener, listening
+from tests.functions.object_events import object_event
+from tests.functions.topics import Listener
 from tests.given import REPLICAS, Api, Clouds, Version, now, put_bundle, put_file
 from tests.shared.two_clouds import new_bundle, new_file
 from tests.system.file_heads import firestore_client
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("index: ")]
 REASON = {"reason": "wrong"}
-
-
-def attributes(clouds: Clouds, replica: str, key: str) -> dict[str, str]:
-    """Return the attributes of the event that tells of an object."""
-    return {
-        "replica": replica,
-        "bucketId": clouds.main[replica],
-        "objectId": key,
-        "eventType": "OBJECT_FINALIZE",
-        "objectGeneration": "1",
-    }
-
-
-@pytest.fixture(scope="module")
-def listener(stack: dict[str, str]) -> Iterator[Listener]:
-    with listening(stack, BUNDLE_EVENTS) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def index(stack: dict[str, str], listener: Listener) -> Iterator[FunctionProcess]:
-    """The function, to whom nothing is told that the test does not tell; the topic is there."""
-    assert listener.attributes == []
-    with function_process("index", stack) as process:
-        yield process
 
 
 def told(listener: Listener, bundle: Version) -> list[tuple[str, str, str, str]]:
@@ -86,7 +60,7 @@ def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
     bundle = put_bundle(api, replica, [file.named("a_0.json", indexed=True), file.named("b.c_12.json")])
 
     for _ in range(2):
-        answer = index.push(attributes(clouds, replica, f"bundles/{bundle}"))
+        answer = index.push(object_event(clouds, replica, f"bundles/{bundle}"))
         assert answer.status_code == 204, answer.text
 
     [event] = journalled(stack, bundle, replica)
@@ -108,7 +82,7 @@ def test_killed_at_any_step_it_tells_when_it_hears_again(
 ) -> None:
     replica = REPLICAS[POINTS.index(point) % 2]
     bundle = new_bundle(admin, replica, new_file(admin, clouds, replica, b"content"))
-    message = attributes(clouds, replica, f"bundles/{bundle}")
+    message = object_event(clouds, replica, f"bundles/{bundle}")
 
     with (
         function_process("index", stack, DSS_FAULT_POINT=point) as mortal,
@@ -136,14 +110,14 @@ def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
     second, third, late = (Version(first.uuid, now()) for _ in range(3))
     for version in (second, third):
         put_bundle(admin, replica, [file.named("name")], bundle=version)
-    assert index.push(attributes(clouds, replica, f"bundles/{first}")).status_code == 204
+    assert index.push(object_event(clouds, replica, f"bundles/{first}")).status_code == 204
     one = delete(admin, replica, first.uuid, second.version)
-    assert index.push(attributes(clouds, replica, one)).status_code == 204
+    assert index.push(object_event(clouds, replica, one)).status_code == 204
 
     whole = delete(admin, replica, first.uuid)
     put_bundle(admin, replica, [file.named("name")], bundle=late)
     for key in (whole, f"bundles/{late}", f"bundles/{third}", whole, one):
-        assert index.push(attributes(clouds, replica, key)).status_code == 204
+        assert index.push(object_event(clouds, replica, key)).status_code == 204
 
     for version in (first, second, third):
         events = journalled(stack, version, replica)
@@ -172,8 +146,8 @@ def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
     second = Version(first.uuid, now())
     put_bundle(admin, "gcp", [file.named("name")], bundle=second)
     for bundle in (first, second):
-        assert index.push(attributes(clouds, "gcp", f"bundles/{bundle}")).status_code == 204
-    whole = attributes(clouds, "gcp", delete(admin, "gcp", first.uuid))
+        assert index.push(object_event(clouds, "gcp", f"bundles/{bundle}")).status_code == 204
+    whole = object_event(clouds, "gcp", delete(admin, "gcp", first.uuid))
     assert index.push(whole).status_code == 204
     # As if it had been killed before it told the second version's end, and so noted nothing.
     [(_, _, ended, _)] = [row for row in journalled(stack, second, "gcp") if row[1] == "TOMBSTONE"]
@@ -194,9 +168,9 @@ def test_what_is_not_available_yet_is_waited_for(
 ) -> None:
     nowhere = Version(new_bundle(api, replica).uuid, now())
     for key in (f"bundles/{nowhere}", f"bundles/{nowhere}.dead", f"bundles/{nowhere.uuid}.dead"):
-        assert index.push(attributes(clouds, replica, key)).status_code == 503
+        assert index.push(object_event(clouds, replica, key)).status_code == 503
     for key in (f"files/{nowhere}", f"documents/{nowhere}", "blobs/x"):
-        assert index.push(attributes(clouds, replica, key)).status_code == 204
+        assert index.push(object_event(clouds, replica, key)).status_code == 204
 
 
 def test_what_cannot_be_read_as_json_is_left_out_and_named(
@@ -224,7 +198,7 @@ def test_what_cannot_be_read_as_json_is_left_out_and_named(
     # Made for who asks first, and the same when it is kept.
     asked = api.get(f"/v1/events/{bundle.uuid}", replica=replica, version=bundle.version).content
 
-    assert index.push(attributes(clouds, replica, f"bundles/{bundle}")).status_code == 204
+    assert index.push(object_event(clouds, replica, f"bundles/{bundle}")).status_code == 204
 
     kept = clouds.read(replica, f"documents/{bundle}")
     assert kept == asked

@@ -12,6 +12,7 @@ from shared.checksums import MIB, checksums_of
 from shared.faults import FAULT_POINTS
 from shared.messages import DEAD_LETTERS
 from tests.functions.function_process import FunctionProcess, function_process
+from tests.functions.object_events import object_event
 from tests.functions.topics import Listener, listening
 from tests.given import Api, Clouds, Version, new_uuid, put_collection, put_file
 from tests.shared.copying_between import content
@@ -23,17 +24,6 @@ FILE = [point for point in POINTS if "file" in point or "blob" in point]
 BUNDLE = [point for point in POINTS if "bundle" in point]
 TOMBSTONE = [point for point in POINTS if "tombstone" in point]
 COLLECTION = [point for point in POINTS if "collection" in point]
-
-
-def attributes(clouds: Clouds, replica: str, key: str) -> dict[str, str]:
-    """Return the attributes of the event that tells of an object."""
-    return {
-        "replica": replica,
-        "bucketId": clouds.main[replica],
-        "objectId": key,
-        "eventType": "OBJECT_FINALIZE",
-        "objectGeneration": "1",
-    }
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +72,13 @@ def test_killed_at_any_step_it_finishes_when_told_again(
         path, reason = f"/v1/{kind}/{name.uuid}", {"reason": "wrong"} if kind == "bundles" else None
         assert admin.delete(path, replica=here, json=reason).status_code == 200
     for key in keys[:-1]:
-        assert sync.push(attributes(clouds, here, key)).status_code == 204
+        assert sync.push(object_event(clouds, here, key)).status_code == 204
 
     with function_process("sync", stack, DSS_FAULT_POINT=point) as mortal:
-        assert killed(mortal, attributes(clouds, here, keys[-1])), f"{point!r} was not reached"
+        assert killed(mortal, object_event(clouds, here, keys[-1])), f"{point!r} was not reached"
     assert status(admin, kind, name, there) == 404
 
-    assert sync.push(attributes(clouds, here, keys[-1])).status_code == 204
+    assert sync.push(object_event(clouds, here, keys[-1])).status_code == 204
     assert clouds.read(there, keys[-1]) == clouds.read(here, keys[-1])
     assert status(admin, kind, name, there) == (404 if point in TOMBSTONE else 200)
     assert clouds.keys(there, checksums_of(data).blob_key) != []
@@ -99,7 +89,7 @@ def test_killed_in_the_middle_of_a_part_it_begins_again(
 ) -> None:
     data = content(64 * MIB + 300_000)
     file = put_file(api, clouds.stage("gcp", data))
-    message = attributes(clouds, "gcp", f"files/{file}")
+    message = object_event(clouds, "gcp", f"files/{file}")
     with HttpProxy(stack["AWS_ENDPOINT_URL"]) as s3:
         s3.inflict(Harm(method="PUT", text="partNumber=2", delay=3))
         with function_process("sync", stack, AWS_ENDPOINT_URL=s3.url) as mortal:
@@ -138,7 +128,7 @@ def test_what_is_replicated_is_logged(sync: FunctionProcess, api: Api, clouds: C
     data = os.urandom(12_345)
     file = new_file(api, clouds, replica, data)
 
-    assert sync.push(attributes(clouds, replica, f"files/{file}")).status_code == 204
+    assert sync.push(object_event(clouds, replica, f"files/{file}")).status_code == 204
 
     (line,) = [line for line in sync.logged("replicated") if line["key"] == f"files/{file}"]
     assert (line["replica"], line["bytes"], line["severity"]) == (OTHER[replica], 12_345, "INFO")
@@ -168,7 +158,7 @@ def test_what_cannot_be_done_ends_as_a_dead_letter(
         file, reason = new_file(api, clouds, replica, data), "is claimed, the store says"
         key = checksums_of(data).blob_key
         clouds.stage(replica, data[::-1], bucket=clouds.main[replica], key=key, metadata={})
-    message = attributes(clouds, replica, f"files/{file}")
+    message = object_event(clouds, replica, f"files/{file}")
 
     answers = [sync.push(message, attempt=attempt, data=b"as it came") for attempt in (1, 2, 3)]
 

@@ -1,12 +1,14 @@
 """What goes wrong in silence is told: dead letters, a replica that lags, pushes that fail."""
 
-import ast
 import re
+from dataclasses import fields
 from typing import Any
 
+from functions.sweep import BACKLOGS
 from shared.config import Settings
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES
-from tests.terraform.terraform_cli import ROOT, Deployment
+from shared.upkeep.sweeping import Backlog
+from tests.terraform.terraform_cli import Deployment
 
 
 def alert(deployment: Deployment, name: str) -> list[dict[str, Any]]:
@@ -22,29 +24,19 @@ def threshold(condition: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
-def logged_by_the_sweep(message: str) -> set[str]:
-    """The fields of a log line in functions/sweep.py."""
-    for node in ast.walk(ast.parse((ROOT / "functions" / "sweep.py").read_text())):
-        if isinstance(node, ast.Call) and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and first.value == message:
-                return {str(keyword.arg) for keyword in node.keywords}
-    return set()
-
-
 def test_the_backlogs_are_measured_by_what_the_sweep_logs(deployment: Deployment) -> None:
     metrics = deployment.by_key("google_logging_metric.backlog")
     service = deployment.by_key("google_cloudfunctions2_function.dss")["sweep"]["name"]
 
     backlogs = ("replication", "events", "journals")
-    fields = ("oldest_seconds", "objects")
-    assert set(metrics) == {f"{backlog}_{field}" for backlog in backlogs for field in fields}
+    numbers = ("oldest_seconds", "objects")
+    assert set(metrics) == {f"{backlog}_{field}" for backlog in backlogs for field in numbers}
     messages = set()
     for name, row in metrics.items():
         [message] = re.findall(r'jsonPayload\.message="([^"]+)"', row["filter"])
         messages.add(message)
         _, _, field = name.partition("_")
-        assert {field, "replica"} <= logged_by_the_sweep(message)
+        assert message in dict(BACKLOGS) and {field, "replica"} <= {one.name for one in fields(Backlog)}
         assert row["name"] == f"dss/{name}"
         assert f'resource.labels.service_name="{service}"' in row["filter"]
         assert row["value_extractor"] == f"EXTRACT(jsonPayload.{field})"
