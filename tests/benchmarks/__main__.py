@@ -14,6 +14,7 @@ from pathlib import Path
 
 from run.local.failures import LocalFailure
 from tests.benchmarks.checkouts import checkouts
+from tests.benchmarks.contract import contract
 from tests.benchmarks.notifications import notifications
 from tests.benchmarks.operations import operations
 from tests.benchmarks.rclone import find_rclone
@@ -24,6 +25,7 @@ from tests.benchmarks.told import told
 REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
 # A part is measured by a function that returns its sections. Raises LocalFailure; Missing where a program is.
 PARTS: Mapping[str, Callable[[], str]] = {
+    "contract": contract,
     "operations": operations,
     "replication": replication,
     "checkouts": checkouts,

@@ -13,7 +13,7 @@ from run.local.event_components import topics
 from run.local.stack import Stack
 from shared.config import Settings
 from shared.events.telling import tell
-from shared.messages import BundleEvent, ObjectEvent
+from shared.messages import BUNDLE_EVENTS, BundleEvent, ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
 from shared.wiring import open_system
@@ -65,10 +65,8 @@ class Operated:
         """Tell of objects of a replica, as the function `index` does; return the events told."""
         told: list[BundleEvent] = []
         bucket = self.dss.replicas.named(replica).bucket
-        # What publishes finds its emulator in the environment.
-        with mock.patch.dict(os.environ, self.env):
-            for key in keys:
-                tell(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key), told.append)
+        for key in keys:
+            tell(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key), told.append)
         return told
 
     def everywhere(self, replica: str, content: bytes) -> "World":
@@ -145,6 +143,8 @@ def operated_system(**settings: str) -> Iterator[Operated]:
     with Stack(port=0, table=(*API_TABLE, topics), caller={**os.environ, **settings}).running() as env:
         with mock.patch.dict(os.environ, env):
             dss = open_system(Settings.from_environment())
+            # At the first use its emulator is looked for in the environment. Nobody listens.
+            dss.publisher.publish(BUNDLE_EVENTS, {"to": "nobody"})
         yield Operated(
             env=env,
             api=Api(env["DSS_URL"], env["DSS_TOKEN"]),

@@ -4,10 +4,7 @@ import argparse
 import copy
 import json
 import string
-import time
-import timeit
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -312,19 +309,3 @@ class TestWhateverIsSent:
         body = sample_body(operation) if takes_body(operation) else {}
         arguments = operation.arguments(path_args, MultiDict(query), json.dumps(body).encode(), JSON)
         assert arguments.get("json_request_body", {}) == body
-
-
-class TestSpeed:
-    """CPU time, best of three, so that a busy machine does not matter."""
-
-    def test_the_parameters_of_a_file_are_read_in_less_than_50_microseconds(self) -> None:
-        query = MultiDict({"replica": "gcp", "version": VERSION})
-        read = partial(OPERATIONS["files.get"].arguments, {"uuid": UUID}, query)
-        assert min(timeit.repeat(read, number=2000, repeat=3, timer=time.process_time)) / 2000 < 50e-6
-
-    def test_a_bundle_of_10_000_files_is_checked_in_less_than_300_milliseconds(self) -> None:
-        files = [{**BUNDLE_FILE, "name": f"project/sample/{number:06d}.fastq.gz"} for number in range(10_000)]
-        body = json.dumps({"files": files, "creator_uid": 1}).encode()
-        path_args, query = valid_request(OPERATIONS["bundles.put"])
-        read = partial(OPERATIONS["bundles.put"].arguments, path_args, MultiDict(query), body, JSON)
-        assert min(timeit.repeat(read, number=1, repeat=3, timer=time.process_time)) < 0.3

@@ -89,13 +89,11 @@ def test_a_uuid_in_upper_case_is_the_same_bundle(api, file, replica):
     assert put(api, replica, [file.named("a")], bundle).status_code == 200
 
 
-def test_files_that_exist_nowhere_are_named_at_once(api, file, replica):
+def test_files_that_exist_nowhere_are_named_all_together(api, file, replica):
     missing = [Version(new_uuid(), now()) for _ in range(2)]
     missing.append(Version(file.uuid, now()))
     items = [file.named("there"), *(one.named(f"missing {one.uuid}") for one in missing)]
-    began = time.monotonic()
     answer = put(api, replica, items)
-    assert time.monotonic() - began < 5
     problem = assert_problem(answer, 400, "file_missing", *map(str, missing))
     assert str(file) not in problem["title"]
 

@@ -3,7 +3,6 @@
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
@@ -26,11 +25,9 @@ def sourced(env_file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in output.split("\0") if line)
 
 
-def test_it_is_ready_within_20_seconds_and_sh_can_source_where_everything_is(dss_local):
-    began = time.monotonic()
+def test_it_says_when_it_is_ready_and_sh_can_source_where_everything_is(dss_local):
     command = dss_local("--port", "0")
     url = command.wait_until_ready()
-    assert time.monotonic() - began < 20
     assert command.output == f"DSS is ready at {url}\n"
     env = sourced(command.env_file)
     assert set(env) >= PROMISED
