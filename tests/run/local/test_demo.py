@@ -5,11 +5,14 @@ import os
 import re
 import signal
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from run.local.demo_data import LARGE_NAME, SAMPLE, Fingerprint, differences, fingerprints, make_sample
 from run.local.demo_program import STEPS
+from run.local.demo_steps import REPLICAS, Scene, StepFailed
+from tests.run.local.spoiled_demo import spoiled
 
 MIB = 1024 * 1024
 DEMO = ("-m", "run.local.demo")
@@ -25,6 +28,22 @@ def data(tmp_path):
     (directory / "and another").write_bytes(b"not a palindrome")
     (directory / "demo_note.json").write_text("{}")
     return directory
+
+
+@pytest.fixture
+def scene(whole_system, tmp_path, data):
+    """The scene of a demo of that directory, on a system that runs on: nobody is told of anything later."""
+    (tmp_path / "scratch").mkdir()
+    scene = Scene(env=whole_system, scratch=tmp_path / "scratch", data=data)
+    with mock.patch.dict(os.environ, whole_system):
+        yield scene
+    for replica in REPLICAS:
+        client = scene.client(replica)
+        for row in client.subscriptions():
+            if row["callback_url"] == scene.heard.url:
+                client.unsubscribe(row["uuid"])
+    scene.heard.shutdown()
+    scene.heard.server_close()
 
 
 def ended(command, code):
@@ -43,27 +62,42 @@ def test_a_sample_bundle_goes_in_and_comes_out_of_both_clouds(python):
     assert "not done" not in output
 
 
-def test_any_directory_will_do(python, data):
+def test_any_directory_will_do(scene, data):
     before = fingerprints(data)
 
-    output = ended(python(*DEMO, "--data", str(data)), 0)
+    figures = {step.title: step.act(scene) for step in STEPS}
 
-    assert "4 files, 70," in output
+    assert figures["make the data ready"].startswith("4 files, 70,")
+    assert figures["read back from gcp"].startswith("4 files, sha256 right")
+    assert figures["read back from aws"].startswith("4 files, sha256 right")
     assert fingerprints(data) == before
 
 
 @pytest.mark.parametrize(
-    ("spoiled", "step"),
-    [("gcp", "read back from gcp"), ("aws", "read back from aws"), ("source", "read back from gcp")],
+    ("what", "failing"), [("aws", "read back from aws"), ("source", "read back from gcp")]
 )
-def test_one_wrong_byte_makes_it_fail_and_it_says_where(python, data, spoiled, step):
+def test_one_wrong_byte_makes_a_step_fail(scene, data, what, failing):
     (data / "an empty file").write_bytes(b"not empty")
-    command = python("-m", "tests.run.local.spoiled_demo", str(data), spoiled)
+    begun = []
+
+    with pytest.raises(StepFailed) as failed:
+        for step in spoiled(what):
+            begun.append(step.title)
+            step.act(scene)
+
+    assert begun[-1] == failing
+    assert "an empty file" in str(failed.value)
+    assert "sha256" in str(failed.value)
+
+
+def test_where_a_step_fails_the_demo_says_so_and_ends(python, data):
+    (data / "an empty file").write_bytes(b"not empty")
+    command = python("-m", "tests.run.local.spoiled_demo", str(data), "gcp")
 
     output = ended(command, 1)
 
     assert "demo: step" in command.errors
-    assert step in command.errors
+    assert "read back from gcp" in command.errors
     assert "an empty file" in command.errors
     assert "sha256" in command.errors
     assert "byte for byte" not in output
