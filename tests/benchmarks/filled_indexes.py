@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
 from typing import Any
+
+import psycopg
 
 from run.local.demo_data import SAMPLE
 from shared.catalog.search_rows import row_of
@@ -68,10 +71,19 @@ def _entry(number: int) -> IndexEntry:
 
 def fill_postgresql(env: Mapping[str, str], count: int, _: _Queries) -> None:
     """Write the entries of so many bundles, each as `index` writes it."""
-    index = PostgreSqlIndex(Settings.from_environment(env).postgresql_dsn)
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for _done in threads.map(lambda number: index.put(_entry(number)), range(count)):
-            pass
+    dsn = Settings.from_environment(env).postgresql_dsn
+    # What an entry is made of is made of Python: a process a core. A fork would share threads of gRPC.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
+        list(processes.map(partial(_put, dsn), _parts(count)))
+    # As a server does by itself within some minutes.
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("ANALYZE dss_index")
+
+
+def _put(dsn: str, numbers: range) -> None:
+    index = PostgreSqlIndex(dsn)
+    for number in numbers:
+        index.put(_entry(number))
     index.close()
 
 
@@ -93,8 +105,12 @@ def fill_firestore(env: Mapping[str, str], count: int, queries: _Queries) -> Non
         batch.commit()
 
     with ThreadPoolExecutor(_THREADS) as threads:
-        list(threads.map(commit, (range(at, min(at + _COMMIT, count)) for at in range(0, count, _COMMIT))))
+        list(threads.map(commit, _parts(count)))
     client.close()
+
+
+def _parts(count: int) -> list[range]:
+    return [range(at, min(at + _COMMIT, count)) for at in range(0, count, _COMMIT)]
 
 
 def _asked(query: Mapping[str, Any]) -> Iterator[Any]:

@@ -222,6 +222,16 @@ def test_entries_of_the_first_form_are_found_until_they_are_written_anew(postgre
             index.put(entries[written])
 
 
+def test_what_was_put_is_in_the_index_and_not_on_a_list_that_every_search_goes_through(index, postgresql):
+    for number in range(3):
+        index.put(_entry({"number": number}))
+
+    with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
+        for name in ("dss_index_postings", "dss_index_words"):
+            [[pages]] = connection.execute("SELECT gin_clean_pending_list(%s::regclass)", (name,)).fetchall()
+            assert pages == 0
+
+
 def test_an_entry_written_in_an_older_form_says_so_and_is_written_anew(index, postgresql):
     entry = _entry({"a": 1})
     index.put(entry)
