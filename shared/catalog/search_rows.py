@@ -83,7 +83,7 @@ def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
         found = at_path.setdefault(path, set())
         found.add(hashed.of_value(path, value))
         found.update(hashed.of_token(path, token) for token in scalar_tokens(value))
-    of_paths = {hashed.of_path(known) for path in at_path for known in paths_to(path)}
+    of_paths = set(map(hashed.of_path, {known for path in at_path for known in paths_to(path)}))
     room = MOST_POSTINGS - len(of_entry) - len(of_paths)
     partial = sum(map(len, at_path.values())) > room
     thinned(at_path, room, hashed.of_gap)

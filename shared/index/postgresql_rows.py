@@ -75,8 +75,8 @@ def postings(entry: IndexEntry) -> list[UUID]:
     found: set[UUID] = set() if entry.dead else {hashed.of_name(str(entry.fqid))}
     paths: set[str] = set()
     for path, value in leaves_of(entry.document):
-        paths.add(path)
+        paths.update((path, *paths_to(path)))
         found.add(hashed.of_value(path, value))
         found.update(hashed.of_token(path, token) for token in scalar_tokens(value))
-    found.update(hashed.of_path(known) for path in paths for known in (path, *paths_to(path)))
+    found.update(map(hashed.of_path, paths))
     return sorted(found)
