@@ -171,7 +171,8 @@ def _section(rates: Mapping[str, float], rows: list[Searched]) -> str:
         "",
         "The emulator of Firestore has no index: for every query it holds all that is asked for against each",
         "row. Its rows have those postings only that these queries ask for, and its times are still its own;",
-        "what the service takes and bills goes by the documents that a request reads, counts included.",
+        "what the service takes and bills goes by the documents that a request reads, counts included. It",
+        "counts no hits for which over 2,000 rows had to be read; what PostgreSQL found stands for both.",
         "",
         *(
             f"- {name}: an empty index gained {rate:,.0f} bundles/s by a rebuild, of {REBUILT:,} bundles."
