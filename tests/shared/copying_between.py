@@ -37,9 +37,12 @@ def content(size: int) -> bytes:
     return b"".join(index.to_bytes(8) + block[8:] for index in range(-(-size // MIB)))[:size]
 
 
-def uploads(clouds: Clouds, place: Replica) -> list[str]:
-    """Return what there is of unfinished uploads on a replica."""
+def uploads(clouds: Clouds, place: Replica, key: str = "") -> list[str]:
+    """Return what there is of unfinished uploads on a replica; in S3 those to a key alone.
+
+    Tests that kill who uploads leave some of their own.
+    """
     if place.name == "gcp":
         return clouds.keys("gcp", "uploads/")
-    found = clouds.s3.list_multipart_uploads(Bucket=place.bucket)
+    found = clouds.s3.list_multipart_uploads(Bucket=place.bucket, Prefix=key)
     return [upload["UploadId"] for upload in found.get("Uploads", [])]

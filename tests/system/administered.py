@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-from unittest import mock
 
 from google.cloud.workflows.executions_v1 import Execution
 
@@ -17,13 +16,11 @@ from run.local.plan import Plan, base_environment
 from run.local.processes import Processes
 from run.local.stack import Stack
 from shared.catalog import AdminRun
-from shared.config import Settings
-from shared.wiring import open_system
 from shared.workflows import ADMINISTER
 from tests.given import Api, Clouds
 from tests.mortal import Mortal
 from tests.system.copy_front import CopyFront, copy_front, fronted, wait_until
-from tests.system.operated import Operated
+from tests.system.operated import Operated, opened
 
 ACTIVE, SUCCEEDED, FAILED = Execution.State.ACTIVE, Execution.State.SUCCEEDED, Execution.State.FAILED
 
@@ -116,14 +113,12 @@ def administered_system() -> Iterator[Administered]:
             environment = {**inherited, "DSS_ADMINISTER_FUNCTION_URL": url}
             server = Mortal(processes, component.name, component.command, environment, ports)
             server.start()
-            with mock.patch.dict(os.environ, env):
-                dss = open_system(Settings.from_environment())
             yield Administered(
                 env=env,
                 api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
                 admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
                 clouds=Clouds(env),
-                dss=dss,
+                dss=opened(env),
                 front=function,
                 workflows=server,
             )

@@ -141,14 +141,19 @@ class World:
 def operated_system(**settings: str) -> Iterator[Operated]:
     """Run a system of one's own, with other settings: the API and what it needs."""
     with Stack(port=0, table=(*API_TABLE, topics), caller={**os.environ, **settings}).running() as env:
-        with mock.patch.dict(os.environ, env):
-            dss = open_system(Settings.from_environment())
-            # At the first use its emulator is looked for in the environment. Nobody listens.
-            dss.publisher.publish(BUNDLE_EVENTS, {"to": "nobody"})
         yield Operated(
             env=env,
             api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
             admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
             clouds=Clouds(env),
-            dss=dss,
+            dss=opened(env),
         )
+
+
+def opened(env: Mapping[str, str]) -> Dss:
+    """Return a running system as its own processes open it, to be used by any thread of this one."""
+    with mock.patch.dict(os.environ, env):
+        dss = open_system(Settings.from_environment())
+        # At the first use the publisher looks for its emulator in the environment. Nobody listens.
+        dss.publisher.publish(BUNDLE_EVENTS, {"to": "nobody"})
+    return dss

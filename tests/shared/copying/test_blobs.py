@@ -50,7 +50,7 @@ def test_an_object_of_several_parts_is_proved_by_its_destination(dss, clouds, wa
     found = there.store.stat(there.bucket, key)
     assert checksums.s3_etag == found.revision or checksums.crc32c == found.crc32c
     assert clouds.read(way[1], key) == data
-    assert uploads(clouds, there) == []
+    assert uploads(clouds, there, key) == []
 
 
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
@@ -73,7 +73,7 @@ def test_content_other_than_claimed_leaves_nothing(dss, clouds, way, size):
     with pytest.raises(InvalidChecksum):
         copy(dss, silent, way, key, claimed)
     assert not is_there(dss, way[1], key)
-    assert uploads(clouds, dss.replicas.named(way[1])) == []
+    assert uploads(clouds, dss.replicas.named(way[1]), key) == []
 
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
@@ -84,7 +84,7 @@ def test_a_source_that_was_replaced_is_not_copied(dss, clouds, way):
     with pytest.raises(ObjectChanged):
         copy(dss, source, way, key, checksums)
     assert not is_there(dss, way[1], key)
-    assert uploads(clouds, dss.replicas.named(way[1])) == []
+    assert uploads(clouds, dss.replicas.named(way[1]), key) == []
 
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
@@ -93,4 +93,4 @@ def test_a_deadline_that_passes_leaves_nothing(dss, clouds, way):
     with pytest.raises(CopyTakesLonger):
         copy(dss, source, way, key, checksums, seconds=0)
     assert not is_there(dss, way[1], key)
-    assert uploads(clouds, dss.replicas.named(way[1])) == []
+    assert uploads(clouds, dss.replicas.named(way[1]), key) == []

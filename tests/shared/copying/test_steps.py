@@ -79,7 +79,7 @@ def test_every_step_may_be_done_twice(dss, clouds, way):
     job = asked_for(dss, clouds, way)
     for _ in range(2):
         assert CopyStep(dss, job.id, 1).plan() == {"over": False, "batches": 1}
-    assert len(uploads(clouds, dss.replicas.named(way[1]))) == (1 if way[1] == "aws" else 0)
+    assert len(uploads(clouds, dss.replicas.named(way[1]), job.order.key)) == (1 if way[1] == "aws" else 0)
     for _ in range(2):
         assert CopyStep(dss, job.id, 1).batch(0) == {"done": True}
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_every_step_may_be_done_twice(dss, clouds, way):
     put = dss.replicas.named(way[1]).store.parts_put
     assert sorted(put) == ([] if way[0] == way[1] else [1, 2])
     assert clouds.read(way[1], CHECKSUMS.blob_key) == DATA
-    assert uploads(clouds, dss.replicas.named(way[1])) == []
+    assert uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
     assert dss.catalog.files.get(job.order.file).available == {way[1]}
     assert CopyStep(dss, job.id, 1).plan() == {"over": True, "batches": 0}
 
@@ -102,7 +102,7 @@ def test_what_is_one_part_is_copied_whole(dss, clouds, way, size):
     for _ in range(2):
         assert CopyStep(dss, job.id, 1).finish() == {"state": "SUCCEEDED"}
     assert clouds.read(way[1], checksums_of(data).blob_key) == data
-    assert uploads(clouds, dss.replicas.named(way[1])) == []
+    assert uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
 
 
 def test_a_batch_that_failed_does_no_part_twice(dss, clouds):
@@ -133,7 +133,7 @@ def test_what_is_copied_after_an_abort_is_removed_too(dss, clouds, way):
     # This one read the job before it was aborted.
     if way[1] == "gcp":
         assert late.batch(0) == {"done": True}
-    assert uploads(clouds, dss.replicas.named(way[1])) == []
+    assert uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
     ended = dss.catalog.jobs.get(job.id)
     assert (ended.state, ended.code, ended.cause) == (JobState.FAILED, "copy_failed", "nobody wants it")
 
