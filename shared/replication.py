@@ -159,20 +159,25 @@ def _copied_blob(dss: Dss, record: FileRecord, source: Replica, destination: Rep
 def _bundle(dss: Dss, name: ObjectName, seen: Replica) -> _Subject:
     fqid = Fqid(name.uuid, name.version or "")
     head, restored = restore_bundle(dss, fqid, seen)
-
-    def is_ready(destination: Replica) -> bool:
-        require_files(dss, head, destination)
-        dss.faults.reach("replication: bundle checked")
-        return True
-
     return _Subject(
         restored=restored,
         available=head.available,
-        is_ready=is_ready,
+        is_ready=_when_there(dss, partial(require_files, dss, head), "replication: bundle checked"),
         content=partial(_manifest, head, seen, name.key),
         written="replication: bundle manifest written",
         take_effect=partial(dss.catalog.bundles.make_available, fqid),
     )
+
+
+def _when_there(dss: Dss, require: Callable[[Replica], object], checked: str) -> Callable[[Replica], bool]:
+    """Return what says that a replica is ready, where it has what is required there."""
+
+    def is_ready(destination: Replica) -> bool:
+        require(destination)
+        dss.faults.reach(checked)
+        return True
+
+    return is_ready
 
 
 def _manifest(head: BundleHead | CollectionHead, seen: Replica, key: str) -> bytes:
@@ -197,16 +202,10 @@ def _tombstone(dss: Dss, name: ObjectName, seen: Replica) -> _Subject:
 def _collection(dss: Dss, name: ObjectName, seen: Replica) -> _Subject:
     fqid = Fqid(name.uuid, name.version or "")
     head, restored = restore_collection(dss, fqid, seen)
-
-    def is_ready(destination: Replica) -> bool:
-        require_contents(dss, head, destination)
-        dss.faults.reach("replication: collection checked")
-        return True
-
     return _Subject(
         restored=restored,
         available=head.available,
-        is_ready=is_ready,
+        is_ready=_when_there(dss, partial(require_contents, dss, head), "replication: collection checked"),
         content=partial(_manifest, head, seen, name.key),
         written="replication: collection manifest written",
         take_effect=partial(dss.catalog.collections.make_available, fqid),
