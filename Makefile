@@ -24,18 +24,18 @@ help:
 setup: $(VENV)/.installed
 
 # Written last, so that an interrupted set-up starts again.
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml client/pyproject.toml local/gcs/pyproject.toml local/workflows/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing: apt-get install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11: apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
 	@echo "Setting up $(VENV), which takes a minute or two."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e client -e local/gcs -e local/workflows
 	@touch $@
 
 demo: setup
-	$(BIN)/python -m run.local.demo $(if $(DATA),--data "$(DATA)")
+	$(BIN)/python -m local.demo $(if $(DATA),--data "$(DATA)")
 
 local: setup
 	$(BIN)/dss local --port $(PORT)
@@ -44,7 +44,7 @@ test: machine lint types unit
 
 # What the tests would miss in some minutes, they miss now.
 machine: setup
-	@$(BIN)/python -m tests.machine
+	@$(BIN)/python -m tests.support.machine
 
 lint: setup
 	$(BIN)/ruff check .
@@ -62,7 +62,7 @@ test-large: setup
 
 # The tools of the predecessor's users themselves, in an environment of their own.
 test-clients: setup $(CLIENTS)/.installed
-	$(BIN)/pytest -m clients tests/clients
+	$(BIN)/pytest -m clients tests/old_clients
 
 $(CLIENTS)/.installed: requirements-clients.lock
 	$(PYTHON) -m venv $(CLIENTS)
@@ -74,7 +74,7 @@ bench: setup
 
 lock: setup
 	$(BIN)/pip-compile --quiet --no-header --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-emit-trusted-host --extra cli --extra dev --output-file requirements.lock pyproject.toml
+		--no-emit-find-links --no-emit-trusted-host --extra admin --extra dev --output-file requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --no-header --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --output-file requirements-service.lock \
 		--constraint requirements.lock pyproject.toml

@@ -11,9 +11,9 @@ import functions_framework
 from flask import Request
 
 from functions.steps import Answer, Body, answer_step
-from shared.administration import steps
 from shared.catalog import AdminRun
 from shared.errors import IllegalArguments
+from shared.jobs import steps
 from shared.system import Dss
 
 _STEPS: dict[str, Callable[[Dss, str, int, Body], AdminRun]] = {

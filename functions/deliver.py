@@ -12,9 +12,9 @@ from flask import Request
 
 from functions.push import Answer, Message, handle
 from functions.runtime import system
-from shared.subscribing.callbacks import Callbacks, networks_of
-from shared.subscribing.delivering import Deliverer
-from shared.subscribing.notifications import Notification
+from shared.webhooks.callbacks import Callbacks, networks_of
+from shared.webhooks.delivery import Deliverer
+from shared.webhooks.notifications import Notification
 
 
 @cache

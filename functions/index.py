@@ -6,7 +6,7 @@ from flask import Request
 
 from functions.push import Answer, Message, handle
 from functions.runtime import system
-from shared.events.telling import tell
+from shared.events.publishing import tell
 from shared.messages import BundleEvent, ObjectEvent
 
 _log = structlog.get_logger()

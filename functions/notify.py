@@ -9,8 +9,8 @@ from flask import Request
 from functions.push import Answer, Message, handle
 from functions.runtime import system
 from shared.messages import BundleEvent
-from shared.subscribing.evaluation import Evaluation
-from shared.subscribing.notifying import Notifier, ReplayPage
+from shared.webhooks.evaluation import Evaluation
+from shared.webhooks.matching import Notifier, ReplayPage
 
 _log = structlog.get_logger()
 

@@ -9,15 +9,15 @@ from flask import Request
 
 from functions.push import Answer
 from functions.runtime import system
-from shared.administration.steps import end_abandoned
 from shared.checkouts.jobs import resume_abandoned_checkouts
 from shared.checkouts.mails import tell_those_still_waiting
 from shared.copying.large import resume_abandoned
 from shared.copying.uploads import abort_abandoned
 from shared.errors import Unavailable
+from shared.jobs.steps import end_abandoned
+from shared.maintenance.sweep import backlogs, unjournalled, untold
+from shared.maintenance.sweep import sweep as sweep_all
 from shared.system import Dss
-from shared.upkeep.sweeping import backlogs, unjournalled, untold
-from shared.upkeep.sweeping import sweep as sweep_all
 
 _log = structlog.get_logger()
 

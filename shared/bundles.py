@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.arrivals import listed, wait_for
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
 from shared.errors import DuplicateFilename, FileMissing, IllegalArguments
 from shared.files import write_once
 from shared.identifiers import Fqid, Kind, check_file_name, manifest_key, tombstone_key
 from shared.manifests import bundle_manifest, digest, encode, tombstone_document
+from shared.replication_wait import listed, wait_for
 from shared.system import Dss
 
 

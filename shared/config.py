@@ -184,7 +184,7 @@ class Settings:
         "DSS_UPLOAD_SECONDS",
         "After how long an upload in parts that no copy job works on is aborted, in seconds; "
         "no copy may take longer.",
-        # A repair gives one object a day (shared/upkeep/repairing.py), all other copies less.
+        # A repair gives one object a day (shared/maintenance/repair.py), all other copies less.
         default=25 * 3600,
     )
     sns_topics: tuple[str, ...] = _setting(

@@ -9,12 +9,12 @@ from typing import Any
 
 from jsonpointer import EndOfList, JsonPointer, JsonPointerException
 
-from shared.arrivals import listed, wait_for
 from shared.catalog import FileRecord
 from shared.errors import InvalidLink, ObjectNotFound
 from shared.identifiers import Fqid, Kind
 from shared.manifests import encode
 from shared.parallel import in_threads
+from shared.replication_wait import listed, wait_for
 from shared.stores.base import read_all
 from shared.system import Dss
 

@@ -21,7 +21,7 @@ from shared.identifiers import Fqid, Kind, ObjectName, parse_key
 from shared.manifests import digest, encode, file_manifest, tombstone_document
 from shared.messages import FINALIZED, ObjectEvent
 from shared.replicas import Replica
-from shared.restoring import (
+from shared.restore import (
     read,
     require_contents,
     require_files,

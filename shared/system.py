@@ -6,9 +6,9 @@ from shared.catalog import Catalog
 from shared.clock import Clock
 from shared.config import Settings
 from shared.faults import FaultPoints
-from shared.index.base import IndexBackend
 from shared.messages import Publisher
 from shared.replicas import Replicas
+from shared.search.base import IndexBackend
 from shared.workflows import Workflows
 
 

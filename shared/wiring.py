@@ -18,14 +18,16 @@ from shared.clock import SystemClock
 from shared.config import ReplicaSetting, Settings
 from shared.executions import CloudWorkflows
 from shared.faults import FaultPoints
-from shared.index.base import IndexBackend
 from shared.messages import Subscription
 from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
-from shared.stores import gcs, s3, s3_client
-from shared.stores.aws_session import open_session
+from shared.search.base import IndexBackend
 from shared.stores.base import ObjectStore
-from shared.stores.posix import PosixDirectory
+from shared.stores.gcs import store as gcs
+from shared.stores.posix.store import PosixDirectory
+from shared.stores.s3 import client as s3_client
+from shared.stores.s3 import store as s3
+from shared.stores.s3.session import open_session
 from shared.stores.signed_urls import SignedUrls
 from shared.system import Dss
 
@@ -60,8 +62,8 @@ def open_system(settings: Settings) -> Dss:
 # is imported; in code, because what Cloud Functions run was not installed as a package, and has none.
 INDEX_GROUP = "dss.index"
 INDEX_BACKENDS: Mapping[str, str] = {
-    "firestore": "shared.catalog.search:open_index",
-    "postgresql": "shared.index.postgresql:open_index",
+    "firestore": "shared.search.firestore.backend:open_index",
+    "postgresql": "shared.search.postgresql.backend:open_index",
 }
 
 

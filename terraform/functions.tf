@@ -34,7 +34,7 @@ locals {
       starts_workflows = false
       environment      = {}
     }
-    # What subscribers ask is evaluated in processes of 512 MiB at most (shared/subscribing/evaluator.py), one for each event.
+    # What subscribers ask is evaluated in processes of 512 MiB at most (shared/webhooks/evaluator.py), one for each event.
     notify = {
       summary          = "Finds out which subscriptions an event matches."
       called_by        = "pubsub"

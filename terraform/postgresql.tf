@@ -96,7 +96,7 @@ resource "google_sql_database_instance" "dss" {
       enabled = true
     }
 
-    # Eight a process (shared/index/postgresql_connections.py), with as many instances as there may be.
+    # Eight a process (shared/search/postgresql/connections.py), with as many instances as there may be.
     database_flags {
       name  = "max_connections"
       value = tostring(8 * (var.api_max_instances + var.index_max_instances) + 30)

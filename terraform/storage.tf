@@ -4,11 +4,11 @@ locals {
       expires_after_days = null
       expires_unused     = null
       soft_delete_days   = var.main_soft_delete_days
-      # GCS has no multipart upload whose parts are no objects; shared/stores/gcs.py puts them here, and removes
+      # GCS has no multipart upload whose parts are no objects; shared/stores/gcs/store.py puts them here, and removes
       # them. What a kill leaves is cleared away.
       clears_after_a_week = ["uploads/"]
     }
-    # Days after the custom time that shared/stores/gcs.py sets at each use; what is kept for good has none.
+    # Days after the custom time that shared/stores/gcs/store.py sets at each use; what is kept for good has none.
     checkout = {
       expires_after_days  = null
       expires_unused      = var.checkout_ttl_days

@@ -1,4 +1,4 @@
-"""What all tests share: one running system, and clients of what it is made of (see tests/given.py)."""
+"""What all tests share: one running system, and clients of its parts (see tests/support/given.py)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,28 +6,28 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-from run.local.components import API_TABLE
-from run.local.stack import Stack
-from tests.given import REPLICAS, Api, Clouds
-from tests.postgresql_server import HeldServer, postgresql_server
+from local.components import API_TABLE
+from local.stack import Stack
+from tests.support.given import REPLICAS, Api, Clouds
+from tests.support.postgresql_server import HeldServer, postgresql_server
 
 # Folders whose tests share what is slow to make: a system of their own, plans of terraform.
-_TOGETHER = ("tests/system/administration", "tests/system/audit", "tests/terraform")
+_TOGETHER = ("tests/system/jobs", "tests/system/audit", "tests/terraform")
 # Marks of what has a command of its own in the Makefile.
 _APART = ("large", "clients")
 # What takes longest, longest first: begun last, it would leave one worker alone at the end.
 _SLOWEST = (
     "tests/terraform/",
-    "tests/run/local/test_demo.py",
-    "tests/run/local/test_command.py",
+    "tests/local/test_demo.py",
+    "tests/local/test_command.py",
     "tests/system/test_size.py",
     "tests/system/test_immutability.py",
     "tests/system/test_checkout_faults.py",
     "tests/system/test_large_copies.py",
-    "tests/run/cli/test_real_stack.py",
+    "tests/client/test_real_stack.py",
     "tests/system/audit/",
-    "tests/system/administration/",
-    "tests/run/cli/test_admin_dead_letters.py",
+    "tests/system/jobs/",
+    "tests/run/admin/test_admin_dead_letters.py",
     "tests/system/test_replication_faults.py",
     "tests/system/test_replication.py",
     "tests/system/",

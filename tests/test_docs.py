@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from dss.commands.main import cli
+from local import envfile
+from local.demo_program import STEPS
 from run.api.errors import status_of
-from run.cli.main import cli
-from run.local import envfile
-from run.local.demo_program import STEPS
 from shared import errors
 from tests.benchmarks.__main__ import PARTS
 
@@ -55,8 +55,7 @@ def run_blocks(request, tmp_path):
     running = "whole_system" if "whole_system" in request.fixturenames else "stack"
     envfile.write(tmp_path / ".dss" / "env", request.getfixturevalue(running))
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    (tmp_path / "run").symlink_to(ROOT / "run")
-    (tmp_path / "shared").symlink_to(ROOT / "shared")
+    (tmp_path / "local").symlink_to(ROOT / "local")
     clean = {
         name: value
         for name, value in os.environ.items()
@@ -83,7 +82,7 @@ def run_blocks(request, tmp_path):
 def test_what_the_readme_shows_by_command_rest_and_notebook_works(run_blocks, tmp_path):
     output = run_blocks(section(text_of("README.md"), "Use it"))
 
-    sample = {path.name: path.read_bytes() for path in (ROOT / "run/local/sample").iterdir()}
+    sample = {path.name: path.read_bytes() for path in (ROOT / "local/sample").iterdir()}
     copies = {path.name: path.read_bytes() for path in (tmp_path / "copy").iterdir()}
     assert copies == sample
     assert len(list((tmp_path / "notebook-copy").iterdir())) == len(list(tmp_path.glob("copy/*.json")))

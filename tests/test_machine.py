@@ -1,7 +1,7 @@
 """What the tests need and a machine lacks is named before they start."""
 
-from run.local.failures import Missing
-from tests.machine import missing
+from local.failures import Missing
+from tests.support.machine import missing
 
 
 def test_everything_that_is_missing_is_named_with_what_installs_it(tmp_path):

@@ -21,8 +21,8 @@ from run.api.auth import Authenticator
 from run.api.call import Call, base_url
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
+from run.api.memory_budget import Rooms
 from run.api.request_log import install_request_log
-from run.api.room import Rooms
 from shared.errors import NotYetImplemented, ReadOnly, RequestTooLarge
 from shared.system import Dss
 

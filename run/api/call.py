@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import request
 
 from run.api.auth import Caller
-from run.api.room import Rooms
+from run.api.memory_budget import Rooms
 from shared.config import Settings
 from shared.errors import Unauthorized
 from shared.system import Dss

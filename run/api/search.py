@@ -9,8 +9,8 @@ from run.api.call import Call
 from run.api.pagination import page
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid
-from shared.index.base import Hit
-from shared.index.dsl import parse
+from shared.search.base import Hit
+from shared.search.dsl import parse
 
 API_PATH = "/v1"
 # v1: whole documents come by ten, whatever is asked for.

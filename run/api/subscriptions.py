@@ -10,8 +10,8 @@ from run.api.pagination import answer, page
 from shared.catalog import Delivery, DeliveryState, Subscription, Trouble
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
-from shared.subscribing.notifying import begin_replay, send_sample
-from shared.subscribing.subscriptions import find_subscription, subscribe, unsubscribe
+from shared.webhooks.matching import begin_replay, send_sample
+from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscribe
 
 
 def list(call: Call, *, replica: str, subscription_type: str) -> Response:

@@ -18,7 +18,7 @@ from shared.identifiers import Fqid, Kind, document_key, manifest_key
 from shared.manifests import CONTENT_TYPE, digest, encode, tombstone_document
 from shared.parallel import in_threads
 from shared.replicas import Replica
-from shared.restoring import read
+from shared.restore import read
 from shared.stores.base import read_all
 from shared.system import Dss
 

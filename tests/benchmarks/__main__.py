@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from run.local.failures import LocalFailure
+from local.failures import LocalFailure
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.contract import contract
 from tests.benchmarks.notifications import notifications

@@ -13,9 +13,9 @@ from tests.benchmarks.copies import Copied, Load
 from tests.benchmarks.held_stack import HeldStack, busy, held_stack
 from tests.benchmarks.rclone import Rclone, find_rclone
 from tests.benchmarks.replication_report import ratios, table_of_copies
-from tests.given import REPLICAS, Api, Clouds, Version, put_bundle, put_file
-from tests.system.checking_out import check_out, status
-from tests.system.large_objects import stage_large, write_numbered_blocks
+from tests.support.checking_out import check_out, status
+from tests.support.given import REPLICAS, Api, Clouds, Version, put_bundle, put_file
+from tests.support.large_objects import stage_large, write_numbered_blocks
 
 LOADS = (
     Load(name="1,000 files of 100 KiB", count=1000, size=100 * 1024, rounds=2),

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from shared.checksums import MIB
 from tests.benchmarks.held_stack import HeldStack, busy
 from tests.benchmarks.rclone import Rclone
-from tests.given import Api, Clouds, put_file
-from tests.system.large_objects import stage_large, write_numbered_blocks
+from tests.support.given import Api, Clouds, put_file
+from tests.support.large_objects import stage_large, write_numbered_blocks
 
 _THREADS = 8
 _LONGEST_SECONDS = 180

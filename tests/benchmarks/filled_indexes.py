@@ -9,19 +9,19 @@ from typing import Any
 
 import psycopg
 
-from run.local.demo_data import SAMPLE
-from shared.catalog.search_rows import row_of
+from local.demo_data import SAMPLE
 from shared.config import Settings
 from shared.events.documents import CREATE, group_name
 from shared.identifiers import Fqid
-from shared.index.base import IndexEntry
-from shared.index.documents import indexed_document
-from shared.index.dsl import parse
-from shared.index.planning import Selection, plan
-from shared.index.postgresql import PostgreSqlIndex
-from shared.index.postings import Postings
-from tests.given import new_uuid
-from tests.system.file_heads import firestore_client
+from shared.search.base import IndexEntry
+from shared.search.documents import indexed_document
+from shared.search.dsl import parse
+from shared.search.firestore.planning import Selection, plan
+from shared.search.firestore.rows import row_of
+from shared.search.postgresql.backend import PostgreSqlIndex
+from shared.search.postings import Postings
+from tests.support.file_heads import firestore_client
+from tests.support.given import new_uuid
 
 REPLICA = "gcp"
 # Of so many bundles one is rare, and each other one is of the commoner sex.

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from run.local import event_components as events
-from run.local.component import Component, Exported
-from run.local.components import TABLE
-from run.local.plan import Plan, base_environment
-from run.local.processes import Processes
-from run.local.stack import Stack
+from local import event_components as events
+from local.component import Component, Exported
+from local.components import TABLE
+from local.plan import Plan, base_environment
+from local.processes import Processes
+from local.stack import Stack
 from tests.benchmarks.processes import cpu_seconds, started
 from tests.benchmarks.sync_log import SyncLog
 
@@ -21,10 +21,10 @@ _NAMES = {
     "[s3_events]": "s3_events",
     "[copy]": "copy",
     "[checkout]": "checkout",
-    "run.local.workflows": "workflows",
-    "run.local.push": "push",
-    "run.local.gcs": "GCS",
-    "run.local.s3": "S3",
+    "workflows_server": "workflows",
+    "local.push": "push",
+    "gcs_server": "GCS",
+    "local.s3": "S3",
     "CloudFirestore": "Firestore",
     "cloud-pubsub-emulator": "Pub/Sub",
 }

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
-from run.local.api import ApiProcess
+from local.api import ApiProcess
 from tests.benchmarks.load import Plan, Result
 from tests.benchmarks.processes import back_ends, cpu_seconds
 

@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from run.local.minting import mint
-from run.local.stack import Stack
+from local.minting import mint
+from local.stack import Stack
 from tests.benchmarks.lag import percentile
-from tests.given import Api, Version, new_uuid, now, put_bundle
-from tests.subscriber import Subscriber, subscriber
+from tests.support.given import Api, Version, new_uuid, now, put_bundle
+from tests.support.subscriber import Subscriber, subscriber
 
 SUBSCRIPTIONS = 100
 MISBEHAVING = 20

@@ -4,14 +4,14 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 
-from run.local.api import api_process
-from run.local.components import API_TABLE
-from run.local.stack import Stack
+from local.api import api_process
+from local.components import API_TABLE
+from local.stack import Stack
 from tests.benchmarks.measuring import Figures, Operation, measure
 from tests.benchmarks.operations_report import operations_section
 from tests.benchmarks.processes import back_ends, cpu_seconds
-from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
-from tests.system.file_heads import multiply, multiply_bundle
+from tests.support.file_heads import multiply, multiply_bundle
+from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
 
 # Seconds a measurement, so that all of them take less than three minutes.
 SECONDS = 4.0

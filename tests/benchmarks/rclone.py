@@ -6,8 +6,8 @@ import subprocess
 import time
 from collections.abc import Mapping
 
-from run.local.failures import Missing
-from run.local.plan import base_environment
+from local.failures import Missing
+from local.plan import base_environment
 
 _TIMEOUT_SECONDS = 180
 

@@ -13,23 +13,23 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from run.local.api import api_process
-from run.local.components import API_TABLE
-from run.local.index_components import BACK_ENDS
-from run.local.stack import Stack
+from local.api import api_process
+from local.components import API_TABLE
+from local.index_components import BACK_ENDS
+from local.stack import Stack
 from shared.config import Settings
 from shared.files import write_once
 from shared.identifiers import Fqid, document_key
-from shared.index.checking import Tally
-from shared.index.rebuilding import rebuild_index
+from shared.maintenance.index_check import Tally
+from shared.maintenance.index_rebuild import rebuild_index
 from shared.manifests import encode
 from shared.system import Dss
 from shared.wiring import open_system
 from tests.benchmarks.filled_indexes import FILL, RARE_ONE_IN, REPLICA, metadata_document, sample
 from tests.benchmarks.lag import percentile
-from tests.given import TIMEOUT, Api, Version, new_uuid, put_bundle
-from tests.system.file_heads import multiply_bundle
-from tests.system.firestore_proxy import FirestoreProxy
+from tests.support.file_heads import multiply_bundle
+from tests.support.firestore_proxy import FirestoreProxy
+from tests.support.given import TIMEOUT, Api, Version, new_uuid, put_bundle
 
 BUNDLES = 10_000
 # A rebuild goes through all documents alike: so many tell its pace.

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from run.local.stack import Stack
+from local.stack import Stack
 from tests.benchmarks.lag import percentile
-from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
-from tests.subscriber import Subscriber, subscriber
+from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.support.subscriber import Subscriber, subscriber
 
 BUNDLES = 300
 CLIENTS = 8

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from shared.messages import BUNDLE_EVENTS
-from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.topics import Listener, listening
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.topics import Listener, listening
 
 
 @pytest.fixture(scope="module")

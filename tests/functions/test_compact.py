@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import requests
 
-from run.cli.client import DssClient
+from dss.client import Client
 from shared.faults import FAULT_POINTS
-from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.journal_reader import Read, read_events
-from tests.functions.object_events import object_event
-from tests.functions.topics import Listener
-from tests.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, now
-from tests.run.cli.command_line import dss
-from tests.shared.two_clouds import new_bundle, new_file
+from tests.support.command_line import dss
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, now
+from tests.support.journal_reader import Read, read_events
+from tests.support.object_events import object_event
+from tests.support.topics import Listener
+from tests.support.two_clouds import new_bundle, new_file
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("compact: ")]
 
@@ -217,7 +217,7 @@ def test_a_client_reads_each_event_once_and_goes_on_with_what_is_new(
 ) -> None:
     line.grow(2)
     expected = what(line.read())
-    client = DssClient(api.url, replica=line.replica)
+    client = Client(api.url, replica=line.replica)
 
     seen = []
     for event in client.events(line.start, follow=0.05):

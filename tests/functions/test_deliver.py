@@ -9,12 +9,12 @@ import requests
 
 from shared.catalog import Subscription
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
-from shared.subscribing.notifications import Notification, notification_of
-from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.topics import Listener, listening
-from tests.given import Api, new_uuid, now
-from tests.subscriber import Subscriber, subscriber
-from tests.system.file_heads import firestore_client
+from shared.webhooks.notifications import Notification, notification_of
+from tests.support.file_heads import firestore_client
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import Api, new_uuid, now
+from tests.support.subscriber import Subscriber, subscriber
+from tests.support.topics import Listener, listening
 
 REPLICA = "gcp"
 LOOPBACK = {"DSS_CALLBACK_NETWORKS": "127.0.0.0/8"}

@@ -7,12 +7,12 @@ import requests
 from google.cloud.firestore import FieldFilter
 
 from shared.faults import FAULT_POINTS
-from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.object_events import object_event
-from tests.functions.topics import Listener
-from tests.given import REPLICAS, Api, Clouds, Version, now, put_bundle, put_file
-from tests.shared.two_clouds import new_bundle, new_file
-from tests.system.file_heads import firestore_client
+from tests.support.file_heads import firestore_client
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import REPLICAS, Api, Clouds, Version, now, put_bundle, put_file
+from tests.support.object_events import object_event
+from tests.support.topics import Listener
+from tests.support.two_clouds import new_bundle, new_file
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("index: ")]
 REASON = {"reason": "wrong"}

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from shared.messages import DEAD_LETTERS, DELIVERIES, DELIVERY_RETRIES, REPLAYS
-from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.test_deliver import LOOPBACK, pushed, subscribed, told
 from tests.functions.test_notify import PUBLIC_URL, happened
-from tests.functions.topics import listening
-from tests.given import Api, Clouds, new_uuid
-from tests.subscriber import Subscriber, subscriber
-from tests.system.firestore_proxy import FirestoreProxy
+from tests.support.firestore_proxy import FirestoreProxy
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import Api, Clouds, new_uuid
+from tests.support.subscriber import Subscriber, subscriber
+from tests.support.topics import listening
 
 REPLICA = "gcp"
 

@@ -13,10 +13,10 @@ from shared.clock import SystemClock
 from shared.faults import FAULT_POINTS
 from shared.identifiers import Fqid, document_key
 from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent
-from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.topics import Listener, listening
-from tests.given import REPLICAS, Api, Clouds, new_uuid, now
-from tests.system.file_heads import firestore_client
+from tests.support.file_heads import firestore_client
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import REPLICAS, Api, Clouds, new_uuid, now
+from tests.support.topics import Listener, listening
 
 PUBLIC_URL = {"DSS_PUBLIC_URL": "https://dss.example.org"}
 NOTIFY = [point for point in FAULT_POINTS if point.startswith("notify: ")]

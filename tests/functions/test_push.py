@@ -13,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 from functions.push import Answer, GiveUp, Message, handle
 from shared.errors import NotYetThere, Unavailable
 from shared.messages import DEAD_LETTERS
-from tests.shared.two_clouds import Published
+from tests.support.two_clouds import Published
 
 ATTEMPTS = 5
 PUBLISHED = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)

@@ -18,11 +18,11 @@ from shared.config import Settings
 from shared.errors import Unavailable
 from shared.messages import OBJECT_EVENTS
 from shared.replicas import Replica, Replicas
-from tests.functions.function_process import FunctionProcess, function_process
 from tests.functions.test_sns import CONFIRMATION, NOTIFICATION, Sns, sns
-from tests.functions.topics import listening
-from tests.given import new_uuid
-from tests.shared.two_clouds import Published
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import new_uuid
+from tests.support.topics import listening
+from tests.support.two_clouds import Published
 
 __all__ = ["sns"]
 

@@ -6,13 +6,13 @@ import pytest
 import requests
 from google.cloud.firestore import FieldFilter
 
-from run.local.api import api_process
+from local.api import api_process
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
-from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.topics import Listener, listening
-from tests.given import Api, Clouds, Version, new_uuid, now, put_collection, put_file
-from tests.shared.two_clouds import OTHER, new_bundle, new_file, status
-from tests.system.file_heads import firestore_client
+from tests.support.file_heads import firestore_client
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import Api, Clouds, Version, new_uuid, now, put_collection, put_file
+from tests.support.topics import Listener, listening
+from tests.support.two_clouds import OTHER, new_bundle, new_file, status
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ import requests
 from shared.checksums import MIB, checksums_of
 from shared.faults import FAULT_POINTS
 from shared.messages import DEAD_LETTERS
-from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.object_events import object_event
-from tests.functions.topics import Listener, listening
-from tests.given import Api, Clouds, Version, new_uuid, put_collection, put_file
-from tests.shared.copying_between import content
-from tests.shared.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
-from tests.system.http_proxy import Harm, HttpProxy
+from tests.support.copying_between import content
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import Api, Clouds, Version, new_uuid, put_collection, put_file
+from tests.support.http_proxy import Harm, HttpProxy
+from tests.support.object_events import object_event
+from tests.support.topics import Listener, listening
+from tests.support.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("replication: ")]
 FILE = [point for point in POINTS if "file" in point or "blob" in point]

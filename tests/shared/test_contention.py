@@ -4,10 +4,10 @@ import grpc
 import pytest
 
 from shared.catalog.tombstones import BundleTombstone
-from tests.given import Api, Clouds, now
-from tests.shared.copying_between import opened
-from tests.shared.two_clouds import new_bundle, new_file, status
-from tests.system.firestore_proxy import CallHarm, FirestoreProxy
+from tests.support.copying_between import opened
+from tests.support.firestore_proxy import CallHarm, FirestoreProxy
+from tests.support.given import Api, Clouds, now
+from tests.support.two_clouds import new_bundle, new_file, status
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from typing import cast
 from shared.catalog import Catalog, Database, Event, EventCatalog, Subscription
 from shared.clock import Deadline, SystemClock
 from shared.identifiers import Fqid, version_after
-from shared.subscribing.notifying import ReplayPage, begin_replay
 from shared.system import Dss
-from tests.given import new_uuid, now
-from tests.system.file_heads import firestore_client
+from shared.webhooks.matching import ReplayPage, begin_replay
+from tests.support.file_heads import firestore_client
+from tests.support.given import new_uuid, now
 
 EVENTS_EACH = 40
 

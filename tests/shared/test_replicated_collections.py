@@ -7,9 +7,9 @@ import pytest
 from shared.errors import NotYetThere
 from shared.replication import Replicated
 from shared.system import Dss
-from tests.given import Api, Clouds, assert_problem, new_uuid, put_collection
-from tests.shared.copying_between import opened
-from tests.shared.two_clouds import DIRECTIONS, bring, heads, new_bundle, new_file, status
+from tests.support.copying_between import opened
+from tests.support.given import Api, Clouds, assert_problem, new_uuid, put_collection
+from tests.support.two_clouds import DIRECTIONS, bring, heads, new_bundle, new_file, status
 
 BOTH = (["aws", "gcp"], [])
 

@@ -9,7 +9,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from run.local.api import api_process
+from local.api import api_process
 from shared.errors import (
     BundleAlreadyExists,
     CollectionAlreadyExists,
@@ -23,7 +23,8 @@ from shared.manifests import encode
 from shared.messages import FINALIZED, ObjectEvent
 from shared.replication import Replicated, replicate
 from shared.system import Dss
-from tests.given import (
+from tests.support.copying_between import opened
+from tests.support.given import (
     Api,
     Clouds,
     Version,
@@ -34,8 +35,7 @@ from tests.given import (
     put_collection,
     put_file,
 )
-from tests.shared.copying_between import opened
-from tests.shared.two_clouds import (
+from tests.support.two_clouds import (
     DIRECTIONS,
     OTHER,
     bring,

@@ -7,11 +7,11 @@ import pytest
 
 from shared.errors import NotYetThere
 from shared.system import Dss
-from tests.given import Api, Clouds, Version, put_bundle, put_collection, put_file
-from tests.shared.copying_between import opened
-from tests.shared.two_clouds import OTHER, bring, new_file, status
-from tests.system.file_heads import multiply
-from tests.system.firestore_proxy import FirestoreProxy
+from tests.support.copying_between import opened
+from tests.support.file_heads import multiply
+from tests.support.firestore_proxy import FirestoreProxy
+from tests.support.given import Api, Clouds, Version, put_bundle, put_collection, put_file
+from tests.support.two_clouds import OTHER, bring, new_file, status
 
 FILES = 12_000
 # Each of these is in the bundle under many names.

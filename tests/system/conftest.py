@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from tests.given import Api, Clouds, Version, put_file
-from tests.system.file_heads import multiply
-from tests.system.watched import WatchedApi, watched_api
+from tests.support.file_heads import multiply
+from tests.support.given import Api, Clouds, Version, put_file
+from tests.support.watched import WatchedApi, watched_api
 
 ManyFiles = Callable[[str, int], list[Version]]
 

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from run.local.api import api_process
+from local.api import api_process
 from shared.catalog import Catalog, CheckoutOrder, Database
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind
-from tests.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
-from tests.system.checking_out import check_out, checked_out, objects, own_bucket
-from tests.system.copy_front import wait_until
-from tests.system.file_heads import firestore_client
+from tests.support.checking_out import check_out, checked_out, objects, own_bucket
+from tests.support.copy_front import wait_until
+from tests.support.file_heads import firestore_client
+from tests.support.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
 
 CONTENTS = {"a.txt": b"first", "b/c.json": b'{"second": 2}', "empty": b""}
 TYPES = {"a.txt": "text/plain", "b/c.json": "application/json", "empty": "application/octet-stream"}

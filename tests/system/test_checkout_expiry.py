@@ -11,11 +11,11 @@ from shared.clock import SystemClock
 from shared.config import CacheCriterion
 from shared.errors import NotFound
 from shared.identifiers import Fqid
-from shared.stores.s3_temporary import TAG
+from shared.stores.s3.temporary import TAG
 from shared.system import Dss
-from tests.given import Api, Clouds, new_uuid, put_file
-from tests.shared.copying_between import opened
-from tests.system.copy_front import wait_until
+from tests.support.copy_front import wait_until
+from tests.support.copying_between import opened
+from tests.support.given import Api, Clouds, new_uuid, put_file
 
 DAY = timedelta(days=1)
 

@@ -18,13 +18,13 @@ from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind
 from shared.messages import ObjectEvent
 from shared.replication import replicate
-from tests.directory_replica import CHECKOUT, NAME, directory_replica
-from tests.given import Version, new_uuid, put_bundle, put_file
-from tests.shared.copying_between import content
-from tests.system.checking_out import checked_out, objects, own_bucket, remove, status
-from tests.system.checkout_rig import INLINE_BYTES, Later, Nobody, Rig, checkout_rig
+from tests.support.checking_out import checked_out, objects, own_bucket, remove, status
+from tests.support.checkout_rig import INLINE_BYTES, Later, Nobody, Rig, checkout_rig
+from tests.support.copy_front import Rule, wait_until
+from tests.support.copying_between import content
+from tests.support.directory_replica import CHECKOUT, NAME, directory_replica
+from tests.support.given import Version, new_uuid, put_bundle, put_file
 from tests.system.conftest import ManyFiles
-from tests.system.copy_front import Rule, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -7,23 +7,22 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import run
-from run.cli.tokens import fetch_local
-from run.local import probes
-from run.local.plan import base_environment
-from run.local.ports import HOST, reserve
-from run.local.processes import Processes
+from dss.tokens import fetch_local
+from local import probes
+from local.plan import base_environment
+from local.ports import HOST, reserve
+from local.processes import Processes
+from local.source_tree import ROOT
 from shared.checkouts.objects import put_copy, wanted_of_bundle, wanted_of_file
 from shared.identifiers import Fqid
-from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
-from tests.shared.copying_between import opened
+from tests.support.copy_front import wait_until
+from tests.support.copying_between import opened
+from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.watched import Bill, WatchedApi, watched_api
 from tests.system.conftest import ManyFiles
-from tests.system.copy_front import wait_until
-from tests.system.watched import Bill, WatchedApi, watched_api
 
 # Source metadata, copy, manifest. S3's copy knows no precondition, so S3 is asked first whether the blob is
 # there.
@@ -210,8 +209,8 @@ def executions(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         processes.start(
             "workflows",
             (
-                *(sys.executable, "-m", "run.local.workflows", str(port), str(rest.getsockname()[1])),
-                *(str(Path(run.__path__[0]).parent / "workflows"), str(scratch), "dss-"),
+                *(sys.executable, "-m", "workflows_server", str(port), str(rest.getsockname()[1])),
+                *(str(ROOT / "workflows"), str(scratch), "dss-"),
             ),
             {**base_environment(os.environ), **stack},
             log=scratch / "log",

@@ -6,9 +6,9 @@ import pytest
 import requests
 
 from shared.checksums import checksums_of
-from tests.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
-from tests.system.checking_out import check_out, checked_out, objects, remove
-from tests.system.copy_front import wait_until
+from tests.support.checking_out import check_out, checked_out, objects, remove
+from tests.support.copy_front import wait_until
+from tests.support.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,24 @@ from pathlib import Path
 import pytest
 import requests
 
-from run.local.api import ApiProcess, api_process
-from run.local.ports import HOST, reserve
+from local.api import ApiProcess, api_process
+from local.ports import HOST, reserve
 from shared.config import Settings
 from shared.messages import ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
 from shared.wiring import open_system
-from tests.directory_replica import MAIN, NAME, directory_replica
-from tests.given import Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_collection, put_file
+from tests.support.directory_replica import MAIN, NAME, directory_replica
+from tests.support.given import (
+    Api,
+    Clouds,
+    Version,
+    assert_problem,
+    new_uuid,
+    put_bundle,
+    put_collection,
+    put_file,
+)
 
 SECOND = ("gcp-second", "aws-second")
 CONTENT = b"content for a third replica\n"

@@ -9,8 +9,8 @@ from threading import Event
 
 import pytest
 
-from run.local.api import api_process
-from tests.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from local.api import api_process
+from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
 
 ROUNDS = 8
 

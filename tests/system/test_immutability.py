@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from run.local.api import api_process
-from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_file
-from tests.system.at_once import AtOnce
+from local.api import api_process
+from tests.support.at_once import AtOnce
+from tests.support.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_file
 
 # Were a name looked for and then written, two of five of these trials would see it of files, and nine of ten
 # of bundles.

@@ -13,17 +13,17 @@ from unittest import mock
 
 import pytest
 
-from run.cli.context import Context
-from run.cli.errors import CliError
-from run.cli.main import cli
+from dss.commands.context import Context
+from dss.commands.main import cli
+from dss.errors import CliError
 from shared.config import Settings
 from shared.identifiers import Fqid
-from shared.index.base import IndexBackend, IndexEntry
-from shared.index.query import MatchAll
+from shared.search.base import IndexBackend, IndexEntry
+from shared.search.query import MatchAll
 from shared.wiring import open_system
-from tests.given import REPLICAS, Version, new_uuid, now, put_bundle, put_file
-from tests.run.cli.command_line import Outcome, dss
-from tests.system.operated import Operated, World, operated_system
+from tests.support.command_line import Outcome, dss
+from tests.support.given import REPLICAS, Version, new_uuid, now, put_bundle, put_file
+from tests.support.operated import Operated, World, operated_system
 
 BUNDLES = 12
 

@@ -15,11 +15,11 @@ import requests
 
 from shared.identifiers import version_after
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
-from tests.functions.function_process import FunctionProcess, function_process
-from tests.functions.journal_reader import Read, events_of
-from tests.functions.topics import Listener, listening
-from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_file
-from tests.shared.two_clouds import OTHER
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.support.journal_reader import Read, events_of
+from tests.support.topics import Listener, listening
+from tests.support.two_clouds import OTHER
 
 KILLS = 4
 # Deliveries that come to an end between two kills, at most, and those that wait at one moment.

@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 import requests
 
-from run.local.api import ApiProcess, api_process
+from local.api import ApiProcess, api_process
 from shared.faults import FAULT_POINTS
-from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.given import (
+    REPLICAS,
+    Api,
+    Clouds,
+    Version,
+    new_uuid,
+    now,
+    put_bundle,
+    put_collection,
+    put_file,
+)
 
 CONTENT = b"whole or not at all"
 BODY = {"creator_uid": 1}

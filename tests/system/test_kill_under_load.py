@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from run.local.api import ApiProcess, api_process
-from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now
+from local.api import ApiProcess, api_process
+from tests.support.given import REPLICAS, Api, Clouds, Version, new_uuid, now
 
 KILLS = 6
 # Answers between two kills, at most: about what the writers get in half a second.

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from run.local.api import api_process
+from local.api import api_process
 from shared.catalog import Catalog, CollectionHead, Database
 from shared.catalog.pages import PAGE_BYTES
 from shared.clock import SystemClock
 from shared.identifiers import Fqid
-from tests.given import (
+from tests.support.file_heads import firestore_client
+from tests.support.given import (
     REPLICAS,
     Api,
     Clouds,
@@ -24,9 +25,8 @@ from tests.given import (
     put_collection,
     put_file,
 )
-from tests.system.file_heads import firestore_client
-from tests.system.large_objects import peak_memory
-from tests.system.watched import Bill, WatchedApi
+from tests.support.large_objects import peak_memory
+from tests.support.watched import Bill, WatchedApi
 
 ITEMS = 100_000
 AT_ONCE = 1000

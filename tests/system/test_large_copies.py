@@ -12,12 +12,12 @@ import pytest
 import requests
 from boto3.s3.transfer import TransferConfig
 
-from run.local import workflow_components
-from run.local.component import Component, Exported
-from run.local.components import api as api_component
-from run.local.components import firestore, gcs, pubsub, s3, token_issuer
-from run.local.plan import Plan
-from run.local.stack import Stack
+from local import workflow_components
+from local.component import Component, Exported
+from local.components import api as api_component
+from local.components import firestore, gcs, pubsub, s3, token_issuer
+from local.plan import Plan
+from local.stack import Stack
 from shared.catalog import CopyJob, JobState
 from shared.checksums import MIB, ChecksumCalculator, Checksums
 from shared.config import Settings
@@ -25,8 +25,8 @@ from shared.copying.large import copy_order, request_copy
 from shared.identifiers import Fqid
 from shared.system import Dss
 from shared.wiring import open_system
-from tests.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, now, put_file
-from tests.system.copy_front import CopyFront, copy_front, fronted, wait_until
+from tests.support.copy_front import CopyFront, copy_front, fronted, wait_until
+from tests.support.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, now, put_file
 
 # Two parts; within GCS, three calls.
 SIZE = 64 * MIB + 4321

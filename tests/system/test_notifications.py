@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from run.local.minting import mint
-from tests.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
-from tests.subscriber import Call, Subscriber, subscriber
+from local.minting import mint
+from tests.support.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.subscriber import Call, Subscriber, subscriber
 
 CELL = {"name": "a cell", "age": 3}
 REASON = {"reason": "withdrawn"}

@@ -8,10 +8,10 @@ import requests
 from google.api_core import exceptions
 from google.cloud import firestore
 
-from tests.given import SCHEMES, Clouds, new_uuid
-from tests.system.file_heads import firestore_client
-from tests.system.firestore_proxy import CallHarm, FirestoreProxy
-from tests.system.http_proxy import Harm, HttpProxy
+from tests.support.file_heads import firestore_client
+from tests.support.firestore_proxy import CallHarm, FirestoreProxy
+from tests.support.given import SCHEMES, Clouds, new_uuid
+from tests.support.http_proxy import Harm, HttpProxy
 
 CONTENT = bytes(range(256)) * 1000
 

@@ -8,14 +8,24 @@ import requests
 
 from shared.catalog import Catalog, Database
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
-from shared.catalog.search import FirestoreIndex
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, version_of
-from shared.index.base import IndexEntry
-from tests.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
-from tests.system.file_heads import firestore_client
-from tests.system.needed_index import Needed, needed_by
-from tests.system.watched import WatchedApi
+from shared.search.base import IndexEntry
+from shared.search.firestore.backend import FirestoreIndex
+from tests.support.file_heads import firestore_client
+from tests.support.given import (
+    REPLICAS,
+    Api,
+    Clouds,
+    Version,
+    new_uuid,
+    now,
+    put_bundle,
+    put_collection,
+    put_file,
+)
+from tests.support.needed_index import Needed, needed_by
+from tests.support.watched import WatchedApi
 
 REASON = {"reason": "to see what is asked"}
 KINDS = ("files", "bundles")

@@ -10,18 +10,18 @@ from unittest import mock
 import pytest
 
 from shared.events.journal import compact
+from shared.maintenance import rebuild as rebuilding
+from shared.maintenance.audit import Finding, Tally, audit
+from shared.maintenance.rebuild import Restored, rebuild
+from shared.maintenance.rebuild_events import rebuild_events
+from shared.maintenance.repair import repair
 from shared.messages import BundleEvent
-from shared.upkeep import rebuilding
-from shared.upkeep.auditing import Finding, Tally, audit
-from shared.upkeep.rebuilding import Restored, rebuild
-from shared.upkeep.rebuilding_events import rebuild_events
-from shared.upkeep.repairing import repair
-from tests.functions.journal_reader import Read, read_events
-from tests.given import REPLICAS, new_uuid, now, put_bundle, put_file
-from tests.run.cli.command_line import dss
-from tests.system.file_heads import firestore_client
-from tests.system.operated import Operated, operated_system
-from tests.system.populated import populate, reads
+from tests.support.command_line import dss
+from tests.support.file_heads import firestore_client
+from tests.support.given import REPLICAS, new_uuid, now, put_bundle, put_file
+from tests.support.journal_reader import Read, read_events
+from tests.support.operated import Operated, operated_system
+from tests.support.populated import populate, reads
 
 COLLECTIONS = (
     *("files", "bundles", "bundle_tombstones", "hidden_bundles"),

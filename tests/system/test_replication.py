@@ -14,8 +14,7 @@ import pytest
 import requests
 
 from shared.messages import OBJECT_EVENTS
-from tests.functions.topics import listening
-from tests.given import (
+from tests.support.given import (
     Api,
     Clouds,
     Version,
@@ -27,7 +26,8 @@ from tests.given import (
     put_collection,
     put_file,
 )
-from tests.shared.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
+from tests.support.topics import listening
+from tests.support.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
 
 # Seconds within which everything here appears; far less on a machine that is not busy.
 _SOON = 40

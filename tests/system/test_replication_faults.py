@@ -10,10 +10,10 @@ import requests
 from shared.checksums import MIB, checksums_of
 from shared.errors import DssError, Unavailable
 from shared.system import Dss
-from tests.given import Api, Clouds, Version, new_uuid, put_file
-from tests.shared.copying_between import content, opened, uploads
-from tests.shared.two_clouds import DIRECTIONS, bring, new_bundle, new_file, status
-from tests.system.http_proxy import Harm, HttpProxy
+from tests.support.copying_between import content, opened, uploads
+from tests.support.given import Api, Clouds, Version, new_uuid, put_file
+from tests.support.http_proxy import Harm, HttpProxy
+from tests.support.two_clouds import DIRECTIONS, bring, new_bundle, new_file, status
 
 # Attempts that a test grants; each fault befalls fewer.
 _ATTEMPTS = 5

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from run.cli.client import DssClient
-from run.cli.errors import CallFailed
-from tests.given import REPLICAS, Api
-from tests.run.cli.command_line import dss
-from tests.system.copy_front import wait_until
+from dss.client import Client
+from dss.errors import CallFailed
+from tests.support.command_line import dss
+from tests.support.copy_front import wait_until
+from tests.support.given import REPLICAS, Api
 
-SAMPLE = Path(__file__).parents[2] / "run" / "local" / "sample"
+SAMPLE = Path(__file__).parents[2] / "local" / "sample"
 # The query of the first README of such a store.
 THREE_CLAUSES = {
     "query": {
@@ -30,7 +30,7 @@ def test_what_was_uploaded_is_found_in_both_clouds_until_it_is_deleted(
     whole_system: dict[str, str], tmp_path: Path
 ) -> None:
     env = {**whole_system, "XDG_CACHE_HOME": str(tmp_path)}
-    clients = {name: DssClient(env["DSS_URL"], env["DSS_TOKEN"], replica=name) for name in REPLICAS}
+    clients = {name: Client(env["DSS_URL"], env["DSS_TOKEN"], replica=name) for name in REPLICAS}
     uploaded = dss(env, "upload", SAMPLE, "--json").json
     uuid, version = uploaded["uuid"], uploaded["version"]
     fqid = f"{uuid}.{version}"
@@ -53,7 +53,7 @@ def test_what_was_uploaded_is_found_in_both_clouds_until_it_is_deleted(
     shown = dss(env, "search", json.dumps(THREE_CLAUSES), "--replica", "aws", "--json").json
     assert fqid in [hit["bundle_fqid"] for hit in shown["results"]]
 
-    admin = DssClient(env["DSS_URL"], env["DSS_ADMIN_TOKEN"])
+    admin = Client(env["DSS_URL"], env["DSS_ADMIN_TOKEN"])
     admin.delete_bundle(uuid, reason="to see it leave")
     by_death = {"bool": {"must": [{"term": {"admin_deleted": True}}, {"term": {"uuid": uuid}}]}}
     for replica in REPLICAS:
@@ -67,4 +67,4 @@ def test_a_clause_that_is_not_served_is_named_to_people(whole_system: dict[str, 
     assert (outcome.code, "es_query.query.fuzzy" in outcome.err) == (1, True)
     assert dss(whole_system, "search", "no JSON").code == 1
     with pytest.raises(CallFailed, match=r"es_query\.size"):
-        list(DssClient(whole_system["DSS_URL"]).search({"query": {"match_all": {}}, "size": 1}))
+        list(Client(whole_system["DSS_URL"]).search({"query": {"match_all": {}}, "size": 1}))

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from run.local.components import firestore
-from run.local.stack import Stack
+from local.components import firestore
+from local.stack import Stack
 from shared.catalog import Database
-from shared.catalog.search import FirestoreIndex
-from shared.catalog.search_rows import Row, row_of
 from shared.clock import SystemClock
 from shared.identifiers import Fqid
-from shared.index.base import IndexEntry
-from shared.index.dsl import parse
-from shared.index.postings import Postings
-from tests.given import REPLICAS, new_uuid
-from tests.system.file_heads import firestore_client
-from tests.system.firestore_proxy import FirestoreProxy
+from shared.search.base import IndexEntry
+from shared.search.dsl import parse
+from shared.search.firestore.backend import FirestoreIndex
+from shared.search.firestore.rows import Row, row_of
+from shared.search.postings import Postings
+from tests.support.file_heads import firestore_client
+from tests.support.firestore_proxy import FirestoreProxy
+from tests.support.given import REPLICAS, new_uuid
 
 VERSION = "2026-01-12T093000.000000Z"
 # Seconds.

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from run.local import probes
-from run.local.api import api_process
-from run.local.ports import reserve
-from run.local.processes import Processes
+from local import probes
+from local.api import api_process
+from local.ports import reserve
+from local.processes import Processes
+from local.source_tree import python_path
 from shared.checksums import MIB, Checksums
-from tests.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.large_objects import peak_memory, stage_large, write_numbered_blocks
+from tests.support.watched import WatchedApi
 from tests.system.conftest import ManyFiles, files_in_number
-from tests.system.large_objects import peak_memory, stage_large, write_numbered_blocks
-from tests.system.watched import WatchedApi
 
 FILES = 10_000
 NAMES = [f"{number:05d}" for number in range(FILES)]
@@ -198,11 +199,11 @@ def far_away(stack: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
         port = keeper.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         command = (
-            *(sys.executable, "-m", "run.local.gcs", "--port", str(port), "--data", str(tmp_path / "gcs")),
+            *(sys.executable, "-m", "gcs_server", "--port", str(port), "--data", str(tmp_path / "gcs")),
             *("--signing-cert", str(certificate), "--rewrite-bytes-per-call", str(MIB)),
         )
         log = processes.scratch / "gcs.log"
-        processes.start("gcs", command, {"PYTHONPATH": str(Path.cwd())}, log=log, directory=Path.cwd())
+        processes.start("gcs", command, {"PYTHONPATH": python_path()}, log=log, directory=Path.cwd())
         deadline = time.monotonic() + 30
         while not _answers(url):
             assert time.monotonic() < deadline, log.read_text()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.terraform import google_provider
-from tests.terraform.google_schema import SCHEMA_FILE
-from tests.terraform.terraform_cli import Deployment, Workspace
+from tests.support import google_provider
+from tests.support.google_schema import SCHEMA_FILE
+from tests.support.terraform_cli import Deployment, Workspace
 
 REQUIRED = {
     "project_id": "a-project",

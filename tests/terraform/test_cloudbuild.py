@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.terraform.terraform_cli import ROOT, Deployment
+from tests.support.terraform_cli import ROOT, Deployment
 
 BUILD = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}

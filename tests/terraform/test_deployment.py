@@ -8,9 +8,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 
 from shared.config import Settings
-from shared.stores.gcs import GoogleCloudStorage
-from shared.stores.s3_temporary import TAG
-from tests.terraform.terraform_cli import Deployment, Workspace
+from shared.stores.gcs.store import GoogleCloudStorage
+from shared.stores.s3.temporary import TAG
+from tests.support.terraform_cli import Deployment, Workspace
 
 
 def container(deployment: Deployment) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from shared.messages import (
     OBJECT_EVENTS,
     REPLAYS,
 )
-from tests.terraform.terraform_cli import SUBSCRIPTIONS, Deployment
+from tests.support.terraform_cli import SUBSCRIPTIONS, Deployment
 
 ROWS = {row["name"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
 PREFIXES = {f"{kind}/" for kind in Kind}

@@ -7,7 +7,7 @@ import pytest
 
 import functions.main
 from shared.checksums import MIB, part_size
-from tests.terraform.terraform_cli import SUBSCRIPTIONS, Deployment
+from tests.support.terraform_cli import SUBSCRIPTIONS, Deployment
 
 PUSHED = {row["function"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
 # Measured; docs/deploy.md says how.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import functions.main
-from tests.terraform.packaging import LOCK_FILE, is_locked, is_ours, modules_imported
-from tests.terraform.terraform_cli import ROOT, pack_functions
+from tests.support.packaging import LOCK_FILE, is_locked, is_ours, modules_imported
+from tests.support.terraform_cli import ROOT, pack_functions
 
 # Loads functions as Cloud Functions' start command does, and prints where our own modules came from. Python
 # runs without its site module: else the checkout itself, installed for development, would be on the path.

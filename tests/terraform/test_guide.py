@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.terraform.terraform_cli import ROOT, Deployment
+from tests.support.terraform_cli import ROOT, Deployment
 
 GUIDE = (ROOT / "docs" / "deploy.md").read_text()
 # What one must hold to make resources of these kinds, the first prefix counts: a role of the account that

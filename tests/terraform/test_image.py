@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.dockerfile import copied, ignored, instructions
-from tests.terraform.packaging import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
-from tests.terraform.terraform_cli import ROOT
+from tests.support.dockerfile import copied, ignored, instructions
+from tests.support.packaging import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
+from tests.support.terraform_cli import ROOT
 
 DOCKERFILE = ROOT / "run" / "api" / "Dockerfile"
 IGNORE_FILE = ROOT / ".dockerignore"
@@ -34,7 +34,7 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["run/local/gcs/server.py", "tests/a.py", ".git/config", "shared/__pycache__/a.pyc"]
+    "name", ["local/gcs/gcs_server/server.py", "tests/a.py", ".git/config", "shared/__pycache__/a.pyc"]
 )
 def test_what_the_image_does_not_need_is_not_sent_to_the_builder(name: str) -> None:
     assert ignored(name, IGNORE_FILE)

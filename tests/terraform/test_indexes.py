@@ -3,7 +3,7 @@
 import json
 
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, TIMES_TO_LIVE
-from tests.terraform.terraform_cli import ROOT, Deployment
+from tests.support.terraform_cli import ROOT, Deployment
 
 DESCRIBED = json.loads((ROOT / "terraform" / "firestore-indexes.json").read_text())
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from functions.sweep import BACKLOGS
 from shared.config import Settings
+from shared.maintenance.sweep import Backlog
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES
-from shared.upkeep.sweeping import Backlog
-from tests.terraform.terraform_cli import Deployment
+from tests.support.terraform_cli import Deployment
 
 
 def alert(deployment: Deployment, name: str) -> list[dict[str, Any]]:

@@ -3,8 +3,8 @@
 import pytest
 
 from shared.config import Settings
+from tests.support.terraform_cli import Deployment, Json, Workspace
 from tests.terraform.conftest import REQUIRED
-from tests.terraform.terraform_cli import Deployment, Json, Workspace
 
 KINDS = (
     "google_compute_network",

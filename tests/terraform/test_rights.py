@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.terraform_cli import Deployment
+from tests.support.terraform_cli import Deployment
 
 READ, WRITE = "roles/storage.objectViewer", "roles/storage.objectUser"
 CATALOG = ("project", "roles/datastore.user")
@@ -225,7 +225,7 @@ def test_only_its_own_google_account_assumes_an_aws_role(component: str, deploym
         "accounts.google.com:aud": {account["unique_id"], account["email"]},
         "accounts.google.com:oaud": {audience},
     }
-    # Presigned URLs die with the session; shared/stores/aws_session.py asks for as long.
+    # Presigned URLs die with the session; shared/stores/s3/session.py asks for as long.
     role = deployment.by_key("module.aws.aws_iam_role.dss")[component]
     assert role["max_session_duration"] == 12 * 60 * 60
 

@@ -5,7 +5,7 @@ from dataclasses import MISSING, fields
 import pytest
 
 from shared.config import Settings
-from tests.terraform.terraform_cli import Deployment
+from tests.support.terraform_cli import Deployment
 
 SETTINGS = {row.metadata["name"]: row for row in fields(Settings)}
 # Read by boto3, by functions-framework, and by libpq.

@@ -4,8 +4,8 @@ import re
 import subprocess
 from typing import Any
 
-from tests.terraform.google_schema import ROOT, used_types
-from tests.terraform.terraform_cli import Workspace, terraform
+from tests.support.google_schema import ROOT, used_types
+from tests.support.terraform_cli import Workspace, terraform
 
 
 def test_terraform_is_formatted() -> None:
@@ -116,8 +116,8 @@ def test_every_break_of_a_schema_is_noticed(another_workspace: Workspace) -> Non
 def test_what_terraform_uses_is_in_the_schema_of_the_version_it_pins(google_schema: dict[str, Any]) -> None:
     used = used_types(ROOT / "terraform")
 
-    assert set(google_schema["resources"]) == used["resource"], "run tests/terraform/google_schema.py"
-    assert set(google_schema["data_sources"]) == used["data"], "run tests/terraform/google_schema.py"
+    assert set(google_schema["resources"]) == used["resource"], "run tests/support/google_schema.py"
+    assert set(google_schema["data_sources"]) == used["data"], "run tests/support/google_schema.py"
     assert f'version = "{google_schema["provider_version"]}"' in (ROOT / "terraform/versions.tf").read_text()
 
 

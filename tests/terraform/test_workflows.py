@@ -4,8 +4,8 @@ import re
 
 from shared.config import Settings
 from shared.workflows import COPY
+from tests.support.terraform_cli import ROOT, Deployment
 from tests.terraform.conftest import ANOTHER_WORKFLOW
-from tests.terraform.terraform_cli import ROOT, Deployment
 
 FILES = {path.stem: path.read_text() for path in (ROOT / "workflows").glob("*.yaml")}
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from run.local.api import api_process
-from tests.given import Api, Clouds, Version, new_uuid, put_file
+from local.api import api_process
+from tests.support.given import Api, Clouds, Version, new_uuid, put_file
 
 # Where the claims of old deployments are found, and for whom their tokens were meant.
 OLD_CLAIMS = "https://auth.data.humancellatlas.org"

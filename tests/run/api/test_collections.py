@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from run.cli.tokens import claims_of, fetch_local
-from tests.given import (
+from dss.tokens import claims_of, fetch_local
+from tests.support.given import (
     Api,
     Clouds,
     Version,

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from run.api.contract import Contract, Operation
 from shared.errors import DssError, IllegalArguments
-from tests.run.api.v1_contract import BEYOND_V1, THE_V1_CONTRACT
+from tests.support.v1_contract import BEYOND_V1, THE_V1_CONTRACT
 
 CONTRACT = Contract.load()
 OPERATIONS = {operation.operation_id: operation for operation in CONTRACT.operations}

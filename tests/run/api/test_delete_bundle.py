@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.given import REPLICAS, Version, assert_problem, new_uuid, now, put_bundle
+from tests.support.given import REPLICAS, Version, assert_problem, new_uuid, now, put_bundle
 
 
 @pytest.fixture

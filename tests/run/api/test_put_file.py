@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shared.checksums import checksums_of, etag_of_parts
-from tests.given import Version, assert_problem, checksum_metadata, new_uuid, now, put_file
+from tests.support.given import Version, assert_problem, checksum_metadata, new_uuid, now, put_file
 
 OTHER_REPLICA = {"gcp": "aws", "aws": "gcp"}
 

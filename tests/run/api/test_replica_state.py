@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
-from tests.shared.two_clouds import OTHER
+from tests.support.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.two_clouds import OTHER
 
 
 def state(api: Api, kind: str, name: Version, replica: str, *, versioned: bool) -> str:

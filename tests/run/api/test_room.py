@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from run.api.room import Room
+from run.api.memory_budget import Room
 from shared.errors import Unavailable
 
 

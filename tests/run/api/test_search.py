@@ -12,11 +12,11 @@ import requests
 
 from shared.config import Settings
 from shared.identifiers import Fqid
-from shared.index.base import IndexBackend, IndexEntry
-from shared.index.documents import tombstone_document
+from shared.search.base import IndexBackend, IndexEntry
+from shared.search.documents import tombstone_document
 from shared.wiring import open_system
-from tests.clients.old_client import OldClient
-from tests.given import Api, assert_problem, new_uuid, now
+from tests.support.given import Api, assert_problem, new_uuid, now
+from tests.support.old_client import OldClient
 
 Put = Callable[..., Fqid]
 

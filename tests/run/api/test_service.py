@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.given import Clouds, put_bundle
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
+from tests.support.given import Clouds, put_bundle
 
 
 def test_the_contract_names_this_server(anyone):

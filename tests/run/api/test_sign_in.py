@@ -14,9 +14,9 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from run.local.minting import mint
-from tests.given import Api, assert_problem, new_uuid, now
+from local.minting import mint
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS
+from tests.support.given import Api, assert_problem, new_uuid, now
 
 SERVICE_ACCOUNT = "ingest@{project}.iam.gserviceaccount.com"
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import requests
 
-from run.local.minting import mint
-from tests.given import Api, assert_problem, new_uuid
-from tests.system.at_once import AtOnce
+from local.minting import mint
+from tests.support.at_once import AtOnce
+from tests.support.given import Api, assert_problem, new_uuid
 
 PATH = "/v1/subscriptions"
 CALLBACK = "https://subscriber.example.org/hook?of=mine"

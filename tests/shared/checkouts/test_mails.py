@@ -13,10 +13,10 @@ from shared.checkouts.mails import tell_by_mail
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, Kind
 from shared.system import Dss
-from tests.given import new_uuid, now
-from tests.shared.copying_between import opened
 from tests.shared.test_mail import Server, serving
-from tests.system.checkout_rig import Later, Nobody
+from tests.support.checkout_rig import Later, Nobody
+from tests.support.copying_between import opened
+from tests.support.given import new_uuid, now
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from shared.checksums import MIB, checksums_of
 from shared.clock import Deadline
 from shared.copying.blobs import copy_inline
 from shared.errors import CopyTakesLonger, InvalidChecksum, ObjectChanged, ObjectNotFound
-from tests.shared.copying_between import content, opened, staged, uploads
+from tests.support.copying_between import content, opened, staged, uploads
 
 WAYS = [("gcp", "aws"), ("aws", "gcp"), ("gcp", "gcp"), ("aws", "aws")]
 

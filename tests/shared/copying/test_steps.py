@@ -10,8 +10,8 @@ from shared.errors import NotFound, Unavailable
 from shared.files import file_record
 from shared.identifiers import Fqid
 from shared.sources import Source
-from tests.given import new_uuid, now
-from tests.shared.copying_between import content, opened, staged, uploads
+from tests.support.copying_between import content, opened, staged, uploads
+from tests.support.given import new_uuid, now
 
 DATA = content(64 * MIB + 1)
 CHECKSUMS = checksums_of(DATA)

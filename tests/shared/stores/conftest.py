@@ -16,16 +16,18 @@ import boto3
 import google.auth
 import pytest
 
-from run.local.ports import HOST, reserve
+from local.ports import HOST, reserve
 from shared.clock import SystemClock
 from shared.config import Settings
 from shared.replicas import Replica, Replicas
-from shared.stores import gcs, s3, s3_client
 from shared.stores.base import ObjectStore, StoredObject
+from shared.stores.gcs import store as gcs
+from shared.stores.s3 import client as s3_client
+from shared.stores.s3 import store as s3
 from shared.stores.signed_urls import SignedUrls
 from shared.wiring import open_replicas, open_system, signing_credentials
-from tests.directory_replica import directory_replica, served_objects
-from tests.shared.stores.memory_store import MemoryStore
+from tests.support.directory_replica import directory_replica, served_objects
+from tests.support.memory_store import MemoryStore
 
 LIVE = os.environ.get("DSS_TEST_LIVE_BUCKETS", "").split()
 

@@ -20,8 +20,8 @@ import requests
 from google.auth import iam
 from google.oauth2 import service_account
 
-from shared.stores import gcs
-from shared.stores.aws_session import open_session
+from shared.stores.gcs import store as gcs
+from shared.stores.s3.session import open_session
 from shared.wiring import IamSigningCredentials
 
 ROLE = "arn:aws:iam::123456789012:role/dss-api"
@@ -71,8 +71,9 @@ def metadata():
 AS_THE_SERVICE = """
 import json, os, sys
 from datetime import timedelta
-from shared.stores import s3, s3_client
-from shared.stores.aws_session import open_session
+from shared.stores.s3 import store as s3
+from shared.stores.s3 import client as s3_client
+from shared.stores.s3.session import open_session
 
 asked = json.loads(sys.argv[1])
 session = open_session(

@@ -9,7 +9,7 @@ from shared.clock import SystemClock
 from shared.errors import ObjectNotFound, StoreError, Unavailable
 from shared.stores.base import Piece
 from shared.stores.signed_urls import SignedUrls
-from tests.shared.stores.memory_store import MemoryStore
+from tests.support.memory_store import MemoryStore
 
 TEXT = b"some content, of no great length\n"
 BUCKET = "bucket"

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.given import REPLICAS
-from tests.system.audit.audited import found
-from tests.system.operated import Operated, World, operated_system
+from tests.support.audited import found
+from tests.support.given import REPLICAS
+from tests.support.operated import Operated, World, operated_system
 
 
 @pytest.fixture(scope="package")

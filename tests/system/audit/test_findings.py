@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from shared.checksums import checksums_of
-from shared.upkeep.auditing import Kind, Tally
-from tests.given import REPLICAS, Version, assert_problem, new_uuid, now, put_file
-from tests.system.audit.audited import found, left, repair
-from tests.system.operated import Operated, World
+from shared.maintenance.audit import Kind, Tally
+from tests.support.audited import found, left, repair
+from tests.support.given import REPLICAS, Version, assert_problem, new_uuid, now, put_file
+from tests.support.operated import Operated, World
 
 OTHER = {"gcp": "aws", "aws": "gcp"}
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from shared.clock import SystemClock
 from shared.copying.uploads import abort_abandoned
+from shared.maintenance.audit import Finding, Kind, Tally, audit
 from shared.replicas import Replica, Replicas
 from shared.stores.base import StoredObject
-from shared.upkeep.auditing import Finding, Kind, Tally, audit
-from tests.given import REPLICAS, new_uuid, now, put_bundle, put_file
-from tests.system.audit.audited import AT_ONCE, found, repair
-from tests.system.operated import Operated, World
+from tests.support.audited import AT_ONCE, found, repair
+from tests.support.given import REPLICAS, new_uuid, now, put_bundle, put_file
+from tests.support.operated import Operated, World
 
 
 class ShiftedClock(SystemClock):

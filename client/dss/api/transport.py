@@ -1,0 +1,201 @@
+"""HTTP as a patient client does it: one session a thread, time-outs, `Retry-After`, bounded in all.
+
+Every call that the DSS offers may be repeated (a version once written never changes), so every call is.
+"""
+
+import random
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from dss.clock import Deadline
+from dss.errors import CallFailed, CliError, Unreachable
+from dss.stopping import StoppableClock
+
+# 501 is no passing trouble; everything else here may go away.
+TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_CONNECT_SECONDS = 10
+# PUT /bundles of 10,000 files may take half a minute, and waits for files in transit for another third.
+_READ_SECONDS = 120
+_LONGEST_PAUSE_SECONDS = 3600.0
+# What urllib3 puts before the reason: `<… object at 0x…>: ` or `HTTPConnection(host=…, port=…): `.
+_OBJECT = re.compile(r"^(<[^>]*>|\w+\([^)]*\)): ")
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """Return the seconds that a `Retry-After` header asks to wait: 0 to 3600, None where it says nothing.
+
+    It may hold seconds or an HTTP date; what is neither counts as absent.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        # Ten digits are three centuries; more would only cost time to convert.
+        return min(float(text[:10]), _LONGEST_PAUSE_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_PAUSE_SECONDS)
+
+
+class Backoff:
+    """Growing pauses for where the server names none: about 0.5 s, doubled up to 10 s."""
+
+    def __init__(self) -> None:
+        self._pause = 0.5
+
+    def next(self) -> float:
+        """Return the next pause in seconds, spread at random so that threads don't return in step."""
+        pause, self._pause = self._pause, min(10.0, self._pause * 2)
+        return pause * random.uniform(0.7, 1.3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request to the DSS."""
+
+    method: str
+    url: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _OnlyOurToken(requests.auth.AuthBase):
+    """Keeps requests from adding a password of ~/.netrc, which a signed URL would be refused for."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Transport:
+    """Makes calls to one DSS, and opens signed URLs; the token goes to that DSS and to nobody else."""
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        token: str | None,
+        patience: float,
+        clock: StoppableClock,
+        notify: Callable[[str], None],
+    ) -> None:
+        self.clock = clock
+        self.patience = patience
+        self.notify = notify
+        self._origin = urlsplit(origin)[:2]
+        self._token = token
+        self._sessions = threading.local()
+
+    def _session(self) -> requests.Session:
+        if not hasattr(self._sessions, "session"):
+            session = requests.Session()
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(pool_maxsize=4))
+            session.headers["User-Agent"] = "dss-cli/1"
+            self._sessions.session = session
+        session_of_thread: requests.Session = self._sessions.session
+        return session_of_thread
+
+    def send(self, call: Call) -> requests.Response:
+        """Return the first answer that is no passing trouble (5xx but 501, 429, 408), whatever it says.
+
+        Waits as `Retry-After` says. Raises CallFailed or Unreachable when the time would not suffice.
+        """
+        deadline = Deadline(self.clock, self.patience)
+        backoff = Backoff()
+        while True:
+            self.clock.check()
+            try:
+                answer = self._send_once(call)
+            except requests.RequestException as error:
+                failure: CliError = Unreachable(f"{call.method} {call.url}: {reason_of(error)}")
+                if not isinstance(error, requests.ConnectionError | requests.Timeout):
+                    raise failure from error
+                pause = backoff.next()
+            else:
+                if answer.status_code not in TRANSIENT:
+                    return answer
+                asked = retry_after_seconds(answer.headers.get("Retry-After"), self.clock.now())
+                pause = backoff.next() if asked is None else asked
+                note = f"; it asks to wait {asked:.0f} s" if asked else ""
+                failure = CallFailed.of(answer, f"{note} (we try for {self.patience:.0f} s)")
+            if pause >= deadline.remaining():
+                raise failure
+            self.notify(f"{failure}; trying again in {pause:.0f} s")
+            self.clock.sleep(pause)
+
+    def _send_once(self, call: Call) -> requests.Response:
+        return self._session().request(
+            call.method,
+            call.url,
+            params=dict(call.params),
+            json=call.body,
+            headers=dict(call.headers),
+            auth=_OnlyOurToken(self._token if urlsplit(call.url)[:2] == self._origin else None),
+            timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+            allow_redirects=False,
+        )
+
+    def send_until_ready(self, call: Call, seconds: float) -> requests.Response:
+        """Return the first answer that is not "come back later" (301 with `Retry-After`).
+
+        Other redirects are the caller's. Raises CallFailed when `seconds` are over.
+        """
+        deadline = Deadline(self.clock, seconds)
+        while True:
+            answer = self.send(call)
+            pause = retry_after_seconds(answer.headers.get("Retry-After"), self.clock.now())
+            if answer.status_code != 301 or pause is None or "Location" not in answer.headers:
+                return answer
+            if pause >= deadline.remaining():
+                raise CallFailed.of(answer, f" (not ready after {seconds:.0f} s)")
+            # A server that says 0 must not make us spin.
+            self.clock.sleep(max(pause, 0.2))
+            call = Call(method=call.method, url=urljoin(call.url, answer.headers["Location"]))
+
+    def open_signed(self, url: str, byte_range: str | None = None) -> requests.Response:
+        """Return the answer of a signed URL, its body unread; one try, no token, no decompression."""
+        headers = {"Accept-Encoding": "identity"}
+        if byte_range:
+            headers["Range"] = f"bytes={byte_range}"
+        return self._session().get(
+            url,
+            headers=headers,
+            auth=_OnlyOurToken(None),
+            stream=True,
+            timeout=(_CONNECT_SECONDS, 60),
+        )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in one line what a network error is about, without the addresses of Python objects."""
+    inner: Any = error.args[0] if error.args else error
+    inner = getattr(inner, "reason", inner)
+    text = _OBJECT.sub("", str(inner)).strip() or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+def json_of(answer: requests.Response) -> Any:
+    """Return the body of an answer. Raises CallFailed where it is not JSON."""
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise CallFailed.of(answer, " (its body is not JSON)") from error

@@ -1,0 +1,57 @@
+"""Time, as the system sees it: one clock, handed in, that a test can hold."""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+from dss.identifiers import version_of
+
+
+class Clock(Protocol):
+    """What the system asks of time."""
+
+    def now(self) -> datetime:
+        """Return the present time in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        ...
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def now(self) -> datetime:
+        """Return the present time in UTC, to the microsecond."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds."""
+        time.sleep(seconds)
+
+
+class Deadline:
+    """A point in time after which nobody waits for an answer any more."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._ends = clock.now().timestamp() + seconds
+
+    def remaining(self) -> float:
+        """Return the seconds that are left, never less than zero."""
+        return max(0.0, self._ends - self._clock.now().timestamp())
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the time is up."""
+        return self.remaining() == 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Return after so many seconds, or when the time is up."""
+        self._clock.sleep(min(seconds, self.remaining()))
+
+
+def new_version(clock: Clock) -> str:
+    """Return a version stamped now."""
+    return version_of(clock.now())

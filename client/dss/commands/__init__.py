@@ -1,0 +1,1 @@
+"""The `dss` command line, a module an area."""

@@ -1,0 +1,46 @@
+"""`dss events`: what came to a replica, or left it, in order of time."""
+
+import json
+from datetime import UTC, datetime
+
+import click
+
+from dss.commands.context import Context, shared_options
+from dss.errors import Refused
+from dss.identifiers import check_version, version_of
+
+# Seconds between two looks for what is new.
+_FOLLOW_SECONDS = 2.0
+
+
+class _Date(click.ParamType[str]):
+    """A version, or an ISO 8601 date or time, which is UTC unless it says otherwise; becomes a version."""
+
+    name = "date"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return check_version(value)
+        except Refused:
+            pass
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date: 2026-01-31, or 2026-01-31T09:30:00Z", param, ctx)
+        return version_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+@click.command()
+@click.option("--from", "from_date", type=_Date(), metavar="DATE", help="Only what came then or later.")
+@click.option("--to", "to_date", type=_Date(), metavar="DATE", help="Only what came before then.")
+@click.option("--follow", is_flag=True, help="Go on, with what is new, until Ctrl-C.")
+@shared_options
+@click.pass_obj
+def events(context: Context, from_date: str | None, to_date: str | None, follow: bool) -> None:
+    """List what came to a replica, or left it: a line an event. With --json each with its document."""
+    wait = _FOLLOW_SECONDS if follow else None
+    for event in context.client().events(from_date, to_date, follow=wait):
+        document = json.loads(event.document)
+        info = document["bundle_info"]
+        line = f"{event.timestamp}  {document['event_type']:9}  {info['uuid']}.{info['version']}"
+        context.show(event.as_json(), line)

@@ -1,0 +1,35 @@
+"""A clock whose sleepers can be woken to stop."""
+
+import threading
+from typing import Self
+
+from dss.clock import SystemClock
+from dss.errors import Interrupted
+
+
+class StoppableClock(SystemClock):
+    """The machine's clock, shared by the threads of one command; after `stop()` all of them end soon."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._why = ""
+
+    def stop(self, why: str = "interrupted") -> None:
+        """Make every present and later `sleep` and `check` raise Interrupted."""
+        if not self._stopped.is_set():
+            self._why = why
+            self._stopped.set()
+
+    def check(self) -> None:
+        """Raise Interrupted where `stop` was called."""
+        if self._stopped.is_set():
+            raise Interrupted(self._why)
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds. Raises Interrupted as soon as `stop` is called."""
+        self._stopped.wait(seconds)
+        self.check()
+
+    def renewed(self) -> Self:
+        """Return another clock of this kind, not stopped: each command has its own."""
+        return type(self)()

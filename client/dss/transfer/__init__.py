@@ -1,0 +1,1 @@
+"""Uploads and downloads: from a directory to a bundle, and back."""

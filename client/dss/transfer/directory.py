@@ -1,0 +1,93 @@
+"""The files of a directory that is to become a bundle."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from dss.errors import Refused
+from dss.transfer.names import check_bundle_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalFile:
+    """A file as it was when the directory was read."""
+
+    name: str
+    path: Path
+    size: int
+    mtime_ns: int
+
+    def check_unchanged(self) -> None:
+        """Raise Refused where the file is not what it was."""
+        now = self.path.stat()
+        if (now.st_size, now.st_mtime_ns) != (self.size, self.mtime_ns):
+            raise Refused(f"{self.path} changed while it was being read")
+
+
+def scan(directory: Path, exclude: Sequence[str] = ()) -> list[LocalFile]:
+    """Return the files under a directory, by name; `exclude` holds globs of names to leave out.
+
+    Symbolic links are followed where they stay inside. Raises Refused, naming every file that a bundle
+    can't hold, and for a directory without files.
+    """
+    if not directory.is_dir():
+        raise Refused(f"{directory} is not a directory")
+    walk = _Walk(directory.resolve(), exclude)
+    found = sorted(walk.files(walk.root, "", (walk.root,)), key=lambda file: file.name)
+    if walk.problems:
+        listed = "\n  ".join(walk.problems)
+        raise Refused(f"{len(walk.problems)} of the files in {directory} can't be uploaded:\n  {listed}")
+    if not found:
+        raise Refused(f"{directory} holds no files")
+    return found
+
+
+class _Walk:
+    def __init__(self, root: Path, exclude: Sequence[str]) -> None:
+        self.root = root
+        self.problems: list[str] = []
+        self._exclude = exclude
+
+    def files(self, folder: Path, prefix: str, ancestors: tuple[Path, ...]) -> Iterator[LocalFile]:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self.problems.append(f"{prefix or folder}: {error.strerror}")
+            return
+        for entry in entries:
+            name = prefix + entry.name
+            if any(fnmatchcase(name, glob) for glob in self._exclude):
+                continue
+            try:
+                yield from self._entry(Path(entry.path), name, ancestors)
+            except Refused as error:
+                self.problems.append(str(error))
+            except OSError as error:
+                self.problems.append(f"{name!r}: {error.strerror}")
+
+    def _entry(self, path: Path, name: str, ancestors: tuple[Path, ...]) -> Iterator[LocalFile]:
+        if path.is_symlink():
+            self._check_link(path, name, ancestors)
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            yield from self.files(path, name + "/", (*ancestors, path.resolve()))
+            return
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused(f"{name!r} is neither a file nor a directory")
+        check_bundle_name(name)
+        if not os.access(path, os.R_OK):
+            raise Refused(f"{name!r} can't be read")
+        yield LocalFile(name=name, path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+    def _check_link(self, path: Path, name: str, ancestors: tuple[Path, ...]) -> None:
+        try:
+            target = path.resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            raise Refused(f"{name!r} is a symbolic link to nowhere") from error
+        if not target.is_relative_to(self.root):
+            raise Refused(f"{name!r} is a symbolic link that leaves the directory")
+        if target in ancestors:
+            raise Refused(f"{name!r} is a symbolic link to a directory that it is in")

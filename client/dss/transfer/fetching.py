@@ -1,0 +1,211 @@
+"""One file by signed URL: parallel ranges, taken up where they broke off, verified before it has a name."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+import urllib3
+
+from dss.api.files import SignedUrl
+from dss.api.transport import TRANSIENT, Backoff, Transport, reason_of, retry_after_seconds
+from dss.clock import Deadline
+from dss.errors import CallFailed, CliError, Interrupted, Unreachable, WrongContent
+from dss.progress import Meter
+from dss.stopping import StoppableClock
+from dss.transfer.ranges import ByteRange, PartFile
+
+_CHUNK_BYTES = 1024 * 1024
+# GCS and S3 answer 400 or 403 once a signed URL or the credentials behind it have expired.
+_STALE = frozenset({400, 401, 403})
+_RENEWALS_WITHOUT_PROGRESS = 2
+
+Sink = Callable[[int, bytes], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """Bytes that are to be had: where, how many, and their sha256 in lower-case hex."""
+
+    source: SignedUrl
+    size: int
+    sha256: str
+
+
+@dataclass
+class _Pass:
+    """How far one answer got, and what ended it."""
+
+    position: int
+    failure: CliError | None = None
+    pause: float | None = None
+    stale: bool = False
+
+
+class RangeReader:
+    """Reads ranges of contents, outlasting broken connections, 5xx and expired URLs."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._clock: StoppableClock = transport.clock
+
+    def read(self, content: Content, part: ByteRange, sink: Sink) -> None:
+        """Give every byte of a range to `sink`, as (position, bytes), in order and once.
+
+        Raises CallFailed, Unreachable or WrongContent when there was no progress for the transport's
+        patience, or where trying again is no use.
+        """
+        position = part.start
+        deadline, backoff, renewals = self._fresh_patience()
+        while position < part.end:
+            self._clock.check()
+            url = content.source.url
+            step = self._pass(url, content, ByteRange(position, part.end), sink)
+            if step.position > position:
+                position = step.position
+                deadline, backoff, renewals = self._fresh_patience()
+            if step.failure is None:
+                continue
+            if step.stale and renewals < _RENEWALS_WITHOUT_PROGRESS:
+                renewals += 1
+                content.source.renew(url)
+                continue
+            pause = backoff.next() if step.pause is None else step.pause
+            if step.stale or pause >= deadline.remaining():
+                raise step.failure
+            self._transport.notify(f"{step.failure}; trying again in {pause:.0f} s")
+            self._clock.sleep(pause)
+
+    def _fresh_patience(self) -> tuple[Deadline, Backoff, int]:
+        return Deadline(self._clock, self._transport.patience), Backoff(), 0
+
+    def _pass(self, url: str, content: Content, part: ByteRange, sink: Sink) -> _Pass:
+        step = _Pass(part.start)
+        whole = part.size == content.size
+        place = url.partition("?")[0]
+        try:
+            answer = self._transport.open_signed(url, None if whole else f"{part.start}-{part.end - 1}")
+            with answer:
+                if answer.status_code != (200 if whole else 206):
+                    return self._refused(answer, step)
+                _check_range(answer, content, part, whole=whole)
+                self._take(answer, part, step, sink)
+            if step.position < part.end:
+                step.failure = Unreachable(
+                    f"{place}: the answer ended after {step.position - part.start} bytes"
+                )
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            step.failure = Unreachable(f"{place}: {reason_of(error)}")
+        return step
+
+    def _take(self, answer: requests.Response, part: ByteRange, step: _Pass, sink: Sink) -> None:
+        for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
+            self._clock.check()
+            if step.position + len(chunk) > part.end:
+                raise WrongContent(f"more than the {part.size} bytes that were asked for arrived")
+            sink(step.position, chunk)
+            step.position += len(chunk)
+
+    def _refused(self, answer: requests.Response, step: _Pass) -> _Pass:
+        if answer.status_code in (200, 206):
+            raise CallFailed.of(answer, " (the store does not serve ranges as asked)")
+        failure = CallFailed.of(answer)
+        if answer.status_code in _STALE:
+            return _Pass(step.position, failure, stale=True)
+        if answer.status_code in TRANSIENT:
+            asked = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
+            return _Pass(step.position, failure, pause=asked)
+        raise failure
+
+
+def _check_range(answer: requests.Response, content: Content, part: ByteRange, *, whole: bool) -> None:
+    if whole:
+        length = answer.headers.get("Content-Length")
+        if length is not None and length.isdecimal() and int(length) != content.size:
+            raise WrongContent(f"size: the store has {length} bytes, the DSS promised {content.size}")
+        return
+    served = answer.headers.get("Content-Range", "")
+    if served.replace(" ", "") != f"bytes{part.start}-{part.end - 1}/{content.size}":
+        raise WrongContent(f"the store has other bytes than asked for: {served!r} of {content.size}")
+
+
+class FileFetcher:
+    """Fetches contents into files, each in parallel ranges on an executor that fetches nothing else."""
+
+    def __init__(self, transport: Transport, executor: Executor, meter: Meter) -> None:
+        self._reader = RangeReader(transport)
+        self._clock = transport.clock
+        self._executor = executor
+        self._meter = meter
+
+    def fetch(self, content: Content, target: Path, part: PartFile) -> int:
+        """Put a content in its place, complete and verified; return how many bytes were fetched for it.
+
+        Raises WrongContent, with nothing left behind, where size or sha256 are not as promised; any other
+        error keeps the ranges that are complete for the next time.
+        """
+        try:
+            self._meter.advance(part.done_bytes)
+            fetched = self._fetch_missing(content, part)
+        except WrongContent:
+            part.discard()
+            raise
+        finally:
+            part.close()
+        try:
+            verify(part.path, content, self._clock)
+        except WrongContent:
+            part.discard()
+            raise
+        part.finish(target)
+        return fetched
+
+    def _fetch_missing(self, content: Content, part: PartFile) -> int:
+        broken = threading.Event()
+
+        def sink(position: int, data: bytes) -> None:
+            part.write(position, data)
+            self._meter.advance(len(data))
+
+        def fetch(index: int, wanted: ByteRange) -> int:
+            if broken.is_set():
+                raise Interrupted("another part of the file failed")
+            try:
+                self._reader.read(content, wanted, sink)
+                part.complete(index)
+            except BaseException:
+                # What is no use for one range is no use for the thousands behind it.
+                broken.set()
+                raise
+            return wanted.size
+
+        futures = [self._executor.submit(fetch, index, wanted) for index, wanted in part.missing()]
+        # All of them end before the file is closed, also when one fails.
+        wait(futures)
+        errors = [error for future in futures if (error := future.exception())]
+        for error in sorted(errors, key=lambda error: isinstance(error, Interrupted)):
+            raise error
+        return sum(future.result() for future in futures)
+
+
+def sha256_of(path: Path, clock: StoppableClock) -> str:
+    """Return the sha256 of a file in lower-case hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            clock.check()
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def verify(path: Path, content: Content, clock: StoppableClock) -> None:
+    """Raise WrongContent unless a file holds the content."""
+    size = path.stat().st_size
+    if size != content.size:
+        raise WrongContent(f"size: {size} bytes arrived, the DSS promised {content.size}")
+    found = sha256_of(path, clock)
+    if found != content.sha256:
+        raise WrongContent(f"sha256: {found} arrived, the DSS promised {content.sha256}")

@@ -1,0 +1,143 @@
+"""What an upload has done so far, on disk, so that the next run does only the rest.
+
+A journal is a file of JSON lines: what upload this is, then each thing that was done, appended when it was
+done; the last line about a file counts. A line torn by a kill does not count, so whatever the journal says
+was done was done. (One JSON document, rewritten for each file, would cost the square of their number.)
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dss.checksums import Checksums
+from dss.errors import Refused
+from dss.transfer.parallel import only_process
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEntry:
+    """A file version that is being made of a local file, and how far it got.
+
+    `staged` is the URL of its staged object while there is one; `put` says that the DSS has the file.
+    """
+
+    name: str
+    uuid: str
+    version: str
+    size: int
+    mtime_ns: int
+    checksums: Checksums
+    staged: str | None = None
+    put: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleEntry:
+    """The bundle version that the upload makes; `digest` is of its contents, empty until its first PUT."""
+
+    uuid: str
+    version: str
+    digest: str = ""
+    done: bool = False
+
+
+def default_path(directory: Path, url: str, replica: str) -> Path:
+    """Return where the journal of an upload is, unless told otherwise: in the user's cache directory."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    name = hashlib.sha256(f"{directory.resolve()}\n{url}\n{replica}".encode("utf-8", "surrogateescape"))
+    return Path(cache) / "dss" / "uploads" / f"{name.hexdigest()[:32]}.jsonl"
+
+
+class Journal:
+    """The state of one upload; see `open_journal`. Threads may record at once."""
+
+    def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
+        self.path = path
+        self.files: dict[str, FileEntry] = {}
+        self.bundle: BundleEntry | None = None
+        self._identity = {"format": _FORMAT, **identity}
+        self._lock = threading.Lock()
+        self._read()
+        self._rewrite()
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def _read(self) -> None:
+        try:
+            text = self.path.read_text("utf-8")
+        except FileNotFoundError:
+            return
+        if not text:
+            return
+        lines = text.split("\n")[:-1]
+        try:
+            records = [json.loads(line) for line in lines]
+            if records[0].get("upload") != self._identity:
+                raise Refused(f"{self.path} is the state of another upload: {records[0].get('upload')}")
+            for record in records[1:]:
+                self._apply(record)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise Refused(f"{self.path} is not the state of an upload; remove it to start again") from error
+
+    def _apply(self, record: dict[str, Any]) -> None:
+        if "bundle" in record:
+            self.bundle = BundleEntry(**record["bundle"])
+        else:
+            values = record["file"]
+            entry = FileEntry(**{**values, "checksums": Checksums(**values["checksums"])})
+            self.files[entry.name] = entry
+
+    def _rewrite(self) -> None:
+        records: list[dict[str, Any]] = [{"upload": self._identity}]
+        if self.bundle:
+            records.append({"bundle": dataclasses.asdict(self.bundle)})
+        records += [{"file": dataclasses.asdict(entry)} for entry in self.files.values()]
+        fresh = self.path.with_name(self.path.name + ".new")
+        fresh.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+        fresh.replace(self.path)
+
+    def record_file(self, entry: FileEntry) -> FileEntry:
+        """Remember how far a file got; return it."""
+        self._append({"file": dataclasses.asdict(entry)})
+        self.files[entry.name] = entry
+        return entry
+
+    def record_bundle(self, entry: BundleEntry) -> BundleEntry:
+        """Remember how far the bundle got; return it."""
+        self._append({"bundle": dataclasses.asdict(entry)})
+        self.bundle = entry
+        return entry
+
+    def _append(self, record: dict[str, Any]) -> None:
+        line = (json.dumps(record) + "\n").encode()
+        with self._lock:
+            written = os.write(self._fd, line)
+            if written != len(line):
+                raise OSError(f"{self.path}: no space for the state of the upload")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+
+
+@contextlib.contextmanager
+def open_journal(path: Path, *, directory: Path, url: str, replica: str) -> Iterator[Journal]:
+    """Give the journal of an upload, to this process alone.
+
+    Raises Refused where another process has it, or where the file is something else's.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with only_process(path.with_name(path.name + ".lock"), f"the upload of {directory}"):
+        journal = Journal(path, {"directory": str(directory), "url": url, "replica": replica})
+        try:
+            yield journal
+        finally:
+            journal.close()

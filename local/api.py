@@ -1,0 +1,96 @@
+"""A further API process against a running stack, with other settings: to be killed, restarted, measured."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+
+from local import probes
+from local.components import gunicorn
+from local.failures import ComponentFailed
+from local.forkserver import start_forked
+from local.plan import base_environment
+from local.ports import HOST, reserve
+from local.processes import POLL, Process, Processes
+from local.stack import ended
+
+
+class ApiProcess:
+    """An API under gunicorn, at one `url` from its first start to its last."""
+
+    def __init__(
+        self, processes: Processes, env: Mapping[str, str], *, port: int, workers: int, app: str
+    ) -> None:
+        self.url = f"http://{HOST}:{port}"
+        self.log = processes.scratch / "api.log"
+        self._processes = processes
+        self._settings = {**base_environment(os.environ), **env}
+        self._command = gunicorn(app, port, workers)
+        self._process: Process | None = None
+
+    def start(self, overrides: Mapping[str, str | None] | None = None) -> None:
+        """Start, and return once it is healthy. `overrides` change the environment, None removes a variable;
+        they hold for later starts too. Raises ComponentFailed."""
+        for name, value in (overrides or {}).items():
+            self._settings.pop(name, None)
+            if value is not None:
+                self._settings[name] = value
+        process = start_forked(
+            self._processes, "api", self._command, self._settings, log=self.log, directory=self.log.parent
+        )
+        self._process = process
+        deadline = time.monotonic() + 60.0
+        while True:
+            if process.exit_code is not None:
+                raise ended(process)
+            try:
+                return probes.is_healthy(self.url)
+            except probes.NotReady as error:
+                if time.monotonic() > deadline:
+                    raise ComponentFailed("api", f"was not ready: {error}", process.log_tail()) from error
+            time.sleep(POLL)
+
+    @property
+    def pid(self) -> int:
+        """The id of gunicorn's first process; its workers are its children."""
+        assert self._process
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL all its processes at once, and return when they are gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Let it finish its requests, for 2 s at most, and end."""
+        self._end(signal.SIGTERM)
+
+    def restart(self, overrides: Mapping[str, str | None] | None = None) -> None:
+        """Kill it where it runs, and start it at the same URL, with changed settings."""
+        self.kill()
+        self.start(overrides)
+
+    def _end(self, number: int) -> None:
+        if self._process:
+            self._processes.end(self._process, number=number)
+            self._process = None
+
+
+@contextlib.contextmanager
+def api_process(
+    env: Mapping[str, str],
+    overrides: Mapping[str, str | None] | None = None,
+    *,
+    port: int = 0,
+    workers: int = 1,
+    app: str = "run.api.main:app",
+) -> Iterator[ApiProcess]:
+    """Run a further API against the stack that `env` describes, healthy at the start, gone at the end.
+
+    `env` is what `Stack.running` hands out, or the content of an environment file. Settings of this process's
+    own environment don't reach the API. Raises PortInUse, ComponentFailed.
+    """
+    with reserve(port) as keeper, Processes() as processes:
+        process = ApiProcess(processes, env, port=keeper.getsockname()[1], workers=workers, app=app)
+        process.start(overrides)
+        yield process

@@ -1,0 +1,104 @@
+"""Functions under functions-framework, a process each: `python -m local.functions NAME=PORT[*PROCESSES]`.
+
+What they import takes most of a start, so it is imported once, here, and the processes are forked after that.
+No client of a cloud is open by then: those of gRPC do not survive a fork. The log of each is NAME.log in the
+directory given by --logs. The end of one of them ends all.
+"""
+
+import argparse
+import gc
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+from gunicorn.app.base import BaseApplication
+
+import functions
+from local.ports import HOST
+
+_SOURCE = Path(functions.__path__[0]) / "main.py"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A function, the port it listens at, and the number of processes that serve it."""
+
+    name: str
+    port: int
+    processes: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Served":
+        """Return what NAME=PORT*PROCESSES says. Raises ValueError."""
+        name, _, where = text.partition("=")
+        port, _, processes = where.partition("*")
+        return cls(name, int(port), int(processes or 1))
+
+
+class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn with the settings of functions-framework: no limit of time, that is the caller's."""
+
+    def __init__(self, app: Any, served: Served, threads: int) -> None:
+        self._app = app
+        self._served = served
+        self._threads = threads
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what is not gunicorn's default."""
+        settings = {
+            "bind": f"{HOST}:{self._served.port}",
+            "workers": self._served.processes,
+            "threads": self._threads,
+            "timeout": 0,
+            "loglevel": "error",
+            "limit_request_line": 0,
+            # A file in the home directory, one for all of them.
+            "control_socket_disable": True,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Return the application."""
+        return self._app
+
+
+def _serve(app: Any, served: Served, threads: int, log: Path) -> None:
+    with log.open("ab") as output:
+        os.dup2(output.fileno(), sys.stdout.fileno())
+        os.dup2(output.fileno(), sys.stderr.fileno())
+    # What `ps` and `top` show, since the command is the same for all.
+    Path("/proc/self/comm").write_text(served.name)
+    _Server(app, served, threads).run()
+
+
+def main() -> None:
+    """Serve until one of the processes ends, then fail."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--logs", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=16)
+    parser.add_argument("functions", nargs="+", type=Served.parse)
+    arguments = parser.parse_args()
+    apps = {
+        served: functions_framework.create_app(served.name, str(_SOURCE), "http")
+        for served in arguments.functions
+    }
+    # Pages of memory that are never written to stay shared.
+    gc.freeze()
+    names = {}
+    for served, app in apps.items():
+        pid = os.fork()
+        if not pid:
+            _serve(app, served, arguments.threads, arguments.logs / f"{served.name}.log")
+            os._exit(1)
+        names[pid] = served.name
+    pid, status = os.wait()
+    sys.exit(f"{names[pid]} ended ({os.waitstatus_to_exitcode(status)})")
+
+
+if __name__ == "__main__":
+    main()

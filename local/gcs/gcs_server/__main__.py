@@ -1,0 +1,63 @@
+"""`python -m gcs_server`: the server as a process; it prints its address when it is ready."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+import gcs_server
+from gcs_server.server import Server, Settings
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then exits with 0; exits with 2 if it can't begin."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    # Raised in the main thread, out of accept: connections under way end with the process.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        settings = Settings(
+            data=options.data,
+            signing_keys=[path.read_bytes() for path in options.signing_cert],
+            pubsub_emulator=options.pubsub_emulator,
+            project=options.project,
+            rewrite_bytes_per_call=options.rewrite_bytes_per_call,
+        )
+        server = Server(settings, options.port)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    print(f"Google Cloud Storage on {server.address}", flush=True)
+    server.run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m gcs_server",
+        description=gcs_server.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where everything is kept")
+    parser.add_argument(
+        "--signing-cert",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PEM_FILE",
+        help="certificate or public key whose signed URLs are good; may be given several times",
+    )
+    parser.add_argument("--pubsub-emulator", metavar="HOST:PORT", help="where notifications go")
+    parser.add_argument("--project", default="dss-local", help="of buckets created without one")
+    parser.add_argument(
+        "--rewrite-bytes-per-call",
+        type=int,
+        default=1024**3,
+        metavar="BYTES",
+        help="what one call moves between locations or storage classes (default: 1 GiB)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""A multipart body: a small part, then one of any size, which is passed on as it comes in."""
+
+from collections.abc import Iterator
+
+from gcs_server.errors import BadRequest
+from gcs_server.wire import Body
+
+_SMALL = 1024 * 1024  # bytes of metadata, far beyond what an object may have
+
+
+class Multipart:
+    """Parts are asked for in their order; BadRequest is raised where the body isn't of that form."""
+
+    def __init__(self, body: Body, boundary: bytes) -> None:
+        self._body = body
+        self._buffer = b"\r\n"  # so that the first boundary, too, follows a line's end
+        self._boundary = b"\r\n--" + boundary
+        self._until(self._boundary)
+
+    def small_part(self) -> tuple[dict[str, str], bytes]:
+        """The next part's headers and content, of at most a mebibyte."""
+        headers = self.next_headers()
+        return headers, self._until(self._boundary)
+
+    def next_headers(self) -> dict[str, str]:
+        """The next part's headers, in lower case."""
+        if self._until(b"\r\n").strip():
+            raise BadRequest("Invalid multipart request: a part is missing")
+        headers = {}
+        while line := self._until(b"\r\n"):
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.strip().lower()] = value.strip()
+        return headers
+
+    def blocks(self) -> Iterator[bytes]:
+        """The content of the last part, whose headers were read."""
+        held = len(self._boundary)
+        while (end := self._buffer.find(self._boundary)) < 0:
+            if len(self._buffer) > held:
+                yield self._buffer[:-held]
+                self._buffer = self._buffer[-held:]
+            self._fill()
+        yield self._buffer[:end]
+        rest = self._buffer[end + held :]
+        while block := self._body.read():
+            rest += block
+        if rest.strip() != b"--":
+            raise BadRequest("Invalid multipart request: more than two parts")
+
+    def _until(self, mark: bytes) -> bytes:
+        while (end := self._buffer.find(mark)) < 0:
+            if len(self._buffer) > _SMALL:
+                raise BadRequest("Invalid multipart request: the metadata is too long")
+            self._fill()
+        found = self._buffer[:end]
+        self._buffer = self._buffer[end + len(mark) :]
+        return found
+
+    def _fill(self) -> None:
+        block = self._body.read()
+        if not block:
+            raise BadRequest("Invalid multipart request: it ends within a part")
+        self._buffer += block

@@ -1,0 +1,215 @@
+"""What is decided before anything starts: directory, ports, keys, names. Every component reads it."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from local.claims import AUDIENCE, ISSUER_KEY_FILE, SERVICE_ACCOUNT_KEY_FILE, claims_of, signed
+from local.failures import DataInUse
+from local.keys import Key, write_service_account
+from local.machine import Emulators, find_emulators
+from local.ports import HOST, Ports
+from local.source_tree import python_path
+from shared.config import Settings
+
+PROJECT = "dss-local"
+WRITE_GROUP = "dss"
+ADMIN_EMAIL = "admin@example.org"
+WRITER_EMAIL = "writer@example.org"
+# Written to a data directory, so that only what `dss local` made is ever removed.
+OWN_FILE = ".dss-local"
+OWN_PARTS = ("gcs", "keys", "logs", "mail", "postgresql", "workflows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The decisions of one stack. `caller` is the environment of who starts it."""
+
+    data: Path
+    ports: Ports
+    caller: Mapping[str, str]
+    emulators: Emulators
+    issuer_key: Key
+    api_app: str
+    api_workers: int
+    suffix: str
+
+    def url(self, name: str) -> str:
+        """Return the URL of a component of ours."""
+        return f"http://{HOST}:{self.ports.of(name)}"
+
+    @property
+    def keys(self) -> Path:
+        """The directory of the keys."""
+        return self.data / "keys"
+
+    @property
+    def foreign_gcs(self) -> str:
+        """URL of the GCS server that the caller brings; empty where ours is wanted."""
+        return foreign_gcs(self.caller)
+
+    def buckets(self, cloud: str) -> dict[str, str]:
+        """Return the buckets of `GS` or `S3`: the name of their setting, and theirs."""
+        parts = {"": "main", "CHECKOUT_": "checkout", "STAGING_": "staging"}
+        buckets = {
+            f"DSS_{cloud}_{part}BUCKET": f"{PROJECT}-{cloud.lower()}-{name}{self.suffix}"
+            for part, name in parts.items()
+        }
+        # Reports are in one cloud only.
+        reports = {"DSS_REPORTS_BUCKET": f"{PROJECT}-gs-reports{self.suffix}"} if cloud == "GS" else {}
+        return buckets | reports
+
+    def token(self, email: str, group: str) -> str:
+        """Return a token of the issuer."""
+        return signed(self.issuer_key, claims_of(self.url("token issuer"), email, group))
+
+    def passed_on(self) -> dict[str, str]:
+        """Return the settings that the caller's environment has for the API."""
+        return {name: self.caller[name] for name in setting_names() if name in self.caller}
+
+
+def foreign_gcs(caller: Mapping[str, str]) -> str:
+    """Return the URL of the GCS server named by STORAGE_EMULATOR_HOST, with its scheme; empty for none.
+
+    A shell that has sourced the environment file of an earlier run names a server of ours: that is none.
+    """
+    address = caller.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
+    if not address or address == caller.get("DSS_LOCAL_GCS_URL"):
+        return ""
+    return address if "://" in address else f"http://{address}"
+
+
+def setting_names() -> list[str]:
+    """Return the names of all settings of the system."""
+    return [row.metadata["name"] for row in dataclasses.fields(Settings)]
+
+
+def base_environment(caller: Mapping[str, str]) -> dict[str, str]:
+    """Return what a child inherits: everything but what could lead it to a real cloud, or astray."""
+    settings = set(setting_names())
+    environment = {
+        name: value
+        for name, value in caller.items()
+        if name not in settings
+        and not name.startswith(("AWS_", "GOOGLE_", "DSS_"))
+        and not name.endswith("_EMULATOR_HOST")
+        and name != "GUNICORN_CMD_ARGS"
+    }
+    # The code of this checkout, from whatever directory it is started, installed or not.
+    environment["PYTHONPATH"] = python_path(caller.get("PYTHONPATH", ""))
+    environment["PYTHONUNBUFFERED"] = "1"
+    environment["NO_PROXY"] = environment["no_proxy"] = f"{HOST},localhost"
+    # Without these the SDKs look for the metadata servers of the clouds, for seconds.
+    environment["AWS_EC2_METADATA_DISABLED"] = "true"
+    environment["NO_GCE_CHECK"] = "true"
+    return environment
+
+
+@contextlib.contextmanager
+def planned(
+    *,
+    data: Path | None,
+    scratch: Path,
+    caller: Mapping[str, str],
+    api_app: str,
+    api_port: int,
+    api_workers: int,
+) -> Iterator[Plan]:
+    """Decide everything; hold ports and data directory until the end.
+
+    Without `data` the directory is `scratch`, which somebody else makes and removes.
+    Raises Missing, PortInUse, DataInUse.
+    """
+    ports = Ports()
+    with contextlib.ExitStack() as stack:
+        stack.callback(ports.release)
+        # Cheapest first: who can't have the port shall hear it at once.
+        ports.of("api", api_port)
+        emulators = find_emulators(caller)
+        directory = scratch if data is None else data.absolute()
+        if data is not None:
+            stack.enter_context(_own(directory))
+        for part in OWN_PARTS:
+            (directory / part).mkdir(mode=0o700)
+        plan = Plan(
+            data=directory,
+            ports=ports,
+            caller=caller,
+            emulators=emulators,
+            issuer_key=Key.new(),
+            api_app=api_app,
+            api_workers=api_workers,
+            # A server that outlives us may hold what an earlier run left.
+            suffix=f"-{secrets.token_hex(4)}" if foreign_gcs(caller) else "",
+        )
+        _write_keys(plan)
+        yield plan
+
+
+@contextlib.contextmanager
+def _own(directory: Path) -> Iterator[None]:
+    """Hold a data directory, and empty it of what an earlier run left.
+
+    S3 and Firestore live in memory only, so objects of GCS alone would be half a state.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if not (directory / OWN_FILE).exists() and any(directory.iterdir()):
+        raise DataInUse(f"{directory} is neither empty nor a data directory of `dss local`.")
+    with (directory / OWN_FILE).open("a") as lock:
+        _lock(lock, directory)
+        for part in OWN_PARTS:
+            shutil.rmtree(directory / part, ignore_errors=True)
+        yield
+
+
+def _lock(lock: IO[str], directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DataInUse(f"{directory} is in use by another `dss local`.") from error
+
+
+def _write_keys(plan: Plan) -> None:
+    token_url = f"{plan.url('token issuer')}/token"
+    signer = Key.new()
+    files = {
+        ISSUER_KEY_FILE: (plan.issuer_key, "issuer"),
+        SERVICE_ACCOUNT_KEY_FILE: (Key.new(), "ingest"),
+        "gcs-signer.json": (signer, "signer"),
+    }
+    for name, (key, account) in files.items():
+        email = f"{account}@{PROJECT}.iam.gserviceaccount.com"
+        write_service_account(plan.keys / name, key, email=email, project=PROJECT, token_url=token_url)
+    (plan.keys / "gcs-signer.pem").write_text(signer.certificate(f"signer@{PROJECT}.iam.gserviceaccount.com"))
+
+
+def api_settings(plan: Plan) -> dict[str, str]:
+    """Return the settings by which the API signs people in, and signs URLs."""
+    issuer = plan.url("token issuer")
+    client: dict[str, Any] = {
+        "client_id": AUDIENCE,
+        "client_secret": "no-secret",
+        "project_id": PROJECT,
+        "auth_uri": f"{issuer}/authorize",
+        "token_uri": f"{issuer}/token",
+        "redirect_uris": ["http://localhost"],
+    }
+    return {
+        "OIDC_ISSUER": issuer,
+        "OIDC_AUDIENCE": AUDIENCE,
+        "OIDC_EMAIL_CLAIM": "email",
+        "OIDC_GROUP_CLAIM": "group",
+        "DSS_WRITE_GROUPS": WRITE_GROUP,
+        "ADMIN_USER_EMAILS": ADMIN_EMAIL,
+        "DSS_TRUSTED_PROJECTS": PROJECT,
+        "DSS_SERVICE_ACCOUNT_JWKS_URL": f"{issuer}/service_accounts/v1/jwk/{{email}}",
+        "DSS_APPLICATION_SECRETS": json.dumps(client),
+        "DSS_GS_SIGNING_KEY_FILE": str(plan.keys / "gcs-signer.json"),
+    }

@@ -1,0 +1,113 @@
+"""PostgreSQL, for the index: a server of its own in a directory of its own, as a user that is not root."""
+
+import os
+import pwd
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from local import probes
+from local.failures import LocalFailure, Missing
+from local.ports import HOST
+
+POSTGRESQL = "PostgreSQL 15 or newer: apt-get install postgresql"
+# Debian's user of PostgreSQL, and one that every Linux has.
+_USERS = ("postgres", "nobody")
+# Debian puts the server's programs there, a directory a version, and not into PATH.
+_DEBIAN = "/usr/lib/postgresql"
+# What the local system keeps ends with it: only a server that ends alone must lose nothing.
+_FAST = ("fsync=off", "full_page_writes=off")
+
+
+def find_programs(environment: Mapping[str, str]) -> Path:
+    """Return the directory of PostgreSQL's server programs, of the newest version. Raises Missing.
+
+    POSTGRESQL_ROOT names the directory of its versions where that is not Debian's.
+    """
+    root = Path(environment.get("POSTGRESQL_ROOT", _DEBIAN))
+    directories = [Path(one) for one in environment.get("PATH", os.defpath).split(os.pathsep)]
+    debian = [path for path in root.glob("*/bin") if path.parent.name.isdecimal()]
+    newest_first = sorted(debian, key=lambda path: int(path.parent.name), reverse=True)
+    for directory in (*newest_first, *directories):
+        if all((directory / name).is_file() for name in ("initdb", "postgres")):
+            return directory
+    raise Missing([POSTGRESQL])
+
+
+class Server:
+    """A server in `directory`, made where it is missing; at a port of the loopback interface, by a password.
+
+    Its processes run as this process's user, or, where that is root, as one who is not: PostgreSQL refuses to
+    run as root. Raises LocalFailure where that user could not reach the directory.
+    """
+
+    def __init__(self, programs: Path, directory: Path, port: int) -> None:
+        self.port = port
+        self._programs = programs
+        self._directory = directory
+        self._password = secrets.token_hex(16)
+        self._user = _unprivileged() if os.geteuid() == 0 else None
+        directory.mkdir(mode=0o700, exist_ok=True)
+        password_file = directory / "password"
+        password_file.write_text(self._password)
+        password_file.chmod(0o600)
+        if self._user:
+            for path in (directory, password_file):
+                os.chown(path, self._user.pw_uid, self._user.pw_gid)
+            _let_through(directory.parent)
+
+    @property
+    def dsn(self) -> str:
+        """What libpq takes to connect."""
+        return f"postgresql://dss:{self._password}@{HOST}:{self.port}/postgres"
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What makes the data where there are none, and then becomes the server."""
+        as_user: tuple[str, ...] = ()
+        if self._user:
+            setpriv = shutil.which("setpriv") or "/usr/bin/setpriv"
+            ids = (f"--reuid={self._user.pw_uid}", f"--regid={self._user.pw_gid}", "--clear-groups")
+            as_user = (setpriv, *ids, "--")
+        script = (
+            'cd "$2" || exit; [ -s data/PG_VERSION ] || "$1/initdb" --pgdata=data --username=dss'
+            " --pwfile=password --auth=scram-sha-256 --encoding=UTF8 --locale=C --no-sync --no-instructions"
+            ' || exit; programs=$1; shift 2; exec "$programs/postgres" -D data "$@"'
+        )
+        options = (
+            *(f"listen_addresses={HOST}", f"port={self.port}", "unix_socket_directories="),
+            *("max_connections=200", *_FAST),
+        )
+        flags = (word for option in options for word in ("-c", option))
+        return (*as_user, "/bin/sh", "-c", script, "sh", str(self._programs), str(self._directory), *flags)
+
+    def answers(self) -> None:
+        """Return when the server takes connections. Raises NotReady."""
+        # Not before it is needed: who runs the system without it should not wait for it.
+        import psycopg
+
+        try:
+            psycopg.connect(self.dsn, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            raise probes.NotReady(str(error)) from error
+
+
+def _unprivileged() -> pwd.struct_passwd:
+    for name in _USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise LocalFailure(f"PostgreSQL does not run as root, and there is no user {' or '.join(_USERS)}.")
+
+
+def _let_through(directory: Path) -> None:
+    """Let other users pass through a directory, though not look into it.
+
+    Raises LocalFailure where they could not pass through the ones above.
+    """
+    directory.chmod(directory.stat().st_mode | 0o011)
+    for parent in directory.parents:
+        if not parent.stat().st_mode & 0o001:
+            raise LocalFailure(f"PostgreSQL does not run as root, and others cannot pass through {parent}.")

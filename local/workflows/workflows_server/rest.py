@@ -1,0 +1,94 @@
+"""The Executions API by REST, as `gcloud workflows` speaks it. What is not known is refused."""
+
+import json
+import re
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from google.cloud.workflows.executions_v1 import types
+from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+
+from workflows_server.methods import Failed, Methods
+
+_WORKFLOW = r"projects/[^/]+/locations/[^/]+/workflows/[^/]+"
+_LIST = re.compile(f"/v1/({_WORKFLOW})/executions")
+_ONE = re.compile(f"/v1/({_WORKFLOW}/executions/[^/:]+)")
+_CANCEL = re.compile(f"/v1/({_WORKFLOW}/executions/[^/:]+):cancel")
+# google.rpc.Code and HTTP.
+_HTTP = {"NOT_FOUND": 404, "INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "UNIMPLEMENTED": 501}
+# Of every method of Google's, and of none that is ours.
+_OF_ALL = {"alt", "prettyPrint", "$.xgafv"}
+
+
+def answered(methods: Methods, verb: str, target: str, body: bytes) -> tuple[int, str]:
+    """Return status and JSON that answer a request."""
+    parts = urlsplit(target)
+    path = unquote(parts.path)
+    query = {name: value for name, value in parse_qsl(parts.query) if name not in _OF_ALL}
+    try:
+        return 200, _called(methods, verb, path, query, body)
+    except Failed as failure:
+        return _HTTP[failure.status], _problem(failure)
+    except (ParseError, ValueError) as error:
+        return 400, _problem(Failed("INVALID_ARGUMENT", str(error)))
+
+
+def _called(methods: Methods, verb: str, path: str, query: dict[str, str], body: bytes) -> str:
+    if verb == "POST" and (found := _LIST.fullmatch(path)) and not query:
+        execution = types.Execution.from_json(body or b"{}")
+        return _json(methods.create(types.CreateExecutionRequest(parent=found[1], execution=execution)))
+    if verb == "GET" and (found := _LIST.fullmatch(path)):
+        request = types.ListExecutionsRequest.from_json(json.dumps({"parent": found[1], **query}))
+        return _json(methods.list(request))
+    if verb == "GET" and (found := _ONE.fullmatch(path)):
+        return _json(
+            methods.get(types.GetExecutionRequest.from_json(json.dumps({"name": found[1], **query})))
+        )
+    if (
+        verb == "POST"
+        and (found := _CANCEL.fullmatch(path))
+        and not query
+        and json.loads(body or b"{}") == {}
+    ):
+        return _json(methods.cancel(types.CancelExecutionRequest(name=found[1])))
+    raise Failed("UNIMPLEMENTED", f"{verb} {path}: not known here")
+
+
+def _json(message: Any) -> str:
+    text: str = type(message).to_json(
+        message, use_integers_for_enums=False, including_default_value_fields=False
+    )
+    return text
+
+
+def _problem(failure: Failed) -> str:
+    said = {"code": _HTTP[failure.status], "message": failure.message, "status": failure.status}
+    return json.dumps({"error": said})
+
+
+def serve(methods: Methods, host: str, port: int) -> ThreadingHTTPServer:
+    """Return a server, to be run by `serve_forever`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, text = answered(methods, self.command, self.path, body)
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json; charset=UTF-8")
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            self._answer()
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    return ThreadingHTTPServer((host, port), Handler)

@@ -1,0 +1,1 @@
+"""`dss admin`: what operators do, with their own credentials."""

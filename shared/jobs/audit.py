@@ -1,0 +1,72 @@
+"""`audit`: the catalog and the buckets compared, and put right where that is asked for.
+
+Options: `replicas` (all), `repair` (false), `settled_after` (seconds, 900).
+A line of the report is a finding.
+"""
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from shared.catalog import AdminRun
+from shared.jobs.argument import Argument
+from shared.jobs.page import Page
+from shared.maintenance.audit import Audit, Position, Tally
+from shared.maintenance.repair import Repair, repaired
+from shared.system import Dss
+
+_DAY = 86_400
+
+
+def check(dss: Dss, argument: Argument) -> dict[str, Any]:
+    """Return the options. Raises IllegalArguments."""
+    names = argument.texts("replicas")
+    return {
+        "replicas": [dss.replicas.named(name).name for name in names] or list(dss.replicas.names),
+        "repair": argument.flag("repair"),
+        "settled_after": argument.number("settled_after", 900, least=0, most=_DAY),
+    }
+
+
+def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
+    """Audit from the cursor on; see `Kind`."""
+    tally = Tally()
+    audit = Audit(
+        dss,
+        [dss.replicas.named(name) for name in run.options["replicas"]],
+        settled_after=timedelta(seconds=run.options["settled_after"]),
+        tally=tally,
+        position=Position(**run.cursor) if run.cursor else None,
+    )
+    findings = audit.findings(page.taken)
+    if run.options["repair"]:
+        # What takes longer than a step is the copy workflow's.
+        outcomes = repaired(dss, findings, inline=dss.settings.inline_copy_bytes)
+    else:
+        outcomes = (Repair(finding=finding) for finding in findings)
+    for outcome in outcomes:
+        page.report(as_json(outcome))
+        page.count(repaired=bool(outcome.done), copying=bool(outcome.copying))
+    page.counts.update(counts_of(tally))
+    return asdict(audit.position) if audit.position else None
+
+
+def as_json(outcome: Repair) -> dict[str, Any]:
+    """Return the line of a report that tells of a finding, and of what became of it."""
+    repair = {
+        "repaired": outcome.done,
+        "left": outcome.left,
+        "copying": outcome.copying,
+        "copy_job": outcome.copy_job,
+    }
+    return {**asdict(outcome.finding), **{name: text for name, text in repair.items() if text}}
+
+
+def counts_of(tally: Tally) -> Counter[str]:
+    """Return a tally as numbers with names, those of a replica behind its name: `gcp lost`."""
+    counts = Counter(known=tally.known, findings=tally.findings.total())
+    counts.update({f"{name} objects": number for name, number in tally.objects.items()})
+    counts.update({f"{name} unsettled": number for name, number in tally.unsettled.items()})
+    counts.update({f"{name} {kind}": number for (name, kind), number in tally.findings.items()})
+    return counts

@@ -1,0 +1,239 @@
+"""The check of the index: what the catalog says can be found on each replica, and what the index holds.
+
+Both are read once, in one order, so that memory does not grow with them. What differs is looked at again: the
+index first, then the catalog. Only what is wrong then is a finding; what somebody is still to be told of is
+on its way into the index, and counted as unsettled.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from shared.catalog import BundleHead
+from shared.errors import DssError, NotYetThere, Unavailable
+from shared.identifiers import Fqid
+from shared.maintenance.merging import by_key, side_by_side
+from shared.parallel import in_threads, persistently
+from shared.replicas import Replica
+from shared.search.base import Hit, Indexed, IndexEntry
+from shared.search.documents import digest_of
+from shared.search.entries import expected_entry
+from shared.search.query import Bool, Ids, Query, Terms
+from shared.system import Dss
+
+# Entries that are looked into at once; most of the time is spent on waiting for their documents.
+THREADS = 32
+_PAGE = 100
+
+
+class Kind(StrEnum):
+    """What may be wrong."""
+
+    MISSING = "missing"
+    STALE = "stale"
+    SUPERFLUOUS = "superfluous"
+    DEAD = "dead"
+    ALIVE = "alive"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """An entry that is wrong, and `why` that is said."""
+
+    kind: Kind
+    replica: str
+    fqid: Fqid
+    why: str
+
+
+@dataclass
+class Tally:
+    """What a check has come by so far: bundle versions, and for each replica entries and findings."""
+
+    versions: int = 0
+    entries: Counter[str] = field(default_factory=Counter)
+    unsettled: Counter[str] = field(default_factory=Counter)
+    findings: Counter[tuple[str, Kind]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A bundle version on a replica: what the catalog says of it, and what the index holds."""
+
+    replica: Replica
+    fqid: Fqid
+    head: BundleHead | None
+    held: Indexed | None
+
+    @property
+    def has_right_name(self) -> bool:
+        """Whether an entry is there where one should be, dead or alive as it should be."""
+        if self.head is None or not self.head.was_visible(self.replica.name):
+            return self.held is None
+        return self.held is not None and self.held.dead == self.head.hidden
+
+
+def all_of_them(_: Fqid) -> bool:
+    """Say of no bundle version that it is the last."""
+    return False
+
+
+def rows(
+    dss: Dss,
+    replicas: Sequence[Replica],
+    tally: Tally,
+    *,
+    after: Fqid | None = None,
+    enough: Callable[[Fqid], bool] = all_of_them,
+) -> Iterator[list[Row]]:
+    """Yield all bundle versions that the catalog or the index knows, in order, with a row for each replica.
+
+    A version that is neither to be found on a replica nor held there has no row. `enough` is asked of each
+    version whether it is the last.
+    """
+    start = str(after or "")
+    heads = by_key(
+        (head for head in dss.catalog.scan.bundles(start) if str(head.fqid) > start),
+        lambda head: str(head.fqid),
+    )
+    entries = {
+        replica.name: by_key(dss.index.entries(replica.name, after=after), lambda entry: str(entry.fqid))
+        for replica in replicas
+    }
+    for name, head, found in side_by_side(heads, entries):
+        tally.versions += head is not None
+        tally.entries.update(found.keys())
+        fqid = Fqid.parse(name)
+        of_version = [
+            Row(replica=replica, fqid=fqid, head=head, held=found.get(replica.name)) for replica in replicas
+        ]
+        yield [row for row in of_version if row.held or not row.has_right_name]
+        if enough(fqid):
+            return
+
+
+def check(
+    dss: Dss,
+    replicas: Sequence[Replica],
+    *,
+    documents: bool,
+    tally: Tally,
+    after: Fqid | None = None,
+    enough: Callable[[Fqid], bool] = all_of_them,
+    threads: int = THREADS,
+) -> Iterator[Finding]:
+    """Yield what is wrong behind `after`, as it is found, and keep the tally. Changes nothing.
+
+    Costs a read of the catalog for every bundle version and of the index for every entry; with `documents` a
+    request for the metadata document of every entry as well, without which stale entries are not found.
+    Raises Unavailable where index or catalog stays away.
+    """
+
+    def suspicious() -> Iterator[Row]:
+        for of_version in rows(dss, replicas, tally, after=after, enough=enough):
+            yield from (row for row in of_version if documents or not row.has_right_name)
+
+    for row, found in in_threads(partial(_looked_into, dss), suspicious(), threads=threads):
+        if isinstance(found, Finding):
+            tally.findings[found.replica, found.kind] += 1
+            yield found
+        elif found:
+            tally.unsettled[row.replica.name] += 1
+
+
+def as_json(finding: Finding) -> dict[str, Any]:
+    """Return the line of a report that tells of a finding."""
+    return {
+        "kind": finding.kind,
+        "replica": finding.replica,
+        "fqid": str(finding.fqid),
+        "why": finding.why,
+    }
+
+
+def _looked_into(dss: Dss, row: Row) -> tuple[Row, Finding | bool]:
+    """Return the row, and what is wrong with it; True where it is unsettled, False where it is right."""
+    try:
+        return row, persistently(dss.clock, lambda: _judged(dss, row))
+    except DssError as error:
+        if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
+            raise
+        return row, _finding(row, Kind.UNKNOWN, f"what it should hold is not known: {error.title}")
+
+
+def _judged(dss: Dss, row: Row) -> Finding | bool:
+    if row.has_right_name and row.head and row.held and is_right(dss, row):
+        return False
+    # The index first: what it holds was told of, and the catalog knew it by then.
+    hit, dead = _look(dss, row)
+    head = dss.catalog.bundles.head(row.fqid)
+    expected = expected_entry(dss, row.replica, head) if head else None
+    wrong = _difference(row, expected, hit, dead)
+    if wrong is None:
+        return not row.has_right_name
+    if head and wrong.kind in (Kind.MISSING, Kind.ALIVE) and _is_under_way(dss, row, head):
+        return True
+    return wrong
+
+
+def is_right(dss: Dss, row: Row) -> bool:
+    """Tell whether the entry of a row that has the right name holds what it should."""
+    expected = expected_entry(dss, row.replica, row.head) if row.head else None
+    return bool(expected and row.held and row.held.digest == digest_of(expected.document))
+
+
+def _difference(row: Row, expected: IndexEntry | None, hit: Hit | None, dead: bool) -> Finding | None:
+    if expected is None:
+        why = "the catalog says that it is not, and was not, to be seen here"
+        return _finding(row, Kind.SUPERFLUOUS, why) if hit else None
+    if hit is None:
+        return _finding(row, Kind.MISSING, "the catalog says that it is here")
+    if dead != expected.dead:
+        if dead:
+            return _finding(row, Kind.DEAD, "the catalog knows no tombstone of it")
+        return _finding(row, Kind.ALIVE, "the catalog says that it is hidden")
+    if digest_of(hit.document or {}) != digest_of(expected.document):
+        return _finding(row, Kind.STALE, "it holds another document than was told")
+    if row.held and not row.held.digest:
+        return _finding(row, Kind.STALE, "it was written in another form than this release writes")
+    return None
+
+
+def _finding(row: Row, kind: Kind, why: str) -> Finding:
+    return Finding(kind=kind, replica=row.replica.name, fqid=row.fqid, why=why)
+
+
+def _look(dss: Dss, row: Row) -> tuple[Hit | None, bool]:
+    """Return the entry that the index holds at this moment, and whether it is dead."""
+    living = _find(dss, row, Ids((str(row.fqid),)))
+    if living:
+        return living, False
+    of_uuid = Terms("admin_deleted", (True,)), Terms("uuid", (row.fqid.uuid,))
+    return _find(dss, row, Bool(filter=of_uuid)), True
+
+
+def _find(dss: Dss, row: Row, query: Query) -> Hit | None:
+    after = None
+    while True:
+        page = dss.index.search(row.replica.name, query, after=after, count=_PAGE, documents=True)
+        for hit in page.hits:
+            if hit.fqid == row.fqid:
+                return hit
+        if page.after is None:
+            return None
+        after = page.after
+
+
+def _is_under_way(dss: Dss, row: Row, head: BundleHead) -> bool:
+    """Tell whether nobody has been told yet of the version on the replica, or of what has hidden it."""
+    if row.replica.name in head.untold:
+        return True
+    if not head.hidden_by:
+        return False
+    uuid, _, version = head.hidden_by.partition(".")
+    known = dss.catalog.scan.tombstone(uuid, version or None)
+    return known is not None and row.replica.name in known.untold

@@ -1,0 +1,368 @@
+"""The Elasticsearch query DSL: turns what clients send into a `Query`, or names the clause at fault.
+
+`docs/search.md` says which clauses and options there are. Every refusal is an IndexQueryRefused whose title
+begins with the path of what is wrong, such as `es_query.query.bool.must[1].match_phrase`.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from shared.errors import IllegalArguments, IndexQueryRefused
+from shared.identifiers import Fqid
+from shared.search.analysis import scalar_text, scalar_tokens
+from shared.search.query import (
+    Bool,
+    Exists,
+    Ids,
+    Match,
+    MatchAll,
+    Prefix,
+    Query,
+    Range,
+    Scalar,
+    Terms,
+    Wildcard,
+)
+from shared.search.should import least_of
+
+# Elasticsearch: indices.query.bool.max_nested_depth and max_clause_count, index.max_terms_count.
+MAX_DEPTH = 20
+MAX_CLAUSES = 1024
+MAX_VALUES = 65_536
+# Generous for any path, form or text that a person asks for.
+MAX_CHARACTERS = 4096
+
+# What Elasticsearch makes of text without being told: analysed as it is, exact under this name.
+KEYWORD = ".keyword"
+# Under this name the first release of this interface analysed text.
+ANALYSED = ".text"
+# Elasticsearch's own fields; no document has any of them.
+_OWN_FIELDS = frozenset({"_all", "_field_names", "_id", "_index", "_source", "_type", "_uid"})
+# These name a clause or weigh it, which changes nothing in what is found.
+_FREE_OPTIONS = frozenset({"boost", "_name"})
+_BOUNDS = ("gt", "gte", "lt", "lte")
+# A time that Elasticsearch would work out: now-7d/d, 2026-01-12||+1M.
+_DATE_MATHS = re.compile(r"(?:now|[0-9]{4}.*\|\|)(?:[+-][0-9]*[yMwdhHms]|/[yMwdhHms])*", re.DOTALL)
+# JSON: numbers. Longer ones are no float's.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
+
+
+def parse(es_query: Mapping[str, Any]) -> Query:
+    """Return the query that a body of the Elasticsearch search API asks: `{"query": {…}}`.
+
+    `{}` finds everything, and a clause may stand without `query` around it. Raises IndexQueryRefused, naming
+    the clause, for all that is not understood, not served, or larger than the bounds above.
+    """
+    if not isinstance(es_query, Mapping):
+        raise IndexQueryRefused("es_query: must be an object")
+    if not es_query:
+        return MatchAll()
+    if "query" not in es_query:
+        return _Reader().clause(es_query, "es_query")
+    for name in es_query:
+        if name != "query":
+            raise _not_served(f"es_query.{name}", "only query")
+    return _Reader().clause(es_query["query"], "es_query.query")
+
+
+def _not_served(where: str, served: str) -> IndexQueryRefused:
+    return IndexQueryRefused(f"{where[:300]}: not served here; {served} is")
+
+
+def _refused(where: str, why: str) -> IndexQueryRefused:
+    return IndexQueryRefused(f"{where[:300]}: {why}")
+
+
+class _Reader:
+    """Reads one query, and counts what it holds."""
+
+    def __init__(self) -> None:
+        self._clauses = 0
+
+    def clause(self, body: Any, where: str, depth: int = 1, *, filters: bool = False) -> Query:
+        """Return the query that a clause asks; `where` is its path, `depth` counts from 1.
+
+        `filters` says that it stands in a `filter` or `must_not`, at whatever depth.
+        """
+        self._count(1, where)
+        if depth > MAX_DEPTH:
+            raise _refused(where, f"clauses are nested more than {MAX_DEPTH} deep")
+        name, inner = _single(body, where, "a clause")
+        where = f"{where}.{name}"
+        if name == "bool":
+            return self._bool(_object(inner, where), where, depth, filters)
+        read = _CLAUSES.get(name)
+        if read is None:
+            raise _refused(where, f"this clause is not served; those that are: {', '.join(SERVED)}")
+        return read(inner, where)
+
+    def _bool(self, body: Mapping[str, Any], where: str, depth: int, filters: bool) -> Bool:
+        _check_options(body, where, {"must", "filter", "must_not", "should", "minimum_should_match"})
+        read = {
+            kind: tuple(
+                self.clause(clause, place, depth + 1, filters=filters or kind in ("filter", "must_not"))
+                for clause, place in _clauses(body.get(kind), where, kind)
+            )
+            for kind in ("must", "filter", "must_not", "should")
+        }
+        should, asked = len(read["should"]), body.get("minimum_should_match")
+        least = _least(asked, should, f"{where}.minimum_should_match")
+        if not any(read.values()):
+            # Elasticsearch: without a clause it finds everything, whatever should match.
+            return Bool()
+        if should and (not (read["must"] or read["filter"]) or (filters and asked is None)):
+            # Lucene: where nothing is required, one of what may match has to. Elasticsearch 5 and 6: where
+            # clauses filter and do not weigh, too; one that changes nothing would be no use there.
+            least = max(least, 1)
+        return Bool(**read, minimum_should_match=least)
+
+    def _count(self, clauses: int, where: str) -> None:
+        self._clauses += clauses
+        if self._clauses > MAX_CLAUSES:
+            raise _refused(where, f"the query has more than {MAX_CLAUSES} clauses")
+
+
+def _clauses(value: Any, where: str, kind: str) -> list[tuple[Any, str]]:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [(clause, f"{where}.{kind}[{index}]") for index, clause in enumerate(value)]
+    return [(value, f"{where}.{kind}")]
+
+
+def _least(value: Any, count: int, where: str) -> int:
+    if value is None:
+        return 0
+    try:
+        return least_of(value, count)
+    except ValueError as error:
+        raise _refused(where, str(error)) from None
+
+
+def _single(body: Any, where: str, what: str) -> tuple[str, Any]:
+    if not isinstance(body, Mapping) or len(body) != 1:
+        held = (
+            f"holds {', '.join(map(repr, list(body)[:5])) or 'nothing'}" if isinstance(body, Mapping) else ""
+        )
+        raise _refused(where, f"must be an object that holds the name of {what} and nothing else; {held}")
+    [(name, inner)] = body.items()
+    return name, inner
+
+
+def _object(value: Any, where: str) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise _refused(where, "must be an object")
+
+
+def _check_options(body: Mapping[str, Any], where: str, served: set[str]) -> None:
+    for name in body:
+        if name not in served and name not in _FREE_OPTIONS:
+            raise _not_served(f"{where}.{name}", f"{', '.join(sorted(served)) or 'no option'}")
+
+
+def _path(name: Any, where: str) -> str:
+    if not name or len(name) > MAX_CHARACTERS or "*" in name:
+        raise _refused(where, f"{name[:80]!r} is not the path of one field")
+    if name in _OWN_FIELDS:
+        raise _refused(f"{where}.{name}", "is no field here; ids finds bundle versions by their names")
+    return str(name)
+
+
+def _scalar(value: Any, where: str) -> Scalar:
+    if isinstance(value, str):
+        return _text(value, where)
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise _refused(where, "must be text, a number, true or false")
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise _refused(where, "must be text")
+    if len(value) > MAX_CHARACTERS:
+        raise _refused(where, f"is longer than {MAX_CHARACTERS} characters")
+    return value
+
+
+def _at_keyword(path: str, make: Callable[[str], Query]) -> Query:
+    """Return a clause about a path, which with `.keyword` behind it may mean the path without.
+
+    A document may have a field of that name, too.
+    """
+    return _either(make(path.removesuffix(KEYWORD)), make(path)) if _ends(path, KEYWORD) else make(path)
+
+
+def _ends(path: str, name: str) -> bool:
+    return path.endswith(name) and path != name
+
+
+def _either(*queries: Query) -> Bool:
+    return Bool(should=queries, minimum_should_match=1)
+
+
+def _field(
+    body: Any, where: str, value_name: str, served: set[str], older_name: str = ""
+) -> tuple[str, Any, Mapping[str, Any], str]:
+    """Return path, value, options and place of `{path: value}` or `{path: {value_name: value, …}}`.
+
+    Elasticsearch 5 and 6 take the value by its older name as well.
+    """
+    name, inner = _single(body, where, "a field")
+    path = _path(name, where)
+    where = f"{where}.{name}"
+    if not isinstance(inner, Mapping):
+        return path, inner, {}, where
+    if older_name in inner and value_name not in inner:
+        value_name = older_name
+    _check_options(inner, where, {value_name, *served})
+    if value_name not in inner:
+        raise _refused(where, f"{value_name} is missing")
+    return path, inner[value_name], inner, f"{where}.{value_name}"
+
+
+def _match_all(body: Any, where: str) -> Query:
+    _check_options(_object(body, where), where, set())
+    return MatchAll()
+
+
+def _match(body: Any, where: str) -> Query:
+    options_served = {"operator", "minimum_should_match", "zero_terms_query"}
+    path, asked, options, where = _field(body, where, "query", options_served)
+    value = _scalar(asked, where)
+    read = {
+        name: _word(options.get(name), f"{where.removesuffix('.query')}.{name}", words)
+        for name, words in (("operator", ("or", "and")), ("zero_terms_query", ("none", "all")))
+    }
+    words = tuple(scalar_tokens(value))
+    if len(words) > MAX_CLAUSES:
+        raise _refused(where, f"has more than {MAX_CLAUSES} words")
+    least = 1
+    if "minimum_should_match" in options:
+        place = f"{where.removesuffix('.query')}.minimum_should_match"
+        least = _least(options["minimum_should_match"], len(words), place)
+    if not words and read["zero_terms_query"] == "all":
+        return MatchAll()
+
+    def at(path: str) -> Query:
+        if read["operator"] == "or" and least > 1 and len(words) > 1:
+            # Elasticsearch: a word that is asked for twice counts twice, and one alone has to match.
+            return Bool(should=tuple(Match(path, (word,)) for word in words), minimum_should_match=least)
+        analysed = Match(path, tuple(dict.fromkeys(words)), all_tokens=read["operator"] == "and")
+        number = _number_written(value)
+        return analysed if number is None else _either(analysed, Terms(path, (number,)))
+
+    if _ends(path, ANALYSED):
+        return _either(at(path), at(path.removesuffix(ANALYSED)))
+    if _ends(path, KEYWORD):
+        return _either(Terms(path.removesuffix(KEYWORD), (value,)), at(path))
+    return at(path)
+
+
+def _word(value: Any, where: str, words: tuple[str, ...]) -> str:
+    """Return the one of some words that is asked for, in whatever case; the first where none is."""
+    found = words[0] if value is None else str(value).lower()
+    if found not in words:
+        raise _refused(where, f"must be {' or '.join(words)}")
+    return found
+
+
+def _number_written(value: Scalar) -> int | float | None:
+    """Return the number that a text is, where the words of the text would not find it: -5, 1e-7, 61.0."""
+    text = value.strip() if isinstance(value, str) else ""
+    number = json.loads(text) if _NUMBER.fullmatch(text) else None
+    known = number is None or math.isinf(number) or scalar_tokens(text) == [scalar_text(number)]
+    return None if known else number
+
+
+def _term(body: Any, where: str) -> Query:
+    path, asked, _, where = _field(body, where, "value", set(), older_name="term")
+    value = _scalar(asked, where)
+    return _at_keyword(path, lambda path: Terms(path, (value,)))
+
+
+def _terms(body: Any, where: str) -> Query:
+    fields = {name: inner for name, inner in _object(body, where).items() if name not in _FREE_OPTIONS}
+    name, asked = _single(fields, where, "a field")
+    path, where = _path(name, where), f"{where}.{name}"
+    if not isinstance(asked, list):
+        raise _refused(where, "must be a list")
+    if len(asked) > MAX_VALUES:
+        raise _refused(where, f"has more than {MAX_VALUES} values")
+    values = tuple(_scalar(value, f"{where}[{index}]") for index, value in enumerate(asked))
+    return _at_keyword(path, lambda path: Terms(path, values))
+
+
+def _range(body: Any, where: str) -> Query:
+    name, inner = _single(body, where, "a field")
+    path, where = _path(name, where), f"{where}.{name}"
+    bounds = _object(inner, where)
+    _check_options(bounds, where, set(_BOUNDS))
+    asked = {
+        name: _bound(bounds[name], f"{where}.{name}") for name in _BOUNDS if bounds.get(name) is not None
+    }
+    if len({isinstance(bound, str) for bound in asked.values()}) > 1:
+        raise _refused(where, "one bound is text and another a number")
+    return _at_keyword(path, lambda path: Range(path, **asked))
+
+
+def _bound(value: Any, where: str) -> Any:
+    if isinstance(value, bool):
+        raise _refused(where, "must be text or a number")
+    if isinstance(value, str) and _DATE_MATHS.fullmatch(value):
+        raise _refused(
+            where, f"{value[:80]!r} is date maths, which is not served; dates are compared as text"
+        )
+    return _scalar(value, where)
+
+
+def _exists(body: Any, where: str) -> Query:
+    options = _object(body, where)
+    _check_options(options, where, {"field"})
+    return _at_keyword(_path(_text(options.get("field"), f"{where}.field"), f"{where}.field"), Exists)
+
+
+def _prefix(body: Any, where: str) -> Query:
+    path, asked, _, where = _field(body, where, "value", set(), older_name="prefix")
+    begin = _text(asked, where)
+    return _at_keyword(path, lambda path: Prefix(path, begin))
+
+
+def _wildcard(body: Any, where: str) -> Query:
+    path, asked, _, where = _field(body, where, "value", set(), older_name="wildcard")
+    pattern = _text(asked, where)
+    return _at_keyword(path, lambda path: Wildcard(path, pattern))
+
+
+def _ids(body: Any, where: str) -> Query:
+    options = _object(body, where)
+    _check_options(options, where, {"values"})
+    values = options.get("values")
+    asked: Sequence[Any] = values if isinstance(values, list) else [values]
+    if len(asked) > MAX_VALUES:
+        raise _refused(f"{where}.values", f"has more than {MAX_VALUES} values")
+    return Ids(tuple(_fqid(value, f"{where}.values[{index}]") for index, value in enumerate(asked)))
+
+
+def _fqid(value: Any, where: str) -> str:
+    try:
+        return str(Fqid.parse(_text(value, where), where))
+    except IllegalArguments as error:
+        raise IndexQueryRefused(error.title) from None
+
+
+_CLAUSES: dict[str, Callable[[Any, str], Query]] = {
+    "match_all": _match_all,
+    "match": _match,
+    "term": _term,
+    "terms": _terms,
+    "range": _range,
+    "exists": _exists,
+    "prefix": _prefix,
+    "wildcard": _wildcard,
+    "ids": _ids,
+}
+SERVED = (*_CLAUSES, "bool")

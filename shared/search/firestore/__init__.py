@@ -1,0 +1,1 @@
+"""Search on Firestore alone, for a named subset of the query language."""

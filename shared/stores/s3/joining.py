@@ -1,0 +1,107 @@
+"""Objects of S3 put together from others: parts of an upload, each copied server side or read and sent."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from shared.checksums import MIB
+from shared.errors import ObjectChanged, ObjectNotFound
+from shared.parallel import in_threads
+from shared.stores.base import Piece
+from shared.stores.s3.errors import translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# S3: a part of an upload has 5 MiB at least, unless it is the last.
+SMALLEST_PART = 5 * MIB
+# Objects that are read at once.
+_READERS = 16
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A range of an object."""
+
+    key: str
+    first: int
+    size: int
+
+
+def parts_of(pieces: Sequence[Piece]) -> Iterator[list[Slice]]:
+    """Yield the parts of an upload whose content is that of the pieces, in order; each of a slice or more.
+
+    A part of several slices has SMALLEST_PART bytes, unless it is the last. What is larger is copied whole.
+    """
+    part: list[Slice] = []
+    lacking = SMALLEST_PART
+    for piece in pieces:
+        first = min(piece.size, lacking) if part else 0
+        if first:
+            part.append(Slice(piece.key, 0, first))
+            lacking -= first
+        if part and not lacking:
+            yield part
+            part, lacking = [], SMALLEST_PART
+        rest = Slice(piece.key, first, piece.size - first)
+        if rest.size >= SMALLEST_PART:
+            yield [rest]
+        elif rest.size:
+            part.append(rest)
+            lacking -= rest.size
+    if part:
+        yield part
+
+
+def join(client: "S3Client", bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
+    """Write a new object of pieces, as the protocol's `join` says; some MiB of them are in memory."""
+    with translated(bucket, key):
+        begun = client.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)
+    upload = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
+    try:
+        etags = [_put(client, upload, number, part) for number, part in enumerate(parts_of(pieces), start=1)]
+        with translated(bucket, key):
+            client.complete_multipart_upload(
+                Bucket=bucket,
+                Key=key,
+                UploadId=begun["UploadId"],
+                IfNoneMatch="*",
+                MultipartUpload={
+                    "Parts": [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+                },
+            )
+    except BaseException:
+        with suppress(ObjectNotFound), translated(bucket, key):
+            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=begun["UploadId"])
+        raise
+
+
+def _put(client: "S3Client", upload: dict[str, str], number: int, part: list[Slice]) -> str:
+    bucket = upload["Bucket"]
+    where = {**upload, "PartNumber": number}
+    if len(part) == 1 and part[0].size >= SMALLEST_PART:
+        with translated(bucket, part[0].key):
+            copied = client.upload_part_copy(
+                **where,  # type: ignore[arg-type] # its types are checked by name, and these have names
+                CopySource={"Bucket": bucket, "Key": part[0].key},
+                CopySourceRange=_range(part[0]),
+            )
+        return copied["CopyPartResult"]["ETag"]
+    data = b"".join(in_threads(partial(_read, client, bucket), part, threads=_READERS))
+    with translated(bucket, upload["Key"]):
+        return client.upload_part(**where, Body=data)["ETag"]  # type: ignore[arg-type] # as above
+
+
+def _read(client: "S3Client", bucket: str, wanted: Slice) -> bytes:
+    with translated(bucket, wanted.key):
+        body = client.get_object(Bucket=bucket, Key=wanted.key, Range=_range(wanted))["Body"]
+        data = body.read()
+    if len(data) != wanted.size:
+        raise ObjectChanged(f"s3://{bucket}/{wanted.key}: it is shorter than was said")
+    return data
+
+
+def _range(wanted: Slice) -> str:
+    return f"bytes={wanted.first}-{wanted.first + wanted.size - 1}"

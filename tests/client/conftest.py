@@ -1,0 +1,34 @@
+"""What the tests of the command line share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dss.client import Client
+from tests.support.fake_dss import FakeDss, HeldClock
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test's journals out of the home directory."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeDss]:
+    """A DSS that fails on demand."""
+    with FakeDss().serving() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> HeldClock:
+    """A clock on which waiting takes no time."""
+    return HeldClock()
+
+
+@pytest.fixture
+def client(fake: FakeDss, clock: HeldClock) -> Client:
+    """A client of the failing DSS."""
+    return Client(fake.url, "a.token", clock=clock, patience=60)

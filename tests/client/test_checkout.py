@@ -1,0 +1,53 @@
+"""`dss checkout` against the whole system on this machine."""
+
+import json
+
+import pytest
+
+from dss.client import Client
+from dss.errors import OperationFailed
+from tests.support.checking_out import own_bucket
+from tests.support.command_line import dss
+from tests.support.given import Api, Clouds, Version, new_uuid, put_bundle, put_file
+
+
+@pytest.fixture(scope="module")
+def clouds(whole_system: dict[str, str]) -> Clouds:
+    return Clouds(whole_system)
+
+
+@pytest.fixture
+def bundle(whole_system: dict[str, str], clouds: Clouds) -> Version:
+    api = Api(whole_system["DSS_URL"], whole_system["DSS_TOKEN"])
+    return put_bundle(api, "gcp", [put_file(api, clouds.stage("gcp", b"content")).named("a.txt")])
+
+
+def test_a_bundle_is_checked_out_and_waited_for(
+    whole_system: dict[str, str], clouds: Clouds, bundle: Version
+) -> None:
+    bucket = own_bucket(clouds, "gcp")
+
+    done = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
+
+    assert (done.code, done.out.strip()) == (0, f"gs://{bucket}/bundles/{bundle}")
+    begun = dss(whole_system, "checkout", bundle.uuid, "--version", bundle.version, "--json")
+    assert json.loads(begun.out)["checkout_job_id"]
+
+
+def test_why_there_is_nothing_is_said(whole_system: dict[str, str], bundle: Version) -> None:
+    bucket = f"no-{new_uuid()}"
+
+    failed = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
+
+    assert failed.code == 1
+    assert f"{bucket}: no such bucket" in failed.err
+
+
+def test_from_a_notebook(whole_system: dict[str, str], bundle: Version) -> None:
+    client = Client(whole_system["DSS_URL"], replica="gcp")
+
+    status = client.wait_for_checkout(client.checkout(bundle.uuid, email="ada@example.org"))
+
+    assert (status["status"], status["files_done"]) == ("SUCCEEDED", 1)
+    with pytest.raises(OperationFailed, match="not done after 0 s"):
+        client.wait_for_checkout(client.checkout(bundle.uuid), seconds=0)

@@ -1,0 +1,63 @@
+"""A directory is read completely, and refused completely."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dss.errors import Refused
+from dss.transfer.directory import scan
+
+
+def test_files_are_named_by_their_path(tmp_path: Path) -> None:
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    (tmp_path / "b" / "c" / "x").write_bytes(b"123")
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "empty directory").mkdir()
+
+    found = scan(tmp_path)
+
+    assert [(file.name, file.size) for file in found] == [("a.json", 2), ("b/c/x", 3)]
+
+
+def test_every_file_that_cannot_be_uploaded_is_named(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "good").write_text("x")
+    (directory / "back\\slash").write_text("x")
+    (directory / "sub" / ".hidden").write_text("x")
+    (directory / "out").symlink_to(tmp_path)
+    (directory / "nowhere").symlink_to(tmp_path / "missing")
+    (directory / "sub" / "loop").symlink_to(directory)
+    os.mkfifo(directory / "pipe")
+
+    with pytest.raises(Refused) as refusal:
+        scan(directory)
+
+    told = str(refusal.value)
+    for name in ("back", "sub/.hidden", "out", "nowhere", "sub/loop", "pipe"):
+        assert name in told
+    assert "good" not in told
+    assert "6 of the files" in told
+
+
+def test_links_that_stay_inside_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x").write_text("xyz")
+    (tmp_path / "again").symlink_to("real")
+    (tmp_path / "file").symlink_to("real/x")
+
+    assert [(file.name, file.size) for file in scan(tmp_path)] == [("again/x", 3), ("file", 3), ("real/x", 3)]
+
+
+def test_excluded_names_are_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".DS_Store").write_text("x")
+    (tmp_path / "keep").write_text("x")
+
+    assert [file.name for file in scan(tmp_path, ["*.DS_Store"])] == ["keep"]
+
+
+def test_a_directory_without_files_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no files"):
+        scan(tmp_path)

@@ -1,0 +1,241 @@
+"""A download gives a file its name only when it is right, whatever the network does."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from dss.client import Client
+from dss.errors import CallFailed, Refused, WrongContent
+from dss.reports import DownloadReport
+from dss.transfer.names import WORK_DIRECTORY
+from dss.transfer.parallel import only_process
+from dss.transfer.single_file import fetch_file, stream_file
+from tests.support.fake_dss import BUNDLE, FakeDss, Fault, HeldClock
+
+MIB = 1024 * 1024
+BIG = random.Random(1).randbytes(3 * MIB + 17)
+BLOB = "/blob/0"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def _download(client: Client, target: Path, **options: object) -> DownloadReport:
+    return client.download(BUNDLE, to=target, range_bytes=MIB, **options)
+
+
+def _content(target: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*") if path.is_file()}
+
+
+def test_all_files_arrive_and_nothing_else_is_left(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"big": BIG, "a/b/c.json": b"{}", "empty": b"", "same as big": BIG}
+
+    report = _download(client, target)
+
+    assert _content(target) == fake.names
+    assert not (target / WORK_DIRECTORY).exists()
+    assert (report.ok, report.downloaded, report.skipped, report.files) == (True, 4, 0, 4)
+    assert report.received == report.bytes == 2 * len(BIG) + 2
+
+
+def test_what_is_there_and_right_is_not_fetched_again(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"big": BIG, "small": b"content"}
+    _download(client, target)
+    (target / "small").write_bytes(b"CONTENT")
+    fake.seen.clear()
+
+    report = _download(client, target)
+
+    assert (report.downloaded, report.skipped) == (1, 1)
+    assert [one.path for one in fake.requests("GET", "/blob")] == ["/blob/1"]
+    assert _content(target) == fake.names
+
+
+def test_only_names_that_were_asked_for(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"a.json": b"1", "sub/b.json": b"2", "c.bam": b"3"}
+
+    _download(client, target, names=["*.json"])
+
+    assert set(_content(target)) == {"a.json", "sub/b.json"}
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"a": BIG[:MIB]}
+    fake.fault("GET", BLOB, Fault(cut_after=1000), Fault(cut_after=0), Fault(status=503), Fault(cut_after=5))
+
+    report = _download(client, target)
+
+    assert report.ok
+    assert _content(target) == fake.names
+    assert [one.headers.get("Range") for one in fake.requests("GET", "/blob")] == [
+        None,
+        *[f"bytes=1000-{MIB - 1}"] * 3,
+        f"bytes=1005-{MIB - 1}",
+    ]
+
+
+def test_a_store_that_asks_to_wait_is_given_the_time(
+    client: Client, fake: FakeDss, clock: HeldClock, target: Path
+) -> None:
+    fake.names = {"a": b"content"}
+    fake.fault("GET", BLOB, Fault(status=429, headers={"Retry-After": "9"}))
+
+    assert _download(client, target).ok
+    assert clock.slept == [9]
+
+
+def test_urls_that_expire_on_the_way_are_renewed(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"a": BIG, "b": BIG[:-1]}
+    fake.fault("GET", BLOB, Fault(), Fault(cut_after=700, expire=True))
+
+    report = _download(client, target, jobs=2)
+
+    assert report.ok
+    assert _content(target) == fake.names
+    assert fake.requests("GET", "/files/")
+
+
+def test_a_url_that_is_refused_although_new_is_a_failure(
+    client: Client, fake: FakeDss, clock: HeldClock, target: Path
+) -> None:
+    fake.names = {"a": b"content"}
+    fake.fault("GET", BLOB, *[Fault(status=403)] * 10)
+
+    report = _download(client, target)
+
+    assert "403" in report.failed[0].why
+    assert "sig=" not in report.failed[0].why
+    assert clock.slept == []
+
+
+def test_wrong_bytes_are_removed_and_reported_and_all_others_are_done(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
+    fake.names = {"rotten": BIG, "good": b"content", "rotten too": b"x"}
+    fake.fault("GET", "/blob/0", Fault(rot=True))
+    fake.fault("GET", "/blob/2", Fault(rot=True))
+
+    report = _download(client, target)
+
+    assert [failure.name for failure in report.failed] == ["rotten", "rotten too"]
+    assert all("sha256" in failure.why for failure in report.failed)
+    assert _content(target) == {"good": b"content"}
+    assert _download(client, target).ok
+    assert _content(target) == fake.names
+
+
+def test_a_store_with_another_size_is_wrong(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"a": BIG, "b": b"content"}
+    bundle = client.bundle(BUNDLE)
+    fake.names = {"a": BIG + b"x", "b": b"cont"}
+    fake.fault("GET", f"/bundles/{BUNDLE}", Fault(status=200, body={"bundle": bundle}))
+
+    report = _download(client, target)
+
+    assert len(report.failed) == 2
+    assert _content(target) == {}
+
+
+def test_an_interrupted_download_fetches_only_the_rest(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"big": BIG}
+    # One of the four ranges is refused for good; with one job, those before it are complete.
+    fake.fault("GET", BLOB, Fault(), Fault(), Fault(status=404))
+
+    first = _download(client, target, jobs=1)
+
+    assert "404" in first.failed[0].why
+    assert not (target / "big").exists()
+    fake.seen.clear()
+
+    second = _download(client, target, jobs=1)
+
+    assert second.ok
+    assert second.received == len(BIG) - 2 * MIB
+    assert len(fake.requests("GET", "/blob")) == 2
+    assert _content(target) == fake.names
+
+
+def test_names_that_leave_the_directory_are_refused_and_all_others_are_done(
+    client: Client, fake: FakeDss, target: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    target.mkdir()
+    (target / "link").symlink_to(outside)
+    bad = ["../up", "/absolute", "a/../../up", "back\\slash", "link/x", ".dss-download/x", "~/x", ""]
+    fake.names = {**dict.fromkeys(bad, b"evil"), "good": b"content"}
+
+    report = _download(client, target)
+
+    assert {failure.name for failure in report.failed} == set(bad)
+    assert (target / "good").read_bytes() == b"content"
+    assert list(outside.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "outside"]
+
+
+def test_a_link_in_place_of_the_work_directory_is_refused(
+    client: Client, fake: FakeDss, target: Path, tmp_path: Path
+) -> None:
+    fake.names = {"a": b"content"}
+    target.mkdir()
+    (target / WORK_DIRECTORY).symlink_to(tmp_path)
+
+    with pytest.raises(Refused, match="symbolic link"):
+        _download(client, target)
+
+
+def test_two_downloads_to_one_directory_do_not_meet(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"a": b"content"}
+    target.mkdir()
+
+    with only_process(target, "a test"), pytest.raises(Refused, match="another process"):
+        _download(client, target)
+
+
+def test_a_bundle_that_is_not_there_is_told(client: Client, target: Path) -> None:
+    with pytest.raises(CallFailed, match="404 not_found: no such bundle"):
+        client.download("33333333-3333-4333-8333-333333333333", to=target)
+    assert not target.exists()
+
+
+def test_one_file_is_fetched_to_a_path(client: Client, fake: FakeDss, tmp_path: Path) -> None:
+    fake.names = {"a": BIG}
+    fake.fault("GET", BLOB, Fault(cut_after=10, expire=True))
+
+    report = fetch_file(client, fake.uuid_of("a"), None, tmp_path / "x")
+
+    assert (tmp_path / "x").read_bytes() == BIG
+    assert report.received == len(BIG)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_one_wrong_file_is_not_kept(client: Client, fake: FakeDss, tmp_path: Path) -> None:
+    fake.names = {"a": BIG}
+    fake.fault("GET", BLOB, Fault(rot=True))
+
+    with pytest.raises(WrongContent, match="sha256"):
+        fetch_file(client, fake.uuid_of("a"), None, tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_to_a_pipe_in_order(client: Client, fake: FakeDss, tmp_path: Path) -> None:
+    fake.names = {"a": BIG}
+    fake.fault("GET", BLOB, Fault(cut_after=100), Fault(cut_after=200_000))
+
+    descriptor = os.open(tmp_path / "x", os.O_CREAT | os.O_WRONLY)
+    stream_file(client, fake.uuid_of("a"), None, descriptor)
+
+    assert (tmp_path / "x").read_bytes() == BIG
+
+
+def test_a_wrong_file_in_a_pipe_is_told_at_the_end(client: Client, fake: FakeDss) -> None:
+    fake.names = {"a": b"content"}
+    fake.fault("GET", BLOB, Fault(rot=True))
+
+    with pytest.raises(WrongContent, match="sha256"):
+        stream_file(client, fake.uuid_of("a"), None, os.open(os.devnull, os.O_WRONLY))

@@ -1,0 +1,76 @@
+"""Names: what a bundle may hold, and where a download may write."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dss.errors import Refused
+from dss.transfer.names import check_bundle_name, content_type_of, is_indexed, safe_target
+
+STEPS = st.text(alphabet="ab.~ \\/\n\0é", min_size=0, max_size=5)
+
+
+@pytest.mark.parametrize("name", ["a", "a/b", ".hidden", "a b/ü.json", "a..b", "~a", "a.b/c.d"])
+def test_names_of_the_contract_are_taken(name: str) -> None:
+    assert check_bundle_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "/a", "..", ".", "../a", "a/../b", "a/.hidden", "a./b", "a\\b", "~/a", "a//b", "a/", "a\nb", "a\0"],
+)
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(Refused):
+        check_bundle_name(name)
+
+
+@given(st.lists(STEPS, min_size=1, max_size=5))
+def test_no_name_leads_out_of_the_target_directory(steps: list[str]) -> None:
+    directory = Path("/nowhere/target")
+    try:
+        path = safe_target(directory, "/".join(steps))
+    except Refused:
+        return
+    assert path != directory
+    assert path.is_relative_to(directory)
+    assert ".." not in path.parts
+    assert path.relative_to(directory).parts == tuple("/".join(steps).split("/"))
+
+
+def test_a_symbolic_link_in_the_path_is_refused(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "link").symlink_to(outside)
+    (target / "file").symlink_to(outside / "new")
+
+    for name in ("link/a", "link", "file"):
+        with pytest.raises(Refused, match="symbolic link"):
+            safe_target(target, name)
+
+
+def test_a_file_where_a_directory_is_needed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "d").mkdir()
+
+    with pytest.raises(Refused, match="not a directory"):
+        safe_target(tmp_path, "a/b")
+    with pytest.raises(Refused, match="not a file"):
+        safe_target(tmp_path, "d")
+
+
+@pytest.mark.parametrize("name", [".dss-download/x", ".DSS-Download/x"])
+def test_a_bundle_may_not_name_files_among_unfinished_downloads(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Refused):
+        safe_target(tmp_path, name)
+
+
+def test_content_types_are_those_that_clients_expect() -> None:
+    assert content_type_of("a/b.json") == "application/json"
+    assert content_type_of("a.json.gz") == "gzip"
+    assert content_type_of("a.bam") == "application/octet-stream"
+    assert is_indexed("a.json")
+    assert not is_indexed("a.json.gz")

@@ -1,0 +1,223 @@
+"""`dss` against the whole system on this machine, on both replicas."""
+
+import hashlib
+import json
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from google.cloud import storage
+
+from dss.client import Client
+from tests.support.command_line import Outcome, dss, start
+
+MIB = 1024 * 1024
+REPLICAS = ("gcp", "aws")
+
+
+@pytest.fixture(params=REPLICAS)
+def replica(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def env(stack: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    return {**stack, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A directory of all kinds of files; small ones are many."""
+    directory = tmp_path / "data"
+    (directory / "cells" / "ünïcode dir").mkdir(parents=True)
+    for number in range(40):
+        (directory / "cells" / f"{number}.json").write_text(json.dumps({"number": number}))
+    (directory / "cells" / "ünïcode dir" / "100% of #1?.gz").write_bytes(random.Random(1).randbytes(70_000))
+    (directory / "empty").write_bytes(b"")
+    (directory / ".hidden on top").write_bytes(b"x")
+    return directory
+
+
+def _tree(directory: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _done(outcome: Outcome) -> Any:
+    assert outcome.code == 0, outcome.err
+    return outcome.json
+
+
+def _staged(env: dict[str, str], replica: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    for name in ("STORAGE_EMULATOR_HOST", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, env[name])
+    if replica == "gcp":
+        return [blob.name for blob in storage.Client(project="x").list_blobs(env["DSS_GS_STAGING_BUCKET"])]
+    client = boto3.client("s3", region_name="us-east-1")
+    listing = client.list_objects_v2(Bucket=env["DSS_S3_STAGING_BUCKET"])
+    return [row["Key"] for row in listing.get("Contents", [])]
+
+
+def test_a_directory_comes_back_byte_for_byte(
+    env: dict[str, str], data: Path, replica: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # S3 cuts this one in two parts, and its ETag is that of two parts.
+    (data / "large.bin").write_bytes(random.Random(2).randbytes(65 * MIB + 1))
+    before = _staged(env, replica, monkeypatch)
+
+    uploaded = _done(dss(env, "upload", data, "--replica", replica, "--json"))
+    downloaded = _done(
+        dss(env, "download", uploaded["uuid"], "--replica", replica, "--to", tmp_path / "out", "--json")
+    )
+
+    assert uploaded["put"] == uploaded["files"] == downloaded["downloaded"] == 44
+    assert downloaded["version"] == uploaded["version"]
+    assert _tree(tmp_path / "out") == _tree(data)
+    assert _staged(env, replica, monkeypatch) == before
+    rows = _done(dss(env, "get", "bundle", uploaded["uuid"], "--replica", replica, "--json"))["files"]
+    types = {row["name"]: (row["content-type"], row["indexed"]) for row in rows}
+    assert types["cells/1.json"] == ("application/json", True)
+    assert types["cells/ünïcode dir/100% of #1?.gz"] == ("gzip", False)
+    assert types["large.bin"] == ("application/octet-stream", False)
+
+
+def test_a_killed_upload_is_finished_by_the_same_command(
+    env: dict[str, str], data: Path, replica: str
+) -> None:
+    journal = data.parent / "journal"
+    arguments = ("upload", data, "--replica", replica, "--json", "--state", journal, "--jobs", 2)
+    process = start(env, *arguments)
+    deadline = time.monotonic() + 60
+    while (put := _put_of(journal)) < 5 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    put = _put_of(journal)
+    assert 5 <= put < 43, "the upload was not killed half-way"
+
+    second = _done(dss(env, *arguments))
+
+    assert second["put"] == second["files"] - put
+    # At most those in flight were staged and not yet PUT.
+    assert second["put"] - 2 <= second["staged"] <= second["put"]
+    assert len(dss(env, "get", "bundle", second["uuid"], "--replica", replica, "--json").json["files"]) == 43
+    third = _done(dss(env, *arguments))
+    assert (third["already_there"], third["put"], third["staged"]) == (True, 0, 0)
+    assert (third["uuid"], third["version"]) == (second["uuid"], second["version"])
+
+
+def _put_of(journal: Path) -> int:
+    try:
+        lines = journal.read_text().split("\n")[:-1]
+    except FileNotFoundError:
+        return 0
+    return sum(json.loads(line).get("file", {}).get("put", False) for line in lines)
+
+
+def test_a_killed_download_is_finished_by_the_same_command(
+    env: dict[str, str], data: Path, replica: str, tmp_path: Path
+) -> None:
+    (data / "large.bin").write_bytes(random.Random(3).randbytes(24 * MIB))
+    uuid = _done(dss(env, "upload", data, "--replica", replica, "--json"))["uuid"]
+    target = tmp_path / "out"
+    arguments = ("download", uuid, "--replica", replica, "--to", target, "--range-mib", 1, "--json")
+    process = start(env, *arguments)
+    deadline = time.monotonic() + 60
+    while not list(target.glob(".dss-download/*.done")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+
+    second = _done(dss(env, *arguments))
+
+    assert second["failed"] == []
+    assert _tree(target) == _tree(data)
+
+
+def test_a_changed_directory_becomes_a_new_version(env: dict[str, str], data: Path, replica: str) -> None:
+    first = _done(dss(env, "upload", data, "--replica", replica, "--json"))
+    (data / "empty").write_bytes(b"not any more")
+
+    second = _done(dss(env, "upload", data, "--replica", replica, "--json"))
+
+    assert (second["uuid"], second["put"]) == (first["uuid"], 1)
+    assert second["version"] > first["version"]
+    old = _done(
+        dss(
+            env, "get", "bundle", first["uuid"], "--version", first["version"], "--replica", replica, "--json"
+        )
+    )
+    assert {row["name"]: row["size"] for row in old["files"]}["empty"] == 0
+
+
+def test_one_file_is_fetched_by_its_uuid(
+    env: dict[str, str], data: Path, replica: str, tmp_path: Path
+) -> None:
+    uuid = _done(dss(env, "upload", data, "--replica", replica, "--json"))["uuid"]
+    rows = _done(dss(env, "get", "bundle", uuid, "--replica", replica, "--json"))["files"]
+    row = next(row for row in rows if row["name"] == "cells/7.json")
+
+    to_stdout = dss(env, "get", "file", row["uuid"], "--replica", replica)
+    to_path = dss(env, "get", "file", row["uuid"], "--replica", replica, "--output", tmp_path / "x", "--json")
+
+    assert to_stdout.out == (data / "cells" / "7.json").read_text() == (tmp_path / "x").read_text()
+    assert _done(to_path)["version"] == row["version"]
+
+
+def test_bundles_are_listed_and_hidden_by_an_admin(env: dict[str, str], data: Path, replica: str) -> None:
+    uploaded = _done(dss(env, "upload", data, "--replica", replica, "--json"))
+    fqid = f"{uploaded['uuid']}.{uploaded['version']}"
+    listing = ("list", "--replica", replica, "--prefix", uploaded["uuid"][:8])
+    deletion = ("delete", uploaded["uuid"], "--replica", replica, "--reason", "a test")
+    assert fqid in dss(env, *listing).out.splitlines()
+
+    refused = dss(env, *deletion, "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (1, "Forbidden")
+
+    assert dss(env, "--token", env["DSS_ADMIN_TOKEN"], *deletion).code == 0
+    assert fqid not in dss(env, *listing).out
+    gone = dss(env, "download", uploaded["uuid"], "--replica", replica)
+    assert (gone.code, "not_found" in gone.err) == (1, True)
+
+
+def test_a_client_in_a_notebook_lists_all_pages(
+    stack: dict[str, str], env: dict[str, str], data: Path, replica: str
+) -> None:
+    uploaded = _done(dss(env, "upload", data, "--replica", replica, "--json"))
+    client = Client(stack["DSS_URL"], stack["DSS_TOKEN"], replica=replica)
+    row = client.bundle(uploaded["uuid"])["files"][0]
+    files = [{name: row[name] for name in ("uuid", "version", "name", "indexed")}]
+    prefix = str(uuid4())
+    versions = [f"2026-01-01T0000{number:02d}.000000Z" for number in range(25)]
+    for version in versions:
+        assert client.put_bundle(prefix, version, files)
+        assert not client.put_bundle(prefix, version, files)
+
+    listed = [bundle["version"] for bundle in client.bundles(prefix, per_page=10)]
+
+    assert listed == versions
+    assert client.bundle(prefix)["version"] == versions[-1]
+
+
+def test_the_local_issuer_gives_a_token_that_may_write(env: dict[str, str], data: Path) -> None:
+    outcome = dss(env, "token", "--email", "someone@example.org", "--group", "dss", "--json")
+    token = _done(outcome)["token"]
+
+    assert _done(dss(env, "upload", data, "--token", token, "--json"))["files"] == 43
+
+
+def test_who_may_not_write_is_told_and_nothing_goes_on(env: dict[str, str], data: Path) -> None:
+    outcome = dss(env, "upload", data, "--token", env["DSS_TOKEN_OTHER_GROUP"], "--jobs", 1, "--json")
+
+    assert outcome.code == 1
+    assert "403 Forbidden" in outcome.err
+    assert len(outcome.json["failed"]) == 43
+    assert outcome.json["staged"] == 1

@@ -1,0 +1,297 @@
+"""An upload does what is missing, and only that."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dss.client import Client
+from dss.errors import CallFailed, Refused, StagingFailed
+from dss.reports import UploadReport
+from dss.transfer.staging import staging_for
+from dss.transfer.upload import UploadOptions, upload
+from shared.checksums import Checksums, checksums_of
+from tests.support.fake_dss import FakeDss, Fault, HeldClock
+
+
+class Shelf:
+    """A staging place in memory."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.put_count = 0
+        self.refuse: set[str] = set()
+        self._lock = threading.Lock()
+
+    def put(
+        self, path: Path, key: str, checksums: Checksums, content_type: str, on_bytes: Callable[[int], None]
+    ) -> str:
+        del content_type
+        if path.name in self.refuse:
+            raise StagingFailed(f"{path.name}: no")
+        data = path.read_bytes()
+        assert checksums_of(data) == checksums
+        on_bytes(len(data))
+        with self._lock:
+            self.objects[key] = data
+            self.put_count += 1
+        return f"gs://shelf/{key}"
+
+    def delete(self, url: str) -> None:
+        self.objects.pop(url.removeprefix("gs://shelf/"), None)
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    directory = tmp_path / "data"
+    (directory / "sub").mkdir(parents=True)
+    for number in range(6):
+        (directory / "sub" / f"f{number}.bin").write_text(f"content {number}")
+    (directory / "a.json").write_text("{}")
+    return directory
+
+
+@pytest.fixture
+def again(client: Client, data: Path, shelf: Shelf) -> Callable[..., UploadReport]:
+    """Run the upload, as often as a test likes."""
+
+    def run(**options: object) -> UploadReport:
+        return upload(client, data, UploadOptions(**options), shelf)  # type: ignore[arg-type]
+
+    return run
+
+
+Again = Callable[..., UploadReport]
+
+
+def test_a_directory_becomes_a_bundle_and_nothing_stays_staged(
+    again: Again, fake: FakeDss, shelf: Shelf
+) -> None:
+    report = again()
+
+    (uuid, version, files) = fake.put_bundles[0]
+    assert (report.uuid, report.version, report.ok) == (uuid, version, True)
+    assert (report.files, report.staged, report.put) == (7, 7, 7)
+    assert {file["name"]: file["indexed"] for file in files} == {
+        "a.json": True,
+        **{f"sub/f{number}.bin": False for number in range(6)},
+    }
+    assert shelf.objects == {}
+
+
+def test_an_upload_that_is_done_is_not_done_again(again: Again, fake: FakeDss, shelf: Shelf) -> None:
+    first = again()
+    fake.seen.clear()
+
+    second = again()
+
+    assert second.already_there
+    assert (second.uuid, second.version) == (first.uuid, first.version)
+    assert (second.staged, second.put, shelf.put_count) == (0, 0, 7)
+    assert [one.method for one in fake.seen] == ["GET"]
+
+
+def test_a_changed_file_makes_a_new_version_of_the_bundle(again: Again, fake: FakeDss, data: Path) -> None:
+    first = again()
+    (data / "a.json").write_text('{"changed": true}')
+    (data / "sub" / "f0.bin").unlink()
+
+    second = again()
+
+    assert second.uuid == first.uuid
+    assert second.version > first.version
+    assert (second.put, second.files) == (1, 6)
+    before, after = ({file["name"]: file for file in bundle[2]} for bundle in fake.put_bundles)
+    assert after["a.json"]["uuid"] == before["a.json"]["uuid"]
+    assert after["a.json"]["version"] > before["a.json"]["version"]
+    assert after["sub/f1.bin"] == before["sub/f1.bin"]
+
+
+def test_a_file_that_was_only_touched_is_the_same_file(again: Again, data: Path) -> None:
+    first = again()
+    os.utime(data / "a.json", (1, 1))
+
+    second = again()
+
+    assert second.already_there
+    assert second.version == first.version
+
+
+def test_what_failed_is_listed_and_done_by_the_next_run(again: Again, fake: FakeDss, shelf: Shelf) -> None:
+    shelf.refuse = {"f1.bin", "f4.bin"}
+
+    first = again()
+
+    assert [failure.name for failure in first.failed] == ["sub/f1.bin", "sub/f4.bin"]
+    assert first.put == 5
+    assert fake.put_bundles == []
+    assert len(shelf.objects) == 5
+    shelf.refuse = set()
+
+    second = again()
+
+    assert (second.put, second.ok, second.uuid, second.version) == (2, True, first.uuid, first.version)
+    assert shelf.objects == {}
+
+
+def test_a_bundle_refused_once_keeps_its_name(again: Again, fake: FakeDss) -> None:
+    fake.broken["PUT", "/bundles/"] = Fault(status=400, body={"code": "illegal_arguments", "title": "no"})
+    with pytest.raises(CallFailed, match="illegal_arguments"):
+        again()
+    fake.broken.clear()
+
+    report = again()
+
+    assert report.put == 0
+    assert len(fake.requests("PUT", "/files/")) == 7
+    assert len({one.path for one in fake.requests("PUT", "/bundles/")}) == 1
+
+
+def test_files_that_the_dss_lost_are_uploaded_again(again: Again, fake: FakeDss) -> None:
+    """As when a local stack was started anew at the same address."""
+    first = again()
+    fake.put_bundles.clear()
+    for uuid in list(fake.put_files)[:3]:
+        del fake.put_files[uuid]
+
+    second = again()
+
+    assert (second.ok, second.put, second.already_there) == (True, 3, False)
+    assert second.uuid != first.uuid
+    assert again().already_there
+
+
+def test_a_dss_that_never_has_what_it_took_is_given_up(again: Again, fake: FakeDss) -> None:
+    missing = Fault(status=400, body={"code": "file_missing", "title": "all"})
+    fake.broken["PUT", "/bundles/"] = missing
+    fake.broken["HEAD", "/files/"] = Fault(status=404)
+
+    with pytest.raises(CallFailed, match="file_missing"):
+        again()
+
+    assert len(fake.requests("PUT", "/bundles/")) == 3
+
+
+def test_a_staged_object_that_is_gone_is_staged_again(again: Again, fake: FakeDss, shelf: Shelf) -> None:
+    shelf.refuse = {"f1.bin"}
+    again(keep_staged=True)
+    gone = Fault(status=404, body={"code": "not_found", "title": "no such object"})
+    for uuid in list(fake.put_files):
+        fake.fault("PUT", f"/files/{uuid}", gone)
+    shelf.refuse = set()
+
+    assert again().ok
+
+
+def test_a_file_that_is_copied_in_the_background_is_waited_for(
+    again: Again, fake: FakeDss, shelf: Shelf, clock: HeldClock
+) -> None:
+    shelf.refuse = {f"f{number}.bin" for number in range(6)}
+    waits = [404, 404, 404, 200]
+    fake.copying = _Every(waits)
+
+    report = again()
+
+    assert report.put == 1
+    assert waits == []
+    assert len(clock.slept) == 3
+
+
+@pytest.mark.parametrize(("answers", "why"), [([404, 422], "wrong"), ([404] * 100, "not there after")])
+def test_a_background_copy_that_fails_or_never_ends_is_a_failure(
+    again: Again, fake: FakeDss, shelf: Shelf, answers: list[int], why: str
+) -> None:
+    shelf.refuse = {f"f{number}.bin" for number in range(6)}
+    fake.copying = _Every(answers)
+
+    report = again(copy_seconds=30)
+
+    assert why in report.failed[0].why
+    assert fake.put_bundles == []
+
+
+class _Every(dict[str, list[int]]):
+    """The same answers for whatever is asked."""
+
+    def __init__(self, answers: list[int]) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def get(self, key: str, default: object = None) -> list[int]:  # type: ignore[override]
+        del key, default
+        return self._answers
+
+
+def test_a_token_that_is_refused_ends_the_upload_at_once(again: Again, fake: FakeDss, shelf: Shelf) -> None:
+    fake.broken["PUT", "/"] = Fault(status=401, body={"code": "Unauthorized", "title": "expired"})
+
+    report = again(jobs=1)
+
+    assert len(report.failed) == 7
+    assert shelf.put_count == 1
+    assert len(fake.requests("PUT", "/files/")) == 1
+
+
+def test_names_are_refused_before_anything_is_done(again: Again, fake: FakeDss, data: Path) -> None:
+    (data / "sub" / ".hidden").write_text("x")
+
+    with pytest.raises(Refused, match="hidden"):
+        again()
+    assert fake.seen == []
+
+
+def test_the_bundle_may_be_named(again: Again, fake: FakeDss) -> None:
+    uuid, version = "AAAAAAAA-1111-4111-8111-111111111111", "2026-01-01T000000.000000Z"
+
+    report = again(bundle_uuid=uuid, version=version)
+
+    assert fake.put_bundles[0][:2] == (uuid.lower(), version)
+    assert (report.uuid, report.version) == (uuid.lower(), version)
+
+
+@pytest.mark.parametrize("options", [{"bundle_uuid": "x"}, {"version": "2026-13-01T000000.000000Z"}])
+def test_a_name_that_no_bundle_can_have_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(Refused):
+        UploadOptions(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("replica", "location"),
+    [("gcp", "s3://b/p"), ("aws", "gs://b"), ("gcp", "http://b"), ("gcp", "gs:///p"), ("gcp", "gs://b?x")],
+)
+def test_a_staging_place_elsewhere_is_refused(replica: str, location: str) -> None:
+    with pytest.raises(Refused, match="--staging"):
+        staging_for(replica, location)
+
+
+def test_no_staging_place_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DSS_GS_STAGING_BUCKET", raising=False)
+    with pytest.raises(Refused, match="DSS_GS_STAGING_BUCKET"):
+        staging_for("gcp", None)
+
+
+def test_a_file_that_changes_while_it_is_uploaded_is_a_failure(
+    client: Client, data: Path, fake: FakeDss
+) -> None:
+    class Changing(Shelf):
+        def put(self, path: Path, *arguments: object) -> str:  # type: ignore[override]
+            url = super().put(path, *arguments)  # type: ignore[arg-type]
+            if path.name == "a.json":
+                path.write_text("meanwhile something else")
+            return url
+
+    report = upload(client, data, UploadOptions(), Changing())
+
+    assert [failure.name for failure in report.failed] == ["a.json"]
+    assert "changed" in report.failed[0].why
+    assert fake.put_bundles == []

@@ -1,0 +1,190 @@
+"""What the tests of `dss local` and the demo share: each as a process, and what it leaves behind."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from local.source_tree import python_path
+
+ROOT = Path(__file__).resolve().parents[2]
+STANDIN = '''
+import json
+
+def app(environ, start_response):
+    """An API that is healthy, and knows nothing else."""
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({"Healthy": True}).encode()]
+'''
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Return once the condition holds; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the ids of all living descendants of a process."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process is there that is no zombie."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def env_file_in(directory: Path) -> Path:
+    """Return the environment file of what runs in a directory."""
+    return directory / "dss" / "env"
+
+
+class Command:
+    """A Python program in a process, marked so that whatever it leaves can be found."""
+
+    def __init__(self, directory: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.mark = secrets.token_hex(8)
+        self.env_file = env_file_in(directory)
+        self.temporary = directory / "tmp"
+        self.temporary.mkdir()
+        self._errors = directory / "stderr"
+        self._output = directory / "stdout"
+        (directory / "standin.py").write_text(STANDIN)
+        self.seen: set[int] = set()
+        with self._errors.open("wb") as errors, self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                env={
+                    # Other tests of this process may have set where their system's emulators are.
+                    **{
+                        name: value
+                        for name, value in os.environ.items()
+                        if not name.startswith(("DSS_", "AWS_", "GOOGLE_"))
+                        and not name.endswith("_EMULATOR_HOST")
+                    },
+                    "PYTHONPATH": python_path(str(directory), os.environ.get("PYTHONPATH", "")),
+                    "TMPDIR": str(self.temporary),
+                    "TEST_MARK": self.mark,
+                    **environment,
+                },
+                stdout=output,
+                stderr=errors,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    @property
+    def errors(self) -> str:
+        return self._errors.read_text()
+
+    def components_ready(self) -> int:
+        """Return how many components have been reported as ready."""
+        return self.errors.count(" ready after ")
+
+    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+        """Return once the condition holds, while the command lives."""
+        wait_until(lambda: condition() or self.process.poll() is not None, seconds, f"{what}; {self.errors}")
+        assert condition(), f"it ended before {what}: {self.errors}"
+
+    def wait_until_ready(self) -> str:
+        """Return the URL that it says it is ready at."""
+        self.wait_for(lambda: "DSS is ready at" in self.output, "the system is ready")
+        return self.output.strip().rpartition(" ")[2]
+
+    def child(self, words: str) -> int:
+        """Return the id of the descendant that has these words in its command line."""
+        for pid in descendants(self.process.pid):
+            with contextlib.suppress(OSError):
+                if words in (Path("/proc") / str(pid) / "cmdline").read_text().replace("\0", " "):
+                    return pid
+        raise AssertionError(f"no process of {words}")
+
+    def leftovers(self) -> set[int]:
+        """Return the living processes that it started: by their environment, and those `send` saw."""
+        marked = set()
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if (
+                    entry.name.isdigit()
+                    and f"TEST_MARK={self.mark}".encode() in (entry / "environ").read_bytes()
+                ):
+                    marked.add(int(entry.name))
+        return {pid for pid in marked | self.seen if is_alive(pid)}
+
+    def send(self, number: int) -> None:
+        """Send a signal, having noted who is there (the reaper has no environment to be found by)."""
+        self.seen = descendants(self.process.pid)
+        self.process.send_signal(number)
+
+    def assert_all_gone(self) -> None:
+        """Fail unless within 10 s the command has ended and nothing of it is left."""
+        deadline = time.monotonic() + 10
+        self.process.wait(10)
+        wait_until(lambda: not self.leftovers(), deadline - time.monotonic(), "every process is gone")
+        wait_until(lambda: not any(self.temporary.iterdir()), 1, "the temporary directory is gone")
+
+
+@pytest.fixture
+def commands() -> Iterator[list[Command]]:
+    """Return the commands that a test has started; they are killed at its end."""
+    started: list[Command] = []
+    yield started
+    for command in started:
+        command.process.kill()
+        command.process.wait()
+        for pid in command.leftovers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def python(tmp_path: Path, commands: list[Command]) -> Callable[..., Command]:
+    """Return what starts Python with arguments and environment."""
+
+    def start(*arguments: str, **environment: str) -> Command:
+        commands.append(Command(Path(tempfile.mkdtemp(dir=tmp_path)), arguments, environment))
+        return commands[-1]
+
+    return start
+
+
+@pytest.fixture
+def dss_local(tmp_path: Path, commands: list[Command]) -> Callable[..., Command]:
+    """Return what starts `dss local` with options and environment."""
+
+    def start(*options: str, **environment: str) -> Command:
+        directory = Path(tempfile.mkdtemp(dir=tmp_path))
+        arguments = ("-m", "local", "--env-file", str(env_file_in(directory)), *options)
+        commands.append(Command(directory, arguments, environment))
+        return commands[-1]
+
+    return start
+
+
+@pytest.fixture
+def assert_gone() -> Callable[..., None]:
+    """Return what fails unless all processes of these ids end within 10 s."""
+    return lambda *pids: wait_until(lambda: not any(map(is_alive, pids)), 10, f"{pids} are gone")

@@ -1,0 +1,235 @@
+"""The local push side does as Pub/Sub: 2xx acknowledges, everything else comes again, later and later."""
+
+import base64
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.ports import HOST
+from local.push import Subscription
+from local.source_tree import python_path
+from tests.support.given import new_uuid
+
+
+class Endpoint:
+    """A function that notes what it is pushed, and answers what the test says."""
+
+    def __init__(self) -> None:
+        self.pushes: list[tuple[float, dict[str, Any]]] = []
+        self.answer: Callable[[dict[str, Any]], int] = lambda _: 204
+        self.at_work = 0
+        self.most_at_work = 0
+        self._lock = threading.Lock()
+        self._server: ThreadingHTTPServer | None = None
+        self.open(0)
+        assert self._server
+        self.port = self._server.server_port
+        self.url = f"http://{HOST}:{self.port}"
+
+    def open(self, port: int) -> None:
+        """Listen."""
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(endpoint.take(body))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer((HOST, port), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        """Be there no longer."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def take(self, body: dict[str, Any]) -> int:
+        with self._lock:
+            self.pushes.append((time.monotonic(), body))
+            self.at_work += 1
+            self.most_at_work = max(self.most_at_work, self.at_work)
+        try:
+            return self.answer(body)
+        finally:
+            with self._lock:
+                self.at_work -= 1
+
+    def of(self, name: str) -> list[tuple[float, dict[str, Any]]]:
+        """Return the pushes of one message, and when they came."""
+        return [
+            push for push in self.pushes if push[1].get("message", {}).get("attributes") == {"name": name}
+        ]
+
+    def wait(self, condition: Callable[[], object], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.pushes
+            time.sleep(0.02)
+
+
+class Pushing:
+    """A topic with a subscription that a process pushes to an endpoint."""
+
+    def __init__(self, env: Mapping[str, str], directory: Path, endpoint: Endpoint) -> None:
+        self._env = dict(env)
+        self.endpoint = endpoint
+        self._base = f"http://{env['PUBSUB_EMULATOR_HOST']}/v1/projects/{env['GOOGLE_CLOUD_PROJECT']}"
+        self.name = f"push-{new_uuid()}"
+        topic = f"projects/{env['GOOGLE_CLOUD_PROJECT']}/topics/{self.name}"
+        requests.put(f"{self._base}/topics/{self.name}", json={}).raise_for_status()
+        body = {"topic": topic, "ackDeadlineSeconds": 10}
+        requests.put(f"{self._base}/subscriptions/{self.name}", json=body).raise_for_status()
+        self._config = directory / "push.json"
+        self._log = directory / "push.log"
+        self.write(endpoint.url)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def write(self, url: str, schedules: tuple[dict[str, Any], ...] = ()) -> None:
+        """Write the configuration."""
+        row = {
+            "name": self.name,
+            "topic": self.name,
+            "endpoint": url,
+            "ack_deadline_seconds": 60,
+            "minimum_backoff_seconds": 1,
+            "maximum_backoff_seconds": 600,
+        }
+        project = self._env["GOOGLE_CLOUD_PROJECT"]
+        self._config.write_text(
+            json.dumps({"project": project, "subscriptions": [row], "schedules": list(schedules)})
+        )
+
+    def start(self) -> None:
+        with self._log.open("wb") as log:
+            command = [sys.executable, "-m", "local.push", str(self._config)]
+            self.process = subprocess.Popen(command, env=self._env, stderr=log)
+
+    @property
+    def errors(self) -> str:
+        """What the process has said."""
+        return self._log.read_text()
+
+    def publish(self, *names: str, data: bytes = b"") -> None:
+        messages = [{"attributes": {"name": name}, "data": base64.b64encode(data).decode()} for name in names]
+        answer = requests.post(f"{self._base}/topics/{self.name}:publish", json={"messages": messages})
+        answer.raise_for_status()
+
+
+@pytest.fixture
+def pushing(stack: dict[str, str], tmp_path: Path) -> Iterator[Pushing]:
+    endpoint = Endpoint()
+    found = Pushing({**stack, "NO_PROXY": HOST, "PYTHONPATH": python_path()}, tmp_path, endpoint)
+    yield found
+    endpoint.answer = lambda _: 204
+    if found.process:
+        found.process.kill()
+        found.process.wait()
+    endpoint.close()
+
+
+def test_delays_double_up_to_the_longest() -> None:
+    row = Subscription(
+        name="n",
+        topic="t",
+        endpoint="e",
+        ack_deadline_seconds=600,
+        minimum_backoff_seconds=1,
+        maximum_backoff_seconds=600,
+    )
+    assert [row.delay(attempt) for attempt in (1, 2, 3, 10, 11, 5000)] == [1, 2, 4, 512, 600, 600]
+
+
+def test_a_message_is_pushed_as_pub_sub_does_until_2xx(pushing: Pushing) -> None:
+    endpoint = pushing.endpoint
+    endpoint.answer = lambda body: 503 if body["deliveryAttempt"] < 3 else 204
+    pushing.start()
+    pushing.publish("doubling", data=b"bytes")
+
+    endpoint.wait(lambda: len(endpoint.of("doubling")) == 3)
+    times, bodies = zip(*endpoint.of("doubling"), strict=True)
+
+    assert [body["deliveryAttempt"] for body in bodies] == [1, 2, 3]
+    assert {body["message"]["messageId"] for body in bodies} == {bodies[0]["message"]["messageId"]}
+    assert base64.b64decode(bodies[0]["message"]["data"]) == b"bytes"
+    assert bodies[0]["subscription"].endswith(f"/subscriptions/{pushing.name}")
+    assert times[1] - times[0] >= 0.9
+    assert times[2] - times[1] >= 1.9
+    # Acknowledged: others come, this one does not.
+    pushing.publish("after")
+    endpoint.wait(lambda: endpoint.of("after"))
+    assert len(endpoint.of("doubling")) == 3
+
+
+def test_many_are_at_work_at_once_and_one_that_fails_delays_no_other(pushing: Pushing) -> None:
+    endpoint, all_there = pushing.endpoint, threading.Barrier(16)
+
+    def answer(body: dict[str, Any]) -> int:
+        if body["message"]["attributes"]["name"] == "failing":
+            return 500
+        all_there.wait(timeout=20)
+        return 200
+
+    endpoint.answer = answer
+    pushing.start()
+    pushing.publish("failing", *(f"message {number}" for number in range(32)))
+
+    endpoint.wait(lambda: all(endpoint.of(f"message {number}") for number in range(32)))
+    endpoint.wait(lambda: endpoint.at_work == 0)
+    assert endpoint.most_at_work >= 16
+    assert all(len(endpoint.of(f"message {number}")) == 1 for number in range(32))
+
+
+def test_an_endpoint_that_is_not_there_is_tried_until_it_is(pushing: Pushing) -> None:
+    endpoint = pushing.endpoint
+    endpoint.close()
+    pushing.start()
+    pushing.publish("patient")
+    endpoint.wait(lambda: "Connection refused" in pushing.errors)
+
+    endpoint.open(endpoint.port)
+
+    endpoint.wait(lambda: endpoint.of("patient"))
+    assert endpoint.of("patient")[0][1]["deliveryAttempt"] >= 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_once_and_what_was_at_work_is_not_lost(pushing: Pushing, number: int) -> None:
+    endpoint, release = pushing.endpoint, threading.Event()
+    endpoint.answer = lambda _: 204 if release.wait(20) else 500
+    pushing.start()
+    pushing.publish("interrupted")
+    endpoint.wait(lambda: endpoint.of("interrupted"))
+    assert pushing.process
+
+    pushing.process.send_signal(number)
+
+    assert pushing.process.wait(3) == 0
+    release.set()
+
+
+def test_functions_are_called_at_intervals(pushing: Pushing) -> None:
+    endpoint = pushing.endpoint
+    pushing.write(endpoint.url, schedules=({"url": f"{endpoint.url}/sweep", "seconds": 0.2},))
+    endpoint.answer = lambda _: 500
+    pushing.start()
+    endpoint.wait(lambda: len([1 for _, body in endpoint.pushes if body == {}]) >= 3)

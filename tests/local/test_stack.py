@@ -1,0 +1,155 @@
+"""The stack as tests and the demo use it, with the real API."""
+
+import contextlib
+import json
+import signal
+import sys
+import urllib.error
+import urllib.request
+from functools import partial
+
+import jwt
+import pytest
+
+from local import probes
+from local.api import api_process
+from local.component import Component
+from local.components import TABLE
+from local.failures import ComponentFailed
+from local.minting import mint
+from local.stack import Stack
+
+
+def status_of(url: str, token: str = "", method: str = "GET") -> int:
+    """Return the status that a request is answered with."""
+    request = urllib.request.Request(url, method=method, data=b"{}" if method == "PUT" else None)
+    request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.fixture
+def env(stack):
+    """The running system that all tests share."""
+    return stack
+
+
+def test_its_tokens_are_those_of_the_issuer_that_the_api_trusts(env):
+    with urllib.request.urlopen(f"{env['OIDC_ISSUER']}/.well-known/openid-configuration") as answer:
+        keys = jwt.PyJWKClient(json.load(answer)["jwks_uri"])
+    for name, group in (("DSS_TOKEN", "dss"), ("DSS_TOKEN2", "dss"), ("DSS_TOKEN_OTHER_GROUP", "other")):
+        key = keys.get_signing_key_from_jwt(env[name])
+        claims = jwt.decode(
+            env[name], key, ["RS256"], audience=env["OIDC_AUDIENCE"], issuer=env["OIDC_ISSUER"]
+        )
+        assert claims["group"] == group
+        assert claims["email_verified"] is True
+        assert claims["exp"] - claims["iat"] == 12 * 3600
+
+
+def test_tokens_of_any_kind_can_be_made(env):
+    body_less = "/v1/bundles/3c7a3a3e-9ab1-4b9e-8f0d-0d2bd0a7b6c1?version=x&replica=gcp"
+    answers = {
+        token: status_of(env["DSS_URL"] + body_less, token, "PUT")
+        for token in (
+            "",
+            mint(env, "a@example.org", "dss", ttl=-60),
+            mint(env, "a@example.org", "dss", aud="somebody else"),
+            mint(env, "a@example.org", "dss", foreign_key=True),
+        )
+    }
+    assert set(answers.values()) == {401}
+    assert status_of(env["DSS_URL"] + body_less, mint(env, "a@example.org", "other"), "PUT") == 403
+    assert status_of(env["DSS_URL"] + body_less, mint(env, "a@example.org", "dss"), "PUT") == 400
+
+
+def test_a_service_account_can_sign_its_own_tokens(env):
+    with open(env["DSS_LOCAL_SERVICE_ACCOUNT_KEY_FILE"]) as file:  # noqa: PTH123
+        account = json.load(file)
+    email = account["client_email"]
+    assert email.split("@")[1].split(".")[0] in env["DSS_TRUSTED_PROJECTS"]
+    url = env["DSS_SERVICE_ACCOUNT_JWKS_URL"]
+    token = jwt.encode(
+        {"iss": email}, account["private_key"], "RS256", headers={"kid": account["private_key_id"]}
+    )
+    key = jwt.PyJWKClient(url.replace("{email}", email)).get_signing_key_from_jwt(token)
+    assert jwt.decode(token, key, ["RS256"])["iss"] == email
+    assert status_of(url.replace("{email}", "stranger@elsewhere.iam.gserviceaccount.com")) == 404
+
+
+def test_a_further_api_has_its_own_settings_and_can_be_killed_and_restarted(env):
+    write = "/v1/bundles/3c7a3a3e-9ab1-4b9e-8f0d-0d2bd0a7b6c1?version=2020-01-01T000000.000000Z&replica=gcp"
+    with api_process(env, {"DSS_READ_ONLY_MODE": "1"}) as api:
+        assert api.url != env["DSS_URL"]
+        assert status_of(api.url + write, env["DSS_TOKEN"], "PUT") == 503
+        api.kill()
+        with pytest.raises(urllib.error.URLError):
+            status_of(f"{api.url}/version")
+        api.start({"DSS_READ_ONLY_MODE": None})
+        assert status_of(api.url + write, env["DSS_TOKEN"], "PUT") == 400
+    assert status_of(f"{env['DSS_URL']}/version") == 200
+
+
+def test_a_further_api_that_cannot_start_says_why(env):
+    with (
+        pytest.raises(ComponentFailed, match="DSS_SIGNED_URL_SECONDS"),
+        api_process(env, {"DSS_SIGNED_URL_SECONDS": "0"}),
+    ):
+        pass
+
+
+def test_a_component_more_is_one_row_more():
+    def page(plan, exported):
+        port = plan.ports.of("page")
+        return Component(
+            name="page",
+            command=(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)),
+            needs=("token issuer",),
+            ready=partial(probes.answers_ok, plan.url("page")),
+            exports={"PAGE_URL": plan.url("page"), "PAGE_ISSUER": exported["OIDC_ISSUER"]},
+        )
+
+    [token_issuer] = [row for row in TABLE if row.__name__ == "token_issuer"]
+    heard: list[str] = []
+    with Stack(table=(token_issuer, page), say=heard.append).running() as env:
+        assert status_of(env["PAGE_URL"]) == 200
+        assert env["PAGE_ISSUER"] == env["OIDC_ISSUER"]
+    assert [text.partition(" ready")[0] for text in heard] == ["token issuer", "page"]
+    with pytest.raises(urllib.error.URLError):
+        status_of(env["PAGE_URL"])
+
+
+def test_a_component_that_never_answers_is_named():
+    def mute(plan, _):
+        return Component(
+            name="mute",
+            command=("sleep", "60"),
+            seconds=0.1,
+            ready=partial(probes.answers_ok, plan.url("mute")),
+        )
+
+    with (
+        pytest.raises(ComponentFailed, match=r"mute was not ready within 0 s.*refused"),
+        contextlib.ExitStack() as all_,
+    ):
+        all_.enter_context(Stack(table=(mute,)).running())
+
+
+def test_a_need_that_no_row_meets_is_an_error():
+    def lonely(*_):
+        return Component(name="lonely", command=("true",), needs=("nobody",), ready=lambda: None)
+
+    with pytest.raises(ValueError, match="lonely"), Stack(table=(lonely,)).running():
+        pass
+
+
+def test_the_end_can_be_asked_for_while_it_runs():
+    stack = Stack(table=())
+    with stack.running():
+        stack.stop.ask(signal.SIGTERM)
+        stack.watch()

@@ -1,0 +1,153 @@
+"""`dss admin audit` and `dss admin replication`, as operators run them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.clock import SystemClock
+from shared.maintenance.rates import gained_per_minute
+from tests.support.command_line import ROOT, dss, environment
+from tests.support.given import REPLICAS
+from tests.support.operated import Operated, World, operated_system
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[Operated]:
+    with operated_system() as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def world(system: Operated) -> World:
+    return system.everywhere("gcp", b"content")
+
+
+def env(system: Operated) -> Mapping[str, str]:
+    """What the command reads; nothing of the API, which it does without."""
+    return {name: value for name, value in system.env.items() if name not in ("DSS_URL", "DSS_TOKEN")}
+
+
+def test_an_audit_that_finds_nothing_ends_with_0(system: Operated, world: World, tmp_path: Path) -> None:
+    report = tmp_path / "report"
+
+    outcome = dss(env(system), "admin", "audit", "--settled-after", 0, "--report", report, "--json")
+
+    assert (outcome.code, outcome.err) == (0, "")
+    objects = len(world.keys)
+    none = dict.fromkeys(("lost", "dark", "corrupt", "unproven", "broken", "abandoned", "unsettled"), 0)
+    assert outcome.json["replicas"] == {name: {"objects": objects, **none} for name in REPLICAS}
+    assert (outcome.json["findings"], outcome.json["repaired"], outcome.json["known"]) == (0, 0, objects)
+    summary = {name: value for name, value in outcome.json.items() if name != "first"}
+    assert [json.loads(line) for line in report.read_text().splitlines()] == [{"summary": summary}]
+
+
+def test_findings_end_with_1_and_are_repaired_when_asked(
+    system: Operated, world: World, tmp_path: Path
+) -> None:
+    damaged, report = "aws", tmp_path / "report"
+    system.remove(damaged, world.blob)
+    system.overwrite(damaged, "stray", b"?")
+
+    seen = dss(env(system), "admin", "audit", "--settled-after", 0, "--report", report)
+    other = dss(env(system), "admin", "audit", "--settled-after", 0, "--replica", "gcp")
+    repair = dss(env(system), "admin", "--json", "audit", "--settled-after", 0, "--repair")
+    after = dss(env(system), "admin", "audit", "--settled-after", 0, "--repair", "--json")
+    system.remove(damaged, "stray")
+    clean = dss(env(system), "admin", "audit", "--settled-after", 0)
+
+    assert [seen.code, other.code, repair.code, after.code, clean.code] == [1, 0, 1, 1, 0]
+    assert f"lost on {damaged}: {world.blob}: the catalog says that it is here" in seen.out
+    assert "2 findings, 0 of them repaired" in seen.out
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [(line["kind"], line["replica"], line["key"]) for line in lines[:-1]] == [
+        ("lost", damaged, world.blob),
+        ("dark", damaged, "stray"),
+    ]
+    assert lines[-1]["summary"]["replicas"][damaged]["lost"] == 1
+    assert (repair.json["findings"], repair.json["repaired"]) == (2, 1)
+    assert repair.json["first"][0]["repaired"] == "copied from gcp, 7 bytes"
+    assert [row["left"] for row in after.json["first"]] == ["nothing tells what it is for"]
+    assert clean.out.splitlines()[0].split() == [
+        *("replica", "objects", "lost", "dark", "corrupt", "unproven", "broken", "abandoned", "unsettled")
+    ]
+    assert clean.out.endswith("0 findings, 0 of them repaired\n")
+
+
+def test_what_is_wrong_with_the_command_is_told_before_anything_is_done(system: Operated) -> None:
+    unknown = dss(env(system), "admin", "audit", "--replica", "moon")
+    unset = dss({**env(system), "DSS_GS_BUCKET": ""}, "admin", "audit")
+    down = dss(
+        {**env(system), "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}, "admin", "audit"
+    )
+
+    assert [unknown.code, unset.code, down.code] == [1, 1, 1]
+    assert "dss: replica: 'moon' is none of gcp, aws" in unknown.err
+    assert "DSS_GS_BUCKET is not set" in unset.err
+    assert down.err.startswith("dss: s3://")
+    assert "Traceback" not in unknown.err + unset.err + down.err
+
+
+class BusyClock(SystemClock):
+    """A clock on which things happen while somebody sleeps."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._now = super().now()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._work()
+        self._now += timedelta(seconds=seconds)
+
+
+def test_replication_tells_what_is_missing_and_how_fast_it_comes(system: Operated) -> None:
+    world = system.world("aws", os.urandom(100))
+    busy = BusyClock(lambda: system.replicate("aws", *world.documents))
+
+    behind = dss(env(system), "admin", "replication", "--seconds", 0, "--json").json["replicas"]
+    rates = gained_per_minute(replace(system.dss, clock=busy), seconds=6)
+    after = dss(env(system), "admin", "replication", "--seconds", 0.1)
+
+    assert (behind["gcp"]["missing"], behind["aws"]["missing"]) == (len(world.documents), 0)
+    assert behind["gcp"]["oldest_seconds"] > 0 == behind["aws"]["oldest_seconds"]
+    assert behind["gcp"]["gained_per_minute"] is None
+    # A file, three bundles and two collections; tombstones are not counted.
+    assert rates == {"gcp": 60.0, "aws": 0.0}
+    rows = [line.split() for line in after.out.splitlines()]
+    assert rows[0] == ["replica", "missing", "oldest", "gained/min", "untold", "oldest"]
+    assert [row[:5] for row in rows[1:]] == [[name, "0", "0", "s", "0.0"] for name in ("gcp", "aws")]
+    # Nobody is told of anything here: of bundles and their tombstones, where they are.
+    told_of = [key for key in world.documents if key.startswith("bundles/")]
+    assert behind["aws"]["untold"] - behind["gcp"]["untold"] == len(told_of)
+    assert behind["aws"]["untold_oldest_seconds"] > 0
+    assert [row[5] for row in rows[1:]] == [str(behind["aws"]["untold"])] * 2
+
+
+def test_who_downloads_needs_no_sdk_of_a_cloud() -> None:
+    code = (
+        "import sys; from dss.commands.main import cli;"
+        "cli.main(['download', '--help'], standalone_mode=False);"
+        "cli.main(['--help'], standalone_mode=False); cli.main(['admin', '--help'], standalone_mode=False);"
+        "CLOUDS = ('google.cloud.', 'boto3', 'shared.catalog');"
+        "print([name for name in sys.modules if name.startswith(CLOUDS)])"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment({}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert outcome.stdout.splitlines()[-1] == "[]"
+    assert "admin" in outcome.stdout

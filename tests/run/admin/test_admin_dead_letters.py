@@ -1,0 +1,217 @@
+"""`dss admin dead-letters`: what could not be handled is seen, and replayed, and never lost on the way."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+from flask import Flask, request
+
+from functions.push import handle
+from local.components import pubsub
+from local.event_components import subscriptions, topics
+from local.stack import Stack
+from shared.config import Settings
+from shared.errors import Unavailable
+from shared.maintenance.dead_letters import look_through, replay
+from shared.messages import DEAD_LETTERS, OBJECT_EVENTS, ObjectEvent, Subscription
+from shared.pubsub import PubSub
+from shared.wiring import open_subscription
+from tests.support.command_line import Outcome, dss
+from tests.support.given import new_uuid
+from tests.support.topics import Listener, listening
+
+# What the command needs to be set, though it does not use it.
+UNUSED = ("DSS_GS_BUCKET", "DSS_S3_BUCKET", "DSS_GS_CHECKOUT_BUCKET", "DSS_S3_CHECKOUT_BUCKET")
+SIGN_IN = {"OIDC_ISSUER": "http://nobody", "OIDC_AUDIENCE": "nobody"}
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[dict[str, str]]:
+    """Pub/Sub alone, with the topics and subscriptions of the system."""
+    with Stack(port=0, table=(pubsub, topics)).running() as env:
+        yield {**env, **dict.fromkeys(UNUSED, "unused"), **SIGN_IN, "DSS_SNS_SIGNATURES": ""}
+
+
+@pytest.fixture
+def publisher(env: dict[str, str]) -> Iterator[PubSub]:
+    """Publishes to the topics."""
+    with mock.patch.dict(os.environ, env):
+        yield PubSub(env["GOOGLE_CLOUD_PROJECT"])
+
+
+@pytest.fixture(autouse=True)
+def letters(env: dict[str, str]) -> Iterator[Subscription]:
+    """The subscription of dead letters, empty at the beginning."""
+    with mock.patch.dict(os.environ, env):
+        letters = open_subscription(Settings.from_environment(), DEAD_LETTERS)
+        while pulled := letters.pull(100, seconds=0.5):
+            letters.acknowledge(pulled)
+        yield letters
+
+
+def admin(env: Mapping[str, str], *arguments: object) -> Outcome:
+    return dss(env, "admin", "dead-letters", *arguments, "--wait", 1, "--json")
+
+
+@pytest.fixture
+def die(publisher: PubSub) -> Callable[[str], str]:
+    """Return what makes a dead letter, as a function does at its last attempt, and returns its key."""
+
+    def dead(reason: str) -> str:
+        key = f"files/{new_uuid()}"
+        attributes = ObjectEvent(replica="gcp", bucket="bucket", key=key).attributes
+
+        def work(_: object) -> None:
+            raise Unavailable(reason)
+
+        settings = SimpleNamespace(delivery_attempts=30)
+        parts: Any = SimpleNamespace(settings=settings, publisher=publisher)
+        body = {
+            "message": {"attributes": attributes, "data": "Ynl0ZXM=", "messageId": "1"},
+            "subscription": "projects/p/subscriptions/sync",
+            "deliveryAttempt": 30,
+        }
+        with Flask("test").test_request_context(json=body):
+            assert handle(parts, request, work)[1] == 200
+        return key
+
+    return dead
+
+
+@pytest.fixture
+def listener(env: dict[str, str]) -> Iterator[Listener]:
+    """Hears what is published to `object-events`."""
+    with listening(env, OBJECT_EVENTS) as listener:
+        yield listener
+
+
+def test_a_letter_is_shown_and_stays(env: dict[str, str], die: Callable[[str], str]) -> None:
+    key = die("aws: the bucket is gone")
+
+    first, second = admin(env, "list"), admin(env, "list")
+
+    assert (first.code, second.code) == (0, 0)
+    assert first.json["count"] == second.json["count"] == 1
+    [row] = second.json["letters"]
+    shown = {name: row[name] for name in ("key", "replica", "subscription", "reason", "attempts")}
+    assert shown == {
+        "key": key,
+        "replica": "gcp",
+        "subscription": "sync",
+        "reason": "aws: the bucket is gone",
+        "attempts": 30,
+    }
+    assert 0 <= row["age_seconds"] < 120
+    assert row["id"] == first.json["letters"][0]["id"]
+    text = dss(env, "admin", "dead-letters", "list", "--wait", 1).out
+    assert key in text
+    assert text.endswith("1 dead letters\n")
+
+
+def test_a_replayed_letter_is_the_message_that_it_was(
+    env: dict[str, str], die: Callable[[str], str], listener: Listener
+) -> None:
+    key = die("a reason")
+
+    outcome = admin(env, "replay", "--all")
+
+    assert (outcome.code, outcome.err) == (0, "")
+    [row] = outcome.json["replayed"]
+    assert row["topic"] == OBJECT_EVENTS
+    event = ObjectEvent(replica="gcp", bucket="bucket", key=key)
+    assert listener.wait(lambda _: True) == event.attributes
+    assert admin(env, "list").json["count"] == 0
+
+
+def test_only_the_letters_that_were_asked_for_are_replayed(
+    env: dict[str, str], die: Callable[[str], str], listener: Listener
+) -> None:
+    keys = {die("a reason") for _ in range(4)}
+    [chosen, *_] = rows = admin(env, "list").json["letters"]
+    assert {row["key"] for row in rows} == keys
+
+    refused = dss(env, "admin", "dead-letters", "replay")
+    one = admin(env, "replay", "--id", chosen["id"])
+    absent = admin(env, "replay", "--id", "12345")
+    two = admin(env, "replay", "--max", 2)
+
+    assert "--id, --max or --all" in refused.err
+    assert [row["attributes"]["objectId"] for row in one.json["replayed"]] == [chosen["key"]]
+    assert (absent.code, absent.json["absent"], absent.json["replayed"]) == (1, ["12345"], [])
+    assert len(two.json["replayed"]) == 2
+    assert admin(env, "list").json["count"] == 1
+    listener.pull(2)
+    assert len(listener.attributes) == 3
+    assert {attributes["objectId"] for attributes in listener.attributes} < keys
+
+
+def test_a_letter_that_cannot_be_sent_anywhere_stays(env: dict[str, str], publisher: PubSub) -> None:
+    publisher.publish(DEAD_LETTERS, {"objectId": "a", "deadSubscription": "no such"})
+    publisher.publish(DEAD_LETTERS, {"objectId": "b"})
+
+    outcome = admin(env, "replay", "--all")
+
+    assert (outcome.code, outcome.json["replayed"]) == (1, [])
+    assert sorted(row["why"] for row in outcome.json["left"]) == [
+        "it does not say which subscription could not deliver it",
+        "subscription 'no such' is not there any more, or has no topic",
+    ]
+    assert admin(env, "list").json["count"] == 2
+
+
+def test_what_pub_sub_gave_up_by_itself_is_replayed_too(
+    env: dict[str, str], publisher: PubSub, listener: Listener
+) -> None:
+    prefix = "CloudPubSubDeadLetterSource"
+    added = {
+        f"{prefix}Subscription": "sync",
+        f"{prefix}DeliveryCount": "100",
+        f"{prefix}SubscriptionProject": "x",
+    }
+    publisher.publish(DEAD_LETTERS, {"objectId": "a key", **added})
+
+    [row] = admin(env, "list").json["letters"]
+    outcome = admin(env, "replay", "--id", row["id"])
+
+    assert (row["subscription"], row["attempts"]) == ("sync", 100)
+    assert "did not answer" in row["reason"]
+    assert outcome.code == 0
+    assert listener.wait(lambda _: True) == {"objectId": "a key"}
+
+
+def test_a_replay_that_is_not_durable_loses_nothing(letters: Subscription, die: Callable[[str], str]) -> None:
+    key = die("a reason")
+
+    class Failing:
+        def publish(self, topic: str, attributes: Mapping[str, str], data: bytes = b"") -> None:
+            raise Unavailable(f"{topic} does not answer")
+
+    with pytest.raises(Unavailable):
+        list(replay(letters, Failing(), at_most=10, seconds=1))
+
+    [letter] = look_through(letters, at_most=10, seconds=1)
+    assert letter.attributes["objectId"] == key
+    assert letter.message.data == b"bytes"
+
+
+def test_every_one_of_many_is_seen_once(
+    letters: Subscription, publisher: PubSub, die: Callable[[str], str]
+) -> None:
+    keys = sorted(die("a reason") for _ in range(150))
+
+    seen = [letter.attributes["objectId"] for letter in look_through(letters, at_most=1000, seconds=1)]
+    some = list(look_through(letters, at_most=120, seconds=1))
+    replayed = list(replay(letters, publisher, at_most=1000, seconds=1))
+
+    assert sorted(seen) == keys
+    assert len(some) == 120
+    assert sorted(one.letter.attributes["objectId"] for one in replayed) == keys
+    assert list(look_through(letters, at_most=10, seconds=1)) == []
+
+
+def test_every_push_subscription_has_a_topic_to_replay_to(letters: Subscription) -> None:
+    for row in subscriptions():
+        assert letters.topic_of(row["name"]) == row["topic"]

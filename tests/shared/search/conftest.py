@@ -1,0 +1,45 @@
+"""The index back ends that the contract suite runs on: a fixture each, named in BACK_ENDS."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+
+from shared.config import Settings
+from shared.search.base import IndexBackend
+from shared.search.postgresql.backend import PostgreSqlIndex
+from shared.wiring import open_system
+from tests.support.given import new_uuid
+from tests.support.postgresql_server import HeldServer
+
+# A back end is a fixture of this name with `_index` behind it.
+BACK_ENDS = ("firestore", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def firestore_index(stack: dict[str, str]) -> IndexBackend:
+    """The default back end, as a deployment opens it."""
+    with mock.patch.dict(os.environ, stack):
+        return open_system(Settings.from_environment({**stack, "DSS_INDEX": "firestore"})).index
+
+
+@pytest.fixture(scope="session")
+def postgresql_index(postgresql: HeldServer) -> Iterator[IndexBackend]:
+    """The back end for larger stores, in a server of its own."""
+    with contextlib.closing(PostgreSqlIndex(postgresql.dsn)) as index:
+        yield index
+
+
+@pytest.fixture(scope="session", params=BACK_ENDS)
+def index(request: pytest.FixtureRequest) -> IndexBackend:
+    """Each back end in turn."""
+    backend: IndexBackend = request.getfixturevalue(f"{request.param}_index")
+    return backend
+
+
+@pytest.fixture
+def replica() -> str:
+    """A replica on which nothing is indexed yet."""
+    return f"test-{new_uuid()}"

@@ -1,0 +1,146 @@
+"""How PostgreSQL goes about queries: what is rare is looked up in an index, what is common is not."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from shared.identifiers import Fqid
+from shared.search.base import IndexEntry
+from shared.search.postgresql.backend import PostgreSqlIndex, common_of, search_statement
+from shared.search.postgresql.order import words_of
+from shared.search.postgresql.rows import FORM
+from shared.search.postings import Postings
+from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
+from tests.support.given import new_uuid, now
+from tests.support.postgresql_server import HeldServer
+
+
+def _entry(number: int) -> IndexEntry:
+    return IndexEntry(replica="many", fqid=Fqid(new_uuid(), now()), document={"number": number})
+
+
+@pytest.fixture(scope="module")
+def many(postgresql: HeldServer) -> Iterator[psycopg.Connection]:
+    """An index of 20,000 entries, each with a `number` and a `common` value; its statistics are known."""
+    opened = PostgreSqlIndex(postgresql.dsn)
+    opened.count("many", MatchAll())
+    opened.close()
+    hashed = Postings("many")
+    common = [hashed.of_value("common", "yes"), hashed.of_path("common"), hashed.of_path("number")]
+    with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO dss_index SELECT 'many', gen_random_uuid(), '2020-01-01T000000.000000Z', false, '',"
+            " %s, %s::uuid[] || md5(n::text)::uuid || md5('x' || n %% 50)::uuid,"
+            " jsonb_build_object('number', jsonb_build_array(n)), '{}', words::tsvector"
+            " FROM unnest(%s::text[]) WITH ORDINALITY AS numbers (words, n)",
+            (FORM, common, [words_of(_entry(n)) for n in range(1, 20_001)]),
+        )
+        rare = [hashed.of_value("rare", "one")]
+        connection.execute(
+            "UPDATE dss_index SET postings = postings || %s::uuid[] WHERE replica = 'many'"
+            " AND leaves @> '{\"number\": [77]}'",
+            (rare,),
+        )
+        connection.execute("VACUUM ANALYZE dss_index")
+        yield connection
+
+
+def _plan(
+    connection: psycopg.Connection, query: Query, count: int = 100, common: frozenset[Query] = frozenset()
+) -> str:
+    statement, values = search_statement(
+        "many", query, after=None, count=count, documents=True, common=common
+    )
+    [[plan]] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + statement, values).fetchall()
+    return json.dumps(plan)
+
+
+RARE = Terms("rare", ("one",))
+COMMON = Terms("common", ("yes",))
+RANGE = Range("number", gte=77, lt=79)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        RARE,
+        Bool(filter=(COMMON, RARE)),
+        Bool(must=(Range("number", gte=3), RARE), must_not=(Exists("none"),)),
+        Bool(should=(RARE, Match("text", ("word",))), minimum_should_match=1),
+        Bool(should=(RARE, COMMON, Match("text", ("word",))), minimum_should_match=2, filter=(RARE,)),
+        Wildcard("absent", "*"),
+        Ids((f"{new_uuid()}.2020-01-01T000000.000000Z",)),
+    ],
+)
+def test_what_is_rare_is_looked_up_in_the_index(many, query):
+    plan = _plan(many, query)
+
+    assert '"Index Name": "dss_index_postings"' in plan
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        RANGE,
+        Range("number", gt=19_990),
+        Bool(must=(Range("number", lte=10), COMMON)),
+        Bool(should=(RARE, Range("number", lt=0)), minimum_should_match=1),
+        Prefix("text", "word"),
+        Wildcard("text", "w?rd*"),
+    ],
+)
+def test_what_is_in_order_is_looked_up_by_its_words(many, query):
+    plan = _plan(many, query)
+
+    assert '"Index Name": "dss_index_words"' in plan
+    assert "Seq Scan" not in plan and '"Index Name": "dss_index_pkey"' not in plan
+
+
+def test_a_range_that_is_common_is_looked_for_and_not_looked_up(many):
+    often, path = Range("number", gte=500), '"Index Name": "dss_index_words"'
+    for query in (often, Bool(must=(RANGE, often)), Bool(should=(often, RARE)), RANGE):
+        common = common_of(many, "many", query, after=None)
+        assert common == ({often} if query != RANGE else set())
+    # Statistics know that what is rare is to be looked up, and that of the range nothing is.
+    assert path not in _plan(many, Bool(must=(RARE, often)), common=frozenset({often}))
+    assert path in _plan(many, RANGE)
+    several = Bool(should=tuple(Range("number", lt=-number) for number in range(9)))
+    assert common_of(many, "many", several, after=None) == set(several.should)
+
+
+@pytest.mark.usefixtures("many")
+@pytest.mark.parametrize("count", [1, 100])
+def test_what_is_common_and_what_is_not_are_found_alike(postgresql, count):
+    with contextlib.closing(PostgreSqlIndex(postgresql.dsn)) as index:
+        for query, number in ((Range("number", lte=15_000), 15_000), (RANGE, 2)):
+            page = index.search("many", query, after=None, count=count, documents=False)
+            assert len(page.hits) == min(count, number)
+            assert (page.after is None) is (number <= count)
+            assert index.count("many", query) == number
+
+
+@pytest.mark.usefixtures("many")
+def test_what_cannot_be_found_in_time_is_looked_for_page_by_page(postgresql):
+    query = Bool(must_not=(Range("number", lt=19_990),))
+    hits, pages, after = 0, 0, None
+    with contextlib.closing(PostgreSqlIndex(postgresql.dsn, seconds=0)) as index:
+        while pages == 0 or after:
+            page = index.search("many", query, after=after, count=4, documents=False)
+            hits, pages, after = hits + len(page.hits), pages + 1, page.after
+
+    # 500 entries a page, and an end where a page is full.
+    assert hits == 11
+    assert 40 <= pages <= 45
+
+
+def test_what_is_common_is_read_in_the_order_of_the_page(many):
+    plan = _plan(many, Bool(filter=(COMMON, Exists("number"))), count=10)
+
+    # No sort of 20,000 rows for ten of them.
+    assert '"Index Name": "dss_index_pkey"' in plan
+    assert '"Node Type": "Sort"' not in plan

@@ -1,0 +1,322 @@
+"""What every index back end does, on each of them; see conftest.py for how to add one."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from shared.identifiers import Fqid
+from shared.search.base import IndexBackend, IndexEntry
+from shared.search.documents import digest_of, tombstone_document
+from shared.search.matching import matches
+from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
+from tests.support.given import new_uuid, now
+from tests.support.queries import queries
+
+# In Firestore, one bundle in a thousand has more values than are looked up one by one.
+MANY = 21_000
+
+
+def entry(
+    replica: str, document: dict[str, Any], fqid: Fqid | None = None, *, dead: bool = False
+) -> IndexEntry:
+    return IndexEntry(replica=replica, fqid=fqid or Fqid(new_uuid(), now()), document=document, dead=dead)
+
+
+def pages(
+    index: IndexBackend, replica: str, query: Query, count: int = 500, *, documents: bool = False
+) -> Iterator[list[Any]]:
+    after = None
+    while True:
+        page = index.search(replica, query, after=after, count=count, documents=documents)
+        assert len(page.hits) <= count
+        yield list(page.hits)
+        if page.after is None:
+            return
+        assert after is None or page.after < after
+        after = page.after
+
+
+def found(index: IndexBackend, replica: str, query: Query, count: int = 500) -> list[Fqid]:
+    return [hit.fqid for page in pages(index, replica, query, count) for hit in page]
+
+
+def count(index: IndexBackend, replica: str, query: Query) -> int | None:
+    return index.count(replica, query)
+
+
+def put_all(index: IndexBackend, entries: Iterable[IndexEntry]) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(index.put, entries))
+
+
+def some_value(chance: random.Random, depth: int = 0) -> Any:
+    kind = chance.random()
+    if depth < 4 and kind < 0.35:
+        names = chance.sample(["a", "b", "c"], chance.randrange(4))
+        return {name: some_value(chance, depth + 1) for name in names}
+    if depth < 4 and kind < 0.5:
+        return [some_value(chance, depth + 1) for _ in range(chance.randrange(3))]
+    return chance.choice(
+        [
+            None,
+            "brain",
+            "Brain",
+            "left brain",
+            "kidney",
+            "",
+            "1",
+            "a*b",
+            "a?b",
+            -2,
+            0,
+            1,
+            2,
+            0.5,
+            1.0,
+            True,
+            False,
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def known(index: IndexBackend) -> tuple[str, list[IndexEntry]]:
+    """A replica on which many small documents are indexed, tombstones among them; and what they are."""
+    replica, chance = f"test-{new_uuid()}", random.Random(5)
+    living = [
+        entry(replica, {name: some_value(chance) for name in ("a", "b", "c")[: chance.randrange(4)]})
+        for _ in range(60)
+    ]
+    dead = [
+        entry(
+            replica, {**tombstone_document(new_uuid(), "who@example.org", "brain"), "a": "brain"}, dead=True
+        )
+        for _ in range(3)
+    ]
+    put_all(index, [*living, *dead])
+    return replica, [*living, *dead]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=queries)
+def test_a_query_finds_what_it_means_and_nothing_else(index, known, query):
+    replica, entries = known
+    meant = sorted((one.fqid for one in entries if matches(query, one.fqid, one.document)), reverse=True)
+
+    assert found(index, replica, query, count=20) == meant
+    assert count(index, replica, query) == len(meant)
+
+
+def test_names_and_many_values_are_looked_up(index, known):
+    replica, entries = known
+    living = sorted((one.fqid for one in entries if not one.dead), reverse=True)
+    others = tuple(f"{new_uuid()}.{now()}" for _ in range(100))
+
+    assert found(index, replica, Ids((*others, *map(str, living[:40])))) == living[:40]
+    assert found(index, replica, Ids((*others * 20, *map(str, living)))) == living
+    values = tuple(f"none {n}" for n in range(200))
+    meant = found(index, replica, Terms("a", ("brain",)))
+    assert found(index, replica, Terms("a", (*values, "brain"))) == meant
+    assert count(index, replica, Terms("a", (*values, "brain"))) == len(meant)
+    assert found(index, replica, Terms("a", (*values * 10, "brain"))) == meant
+
+
+def test_a_path_that_only_leads_on_has_no_value(index, replica):
+    one = entry(replica, {"a": {"b": "x"}})
+    index.put(one)
+
+    for clause in (Range("a", gte="x"), Prefix("a", "x"), Wildcard("a", "*"), Terms("a", ("x",))):
+        assert found(index, replica, clause) == [], clause
+        assert found(index, replica, Bool(must_not=(clause,))) == [one.fqid], clause
+
+
+def test_documents_come_back_as_they_were_put(index, replica):
+    document = {
+        "text": "null \x00, half \ud800, é, 𝄞, \"quoted\", 'single', back\\slash, new\nline",
+        "numbers": [0, -1, 2**63, 10**30, 0.1, 1e300, 1.0, -0.0],
+        "others": [True, False, None, "", [], {}, [[], [{}]]],
+        "dotted.name": {"": "empty", "$.[*]": "odd", 'quo"te': 1, "deep": [[[{"a": [{"b": 1}]}]]]},
+    }
+    one = entry(replica, document)
+    index.put(one)
+
+    [[hit]] = pages(index, replica, MatchAll(), documents=True)
+    assert (hit.fqid, repr(hit.document)) == (one.fqid, repr(document))
+    [[bare]] = pages(index, replica, MatchAll())
+    assert bare.document is None
+    for query in (
+        Terms("text", (document["text"],)),
+        Match("text", ("quoted", "null"), all_tokens=True),
+        Terms("numbers", (10**30,)),
+        Terms("numbers", (0.1,)),
+        Range("numbers", gte=1e300),
+        Terms("others", (True,)),
+        Exists("dotted.name"),
+        Terms("dotted.name.deep.a.b", (1.0,)),
+        Terms("dotted.name.$.[*]", ("odd",)),
+        Wildcard("text", "null*new\nline"),
+        Prefix("text", "null \x00"),
+    ):
+        assert found(index, replica, query) == [one.fqid], query
+
+
+def test_hits_are_in_order_of_uuid_then_version_both_descending(index, replica):
+    uuids = sorted(new_uuid() for _ in range(5))
+    fqids = [Fqid(uuid, f"20{year:02d}-01-01T000000.000000Z") for uuid in uuids for year in (19, 3, 25)]
+    put_all(index, (entry(replica, {"a": "x", "n": number}, fqid) for number, fqid in enumerate(fqids)))
+    expected = sorted(fqids, reverse=True)
+
+    for query in (MatchAll(), Terms("a", ("x",)), Range("n", gte=0)):
+        for size in (1, 4, 15, 16):
+            sizes = [len(page) for page in pages(index, replica, query, size)]
+            assert found(index, replica, query, size) == expected
+            assert sizes == [size] * (15 // size) + ([15 % size] if 15 % size else [])
+
+
+def test_pages_stay_right_while_documents_come_and_go(index, replica):
+    fqids = sorted((Fqid(new_uuid(), now()) for _ in range(20)), reverse=True)
+    put_all(index, (entry(replica, {"a": "x"}, fqid) for fqid in fqids[::2]))
+    first = index.search(replica, MatchAll(), after=None, count=5, documents=False)
+
+    # One in front of the mark and one behind it come, and so many go.
+    index.put(entry(replica, {"a": "x"}, fqids[1]))
+    index.put(entry(replica, {"a": "x"}, fqids[19]))
+    index.delete(replica, fqids[2])
+    index.delete(replica, fqids[8])
+    index.delete(replica, fqids[10])
+    rest = index.search(replica, MatchAll(), after=first.after, count=20, documents=False)
+
+    assert [hit.fqid for hit in first.hits] == fqids[0:10:2]
+    assert [hit.fqid for hit in rest.hits] == [*fqids[12:19:2], fqids[19]]
+    assert rest.after is None
+
+
+def test_an_entry_is_replaced_and_removed(index, replica):
+    one = entry(replica, {"a": "old", "b": [1]})
+    for _ in range(2):
+        index.put(one)
+    assert count(index, replica, MatchAll()) == 1
+    index.put(entry(replica, {"a": "new"}, one.fqid))
+
+    assert found(index, replica, Terms("a", ("old",))) == found(index, replica, Exists("b")) == []
+    assert found(index, replica, Terms("a", ("new",))) == [one.fqid]
+    for _ in range(2):
+        index.delete(replica, one.fqid)
+    assert found(index, replica, MatchAll()) == []
+    index.put(one)
+    assert found(index, replica, Terms("a", ("old",))) == [one.fqid]
+
+
+def test_the_dead_stay_dead_whatever_comes_later(index, replica):
+    fqid = Fqid(new_uuid(), now())
+    living = entry(replica, {"a": "x"}, fqid)
+    dead = entry(replica, tombstone_document(fqid.uuid, "who@example.org", "gone"), fqid, dead=True)
+    for one, is_dead in ((living, False), (dead, True), (living, True), (dead, True)):
+        index.put(one)
+
+        by_death = Bool(must=(Terms("admin_deleted", (True,)), Terms("uuid", (fqid.uuid,))))
+        assert found(index, replica, by_death) == ([fqid] if is_dead else [])
+        assert found(index, replica, Terms("a", ("x",))) == ([] if is_dead else [fqid])
+    assert [one.dead for one in index.entries(replica)] == [True]
+
+
+def test_writers_at_once_leave_one_entry_whole(index, replica):
+    fqid = Fqid(new_uuid(), now())
+    dead = entry(replica, tombstone_document(fqid.uuid, "who@example.org", "gone"), fqid, dead=True)
+    living = [entry(replica, {"a": "x", "n": number}, fqid) for number in range(3)]
+    put_all(index, [living[0], living[1], living[0], dead, living[2], living[0]])
+
+    assert [(one.fqid, one.digest, one.dead) for one in index.entries(replica)] == [
+        (fqid, digest_of(dead.document), True)
+    ]
+    assert found(index, replica, Exists("a")) == []
+
+
+def test_replicas_know_nothing_of_each_other(index, replica):
+    other = f"{replica}-2"
+    one = entry(replica, {"a": "x"})
+    index.put(one)
+    index.put(entry(other, {"a": "y"}, one.fqid))
+
+    assert found(index, replica, Terms("a", ("x",))) == found(index, other, Terms("a", ("y",))) == [one.fqid]
+    assert found(index, replica, Terms("a", ("y",))) == []
+    index.delete(other, one.fqid)
+    assert [held.fqid for held in index.entries(replica)] == [one.fqid]
+    assert list(index.entries(other)) == []
+
+
+def test_all_entries_are_told_in_order_with_their_digests(index, replica):
+    entries = [entry(replica, {"n": number}) for number in range(12)]
+    put_all(index, entries)
+    entries.sort(key=lambda one: one.fqid)
+
+    told = list(index.entries(replica))
+    assert [(one.fqid, one.digest, one.dead) for one in told] == [
+        (one.fqid, digest_of(one.document), False) for one in entries
+    ]
+    assert list(index.entries(replica, after=entries[4].fqid)) == told[5:]
+    assert list(index.entries(replica, after=entries[-1].fqid)) == []
+
+
+def many_values() -> dict[str, Any]:
+    return {
+        "manifest": {"files": [{"name": f"file_{n}.bin", "size": n} for n in range(MANY)]},
+        "organ": "Brain",
+    }
+
+
+def many_paths() -> dict[str, Any]:
+    return {"a": {f"p{n}": n for n in range(MANY)}, "organ": "Brain"}
+
+
+def many_bytes() -> dict[str, Any]:
+    chance = random.Random(7)
+    return {
+        "blob": ["".join(chance.choices("0123456789abcdef", k=1000)) for _ in range(3000)],
+        "organ": "Brain",
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "sought", "absent", "between"),
+    [
+        (
+            many_values,
+            Terms("manifest.files.size", (MANY - 1,)),
+            Terms("manifest.files.size", (MANY,)),
+            Range("manifest.files.size", gte=MANY - 1),
+        ),
+        (many_paths, Terms("a.p17", (17,)), Terms("a.p17", (18,)), Range("a.p17", gt=16, lt=18)),
+        (many_bytes, Match("organ", ("brain",)), Match("organ", ("kidney",)), Prefix("organ", "Br")),
+    ],
+)
+def test_a_document_of_any_size_is_found_by_all_that_it_holds(
+    index: IndexBackend,
+    replica: str,
+    make: Callable[[], dict[str, Any]],
+    sought: Query,
+    absent: Query,
+    between: Query,
+) -> None:
+    document = make()
+    large, small = entry(replica, document), entry(replica, {"organ": "kidney", "a": {"p17": 3}})
+    put_all(index, [large, small])
+
+    [hits] = pages(index, replica, Bool(must=(sought, Terms("organ", ("Brain",)))), documents=True)
+    assert [(hit.fqid, hit.document) for hit in hits] == [(large.fqid, document)]
+    assert found(index, replica, sought) == found(index, replica, Match("organ", ("brain",))) == [large.fqid]
+    assert found(index, replica, between) == [large.fqid]
+    assert count(index, replica, sought) == 1 and count(index, replica, MatchAll()) == 2
+    assert large.fqid not in found(index, replica, absent)
+    assert len(found(index, replica, Exists("organ"))) == 2
+
+    index.put(entry(replica, {**document, "organ": "liver"}, large.fqid))
+    assert found(index, replica, Terms("organ", ("Brain",))) == []
+    [[hit]] = pages(index, replica, Terms("organ", ("liver",)), documents=True)
+    assert hit.document == {**document, "organ": "liver"}
+    index.delete(replica, large.fqid)
+    assert found(index, replica, sought) == []

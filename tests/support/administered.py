@@ -1,0 +1,124 @@
+"""A system with its administrative workflow, whose function and server tests may make fail, and kill."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from google.cloud.workflows.executions_v1 import Execution
+
+from local import event_components, workflow_components
+from local.component import Component, Exported, nothing
+from local.components import API_TABLE
+from local.plan import Plan, base_environment
+from local.processes import Processes
+from local.stack import Stack
+from shared.catalog import AdminRun
+from shared.workflows import ADMINISTER
+from tests.support.copy_front import CopyFront, copy_front, fronted, wait_until
+from tests.support.given import Api, Clouds
+from tests.support.mortal import Mortal
+from tests.support.operated import Operated, opened
+
+ACTIVE, SUCCEEDED, FAILED = Execution.State.ACTIVE, Execution.State.SUCCEEDED, Execution.State.FAILED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Administered(Operated):
+    """A system in which nothing moves but what an operator starts."""
+
+    front: CopyFront
+    workflows: Mortal
+
+    def start(self, **argument: Any) -> str:
+        """Start the workflow, and return the name of its execution."""
+        return self.dss.workflows.start(ADMINISTER, argument)
+
+    def ended(self, name: str) -> Execution:
+        """Return an execution when it has ended."""
+        client = self.dss.workflows._client  # type: ignore[attr-defined]
+
+        def over() -> Execution | None:
+            found = client.get_execution(name=name)
+            return None if found.state == ACTIVE else found
+
+        found: Execution = wait_until(over, f"{name} ends")
+        return found
+
+    def run(self, **argument: Any) -> AdminRun:
+        """Have a run made, and return it when it has succeeded."""
+        name = self.start(**argument)
+        execution = self.ended(name)
+        assert execution.state == SUCCEEDED, execution.error.payload
+        return self.row(name)
+
+    def refused(self, **argument: Any) -> str:
+        """Have a run made, and return what its execution failed of."""
+        execution = self.ended(self.start(**argument))
+        assert execution.state == FAILED, execution.result
+        return str(json.loads(execution.error.payload))
+
+    def row(self, name: str) -> AdminRun:
+        """Return the run of an execution."""
+        run = self.dss.catalog.runs.get(name.rpartition("/")[2])
+        assert run
+        return run
+
+    def reported(self, run: AdminRun) -> list[dict[str, Any]]:
+        """Return all lines of a run's report but those that close its parts."""
+        lines = [json.loads(line) for name in self.objects(run) for line in self.report(name).splitlines()]
+        return [line for line in lines if "state_of_run" not in line]
+
+    def objects(self, run: AdminRun) -> list[str]:
+        """Return the names of the parts of a run's report."""
+        blobs = self.clouds.gcs.list_blobs(self.env["DSS_REPORTS_BUCKET"])
+        return [blob.name for blob in blobs if run.id in blob.name and blob.name.endswith(".jsonl")]
+
+    def report(self, name: str) -> bytes:
+        """Return an object of the reports bucket."""
+        content: bytes = self.clouds.gcs.bucket(self.env["DSS_REPORTS_BUCKET"]).blob(name).download_as_bytes()
+        return content
+
+    def concluded(self, run: AdminRun, name: str = "summary") -> dict[str, Any]:
+        """Return the summary of a run, from the bucket."""
+        folder = self.objects(run)[0].rpartition("/")[0]
+        said: dict[str, Any] = json.loads(self.report(f"{folder}/{name}.json"))
+        return said
+
+
+@contextlib.contextmanager
+def administered_system() -> Iterator[Administered]:
+    """Run such a system."""
+    front: list[CopyFront] = []
+    held: list[tuple[Component, tuple[int, int]]] = []
+    with fronted(front) as url:
+
+        def workflows(plan: Plan, exported: Exported) -> Component:
+            component = workflow_components.workflows(plan, exported)
+            held.append((component, (plan.ports.of("workflows"), plan.ports.of("workflows rest"))))
+            return replace(component, command=(), ready=nothing)
+
+        caller = {**os.environ, "DSS_LOCAL_WORKFLOWS_PACE": "0.01"}
+        copy = event_components.functions_of("copy", processes={})
+        table = (*API_TABLE, event_components.topics, workflows, copy)
+        with (
+            Stack(port=0, caller=caller, table=table).running() as env,
+            copy_front(env, front, "administer") as function,
+            Processes() as processes,
+        ):
+            [(component, ports)] = held
+            inherited = {**base_environment(caller), **component.environment}
+            environment = {**inherited, "DSS_ADMINISTER_FUNCTION_URL": url}
+            server = Mortal(processes, component.name, component.command, environment, ports)
+            server.start()
+            yield Administered(
+                env=env,
+                api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
+                admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
+                clouds=Clouds(env),
+                dss=opened(env),
+                front=function,
+                workflows=server,
+            )

@@ -1,0 +1,29 @@
+"""An audit and its repairs, as tests look at them."""
+
+from datetime import timedelta
+
+from shared.maintenance.audit import Kind, Tally, audit
+from shared.maintenance.repair import Repair, repaired
+from shared.system import Dss
+
+AT_ONCE = timedelta(0)
+
+
+def found(
+    dss: Dss, *, settled_after: timedelta = AT_ONCE, tally: Tally | None = None
+) -> list[tuple[Kind, str, str]]:
+    """Return what an audit finds: kinds, replicas and keys, in order."""
+    findings = audit(dss, list(dss.replicas), settled_after=settled_after, tally=tally or Tally())
+    return sorted((one.kind, one.replica, one.key) for one in findings)
+
+
+def repair(dss: Dss) -> list[Repair]:
+    """Audit with repair, and return what became of the findings."""
+    return list(repaired(dss, audit(dss, list(dss.replicas), settled_after=AT_ONCE, tally=Tally())))
+
+
+def left(dss: Dss) -> dict[tuple[str, str], str]:
+    """Audit with repair, and return why things were left; fail where anything was done."""
+    outcomes = repair(dss)
+    assert [outcome for outcome in outcomes if outcome.done] == []
+    return {(outcome.finding.replica, outcome.finding.key): outcome.left for outcome in outcomes}

@@ -1,0 +1,159 @@
+"""Checkouts in which tests make things go wrong: all that they need, beside the shared stack."""
+
+import dataclasses
+import email
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+from local import probes
+from local.api import ApiProcess, api_process
+from local.forkserver import start_forked
+from local.plan import base_environment
+from local.ports import HOST, reserve
+from local.processes import Processes
+from local.source_tree import ROOT
+from shared.checksums import MIB
+from shared.clock import Clock, SystemClock
+from shared.system import Dss
+from tests.support.checking_out import check_out
+from tests.support.copy_front import CopyFront, Rule, copy_front, fronted, wait_until
+from tests.support.copying_between import opened
+from tests.support.given import Api, Clouds
+
+_WORKFLOWS = ROOT / "workflows"
+_PREFIX = "dss-"
+# What is larger goes through the copy workflow, and has several parts on S3.
+INLINE_BYTES = 64 * MIB
+
+
+@dataclass(frozen=True)
+class Rig:
+    """The API, the clouds, the system's dependencies, and the function `checkout` behind a front."""
+
+    process: ApiProcess
+    api: Api
+    admin: Api
+    clouds: Clouds
+    dss: Dss
+    front: CopyFront
+    box: Path
+
+    def at(self, clock: Clock) -> Dss:
+        """Return the dependencies, with another clock."""
+        dss = dataclasses.replace(self.dss, clock=clock)
+        database = dss.catalog.database
+        database.clock = clock
+        return dss
+
+    def mails(self, address: str) -> list[Message]:
+        """Return what somebody was sent."""
+        files = (self.box / "new").glob("*") if self.box.exists() else []
+        found = [email.message_from_bytes(file.read_bytes()) for file in files]
+        return [mail for mail in found if mail["To"] == address]
+
+    def check_out(self, replica: str, bundle: Any, rule: Rule | None = None, **body: Any) -> str:
+        """Ask for a checkout all of whose steps are ruled by `rule`, and return the job's id."""
+        self.front.rules = _Every(rule)  # type: ignore[assignment]
+        return check_out(self.api, replica, bundle, **body)
+
+
+class Later:
+    """A clock that is ahead."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._clock = SystemClock()
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+
+class Nobody:
+    """Workflows all of whose executions come to nothing."""
+
+    def start(self, *_: Any) -> str:
+        return "killed"
+
+
+class _Every(dict[str, Any]):
+    """One rule for all jobs."""
+
+    def __init__(self, rule: Rule | None) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def get(self, _: str, __: Any = None) -> Any:
+        return self._rule
+
+
+@contextmanager
+def checkout_rig(stack: Mapping[str, str], scratch: Path) -> Iterator[Rig]:
+    """Run all that a checkout needs against a stack that has none of it."""
+    front: list[CopyFront] = []
+    with ExitStack() as exits:
+        checkout_url = exits.enter_context(fronted(front))
+        ports = [exits.enter_context(reserve()).getsockname()[1] for _ in range(4)]
+        workflows, rest, copy, mail = ports
+        processes = exits.enter_context(Processes())
+        env = {
+            **stack,
+            "DSS_WORKFLOWS_EMULATOR_HOST": f"{HOST}:{workflows}",
+            "DSS_WORKFLOWS_PREFIX": _PREFIX,
+            "DSS_INLINE_COPY_BYTES": str(INLINE_BYTES),
+            "DSS_SMTP_HOST": HOST,
+            "DSS_SMTP_PORT": str(mail),
+            "DSS_SMTP_TLS": "none",
+            "DSS_SMTP_SENDER": "dss@example.org",
+        }
+        box = scratch / "box"
+        commands = {
+            "workflows": (
+                *("-m", "workflows_server", str(workflows), str(rest), str(_WORKFLOWS)),
+                *(str(scratch / "runs"), _PREFIX),
+            ),
+            "copy": ("-m", "local.functions", "--logs", str(scratch), f"copy={copy}"),
+            "mail": (
+                *("-m", "aiosmtpd", "--nosetuid", "--listen", f"{HOST}:{mail}"),
+                *("--class", "aiosmtpd.handlers.Mailbox", str(box)),
+            ),
+        }
+        called = {
+            "DSS_CHECKOUT_FUNCTION_URL": checkout_url,
+            "DSS_COPY_FUNCTION_URL": f"http://{HOST}:{copy}",
+            "DSS_LOCAL_WORKFLOWS_PACE": "0.02",
+        }
+        for name, command in commands.items():
+            start = start_forked if name == "copy" else Processes.start
+            start(
+                processes,
+                name,
+                (sys.executable, *command),
+                {**base_environment(os.environ), **env, **called},
+                log=scratch / f"{name}.log",
+                directory=scratch,
+            )
+        for port in ports:
+            wait_until(lambda port=port: _listens(port), f"port {port} is listened on")  # type: ignore[misc]
+        one = exits.enter_context(copy_front(env, front, "checkout"))
+        process = exits.enter_context(api_process(env))
+        dss = exits.enter_context(opened(env))
+        api = Api(process.url, stack["DSS_TOKEN"])
+        yield Rig(process, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), Clouds(env), dss, one, box)
+
+
+def _listens(port: int) -> bool:
+    try:
+        probes.listens(HOST, port)
+    except probes.NotReady:
+        return False
+    return True

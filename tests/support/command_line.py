@@ -1,0 +1,70 @@
+"""The `dss` command as a process of its own, as people start it."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.forkserver import start_forked
+from local.processes import Processes
+from local.source_tree import python_path
+
+DSS = [sys.executable, "-m", "dss.commands.main"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What `--json` printed: one object and nothing else."""
+        return json.loads(self.out)
+
+
+def environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with `env` over it, and nothing of another DSS in it."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DSS_")}
+    return {**clean, "PYTHONPATH": python_path(), **env}
+
+
+def start(env: Mapping[str, str], *arguments: object) -> "subprocess.Popen[str]":
+    """Start `dss` with these arguments."""
+    return subprocess.Popen(
+        [*DSS, *map(str, arguments)],
+        env=environment(env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def dss(env: Mapping[str, str], *arguments: object) -> Outcome:
+    """Run `dss` with these arguments to its end, in a forked process: its imports take a second."""
+    processes = _processes()
+    with tempfile.TemporaryDirectory(dir=processes.scratch) as name:
+        out, err = Path(name) / "out", Path(name) / "err"
+        command = [*DSS, *map(str, arguments)]
+        process = start_forked(
+            processes, "dss", command, environment(env), log=out, errors=err, directory=Path.cwd()
+        )
+        ended = process.wait(240)
+        processes.end(process, number=9)
+        assert ended, f"dss {arguments} has not ended: {err.read_text()}"
+        assert process.exit_code is not None
+        return Outcome(process.exit_code, out.read_text(), err.read_text())
+
+
+@functools.cache
+def _processes() -> Processes:
+    return Processes()

@@ -1,0 +1,55 @@
+"""A replica that is a directory: what a setting says of it, and a server of its signed URLs."""
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask
+from werkzeug.serving import make_server
+
+from local.ports import HOST
+from run.api import signed_objects
+from run.api.errors import install_error_handlers
+from run.api.request_log import install_request_log
+from shared.replicas import Replicas
+
+NAME = "file"
+MAIN, CHECKOUT = "directory-main", "directory-checkout"
+
+
+def directory_replica(root: Path, url: str) -> dict[str, str]:
+    """Make buckets and a key, and return what makes `root` replica NAME, served below `url`."""
+    for bucket in (MAIN, CHECKOUT):
+        (root / "buckets" / bucket).mkdir(parents=True)
+    key = root / "key"
+    key.write_text(secrets.token_hex(32))
+    return {
+        "name": NAME,
+        "scheme": "file",
+        "bucket": MAIN,
+        "checkout_bucket": CHECKOUT,
+        "root": str(root / "buckets"),
+        "signing_key_file": str(key),
+        "url": url,
+    }
+
+
+@contextlib.contextmanager
+def served_objects(replicas: Replicas, port: int) -> Iterator[None]:
+    """Serve what the API serves of such a replica, and nothing else of it."""
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False
+    signed_objects.install(app, replicas)
+    install_error_handlers(app, debug=False)
+    install_request_log(app)
+    server = make_server(HOST, port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

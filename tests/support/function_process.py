@@ -1,0 +1,101 @@
+"""A function in a process of its own, as the cloud runs it: to be called, killed, and started anew."""
+
+import base64
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+from local import probes
+from local.forkserver import start_forked
+from local.plan import base_environment
+from local.ports import HOST, reserve
+from local.processes import Process, Processes
+
+
+class FunctionProcess:
+    """A function under functions-framework, at one `url` from its first start to its last."""
+
+    def __init__(self, processes: Processes, name: str, env: Mapping[str, str], port: int) -> None:
+        self.url = f"http://{HOST}:{port}"
+        self._processes = processes
+        self._name = name
+        self._port = port
+        self._environment = {**base_environment(os.environ), **env}
+        self._log = processes.scratch / f"{name}.log"
+        self._process: Process | None = None
+
+    def start(self, **changes: str) -> None:
+        """Start it, with changed settings, and return when it answers."""
+        self._environment.update(changes)
+        self._process = start_forked(
+            self._processes,
+            self._name,
+            (
+                *(sys.executable, "-m", "local.functions", "--threads", "8"),
+                *("--logs", str(self._log.parent), f"{self._name}={self._port}"),
+            ),
+            self._environment,
+            log=self._log,
+            directory=self._log.parent,
+        )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return probes.answers(self.url)
+            except probes.NotReady:
+                assert time.monotonic() < deadline, self._process.log_tail()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL it, whatever it is at, and return when it is gone."""
+        assert self._process
+        self._processes.end(self._process, number=9)
+
+    def push(
+        self,
+        attributes: Mapping[str, str],
+        *,
+        attempt: int = 1,
+        data: bytes = b"",
+        subscription: str = "sync",
+        published: datetime | None = None,
+    ) -> requests.Response:
+        """Return the answer to a message, pushed as Pub/Sub does; published now, unless told otherwise."""
+        body = {
+            "message": {
+                "attributes": dict(attributes),
+                "data": base64.b64encode(data).decode(),
+                "messageId": "1",
+                "publishTime": (published or datetime.now(UTC)).isoformat(),
+            },
+            "subscription": f"projects/dss-local/subscriptions/{subscription}",
+            "deliveryAttempt": attempt,
+        }
+        return self.post(json.dumps(body), content_type="application/json")
+
+    def post(
+        self, body: str | bytes, *, content_type: str = "text/plain; charset=UTF-8"
+    ) -> requests.Response:
+        """Return the answer to a request."""
+        return requests.post(self.url, body, headers={"Content-Type": content_type}, timeout=60)
+
+    def logged(self, message: str) -> list[dict[str, Any]]:
+        """Return the lines of its log that say this."""
+        rows = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
+        return [row for row in rows if row.get("message") == message]
+
+
+@contextmanager
+def function_process(name: str, env: Mapping[str, str], **changes: str) -> Iterator[FunctionProcess]:
+    """Run a function against a running stack."""
+    with reserve() as keeper, Processes() as processes:
+        process = FunctionProcess(processes, name, {**env, **changes}, keeper.getsockname()[1])
+        process.start()
+        yield process

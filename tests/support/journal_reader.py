@@ -1,0 +1,41 @@
+"""A reader of journals, as a client is one: pages, signed URLs, ranges."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from tests.support.given import Api
+
+
+@dataclass(frozen=True, order=True)
+class Read:
+    """An event as it was read: when, which, its bytes, and the journal that it was in."""
+
+    timestamp: str
+    event_id: str
+    content: bytes
+    journal_id: str
+
+
+def events_of(stream: dict[str, Any]) -> Iterator[Read]:
+    """Yield the events of a journal, each fetched by its range."""
+    for event in stream["events"]:
+        assert stream["from_date"] <= event["timestamp"] <= stream["to_date"]
+        first, last = event["offset"], event["offset"] + event["size"] - 1
+        assert last < stream["size"]
+        answer = requests.get(stream["stream_url"], headers={"Range": f"bytes={first}-{last}"}, timeout=30)
+        assert answer.status_code == 206, answer.text
+        yield Read(event["timestamp"], event["event_id"], answer.content, stream["journal_id"])
+
+
+def read_events(api: Api, replica: str, **query: Any) -> Iterator[Read]:
+    """Yield what GET /events gives, page by page."""
+    for page in api.pages("/v1/events", replica=replica, **query):
+        assert page.status_code in (200, 206), page.text
+        assert page.headers["X-OpenAPI-Paginated-Content-Key"] == "event_streams"
+        streams = page.json()["event_streams"]
+        assert len(streams) <= query.get("per_page", 1)
+        for stream in streams:
+            yield from events_of(stream)

@@ -1,0 +1,44 @@
+"""Source objects that do not fit into a test's memory, and what an API process takes of it."""
+
+import random
+from pathlib import Path
+
+from boto3.s3.transfer import TransferConfig
+
+from shared.checksums import CHECKSUM_NAMES, MIB, ChecksumCalculator, Checksums, part_size
+from tests.support.given import SCHEMES, Clouds, new_uuid
+
+
+def write_numbered_blocks(path: Path, size: int) -> Checksums:
+    """Write a file of `size` bytes, no MiB of which is like another; return its checksums."""
+    noise = random.Random(size).randbytes(MIB)
+    calculator = ChecksumCalculator(size)
+    with path.open("wb") as file:
+        for start in range(0, size, MIB):
+            block = (start.to_bytes(8, "big") + noise)[: min(MIB, size - start)]
+            calculator.update(block)
+            file.write(block)
+    return calculator.result()
+
+
+def stage_large(clouds: Clouds, replica: str, path: Path, checksums: Checksums) -> str:
+    """Upload a file as a source object, as labs' tools do; return its URL."""
+    bucket, key = clouds.staging[replica], f"{new_uuid()}/large"
+    metadata = {f"dss-{name}": getattr(checksums, name) for name in CHECKSUM_NAMES}
+    if replica == "gcp":
+        blob = clouds.gcs.bucket(bucket).blob(key)
+        blob.metadata = metadata
+        blob.upload_from_filename(str(path))
+    else:
+        part = part_size(path.stat().st_size)
+        config = TransferConfig(multipart_threshold=part, multipart_chunksize=part, max_concurrency=2)
+        clouds.s3.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": metadata}, Config=config)
+    return f"{SCHEMES[replica]}://{bucket}/{key}"
+
+
+def peak_memory(pid: int) -> int:
+    """Return the most memory, in bytes, that a process and its children have had, summed. Linux only."""
+    own = Path(f"/proc/{pid}/status").read_text()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (peak,) = [line.split()[1] for line in own.splitlines() if line.startswith("VmHWM")]
+    return int(peak) * 1024 + sum(peak_memory(int(child)) for child in children)

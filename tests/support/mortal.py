@@ -1,0 +1,49 @@
+"""A process that tests kill, and start again where it was."""
+
+from collections.abc import Mapping, Sequence
+
+from local import probes
+from local.ports import HOST
+from local.processes import Process, Processes
+from tests.support.copy_front import wait_until
+
+
+class Mortal:
+    """A process that listens at ports of its own, which somebody keeps for it, from start to start."""
+
+    def __init__(
+        self,
+        processes: Processes,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        ports: Sequence[int],
+    ) -> None:
+        self._processes = processes
+        self._name = name
+        self._command = tuple(command)
+        self._environment = dict(environment)
+        self._ports = tuple(ports)
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it listens."""
+        scratch = self._processes.scratch
+        self._process = self._processes.start(
+            self._name, self._command, self._environment, log=scratch / f"{self._name}.log", directory=scratch
+        )
+        wait_until(self._listens, f"{self._name} listens")
+
+    def kill(self) -> None:
+        """SIGKILL it and all that it has started, whatever they are at."""
+        assert self._process
+        self._processes.end(self._process, number=9)
+        self._process = None
+
+    def _listens(self) -> bool:
+        try:
+            for port in self._ports:
+                probes.listens(HOST, port)
+        except probes.NotReady:
+            return False
+        return True

@@ -1,0 +1,78 @@
+"""What the cache criteria keep is put into the checkout buckets."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from shared.identifiers import Fqid
+from tests.support.administered import Administered
+from tests.support.given import Version, put_file
+
+CRITERIA = json.dumps([{"type": "application/json", "max_size": 1000}])
+FILL = {"kind": "fill-cache"}
+
+
+@pytest.fixture(scope="module")
+def keeping(system: Administered) -> Iterator[Administered]:
+    """The system, with criteria."""
+    system.front.kill()
+    system.front.start(CHECKOUT_CACHE_CRITERIA=CRITERIA)
+    yield system
+    system.front.kill()
+    system.front.start()
+
+
+def file(system: Administered, replica: str, size: int, content_type: str) -> Version:
+    return put_file(system.api, system.clouds.stage(replica, os.urandom(size), content_type=content_type))
+
+
+def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keeping: Administered) -> None:
+    kept = {name: file(keeping, name, 900, "application/json") for name in ("gcp", "aws")}
+    large = file(keeping, "gcp", 1001, "application/json")
+    other = file(keeping, "gcp", 10, "text/plain")
+    records = keeping.dss.catalog.files.get_many(
+        {Fqid(one.uuid, one.version) for one in (*kept.values(), large, other)}
+    )
+    keys = {str(fqid): record.checksums.blob_key for fqid, record in records.items()}
+
+    first = keeping.run(**FILL, page=1)
+    again = keeping.run(**FILL)
+    only = keeping.run(**FILL, replicas=["aws"])
+
+    bucket = keeping.dss.replicas.named("gcp")
+    in_gcs = {found.key for found in bucket.store.list(bucket.checkout_bucket, "blobs/")}
+    bucket = keeping.dss.replicas.named("aws")
+    in_s3 = {found.key for found in bucket.store.list(bucket.checkout_bucket, "blobs/")}
+    assert keys[str(kept["gcp"])] in in_gcs and keys[str(kept["aws"])] in in_s3
+    assert not {keys[str(large)], keys[str(other)]} & (in_gcs | in_s3)
+    told = [(line["replica"], line["file"]) for line in keeping.reported(first)]
+    assert {(name, str(one)) for name, one in kept.items()} <= set(told)
+    assert len(set(told)) == len(told) == first.counts["cached"] < first.counts["files"] < first.parts
+    assert keeping.reported(again) == keeping.reported(first)
+    assert {line["replica"] for line in keeping.reported(only)} == {"aws"}
+
+
+def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: Administered) -> None:
+    lost, right = (file(keeping, "gcp", 500, "application/json") for _ in range(2))
+    record = keeping.dss.catalog.files.get(Fqid(lost.uuid, lost.version))
+    assert record
+    content = keeping.clouds.read("gcp", record.checksums.blob_key)
+    keeping.remove("gcp", record.checksums.blob_key)
+
+    run = keeping.run(**FILL)
+
+    keeping.overwrite("gcp", record.checksums.blob_key, content)
+    told = {line["file"]: line for line in keeping.reported(run)}
+    assert record.checksums.blob_key in told[str(lost)]["failed"], told[str(lost)]
+    assert "failed" not in told[str(right)]
+    assert run.counts["failed"] == 1
+
+
+def test_without_criteria_there_is_nothing_to_do(keeping: Administered) -> None:
+    keeping.front.kill()
+    keeping.front.start()
+    words = keeping.refused(**FILL)
+
+    assert "CHECKOUT_CACHE_CRITERIA is not set" in words

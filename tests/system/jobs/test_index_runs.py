@@ -1,0 +1,74 @@
+"""The index as runs: checked in slices, and rebuilt by whoever has seen a check."""
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from shared.catalog import AdminRun
+from shared.identifiers import Fqid
+from shared.search.base import IndexEntry
+from tests.support.administered import Administered
+from tests.support.given import REPLICAS, new_uuid, now
+
+CHECK, REBUILD = {"kind": "index-check"}, {"kind": "index-rebuild"}
+
+
+@pytest.fixture(scope="module")
+def told(system: Administered) -> Fqid:
+    """A bundle version of which the index holds all that it should, on every replica."""
+    world = system.everywhere("gcp", os.urandom(1000))
+    for name in REPLICAS:
+        system.tell(name, *world.documents)
+    return Fqid(world.seen.uuid, world.seen.version)
+
+
+@pytest.fixture
+def checked(system: Administered) -> AdminRun:
+    """A check of one replica, by which nothing stale is found."""
+    return system.run(**CHECK, replicas=["gcp"], names_only=True)
+
+
+def test_what_slices_find_wrong_is_put_right_in_slices(system: Administered, told: Fqid) -> None:
+    index, unknown = system.dss.index, Fqid(new_uuid(), now())
+    index.delete("aws", told)
+    index.put(IndexEntry(replica="gcp", fqid=told, document={"uuid": told.uuid}))
+    index.put(IndexEntry(replica="gcp", fqid=unknown, document={}))
+
+    whole = system.run(**CHECK)
+    sliced = system.run(**CHECK, page=2)
+    rebuilt = system.run(**REBUILD, confirmation=sliced.id, page=4)
+    after = system.run(**CHECK)
+
+    wrong = {("missing", "aws", told), ("stale", "gcp", told), ("superfluous", "gcp", unknown)}
+    # What the catalog knows, and what it does not.
+    assert (whole.parts, sliced.parts) == (1, (whole.counts["known"] + 1) // 2 + 1)
+    for run in (whole, sliced):
+        lines = system.reported(run)
+        assert wrong == {(line["kind"], line["replica"], Fqid.parse(line["fqid"])) for line in lines}
+        assert run.counts == whole.counts and len(lines) == run.counts["findings"] == 3
+    done = {(line["done"], line["replica"], line["fqid"]) for line in system.reported(rebuilt)}
+    assert done >= {
+        ("written", "aws", str(told)),
+        ("written", "gcp", str(told)),
+        ("removed", "gcp", str(unknown)),
+    }
+    assert (rebuilt.counts["gcp removed"], rebuilt.counts["failed"]) == (1, 0)
+    assert rebuilt.parts >= 2 and after.counts["findings"] == 0
+
+
+def test_a_rebuild_without_a_check_is_refused(system: Administered, checked: AdminRun) -> None:
+    audit = system.run(kind="audit")
+    refused = [
+        system.refused(**REBUILD),
+        system.refused(**REBUILD, confirmation="a/b"),
+        system.refused(**REBUILD, confirmation=new_uuid()),
+        system.refused(**REBUILD, confirmation=audit.id),
+        system.refused(**REBUILD, confirmation=checked.id),
+    ]
+    rows = system.dss.catalog.database.client.collection("admin_runs")
+    rows.document(checked.id).update({"touched": system.dss.clock.now() - timedelta(hours=25)})
+    refused.append(system.refused(**REBUILD, confirmation=checked.id, replicas=["gcp"]))
+
+    words = ("a text of", "no id of a run", *["no index-check that"] * 2, "checked gcp only", "than a day")
+    assert [why for why, said in zip(refused, words, strict=True) if said not in why] == []

@@ -1,0 +1,137 @@
+"""A resync: events are published again, for a list of keys or for a prefix."""
+
+import os
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+import pytest
+
+from shared.catalog import JobState
+from shared.config import Settings
+from shared.messages import ObjectEvent
+from shared.wiring import open_subscription
+from tests.support.administered import Administered
+from tests.support.given import new_uuid, now
+from tests.support.operated import World
+from tests.support.uploaded_lists import put_list
+
+Told = Callable[[], list[tuple[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def worlds(system: Administered) -> dict[str, World]:
+    """Things that are in `gcp` alone, in `aws` alone, and in both."""
+    alone = {name: system.world(name, os.urandom(100)) for name in ("gcp", "aws")}
+    return {**alone, "both": system.everywhere("gcp", os.urandom(100))}
+
+
+@pytest.fixture
+def told(system: Administered) -> Iterator[Told]:
+    """What has been published since this was asked last: replicas and keys, in order of key."""
+    subscription = open_subscription(Settings.from_environment(system.env), "sync")
+
+    def pulled() -> list[tuple[str, str]]:
+        events = []
+        while messages := subscription.pull(100, seconds=1):
+            events += [ObjectEvent.parse(message.attributes) for message in messages]
+            subscription.acknowledge(messages)
+        return sorted(((event.replica, event.key) for event in events), key=lambda one: one[1])
+
+    with mock.patch.dict(os.environ, system.env):
+        pulled()
+        yield pulled
+
+
+def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
+    system: Administered, worlds: dict[str, World], told: Told
+) -> None:
+    nowhere = f"files/{new_uuid()}.{now()}"
+    keys = [key for world in worlds.values() for key in world.documents]
+    url = put_list(system, [*keys[:5], "", *keys[5:], nowhere])
+
+    run = system.run(kind="resync", list=url, page=3)
+
+    assert run.parts > len(keys) / 3
+    outcomes = {line["key"]: line["outcome"] for line in system.reported(run)}
+    assert [line["key"] for line in system.reported(run)] == [*keys, nowhere]
+    assert outcomes[nowhere] == "no replica has it"
+    for name, world in worlds.items():
+        source = "gcp" if name == "both" else name
+        assert {outcomes[key] for key in world.documents} == {f"published, from {source}"}
+    expected = [("aws" if key in worlds["aws"].documents else "gcp", key) for key in keys]
+    assert told() == sorted(expected, key=lambda one: one[1])
+    assert run.counts == {"keys": len(keys) + 1, "published": len(keys)}
+
+
+def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
+    system: Administered, worlds: dict[str, World], told: Told
+) -> None:
+    run = system.run(kind="resync", prefix="files/", page=1)
+    everything = told()
+    missing = system.run(kind="resync", prefix="files/", only_missing=True)
+    lacking = told()
+    one = f"bundles/{worlds['both'].seen.uuid}"
+    system.run(kind="resync", prefix=one, replicas=["aws"])
+
+    files = {name: f"files/{world.file}" for name, world in worlds.items()}
+    assert {("gcp", files["gcp"]), ("aws", files["aws"]), ("gcp", files["both"])} <= set(everything)
+    assert len({key for _, key in everything}) == len(everything) == run.counts["published"]
+    assert {key for _, key in lacking} >= {files["gcp"], files["aws"]}
+    assert files["both"] not in {key for _, key in lacking}
+    assert {"key": files["both"], "outcome": "is everywhere"} in system.reported(missing)
+    assert told() == [("aws", f"bundles/{worlds['both'].seen}")]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "list, prefix: one of them is wanted"),
+        ({"list": "gs://a/b", "prefix": "files/"}, "list, prefix: one of them is wanted"),
+        ({"prefix": "blobs/"}, "begins with none of files/, bundles/, collections/"),
+        ({"list": "s3://a/b"}, "is not of the form gs://bucket/key"),
+        ({"list": "gs://dss-local-gs-reports/lists/none"}, "gs://dss-local-gs-reports/lists/none"),
+        ({"list": "gs://nowhere/list"}, "gs://nowhere/list"),
+    ],
+)
+def test_a_list_that_is_not_there_is_told_at_once(
+    system: Administered, options: dict[str, str], words: str
+) -> None:
+    assert words in system.refused(kind="resync", **options)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"files/nonsense", "line 3: 'files/nonsense' is no key of a manifest or tombstone"),
+        (b"\xff\xfe", "line 3: it is no UTF-8"),
+        (b"x" * 5000, "line 3: it is longer than 4096 bytes"),
+    ],
+)
+def test_a_malformed_line_ends_the_run_and_is_named(
+    system: Administered, worlds: dict[str, World], line: bytes, words: str
+) -> None:
+    key = f"files/{worlds['both'].file}".encode()
+    url = put_list(system, b"\n".join([key, key, line, key]))
+
+    name = system.start(kind="resync", list=url, page=2)
+    system.ended(name)
+    run = system.row(name)
+
+    assert (run.state, run.cause) == (JobState.FAILED, f"{url}, {words}")
+    # What came before it, in an earlier slice, is done and told.
+    assert len(system.reported(run)) == 2
+    assert system.concluded(run, "failed-1")["cause"] == run.cause
+
+
+def test_a_list_that_is_replaced_under_way_ends_the_run(
+    system: Administered, worlds: dict[str, World]
+) -> None:
+    keys = [*worlds["both"].documents]
+    url = put_list(system, keys)
+    system.front.rules[""] = lambda body: 422 if body["step"] == "work" else None
+    name = system.start(kind="resync", list=url)
+    system.ended(name)
+    del system.front.rules[""]
+    put_list(system, keys[::-1], key=url.split("/", 3)[3])
+
+    assert system.refused(resume=name.rpartition("/")[2]) == f"{url} was replaced since this run began"

@@ -1,0 +1,158 @@
+"""Bundles of a list are hidden after a preview, and just as that said."""
+
+import os
+from typing import Any
+
+import pytest
+
+from shared.catalog import JobState
+from tests.support.administered import SUCCEEDED, Administered
+from tests.support.given import Version, now, put_bundle, put_file
+from tests.support.operated import REASON
+from tests.support.uploaded_lists import put_list
+
+WHO = {"kind": "tombstones", "reason": "withdrawn by the donor", "email": "admin@example.org"}
+
+
+@pytest.fixture(scope="module")
+def file(system: Administered) -> Version:
+    return put_file(system.api, system.clouds.stage("aws", os.urandom(50)))
+
+
+def bundle(system: Administered, file: Version, uuid: str = "") -> Version:
+    version = Version(uuid, now()) if uuid else None
+    return put_bundle(system.api, "aws", [file.named("name")], bundle=version)
+
+
+def status(system: Administered, bundle: Version) -> int:
+    path = f"/v1/bundles/{bundle.uuid}"
+    return system.api.get(path, replica="aws", version=bundle.version).status_code
+
+
+def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
+    system: Administered, file: Version
+) -> None:
+    one, two = bundle(system, file), bundle(system, file)
+    again = bundle(system, file, two.uuid)
+    kept = bundle(system, file)
+    url = put_list(system, [str(one), two.uuid.upper(), f" {one}\r"])
+
+    preview = system.run(**WHO, list=url, page=1)
+    before = [status(system, each) for each in (one, two, again, kept)]
+    deed = system.run(**WHO, list=url, page=1, confirmation=preview.result["confirmation"])
+    after = [status(system, each) for each in (one, two, again, kept)]
+
+    told = [(line["bundle"], line["hides"], line["files"]) for line in system.reported(preview)]
+    assert told == [
+        (str(one), [one.version], 1),
+        (two.uuid, [two.version, again.version], 2),
+        (str(one), [one.version], 1),
+    ]
+    assert preview.counts == {"bundles": 3, "unknown": 0, "versions": 4, "files": 4}
+    assert (before, after) == ([200] * 4, [404, 404, 404, 200])
+    assert deed.counts["hidden"] == 3
+    assert [line["name"] for line in system.reported(deed) if "hidden" in line] == [
+        *(str(one), two.uuid, str(one))
+    ]
+    tombstone = system.dss.catalog.scan.tombstone(two.uuid, None)
+    assert tombstone and (tombstone.tombstone.email, tombstone.tombstone.reason) == (
+        *(WHO["email"], WHO["reason"]),
+    )
+    repeated = system.refused(**WHO, list=url, confirmation=preview.result["confirmation"])
+    assert "Nothing was hidden; look at a new preview" in repeated
+
+
+def previewed(system: Administered, lines: list[str], **changes: Any) -> tuple[str, str]:
+    url = put_list(system, lines)
+    return url, system.run(**{**WHO, **changes}, list=url).result["confirmation"]
+
+
+def test_what_changed_since_the_preview_is_refused_and_nothing_hidden(
+    system: Administered, file: Version
+) -> None:
+    one, two = bundle(system, file), bundle(system, file)
+    lines = [str(one), two.uuid]
+    url, code = previewed(system, lines)
+    shorter = put_list(system, lines[:1])
+    refusals = [
+        system.refused(**WHO, list=shorter, confirmation=code),
+        system.refused(**{**WHO, "reason": "another"}, list=url, confirmation=code),
+        system.refused(**WHO, list=url, confirmation="0" * 32),
+    ]
+    new = bundle(system, file, two.uuid)
+    refusals.append(system.refused(**WHO, list=url, confirmation=code))
+
+    assert all("Nothing was hidden" in words for words in refusals)
+    assert [status(system, each) for each in (one, two, new)] == [200, 200, 200]
+
+
+def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
+    system: Administered, file: Version
+) -> None:
+    one, two, other = (bundle(system, file) for _ in range(3))
+    url, code = previewed(system, [one.uuid, two.uuid, str(other)])
+    slices = 0
+
+    def stop_behind_check(body: dict[str, Any]) -> int | None:
+        nonlocal slices
+        slices += body["step"] == "work"
+        return 422 if slices == 2 else None
+
+    system.front.rules[""] = stop_behind_check
+    name = system.start(**WHO, list=url, confirmation=code)
+    system.ended(name)
+    del system.front.rules[""]
+    stopped = system.row(name)
+    new = bundle(system, file, one.uuid)
+    answer = system.admin.delete(
+        f"/v1/bundles/{other.uuid}", replica="aws", version=other.version, json=REASON
+    )
+    resumed = system.ended(system.start(resume=stopped.id))
+
+    assert answer.status_code == 200
+    assert (stopped.cursor["stage"], resumed.state) == ("hide", SUCCEEDED)
+    run = system.row(name)
+    assert (run.state, run.attempt) == (JobState.SUCCEEDED, 2)
+    told = {line["name"]: line for line in system.reported(run) if "name" in line}
+    assert told[one.uuid]["refused"] == f"since it was looked at, {new.version} came to it"
+    assert "by another person or for another reason" in told[str(other)]["refused"]
+    assert told[two.uuid]["hidden"] == [two.version]
+    assert (run.counts["hidden"], run.counts["refused"]) == (1, 2)
+    assert [status(system, each) for each in (one, new, two)] == [200, 200, 404]
+
+
+def test_what_is_hidden_already_or_unknown_is_told(system: Administered, file: Version) -> None:
+    hidden, unknown = bundle(system, file), f"{file.uuid}.{file.version}"
+    path = f"/v1/bundles/{hidden.uuid}"
+    assert system.admin.delete(path, replica="aws", version=None, json=REASON).status_code == 200
+
+    run = system.run(**WHO, list=put_list(system, [hidden.uuid, unknown]))
+
+    first, second = system.reported(run)
+    assert (first["known"], first["hides"]) == (True, [])
+    assert first["hidden_before"] == "by admin@example.org: withdrawn"
+    assert (second["known"], second["hides"]) == (False, [])
+    assert run.result == {"refused": "1 of 2 lines name no bundle; see the report"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"email": "writer@example.org"}, "email: 'writer@example.org' is no admin's"),
+        ({"reason": ""}, "reason: a text of 1 to 1000 characters is wanted"),
+        ({"list": []}, "list: a text"),
+    ],
+)
+def test_who_is_no_admin_and_who_has_no_reason_is_refused(
+    system: Administered, options: dict[str, Any], words: str
+) -> None:
+    assert words in system.refused(**{**WHO, "list": "gs://a/b", **options})
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"), [(["nonsense"], "line 1: uuid: 'nonsense'"), ([], "no line in it")]
+)
+def test_a_list_of_nothing_or_of_nonsense_is_refused(
+    system: Administered, lines: list[str], words: str
+) -> None:
+    assert words in system.refused(**WHO, list=put_list(system, lines))
