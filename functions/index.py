@@ -6,7 +6,7 @@ from flask import Request
 
 from functions.push import Answer, Message, handle
 from functions.runtime import system
-from shared.events.publishing import tell
+from shared.events.publishing import publish_event
 from shared.messages import BundleEvent, ObjectEvent
 
 _log = structlog.get_logger()
@@ -27,6 +27,6 @@ def index(request: Request) -> Answer:
         )
 
     def work(message: Message) -> None:
-        tell(dss, ObjectEvent.parse(message.attributes), note)
+        publish_event(dss, ObjectEvent.parse(message.attributes), note)
 
     return handle(dss, request, work)

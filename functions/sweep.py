@@ -10,12 +10,12 @@ from flask import Request
 from functions.push import Answer
 from functions.runtime import system
 from shared.checkouts.jobs import resume_abandoned_checkouts
-from shared.checkouts.mails import tell_those_still_waiting
+from shared.checkouts.mails import send_due_mails
 from shared.copying.large import resume_abandoned
 from shared.copying.uploads import abort_abandoned
 from shared.errors import Unavailable
 from shared.jobs.steps import end_abandoned
-from shared.maintenance.sweep import backlogs, unjournalled, untold
+from shared.maintenance.sweep import backlogs, unjournalled, unpublished
 from shared.maintenance.sweep import sweep as sweep_all
 from shared.system import Dss
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 # By the names that terraform's metrics look for.
 BACKLOGS = (
     ("replication backlog", backlogs),
-    ("event backlog", untold),
+    ("event backlog", unpublished),
     ("journal backlog", unjournalled),
 )
 
@@ -45,7 +45,7 @@ def sweep(request: Request) -> Answer:
             _log.warning("checkouts resumed that nobody worked on", jobs=checkouts)
         if ended := end_abandoned(dss):
             _log.warning("administrative runs ended that nobody worked on", runs=ended)
-        if told := tell_those_still_waiting(dss):
+        if told := send_due_mails(dss):
             _log.info("mails sent that were due", mails=told)
         _measure(dss)
         # Last, for it asks the stores, which may refuse: what went before is done by then.

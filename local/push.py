@@ -31,7 +31,7 @@ _LONGEST_DELAY = 600
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subscription:
+class PushSubscription:
     """Where the messages of a topic are pushed to, and how failures are retried, in seconds."""
 
     name: str
@@ -50,7 +50,7 @@ class Subscription:
 class Pusher:
     """Pulls one subscription, and pushes what it has."""
 
-    def __init__(self, project: str, subscription: Subscription) -> None:
+    def __init__(self, project: str, subscription: PushSubscription) -> None:
         self._subscription = subscription
         self._client = SubscriberClient()
         self._path = self._client.subscription_path(project, subscription.name)
@@ -149,7 +149,7 @@ def main() -> None:
     stop = threading.Event()
     threads = []
     for row in config["subscriptions"]:
-        pusher = Pusher(config["project"], Subscription(**row))
+        pusher = Pusher(config["project"], PushSubscription(**row))
         threads.append(threading.Thread(target=pusher.run, args=(stop,), daemon=True))
     for row in config["schedules"]:
         arguments = (row["url"], row["seconds"], stop)

@@ -163,7 +163,7 @@ def event_id(replica: str, fqid: Fqid, event_type: str) -> str:
     return str(uuid5(_EVENTS, f"{replica}/{fqid}/{event_type}"))
 
 
-def told_key(this: str) -> str:
+def publication_key(this: str) -> str:
     """Return the key of what says that an event, named by its id, was told, and when."""
     return f"events/{this}"
 

@@ -13,7 +13,7 @@ from shared.catalog import FileRecord
 from shared.errors import InvalidLink, ObjectNotFound
 from shared.identifiers import Fqid, Kind
 from shared.manifests import encode
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.replication_wait import listed, wait_for
 from shared.stores.base import read_all
 from shared.system import Dss
@@ -175,7 +175,7 @@ def _check_fragments(dss: Dss, replica: str, paths: Mapping[FileRecord, Sequence
     if sum(record.size for record in paths) > _LARGEST_FILES:
         raise InvalidLink(f"the fragments of one request are in files of {_LARGEST_FILES} bytes at most")
     check = partial(_check_fragments_of, dss, replica)
-    for _ in in_threads(check, paths.items(), threads=_FILES_AT_ONCE):
+    for _ in map_in_threads(check, paths.items(), threads=_FILES_AT_ONCE):
         pass
 
 

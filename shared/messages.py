@@ -37,7 +37,7 @@ class Received:
     published: datetime
 
 
-class Subscription(Protocol):
+class PullSubscription(Protocol):
     """Where messages of a topic wait until they are acknowledged. All methods raise Unavailable."""
 
     def pull(self, count: int, *, seconds: float) -> Sequence[Received]:

@@ -19,7 +19,9 @@ _ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.5
 
 
-def in_threads(work: Callable[[Thing], Result], things: Iterable[Thing], *, threads: int) -> Iterator[Result]:
+def map_in_threads(
+    work: Callable[[Thing], Result], things: Iterable[Thing], *, threads: int
+) -> Iterator[Result]:
     """Yield what `work` makes of each thing, in the order of the things.
 
     Takes things as it goes, and is never more than twice as many ahead as there are threads. The first
@@ -39,7 +41,7 @@ def in_threads(work: Callable[[Thing], Result], things: Iterable[Thing], *, thre
                 future.cancel()
 
 
-def persistently(clock: Clock, work: Callable[[], Result]) -> Result:
+def retry(clock: Clock, work: Callable[[], Result]) -> Result:
     """Return what `work` returns; done again, a few times, with growing pauses, while it raises Unavailable.
 
     What is not there yet will not be there in a moment either: NotYetThere goes up at once.
@@ -54,7 +56,7 @@ def persistently(clock: Clock, work: Callable[[], Result]) -> Result:
     return work()
 
 
-class Together(Generic[Thing, Result]):
+class Batcher(Generic[Thing, Result]):
     """Work that costs the same for many things as for one, and that only one may do at a time.
 
     Whatever threads bring while a batch is worked on makes up the next one.

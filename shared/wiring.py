@@ -18,7 +18,7 @@ from shared.clock import SystemClock
 from shared.config import ReplicaSetting, Settings
 from shared.executions import CloudWorkflows
 from shared.faults import FaultPoints
-from shared.messages import Subscription
+from shared.messages import PullSubscription
 from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
 from shared.search.base import IndexBackend
@@ -85,7 +85,7 @@ def open_index(settings: Settings, catalog: Catalog) -> IndexBackend:
     return opened
 
 
-def open_subscription(settings: Settings, name: str) -> Subscription:
+def open_subscription(settings: Settings, name: str) -> PullSubscription:
     """Return a subscription of the system's project, for operators; connected at its first use."""
     return PubSubSubscription(settings.project, name)
 

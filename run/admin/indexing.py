@@ -12,7 +12,7 @@ from dss.progress import Counter
 from run.admin.operating import operated, table
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid
-from shared.maintenance.index_check import Finding, Kind, Tally, as_json, check
+from shared.maintenance.index_check import IndexFinding, IndexProblem, IndexTally, as_json, check
 from shared.maintenance.index_rebuild import Rebuilt, rebuild_index
 from shared.replicas import Replica
 from shared.wiring import open_system
@@ -23,7 +23,7 @@ _SHOWN = 20
 
 def run_check(context: Context, names: Sequence[str], *, report: Path | None, documents: bool) -> int:
     """Check the index of replicas (all, unless named); return the exit code: 1 where anything is wrong."""
-    tally = Tally()
+    tally = IndexTally()
     with operated() as settings, contextlib.ExitStack() as stack:
         dss = open_system(settings)
         replicas = [dss.replicas.named(name) for name in names] or list(dss.replicas)
@@ -39,9 +39,9 @@ def run_check(context: Context, names: Sequence[str], *, report: Path | None, do
 
 
 def _write(
-    findings: Iterable[Finding], tally: Tally, lines: TextIO | None, counter: Counter
-) -> list[Finding]:
-    shown: list[Finding] = []
+    findings: Iterable[IndexFinding], tally: IndexTally, lines: TextIO | None, counter: Counter
+) -> list[IndexFinding]:
+    shown: list[IndexFinding] = []
     for finding in findings:
         counter.reach(tally.versions, f"{tally.findings.total():,} findings")
         if len(shown) < _SHOWN:
@@ -52,7 +52,7 @@ def _write(
     return shown
 
 
-def _summary(replicas: Sequence[Replica], tally: Tally, *, documents: bool) -> dict[str, Any]:
+def _summary(replicas: Sequence[Replica], tally: IndexTally, *, documents: bool) -> dict[str, Any]:
     return {
         "findings": tally.findings.total(),
         "known": tally.versions,
@@ -61,15 +61,15 @@ def _summary(replicas: Sequence[Replica], tally: Tally, *, documents: bool) -> d
             replica.name: {
                 "entries": tally.entries[replica.name],
                 "unsettled": tally.unsettled[replica.name],
-                **{str(kind): tally.findings[replica.name, kind] for kind in Kind},
+                **{str(kind): tally.findings[replica.name, kind] for kind in IndexProblem},
             }
             for replica in replicas
         },
     }
 
 
-def _text(summary: dict[str, Any], shown: Sequence[Finding]) -> str:
-    columns = ["entries", *map(str, Kind), "unsettled"]
+def _text(summary: dict[str, Any], shown: Sequence[IndexFinding]) -> str:
+    columns = ["entries", *map(str, IndexProblem), "unsettled"]
     cells = [["replica", *columns]]
     for name, counts in summary["replicas"].items():
         cells.append([name, *(f"{counts[column]:,}" for column in columns)])
@@ -91,7 +91,7 @@ def run_rebuild(context: Context, names: Sequence[str], *, after: str | None) ->
         if start and len(replicas) > 1:
             raise Refused("--after goes with one --replica")
         for replica in replicas:
-            tally = Tally()
+            tally = IndexTally()
             with context.counter(
                 f"rebuilding the index of {replica.name}", dss.catalog.scan.bundle_count()
             ) as counter:
@@ -115,7 +115,7 @@ def _start(after: str | None) -> Fqid | None:
         raise Refused(error.title) from error
 
 
-def _rebuilt(name: str, outcomes: Iterable[Rebuilt], tally: Tally, counter: Counter) -> dict[str, Any]:
+def _rebuilt(name: str, outcomes: Iterable[Rebuilt], tally: IndexTally, counter: Counter) -> dict[str, Any]:
     """Count what becomes of entries; tell where to go on, where it ends before its time."""
     counts = dict.fromkeys(("right", "written", "removed", "failed"), 0)
     failures: list[dict[str, str]] = []

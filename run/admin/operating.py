@@ -17,11 +17,11 @@ from dss.errors import OperationFailed, Refused
 from shared.config import Settings
 from shared.errors import DssError, IllegalArguments
 from shared.jobs.audit import as_json
-from shared.maintenance.audit import Finding, Kind, Tally, audit
+from shared.maintenance.audit import Finding, Problem, Tally, audit
 from shared.maintenance.rates import gained_per_minute
 from shared.maintenance.rebuild import SECTION_NAMES, Restored, rebuild
 from shared.maintenance.repair import Repair, repaired
-from shared.maintenance.sweep import backlogs, untold
+from shared.maintenance.sweep import backlogs, unpublished
 from shared.replicas import Replica
 from shared.system import Dss
 from shared.wiring import open_system
@@ -111,7 +111,7 @@ def _summary(replicas: Sequence[Replica], tally: Tally, done: int) -> dict[str, 
             replica.name: {
                 "objects": tally.objects[replica.name],
                 "unsettled": tally.unsettled[replica.name],
-                **{str(kind): tally.findings[replica.name, kind] for kind in Kind},
+                **{str(kind): tally.findings[replica.name, kind] for kind in Problem},
             }
             for replica in replicas
         },
@@ -119,7 +119,7 @@ def _summary(replicas: Sequence[Replica], tally: Tally, done: int) -> dict[str, 
 
 
 def _text(summary: dict[str, Any], shown: Sequence[Repair]) -> str:
-    columns = ["objects", *map(str, Kind), "unsettled"]
+    columns = ["objects", *map(str, Problem), "unsettled"]
     rows = [["replica", *columns]]
     for name, counts in summary["replicas"].items():
         rows.append([name, *(f"{counts[column]:,}" for column in columns)])
@@ -197,7 +197,7 @@ def run_replication(context: Context, seconds: float) -> int:
         dss = open_system(settings)
         rates = gained_per_minute(dss, seconds=seconds) if seconds else {}
         result = _replication(dss, rates)
-    rows = [["replica", "missing", "oldest", "gained/min", "untold", "oldest"]]
+    rows = [["replica", "missing", "oldest", "gained/min", "unpublished", "oldest"]]
     for name, row in result.items():
         rate = row["gained_per_minute"]
         rows.append(
@@ -206,8 +206,8 @@ def run_replication(context: Context, seconds: float) -> int:
                 f"{row['missing']:,}",
                 f"{row['oldest_seconds']:,.0f} s",
                 "-" if rate is None else f"{rate:,.1f}",
-                f"{row['untold']:,}",
-                f"{row['untold_oldest_seconds']:,.0f} s",
+                f"{row['unpublished']:,}",
+                f"{row['unpublished_oldest_seconds']:,.0f} s",
             ]
         )
     context.show({"replicas": result, "measured_seconds": seconds}, "\n".join(table(rows)))
@@ -220,8 +220,8 @@ def _replication(dss: Dss, rates: Any) -> dict[str, dict[str, Any]]:
             "missing": backlog.objects,
             "oldest_seconds": backlog.oldest_seconds,
             "gained_per_minute": rates.get(backlog.replica),
-            "untold": events.objects,
-            "untold_oldest_seconds": events.oldest_seconds,
+            "unpublished": events.objects,
+            "unpublished_oldest_seconds": events.oldest_seconds,
         }
-        for backlog, events in zip(backlogs(dss), untold(dss), strict=True)
+        for backlog, events in zip(backlogs(dss), unpublished(dss), strict=True)
     }

@@ -21,7 +21,7 @@ from run.api.auth import Authenticator
 from run.api.call import Call, base_url
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
-from run.api.memory_budget import Rooms
+from run.api.memory_budget import MemoryBudget
 from run.api.request_log import install_request_log
 from shared.errors import NotYetImplemented, ReadOnly, RequestTooLarge
 from shared.system import Dss
@@ -75,7 +75,7 @@ class _Dispatcher:
 
     def __init__(self, dss: Dss) -> None:
         self._dss = dss
-        self._rooms = Rooms.of(dss.settings.api_memory_bytes)
+        self._rooms = MemoryBudget.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
 
     def view(self, operations: list[Operation]) -> Callable[..., Response]:

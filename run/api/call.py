@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import request
 
 from run.api.auth import Caller
-from run.api.memory_budget import Rooms
+from run.api.memory_budget import MemoryBudget
 from shared.config import Settings
 from shared.errors import Unauthorized
 from shared.system import Dss
@@ -25,7 +25,7 @@ class Call:
     base_url: str
     path: str
     query: Mapping[str, str]
-    rooms: Rooms
+    rooms: MemoryBudget
     repeat_key: str = ""
 
     @property

@@ -15,7 +15,7 @@ from shared.errors import Unavailable
 _PATIENCE = 10.0
 
 
-class Room:
+class Reservation:
     """So many bytes of memory, which threads share."""
 
     def __init__(self, total: int, *, patience: float = _PATIENCE) -> None:
@@ -44,16 +44,16 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Rooms:
+class MemoryBudget:
     """The rooms of a process. Who has one of a body may wait for one of a collection, never the reverse.
 
     The rest of the memory is for what is idle (an eighth of 1 GiB), and for bodies that wait to be parsed.
     """
 
-    bodies: Room
-    collections: Room
+    bodies: Reservation
+    collections: Reservation
 
     @classmethod
-    def of(cls, memory: int) -> "Rooms":
+    def of(cls, memory: int) -> "MemoryBudget":
         """Return the rooms of a process that may take so many bytes."""
-        return cls(bodies=Room(memory * 3 // 16), collections=Room(memory * 3 // 8))
+        return cls(bodies=Reservation(memory * 3 // 16), collections=Reservation(memory * 3 // 8))

@@ -7,7 +7,7 @@ from flask import Response
 
 from run.api.call import Call
 from run.api.pagination import answer, page
-from shared.catalog import Delivery, DeliveryState, Subscription, Trouble
+from shared.catalog import Delivery, DeliveryState, SubscriberBackoff, Subscription
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
 from shared.webhooks.matching import begin_replay, send_sample
@@ -78,7 +78,7 @@ def _position(search_after: str) -> tuple[datetime, str]:
     return moment_of(check_version(created, "search_after")), check_uuid(delivery, "search_after")
 
 
-def _delivery(delivery: Delivery, trouble: Trouble | None) -> dict[str, Any]:
+def _delivery(delivery: Delivery, trouble: SubscriberBackoff | None) -> dict[str, Any]:
     """Return what became of a notification, as the owner of its subscription sees it."""
     next_try = delivery.next_try
     if delivery.state in (DeliveryState.WAITING, DeliveryState.FAILING) and trouble:

@@ -5,17 +5,23 @@ tombstone; the files of a bundle and the contents of a collection are in pages u
 """
 
 from shared.catalog.attempts import JobState
-from shared.catalog.backlog import BacklogCatalog, Missing, Untold
+from shared.catalog.backlog import BacklogCatalog, Missing, Unpublished
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
 from shared.catalog.checkouts import CheckoutCatalog, CheckoutJob, CheckoutOrder, PageProgress
 from shared.catalog.collection_tombstones import CollectionTombstone, CollectionTombstoneCatalog
 from shared.catalog.collections import CollectionCatalog, CollectionHead, OwnedCollection
 from shared.catalog.database import Database
-from shared.catalog.deliveries import Delivery, DeliveryCatalog, DeliveryState, Standing, Trouble
+from shared.catalog.deliveries import (
+    Delivery,
+    DeliveryCatalog,
+    DeliveryContext,
+    DeliveryState,
+    SubscriberBackoff,
+)
 from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
-from shared.catalog.journals import End, Entry, Journal, JournalCatalog, Sums
+from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog, JournalEntry
 from shared.catalog.mails import MailCatalog
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
@@ -33,6 +39,7 @@ __all__ = [
     "CheckoutCatalog",
     "CheckoutJob",
     "CheckoutOrder",
+    "Checkpoint",
     "CollectionCatalog",
     "CollectionHead",
     "CollectionTombstone",
@@ -43,9 +50,9 @@ __all__ = [
     "Database",
     "Delivery",
     "DeliveryCatalog",
+    "DeliveryContext",
     "DeliveryState",
-    "End",
-    "Entry",
+    "Digests",
     "Event",
     "EventCatalog",
     "FileCatalog",
@@ -54,6 +61,7 @@ __all__ = [
     "JobState",
     "Journal",
     "JournalCatalog",
+    "JournalEntry",
     "KnownTombstone",
     "MailCatalog",
     "Missing",
@@ -63,14 +71,12 @@ __all__ = [
     "ProgressCatalog",
     "RunCatalog",
     "ScanCatalog",
-    "Standing",
+    "SubscriberBackoff",
     "Subscription",
     "SubscriptionCatalog",
     "SubscriptionKind",
-    "Sums",
     "TombstoneCatalog",
-    "Trouble",
-    "Untold",
+    "Unpublished",
 ]
 
 

@@ -39,7 +39,7 @@ _HEADS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Untold:
+class Unpublished:
     """An object that a replica has, of which nobody has been told there."""
 
     key: str
@@ -93,7 +93,7 @@ class BacklogCatalog:
                     since=head["missing_since"],
                 )
 
-    def untold(self, replica: str, *, before: datetime) -> Iterator[Untold]:
+    def unpublished(self, replica: str, *, before: datetime) -> Iterator[Unpublished]:
         """Yield what a replica has, and nobody has been told of, although it was claimed before a moment.
 
         The oldest first, bundles before tombstones. What is still to come to the replica costs a read each.
@@ -101,11 +101,11 @@ class BacklogCatalog:
         for collection in ("bundles", "bundle_tombstones"):
             query = (
                 self._database.client.collection(collection)
-                .where(filter=FieldFilter("untold", "array_contains", replica))
+                .where(filter=FieldFilter("unpublished", "array_contains", replica))
                 .where(filter=FieldFilter("created", "<", before))
                 .order_by("created")
             )
             for snapshot in self._database.every(query, _PAGE):
                 head = snapshot.to_dict()
                 if replica in head["available"]:
-                    yield Untold(key=_HEADS[collection](head), since=head["created"])
+                    yield Unpublished(key=_HEADS[collection](head), since=head["created"])

@@ -55,7 +55,7 @@ class BundleHead:
     hidden_by: str = ""
     hidden_on: frozenset[str] = frozenset()
     # The replicas on which nobody has been told of it yet, whether it is available there or not.
-    untold: frozenset[str] = frozenset()
+    unpublished: frozenset[str] = frozenset()
 
     def was_visible(self, replica: str) -> bool:
         """Tell whether reads on a replica see the version, or have seen it before it was hidden."""
@@ -87,7 +87,7 @@ class BundleCatalog:
             "digest": head.digest,
             "hidden": False,
             **self._database.new_head(),
-            **self._database.untold_everywhere(),
+            **self._database.unpublished_everywhere(),
         }
         try:
             self._database.commit(lambda batch: batch.create(reference, document))
@@ -126,10 +126,10 @@ class BundleCatalog:
         except NameTaken:
             self._database.commit(lambda batch: batch.update(head, {**changes, "hidden": True}))
 
-    def told(self, fqid: Fqid, replica: str) -> None:
+    def mark_published(self, fqid: Fqid, replica: str) -> None:
         """Note that all who want to know of the version on a replica have been told. Safe to repeat."""
         head = self._collection.document(str(fqid))
-        self._database.commit(lambda batch: batch.update(head, self._database.told(replica)))
+        self._database.commit(lambda batch: batch.update(head, self._database.published(replica)))
 
     def hidden_by(self, name: str) -> Iterator[BundleHead]:
         """Yield the heads of the versions that a tombstone, named by its UUID or FQID, has hidden."""
@@ -216,7 +216,7 @@ def head_of(snapshot: Any) -> BundleHead:
         hidden=document["hidden"],
         hidden_by=document.get("hidden_by", ""),
         hidden_on=frozenset(document.get("hidden_on", ())),
-        untold=frozenset(document.get("untold", ())),
+        unpublished=frozenset(document.get("unpublished", ())),
     )
 
 

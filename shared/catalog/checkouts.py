@@ -158,7 +158,7 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
         due = self._collection.where(filter=FieldFilter("mail_due", "==", True))
         return [_from_snapshot(snapshot) for snapshot in self._database.query(due)]
 
-    def told(self, job: CheckoutJob, email: str) -> None:
+    def mark_notified(self, job: CheckoutJob, email: str) -> None:
         """Note that somebody has been told how the attempt ended, or never will be."""
         reference = self._collection.document(job.id)
 

@@ -78,14 +78,14 @@ class Database:
             "missing": firestore.ArrayRemove([replica]),
         }
 
-    def untold_everywhere(self) -> dict[str, Any]:
+    def unpublished_everywhere(self) -> dict[str, Any]:
         """Return the field of a head of which nobody has been told yet, on no replica."""
-        return {"untold": list(self._replicas)}
+        return {"unpublished": list(self._replicas)}
 
     @staticmethod
-    def told(replica: str) -> dict[str, Any]:
+    def published(replica: str) -> dict[str, Any]:
         """Return the change of a head that has been told of on a replica; safe to apply twice."""
-        return {"untold": firestore.ArrayRemove([replica])}
+        return {"unpublished": firestore.ArrayRemove([replica])}
 
     def get(self, reference: Any) -> Any:
         """Return the snapshot of a document, present or not, in one read."""

@@ -59,7 +59,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
+class SubscriberBackoff:
     """A subscription's URL does not answer as it should."""
 
     since: datetime
@@ -68,11 +68,11 @@ class Trouble:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class DeliveryContext:
     """All that an attempt has to know beforehand; None of what is not there."""
 
     subscription: Subscription | None
-    trouble: Trouble | None
+    trouble: SubscriberBackoff | None
     delivery: Delivery | None
 
 
@@ -85,7 +85,7 @@ class DeliveryCatalog:
         self._subscriptions = database.client.collection("subscriptions")
         self._troubles = database.client.collection("subscription_troubles")
 
-    def standing(self, subscription: str, delivery: str) -> Standing:
+    def standing(self, subscription: str, delivery: str) -> DeliveryContext:
         """Return how things are with a subscription and a delivery to it, in three reads and one request."""
         found = {
             snapshot.reference.parent.id: snapshot
@@ -100,7 +100,7 @@ class DeliveryCatalog:
         there = found.get(self._subscriptions.id)
         trouble = found.get(self._troubles.id)
         tried = found.get(self._collection.id)
-        return Standing(
+        return DeliveryContext(
             subscription=subscription_of(there) if there else None,
             trouble=_trouble_of(trouble) if trouble else None,
             delivery=_from_snapshot(tried) if tried else None,
@@ -127,7 +127,7 @@ class DeliveryCatalog:
             query = query.start_after({"created": created, "__name__": self._collection.document(delivery)})
         return list(map(_from_snapshot, self._database.query(query.limit(count))))
 
-    def trouble(self, subscription: str) -> Trouble | None:
+    def trouble(self, subscription: str) -> SubscriberBackoff | None:
         """Return what is wrong with a subscription's URL, in one read; None where nothing is."""
         snapshot = self._database.get(self._troubles.document(subscription))
         return _trouble_of(snapshot) if snapshot.exists else None
@@ -147,7 +147,7 @@ class DeliveryCatalog:
         self._database.transact(claim_if_due)
         return claimed
 
-    def in_trouble(self, subscription: str, trouble: Trouble) -> None:
+    def in_trouble(self, subscription: str, trouble: SubscriberBackoff) -> None:
         """Note that a URL does not answer as it should."""
         reference = self._troubles.document(subscription)
         document = {**vars(trouble), "expires": self._database.clock.now() + _KEPT_FOR}
@@ -159,8 +159,8 @@ class DeliveryCatalog:
         self._database.commit(lambda batch: batch.delete(reference))
 
 
-def _trouble_of(snapshot: Any) -> Trouble:
-    return Trouble(**{name: snapshot.get(name) for name in Trouble.__dataclass_fields__})
+def _trouble_of(snapshot: Any) -> SubscriberBackoff:
+    return SubscriberBackoff(**{name: snapshot.get(name) for name in SubscriberBackoff.__dataclass_fields__})
 
 
 def _from_snapshot(snapshot: Any) -> Delivery:

@@ -13,7 +13,7 @@ from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database, Step, Write
 from shared.identifiers import Fqid, version_after, version_of
-from shared.parallel import Together
+from shared.parallel import Batcher
 
 # Events of one commit. Firestore: 10 MiB a request; an event is some 300 bytes. A longer commit keeps the
 # others waiting.
@@ -49,7 +49,7 @@ class EventCatalog:
         self._ends = database.client.collection("journal_ends")
         # One commit at a time can write to the end of a line; it takes along all who wait for it.
         self._lines = {
-            name: Together(partial(self._put_at_end, name), most=_AT_ONCE) for name in database.replicas
+            name: Batcher(partial(self._put_at_end, name), most=_AT_ONCE) for name in database.replicas
         }
 
     def record(self, event: Event) -> Event:

@@ -66,7 +66,7 @@ COMPOSITE_INDEXES = (
     Index("deliveries", (("subscription", "ASCENDING"), ("created", "DESCENDING"))),
     # What has not been told on a replica.
     *(
-        Index(collection, (("untold", "CONTAINS"), ("created", "ASCENDING")))
+        Index(collection, (("unpublished", "CONTAINS"), ("created", "ASCENDING")))
         for collection in ("bundles", "bundle_tombstones")
     ),
     # The events of a replica, in order of time.
@@ -82,10 +82,10 @@ COMPOSITE_INDEXES = (
 _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
     "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing"),
-    "bundles": ("creator_uid", "file_count", "digest", "missing", "untold", "hidden_on"),
+    "bundles": ("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on"),
     "collections": ("owner", "item_count", "page_count", "digest", "missing"),
     "collection_tombstones": ("email", "owner", "missing", "available", "uuid"),
-    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "untold"),
+    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished"),
 }
 EXEMPTIONS = (
     *(

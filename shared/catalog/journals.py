@@ -16,7 +16,7 @@ from shared.catalog.database import Database, Step
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """An event of a journal: its time, and the `size` bytes from `offset` on that are its document."""
 
     event_id: str
@@ -26,7 +26,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sums:
+class Digests:
     """What proves an object of which these are the size in bytes and the checksums, in hex."""
 
     size: int
@@ -49,13 +49,13 @@ class Journal:
     from_date: str
     to_date: str
     size: int
-    entries: Sequence[Entry]
+    entries: Sequence[JournalEntry]
     crc32c: str = ""
-    index: Sums | None = None
+    index: Digests | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class End:
+class Checkpoint:
     """How far the events of a replica are in journals; and up to where somebody is about to make the next.
 
     Both are empty where there is nothing. `held` says that no journal is to be made now.
@@ -88,7 +88,7 @@ class JournalCatalog:
         snapshot = self._database.get(self._collection.document(f"{replica} {journal_id}"))
         return journal_of(snapshot) if snapshot.exists else None
 
-    def end(self, replica: str) -> End:
+    def end(self, replica: str) -> Checkpoint:
         """Return how far a replica's journals go, in one read."""
         return _end_of(self._database.get(self._ends.document(replica)))
 
@@ -99,7 +99,7 @@ class JournalCatalog:
         """
 
         def step(end: Any) -> Step | None:
-            return ({"claimed": to}, []) if _end_of(end) == End(compacted=compacted) else None
+            return ({"claimed": to}, []) if _end_of(end) == Checkpoint(compacted=compacted) else None
 
         self._database.advance(self._ends.document(replica), step)
 
@@ -122,9 +122,9 @@ class JournalCatalog:
         self._database.advance(self._ends.document(journal.replica), step)
 
 
-def _end_of(snapshot: Any) -> End:
+def _end_of(snapshot: Any) -> Checkpoint:
     found = (snapshot.to_dict() or {}) if snapshot.exists else {}
-    return End(
+    return Checkpoint(
         compacted=found.get("compacted", ""),
         claimed=found.get("claimed", ""),
         held=found.get("held", False),
@@ -152,5 +152,5 @@ def journal_of(snapshot: Any) -> Journal:
     document = snapshot.to_dict()
     rows = json.loads(zlib.decompress(document.pop("entries")))
     index = document.pop("index", None)
-    entries = [Entry(*row) for row in rows]
-    return Journal(**document, entries=entries, index=Sums(**index) if index else None)
+    entries = [JournalEntry(*row) for row in rows]
+    return Journal(**document, entries=entries, index=Digests(**index) if index else None)

@@ -29,7 +29,7 @@ class KnownTombstone:
 
     tombstone: BundleTombstone
     available: frozenset[str]
-    untold: frozenset[str] = frozenset()
+    unpublished: frozenset[str] = frozenset()
 
 
 class ScanCatalog:
@@ -123,5 +123,5 @@ def _known(snapshot: Any) -> KnownTombstone:
             reason=document["reason"],
         ),
         available=frozenset(document["available"]),
-        untold=frozenset(document.get("untold", ())),
+        unpublished=frozenset(document.get("unpublished", ())),
     )

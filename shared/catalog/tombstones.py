@@ -50,7 +50,7 @@ class TombstoneCatalog:
             "email": tombstone.email,
             "reason": tombstone.reason,
             **self._database.new_head(),
-            **self._database.untold_everywhere(),
+            **self._database.unpublished_everywhere(),
         }
         try:
             self._database.commit(lambda batch: batch.create(reference, document))
@@ -66,10 +66,10 @@ class TombstoneCatalog:
         snapshot = self._database.get(self._collection.document(tombstone.name))
         return frozenset(snapshot.get("available") if snapshot.exists else ())
 
-    def told(self, tombstone: BundleTombstone, replica: str) -> None:
+    def mark_published(self, tombstone: BundleTombstone, replica: str) -> None:
         """Note that all who want to know of the tombstone on a replica have been told. Safe to repeat."""
         record = self._collection.document(tombstone.name)
-        self._database.commit(lambda batch: batch.update(record, self._database.told(replica)))
+        self._database.commit(lambda batch: batch.update(record, self._database.published(replica)))
 
     def hide(self, tombstone: BundleTombstone, replica: str) -> None:
         """Hide what the tombstone names, all of it at one moment, on all replicas. Safe to repeat.

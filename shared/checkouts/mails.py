@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 _GIVEN_UP_AFTER = timedelta(days=1)
 
 
-def tell_by_mail(dss: Dss, job: CheckoutJob) -> int:
+def send_result_mails(dss: Dss, job: CheckoutJob) -> int:
     """Tell those who asked for it how a job ended, and return how many were told now.
 
     An address that is refused, or has had all the mails of its day, is struck off, too. Raises Unavailable
@@ -31,7 +31,7 @@ def tell_by_mail(dss: Dss, job: CheckoutJob) -> int:
             told += _send(dss, job, email)
         except MailRefused as error:
             _log.warning("nobody was told", job=job.id, reason=error.title)
-        dss.catalog.checkouts.told(job, email)
+        dss.catalog.checkouts.mark_notified(job, email)
     return told
 
 
@@ -45,7 +45,7 @@ def _send(dss: Dss, job: CheckoutJob, email: str) -> int:
     return 1
 
 
-def tell_those_still_waiting(dss: Dss) -> int:
+def send_due_mails(dss: Dss) -> int:
     """Send the mails that are due and were not sent, and return how many; for the sweep.
 
     What cannot be sent for a day is given up.
@@ -53,12 +53,12 @@ def tell_those_still_waiting(dss: Dss) -> int:
     told = 0
     for job in dss.catalog.checkouts.with_mail_due():
         try:
-            told += tell_by_mail(dss, job)
+            told += send_result_mails(dss, job)
         except Unavailable as error:
             if job.touched < dss.clock.now() - _GIVEN_UP_AFTER:
                 _log.error("mails were given up", job=job.id, mails=len(job.emails), reason=error.title)
                 for email in job.emails:
-                    dss.catalog.checkouts.told(job, email)
+                    dss.catalog.checkouts.mark_notified(job, email)
     return told
 
 

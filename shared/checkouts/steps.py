@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any
 
 from shared.catalog import CheckoutJob, CopyJob, JobState, PageProgress
-from shared.checkouts.mails import tell_by_mail
+from shared.checkouts.mails import send_result_mails
 from shared.checkouts.objects import Content, Wanted, look, put_copy
 from shared.clock import Deadline
 from shared.errors import (
@@ -24,7 +24,7 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.stores.base import bucket_url
 from shared.system import Dss
 
@@ -116,7 +116,7 @@ class CheckoutStep:
 
     def mail(self) -> Result:
         """Tell those who asked for it how the attempt ended, and return how many: `{told}`."""
-        return {"told": tell_by_mail(self._dss, self._job) if self._job.attempt == self._attempt else 0}
+        return {"told": send_result_mails(self._dss, self._job) if self._job.attempt == self._attempt else 0}
 
     def _is_running(self) -> bool:
         return self._job.state is JobState.RUNNING and self._job.attempt == self._attempt
@@ -170,7 +170,7 @@ class CheckoutStep:
         noted = Deadline(self._dss.clock, _NOTE_SECONDS)
         todo = page[progress.position :]
         there = look(todo)
-        jobs = in_threads(
+        jobs = map_in_threads(
             lambda wanted: put_copy(self._dss, wanted, there.get(wanted.key)),
             takewhile(lambda _: not deadline.passed, todo),
             threads=_THREADS,

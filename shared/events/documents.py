@@ -16,7 +16,7 @@ from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound
 from shared.files import write_once
 from shared.identifiers import Fqid, Kind, document_key, manifest_key
 from shared.manifests import CONTENT_TYPE, digest, encode, tombstone_document
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.restore import read
 from shared.stores.base import read_all
@@ -111,7 +111,9 @@ def _bundle(replica: Replica, head: BundleHead) -> bytes:
     left_out = []
     wanted = list(_chosen(manifest["files"]))
     work = partial(_content, replica)
-    for (file, why), (content, fault) in zip(wanted, in_threads(work, wanted, threads=_AT_ONCE), strict=True):
+    for (file, why), (content, fault) in zip(
+        wanted, map_in_threads(work, wanted, threads=_AT_ONCE), strict=True
+    ):
         if why or fault:
             left_out.append({"name": file["name"], "reason": why or fault})
         else:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 
-from shared.catalog import End, Entry, Event, Journal, Sums
+from shared.catalog import Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
 from shared.errors import ObjectExists, StoreError
 from shared.events.documents import TOMBSTONE
@@ -74,7 +74,7 @@ def journal_of_one(event: Event) -> Journal:
         from_date=event.timestamp,
         to_date=event.timestamp,
         size=event.size,
-        entries=[Entry(event.id, event.timestamp, 0, event.size)],
+        entries=[JournalEntry(event.id, event.timestamp, 0, event.size)],
     )
 
 
@@ -82,7 +82,7 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
     """Return the journal that consecutive events of a replica make up, named by their first and last time."""
     entries, offset = [], 0
     for event in events:
-        entries.append(Entry(event.id, event.timestamp, offset, event.size))
+        entries.append(JournalEntry(event.id, event.timestamp, offset, event.size))
         offset += event.size
     index = index_of(events)
     name = f"{events[0].timestamp}--{events[-1].timestamp}"
@@ -95,7 +95,7 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
         size=offset,
         entries=entries,
         crc32c=crc32c_of_joined((event.crc32c, event.size) for event in events),
-        index=Sums(size=len(index), sha256=digest(index), md5=md5_of(index), crc32c=crc32c_of(index)),
+        index=Digests(size=len(index), sha256=digest(index), md5=md5_of(index), crc32c=crc32c_of(index)),
     )
 
 
@@ -154,7 +154,7 @@ def waiting(dss: Dss, replica: str) -> tuple[int, str]:
     return (dss.catalog.events.count(replica, start=start), oldest.timestamp) if oldest else (0, "")
 
 
-def _behind(end: End) -> str:
+def _behind(end: Checkpoint) -> str:
     """Return from where on events are in no journal of many."""
     return version_after(end.compacted) if end.compacted else ""
 

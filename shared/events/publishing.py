@@ -15,10 +15,10 @@ from shared.clock import Deadline
 from shared.errors import NotYetThere, ObjectExists, ObjectNotFound
 from shared.events.documents import CREATE, TOMBSTONE, keep_document
 from shared.events.journal import index_of
-from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key, told_key
+from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key, publication_key
 from shared.manifests import CONTENT_TYPE, digest
 from shared.messages import BUNDLE_EVENTS, FINALIZED, BundleEvent, ObjectEvent
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.search.entries import entry_of
 from shared.system import Dss
@@ -32,7 +32,7 @@ _AT_ONCE = 8
 Note = Callable[[BundleEvent], None]
 
 
-def tell(dss: Dss, event: ObjectEvent, note: Note = lambda _: None) -> None:
+def publish_event(dss: Dss, event: ObjectEvent, note: Note = lambda _: None) -> None:
     """Tell of the bundle version, or of those hidden, that an object event is about; `note` each event.
 
     Nothing where the object is something else, or all has been told. Raises NotYetThere where it is not
@@ -43,10 +43,10 @@ def tell(dss: Dss, event: ObjectEvent, note: Note = lambda _: None) -> None:
     if name is None or replica is None or event.event_type != FINALIZED or event.bucket != replica.bucket:
         return
     if name.kind is Kind.BUNDLE:
-        (_tell_of_tombstone if name.dead else _tell_of_version)(dss, replica, name, note)
+        (_publish_tombstone if name.dead else _publish_version)(dss, replica, name, note)
 
 
-def _tell_of_version(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
+def _publish_version(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
     fqid = Fqid(name.uuid, name.version or "")
     deadline = Deadline(dss.clock, _COMING_SECONDS)
     # The event comes while its writer is about to tell the catalog, more often than not.
@@ -56,51 +56,51 @@ def _tell_of_version(dss: Dss, replica: Replica, name: ObjectName, note: Note) -
         deadline.pause(_LOOK_SECONDS)
     if head is None or replica.name not in head.available:
         raise NotYetThere(f"bundle {fqid}: replica {replica.name} does not have it yet")
-    _tell_of_creation(dss, replica, note, head)
+    _publish_creation(dss, replica, note, head)
 
 
-def _tell_of_creation(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
-    if replica.name not in head.untold:
+def _publish_creation(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
+    if replica.name not in head.unpublished:
         return
     if head.was_visible(replica.name):
-        _tell(dss, replica, note, head, dead=False)
-    dss.catalog.bundles.told(head.fqid, replica.name)
+        _publish(dss, replica, note, head, dead=False)
+    dss.catalog.bundles.mark_published(head.fqid, replica.name)
 
 
-def _tell_of_tombstone(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
+def _publish_tombstone(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
     known = dss.catalog.scan.tombstone(name.uuid, name.version)
     if known is None or replica.name not in known.available:
         raise NotYetThere(f"{name.key}: it is not in effect on replica {replica.name} yet")
-    if replica.name not in known.untold:
+    if replica.name not in known.unpublished:
         return
     hidden = dss.catalog.bundles.hidden_by(known.tombstone.name)
-    work = partial(_tell_of_hidden, dss, replica, note)
-    for _ in in_threads(work, hidden, threads=_AT_ONCE):
+    work = partial(_publish_hidden, dss, replica, note)
+    for _ in map_in_threads(work, hidden, threads=_AT_ONCE):
         pass
-    dss.catalog.tombstones.told(known.tombstone, replica.name)
+    dss.catalog.tombstones.mark_published(known.tombstone, replica.name)
 
 
-def _tell_of_hidden(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
+def _publish_hidden(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
     if head.was_visible(replica.name):
-        _tell_of_creation(dss, replica, note, head)
+        _publish_creation(dss, replica, note, head)
         # An earlier attempt at a UUID of many versions may have come as far, and is not begun anew.
-        if not _was_told(dss, replica, head.fqid):
-            _tell(dss, replica, note, head, dead=True)
+        if not _was_published(dss, replica, head.fqid):
+            _publish(dss, replica, note, head, dead=True)
 
 
-def _was_told(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
+def _was_published(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
     """Tell whether the end of a version was told: one read, and a request where it is journalled."""
     this = event_id(replica.name, fqid, TOMBSTONE)
     if this not in dss.catalog.events.get_many([this]):
         return False
     try:
-        replica.store.stat(replica.bucket, told_key(this))
+        replica.store.stat(replica.bucket, publication_key(this))
     except ObjectNotFound:
         return False
     return True
 
 
-def _tell(dss: Dss, replica: Replica, note: Note, head: BundleHead, *, dead: bool) -> None:
+def _publish(dss: Dss, replica: Replica, note: Note, head: BundleHead, *, dead: bool) -> None:
     content = keep_document(dss, replica, head, dead=dead)
     dss.faults.reach("index: document kept")
     recorded = dss.catalog.events.record(event_of(replica.name, head.fqid, content, dead=dead))
@@ -119,7 +119,7 @@ def _keep_time(replica: Replica, event: Event) -> None:
     """Keep beside an event's document that it was told, and when: a lost catalog is made anew of that."""
     # It was told before, at this time; or at one that the catalog has lost since, which the audit tells.
     with suppress(ObjectExists):
-        replica.store.create(replica.bucket, told_key(event.id), index_of([event]), CONTENT_TYPE)
+        replica.store.create(replica.bucket, publication_key(event.id), index_of([event]), CONTENT_TYPE)
 
 
 def event_type(*, dead: bool) -> str:

@@ -13,7 +13,7 @@ from shared.checkouts.objects import cache_file, wanted_of_file
 from shared.errors import DssError, IllegalArguments, Unavailable
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page
-from shared.parallel import in_threads, persistently
+from shared.parallel import map_in_threads, retry
 from shared.system import Dss
 
 # Copies within a cloud, of which nothing passes through here.
@@ -35,7 +35,7 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     records = (record for record in dss.catalog.scan.files(after) if str(record.fqid) > after)
     while batch := list(islice(records, min(_BATCH, run.options["page"]))):
         page.count(files=len(batch))
-        for line in in_threads(partial(_cached, dss), _kept(dss, run, batch), threads=_AT_ONCE):
+        for line in map_in_threads(partial(_cached, dss), _kept(dss, run, batch), threads=_AT_ONCE):
             page.report(line)
             page.count(cached=int("failed" not in line), failed=int("failed" in line))
         if [page.taken() for _ in batch][-1]:
@@ -55,7 +55,7 @@ def _cached(dss: Dss, which: tuple[str, FileRecord]) -> dict[str, Any]:
     replica, record = which
     told = {"file": str(record.fqid), "replica": replica, "bytes": record.size}
     try:
-        job_id = persistently(dss.clock, partial(cache_file, dss, replica, record))
+        job_id = retry(dss.clock, partial(cache_file, dss, replica, record))
     except Unavailable:
         # The step is tried again.
         raise

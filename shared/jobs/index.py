@@ -46,7 +46,7 @@ def check_options(dss: Dss, argument: Argument) -> dict[str, Any]:
 
 def check(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     """Check from the cursor on; see `Kind`."""
-    tally, part = checking.Tally(), _Slice(page)
+    tally, part = checking.IndexTally(), _Slice(page)
     for finding in checking.check(
         dss,
         [dss.replicas.named(name) for name in run.options["replicas"]],
@@ -79,7 +79,7 @@ def rebuild(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     replicas: list[str] = run.options["replicas"]
     after, first = _after(run), run.cursor.get("replica", replicas[0])
     for name in replicas[replicas.index(first) :]:
-        tally, part = checking.Tally(), _Slice(page)
+        tally, part = checking.IndexTally(), _Slice(page)
         for outcome in rebuild_index(
             dss,
             dss.replicas.named(name),
@@ -108,7 +108,7 @@ def _after(run: AdminRun) -> Fqid | None:
     return Fqid.parse(run.cursor["after"]) if run.cursor else None
 
 
-def _counts_of(tally: checking.Tally) -> Counter[str]:
+def _counts_of(tally: checking.IndexTally) -> Counter[str]:
     """Return a tally as numbers with names, those of a replica behind its name: `gcp stale`."""
     counts = Counter(known=tally.versions, findings=tally.findings.total())
     counts.update({f"{name} entries": number for name, number in tally.entries.items()})

@@ -16,7 +16,7 @@ _MOST = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class JobType:
     """What can be run.
 
     `check` returns the options of an argument, each with its value. `work` goes on from `run.cursor` (empty
@@ -29,14 +29,14 @@ class Kind:
     items: int
 
 
-KINDS: Mapping[str, Kind] = {
+JOB_TYPES: Mapping[str, JobType] = {
     # Cloud Workflows: 100,000 steps. At three for a slice, these are more than a thousand million keys.
-    "audit": Kind(check=audit.check, work=audit.work, items=50_000),
-    "fill-cache": Kind(check=cache.check, work=cache.work, items=20_000),
-    index.CHECK: Kind(check=index.check_options, work=index.check, items=20_000),
-    "index-rebuild": Kind(check=index.rebuild_options, work=index.rebuild, items=5_000),
-    "resync": Kind(check=resync.check, work=resync.work, items=5_000),
-    "tombstones": Kind(check=tombstones.check, work=tombstones.work, items=1_000),
+    "audit": JobType(check=audit.check, work=audit.work, items=50_000),
+    "fill-cache": JobType(check=cache.check, work=cache.work, items=20_000),
+    index.CHECK: JobType(check=index.check_options, work=index.check, items=20_000),
+    "index-rebuild": JobType(check=index.rebuild_options, work=index.rebuild, items=5_000),
+    "resync": JobType(check=resync.check, work=resync.work, items=5_000),
+    "tombstones": JobType(check=tombstones.check, work=tombstones.work, items=1_000),
 }
 
 
@@ -44,9 +44,9 @@ def checked(dss: Dss, argument: Any) -> tuple[str, dict[str, Any]]:
     """Return the kind and the options of a run. Raises IllegalArguments, naming what is wrong."""
     options = Argument(argument)
     name = options.text("kind")
-    kind = KINDS.get(name)
+    kind = JOB_TYPES.get(name)
     if kind is None:
-        raise IllegalArguments(f"kind: {name[:80]!r} is none of {', '.join(KINDS)}")
+        raise IllegalArguments(f"kind: {name[:80]!r} is none of {', '.join(JOB_TYPES)}")
     page = options.number("page", kind.items, least=1, most=_MOST)
     known = kind.check(dss, options)
     options.end()

@@ -17,7 +17,7 @@ from shared.jobs.argument import Argument
 from shared.jobs.lists import check_list, read_list
 from shared.jobs.page import Page
 from shared.messages import OBJECT_EVENTS, ObjectEvent
-from shared.parallel import in_threads, persistently
+from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.system import Dss
 
@@ -60,9 +60,9 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
 
         def outcome(key: _Key) -> tuple[_Key, str]:
             available = known.get(key.name, frozenset())  # noqa: B023 # consumed within the loop
-            return key, persistently(dss.clock, lambda: _resynced(dss, run, key, available))
+            return key, retry(dss.clock, lambda: _resynced(dss, run, key, available))
 
-        for key, what in in_threads(outcome, batch, threads=_AT_ONCE):
+        for key, what in map_in_threads(outcome, batch, threads=_AT_ONCE):
             page.report({"key": key.name.key, "outcome": what})
             page.count(keys=1, published=int(what.startswith("published")))
         if [page.taken() for _ in batch][-1]:

@@ -14,7 +14,7 @@ from shared.catalog import AdminRun, JobState
 from shared.errors import Conflict, DssError, IllegalArguments, NotFound
 from shared.identifiers import version_of
 from shared.jobs.argument import checked_id
-from shared.jobs.job_types import KINDS, checked
+from shared.jobs.job_types import JOB_TYPES, checked
 from shared.jobs.page import Page
 from shared.jobs.reports import Reports
 from shared.system import Dss
@@ -52,7 +52,7 @@ def work(dss: Dss, run_id: str, attempt: int) -> AdminRun:
 
 def _slice(dss: Dss, run: AdminRun, reports: Reports) -> dict[str, Any]:
     page = Page(dss.clock, size=run.options["page"])
-    cursor = KINDS[run.kind].work(dss, run, page)
+    cursor = JOB_TYPES[run.kind].work(dss, run, page)
     counts = Counter(run.counts)
     counts.update(page.counts)
     state = {

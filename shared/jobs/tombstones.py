@@ -22,7 +22,7 @@ from shared.jobs.argument import Argument
 from shared.jobs.lists import Line, check_list, read_list
 from shared.jobs.page import Page
 from shared.jobs.reports import Reports
-from shared.parallel import in_threads, persistently
+from shared.parallel import map_in_threads, retry
 from shared.system import Dss
 
 _AT_ONCE = 8
@@ -55,7 +55,7 @@ def _look(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     chain = run.cursor.get("chain") or _linked("", [run.options["reason"], run.options["email"]])
     lines = read_list(dss, run.options["list"], run.options["list_revision"], run.cursor)
     while batch := list(islice(lines, min(_BATCH, run.options["page"]))):
-        for found in in_threads(partial(_seen, dss), batch, threads=_AT_ONCE):
+        for found in map_in_threads(partial(_seen, dss), batch, threads=_AT_ONCE):
             chain = _linked(chain, [found["bundle"], found["hides"], found["known"]])
             page.report(found)
             page.count(
@@ -92,9 +92,9 @@ def _seen(dss: Dss, line: Line) -> dict[str, Any]:
     except IllegalArguments as error:
         raise IllegalArguments(f"{line.where}: {error.title}") from error
     version = fqid.version if fqid else None
-    heads = persistently(dss.clock, partial(_heads, dss, uuid, version))
+    heads = retry(dss.clock, partial(_heads, dss, uuid, version))
     seen = [head for head in heads if not head.hidden]
-    tombstone = persistently(dss.clock, partial(dss.catalog.scan.tombstone, uuid, version))
+    tombstone = retry(dss.clock, partial(dss.catalog.scan.tombstone, uuid, version))
     hidden = tombstone.tombstone if tombstone else None
     return {
         "line": line.number,
@@ -126,7 +126,7 @@ def _hide(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     while part <= parts:
         looked = [line for line in reports.lines(run, part) if "bundle" in line]
         while batch := looked[index : index + min(_BATCH, run.options["page"])]:
-            for done in in_threads(partial(_hidden, dss, run), batch, threads=_AT_ONCE):
+            for done in map_in_threads(partial(_hidden, dss, run), batch, threads=_AT_ONCE):
                 page.report(done)
                 page.count(hidden=int("hidden" in done), refused=int("refused" in done))
             index += len(batch)
@@ -143,14 +143,14 @@ def _hidden(dss: Dss, run: AdminRun, looked: dict[str, Any]) -> dict[str, Any]:
         uuid=uuid, version=version or None, email=run.options["email"], reason=run.options["reason"]
     )
     try:
-        heads = persistently(dss.clock, partial(_heads, dss, uuid, version or None))
+        heads = retry(dss.clock, partial(_heads, dss, uuid, version or None))
         new = {head.fqid.version for head in heads if not head.hidden} - set(looked["hides"])
         if new:
             raise Conflict(f"since it was looked at, {', '.join(sorted(new))} came to it")
         names = [name for name in dss.replicas.names if any(name in head.available for head in heads)]
         if not names:
             raise NotFound("no replica has it any more")
-        persistently(dss.clock, partial(delete_bundle, dss, names[0], tombstone))
+        retry(dss.clock, partial(delete_bundle, dss, names[0], tombstone))
     except Unavailable:
         # The step is tried again, and what is hidden stays so.
         raise

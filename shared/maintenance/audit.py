@@ -22,7 +22,7 @@ from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument
 from shared.maintenance.merging import by_key, side_by_side
 from shared.maintenance.remake import is_known
 from shared.manifests import digest
-from shared.parallel import in_threads, persistently
+from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.stores.base import StoredObject, read_all
 from shared.system import Dss
@@ -33,7 +33,7 @@ _THREADS = 16
 _LAST = "\U0010fffd"
 
 
-class Kind(StrEnum):
+class Problem(StrEnum):
     """What may be wrong."""
 
     LOST = "lost"
@@ -46,14 +46,14 @@ class Kind(StrEnum):
 
 # One look may find an object contradicted where the other finds it unproven: some stores tell more of one
 # object than in a listing.
-_ABOUT_CONTENT = {Kind.CORRUPT, Kind.UNPROVEN}
+_ABOUT_CONTENT = {Problem.CORRUPT, Problem.UNPROVEN}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """Something that is wrong, and `why` that is said. `replica` is where it was seen."""
 
-    kind: Kind
+    kind: Problem
     section: str
     replica: str
     key: str
@@ -64,7 +64,7 @@ class Finding:
 class Verdict:
     """What is wrong with one object at one moment, and when the object was written, if it is there."""
 
-    kind: Kind
+    kind: Problem
     why: str
     written: datetime | None = None
 
@@ -75,7 +75,7 @@ class Tally:
 
     objects: Counter[str] = field(default_factory=Counter)
     unsettled: Counter[str] = field(default_factory=Counter)
-    findings: Counter[tuple[str, Kind]] = field(default_factory=Counter)
+    findings: Counter[tuple[str, Problem]] = field(default_factory=Counter)
     # Objects that the catalog knows of, wherever they are.
     known: int = 0
 
@@ -116,7 +116,7 @@ def look(dss: Dss, section: Section, replica: Replica, key: str) -> Verdict | No
         content = read_all(replica.store, replica.bucket, key) if found.size == expected.size else b""
         if digest(content) == expected.sha256:
             return None
-        return replace(verdict, kind=Kind.CORRUPT)
+        return replace(verdict, kind=Problem.CORRUPT)
     return verdict
 
 
@@ -126,20 +126,20 @@ def _verdict(
     """Return what is wrong, if anything, with what the catalog says and the store says of one key."""
     here = expected is not None and replica.name in expected.available
     if found is None:
-        return Verdict(kind=Kind.LOST, why="the catalog says that it is here") if here else None
+        return Verdict(kind=Problem.LOST, why="the catalog says that it is here") if here else None
     if expected is None:
-        return Verdict(kind=Kind.DARK, why=_why_dark(section, found.key), written=found.written)
+        return Verdict(kind=Problem.DARK, why=_why_dark(section, found.key), written=found.written)
     if not here:
         if isinstance(expected, ExpectedBlob) or (isinstance(expected, ExpectedDocument) and expected.early):
             return None
         why = "the catalog knows it, and does not know that it is here"
-        return Verdict(kind=Kind.DARK, why=why, written=found.written)
+        return Verdict(kind=Problem.DARK, why=why, written=found.written)
     if expected.broken:
-        return Verdict(kind=Kind.BROKEN, why=expected.broken, written=found.written)
+        return Verdict(kind=Problem.BROKEN, why=expected.broken, written=found.written)
     if why := expected.contradiction(found):
-        return Verdict(kind=Kind.CORRUPT, why=why, written=found.written)
+        return Verdict(kind=Problem.CORRUPT, why=why, written=found.written)
     if why := expected.doubt(found):
-        return Verdict(kind=Kind.UNPROVEN, why=why, written=found.written)
+        return Verdict(kind=Problem.UNPROVEN, why=why, written=found.written)
     return None
 
 
@@ -204,7 +204,9 @@ class Audit:
     def _section(self, section: Section, after: str) -> Iterator[Finding]:
         """Yield what is wrong in one section of all buckets."""
         suspicions = self._suspicions(section, after)
-        for replica, finding in in_threads(partial(self._looked_into, section), suspicions, threads=_THREADS):
+        for replica, finding in map_in_threads(
+            partial(self._looked_into, section), suspicions, threads=_THREADS
+        ):
             if isinstance(finding, Finding):
                 yield self._counted(finding)
             elif finding:
@@ -236,7 +238,7 @@ class Audit:
     def _looked_into(self, section: Section, suspicion: Finding) -> tuple[str, Finding | bool]:
         """Return the replica, and what the second look finds; True where it is unsettled, False if right."""
         replica = self._replicas[suspicion.replica]
-        verdict = persistently(self._dss.clock, lambda: look(self._dss, section, replica, suspicion.key))
+        verdict = retry(self._dss.clock, lambda: look(self._dss, section, replica, suspicion.key))
         if verdict is None:
             return replica.name, suspicion.kind not in _ABOUT_CONTENT
         same = verdict.kind is suspicion.kind or {verdict.kind, suspicion.kind} <= _ABOUT_CONTENT
@@ -253,7 +255,7 @@ class Audit:
             why = f"nobody works on it, and nobody has since {upload.touched:%Y-%m-%d %H:%M} UTC"
             key = name_of(replica, upload)
             yield self._counted(
-                Finding(kind=Kind.ABANDONED, section="uploads", replica=replica.name, key=key, why=why)
+                Finding(kind=Problem.ABANDONED, section="uploads", replica=replica.name, key=key, why=why)
             )
 
     def _elsewhere(self, replica: Replica, after: str) -> Iterator[Finding]:
@@ -266,7 +268,9 @@ class Audit:
             else:
                 why = "the system puts nothing there"
                 yield self._counted(
-                    Finding(kind=Kind.DARK, section="elsewhere", replica=replica.name, key=found.key, why=why)
+                    Finding(
+                        kind=Problem.DARK, section="elsewhere", replica=replica.name, key=found.key, why=why
+                    )
                 )
             if self._leaves(found.key):
                 return

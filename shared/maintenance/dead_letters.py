@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.messages import Publisher, Received, Subscription
+from shared.messages import Publisher, PullSubscription, Received
 
 _SUBSCRIPTION = ("deadSubscription", "CloudPubSubDeadLetterSourceSubscription")
 _ATTEMPTS = ("deadAttempts", "CloudPubSubDeadLetterSourceDeliveryCount")
@@ -77,7 +77,7 @@ class Replay:
     left: str = ""
 
 
-def look_through(letters: Subscription, *, at_most: int, seconds: float) -> Iterator[DeadLetter]:
+def look_through(letters: PullSubscription, *, at_most: int, seconds: float) -> Iterator[DeadLetter]:
     """Yield dead letters, each once, until none comes for so many seconds. None of them is removed.
 
     All are held while this runs, so that none comes twice, and released at its end, also where it fails.
@@ -97,7 +97,7 @@ def look_through(letters: Subscription, *, at_most: int, seconds: float) -> Iter
 
 
 def replay(
-    letters: Subscription,
+    letters: PullSubscription,
     publisher: Publisher,
     *,
     ids: Collection[str] = (),
@@ -135,7 +135,7 @@ def replay(
 
 
 def _replayed(
-    letters: Subscription, publisher: Publisher, letter: DeadLetter, topics: dict[str, str | None]
+    letters: PullSubscription, publisher: Publisher, letter: DeadLetter, topics: dict[str, str | None]
 ) -> Replay:
     name = letter.subscription
     if not name:

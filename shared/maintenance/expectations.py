@@ -37,13 +37,13 @@ from shared.identifiers import (
     manifest_key,
     parse_document_key,
     parse_key,
-    told_key,
+    publication_key,
     tombstone_key,
 )
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument, ExpectedJournal
 from shared.maintenance.remake import bundle_document, collection_document, file_document, is_known
 from shared.manifests import digest, encode, tombstone_document
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.system import Dss
 
 # Bundles whose pages are read at once; each may be some MiB.
@@ -108,12 +108,12 @@ def _files(dss: Dss, after: str) -> Iterator[Expected]:
 def _bundles(dss: Dss, after: str) -> Iterator[Expected]:
     heads = dss.catalog.scan.bundles(_bound(after))
     # The pages of each are a request of their own, so several are asked for at once.
-    return in_threads(partial(_of_bundle, dss), heads, threads=_BUNDLES_AT_ONCE)
+    return map_in_threads(partial(_of_bundle, dss), heads, threads=_BUNDLES_AT_ONCE)
 
 
 def _collections(dss: Dss, after: str) -> Iterator[Expected]:
     heads = dss.catalog.scan.collections(_bound(after))
-    return in_threads(partial(_of_collection, dss), heads, threads=_BUNDLES_AT_ONCE)
+    return map_in_threads(partial(_of_collection, dss), heads, threads=_BUNDLES_AT_ONCE)
 
 
 def _collection_tombstones(dss: Dss, after: str) -> Iterator[Expected]:
@@ -166,7 +166,7 @@ def _of_blob(record: FileRecord, there: ExpectedBlob | None) -> ExpectedBlob:
 
 def _documents(dss: Dss, after: str) -> Iterator[Expected]:
     heads = dss.catalog.scan.bundles(_bound(after))
-    found = in_threads(lambda head: _documents_of(dss, head.fqid), heads, threads=_BUNDLES_AT_ONCE)
+    found = map_in_threads(lambda head: _documents_of(dss, head.fqid), heads, threads=_BUNDLES_AT_ONCE)
     return (document for documents in found for document in documents)
 
 
@@ -200,13 +200,13 @@ def _told(dss: Dss, after: str) -> Iterator[Expected]:
 
 def _of_event(dss: Dss, event: Event, head: BundleHead | None) -> Expected:
     """Return what says that an event was told. It is written just before the catalog knows that it was."""
-    untold = head.untold if head else frozenset()
+    unpublished = head.unpublished if head else frozenset()
     if head and event.type == TOMBSTONE:
         uuid, _, version = head.hidden_by.partition(".")
         tombstone = dss.catalog.scan.tombstone(uuid, version or None)
-        untold = tombstone.untold if tombstone else frozenset()
-    where = frozenset({event.replica} - untold)
-    return replace(_described(told_key(event.id), where, index_of([event])), early=True)
+        unpublished = tombstone.unpublished if tombstone else frozenset()
+    where = frozenset({event.replica} - unpublished)
+    return replace(_described(publication_key(event.id), where, index_of([event])), early=True)
 
 
 def _told_again(dss: Dss, key: str) -> Expected | None:

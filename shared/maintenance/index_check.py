@@ -16,7 +16,7 @@ from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
 from shared.maintenance.merging import by_key, side_by_side
-from shared.parallel import in_threads, persistently
+from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.search.base import Hit, Indexed, IndexEntry
 from shared.search.documents import digest_of
@@ -29,7 +29,7 @@ THREADS = 32
 _PAGE = 100
 
 
-class Kind(StrEnum):
+class IndexProblem(StrEnum):
     """What may be wrong."""
 
     MISSING = "missing"
@@ -41,27 +41,27 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class IndexFinding:
     """An entry that is wrong, and `why` that is said."""
 
-    kind: Kind
+    kind: IndexProblem
     replica: str
     fqid: Fqid
     why: str
 
 
 @dataclass
-class Tally:
+class IndexTally:
     """What a check has come by so far: bundle versions, and for each replica entries and findings."""
 
     versions: int = 0
     entries: Counter[str] = field(default_factory=Counter)
     unsettled: Counter[str] = field(default_factory=Counter)
-    findings: Counter[tuple[str, Kind]] = field(default_factory=Counter)
+    findings: Counter[tuple[str, IndexProblem]] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class IndexRow:
     """A bundle version on a replica: what the catalog says of it, and what the index holds."""
 
     replica: Replica
@@ -85,11 +85,11 @@ def all_of_them(_: Fqid) -> bool:
 def rows(
     dss: Dss,
     replicas: Sequence[Replica],
-    tally: Tally,
+    tally: IndexTally,
     *,
     after: Fqid | None = None,
     enough: Callable[[Fqid], bool] = all_of_them,
-) -> Iterator[list[Row]]:
+) -> Iterator[list[IndexRow]]:
     """Yield all bundle versions that the catalog or the index knows, in order, with a row for each replica.
 
     A version that is neither to be found on a replica nor held there has no row. `enough` is asked of each
@@ -109,7 +109,8 @@ def rows(
         tally.entries.update(found.keys())
         fqid = Fqid.parse(name)
         of_version = [
-            Row(replica=replica, fqid=fqid, head=head, held=found.get(replica.name)) for replica in replicas
+            IndexRow(replica=replica, fqid=fqid, head=head, held=found.get(replica.name))
+            for replica in replicas
         ]
         yield [row for row in of_version if row.held or not row.has_right_name]
         if enough(fqid):
@@ -121,11 +122,11 @@ def check(
     replicas: Sequence[Replica],
     *,
     documents: bool,
-    tally: Tally,
+    tally: IndexTally,
     after: Fqid | None = None,
     enough: Callable[[Fqid], bool] = all_of_them,
     threads: int = THREADS,
-) -> Iterator[Finding]:
+) -> Iterator[IndexFinding]:
     """Yield what is wrong behind `after`, as it is found, and keep the tally. Changes nothing.
 
     Costs a read of the catalog for every bundle version and of the index for every entry; with `documents` a
@@ -133,19 +134,19 @@ def check(
     Raises Unavailable where index or catalog stays away.
     """
 
-    def suspicious() -> Iterator[Row]:
+    def suspicious() -> Iterator[IndexRow]:
         for of_version in rows(dss, replicas, tally, after=after, enough=enough):
             yield from (row for row in of_version if documents or not row.has_right_name)
 
-    for row, found in in_threads(partial(_looked_into, dss), suspicious(), threads=threads):
-        if isinstance(found, Finding):
+    for row, found in map_in_threads(partial(_looked_into, dss), suspicious(), threads=threads):
+        if isinstance(found, IndexFinding):
             tally.findings[found.replica, found.kind] += 1
             yield found
         elif found:
             tally.unsettled[row.replica.name] += 1
 
 
-def as_json(finding: Finding) -> dict[str, Any]:
+def as_json(finding: IndexFinding) -> dict[str, Any]:
     """Return the line of a report that tells of a finding."""
     return {
         "kind": finding.kind,
@@ -155,17 +156,17 @@ def as_json(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _looked_into(dss: Dss, row: Row) -> tuple[Row, Finding | bool]:
+def _looked_into(dss: Dss, row: IndexRow) -> tuple[IndexRow, IndexFinding | bool]:
     """Return the row, and what is wrong with it; True where it is unsettled, False where it is right."""
     try:
-        return row, persistently(dss.clock, lambda: _judged(dss, row))
+        return row, retry(dss.clock, lambda: _judged(dss, row))
     except DssError as error:
         if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
             raise
-        return row, _finding(row, Kind.UNKNOWN, f"what it should hold is not known: {error.title}")
+        return row, _finding(row, IndexProblem.UNKNOWN, f"what it should hold is not known: {error.title}")
 
 
-def _judged(dss: Dss, row: Row) -> Finding | bool:
+def _judged(dss: Dss, row: IndexRow) -> IndexFinding | bool:
     if row.has_right_name and row.head and row.held and is_right(dss, row):
         return False
     # The index first: what it holds was told of, and the catalog knew it by then.
@@ -175,39 +176,41 @@ def _judged(dss: Dss, row: Row) -> Finding | bool:
     wrong = _difference(row, expected, hit, dead)
     if wrong is None:
         return not row.has_right_name
-    if head and wrong.kind in (Kind.MISSING, Kind.ALIVE) and _is_under_way(dss, row, head):
+    if head and wrong.kind in (IndexProblem.MISSING, IndexProblem.ALIVE) and _is_under_way(dss, row, head):
         return True
     return wrong
 
 
-def is_right(dss: Dss, row: Row) -> bool:
+def is_right(dss: Dss, row: IndexRow) -> bool:
     """Tell whether the entry of a row that has the right name holds what it should."""
     expected = expected_entry(dss, row.replica, row.head) if row.head else None
     return bool(expected and row.held and row.held.digest == digest_of(expected.document))
 
 
-def _difference(row: Row, expected: IndexEntry | None, hit: Hit | None, dead: bool) -> Finding | None:
+def _difference(
+    row: IndexRow, expected: IndexEntry | None, hit: Hit | None, dead: bool
+) -> IndexFinding | None:
     if expected is None:
         why = "the catalog says that it is not, and was not, to be seen here"
-        return _finding(row, Kind.SUPERFLUOUS, why) if hit else None
+        return _finding(row, IndexProblem.SUPERFLUOUS, why) if hit else None
     if hit is None:
-        return _finding(row, Kind.MISSING, "the catalog says that it is here")
+        return _finding(row, IndexProblem.MISSING, "the catalog says that it is here")
     if dead != expected.dead:
         if dead:
-            return _finding(row, Kind.DEAD, "the catalog knows no tombstone of it")
-        return _finding(row, Kind.ALIVE, "the catalog says that it is hidden")
+            return _finding(row, IndexProblem.DEAD, "the catalog knows no tombstone of it")
+        return _finding(row, IndexProblem.ALIVE, "the catalog says that it is hidden")
     if digest_of(hit.document or {}) != digest_of(expected.document):
-        return _finding(row, Kind.STALE, "it holds another document than was told")
+        return _finding(row, IndexProblem.STALE, "it holds another document than was told")
     if row.held and not row.held.digest:
-        return _finding(row, Kind.STALE, "it was written in another form than this release writes")
+        return _finding(row, IndexProblem.STALE, "it was written in another form than this release writes")
     return None
 
 
-def _finding(row: Row, kind: Kind, why: str) -> Finding:
-    return Finding(kind=kind, replica=row.replica.name, fqid=row.fqid, why=why)
+def _finding(row: IndexRow, kind: IndexProblem, why: str) -> IndexFinding:
+    return IndexFinding(kind=kind, replica=row.replica.name, fqid=row.fqid, why=why)
 
 
-def _look(dss: Dss, row: Row) -> tuple[Hit | None, bool]:
+def _look(dss: Dss, row: IndexRow) -> tuple[Hit | None, bool]:
     """Return the entry that the index holds at this moment, and whether it is dead."""
     living = _find(dss, row, Ids((str(row.fqid),)))
     if living:
@@ -216,7 +219,7 @@ def _look(dss: Dss, row: Row) -> tuple[Hit | None, bool]:
     return _find(dss, row, Bool(filter=of_uuid)), True
 
 
-def _find(dss: Dss, row: Row, query: Query) -> Hit | None:
+def _find(dss: Dss, row: IndexRow, query: Query) -> Hit | None:
     after = None
     while True:
         page = dss.index.search(row.replica.name, query, after=after, count=_PAGE, documents=True)
@@ -228,12 +231,12 @@ def _find(dss: Dss, row: Row, query: Query) -> Hit | None:
         after = page.after
 
 
-def _is_under_way(dss: Dss, row: Row, head: BundleHead) -> bool:
+def _is_under_way(dss: Dss, row: IndexRow, head: BundleHead) -> bool:
     """Tell whether nobody has been told yet of the version on the replica, or of what has hidden it."""
-    if row.replica.name in head.untold:
+    if row.replica.name in head.unpublished:
         return True
     if not head.hidden_by:
         return False
     uuid, _, version = head.hidden_by.partition(".")
     known = dss.catalog.scan.tombstone(uuid, version or None)
-    return known is not None and row.replica.name in known.untold
+    return known is not None and row.replica.name in known.unpublished

@@ -11,8 +11,8 @@ from functools import partial
 from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
-from shared.maintenance.index_check import THREADS, Row, Tally, all_of_them, is_right, rows
-from shared.parallel import in_threads, persistently
+from shared.maintenance.index_check import THREADS, IndexRow, IndexTally, all_of_them, is_right, rows
+from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.search.entries import expected_entry
 from shared.system import Dss
@@ -32,7 +32,7 @@ def rebuild_index(
     replica: Replica,
     *,
     after: Fqid | None = None,
-    tally: Tally,
+    tally: IndexTally,
     enough: Callable[[Fqid], bool] = all_of_them,
     threads: int = THREADS,
 ) -> Iterator[Rebuilt]:
@@ -43,19 +43,19 @@ def rebuild_index(
     """
     versions = rows(dss, [replica], tally, after=after, enough=enough)
     wanted = (row for of_version in versions for row in of_version)
-    yield from in_threads(partial(_rebuilt, dss), wanted, threads=threads)
+    yield from map_in_threads(partial(_rebuilt, dss), wanted, threads=threads)
 
 
-def _rebuilt(dss: Dss, row: Row) -> Rebuilt:
+def _rebuilt(dss: Dss, row: IndexRow) -> Rebuilt:
     try:
-        return Rebuilt(fqid=row.fqid, done=persistently(dss.clock, lambda: _mended(dss, row)))
+        return Rebuilt(fqid=row.fqid, done=retry(dss.clock, lambda: _mended(dss, row)))
     except DssError as error:
         if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
             raise
         return Rebuilt(fqid=row.fqid, failed=error.title)
 
 
-def _mended(dss: Dss, row: Row) -> str:
+def _mended(dss: Dss, row: IndexRow) -> str:
     if row.has_right_name and is_right(dss, row):
         return ""
     expected = expected_entry(dss, row.replica, row.head) if row.head else None
@@ -66,7 +66,7 @@ def _mended(dss: Dss, row: Row) -> str:
     return _replaced(dss, row)
 
 
-def _replaced(dss: Dss, row: Row) -> str:
+def _replaced(dss: Dss, row: IndexRow) -> str:
     """Remove an entry that should not be there; write the one that should, if any."""
     head = dss.catalog.bundles.head(row.fqid)
     while True:

@@ -13,8 +13,8 @@ from functools import partial
 from shared.catalog import BundleTombstone
 from shared.errors import DssError, NotYetThere
 from shared.identifiers import Fqid, Kind, ObjectName, parse_key
-from shared.maintenance.rebuild_events import all_was_told, rebuild_events, was_seen, was_told
-from shared.parallel import in_threads, persistently
+from shared.maintenance.rebuild_events import all_were_published, rebuild_events, was_published, was_seen
+from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.restore import restore, restore_bundle, restore_tombstone
 from shared.system import Dss
@@ -111,7 +111,7 @@ def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Re
         while names:
             waiting: list[tuple[ObjectName, Restored]] = []
             learnt = False
-            for name, restored in in_threads(work, names, threads=_THREADS):
+            for name, restored in map_in_threads(work, names, threads=_THREADS):
                 if section.nested and restored.waits:
                     waiting.append((name, restored))
                     continue
@@ -140,7 +140,7 @@ def _restored(
     dss: Dss, replica: Replica, section: _Section, restore: _Look, name: ObjectName
 ) -> tuple[ObjectName, Restored]:
     try:
-        new = persistently(dss.clock, lambda: restore(dss, name, replica))
+        new = retry(dss.clock, lambda: restore(dss, name, replica))
     except DssError as error:
         waits = isinstance(error, NotYetThere)
         return name, Restored(section=section.name, key=name.key, failed=error.title, waits=waits)
@@ -155,9 +155,9 @@ def _restore(tombstones: Container[str], dss: Dss, name: ObjectName, replica: Re
     fqid = Fqid(name.uuid, name.version or "")
     before = partial(_before_bundle, tombstones, dss, replica, fqid)
     head, new = restore_bundle(dss, fqid, replica, before=before)
-    if not new and replica.name in head.untold and was_told(dss, replica, fqid):
+    if not new and replica.name in head.unpublished and was_published(dss, replica, fqid):
         # The catalog was older than the bucket.
-        dss.catalog.bundles.told(fqid, replica.name)
+        dss.catalog.bundles.mark_published(fqid, replica.name)
     return new
 
 
@@ -168,11 +168,11 @@ def _before_bundle(tombstones: Container[str], dss: Dss, replica: Replica, fqid:
             seen = was_seen(replica, fqid)
             dss.catalog.tombstones.had_hidden(hidden, fqid, replica.name, seen=seen)
             break
-    if was_told(dss, replica, fqid):
-        dss.catalog.bundles.told(fqid, replica.name)
+    if was_published(dss, replica, fqid):
+        dss.catalog.bundles.mark_published(fqid, replica.name)
 
 
 def _before_tombstone(dss: Dss, replica: Replica, tombstone: BundleTombstone) -> None:
     """Note that a tombstone was told of, before the sweep can take it for one that was not."""
-    if all_was_told(dss, replica, tombstone):
-        dss.catalog.tombstones.told(tombstone, replica.name)
+    if all_were_published(dss, replica, tombstone):
+        dss.catalog.tombstones.mark_published(tombstone, replica.name)

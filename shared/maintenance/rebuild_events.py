@@ -15,8 +15,8 @@ from shared.catalog import BundleTombstone, Event, Journal
 from shared.errors import DssError, ObjectNotFound, StoreError
 from shared.events.documents import CREATE, TOMBSTONE
 from shared.events.journal import contradiction, events_of_index, join, journal_of_many
-from shared.identifiers import Fqid, document_key, event_id, told_key
-from shared.parallel import in_threads, persistently
+from shared.identifiers import Fqid, document_key, event_id, publication_key
+from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.stores.base import read_all
 from shared.system import Dss
@@ -25,7 +25,7 @@ _THREADS = 32
 # Events that are looked up in the catalog at once.
 _BATCH = 500
 _INDEX = ".json"
-_FOLDER = told_key("")
+_FOLDER = publication_key("")
 _ID = re.compile("[0-9a-f-]{36}")
 
 
@@ -56,13 +56,13 @@ def rebuild_events(dss: Dss, replica: Replica, *, dry_run: bool) -> Iterator[Res
             alone.append(this)
         elif known is None or dry_run or known.timestamp > compacted:
             # The others were come by in their journals.
-            yield RestoredEvent(key=told_key(this), new=known is None)
+            yield RestoredEvent(key=publication_key(this), new=known is None)
     yield from _restore_alone(dss, replica, alone)
     if not dry_run:
         dss.catalog.journals.hold(replica.name, held=False)
 
 
-def was_told(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
+def was_published(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
     """Tell whether the creation of a bundle version is in the catalog of events, in one read."""
     this = event_id(replica.name, fqid, CREATE)
     return this in dss.catalog.events.get_many([this])
@@ -80,7 +80,7 @@ def was_seen(replica: Replica, fqid: Fqid) -> bool:
     return True
 
 
-def all_was_told(dss: Dss, replica: Replica, tombstone: BundleTombstone) -> bool:
+def all_were_published(dss: Dss, replica: Replica, tombstone: BundleTombstone) -> bool:
     """Tell whether all versions that a tombstone hid on a replica are events, and their ends."""
     heads = [head for head in dss.catalog.bundles.hidden_by(tombstone.name) if head.was_visible(replica.name)]
     ids = [event_id(replica.name, head.fqid, kind) for head in heads for kind in (CREATE, TOMBSTONE)]
@@ -90,9 +90,7 @@ def all_was_told(dss: Dss, replica: Replica, tombstone: BundleTombstone) -> bool
 def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredEvent]:
     """Restore a journal and its events. Where its index is lost, the events have objects of their own."""
     try:
-        events = events_of_index(
-            persistently(dss.clock, partial(read_all, replica.store, replica.bucket, key))
-        )
+        events = events_of_index(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
         journal = journal_of_many(events)
     except (ValueError, LookupError, TypeError, DssError) as error:
         yield RestoredEvent(key=key, failed=f"it tells of no events: {error!r}")
@@ -101,9 +99,9 @@ def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredE
     dss.catalog.events.restore(replica.name, events)
     dss.catalog.journals.add(journal)
     for event in events:
-        yield RestoredEvent(key=told_key(event.id), new=event.id not in known)
+        yield RestoredEvent(key=publication_key(event.id), new=event.id not in known)
     try:
-        persistently(dss.clock, partial(_require_journal, replica, journal, events))
+        retry(dss.clock, partial(_require_journal, replica, journal, events))
     except DssError as error:
         # Its events are listed all the same, and the audit can mend it when the documents are.
         yield RestoredEvent(key=journal.key, failed=error.title)
@@ -132,11 +130,13 @@ def _told(dss: Dss, replica: Replica) -> Iterator[tuple[str, Event | None]]:
 def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[RestoredEvent]:
     """Restore events that are in no journal, in order of time."""
     events = []
-    for this, found in zip(ids, in_threads(partial(_read, dss, replica), ids, threads=_THREADS), strict=True):
+    for this, found in zip(
+        ids, map_in_threads(partial(_read, dss, replica), ids, threads=_THREADS), strict=True
+    ):
         if isinstance(found, Event):
             events.append(found)
         else:
-            yield RestoredEvent(key=told_key(this), failed=found)
+            yield RestoredEvent(key=publication_key(this), failed=found)
     events.sort(key=lambda event: event.timestamp)
     compacted = dss.catalog.journals.end(replica.name).compacted
     dss.catalog.events.restore(replica.name, [event for event in events if event.timestamp > compacted])
@@ -144,14 +144,14 @@ def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[R
         if event.timestamp <= compacted:
             # Of a journal whose index is lost: nobody who lists journals would come by it any more.
             dss.catalog.events.record(replace(event, timestamp=""))
-        yield RestoredEvent(key=told_key(event.id), new=True)
+        yield RestoredEvent(key=publication_key(event.id), new=True)
 
 
 def _read(dss: Dss, replica: Replica, this: str) -> Event | str:
     """Return an event with its time, as it was told; or why it cannot be."""
-    read = partial(read_all, replica.store, replica.bucket, told_key(this))
+    read = partial(read_all, replica.store, replica.bucket, publication_key(this))
     try:
-        [event] = events_of_index(persistently(dss.clock, read))
+        [event] = events_of_index(retry(dss.clock, read))
     except (ValueError, LookupError, TypeError, DssError) as error:
         return f"it tells of no event: {error!r}"
     return event if (event.id, event.replica) == (this, replica.name) else "it tells of another event"

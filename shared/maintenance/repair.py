@@ -27,7 +27,7 @@ from shared.files import write_once
 from shared.identifiers import Fqid, ObjectName, parse_key
 from shared.identifiers import Kind as Folder
 from shared.maintenance import repair_events as repairing_events
-from shared.maintenance.audit import Finding, Kind, look
+from shared.maintenance.audit import Finding, Problem, look
 from shared.maintenance.expectations import SECTIONS
 from shared.maintenance.expected import ExpectedBlob
 from shared.maintenance.remake import Unexplained, document, is_known
@@ -41,7 +41,7 @@ from shared.manifests import (
     tombstone_document,
     tombstone_of_document,
 )
-from shared.parallel import in_threads, persistently
+from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.restore import lacking_targets, restore
 from shared.stores.base import StoredObject, UnfinishedUpload, read_all
@@ -92,10 +92,10 @@ def repair(dss: Dss, finding: Finding, *, inline: int = LARGEST_OBJECT) -> Repai
         work = partial(_copy_blob, inline=inline)
     replica = dss.replicas.named(finding.replica)
     try:
-        if not persistently(dss.clock, partial(_is_still_so, dss, finding, replica)):
+        if not retry(dss.clock, partial(_is_still_so, dss, finding, replica)):
             return Repair(finding=finding, left="it is not so any more")
         # Among what fails for a moment are transactions on what two replicas' findings have in common.
-        done = persistently(dss.clock, partial(work, dss, finding, replica))
+        done = retry(dss.clock, partial(work, dss, finding, replica))
     except DssError as error:
         return Repair(finding=finding, left=error.title)
     except (ValueError, LookupError, TypeError) as error:
@@ -108,11 +108,11 @@ def repair(dss: Dss, finding: Finding, *, inline: int = LARGEST_OBJECT) -> Repai
 def repaired(dss: Dss, findings: Iterable[Finding], *, inline: int = LARGEST_OBJECT) -> Iterator[Repair]:
     """Yield what becomes of findings, in their order, several at once, but one section after the other."""
     for _, of_section in groupby(findings, lambda finding: finding.section):
-        yield from in_threads(partial(repair, dss, inline=inline), of_section, threads=_THREADS)
+        yield from map_in_threads(partial(repair, dss, inline=inline), of_section, threads=_THREADS)
 
 
 def _is_still_so(dss: Dss, finding: Finding, replica: Replica) -> bool:
-    if finding.kind is Kind.ABANDONED:
+    if finding.kind is Problem.ABANDONED:
         return _upload_of(dss, finding, replica) is not None
     verdict = look(dss, SECTIONS[finding.section], replica, finding.key)
     return verdict is not None and verdict.kind is finding.kind
@@ -351,16 +351,16 @@ def _upload_of(dss: Dss, finding: Finding, replica: Replica) -> UnfinishedUpload
 
 
 # What is done about a kind of finding in documents (False) or elsewhere (True).
-_REPAIRS: Mapping[tuple[Kind, bool], Callable[[Dss, Finding, Replica], str | _Copying]] = {
-    (Kind.LOST, True): _copy_blob,
-    (Kind.CORRUPT, True): _copy_blob,
-    (Kind.ABANDONED, True): _abort_upload,
-    (Kind.LOST, False): _write_document,
-    (Kind.CORRUPT, False): _replace_document,
-    (Kind.DARK, False): _take_in,
-    (Kind.BROKEN, False): _mend_catalog,
+_REPAIRS: Mapping[tuple[Problem, bool], Callable[[Dss, Finding, Replica], str | _Copying]] = {
+    (Problem.LOST, True): _copy_blob,
+    (Problem.CORRUPT, True): _copy_blob,
+    (Problem.ABANDONED, True): _abort_upload,
+    (Problem.LOST, False): _write_document,
+    (Problem.CORRUPT, False): _replace_document,
+    (Problem.DARK, False): _take_in,
+    (Problem.BROKEN, False): _mend_catalog,
 }
-_NEVER: Mapping[Kind, str] = {
-    Kind.DARK: "nothing tells what it is for",
-    Kind.UNPROVEN: "what the store knows neither proves nor contradicts it",
+_NEVER: Mapping[Problem, str] = {
+    Problem.DARK: "nothing tells what it is for",
+    Problem.UNPROVEN: "what the store knows neither proves nor contradicts it",
 }

@@ -16,10 +16,10 @@ from shared.events.journal import index_of, join, journal_of_many, journal_of_on
 from shared.events.publishing import event_type
 from shared.files import write_once
 from shared.identifiers import Fqid, event_id, journal_index_key, parse_document_key
-from shared.maintenance.audit import Finding, Kind
+from shared.maintenance.audit import Finding, Problem
 from shared.maintenance.remake import Unexplained
 from shared.manifests import digest
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.stores.base import read_all
 from shared.system import Dss
@@ -74,13 +74,13 @@ def _candidates(dss: Dss, event: Event, key: str, replica: Replica) -> Iterator[
             yield made, f"of what {one.name} has of the bundle"
 
 
-def _write_told(dss: Dss, finding: Finding, replica: Replica) -> str:
+def _write_publication(dss: Dss, finding: Finding, replica: Replica) -> str:
     """Say again that an event was told, and when. What says otherwise has a time that the catalog lost."""
     this = finding.key.partition("/")[2]
     event = dss.catalog.events.get_many([this]).get(this)
     if event is None:
         raise Unexplained("the catalog does not know its event any more")
-    if finding.kind is Kind.CORRUPT:
+    if finding.kind is Problem.CORRUPT:
         replica.store.delete(replica.bucket, finding.key)
     write_once(dss, replica.name, finding.key, index_of([event]))
     return f"written again: told at {event.timestamp}"
@@ -137,17 +137,17 @@ def _require_documents(replica: Replica, events: list[Event]) -> None:
         except ObjectNotFound:
             return False
 
-    for event, right in zip(events, in_threads(is_right, events, threads=_AT_ONCE), strict=True):
+    for event, right in zip(events, map_in_threads(is_right, events, threads=_AT_ONCE), strict=True):
         if not right:
             raise Unexplained(f"{journal_of_one(event).key} is not as it was told")
 
 
 # What is done about a kind of finding in a section. What is dark is left: the sweep finds what was not told.
-REPAIRS: Mapping[tuple[Kind, str], Callable[[Dss, Finding, Replica], str]] = {
-    (Kind.LOST, "documents"): _write_document,
-    (Kind.CORRUPT, "documents"): _replace_document,
-    (Kind.LOST, "events"): _write_told,
-    (Kind.CORRUPT, "events"): _write_told,
-    (Kind.LOST, "journals"): _write_journal,
-    (Kind.CORRUPT, "journals"): _replace_journal,
+REPAIRS: Mapping[tuple[Problem, str], Callable[[Dss, Finding, Replica], str]] = {
+    (Problem.LOST, "documents"): _write_document,
+    (Problem.CORRUPT, "documents"): _replace_document,
+    (Problem.LOST, "events"): _write_publication,
+    (Problem.CORRUPT, "events"): _write_publication,
+    (Problem.LOST, "journals"): _write_journal,
+    (Problem.CORRUPT, "journals"): _replace_journal,
 }

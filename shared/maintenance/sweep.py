@@ -35,7 +35,7 @@ class Backlog:
 
 
 def sweep(dss: Dss, *, older_than: timedelta) -> int:
-    """Publish an object event anew for all that has been missing, or untold, for so long; return how many.
+    """Publish an object event again for what has been missing or unpublished for so long; return how many.
 
     So too for what a writer wrote that was killed before it could say so, and whose own event was lost.
     Safe to repeat: what an event brings about twice is there once. Ends after _SECONDS, the oldest first in
@@ -63,8 +63,8 @@ def _overdue(dss: Dss, older_than: timedelta) -> Iterator[ObjectEvent]:
                 source = _holder(dss, item.key)
             if source:
                 yield ObjectEvent(replica=source.name, bucket=source.bucket, key=item.key)
-        for untold in dss.catalog.backlog.untold(replica.name, before=before):
-            yield ObjectEvent(replica=replica.name, bucket=replica.bucket, key=untold.key)
+        for unpublished in dss.catalog.backlog.unpublished(replica.name, before=before):
+            yield ObjectEvent(replica=replica.name, bucket=replica.bucket, key=unpublished.key)
 
 
 def _holder(dss: Dss, key: str) -> Replica | None:
@@ -92,14 +92,14 @@ def backlogs(dss: Dss) -> Iterator[Backlog]:
         yield _backlog(dss, replica, [item.since for item in missing if item.available])
 
 
-def untold(dss: Dss) -> Iterator[Backlog]:
+def unpublished(dss: Dss) -> Iterator[Backlog]:
     """Yield what each replica has and nobody has been told of there: manifests and tombstones of bundles.
 
     Counted from when they were written, wherever that was. One read for each, and for each that is still to
     come to the replica.
     """
     for replica in dss.replicas:
-        items = dss.catalog.backlog.untold(replica.name, before=dss.clock.now())
+        items = dss.catalog.backlog.unpublished(replica.name, before=dss.clock.now())
         yield _backlog(dss, replica, [item.since for item in items])
 
 

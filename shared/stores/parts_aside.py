@@ -9,7 +9,7 @@ from functools import partial
 from itertools import groupby
 
 from shared.errors import ObjectNotFound
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.stores.base import StoredObject, UnfinishedUpload, Upload, UploadName
 
 PREFIX = "uploads/"
@@ -66,5 +66,5 @@ class PartsAside(ABC):
         """Remove all objects of an upload; of another name than ours there are none."""
         if _ID.fullmatch(upload.id):
             keys = [found.key for found in self.list(upload.bucket, upload.id)]
-            for _ in in_threads(partial(self.delete, upload.bucket), keys, threads=_PARALLEL_DELETES):
+            for _ in map_in_threads(partial(self.delete, upload.bucket), keys, threads=_PARALLEL_DELETES):
                 pass

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from shared.catalog import Delivery, DeliveryState, Standing, Subscription, Trouble
+from shared.catalog import Delivery, DeliveryContext, DeliveryState, SubscriberBackoff, Subscription
 from shared.errors import NotYetThere, Unavailable
 from shared.messages import DELIVERY_RETRIES
 from shared.system import Dss
@@ -38,7 +38,7 @@ _LONGEST_DELAY = timedelta(seconds=600)
 _REMEMBERED = timedelta(seconds=30)
 
 
-class Waits(NotYetThere):
+class Deferred(NotYetThere):
     """A notification is not tried now, because its subscriber fails, and was tried a moment ago."""
 
 
@@ -81,7 +81,7 @@ class Deliverer:
         if standing.trouble:
             self._claim(subscription.uuid, standing.trouble)
         elif self._under_way.is_slow(subscription.uuid):
-            raise Waits("a call to the same subscriber is under way, and slow")
+            raise Deferred("a call to the same subscriber is under way, and slow")
         delivery = self._begun(self._delivery(notification, standing))
         try:
             self._attempt(subscription, notification, delivery, seconds=RETRY_SECONDS)
@@ -101,7 +101,7 @@ class Deliverer:
             reason = delivery.reason or reason
             self._note(replace(delivery, state=DeliveryState.DEAD, reason=reason, next_try=None))
 
-    def _delivery(self, notification: Notification, standing: Standing) -> Delivery:
+    def _delivery(self, notification: Notification, standing: DeliveryContext) -> Delivery:
         """Return what is known of a delivery up to now."""
         if standing.delivery:
             return replace(standing.delivery, replay=notification.replay)
@@ -121,10 +121,10 @@ class Deliverer:
     def _begun(self, delivery: Delivery) -> Delivery:
         return replace(delivery, attempts=delivery.attempts + 1, last_attempt=self._dss.clock.now())
 
-    def _standing(self, notification: Notification) -> Standing:
+    def _standing(self, notification: Notification) -> DeliveryContext:
         return self._dss.catalog.deliveries.standing(notification.subscription, notification.id)
 
-    def _to_notify(self, notification: Notification, standing: Standing) -> Subscription | None:
+    def _to_notify(self, notification: Notification, standing: DeliveryContext) -> Subscription | None:
         """Return whom to notify; None where the subscription has ended, or its subscriber knows already."""
         there = standing.delivery
         delivered = there is not None and there.state is DeliveryState.DELIVERED
@@ -173,16 +173,16 @@ class Deliverer:
     def _note(self, delivery: Delivery) -> None:
         self._dss.catalog.deliveries.note(delivery)
 
-    def _in_trouble(self, subscription: str, trouble: Trouble | None) -> Trouble:
+    def _in_trouble(self, subscription: str, trouble: SubscriberBackoff | None) -> SubscriberBackoff:
         now = self._dss.clock.now()
         failures = trouble.failures + 1 if trouble else 1
-        noted = Trouble(
+        noted = SubscriberBackoff(
             since=trouble.since if trouble else now, failures=failures, next_try=now + _delay(failures)
         )
         self._dss.catalog.deliveries.in_trouble(subscription, noted)
         return noted
 
-    def _claim(self, subscription: str, trouble: Trouble) -> None:
+    def _claim(self, subscription: str, trouble: SubscriberBackoff) -> None:
         """Return where it is this notification's turn to try a subscriber that fails. Raises Waits."""
         now = self._dss.clock.now()
         if trouble.next_try <= now:
@@ -191,13 +191,13 @@ class Deliverer:
                 return
         self._resting[subscription] = min(max(trouble.next_try, now), now + _REMEMBERED)
         self._wait_for_turn(subscription)
-        raise Waits(_WAITS)
+        raise Deferred(_WAITS)
 
     def _wait_for_turn(self, subscription: str) -> None:
         """Raise Waits where this process knows that a subscriber is not to be tried now."""
         rests_until = self._resting.get(subscription)
         if rests_until is not None and self._dss.clock.now() < rests_until:
-            raise Waits(_WAITS)
+            raise Deferred(_WAITS)
         self._resting.pop(subscription, None)
 
 
@@ -208,7 +208,7 @@ def _delay(failures: int) -> timedelta:
     return min(timedelta(seconds=2 ** min(failures - 1, 20)), _LONGEST_DELAY)
 
 
-def _failed(delivery: Delivery, error: CallFailed, trouble: Trouble) -> Delivery:
+def _failed(delivery: Delivery, error: CallFailed, trouble: SubscriberBackoff) -> Delivery:
     return replace(
         delivery,
         state=DeliveryState.FAILING,

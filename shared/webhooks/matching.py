@@ -15,7 +15,7 @@ from shared.events.documents import TOMBSTONE, read_document
 from shared.events.publishing import bundle_event
 from shared.identifiers import Fqid, version_after, version_of
 from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent, all_attributes_wanted
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.system import Dss
 from shared.webhooks.evaluation import Evaluation, Match
 from shared.webhooks.notifications import Notification, notification_of, sample_of
@@ -68,7 +68,7 @@ class Notifier:
             return 0
         matches = self._evaluation.matches(_document(self._dss, event), subscriptions)
         publish = partial(self._publish, event)
-        return sum(1 for _ in in_threads(publish, matches, threads=_AT_ONCE))
+        return sum(1 for _ in map_in_threads(publish, matches, threads=_AT_ONCE))
 
     def _publish(self, event: BundleEvent, match: Match) -> None:
         base_url = self._dss.settings.public_url
@@ -87,7 +87,7 @@ class Notifier:
         found = self._dss.catalog.events.since(page.replica, start=page.start, stop=page.stop, count=_PAGE)
         events = list(map(bundle_event, found))
         notifications = self._replayed(subscription, events, page.id)
-        matched = sum(1 for _ in in_threads(self._publish_again, notifications, threads=_AT_ONCE))
+        matched = sum(1 for _ in map_in_threads(self._publish_again, notifications, threads=_AT_ONCE))
         if len(events) == _PAGE:
             rest = replace(page, start=version_after(events[-1].timestamp))
             self._dss.publisher.publish(REPLAYS, rest.attributes)
@@ -98,7 +98,7 @@ class Notifier:
         self, subscription: Subscription, events: Sequence[BundleEvent], replay: str
     ) -> Iterator[Notification]:
         base_url = self._dss.settings.public_url
-        documents = in_threads(partial(_document, self._dss), events, threads=_READ_AT_ONCE)
+        documents = map_in_threads(partial(_document, self._dss), events, threads=_READ_AT_ONCE)
         for event, document in zip(events, documents, strict=True):
             for match in self._evaluation.matches(document, [subscription]):
                 attachments = match.found["attachments"]

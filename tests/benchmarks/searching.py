@@ -20,7 +20,7 @@ from local.stack import Stack
 from shared.config import Settings
 from shared.files import write_once
 from shared.identifiers import Fqid, document_key
-from shared.maintenance.index_check import Tally
+from shared.maintenance.index_check import IndexTally
 from shared.maintenance.index_rebuild import rebuild_index
 from shared.manifests import encode
 from shared.system import Dss
@@ -106,7 +106,7 @@ def _rebuild(back_end: str) -> float:
         bundle = put_bundle(Api(env["DSS_URL"], env["DSS_TOKEN"]), REPLICA, [])
         _keep_documents(dss, multiply_bundle(env, bundle, REBUILT, prefix=new_uuid()[:8]))
         began, written = time.monotonic(), 0
-        for outcome in rebuild_index(dss, dss.replicas.named(REPLICA), tally=Tally()):
+        for outcome in rebuild_index(dss, dss.replicas.named(REPLICA), tally=IndexTally()):
             if outcome.failed:
                 raise RuntimeError(f"{outcome.fqid}: {outcome.failed}")
             written += outcome.done == "written"

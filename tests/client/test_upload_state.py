@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dss.errors import Refused
-from dss.transfer.upload_state import BundleEntry, FileEntry, Journal, default_path, open_journal
+from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_journal
 from shared.checksums import checksums_of
 
 IDENTITY = {"directory": "/d", "url": "http://x/v1", "replica": "gcp"}
@@ -31,7 +31,7 @@ def test_a_journal_cut_anywhere_is_the_state_of_some_earlier_moment(
     tmp_path_factory: pytest.TempPathFactory, cut: int, steps: list[tuple[int, bool]]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "j.jsonl"
-    journal = Journal(path, IDENTITY)
+    journal = UploadState(path, IDENTITY)
     moments = [dict(journal.files)]
     for number, put in steps:
         journal.record_file(_entry(number, put=put))
@@ -41,10 +41,10 @@ def test_a_journal_cut_anywhere_is_the_state_of_some_earlier_moment(
     # The first line is written together with the file, at once.
     path.write_bytes(written[: max(cut, written.index(b"\n") + 1)])
 
-    again = Journal(path, IDENTITY)
+    again = UploadState(path, IDENTITY)
     # And what the next run appends is not lost in the torn line.
     again.record_file(_entry(9, put=True))
-    third = Journal(path, IDENTITY)
+    third = UploadState(path, IDENTITY)
 
     assert {name: entry for name, entry in again.files.items() if name != "f9"} in moments
     assert third.files == again.files
@@ -52,10 +52,10 @@ def test_a_journal_cut_anywhere_is_the_state_of_some_earlier_moment(
 
 def test_the_bundle_is_remembered(tmp_path: Path) -> None:
     entry = BundleEntry(uuid="u", version="v", digest="d", done=True)
-    journal = Journal(tmp_path / "j", IDENTITY)
+    journal = UploadState(tmp_path / "j", IDENTITY)
     journal.record_bundle(entry)
 
-    assert Journal(tmp_path / "j", IDENTITY).bundle == entry
+    assert UploadState(tmp_path / "j", IDENTITY).bundle == entry
 
 
 @pytest.mark.parametrize("content", ["nonsense", "nonsense\n", "[]\n", '{"upload": {}}\n', "1\n2\n"])
@@ -64,7 +64,7 @@ def test_a_file_of_something_else_is_not_overwritten(tmp_path: Path, content: st
     path.write_text(content)
 
     with pytest.raises(Refused):
-        Journal(path, IDENTITY)
+        UploadState(path, IDENTITY)
 
     assert path.read_text() == content
 

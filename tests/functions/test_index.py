@@ -153,14 +153,14 @@ def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
     [(_, _, ended, _)] = [row for row in journalled(stack, second, "gcp") if row[1] == "TOMBSTONE"]
     clouds.gcs.bucket(clouds.main["gcp"]).blob(f"events/{ended}").delete()
     tombstone = firestore_client(stack).collection("bundle_tombstones").document(first.uuid)
-    tombstone.update({"untold": ["gcp"]})
+    tombstone.update({"unpublished": ["gcp"]})
 
     assert index.push(whole).status_code == 204
 
     assert len(told(listener, first)) == 2
     events = journalled(stack, second, "gcp")
     assert told(listener, second) == [*events, events[-1]]
-    assert tombstone.get().get("untold") == []
+    assert tombstone.get().get("unpublished") == []
 
 
 def test_what_is_not_available_yet_is_waited_for(

@@ -42,14 +42,14 @@ def sweep(stack: dict[str, str]) -> Iterator[FunctionProcess]:
 
 @pytest.fixture
 def clean(stack: dict[str, str]) -> None:
-    """Take from the catalog what other tests have left unreplicated, or untold."""
+    """Take from the catalog what other tests have left unreplicated, or unpublished."""
     client = firestore_client(stack)
     for kind in ("files", "bundles", "bundle_tombstones", "collections", "collection_tombstones"):
         for head in client.collection(kind).where(filter=FieldFilter("missing", "!=", [])).stream():
             head.reference.update({"missing": []})
     for kind in ("bundles", "bundle_tombstones"):
-        for head in client.collection(kind).where(filter=FieldFilter("untold", "!=", [])).stream():
-            head.reference.update({"untold": []})
+        for head in client.collection(kind).where(filter=FieldFilter("unpublished", "!=", [])).stream():
+            head.reference.update({"unpublished": []})
 
 
 def behind(sweep: FunctionProcess, what: str = "replication") -> dict[str, tuple[int, float]]:
@@ -86,9 +86,9 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
     assert (objects, behind(sweep)[replica]) == (7, (0, 0.0))
     assert 0 < oldest < 60
     # What is not there yet is nothing to be told of there.
-    untold = behind(sweep, "event")
-    assert (untold[replica][0], untold[there]) == (3, (0, 0.0))
-    assert 0 < untold[replica][1] < 60
+    unpublished = behind(sweep, "event")
+    assert (unpublished[replica][0], unpublished[there]) == (3, (0, 0.0))
+    assert 0 < unpublished[replica][1] < 60
     journals = behind(sweep, "journal")
     events = [listener.wait(lambda one, key=key: one["objectId"] == key) for key in keys]  # type: ignore[misc]
     assert {(event["replica"], event["eventType"]) for event in events} == {(replica, "OBJECT_FINALIZE")}

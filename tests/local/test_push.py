@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from local.ports import HOST
-from local.push import Subscription
+from local.push import PushSubscription
 from local.source_tree import python_path
 from tests.support.given import new_uuid
 
@@ -148,7 +148,7 @@ def pushing(stack: dict[str, str], tmp_path: Path) -> Iterator[Pushing]:
 
 
 def test_delays_double_up_to_the_longest() -> None:
-    row = Subscription(
+    row = PushSubscription(
         name="n",
         topic="t",
         endpoint="e",

@@ -7,7 +7,7 @@ import pytest
 
 from shared.clock import SystemClock
 from shared.errors import NotYetThere, ObjectNotFound, Unavailable
-from shared.parallel import in_threads, persistently
+from shared.parallel import map_in_threads, retry
 
 
 class CountingClock(SystemClock):
@@ -28,7 +28,7 @@ def test_results_come_in_order_and_few_things_are_taken_ahead() -> None:
             taken.append(number)
             yield number
 
-    results = in_threads(lambda number: number * 2, things(), threads=4)
+    results = map_in_threads(lambda number: number * 2, things(), threads=4)
 
     assert [next(results) for _ in range(10)] == [number * 2 for number in range(10)]
     assert len(taken) <= 10 + 2 * 4
@@ -38,7 +38,7 @@ def test_results_come_in_order_and_few_things_are_taken_ahead() -> None:
 def test_several_are_at_work_at_once() -> None:
     together = threading.Barrier(4)
 
-    assert len(list(in_threads(lambda _: together.wait(timeout=10), range(4), threads=4))) == 4
+    assert len(list(map_in_threads(lambda _: together.wait(timeout=10), range(4), threads=4))) == 4
 
 
 def test_the_first_exception_goes_up_and_ends_it() -> None:
@@ -50,7 +50,7 @@ def test_the_first_exception_goes_up_and_ends_it() -> None:
         done.append(number)
         return number
 
-    results = in_threads(work, range(1000), threads=2)
+    results = map_in_threads(work, range(1000), threads=2)
 
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ObjectNotFound):
@@ -68,7 +68,7 @@ def test_what_is_unavailable_for_a_while_is_done_in_the_end() -> None:
             raise answer
         return answer
 
-    assert persistently(clock, work) == "done"
+    assert retry(clock, work) == "done"
     assert clock.slept == [0.5, 1.0]
 
 
@@ -80,5 +80,5 @@ def test_what_stays_so_goes_up(error: type[Exception], attempts: int) -> None:
         raise error("no")
 
     with pytest.raises(error):
-        persistently(clock, work)
+        retry(clock, work)
     assert len(clock.slept) == attempts - 1

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.maintenance.audit import Kind, Tally, audit
+from shared.maintenance.audit import Problem, Tally, audit
 from shared.maintenance.repair import Repair, repaired
 from shared.system import Dss
 
@@ -11,7 +11,7 @@ AT_ONCE = timedelta(0)
 
 def found(
     dss: Dss, *, settled_after: timedelta = AT_ONCE, tally: Tally | None = None
-) -> list[tuple[Kind, str, str]]:
+) -> list[tuple[Problem, str, str]]:
     """Return what an audit finds: kinds, replicas and keys, in order."""
     findings = audit(dss, list(dss.replicas), settled_after=settled_after, tally=tally or Tally())
     return sorted((one.kind, one.replica, one.key) for one in findings)

@@ -12,7 +12,7 @@ from local.components import API_TABLE
 from local.event_components import topics
 from local.stack import Stack
 from shared.config import Settings
-from shared.events.publishing import tell
+from shared.events.publishing import publish_event
 from shared.messages import BUNDLE_EVENTS, BundleEvent, ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
@@ -61,12 +61,12 @@ class Operated:
         for key in keys:
             replicate(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key))
 
-    def tell(self, replica: str, *keys: str) -> list[BundleEvent]:
+    def publish_event(self, replica: str, *keys: str) -> list[BundleEvent]:
         """Tell of objects of a replica, as the function `index` does; return the events told."""
         told: list[BundleEvent] = []
         bucket = self.dss.replicas.named(replica).bucket
         for key in keys:
-            tell(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key), told.append)
+            publish_event(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key), told.append)
         return told
 
     def everywhere(self, replica: str, content: bytes) -> "World":

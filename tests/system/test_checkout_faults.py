@@ -12,7 +12,7 @@ import pytest
 
 from shared.catalog import CheckoutOrder, JobState
 from shared.checkouts.jobs import request_checkout, resume_abandoned_checkouts
-from shared.checkouts.mails import tell_those_still_waiting
+from shared.checkouts.mails import send_due_mails
 from shared.checksums import checksums_of
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind
@@ -318,7 +318,7 @@ def test_what_is_resumed_five_times_for_nothing_fails_and_can_be_begun_anew(
         "FAILED",
         "nobody worked on it any more, and it was begun anew 5 times",
     )
-    tell_those_still_waiting(rig.dss)
+    send_due_mails(rig.dss)
     assert ended["cause"] in the_mail(rig, address)
     assert checked_out(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
 

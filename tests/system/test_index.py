@@ -163,7 +163,7 @@ def test_a_rebuild_goes_on_behind_a_name_and_writes_nothing_before_it(system, bu
 
 
 def test_writes_under_way_are_no_findings_and_a_rebuild_beside_them_loses_nothing(system, worlds, bundles):
-    untold = put_bundle(system.api, "gcp", [])
+    unpublished = put_bundle(system.api, "gcp", [])
     unsettled = admin(system, "postgresql", "check", "--json")
     made: list[Version] = []
     stop = threading.Event()
@@ -186,5 +186,5 @@ def test_writes_under_way_are_no_findings_and_a_rebuild_beside_them_loses_nothin
     assert (unsettled.code, unsettled.json["replicas"]["gcp"]["unsettled"]) == (0, 1)
     assert rebuilt.code == 0 and made
     there = {one.fqid for one in system.dss.index.entries("gcp")}
-    assert there.issuperset(map(fqid, [untold, *made, *bundles]))
+    assert there.issuperset(map(fqid, [unpublished, *made, *bundles]))
     assert system.dss.index.count("gcp", MatchAll()) == len([*made, *bundles, *worlds]) + 1

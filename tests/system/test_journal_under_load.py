@@ -165,7 +165,7 @@ def _compact(traffic: Traffic) -> None:
 
 
 def settle(traffic: Traffic, listener: Listener) -> int:
-    """Deliver all, then sweep and deliver until nothing is untold; return how many events had been lost."""
+    """Deliver all, then sweep and deliver until nothing is unpublished; return how many events were lost."""
     deadline = time.monotonic() + SECONDS
     while not traffic.deliveries.empty():
         assert time.monotonic() < deadline, f"{traffic.deliveries.qsize()} deliveries are never done"

@@ -136,7 +136,7 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
     for replica in REPLICAS:
         # So long ago that nothing is found: what was asked is the same.
         assert not list(catalog.backlog.missing(replica, before=clock.now() - timedelta(days=1)))
-        assert not list(catalog.backlog.untold(replica, before=clock.now() - timedelta(days=1)))
+        assert not list(catalog.backlog.unpublished(replica, before=clock.now() - timedelta(days=1)))
         assert not list(catalog.events.since(replica, stop=version_of(clock.now() - timedelta(days=1))))
         assert not list(catalog.bundles.hidden_by(new_uuid()))
     catalog.jobs.abandoned()

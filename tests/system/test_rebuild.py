@@ -94,7 +94,7 @@ def test_a_rebuild_that_was_stopped_goes_on(system: Operated) -> None:
     assert [one for one in rebuild(system.dss, system.dss.replicas.named("aws")) if one.failed] == []
 
 
-def _tell_of_all(system: Operated, replica: str) -> None:
+def _publish_all(system: Operated, replica: str) -> None:
     system.tell(replica, *sorted(system.clouds.keys(replica, "bundles/")))
 
 
@@ -112,17 +112,17 @@ def _line(system: Operated, replica: str) -> list[Read]:
     return together + alone
 
 
-def _tell_of_what_is_untold(system: Operated, replica: str) -> list[BundleEvent]:
+def _publish_unpublished(system: Operated, replica: str) -> list[BundleEvent]:
     """Do what a sweep and `index` do, for whom everything has waited too long; return the events told."""
-    untold = system.dss.catalog.backlog.untold(replica, before=system.dss.clock.now())
-    return system.tell(replica, *(one.key for one in untold))
+    unpublished = system.dss.catalog.backlog.unpublished(replica, before=system.dss.clock.now())
+    return system.tell(replica, *(one.key for one in unpublished))
 
 
 def _with_events(system: Operated) -> None:
     """Make events that are in journals, others that are in none, and versions that were never to be seen."""
     at_once = replace(system.dss, settings=replace(system.dss.settings, journal_seconds=0))
     for replica in system.dss.replicas:
-        _tell_of_all(system, replica.name)
+        _publish_all(system, replica.name)
         assert [len(journal.entries) for journal in compact(at_once, replica)] != []
         # Some more, which are in no journal yet; on the other replica the second is hidden before it comes.
         late = put_bundle(system.api, replica.name, [])
@@ -133,14 +133,14 @@ def _with_events(system: Operated) -> None:
         system.tell(replica.name, *keys)
         system.replicate(replica.name, *keys)
     for name in REPLICAS:
-        _tell_of_all(system, name)
+        _publish_all(system, name)
 
 
 def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: Operated) -> None:
     _with_events(system)
     before = {name: _events(system, name) for name in REPLICAS}
     # One that was journalled, and not told before its teller was killed.
-    untold = put_bundle(system.api, "gcp", [])
+    unpublished = put_bundle(system.api, "gcp", [])
     system.forget_everything()
 
     for name in REPLICAS:
@@ -153,11 +153,11 @@ def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: Operated
     assert {name: len(alone) for name, (_, alone) in before.items()} == {"gcp": 4, "aws": 3}
     assert len(before["aws"][0]) > 5
     # Only what was not told is told now.
-    [told] = _tell_of_what_is_untold(system, "gcp")
-    assert (told.uuid, told.version) == (untold.uuid, untold.version)
+    [told] = _publish_unpublished(system, "gcp")
+    assert (told.uuid, told.version) == (unpublished.uuid, unpublished.version)
     assert told.timestamp > before["gcp"][1][-1].timestamp
-    system.replicate("gcp", f"bundles/{untold}")
-    assert len(_tell_of_what_is_untold(system, "aws")) == 1
+    system.replicate("gcp", f"bundles/{unpublished}")
+    assert len(_publish_unpublished(system, "aws")) == 1
     for replica in system.dss.replicas:
         assert not system.dss.catalog.journals.end(replica.name).held
     found = audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())
@@ -180,8 +180,8 @@ def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(sys
             for _ in islice(begun, steps):
                 pass
             begun.close()  # type: ignore[attr-defined]
-            # The sweep finds whatever is untold, others put journals together, and readers look.
-            told += _tell_of_what_is_untold(system, replica.name)
+            # The sweep finds whatever is unpublished, others put journals together, and readers look.
+            told += _publish_unpublished(system, replica.name)
             if system.dss.catalog.journals.end(replica.name).held:
                 assert list(compact(at_once, replica)) == []
             listed = system.dss.catalog.bundles.enumerate(replica.name, prefix="", after="", count=500)

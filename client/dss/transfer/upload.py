@@ -24,7 +24,7 @@ from dss.transfer.directory import LocalFile, scan
 from dss.transfer.names import content_type_of, is_indexed
 from dss.transfer.parallel import for_each
 from dss.transfer.staging import Staging, staging_for
-from dss.transfer.upload_state import BundleEntry, FileEntry, Journal, default_path, open_journal
+from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_journal
 
 _CHUNK_BYTES = 1024 * 1024
 # How often files that the DSS took and then does not have are uploaded again, before that is its trouble.
@@ -105,7 +105,7 @@ class _Upload:
         client: ApiClient,
         files: Sequence[LocalFile],
         staging: Staging,
-        journal: Journal,
+        journal: UploadState,
         options: UploadOptions,
         report: UploadReport,
     ) -> None:

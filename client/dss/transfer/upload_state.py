@@ -57,7 +57,7 @@ def default_path(directory: Path, url: str, replica: str) -> Path:
     return Path(cache) / "dss" / "uploads" / f"{name.hexdigest()[:32]}.jsonl"
 
 
-class Journal:
+class UploadState:
     """The state of one upload; see `open_journal`. Threads may record at once."""
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
@@ -129,14 +129,14 @@ class Journal:
 
 
 @contextlib.contextmanager
-def open_journal(path: Path, *, directory: Path, url: str, replica: str) -> Iterator[Journal]:
+def open_journal(path: Path, *, directory: Path, url: str, replica: str) -> Iterator[UploadState]:
     """Give the journal of an upload, to this process alone.
 
     Raises Refused where another process has it, or where the file is something else's.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with only_process(path.with_name(path.name + ".lock"), f"the upload of {directory}"):
-        journal = Journal(path, {"directory": str(directory), "url": url, "replica": replica})
+        journal = UploadState(path, {"directory": str(directory), "url": url, "replica": replica})
         try:
             yield journal
         finally:

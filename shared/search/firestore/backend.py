@@ -20,7 +20,7 @@ from shared.clock import Deadline
 from shared.config import Settings
 from shared.errors import IndexQueryRefused, Unavailable
 from shared.identifiers import Fqid
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.search.base import Hit, IndexBackend, Indexed, IndexEntry, Page
 from shared.search.firestore.planning import Selection, plan
 from shared.search.firestore.rows import Row, piece_name, row_name, row_of, unpacked
@@ -177,7 +177,7 @@ class FirestoreIndex:
             unknown = [one for one in dict.fromkeys(several) if one not in counted and _is_countable(one)]
             asked = unknown[: max(0, _MOST_COUNTS - len(counted))]
             if len(set(several)) > 1:
-                counted.update(zip(asked, in_threads(count, asked, threads=_COUNTS_AT_ONCE), strict=True))
+                counted.update(zip(asked, map_in_threads(count, asked, threads=_COUNTS_AT_ONCE), strict=True))
             return [counted.get(one, _RARE) for one in several]
 
         return plan(query, Postings(replica), costs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.checksums import MIB
 from shared.errors import ObjectChanged, ObjectNotFound
-from shared.parallel import in_threads
+from shared.parallel import map_in_threads
 from shared.stores.base import Piece
 from shared.stores.s3.errors import translated
 
@@ -89,7 +89,7 @@ def _put(client: "S3Client", upload: dict[str, str], number: int, part: list[Sli
                 CopySourceRange=_range(part[0]),
             )
         return copied["CopyPartResult"]["ETag"]
-    data = b"".join(in_threads(partial(_read, client, bucket), part, threads=_READERS))
+    data = b"".join(map_in_threads(partial(_read, client, bucket), part, threads=_READERS))
     with translated(bucket, upload["Key"]):
         return client.upload_part(**where, Body=data)["ETag"]  # type: ignore[arg-type] # as above
 

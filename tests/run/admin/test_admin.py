@@ -123,13 +123,13 @@ def test_replication_tells_what_is_missing_and_how_fast_it_comes(system: Operate
     # A file, three bundles and two collections; tombstones are not counted.
     assert rates == {"gcp": 60.0, "aws": 0.0}
     rows = [line.split() for line in after.out.splitlines()]
-    assert rows[0] == ["replica", "missing", "oldest", "gained/min", "untold", "oldest"]
+    assert rows[0] == ["replica", "missing", "oldest", "gained/min", "unpublished", "oldest"]
     assert [row[:5] for row in rows[1:]] == [[name, "0", "0", "s", "0.0"] for name in ("gcp", "aws")]
     # Nobody is told of anything here: of bundles and their tombstones, where they are.
     told_of = [key for key in world.documents if key.startswith("bundles/")]
-    assert behind["aws"]["untold"] - behind["gcp"]["untold"] == len(told_of)
-    assert behind["aws"]["untold_oldest_seconds"] > 0
-    assert [row[5] for row in rows[1:]] == [str(behind["aws"]["untold"])] * 2
+    assert behind["aws"]["unpublished"] - behind["gcp"]["unpublished"] == len(told_of)
+    assert behind["aws"]["unpublished_oldest_seconds"] > 0
+    assert [row[5] for row in rows[1:]] == [str(behind["aws"]["unpublished"])] * 2
 
 
 def test_who_downloads_needs_no_sdk_of_a_cloud() -> None:

@@ -16,7 +16,7 @@ from local.stack import Stack
 from shared.config import Settings
 from shared.errors import Unavailable
 from shared.maintenance.dead_letters import look_through, replay
-from shared.messages import DEAD_LETTERS, OBJECT_EVENTS, ObjectEvent, Subscription
+from shared.messages import DEAD_LETTERS, OBJECT_EVENTS, ObjectEvent, PullSubscription
 from shared.pubsub import PubSub
 from shared.wiring import open_subscription
 from tests.support.command_line import Outcome, dss
@@ -43,7 +43,7 @@ def publisher(env: dict[str, str]) -> Iterator[PubSub]:
 
 
 @pytest.fixture(autouse=True)
-def letters(env: dict[str, str]) -> Iterator[Subscription]:
+def letters(env: dict[str, str]) -> Iterator[PullSubscription]:
     """The subscription of dead letters, empty at the beginning."""
     with mock.patch.dict(os.environ, env):
         letters = open_subscription(Settings.from_environment(), DEAD_LETTERS)
@@ -182,7 +182,9 @@ def test_what_pub_sub_gave_up_by_itself_is_replayed_too(
     assert listener.wait(lambda _: True) == {"objectId": "a key"}
 
 
-def test_a_replay_that_is_not_durable_loses_nothing(letters: Subscription, die: Callable[[str], str]) -> None:
+def test_a_replay_that_is_not_durable_loses_nothing(
+    letters: PullSubscription, die: Callable[[str], str]
+) -> None:
     key = die("a reason")
 
     class Failing:
@@ -198,7 +200,7 @@ def test_a_replay_that_is_not_durable_loses_nothing(letters: Subscription, die: 
 
 
 def test_every_one_of_many_is_seen_once(
-    letters: Subscription, publisher: PubSub, die: Callable[[str], str]
+    letters: PullSubscription, publisher: PubSub, die: Callable[[str], str]
 ) -> None:
     keys = sorted(die("a reason") for _ in range(150))
 
@@ -212,6 +214,6 @@ def test_every_one_of_many_is_seen_once(
     assert list(look_through(letters, at_most=10, seconds=1)) == []
 
 
-def test_every_push_subscription_has_a_topic_to_replay_to(letters: Subscription) -> None:
+def test_every_push_subscription_has_a_topic_to_replay_to(letters: PullSubscription) -> None:
     for row in subscriptions():
         assert letters.topic_of(row["name"]) == row["topic"]

@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from run.api.memory_budget import Room
+from run.api.memory_budget import Reservation
 from shared.errors import Unavailable
 
 
 def test_who_finds_no_room_waits_and_not_for_ever() -> None:
-    room = Room(100, patience=0.05)
+    room = Reservation(100, patience=0.05)
     with room.taken(60), room.taken(40):
         # What is small needs none.
         with room.taken(0):
@@ -21,7 +21,7 @@ def test_who_finds_no_room_waits_and_not_for_ever() -> None:
 
 
 def test_room_is_had_as_soon_as_another_leaves_it_however_that_went() -> None:
-    room = Room(100, patience=30)
+    room = Reservation(100, patience=30)
     entered = threading.Event()
 
     def enter() -> None:

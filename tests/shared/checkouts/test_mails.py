@@ -9,7 +9,7 @@ import pytest
 
 from shared.catalog import CheckoutJob, CheckoutOrder, JobState
 from shared.checkouts.jobs import request_checkout
-from shared.checkouts.mails import tell_by_mail
+from shared.checkouts.mails import send_result_mails
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, Kind
 from shared.system import Dss
@@ -53,7 +53,7 @@ def test_an_address_gets_so_many_mails_a_day_and_the_others_are_struck_off(
     first, second = ended(dss, address), ended(dss, address.upper())
     third, others = ended(dss, address), ended(dss, f"other-{address}")
 
-    told = [tell_by_mail(dss, job) for job in (first, first, second, third, others)]
+    told = [send_result_mails(dss, job) for job in (first, first, second, third, others)]
 
     assert told == [1, 1, 1, 0, 1]
     # What is sent again is not counted again: a kill after the mail and before the note does that.
@@ -62,7 +62,7 @@ def test_an_address_gets_so_many_mails_a_day_and_the_others_are_struck_off(
     assert there and there.emails == ()
     assert third.id not in {job.id for job in dss.catalog.checkouts.with_mail_due()}
     dss.catalog.database.clock = Later(timedelta(days=1))
-    assert tell_by_mail(dss, third) == 1
+    assert send_result_mails(dss, third) == 1
 
 
 def test_a_checkout_tells_a_hundred_addresses_at_most(dss: Dss) -> None:

@@ -13,7 +13,7 @@ from shared.checksums import MIB, Checksums
 from shared.clock import SystemClock
 from shared.errors import ObjectNotFound, Unavailable
 from shared.identifiers import Fqid
-from shared.maintenance.audit import Finding, Kind, Tally, audit
+from shared.maintenance.audit import Finding, Problem, Tally, audit
 from shared.maintenance.remake import file_document
 from shared.maintenance.repair import repair
 from shared.replicas import Replica, Replicas
@@ -93,7 +93,7 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
 
     try:
         lost = sum(
-            one.kind is Kind.LOST for one in audit(dss, [replica], settled_after=timedelta(0), tally=tally)
+            one.kind is Problem.LOST for one in audit(dss, [replica], settled_after=timedelta(0), tally=tally)
         )
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -141,7 +141,7 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
 
     [finding] = audit(dss, [replica], settled_after=timedelta(0), tally=Tally())
 
-    assert (finding.kind, finding.key) == (Kind.UNPROVEN, sums.blob_key)
+    assert (finding.kind, finding.key) == (Problem.UNPROVEN, sums.blob_key)
     assert "neither proves nor contradicts" in repair(dss, finding).left
 
 
@@ -173,7 +173,7 @@ def test_a_repair_is_tried_again_while_a_cloud_falters() -> None:
     )
     key = f"files/{record(1).fqid}"
 
-    outcome = repair(dss, Finding(kind=Kind.LOST, section="files", replica="gcp", key=key, why=""))
+    outcome = repair(dss, Finding(kind=Problem.LOST, section="files", replica="gcp", key=key, why=""))
 
     assert outcome.done == "written again, as in the catalog"
     assert written == {("bucket", key): (file_document(record(1)), "application/json")}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.checksums import checksums_of
-from shared.maintenance.audit import Kind, Tally
+from shared.maintenance.audit import Problem, Tally
 from tests.support.audited import found, left, repair
 from tests.support.given import REPLICAS, Version, assert_problem, new_uuid, now, put_file
 from tests.support.operated import Operated, World
@@ -31,7 +31,7 @@ def test_lost_objects_are_found_and_brought_back(system: Operated, world: World,
     for key in world.keys:
         system.remove(damaged, key)
 
-    assert found(system.dss) == sorted((Kind.LOST, damaged, key) for key in world.keys)
+    assert found(system.dss) == sorted((Problem.LOST, damaged, key) for key in world.keys)
     outcomes = repair(system.dss)
 
     assert [outcome.left for outcome in outcomes] == [""] * len(world.keys)
@@ -71,7 +71,7 @@ def test_a_corrupt_blob_is_found_and_replaced(
     before = system.clouds.read(replica, world.blob)
     system.overwrite(replica, world.blob, content)
 
-    assert found(system.dss) == [(Kind.CORRUPT, replica, world.blob)]
+    assert found(system.dss) == [(Problem.CORRUPT, replica, world.blob)]
     [outcome] = repair(system.dss)
 
     assert outcome.done == f"copied from {OTHER[replica]}, 1000 bytes"
@@ -96,7 +96,7 @@ def test_corrupt_documents_are_found_and_replaced(system: Operated, world: World
     for key in world.documents:
         system.overwrite(replica, key, before[key].replace(b"a", b"b"))
 
-    assert found(system.dss) == sorted((Kind.CORRUPT, replica, key) for key in world.documents)
+    assert found(system.dss) == sorted((Problem.CORRUPT, replica, key) for key in world.documents)
     outcomes = repair(system.dss)
 
     assert {outcome.done for outcome in outcomes} == {
@@ -130,7 +130,7 @@ def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: Operated, w
         system.forget("owned_collections", collection.uuid)
     system.forget("collection_tombstones", world.all_gone.uuid)
 
-    assert found(system.dss) == sorted((Kind.DARK, name, key) for name in REPLICAS for key in world.keys)
+    assert found(system.dss) == sorted((Problem.DARK, name, key) for name in REPLICAS for key in world.keys)
     outcomes = repair(system.dss)
 
     # What the first replica's manifests told was in the catalog when the blobs' turn came.
@@ -159,7 +159,7 @@ def test_a_manifest_whose_writer_was_killed_before_the_last_step_is_taken_in(
     heads = system.dss.catalog.database.client.collection("bundles")
     heads.document(str(world.seen)).update({"available": [], "missing": list(REPLICAS)})
 
-    assert found(system.dss) == [(Kind.DARK, replica, f"bundles/{world.seen}")]
+    assert found(system.dss) == [(Problem.DARK, replica, f"bundles/{world.seen}")]
     [outcome] = repair(system.dss)
 
     assert outcome.done == "taken into the catalog"
@@ -179,7 +179,7 @@ def test_pages_that_the_catalog_has_lost_are_written_again(
         answer = system.api.get(f"/v1/{key.partition('.')[0]}", replica=replica)
         assert_problem(answer, 503, "service_unavailable", key, "page 0")
         assert answer.headers["Retry-After"] == "600"
-    assert found(system.dss) == sorted((Kind.BROKEN, name, key) for name in REPLICAS for key in keys)
+    assert found(system.dss) == sorted((Problem.BROKEN, name, key) for name in REPLICAS for key in keys)
     outcomes = repair(system.dss)
 
     written = [one.finding.key for one in outcomes if "from the manifest on " in one.done]
@@ -192,7 +192,7 @@ def test_a_blob_that_no_file_names_is_told_of_and_left(system: Operated, replica
     key = checksums_of(content).blob_key
     system.overwrite(replica, key, content)
 
-    assert found(system.dss) == [(Kind.DARK, replica, key)]
+    assert found(system.dss) == [(Problem.DARK, replica, key)]
     assert left(system.dss) == {(replica, key): "nothing tells what it is for"}
 
     assert system.clouds.read(replica, key) == content

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.clock import SystemClock
 from shared.copying.uploads import abort_abandoned
-from shared.maintenance.audit import Finding, Kind, Tally, audit
+from shared.maintenance.audit import Finding, Problem, Tally, audit
 from shared.replicas import Replica, Replicas
 from shared.stores.base import StoredObject
 from tests.support.audited import AT_ONCE, found, repair
@@ -47,7 +47,7 @@ def test_an_upload_is_abandoned_after_a_day_unless_a_job_is_at_it(system: Operat
     outcomes = repair(tomorrow)
 
     assert [(one.finding.kind, one.finding.replica, one.done) for one in outcomes] == [
-        (Kind.ABANDONED, replica, "aborted")
+        (Problem.ABANDONED, replica, "aborted")
     ] * 2
     assert all(any(upload.id in one.finding.key for one in outcomes) for upload in uploads[:2])
     assert found(tomorrow) == []
@@ -156,8 +156,8 @@ def test_every_one_of_many_is_found_once(system: Operated, worlds: dict[str, Wor
     findings = list(audit(system.dss, replicas, settled_after=AT_ONCE, tally=tally))
 
     assert [one.key for one in findings] == [f"files/{uuid}.{world.file.version}" for uuid in uuids]
-    assert {one.kind for one in findings} == {Kind.LOST}
-    assert tally.findings == {("gcp", Kind.LOST): 1050}
+    assert {one.kind for one in findings} == {Problem.LOST}
+    assert tally.findings == {("gcp", Problem.LOST): 1050}
     for start in range(0, len(uuids), 400):
         batch = system.dss.catalog.database.client.batch()
         for uuid in uuids[start : start + 400]:

@@ -95,17 +95,20 @@ def check_out(scene: Scene) -> str:
     return f"{len(scene.sent)} files to each cloud's checkout bucket in {seconds:.1f} s"
 
 
-def be_told_of_all(scene: Scene) -> str:
+def receive_all(scene: Scene) -> str:
     """Hold what the subscriber was sent against what happened, and against the journals of both clouds."""
     versions = {scene.version, scene.newest}
     wanted = {(replica, version) for replica in REPLICAS for version in versions}
     for event_type in ("CREATE", "TOMBSTONE"):
         _wait_for_events(scene, event_type, wanted)
-    told = {row["event_id"] for row in scene.heard.notifications}
-    journalled = set()
+    received = {row["event_id"] for row in scene.heard.notifications}
+    in_journals = set()
     for replica in REPLICAS:
-        journalled |= {event.event_id for event in scene.client(replica).events()}
+        in_journals |= {event.event_id for event in scene.client(replica).events()}
     scene.heard.shutdown()
     scene.heard.server_close()
-    check(told == journalled, f"{len(told)} events were told, {len(journalled)} are in the journals")
-    return f"{len(told)} events told, the same {len(journalled)} in the journals of both clouds"
+    check(
+        received == in_journals,
+        f"{len(received)} events were received, {len(in_journals)} are in the journals",
+    )
+    return f"{len(received)} events received, the same {len(in_journals)} in the journals of both clouds"
