@@ -7,6 +7,10 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from dss.api import calls
+from run.api.contract import Contract
+from shared.api_path import API_PATH
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("shared", "run", "functions", "client", "local")
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
@@ -156,6 +160,19 @@ def cycle_in(edges: dict[str, dict[str, str]]) -> str:
         return found
 
     return next(filter(None, (search([node]) for node in edges)), "")
+
+
+def test_the_path_of_the_api_is_written_once():
+    """Beside it, in the contract and in the client, which is a distribution of its own."""
+    written = {
+        named(path)
+        for folder in ("shared/", "run/", "functions/")
+        for path in modules_of(folder)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and re.search(r"^/v1\b|\B/v1/", str(node.value))
+    }
+    assert written == {"shared/api_path.py"}
+    assert Contract.load().document["basePath"] == calls._BASE_PATH == API_PATH
 
 
 def test_modules_have_at_most_500_lines():
