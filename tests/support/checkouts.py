@@ -25,7 +25,7 @@ def checkout_status(api: Api, replica: str, job_id: str) -> dict[str, Any]:
     return found
 
 
-def wait_for_checkout(api: Api, replica: str, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+def await_checkout(api: Api, replica: str, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
     """Return the status of a checkout when it has ended."""
 
     def has_ended() -> bool:

@@ -9,7 +9,7 @@ from shared.catalog import Catalog, CheckoutOrder, Database
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind
 from tests.support.api import Api, Version, assert_problem, new_uuid, put_bundle, put_file
-from tests.support.checkouts import check_out, read_objects, user_bucket, wait_for_checkout
+from tests.support.checkouts import await_checkout, check_out, read_objects, user_bucket
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.dss import firestore_client
 from tests.support.waiting import wait_until
@@ -42,7 +42,7 @@ def bundle(api: Api, clouds: Clouds, replica: str) -> Version:
 def test_a_bundle_is_checked_out_to_the_checkout_bucket(
     api: Api, clouds: Clouds, replica: str, bundle: Version
 ) -> None:
-    status = wait_for_checkout(api, replica, check_out(api, replica, bundle))
+    status = await_checkout(api, replica, check_out(api, replica, bundle))
 
     bucket, prefix = clouds.checkout[replica], f"bundles/{bundle}"
     assert status == {
@@ -63,7 +63,7 @@ def test_a_bundle_is_checked_out_to_ones_own_bucket(
 ) -> None:
     bucket = user_bucket(clouds, replica)
 
-    status = wait_for_checkout(api, replica, check_out(api, replica, bundle, destination=bucket))
+    status = await_checkout(api, replica, check_out(api, replica, bundle, destination=bucket))
 
     assert status["location"] == f"{SCHEMES[replica]}://{bucket}/bundles/{bundle}"
     assert len(read_objects(clouds, replica, bucket, f"bundles/{bundle}/")) == 3
@@ -73,9 +73,9 @@ def test_who_asks_twice_or_at_once_joins(api: Api, replica: str, bundle: Version
     ids = {check_out(api, replica, bundle, version=version) for version in (None, bundle.version)}
 
     [job_id] = ids
-    assert wait_for_checkout(api, replica, job_id)["status"] == "SUCCEEDED"
+    assert await_checkout(api, replica, job_id)["status"] == "SUCCEEDED"
     assert check_out(api, replica, bundle) == job_id
-    assert wait_for_checkout(api, replica, job_id)["status"] == "SUCCEEDED"
+    assert await_checkout(api, replica, job_id)["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("replica", ["gcp"])
@@ -106,7 +106,7 @@ def test_no_more_are_under_way_at_once_than_may_be(
         long_ago = datetime.now(UTC) - timedelta(hours=2)
         client.document(f"checkout_jobs/{job.id}").update({"touched": long_ago})
         assert check_out(strict, replica, bundle) == check_out(strict, replica, bundle) == job.id
-        assert wait_for_checkout(strict, replica, job.id)["status"] == "SUCCEEDED"
+        assert await_checkout(strict, replica, job.id)["status"] == "SUCCEEDED"
         wait_until(
             lambda: strict.post(f"{path}/checkout", replica=replica).status_code == 200, "there is room", 60
         )

@@ -19,20 +19,8 @@ from shared.identifiers import Fqid, Kind
 from shared.messages import ObjectEvent
 from shared.replication import replicate
 from tests.support.api import Version, new_uuid, put_bundle, put_file
-from tests.support.checkout_system import (
-    INLINE_BYTES,
-    CheckoutSystem,
-    ClockAhead,
-    LostWorkflows,
-    checkout_system,
-)
-from tests.support.checkouts import (
-    checkout_status,
-    read_objects,
-    remove_object,
-    user_bucket,
-    wait_for_checkout,
-)
+from tests.support.checkout_harness import INLINE_BYTES, ClockAhead, Harness, LostWorkflows, checkout_harness
+from tests.support.checkouts import await_checkout, checkout_status, read_objects, remove_object, user_bucket
 from tests.support.copies import distinct_bytes
 from tests.support.directory_replica import CHECKOUT, NAME, directory_replica
 from tests.support.function_proxy import Rule
@@ -49,20 +37,20 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def rig(
     stack: dict[str, str], directory: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[CheckoutSystem]:
+) -> Iterator[Harness]:
     third = directory_replica(directory, "http://dss.example.org")
     env = {**stack, "DSS_EXTRA_REPLICAS": json.dumps([third])}
-    with checkout_system(env, tmp_path_factory.mktemp("checkouts")) as found:
+    with checkout_harness(env, tmp_path_factory.mktemp("checkouts")) as found:
         yield found
 
 
-def new_bundle(rig: CheckoutSystem, replica: str, *contents: bytes) -> Version:
+def new_bundle(rig: Harness, replica: str, *contents: bytes) -> Version:
     files = [put_file(rig.api, rig.clouds.stage(replica, data)) for data in contents]
     return put_bundle(rig.api, replica, [file.named(f"{n}.bin") for n, file in enumerate(files)])
 
 
 @pytest.fixture
-def bundle(rig: CheckoutSystem, replica: str) -> Version:
+def bundle(rig: Harness, replica: str) -> Version:
     """A bundle of two files that no other has."""
     return new_bundle(rig, replica, new_uuid().encode(), new_uuid().encode())
 
@@ -87,19 +75,19 @@ def before(step: str, act: Callable[[], Any]) -> Rule:
 @pytest.mark.parametrize("step", ["plan", "page", "finish"])
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_step_that_fails_five_times_costs_time_only(
-    rig: CheckoutSystem, replica: str, bundle: Version, step: str
+    rig: Harness, replica: str, bundle: Version, step: str
 ) -> None:
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle, fails(step, 5)))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, fails(step, 5)))
 
     assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
 
 
 @pytest.mark.parametrize("replica", ["aws"])
 def test_a_step_that_never_works_ends_the_job_and_it_can_be_begun_anew(
-    rig: CheckoutSystem, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     address = f"{new_uuid()}@example.org"
-    ended = wait_for_checkout(
+    ended = await_checkout(
         rig.api, replica, rig.check_out(replica, bundle, fails("page", 999), email=address)
     )
 
@@ -107,33 +95,29 @@ def test_a_step_that_never_works_ends_the_job_and_it_can_be_begun_anew(
     assert "500" in ended["cause"]
     mail = the_mail(rig, address)
     assert ended["cause"] in mail and str(bundle) in mail
-    anew = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle))
+    anew = await_checkout(rig.api, replica, rig.check_out(replica, bundle))
     assert anew["status"] == "SUCCEEDED"
 
 
-def the_mail(rig: CheckoutSystem, address: str) -> str:
+def the_mail(rig: Harness, address: str) -> str:
     wait_until(lambda: rig.mails(address), f"{address} has mail")
     [mail] = rig.mails(address)
     return str(mail["Subject"]) + mail.get_payload(decode=True).decode()
 
 
-def test_who_wants_to_is_told_once_where_the_data_are(
-    rig: CheckoutSystem, replica: str, bundle: Version
-) -> None:
+def test_who_wants_to_is_told_once_where_the_data_are(rig: Harness, replica: str, bundle: Version) -> None:
     address = f"{new_uuid()}@example.org"
 
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle, email=address))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, email=address))
 
     mail = the_mail(rig, address)
     assert ended["location"] in mail and "2 files, 72 bytes" in mail
 
 
-def test_a_destination_that_is_not_there_fails_the_job(
-    rig: CheckoutSystem, replica: str, bundle: Version
-) -> None:
+def test_a_destination_that_is_not_there_fails_the_job(rig: Harness, replica: str, bundle: Version) -> None:
     bucket = f"no-{new_uuid()}"
 
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
     assert ended["status"] == "FAILED"
     assert f"{bucket}: no such bucket" in ended["cause"]
@@ -143,18 +127,18 @@ def test_a_destination_that_is_not_there_fails_the_job(
     ("denied", "words"), [("write", "may not write to it"), ("all", "has no access to it")]
 )
 def test_a_destination_that_may_not_be_written_fails_the_job(
-    rig: CheckoutSystem, replica: str, bundle: Version, denied: str, words: str
+    rig: Harness, replica: str, bundle: Version, denied: str, words: str
 ) -> None:
     bucket = user_bucket(rig.clouds, replica, denied=denied)
 
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
     assert ended["status"] == "FAILED"
     assert f"{bucket}: this system {words}" in ended["cause"]
 
 
 def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
-    rig: CheckoutSystem, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     bucket = user_bucket(rig.clouds, replica)
 
@@ -166,14 +150,14 @@ def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
 
     job = rig.check_out(replica, bundle, before("page", delete), destination=bucket)
 
-    ended = wait_for_checkout(rig.api, replica, job)
+    ended = await_checkout(rig.api, replica, job)
     assert ended["status"] == "FAILED"
     assert f"{bucket}: no such bucket" in ended["cause"]
 
 
 @pytest.mark.parametrize("replica", ["aws"])
 def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
-    rig: CheckoutSystem, directory: Path, replica: str, bundle: Version
+    rig: Harness, directory: Path, replica: str, bundle: Version
 ) -> None:
     where = rig.dss.replicas.named(replica)
     files = rig.api.get(f"/v1/bundles/{bundle.uuid}", replica=replica).json()["bundle"]["files"]
@@ -182,10 +166,10 @@ def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
         replicate(rig.dss, ObjectEvent(replica=replica, bucket=where.bucket, key=key))
     own = directory / "buckets" / "own"
 
-    missing = wait_for_checkout(rig.api, NAME, rig.check_out(NAME, bundle, destination="own"))
+    missing = await_checkout(rig.api, NAME, rig.check_out(NAME, bundle, destination="own"))
     own.mkdir()
     jobs = [rig.check_out(NAME, bundle), rig.check_out(NAME, bundle, destination="own")]
-    ends = [wait_for_checkout(rig.api, NAME, job) for job in jobs]
+    ends = [await_checkout(rig.api, NAME, job) for job in jobs]
 
     assert missing["status"] == "FAILED"
     assert "destination file://own: no such bucket" in missing["cause"]
@@ -196,7 +180,7 @@ def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
         assert sorted((one.name, one.stat().st_size) for one in copies) == [("0.bin", 36), ("1.bin", 36)]
 
 
-def test_content_that_is_lost_in_the_middle_fails_the_job(rig: CheckoutSystem, replica: str) -> None:
+def test_content_that_is_lost_in_the_middle_fails_the_job(rig: Harness, replica: str) -> None:
     data = new_uuid().encode()
     bundle = new_bundle(rig, replica, b"there", data)
     key = checksums_of(data).blob_key
@@ -207,7 +191,7 @@ def test_content_that_is_lost_in_the_middle_fails_the_job(rig: CheckoutSystem, r
         before("page", lambda: remove_object(rig.clouds, replica, rig.clouds.main[replica], key)),
     )
 
-    ended = wait_for_checkout(rig.api, replica, job)
+    ended = await_checkout(rig.api, replica, job)
     assert ended["status"] == "FAILED"
     assert f"bundles/{bundle}/1.bin" in ended["cause"] and key in ended["cause"]
 
@@ -215,7 +199,7 @@ def test_content_that_is_lost_in_the_middle_fails_the_job(rig: CheckoutSystem, r
 @pytest.mark.parametrize("step", ["plan", "page", "finish"])
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_bundle_that_is_deleted_in_the_middle_fails_the_job(
-    rig: CheckoutSystem, replica: str, bundle: Version, step: str
+    rig: Harness, replica: str, bundle: Version, step: str
 ) -> None:
     def hide() -> None:
         answer = rig.admin.delete(
@@ -223,41 +207,39 @@ def test_a_bundle_that_is_deleted_in_the_middle_fails_the_job(
         )
         assert answer.status_code == 200
 
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle, before(step, hide)))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, before(step, hide)))
 
     assert ended["status"] == "FAILED"
     assert f"no bundle {bundle}" in ended["cause"]
 
 
-def test_another_object_in_a_users_bucket_is_left_alone(
-    rig: CheckoutSystem, replica: str, bundle: Version
-) -> None:
+def test_another_object_in_a_users_bucket_is_left_alone(rig: Harness, replica: str, bundle: Version) -> None:
     bucket, key = user_bucket(rig.clouds, replica), f"bundles/{bundle}/1.bin"
     rig.clouds.stage(replica, b"mine", bucket=bucket, key=key)
 
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
     assert ended["status"] == "FAILED"
     assert f"{key}: another object is in the way" in ended["cause"]
     assert read_objects(rig.clouds, replica, bucket, key)[key][0] == b"mine"
 
 
-def test_another_object_in_the_checkout_bucket_is_replaced(rig: CheckoutSystem, replica: str) -> None:
+def test_another_object_in_the_checkout_bucket_is_replaced(rig: Harness, replica: str) -> None:
     data = new_uuid().encode()
     bundle = new_bundle(rig, replica, data)
     bucket, key = rig.clouds.checkout[replica], f"bundles/{bundle}/0.bin"
     rig.clouds.stage(replica, b"corrupt", bucket=bucket, key=key)
 
-    assert wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
+    assert await_checkout(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
     assert read_objects(rig.clouds, replica, bucket, key)[key][0] == data
 
 
-def test_a_large_file_goes_through_the_copy_workflow(rig: CheckoutSystem, replica: str) -> None:
+def test_a_large_file_goes_through_the_copy_workflow(rig: Harness, replica: str) -> None:
     data = distinct_bytes(INLINE_BYTES + 1)
     bundle = new_bundle(rig, replica, b"small", data)
 
     job = rig.check_out(replica, bundle)
-    ended = wait_for_checkout(rig.api, replica, job)
+    ended = await_checkout(rig.api, replica, job)
 
     assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
     assert ended["bytes_done"] == ended["bytes"] == len(data) + 5
@@ -269,7 +251,7 @@ def test_a_large_file_goes_through_the_copy_workflow(rig: CheckoutSystem, replic
 
 
 @pytest.mark.parametrize("replica", ["gcp"])
-def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: CheckoutSystem, replica: str) -> None:
+def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: Harness, replica: str) -> None:
     data = distinct_bytes(INLINE_BYTES + 2)
     bundle = new_bundle(rig, replica, data)
     key = checksums_of(data).blob_key
@@ -277,7 +259,7 @@ def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: CheckoutSystem, r
     def forget() -> None:
         remove_object(rig.clouds, replica, rig.clouds.main[replica], key)
 
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle, before("page", forget)))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, before("page", forget)))
 
     assert ended["status"] == "FAILED"
     assert f"bundles/{bundle}/0.bin" in ended["cause"]
@@ -285,7 +267,7 @@ def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: CheckoutSystem, r
 
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
-    rig: CheckoutSystem, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     executions = rig.dss.workflows._client  # type: ignore[attr-defined]
     reached: list[bool] = []
@@ -308,14 +290,14 @@ def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
     later = rig.at(ClockAhead(timedelta(hours=2)))
     try:
         assert job_id in resume_abandoned_checkouts(later)
-        assert wait_for_checkout(rig.api, replica, job_id)["status"] == "SUCCEEDED"
+        assert await_checkout(rig.api, replica, job_id)["status"] == "SUCCEEDED"
     finally:
         rig.at(SystemClock())
 
 
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_what_is_resumed_five_times_for_nothing_fails_and_can_be_begun_anew(
-    rig: CheckoutSystem, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     address = f"{new_uuid()}@example.org"
     order = CheckoutOrder(
@@ -345,12 +327,12 @@ def test_what_is_resumed_five_times_for_nothing_fails_and_can_be_begun_anew(
     )
     send_due_mails(rig.dss)
     assert ended["cause"] in the_mail(rig, address)
-    assert wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
+    assert await_checkout(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("replica", ["aws"])
 def test_a_killed_function_and_a_restarted_api_cost_time_only(
-    rig: CheckoutSystem, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     def kill() -> None:
         rig.front.kill()
@@ -368,7 +350,7 @@ def test_a_killed_function_and_a_restarted_api_cost_time_only(
 @pytest.mark.parametrize("point", ["checkout: page copied", "checkout: mail sent"])
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_kill_between_two_steps_leaves_a_job_that_ends(
-    rig: CheckoutSystem, replica: str, bundle: Version, point: str
+    rig: Harness, replica: str, bundle: Version, point: str
 ) -> None:
     address = f"{new_uuid()}@example.org"
     rig.front.kill()
@@ -383,7 +365,7 @@ def test_a_kill_between_two_steps_leaves_a_job_that_ends(
                 rig.front.kill()
                 rig.front.start()
 
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle, revive, email=address))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, revive, email=address))
 
     assert ended["status"] == "SUCCEEDED"
     wait_until(lambda: len(rig.mails(address)) == (2 if step == "mail" else 1), "mail has come")
@@ -391,20 +373,20 @@ def test_a_kill_between_two_steps_leaves_a_job_that_ends(
     assert len({mail["Message-ID"] for mail in rig.mails(address)}) == 1
     job = rig.dss.catalog.checkouts.get(rig.check_out(replica, bundle))
     assert job and job.state is JobState.RUNNING and job.emails == ()
-    assert wait_for_checkout(rig.api, replica, job.id)["status"] == "SUCCEEDED"
+    assert await_checkout(rig.api, replica, job.id)["status"] == "SUCCEEDED"
 
 
 # More than two pages of the workflow; the ten thousand take a minute.
 @pytest.mark.parametrize("replica", ["gcp"])
 @pytest.mark.parametrize("count", [1_200, pytest.param(10_000, marks=pytest.mark.large)])
 def test_a_bundle_of_many_files_is_checked_out(
-    rig: CheckoutSystem, many_files: ManyFiles, replica: str, count: int
+    rig: Harness, many_files: ManyFiles, replica: str, count: int
 ) -> None:
     items = [file.named(f"{n:05d}") for n, file in enumerate(many_files(replica, count))]
     bundle = put_bundle(rig.api, replica, items)
     began = time.monotonic()
 
-    ended = wait_for_checkout(rig.api, replica, rig.check_out(replica, bundle), seconds=200)
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle), seconds=200)
 
     print(f"{count} files in {time.monotonic() - began:.0f} s")
     assert (ended["status"], ended["files_done"], ended["bytes_done"]) == ("SUCCEEDED", count, count * 25)

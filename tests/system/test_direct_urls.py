@@ -7,7 +7,7 @@ import requests
 
 from shared.checksums import checksums_of
 from tests.support.api import Api, Version, assert_problem, new_uuid, put_bundle, put_file
-from tests.support.checkouts import check_out, read_objects, remove_object, wait_for_checkout
+from tests.support.checkouts import await_checkout, check_out, read_objects, remove_object
 from tests.support.clouds import SCHEMES, Clouds
 from tests.support.waiting import wait_until
 
@@ -93,7 +93,7 @@ def test_a_bundle_is_handed_out_from_the_checkout_bucket_once_it_is_there(
 
 
 def test_a_checkout_that_is_there_is_handed_out_at_once(api: Api, replica: str, bundle: Version) -> None:
-    assert wait_for_checkout(api, replica, check_out(api, replica, bundle))["status"] == "SUCCEEDED"
+    assert await_checkout(api, replica, check_out(api, replica, bundle))["status"] == "SUCCEEDED"
 
     assert direct(api, replica, bundle).status_code == 200
 

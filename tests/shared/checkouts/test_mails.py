@@ -15,7 +15,7 @@ from shared.identifiers import Fqid, Kind
 from shared.system import Dss
 from tests.shared.test_mail import Server, serving
 from tests.support.api import new_uuid, now
-from tests.support.checkout_system import ClockAhead, LostWorkflows
+from tests.support.checkout_harness import ClockAhead, LostWorkflows
 from tests.support.dss import open_dss
 
 

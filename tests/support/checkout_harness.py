@@ -36,7 +36,7 @@ INLINE_BYTES = 64 * MIB
 
 
 @dataclass(frozen=True)
-class CheckoutSystem:
+class Harness:
     """The API, the clouds, the system's dependencies, and the function `checkout` behind a front."""
 
     process: ApiProcess
@@ -99,7 +99,7 @@ class _Every(dict[str, Any]):
 
 
 @contextmanager
-def checkout_system(stack: Mapping[str, str], scratch: Path) -> Iterator[CheckoutSystem]:
+def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harness]:
     """Run all that a checkout needs against a stack that has none of it."""
     front: list[FunctionProxy] = []
     with ExitStack() as exits:
@@ -150,9 +150,7 @@ def checkout_system(stack: Mapping[str, str], scratch: Path) -> Iterator[Checkou
         process = exits.enter_context(api_process(env))
         dss = exits.enter_context(open_dss(env))
         api = Api(process.url, stack["DSS_TOKEN"])
-        yield CheckoutSystem(
-            process, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), Clouds(env), dss, one, box
-        )
+        yield Harness(process, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), Clouds(env), dss, one, box)
 
 
 def _listens(port: int) -> bool:
