@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import builtins
 from typing import Any
 
 from flask import Response
@@ -110,7 +109,7 @@ def delete(
     return answer({})
 
 
-def enumerate(
+def list_all(
     call: Call,
     *,
     replica: str,
@@ -170,8 +169,7 @@ def _state(call: Call, uuid: str, replica: str, version: str | None, head: Bundl
 
 def _named_files(body: dict[str, Any], key: str) -> list[NamedFile]:
     items = body.get(key) or []
-    # In this module the plain name is an operation of the contract.
-    return [NamedFile.parse(item, f"{key}[{index}]") for index, item in builtins.enumerate(items)]
+    return [NamedFile.parse(item, f"{key}[{index}]") for index, item in enumerate(items)]
 
 
 def _file_version(file: PagedFile, url: str | None) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Collections: `/collections`, somebody's own, and `/collections/{uuid}`."""
 
-import builtins
 from contextlib import ExitStack
 from typing import Any
 
@@ -29,7 +28,7 @@ _MAX_ITEMS = 1000
 _MEMORY_OF_CHANGE = 4
 
 
-def list(call: Call, *, per_page: int, start_at: int | None) -> Response:
+def list_own(call: Call, *, per_page: int, start_at: int | None) -> Response:
     """List the caller's collections, each with its newest version."""
     start = start_at or 0
     # One row more than the page has tells whether there is another page.
@@ -108,7 +107,7 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
     return owned, head
 
 
-def _links(body: dict[str, Any], key: str, *besides: str) -> builtins.list[Link]:
+def _links(body: dict[str, Any], key: str, *besides: str) -> list[Link]:
     items = body.get(key) or []
     count = len(items) + sum(len(body.get(other) or []) for other in besides)
     if count > _MAX_ITEMS:

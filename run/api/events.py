@@ -27,7 +27,7 @@ def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:
     return Response(document, mimetype="application/json")
 
 
-def list(
+def list_journals(
     call: Call,
     *,
     from_date: str | None,

@@ -14,7 +14,7 @@ from shared.webhooks.matching import begin_replay, send_sample
 from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscribe
 
 
-def list(call: Call, *, replica: str, subscription_type: str) -> Response:
+def list_own(call: Call, *, replica: str, subscription_type: str) -> Response:
     """List the caller's subscriptions of one kind on a replica."""
     found = call.dss.catalog.subscriptions.of_owner(call.signed_in.email, replica)
     return answer({"subscriptions": [_shown(one) for one in found if one.kind == subscription_type]})
