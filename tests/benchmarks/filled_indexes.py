@@ -20,8 +20,8 @@ from shared.search.firestore.planning import Selection, plan
 from shared.search.firestore.rows import row_of
 from shared.search.postgresql.backend import PostgreSqlIndex
 from shared.search.postings import Postings
-from tests.support.file_heads import firestore_client
-from tests.support.given import new_uuid
+from tests.support.api import new_uuid
+from tests.support.dss import firestore_client
 
 REPLICA = "gcp"
 # Of so many bundles one is rare, and each other one is of the commoner sex.
