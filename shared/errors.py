@@ -36,6 +36,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
     ├── MailRefused                 nobody gets mail at this address
     ├── CheckoutFailed              a checkout came to its end, and not to a good one
     ├── CatalogBroken               the catalog lacks part of what it says that it has
+    ├── NotProven                   it is not clear what is right; never leaves the repairs
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
     │   ├── ReadOnly
@@ -263,6 +264,10 @@ class CatalogBroken(DssError):
 
     code = "service_unavailable"
     retry_after = 600
+
+
+class NotProven(DssError):
+    """It is not clear what is right, so nothing was done; the title says what is missing. Of repairs only."""
 
 
 class NotYetImplemented(DssError):

@@ -13,12 +13,17 @@ from typing import Any
 from shared.catalog import BundleHead
 from shared.checksums import MIB, Checksums
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound
-from shared.files import write_once
 from shared.identifiers import Fqid, Kind, document_key, manifest_key
-from shared.manifests import CONTENT_TYPE, digest, encode, tombstone_document
+from shared.manifests import (
+    CONTENT_TYPE,
+    digest,
+    encode,
+    read_required,
+    tombstone_document,
+    write_once,
+)
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
-from shared.restore import read
 from shared.stores.base import read_all
 from shared.system import Dss
 
@@ -39,7 +44,7 @@ _NUMBER = re.compile(r"(?<=.)_[0-9]+$")
 
 def read_document(dss: Dss, replica: str, fqid: Fqid, *, dead: bool) -> bytes:
     """Return the document of an event that was told, as it was told. Raises NotYetThere where it was not."""
-    return read(dss.replicas.named(replica), document_key(fqid, dead=dead))
+    return read_required(dss.replicas.named(replica), document_key(fqid, dead=dead))
 
 
 def document_of(dss: Dss, replica: Replica, head: BundleHead) -> bytes:
@@ -63,7 +68,7 @@ def keep_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -
         return read_all(replica.store, replica.bucket, key)
     except ObjectNotFound:
         content = make_document(dss, replica, head, dead=dead)
-    write_once(dss, replica.name, key, content)
+    write_once(replica, key, content)
     return content
 
 
@@ -103,7 +108,7 @@ def _tombstone(dss: Dss, head: BundleHead) -> bytes:
 
 def _bundle(replica: Replica, head: BundleHead) -> bytes:
     key = manifest_key(Kind.BUNDLE, head.fqid)
-    encoded = read(replica, key)
+    encoded = read_required(replica, key)
     if digest(encoded) != head.digest:
         raise InvalidChecksum(f"{key}: replica {replica.name} has other content than the catalog says")
     manifest = json.loads(encoded)

@@ -10,10 +10,11 @@ from unittest import mock
 import pytest
 
 from shared.events.journal import compact
+from shared.kinds import KINDS
 from shared.maintenance import rebuild as rebuilding
 from shared.maintenance.audit import Finding, Tally, audit
+from shared.maintenance.event_rebuild import rebuild_events
 from shared.maintenance.rebuild import Restored, rebuild
-from shared.maintenance.rebuild_events import rebuild_events
 from shared.maintenance.repair import repair
 from shared.messages import BundleEvent
 from tests.support.command_line import dss
@@ -114,7 +115,9 @@ def _line(system: Operated, replica: str) -> list[Read]:
 
 def _publish_unpublished(system: Operated, replica: str) -> list[BundleEvent]:
     """Do what a sweep and `index` do, for whom everything has waited too long; return the events told."""
-    unpublished = system.dss.catalog.backlog.unpublished(replica, before=system.dss.clock.now())
+    unpublished = system.dss.catalog.backlog.unpublished(
+        KINDS.values(), replica, before=system.dss.clock.now()
+    )
     return system.tell(replica, *(one.key for one in unpublished))
 
 
@@ -293,7 +296,7 @@ def test_what_nothing_explains_is_left_as_it_is(system: Operated) -> None:
     system.overwrite("gcp", of_journal.key, journal[:-1])
     for name in REPLICAS:
         system.overwrite(name, document, b"wrong")
-    assert f"{document} is not as it was told" in repair(system.dss, damaged(of_journal.key)).left
+    assert f"{document} is not as it was published" in repair(system.dss, damaged(of_journal.key)).left
     row.update({"digest": "0" * 64})
     assert "nothing that is still there" in repair(system.dss, damaged(document)).left
     row.delete()

@@ -43,7 +43,7 @@ def test_a_blob_that_no_replica_has_any_more_is_left(system: Operated, world: Wo
     for name in REPLICAS:
         system.remove(name, world.blob)
 
-    assert left(system.dss) == {(name, world.blob): "no other replica has it proven" for name in REPLICAS}
+    assert left(system.dss) == {(name, world.blob): "no other replica has a proved copy" for name in REPLICAS}
 
     system.overwrite("gcp", world.blob, content)
     assert [outcome.done for outcome in repair(system.dss)] == ["copied from gcp, 1000 bytes"]
@@ -83,7 +83,7 @@ def test_a_corrupt_blob_stays_while_no_right_copy_is_proven(system: Operated, wo
     for name in REPLICAS:
         system.overwrite(name, world.blob, f"wrong on {name}".encode())
 
-    assert left(system.dss) == {(name, world.blob): "no other replica has it proven" for name in REPLICAS}
+    assert left(system.dss) == {(name, world.blob): "no other replica has a proved copy" for name in REPLICAS}
 
     assert system.clouds.read("gcp", world.blob) == b"wrong on gcp"
     assert system.clouds.read("aws", world.blob) == b"wrong on aws"
@@ -249,8 +249,8 @@ def test_forged_manifests_are_left_and_leave_no_trace(system: Operated, world: W
     assert "not as the system writes it" in reasons[replica, f"collections/{fqids[8]}"]
     assert "of it is not here" in reasons[replica, f"collections/{fqids[9]}"]
     assert "path: missing" in reasons[replica, f"collections/{fqids[10]}"]
-    assert "somebody else's" in reasons[replica, f"collections/{stolen}"]
-    assert "somebody else's" in reasons[replica, f"collections/{world.collection.uuid}.dead"]
+    assert "another owner" in reasons[replica, f"collections/{stolen}"]
+    assert "another owner" in reasons[replica, f"collections/{world.collection.uuid}.dead"]
     assert "no such name" in reasons[replica, f"collections/{world.collection}.dead"]
     assert "no such name" in reasons[replica, f"files/{world.file}~"]
     client = system.dss.catalog.database.client
