@@ -2,8 +2,8 @@
 
 from shared.catalog import BundleTombstone
 from shared.errors import ObjectNotFound
-from shared.events.documents import CREATE, TOMBSTONE
 from shared.identifiers import Fqid, document_key, event_id
+from shared.metadata import CREATE, TOMBSTONE
 from shared.replicas import Replica
 from shared.system import Dss
 

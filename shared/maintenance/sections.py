@@ -17,7 +17,6 @@ import google_crc32c
 
 from shared.catalog import BundleHead, Event, FileRecord, Journal
 from shared.errors import CatalogBroken
-from shared.events.documents import CREATE, TOMBSTONE
 from shared.events.journal import index_of
 from shared.identifiers import (
     Fqid,
@@ -31,6 +30,7 @@ from shared.identifiers import (
 from shared.kinds import KINDS, ObjectKind
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument, ExpectedJournal
 from shared.manifests import digest
+from shared.metadata import CREATE, TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.system import Dss
 
