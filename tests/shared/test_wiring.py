@@ -151,5 +151,5 @@ def test_a_package_may_add_a_back_end_of_the_index(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     assert index_of("another") == ("another", "the catalog")
-    with pytest.raises(ValueError, match="no back end 'other'; there are: another, broken, firestore"):
+    with pytest.raises(ValueError, match="no back end 'other'; use one of another, broken, firestore"):
         index_of("other")
