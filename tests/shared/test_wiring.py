@@ -125,9 +125,9 @@ def test_an_option_that_is_missing_is_named(opened):
         ("{}", "a JSON list"),
         ("[", "not JSON"),
         ("[1]", "a JSON object"),
-        ('[{"name": 1}]', "values that are text"),
+        ('[{"name": 1}]', "values are strings"),
         ('[{"name": "a"}]', "scheme: missing"),
-        ('[{"name": "gcp", "scheme": "gs", "bucket": "b", "checkout_bucket": "c"}]', "'gcp' is taken"),
+        ('[{"name": "gcp", "scheme": "gs", "bucket": "b", "checkout_bucket": "c"}]', "'gcp' is in use"),
         ('[{"name": "A b", "scheme": "gs", "bucket": "b", "checkout_bucket": "c"}]', "form"),
     ],
 )
