@@ -17,7 +17,7 @@ from flask import Response
 from run.api.call import Call
 from shared.catalog import CheckoutJob, CheckoutOrder, JobState
 from shared.checkouts.jobs import request_checkout
-from shared.checkouts.objects import Wanted, look
+from shared.checkouts.objects import CheckoutCopy, find_copies
 from shared.errors import CheckoutFailed, IllegalToken, ReadOnly
 
 # What the clients of the v1 interface wait.
@@ -53,7 +53,7 @@ def check_token(token: str | None) -> None:
 
 
 def checkout_first(
-    call: Call, order: CheckoutOrder, wanted: Sequence[Wanted], token: str | None
+    call: Call, order: CheckoutOrder, wanted: Sequence[CheckoutCopy], token: str | None
 ) -> Response | None:
     """Return None where all these copies can be handed out now, else the answer that they are being made.
 
@@ -64,7 +64,7 @@ def checkout_first(
     # Before the look at the store: a checkout that ends in between is no failure.
     said = _Token.parse(token) if token is not None else _Token(order.job_id)
     job = _named(call, order, said) if token is not None else None
-    there = look(wanted)
+    there = find_copies(wanted)
     if all((found := there.get(one.key)) and one.is_current(found, call.dss) for one in wanted):
         return None
     if job and job.state is JobState.SUCCEEDED:

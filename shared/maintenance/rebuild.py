@@ -14,9 +14,10 @@ from shared.catalog import BundleTombstone
 from shared.errors import DssError, NotYetThere
 from shared.identifiers import Fqid, Kind, ObjectName, parse_key
 from shared.maintenance.rebuild_events import all_were_published, rebuild_events, was_published, was_seen
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.restore import restore, restore_bundle, restore_tombstone
+from shared.retry import retry
 from shared.system import Dss
 
 # Objects that are restored at once. Firestore: a new load should begin with 500 writes a second at most; each

@@ -41,9 +41,10 @@ from shared.manifests import (
     tombstone_document,
     tombstone_of_document,
 )
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.restore import lacking_targets, restore
+from shared.retry import retry
 from shared.stores.base import StoredObject, UnfinishedUpload, read_all
 from shared.system import Dss
 

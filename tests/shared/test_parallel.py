@@ -7,7 +7,8 @@ import pytest
 
 from shared.clock import SystemClock
 from shared.errors import NotYetThere, ObjectNotFound, Unavailable
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
+from shared.retry import retry
 
 
 class CountingClock(SystemClock):
