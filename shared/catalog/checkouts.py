@@ -125,9 +125,9 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
 
         return self._join_or_begin(order.job_id, begun, joined)
 
-    def plan(self, job: CheckoutJob, *, files: int, bytes: int, pages: int, location: str) -> None:
+    def plan(self, job: CheckoutJob, *, files: int, total_bytes: int, pages: int, location: str) -> None:
         """Note the size of the job, and where its copies will be."""
-        self._update(job, {"files": files, "bytes": bytes, "pages": pages, "location": location})
+        self._update(job, {"files": files, "bytes": total_bytes, "pages": pages, "location": location})
 
     def _at_end(self, job: CheckoutJob) -> dict[str, Any]:
         return {"mail_due": bool(job.emails)}

@@ -50,7 +50,11 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
             self._check_destination()
             size = sum(copy.size for page in range(content.pages) for copy in content.page(page))
             self._dss.catalog.checkouts.plan(
-                self._job, files=content.files, bytes=size, pages=content.pages, location=content.location
+                self._job,
+                files=content.files,
+                total_bytes=size,
+                pages=content.pages,
+                location=content.location,
             )
             return {"over": False, "pages": content.pages}
 

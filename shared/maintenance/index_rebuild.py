@@ -12,10 +12,10 @@ from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
 from shared.maintenance.index_check import THREADS, IndexRow, IndexTally, all_of_them, is_right, rows
+from shared.maintenance.index_entries import expected_entry
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.retry import retry
-from shared.search.entries import expected_entry
 from shared.system import Dss
 
 
