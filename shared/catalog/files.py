@@ -1,7 +1,7 @@
 """The catalog of file versions: collection `files`, one document a version, named by its FQID."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.cloud.firestore import FieldFilter, Query
@@ -28,11 +28,8 @@ class FileRecord:
     available: frozenset[str] = frozenset()
 
     def same_content(self, other: "FileRecord") -> bool:
-        """Tell whether two records differ in nothing but where they are available."""
-        return self._content() == other._content()
-
-    def _content(self) -> tuple[Any, ...]:
-        return (self.fqid, self.creator_uid, self.content_type, self.size, self.checksums)
+        """Return whether two records differ in nothing but where they are available."""
+        return replace(self, available=other.available) == other
 
 
 class FileCatalog:

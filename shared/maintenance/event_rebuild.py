@@ -15,8 +15,9 @@ from shared.catalog import Event, Journal
 from shared.errors import DssError, ObjectNotFound, StoreError
 from shared.events.journal import contradiction, events_of_index, join, journal_of_many
 from shared.identifiers import publication_key
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.stores.base import read_all
 from shared.system import Dss
 
