@@ -1,12 +1,14 @@
 """Calls of subscribers' URLs: what goes over the wire, what must not, and when a call is over."""
 
 import base64
+import contextlib
 import email
 import email.policy
 import hashlib
 import hmac
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -154,6 +156,45 @@ def test_a_call_is_over_in_time_also_where_single_bytes_keep_coming(
     assert time.monotonic() - began < 30
 
 
+def drip(listener: socket.socket, ending: threading.Event) -> None:
+    """Answer one connection with a record of a TLS handshake that never ends, byte by byte."""
+    connection, _ = listener.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.sendall(b"\x16\x03\x03\x40\x00")
+        while not ending.wait(0.05):
+            connection.sendall(b"x")
+
+
+def test_a_tls_handshake_that_never_ends_is_cut_off(callbacks: Callbacks) -> None:
+    ending = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener, ending))
+        thread.start()
+        start = time.monotonic()
+        with pytest.raises(CallFailed, match="no answer within 1 s"):
+            callbacks.call(callback(f"https://127.0.0.1:{listener.getsockname()[1]}/"), seconds=1)
+        assert time.monotonic() - start < 30
+        ending.set()
+        thread.join()
+
+
+def test_a_literal_ipv6_address_can_be_called(callbacks: Callbacks) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        port, received = listener.getsockname()[1], []
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                received.append(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert callbacks.call(callback(f"http://[::1]:{port}/ok"), seconds=10) == 204
+        thread.join()
+    assert f"\r\nHost: [::1]:{port}\r\n".encode() in received[0]
+
+
 def test_a_name_server_that_hangs_is_not_waited_for(server: Subscriber) -> None:
     callbacks = Callbacks(LOOPBACK, resolve=lambda *_: server.ending.wait(60) or [])
     with pytest.raises(CallFailed, match="not resolved within"):
@@ -262,6 +303,18 @@ def test_tls_is_of_the_name_and_not_of_the_address(tmp_path: Path) -> None:
         pytest.raises(CallFailed, match="TLS"),
     ):
         callbacks.call(callback(server.url("/ok/tls", NAME)), seconds=10)
+
+
+def test_a_call_over_tls_is_over_in_time_if_single_bytes_keep_arriving(tmp_path: Path) -> None:
+    (tmp_path / "certificate.pem").write_bytes(certified(NAME))
+    authorities = str(tmp_path / "certificate.pem")
+    callbacks = Callbacks(LOOPBACK, resolve=resolving("127.0.0.1"), authorities=authorities)
+    with subscriber(certificate=authorities) as server:
+        threading.Timer(20, server.ending.set).start()
+        start = time.monotonic()
+        with pytest.raises(CallFailed, match="no answer within 2 s"):
+            callbacks.call(callback(server.url("/drip", NAME)), seconds=2)
+        assert time.monotonic() - start < 20
 
 
 @given(st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address))
