@@ -10,7 +10,8 @@ from run.api.pagination import answer, page
 from shared.catalog import Delivery, DeliveryState, SubscriberBackoff, Subscription
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
-from shared.webhooks.matching import begin_replay, send_sample
+from shared.webhooks.fanout import send_sample
+from shared.webhooks.replays import begin_replay
 from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscribe
 
 
@@ -45,11 +46,11 @@ def deliveries(call: Call, *, uuid: str, replica: str, per_page: int, search_aft
     # One row more than the page has tells whether there is another page.
     found = call.dss.catalog.deliveries.of_subscription(subscription.uuid, before=before, count=per_page + 1)
     shown = found[:per_page]
-    trouble = call.dss.catalog.deliveries.trouble(subscription.uuid)
+    backoff = call.dss.catalog.deliveries.backoff(subscription.uuid)
     more = None
     if len(found) > per_page:
         more = call.url(search_after=f"{version_of(shown[-1].created)},{shown[-1].id}")
-    body = {"deliveries": [_delivery(one, trouble) for one in shown]}
+    body = {"deliveries": [_delivery(one, backoff) for one in shown]}
     return page(body, content_key="deliveries", next_url=more)
 
 
@@ -78,12 +79,12 @@ def _position(search_after: str) -> tuple[datetime, str]:
     return moment_of(check_version(created, "search_after")), check_uuid(delivery, "search_after")
 
 
-def _delivery(delivery: Delivery, trouble: SubscriberBackoff | None) -> dict[str, Any]:
+def _delivery(delivery: Delivery, backoff: SubscriberBackoff | None) -> dict[str, Any]:
     """Return what became of a notification, as the owner of its subscription sees it."""
     next_try = delivery.next_try
-    if delivery.state in (DeliveryState.WAITING, DeliveryState.FAILING) and trouble:
-        # One that was tried later has put off all others.
-        next_try = max(next_try or trouble.next_try, trouble.next_try)
+    if delivery.state in (DeliveryState.WAITING, DeliveryState.FAILING) and backoff:
+        # A later failure of the same subscriber has delayed all its notifications.
+        next_try = max(next_try or backoff.next_try, backoff.next_try)
     shown = {
         "delivery_id": delivery.id,
         "event_id": delivery.event_id,

@@ -26,7 +26,7 @@ from shared.catalog import (
 from shared.collections import collection_tombstone_document
 from shared.errors import CatalogBroken
 from shared.events.documents import CREATE, TOMBSTONE
-from shared.events.journal import index_of
+from shared.events.journal import journal_index
 from shared.identifiers import (
     Fqid,
     Kind,
@@ -206,7 +206,7 @@ def _of_event(dss: Dss, event: Event, head: BundleHead | None) -> Expected:
         tombstone = dss.catalog.scan.tombstone(uuid, version or None)
         unpublished = tombstone.unpublished if tombstone else frozenset()
     where = frozenset({event.replica} - unpublished)
-    return replace(_described(publication_key(event.id), where, index_of([event])), early=True)
+    return replace(_described(publication_key(event.id), where, journal_index([event])), early=True)
 
 
 def _told_again(dss: Dss, key: str) -> Expected | None:

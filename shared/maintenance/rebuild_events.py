@@ -14,7 +14,7 @@ from itertools import islice
 from shared.catalog import BundleTombstone, Event, Journal
 from shared.errors import DssError, ObjectNotFound, StoreError
 from shared.events.documents import CREATE, TOMBSTONE
-from shared.events.journal import contradiction, events_of_index, join, journal_of_many
+from shared.events.journal import contradiction, indexed_events, join, journal_of_many
 from shared.identifiers import Fqid, document_key, event_id, publication_key
 from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
@@ -49,7 +49,7 @@ def rebuild_events(dss: Dss, replica: Replica, *, dry_run: bool) -> Iterator[Res
         for found in replica.store.list(replica.bucket, "journals/"):
             if found.key.endswith(_INDEX):
                 yield from _restore_journal(dss, replica, found.key)
-    compacted = dss.catalog.journals.end(replica.name).compacted
+    compacted = dss.catalog.journals.checkpoint(replica.name).compacted
     alone = []
     for this, known in _told(dss, replica):
         if known is None and not dry_run:
@@ -90,7 +90,7 @@ def all_were_published(dss: Dss, replica: Replica, tombstone: BundleTombstone) -
 def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredEvent]:
     """Restore a journal and its events. Where its index is lost, the events have objects of their own."""
     try:
-        events = events_of_index(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
+        events = indexed_events(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
         journal = journal_of_many(events)
     except (ValueError, LookupError, TypeError, DssError) as error:
         yield RestoredEvent(key=key, failed=f"it tells of no events: {error!r}")
@@ -138,7 +138,7 @@ def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[R
         else:
             yield RestoredEvent(key=publication_key(this), failed=found)
     events.sort(key=lambda event: event.timestamp)
-    compacted = dss.catalog.journals.end(replica.name).compacted
+    compacted = dss.catalog.journals.checkpoint(replica.name).compacted
     dss.catalog.events.restore(replica.name, [event for event in events if event.timestamp > compacted])
     for event in events:
         if event.timestamp <= compacted:
@@ -151,7 +151,7 @@ def _read(dss: Dss, replica: Replica, this: str) -> Event | str:
     """Return an event with its time, as it was told; or why it cannot be."""
     read = partial(read_all, replica.store, replica.bucket, publication_key(this))
     try:
-        [event] = events_of_index(retry(dss.clock, read))
+        [event] = indexed_events(retry(dss.clock, read))
     except (ValueError, LookupError, TypeError, DssError) as error:
         return f"it tells of no event: {error!r}"
     return event if (event.id, event.replica) == (this, replica.name) else "it tells of another event"

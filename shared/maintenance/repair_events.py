@@ -12,7 +12,7 @@ from dataclasses import replace
 from shared.catalog import Event, Journal
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound, StoreError
 from shared.events.documents import TOMBSTONE, make_document
-from shared.events.journal import index_of, join, journal_of_many, journal_of_one
+from shared.events.journal import join, journal_index, journal_of_many, journal_of_one
 from shared.events.publishing import event_type
 from shared.files import write_once
 from shared.identifiers import Fqid, event_id, journal_index_key, parse_document_key
@@ -82,7 +82,7 @@ def _write_publication(dss: Dss, finding: Finding, replica: Replica) -> str:
         raise Unexplained("the catalog does not know its event any more")
     if finding.kind is Problem.CORRUPT:
         replica.store.delete(replica.bucket, finding.key)
-    write_once(dss, replica.name, finding.key, index_of([event]))
+    write_once(dss, replica.name, finding.key, journal_index([event]))
     return f"written again: told at {event.timestamp}"
 
 
@@ -90,7 +90,7 @@ def _write_journal(dss: Dss, finding: Finding, replica: Replica) -> str:
     """Put a lost journal together again, or write its index."""
     journal, events = _journal(dss, finding.key, replica)
     if finding.key != journal.key:
-        write_once(dss, replica.name, finding.key, index_of(events))
+        write_once(dss, replica.name, finding.key, journal_index(events))
         return f"written again, of {len(events)} events"
     _require_documents(replica, events)
     join(replica, journal, events)

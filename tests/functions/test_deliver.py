@@ -137,7 +137,7 @@ def test_what_is_noted_of_a_subscriber_ends_by_itself(
     notification = told(subscribed(api, server, f"/500/{new_uuid()}"))
     assert pushed(first, notification) == 204
     # A call that is under way when its subscription ends writes this for nobody.
-    noted = firestore_client(stack).document(f"subscription_troubles/{notification.subscription}").get()
+    noted = firestore_client(stack).document(f"subscriber_backoffs/{notification.subscription}").get()
     assert noted.get("expires") > datetime.now(UTC) + timedelta(days=7)
 
 
@@ -224,7 +224,7 @@ def test_a_message_that_is_none_is_tried_again_and_never_a_crash(
     first: FunctionProcess, message: dict[str, str]
 ) -> None:
     answer = first.push(message, data=b"{")
-    assert (answer.status_code, "no notification" in answer.text) == (503, True)
+    assert (answer.status_code, "not a notification" in answer.text) == (503, True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from shared.catalog import Catalog, Database, Event, EventCatalog, Subscription
 from shared.clock import Deadline, SystemClock
 from shared.identifiers import Fqid, version_after
 from shared.system import Dss
-from shared.webhooks.matching import ReplayPage, begin_replay
+from shared.webhooks.replays import ReplayPage, begin_replay
 from tests.support.file_heads import firestore_client
 from tests.support.given import new_uuid, now
 
