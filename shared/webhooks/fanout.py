@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from shared.catalog import Catalog, Subscription
-from shared.events.documents import TOMBSTONE, read_document
+from shared.events.documents import read_document
 from shared.identifiers import Fqid, version_of
 from shared.messages import DELIVERIES, BundleEvent
+from shared.metadata import TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.system import Dss
 from shared.webhooks.evaluation import EvaluatorPool, Match

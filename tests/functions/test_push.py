@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 from functions.push import Answer, Message, PushHandler, handle
 from shared.errors import NotYetThere, Unavailable
 from shared.messages import DEAD_LETTERS
-from tests.support.two_clouds import Published
+from tests.support.replication import RecordingPublisher
 
 ATTEMPTS = 5
 PUBLISHED = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
@@ -36,7 +36,9 @@ class Handler(PushHandler):
         self.given_up.append((message, reason))
 
 
-def push(publisher: Published, handler: PushHandler, *, now: datetime = PUBLISHED, **body: Any) -> Answer:
+def push(
+    publisher: RecordingPublisher, handler: PushHandler, *, now: datetime = PUBLISHED, **body: Any
+) -> Answer:
     """Return the answer to a push of one message."""
     message = {
         "attributes": {"replica": "gcp"},
@@ -56,7 +58,7 @@ def push(publisher: Published, handler: PushHandler, *, now: datetime = PUBLISHE
 
 def test_a_message_arrives_as_it_was_published() -> None:
     handler = Handler()
-    assert push(Published(), handler, deliveryAttempt=3) == ("", 204)
+    assert push(RecordingPublisher(), handler, deliveryAttempt=3) == ("", 204)
     assert handler.processed == [
         Message(
             id="7",
@@ -71,7 +73,7 @@ def test_a_message_arrives_as_it_was_published() -> None:
 
 @pytest.mark.parametrize("error", [NotYetThere("later"), Unavailable("busy"), RuntimeError("odd"), OSError()])
 def test_every_error_is_retried_until_the_last_attempt(error: Exception) -> None:
-    published = Published()
+    published = RecordingPublisher()
     for attempt in range(1, ATTEMPTS):
         assert push(published, Handler(error), deliveryAttempt=attempt)[1] == 503
     assert published.messages == []
@@ -80,7 +82,7 @@ def test_every_error_is_retried_until_the_last_attempt(error: Exception) -> None
 
 
 def test_a_subscription_with_a_maximal_age_does_not_count_attempts() -> None:
-    published, handler = Published(), Handler(Unavailable("busy"))
+    published, handler = RecordingPublisher(), Handler(Unavailable("busy"))
     retries = {"subscription": "projects/p/subscriptions/delivery-retries"}
 
     for now in (PUBLISHED, PUBLISHED + WEEK - timedelta(seconds=1)):
@@ -96,19 +98,19 @@ def test_a_subscription_with_a_maximal_age_does_not_count_attempts() -> None:
 
 
 def test_a_message_is_given_up_only_when_its_dead_letter_is_durable() -> None:
-    published, handler = Published(error=Unavailable("the topic does not exist")), Handler(OSError())
+    published, handler = RecordingPublisher(error=Unavailable("the topic does not exist")), Handler(OSError())
     with pytest.raises(Unavailable):
         push(published, handler, deliveryAttempt=ATTEMPTS)
     assert (len(handler.processed), handler.given_up) == (1, [])
 
 
 def test_a_message_without_a_count_is_at_its_first_attempt() -> None:
-    assert push(Published(), Handler(Unavailable("busy")))[1] == 503
+    assert push(RecordingPublisher(), Handler(Unavailable("busy")))[1] == 503
 
 
 @pytest.mark.parametrize("reason", ["plain", "é" * 2000, "x" + "漢" * 2000, "\ud800 alone"])
 def test_a_reason_fits_into_an_attribute(reason: str) -> None:
-    published = Published()
+    published = RecordingPublisher()
     assert push(published, Handler(Unavailable(reason)), deliveryAttempt=ATTEMPTS)[1] == 200
     said = published.messages[0][1]["deadReason"]
     # Pub/Sub: a value of an attribute is at most 1,024 bytes.
@@ -117,13 +119,13 @@ def test_a_reason_fits_into_an_attribute(reason: str) -> None:
 
 
 def test_a_message_is_not_acknowledged_before_its_dead_letter_is_durable() -> None:
-    published = Published(error=Unavailable("the topic is not there"))
+    published = RecordingPublisher(error=Unavailable("the topic is not there"))
     with pytest.raises(Unavailable):
         push(published, Handler(RuntimeError("odd")), deliveryAttempt=ATTEMPTS)
 
 
 def test_a_kill_of_the_process_is_not_a_failure_of_the_message() -> None:
-    published = Published()
+    published = RecordingPublisher()
     with pytest.raises(KeyboardInterrupt):
         push(published, Handler(KeyboardInterrupt()), deliveryAttempt=ATTEMPTS)
     assert published.messages == []
