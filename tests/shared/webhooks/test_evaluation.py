@@ -1,4 +1,4 @@
-"""Matching: what is found is right, and what never ends costs nobody else anything."""
+"""Evaluation: matches are right, and a query that never ends costs no other subscription anything."""
 
 import json
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def matching(pool: EvaluatorPool, *subscriptions: Subscription) -> list[Subscrip
         ("no_function(@)", False),
     ],
 )
-def test_a_query_matches_what_it_is_true_of(pool: EvaluatorPool, query: str | None, matches: bool) -> None:
+def test_a_query_matches_if_its_value_is_true(pool: EvaluatorPool, query: str | None, matches: bool) -> None:
     subscription = asking(query)
     assert matching(pool, subscription) == [subscription] * matches
 
@@ -88,14 +88,14 @@ def test_a_query_matches_what_it_is_true_of(pool: EvaluatorPool, query: str | No
         ({"bool": {"must_not": [{"term": {"state": "new"}}]}}, False),
     ],
 )
-def test_an_elasticsearch_query_is_asked_of_the_indexed_document(
+def test_an_elasticsearch_query_matches_the_search_document(
     pool: EvaluatorPool, clause: dict[str, Any], matches: bool
 ) -> None:
     subscription = asking(es_query={"query": clause})
     assert matching(pool, subscription) == [subscription] * matches
 
 
-def test_attachments_are_what_expressions_find(pool: EvaluatorPool) -> None:
+def test_attachments_are_the_values_of_expressions(pool: EvaluatorPool) -> None:
     wanted = {"names": "files.cell_json[].name", "none": "nothing", "wrong": "abs(files)", "odd": "f(@)"}
     # What JMESPath knows and JSON does not.
     wanted |= {"infinite": "to_number('inf')", "expression": "&files"}
@@ -117,7 +117,7 @@ def test_attachments_are_at_most_128_kib_as_json(pool: EvaluatorPool, size: int,
     assert match.attachments == expected
 
 
-def test_what_never_ends_harms_nobody(pool: EvaluatorPool) -> None:
+def test_queries_that_never_end_harm_no_other_subscription(pool: EvaluatorPool) -> None:
     good = [asking("event_type"), asking(es_query={"query": {"match_all": {}}})]
     bad = [asking(f"length({ENDLESS})"), asking(f"({HUGE}) == ({HUGE})")]
     attaching = asking(attachments={"a": LONG_TEXT})
@@ -127,18 +127,18 @@ def test_what_never_ends_harms_nobody(pool: EvaluatorPool) -> None:
 
     # An attachment that fails is an error, and no reason not to be notified.
     assert [one for one in found if one != attaching] == good
-    # By now they are known, and come last.
+    # By now they are known to be slow, and come last.
     assert again == good
 
 
-def test_an_attachment_that_never_ends_is_no_reason_not_to_be_notified(pool: EvaluatorPool) -> None:
+def test_a_subscription_matches_even_if_its_attachment_never_ends(pool: EvaluatorPool) -> None:
     attaching = asking("event_type", attachments={"a": f"length({ENDLESS})"})
     [match] = pool.matches(ENCODED, [attaching])
     assert match.subscription == attaching
     assert match.attachments == {"_errors": "Attachments: it took too long"}
 
 
-def test_a_process_that_is_lost_loses_one_subscription_only() -> None:
+def test_a_failed_process_loses_no_match() -> None:
     class Mortal(EvaluatorProcess):
         """Is killed before its third result."""
 
@@ -158,17 +158,17 @@ def test_a_process_that_is_lost_loses_one_subscription_only() -> None:
         found = matching(pool, *subscriptions)
     finally:
         pool.close()
-    # What was lost in its first try has a second one.
+    # The subscription of the failed first try has a second one.
     assert sorted(one.uuid for one in found) == sorted(one.uuid for one in subscriptions)
 
 
-def test_a_document_that_cannot_be_read_is_tried_again(pool: EvaluatorPool) -> None:
+def test_a_document_that_cannot_be_parsed_is_unavailable(pool: EvaluatorPool) -> None:
     with pytest.raises(Unavailable, match="cannot be evaluated"):
         list(pool.matches(b"{no json", [asking()]))
     assert len(matching(pool, asking())) == 1
 
 
-def test_who_is_asked_nothing_starts_nothing() -> None:
+def test_no_process_is_started_without_subscriptions() -> None:
     def start() -> EvaluatorProcess:
         raise AssertionError("started")
 
@@ -176,10 +176,10 @@ def test_who_is_asked_nothing_starts_nothing() -> None:
 
 
 def test_the_process_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "told to nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "top secret")
     evaluator = EvaluatorProcess()
     try:
         environment = Path(f"/proc/{evaluator.pid}/environ").read_bytes()
-        assert b"told to nobody" not in environment
+        assert b"top secret" not in environment
     finally:
         evaluator.kill()
