@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.messages import DEAD_LETTERS, DELIVERIES, DELIVERY_RETRIES, REPLAYS
-from tests.functions.test_deliver import LOOPBACK, pushed, new_notification, subscribed
+from tests.functions.test_deliver import LOOPBACK, new_notification, pushed, subscribed
 from tests.functions.test_notify import PUBLIC_URL, happened
 from tests.support.api import Api, new_uuid
 from tests.support.clouds import Clouds

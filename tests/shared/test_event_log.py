@@ -35,7 +35,7 @@ def new_event(replica: str) -> Event:
 
 
 def followed(catalog: EventCatalog, replica: str, count: int) -> Iterator[Event]:
-    """Yield so many events of a log, as a reader does who continues after the last; fewer if they do not come."""
+    """Yield so many events of a log, as a reader does who continues after the last; fewer after a while."""
     start = ""
     deadline = Deadline(SystemClock(), 20)
     while count > 0 and not deadline.passed:

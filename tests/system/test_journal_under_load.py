@@ -1,4 +1,4 @@
-"""Each new or deleted bundle is in the journal once, despite kills, lost and repeated events, and compaction."""
+"""Each new or deleted bundle is in the journal once, despite kills, lost or repeated events, compaction."""
 
 import json
 import queue
