@@ -1,4 +1,4 @@
-"""Events of a replica are one line, whoever puts them at its end: who follows it misses none."""
+"""The events of a replica are one append-only log: a reader misses none, whichever process appends."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from shared.catalog import Catalog, Database, Event, EventCatalog, Subscription
 from shared.clock import Deadline, SystemClock
 from shared.identifiers import Fqid, version_after
 from shared.system import Dss
-from shared.webhooks.matching import ReplayPage, begin_replay
+from shared.webhooks.replays import ReplayPage, begin_replay
 from tests.support.api import new_uuid, now
 from tests.support.dss import firestore_client
 
@@ -35,7 +35,7 @@ def new_event(replica: str) -> Event:
 
 
 def followed(catalog: EventCatalog, replica: str, count: int) -> Iterator[Event]:
-    """Yield so many events of a line, each time what comes behind the last; fewer where they don't come."""
+    """Yield so many events of a log, as a reader does who continues after the last; fewer after a while."""
     start = ""
     deadline = Deadline(SystemClock(), 20)
     while count > 0 and not deadline.passed:
@@ -45,7 +45,7 @@ def followed(catalog: EventCatalog, replica: str, count: int) -> Iterator[Event]
             yield event
 
 
-def test_a_follower_meets_every_event_whatever_the_clocks_of_those_who_record_them(
+def test_a_reader_meets_every_event_whatever_the_clocks_of_its_recorders(
     stack: dict[str, str],
 ) -> None:
     replica = f"line-{new_uuid()[:8]}"
@@ -68,7 +68,7 @@ def test_a_follower_meets_every_event_whatever_the_clocks_of_those_who_record_th
     assert [catalog.record(event) for catalog, event in events[:6]] == recorded[:6]
 
 
-def test_a_replay_has_what_a_clock_that_is_ahead_has_timed(stack: dict[str, str]) -> None:
+def test_a_replay_includes_events_of_a_clock_that_is_ahead(stack: dict[str, str]) -> None:
     replica = f"line-{new_uuid()[:8]}"
     database = partial(Database, firestore_client(stack), replicas=(replica,))
     subscription = cast(Subscription, SimpleNamespace(uuid=new_uuid(), replica=replica))
