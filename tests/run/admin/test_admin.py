@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from local.source_tree import ROOT
 from shared.clock import SystemClock
 from shared.maintenance.rates import gained_per_minute
-from tests.support.command_line import ROOT, dss, environment
+from tests.support.command_line import dss, environment
 from tests.support.given import REPLICAS
 from tests.support.operated import Operated, World, operated_system
 
