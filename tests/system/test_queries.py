@@ -12,35 +12,26 @@ from shared.clock import SystemClock
 from shared.identifiers import Fqid, version_of
 from shared.search.base import IndexEntry
 from shared.search.firestore.backend import FirestoreIndex
-from tests.support.file_heads import firestore_client
-from tests.support.given import (
-    REPLICAS,
-    Api,
-    Clouds,
-    Version,
-    new_uuid,
-    now,
-    put_bundle,
-    put_collection,
-    put_file,
-)
-from tests.support.needed_index import Needed, needed_by
-from tests.support.watched import WatchedApi
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import firestore_client
+from tests.support.metered_api import MeteredApi
+from tests.support.required_index import RequiredIndex, required_index
 
 REASON = {"reason": "to see what is asked"}
 KINDS = ("files", "bundles")
 
 
 @pytest.fixture(scope="module")
-def asked(watched: WatchedApi, clouds: Clouds, stack: dict[str, str]) -> set[Needed]:
+def asked(metered: MeteredApi, clouds: Clouds, stack: dict[str, str]) -> set[RequiredIndex]:
     """What the queries of all calls need, and those that the sweep and operators make."""
-    with watched.usage() as usage:
+    with metered.usage() as usage:
         for replica in REPLICAS:
-            _make_every_call(watched.api, watched.admin, clouds, replica)
-        env = {**stack, "FIRESTORE_EMULATOR_HOST": watched.firestore.address}
+            _make_every_call(metered.api, metered.admin, clouds, replica)
+        env = {**stack, "FIRESTORE_EMULATOR_HOST": metered.firestore.address}
         _ask_what_the_sweep_asks(env)
         _ask_what_operators_ask(env)
-    return {needed_by(query) for query in usage.queries}
+    return {required_index(query) for query in usage.queries}
 
 
 def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None:
@@ -160,7 +151,7 @@ def _ask_what_operators_ask(env: dict[str, str]) -> None:
     assert all(scan.count(replica) for replica in REPLICAS)
 
 
-def test_every_query_has_its_index(asked: set[Needed]) -> None:
+def test_every_query_has_its_index(asked: set[RequiredIndex]) -> None:
     without = [
         query
         for query in asked
@@ -171,18 +162,18 @@ def test_every_query_has_its_index(asked: set[Needed]) -> None:
     assert without == []
 
 
-def test_no_query_asks_for_a_field_that_is_kept_out_of_indexes(asked: set[Needed]) -> None:
+def test_no_query_asks_for_a_field_that_is_kept_out_of_indexes(asked: set[RequiredIndex]) -> None:
     assert [query for query in asked if any(map(query.hindered_by, EXEMPTIONS))] == []
 
 
 @pytest.mark.parametrize("index", COMPOSITE_INDEXES, ids=str)
-def test_every_index_has_its_query(asked: set[Needed], index: Index) -> None:
+def test_every_index_has_its_query(asked: set[RequiredIndex], index: Index) -> None:
     assert any(query.served_by(index) for query in asked)
 
 
 def test_the_rules_are_told_apart() -> None:
     """Fields of equality in any order; those of order in theirs; nothing more and nothing less."""
-    needed = Needed("c", frozenset({("a", "ASCENDING"), ("b", "CONTAINS")}), (("d", "DESCENDING"),))
+    needed = RequiredIndex("c", frozenset({("a", "ASCENDING"), ("b", "CONTAINS")}), (("d", "DESCENDING"),))
 
     assert needed.served_by(Index("c", (("b", "CONTAINS"), ("a", "ASCENDING"), ("d", "DESCENDING"))))
     assert not needed.served_by(Index("c", (("b", "CONTAINS"), ("a", "ASCENDING"), ("d", "ASCENDING"))))
@@ -193,4 +184,4 @@ def test_the_rules_are_told_apart() -> None:
     )
     assert not needed.served_by(Index("x", (("a", "ASCENDING"), ("b", "CONTAINS"), ("d", "DESCENDING"))))
     assert not needed.hindered_by(Exemption("c", "a"))
-    assert Needed("c", frozenset({("a", "ASCENDING")}), ()).hindered_by(Exemption("c", "a"))
+    assert RequiredIndex("c", frozenset({("a", "ASCENDING")}), ()).hindered_by(Exemption("c", "a"))

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.api import api_process
-from tests.support.given import Api, Clouds, Version, new_uuid, put_file
+from tests.support.api import Api, Version, new_uuid, put_file
+from tests.support.clouds import Clouds
 
 # Where the claims of old deployments are found, and for whom their tokens were meant.
 OLD_CLAIMS = "https://auth.data.humancellatlas.org"

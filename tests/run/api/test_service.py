@@ -6,7 +6,8 @@ import json
 import pytest
 
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
-from tests.support.given import Clouds, put_bundle
+from tests.support.api import put_bundle
+from tests.support.clouds import Clouds
 
 
 def test_the_contract_names_this_server(anyone):
@@ -64,7 +65,7 @@ def test_the_contract_tells_service_accounts_what_to_sign(anyone, configured, st
 
 def test_the_version_is_that_of_the_package(anyone):
     answer = anyone.get("/version")
-    assert answer.json() == {"version_info": {"version": importlib.metadata.version("dss")}}
+    assert answer.json() == {"version_info": {"version": importlib.metadata.version("dss-service")}}
 
 
 def test_command_lines_find_their_oauth_client(anyone, stack):
