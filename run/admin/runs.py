@@ -1,12 +1,14 @@
-"""Runs, as `dss admin` begins, watches and reports them."""
+"""Start, watch and show runs, for `dss admin runs` and every command with `--remote`."""
 
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from dss.commands.context import Context
-from dss.errors import OperationFailed, Refused
-from run.admin.operating import Progress, operated, table
+from dss.errors import InvalidInput, OperationFailed
+from dss.progress import Progress
+from run.admin.operator import operator_settings
+from run.admin.report import table
 from shared.catalog import AdminRun, JobState
 from shared.errors import DssError
 from shared.jobs import steps
@@ -14,33 +16,36 @@ from shared.system import Dss
 from shared.wiring import open_system
 from shared.workflows import ADMINISTER, Outcome
 
-# Seconds between two looks at a run.
+# Seconds between two reads of a run.
 _POLL_SECONDS = 1.0
-# Looks at the catalog for a run that a workflow was just begun for, and is yet to enter.
-_TO_APPEAR = 10
-# What an operator has to see to.
-_TO_SEE_TO = ("findings", "refused", "failed")
+# Reads of a run that a workflow was just started for, and has not entered into the catalog yet.
+_READS_OF_NEW_RUN = 10
+# Counts that an operator has to act on: they make the exit code 1.
+_PROBLEMS = ("findings", "refused", "failed")
 
 
 def run_argument(context: Context, argument: Mapping[str, Any], *, remote: bool, wait: bool) -> int:
-    """Have a run made, here or by the workflow; show it, and return the exit code.
+    """Start or resume a run, here or by the workflow. Return 1 if it failed or has problems, else 0.
 
-    A run that is not waited for is begun, and no more than that.
+    A run of the workflow that is not waited for is only started.
     """
     if wait and not remote:
-        raise Refused("--wait: only with --remote; without it this process does the work, and waits")
-    with operated() as settings:
+        raise InvalidInput("--wait: only with --remote; without it this process does the work, and waits")
+    with operator_settings() as settings, _progress(context) as progress:
         dss = open_system(settings)
         if not remote:
-            return _show(context, dss, _carried_out(dss, argument, Progress(context)))
+            return _show(context, dss, _carried_out(dss, argument, progress))
         execution = dss.workflows.start(ADMINISTER, argument)
         run_id = str(argument.get("resume") or execution.rpartition("/")[2])
         if wait:
-            return _show(context, dss, _waited(dss, run_id, Progress(context), execution))
-    context.show(
-        {"run": run_id, "execution": execution}, f"run {run_id}\ndss admin runs show {run_id} --wait"
-    )
+            return _show(context, dss, _waited(dss, run_id, progress, execution))
+    text = f"run {run_id}\ndss admin runs show {run_id} --wait"
+    context.show({"run": run_id, "execution": execution}, text)
     return 0
+
+
+def _progress(context: Context) -> Progress:
+    return context.progress("run", unit="slices")
 
 
 def _carried_out(dss: Dss, argument: Mapping[str, Any], progress: Progress) -> AdminRun:
@@ -48,14 +53,14 @@ def _carried_out(dss: Dss, argument: Mapping[str, Any], progress: Progress) -> A
     try:
         while not run.over:
             run = steps.work(dss, run.id, run.attempt)
-            progress.say(_counted(run))
+            progress.reach(run.parts, _counts(run))
         return steps.finish(dss, run.id, run.attempt)
     except DssError as error:
         return steps.fail(dss, run.id, run.attempt, error.title)
 
 
 def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> AdminRun:
-    """Return a run when it has ended. Raises OperationFailed where its execution did without it."""
+    """Return a run when it has ended. Raises OperationFailed if its execution ended without it."""
     while True:
         # In this order: a run ends before its execution does.
         outcome = dss.workflows.look(execution) if execution else None
@@ -63,11 +68,11 @@ def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> A
         if outcome and outcome.is_over:
             return _ended(run_id, run, outcome)
         if run is None and outcome is None:
-            raise Refused(f"there is no run {run_id}")
+            raise InvalidInput(f"there is no run {run_id}")
         if run and run.state is not JobState.RUNNING and outcome is None:
             return run
         if run:
-            progress.say(_counted(run))
+            progress.reach(run.parts, _counts(run))
         dss.clock.sleep(_POLL_SECONDS)
 
 
@@ -75,37 +80,37 @@ def _ended(run_id: str, run: AdminRun | None, outcome: Outcome) -> AdminRun:
     ended = run and run.state is not JobState.RUNNING
     if run and ended and (outcome.state == JobState.SUCCEEDED or run.cause == outcome.error):
         return run
-    # It was refused, cancelled, or taken over: the run does not say so.
+    # The execution was refused, cancelled or taken over, which the run does not record.
     raise OperationFailed(f"run {run_id}: {outcome.error or outcome.state.lower()}")
 
 
 def show_run(context: Context, run_id: str, *, wait: bool) -> int:
-    """Show a run, and return the exit code."""
-    with operated() as settings:
+    """Show a run. Return 1 if it failed or has problems, else 0."""
+    with operator_settings() as settings, _progress(context) as progress:
         dss = open_system(settings)
-        run = _found(dss, run_id, looks=_TO_APPEAR if wait else 1)
-        return _show(context, dss, _waited(dss, run_id, Progress(context)) if wait else run)
+        run = _run(dss, run_id, reads=_READS_OF_NEW_RUN if wait else 1)
+        return _show(context, dss, _waited(dss, run_id, progress) if wait else run)
 
 
-def _found(dss: Dss, run_id: str, *, looks: int) -> AdminRun:
-    for left in range(looks, 0, -1):
+def _run(dss: Dss, run_id: str, *, reads: int) -> AdminRun:
+    for left in range(reads, 0, -1):
         if run := dss.catalog.runs.get(run_id):
             return run
         if left > 1:
             dss.clock.sleep(_POLL_SECONDS)
-    raise Refused(f"there is no run {run_id}")
+    raise InvalidInput(f"there is no run {run_id}")
 
 
 def show_runs(context: Context, at_most: int) -> int:
-    """List runs, the newest first."""
-    with operated() as settings:
+    """List runs, the newest first. Return 0."""
+    with operator_settings() as settings:
         dss = open_system(settings)
-        found = dss.catalog.runs.newest(at_most)
-        summaries = [steps.summary(dss, run) for run in found]
+        newest = dss.catalog.runs.newest(at_most)
+        summaries = [steps.summary(dss, run) for run in newest]
     rows = [["run", "kind", "state", "attempt", "begun", "touched"]]
     rows += [
         [run.id, run.kind, run.state.value, str(run.attempt), *(f"{at:%Y-%m-%d %H:%M:%S}" for at in times)]
-        for run in found
+        for run in newest
         if (times := (run.created, run.touched))
     ]
     context.show({"runs": summaries}, "\n".join(table(rows)))
@@ -120,10 +125,10 @@ def _show(context: Context, dss: Dss, run: AdminRun) -> int:
     context.show(summary, "\n".join([*lines, f"  report: {summary['report']}"]))
     if run.state is JobState.RUNNING:
         return 0
-    to_see_to = any(run.counts.get(name) for name in _TO_SEE_TO) or "refused" in run.result
-    return int(run.state is JobState.FAILED or to_see_to)
+    has_problems = any(run.counts.get(name) for name in _PROBLEMS) or "refused" in run.result
+    return int(run.state is JobState.FAILED or has_problems)
 
 
-def _counted(run: AdminRun) -> str:
+def _counts(run: AdminRun) -> str:
     counts = ", ".join(f"{number:,} {name}" for name, number in sorted(run.counts.items()))
-    return f"{run.kind}: {run.parts} slices done; {counts or 'nothing counted yet'}"
+    return f"{run.kind}: {counts or 'nothing counted yet'}"
