@@ -10,7 +10,7 @@ PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local quick test test-large test-clients machine lint types unit bench lock clean
+.PHONY: help setup demo local settings quick test test-large test-clients machine lint types unit bench lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-large       gigabytes each way between the clouds"
 	@echo "make test-clients     the command lines hca and dbio, against the whole system"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
+	@echo "make settings         write docs/settings.md from shared/config.py"
 	@echo "make lock             renew the lock files from pyproject.toml"
 
 setup: $(VENV)/.installed
@@ -76,6 +77,10 @@ $(CLIENTS)/.installed: requirements-clients.lock
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(PARTS)
+
+# One table, typed once.
+settings: setup
+	$(BIN)/python -m tests.support.settings_page
 
 lock: setup
 	$(BIN)/pip-compile --quiet --no-header --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \

@@ -126,9 +126,9 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
 
         return self._join_or_begin(order.job_id, begun, joined)
 
-    def plan(self, job: CheckoutJob, *, files: int, bytes: int, pages: int, location: str) -> None:
+    def plan(self, job: CheckoutJob, *, files: int, total_bytes: int, pages: int, location: str) -> None:
         """Note what there is to do."""
-        self._update(job, {"files": files, "bytes": bytes, "pages": pages, "location": location})
+        self._update(job, {"files": files, "bytes": total_bytes, "pages": pages, "location": location})
 
     def end(self, job: CheckoutJob, state: JobState, *, code: str = "", cause: str = "") -> None:
         """End an attempt, after which mails are due; one that has ended stays as it is."""

@@ -61,7 +61,11 @@ class CheckoutStep:
             self._check_destination()
             size = sum(wanted.size for page in range(content.pages) for wanted in content.page(page))
             self._dss.catalog.checkouts.plan(
-                self._job, files=content.files, bytes=size, pages=content.pages, location=content.location
+                self._job,
+                files=content.files,
+                total_bytes=size,
+                pages=content.pages,
+                location=content.location,
             )
             return {"over": False, "pages": content.pages}
 

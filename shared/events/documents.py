@@ -5,7 +5,6 @@ from whichever replica it is made. It is kept as an object beside the bundle's m
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,14 +14,13 @@ from shared.checksums import MIB, Checksums
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound
 from shared.files import write_once
 from shared.identifiers import Fqid, Kind, document_key, manifest_key
-from shared.manifests import CONTENT_TYPE, digest, encode, tombstone_document
+from shared.manifests import digest, encode, tombstone_document
+from shared.metadata import CREATE, TOMBSTONE, group_name, is_json
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.restore import read
 from shared.stores.base import read_all
 from shared.system import Dss
-
-CREATE, TOMBSTONE = "CREATE", "TOMBSTONE"
 
 # What of a bundle's files goes into its document: files of at most so many bytes each, and in all. A document
 # is read, matched and indexed as a whole. Parsed, metadata of real bundles was measured to take twice its
@@ -33,8 +31,6 @@ MOST_BYTES = 16 * MIB
 _AT_ONCE = 16
 # Lists and objects within each other. Parsers and index back ends have bounds of their own, all above this.
 MOST_DEPTH = 100
-
-_NUMBER = re.compile(r"(?<=.)_[0-9]+$")
 
 
 def read_document(dss: Dss, replica: str, fqid: Fqid, *, dead: bool) -> bytes:
@@ -76,23 +72,6 @@ def make_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -
     return _tombstone(dss, head) if dead else _bundle(replica, head)
 
 
-def contents(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """Yield the files whose content a bundle's document holds: each as in the manifest, and its content."""
-    left_out = {row["name"] for row in document.get("left_out", ())}
-    groups = {name: iter(group) for name, group in document["files"].items()}
-    for file in document["manifest"]["files"]:
-        if _is_json(file) and file["name"] not in left_out:
-            yield file, next(groups[group_name(file["name"])])
-
-
-def group_name(name: str) -> str:
-    """Return under which name a document has files' content: `a_json` for `a_3.json`."""
-    stem, dot, ending = name.rpartition(".")
-    if not dot:
-        stem, ending = ending, ""
-    return (_NUMBER.sub("", stem) + dot + ending).replace(".", "_")
-
-
 def _tombstone(dss: Dss, head: BundleHead) -> bytes:
     uuid, _, version = head.hidden_by.partition(".")
     known = dss.catalog.scan.tombstone(uuid, version or None)
@@ -126,16 +105,10 @@ def _heading(event_type: str, fqid: Fqid) -> dict[str, Any]:
     return {"event_type": event_type, "bundle_info": {"uuid": fqid.uuid, "version": fqid.version}}
 
 
-def _is_json(file: Mapping[str, Any]) -> bool:
-    # With parameters too: `application/json; dcp-type="metadata/biomaterial"`.
-    media_type: str = file["content-type"].partition(";")[0]
-    return media_type.strip().lower() == CONTENT_TYPE
-
-
 def _chosen(files: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
     """Yield the JSON files of a manifest, in its order, each with why it is left out, if it is."""
     total = 0
-    for file in filter(_is_json, files):
+    for file in filter(is_json, files):
         if file["size"] > MOST_FILE_BYTES:
             yield file, f"larger than {MOST_FILE_BYTES} bytes"
         elif total + file["size"] > MOST_BYTES:

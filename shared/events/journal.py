@@ -15,7 +15,6 @@ from datetime import timedelta
 from shared.catalog import Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
 from shared.errors import ObjectExists, StoreError
-from shared.events.documents import TOMBSTONE
 from shared.files import write_once
 from shared.identifiers import (
     Fqid,
@@ -26,6 +25,7 @@ from shared.identifiers import (
     version_after,
 )
 from shared.manifests import digest, encode
+from shared.metadata import TOMBSTONE
 from shared.replicas import Replica
 from shared.stores.base import Piece, StoredObject, bucket_url
 from shared.system import Dss

@@ -25,7 +25,6 @@ from shared.catalog import (
 )
 from shared.collections import collection_tombstone_document
 from shared.errors import CatalogBroken
-from shared.events.documents import CREATE, TOMBSTONE
 from shared.events.journal import index_of
 from shared.identifiers import (
     Fqid,
@@ -43,6 +42,7 @@ from shared.identifiers import (
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument, ExpectedJournal
 from shared.maintenance.remake import bundle_document, collection_document, file_document, is_known
 from shared.manifests import digest, encode, tombstone_document
+from shared.metadata import CREATE, TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.system import Dss
 

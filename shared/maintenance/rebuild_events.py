@@ -13,9 +13,9 @@ from itertools import islice
 
 from shared.catalog import BundleTombstone, Event, Journal
 from shared.errors import DssError, ObjectNotFound, StoreError
-from shared.events.documents import CREATE, TOMBSTONE
 from shared.events.journal import contradiction, events_of_index, join, journal_of_many
 from shared.identifiers import Fqid, document_key, event_id, publication_key
+from shared.metadata import CREATE, TOMBSTONE
 from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.stores.base import read_all

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from shared.catalog import Event, Journal
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound, StoreError
-from shared.events.documents import TOMBSTONE, make_document
+from shared.events.documents import make_document
 from shared.events.journal import index_of, join, journal_of_many, journal_of_one
 from shared.events.publishing import event_type
 from shared.files import write_once
@@ -19,6 +19,7 @@ from shared.identifiers import Fqid, event_id, journal_index_key, parse_document
 from shared.maintenance.audit import Finding, Problem
 from shared.maintenance.remake import Unexplained
 from shared.manifests import digest
+from shared.metadata import TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.stores.base import read_all

@@ -11,8 +11,8 @@ import psycopg
 
 from local.demo_data import SAMPLE
 from shared.config import Settings
-from shared.events.documents import CREATE, group_name
 from shared.identifiers import Fqid
+from shared.metadata import CREATE, group_name
 from shared.search.base import IndexEntry
 from shared.search.documents import indexed_document
 from shared.search.dsl import parse

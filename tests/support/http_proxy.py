@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._relay
         raise AttributeError(name)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Say nothing: the exchanges are on record."""
 
     def _relay(self) -> None:

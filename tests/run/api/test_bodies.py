@@ -72,7 +72,7 @@ class TestBodies:
         [
             (None, "missing"),
             (b"", "missing"),
-            (b"reason=x", "not JSON: .* came as text/plain"),
+            (b"reason=x", "not JSON: .* content type is text/plain"),
             (b'{"reason": "x"', "not JSON"),
             (b'{"reason": "x"} {}', "not JSON"),
             (b'{"reason": "\xff"}', "not UTF-8, at byte 12"),

@@ -37,7 +37,7 @@ class TestParameters:
     def test_uuids_arrive_in_lower_case(self) -> None:
         arguments = OPERATIONS["files.head"].arguments({"uuid": UUID.upper()}, MultiDict({"replica": "gcp"}))
         assert arguments["uuid"] == UUID
-        arguments = read_query("collections.list")
+        arguments = read_query("collections.list_own")
         assert "uuid" not in arguments
 
     @pytest.mark.parametrize(
@@ -116,4 +116,4 @@ class TestParameters:
     @pytest.mark.parametrize("prefix", ["-a", "a*", "", "a/b", "a\n"])
     def test_a_prefix_has_the_form_of_the_beginning_of_a_uuid(self, prefix: str) -> None:
         with pytest.raises(IllegalArguments, match=r"^prefix: "):
-            read_query("bundles.enumerate", ("replica", "gcp"), ("prefix", prefix))
+            read_query("bundles.list_all", ("replica", "gcp"), ("prefix", prefix))
