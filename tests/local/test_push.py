@@ -233,3 +233,5 @@ def test_functions_are_called_at_intervals(pushing: Pushing) -> None:
     endpoint.answer = lambda _: 500
     pushing.start()
     endpoint.wait(lambda: len([1 for _, body in endpoint.pushes if body == {}]) >= 3)
+    times = [at for at, body in endpoint.pushes if body == {}]
+    assert times[2] - times[0] >= 0.2

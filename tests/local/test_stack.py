@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import sys
+import threading
 import urllib.error
 import urllib.request
 from functools import partial
@@ -151,5 +152,9 @@ def test_a_need_that_no_row_meets_is_an_error():
 def test_the_end_can_be_asked_for_while_it_runs():
     stack = Stack(table=())
     with stack.running():
+        watch = threading.Thread(target=stack.watch, daemon=True)
+        watch.start()
+        assert watch.is_alive()
         stack.stop.ask(signal.SIGTERM)
-        stack.watch()
+        watch.join(timeout=60)
+        assert not watch.is_alive()
