@@ -6,8 +6,13 @@ from hypothesis import strategies as some
 
 from shared.identifiers import Fqid
 from shared.search.base import IndexEntry
-from shared.search.postgresql.order import MOST_WORDS, asked_beginning, asked_between, words_of
-from shared.search.postgresql.rows import stored
+from shared.search.postgresql.range_terms import (
+    MOST_RANGE_TERMS,
+    range_terms_of,
+    terms_beginning,
+    terms_between,
+)
+from shared.search.postgresql.rows import as_jsonb
 from shared.search.postings import Postings
 from tests.shared.search.postgresql.test_postgresql import hard_numbers, hard_texts
 
@@ -20,8 +25,8 @@ numbers = some.one_of(hard_numbers, some.integers(), some.floats(allow_nan=False
 thrice = some.one_of(some.tuples(texts, texts, texts), some.tuples(numbers, numbers, numbers))
 
 
-def words(document: dict) -> list[str]:
-    return words_of(IndexEntry(replica="gcp", fqid=FQID, document=document)).split()
+def terms(document: dict) -> list[str]:
+    return range_terms_of(IndexEntry(replica="gcp", fqid=FQID, document=document)).split()
 
 
 def answers(held: list[str], asked: str) -> bool:
@@ -35,16 +40,16 @@ def answers(held: list[str], asked: str) -> bool:
 def test_a_value_answers_to_the_bounds_that_it_is_between(values, lower, upper):
     value, *ends = values
     low, high = sorted(ends)
-    bounds = {name: stored(end) for name, end in ((lower, low), (upper, high)) if name}
+    bounds = {name: as_jsonb(end) for name, end in ((lower, low), (upper, high)) if name}
     if bounds and (not lower or value >= low) and (not upper or value <= high):
-        asked = asked_between(HASHED, "a", bounds)
-        assert answers(words({"a": [value]}), asked)
-        assert not answers(words({"b": [value]}), asked)
+        asked = terms_between(HASHED, "a", bounds)
+        assert answers(terms({"a": [value]}), asked)
+        assert not answers(terms({"b": [value]}), asked)
 
 
 @given(texts, texts)
 def test_a_text_answers_to_what_it_begins_with(begin, rest):
-    assert answers(words({"a": begin + rest}), asked_beginning(HASHED, "a", stored(begin)))
+    assert answers(terms({"a": begin + rest}), terms_beginning(HASHED, "a", as_jsonb(begin)))
 
 
 @pytest.mark.parametrize(
@@ -58,26 +63,26 @@ def test_a_text_answers_to_what_it_begins_with(begin, rest):
     ],
 )
 def test_a_value_that_is_well_outside_does_not_answer(bounds, apart):
-    asked = asked_between(HASHED, "a", bounds)
+    asked = terms_between(HASHED, "a", bounds)
 
-    assert [value for value in apart if answers(words({"a": value}), asked)] == []
+    assert [value for value in apart if answers(terms({"a": value}), asked)] == []
     # Each is a walk through the index.
     assert len(asked.split(" | ")) <= 320
 
 
 def test_nothing_is_asked_for_where_nothing_can_be_between():
-    assert asked_between(HASHED, "a", {"gt": 5, "lt": 4}) == asked_between(
+    assert terms_between(HASHED, "a", {"gt": 5, "lt": 4}) == terms_between(
         HASHED, "a", {"gte": "b", "lt": "a"}
     )
-    assert asked_between(HASHED, "a", {"gt": 5, "lt": 4}) == ""
+    assert terms_between(HASHED, "a", {"gt": 5, "lt": 4}) == ""
 
 
 def test_what_has_too_many_values_answers_to_all_that_is_asked_of_them():
-    many = words({"n": [number / 3 for number in range(MOST_WORDS)], "few": "brain"})
-    most = words({f"p{number}": number for number in range(MOST_WORDS + 1)})
+    many = terms({"n": [number / 3 for number in range(MOST_RANGE_TERMS)], "few": "brain"})
+    most = terms({f"p{number}": number for number in range(MOST_RANGE_TERMS + 1)})
 
     assert (len(many), len(most)) == (2, 1)
     for path, held in (("n", many), ("p17", most)):
-        assert answers(held, asked_between(HASHED, path, {"gt": 10**9}))
-    assert answers(many, asked_beginning(HASHED, "few", "bra"))
-    assert not answers(many, asked_beginning(HASHED, "few", "kid"))
+        assert answers(held, terms_between(HASHED, path, {"gt": 10**9}))
+    assert answers(many, terms_beginning(HASHED, "few", "bra"))
+    assert not answers(many, terms_beginning(HASHED, "few", "kid"))
