@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 
 from local import probes
-from local.components import gunicorn
-from local.failures import ComponentFailed
-from local.forkserver import start_forked
-from local.plan import base_environment
-from local.ports import HOST, reserve
-from local.processes import POLL, Process, Processes
+from local.components.services import gunicorn
+from local.config import base_environment
+from local.errors import ComponentFailed
 from local.stack import ended
+from local.supervisor.forkserver import start_forked
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import POLL, Process, Processes
 
 
 class ApiProcess:

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from local import envfile
-from local.failures import Interrupted, LocalFailure
-from local.index_components import BACK_ENDS
+from local.components.search import BACK_ENDS
+from local.errors import LocalError, StartInterrupted
 from local.stack import Stack, Stop
 
 
@@ -68,7 +68,7 @@ def local(port: int, env_file: Path, data: Path | None, index: str | None, app: 
             click.echo(f"DSS is ready at {env['DSS_URL']}")
             stack.watch()
             click.echo("stopping", err=True)
-    except Interrupted:
+    except StartInterrupted:
         sys.exit(128 + stop.signal)
-    except (LocalFailure, OSError) as error:
+    except (LocalError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.failures import Missing
+from local.errors import MissingRequirements
 
 JAVA = "java: apt-get install openjdk-17-jre-headless"
 FIRESTORE = (
@@ -32,9 +32,9 @@ class Emulators:
 
 
 def find_emulators(environment: Mapping[str, str]) -> Emulators:
-    """Return where the emulators are.
+    """Find Java and the emulators.
 
-    Raises Missing, which names everything that is not there, each with the command that installs it.
+    Raises MissingRequirements, with a line for each missing program and the command that installs it.
     """
     path = environment.get("PATH", os.defpath)
     java = _java(environment, path)
@@ -42,7 +42,7 @@ def find_emulators(environment: Mapping[str, str]) -> Emulators:
     missing = [line for line, found in ((JAVA, java), (FIRESTORE, firestore), (PUBSUB, pubsub)) if not found]
     missing += [PACKAGES.format(name=name) for name in ("moto", "gunicorn") if not _installed(name)]
     if missing or not (java and firestore and pubsub):
-        raise Missing(missing)
+        raise MissingRequirements(missing)
     return Emulators(java=java, firestore=firestore, pubsub=pubsub)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.component import Builder, Component
 from local.components import TABLE, build
-from local.failures import ComponentFailed, Interrupted
-from local.plan import planned
+from local.components.base import Builder, Component
+from local.config import configured
+from local.errors import ComponentFailed, StartInterrupted
 from local.probes import NotReady
-from local.processes import POLL, Process, Processes
+from local.supervisor.processes import POLL, Process, Processes
 
 
 class Stop:
@@ -94,25 +94,25 @@ class Stack:
         """Start everything, and hand out the environment of who uses it once all of it answers.
 
         At the end no process is left, and no temporary directory, whatever happened; likewise, by the reaper,
-        where this process is killed. Raises LocalFailure; ComponentFailed names the component.
+        where this process is killed. Raises LocalError; ComponentFailed names the component.
         """
         with (
             Processes() as processes,
-            planned(
+            configured(
                 data=self.data,
                 scratch=processes.scratch,
                 caller=self.caller,
                 api_app=self.api_app,
                 api_port=self.port,
                 api_workers=self.api_workers,
-            ) as plan,
+            ) as config,
             # Before the ports and the directory are given back; its own turn would come after that.
             contextlib.closing(processes),
         ):
-            components, env = build(plan, self.table)
+            components, env = build(config, self.table)
             self._processes = processes
             self.on_start()
-            self._start(components, plan.data)
+            self._start(components, config.data)
             yield env
 
     def _start(self, components: list[Component], data: Path) -> None:
@@ -147,13 +147,13 @@ class Stack:
 
     def _check(self) -> None:
         if self.stop.signal:
-            raise Interrupted
+            raise StartInterrupted
         for process in self._processes.ended() if self._processes else []:
             raise ended(process)
 
     def watch(self) -> None:
         """Return when the end is asked for. Raises ComponentFailed when a component ends by itself."""
-        with contextlib.suppress(Interrupted):
+        with contextlib.suppress(StartInterrupted):
             while True:
                 self._check()
                 time.sleep(5 * POLL)

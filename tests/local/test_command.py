@@ -70,7 +70,7 @@ def test_a_component_that_dies_is_named_and_ends_it(dss_local):
     command = dss_local(*STANDIN)
     command.wait_until_ready()
     command.send(0)
-    victim = command.child("local.tokens")
+    victim = command.child("local.issuer.server")
     subprocess.run(["kill", "-KILL", str(victim)], check=True)
     command.assert_all_gone()
     assert command.process.returncode == 1

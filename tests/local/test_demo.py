@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from local.demo_data import LARGE_NAME, SAMPLE, Fingerprint, differences, fingerprints, make_sample
-from local.demo_program import STEPS
-from local.demo_steps import REPLICAS, Scene, StepFailed
+from local.demo.data import LARGE_NAME, SAMPLE, Fingerprint, differences, fingerprints, make_sample
+from local.demo.program import STEPS
+from local.demo.steps import REPLICAS, Scene, StepFailed
 from tests.support.spoiled_demo import spoiled
 
 MIB = 1024 * 1024

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from local.forkserver import start_forked
-from local.processes import Processes
+from local.supervisor.forkserver import start_forked
+from local.supervisor.processes import Processes
 
 # Says all that it has of its own; then, or so it is told, starts a grandchild and waits, or ends.
 PROGRAM = """
@@ -27,8 +27,8 @@ sys.exit(3)
 PARENT = """
 import sys, time
 from pathlib import Path
-from local.forkserver import start_forked
-from local.processes import Processes
+from local.supervisor.forkserver import start_forked
+from local.supervisor.processes import Processes
 if __name__ == "__main__":
     directory = Path(sys.argv[1])
     command = [sys.executable, "-m", "program", "wait"]

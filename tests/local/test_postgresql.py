@@ -2,9 +2,9 @@
 
 import pytest
 
-from local.failures import LocalFailure, Missing
-from local.index_components import wants_postgresql
-from local.postgresql import Server, find_programs
+from local.components.search import wants_postgresql
+from local.errors import LocalError, MissingRequirements
+from local.servers.postgresql import Server, find_programs
 
 OURS = {"DSS_POSTGRESQL_DSN": "postgresql://ours", "DSS_LOCAL_POSTGRESQL_DSN": "postgresql://ours"}
 
@@ -26,7 +26,7 @@ def test_a_server_is_started_where_the_index_is_wanted_there_and_none_is_named(c
 
 def test_the_newest_server_is_taken_and_what_is_missing_is_named_with_its_command(tmp_path):
     environment = {"PATH": str(tmp_path), "POSTGRESQL_ROOT": str(tmp_path)}
-    with pytest.raises(Missing, match="apt-get install postgresql"):
+    with pytest.raises(MissingRequirements, match="apt-get install postgresql"):
         find_programs(environment)
     for version in ("9", "15", "16", "common"):
         programs = tmp_path / version / "bin"
@@ -45,5 +45,5 @@ def test_root_is_told_where_the_servers_user_cannot_go(tmp_path, monkeypatch):
     (closed / "data").mkdir(parents=True)
     closed.chmod(0o700)
 
-    with pytest.raises(LocalFailure, match=f"cannot pass through {closed}"):
+    with pytest.raises(LocalError, match=f"cannot pass through {closed}"):
         Server(tmp_path, closed / "data" / "postgresql", 1)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local.failures import PortInUse
-from local.ports import HOST, Ports, reserve
-from local.processes import Processes
+from local.errors import PortInUse
+from local.supervisor.ports import HOST, Ports, reserve
+from local.supervisor.processes import Processes
 
 # Starts a grandchild in a session of its own, says its id, and heeds no request to end.
 STUBBORN = """
@@ -24,7 +24,7 @@ time.sleep(60)
 
 PARENT = """
 import os, sys, time
-from local.processes import Processes
+from local.supervisor.processes import Processes
 processes = Processes()
 log = processes.scratch / "log"
 process = processes.start("it", [sys.executable, "-c", sys.argv[1]], os.environ, log=log, directory="/")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import requests
 
-from local.ports import HOST
-from local.push import PushSubscription
+from local.servers.push import PushSubscription
 from local.source_tree import python_path
+from local.supervisor.ports import HOST
 from tests.support.given import new_uuid
 
 
@@ -121,7 +121,7 @@ class Pushing:
 
     def start(self) -> None:
         with self._log.open("wb") as log:
-            command = [sys.executable, "-m", "local.push", str(self._config)]
+            command = [sys.executable, "-m", "local.servers.push", str(self._config)]
             self.process = subprocess.Popen(command, env=self._env, stderr=log)
 
     @property

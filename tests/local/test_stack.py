@@ -13,10 +13,10 @@ import pytest
 
 from local import probes
 from local.api import api_process
-from local.component import Component
 from local.components import TABLE
-from local.failures import ComponentFailed
-from local.minting import mint
+from local.components.base import Component
+from local.errors import ComponentFailed
+from local.issuer.client import request_token
 from local.stack import Stack
 
 
@@ -58,14 +58,14 @@ def test_tokens_of_any_kind_can_be_made(env):
         token: status_of(env["DSS_URL"] + body_less, token, "PUT")
         for token in (
             "",
-            mint(env, "a@example.org", "dss", ttl=-60),
-            mint(env, "a@example.org", "dss", aud="somebody else"),
-            mint(env, "a@example.org", "dss", foreign_key=True),
+            request_token(env, "a@example.org", "dss", ttl=-60),
+            request_token(env, "a@example.org", "dss", aud="somebody else"),
+            request_token(env, "a@example.org", "dss", foreign_key=True),
         )
     }
     assert set(answers.values()) == {401}
-    assert status_of(env["DSS_URL"] + body_less, mint(env, "a@example.org", "other"), "PUT") == 403
-    assert status_of(env["DSS_URL"] + body_less, mint(env, "a@example.org", "dss"), "PUT") == 400
+    assert status_of(env["DSS_URL"] + body_less, request_token(env, "a@example.org", "other"), "PUT") == 403
+    assert status_of(env["DSS_URL"] + body_less, request_token(env, "a@example.org", "dss"), "PUT") == 400
 
 
 def test_a_service_account_can_sign_its_own_tokens(env):
@@ -104,14 +104,14 @@ def test_a_further_api_that_cannot_start_says_why(env):
 
 
 def test_a_component_more_is_one_row_more():
-    def page(plan, exported):
-        port = plan.ports.of("page")
+    def page(config, exported):
+        port = config.ports.of("page")
         return Component(
             name="page",
             command=(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)),
             needs=("token issuer",),
-            ready=partial(probes.answers_ok, plan.url("page")),
-            exports={"PAGE_URL": plan.url("page"), "PAGE_ISSUER": exported["OIDC_ISSUER"]},
+            ready=partial(probes.answers_ok, config.url("page")),
+            exports={"PAGE_URL": config.url("page"), "PAGE_ISSUER": exported["OIDC_ISSUER"]},
         )
 
     [token_issuer] = [row for row in TABLE if row.__name__ == "token_issuer"]
@@ -125,12 +125,12 @@ def test_a_component_more_is_one_row_more():
 
 
 def test_a_component_that_never_answers_is_named():
-    def mute(plan, _):
+    def mute(config, _):
         return Component(
             name="mute",
             command=("sleep", "60"),
             seconds=0.1,
-            ready=partial(probes.answers_ok, plan.url("mute")),
+            ready=partial(probes.answers_ok, config.url("mute")),
         )
 
     with (

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.forkserver import start_forked
-from local.processes import Processes
 from local.source_tree import python_path
+from local.supervisor.forkserver import start_forked
+from local.supervisor.processes import Processes
 
 DSS = [sys.executable, "-m", "dss.commands.main"]
 

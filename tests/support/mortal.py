@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from local import probes
-from local.ports import HOST
-from local.processes import Process, Processes
+from local.supervisor.ports import HOST
+from local.supervisor.processes import Process, Processes
 from tests.support.copy_front import wait_until
 
 

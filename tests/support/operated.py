@@ -9,7 +9,7 @@ from unittest import mock
 import requests
 
 from local.components import API_TABLE
-from local.event_components import topics
+from local.components.events import topics
 from local.stack import Stack
 from shared.config import Settings
 from shared.events.publishing import publish_event

@@ -6,11 +6,11 @@ import signal
 import time
 from collections.abc import Iterator
 
-from local.plan import base_environment
-from local.ports import reserve
-from local.postgresql import Server, find_programs
+from local.config import base_environment
 from local.probes import NotReady
-from local.processes import POLL, Process, Processes
+from local.servers.postgresql import Server, find_programs
+from local.supervisor.ports import reserve
+from local.supervisor.processes import POLL, Process, Processes
 
 
 class HeldServer:

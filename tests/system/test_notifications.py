@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.minting import mint
+from local.issuer.client import request_token
 from tests.support.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
 from tests.support.subscriber import Call, Subscriber, subscriber
 
@@ -27,7 +27,7 @@ def server() -> Iterator[Subscriber]:
 @pytest.fixture
 def whole_api(whole_system: dict[str, str]) -> Api:
     """The API of the whole system, asked by somebody who has no subscriptions yet."""
-    return Api(whole_system["DSS_URL"], mint(whole_system, f"{new_uuid()}@example.org", "dss"))
+    return Api(whole_system["DSS_URL"], request_token(whole_system, f"{new_uuid()}@example.org", "dss"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from workflows_emulator.main import load_workflow
 
-from local.workflow_components import _CALLED
+from local.components.workflows import _CALLED
 from shared.workflows import ADMINISTER, CHECKOUT, COPY
 
 WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.yaml"))

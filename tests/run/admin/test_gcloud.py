@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.plan import base_environment
+from local.config import base_environment
 from tests.support.given import Clouds, new_uuid
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from local.claims import AUDIENCE, ISSUER_KEY_FILE, SERVICE_ACCOUNT_KEY_FILE, claims_of, signed
-from local.failures import DataInUse
-from local.keys import Key, write_service_account
+from local.errors import DataDirectoryInUse
+from local.issuer.claims import AUDIENCE, ISSUER_KEY_FILE, SERVICE_ACCOUNT_KEY_FILE, sign, token_claims
+from local.issuer.keys import Key, write_service_account
 from local.machine import Emulators, find_emulators
-from local.ports import HOST, Ports
 from local.source_tree import python_path
+from local.supervisor.ports import HOST, Ports
 from shared.config import Settings
 
 PROJECT = "dss-local"
@@ -29,7 +29,7 @@ OWN_PARTS = ("gcs", "keys", "logs", "mail", "postgresql", "workflows")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class StackConfig:
     """The decisions of one stack. `caller` is the environment of who starts it."""
 
     data: Path
@@ -68,7 +68,7 @@ class Plan:
 
     def token(self, email: str, group: str) -> str:
         """Return a token of the issuer."""
-        return signed(self.issuer_key, claims_of(self.url("token issuer"), email, group))
+        return sign(self.issuer_key, token_claims(self.url("token issuer"), email, group))
 
     def passed_on(self) -> dict[str, str]:
         """Return the settings that the caller's environment has for the API."""
@@ -113,7 +113,7 @@ def base_environment(caller: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def planned(
+def configured(
     *,
     data: Path | None,
     scratch: Path,
@@ -121,11 +121,11 @@ def planned(
     api_app: str,
     api_port: int,
     api_workers: int,
-) -> Iterator[Plan]:
+) -> Iterator[StackConfig]:
     """Decide everything; hold ports and data directory until the end.
 
     Without `data` the directory is `scratch`, which somebody else makes and removes.
-    Raises Missing, PortInUse, DataInUse.
+    Raises MissingRequirements, PortInUse, DataDirectoryInUse.
     """
     ports = Ports()
     with contextlib.ExitStack() as stack:
@@ -138,7 +138,7 @@ def planned(
             stack.enter_context(_own(directory))
         for part in OWN_PARTS:
             (directory / part).mkdir(mode=0o700)
-        plan = Plan(
+        config = StackConfig(
             data=directory,
             ports=ports,
             caller=caller,
@@ -149,8 +149,8 @@ def planned(
             # A server that outlives us may hold what an earlier run left.
             suffix=f"-{secrets.token_hex(4)}" if foreign_gcs(caller) else "",
         )
-        _write_keys(plan)
-        yield plan
+        _write_keys(config)
+        yield config
 
 
 @contextlib.contextmanager
@@ -161,7 +161,7 @@ def _own(directory: Path) -> Iterator[None]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     if not (directory / OWN_FILE).exists() and any(directory.iterdir()):
-        raise DataInUse(f"{directory} is neither empty nor a data directory of `dss local`.")
+        raise DataDirectoryInUse(f"{directory} is neither empty nor a data directory of `dss local`.")
     with (directory / OWN_FILE).open("a") as lock:
         _lock(lock, directory)
         for part in OWN_PARTS:
@@ -173,26 +173,28 @@ def _lock(lock: IO[str], directory: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise DataInUse(f"{directory} is in use by another `dss local`.") from error
+        raise DataDirectoryInUse(f"{directory} is in use by another `dss local`.") from error
 
 
-def _write_keys(plan: Plan) -> None:
-    token_url = f"{plan.url('token issuer')}/token"
+def _write_keys(config: StackConfig) -> None:
+    token_url = f"{config.url('token issuer')}/token"
     signer = Key.new()
     files = {
-        ISSUER_KEY_FILE: (plan.issuer_key, "issuer"),
+        ISSUER_KEY_FILE: (config.issuer_key, "issuer"),
         SERVICE_ACCOUNT_KEY_FILE: (Key.new(), "ingest"),
         "gcs-signer.json": (signer, "signer"),
     }
     for name, (key, account) in files.items():
         email = f"{account}@{PROJECT}.iam.gserviceaccount.com"
-        write_service_account(plan.keys / name, key, email=email, project=PROJECT, token_url=token_url)
-    (plan.keys / "gcs-signer.pem").write_text(signer.certificate(f"signer@{PROJECT}.iam.gserviceaccount.com"))
+        write_service_account(config.keys / name, key, email=email, project=PROJECT, token_url=token_url)
+    (config.keys / "gcs-signer.pem").write_text(
+        signer.certificate(f"signer@{PROJECT}.iam.gserviceaccount.com")
+    )
 
 
-def api_settings(plan: Plan) -> dict[str, str]:
+def api_settings(config: StackConfig) -> dict[str, str]:
     """Return the settings by which the API signs people in, and signs URLs."""
-    issuer = plan.url("token issuer")
+    issuer = config.url("token issuer")
     client: dict[str, Any] = {
         "client_id": AUDIENCE,
         "client_secret": "no-secret",
@@ -211,5 +213,5 @@ def api_settings(plan: Plan) -> dict[str, str]:
         "DSS_TRUSTED_PROJECTS": PROJECT,
         "DSS_SERVICE_ACCOUNT_JWKS_URL": f"{issuer}/service_accounts/v1/jwk/{{email}}",
         "DSS_APPLICATION_SECRETS": json.dumps(client),
-        "DSS_GS_SIGNING_KEY_FILE": str(plan.keys / "gcs-signer.json"),
+        "DSS_GS_SIGNING_KEY_FILE": str(config.keys / "gcs-signer.json"),
     }

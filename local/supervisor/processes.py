@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from local import reaper
-from local.failures import LocalFailure
+from local.errors import LocalError
+from local.supervisor import reaper
 
 # Seconds between asking a process to end and killing it.
 GRACE = 3.0
@@ -113,7 +113,7 @@ class Processes:
         )
         assert process.stdout
         if process.stdout.readline() != b"watching\n":
-            raise LocalFailure("The process that watches over the others did not start.")
+            raise LocalError("The process that watches over the others did not start.")
         return process
 
     def start(

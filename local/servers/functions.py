@@ -1,8 +1,10 @@
-"""Functions under functions-framework, a process each: `python -m local.functions NAME=PORT[*PROCESSES]`.
+"""Serve functions under functions-framework, each in a process of its own.
 
-What they import takes most of a start, so it is imported once, here, and the processes are forked after that.
-No client of a cloud is open by then: those of gRPC do not survive a fork. The log of each is NAME.log in the
-directory given by --logs. The end of one of them ends all.
+    python -m local.servers.functions --logs DIR NAME=PORT[*PROCESSES] ...
+
+Imports take most of a start, so this process imports everything once and then forks. No client of a cloud is
+open by then: gRPC does not survive a fork. Each function logs to NAME.log in DIR. If one function
+ends, all end.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import functions_framework
 from gunicorn.app.base import BaseApplication
 
 import functions
-from local.ports import HOST
+from local.supervisor.ports import HOST
 
 _SOURCE = Path(functions.__path__[0]) / "main.py"
 

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from local.ports import HOST
+from local.supervisor.ports import HOST
 
 
 class Listener(ThreadingHTTPServer):

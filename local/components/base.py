@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from local.plan import Plan
+from local.config import StackConfig
 
 
 def nothing() -> None:
@@ -35,4 +35,4 @@ class Component:
 
 Exported = Mapping[str, str]
 # None: the caller does not want it.
-Builder = Callable[[Plan, Exported], Component | None]
+Builder = Callable[[StackConfig, Exported], Component | None]

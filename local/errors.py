@@ -1,21 +1,21 @@
 """What can keep the local system from running, each with a message for the person who started it.
 
-LocalFailure
-  Missing            the machine lacks a program or a package
+LocalError
+  MissingRequirements            the machine lacks a program or a package
   PortInUse          somebody else listens on the API's port
-  DataInUse          the data directory holds something else, or another stack uses it
+  DataDirectoryInUse          the data directory holds something else, or another stack uses it
   ComponentFailed    a component ended, or did not become ready in time
-  Interrupted        somebody asked for the end while the system was starting
+  StartInterrupted        somebody asked for the end while the system was starting
 """
 
 from collections.abc import Sequence
 
 
-class LocalFailure(Exception):
+class LocalError(Exception):
     """The local system cannot run, or runs no longer; the text says why, and what to do."""
 
 
-class Missing(LocalFailure):
+class MissingRequirements(LocalError):
     """The machine lacks something; every line names one thing, and the command that installs it."""
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -23,7 +23,7 @@ class Missing(LocalFailure):
         self.lines = lines
 
 
-class PortInUse(LocalFailure):
+class PortInUse(LocalError):
     """The port that the API was to have is taken."""
 
     def __init__(self, port: int) -> None:
@@ -32,11 +32,11 @@ class PortInUse(LocalFailure):
         )
 
 
-class DataInUse(LocalFailure):
+class DataDirectoryInUse(LocalError):
     """The data directory is not this stack's to use."""
 
 
-class ComponentFailed(LocalFailure):
+class ComponentFailed(LocalError):
     """A component ended, or never answered; carries its name and the end of its log."""
 
     def __init__(self, name: str, what: str, log_tail: str = "") -> None:
@@ -47,7 +47,7 @@ class ComponentFailed(LocalFailure):
         self.name = name
 
 
-class Interrupted(LocalFailure):
+class StartInterrupted(LocalError):
     """The end was asked for before the system was ready."""
 
     def __init__(self) -> None:

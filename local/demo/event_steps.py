@@ -5,8 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 from dss.errors import CallFailed
-from local.demo_listener import Listener
-from local.demo_steps import REPLICAS, Scene, check, patience, wait_until
+from local.demo.listener import Listener
+from local.demo.steps import REPLICAS, Scene, check, patience, wait_until
 from shared.clock import new_version
 
 # What the sample is: the query of the README of the DSS that ran for the Human Cell Atlas.

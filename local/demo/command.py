@@ -16,10 +16,10 @@ import click
 
 from dss.errors import CliError
 from dss.transfer.directory import scan
-from local.demo_program import STEPS
-from local.demo_steps import Scene, Step, StepFailed, amount
-from local.failures import Interrupted, LocalFailure
-from local.plan import base_environment
+from local.config import base_environment
+from local.demo.program import STEPS
+from local.demo.steps import Scene, Step, StepFailed, amount
+from local.errors import LocalError, StartInterrupted
 from local.stack import Stack, Stop
 
 # moto keeps S3's objects in memory, two and a half times their size.
@@ -109,10 +109,10 @@ def run(data: Path | None, steps: Sequence[Step] = STEPS) -> int:
         if data:
             _look_at(data)
         scene = _show(data, steps, signals, board)
-    except (Interrupted, KeyboardInterrupt):
+    except (StartInterrupted, KeyboardInterrupt):
         print(f"demo: stopped in step {board.number} ({board.title}); nothing runs any more", file=sys.stderr)
         return 128 + signals.stop.signal
-    except (StepFailed, CliError, LocalFailure, OSError) as error:
+    except (StepFailed, CliError, LocalError, OSError) as error:
         where = f"step {board.number} ({board.title}) failed: " if board.number else ""
         print(f"demo: {where}{error}", file=sys.stderr)
         return 1
@@ -154,7 +154,3 @@ def _scene(env: dict[str, Any], data: Path | None) -> Scene:
     scratch = Path(env["DSS_LOCAL_DATA"]) / "demo"
     scratch.mkdir()
     return Scene(env=env, scratch=scratch, data=data)
-
-
-if __name__ == "__main__":
-    main(prog_name="python -m local.demo")

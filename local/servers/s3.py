@@ -1,4 +1,4 @@
-"""S3, SNS and STS: moto's own server, some things done otherwise: `python -m local.s3 --host H --port P`.
+"""S3, SNS and STS: moto's own server, patched. `python -m local.servers.s3 --host H --port P`.
 
 For each request moto lists its package's directory, and looks at every entry, under one lock. Done once, it
 was measured to answer about half as many requests again, in 60 % of the CPU time. And moto says of every

@@ -14,8 +14,8 @@ from dss.transfer.directory import scan
 from dss.transfer.names import content_type_of
 from dss.transfer.staging import staging_for
 from dss.transfer.upload import checksum_file
-from local.demo_data import Fingerprint, differences, fingerprints, make_sample
-from local.demo_listener import Listener
+from local.demo.data import Fingerprint, differences, fingerprints, make_sample
+from local.demo.listener import Listener
 from shared.clock import Deadline, SystemClock, new_version
 
 # Seconds that one call is tried for: nothing here is busy, so what does not answer is broken.

@@ -1,4 +1,4 @@
-"""Pub/Sub's push side, for one machine: `python -m local.push CONFIG`.
+"""Pub/Sub's push side, for one machine: `python -m local.servers.push CONFIG`.
 
 The emulator pushes too, but heeds neither retry policies nor dead-letter policies, and does not tell which
 attempt a push is. Here the emulator keeps the messages, and this process pulls them and pushes them to

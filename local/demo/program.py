@@ -1,8 +1,8 @@
 """The program of the demo: its steps, in order."""
 
-from local import demo_events as events
-from local import demo_steps as steps
-from local.demo_steps import Step
+from local.demo import event_steps as events
+from local.demo import steps
+from local.demo.steps import Step
 
 STEPS = (
     Step("make the data ready", steps.make_ready),

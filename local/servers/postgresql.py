@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local import probes
-from local.failures import LocalFailure, Missing
-from local.ports import HOST
+from local.errors import LocalError, MissingRequirements
+from local.supervisor.ports import HOST
 
 POSTGRESQL = "PostgreSQL 15 or newer: apt-get install postgresql"
 # Debian's user of PostgreSQL, and one that every Linux has.
@@ -21,9 +21,9 @@ _FAST = ("fsync=off", "full_page_writes=off")
 
 
 def find_programs(environment: Mapping[str, str]) -> Path:
-    """Return the directory of PostgreSQL's server programs, of the newest version. Raises Missing.
+    """Return the directory of the newest PostgreSQL server programs. Raises MissingRequirements.
 
-    POSTGRESQL_ROOT names the directory of its versions where that is not Debian's.
+    POSTGRESQL_ROOT names the directory that has a folder for each version; the default is Debian's.
     """
     root = Path(environment.get("POSTGRESQL_ROOT", _DEBIAN))
     directories = [Path(one) for one in environment.get("PATH", os.defpath).split(os.pathsep)]
@@ -32,14 +32,14 @@ def find_programs(environment: Mapping[str, str]) -> Path:
     for directory in (*newest_first, *directories):
         if all((directory / name).is_file() for name in ("initdb", "postgres")):
             return directory
-    raise Missing([POSTGRESQL])
+    raise MissingRequirements([POSTGRESQL])
 
 
 class Server:
     """A server in `directory`, made where it is missing; at a port of the loopback interface, by a password.
 
     Its processes run as this process's user, or, where that is root, as one who is not: PostgreSQL refuses to
-    run as root. Raises LocalFailure where that user could not reach the directory.
+    run as root. Raises LocalError where that user could not reach the directory.
     """
 
     def __init__(self, programs: Path, directory: Path, port: int) -> None:
@@ -99,15 +99,15 @@ def _unprivileged() -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise LocalFailure(f"PostgreSQL does not run as root, and there is no user {' or '.join(_USERS)}.")
+    raise LocalError(f"PostgreSQL does not run as root, and there is no user {' or '.join(_USERS)}.")
 
 
 def _let_through(directory: Path) -> None:
     """Let other users pass through a directory, though not look into it.
 
-    Raises LocalFailure where they could not pass through the ones above.
+    Raises LocalError where they could not pass through the ones above.
     """
     directory.chmod(directory.stat().st_mode | 0o011)
     for parent in directory.parents:
         if not parent.stat().st_mode & 0o001:
-            raise LocalFailure(f"PostgreSQL does not run as root, and others cannot pass through {parent}.")
+            raise LocalError(f"PostgreSQL does not run as root, and others cannot pass through {parent}.")

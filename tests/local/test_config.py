@@ -7,7 +7,7 @@ import pytest
 
 from local import envfile
 from local.components import build
-from local.plan import base_environment, foreign_gcs, planned
+from local.config import base_environment, configured, foreign_gcs
 
 
 def test_nothing_reaches_a_child_that_could_lead_it_to_a_real_cloud():
@@ -67,10 +67,10 @@ def test_the_callers_settings_reach_what_is_ours_unless_they_are_not_the_callers
         "DSS_GS_BUCKET": "production",
         "OIDC_ISSUER": "https://issuer.example.org",
     }
-    with planned(
+    with configured(
         data=None, scratch=tmp_path, caller=caller, api_app="app:app", api_port=0, api_workers=1
-    ) as plan:
-        components, env = build(plan)
+    ) as config:
+        components, env = build(config)
     api = next(component for component in components if component.name == "api")
     reached = {part.name for part in components if part.environment.get("DSS_READ_ONLY_MODE") == "1"}
     assert reached == {"api", "functions"}

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from local.component import Component, Exported
-from local.plan import Plan
-from local.postgresql import Server, find_programs
+from local.components.base import Component, Exported
+from local.config import StackConfig
+from local.servers.postgresql import Server, find_programs
 
 BACK_ENDS = ("firestore", "postgresql")
 _POSTGRESQL = "postgresql"
@@ -19,19 +19,19 @@ def wants_postgresql(caller: Mapping[str, str]) -> bool:
     return caller.get("DSS_INDEX") == _POSTGRESQL and dsn in ("", caller.get("DSS_LOCAL_POSTGRESQL_DSN", ""))
 
 
-def needed(plan: Plan) -> tuple[str, ...]:
+def needed(config: StackConfig) -> tuple[str, ...]:
     """Return the names of the components that hold the index."""
-    return (_POSTGRESQL,) if wants_postgresql(plan.caller) else ()
+    return (_POSTGRESQL,) if wants_postgresql(config.caller) else ()
 
 
-def postgresql(plan: Plan, _: Exported) -> Component | None:
+def postgresql(config: StackConfig, _: Exported) -> Component | None:
     """The index: a PostgreSQL server, where the caller's DSS_INDEX asks for it and no server is named.
 
-    Raises Missing where it is not installed, LocalFailure where it cannot reach its directory.
+    Raises MissingRequirements where it is not installed, LocalError where it cannot reach its directory.
     """
-    if not wants_postgresql(plan.caller):
+    if not wants_postgresql(config.caller):
         return None
-    server = Server(find_programs(plan.caller), plan.data / _POSTGRESQL, plan.ports.of(_POSTGRESQL))
+    server = Server(find_programs(config.caller), config.data / _POSTGRESQL, config.ports.of(_POSTGRESQL))
     return Component(
         name=_POSTGRESQL,
         command=server.command,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dss.transfer.directory import scan
 
-SAMPLE = Path(__file__).with_name("sample")
+SAMPLE = Path(__file__).resolve().parents[1] / "sample"
 # The project carries this file's metadata; its content is made, for a repository is no place for it.
 LARGE_NAME = "cortex_S1_L001_R2_001.fastq.gz"
 # Above 64 MiB S3 takes an object in parts, and its ETag is that of parts.

@@ -4,7 +4,7 @@ import errno
 import socket
 from dataclasses import dataclass, field
 
-from local.failures import PortInUse
+from local.errors import PortInUse
 
 HOST = "127.0.0.1"
 

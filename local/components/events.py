@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import functions
 from local import probes
-from local.component import Builder, Component, Exported
-from local.plan import PROJECT, Plan
+from local.components.base import Builder, Component, Exported
+from local.config import PROJECT, StackConfig
 from shared.identifiers import Kind
 from shared.messages import DEAD_LETTERS, OBJECT_EVENTS
 
@@ -32,14 +32,14 @@ def subscriptions() -> list[dict[str, Any]]:
     return rows
 
 
-def topics(plan: Plan, _: Exported) -> Component:
+def topics(config: StackConfig, _: Exported) -> Component:
     """Topics and subscriptions, before anybody publishes."""
     return Component(
         name="topics",
         command=(),
-        ready=partial(probes.answers_ok, plan.url("pubsub")),
+        ready=partial(probes.answers_ok, config.url("pubsub")),
         needs=("pubsub",),
-        set_up=partial(_create_topics, plan.url("pubsub")),
+        set_up=partial(_create_topics, config.url("pubsub")),
         exports={"DSS_SNS_TOPICS": _SNS_ARN, "DSS_SNS_SIGNATURES": "false"},
     )
 
@@ -51,20 +51,20 @@ def functions_of(*names: str, processes: Mapping[str, int]) -> Builder:
     and go.
     """
 
-    def functions(plan: Plan, exported: Exported) -> Component:
-        served = [f"{name}={plan.ports.of(name)}*{processes.get(name, 1)}" for name in names]
+    def functions(config: StackConfig, exported: Exported) -> Component:
+        served = [f"{name}={config.ports.of(name)}*{processes.get(name, 1)}" for name in names]
         return Component(
             name="functions",
             command=(
-                *(sys.executable, "-m", "local.functions", "--logs", str(plan.data / "logs")),
+                *(sys.executable, "-m", "local.servers.functions", "--logs", str(config.data / "logs")),
                 *served,
             ),
-            ready=partial(_all_answer, [plan.url(name) for name in names]),
+            ready=partial(_all_answer, [config.url(name) for name in names]),
             # Subscribers are on this machine as well, and are told where the API is.
             environment={
                 "DSS_PUBLIC_URL": exported["DSS_URL"],
                 "DSS_CALLBACK_NETWORKS": "127.0.0.0/8,::1/128",
-                **plan.passed_on(),
+                **config.passed_on(),
                 **exported,
             },
         )
@@ -77,52 +77,52 @@ def _all_answer(urls: list[str]) -> None:
         probes.answers(url)
 
 
-def pushing(plan: Plan, exported: Exported) -> Component:
+def pushing(config: StackConfig, exported: Exported) -> Component:
     """Pub/Sub's push side and Cloud Scheduler."""
-    config = plan.data / "push.json"
+    file = config.data / "push.json"
     rows = [
         {
             "name": row["name"],
             "topic": row["topic"],
-            "endpoint": plan.url(row["function"]),
+            "endpoint": config.url(row["function"]),
             "ack_deadline_seconds": row["ack_deadline_seconds"],
             "minimum_backoff_seconds": row["minimum_backoff_seconds"],
             "maximum_backoff_seconds": row["maximum_backoff_seconds"],
         }
         for row in subscriptions()
     ]
-    schedules = [{"url": plan.url(name), "seconds": seconds} for name, seconds in _SCHEDULES.items()]
-    config.write_text(json.dumps({"project": PROJECT, "subscriptions": rows, "schedules": schedules}))
+    schedules = [{"url": config.url(name), "seconds": seconds} for name, seconds in _SCHEDULES.items()]
+    file.write_text(json.dumps({"project": PROJECT, "subscriptions": rows, "schedules": schedules}))
     return Component(
         name="push",
-        command=(sys.executable, "-m", "local.push", str(config)),
-        ready=partial(probes.answers_ok, plan.url("pubsub")),
+        command=(sys.executable, "-m", "local.servers.push", str(file)),
+        ready=partial(probes.answers_ok, config.url("pubsub")),
         needs=("topics",),
         environment=exported,
     )
 
 
-def gcs_notifications(plan: Plan, exported: Exported) -> Component:
+def gcs_notifications(config: StackConfig, exported: Exported) -> Component:
     """GCS tells of objects, by the real path: the bucket's notification configurations."""
-    url = plan.foreign_gcs or plan.url("gcs")
+    url = config.foreign_gcs or config.url("gcs")
     return Component(
         name="gcs notifications",
         command=(),
         ready=partial(probes.answers, url),
         needs=("gcs", "topics"),
         # Another GCS server may know no notifications, and is used without them.
-        set_up=(lambda: None) if plan.foreign_gcs else partial(_notify_gcs, url, exported["DSS_GS_BUCKET"]),
+        set_up=(lambda: None) if config.foreign_gcs else partial(_notify_gcs, url, exported["DSS_GS_BUCKET"]),
     )
 
 
-def s3_notifications(plan: Plan, exported: Exported) -> Component:
+def s3_notifications(config: StackConfig, exported: Exported) -> Component:
     """S3 tells of objects, by the real path: through SNS to the function `s3_events`."""
     return Component(
         name="s3 notifications",
         command=(),
-        ready=partial(probes.answers_ok, f"{plan.url('s3')}/moto-api/"),
+        ready=partial(probes.answers_ok, f"{config.url('s3')}/moto-api/"),
         needs=("s3", "functions", "topics"),
-        set_up=partial(_notify_s3, plan.url("s3"), exported["DSS_S3_BUCKET"], plan.url("s3_events")),
+        set_up=partial(_notify_s3, config.url("s3"), exported["DSS_S3_BUCKET"], config.url("s3_events")),
     )
 
 

@@ -20,8 +20,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-from local.processes import Process, Processes
-from local.reaper import MARK_NAME
+from local.supervisor.processes import Process, Processes
+from local.supervisor.reaper import MARK_NAME
 
 
 class _Child:
@@ -81,7 +81,7 @@ def start_forked(
 def _server() -> tuple[ForkServerContext, Processes]:
     """Return what forks, and who guards it: to its reaper all that is ever forked shows one mark."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["local.preload"])
+    context.set_forkserver_preload(["local.servers.preload"])
     guard = Processes()
     with _environment({**os.environ, MARK_NAME: guard.mark}):
         forkserver.ensure_running()
