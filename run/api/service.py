@@ -41,7 +41,7 @@ SwaggerUIBundle({url: "/v1/swagger.json", dom_id: "#api", deepLinking: true, val
 
 def install(app: Flask, dss: Dss, contract: Contract) -> None:
     """Add the routes that are not operations of the contract."""
-    version = importlib.metadata.version("dss")
+    version = importlib.metadata.version("dss-service")
     assets = Path(swagger_ui_bundle.swagger_ui_path)
     health = _Health(dss)
     # What service accounts that sign their own tokens are to write into them: of each the first that counts.

@@ -64,7 +64,7 @@ def test_the_contract_tells_service_accounts_what_to_sign(anyone, configured, st
 
 def test_the_version_is_that_of_the_package(anyone):
     answer = anyone.get("/version")
-    assert answer.json() == {"version_info": {"version": importlib.metadata.version("dss")}}
+    assert answer.json() == {"version_info": {"version": importlib.metadata.version("dss-service")}}
 
 
 def test_command_lines_find_their_oauth_client(anyone, stack):
