@@ -1,4 +1,4 @@
-"""What is decided before anything starts: directory, ports, keys, names. Every component reads it."""
+"""The configuration of a stack, fixed before anything starts: directory, ports, keys, names."""
 
 import contextlib
 import dataclasses
@@ -23,14 +23,16 @@ PROJECT = "dss-local"
 WRITE_GROUP = "dss"
 ADMIN_EMAIL = "admin@example.org"
 WRITER_EMAIL = "writer@example.org"
-# Written to a data directory, so that only what `dss local` made is ever removed.
+# Seconds that a component may take to start, on a machine that is busy with other work too.
+PATIENCE = 180.0
+# Written to a data directory, so that only a directory made by `dss local` is ever emptied.
 OWN_FILE = ".dss-local"
 OWN_PARTS = ("gcs", "keys", "logs", "mail", "postgresql", "workflows")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackConfig:
-    """The decisions of one stack. `caller` is the environment of who starts it."""
+    """The configuration of one stack. `caller` is the environment of the process that starts it."""
 
     data: Path
     ports: Ports
@@ -39,10 +41,11 @@ class StackConfig:
     issuer_key: Key
     api_app: str
     api_workers: int
+    patience: float
     suffix: str
 
     def url(self, name: str) -> str:
-        """Return the URL of a component of ours."""
+        """Return the URL of a component that this stack runs."""
         return f"http://{HOST}:{self.ports.of(name)}"
 
     @property
@@ -52,17 +55,17 @@ class StackConfig:
 
     @property
     def foreign_gcs(self) -> str:
-        """URL of the GCS server that the caller brings; empty where ours is wanted."""
+        """URL of the GCS server that the caller names; empty if the stack runs its own."""
         return foreign_gcs(self.caller)
 
     def buckets(self, cloud: str) -> dict[str, str]:
-        """Return the buckets of `GS` or `S3`: the name of their setting, and theirs."""
+        """Return the buckets of `GS` or `S3`, by the name of their setting."""
         parts = {"": "main", "CHECKOUT_": "checkout", "STAGING_": "staging"}
         buckets = {
             f"DSS_{cloud}_{part}BUCKET": f"{PROJECT}-{cloud.lower()}-{name}{self.suffix}"
             for part, name in parts.items()
         }
-        # Reports are in one cloud only.
+        # Reports go to one cloud only.
         reports = {"DSS_REPORTS_BUCKET": f"{PROJECT}-gs-reports{self.suffix}"} if cloud == "GS" else {}
         return buckets | reports
 
@@ -71,14 +74,14 @@ class StackConfig:
         return sign(self.issuer_key, token_claims(self.url("token issuer"), email, group))
 
     def passed_on(self) -> dict[str, str]:
-        """Return the settings that the caller's environment has for the API."""
+        """Return the settings of the API in the caller's environment."""
         return {name: self.caller[name] for name in setting_names() if name in self.caller}
 
 
 def foreign_gcs(caller: Mapping[str, str]) -> str:
-    """Return the URL of the GCS server named by STORAGE_EMULATOR_HOST, with its scheme; empty for none.
+    """Return the URL of the GCS server named by STORAGE_EMULATOR_HOST, with its scheme, or "".
 
-    A shell that has sourced the environment file of an earlier run names a server of ours: that is none.
+    A shell that sourced the environment file of an earlier run names that run's own server: it doesn't count.
     """
     address = caller.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
     if not address or address == caller.get("DSS_LOCAL_GCS_URL"):
@@ -92,7 +95,7 @@ def setting_names() -> list[str]:
 
 
 def base_environment(caller: Mapping[str, str]) -> dict[str, str]:
-    """Return what a child inherits: everything but what could lead it to a real cloud, or astray."""
+    """Return the environment for children: the caller's, without any variable that leads to a real cloud."""
     settings = set(setting_names())
     environment = {
         name: value
@@ -102,11 +105,11 @@ def base_environment(caller: Mapping[str, str]) -> dict[str, str]:
         and not name.endswith("_EMULATOR_HOST")
         and name != "GUNICORN_CMD_ARGS"
     }
-    # The code of this checkout, from whatever directory it is started, installed or not.
+    # The code of this checkout, installed or not.
     environment["PYTHONPATH"] = python_path(caller.get("PYTHONPATH", ""))
     environment["PYTHONUNBUFFERED"] = "1"
     environment["NO_PROXY"] = environment["no_proxy"] = f"{HOST},localhost"
-    # Without these the SDKs look for the metadata servers of the clouds, for seconds.
+    # Without these the SDKs spend seconds looking for the clouds' metadata servers.
     environment["AWS_EC2_METADATA_DISABLED"] = "true"
     environment["NO_GCE_CHECK"] = "true"
     return environment
@@ -121,16 +124,17 @@ def configured(
     api_app: str,
     api_port: int,
     api_workers: int,
+    patience: float = PATIENCE,
 ) -> Iterator[StackConfig]:
-    """Decide everything; hold ports and data directory until the end.
+    """Make the configuration, and hold its ports and data directory until the end.
 
-    Without `data` the directory is `scratch`, which somebody else makes and removes.
+    Without `data` the directory is `scratch`, which the caller makes and removes.
     Raises MissingRequirements, PortInUse, DataDirectoryInUse.
     """
     ports = Ports()
     with contextlib.ExitStack() as stack:
         stack.callback(ports.release)
-        # Cheapest first: who can't have the port shall hear it at once.
+        # First, because it is cheap: report a taken port at once.
         ports.of("api", api_port)
         emulators = find_emulators(caller)
         directory = scratch if data is None else data.absolute()
@@ -146,7 +150,8 @@ def configured(
             issuer_key=Key.new(),
             api_app=api_app,
             api_workers=api_workers,
-            # A server that outlives us may hold what an earlier run left.
+            patience=patience,
+            # A server that outlives us may hold objects of an earlier run.
             suffix=f"-{secrets.token_hex(4)}" if foreign_gcs(caller) else "",
         )
         _write_keys(config)
@@ -155,9 +160,9 @@ def configured(
 
 @contextlib.contextmanager
 def _own(directory: Path) -> Iterator[None]:
-    """Hold a data directory, and empty it of what an earlier run left.
+    """Lock a data directory, and remove what an earlier run left in it.
 
-    S3 and Firestore live in memory only, so objects of GCS alone would be half a state.
+    S3 and Firestore are in memory only, so the objects of GCS alone would be half a state.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if not (directory / OWN_FILE).exists() and any(directory.iterdir()):
@@ -193,7 +198,7 @@ def _write_keys(config: StackConfig) -> None:
 
 
 def api_settings(config: StackConfig) -> dict[str, str]:
-    """Return the settings by which the API signs people in, and signs URLs."""
+    """Return the API's settings for sign-in and for signed URLs."""
     issuer = config.url("token issuer")
     client: dict[str, Any] = {
         "client_id": AUDIENCE,

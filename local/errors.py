@@ -1,22 +1,22 @@
-"""What can keep the local system from running, each with a message for the person who started it.
+"""Why the local system cannot run, each with a message for the person who started it.
 
 LocalError
-  MissingRequirements            the machine lacks a program or a package
-  PortInUse          somebody else listens on the API's port
-  DataDirectoryInUse          the data directory holds something else, or another stack uses it
-  ComponentFailed    a component ended, or did not become ready in time
-  StartInterrupted        somebody asked for the end while the system was starting
+├── MissingRequirements       the machine lacks a program or a package
+├── PortInUse                 another program listens on the API's port
+├── DataDirectoryInUse        the data directory holds other data, or another stack uses it
+├── ComponentFailed           a component ended, or was not ready in time
+└── StartInterrupted          a signal came while the system started
 """
 
 from collections.abc import Sequence
 
 
 class LocalError(Exception):
-    """The local system cannot run, or runs no longer; the text says why, and what to do."""
+    """The local system cannot run, or has stopped; the text says why, and what to do."""
 
 
 class MissingRequirements(LocalError):
-    """The machine lacks something; every line names one thing, and the command that installs it."""
+    """The machine lacks something; each line names one requirement and the command that installs it."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__("\n".join(("This machine lacks:", *(f"  {line}" for line in lines))))
@@ -24,7 +24,7 @@ class MissingRequirements(LocalError):
 
 
 class PortInUse(LocalError):
-    """The port that the API was to have is taken."""
+    """The API's port is taken."""
 
     def __init__(self, port: int) -> None:
         super().__init__(
@@ -33,11 +33,11 @@ class PortInUse(LocalError):
 
 
 class DataDirectoryInUse(LocalError):
-    """The data directory is not this stack's to use."""
+    """The data directory cannot be used; the text says why."""
 
 
 class ComponentFailed(LocalError):
-    """A component ended, or never answered; carries its name and the end of its log."""
+    """A component ended, or was not ready in time; carries its name and the end of its log."""
 
     def __init__(self, name: str, what: str, log_tail: str = "") -> None:
         text = f"{name} {what}"
@@ -48,7 +48,7 @@ class ComponentFailed(LocalError):
 
 
 class StartInterrupted(LocalError):
-    """The end was asked for before the system was ready."""
+    """A signal came before the system was ready."""
 
     def __init__(self) -> None:
         super().__init__("Stopped before the system was ready.")

@@ -1,4 +1,4 @@
-"""What the machine has to bring: Java and the emulators of the Google Cloud CLI."""
+"""Find the programs that the local system needs: Java, and the emulators of the Google Cloud CLI."""
 
 import importlib.util
 import os
@@ -19,12 +19,12 @@ PUBSUB = (
     "the Pub/Sub emulator: apt-get install google-cloud-cli-pubsub-emulator"
     " (or: gcloud components install pubsub-emulator)"
 )
-PACKAGES = "the Python package {name}: pip install 'dss[dev]'"
+PACKAGES = "the Python package {name}: make setup"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Emulators:
-    """Where Java and the two emulators are."""
+    """The paths of Java and the two emulators."""
 
     java: Path
     firestore: Path
@@ -68,7 +68,7 @@ def _jars(environment: Mapping[str, str], path: str) -> tuple[Path | None, Path 
     found = _jars_below(roots)
     if all(found) or not gcloud:
         return found
-    # Some packages put a script where others put a link: only gcloud itself knows then, and takes a second.
+    # Some packages install a script instead of a link: then only gcloud knows, and takes a second to answer.
     return _jars_below([*roots, *_root_by_gcloud(gcloud, environment)])
 
 

@@ -9,7 +9,7 @@ from xdist.scheduler import LoadFileScheduling
 from local.components import API_TABLE
 from local.stack import Stack
 from tests.support.given import REPLICAS, Api, Clouds
-from tests.support.postgresql_server import HeldServer, postgresql_server
+from tests.support.postgresql_server import StoppableServer, postgresql_server
 
 # Folders whose tests share what is slow to make: a system of their own, plans of terraform.
 _TOGETHER = ("tests/system/jobs", "tests/system/audit", "tests/terraform")
@@ -54,7 +54,7 @@ def whole_system() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[HeldServer]:
+def postgresql() -> Iterator[StoppableServer]:
     """A PostgreSQL server, running."""
     with postgresql_server() as server:
         yield server

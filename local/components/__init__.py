@@ -12,7 +12,7 @@ from local.components.services import api, mail, token_issuer
 from local.components.stores import gcs, s3
 from local.config import PROJECT, StackConfig, base_environment
 
-# What the API needs to answer requests: nothing in it moves by itself, which suits its tests.
+# What the API needs to answer requests. Nothing happens in the background, which suits its tests.
 API_TABLE: tuple[Builder, ...] = (firestore, pubsub, gcs, s3, search.postgresql, token_issuer, api)
 
 TABLE: tuple[Builder, ...] = (
@@ -33,7 +33,7 @@ TABLE: tuple[Builder, ...] = (
 
 
 def build(config: StackConfig, table: tuple[Builder, ...] = TABLE) -> tuple[list[Component], dict[str, str]]:
-    """Return the components of a stack, and the environment of who uses it."""
+    """Return the components of a stack, and the environment for its users."""
     components = []
     exported = {"GOOGLE_CLOUD_PROJECT": PROJECT, "DSS_LOCAL_DATA": str(config.data)}
     inherited = base_environment(config.caller)

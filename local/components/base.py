@@ -1,4 +1,4 @@
-"""What a part of the stack is."""
+"""A part of the stack."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,18 +7,18 @@ from local.config import StackConfig
 
 
 def nothing() -> None:
-    """Set nothing up."""
+    """Do nothing: most components need no set-up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """One part of the stack, usually one process.
+    """One part of the stack, usually one process; an empty `command` means that another program runs it.
 
     `ready` raises `probes.NotReady` until the component answers; `set_up` is called once after that, before
-    whatever needs the component starts. Both are called from one thread, which everybody waits for: they take
-    a moment, and no more. It has to answer within `seconds`. An empty `command` means: somebody else runs it.
-    `needs` are ready before it starts; `uses` before it is asked whether it is ready, which suits what takes
-    long to start, and asks nobody for anything before it is asked itself.
+    the components that need this one start. Both are called from the one thread that starts everything, so
+    they have to be quick. The component has to be ready within `seconds`, or the stack's patience if None.
+    `needs` are ready before it starts. `uses` are ready before `ready` is called: for a component that takes
+    long to start, and calls its dependencies only when it is called itself.
     """
 
     name: str
@@ -28,11 +28,10 @@ class Component:
     uses: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     set_up: Callable[[], None] = nothing
-    # A machine on which a component takes longer to answer has a problem of another kind.
-    seconds: float = 60.0
+    seconds: float | None = None
     exports: Mapping[str, str] = field(default_factory=dict)
 
 
 Exported = Mapping[str, str]
-# None: the caller does not want it.
+# Returns None for a component that the caller doesn't want.
 Builder = Callable[[StackConfig, Exported], Component | None]

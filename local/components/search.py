@@ -1,4 +1,4 @@
-"""The part of the stack that holds the index, where that is not the catalog."""
+"""The index of POST /search, if it is not in Firestore."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,9 @@ _POSTGRESQL = "postgresql"
 
 
 def wants_postgresql(caller: Mapping[str, str]) -> bool:
-    """Return whether the caller wants the index in PostgreSQL, and brings no server for it.
+    """Return whether the caller wants the index in PostgreSQL, and names no server for it.
 
-    A shell that has sourced the environment file of an earlier run names a server of ours: that is none.
+    A shell that sourced the environment file of an earlier run names that run's server: it doesn't count.
     """
     dsn = caller.get("DSS_POSTGRESQL_DSN", "")
     return caller.get("DSS_INDEX") == _POSTGRESQL and dsn in ("", caller.get("DSS_LOCAL_POSTGRESQL_DSN", ""))
@@ -25,9 +25,9 @@ def needed(config: StackConfig) -> tuple[str, ...]:
 
 
 def postgresql(config: StackConfig, _: Exported) -> Component | None:
-    """The index: a PostgreSQL server, where the caller's DSS_INDEX asks for it and no server is named.
+    """The index: a PostgreSQL server, if the caller's DSS_INDEX asks for it and no server is named.
 
-    Raises MissingRequirements where it is not installed, LocalError where it cannot reach its directory.
+    Raises MissingRequirements if it is not installed, LocalError if it cannot reach its directory.
     """
     if not wants_postgresql(config.caller):
         return None

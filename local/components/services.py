@@ -1,4 +1,4 @@
-"""The REST service, and what it signs people in and mails with."""
+"""The REST service, the token issuer and the mail server."""
 
 import sys
 from functools import partial
@@ -32,7 +32,7 @@ def token_issuer(config: StackConfig, _: Exported) -> Component:
 
 
 def mail(config: StackConfig, _: Exported) -> Component:
-    """Mail: a server that keeps what it is given in a Maildir, for people and tests to read."""
+    """Mail: a server that puts every message into a Maildir, for people and tests to read."""
     port = config.ports.of("mail")
     return Component(
         name="mail",
@@ -53,20 +53,20 @@ def mail(config: StackConfig, _: Exported) -> Component:
 def gunicorn(app: str, port: int, workers: int) -> tuple[str, ...]:
     """Return the command that serves a WSGI application as Cloud Run does, in `workers` processes.
 
-    Nothing is loaded before the fork: gRPC doesn't survive one.
+    Nothing is loaded before the fork: gRPC doesn't survive it.
     """
     return (
         *(sys.executable, "-m", "gunicorn", app, "--bind", f"{HOST}:{port}", "--no-control-socket"),
         *("--worker-class", "gthread", "--workers", str(workers), "--threads", "8"),
-        # Seconds. A client's idle connection must not be closed under its next request.
+        # Seconds. Must not close an idle connection under its client's next request.
         *("--keep-alive", "75", "--timeout", "90", "--graceful-timeout", "2"),
-        # Bytes, the most that gunicorn takes: old clients' URLs repeat their query, tokens included.
+        # Bytes, gunicorn's maximum: old clients' URLs repeat their query, tokens included.
         *("--limit-request-line", "8190"),
     )
 
 
 def api(config: StackConfig, exported: Exported) -> Component:
-    """The REST service, with the settings of the rows above, and others that the caller's environment has."""
+    """The REST service, with the settings of the rows above and those of the caller's environment."""
     url = config.url("api")
     return Component(
         name="api",

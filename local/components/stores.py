@@ -8,6 +8,9 @@ from local.components.base import Component, Exported
 from local.config import PROJECT, StackConfig
 from local.supervisor.ports import HOST
 
+# Seconds. A server that the caller named has to be there already.
+_FOREIGN_SECONDS = 3.0
+
 
 def gcs(config: StackConfig, exported: Exported) -> Component:
     """Replica `gcp`: our GCS server, or the one that the caller's STORAGE_EMULATOR_HOST names."""
@@ -24,13 +27,14 @@ def gcs(config: StackConfig, exported: Exported) -> Component:
         name="gcs",
         command=() if config.foreign_gcs else command,
         ready=partial(_gcs_answers, config),
-        seconds=3.0 if config.foreign_gcs else 60.0,
+        seconds=_FOREIGN_SECONDS if config.foreign_gcs else None,
         set_up=partial(
             probes.create_gcs_buckets,
             url,
             PROJECT,
             list(buckets.values()),
             checkout=buckets["DSS_GS_CHECKOUT_BUCKET"],
+            seconds=config.patience,
         ),
         exports={"STORAGE_EMULATOR_HOST": url, **buckets, **ours},
     )
@@ -41,14 +45,14 @@ def _gcs_answers(config: StackConfig) -> None:
         probes.answers(config.foreign_gcs or config.url("gcs"))
     except probes.NotReady as error:
         if config.foreign_gcs:
-            raise probes.NotReady(f"STORAGE_EMULATOR_HOST is set, but nobody is there: {error}") from error
+            raise probes.NotReady(f"STORAGE_EMULATOR_HOST is set, but no server answers: {error}") from error
         raise
 
 
 def s3(config: StackConfig, _: Exported) -> Component:
     """Replica `aws`: moto, which serves S3, SNS and STS from one process, in memory.
 
-    Under gunicorn it was measured a tenth faster, but there it turns `dss-s3_etag` of the metadata into
+    Under gunicorn it was measured a tenth faster, but turned `dss-s3_etag` of the metadata into
     `dss-s3-etag`; its own server keeps such names.
     """
     buckets = config.buckets("S3")
@@ -65,6 +69,7 @@ def s3(config: StackConfig, _: Exported) -> Component:
             url,
             list(buckets.values()),
             checkout=buckets["DSS_S3_CHECKOUT_BUCKET"],
+            seconds=config.patience,
         ),
         exports={
             "AWS_ENDPOINT_URL": url,

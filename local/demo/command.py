@@ -36,7 +36,7 @@ class Signals:
 
     def __call__(self, number: int, _: object) -> None:
         """Take a signal."""
-        self.stop.ask(number)
+        self.stop.request(number)
         if self._raises:
             self._raises = False
             # No Exception: a library that tries again after one must not swallow it.
@@ -133,7 +133,7 @@ def _show(data: Path | None, steps: Sequence[Step], signals: Signals, board: Boa
     started: list[str] = []
     with contextlib.ExitStack() as system:
         with board.step("start the system") as figures:
-            env = system.enter_context(Stack(stop=signals.stop, say=started.append).running())
+            env = system.enter_context(Stack(stop=signals.stop, report=started.append).running())
             figures.append(f"{len(started)} components; the API is at {env['DSS_URL']}")
         scene = _scene(env, data)
         with signals.raising():

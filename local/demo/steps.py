@@ -18,10 +18,10 @@ from local.demo.data import Fingerprint, differences, fingerprints, make_sample
 from local.demo.listener import Listener
 from shared.clock import Deadline, SystemClock, new_version
 
-# Seconds that one call is tried for: nothing here is busy, so what does not answer is broken.
-PATIENCE = 15.0
-# Seconds within which a bundle has to be in the other cloud, and what each byte may add: bytes a second.
-_ARRIVAL = 60.0
+# Seconds that a call is retried for, on a machine that is busy with other work too.
+PATIENCE = 60.0
+# Seconds that replication may take, and the rate (bytes a second) that its bytes may take beside them.
+_ARRIVAL = 180.0
 _SLOWEST = 1e6
 _LOOK_AGAIN = 0.2
 _JOBS = 8

@@ -1,4 +1,4 @@
-"""Keys made anew at every start: of the token issuer, of GCS's URL signer, of a service account of a user."""
+"""Keys, new at every start: of the token issuer, of the signer of GCS URLs, of a user's service account."""
 
 import datetime
 import json
@@ -16,14 +16,14 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Key:
-    """An RSA key and the id under which its public half is published."""
+    """An RSA key, and the id under which its public half is published."""
 
     key_id: str
     private: rsa.RSAPrivateKey
 
     @classmethod
     def new(cls) -> "Key":
-        """Return a new key of 2,048 bits, which is what Google's own are."""
+        """Return a new key of 2,048 bits, like Google's own."""
         return cls(secrets.token_hex(20), rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
     @classmethod
@@ -47,7 +47,7 @@ class Key:
         return {**published, "kid": self.key_id, "use": "sig", "alg": "RS256"}
 
     def certificate(self, name: str) -> str:
-        """Return a PEM certificate of the public key for `name`, which may be a server's, good for a year."""
+        """Return a PEM certificate of the public key, valid for a year; `name` can be the name of a host."""
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
         now = datetime.datetime.now(datetime.UTC)
         built = (
@@ -58,7 +58,7 @@ class Key:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=365))
-            # Clients of a server look at this name only (RFC 9110, 4.3.4).
+            # The only name that clients of a server check (RFC 9110, 4.3.4).
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .sign(self.private, hashes.SHA256())
         )
@@ -66,7 +66,7 @@ class Key:
 
 
 def write_service_account(path: Path, key: Key, *, email: str, project: str, token_url: str) -> None:
-    """Write a key file as Google Cloud gives them for a service account, readable by its owner only."""
+    """Write a key file in Google Cloud's format of service accounts, readable by its owner only."""
     document = {
         "type": "service_account",
         "project_id": project,

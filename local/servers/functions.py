@@ -26,7 +26,7 @@ _SOURCE = Path(functions.__path__[0]) / "main.py"
 
 @dataclass(frozen=True)
 class Served:
-    """A function, the port it listens at, and the number of processes that serve it."""
+    """A function, its port, and its number of processes."""
 
     name: str
     port: int
@@ -34,14 +34,14 @@ class Served:
 
     @classmethod
     def parse(cls, text: str) -> "Served":
-        """Return what NAME=PORT*PROCESSES says. Raises ValueError."""
-        name, _, where = text.partition("=")
-        port, _, processes = where.partition("*")
+        """Parse NAME=PORT[*PROCESSES]. Raises ValueError."""
+        name, _, address = text.partition("=")
+        port, _, processes = address.partition("*")
         return cls(name, int(port), int(processes or 1))
 
 
 class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn with the settings of functions-framework: no limit of time, that is the caller's."""
+    """gunicorn with the settings of functions-framework: no time limit, which is the caller's business."""
 
     def __init__(self, app: Any, served: Served, threads: int) -> None:
         self._app = app
@@ -50,7 +50,7 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         super().__init__()
 
     def load_config(self) -> None:
-        """Set what is not gunicorn's default."""
+        """Set all that differs from gunicorn's defaults."""
         settings = {
             "bind": f"{HOST}:{self._served.port}",
             "workers": self._served.processes,
@@ -58,7 +58,7 @@ class _Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "timeout": 0,
             "loglevel": "error",
             "limit_request_line": 0,
-            # A file in the home directory, one for all of them.
+            # It is a file in the home directory, the same for every gunicorn.
             "control_socket_disable": True,
         }
         for name, value in settings.items():
@@ -73,13 +73,13 @@ def _serve(app: Any, served: Served, threads: int, log: Path) -> None:
     with log.open("ab") as output:
         os.dup2(output.fileno(), sys.stdout.fileno())
         os.dup2(output.fileno(), sys.stderr.fileno())
-    # What `ps` and `top` show, since the command is the same for all.
+    # The name that `ps` and `top` show: the command is the same for all.
     Path("/proc/self/comm").write_text(served.name)
     _Server(app, served, threads).run()
 
 
 def main() -> None:
-    """Serve until one of the processes ends, then fail."""
+    """Serve until one of the processes ends, and exit with an error then."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--logs", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=16)
@@ -89,7 +89,7 @@ def main() -> None:
         served: functions_framework.create_app(served.name, str(_SOURCE), "http")
         for served in arguments.functions
     }
-    # Pages of memory that are never written to stay shared.
+    # Memory pages that are never written stay shared.
     gc.freeze()
     names = {}
     for served, app in apps.items():

@@ -1,4 +1,4 @@
-"""PostgreSQL, for the index: a server of its own in a directory of its own, as a user that is not root."""
+"""A PostgreSQL server in a directory of its own, as a user that is not root."""
 
 import os
 import pwd
@@ -14,9 +14,9 @@ from local.supervisor.ports import HOST
 POSTGRESQL = "PostgreSQL 15 or newer: apt-get install postgresql"
 # Debian's user of PostgreSQL, and one that every Linux has.
 _USERS = ("postgres", "nobody")
-# Debian puts the server's programs there, a directory a version, and not into PATH.
+# Debian's folder of server programs, one directory a version; they are not in PATH.
 _DEBIAN = "/usr/lib/postgresql"
-# What the local system keeps ends with it: only a server that ends alone must lose nothing.
+# Data end with the local system, so it need not survive a crash of the machine.
 _FAST = ("fsync=off", "full_page_writes=off")
 
 
@@ -26,7 +26,7 @@ def find_programs(environment: Mapping[str, str]) -> Path:
     POSTGRESQL_ROOT names the directory that has a folder for each version; the default is Debian's.
     """
     root = Path(environment.get("POSTGRESQL_ROOT", _DEBIAN))
-    directories = [Path(one) for one in environment.get("PATH", os.defpath).split(os.pathsep)]
+    directories = [Path(name) for name in environment.get("PATH", os.defpath).split(os.pathsep)]
     debian = [path for path in root.glob("*/bin") if path.parent.name.isdecimal()]
     newest_first = sorted(debian, key=lambda path: int(path.parent.name), reverse=True)
     for directory in (*newest_first, *directories):
@@ -36,10 +36,10 @@ def find_programs(environment: Mapping[str, str]) -> Path:
 
 
 class Server:
-    """A server in `directory`, made where it is missing; at a port of the loopback interface, by a password.
+    """A server in `directory`, which it makes if necessary; on the loopback interface, with a password.
 
-    Its processes run as this process's user, or, where that is root, as one who is not: PostgreSQL refuses to
-    run as root. Raises LocalError where that user could not reach the directory.
+    Its processes run as this process's user; if that is root, as an unprivileged user, because PostgreSQL
+    refuses to run as root. Raises LocalError if that user cannot reach the directory.
     """
 
     def __init__(self, programs: Path, directory: Path, port: int) -> None:
@@ -59,12 +59,12 @@ class Server:
 
     @property
     def dsn(self) -> str:
-        """What libpq takes to connect."""
+        """The connection string, for libpq."""
         return f"postgresql://dss:{self._password}@{HOST}:{self.port}/postgres"
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What makes the data where there are none, and then becomes the server."""
+        """The command that makes the data directory if necessary, and then becomes the server."""
         as_user: tuple[str, ...] = ()
         if self._user:
             setpriv = shutil.which("setpriv") or "/usr/bin/setpriv"
@@ -83,8 +83,8 @@ class Server:
         return (*as_user, "/bin/sh", "-c", script, "sh", str(self._programs), str(self._directory), *flags)
 
     def answers(self) -> None:
-        """Return when the server takes connections. Raises NotReady."""
-        # Not before it is needed: who runs the system without it should not wait for it.
+        """Return if the server takes connections. Raises NotReady."""
+        # Imported late: a system without PostgreSQL should not wait for it.
         import psycopg
 
         try:
@@ -103,11 +103,14 @@ def _unprivileged() -> pwd.struct_passwd:
 
 
 def _let_through(directory: Path) -> None:
-    """Let other users pass through a directory, though not look into it.
+    """Let other users enter a directory without listing it.
 
-    Raises LocalError where they could not pass through the ones above.
+    Raises LocalError if they cannot enter the directories above it.
     """
     directory.chmod(directory.stat().st_mode | 0o011)
     for parent in directory.parents:
         if not parent.stat().st_mode & 0o001:
-            raise LocalError(f"PostgreSQL does not run as root, and others cannot pass through {parent}.")
+            raise LocalError(
+                f"PostgreSQL does not run as root, and other users cannot enter {parent}: run "
+                "chmod o+x on it, or choose another --data."
+            )

@@ -1,6 +1,6 @@
-"""What the process has imported that `local.forkserver` forks: most of what API, functions and `dss` need.
+"""The imports of the process that `local.supervisor.forkserver` forks: those of API, functions and `dss`.
 
-Nothing is connected here, and no settings are read: clients of gRPC do not survive a fork.
+Importing them opens no connection and reads no settings: clients of gRPC do not survive a fork.
 """
 
 import gc
@@ -16,5 +16,5 @@ import shared.wiring
 
 __all__ = ["functions", "functions_framework", "gunicorn", "run", "shared"]
 
-# Pages of memory that are never written to stay shared, and no collection goes through what is here.
+# Memory pages that are never written stay shared; the garbage collector skips what is frozen.
 gc.freeze()

@@ -1,9 +1,9 @@
 """Pub/Sub's push side, for one machine: `python -m local.servers.push CONFIG`.
 
-The emulator pushes too, but heeds neither retry policies nor dead-letter policies, and does not tell which
-attempt a push is. Here the emulator keeps the messages, and this process pulls them and pushes them to
-the functions as Pub/Sub does: an answer of 2xx is an acknowledgement, everything else is tried again after a
-delay that doubles. It also does what Cloud Scheduler does: it calls functions at intervals.
+The emulator can push too, but ignores retry policies and dead-letter policies, and sends no delivery attempt.
+So this process pulls the emulator's messages and pushes them to the functions as Pub/Sub does: an answer of
+2xx acknowledges, any other is retried after a delay that doubles. It also calls functions at intervals, as
+Cloud Scheduler does.
 """
 
 import base64
@@ -23,8 +23,8 @@ from google.api_core import exceptions
 from google.cloud.pubsub import SubscriberClient
 from requests.adapters import HTTPAdapter
 
-# Pushes of one subscription that wait for an answer at once. Pub/Sub begins with few and raises it as long
-# as the function keeps up; the functions here have so many threads, all processes together.
+# Concurrent pushes of one subscription. Pub/Sub begins with few, and adds more while the function keeps up;
+# a function here has this many threads in all its processes.
 _AT_ONCE = 32
 # Pub/Sub: an acknowledgement deadline is 600 seconds at most.
 _LONGEST_DELAY = 600
@@ -32,7 +32,7 @@ _LONGEST_DELAY = 600
 
 @dataclass(frozen=True, kw_only=True)
 class PushSubscription:
-    """Where the messages of a topic are pushed to, and how failures are retried, in seconds."""
+    """Where to push the messages of a topic, and how to retry failures; times in seconds."""
 
     name: str
     topic: str
@@ -42,13 +42,13 @@ class PushSubscription:
     maximum_backoff_seconds: float
 
     def delay(self, attempt: int) -> float:
-        """Return how long to wait after a failed attempt, counted from 1."""
+        """Return the delay after a failed attempt; the first is 1."""
         doubled: float = self.minimum_backoff_seconds * 2 ** min(attempt - 1, 30)
         return min(doubled, self.maximum_backoff_seconds)
 
 
 class Pusher:
-    """Pulls one subscription, and pushes what it has."""
+    """Pull the messages of one subscription, and push them."""
 
     def __init__(self, project: str, subscription: PushSubscription) -> None:
         self._subscription = subscription
@@ -61,7 +61,7 @@ class Pusher:
         self._session.mount("http://", HTTPAdapter(pool_maxsize=_AT_ONCE))
 
     def run(self, stop: threading.Event) -> None:
-        """Push until asked to stop."""
+        """Push until `stop` is set."""
         while not stop.is_set():
             self._free.acquire()
             more = 1
@@ -90,13 +90,13 @@ class Pusher:
             self._delay([message.ack_id for message in received], self._subscription.ack_deadline_seconds)
 
     def _delay(self, ack_ids: list[str], seconds: int) -> None:
-        """Let the emulator hand messages out again only after so many seconds."""
+        """Make the emulator redeliver messages only after `seconds`."""
         try:
             self._client.modify_ack_deadline(
                 subscription=self._path, ack_ids=ack_ids, ack_deadline_seconds=seconds
             )
         except exceptions.GoogleAPICallError as error:
-            # They come again sooner, which does no harm.
+            # They come again earlier, which does no harm.
             print(f"delay for {self._subscription.name}: {error}", file=sys.stderr)
 
     def _deliver(self, received: Any) -> None:
@@ -110,7 +110,7 @@ class Pusher:
                 delay = min(_LONGEST_DELAY, max(1, round(self._subscription.delay(attempt))))
                 self._delay([received.ack_id], delay)
         except exceptions.GoogleAPICallError as error:
-            # The emulator hands it out again by itself, though late.
+            # The emulator redelivers it later.
             print(f"answer for {self._subscription.name}: {error}", file=sys.stderr)
         finally:
             self._free.release()
@@ -135,7 +135,7 @@ class Pusher:
 
 
 def call_regularly(url: str, seconds: float, stop: threading.Event) -> None:
-    """Call a function at intervals, as Cloud Scheduler does, until asked to stop."""
+    """Call a function every `seconds`, as Cloud Scheduler does, until `stop` is set."""
     while not stop.wait(seconds):
         try:
             requests.post(url, json={}, timeout=600)
@@ -144,7 +144,7 @@ def call_regularly(url: str, seconds: float, stop: threading.Event) -> None:
 
 
 def main() -> None:
-    """Run what the configuration file, JSON, describes, until SIGTERM."""
+    """Run the subscriptions and schedules of the JSON file that is the argument, until SIGTERM."""
     config = json.loads(Path(sys.argv[1]).read_text())
     stop = threading.Event()
     threads = []
@@ -160,7 +160,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     stop.wait()
     sys.stderr.flush()
-    # Without waiting for answers: what is not acknowledged comes again.
+    # At once: messages that are not acknowledged come again.
     os._exit(0)
 
 

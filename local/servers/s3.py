@@ -1,9 +1,9 @@
 """S3, SNS and STS: moto's own server, patched. `python -m local.servers.s3 --host H --port P`.
 
-For each request moto lists its package's directory, and looks at every entry, under one lock. Done once, it
-was measured to answer about half as many requests again, in 60 % of the CPU time. And moto says of every
-unfinished upload that it was begun in 2010: whoever aborts old ones would abort those at work. A bucket's
-policy it heeds where an object is asked for, and not where the bucket is.
+- For each request moto lists its package's directory, and stats every entry, under one lock. Done only once,
+  it was measured to answer half as many requests again, in 60 % of the CPU time.
+- moto dates every unfinished upload to 2010: a job that aborts old uploads would abort those at work.
+- moto applies a bucket's policy to requests for objects, but not to those for the bucket.
 """
 
 import re
@@ -21,24 +21,24 @@ _head: Any = responses.S3Response.head_bucket
 
 
 def begin(upload: Any, *arguments: Any, **more: Any) -> None:
-    """Begin an upload, and note when."""
+    """Begin an upload, and record when."""
     _begin(upload, *arguments, **more)
     upload.initiated = datetime.now(UTC)
 
 
 def list_uploads(response: Any) -> Any:
-    """Return moto's list of unfinished uploads, with the times put right."""
+    """Return moto's list of unfinished uploads, with the right times."""
     status, headers, body = _list(response)
     uploads = response.backend.list_multipart_uploads(response.bucket_name)
 
-    def dated(found: re.Match[str]) -> str:
-        return f"{found[1]}{uploads[found[2]].initiated:%Y-%m-%dT%H:%M:%S.000Z}<"
+    def dated(match: re.Match[str]) -> str:
+        return f"{match[1]}{uploads[match[2]].initiated:%Y-%m-%dT%H:%M:%S.000Z}<"
 
     return status, headers, re.sub(r"(<UploadId>([^<]*).*?<Initiated>)[^<]*<", dated, body, flags=re.DOTALL)
 
 
 def head_bucket(response: Any) -> Any:
-    """Answer as moto does, unless the bucket's policy denies listing it."""
+    """Answer like moto, unless the bucket's policy denies listing."""
     bucket = response.backend.buckets.get(response.bucket_name)
     if bucket and bucket.get_permission("s3:ListBucket", bucket.arn) == PermissionResult.DENIED:
         return 403, {}, ""
@@ -46,16 +46,16 @@ def head_bucket(response: Any) -> Any:
 
 
 def main() -> None:
-    """Serve until asked to stop; the arguments are those of `moto_server`."""
+    """Serve until a signal; the arguments are those of `moto_server`."""
     modules = tuple(moto.backends.list_of_moto_modules())
     moto.backends.list_of_moto_modules = lambda: modules
-    changes: list[tuple[Any, str, Any]] = [
+    patches: list[tuple[Any, str, Any]] = [
         (models.FakeMultipart, "__init__", begin),
         (responses.S3Response, "list_multipart_uploads", list_uploads),
         (responses.S3Response, "head_bucket", head_bucket),
     ]
-    for where, name, ours in changes:
-        setattr(where, name, ours)
+    for owner, name, patch in patches:
+        setattr(owner, name, patch)
     server.main()
 
 

@@ -1,8 +1,8 @@
-"""Python programs in processes that are forked from one which has imported what they need.
+"""Run Python programs in processes forked from one that has already imported what they need.
 
-To import what an API process or a function needs takes over a second of CPU, many times what most tests make
-it do. Here that is paid once a process that starts them. They are run as `python -m` would: under their own
-name, with their own arguments, environment, directory, session and log.
+The imports of an API process or a function take over a second of CPU, many times what most tests make it do.
+A test process pays that once. The programs run as by `python -m`: under their own name, with their own
+arguments, environment, directory, session, signals and log.
 """
 
 import atexit
@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import random
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from local.supervisor.reaper import MARK_NAME
 
 
 class _Child:
-    """A forked process, asked as one of `subprocess` is."""
+    """A forked process, with the interface of `subprocess.Popen`."""
 
     def __init__(self, process: ForkServerProcess) -> None:
         assert process.pid
@@ -52,10 +53,10 @@ def start_forked(
     directory: Path,
     errors: Path | None = None,
 ) -> Process:
-    """Do as `Processes.start`, by a fork. The command is `sys.executable -m MODULE ARGUMENT ...`.
+    """Start `sys.executable -m MODULE ARGUMENT ...` by a fork, and return it like `Processes.start`.
 
-    Nothing of this process's environment reaches the module, and no file that is open here. What it says on
-    its standard error is added to `errors`, or to the log where none is given.
+    The module inherits neither this process's environment nor its open files. Its standard error is appended
+    to `errors`, or to the log if that is None.
     """
     if tuple(command[:2]) != (sys.executable, "-m"):
         raise ValueError(f"{name}: not a command of a Python module: {command}")
@@ -71,7 +72,7 @@ def start_forked(
     )
     child.start()
     theirs.close()
-    # Only when its session is its own do signals reach all of it.
+    # Wait until it has a session of its own: only then do signals reach all of it.
     with ours, contextlib.suppress(EOFError):
         ours.recv()
     return processes.adopt(Process(name, log, _Child(child), guard.mark))
@@ -79,7 +80,7 @@ def start_forked(
 
 @functools.cache
 def _server() -> tuple[ForkServerContext, Processes]:
-    """Return what forks, and who guards it: to its reaper all that is ever forked shows one mark."""
+    """Return the forkserver, and the supervisor whose mark it and all its children carry."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["local.servers.preload"])
     guard = Processes()
@@ -104,6 +105,13 @@ def _replace_environment(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
+def _restore_signals() -> None:
+    """Set the action that a Python program in the foreground starts with, whatever this one inherited."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _run(
     started: Connection,
     module: str,
@@ -112,13 +120,14 @@ def _run(
     logs: tuple[Path, Path],
     directory: Path,
 ) -> None:
-    """Be `python -m MODULE ARGUMENT ...`."""
+    """Become `python -m MODULE ARGUMENT ...`."""
     os.setsid()
+    _restore_signals()
     os.chdir(directory)
     for stream, log in zip((sys.stdout, sys.stderr), logs, strict=True):
         with log.open("ab") as output:
             os.dup2(output.fileno(), stream.fileno())
-    # Else all that are forked would draw the same numbers.
+    # Otherwise all forked processes would draw the same random numbers.
     random.seed()
     _replace_environment(environment)
     started.send(None)

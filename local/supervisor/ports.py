@@ -1,4 +1,4 @@
-"""Ports that are kept for their components from before the start until after the end."""
+"""Ports that are reserved for their components from before the start until after the end."""
 
 import errno
 import socket
@@ -10,39 +10,39 @@ HOST = "127.0.0.1"
 
 
 def reserve(port: int = 0) -> socket.socket:
-    """Return a socket that keeps `port` (0: a free one) of HOST until it is closed.
+    """Return a socket that reserves `port` (0: a free one) of HOST until it is closed.
 
-    The socket is bound, and doesn't listen. On Linux a server that sets SO_REUSEADDR, as all of ours do, may
+    The socket is bound and doesn't listen. On Linux a server that sets SO_REUSEADDR, as all of ours do, can
     bind to the same address meanwhile, while the kernel gives the port to nobody who asks for a free one. So
-    there is no moment at which the port could be lost. Raises PortInUse where somebody listens already.
+    the port is never lost between two owners. Raises PortInUse if a server listens there already.
     """
-    keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reservation = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        keeper.bind((HOST, port))
+        reservation.bind((HOST, port))
     except OSError as error:
-        keeper.close()
+        reservation.close()
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(port) from error
         raise
-    return keeper
+    return reservation
 
 
 @dataclass(frozen=True)
 class Ports:
-    """One port for each name, the same at every call, kept until `release`."""
+    """One port for each name, the same at every call, reserved until `release`."""
 
-    keepers: dict[str, socket.socket] = field(default_factory=dict)
+    reservations: dict[str, socket.socket] = field(default_factory=dict)
 
-    def of(self, name: str, wanted: int = 0) -> int:
-        """Return the port of `name`: at the first call `wanted`, or a free one for 0. Raises PortInUse."""
-        if name not in self.keepers:
-            self.keepers[name] = reserve(wanted)
-        port: int = self.keepers[name].getsockname()[1]
+    def of(self, name: str, number: int = 0) -> int:
+        """Return the port of `name`; the first call reserves `number`, 0 for a free one. Raises PortInUse."""
+        if name not in self.reservations:
+            self.reservations[name] = reserve(number)
+        port: int = self.reservations[name].getsockname()[1]
         return port
 
     def release(self) -> None:
         """Give every port back."""
-        for keeper in self.keepers.values():
-            keeper.close()
-        self.keepers.clear()
+        for reservation in self.reservations.values():
+            reservation.close()
+        self.reservations.clear()

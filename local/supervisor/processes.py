@@ -1,8 +1,9 @@
-"""Child processes that never outlive their parent, nor leave children of their own. Linux only (/proc)."""
+"""Child processes that never outlive their parent, nor leave children behind. Linux only (/proc)."""
 
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,14 +16,14 @@ from typing import Protocol
 from local.errors import LocalError
 from local.supervisor import reaper
 
-# Seconds between asking a process to end and killing it.
+# Seconds between a signal to end and SIGKILL.
 GRACE = 3.0
-# Seconds between two looks at a condition that is waited for.
+# Seconds between two checks of a condition.
 POLL = 0.02
 
 
 class Child(Protocol):
-    """What is asked of a child, as `subprocess.Popen` answers it."""
+    """The part of `subprocess.Popen` that is needed of a child."""
 
     @property
     def pid(self) -> int: ...
@@ -30,8 +31,16 @@ class Child(Protocol):
     def wait(self, timeout: float) -> int: ...
 
 
+def with_default_signals(command: Sequence[str]) -> list[str]:
+    """Return the command that starts `command` with the default action for every signal.
+
+    A shell starts a background job with SIGINT ignored, and children inherit what is ignored.
+    """
+    return ["/usr/bin/env", "--default-signal", "--", *command]
+
+
 class Process:
-    """One child, its session of its own, its output in a file; `mark` is in its environment at its exec."""
+    """A child in a session of its own, with its output in a file and `mark` in its environment."""
 
     def __init__(self, name: str, log: Path, popen: Child, mark: str) -> None:
         self.name = name
@@ -42,11 +51,11 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while the process lives; else its exit code, negative where a signal ended it."""
+        """None while the process lives; else its exit code, negative if a signal ended it."""
         return self._popen.poll()
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process, SIGKILL also to what it started; does nothing once it ended."""
+        """Send a signal to the process, SIGKILL to its whole session; do nothing if it has ended."""
         if self._popen.poll() is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -56,7 +65,7 @@ class Process:
                 os.kill(self.pid, number)
 
     def living(self) -> list[int]:
-        """Return the ids of the processes of its session that live, its own included."""
+        """Return the ids of the living processes of its session, its own included."""
         members = []
         for pid in reaper.marked(self._mark):
             with contextlib.suppress(ProcessLookupError):
@@ -65,7 +74,7 @@ class Process:
         return members
 
     def wait(self, seconds: float) -> bool:
-        """Return whether the process ended within `seconds`."""
+        """Wait for the end, and return whether it came within `seconds`."""
         try:
             self._popen.wait(max(seconds, 0.0))
         except subprocess.TimeoutExpired:
@@ -80,15 +89,15 @@ class Process:
 
 
 class Processes:
-    """Starts processes, and guarantees their end: on leaving, and when this process dies, by SIGKILL too.
+    """Start processes, and guarantee their end: on leaving, and when this process dies, even by SIGKILL.
 
-    `scratch` is a temporary directory that is removed after the last of them has ended.
+    `scratch` is a temporary directory, removed after the last process has ended.
     """
 
     def __init__(self) -> None:
         self.mark = secrets.token_hex(16)
         self._children: list[Process] = []
-        # Named first, made after somebody is there to remove it.
+        # Made only after the reaper runs, which removes it.
         self.scratch = Path(tempfile.gettempdir()) / f"dss-local-{secrets.token_hex(8)}"
         self._reaper = self._start_reaper()
         self.scratch.mkdir(mode=0o700)
@@ -100,7 +109,7 @@ class Processes:
         self.close()
 
     def _start_reaper(self) -> subprocess.Popen[bytes]:
-        # Its environment is empty, lest the mark of a surrounding stack condemn it before its work is done.
+        # Its environment is empty: the mark of an outer stack would get it killed too early.
         keep = ("LD_LIBRARY_PATH",)
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", reaper.__file__, self.mark, str(self.scratch)],
@@ -113,19 +122,21 @@ class Processes:
         )
         assert process.stdout
         if process.stdout.readline() != b"watching\n":
-            raise LocalError("The process that watches over the others did not start.")
+            raise LocalError("The reaper, which ends all other processes, did not start.")
         return process
 
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], *, log: Path, directory: Path
     ) -> Process:
-        """Start a command in a session of its own (Ctrl-C reaches only us), its output added to `log`.
+        """Start a command in a session of its own (Ctrl-C reaches only us), and append its output to `log`.
 
-        Raises OSError where the command can't be run.
+        Its signals have their default actions. Raises FileNotFoundError if there is no such program.
         """
+        if not shutil.which(command[0], path=environment.get("PATH")):
+            raise FileNotFoundError(f"{name}: no program {command[0]}")
         with log.open("ab") as output:
             popen = subprocess.Popen(
-                list(command),
+                with_default_signals(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -136,23 +147,23 @@ class Processes:
         return self.adopt(Process(name, log, popen, self.mark))
 
     def adopt(self, process: Process) -> Process:
-        """Take charge of a process that was started elsewhere, and return it."""
+        """Supervise a process that was started elsewhere, and return it."""
         self._children.append(process)
         return process
 
     def ended(self) -> list[Process]:
-        """Return the processes that have ended by themselves or were ended, in order of their start."""
+        """Return the processes that have ended, in the order of their start."""
         return [child for child in self._children if child.exit_code is not None]
 
     def end(self, process: Process, *, number: int = signal.SIGTERM) -> None:
-        """End one process, and all of its session, by a signal, by SIGKILL after GRACE; forget it."""
+        """End a process and its session by a signal, after GRACE by SIGKILL; then forget it."""
         self._end_all([process], number)
         self._children.remove(process)
 
     def close(self) -> None:
-        """Kill all; the reaper then kills and removes what is left. May be called twice.
+        """Kill all processes; the reaper then kills and removes the rest. Safe to call twice.
 
-        Nobody is asked to end: what they hold ends with them, and asking takes seconds.
+        No process gets time to end: their state ends with them, and a polite end takes seconds.
         """
         self._end_all(self._children, signal.SIGKILL)
         self._children.clear()
@@ -162,7 +173,7 @@ class Processes:
             self._reaper.stdin.close()
         self._reaper.stdout.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._reaper.wait(reaper.PATIENCE)
+            self._reaper.wait(reaper.KILL_SECONDS)
 
     def _end_all(self, children: Sequence[Process], number: int) -> None:
         members = _sessions(children)
@@ -173,9 +184,9 @@ class Processes:
             if not child.wait(deadline - time.monotonic()):
                 child.signal(signal.SIGKILL)
         for child in children:
-            child.wait(reaper.PATIENCE)
-        # A child that has ended may have left children, which hold what it held: its port, for instance.
-        while not all(map(_is_gone, members)) and time.monotonic() < deadline + reaper.PATIENCE:
+            child.wait(reaper.KILL_SECONDS)
+        # A child that has ended can leave children that hold what it held, such as its port.
+        while not all(map(_is_gone, members)) and time.monotonic() < deadline + reaper.KILL_SECONDS:
             for pid in (living := _sessions(children)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -188,7 +199,7 @@ def _sessions(children: Sequence[Process]) -> set[int]:
 
 
 def _is_gone(pid: int) -> bool:
-    """Return whether a process holds nothing any more: not there, or a zombie in its last thread too."""
+    """Return whether a process holds nothing any more: it is gone, or a zombie with one thread left."""
     place = Path("/proc") / str(pid)
     try:
         state = (place / "stat").read_text().rpartition(")")[2].split()[0]

@@ -1,10 +1,10 @@
-"""Outlives the process that started it, and leaves nothing of what that process had started.
+"""Outlive the process that started this one, and kill everything that it started.
 
 Run as a script, with nothing but the standard library: `reaper.py MARK DIRECTORY`. Standard input is a pipe
-whose other end only the guarded process holds. When it closes, however that process ended, SIGKILL included,
-every process that has MARK in its environment is killed, and DIRECTORY is removed.
+whose other end only the supervisor holds. When it closes, however the supervisor ended, SIGKILL included, the
+reaper kills every process that has MARK in its environment, and removes DIRECTORY.
 
-Nothing can slip through: a child that is between fork and exec still holds the pipe open, and after exec its
+Nothing slips through: a child between fork and exec still holds the pipe open, and after exec its
 environment, which its own children inherit, shows MARK.
 """
 
@@ -17,26 +17,26 @@ import time
 from pathlib import Path
 
 MARK_NAME = "DSS_LOCAL_STACK"
-# A process that SIGKILL doesn't end within this time (seconds) hangs in the kernel: waiting helps nobody.
-PATIENCE = 3.0
+# Seconds. A process that survives SIGKILL for longer hangs in the kernel: waiting helps nobody.
+KILL_SECONDS = 3.0
 
 
 def marked(mark: str) -> list[int]:
-    """Return the ids of the living processes that have `mark` in the environment they were started with."""
-    wanted = f"{MARK_NAME}={mark}".encode()
-    found = []
+    """Return the ids of the living processes that were started with `mark` in their environment."""
+    entry_of_mark = f"{MARK_NAME}={mark}".encode()
+    pids = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):  # ended meanwhile, or another user's
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
+            if entry_of_mark in (entry / "environ").read_bytes().split(b"\0"):
+                pids.append(int(entry.name))
+    return pids
 
 
 def kill_all(mark: str) -> None:
-    """Kill until no process with `mark` is left, for PATIENCE seconds at most."""
-    deadline = time.monotonic() + PATIENCE
+    """Kill until no process with `mark` is left, for KILL_SECONDS at most."""
+    deadline = time.monotonic() + KILL_SECONDS
     while (pids := marked(mark)) and time.monotonic() < deadline:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
@@ -45,7 +45,7 @@ def kill_all(mark: str) -> None:
 
 
 def main(mark: str, directory: str) -> None:
-    """Wait for the end of standard input, then leave nothing."""
+    """Wait for the end of standard input, then kill and remove everything."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.write(1, b"watching\n")

@@ -13,7 +13,7 @@ from typing import Any
 
 from local.source_tree import python_path
 from local.supervisor.forkserver import start_forked
-from local.supervisor.processes import Processes
+from local.supervisor.processes import Processes, with_default_signals
 
 DSS = [sys.executable, "-m", "dss.commands.main"]
 
@@ -41,7 +41,7 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
 def start(env: Mapping[str, str], *arguments: object) -> "subprocess.Popen[str]":
     """Start `dss` with these arguments."""
     return subprocess.Popen(
-        [*DSS, *map(str, arguments)],
+        with_default_signals([*DSS, *map(str, arguments)]),
         env=environment(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -8,7 +8,7 @@ import pytest
 
 from local.issuer.client import request_token
 from tests.support.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
-from tests.support.subscriber import Call, Subscriber, subscriber
+from tests.support.subscriber import RecordedRequest, Subscriber, subscriber
 
 CELL = {"name": "a cell", "age": 3}
 REASON = {"reason": "withdrawn"}
@@ -68,7 +68,7 @@ def deliveries(api: Api, replica: str, uuid: str) -> list[dict[str, Any]]:
     return found
 
 
-def without_attempt(call: Call) -> dict[str, Any]:
+def without_attempt(call: RecordedRequest) -> dict[str, Any]:
     """Return what a call said, but for which attempt it was."""
     return {name: value for name, value in call.json.items() if name != "attempt"}
 

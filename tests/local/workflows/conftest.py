@@ -54,7 +54,7 @@ class Server:
             found = self.client.get_execution(name=name)
             return None if found.state == Execution.State.ACTIVE else found
 
-        found: Execution = wait_until(over, f"{name} ends", 30)
+        found: Execution = wait_until(over, f"{name} ends")
         return found
 
     def run(self, text: str, argument: str = "null", workflow: str = "w") -> Execution:
