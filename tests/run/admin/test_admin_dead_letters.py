@@ -11,7 +11,7 @@ from flask import Flask, request
 
 from functions.push import Message, PushHandler, handle
 from local.components import pubsub
-from local.event_components import subscriptions, topics
+from local.components.events import subscriptions, topics
 from local.stack import Stack
 from shared.config import Settings
 from shared.errors import Unavailable
