@@ -15,7 +15,7 @@ import pytest
 
 from dss.commands.context import Context
 from dss.commands.main import cli
-from dss.errors import CliError
+from dss.errors import ClientError
 from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.search.base import IndexBackend, IndexEntry
@@ -74,7 +74,7 @@ def admin(system: ManualSystem, back_end: str, *arguments: object) -> Outcome:
     ):
         try:
             code = cli.main(["admin", "index", *map(str, arguments)], standalone_mode=False, obj=Context())
-        except CliError as error:
+        except ClientError as error:
             return Outcome(1, said.getvalue(), str(error))
     return Outcome(code, said.getvalue(), noted.getvalue())
 

@@ -14,7 +14,7 @@ from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog import Catalog
-from shared.catalog.database import Database, NameTaken
+from shared.catalog.database import Database, NameTaken, set_document
 from shared.clock import Deadline
 from shared.config import Settings
 from shared.errors import IndexQueryRefused, Unavailable
@@ -73,9 +73,9 @@ class FirestoreIndex:
         row = row_of(entry)
         for number, piece in enumerate(row.pieces):
             reference = self._pieces.document(piece_name(row.name, row.digest, number))
-            self._database.commit(_setting(reference, {"data": piece}))
+            self._database.commit(set_document(reference, {"data": piece}))
         if entry.dead:
-            self._database.commit(_setting(self._rows.document(row.name), row.fields))
+            self._database.commit(set_document(self._rows.document(row.name), row.fields))
             self._drop_pieces(row.name, keep=row.digest)
             return
         for _ in range(_ATTEMPTS):
@@ -301,10 +301,6 @@ def _fqid(row: Any) -> Fqid:
 
 def _is_countable(selection: Selection) -> bool:
     return not selection.is_everything and len(selection.postings | selection.markers) <= _MOST_VALUES
-
-
-def _setting(reference: Any, fields: Any) -> Any:
-    return lambda batch: batch.set(reference, dict(fields))
 
 
 def _deleting(reference: Any) -> Any:

@@ -17,7 +17,7 @@ from shared.search.postgresql.rows import FORM
 from shared.search.postings import Postings
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support.api import new_uuid, now
-from tests.support.postgresql_server import HeldServer
+from tests.support.postgresql_server import StoppableServer
 from tests.support.queries import total
 
 
@@ -26,7 +26,7 @@ def _entry(number: int) -> IndexEntry:
 
 
 @pytest.fixture(scope="module")
-def many(postgresql: HeldServer) -> Iterator[psycopg.Connection]:
+def many(postgresql: StoppableServer) -> Iterator[psycopg.Connection]:
     """An index of 20,000 entries, each with a `number` and a `common` value; its statistics are known."""
     opened = PostgreSqlIndex(postgresql.dsn)
     total(opened, "many", MatchAll())

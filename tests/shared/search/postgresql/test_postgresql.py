@@ -22,7 +22,7 @@ from shared.search.postgresql.rows import escape
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support import queries
 from tests.support.api import new_uuid, now
-from tests.support.postgresql_server import HeldServer
+from tests.support.postgresql_server import StoppableServer
 from tests.support.queries import total
 
 # What PostgreSQL has its own opinion of: null bytes, halves of surrogate pairs and what stands for them, wild
@@ -60,7 +60,7 @@ hard_clauses: some.SearchStrategy[Query] = some.one_of(
 
 
 @pytest.fixture
-def index(postgresql: HeldServer) -> Iterator[PostgreSqlIndex]:
+def index(postgresql: StoppableServer) -> Iterator[PostgreSqlIndex]:
     """The back end, as a process has it."""
     opened = PostgreSqlIndex(postgresql.dsn)
     yield opened
@@ -161,7 +161,7 @@ def test_a_deep_large_and_odd_document_comes_back_as_it_was(index: PostgreSqlInd
         assert hit.document == entry.document
 
 
-def _made_database(postgresql: HeldServer) -> str:
+def _made_database(postgresql: StoppableServer) -> str:
     """Make a database, and return its DSN."""
     name = f"made_{new_uuid().replace('-', '')}"
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
@@ -169,7 +169,7 @@ def _made_database(postgresql: HeldServer) -> str:
     return postgresql.dsn.replace("/postgres", f"/{name}").replace(f"{name}ql:", "postgresql:")
 
 
-def test_many_processes_can_create_the_tables_at_once(postgresql: HeldServer):
+def test_many_processes_can_create_the_tables_at_once(postgresql: StoppableServer):
     dsn = _made_database(postgresql)
     start = threading.Barrier(8)
 
@@ -262,7 +262,7 @@ def test_a_put_that_takes_too_long_is_unavailable(index, postgresql):
     hurried.close()
 
 
-def test_a_stopped_server_is_unavailable_and_loses_nothing(postgresql: HeldServer):
+def test_a_stopped_server_is_unavailable_and_loses_nothing(postgresql: StoppableServer):
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn, connection_seconds=1)) as index:
         entry = _entry({})
         index.put(entry)
@@ -276,7 +276,7 @@ def test_a_stopped_server_is_unavailable_and_loses_nothing(postgresql: HeldServe
         assert _recovered(lambda: total(index, entry.replica, MatchAll())) == 1
 
 
-def test_a_cut_connection_is_replaced(index: PostgreSqlIndex, postgresql: HeldServer):
+def test_a_cut_connection_is_replaced(index: PostgreSqlIndex, postgresql: StoppableServer):
     entry = _entry({})
     index.put(entry)
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:

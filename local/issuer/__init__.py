@@ -1,0 +1,1 @@
+"""The issuer of tokens on one machine: keys, claims and a sign-in page."""

@@ -1,0 +1,1 @@
+"""Servers of the local system: functions, PostgreSQL, S3, and the pushes of Pub/Sub."""

@@ -1,0 +1,1 @@
+"""Processes of the local system: start them, reap them, and give them ports."""
