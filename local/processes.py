@@ -25,9 +25,17 @@ class Child(Protocol):
     """What is asked of a child, as `subprocess.Popen` answers it."""
 
     @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
-    def wait(self, timeout: float) -> int: ...
+    def pid(self) -> int:
+        """The id of the process."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the process lives."""
+        ...
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code. Raises subprocess.TimeoutExpired after `timeout` seconds."""
+        ...
 
 
 class Process:

@@ -1,4 +1,4 @@
-"""What all tests share: one running system, and clients of its parts (see tests/support/given.py)."""
+"""What all tests share: one running system, and clients of its parts (see tests/support/api.py)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,8 @@ from xdist.scheduler import LoadFileScheduling
 
 from local.components import API_TABLE
 from local.stack import Stack
-from tests.support.given import REPLICAS, Api, Clouds
+from tests.support.api import Api
+from tests.support.clouds import REPLICAS, Clouds
 from tests.support.postgresql_server import HeldServer, postgresql_server
 
 # Folders whose tests share what is slow to make: a system of their own, plans of terraform.

@@ -19,7 +19,7 @@ from shared.errors import DssError, IllegalArguments
 from shared.jobs.audit import as_json
 from shared.maintenance.audit import Finding, Problem, Tally, audit
 from shared.maintenance.rates import gained_per_minute
-from shared.maintenance.rebuild import SECTION_NAMES, Restored, rebuild
+from shared.maintenance.rebuild import Restored, rebuild, section_names
 from shared.maintenance.repair import Repair, repaired
 from shared.maintenance.sweep import backlogs, unpublished
 from shared.replicas import Replica
@@ -152,7 +152,7 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def run_rebuild(context: Context, name: str, *, dry_run: bool) -> int:
     """Rebuild the catalog from a replica, report, and return the exit code: 1 where anything failed."""
-    sections: dict[str, Counter[str]] = {section: Counter() for section in SECTION_NAMES}
+    sections: dict[str, Counter[str]] = {section: Counter() for section in section_names()}
     failed: list[Restored] = []
     progress = Progress(context)
     with operated() as settings:

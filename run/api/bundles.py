@@ -10,14 +10,13 @@ from run.api.call import Call
 from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
+from shared.api_path import api_url
 from shared.bundles import NamedFile, check_names, delete_bundle, find_files, write_bundle
 from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
 from shared.checkouts.objects import Wanted, wanted_of_bundle
 from shared.clock import new_version
 from shared.errors import IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
-
-API_PATH = "/v1"
 
 
 def get(
@@ -128,7 +127,7 @@ def list_all(
     )
     bundles, has_more = rows[:per_page], len(rows) > per_page
     body: dict[str, Any] = {
-        "dss_api": call.base_url + API_PATH,
+        "dss_api": api_url(call.base_url),
         "object": "list",
         "per_page": per_page,
         "page_count": len(bundles),

@@ -7,12 +7,12 @@ from flask import Response
 
 from run.api.call import Call
 from run.api.pagination import page
+from shared.api_path import api_url
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid
 from shared.search.base import Hit
 from shared.search.dsl import parse
 
-API_PATH = "/v1"
 # v1: whole documents come by ten, whatever is asked for.
 _RAW_PER_PAGE = 10
 
@@ -49,7 +49,7 @@ def _result(call: Call, replica: str, hit: Hit) -> dict[str, Any]:
     query = urlencode({"version": hit.fqid.version, "replica": replica})
     return {
         "bundle_fqid": str(hit.fqid),
-        "bundle_url": f"{call.base_url}{API_PATH}/bundles/{quote(hit.fqid.uuid)}?{query}",
+        "bundle_url": f"{api_url(call.base_url)}/bundles/{quote(hit.fqid.uuid)}?{query}",
         # What is sorted by name is not weighed.
         "search_score": None,
         **({} if hit.document is None else {"metadata": hit.document}),

@@ -13,6 +13,7 @@ from flask import Flask, Response, send_from_directory
 from run.api.call import base_url
 from run.api.contract import Contract
 from run.api.pagination import answer
+from shared.api_path import API_PATH
 from shared.errors import DssError
 from shared.system import Dss
 
@@ -31,12 +32,12 @@ _PAGE = """<!doctype html>
 <script src="/assets/swagger-ui-bundle.js"></script>
 <script src="/assets/swagger-ui-standalone-preset.js"></script>
 <script>
-SwaggerUIBundle({url: "/v1/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
+SwaggerUIBundle({url: "API_PATH/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
                  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]});
 </script>
 </body>
 </html>
-"""
+""".replace("API_PATH", API_PATH)
 
 
 def install(app: Flask, dss: Dss, contract: Contract) -> None:
@@ -60,7 +61,7 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
 
     app.add_url_rule("/", "page", lambda: Response(_PAGE, mimetype="text/html"))
     app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
-    app.add_url_rule("/v1/swagger.json", "swagger", swagger)
+    app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
     app.add_url_rule("/internal/health", "health", health.answer)
     app.add_url_rule("/internal/application_secrets", "application_secrets", application_secrets)

@@ -5,7 +5,6 @@ from whichever replica it is made. It is kept as an object beside the bundle's m
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,16 +12,13 @@ from typing import Any
 from shared.catalog import BundleHead
 from shared.checksums import MIB, Checksums
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound
-from shared.files import write_once
 from shared.identifiers import Fqid, Kind, document_key, manifest_key
-from shared.manifests import CONTENT_TYPE, digest, encode, tombstone_document
+from shared.manifests import digest, encode, read_required, tombstone_document, write_once
+from shared.metadata import CREATE, TOMBSTONE, group_name, is_json
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
-from shared.restore import read
 from shared.stores.base import read_all
 from shared.system import Dss
-
-CREATE, TOMBSTONE = "CREATE", "TOMBSTONE"
 
 # What of a bundle's files goes into its document: files of at most so many bytes each, and in all. A document
 # is read, matched and indexed as a whole. Parsed, metadata of real bundles was measured to take twice its
@@ -34,12 +30,10 @@ _AT_ONCE = 16
 # Lists and objects within each other. Parsers and index back ends have bounds of their own, all above this.
 MOST_DEPTH = 100
 
-_NUMBER = re.compile(r"(?<=.)_[0-9]+$")
-
 
 def read_document(dss: Dss, replica: str, fqid: Fqid, *, dead: bool) -> bytes:
     """Return the document of an event that was told, as it was told. Raises NotYetThere where it was not."""
-    return read(dss.replicas.named(replica), document_key(fqid, dead=dead))
+    return read_required(dss.replicas.named(replica), document_key(fqid, dead=dead))
 
 
 def document_of(dss: Dss, replica: Replica, head: BundleHead) -> bytes:
@@ -63,7 +57,7 @@ def keep_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -
         return read_all(replica.store, replica.bucket, key)
     except ObjectNotFound:
         content = make_document(dss, replica, head, dead=dead)
-    write_once(dss, replica.name, key, content)
+    write_once(replica, key, content)
     return content
 
 
@@ -76,23 +70,6 @@ def make_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -
     return _tombstone(dss, head) if dead else _bundle(replica, head)
 
 
-def contents(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """Yield the files whose content a bundle's document holds: each as in the manifest, and its content."""
-    left_out = {row["name"] for row in document.get("left_out", ())}
-    groups = {name: iter(group) for name, group in document["files"].items()}
-    for file in document["manifest"]["files"]:
-        if _is_json(file) and file["name"] not in left_out:
-            yield file, next(groups[group_name(file["name"])])
-
-
-def group_name(name: str) -> str:
-    """Return under which name a document has files' content: `a_json` for `a_3.json`."""
-    stem, dot, ending = name.rpartition(".")
-    if not dot:
-        stem, ending = ending, ""
-    return (_NUMBER.sub("", stem) + dot + ending).replace(".", "_")
-
-
 def _tombstone(dss: Dss, head: BundleHead) -> bytes:
     uuid, _, version = head.hidden_by.partition(".")
     known = dss.catalog.scan.tombstone(uuid, version or None)
@@ -103,7 +80,7 @@ def _tombstone(dss: Dss, head: BundleHead) -> bytes:
 
 def _bundle(replica: Replica, head: BundleHead) -> bytes:
     key = manifest_key(Kind.BUNDLE, head.fqid)
-    encoded = read(replica, key)
+    encoded = read_required(replica, key)
     if digest(encoded) != head.digest:
         raise InvalidChecksum(f"{key}: replica {replica.name} has other content than the catalog says")
     manifest = json.loads(encoded)
@@ -126,16 +103,10 @@ def _heading(event_type: str, fqid: Fqid) -> dict[str, Any]:
     return {"event_type": event_type, "bundle_info": {"uuid": fqid.uuid, "version": fqid.version}}
 
 
-def _is_json(file: Mapping[str, Any]) -> bool:
-    # With parameters too: `application/json; dcp-type="metadata/biomaterial"`.
-    media_type: str = file["content-type"].partition(";")[0]
-    return media_type.strip().lower() == CONTENT_TYPE
-
-
 def _chosen(files: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
     """Yield the JSON files of a manifest, in its order, each with why it is left out, if it is."""
     total = 0
-    for file in filter(_is_json, files):
+    for file in filter(is_json, files):
         if file["size"] > MOST_FILE_BYTES:
             yield file, f"larger than {MOST_FILE_BYTES} bytes"
         elif total + file["size"] > MOST_BYTES:

@@ -15,8 +15,6 @@ from datetime import timedelta
 from shared.catalog import Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
 from shared.errors import ObjectExists, StoreError
-from shared.events.documents import TOMBSTONE
-from shared.files import write_once
 from shared.identifiers import (
     Fqid,
     document_key,
@@ -25,7 +23,8 @@ from shared.identifiers import (
     moment_of,
     version_after,
 )
-from shared.manifests import digest, encode
+from shared.manifests import digest, encode, write_once
+from shared.metadata import TOMBSTONE
 from shared.replicas import Replica
 from shared.stores.base import Piece, StoredObject, bucket_url
 from shared.system import Dss
@@ -118,7 +117,7 @@ def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
     next finishes what was claimed.
     """
     while events := _due(dss, replica.name):
-        journal = _write(dss, replica, events)
+        journal = _write(replica, events)
         dss.faults.reach("compact: journal written")
         dss.catalog.journals.add(journal)
         dss.faults.reach("compact: journal added")
@@ -169,10 +168,10 @@ def _fitting(events: Sequence[Event]) -> list[Event]:
     return list(events)
 
 
-def _write(dss: Dss, replica: Replica, events: Sequence[Event]) -> Journal:
+def _write(replica: Replica, events: Sequence[Event]) -> Journal:
     journal = journal_of_many(events)
     # By which the catalog of events can be made anew, with their times.
-    write_once(dss, replica.name, journal_index_key(journal.id), index_of(events))
+    write_once(replica, journal_index_key(journal.id), index_of(events))
     # The same events, in the same order, may have been written by an earlier attempt, or one beside us.
     with contextlib.suppress(ObjectExists):
         join(replica, journal, events)

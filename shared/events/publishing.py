@@ -13,14 +13,15 @@ from shared.catalog import BundleHead, Event
 from shared.checksums import crc32c_of, md5_of
 from shared.clock import Deadline
 from shared.errors import NotYetThere, ObjectExists, ObjectNotFound
-from shared.events.documents import CREATE, TOMBSTONE, keep_document
+from shared.events.documents import keep_document
 from shared.events.journal import index_of
 from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key, publication_key
 from shared.manifests import CONTENT_TYPE, digest
 from shared.messages import BUNDLE_EVENTS, FINALIZED, BundleEvent, ObjectEvent
+from shared.metadata import CREATE, TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
-from shared.search.entries import entry_of
+from shared.search.documents import entry_of
 from shared.system import Dss
 
 # Seconds in which a writer that is at it is done; another attempt is a second away at least.

@@ -15,12 +15,12 @@ from typing import Any
 from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
-from shared.maintenance.merging import by_key, side_by_side
+from shared.maintenance.index_entries import expected_entry
+from shared.maintenance.merge import by_key, side_by_side
 from shared.parallel import map_in_threads, retry
 from shared.replicas import Replica
 from shared.search.base import Hit, Indexed, IndexEntry
 from shared.search.documents import digest_of
-from shared.search.entries import expected_entry
 from shared.search.query import Bool, Ids, Query, Terms
 from shared.system import Dss
 

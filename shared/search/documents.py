@@ -4,13 +4,16 @@ They are made of metadata documents (`shared.events.documents`), and of nothing 
 again from what is kept comes out the same.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.events.documents import TOMBSTONE, contents, group_name
+from shared.identifiers import Fqid
 from shared.manifests import digest, encode
+from shared.metadata import TOMBSTONE, contents, group_name
+from shared.search.base import IndexEntry
 
 # What v1 has always indexed of a manifest: the checksums of more files than this find nobody.
 MAX_MANIFEST_FILES = 20_000
@@ -37,6 +40,11 @@ def indexed_document(metadata: Mapping[str, Any]) -> dict[str, Any]:
         "files": files,
         "shape_descriptor": shape_descriptor(files),
     }
+
+
+def entry_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> IndexEntry:
+    """Return the index entry of a bundle version, or of its tombstone, from its encoded metadata document."""
+    return IndexEntry(replica=replica, fqid=fqid, document=indexed_document(json.loads(content)), dead=dead)
 
 
 def tombstone_document(uuid: str, email: str, reason: str) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from shared.catalog import Catalog, Subscription
-from shared.events.documents import TOMBSTONE, read_document
+from shared.events.documents import read_document
 from shared.events.publishing import bundle_event
 from shared.identifiers import Fqid, version_after, version_of
 from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent, all_attributes_wanted
+from shared.metadata import TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.system import Dss
 from shared.webhooks.evaluation import Evaluation, Match

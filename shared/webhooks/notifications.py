@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from shared.api_path import api_url
 from shared.catalog import Subscription
 from shared.errors import IllegalArguments
 from shared.messages import BundleEvent
@@ -75,7 +76,7 @@ def notification_of(
 ) -> Notification:
     """Return what a subscriber is told of an event that its subscription matches."""
     delivery = str(uuid.uuid5(_NAMES, f"{subscription.uuid}/{event.id}"))
-    api = f"{base_url.rstrip('/')}/v1"
+    api = api_url(base_url)
     query = urlencode({"replica": event.replica, "version": event.version})
     payload: dict[str, Any] = {
         "transaction_id": delivery,

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.support.given import Version, new_uuid, now
+from tests.support.api import Version, new_uuid, now
 
 _THREADS = 48
 

@@ -13,8 +13,9 @@ from tests.benchmarks.copies import Copied, Load
 from tests.benchmarks.held_stack import HeldStack, busy, held_stack
 from tests.benchmarks.rclone import Rclone, find_rclone
 from tests.benchmarks.replication_report import ratios, table_of_copies
-from tests.support.checking_out import check_out, status
-from tests.support.given import REPLICAS, Api, Clouds, Version, put_bundle, put_file
+from tests.support.api import Api, Version, put_bundle, put_file
+from tests.support.checkouts import check_out, checkout_status
+from tests.support.clouds import REPLICAS, Clouds
 from tests.support.large_objects import stage_large, write_numbered_blocks
 
 LOADS = (
@@ -101,7 +102,7 @@ class CheckoutContest:
     def _check_out(self, bundle: Version) -> float:
         began = time.monotonic()
         job_id = check_out(self._api, self._replica, bundle)
-        while (found := status(self._api, self._replica, job_id))["status"] == "RUNNING":
+        while (found := checkout_status(self._api, self._replica, job_id))["status"] == "RUNNING":
             if time.monotonic() > began + _LONGEST_SECONDS:
                 raise RuntimeError(f"not checked out within {_LONGEST_SECONDS} s: {found}")
             time.sleep(_POLL_SECONDS)

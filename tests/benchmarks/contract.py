@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from werkzeug.datastructures import MultiDict
 
 from run.api.contract import Contract
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
 
 FILES = 10_000
 _ROUNDS = 5

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from shared.checksums import MIB
 from tests.benchmarks.held_stack import HeldStack, busy
 from tests.benchmarks.rclone import Rclone
-from tests.support.given import Api, Clouds, put_file
+from tests.support.api import Api, put_file
+from tests.support.clouds import Clouds
 from tests.support.large_objects import stage_large, write_numbered_blocks
 
 _THREADS = 8

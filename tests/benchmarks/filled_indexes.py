@@ -11,8 +11,8 @@ import psycopg
 
 from local.demo_data import SAMPLE
 from shared.config import Settings
-from shared.events.documents import CREATE, group_name
 from shared.identifiers import Fqid
+from shared.metadata import CREATE, group_name
 from shared.search.base import IndexEntry
 from shared.search.documents import indexed_document
 from shared.search.dsl import parse
@@ -20,8 +20,8 @@ from shared.search.firestore.planning import Selection, plan
 from shared.search.firestore.rows import row_of
 from shared.search.postgresql.backend import PostgreSqlIndex
 from shared.search.postings import Postings
-from tests.support.file_heads import firestore_client
-from tests.support.given import new_uuid
+from tests.support.api import new_uuid
+from tests.support.dss import firestore_client
 
 REPLICA = "gcp"
 # Of so many bundles one is rare, and each other one is of the commoner sex.

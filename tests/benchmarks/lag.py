@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from tests.benchmarks.bundle_load import BundlePlan, BundleResult
 from tests.benchmarks.held_stack import HeldStack, busy
-from tests.support.given import Clouds
+from tests.support.clouds import Clouds
 
 FILES_EACH = 2
 FILE_BYTES = 1024

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from local.minting import mint
 from local.stack import Stack
 from tests.benchmarks.lag import percentile
-from tests.support.given import Api, Version, new_uuid, now, put_bundle
+from tests.support.api import Api, Version, new_uuid, now, put_bundle
 from tests.support.subscriber import Subscriber, subscriber
 
 SUBSCRIPTIONS = 100

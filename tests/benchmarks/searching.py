@@ -18,18 +18,17 @@ from local.components import API_TABLE
 from local.index_components import BACK_ENDS
 from local.stack import Stack
 from shared.config import Settings
-from shared.files import write_once
 from shared.identifiers import Fqid, document_key
 from shared.maintenance.index_check import IndexTally
 from shared.maintenance.index_rebuild import rebuild_index
-from shared.manifests import encode
+from shared.manifests import encode, write_once
 from shared.system import Dss
 from shared.wiring import open_system
 from tests.benchmarks.filled_indexes import FILL, RARE_ONE_IN, REPLICA, metadata_document, sample
 from tests.benchmarks.lag import percentile
-from tests.support.file_heads import multiply_bundle
+from tests.support.api import TIMEOUT, Api, Version, new_uuid, put_bundle
+from tests.support.bulk_heads import duplicate_bundles
 from tests.support.firestore_proxy import FirestoreProxy
-from tests.support.given import TIMEOUT, Api, Version, new_uuid, put_bundle
 
 BUNDLES = 10_000
 # A rebuild goes through all documents alike: so many tell its pace.
@@ -104,7 +103,7 @@ def _rebuild(back_end: str) -> float:
     with _stack(back_end) as env, mock.patch.dict(os.environ, env):
         dss = open_system(Settings.from_environment())
         bundle = put_bundle(Api(env["DSS_URL"], env["DSS_TOKEN"]), REPLICA, [])
-        _keep_documents(dss, multiply_bundle(env, bundle, REBUILT, prefix=new_uuid()[:8]))
+        _keep_documents(dss, duplicate_bundles(env, bundle, REBUILT, prefix=new_uuid()[:8]))
         began, written = time.monotonic(), 0
         for outcome in rebuild_index(dss, dss.replicas.named(REPLICA), tally=IndexTally()):
             if outcome.failed:
@@ -117,7 +116,7 @@ def _keep_documents(dss: Dss, bundles: list[Version]) -> None:
     def keep(number: int, bundle: Version) -> None:
         fqid = Fqid(bundle.uuid, bundle.version)
         content = encode(metadata_document(fqid, number))
-        write_once(dss, REPLICA, document_key(fqid, dead=False), content)
+        write_once(dss.replicas.named(REPLICA), document_key(fqid, dead=False), content)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         list(threads.map(keep, range(len(bundles)), bundles))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from local.stack import Stack
 from tests.benchmarks.lag import percentile
-from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import Clouds
 from tests.support.subscriber import Subscriber, subscriber
 
 BUNDLES = 300

@@ -6,9 +6,10 @@ import pytest
 
 from dss.client import Client
 from dss.errors import OperationFailed
-from tests.support.checking_out import own_bucket
+from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
+from tests.support.checkouts import user_bucket
+from tests.support.clouds import Clouds
 from tests.support.command_line import dss
-from tests.support.given import Api, Clouds, Version, new_uuid, put_bundle, put_file
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def bundle(whole_system: dict[str, str], clouds: Clouds) -> Version:
 def test_a_bundle_is_checked_out_and_waited_for(
     whole_system: dict[str, str], clouds: Clouds, bundle: Version
 ) -> None:
-    bucket = own_bucket(clouds, "gcp")
+    bucket = user_bucket(clouds, "gcp")
 
     done = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
 
@@ -46,8 +47,8 @@ def test_why_there_is_nothing_is_said(whole_system: dict[str, str], bundle: Vers
 def test_from_a_notebook(whole_system: dict[str, str], bundle: Version) -> None:
     client = Client(whole_system["DSS_URL"], replica="gcp")
 
-    status = client.wait_for_checkout(client.checkout(bundle.uuid, email="ada@example.org"))
+    status = client.await_checkout(client.checkout(bundle.uuid, email="ada@example.org"))
 
     assert (status["status"], status["files_done"]) == ("SUCCEEDED", 1)
     with pytest.raises(OperationFailed, match="not done after 0 s"):
-        client.wait_for_checkout(client.checkout(bundle.uuid), seconds=0)
+        client.await_checkout(client.checkout(bundle.uuid), seconds=0)

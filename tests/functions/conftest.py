@@ -6,18 +6,18 @@ import pytest
 
 from shared.messages import BUNDLE_EVENTS
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.topics import Listener, listening
+from tests.support.topic_listener import TopicListener, listen_to
 
 
 @pytest.fixture(scope="module")
-def listener(stack: dict[str, str]) -> Iterator[Listener]:
+def listener(stack: dict[str, str]) -> Iterator[TopicListener]:
     """Who hears of each event that is told."""
-    with listening(stack, BUNDLE_EVENTS) as found:
+    with listen_to(stack, BUNDLE_EVENTS) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def index(stack: dict[str, str], listener: Listener) -> Iterator[FunctionProcess]:
+def index(stack: dict[str, str], listener: TopicListener) -> Iterator[FunctionProcess]:
     """`index`, told only what a test tells it; the topic that it publishes to is there."""
     assert listener.attributes == []
     with function_process("index", stack) as process:

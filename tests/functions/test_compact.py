@@ -9,13 +9,13 @@ import requests
 
 from dss.client import Client
 from shared.faults import FAULT_POINTS
+from tests.support.api import Api, Version, assert_problem, new_uuid, now
+from tests.support.clouds import REPLICAS, Clouds
 from tests.support.command_line import dss
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, now
-from tests.support.journal_reader import Read, read_events
-from tests.support.object_events import object_event
-from tests.support.topics import Listener
-from tests.support.two_clouds import new_bundle, new_file
+from tests.support.journal_reader import JournalEvent, read_events
+from tests.support.replication import new_bundle, new_file, object_event_attributes
+from tests.support.topic_listener import TopicListener
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("compact: ")]
 
@@ -47,10 +47,10 @@ class Line:
         gone = self._admin.delete(path, replica=self.replica, json={"reason": "wrong"})
         assert gone.status_code == 200
         for key in (*map(str, made), f"{made[0].uuid}.dead"):
-            event = object_event(self._clouds, self.replica, f"bundles/{key}")
+            event = object_event_attributes(self._clouds, self.replica, f"bundles/{key}")
             assert self._index.push(event).status_code == 204
 
-    def read(self, **query: object) -> list[Read]:
+    def read(self, **query: object) -> list[JournalEvent]:
         """Return the events since this test began."""
         return list(read_events(self._admin, self.replica, from_date=self.start, **query))
 
@@ -77,13 +77,13 @@ def listed(line: Line) -> list[dict[str, Any]]:
     return [event for page in pages for stream in page.json()["event_streams"] for event in stream["events"]]
 
 
-def what(events: list[Read]) -> list[tuple[str, str, bytes]]:
+def what(events: list[JournalEvent]) -> list[tuple[str, str, bytes]]:
     """Return events without the journals that they were in."""
     return [(event.timestamp, event.event_id, event.content) for event in events]
 
 
 def test_events_are_the_same_before_and_after_they_are_put_together(
-    line: Line, compact: FunctionProcess, listener: Listener
+    line: Line, compact: FunctionProcess, listener: TopicListener
 ) -> None:
     line.grow(4)
 

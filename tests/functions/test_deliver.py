@@ -10,11 +10,11 @@ import requests
 from shared.catalog import Subscription
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
 from shared.webhooks.notifications import Notification, notification_of
-from tests.support.file_heads import firestore_client
+from tests.support.api import Api, new_uuid, now
+from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import Api, new_uuid, now
 from tests.support.subscriber import Subscriber, subscriber
-from tests.support.topics import Listener, listening
+from tests.support.topic_listener import TopicListener, listen_to
 
 REPLICA = "gcp"
 LOOPBACK = {"DSS_CALLBACK_NETWORKS": "127.0.0.0/8"}
@@ -28,21 +28,21 @@ def server() -> Iterator[Subscriber]:
 
 
 @pytest.fixture(scope="module")
-def retries(stack: dict[str, str]) -> Iterator[Listener]:
+def retries(stack: dict[str, str]) -> Iterator[TopicListener]:
     """What is put off."""
-    with listening(stack, DELIVERY_RETRIES) as found:
+    with listen_to(stack, DELIVERY_RETRIES) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def letters(stack: dict[str, str]) -> Iterator[Listener]:
+def letters(stack: dict[str, str]) -> Iterator[TopicListener]:
     """The dead letters."""
-    with listening(stack, DEAD_LETTERS) as found:
+    with listen_to(stack, DEAD_LETTERS) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def first(stack: dict[str, str], retries: Listener) -> Iterator[FunctionProcess]:
+def first(stack: dict[str, str], retries: TopicListener) -> Iterator[FunctionProcess]:
     """The first lane; the topic that it publishes to is there."""
     assert retries.attributes == []
     with function_process("deliver", stack, **LOOPBACK) as process:
@@ -50,7 +50,7 @@ def first(stack: dict[str, str], retries: Listener) -> Iterator[FunctionProcess]
 
 
 @pytest.fixture(scope="module")
-def second(stack: dict[str, str], letters: Listener) -> Iterator[FunctionProcess]:
+def second(stack: dict[str, str], letters: TopicListener) -> Iterator[FunctionProcess]:
     """The second lane; the topic that it publishes to is there."""
     assert letters.attributes == []
     with function_process("redeliver", stack, **LOOPBACK) as process:
@@ -90,14 +90,14 @@ def shown(api: Api, notification: Notification) -> dict[str, Any]:
     return found
 
 
-def is_put_off(retries: Listener, notification: Notification) -> bool:
+def is_put_off(retries: TopicListener, notification: Notification) -> bool:
     """Tell whether a notification has gone to the second lane."""
     retries.pull(1.0)
     return notification.id in {one.get("deliveryId") for one in retries.attributes}
 
 
 def test_what_is_delivered_is_delivered_once(
-    api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber, retries: Listener
+    api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber, retries: TopicListener
 ) -> None:
     path = f"/ok/{new_uuid()}"
     notification = told(subscribed(api, server, path))
@@ -142,7 +142,7 @@ def test_what_is_noted_of_a_subscriber_ends_by_itself(
 
 
 def test_one_failure_puts_off_all_that_comes_until_one_succeeds(
-    api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber, retries: Listener
+    api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber, retries: TopicListener
 ) -> None:
     path = f"/ok/{new_uuid()}"
     subscription = subscribed(api, server, path)
@@ -183,7 +183,7 @@ def test_a_subscriber_that_hangs_takes_one_call_at_a_time(
 
 
 def test_what_must_not_be_called_is_not(
-    stack: dict[str, str], api: Api, server: Subscriber, retries: Listener
+    stack: dict[str, str], api: Api, server: Subscriber, retries: TopicListener
 ) -> None:
     path = f"/ok/{new_uuid()}"
     notification = told(subscribed(api, server, path))
@@ -195,7 +195,7 @@ def test_what_must_not_be_called_is_not(
 
 
 def test_after_seven_days_it_is_a_dead_letter(
-    api: Api, second: FunctionProcess, server: Subscriber, letters: Listener
+    api: Api, second: FunctionProcess, server: Subscriber, letters: TopicListener
 ) -> None:
     path = f"/500/{new_uuid()}"
     subscription = subscribed(api, server, path)
@@ -235,7 +235,7 @@ def test_a_kill_loses_nothing(
     api: Api,
     server: Subscriber,
     second: FunctionProcess,
-    retries: Listener,
+    retries: TopicListener,
     point: str,
     path: str,
     calls: int,

@@ -7,18 +7,18 @@ import requests
 from google.cloud.firestore import FieldFilter
 
 from shared.faults import FAULT_POINTS
-from tests.support.file_heads import firestore_client
+from tests.support.api import Api, Version, now, put_bundle, put_file
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import REPLICAS, Api, Clouds, Version, now, put_bundle, put_file
-from tests.support.object_events import object_event
-from tests.support.topics import Listener
-from tests.support.two_clouds import new_bundle, new_file
+from tests.support.replication import new_bundle, new_file, object_event_attributes
+from tests.support.topic_listener import TopicListener
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("index: ")]
 REASON = {"reason": "wrong"}
 
 
-def told(listener: Listener, bundle: Version) -> list[tuple[str, str, str, str]]:
+def told(listener: TopicListener, bundle: Version) -> list[tuple[str, str, str, str]]:
     """Return what has been told of a bundle version so far: replica, type, id and time."""
     listener.pull(1.0)
     return [
@@ -50,7 +50,12 @@ def delete(admin: Api, replica: str, uuid: str, version: str | None = None) -> s
 
 
 def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
-    stack: dict[str, str], index: FunctionProcess, listener: Listener, api: Api, clouds: Clouds, replica: str
+    stack: dict[str, str],
+    index: FunctionProcess,
+    listener: TopicListener,
+    api: Api,
+    clouds: Clouds,
+    replica: str,
 ) -> None:
     content = {"smoking": [True, None, 1.5], "Ü": "ß"}
     source = clouds.stage(
@@ -60,7 +65,7 @@ def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
     bundle = put_bundle(api, replica, [file.named("a_0.json", indexed=True), file.named("b.c_12.json")])
 
     for _ in range(2):
-        answer = index.push(object_event(clouds, replica, f"bundles/{bundle}"))
+        answer = index.push(object_event_attributes(clouds, replica, f"bundles/{bundle}"))
         assert answer.status_code == 204, answer.text
 
     [event] = journalled(stack, bundle, replica)
@@ -78,11 +83,16 @@ def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_any_step_it_tells_when_it_hears_again(
-    stack: dict[str, str], index: FunctionProcess, listener: Listener, admin: Api, clouds: Clouds, point: str
+    stack: dict[str, str],
+    index: FunctionProcess,
+    listener: TopicListener,
+    admin: Api,
+    clouds: Clouds,
+    point: str,
 ) -> None:
     replica = REPLICAS[POINTS.index(point) % 2]
     bundle = new_bundle(admin, replica, new_file(admin, clouds, replica, b"content"))
-    message = object_event(clouds, replica, f"bundles/{bundle}")
+    message = object_event_attributes(clouds, replica, f"bundles/{bundle}")
 
     with (
         function_process("index", stack, DSS_FAULT_POINT=point) as mortal,
@@ -100,7 +110,7 @@ def test_killed_at_any_step_it_tells_when_it_hears_again(
 def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
     stack: dict[str, str],
     index: FunctionProcess,
-    listener: Listener,
+    listener: TopicListener,
     admin: Api,
     clouds: Clouds,
     replica: str,
@@ -110,14 +120,14 @@ def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
     second, third, late = (Version(first.uuid, now()) for _ in range(3))
     for version in (second, third):
         put_bundle(admin, replica, [file.named("name")], bundle=version)
-    assert index.push(object_event(clouds, replica, f"bundles/{first}")).status_code == 204
+    assert index.push(object_event_attributes(clouds, replica, f"bundles/{first}")).status_code == 204
     one = delete(admin, replica, first.uuid, second.version)
-    assert index.push(object_event(clouds, replica, one)).status_code == 204
+    assert index.push(object_event_attributes(clouds, replica, one)).status_code == 204
 
     whole = delete(admin, replica, first.uuid)
     put_bundle(admin, replica, [file.named("name")], bundle=late)
     for key in (whole, f"bundles/{late}", f"bundles/{third}", whole, one):
-        assert index.push(object_event(clouds, replica, key)).status_code == 204
+        assert index.push(object_event_attributes(clouds, replica, key)).status_code == 204
 
     for version in (first, second, third):
         events = journalled(stack, version, replica)
@@ -139,15 +149,15 @@ def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
 
 
 def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
-    stack: dict[str, str], index: FunctionProcess, listener: Listener, admin: Api, clouds: Clouds
+    stack: dict[str, str], index: FunctionProcess, listener: TopicListener, admin: Api, clouds: Clouds
 ) -> None:
     file = new_file(admin, clouds, "gcp", b"content")
     first = new_bundle(admin, "gcp", file)
     second = Version(first.uuid, now())
     put_bundle(admin, "gcp", [file.named("name")], bundle=second)
     for bundle in (first, second):
-        assert index.push(object_event(clouds, "gcp", f"bundles/{bundle}")).status_code == 204
-    whole = object_event(clouds, "gcp", delete(admin, "gcp", first.uuid))
+        assert index.push(object_event_attributes(clouds, "gcp", f"bundles/{bundle}")).status_code == 204
+    whole = object_event_attributes(clouds, "gcp", delete(admin, "gcp", first.uuid))
     assert index.push(whole).status_code == 204
     # As if it had been killed before it told the second version's end, and so noted nothing.
     [(_, _, ended, _)] = [row for row in journalled(stack, second, "gcp") if row[1] == "TOMBSTONE"]
@@ -168,9 +178,9 @@ def test_what_is_not_available_yet_is_waited_for(
 ) -> None:
     nowhere = Version(new_bundle(api, replica).uuid, now())
     for key in (f"bundles/{nowhere}", f"bundles/{nowhere}.dead", f"bundles/{nowhere.uuid}.dead"):
-        assert index.push(object_event(clouds, replica, key)).status_code == 503
+        assert index.push(object_event_attributes(clouds, replica, key)).status_code == 503
     for key in (f"files/{nowhere}", f"documents/{nowhere}", "blobs/x"):
-        assert index.push(object_event(clouds, replica, key)).status_code == 204
+        assert index.push(object_event_attributes(clouds, replica, key)).status_code == 204
 
 
 def test_what_cannot_be_read_as_json_is_left_out_and_named(
@@ -198,7 +208,7 @@ def test_what_cannot_be_read_as_json_is_left_out_and_named(
     # Made for who asks first, and the same when it is kept.
     asked = api.get(f"/v1/events/{bundle.uuid}", replica=replica, version=bundle.version).content
 
-    assert index.push(object_event(clouds, replica, f"bundles/{bundle}")).status_code == 204
+    assert index.push(object_event_attributes(clouds, replica, f"bundles/{bundle}")).status_code == 204
 
     kept = clouds.read(replica, f"documents/{bundle}")
     assert kept == asked

@@ -7,11 +7,12 @@ import pytest
 from shared.messages import DEAD_LETTERS, DELIVERIES, DELIVERY_RETRIES, REPLAYS
 from tests.functions.test_deliver import LOOPBACK, pushed, subscribed, told
 from tests.functions.test_notify import PUBLIC_URL, happened
+from tests.support.api import Api, new_uuid
+from tests.support.clouds import Clouds
 from tests.support.firestore_proxy import FirestoreProxy
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import Api, Clouds, new_uuid
 from tests.support.subscriber import Subscriber, subscriber
-from tests.support.topics import listening
+from tests.support.topic_listener import listen_to
 
 REPLICA = "gcp"
 
@@ -28,10 +29,10 @@ def firestore(stack: dict[str, str]) -> Iterator[FirestoreProxy]:
     """What counts; the topics of the functions are there."""
     with (
         FirestoreProxy(stack["FIRESTORE_EMULATOR_HOST"]) as proxy,
-        listening(stack, DELIVERIES),
-        listening(stack, DELIVERY_RETRIES),
-        listening(stack, REPLAYS),
-        listening(stack, DEAD_LETTERS),
+        listen_to(stack, DELIVERIES),
+        listen_to(stack, DELIVERY_RETRIES),
+        listen_to(stack, REPLAYS),
+        listen_to(stack, DEAD_LETTERS),
     ):
         yield proxy
 

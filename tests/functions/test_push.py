@@ -13,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 from functions.push import Answer, GiveUp, Message, handle
 from shared.errors import NotYetThere, Unavailable
 from shared.messages import DEAD_LETTERS
-from tests.support.two_clouds import Published
+from tests.support.replication import RecordingPublisher
 
 ATTEMPTS = 5
 PUBLISHED = datetime(2026, 1, 12, 9, 30, 0, 123456, tzinfo=UTC)
@@ -21,7 +21,7 @@ WEEK = timedelta(days=7)
 
 
 def push(
-    publisher: Published,
+    publisher: RecordingPublisher,
     work: Callable[[Message], None],
     *,
     now: datetime = PUBLISHED,
@@ -56,7 +56,7 @@ def failing(error: Exception) -> Callable[[Message], None]:
 
 def test_a_message_arrives_as_it_was_published() -> None:
     seen: list[Message] = []
-    assert push(Published(), seen.append, deliveryAttempt=3) == ("", 204)
+    assert push(RecordingPublisher(), seen.append, deliveryAttempt=3) == ("", 204)
     assert seen == [
         Message(
             id="7",
@@ -71,7 +71,7 @@ def test_a_message_arrives_as_it_was_published() -> None:
 
 @pytest.mark.parametrize("error", [NotYetThere("later"), Unavailable("busy"), RuntimeError("odd"), OSError()])
 def test_whatever_goes_wrong_it_comes_again_until_the_last_attempt(error: Exception) -> None:
-    published = Published()
+    published = RecordingPublisher()
     for attempt in range(1, ATTEMPTS):
         assert push(published, failing(error), deliveryAttempt=attempt)[1] == 503
     assert published.messages == []
@@ -80,7 +80,7 @@ def test_whatever_goes_wrong_it_comes_again_until_the_last_attempt(error: Except
 
 
 def test_where_the_rule_is_an_age_attempts_do_not_count() -> None:
-    published, given_up = Published(), []
+    published, given_up = RecordingPublisher(), []
     retries: Any = {
         "subscription": "projects/p/subscriptions/delivery-retries",
         "give_up": lambda *said: given_up.append(said),
@@ -101,19 +101,19 @@ def test_where_the_rule_is_an_age_attempts_do_not_count() -> None:
 
 def test_nobody_is_told_of_a_dead_letter_that_is_not_durable() -> None:
     told: list[Any] = []
-    published = Published(error=Unavailable("the topic is not there"))
+    published = RecordingPublisher(error=Unavailable("the topic is not there"))
     with pytest.raises(Unavailable):
         push(published, failing(OSError()), deliveryAttempt=ATTEMPTS, give_up=lambda *said: told.append(said))
     assert told == []
 
 
 def test_an_attempt_that_is_not_counted_is_the_first() -> None:
-    assert push(Published(), failing(Unavailable("busy")))[1] == 503
+    assert push(RecordingPublisher(), failing(Unavailable("busy")))[1] == 503
 
 
 @pytest.mark.parametrize("reason", ["plain", "é" * 2000, "x" + "漢" * 2000, "\ud800 alone"])
 def test_a_reason_fits_into_an_attribute(reason: str) -> None:
-    published = Published()
+    published = RecordingPublisher()
     assert push(published, failing(Unavailable(reason)), deliveryAttempt=ATTEMPTS)[1] == 200
     said = published.messages[0][1]["deadReason"]
     # Pub/Sub: a value of an attribute is at most 1,024 bytes.
@@ -122,13 +122,13 @@ def test_a_reason_fits_into_an_attribute(reason: str) -> None:
 
 
 def test_nothing_is_acknowledged_that_is_not_durable() -> None:
-    published = Published(error=Unavailable("the topic is not there"))
+    published = RecordingPublisher(error=Unavailable("the topic is not there"))
     with pytest.raises(Unavailable):
         push(published, failing(RuntimeError("odd")), deliveryAttempt=ATTEMPTS)
 
 
 def test_a_kill_of_the_process_is_no_failure_of_the_message() -> None:
-    published = Published()
+    published = RecordingPublisher()
     with pytest.raises(KeyboardInterrupt):
         push(published, failing(KeyboardInterrupt()), deliveryAttempt=ATTEMPTS)  # type: ignore[arg-type]
     assert published.messages == []

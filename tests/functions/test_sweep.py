@@ -8,16 +8,17 @@ from google.cloud.firestore import FieldFilter
 
 from local.api import api_process
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
-from tests.support.file_heads import firestore_client
+from tests.support.api import Api, Version, new_uuid, now, put_collection, put_file
+from tests.support.clouds import Clouds
+from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import Api, Clouds, Version, new_uuid, now, put_collection, put_file
-from tests.support.topics import Listener, listening
-from tests.support.two_clouds import OTHER, new_bundle, new_file, status
+from tests.support.replication import OTHER, new_bundle, new_file, read_status
+from tests.support.topic_listener import TopicListener, listen_to
 
 
 @pytest.fixture(scope="module")
-def listener(stack: dict[str, str]) -> Iterator[Listener]:
-    with listening(stack, OBJECT_EVENTS) as found:
+def listener(stack: dict[str, str]) -> Iterator[TopicListener]:
+    with listen_to(stack, OBJECT_EVENTS) as found:
         yield found
 
 
@@ -29,7 +30,7 @@ def sync(stack: dict[str, str]) -> Iterator[FunctionProcess]:
 
 @pytest.fixture(scope="module")
 def index(stack: dict[str, str]) -> Iterator[FunctionProcess]:
-    with listening(stack, BUNDLE_EVENTS), function_process("index", stack) as process:
+    with listen_to(stack, BUNDLE_EVENTS), function_process("index", stack) as process:
         yield process
 
 
@@ -63,7 +64,7 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
     sweep: FunctionProcess,
     sync: FunctionProcess,
     index: FunctionProcess,
-    listener: Listener,
+    listener: TopicListener,
     admin: Api,
     clouds: Clouds,
     replica: str,
@@ -95,7 +96,7 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
     for event in events:
         assert sync.push(event).status_code == 204
     seen = [("files", file), ("bundles", bundle), ("collections", collection), ("collections", deleted)]
-    assert [status(admin, kind, name, there) for kind, name in seen] == [200, 200, 200, 404]
+    assert [read_status(admin, kind, name, there) for kind, name in seen] == [200, 200, 200, 404]
     # What is on both replicas has been told on neither.
     assert sweep.post("").text == "6"
     for key in bundles:
@@ -115,7 +116,7 @@ def test_what_a_killed_writer_wrote_is_found_though_its_event_is_lost(
     stack: dict[str, str],
     sweep: FunctionProcess,
     sync: FunctionProcess,
-    listener: Listener,
+    listener: TopicListener,
     admin: Api,
     clouds: Clouds,
     replica: str,
@@ -136,7 +137,7 @@ def test_what_a_killed_writer_wrote_is_found_though_its_event_is_lost(
     event = listener.wait(lambda one: one["objectId"] == f"files/{file}")
     assert event["replica"] == replica
     assert sync.push(event).status_code == 204
-    assert [status(admin, "files", file, name) for name in (replica, OTHER[replica])] == [200, 200]
+    assert [read_status(admin, "files", file, name) for name in (replica, OTHER[replica])] == [200, 200]
 
 
 @pytest.mark.usefixtures("clean")

@@ -18,7 +18,7 @@ import requests
 from local.ports import HOST
 from local.push import PushSubscription
 from local.source_tree import python_path
-from tests.support.given import new_uuid
+from tests.support.api import new_uuid
 
 
 class Endpoint:

@@ -13,8 +13,8 @@ from shared.clock import Deadline, SystemClock
 from shared.identifiers import Fqid, version_after
 from shared.system import Dss
 from shared.webhooks.matching import ReplayPage, begin_replay
-from tests.support.file_heads import firestore_client
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
+from tests.support.dss import firestore_client
 
 EVENTS_EACH = 40
 

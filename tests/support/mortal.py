@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from local import probes
 from local.ports import HOST
 from local.processes import Process, Processes
-from tests.support.copy_front import wait_until
+from tests.support.waiting import wait_until
 
 
 class Mortal:

@@ -11,7 +11,7 @@ from local import demo
 from local.demo_program import STEPS
 from local.demo_steps import Scene, Step
 from shared.checksums import CHECKSUM_NAMES, Checksums
-from tests.support.given import Clouds
+from tests.support.clouds import Clouds
 
 
 def spoil_source(scene: Scene) -> str:

@@ -13,9 +13,10 @@ from shared.errors import NotFound
 from shared.identifiers import Fqid
 from shared.stores.s3.temporary import TAG
 from shared.system import Dss
-from tests.support.copy_front import wait_until
-from tests.support.copying_between import opened
-from tests.support.given import Api, Clouds, new_uuid, put_file
+from tests.support.api import Api, new_uuid, put_file
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss
+from tests.support.waiting import wait_until
 
 DAY = timedelta(days=1)
 
@@ -36,7 +37,7 @@ class Held:
 @pytest.fixture(scope="module")
 def dss(stack: dict[str, str]) -> Iterator[Dss]:
     """The system's dependencies; JSON of at most 100 bytes is kept for good."""
-    with opened(stack) as found:
+    with open_dss(stack) as found:
         criteria = (CacheCriterion(type="application/json", max_size=100),)
         settings = dataclasses.replace(found.settings, checkout_cache_criteria=criteria)
         yield dataclasses.replace(found, settings=settings)

@@ -10,7 +10,8 @@ from threading import Event
 import pytest
 
 from local.api import api_process
-from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import Clouds
 
 ROUNDS = 8
 

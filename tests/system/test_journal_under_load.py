@@ -15,11 +15,12 @@ import requests
 
 from shared.identifiers import version_after
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import REPLICAS, Clouds
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_file
-from tests.support.journal_reader import Read, events_of
-from tests.support.topics import Listener, listening
-from tests.support.two_clouds import OTHER
+from tests.support.journal_reader import JournalEvent, events_of
+from tests.support.replication import OTHER
+from tests.support.topic_listener import TopicListener, listen_to
 
 KILLS = 4
 # Deliveries that come to an end between two kills, at most, and those that wait at one moment.
@@ -124,9 +125,9 @@ def write(traffic: Traffic, admin: Api, replica: str, file: Version) -> None:
             time.sleep(0.02)
 
 
-def follow(traffic: Traffic, api: Api, replica: str, start: str) -> list[Read]:
+def follow(traffic: Traffic, api: Api, replica: str, start: str) -> list[JournalEvent]:
     """Return what a reader has seen who began at the start and went on behind the last, all the time."""
-    seen: list[Read] = []
+    seen: list[JournalEvent] = []
     while True:
         over = traffic.done.is_set()
         query = {"replica": replica, "from_date": start, "per_page": 10}
@@ -164,7 +165,7 @@ def _compact(traffic: Traffic) -> None:
         assert not traffic.done.is_set()
 
 
-def settle(traffic: Traffic, listener: Listener) -> int:
+def settle(traffic: Traffic, listener: TopicListener) -> int:
     """Deliver all, then sweep and deliver until nothing is unpublished; return how many events were lost."""
     deadline = time.monotonic() + SECONDS
     while not traffic.deliveries.empty():
@@ -180,7 +181,7 @@ def settle(traffic: Traffic, listener: Listener) -> int:
     return lost
 
 
-def _swept(traffic: Traffic, listener: Listener) -> set[tuple[str, str]]:
+def _swept(traffic: Traffic, listener: TopicListener) -> set[tuple[str, str]]:
     """Return what the sweep brings to mind of this test's."""
     listener.attributes.clear()
     count = int(traffic.functions["sweep"].post("").text)
@@ -192,7 +193,7 @@ def _swept(traffic: Traffic, listener: Listener) -> set[tuple[str, str]]:
     }
 
 
-def named(event: Read) -> tuple[str, str]:
+def named(event: JournalEvent) -> tuple[str, str]:
     """Return which bundle version an event is about, and its type."""
     document = json.loads(event.content)
     info = document["bundle_info"]
@@ -209,8 +210,8 @@ def test_what_is_journalled_is_what_was_committed(
         files[replica] = put_file(api, source)
         assert traffic.push("sync", replica, f"files/{files[replica]}")
     with (
-        listening(stack, OBJECT_EVENTS) as objects,
-        listening(stack, BUNDLE_EVENTS) as live,
+        listen_to(stack, OBJECT_EVENTS) as objects,
+        listen_to(stack, BUNDLE_EVENTS) as live,
         ThreadPoolExecutor() as threads,
     ):
         writers = [
@@ -245,16 +246,16 @@ def test_what_is_journalled_is_what_was_committed(
         assert all(len(times) == 1 for times in told[replica].values()), "one event was told with two times"
 
 
-def _is_ours(traffic: Traffic, event: Read) -> bool:
+def _is_ours(traffic: Traffic, event: JournalEvent) -> bool:
     return named(event)[0].startswith(traffic.prefix)
 
 
-def _every(api: Api, replica: str, start: str) -> list[Read]:
+def _every(api: Api, replica: str, start: str) -> list[JournalEvent]:
     pages = api.pages("/v1/events", replica=replica, from_date=start, per_page=10)
     return [event for page in pages for stream in page.json()["event_streams"] for event in events_of(stream)]
 
 
-def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: list[Read]) -> None:
+def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: list[JournalEvent]) -> None:
     """Fail unless the journal of a replica, and what a follower saw of it, is what was committed there."""
     events = _every(api, replica, start)
     assert [event.timestamp for event in events] == sorted({event.timestamp for event in events})
@@ -281,7 +282,7 @@ def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: lis
             assert answer.content == event.content
 
 
-def _told(live: Listener, traffic: Traffic) -> dict[str, dict[tuple[str, str], set[str]]]:
+def _told(live: TopicListener, traffic: Traffic) -> dict[str, dict[tuple[str, str], set[str]]]:
     """Return what was published, by replica: the events, each with the times that it was given."""
     live.pull(1.0)
     while True:

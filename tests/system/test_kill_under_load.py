@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from local.api import ApiProcess, api_process
-from tests.support.given import REPLICAS, Api, Clouds, Version, new_uuid, now
+from tests.support.api import Api, Version, new_uuid, now
+from tests.support.clouds import REPLICAS, Clouds
 
 KILLS = 6
 # Answers between two kills, at most: about what the writers get in half a second.

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from local.minting import mint
-from tests.support.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import Clouds
 from tests.support.subscriber import Call, Subscriber, subscriber
 
 CELL = {"name": "a cell", "age": 3}

@@ -7,9 +7,10 @@ import pytest
 
 from dss.client import Client
 from dss.errors import CallFailed
+from tests.support.api import Api
+from tests.support.clouds import REPLICAS
 from tests.support.command_line import dss
-from tests.support.copy_front import wait_until
-from tests.support.given import REPLICAS, Api
+from tests.support.waiting import wait_until
 
 SAMPLE = Path(__file__).parents[2] / "local" / "sample"
 # The query of the first README of such a store.

@@ -18,9 +18,10 @@ from shared.search.dsl import parse
 from shared.search.firestore.backend import FirestoreIndex
 from shared.search.firestore.rows import Row, row_of
 from shared.search.postings import Postings
-from tests.support.file_heads import firestore_client
+from tests.support.api import new_uuid
+from tests.support.clouds import REPLICAS
+from tests.support.dss import firestore_client
 from tests.support.firestore_proxy import FirestoreProxy
-from tests.support.given import REPLICAS, new_uuid
 
 VERSION = "2026-01-12T093000.000000Z"
 # Seconds.
@@ -70,7 +71,7 @@ def slimmed(replica: str, row: Row) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def watched(address: str, count: int, *, slim: bool = False) -> Iterator[Watched]:
+def metered(address: str, count: int, *, slim: bool = False) -> Iterator[Watched]:
     """Fill an index in a Firestore with bundles, and watch it; `slim` rows have few postings."""
     replica, project = f"test-{new_uuid()}", "dss-local"
     with FirestoreProxy(address) as proxy:
@@ -95,7 +96,7 @@ def watched(address: str, count: int, *, slim: bool = False) -> Iterator[Watched
 @pytest.fixture(scope="module")
 def few(stack: dict[str, str]) -> Iterator[Watched]:
     """An index of 50 bundles."""
-    with watched(stack["FIRESTORE_EMULATOR_HOST"], 50) as filled:
+    with metered(stack["FIRESTORE_EMULATOR_HOST"], 50) as filled:
         yield filled
 
 
@@ -116,7 +117,7 @@ def test_over_ten_thousand_bundles_a_rare_term_reads_few() -> None:
     # So many rows would slow all other searches in the emulator that tests share.
     with (
         Stack(port=0, table=(firestore,)).running() as env,
-        watched(env["FIRESTORE_EMULATOR_HOST"], 10_000, slim=True) as index,
+        metered(env["FIRESTORE_EMULATOR_HOST"], 10_000, slim=True) as index,
         # Three counts, each of a thousand at most, and the ten bundles that the rarest clause leads to.
         index.costing(reads=3 + 10, requests=3 + 1),
     ):

@@ -15,9 +15,10 @@ from local.ports import reserve
 from local.processes import Processes
 from local.source_tree import python_path
 from shared.checksums import MIB, Checksums
-from tests.support.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import Clouds
 from tests.support.large_objects import peak_memory, stage_large, write_numbered_blocks
-from tests.support.watched import WatchedApi
+from tests.support.metered_api import MeteredApi
 from tests.system.conftest import ManyFiles, files_in_number
 
 FILES = 10_000
@@ -122,19 +123,19 @@ def gibibyte(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnDisk]:
     ],
 )
 def test_a_large_file_goes_in_without_passing_through_the_api(
-    watched: WatchedApi, clouds: Clouds, request: pytest.FixtureRequest, replica: str, content: str
+    metered: MeteredApi, clouds: Clouds, request: pytest.FixtureRequest, replica: str, content: str
 ) -> None:
     path, checksums = request.getfixturevalue(content)
     source = stage_large(clouds, replica, path, checksums)
-    memory = peak_memory(watched.process.pid)
+    memory = peak_memory(metered.process.pid)
 
-    with watched.usage() as usage:
-        file = put_file(watched.api, source)
+    with metered.usage() as usage:
+        file = put_file(metered.api, source)
 
     assert usage.bytes_moved < 100_000
-    assert peak_memory(watched.process.pid) - memory < 32 * MIB
+    assert peak_memory(metered.process.pid) - memory < 32 * MIB
     assert_stored(clouds, replica, path.stat().st_size, checksums)
-    answer = watched.api.get(f"/v1/files/{file.uuid}", replica=replica)
+    answer = metered.api.get(f"/v1/files/{file.uuid}", replica=replica)
     assert int(answer.headers["X-DSS-SIZE"]) == path.stat().st_size
     assert answer.headers["X-DSS-S3-ETAG"] == checksums.s3_etag
     end = {"Range": f"bytes={path.stat().st_size - 100}-"}

@@ -12,8 +12,8 @@ from google.cloud.workflows.executions_v1.services.executions.transports import 
 from local.plan import base_environment
 from local.ports import HOST, reserve
 from local.processes import Processes
-from tests.support.copy_front import wait_until
 from tests.support.mortal import Mortal
+from tests.support.waiting import wait_until
 
 PARENT = "projects/p/locations/l/workflows"
 

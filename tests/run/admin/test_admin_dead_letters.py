@@ -19,9 +19,9 @@ from shared.maintenance.dead_letters import look_through, replay
 from shared.messages import DEAD_LETTERS, OBJECT_EVENTS, ObjectEvent, PullSubscription
 from shared.pubsub import PubSub
 from shared.wiring import open_subscription
+from tests.support.api import new_uuid
 from tests.support.command_line import Outcome, dss
-from tests.support.given import new_uuid
-from tests.support.topics import Listener, listening
+from tests.support.topic_listener import TopicListener, listen_to
 
 # What the command needs to be set, though it does not use it.
 UNUSED = ("DSS_GS_BUCKET", "DSS_S3_BUCKET", "DSS_GS_CHECKOUT_BUCKET", "DSS_S3_CHECKOUT_BUCKET")
@@ -82,9 +82,9 @@ def die(publisher: PubSub) -> Callable[[str], str]:
 
 
 @pytest.fixture
-def listener(env: dict[str, str]) -> Iterator[Listener]:
+def listener(env: dict[str, str]) -> Iterator[TopicListener]:
     """Hears what is published to `object-events`."""
-    with listening(env, OBJECT_EVENTS) as listener:
+    with listen_to(env, OBJECT_EVENTS) as listener:
         yield listener
 
 
@@ -112,7 +112,7 @@ def test_a_letter_is_shown_and_stays(env: dict[str, str], die: Callable[[str], s
 
 
 def test_a_replayed_letter_is_the_message_that_it_was(
-    env: dict[str, str], die: Callable[[str], str], listener: Listener
+    env: dict[str, str], die: Callable[[str], str], listener: TopicListener
 ) -> None:
     key = die("a reason")
 
@@ -127,7 +127,7 @@ def test_a_replayed_letter_is_the_message_that_it_was(
 
 
 def test_only_the_letters_that_were_asked_for_are_replayed(
-    env: dict[str, str], die: Callable[[str], str], listener: Listener
+    env: dict[str, str], die: Callable[[str], str], listener: TopicListener
 ) -> None:
     keys = {die("a reason") for _ in range(4)}
     [chosen, *_] = rows = admin(env, "list").json["letters"]
@@ -163,7 +163,7 @@ def test_a_letter_that_cannot_be_sent_anywhere_stays(env: dict[str, str], publis
 
 
 def test_what_pub_sub_gave_up_by_itself_is_replayed_too(
-    env: dict[str, str], publisher: PubSub, listener: Listener
+    env: dict[str, str], publisher: PubSub, listener: TopicListener
 ) -> None:
     prefix = "CloudPubSubDeadLetterSource"
     added = {

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
+from tests.support.clouds import Clouds
 from tests.support.command_line import dss
-from tests.support.given import Api, Clouds, Version, new_uuid, put_bundle, put_file
 
 WHO = ("--reason", "withdrawn", "--email", "admin@example.org")
 

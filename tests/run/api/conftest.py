@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.api import api_process
-from tests.support.given import Api, Clouds, Version, new_uuid, put_file
+from tests.support.api import Api, Version, new_uuid, put_file
+from tests.support.clouds import Clouds
 
 # The claims and the audience of tokens of old deployments.
 OLD_CLAIMS = "https://auth.data.humancellatlas.org"

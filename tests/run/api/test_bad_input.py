@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from run.api.contract import Contract
-from tests.support.given import PROBLEM, Api, assert_problem, new_uuid, now
+from tests.support.api import PROBLEM, Api, assert_problem, new_uuid, now
 
 UUID = "2f6a0bd3-6a64-4f3e-9c0e-0c4f6f0a9b11"
 VERSION = "2024-02-29T235959.000001Z"

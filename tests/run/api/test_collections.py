@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from dss.tokens import claims_of, fetch_local
-from tests.support.given import (
+from tests.support.api import (
     Api,
-    Clouds,
     Version,
     assert_problem,
     new_uuid,
@@ -16,6 +15,7 @@ from tests.support.given import (
     put_collection,
     put_file,
 )
+from tests.support.clouds import Clouds
 
 DOCUMENT = b'{"cells": [{"name": "first"}, {"name": "second"}], "a/b": {"~": null}, "": 0}'
 ABOUT = {"name": "cells", "description": "all of them", "details": {"n": 1, "é": [None, 1.5]}}

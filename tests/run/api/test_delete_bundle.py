@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.support.given import REPLICAS, Version, assert_problem, new_uuid, now, put_bundle
+from tests.support.api import Version, assert_problem, new_uuid, now, put_bundle
+from tests.support.clouds import REPLICAS
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from tests.support.given import REPLICAS, Api, Version, assert_problem, new_uuid, put_bundle
+from tests.support.api import Api, Version, assert_problem, new_uuid, put_bundle
+from tests.support.clouds import REPLICAS
 
 VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}Z")
 

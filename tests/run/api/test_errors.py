@@ -14,7 +14,8 @@ from shared.config import Settings
 from shared.errors import DssError
 from shared.replicas import Replica, Replicas
 from shared.system import Dss
-from tests.support.given import PROBLEM, REPLICAS, Api, assert_problem, new_uuid, now
+from tests.support.api import PROBLEM, Api, assert_problem, new_uuid, now
+from tests.support.clouds import REPLICAS
 
 SETTINGS = Settings(
     project="p",

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from shared.checksums import checksums_of
-from tests.support.given import Version, assert_problem, new_uuid, now, put_file
+from tests.support.api import Version, assert_problem, new_uuid, now, put_file
 
 OTHER_REPLICA = {"gcp": "aws", "aws": "gcp"}
 

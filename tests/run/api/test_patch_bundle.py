@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.given import Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.api import Version, assert_problem, new_uuid, now, put_bundle, put_file
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from shared.checksums import checksums_of
-from tests.support.given import Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.api import Version, assert_problem, new_uuid, now, put_bundle, put_file
 
 OTHER_REPLICA = {"gcp": "aws", "aws": "gcp"}
 

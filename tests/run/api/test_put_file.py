@@ -5,7 +5,8 @@ import json
 import pytest
 
 from shared.checksums import checksums_of, etag_of_parts
-from tests.support.given import Version, assert_problem, checksum_metadata, new_uuid, now, put_file
+from tests.support.api import Version, assert_problem, new_uuid, now, put_file
+from tests.support.clouds import checksum_metadata
 
 OTHER_REPLICA = {"gcp": "aws", "aws": "gcp"}
 

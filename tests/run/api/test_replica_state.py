@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.support.given import Api, Clouds, Version, assert_problem, new_uuid, now, put_bundle, put_file
-from tests.support.two_clouds import OTHER
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import Clouds
+from tests.support.replication import OTHER
 
 
 def state(api: Api, kind: str, name: Version, replica: str, *, versioned: bool) -> str:

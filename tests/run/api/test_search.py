@@ -15,7 +15,7 @@ from shared.identifiers import Fqid
 from shared.search.base import IndexBackend, IndexEntry
 from shared.search.documents import tombstone_document
 from shared.wiring import open_system
-from tests.support.given import Api, assert_problem, new_uuid, now
+from tests.support.api import Api, assert_problem, new_uuid, now
 from tests.support.old_client import OldClient
 
 Put = Callable[..., Fqid]

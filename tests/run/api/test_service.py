@@ -6,7 +6,8 @@ import json
 import pytest
 
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
-from tests.support.given import Clouds, put_bundle
+from tests.support.api import put_bundle
+from tests.support.clouds import Clouds
 
 
 def test_the_contract_names_this_server(anyone):

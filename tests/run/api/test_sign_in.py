@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local.minting import mint
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS
-from tests.support.given import Api, assert_problem, new_uuid, now
+from tests.support.api import Api, assert_problem, new_uuid, now
 
 SERVICE_ACCOUNT = "ingest@{project}.iam.gserviceaccount.com"
 

@@ -14,8 +14,8 @@ from run.api import signed_objects
 from shared.replicas import Replica, Replicas
 from shared.stores.posix.store import PosixDirectory
 from shared.stores.signed_urls import SignedUrls
+from tests.support.api import PROBLEM
 from tests.support.directory_replica import served_objects
-from tests.support.given import PROBLEM
 
 TEXT = b"0123456789" * 100_000
 KEY = "bundles/some.version/a name with \u00e9, % & #+?.txt"

@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from local.minting import mint
-from tests.support.at_once import AtOnce
-from tests.support.given import Api, assert_problem, new_uuid
+from tests.support.api import Api, assert_problem, new_uuid
+from tests.support.concurrent_calls import ConcurrentCalls
 
 PATH = "/v1/subscriptions"
 CALLBACK = "https://subscriber.example.org/hook?of=mine"
@@ -126,8 +126,8 @@ def test_a_put_that_is_sent_again_with_its_key_makes_no_other_subscription(
         return api.put(PATH, replica=where, json=body | changes, headers={"Idempotency-Key": key})
 
     key = new_uuid()
-    with AtOnce(2) as at_once:
-        answers = at_once(lambda: sent(owner, key), lambda: sent(owner.signed_in(owner.token), key))
+    with ConcurrentCalls(2) as concurrently:
+        answers = concurrently(lambda: sent(owner, key), lambda: sent(owner.signed_in(owner.token), key))
     answers.append(sent(owner, key))
     assert {one.status_code for one in answers} == {201}
     [uuid] = {one.json()["uuid"] for one in answers}

@@ -11,7 +11,7 @@ from shared.config import Settings
 from shared.search.base import IndexBackend
 from shared.search.postgresql.backend import PostgreSqlIndex
 from shared.wiring import open_system
-from tests.support.given import new_uuid
+from tests.support.api import new_uuid
 from tests.support.postgresql_server import HeldServer
 
 # A back end is a fixture of this name with `_index` behind it.

@@ -13,7 +13,7 @@ from shared.search.base import IndexBackend, IndexEntry
 from shared.search.documents import digest_of, tombstone_document
 from shared.search.matching import matches
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
 from tests.support.queries import queries
 
 # In Firestore, one bundle in a thousand has more values than are looked up one by one.

@@ -11,7 +11,7 @@ import pytest
 from shared.catalog import Subscription
 from shared.errors import Unavailable
 from shared.webhooks.evaluation import Evaluation, Evaluator
-from tests.support.given import new_uuid
+from tests.support.api import new_uuid
 
 DOCUMENT = {
     "event_type": "CREATE",

@@ -8,28 +8,29 @@ import pytest
 from shared.catalog import AdminRun
 from shared.identifiers import Fqid
 from shared.search.base import IndexEntry
-from tests.support.administered import Administered
-from tests.support.given import REPLICAS, new_uuid, now
+from tests.support.admin_system import AdminSystem
+from tests.support.api import new_uuid, now
+from tests.support.clouds import REPLICAS
 
 CHECK, REBUILD = {"kind": "index-check"}, {"kind": "index-rebuild"}
 
 
 @pytest.fixture(scope="module")
-def told(system: Administered) -> Fqid:
+def told(system: AdminSystem) -> Fqid:
     """A bundle version of which the index holds all that it should, on every replica."""
     world = system.everywhere("gcp", os.urandom(1000))
     for name in REPLICAS:
-        system.tell(name, *world.documents)
+        system.publish_event(name, *world.documents)
     return Fqid(world.seen.uuid, world.seen.version)
 
 
 @pytest.fixture
-def checked(system: Administered) -> AdminRun:
+def checked(system: AdminSystem) -> AdminRun:
     """A check of one replica, by which nothing stale is found."""
     return system.run(**CHECK, replicas=["gcp"], names_only=True)
 
 
-def test_what_slices_find_wrong_is_put_right_in_slices(system: Administered, told: Fqid) -> None:
+def test_what_slices_find_wrong_is_put_right_in_slices(system: AdminSystem, told: Fqid) -> None:
     index, unknown = system.dss.index, Fqid(new_uuid(), now())
     index.delete("aws", told)
     index.put(IndexEntry(replica="gcp", fqid=told, document={"uuid": told.uuid}))
@@ -57,7 +58,7 @@ def test_what_slices_find_wrong_is_put_right_in_slices(system: Administered, tol
     assert rebuilt.parts >= 2 and after.counts["findings"] == 0
 
 
-def test_a_rebuild_without_a_check_is_refused(system: Administered, checked: AdminRun) -> None:
+def test_a_rebuild_without_a_check_is_refused(system: AdminSystem, checked: AdminRun) -> None:
     audit = system.run(kind="audit")
     refused = [
         system.refused(**REBUILD),

@@ -10,23 +10,22 @@ from shared.catalog import JobState
 from shared.config import Settings
 from shared.messages import ObjectEvent
 from shared.wiring import open_subscription
-from tests.support.administered import Administered
-from tests.support.given import new_uuid, now
-from tests.support.operated import World
-from tests.support.uploaded_lists import put_list
+from tests.support.admin_system import AdminSystem, put_list
+from tests.support.api import new_uuid, now
+from tests.support.manual_system import World
 
 Told = Callable[[], list[tuple[str, str]]]
 
 
 @pytest.fixture(scope="module")
-def worlds(system: Administered) -> dict[str, World]:
+def worlds(system: AdminSystem) -> dict[str, World]:
     """Things that are in `gcp` alone, in `aws` alone, and in both."""
     alone = {name: system.world(name, os.urandom(100)) for name in ("gcp", "aws")}
     return {**alone, "both": system.everywhere("gcp", os.urandom(100))}
 
 
 @pytest.fixture
-def told(system: Administered) -> Iterator[Told]:
+def told(system: AdminSystem) -> Iterator[Told]:
     """What has been published since this was asked last: replicas and keys, in order of key."""
     subscription = open_subscription(Settings.from_environment(system.env), "sync")
 
@@ -43,7 +42,7 @@ def told(system: Administered) -> Iterator[Told]:
 
 
 def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
-    system: Administered, worlds: dict[str, World], told: Told
+    system: AdminSystem, worlds: dict[str, World], told: Told
 ) -> None:
     nowhere = f"files/{new_uuid()}.{now()}"
     keys = [key for world in worlds.values() for key in world.documents]
@@ -64,7 +63,7 @@ def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
 
 
 def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
-    system: Administered, worlds: dict[str, World], told: Told
+    system: AdminSystem, worlds: dict[str, World], told: Told
 ) -> None:
     run = system.run(kind="resync", prefix="files/", page=1)
     everything = told()
@@ -94,7 +93,7 @@ def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
     ],
 )
 def test_a_list_that_is_not_there_is_told_at_once(
-    system: Administered, options: dict[str, str], words: str
+    system: AdminSystem, options: dict[str, str], words: str
 ) -> None:
     assert words in system.refused(kind="resync", **options)
 
@@ -108,7 +107,7 @@ def test_a_list_that_is_not_there_is_told_at_once(
     ],
 )
 def test_a_malformed_line_ends_the_run_and_is_named(
-    system: Administered, worlds: dict[str, World], line: bytes, words: str
+    system: AdminSystem, worlds: dict[str, World], line: bytes, words: str
 ) -> None:
     key = f"files/{worlds['both'].file}".encode()
     url = put_list(system, b"\n".join([key, key, line, key]))
@@ -124,7 +123,7 @@ def test_a_malformed_line_ends_the_run_and_is_named(
 
 
 def test_a_list_that_is_replaced_under_way_ends_the_run(
-    system: Administered, worlds: dict[str, World]
+    system: AdminSystem, worlds: dict[str, World]
 ) -> None:
     keys = [*worlds["both"].documents]
     url = put_list(system, keys)

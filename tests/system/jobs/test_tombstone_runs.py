@@ -6,31 +6,30 @@ from typing import Any
 import pytest
 
 from shared.catalog import JobState
-from tests.support.administered import SUCCEEDED, Administered
-from tests.support.given import Version, now, put_bundle, put_file
-from tests.support.operated import REASON
-from tests.support.uploaded_lists import put_list
+from tests.support.admin_system import SUCCEEDED, AdminSystem, put_list
+from tests.support.api import Version, now, put_bundle, put_file
+from tests.support.manual_system import REASON
 
 WHO = {"kind": "tombstones", "reason": "withdrawn by the donor", "email": "admin@example.org"}
 
 
 @pytest.fixture(scope="module")
-def file(system: Administered) -> Version:
+def file(system: AdminSystem) -> Version:
     return put_file(system.api, system.clouds.stage("aws", os.urandom(50)))
 
 
-def bundle(system: Administered, file: Version, uuid: str = "") -> Version:
+def bundle(system: AdminSystem, file: Version, uuid: str = "") -> Version:
     version = Version(uuid, now()) if uuid else None
     return put_bundle(system.api, "aws", [file.named("name")], bundle=version)
 
 
-def status(system: Administered, bundle: Version) -> int:
+def status(system: AdminSystem, bundle: Version) -> int:
     path = f"/v1/bundles/{bundle.uuid}"
     return system.api.get(path, replica="aws", version=bundle.version).status_code
 
 
 def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
-    system: Administered, file: Version
+    system: AdminSystem, file: Version
 ) -> None:
     one, two = bundle(system, file), bundle(system, file)
     again = bundle(system, file, two.uuid)
@@ -62,13 +61,13 @@ def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
     assert "Nothing was hidden; look at a new preview" in repeated
 
 
-def previewed(system: Administered, lines: list[str], **changes: Any) -> tuple[str, str]:
+def previewed(system: AdminSystem, lines: list[str], **changes: Any) -> tuple[str, str]:
     url = put_list(system, lines)
     return url, system.run(**{**WHO, **changes}, list=url).result["confirmation"]
 
 
 def test_what_changed_since_the_preview_is_refused_and_nothing_hidden(
-    system: Administered, file: Version
+    system: AdminSystem, file: Version
 ) -> None:
     one, two = bundle(system, file), bundle(system, file)
     lines = [str(one), two.uuid]
@@ -87,7 +86,7 @@ def test_what_changed_since_the_preview_is_refused_and_nothing_hidden(
 
 
 def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
-    system: Administered, file: Version
+    system: AdminSystem, file: Version
 ) -> None:
     one, two, other = (bundle(system, file) for _ in range(3))
     url, code = previewed(system, [one.uuid, two.uuid, str(other)])
@@ -121,7 +120,7 @@ def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
     assert [status(system, each) for each in (one, new, two)] == [200, 200, 404]
 
 
-def test_what_is_hidden_already_or_unknown_is_told(system: Administered, file: Version) -> None:
+def test_what_is_hidden_already_or_unknown_is_told(system: AdminSystem, file: Version) -> None:
     hidden, unknown = bundle(system, file), f"{file.uuid}.{file.version}"
     path = f"/v1/bundles/{hidden.uuid}"
     assert system.admin.delete(path, replica="aws", version=None, json=REASON).status_code == 200
@@ -144,7 +143,7 @@ def test_what_is_hidden_already_or_unknown_is_told(system: Administered, file: V
     ],
 )
 def test_who_is_no_admin_and_who_has_no_reason_is_refused(
-    system: Administered, options: dict[str, Any], words: str
+    system: AdminSystem, options: dict[str, Any], words: str
 ) -> None:
     assert words in system.refused(**{**WHO, "list": "gs://a/b", **options})
 
@@ -153,6 +152,6 @@ def test_who_is_no_admin_and_who_has_no_reason_is_refused(
     ("lines", "words"), [(["nonsense"], "line 1: uuid: 'nonsense'"), ([], "no line in it")]
 )
 def test_a_list_of_nothing_or_of_nonsense_is_refused(
-    system: Administered, lines: list[str], words: str
+    system: AdminSystem, lines: list[str], words: str
 ) -> None:
     assert words in system.refused(**WHO, list=put_list(system, lines))

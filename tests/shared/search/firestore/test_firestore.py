@@ -12,7 +12,7 @@ from shared.search.firestore.rows import MOST_POSTINGS, postings_of, row_of
 from shared.search.matching import matches
 from shared.search.postings import Postings
 from shared.search.query import Bool, Match, MatchAll, Query, Range, Terms
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
 
 THREES = Bool(must=(Range("n", gte=3), Range("n", lte=3)))
 

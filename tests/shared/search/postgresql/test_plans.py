@@ -15,7 +15,7 @@ from shared.search.postgresql.order import words_of
 from shared.search.postgresql.rows import FORM
 from shared.search.postings import Postings
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
 from tests.support.postgresql_server import HeldServer
 
 

@@ -21,7 +21,7 @@ from shared.search.postgresql.backend import PostgreSqlIndex
 from shared.search.postgresql.rows import fit
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support import queries
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
 from tests.support.postgresql_server import HeldServer
 
 # What PostgreSQL has its own opinion of: null bytes, halves of surrogate pairs and what stands for them, wild

@@ -8,8 +8,8 @@ import grpc
 from google.cloud.firestore_v1 import types
 
 from local.api import ApiProcess, api_process
+from tests.support.api import Api
 from tests.support.firestore_proxy import FirestoreCall, FirestoreProxy
-from tests.support.given import Api
 from tests.support.http_proxy import Exchange, HttpProxy
 
 
@@ -60,7 +60,7 @@ class Usage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchedApi:
+class MeteredApi:
     """The API process, who may write and who is an admin there, and the proxies of its back ends.
 
     `elsewhere` is where any request to the world outside this machine would go.
@@ -87,7 +87,7 @@ class WatchedApi:
 
 
 @contextlib.contextmanager
-def watched_api(env: Mapping[str, str]) -> Iterator[WatchedApi]:
+def metered_api(env: Mapping[str, str]) -> Iterator[MeteredApi]:
     """Run a further API against a running system, with a proxy before each of its back ends."""
     with (
         HttpProxy(env["STORAGE_EMULATOR_HOST"]) as gcs,
@@ -105,7 +105,7 @@ def watched_api(env: Mapping[str, str]) -> Iterator[WatchedApi]:
             },
         ) as process,
     ):
-        yield WatchedApi(
+        yield MeteredApi(
             process=process,
             api=Api(process.url, env["DSS_TOKEN"]),
             admin=Api(process.url, env["DSS_ADMIN_TOKEN"]),

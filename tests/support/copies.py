@@ -1,43 +1,28 @@
 """What the tests of copies share: the system's own dependencies, and sources to copy."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 from shared.checksums import MIB, Checksums, checksums_of
-from shared.config import Settings
 from shared.replicas import Replica
 from shared.stores.base import StoredObject
 from shared.system import Dss
-from shared.wiring import open_system
-from tests.support.given import Clouds, new_uuid
+from tests.support.api import new_uuid
+from tests.support.clouds import Clouds
 
 
-@contextmanager
-def opened(stack: Mapping[str, str]) -> Iterator[Dss]:
-    """Open the system's dependencies on a running stack."""
-    kept = dict(os.environ)
-    os.environ.update(stack)
-    try:
-        yield open_system(Settings.from_environment(stack))
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)
-
-
-def staged(dss: Dss, clouds: Clouds, replica: str, data: bytes) -> tuple[StoredObject, Checksums, str]:
+def stage_source(dss: Dss, clouds: Clouds, replica: str, data: bytes) -> tuple[StoredObject, Checksums, str]:
     """Return a source object, its checksums, and a key that nothing has yet."""
     bucket, key = clouds.stage(replica, data, metadata={}).split("://")[1].split("/", 1)
     return dss.replicas.named(replica).store.stat(bucket, key), checksums_of(data), f"test/{new_uuid()}"
 
 
-def content(size: int) -> bytes:
+def distinct_bytes(size: int) -> bytes:
     """Return bytes that differ from MiB to MiB."""
     block = os.urandom(MIB)
     return b"".join(index.to_bytes(8) + block[8:] for index in range(-(-size // MIB)))[:size]
 
 
-def uploads(clouds: Clouds, place: Replica, key: str = "") -> list[str]:
+def unfinished_uploads(clouds: Clouds, place: Replica, key: str = "") -> list[str]:
     """Return what there is of unfinished uploads on a replica; in S3 those to a key alone.
 
     Tests that kill who uploads leave some of their own.

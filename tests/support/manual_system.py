@@ -4,26 +4,25 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from unittest import mock
 
 import requests
 
 from local.components import API_TABLE
 from local.event_components import topics
 from local.stack import Stack
-from shared.config import Settings
 from shared.events.publishing import publish_event
-from shared.messages import BUNDLE_EVENTS, BundleEvent, ObjectEvent
+from shared.messages import BundleEvent, ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
-from shared.wiring import open_system
-from tests.support.given import Api, Clouds, Version, put_bundle, put_collection, put_file
+from tests.support.api import Api, Version, put_bundle, put_collection, put_file
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss_for_threads
 
 REASON = {"reason": "withdrawn"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operated:
+class ManualSystem:
     """A system of a test's own, in which nothing moves by itself."""
 
     env: Mapping[str, str]
@@ -138,22 +137,13 @@ class World:
 
 
 @contextlib.contextmanager
-def operated_system(**settings: str) -> Iterator[Operated]:
+def manual_system(**settings: str) -> Iterator[ManualSystem]:
     """Run a system of one's own, with other settings: the API and what it needs."""
     with Stack(port=0, table=(*API_TABLE, topics), caller={**os.environ, **settings}).running() as env:
-        yield Operated(
+        yield ManualSystem(
             env=env,
             api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
             admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
             clouds=Clouds(env),
-            dss=opened(env),
+            dss=open_dss_for_threads(env),
         )
-
-
-def opened(env: Mapping[str, str]) -> Dss:
-    """Return a running system as its own processes open it, to be used by any thread of this one."""
-    with mock.patch.dict(os.environ, env):
-        dss = open_system(Settings.from_environment())
-        # At the first use the publisher looks for its emulator in the environment. Nobody listens.
-        dss.publisher.publish(BUNDLE_EVENTS, {"to": "nobody"})
-    return dss

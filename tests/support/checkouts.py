@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from tests.support.copy_front import wait_until
-from tests.support.given import Api, Clouds, Version, new_uuid
+from tests.support.api import Api, Version, new_uuid
+from tests.support.clouds import Clouds
+from tests.support.waiting import wait_until
 
 
 def check_out(api: Api, replica: str, bundle: Version, *, version: str | None = None, **body: Any) -> str:
@@ -16,7 +17,7 @@ def check_out(api: Api, replica: str, bundle: Version, *, version: str | None = 
     return job_id
 
 
-def status(api: Api, replica: str, job_id: str) -> dict[str, Any]:
+def checkout_status(api: Api, replica: str, job_id: str) -> dict[str, Any]:
     """Return how a checkout is getting on."""
     answer = api.get(f"/v1/bundles/checkout/{job_id}", replica=replica)
     assert answer.status_code == 200, answer.text
@@ -24,17 +25,17 @@ def status(api: Api, replica: str, job_id: str) -> dict[str, Any]:
     return found
 
 
-def checked_out(api: Api, replica: str, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+def await_checkout(api: Api, replica: str, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
     """Return the status of a checkout when it has ended."""
 
     def has_ended() -> bool:
-        return status(api, replica, job_id)["status"] != "RUNNING"
+        return checkout_status(api, replica, job_id)["status"] != "RUNNING"
 
     wait_until(has_ended, f"checkout {job_id} ends", seconds)
-    return status(api, replica, job_id)
+    return checkout_status(api, replica, job_id)
 
 
-def own_bucket(clouds: Clouds, replica: str, *, denied: str = "") -> str:
+def user_bucket(clouds: Clouds, replica: str, *, denied: str = "") -> str:
     """Return a new bucket that a user has made, and in which the system is denied to `write`, or `all`."""
     name = f"own-{new_uuid()}"
     if replica == "gcp":
@@ -62,7 +63,7 @@ def _policy(bucket: str, denied: str) -> dict[str, Any]:
     }
 
 
-def objects(clouds: Clouds, replica: str, bucket: str, prefix: str) -> dict[str, tuple[bytes, str]]:
+def read_objects(clouds: Clouds, replica: str, bucket: str, prefix: str) -> dict[str, tuple[bytes, str]]:
     """Return content and content type of the objects under a prefix."""
     if replica == "gcp":
         blobs = clouds.gcs.list_blobs(bucket, prefix=prefix)
@@ -74,7 +75,7 @@ def objects(clouds: Clouds, replica: str, bucket: str, prefix: str) -> dict[str,
     return found
 
 
-def remove(clouds: Clouds, replica: str, bucket: str, key: str) -> None:
+def remove_object(clouds: Clouds, replica: str, bucket: str, key: str) -> None:
     """Remove an object, as somebody else would."""
     if replica == "gcp":
         clouds.gcs.bucket(bucket).blob(key).delete()

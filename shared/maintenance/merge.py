@@ -1,4 +1,4 @@
-"""What is known and what is there, side by side: several ordered streams, read as one."""
+"""Merge ordered streams: what is known and what was found, side by side."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
@@ -13,22 +13,23 @@ Item = TypeVar("Item")
 def side_by_side(
     known: Iterator[tuple[str, Known]], found: Mapping[str, Iterator[tuple[str, Found]]]
 ) -> Iterator[tuple[str, Known | None, dict[str, Found]]]:
-    """Yield every key that a stream has, in order: what is known of it, and what was found by whom.
+    """Yield every key of all streams, in order, with its known item, and the items found by stream name.
 
-    The streams are of keys and items; each is in order of its keys, and has a key once. Nothing is kept but
-    the next item of each.
+    Each stream yields keys with items, in order of key, each key once. Only the next item of each is in
+    memory. For example `[a, b]` known and `{"gcp": [b, c]}` found yield `a` (known only), `b` (both), `c`
+    (found only).
     """
     streams: list[Iterator[tuple[str, str, Known | None, Found | None]]]
     streams = [((key, "", item, None) for key, item in known)]
     streams += [_named(name, items) for name, items in found.items()]
     for key, rows in groupby(heapq.merge(*streams, key=lambda row: row[0]), lambda row: row[0]):
-        of_key: Known | None = None
-        by_name: dict[str, Found] = {}
-        for _, name, one, other in rows:
-            of_key = of_key if one is None else one
-            if other is not None:
-                by_name[name] = other
-        yield key, of_key, by_name
+        known_item: Known | None = None
+        found_items: dict[str, Found] = {}
+        for _, name, item, found_item in rows:
+            known_item = known_item if item is None else item
+            if found_item is not None:
+                found_items[name] = found_item
+        yield key, known_item, found_items
 
 
 def _named(

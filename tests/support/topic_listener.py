@@ -9,10 +9,10 @@ from unittest import mock
 from google.api_core import exceptions
 from google.cloud.pubsub import PublisherClient, SubscriberClient
 
-from tests.support.given import new_uuid
+from tests.support.api import new_uuid
 
 
-class Listener:
+class TopicListener:
     """A subscription of its own: `attributes` are those of the messages that came since it began."""
 
     def __init__(self, client: SubscriberClient, path: str) -> None:
@@ -41,7 +41,7 @@ class Listener:
 
 
 @contextmanager
-def listening(env: Mapping[str, str], topic: str) -> Iterator[Listener]:
+def listen_to(env: Mapping[str, str], topic: str) -> Iterator[TopicListener]:
     """Listen to a topic of a running system; it is made where it is not there yet."""
     project = env["GOOGLE_CLOUD_PROJECT"]
     with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": env["PUBSUB_EMULATOR_HOST"]}):
@@ -52,7 +52,7 @@ def listening(env: Mapping[str, str], topic: str) -> Iterator[Listener]:
     path = client.subscription_path(project, f"test-{new_uuid()}")
     client.create_subscription(name=path, topic=topic_path)
     try:
-        yield Listener(client, path)
+        yield TopicListener(client, path)
     finally:
         client.delete_subscription(subscription=path)
         client.close()

@@ -5,7 +5,6 @@ import json
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,21 +16,13 @@ from local.forkserver import start_forked
 from local.plan import base_environment
 from local.ports import HOST, reserve
 from local.processes import Process, Processes
+from tests.support.waiting import wait_until
 
 # Returns the status to answer instead of the function; None lets a request through.
 Rule = Callable[[dict[str, Any]], int | None]
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Return what the condition says once that is true; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (said := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return said
-
-
-class CopyFront:
+class FunctionProxy:
     """Where a workflow believes its function to be. `seen` are the requests that came; `rules` are by job."""
 
     def __init__(
@@ -117,7 +108,7 @@ def _subject(body: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def fronted(front: list[CopyFront]) -> Iterator[str]:
+def serve_proxy(front: list[FunctionProxy]) -> Iterator[str]:
     """Yield the URL of a server that answers what the front, once it is in the list, has it answer."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -142,10 +133,12 @@ def fronted(front: list[CopyFront]) -> Iterator[str]:
 
 
 @contextmanager
-def copy_front(env: Mapping[str, str], front: list[CopyFront], name: str = "copy") -> Iterator[CopyFront]:
+def function_proxy(
+    env: Mapping[str, str], front: list[FunctionProxy], name: str = "copy"
+) -> Iterator[FunctionProxy]:
     """Run a function against a stack, behind the front."""
     with reserve() as keeper, Processes() as processes:
-        one = CopyFront(env, keeper.getsockname()[1], processes, processes.scratch / f"{name}.log", name)
+        one = FunctionProxy(env, keeper.getsockname()[1], processes, processes.scratch / f"{name}.log", name)
         one.start()
         front.append(one)
         yield one

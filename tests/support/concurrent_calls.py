@@ -1,4 +1,4 @@
-"""Requests that are made at the same moment."""
+"""Calls that start at the same moment."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,21 +8,25 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class AtOnce:
-    """Runs calls in threads that begin together: `with AtOnce(2) as at_once: at_once(call, other)`."""
+class ConcurrentCalls:
+    """Run calls in threads that start together.
+
+    with ConcurrentCalls(2) as concurrently:
+        first, second = concurrently(call, other)
+    """
 
     def __init__(self, count: int) -> None:
         self._barrier = Barrier(count)
         self._threads = ThreadPoolExecutor(count)
 
-    def __enter__(self) -> "AtOnce":
+    def __enter__(self) -> "ConcurrentCalls":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._threads.shutdown()
 
     def __call__(self, *calls: Callable[[], T]) -> list[T]:
-        """Return what the calls return, in their order; as many calls as there are threads."""
+        """Return the results of the calls, in order; there must be as many calls as threads."""
         assert len(calls) == self._barrier.parties
 
         def run(call: Callable[[], T]) -> T:

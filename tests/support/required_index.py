@@ -24,7 +24,7 @@ _ORDER = {
 
 
 @dataclass(frozen=True)
-class Needed:
+class RequiredIndex:
     """What an index must have: the fields of `any_order` first, then those of `in_order`; with modes."""
 
     collection: str
@@ -54,7 +54,7 @@ class Needed:
         )
 
 
-def needed_by(query: StructuredQuery) -> Needed:
+def required_index(query: StructuredQuery) -> RequiredIndex:
     """Return what a query needs. Raises AssertionError for one of a form that this doesn't know."""
     (source,) = query.from_
     any_order: set[tuple[str, str]] = set()
@@ -74,7 +74,7 @@ def needed_by(query: StructuredQuery) -> Needed:
         if order.field.field_path != "__name__"
     ]
     in_order += [(name, "ASCENDING") for name in ranged if name not in dict(in_order)]
-    return Needed(source.collection_id, frozenset(any_order), tuple(in_order))
+    return RequiredIndex(source.collection_id, frozenset(any_order), tuple(in_order))
 
 
 def _conditions(where: StructuredQuery.Filter) -> Iterator[StructuredQuery.FieldFilter]:

@@ -1,11 +1,11 @@
-"""What tests are given: clients of a running API, source objects in either cloud, files and bundles.
+"""A client of the API, and functions that put files, bundles and collections through it.
 
     def test_a_file_can_be_read(api, clouds, replica):
         file = put_file(api, clouds.stage(replica, b"content"))
         assert api.head(f"/v1/files/{file.uuid}", replica=replica).status_code == 200
 
-`api` and `clouds` are fixtures of tests/conftest.py; everything else is imported from here. All names are
-random, so tests share one running system and never see each other's data.
+`api` and `clouds` are fixtures of tests/conftest.py. All names are random, so tests share one running system
+and never see each other's data.
 """
 
 import uuid
@@ -13,16 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import requests
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
 
-from shared.checksums import checksums_of
 from shared.clock import SystemClock, new_version
 
-REPLICAS = ("gcp", "aws")
-SCHEMES = {"gcp": "gs", "aws": "s3"}
 PROBLEM = "application/problem+json"
 # Seconds: no answer of the API takes longer, or clients have given up.
 TIMEOUT = 40
@@ -110,80 +104,6 @@ class Api:
         while answer.status_code == 206:
             answer = self.get(answer.links["next"]["url"])
             yield answer
-
-
-def checksum_metadata(data: bytes, prefix: str = "dss-") -> dict[str, str]:
-    """Return the four checksums of content, as uploaders write them into an object's metadata."""
-    checksums = checksums_of(data)
-    return {f"{prefix}{name}": getattr(checksums, name) for name in ("sha256", "sha1", "s3_etag", "crc32c")}
-
-
-class Clouds:
-    """Both clouds of a running system, as an operator sees them; `env` is what the fixture `stack` yields."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.gcs = storage.Client(
-            project=env["GOOGLE_CLOUD_PROJECT"],
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
-            client_options={"api_endpoint": env["STORAGE_EMULATOR_HOST"]},
-        )
-        self.s3 = boto3.client(
-            "s3",
-            endpoint_url=env["AWS_ENDPOINT_URL"],
-            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
-            region_name=env["AWS_DEFAULT_REGION"],
-        )
-        self.main = {"gcp": env["DSS_GS_BUCKET"], "aws": env["DSS_S3_BUCKET"]}
-        self.checkout = {"gcp": env["DSS_GS_CHECKOUT_BUCKET"], "aws": env["DSS_S3_CHECKOUT_BUCKET"]}
-        self.staging = {"gcp": env["DSS_GS_STAGING_BUCKET"], "aws": env["DSS_S3_STAGING_BUCKET"]}
-
-    def stage(
-        self,
-        replica: str,
-        data: bytes,
-        *,
-        metadata: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-        content_type: str = "application/octet-stream",
-        content_encoding: str | None = None,
-        bucket: str | None = None,
-        key: str | None = None,
-    ) -> str:
-        """Put a source object into a cloud, in the staging bucket unless told otherwise; return its URL.
-
-        Its metadata are the right checksums, unless given (`{}` for none). `tags` are S3's alone.
-        """
-        bucket, key = bucket or self.staging[replica], key or f"{new_uuid()}/content"
-        metadata = checksum_metadata(data) if metadata is None else metadata
-        if replica == "gcp":
-            blob = self.gcs.bucket(bucket).blob(key)
-            blob.metadata = dict(metadata)
-            blob.content_encoding = content_encoding
-            blob.upload_from_string(data, content_type=content_type)
-        else:
-            encoding = {"ContentEncoding": content_encoding} if content_encoding else {}
-            self.s3.put_object(
-                Bucket=bucket, Key=key, Body=data, Metadata=metadata, ContentType=content_type, **encoding
-            )
-            if tags:
-                tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
-                self.s3.put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": tag_set})
-        return f"{SCHEMES[replica]}://{bucket}/{key}"
-
-    def keys(self, replica: str, prefix: str) -> list[str]:
-        """Return the keys in a replica's main bucket that begin with `prefix`."""
-        if replica == "gcp":
-            return [blob.name for blob in self.gcs.list_blobs(self.main[replica], prefix=prefix)]
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.main[replica], Prefix=prefix)
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
-
-    def read(self, replica: str, key: str) -> bytes:
-        """Return the content of an object in a replica's main bucket."""
-        if replica == "gcp":
-            content: bytes = self.gcs.bucket(self.main[replica]).blob(key).download_as_bytes()
-            return content
-        return self.s3.get_object(Bucket=self.main[replica], Key=key)["Body"].read()
 
 
 @dataclass(frozen=True)

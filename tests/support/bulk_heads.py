@@ -4,32 +4,23 @@ One is made as all are made, by the API; its head is then written again under ot
 file have a real blob and a real head, but no manifest in the bucket, which PUT /bundles has no need of.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from unittest import mock
 
-from google.cloud import firestore
-
-from tests.support.given import Version, new_uuid
+from tests.support.api import Version, new_uuid
+from tests.support.dss import firestore_client
 
 # Firestore: 10 MiB a request; a head has less than 1 KiB.
 _COMMIT = 500
 
 
-def firestore_client(env: Mapping[str, str]) -> firestore.Client:
-    """Return a client of the emulator of a running system."""
-    with mock.patch.dict(os.environ, {"FIRESTORE_EMULATOR_HOST": env["FIRESTORE_EMULATOR_HOST"]}):
-        return firestore.Client(project=env["GOOGLE_CLOUD_PROJECT"])
-
-
-def multiply(env: Mapping[str, str], file: Version, count: int) -> list[Version]:
+def duplicate_files(env: Mapping[str, str], file: Version, count: int) -> list[Version]:
     """Return `count` new files that are like `file` in all but their UUIDs, on the same replicas."""
     copies = [Version(new_uuid(), file.version) for _ in range(count)]
     _copy_head(env, "files", file, copies)
     return copies
 
 
-def multiply_bundle(env: Mapping[str, str], bundle: Version, count: int, *, prefix: str) -> list[Version]:
+def duplicate_bundles(env: Mapping[str, str], bundle: Version, count: int, *, prefix: str) -> list[Version]:
     """Return `count` new bundles like one that has no files; their UUIDs begin with `prefix`."""
     copies = [Version(prefix + new_uuid()[len(prefix) :], bundle.version) for _ in range(count)]
     _copy_head(env, "bundles", bundle, copies)

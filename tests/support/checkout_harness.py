@@ -22,10 +22,12 @@ from local.source_tree import ROOT
 from shared.checksums import MIB
 from shared.clock import Clock, SystemClock
 from shared.system import Dss
-from tests.support.checking_out import check_out
-from tests.support.copy_front import CopyFront, Rule, copy_front, fronted, wait_until
-from tests.support.copying_between import opened
-from tests.support.given import Api, Clouds
+from tests.support.api import Api
+from tests.support.checkouts import check_out
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss
+from tests.support.function_proxy import FunctionProxy, Rule, function_proxy, serve_proxy
+from tests.support.waiting import wait_until
 
 _WORKFLOWS = ROOT / "workflows"
 _PREFIX = "dss-"
@@ -34,7 +36,7 @@ INLINE_BYTES = 64 * MIB
 
 
 @dataclass(frozen=True)
-class Rig:
+class Harness:
     """The API, the clouds, the system's dependencies, and the function `checkout` behind a front."""
 
     process: ApiProcess
@@ -42,7 +44,7 @@ class Rig:
     admin: Api
     clouds: Clouds
     dss: Dss
-    front: CopyFront
+    front: FunctionProxy
     box: Path
 
     def at(self, clock: Clock) -> Dss:
@@ -64,7 +66,7 @@ class Rig:
         return check_out(self.api, replica, bundle, **body)
 
 
-class Later:
+class ClockAhead:
     """A clock that is ahead."""
 
     def __init__(self, ahead: timedelta) -> None:
@@ -78,7 +80,7 @@ class Later:
         self._clock.sleep(seconds)
 
 
-class Nobody:
+class LostWorkflows:
     """Workflows all of whose executions come to nothing."""
 
     def start(self, *_: Any) -> str:
@@ -97,11 +99,11 @@ class _Every(dict[str, Any]):
 
 
 @contextmanager
-def checkout_rig(stack: Mapping[str, str], scratch: Path) -> Iterator[Rig]:
+def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harness]:
     """Run all that a checkout needs against a stack that has none of it."""
-    front: list[CopyFront] = []
+    front: list[FunctionProxy] = []
     with ExitStack() as exits:
-        checkout_url = exits.enter_context(fronted(front))
+        checkout_url = exits.enter_context(serve_proxy(front))
         ports = [exits.enter_context(reserve()).getsockname()[1] for _ in range(4)]
         workflows, rest, copy, mail = ports
         processes = exits.enter_context(Processes())
@@ -144,11 +146,11 @@ def checkout_rig(stack: Mapping[str, str], scratch: Path) -> Iterator[Rig]:
             )
         for port in ports:
             wait_until(lambda port=port: _listens(port), f"port {port} is listened on")  # type: ignore[misc]
-        one = exits.enter_context(copy_front(env, front, "checkout"))
+        one = exits.enter_context(function_proxy(env, front, "checkout"))
         process = exits.enter_context(api_process(env))
-        dss = exits.enter_context(opened(env))
+        dss = exits.enter_context(open_dss(env))
         api = Api(process.url, stack["DSS_TOKEN"])
-        yield Rig(process, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), Clouds(env), dss, one, box)
+        yield Harness(process, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), Clouds(env), dss, one, box)
 
 
 def _listens(port: int) -> bool:

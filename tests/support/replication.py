@@ -8,7 +8,8 @@ from shared.errors import NotYetThere
 from shared.messages import ObjectEvent
 from shared.replication import Replicated, replicate
 from shared.system import Dss
-from tests.support.given import REPLICAS, Api, Clouds, Version, put_bundle, put_file
+from tests.support.api import Api, Version, put_bundle, put_file
+from tests.support.clouds import REPLICAS, Clouds
 
 OTHER = {"gcp": "aws", "aws": "gcp"}
 DIRECTIONS = [("gcp", "aws"), ("aws", "gcp")]
@@ -17,7 +18,7 @@ _ROUNDS = 20
 
 
 @dataclass
-class Published:
+class RecordingPublisher:
     """A publisher that keeps what it is given, or fails."""
 
     messages: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -29,17 +30,17 @@ class Published:
         self.messages.append((topic, dict(attributes)))
 
 
-def event_of(dss: Dss, replica: str, key: str) -> ObjectEvent:
+def object_event(dss: Dss, replica: str, key: str) -> ObjectEvent:
     """Return the event that tells of an object in a replica's main bucket."""
     return ObjectEvent(replica=replica, bucket=dss.replicas.named(replica).bucket, key=key)
 
 
-def bring(dss: Dss, replica: str, *keys: str) -> list[Replicated]:
+def replicate_keys(dss: Dss, replica: str, *keys: str) -> list[Replicated]:
     """Replicate objects that a replica has, in this order."""
-    return [done for key in keys for done in replicate(dss, event_of(dss, replica, key))]
+    return [done for key in keys for done in replicate(dss, object_event(dss, replica, key))]
 
 
-def deliver(dss: Dss, events: Iterable[ObjectEvent]) -> None:
+def deliver_events(dss: Dss, events: Iterable[ObjectEvent]) -> None:
     """Deliver events in this order, and those that have to wait again, as Pub/Sub does."""
     waiting = list(events)
     for _ in range(_ROUNDS):
@@ -65,14 +66,14 @@ def new_bundle(api: Api, replica: str, *files: Version) -> Version:
     return put_bundle(api, replica, [file.named(str(number)) for number, file in enumerate(files)])
 
 
-def status(api: Api, kind: str, name: Version, replica: str) -> int:
+def read_status(api: Api, kind: str, name: Version, replica: str) -> int:
     """Return how a read of this version on a replica is answered."""
     if kind == "files":
         return api.head(f"/v1/files/{name.uuid}", replica=replica, version=name.version).status_code
     return api.get(f"/v1/{kind}/{name.uuid}", replica=replica, version=name.version).status_code
 
 
-def heads(dss: Dss, kind: str, *names: str) -> dict[str, Any]:
+def head_states(dss: Dss, kind: str, *names: str) -> dict[str, Any]:
     """Return what the catalog says of where these are."""
     collection = dss.catalog.database.client.collection(kind)
     found = {}
@@ -82,7 +83,7 @@ def heads(dss: Dss, kind: str, *names: str) -> dict[str, Any]:
     return found
 
 
-def everything(clouds: Clouds, *uuids: str) -> dict[str, dict[str, bytes]]:
+def read_manifests(clouds: Clouds, *uuids: str) -> dict[str, dict[str, bytes]]:
     """Return all manifests and tombstones about these UUIDs, in each bucket."""
     return {
         replica: {
@@ -92,4 +93,15 @@ def everything(clouds: Clouds, *uuids: str) -> dict[str, dict[str, bytes]]:
             for key in clouds.keys(replica, f"{kind}/{uuid}")
         }
         for replica in REPLICAS
+    }
+
+
+def object_event_attributes(clouds: Clouds, replica: str, key: str) -> dict[str, str]:
+    """Return the attributes of the message that announces an object in a replica's bucket."""
+    return {
+        "replica": replica,
+        "bucketId": clouds.main[replica],
+        "objectId": key,
+        "eventType": "OBJECT_FINALIZE",
+        "objectGeneration": "1",
     }

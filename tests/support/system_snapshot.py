@@ -3,15 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.support.given import Version, now, put_bundle, put_collection, put_file
-from tests.support.operated import Operated
+from tests.support.api import Version, now, put_bundle, put_collection, put_file
+from tests.support.manual_system import ManualSystem
 
 # Names in the largest bundle, more than a page has; each file has so many of them.
 NAMES = 600
 NAMES_A_FILE = 100
 
 
-def populate(system: Operated, replica: str) -> None:
+def populate(system: ManualSystem, replica: str) -> None:
     """Write on one replica, and bring to the other: versions, tombstones, and a bundle of many pages."""
     system.everywhere(replica, f"first on {replica}".encode())
     source = system.clouds.stage(replica, b"one content of many files", content_type="text/plain")
@@ -46,7 +46,7 @@ def populate(system: Operated, replica: str) -> None:
     system.replicate(replica, f"collections/{nested[-2].uuid}.dead")
 
 
-def reads(system: Operated, replica: str) -> dict[str, Any]:
+def snapshot(system: ManualSystem, replica: str) -> dict[str, Any]:
     """Return what every read of files and bundles on a replica answers."""
     files, bundles, collections = (
         system.clouds.keys("gcp", prefix) for prefix in ("files/", "bundles/", "collections/")
@@ -61,7 +61,7 @@ def reads(system: Operated, replica: str) -> dict[str, Any]:
     return {**answers, "all": [row for page in pages for row in page.json()["bundles"]], "owned": owned}
 
 
-def _reads_of_file(system: Operated, replica: str, key: str) -> list[Any]:
+def _reads_of_file(system: ManualSystem, replica: str, key: str) -> list[Any]:
     uuid, _, version = key.removeprefix("files/").partition(".")
     answers = []
     for asked in (version, None):
@@ -74,7 +74,7 @@ def _reads_of_file(system: Operated, replica: str, key: str) -> list[Any]:
     return answers
 
 
-def _reads_of_bundle(system: Operated, replica: str, key: str) -> list[Any]:
+def _reads_of_bundle(system: ManualSystem, replica: str, key: str) -> list[Any]:
     uuid, _, version = key.removeprefix("bundles/").removesuffix(".dead").partition(".")
     answers = []
     for asked in (version or None, None):
@@ -83,7 +83,7 @@ def _reads_of_bundle(system: Operated, replica: str, key: str) -> list[Any]:
     return answers
 
 
-def _reads_of_collection(system: Operated, replica: str, key: str) -> list[Any]:
+def _reads_of_collection(system: ManualSystem, replica: str, key: str) -> list[Any]:
     uuid, _, version = key.removeprefix("collections/").removesuffix(".dead").partition(".")
     path = f"/v1/collections/{uuid}"
     asked = [system.api.get(path, replica=replica, version=one) for one in (version or None, None)]

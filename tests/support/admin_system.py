@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,19 +17,22 @@ from local.processes import Processes
 from local.stack import Stack
 from shared.catalog import AdminRun
 from shared.workflows import ADMINISTER
-from tests.support.copy_front import CopyFront, copy_front, fronted, wait_until
-from tests.support.given import Api, Clouds
+from tests.support.api import Api, new_uuid
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss_for_threads
+from tests.support.function_proxy import FunctionProxy, function_proxy, serve_proxy
+from tests.support.manual_system import ManualSystem
 from tests.support.mortal import Mortal
-from tests.support.operated import Operated, opened
+from tests.support.waiting import wait_until
 
 ACTIVE, SUCCEEDED, FAILED = Execution.State.ACTIVE, Execution.State.SUCCEEDED, Execution.State.FAILED
 
 
 @dataclass(frozen=True, kw_only=True)
-class Administered(Operated):
+class AdminSystem(ManualSystem):
     """A system in which nothing moves but what an operator starts."""
 
-    front: CopyFront
+    front: FunctionProxy
     workflows: Mortal
 
     def start(self, **argument: Any) -> str:
@@ -89,11 +92,11 @@ class Administered(Operated):
 
 
 @contextlib.contextmanager
-def administered_system() -> Iterator[Administered]:
+def admin_system() -> Iterator[AdminSystem]:
     """Run such a system."""
-    front: list[CopyFront] = []
+    front: list[FunctionProxy] = []
     held: list[tuple[Component, tuple[int, int]]] = []
-    with fronted(front) as url:
+    with serve_proxy(front) as url:
 
         def workflows(plan: Plan, exported: Exported) -> Component:
             component = workflow_components.workflows(plan, exported)
@@ -105,7 +108,7 @@ def administered_system() -> Iterator[Administered]:
         table = (*API_TABLE, event_components.topics, workflows, copy)
         with (
             Stack(port=0, caller=caller, table=table).running() as env,
-            copy_front(env, front, "administer") as function,
+            function_proxy(env, front, "administer") as function,
             Processes() as processes,
         ):
             [(component, ports)] = held
@@ -113,12 +116,19 @@ def administered_system() -> Iterator[Administered]:
             environment = {**inherited, "DSS_ADMINISTER_FUNCTION_URL": url}
             server = Mortal(processes, component.name, component.command, environment, ports)
             server.start()
-            yield Administered(
+            yield AdminSystem(
                 env=env,
                 api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
                 admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
                 clouds=Clouds(env),
-                dss=opened(env),
+                dss=open_dss_for_threads(env),
                 front=function,
                 workflows=server,
             )
+
+
+def put_list(system: AdminSystem, lines: Sequence[str] | bytes, *, key: str = "") -> str:
+    """Put a list into the reports bucket, as operators do, and return its URL."""
+    data = lines if isinstance(lines, bytes) else "".join(f"{line}\n" for line in lines).encode()
+    bucket = system.env["DSS_REPORTS_BUCKET"]
+    return system.clouds.stage("gcp", data, bucket=bucket, key=key or f"lists/{new_uuid()}", metadata={})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.support.copy_front import wait_until
+from tests.support.waiting import wait_until
 
 # Seconds, for one command: an upload, or 301s that each wait for ten.
 TIMEOUT = 120
@@ -18,7 +18,7 @@ class ToolFailed(Exception):
     """A command ended with an exit code other than 0; the text is what its user reads."""
 
 
-class RealTool:
+class OldTool:
     """`tool("get-bundle", uuid=…, replica="gcp")` is `hca dss get-bundle --uuid … --replica gcp`."""
 
     def __init__(
