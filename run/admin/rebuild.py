@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dss.commands.context import Context
 from run.admin.operator import operator_settings
 from run.admin.report import SHOWN, table
-from shared.maintenance.rebuild import SECTION_NAMES, Restored, rebuild
+from shared.maintenance.rebuild import Restored, rebuild, section_names
 from shared.wiring import open_system
 
 
 def run_rebuild(context: Context, name: str, *, dry_run: bool) -> int:
     """Rebuild the catalog from a replica, and report. Return 1 if anything failed, else 0."""
-    sections: dict[str, Counter[str]] = {section: Counter() for section in SECTION_NAMES}
+    sections: dict[str, Counter[str]] = {section: Counter() for section in section_names()}
     failed: list[Restored] = []
     with operator_settings() as settings, context.progress("rebuild", unit="objects") as progress:
         dss = open_system(settings)
