@@ -123,7 +123,7 @@ def _asked(query: Mapping[str, Any]) -> Iterator[Any]:
 
     selections.append(plan(parse({"query": query}), Postings(REPLICA), costs))
     for one in selections:
-        yield from one.postings | one.gaps
+        yield from one.postings | one.markers
 
 
 FILL: Mapping[str, Fill] = {"firestore": fill_firestore, "postgresql": fill_postgresql}

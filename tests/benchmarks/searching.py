@@ -18,11 +18,10 @@ from local.components import API_TABLE
 from local.index_components import BACK_ENDS
 from local.stack import Stack
 from shared.config import Settings
-from shared.files import write_once
 from shared.identifiers import Fqid, document_key
 from shared.maintenance.index_check import IndexTally
 from shared.maintenance.index_rebuild import rebuild_index
-from shared.manifests import encode
+from shared.manifests import encode, write_once
 from shared.system import Dss
 from shared.wiring import open_system
 from tests.benchmarks.filled_indexes import FILL, RARE_ONE_IN, REPLICA, metadata_document, sample
@@ -117,7 +116,7 @@ def _keep_documents(dss: Dss, bundles: list[Version]) -> None:
     def keep(number: int, bundle: Version) -> None:
         fqid = Fqid(bundle.uuid, bundle.version)
         content = encode(metadata_document(fqid, number))
-        write_once(dss, REPLICA, document_key(fqid, dead=False), content)
+        write_once(dss.replicas.named(REPLICA), document_key(fqid, dead=False), content)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         list(threads.map(keep, range(len(bundles)), bundles))

@@ -16,7 +16,7 @@ from local.plan import base_environment
 from local.ports import HOST, reserve
 from local.processes import Processes
 from local.source_tree import ROOT
-from shared.checkouts.objects import put_copy, wanted_of_bundle, wanted_of_file
+from shared.checkouts.objects import copies_of_bundle, copy_of_file, put_copy
 from shared.identifiers import Fqid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -257,8 +257,8 @@ def test_direct_urls_of_what_is_checked_out(
         record = dss.catalog.files.get(Fqid(file.uuid, file.version))
         assert head and record
         page = dss.catalog.bundles.files(head, 0, 10)
-        copies = wanted_of_bundle(where, where.checkout_bucket, head.fqid, page)
-        for wanted in (*copies, wanted_of_file(where, where.checkout_bucket, record)):
+        copies = copies_of_bundle(where, where.checkout_bucket, head.fqid, page)
+        for wanted in (*copies, copy_of_file(where, where.checkout_bucket, record)):
             put_copy(dss, wanted, None)
 
     path, query = f"/v1/bundles/{large_bundle.uuid}", {"replica": replica, "directurls": True, "per_page": 10}

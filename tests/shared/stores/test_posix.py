@@ -25,7 +25,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.stores.base import read_all
-from shared.stores.posix.store import PosixDirectory
+from shared.stores.posix import PosixDirectory
 from shared.stores.signed_urls import SignedUrls
 
 TEXT = b"some content, of no great length\n"
@@ -312,7 +312,7 @@ from pathlib import Path
 from shared.checksums import checksums_of
 from shared.clock import SystemClock
 from shared.stores import plain
-from shared.stores.posix.store import PosixDirectory
+from shared.stores.posix import PosixDirectory
 from shared.stores.signed_urls import SignedUrls
 
 root, step, how = sys.argv[1:]
