@@ -23,7 +23,7 @@ from tests.benchmarks.replication import replication
 from tests.benchmarks.search import search
 
 REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
-# Each function measures a part and returns its sections; it raises LocalError, or MissingRequirements for a program.
+# Each function measures a part and returns its sections; it raises LocalError.
 PARTS: Mapping[str, Callable[[], str]] = {
     "contract": contract,
     "operations": operations,

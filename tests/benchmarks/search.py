@@ -81,7 +81,7 @@ class Searched:
 
 
 def search() -> str:
-    """Measure, and return the section of the report. Raise LocalError, or MissingRequirements for PostgreSQL."""
+    """Measure, and return the section of the report. Raises LocalError."""
     rates, rows = {}, []
     for name in BACK_ENDS:
         rates[name] = _rebuild(name)
