@@ -187,7 +187,7 @@ def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(sys
         ({**AUDIT, "repare": True}, "repare: there is no such option"),
         ({**AUDIT, "repair": "yes"}, "repair: true or false is wanted"),
         ({**AUDIT, "page": 0}, "page: a whole number from 1"),
-        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is none of gcp, aws"),
+        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is not one of gcp, aws"),
         ({"resume": "nothing"}, "run: there is no run 'nothing'"),
         ({"resume": "a/b"}, "run: 'a/b' is no id of a run"),
         ({"resume": "x", "kind": "audit"}, "resume: the id of a run is wanted"),
