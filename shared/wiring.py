@@ -22,11 +22,9 @@ from shared.messages import PullSubscription
 from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
 from shared.search.base import IndexBackend
+from shared.stores import gcs, s3
 from shared.stores.base import ObjectStore
-from shared.stores.gcs import store as gcs
-from shared.stores.posix.store import PosixDirectory
-from shared.stores.s3 import client as s3_client
-from shared.stores.s3 import store as s3
+from shared.stores.posix import PosixDirectory
 from shared.stores.s3.session import open_session
 from shared.stores.signed_urls import SignedUrls
 from shared.system import Dss
@@ -106,7 +104,7 @@ def _amazon(
             signed_url_seconds=settings.signed_url_seconds,
         )
     )
-    return s3.S3(s3_client.open_client(session, region=region, endpoint_url=endpoint_url))
+    return s3.S3(s3.open_client(session, region=region, endpoint_url=endpoint_url))
 
 
 def _directory(settings: Settings, *, root: str, signing_key_file: str, url: str = "") -> ObjectStore:

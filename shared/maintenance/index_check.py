@@ -17,8 +17,9 @@ from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
 from shared.maintenance.index_entries import expected_entry
 from shared.maintenance.merge import by_key, side_by_side
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.search.base import Hit, Indexed, IndexEntry
 from shared.search.documents import digest_of
 from shared.search.query import Bool, Ids, Query, Terms

@@ -13,8 +13,9 @@ from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
 from shared.maintenance.index_check import THREADS, IndexRow, IndexTally, all_of_them, is_right, rows
 from shared.maintenance.index_entries import expected_entry
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.system import Dss
 
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from local.keys import Key, write_service_account
+from local.issuer.keys import Key, write_service_account
 from shared.config import Settings
-from shared.stores.gcs.store import GoogleCloudStorage
-from shared.stores.posix.store import PosixDirectory
-from shared.stores.s3.store import S3
+from shared.stores.gcs import GoogleCloudStorage
+from shared.stores.posix import PosixDirectory
+from shared.stores.s3 import S3
 from shared.wiring import open_index, open_replicas
 
 REQUIRED = {
