@@ -1,7 +1,7 @@
-"""Every refusal this server answers with, and its two shapes: JSON and XML.
+"""Every error that this server answers with, and its two shapes: JSON and XML.
 
-Refused
-├── BadRequest            400  the request is malformed, or its content isn't what it claims
+ApiError                  500  a fault of this server
+├── BadRequest            400  the request is malformed, or the content doesn't match its checksums
 │   └── BadSignedUrl      400  a signed URL is malformed
 │       └── ExpiredUrl    400  a signed URL is past its time
 ├── Forbidden             403  the bucket denies it, or the request isn't signed
@@ -13,15 +13,15 @@ Refused
 ├── UploadCancelled       499
 ├── UploadOffset          503  a chunk begins beyond what was received
 ├── NotModified           304
-└── NotServed             501  known to nobody here, or knowingly not built
+└── Unsupported           501  unknown to this server, or deliberately absent
 """
 
 import json
 from xml.sax.saxutils import escape
 
 
-class Refused(Exception):
-    """A request that is answered with an error of Google Cloud Storage's shape."""
+class ApiError(Exception):
+    """An error that is answered in the shape of Google Cloud Storage's errors."""
 
     status = 500
     reason = "backendError"
@@ -33,15 +33,15 @@ class Refused(Exception):
         self.details = details
 
     def location(self) -> dict[str, str]:
-        """What the JSON shape says of where in the request the fault is."""
+        """Return the place of the fault in the request, for the JSON shape."""
         return {}
 
     def headers(self) -> list[tuple[str, str]]:
-        """Headers the answer carries beside its content type and length."""
+        """Return the answer's headers, without content type and length."""
         return []
 
 
-class BadRequest(Refused):
+class BadRequest(ApiError):
     status = 400
     reason = "invalid"
     code = "InvalidArgument"
@@ -55,7 +55,7 @@ class ExpiredUrl(BadSignedUrl):
     code = "ExpiredToken"
 
 
-class Forbidden(Refused):
+class Forbidden(ApiError):
     status = 403
     reason = "forbidden"
     code = "AccessDenied"
@@ -65,7 +65,7 @@ class BadSignature(Forbidden):
     code = "SignatureDoesNotMatch"
 
 
-class NotFound(Refused):
+class NotFound(ApiError):
     status = 404
     reason = "notFound"
     code = "NoSuchKey"
@@ -78,13 +78,13 @@ class BucketNotFound(NotFound):
         super().__init__("The specified bucket does not exist.")
 
 
-class Conflict(Refused):
+class Conflict(ApiError):
     status = 409
     reason = "conflict"
     code = "Conflict"
 
 
-class PreconditionFailed(Refused):
+class PreconditionFailed(ApiError):
     status = 412
     reason = "conditionNotMet"
     code = "PreconditionFailed"
@@ -96,11 +96,11 @@ class PreconditionFailed(Refused):
         return {"locationType": "header", "location": "If-Match"}
 
 
-class NotModified(Refused):
+class NotModified(ApiError):
     status = 304
 
 
-class RangeNotSatisfiable(Refused):
+class RangeNotSatisfiable(ApiError):
     status = 416
     reason = "requestedRangeNotSatisfiable"
     code = "InvalidRange"
@@ -113,29 +113,29 @@ class RangeNotSatisfiable(Refused):
         return [("Content-Range", f"bytes */{self.size}")]
 
 
-class UploadCancelled(Refused):
+class UploadCancelled(ApiError):
     status = 499
     reason = "clientClosedRequest"
 
 
-class UploadOffset(Refused):
+class UploadOffset(ApiError):
     status = 503
 
 
-class NotServed(Refused):
+class Unsupported(ApiError):
     status = 501
     reason = "notImplemented"
     code = "NotImplemented"
 
 
-def json_body(error: Refused) -> bytes:
-    """The error as the JSON API words it."""
+def json_body(error: ApiError) -> bytes:
+    """Return the error in the JSON API's shape."""
     entry = {"message": error.message, "domain": "global", "reason": error.reason, **error.location()}
     return json.dumps({"error": {"code": error.status, "message": error.message, "errors": [entry]}}).encode()
 
 
-def xml_body(error: Refused) -> bytes:
-    """The error as the XML API words it, which is what a signed URL's user sees."""
+def xml_body(error: ApiError) -> bytes:
+    """Return the error in the XML API's shape, which users of signed URLs see."""
     details = f"<Details>{escape(error.details)}</Details>" if error.details else ""
     return (
         f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{error.code}</Code>"
