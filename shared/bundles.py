@@ -7,9 +7,8 @@ from typing import Any
 
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
 from shared.errors import DuplicateFilename, FileMissing, IllegalArguments
-from shared.files import write_once
 from shared.identifiers import Fqid, Kind, check_file_name, manifest_key, tombstone_key
-from shared.manifests import bundle_manifest, digest, encode, tombstone_document
+from shared.manifests import bundle_manifest, digest, encode, tombstone_document, write_once
 from shared.replication_wait import listed, wait_for
 from shared.system import Dss
 
@@ -86,7 +85,7 @@ def write_bundle(
     dss.faults.reach("bundle: head created")
     dss.catalog.bundles.write_pages(fqid, files)
     dss.faults.reach("bundle: all pages created")
-    write_once(dss, replica, manifest_key(Kind.BUNDLE, fqid), encoded)
+    write_once(dss.replicas.named(replica), manifest_key(Kind.BUNDLE, fqid), encoded)
     dss.faults.reach("bundle: manifest written")
     dss.catalog.bundles.make_available(fqid, replica)
     dss.faults.reach("bundle: available")
@@ -102,7 +101,7 @@ def delete_bundle(dss: Dss, replica: str, tombstone: BundleTombstone) -> None:
     dss.catalog.tombstones.create(tombstone)
     dss.faults.reach("tombstone: created")
     key = tombstone_key(Kind.BUNDLE, tombstone.uuid, tombstone.version)
-    write_once(dss, replica, key, encode(tombstone_document(tombstone)))
+    write_once(dss.replicas.named(replica), key, encode(tombstone_document(tombstone)))
     dss.faults.reach("tombstone: written")
     dss.catalog.tombstones.hide(tombstone, replica)
     dss.faults.reach("tombstone: hidden")

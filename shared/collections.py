@@ -10,10 +10,9 @@ from typing import Any
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
 from shared.catalog.pages import PAGE_BYTES
 from shared.errors import IllegalArguments, Unprocessable
-from shared.files import write_once
 from shared.identifiers import Fqid, Kind, check_uuid, check_version, manifest_key, tombstone_key
 from shared.links import Link
-from shared.manifests import digest, encode
+from shared.manifests import digest, encode, write_once
 from shared.system import Dss
 
 # Cloud Run: an answer is at most 32 MiB. A collection is read whole, and that is as long as its manifest.
@@ -163,7 +162,7 @@ def write_collection(
     dss.faults.reach("collection: head created")
     dss.catalog.collections.write_pages(version.fqid, version.pages)
     dss.faults.reach("collection: all pages created")
-    write_once(dss, replica, manifest_key(Kind.COLLECTION, version.fqid), version.manifest)
+    write_once(dss.replicas.named(replica), manifest_key(Kind.COLLECTION, version.fqid), version.manifest)
     dss.faults.reach("collection: manifest written")
     dss.catalog.collections.make_available(version.fqid, replica)
     dss.faults.reach("collection: available")
@@ -179,7 +178,7 @@ def delete_collection(dss: Dss, replica: str, tombstone: CollectionTombstone) ->
     counts = dss.catalog.collection_tombstones.create(tombstone)
     dss.faults.reach("collection tombstone: created")
     key = tombstone_key(Kind.COLLECTION, counts.uuid, None)
-    write_once(dss, replica, key, encode(collection_tombstone_document(counts)))
+    write_once(dss.replicas.named(replica), key, encode(collection_tombstone_document(counts)))
     dss.faults.reach("collection tombstone: written")
     dss.catalog.collection_tombstones.hide(counts, replica)
     dss.faults.reach("collection tombstone: hidden")

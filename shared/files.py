@@ -2,12 +2,9 @@
 
 from shared.catalog import FileRecord
 from shared.clock import Deadline
-from shared.errors import ObjectExists, ObjectNotFound, StoreError, Unavailable
 from shared.identifiers import Fqid, Kind, manifest_key
-from shared.manifests import CONTENT_TYPE, encode, file_manifest
-from shared.replicas import Replica
+from shared.manifests import encode, file_manifest, write_once
 from shared.sources import Source
-from shared.stores.base import bucket_url
 from shared.system import Dss
 
 
@@ -53,32 +50,9 @@ def make_visible(dss: Dss, record: FileRecord, replica_name: str) -> bool:
     """
     created = dss.catalog.files.create(record)
     dss.faults.reach("file: head created")
-    write_once(dss, replica_name, manifest_key(Kind.FILE, record.fqid), encode(file_manifest(record)))
+    replica = dss.replicas.named(replica_name)
+    write_once(replica, manifest_key(Kind.FILE, record.fqid), encode(file_manifest(record)))
     dss.faults.reach("file: manifest written")
     dss.catalog.files.make_available(record.fqid, replica_name)
     dss.faults.reach("file: available")
     return created
-
-
-def write_once(dss: Dss, replica_name: str, key: str, data: bytes) -> None:
-    """Write a manifest or tombstone whose name the catalog has claimed; there already is as good as new.
-
-    Raises StoreError where what is there is something else, and Unavailable where nothing is there after all.
-    """
-    replica = dss.replicas.named(replica_name)
-    try:
-        replica.store.create(replica.bucket, key, data, CONTENT_TYPE)
-    except ObjectExists:
-        # An earlier attempt wrote it, or one beside us; or somebody who had no business here.
-        _require_content(replica, key, data)
-
-
-def _require_content(replica: Replica, key: str, data: bytes) -> None:
-    try:
-        found = replica.store.stat(replica.bucket, key)
-    except ObjectNotFound as error:
-        # S3 also refuses what collides with another write that may come to nothing.
-        raise Unavailable(f"{error.title}, though one was just in the way of a new one") from error
-    if not found.is_content(data):
-        url = bucket_url(replica.store, replica.bucket, key)
-        raise StoreError(f"{url}: its content is other than the catalog says")

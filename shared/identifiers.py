@@ -135,6 +135,18 @@ class ObjectName:
         version = f".{self.version}" if self.version else ""
         return f"{self.kind}/{self.uuid}{version}{'.dead' if self.dead else ''}"
 
+    @property
+    def subject(self) -> str:
+        """The FQID of the version that the object is about, or the UUID if it is about all versions."""
+        return f"{self.uuid}.{self.version}" if self.version else self.uuid
+
+    @property
+    def fqid(self) -> Fqid:
+        """The version that the object is about. Raises ValueError if it is about a whole UUID."""
+        if self.version is None:
+            raise ValueError(f"{self.key}: names no version")
+        return Fqid(self.uuid, self.version)
+
 
 def manifest_key(kind: Kind, fqid: Fqid) -> str:
     """Return the key of the manifest of a file, bundle or collection version."""

@@ -16,6 +16,7 @@ from shared.identifiers import Kind, ObjectName, parse_key
 from shared.jobs.argument import Argument
 from shared.jobs.lists import check_list, read_list
 from shared.jobs.page import Page
+from shared.kinds import KINDS
 from shared.messages import OBJECT_EVENTS, ObjectEvent
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
@@ -56,7 +57,7 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     """Publish events from the cursor on; see `JobType`."""
     keys = _from_list(dss, run) if "list" in run.options else _from_buckets(dss, run)
     while batch := list(islice(keys, min(_BATCH, run.options["page"]))):
-        known = dss.catalog.backlog.available({key.name for key in batch})
+        known = dss.catalog.backlog.available(KINDS.values(), {key.name for key in batch})
 
         def outcome(key: _Key) -> tuple[_Key, str]:
             available = known.get(key.name, frozenset())  # noqa: B023 # consumed within the loop

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.messages import Publisher, PullSubscription, Received
+from shared.messages import Publisher, PulledMessage, PullSubscription
 
 _SUBSCRIPTION = ("deadSubscription", "CloudPubSubDeadLetterSourceSubscription")
 _ATTEMPTS = ("deadAttempts", "CloudPubSubDeadLetterSourceDeliveryCount")
@@ -24,7 +24,7 @@ _BATCH = 100
 class DeadLetter:
     """A message that could not be handled."""
 
-    message: Received
+    message: PulledMessage
 
     def _first_of(self, names: tuple[str, ...]) -> str:
         return next((self.message.attributes[name] for name in names if name in self.message.attributes), "")
@@ -82,7 +82,7 @@ def look_through(letters: PullSubscription, *, at_most: int, seconds: float) -> 
 
     All are held while this runs, so that none comes twice, and released at its end, also where it fails.
     """
-    held: dict[str, Received] = {}
+    held: dict[str, PulledMessage] = {}
     try:
         while len(held) < at_most:
             pulled = letters.pull(min(_BATCH, at_most - len(held)), seconds=seconds)
@@ -110,7 +110,7 @@ def replay(
     that topic gets them, and handles them twice without harm. A letter is removed only once Pub/Sub has the
     message that takes its place: a kill in between leaves both. Raises Unavailable where Pub/Sub fails.
     """
-    held: dict[str, Received] = {}
+    held: dict[str, PulledMessage] = {}
     gone: set[str] = set()
     topics: dict[str, str | None] = {}
     replayed = 0

@@ -16,7 +16,7 @@ from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
 from shared.maintenance.index_entries import expected_entry
-from shared.maintenance.merging import by_key, side_by_side
+from shared.maintenance.merge import by_key, side_by_side
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.retry import retry

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.failures import LocalFailure
+from local.errors import LocalError
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.contract import contract
 from tests.benchmarks.notifications import notifications
@@ -23,7 +23,8 @@ from tests.benchmarks.searching import searching
 from tests.benchmarks.told import told
 
 REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
-# A part is measured by a function that returns its sections. Raises LocalFailure; Missing where a program is.
+# A part is measured by a function that returns its sections. Raises LocalError; its
+# MissingRequirements if a program is missing.
 PARTS: Mapping[str, Callable[[], str]] = {
     "contract": contract,
     "operations": operations,
@@ -86,7 +87,7 @@ def main() -> None:
         find_rclone()
         for name in names or PARTS:
             print(f"written: {measure_part(name)}", flush=True)
-    except LocalFailure as error:
+    except LocalError as error:
         sys.exit(str(error))
 
 

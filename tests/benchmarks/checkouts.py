@@ -145,7 +145,7 @@ class CheckoutContest:
 
 
 def checkouts() -> str:
-    """Measure, and return the section of the report. Raises LocalFailure; Missing where rclone is."""
+    """Measure, and return the section of the report. Raises LocalError."""
     find_rclone()
     figures = []
     with held_stack() as stack:

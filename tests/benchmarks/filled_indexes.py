@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from local.demo_data import SAMPLE
+from local.demo.data import SAMPLE
 from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.metadata import CREATE, group_name
@@ -123,7 +123,7 @@ def _asked(query: Mapping[str, Any]) -> Iterator[Any]:
 
     selections.append(plan(parse({"query": query}), Postings(REPLICA), costs))
     for one in selections:
-        yield from one.postings | one.gaps
+        yield from one.postings | one.markers
 
 
 FILL: Mapping[str, Fill] = {"firestore": fill_firestore, "postgresql": fill_postgresql}

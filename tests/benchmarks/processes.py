@@ -6,7 +6,7 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 # What is looked for in a command line, and what the process is called in the report.
-_BACK_ENDS = {"CloudFirestore": "Firestore", "gcs_server": "GCS", "local.s3": "S3"}
+_BACK_ENDS = {"CloudFirestore": "Firestore", "gcs_server": "GCS", "local.servers.s3": "S3"}
 
 
 def cpu_seconds(pid: int) -> float:

@@ -15,14 +15,13 @@ from unittest import mock
 
 from local.api import api_process
 from local.components import API_TABLE
-from local.index_components import BACK_ENDS
+from local.components.search import BACK_ENDS
 from local.stack import Stack
 from shared.config import Settings
-from shared.files import write_once
 from shared.identifiers import Fqid, document_key
 from shared.maintenance.index_check import IndexTally
 from shared.maintenance.index_rebuild import rebuild_index
-from shared.manifests import encode
+from shared.manifests import encode, write_once
 from shared.system import Dss
 from shared.wiring import open_system
 from tests.benchmarks.filled_indexes import FILL, RARE_ONE_IN, REPLICA, metadata_document, sample
@@ -82,7 +81,7 @@ class Searched:
 
 
 def searching() -> str:
-    """Measure, and return the section of the report. Raises LocalFailure; Missing where PostgreSQL is."""
+    """Measure, and return the section of the report. Raises LocalError."""
     rates, rows = {}, []
     for name in BACK_ENDS:
         rates[name] = _rebuild(name)
@@ -117,7 +116,7 @@ def _keep_documents(dss: Dss, bundles: list[Version]) -> None:
     def keep(number: int, bundle: Version) -> None:
         fqid = Fqid(bundle.uuid, bundle.version)
         content = encode(metadata_document(fqid, number))
-        write_once(dss, REPLICA, document_key(fqid, dead=False), content)
+        write_once(dss.replicas.named(REPLICA), document_key(fqid, dead=False), content)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         list(threads.map(keep, range(len(bundles)), bundles))

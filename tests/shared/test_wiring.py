@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from local.keys import Key, write_service_account
+from local.issuer.keys import Key, write_service_account
 from shared.config import Settings
 from shared.stores.gcs import GoogleCloudStorage
 from shared.stores.posix import PosixDirectory

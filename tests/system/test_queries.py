@@ -10,6 +10,7 @@ from shared.catalog import Catalog, Database
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, version_of
+from shared.kinds import KINDS
 from shared.search.base import IndexEntry
 from shared.search.firestore.backend import FirestoreIndex
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
@@ -19,7 +20,7 @@ from tests.support.metered_api import MeteredApi
 from tests.support.required_index import RequiredIndex, required_index
 
 REASON = {"reason": "to see what is asked"}
-KINDS = ("files", "bundles")
+FOLDERS = ("files", "bundles")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
         expected += [(admin.delete(path, replica=replica, version=version, json=REASON), 200)]
     for version in (None, now()):
         expected += [
-            (api.get(f"/v1/{kind}/{new_uuid()}", replica=replica, version=version), 404) for kind in KINDS
+            (api.get(f"/v1/{kind}/{new_uuid()}", replica=replica, version=version), 404) for kind in FOLDERS
         ]
     expected += [(admin.delete(f"/v1/bundles/{new_uuid()}", replica=replica, json=REASON), 404)]
     for dates in ({}, {"from_date": first.version}, {"from_date": first.version, "to_date": now()}):
@@ -126,8 +127,12 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
     catalog = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=clock))
     for replica in REPLICAS:
         # So long ago that nothing is found: what was asked is the same.
-        assert not list(catalog.backlog.missing(replica, before=clock.now() - timedelta(days=1)))
-        assert not list(catalog.backlog.unpublished(replica, before=clock.now() - timedelta(days=1)))
+        assert not list(
+            catalog.backlog.missing(KINDS.values(), replica, before=clock.now() - timedelta(days=1))
+        )
+        assert not list(
+            catalog.backlog.unpublished(KINDS.values(), replica, before=clock.now() - timedelta(days=1))
+        )
         assert not list(catalog.events.since(replica, stop=version_of(clock.now() - timedelta(days=1))))
         assert not list(catalog.bundles.hidden_by(new_uuid()))
     catalog.jobs.abandoned()

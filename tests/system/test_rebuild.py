@@ -10,10 +10,11 @@ from unittest import mock
 import pytest
 
 from shared.events.journal import compact
+from shared.kinds import KINDS
 from shared.maintenance import rebuild as rebuilding
 from shared.maintenance.audit import Finding, Tally, audit
+from shared.maintenance.event_rebuild import rebuild_events
 from shared.maintenance.rebuild import Restored, rebuild
-from shared.maintenance.rebuild_events import rebuild_events
 from shared.maintenance.repair import repair
 from shared.messages import BundleEvent
 from tests.support.api import new_uuid, now, put_bundle, put_file
@@ -115,7 +116,9 @@ def _line(system: ManualSystem, replica: str) -> list[JournalEvent]:
 
 def _publish_unpublished(system: ManualSystem, replica: str) -> list[BundleEvent]:
     """Do what a sweep and `index` do, for whom everything has waited too long; return the events told."""
-    unpublished = system.dss.catalog.backlog.unpublished(replica, before=system.dss.clock.now())
+    unpublished = system.dss.catalog.backlog.unpublished(
+        KINDS.values(), replica, before=system.dss.clock.now()
+    )
     return system.publish_event(replica, *(one.key for one in unpublished))
 
 
@@ -160,7 +163,7 @@ def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: ManualSy
     system.replicate("gcp", f"bundles/{unpublished}")
     assert len(_publish_unpublished(system, "aws")) == 1
     for replica in system.dss.replicas:
-        assert not system.dss.catalog.journals.end(replica.name).held
+        assert not system.dss.catalog.journals.checkpoint(replica.name).held
     found = audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())
     assert list(found) == []
 
@@ -183,7 +186,7 @@ def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(sys
             begun.close()  # type: ignore[attr-defined]
             # The sweep finds whatever is unpublished, others put journals together, and readers look.
             told += _publish_unpublished(system, replica.name)
-            if system.dss.catalog.journals.end(replica.name).held:
+            if system.dss.catalog.journals.checkpoint(replica.name).held:
                 assert list(compact(at_once, replica)) == []
             listed = system.dss.catalog.bundles.enumerate(replica.name, prefix="", after="", count=500)
             seen |= {str(fqid) for fqid in listed if {str(fqid), fqid.uuid} & hidden}
@@ -202,7 +205,7 @@ def _dead(key: str) -> str:
 def _rebuild_events(system: ManualSystem, replica: str) -> list[str]:
     """Lose the catalog of events, make it anew of a bucket, and return the keys of what failed."""
     client = system.dss.catalog.database.client
-    for name in ("events", "journals", "journal_ends"):
+    for name in ("events", "journals", "journal_checkpoints"):
         client.recursive_delete(client.collection(name))
     restored = rebuild_events(system.dss, system.dss.replicas.named(replica), dry_run=False)
     return [one.key for one in restored if one.failed]
@@ -294,7 +297,7 @@ def test_what_nothing_explains_is_left_as_it_is(system: ManualSystem) -> None:
     system.overwrite("gcp", of_journal.key, journal[:-1])
     for name in REPLICAS:
         system.overwrite(name, document, b"wrong")
-    assert f"{document} is not as it was told" in repair(system.dss, damaged(of_journal.key)).left
+    assert f"{document} is not as it was published" in repair(system.dss, damaged(of_journal.key)).left
     row.update({"digest": "0" * 64})
     assert "nothing that is still there" in repair(system.dss, damaged(document)).left
     row.delete()

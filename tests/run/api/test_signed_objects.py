@@ -9,7 +9,7 @@ import pytest
 import requests
 from flask import Flask
 
-from local.ports import HOST, reserve
+from local.supervisor.ports import HOST, reserve
 from run.api import signed_objects
 from shared.replicas import Replica, Replicas
 from shared.stores.posix import PosixDirectory

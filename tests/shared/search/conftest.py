@@ -12,7 +12,7 @@ from shared.search.base import IndexBackend
 from shared.search.postgresql.backend import PostgreSqlIndex
 from shared.wiring import open_system
 from tests.support.api import new_uuid
-from tests.support.postgresql_server import HeldServer
+from tests.support.postgresql_server import StoppableServer
 
 # A back end is a fixture of this name with `_index` behind it.
 BACK_ENDS = ("firestore", "postgresql")
@@ -26,7 +26,7 @@ def firestore_index(stack: dict[str, str]) -> IndexBackend:
 
 
 @pytest.fixture(scope="session")
-def postgresql_index(postgresql: HeldServer) -> Iterator[IndexBackend]:
+def postgresql_index(postgresql: StoppableServer) -> Iterator[IndexBackend]:
     """The back end for larger stores, in a server of its own."""
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn)) as index:
         yield index

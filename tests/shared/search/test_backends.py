@@ -14,7 +14,7 @@ from shared.search.documents import digest_of, tombstone_document
 from shared.search.matching import matches
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support.api import new_uuid, now
-from tests.support.queries import queries
+from tests.support.queries import queries, total
 
 # In Firestore, one bundle in a thousand has more values than are looked up one by one.
 MANY = 21_000
@@ -42,10 +42,6 @@ def pages(
 
 def found(index: IndexBackend, replica: str, query: Query, count: int = 500) -> list[Fqid]:
     return [hit.fqid for page in pages(index, replica, query, count) for hit in page]
-
-
-def count(index: IndexBackend, replica: str, query: Query) -> int | None:
-    return index.count(replica, query)
 
 
 def put_all(index: IndexBackend, entries: Iterable[IndexEntry]) -> None:
@@ -108,7 +104,7 @@ def test_a_query_finds_what_it_means_and_nothing_else(index, known, query):
     meant = sorted((one.fqid for one in entries if matches(query, one.fqid, one.document)), reverse=True)
 
     assert found(index, replica, query, count=20) == meant
-    assert count(index, replica, query) == len(meant)
+    assert total(index, replica, query) == len(meant)
 
 
 def test_names_and_many_values_are_looked_up(index, known):
@@ -121,7 +117,7 @@ def test_names_and_many_values_are_looked_up(index, known):
     values = tuple(f"none {n}" for n in range(200))
     meant = found(index, replica, Terms("a", ("brain",)))
     assert found(index, replica, Terms("a", (*values, "brain"))) == meant
-    assert count(index, replica, Terms("a", (*values, "brain"))) == len(meant)
+    assert total(index, replica, Terms("a", (*values, "brain"))) == len(meant)
     assert found(index, replica, Terms("a", (*values * 10, "brain"))) == meant
 
 
@@ -199,7 +195,7 @@ def test_an_entry_is_replaced_and_removed(index, replica):
     one = entry(replica, {"a": "old", "b": [1]})
     for _ in range(2):
         index.put(one)
-    assert count(index, replica, MatchAll()) == 1
+    assert total(index, replica, MatchAll()) == 1
     index.put(entry(replica, {"a": "new"}, one.fqid))
 
     assert found(index, replica, Terms("a", ("old",))) == found(index, replica, Exists("b")) == []
@@ -310,7 +306,7 @@ def test_a_document_of_any_size_is_found_by_all_that_it_holds(
     assert [(hit.fqid, hit.document) for hit in hits] == [(large.fqid, document)]
     assert found(index, replica, sought) == found(index, replica, Match("organ", ("brain",))) == [large.fqid]
     assert found(index, replica, between) == [large.fqid]
-    assert count(index, replica, sought) == 1 and count(index, replica, MatchAll()) == 2
+    assert total(index, replica, sought) == 1 and total(index, replica, MatchAll()) == 2
     assert large.fqid not in found(index, replica, absent)
     assert len(found(index, replica, Exists("organ"))) == 2
 

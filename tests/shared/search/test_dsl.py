@@ -138,7 +138,7 @@ def test_an_empty_body_finds_everything():
         ({"terms": {"_id": [FQID]}}, "es_query.terms._id: "),
         ({"exists": {"field": "_source"}}, "es_query.exists.field._source: "),
         ({"term": {"a": {"value": "b", "term": "c"}}}, "es_query.term.a.term: "),
-        ({"range": {"a": {"gte": "now"}}}, "es_query.range.a.gte: 'now' is date maths"),
+        ({"range": {"a": {"gte": "now"}}}, "es_query.range.a.gte: 'now' is date math"),
         ({"range": {"a": {"lt": "now-7d/d"}}}, "es_query.range.a.lt: "),
         ({"range": {"a": {"gt": "2026-01-12||+1M/d"}}}, "es_query.range.a.gt: "),
         ({"match": {"a": {"operator": "and"}}}, "query is missing"),

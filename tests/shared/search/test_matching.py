@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from shared.identifiers import Fqid
 from shared.search.analysis import tokens
 from shared.search.documents import tombstone_document
-from shared.search.matching import leaves_of, matches
+from shared.search.matching import matches, scalars_of
 from shared.search.query import (
     Bool,
     Exists,
@@ -130,7 +130,7 @@ def test_a_leaf_is_found_where_it_is_put(path, value):
     document = value
     for name in reversed(path.split(".")):
         document = [{name: document}]
-    assert list(leaves_of(document)) == [(path, value)]
+    assert list(scalars_of(document)) == [(path, value)]
     assert found(Terms(path, (value,)), document[0]) and found(Exists(path), document[0])
 
 

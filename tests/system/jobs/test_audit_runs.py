@@ -13,7 +13,7 @@ import pytest
 from shared.catalog import CopyJob, JobState
 from shared.jobs.steps import end_abandoned
 from shared.maintenance.audit import Tally, audit
-from shared.maintenance.expectations import SECTIONS
+from shared.maintenance.sections import sections
 from tests.support.admin_system import FAILED, SUCCEEDED, AdminSystem
 from tests.support.audits import AT_ONCE
 from tests.support.clouds import REPLICAS
@@ -34,8 +34,8 @@ def damaged(system: AdminSystem, world: World) -> list[str]:
     for key in world.keys:
         system.remove("aws", key)
     system.overwrite("aws", "stray", b"?")
-    sections = SECTIONS.values()
-    here = ((key for key in world.keys if key.startswith(one.prefix) and one.has(key)) for one in sections)
+    everywhere = sections().values()
+    here = ((key for key in world.keys if key.startswith(one.prefix) and one.has(key)) for one in everywhere)
     return [*(key for keys in here for key in sorted(keys)), "stray"]
 
 
