@@ -9,8 +9,9 @@ from run.api.call import Call
 from run.api.pagination import answer, page
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
 from shared.catalog.pages import PAGE_BYTES
-from shared.clock import next_version
+from shared.changes import require_newest
 from shared.collections import (
+    change_collection,
     collection_of,
     delete_collection,
     document_of,
@@ -68,19 +69,22 @@ def patch(
 ) -> Response:
     """Create a new version: a version without `remove_contents`, with `add_contents`.
 
-    It is stamped now, or right after its base if that is ahead of the clock.
+    It is stamped now, or right after its base if that is ahead of the clock. With `If-Match`, it replaces
+    the newest version, or nothing.
     """
+    replaces = call.replaced(uuid)
     added = _links(json_request_body, "add_contents", "remove_contents")
     removed = {link.encoded for link in _links(json_request_body, "remove_contents")}
     owned, head = _find(call, uuid, replica, version)
+    if replaces:
+        require_newest(replaces, owned.newest)
     check_links(call.dss, replica, added)
     with call.memory.collections.reserve(head.page_count * PAGE_BYTES * _MEMORY_OF_CHANGE):
         old = read_collection(call.dss, head)
         remaining = (item for item in old.items if item not in removed)
         items = dict.fromkeys((*remaining, *unique(added)))
-        new = old.with_items(Fqid(uuid, next_version(call.dss.clock, version)), json_request_body, [*items])
-        write_collection(call.dss, replica, new, owned)
-    return answer({"uuid": uuid, "version": new.fqid.version})
+        new = change_collection(call.dss, replica, old, json_request_body, [*items], owned, replaces=replaces)
+    return answer({"uuid": uuid, "version": new.version})
 
 
 def delete(call: Call, *, uuid: str, replica: str) -> Response:

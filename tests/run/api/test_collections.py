@@ -170,7 +170,7 @@ def test_a_deleted_collection_is_gone_for_ever(
         assert (answer.status_code, answer.json()) == (200, {})
 
     later = Version(first.uuid, now())
-    put(api, replica, to=later)
+    put_collection(api, replica, [], collection=later, status=409)
     for version in (first.version, second.version, later.version, None):
         assert_problem(api.get(path, replica=replica, version=version), 404, "not_found", first.uuid)
     gone = api.patch(path, replica=replica, version=first.version, json={})
