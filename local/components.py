@@ -188,7 +188,7 @@ def api(plan: Plan, exported: Exported) -> Component:
         command=gunicorn(plan.api_app, plan.ports.of("api"), plan.api_workers),
         ready=partial(probes.is_healthy, url),
         uses=("firestore", "pubsub", "gcs", "s3", "token issuer", *index.needed(plan)),
-        environment={**plan.passed_on(), **exported},
+        environment={"DSS_CALLBACK_NETWORKS": events.LOOPBACK_NETWORKS, **plan.passed_on(), **exported},
         exports={"DSS_URL": url},
     )
 

@@ -22,6 +22,8 @@ _SNS_ARN = f"arn:aws:sns:us-east-1:123456789012:{_SNS_TOPIC}"
 # Seconds after which a message comes again that the emulator has handed to a pull that had just given up.
 # What is at work is kept for as long as its subscription says (`local.push`). Pub/Sub: 10 at least.
 _PULL_DEADLINE_SECONDS = 10
+# Subscribers on this machine may be called.
+LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
 # What is called by the clock, and the seconds between two calls. In the clouds these are five minutes.
 _SCHEDULES = {"compact": 60, "sweep": 60}
 
@@ -60,10 +62,9 @@ def functions_of(*names: str, processes: Mapping[str, int]) -> Builder:
                 *served,
             ),
             ready=partial(_all_answer, [plan.url(name) for name in names]),
-            # Subscribers are on this machine as well, and are told where the API is.
             environment={
                 "DSS_PUBLIC_URL": exported["DSS_URL"],
-                "DSS_CALLBACK_NETWORKS": "127.0.0.0/8,::1/128",
+                "DSS_CALLBACK_NETWORKS": LOOPBACK_NETWORKS,
                 **plan.passed_on(),
                 **exported,
             },

@@ -9,6 +9,7 @@ with its subscription; one that an open call writes after that expires.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +18,7 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database
+from shared.catalog.database import Database, NameTaken, create_document, set_document
 from shared.catalog.subscriptions import Subscription, subscription_of
 
 # How long the owner of a subscription can look up a delivery: twice as long as it is retried.
@@ -32,6 +33,8 @@ class DeliveryState(StrEnum):
     FAILING = "failing"
     DELIVERED = "delivered"
     DEAD = "dead"
+    QUERY_FAILED = "query_failed"
+    """Not sent, because the subscription's query failed on the event."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +112,18 @@ class DeliveryCatalog:
 
     def save(self, delivery: Delivery) -> None:
         """Write a delivery, in one write."""
-        document = {name: value for name, value in vars(delivery).items() if name != "id"}
-        document |= {"state": delivery.state.value, "expires": self._database.clock.now() + _RETENTION}
         reference = self._collection.document(delivery.id)
-        self._database.commit(lambda batch: batch.set(reference, document))
+        self._database.commit(set_document(reference, self._to_document(delivery)))
+
+    def _to_document(self, delivery: Delivery) -> dict[str, Any]:
+        document = {name: value for name, value in vars(delivery).items() if name != "id"}
+        return document | {"state": delivery.state.value, "expires": self._database.clock.now() + _RETENTION}
+
+    def add(self, delivery: Delivery) -> None:
+        """Write a delivery, in one write, unless there is one with its id."""
+        reference = self._collection.document(delivery.id)
+        with suppress(NameTaken):
+            self._database.commit(create_document(reference, self._to_document(delivery)))
 
     def of_subscription(
         self, subscription: str, *, before: tuple[datetime, str] | None, count: int
