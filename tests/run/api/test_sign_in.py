@@ -96,7 +96,7 @@ def test_a_token_that_proves_nothing_is_401(api, stack, changes):
     assert_problem(try_to_write(api, mint(stack, "a@example.org", "dss", **changes)), 401, "Unauthorized")
 
 
-@pytest.mark.parametrize("email", [None, "", 5, ["a@example.org"], {}])
+@pytest.mark.parametrize("email", [None, "", 5, ["a@example.org"], {}, "a\ud800@example.org", "a\0"])
 def test_a_token_that_does_not_say_who_is_401(api, stack, email):
     token = signed_by_issuer(stack, email=email)
     assert_problem(try_to_write(api, token), 401, "Unauthorized", "email")
