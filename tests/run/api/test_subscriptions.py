@@ -30,8 +30,12 @@ def put(api: Api, replica: str, **body: Any) -> str:
     """Return the UUID of a new subscription."""
     answer = api.put(PATH, replica=replica, json={"callback_url": CALLBACK, **body})
     assert answer.status_code == 201, answer.text
-    assert set(answer.json()) == {"uuid"}
-    return str(answer.json()["uuid"])
+    uuid = str(answer.json()["uuid"])
+    kind = {"subscription_type": "elasticsearch"} if "es_query" in body else {}
+    # The answer is the whole subscription, without its secret.
+    assert answer.json() == api.get(f"{PATH}/{uuid}", replica=replica, **kind).json()
+    assert "hmac_secret_key" not in answer.json()
+    return uuid
 
 
 def listed(api: Api, replica: str, **query: str) -> list[str]:
