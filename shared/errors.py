@@ -36,6 +36,7 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     ├── MailRefused                 the mail server refuses this address
     ├── CheckoutFailed              a checkout ended without success
     ├── CatalogBroken               the catalog lacks part of a bundle or collection
+    ├── NotProven                   a repair does not know what is right; never leaves the repairs
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
     │   ├── ReadOnly
@@ -263,6 +264,10 @@ class CatalogBroken(DssError):
 
     code = "service_unavailable"
     retry_after = 600
+
+
+class NotProven(DssError):
+    """It is not clear what is right, so nothing was done; the title says what is missing. Of repairs only."""
 
 
 class NotYetImplemented(DssError):

@@ -27,7 +27,7 @@ from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog
 from shared.catalog.mails import MailCatalog
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
-from shared.catalog.scanning import KnownTombstone, ScanCatalog
+from shared.catalog.scan import KnownTombstone, ScanCatalog
 from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
+from shared.batching import Batcher
 from shared.catalog.database import Database, Step, Write, create_document, set_document
 from shared.identifiers import Fqid, version_after, version_of
-from shared.parallel import Batcher
 
 # Events per commit. Firestore: 10 MiB a request; an event is some 300 bytes. A longer commit delays the
 # others.

@@ -1,7 +1,7 @@
 """The catalog of file versions: collection `files`, one document per version, named by its FQID."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.cloud.firestore import FieldFilter, Query
@@ -29,10 +29,7 @@ class FileRecord:
 
     def same_content(self, other: "FileRecord") -> bool:
         """Return whether two records are equal but for where they are available."""
-        return self._content() == other._content()
-
-    def _content(self) -> tuple[Any, ...]:
-        return (self.fqid, self.creator_uid, self.content_type, self.size, self.checksums)
+        return replace(self, available=other.available) == other
 
 
 class FileCatalog:

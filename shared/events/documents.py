@@ -12,13 +12,11 @@ from typing import Any
 from shared.catalog import BundleHead
 from shared.checksums import MIB, Checksums
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound
-from shared.files import write_once
 from shared.identifiers import Fqid, Kind, document_key, manifest_key
-from shared.manifests import digest, encode, tombstone_document
+from shared.manifests import digest, encode, read_required, tombstone_document, write_once
 from shared.metadata import CREATE, TOMBSTONE, group_name, is_json
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
-from shared.restore import read
 from shared.stores.base import read_all
 from shared.system import Dss
 
@@ -35,7 +33,7 @@ MOST_DEPTH = 100
 
 def read_document(dss: Dss, replica: str, fqid: Fqid, *, dead: bool) -> bytes:
     """Return the document of a published event. Raises NotYetThere if it is not published."""
-    return read(dss.replicas.named(replica), document_key(fqid, dead=dead))
+    return read_required(dss.replicas.named(replica), document_key(fqid, dead=dead))
 
 
 def document_of(dss: Dss, replica: Replica, head: BundleHead) -> bytes:
@@ -59,7 +57,7 @@ def store_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) 
         return read_all(replica.store, replica.bucket, key)
     except ObjectNotFound:
         content = make_document(dss, replica, head, dead=dead)
-    write_once(dss, replica.name, key, content)
+    write_once(replica, key, content)
     return content
 
 
@@ -82,7 +80,7 @@ def _tombstone(dss: Dss, head: BundleHead) -> bytes:
 
 def _bundle(replica: Replica, head: BundleHead) -> bytes:
     key = manifest_key(Kind.BUNDLE, head.fqid)
-    encoded = read(replica, key)
+    encoded = read_required(replica, key)
     if digest(encoded) != head.digest:
         raise InvalidChecksum(f"{key}: replica {replica.name} has another manifest than the catalog")
     manifest = json.loads(encoded)

@@ -19,7 +19,6 @@ from datetime import timedelta
 from shared.catalog import Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
 from shared.errors import ObjectExists, StoreError
-from shared.files import write_once
 from shared.identifiers import (
     Fqid,
     document_key,
@@ -28,7 +27,7 @@ from shared.identifiers import (
     moment_of,
     version_after,
 )
-from shared.manifests import digest, encode
+from shared.manifests import digest, encode, write_once
 from shared.metadata import TOMBSTONE
 from shared.replicas import Replica
 from shared.stores.base import Piece, StoredObject, bucket_url
@@ -123,7 +122,7 @@ def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
     finishes a journal that was claimed.
     """
     while events := _due(dss, replica.name):
-        journal = _write(dss, replica, events)
+        journal = _write(replica, events)
         dss.faults.reach("compact: journal written")
         dss.catalog.journals.add(journal)
         dss.faults.reach("compact: journal added")
@@ -174,10 +173,10 @@ def _fitting(events: Sequence[Event]) -> list[Event]:
     return list(events)
 
 
-def _write(dss: Dss, replica: Replica, events: Sequence[Event]) -> Journal:
+def _write(replica: Replica, events: Sequence[Event]) -> Journal:
     journal = journal_of_many(events)
     # A lost catalog of events is rebuilt from this index, with their timestamps.
-    write_once(dss, replica.name, journal_index_key(journal.id), journal_index(events))
+    write_once(replica, journal_index_key(journal.id), journal_index(events))
     # An earlier or parallel attempt may have written the same events in the same order.
     with contextlib.suppress(ObjectExists):
         join(replica, journal, events)

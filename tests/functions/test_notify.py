@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.minting import mint
+from local.issuer.client import request_token
 from shared.catalog import Catalog, Database, Event
 from shared.clock import SystemClock
 from shared.faults import FAULT_POINTS
@@ -176,7 +176,7 @@ def test_costly_queries_of_one_owner_wait_and_delay_nobody_else(
     replica: str = "aws",
 ) -> None:
     mark = new_uuid()
-    bad = Api(stack["DSS_URL"], mint(stack, f"{new_uuid()}@example.org", "dss"))
+    bad = Api(stack["DSS_URL"], request_token(stack, f"{new_uuid()}@example.org", "dss"))
     good = subscribed(api, replica, f"mark == '{mark}'")
     costly = {
         subscribed(bad, replica, f"mark == '{mark}' && length({ENDLESS} | [{number}])")

@@ -80,7 +80,11 @@ CONFIRMATION = {
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("message", [NOTIFICATION, {**NOTIFICATION, "Subject": "Amazon S3"}, CONFIRMATION])
 def test_a_signed_message_is_accepted(sns: Sns, message: dict[str, Any], version: str) -> None:
-    verify(sns.signed(message, version), SigningKeys(sns.fetch))
+    signed = sns.signed(message, version)
+    verify(signed, SigningKeys(sns.fetch))
+
+    with pytest.raises(Forbidden):
+        verify({**signed, "SignatureVersion": "3"}, SigningKeys(sns.fetch))
 
 
 @pytest.mark.parametrize("message", [NOTIFICATION, CONFIRMATION], ids=["notification", "confirmation"])

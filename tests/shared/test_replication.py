@@ -315,7 +315,7 @@ def test_a_manifest_of_somebody_else_is_in_the_way_and_never_served(
     changed = {"details": {}} if kind == "collections" else {"creator_uid": 666}
     overwrite(clouds, there, f"{kind}/{name}", encode({**manifest, **changed}))
 
-    with pytest.raises(StoreError, match="other than the catalog says"):
+    with pytest.raises(StoreError, match="differs from what the catalog says"):
         replicate_keys(dss, here, f"{kind}/{name}")
     with pytest.raises(ALREADY_EXISTS[kind]):
         replicate_keys(dss, there, f"{kind}/{name}")

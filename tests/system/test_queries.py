@@ -10,6 +10,7 @@ from shared.catalog import Catalog, Database
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, version_of
+from shared.kinds import KINDS
 from shared.search.base import IndexEntry
 from shared.search.firestore.backend import FirestoreIndex
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
@@ -19,7 +20,7 @@ from tests.support.metered_api import MeteredApi
 from tests.support.required_index import RequiredIndex, required_index
 
 REASON = {"reason": "to see what is asked"}
-KINDS = ("files", "bundles")
+FOLDERS = ("files", "bundles")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
         expected += [(admin.delete(path, replica=replica, version=version, json=REASON), 200)]
     for version in (None, now()):
         expected += [
-            (api.get(f"/v1/{kind}/{new_uuid()}", replica=replica, version=version), 404) for kind in KINDS
+            (api.get(f"/v1/{kind}/{new_uuid()}", replica=replica, version=version), 404) for kind in FOLDERS
         ]
     expected += [(admin.delete(f"/v1/bundles/{new_uuid()}", replica=replica, json=REASON), 404)]
     for dates in ({}, {"from_date": first.version}, {"from_date": first.version, "to_date": now()}):
@@ -126,8 +127,12 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
     catalog = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=clock))
     for replica in REPLICAS:
         # So long ago that nothing is found: what was asked is the same.
-        assert not list(catalog.backlog.missing(replica, before=clock.now() - timedelta(days=1)))
-        assert not list(catalog.backlog.unpublished(replica, before=clock.now() - timedelta(days=1)))
+        assert not list(
+            catalog.backlog.missing(KINDS.values(), replica, before=clock.now() - timedelta(days=1))
+        )
+        assert not list(
+            catalog.backlog.unpublished(KINDS.values(), replica, before=clock.now() - timedelta(days=1))
+        )
         assert not list(catalog.events.since(replica, stop=version_of(clock.now() - timedelta(days=1))))
         assert not list(catalog.bundles.hidden_by(new_uuid()))
     catalog.jobs.abandoned()
@@ -162,7 +167,7 @@ def test_every_query_has_its_index(asked: set[RequiredIndex]) -> None:
     assert without == []
 
 
-def test_no_query_asks_for_a_field_that_is_kept_out_of_indexes(asked: set[RequiredIndex]) -> None:
+def test_no_query_uses_a_field_that_is_exempt_from_indexes(asked: set[RequiredIndex]) -> None:
     assert [query for query in asked if any(map(query.hindered_by, EXEMPTIONS))] == []
 
 
@@ -171,7 +176,7 @@ def test_every_index_has_its_query(asked: set[RequiredIndex], index: Index) -> N
     assert any(query.served_by(index) for query in asked)
 
 
-def test_the_rules_are_told_apart() -> None:
+def test_an_index_serves_a_query_by_the_rules_of_firestore() -> None:
     """Fields of equality in any order; those of order in theirs; nothing more and nothing less."""
     needed = RequiredIndex("c", frozenset({("a", "ASCENDING"), ("b", "CONTAINS")}), (("d", "DESCENDING"),))
 

@@ -45,7 +45,7 @@ def test_a_blob_that_no_replica_has_any_more_is_left(system: ManualSystem, world
         system.remove(name, world.blob)
 
     assert unrepaired(system.dss) == {
-        (name, world.blob): "no other replica has it proven" for name in REPLICAS
+        (name, world.blob): "no other replica has a proved copy" for name in REPLICAS
     }
 
     system.overwrite("gcp", world.blob, content)
@@ -89,7 +89,7 @@ def test_a_corrupt_blob_stays_while_no_right_copy_is_proven(system: ManualSystem
         system.overwrite(name, world.blob, f"wrong on {name}".encode())
 
     assert unrepaired(system.dss) == {
-        (name, world.blob): "no other replica has it proven" for name in REPLICAS
+        (name, world.blob): "no other replica has a proved copy" for name in REPLICAS
     }
 
     assert system.clouds.read("gcp", world.blob) == b"wrong on gcp"
@@ -255,15 +255,15 @@ def test_forged_manifests_are_left_and_leave_no_trace(
 
     assert set(reasons) == {(replica, key) for key in forged}
     assert "not as the system writes it" in reasons[replica, f"files/{fqids[2]}"]
-    assert "1001 bytes are wanted" in reasons[replica, f"files/{fqids[3]}"]
+    assert "1001 bytes are claimed" in reasons[replica, f"files/{fqids[3]}"]
     assert "the bundle that it hides is not known" in reasons[replica, f"bundles/{fqids[5]}.dead"]
     assert "of it is not here" in reasons[replica, f"bundles/{fqids[4]}"]
     assert "of it has other content" in reasons[replica, f"bundles/{fqids[6]}"]
     assert "not as the system writes it" in reasons[replica, f"collections/{fqids[8]}"]
     assert "of it is not here" in reasons[replica, f"collections/{fqids[9]}"]
     assert "path: missing" in reasons[replica, f"collections/{fqids[10]}"]
-    assert "somebody else's" in reasons[replica, f"collections/{stolen}"]
-    assert "somebody else's" in reasons[replica, f"collections/{world.collection.uuid}.dead"]
+    assert "another owner" in reasons[replica, f"collections/{stolen}"]
+    assert "another owner" in reasons[replica, f"collections/{world.collection.uuid}.dead"]
     assert "no such name" in reasons[replica, f"collections/{world.collection}.dead"]
     assert "no such name" in reasons[replica, f"files/{world.file}~"]
     client = system.dss.catalog.database.client
