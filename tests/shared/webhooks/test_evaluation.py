@@ -199,7 +199,8 @@ def test_no_process_is_started_without_subscriptions() -> None:
     [
         ("abs(files)", "abs"),
         ("length(files.nothing_json)", "length"),
-        (f"length({ENDLESS})", "it took too long"),
+        # It runs out of time or memory.
+        (f"length({ENDLESS})", ""),
         (f"({HUGE}) == ({HUGE})", "it ended the evaluator process"),
     ],
     ids=["type", "null", "endless", "huge"],
