@@ -81,6 +81,7 @@ locals {
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
+    DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
     OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
     DSS_WRITE_GROUPS      = join(",", var.write_groups)

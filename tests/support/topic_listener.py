@@ -13,12 +13,13 @@ from tests.support.api import new_uuid
 
 
 class TopicListener:
-    """A subscription of its own: `attributes` are those of the messages that came since it began."""
+    """A subscription of its own: the `attributes` and `data` of the messages that came since it began."""
 
     def __init__(self, client: SubscriberClient, path: str) -> None:
         self._client = client
         self._path = path
         self.attributes: list[dict[str, str]] = []
+        self.data: list[bytes] = []
 
     def wait(self, wanted: Callable[[dict[str, str]], bool], seconds: float = 30) -> dict[str, str]:
         """Return the first message that is wanted; fail after `seconds`."""
@@ -36,6 +37,7 @@ class TopicListener:
             return
         received = answer.received_messages
         self.attributes += [dict(one.message.attributes) for one in received]
+        self.data += [one.message.data for one in received]
         if received:
             self._client.acknowledge(subscription=self._path, ack_ids=[one.ack_id for one in received])
 
