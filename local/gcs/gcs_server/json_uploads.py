@@ -182,4 +182,5 @@ def _boundary(content_type: str) -> bytes:
     boundary = message.get_param("boundary")
     if message.get_content_type() != "multipart/related" or not isinstance(boundary, str):
         raise BadRequest(f"Invalid multipart request with content type: {content_type}")
-    return boundary.encode("latin-1")
+    # apitools, the library of gcloud, sends it in single quotes.
+    return boundary.removeprefix("'").removesuffix("'").encode("latin-1")
