@@ -1,47 +1,48 @@
-"""Every error that the system raises on purpose, in one tree.
+"""All errors that the system raises on purpose, in one tree.
 
-Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answers carry as it stands::
+Callers catch them by meaning; `code` is the code of the v1 contract in HTTP answers::
 
     DssError
     ├── IllegalArguments            the request breaks the contract
     │   ├── IllegalVersion
     │   ├── IllegalToken
-    │   ├── BadRequest              what is asked for contradicts itself
+    │   ├── BadRequest              the request contradicts itself
     │   ├── UnknownSourceSchema
     │   ├── DuplicateFilename
     │   ├── FileMissing
     │   ├── OnlyOneUrlType
-    │   ├── IndexQueryRefused       a query that is not understood, or that its index does not serve
+    │   ├── IndexQueryRefused       a query that is malformed, or that the index does not support
     │   ├── InvalidQueryType
     │   ├── InvalidJmespath
     │   ├── InvalidAttachmentName
     │   ├── InvalidAttachmentExpression
     │   ├── ElasticsearchError
     │   └── RequestTooLarge
-    ├── Unauthorized                who asks is not known
-    ├── Forbidden                   who asks is known, and may not
+    ├── Unauthorized                the caller is unknown
+    ├── Forbidden                   the caller is known, and is not allowed
     ├── NotFound
-    ├── NotAcceptable               who asks has as many already as anybody may have
-    ├── Conflict                    a name is taken by other content, for ever
+    ├── NotAcceptable               the caller has reached a limit
+    ├── Conflict                    the name has other content, for ever
     │   ├── FileAlreadyExists
     │   ├── BundleAlreadyExists
     │   ├── CollectionAlreadyExists
     │   ├── CollectionTombstoneAlreadyExists
     │   └── BundleTombstoneAlreadyExists
-    ├── Unprocessable               understood, and contradicted by the facts
+    ├── Unprocessable               well-formed, but contradicted by the facts
     │   ├── MissingChecksum
     │   ├── InvalidChecksum
     │   ├── InvalidLink
-    │   └── CopyFailed              with the code of what a large copy failed of
-    ├── MailRefused                 nobody gets mail at this address
-    ├── CheckoutFailed              a checkout came to its end, and not to a good one
-    ├── CatalogBroken               the catalog lacks part of what it says that it has
+    │   └── CopyFailed              a large copy failed; with the code of its cause
+    ├── MailRefused                 the mail server refuses this address
+    ├── CheckoutFailed              a checkout ended without success
+    ├── CatalogBroken               the catalog lacks part of a bundle or collection
+    ├── NotProven                   a repair does not know what is right; never leaves the repairs
     ├── NotYetImplemented
     ├── Unavailable                 try again after `retry_after` seconds
     │   ├── ReadOnly
-    │   ├── TooManyUnderWay         as much of this is under way as may be at once
-    │   └── NotYetThere             what this rests on is still on its way
-    └── StoreError                  an object store said no; raised by `shared.stores` only
+    │   ├── TooManyUnderWay         the limit of concurrent jobs is reached
+    │   └── NotYetThere             something that this needs is still being replicated
+    └── StoreError                  an object store refused; raised by `shared.stores` only
         ├── ObjectNotFound
         ├── ObjectExists
         ├── ObjectChanged
@@ -51,7 +52,7 @@ Callers catch by meaning; `code` is the word of the v1 contract, which HTTP answ
 
 
 class DssError(Exception):
-    """An error with a `code` of the contract and a `title` that tells a person what is wrong."""
+    """An error with a `code` of the contract and a `title` for people."""
 
     code = "unhandled_exception"
 
@@ -73,25 +74,25 @@ class IllegalVersion(IllegalArguments):
 
 
 class IllegalToken(IllegalArguments):
-    """A `token` was not given out by this system for this request."""
+    """A `token` is not one that this system made for this request."""
 
     code = "illegal_token"
 
 
 class BadRequest(IllegalArguments):
-    """What is asked for contradicts itself: a stretch of time that ends before it begins."""
+    """The request contradicts itself: a time range ends before it begins."""
 
     code = "bad_request"
 
 
 class UnknownSourceSchema(IllegalArguments):
-    """A source URL names no object store that the system has."""
+    """The scheme of a source URL is not that of a store of this system."""
 
     code = "unknown_source_schema"
 
 
 class DuplicateFilename(IllegalArguments):
-    """Two files of a bundle have one name, or one is a directory of the other."""
+    """Two files of a bundle have the same name, or one name is a directory of the other."""
 
     code = "duplicate_filename"
 
@@ -103,13 +104,13 @@ class FileMissing(IllegalArguments):
 
 
 class OnlyOneUrlType(IllegalArguments):
-    """Both kinds of URL were asked for in one request."""
+    """One request asks for both kinds of URL."""
 
     code = "only_one_urltype"
 
 
 class IndexQueryRefused(IllegalArguments):
-    """A query is not understood, or of a part of the DSL that is not served; the title names the clause."""
+    """A query is malformed, or uses an unsupported part of the DSL; the title names the clause."""
 
     code = "elasticsearch_bad_request"
 
@@ -127,7 +128,7 @@ class InvalidJmespath(IllegalArguments):
 
 
 class InvalidAttachmentName(IllegalArguments):
-    """An attachment has a name that is not given to attachments."""
+    """An attachment has a name that is not allowed."""
 
     code = "invalid_attachment_name"
 
@@ -139,31 +140,31 @@ class InvalidAttachmentExpression(IllegalArguments):
 
 
 class ElasticsearchError(IllegalArguments):
-    """A subscription's Elasticsearch query is not understood, or not served."""
+    """A subscription's Elasticsearch query is malformed or not supported."""
 
     code = "elasticsearch_error"
 
 
 class RequestTooLarge(IllegalArguments):
-    """The body of a request is larger than the API takes."""
+    """The body of a request exceeds the limit."""
 
 
 class Unauthorized(DssError):
-    """No token, or one that does not prove who is asking."""
+    """The request has no token, or one that is not valid."""
 
     code = "Unauthorized"
 
 
 class Forbidden(DssError):
-    """The caller is known and may not do this."""
+    """The caller is known, but is not allowed to do this."""
 
     code = "Forbidden"
 
 
 class NotFound(DssError):
-    """What was asked for does not exist on this replica, or is hidden.
+    """The object does not exist on this replica, or is hidden.
 
-    `replica_state` says `pending` where it exists on another replica and will be on this one, else `absent`.
+    `replica_state` is `pending` if another replica has it, so that this one will have it too, else `absent`.
     """
 
     code = "not_found"
@@ -174,13 +175,13 @@ class NotFound(DssError):
 
 
 class NotAcceptable(DssError):
-    """The caller has as many of these as anybody may have."""
+    """The caller has reached the limit of these."""
 
     code = "not_acceptable"
 
 
 class Conflict(DssError):
-    """The name is taken by other content; content never changes once it is named."""
+    """The name already has other content, and content never changes."""
 
 
 class FileAlreadyExists(Conflict):
@@ -196,25 +197,25 @@ class BundleAlreadyExists(Conflict):
 
 
 class CollectionAlreadyExists(Conflict):
-    """This version of a collection exists with other content, or its UUID is somebody else's."""
+    """This collection version exists with other content, or another user owns the UUID."""
 
     code = "collection_already_exists"
 
 
 class CollectionTombstoneAlreadyExists(Conflict):
-    """This collection was deleted before, by somebody else."""
+    """Another user has deleted this collection already."""
 
     code = "collection_tombstone_already_exists"
 
 
 class BundleTombstoneAlreadyExists(Conflict):
-    """This bundle was deleted before, by somebody else or for another reason."""
+    """This bundle has been deleted already, by another user or for another reason."""
 
     code = "bundle_tombstone_already_exists"
 
 
 class Unprocessable(DssError):
-    """The request is well-formed and the facts contradict it."""
+    """The request is well-formed, but the facts contradict it."""
 
     code = "unprocessable"
 
@@ -226,19 +227,19 @@ class MissingChecksum(Unprocessable):
 
 
 class InvalidChecksum(Unprocessable):
-    """A checksum is malformed, or the cloud knows that the object has another one."""
+    """A checksum is malformed, or the object has another one."""
 
     code = "invalid_checksum"
 
 
 class InvalidLink(Unprocessable):
-    """A collection links to what does not exist, or is hidden."""
+    """A collection links to something that does not exist or is hidden."""
 
     code = "invalid_link"
 
 
 class CopyFailed(Unprocessable):
-    """A large copy, asked for earlier, has failed; `code` is that of its cause."""
+    """A large copy that was requested earlier has failed; `code` is that of its cause."""
 
     def __init__(self, code: str, title: str) -> None:
         super().__init__(title)
@@ -246,11 +247,11 @@ class CopyFailed(Unprocessable):
 
 
 class MailRefused(DssError):
-    """A mail server refuses an address, and will again."""
+    """The mail server refuses an address permanently."""
 
 
 class CheckoutFailed(DssError):
-    """A checkout cannot be done; the title says why."""
+    """A checkout failed; the title says why."""
 
     code = "checkout_error"
 
@@ -258,55 +259,59 @@ class CheckoutFailed(DssError):
 class CatalogBroken(DssError):
     """The catalog lacks part of a bundle or collection; an audit finds it, and a repair writes it again.
 
-    Not Unavailable: to ask again a moment later is of no use.
+    Not Unavailable: a retry a moment later does not help.
     """
 
     code = "service_unavailable"
     retry_after = 600
 
 
+class NotProven(DssError):
+    """It is not clear what is right, so nothing was done; the title says what is missing. Of repairs only."""
+
+
 class NotYetImplemented(DssError):
-    """The contract names this; the system does not do it yet."""
+    """The contract has this, but the system does not implement it yet."""
 
     code = "not_implemented"
 
 
 class Unavailable(DssError):
-    """Cannot be done now; worth trying again after `retry_after` seconds."""
+    """Not possible now; try again after `retry_after` seconds."""
 
     code = "service_unavailable"
     retry_after = 10
 
 
 class ReadOnly(Unavailable):
-    """The system takes no writes at present."""
+    """The system is read-only at present."""
 
     code = "read_only"
     retry_after = 600
 
 
 class TooManyUnderWay(Unavailable):
-    """As much of this is under way as may be at once, whoever asked for it."""
+    """The system has reached its limit of concurrent jobs of this type."""
 
     retry_after = 60
 
 
 class NotYetThere(Unavailable):
-    """What this rests on is not on the replica yet; it will be, or the sweep will ask again."""
+    """Something that this needs is not on the replica yet; the sweep tries again."""
 
 
 class StoreError(DssError):
-    """An object store refused; the title names the object."""
+    """An object store refused a request; the title names the object."""
 
 
 class ObjectNotFound(StoreError):
-    """There is no such object, or no such bucket."""
+    """The object or the bucket does not exist."""
 
     code = "not_found"
 
 
 class ObjectExists(StoreError):
-    """An object was to be created and is there already."""
+    """An object that was to be created exists already."""
 
 
 class ObjectChanged(StoreError):
@@ -316,10 +321,10 @@ class ObjectChanged(StoreError):
 
 
 class AccessDenied(StoreError):
-    """The store does not let this system do that."""
+    """The store denies this system access."""
 
     code = "Forbidden"
 
 
 class CopyTakesLonger(StoreError):
-    """A copy cannot be finished within one request: it is one for the copy workflow."""
+    """A copy takes longer than one request; the copy workflow has to do it."""

@@ -2,17 +2,14 @@
 
 from shared.catalog import FileRecord
 from shared.clock import Deadline
-from shared.errors import ObjectExists, ObjectNotFound, StoreError, Unavailable
 from shared.identifiers import Fqid, Kind, manifest_key
-from shared.manifests import CONTENT_TYPE, encode, file_manifest
-from shared.replicas import Replica
+from shared.manifests import encode, file_manifest, write_once
 from shared.sources import Source
-from shared.stores.base import bucket_url
 from shared.system import Dss
 
 
 def file_record(fqid: Fqid, creator_uid: int, source: Source) -> FileRecord:
-    """Return what a file version made of a source object is to be."""
+    """Return the record of a new file version made from a source object."""
     return FileRecord(
         fqid=fqid,
         creator_uid=creator_uid,
@@ -23,14 +20,14 @@ def file_record(fqid: Fqid, creator_uid: int, source: Source) -> FileRecord:
 
 
 def write_file(dss: Dss, record: FileRecord, source: Source) -> bool:
-    """Make a file version of a source object, readable on the source's replica when this returns.
+    """Create a file version from a source object; it is readable on the source's replica when this returns.
 
-    Returns whether the version is new: False means that the same was written before. Safe to repeat after
-    a kill at any point: the blob comes first, so that no FQID is ever claimed for content that the store
-    does not hold; nothing is readable before the last step.
+    Returns whether the version is new: False if the same version was written before. Safe to repeat after a
+    kill at any point: the blob comes first, so that no FQID is ever claimed for content that the store does
+    not hold; nothing is readable before the last step.
 
-    Raises FileAlreadyExists where other content has the FQID, InvalidChecksum where the cloud finds the
-    content to be other than claimed, CopyTakesLonger and ObjectChanged as the store says.
+    Raises FileAlreadyExists if the FQID has other content, InvalidChecksum if the store contradicts a claimed
+    checksum, and CopyTakesLonger and ObjectChanged as the store says.
     """
     replica = source.replica
     dss.faults.reach("file: before the blob is copied")
@@ -46,39 +43,16 @@ def write_file(dss: Dss, record: FileRecord, source: Source) -> bool:
 
 
 def make_visible(dss: Dss, record: FileRecord, replica_name: str) -> bool:
-    """Let reads on a replica see a file whose blob is there, proved; claim its FQID before that.
+    """Claim the FQID of a file whose blob is on a replica and proved, and let reads there see it.
 
     Returns whether the FQID was claimed now. Safe to repeat after a kill at any point. Raises
-    FileAlreadyExists where other content has the FQID.
+    FileAlreadyExists if the FQID has other content.
     """
     created = dss.catalog.files.create(record)
     dss.faults.reach("file: head created")
-    write_once(dss, replica_name, manifest_key(Kind.FILE, record.fqid), encode(file_manifest(record)))
+    replica = dss.replicas.named(replica_name)
+    write_once(replica, manifest_key(Kind.FILE, record.fqid), encode(file_manifest(record)))
     dss.faults.reach("file: manifest written")
     dss.catalog.files.make_available(record.fqid, replica_name)
     dss.faults.reach("file: available")
     return created
-
-
-def write_once(dss: Dss, replica_name: str, key: str, data: bytes) -> None:
-    """Write a manifest or tombstone whose name the catalog has claimed; there already is as good as new.
-
-    Raises StoreError where what is there is something else, and Unavailable where nothing is there after all.
-    """
-    replica = dss.replicas.named(replica_name)
-    try:
-        replica.store.create(replica.bucket, key, data, CONTENT_TYPE)
-    except ObjectExists:
-        # An earlier attempt wrote it, or one beside us; or somebody who had no business here.
-        _require_content(replica, key, data)
-
-
-def _require_content(replica: Replica, key: str, data: bytes) -> None:
-    try:
-        found = replica.store.stat(replica.bucket, key)
-    except ObjectNotFound as error:
-        # S3 also refuses what collides with another write that may come to nothing.
-        raise Unavailable(f"{error.title}, though one was just in the way of a new one") from error
-    if not found.is_content(data):
-        url = bucket_url(replica.store, replica.bucket, key)
-        raise StoreError(f"{url}: its content is other than the catalog says")

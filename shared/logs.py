@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, in the form that Cloud Logging reads."""
+"""Logs: one JSON object a line, in the format of Cloud Logging."""
 
 import logging
 
@@ -6,7 +6,7 @@ import structlog
 
 
 def configure_logging() -> None:
-    """Let every log line of the process be one JSON object on standard output."""
+    """Write each log line of the process as one JSON object to standard output."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -17,7 +17,7 @@ def configure_logging() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        # A line in one piece: several processes write to one output.
+        # Write a line in one piece: several processes share the output.
         logger_factory=structlog.WriteLoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,

@@ -1,4 +1,4 @@
-"""Manifests: the JSON objects that say what a file or bundle is, and suffice to rebuild the catalog."""
+"""Manifests and tombstones: JSON objects in each replica's bucket, from which the catalog can be rebuilt."""
 
 import hashlib
 import json
@@ -7,7 +7,10 @@ from typing import Any
 
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
 from shared.checksums import Checksums
+from shared.errors import InvalidChecksum, NotYetThere, ObjectExists, ObjectNotFound, StoreError, Unavailable
 from shared.identifiers import Fqid
+from shared.replicas import Replica
+from shared.stores.base import bucket_url, read_all
 
 CONTENT_TYPE = "application/json"
 
@@ -92,15 +95,58 @@ def tombstone_of_document(uuid: str, version: str | None, document: dict[str, An
 
 
 def tombstone_document(tombstone: BundleTombstone) -> dict[str, Any]:
-    """Return what a tombstone's object says."""
+    """Return the content of a tombstone's object."""
     return {"email": tombstone.email, "reason": tombstone.reason, "admin_deleted": True}
 
 
 def encode(document: dict[str, Any]) -> bytes:
-    """Return the one form in which a document is written: the same document is the same bytes."""
+    """Return a document as JSON, in its only form: the same document is the same bytes."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def digest(encoded: bytes) -> str:
     """Return the SHA-256 of an encoded document, in hex."""
     return hashlib.sha256(encoded).hexdigest()
+
+
+def write_once(replica: Replica, key: str, content: bytes) -> None:
+    """Write a manifest or tombstone whose name the catalog has claimed. Safe to repeat.
+
+    Raises StoreError if the key holds other content, and Unavailable if the store refuses to create the
+    object and then doesn't have it.
+    """
+    try:
+        replica.store.create(replica.bucket, key, content, CONTENT_TYPE)
+    except ObjectExists:
+        # An earlier or concurrent attempt wrote it; or someone wrote to the bucket past the system.
+        _require_content(replica, key, content)
+
+
+def _require_content(replica: Replica, key: str, content: bytes) -> None:
+    try:
+        existing = replica.store.stat(replica.bucket, key)
+    except ObjectNotFound as error:
+        # S3 also refuses a write that collides with another one, and that one may fail.
+        raise Unavailable(f"{error.title}, but the store has just refused to create it; try again") from error
+    if not existing.is_content(content):
+        url = bucket_url(replica.store, replica.bucket, key)
+        raise StoreError(f"{url}: its content differs from what the catalog says")
+
+
+def read_required(replica: Replica, key: str) -> bytes:
+    """Return the content of a manifest, tombstone or document. Raises NotYetThere if the replica lacks it."""
+    try:
+        return read_all(replica.store, replica.bucket, key)
+    except ObjectNotFound as error:
+        raise NotYetThere(f"{key}: replica {replica.name} does not have it") from error
+
+
+def read_manifest(replica: Replica, key: str, expected: str) -> bytes:
+    """Return a manifest whose digest is known.
+
+    Raises NotYetThere if the replica lacks it, and InvalidChecksum if it has another digest.
+    """
+    encoded = read_required(replica, key)
+    if digest(encoded) != expected:
+        raise InvalidChecksum(f"{key}: replica {replica.name} has other content than the catalog says")
+    return encoded

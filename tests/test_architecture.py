@@ -1,72 +1,186 @@
-"""The plan of the house holds: who imports whom, how large a room may be, what a name says."""
+"""The code has the shape that docs/architecture.md describes: its tables of imports are checked here."""
 
 import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
-import pytest
+from dss.api import session
+from run.api.contract import Contract
+from shared.api_path import API_PATH
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("shared", "run", "functions", "local", "client")
-MODULES = sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
-CLOUD_SDKS = ("google.cloud", "google.api_core", "google.auth", "google.oauth2", "boto3", "botocore")
+FOLDERS = ("shared", "run", "functions", "client", "local")
+MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+# Where the packages are that are imported by another name than that of their folder.
+PLACES = {
+    "client/dss": "dss",
+    "local/gcs/gcs_server": "gcs_server",
+    "local/workflows/workflows_server": "workflows_server",
+}
 
 
-def imports(path: Path) -> set[str]:
-    found = set()
+def named(path: Path) -> str:
+    """Return the path of a module as docs name it."""
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Return all that a module imports, within functions too, by full names."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{named(path)}: a relative import, which these tests do not understand"
             found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def importing(path: Path, *names: str) -> list[str]:
+    """Return what a module imports of the packages or modules with these names."""
     return sorted(
         found
         for found in imports(path)
-        if any(found == name or found.startswith(name + ".") for name in names)
+        if any(found == name or found.startswith(f"{name}.") for name in names)
     )
 
 
-def of(folder: str) -> list[Path]:
-    return [path for path in MODULES if path.is_relative_to(ROOT / folder)]
+def table(heading: str) -> list[tuple[list[str], list[str]]]:
+    """Return the rows of a table of docs/architecture.md: the names in each of its two cells."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    [body] = re.findall(rf"^\| {heading} \|.*\n\| --- \| --- \|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    rows = [line.strip("|").split("|") for line in body.splitlines()]
+    return [(re.findall(r"`(.+?)`", first), re.findall(r"`(.+?)`", second)) for first, second in rows]
 
 
-@pytest.mark.parametrize("path", of("shared"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_domain_knows_nothing_of_who_uses_it(path):
-    assert importing(path, *PACKAGES[1:], "dss", "flask", "werkzeug", "functions_framework") == []
+@cache
+def modules_of(place: str) -> frozenset[Path]:
+    """Return the modules at a place that a table names: in a folder, in a folder itself, or one alone."""
+    if "*" in place:
+        found = list(ROOT.glob(place))
+    elif place.endswith("/"):
+        found = [path for path in MODULES if path.is_relative_to(ROOT / place)]
+    else:
+        found = [ROOT / place]
+    assert found and all(path.is_file() for path in found), f"docs/architecture.md: {place} does not exist"
+    return frozenset(found)
 
 
-@pytest.mark.parametrize("path", of("shared"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_stores_catalog_pubsub_and_wiring_know_a_cloud(path):
-    relative = path.relative_to(ROOT / "shared")
-    if relative.parts[:2] == ("search", "firestore") or relative.parts[0] in (
-        *("stores", "catalog", "wiring.py", "pubsub.py", "executions.py"),
-    ):
-        return
-    assert importing(path, *CLOUD_SDKS) == []
+def package_of(place: str) -> str:
+    """Return the name by which the package at a place is imported."""
+    folder = place.rstrip("/")
+    return PLACES.get(folder, folder.replace("/", ".").removesuffix(".py"))
 
 
-def test_stores_do_not_know_firestore_and_the_catalog_does_not_know_objects():
-    for path in of("shared/stores"):
-        assert importing(path, "google.cloud.firestore", "shared.catalog") == []
-    for path in of("shared/catalog"):
-        assert importing(path, "google.cloud.storage", "boto3", "botocore", "shared.stores") == []
+def test_packages_import_only_the_packages_below_them():
+    rows = {place: allowed for [place], allowed in table("package")}
+    assert len(rows) >= 7
+    wrong = {}
+    for path in MODULES:
+        # A module belongs to the innermost package around it; those between packages import none.
+        place = max((place for place in rows if path in modules_of(place)), key=len, default="")
+        others = set(rows) - {place, *rows.get(place, ())}
+        if unwanted := importing(path, *map(package_of, others)):
+            wrong[named(path)] = unwanted
+    assert wrong == {}
 
 
-def test_run_and_functions_do_not_know_each_other():
-    for path in of("run"):
-        assert importing(path, "functions", "local") == []
-    for path in of("functions"):
-        assert importing(path, "run") == []
+def test_each_sdk_is_imported_where_the_table_says():
+    rows = table("SDK")
+    assert len(rows) >= 6
+    wrong = {}
+    for sdks, places in rows:
+        allowed = {path for place in places for path in modules_of(place)}
+        for path in set(MODULES) - allowed:
+            if unwanted := importing(path, *sdks):
+                wrong[named(path)] = unwanted
+        for place in places:
+            assert any(importing(path, *sdks) for path in modules_of(place)), f"{place} imports no {sdks}"
+    assert wrong == {}
 
 
-def test_no_module_is_larger_than_a_room():
+def test_parts_of_the_domain_do_not_import_what_the_table_keeps_from_them():
+    rows = table("part")
+    assert len(rows) >= 5
+    wrong = {}
+    for places, forbidden in rows:
+        for path in {path for place in places for path in modules_of(place)}:
+            if unwanted := importing(path, *map(package_of, forbidden)):
+                wrong[named(path)] = unwanted
+    assert wrong == {}
+
+
+def test_no_folder_of_the_domain_imports_itself_through_others():
+    assert cycle_in(edges_of(modules_of("shared/"))) == ""
+
+
+def test_a_cycle_of_imports_is_printed_with_the_modules_that_make_it():
+    edges = {
+        "a": {"b": "shared/a.py"},
+        "b": {"c": "shared/b/x.py", "d": "shared/b/y.py"},
+        "c": {},
+        "d": {"b": "shared/d.py"},
+    }
+
+    assert cycle_in(edges) == "b -> d (shared/b/y.py), d -> b (shared/d.py)"
+    assert cycle_in({**edges, "d": {}}) == ""
+
+
+def edges_of(paths: frozenset[Path]) -> dict[str, dict[str, str]]:
+    """Return which folders and top-level modules import which, each with a module that does."""
+    nodes = {path.relative_to(ROOT).parts[1].removesuffix(".py") for path in paths}
+    edges: dict[str, dict[str, str]] = {node: {} for node in sorted(nodes)}
+    for path in sorted(paths):
+        node = path.relative_to(ROOT).parts[1].removesuffix(".py")
+        for found in importing(path, *(f"shared.{other}" for other in nodes - {node})):
+            edges[node].setdefault(found.split(".")[1], named(path))
+    return edges
+
+
+def cycle_in(edges: dict[str, dict[str, str]]) -> str:
+    """Return a cycle in words, or nothing if there is none."""
+    done: set[str] = set()
+
+    def search(path: list[str]) -> str:
+        node = path[-1]
+        if node in path[:-1]:
+            cycle = path[path.index(node) :]
+            steps = pairwise(cycle)
+            return ", ".join(f"{here} -> {there} ({edges[here][there]})" for here, there in steps)
+        if node in done:
+            return ""
+        found = next(filter(None, (search([*path, other]) for other in edges[node])), "")
+        done.add(node)
+        return found
+
+    return next(filter(None, (search([node]) for node in edges)), "")
+
+
+def test_the_path_of_the_api_is_written_once():
+    """Beside it, in the contract and in the client, which is a distribution of its own."""
+    written = {
+        named(path)
+        for folder in ("shared/", "run/", "functions/")
+        for path in modules_of(folder)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and re.search(r"^/v1\b|\B/v1/", str(node.value))
+    }
+    assert written == {"shared/api_path.py"}
+    assert Contract.load().document["basePath"] == session._BASE_PATH == API_PATH
+
+
+def test_modules_have_at_most_500_lines():
+    """A module is one idea: neither split to meet a number, nor two ideas in one. No idea here is longer."""
     too_long = {
-        str(path.relative_to(ROOT)): lines
-        for path in [*MODULES, *(ROOT / "tests").rglob("*.py")]
-        if (lines := len(path.read_text().splitlines())) > 400
+        named(path): lines
+        for path in [*MODULES, *TESTS]
+        if (lines := len(path.read_text().splitlines())) > 500
     }
     assert too_long == {}
 
@@ -76,30 +190,42 @@ def test_a_store_is_small_to_add():
     assert len((ROOT / "shared" / "stores" / "posix" / "store.py").read_text().splitlines()) < 200
 
 
-def test_every_name_of_a_module_says_something():
+def test_no_module_has_an_empty_name():
     empty = {"utils", "util", "helpers", "helper", "common", "misc"}
-    assert [path for path in [*MODULES, *(ROOT / "tests").rglob("*.py")] if path.stem in empty] == []
+    assert [path for path in [*MODULES, *TESTS] if path.stem in empty] == []
 
 
-def test_every_public_thing_of_the_domain_says_what_it_guarantees():
-    silent = []
-    for path in of("shared"):
-        tree = ast.parse(path.read_text())
-        for node in [tree, *ast.walk(tree)]:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
-                name = getattr(node, "name", path.stem)
-                public = not name.startswith("_") or isinstance(node, ast.Module)
-                if public and not ast.get_docstring(node):
-                    silent.append(f"{path.relative_to(ROOT)}: {name}")
-    # Functions within functions are their function's business.
-    assert [line for line in silent if line.split(": ")[1] not in NESTED] == []
+def test_every_public_module_class_and_function_has_a_docstring():
+    assert [name for path in MODULES for name in undocumented(ast.parse(path.read_text()), named(path))] == []
 
 
-NESTED = {
-    inner.name
-    for path in MODULES
-    for outer in ast.walk(ast.parse(path.read_text()))
-    if isinstance(outer, ast.FunctionDef)
-    for inner in ast.walk(outer)
-    if isinstance(inner, ast.FunctionDef) and inner is not outer
-}
+def test_only_private_names_and_functions_within_functions_need_no_docstring():
+    source = """
+class Public:
+    def method(self): ...
+    def _private(self): ...
+    class Inner: ...
+def put():
+    "Documented."
+    def read(): ...
+def read(): ...
+"""
+    assert list(undocumented(ast.parse(source), "m.py")) == [
+        "m.py",
+        "m.py.Public",
+        "m.py.Public.method",
+        "m.py.Public.Inner",
+        "m.py.read",
+    ]
+
+
+def undocumented(node: ast.Module | ast.ClassDef | ast.FunctionDef, name: str) -> Iterator[str]:
+    """Yield the names of a definition and of the public ones in it that have no docstring."""
+    if not ast.get_docstring(node):
+        yield name
+    if isinstance(node, ast.FunctionDef):
+        # Functions within a function are its own business.
+        return
+    for inner in node.body:
+        if isinstance(inner, ast.ClassDef | ast.FunctionDef) and not inner.name.startswith("_"):
+            yield from undocumented(inner, f"{name}.{inner.name}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from dss.errors import CliError
+from dss.errors import ClientError
 from dss.transfer.directory import scan
 from local.config import base_environment
 from local.demo.program import STEPS
@@ -112,7 +112,7 @@ def run(data: Path | None, steps: Sequence[Step] = STEPS) -> int:
     except (StartInterrupted, KeyboardInterrupt):
         print(f"demo: stopped in step {board.number} ({board.title}); nothing runs any more", file=sys.stderr)
         return 128 + signals.stop.signal
-    except (StepFailed, CliError, LocalError, OSError) as error:
+    except (StepFailed, ClientError, LocalError, OSError) as error:
         where = f"step {board.number} ({board.title}) failed: " if board.number else ""
         print(f"demo: {where}{error}", file=sys.stderr)
         return 1

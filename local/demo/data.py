@@ -60,7 +60,7 @@ def _reads() -> Iterator[bytes]:
 def fingerprints(directory: Path) -> dict[str, Fingerprint]:
     """Return the fingerprint of every file in a directory, by the name that it has in a bundle.
 
-    Raises Refused for what a bundle can't hold, OSError for what can't be read.
+    Raises InvalidInput for what a bundle can't hold, OSError for what can't be read.
     """
     return {file.name: _fingerprint(file.path) for file in scan(directory)}
 

@@ -78,7 +78,7 @@ Act = Callable[[Scene], str]
 
 @dataclass(frozen=True)
 class Step:
-    """A title, and what is done; `act` raises StepFailed, CliError or OSError where it did not work."""
+    """A title, and what is done; `act` raises StepFailed, ClientError or OSError where it did not work."""
 
     title: str
     act: Act

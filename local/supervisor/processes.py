@@ -26,9 +26,17 @@ class Child(Protocol):
     """The part of `subprocess.Popen` that is needed of a child."""
 
     @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
-    def wait(self, timeout: float) -> int: ...
+    def pid(self) -> int:
+        """The id of the process."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the process lives."""
+        ...
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code. Raises subprocess.TimeoutExpired after `timeout` seconds."""
+        ...
 
 
 def with_default_signals(command: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
-"""The application: every operation of the contract becomes a route, answered by its area's module."""
+"""The application: one route for each path of the contract, one handler for each operation."""
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, request
 
@@ -21,13 +21,12 @@ from run.api.auth import Authenticator
 from run.api.call import Call, base_url
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
-from run.api.memory_budget import MemoryBudget
+from run.api.memory_budget import MemoryBudgets
 from run.api.request_log import install_request_log
 from shared.errors import NotYetImplemented, ReadOnly, RequestTooLarge
 from shared.system import Dss
 
-# An area of the contract, the first word of its operations' ids, and the module that answers it. An operation
-# whose area is not here answers 501.
+# The first word of an operation's id, and the module with its handler. Operations of other areas answer 501.
 AREAS: dict[str, ModuleType] = {
     "bundles": bundles,
     "checkout": checkout,
@@ -40,14 +39,14 @@ AREAS: dict[str, ModuleType] = {
 
 Handler = Callable[..., Response]
 
-# Cloud Run ends a request whose body is larger.
+# Cloud Run refuses larger bodies.
 _LARGEST_BODY = 32 * 1024 * 1024
-# Bytes of memory for each byte of a body that is parsed: measured, 55 MiB for 8 of a collection's details.
+# Bytes of memory that parsing takes for each byte of a body: measured, 55 MiB for 8 MiB of `details`.
 _MEMORY_OF_BODY = 7
 
 
 def create_app(dss: Dss) -> Flask:
-    """Return the application that serves the contract with these dependencies."""
+    """Return the application that serves the contract, with `dss` as its dependencies."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     contract = Contract.load(replicas=dss.replicas.names)
@@ -71,15 +70,15 @@ def create_app(dss: Dss) -> Flask:
 
 
 class _Dispatcher:
-    """Makes the views: who asks is settled first, then whether writes are taken, then what is asked."""
+    """Makes the views: each signs the caller in, refuses writes if read-only, then reads the arguments."""
 
     def __init__(self, dss: Dss) -> None:
         self._dss = dss
-        self._rooms = MemoryBudget.of(dss.settings.api_memory_bytes)
+        self._memory = MemoryBudgets.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
 
     def view(self, operations: list[Operation]) -> Callable[..., Response]:
-        """Return the view of a path, which picks the operation by the request's method."""
+        """Return the view of a path; it chooses the operation by the request's method."""
         by_method = {operation.method.upper(): (operation, _handler(operation)) for operation in operations}
 
         def answer(**path_arguments: str) -> Response:
@@ -95,37 +94,37 @@ class _Dispatcher:
             caller = self._authenticator.caller(request.headers.get("Authorization"))
             caller.require_group(self._dss.settings.write_groups)
         if self._dss.settings.read_only_mode and _writes(operation):
-            raise ReadOnly("this deployment takes no writes at present")
+            raise ReadOnly("this deployment is read-only at present; try again later")
         call = Call(
             dss=self._dss,
             caller=caller,
             base_url=base_url(self._dss.settings),
             path=request.path,
             query=request.args.to_dict(),
-            rooms=self._rooms,
+            memory=self._memory,
             repeat_key=request.headers.get("Idempotency-Key", ""),
         )
         body = self._body()
-        with self._rooms.bodies.taken(len(body or b"") * _MEMORY_OF_BODY):
+        with self._memory.bodies.reserve(len(body or b"") * _MEMORY_OF_BODY):
             return handler(
                 call, **operation.arguments(path_arguments, request.args, body, request.content_type)
             )
 
     def _body(self) -> bytes | None:
         limit = self._dss.settings.max_body_bytes
-        # Read as a stream, for a body may come in chunks and say nothing of its length beforehand.
+        # Read as a stream: a chunked body does not announce its length.
         data = request.stream.read(limit + 1)
-        taken = len(data)
-        if taken <= limit:
+        received = len(data)
+        if received <= limit:
             return data or None
-        # Nobody reads an answer who is still sending, so the rest is taken as well, and dropped.
-        while taken < _LARGEST_BODY and (dropped := len(request.stream.read(limit))):
-            taken += dropped
-        raise RequestTooLarge(f"json_request_body: larger than the {limit} bytes that are taken")
+        # A client that is still sending does not read the answer: receive the rest, and drop it.
+        while received < _LARGEST_BODY and (dropped := len(request.stream.read(limit))):
+            received += dropped
+        raise RequestTooLarge(f"json_request_body: larger than {limit} bytes, the limit of this API")
 
 
 def _writes(operation: Operation) -> bool:
-    # A search is asked by POST because its query is too long for a URL.
+    # A search reads; it is a POST because its query is too long for a URL.
     return operation.method.upper() not in ("GET", "HEAD") and operation.operation_id != "search.post"
 
 
@@ -134,9 +133,8 @@ def _handler(operation: Operation) -> Handler:
     handler: Any = getattr(AREAS.get(area), name, None)
     if handler is None:
         return _not_implemented
-    found: Handler = handler
-    return found
+    return cast(Handler, handler)
 
 
 def _not_implemented(call: Call, **_: Any) -> Response:
-    raise NotYetImplemented(f"{call.path}: this part of the contract is not served yet")
+    raise NotYetImplemented(f"{call.path}: this operation is not implemented yet")

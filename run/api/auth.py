@@ -1,4 +1,4 @@
-"""Sign-in: who is asking, proved by a JWT that the configured issuer or a trusted service account signed."""
+"""Sign-in: callers prove who they are by a JWT of the configured issuer or of a trusted service account."""
 
 import re
 import threading
@@ -16,16 +16,16 @@ from shared.errors import Forbidden, Unauthorized, Unavailable
 _ALGORITHM = "RS256"
 # Seconds by which the clocks of an issuer and of this machine may differ.
 _LEEWAY_SECONDS = 30
-# Keys are fetched anew after this, and earlier, but not more often than the second number says, when a token
-# names one that is not known: issuers rotate keys, and strangers invent key ids.
-_KEYS_LIVE_SECONDS = 3600
-_KEYS_REST_SECONDS = 10
+# Keys are fetched again after the first number of seconds, or earlier for a token with an unknown key id, but
+# not within the second: issuers rotate keys, and strangers invent key ids.
+_KEY_LIFETIME_SECONDS = 3600
+_MIN_FETCH_INTERVAL_SECONDS = 10
 _TIMEOUT_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Somebody who has signed in."""
+    """A person or service account that has signed in."""
 
     email: str
     groups: frozenset[str]
@@ -34,21 +34,21 @@ class Caller:
     def require_group(self, groups: Iterable[str]) -> None:
         """Raise Forbidden unless the caller is in one of the groups, or is an admin."""
         if not self.is_admin and self.groups.isdisjoint(groups):
-            raise Forbidden(f"{self.email} is in none of the groups that may do this")
+            raise Forbidden(f"{self.email} is not a member of any group that may write")
 
     def require_self(self, email: str) -> None:
-        """Raise Forbidden unless the caller is the person of this address, or an admin."""
+        """Raise Forbidden unless the caller has this e-mail address, or is an admin."""
         if not self.is_admin and self.email != email:
-            raise Forbidden(f"{self.email} is not its owner")
+            raise Forbidden(f"{self.email} is not the owner")
 
     def require_admin(self) -> None:
         """Raise Forbidden unless the caller is an admin."""
         if not self.is_admin:
-            raise Forbidden(f"{self.email} is no admin")
+            raise Forbidden(f"{self.email} is not an admin")
 
 
 class Authenticator:
-    """Tells callers by their tokens."""
+    """Verifies tokens."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -57,21 +57,21 @@ class Authenticator:
         self._trusted_account = re.compile(rf"[a-z0-9-]+@({projects})\.iam\.gserviceaccount\.com")
 
     def caller(self, authorization: str | None) -> Caller:
-        """Return who signed in with an `Authorization` header.
+        """Return the caller that an `Authorization` header proves.
 
-        Raises Unauthorized where it is missing or proves nothing, Forbidden where the token is of an issuer
-        that is not trusted, and Unavailable where the issuer's keys cannot be had.
+        Raise Unauthorized if it is missing or proves nothing, Forbidden if the token's issuer is not trusted,
+        and Unavailable if the issuer's keys cannot be fetched.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthorized("Authorization: a header of the form `Bearer <token>` is wanted")
+            raise Unauthorized("Authorization: send a header of the form `Bearer <token>`")
         claims = self._verified(token.strip())
         email = self._claim(claims, self._settings.oidc_email_claim)
         if not isinstance(email, str) or not email:
             raise Unauthorized(f"the token has no claim {self._settings.oidc_email_claim[0]!r}")
-        # OpenID Connect Core 5.1: the issuer may have taken the person's word for it. Some say it as text.
+        # OpenID Connect Core 5.1: false if the issuer did not check the address. Some issuers send text.
         if str(claims.get("email_verified", True)).lower() != "true":
-            raise Unauthorized("email_verified: the issuer has not verified that the e-mail is this person's")
+            raise Unauthorized("email_verified: the issuer has not verified this e-mail address")
         groups = self._claim(claims, self._settings.oidc_group_claim)
         listed = groups if isinstance(groups, list) else [groups]
         return Caller(
@@ -98,7 +98,7 @@ class Authenticator:
         return claims
 
     def _key_set(self, claims: Mapping[str, Any]) -> "KeySet":
-        """Return the keys of a token's issuer, whose claims are not proved yet."""
+        """Return the keys of the issuer that a token claims; its claims are not verified yet."""
         issuer = str(claims.get("iss", ""))
         if issuer.rstrip("/") == self._settings.oidc_issuer.rstrip("/"):
             return self._keys.setdefault(issuer, KeySet(discover=issuer))
@@ -106,7 +106,7 @@ class Authenticator:
         if own and self._trusted_account.fullmatch(issuer):
             url = self._settings.service_account_jwks_url.replace("{email}", issuer)
             return self._keys.setdefault(issuer, KeySet(url=url))
-        raise Forbidden(f"tokens of issuer {issuer[:200]!r} are not accepted here")
+        raise Forbidden(f"tokens of issuer {issuer[:200]!r} are not accepted")
 
     @staticmethod
     def _claim(claims: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -114,10 +114,10 @@ class Authenticator:
 
 
 class KeySet:
-    """The public keys of one issuer, fetched when needed."""
+    """The public keys of one issuer, fetched when they are needed."""
 
     def __init__(self, *, url: str = "", discover: str = "") -> None:
-        """Keys are at `url`, or where the OpenID configuration of the issuer `discover` says."""
+        """Fetch keys from `url`, or from the URL in the OpenID configuration of the issuer `discover`."""
         self._url = url
         self._discover = discover
         self._lock = threading.Lock()
@@ -125,10 +125,10 @@ class KeySet:
         self._fetched = float("-inf")
 
     def key(self, key_id: str) -> jwt.PyJWK:
-        """Return a key by its id. Raises PyJWTError where the issuer has no such key, or Unavailable."""
+        """Return a key by its id. Raise PyJWTError if there is none, Unavailable if the issuer is down."""
         with self._lock:
             age = time.monotonic() - self._fetched
-            if age > (_KEYS_LIVE_SECONDS if key_id in self._keys else _KEYS_REST_SECONDS):
+            if age > (_KEY_LIFETIME_SECONDS if key_id in self._keys else _MIN_FETCH_INTERVAL_SECONDS):
                 self._fetch()
             if key_id not in self._keys:
                 raise jwt.InvalidKeyError(f"the issuer has no key {key_id[:80]!r}")
@@ -137,8 +137,8 @@ class KeySet:
     def _fetch(self) -> None:
         try:
             if not self._url:
-                where = self._discover.rstrip("/") + "/.well-known/openid-configuration"
-                self._url = requests.get(where, timeout=_TIMEOUT_SECONDS).json()["jwks_uri"]
+                configuration = self._discover.rstrip("/") + "/.well-known/openid-configuration"
+                self._url = requests.get(configuration, timeout=_TIMEOUT_SECONDS).json()["jwks_uri"]
             answer = requests.get(self._url, timeout=_TIMEOUT_SECONDS)
             if answer.status_code == 404:
                 keys = []
@@ -146,6 +146,6 @@ class KeySet:
                 answer.raise_for_status()
                 keys = jwt.PyJWKSet.from_dict(answer.json()).keys
         except (requests.RequestException, KeyError) as error:
-            raise Unavailable("the issuer's keys cannot be fetched, so no token can be checked") from error
+            raise Unavailable("the token issuer's keys cannot be fetched; try again later") from error
         self._keys = {str(key.key_id): key for key in keys}
         self._fetched = time.monotonic()

@@ -1,12 +1,11 @@
-"""Reads JSON request bodies, and checks them against the contract.
+"""Reads JSON request bodies and validates them against the contract.
 
-Each body schema of the contract is compiled once. What passes can be stored: it is an object of finite
-numbers, integers of 64 bits and valid Unicode, nested MAX_DEPTH deep at most, with every property of the
-type, form and range that the contract gives it. Every refusal is an IllegalArguments whose title begins with
-the path of what is wrong, such as `json_request_body.files[2].uuid`.
+Each body schema of the contract is compiled once. A valid body can be stored: it is an object of finite
+numbers, 64-bit integers and valid Unicode, nested at most MAX_DEPTH deep, and every property has the type,
+form and range that the contract declares. Errors are IllegalArguments; their titles begin with the path of
+the invalid value, such as `json_request_body.files[2].uuid`.
 
-Properties that the contract does not name are let through: clients of later contracts, and of earlier ones,
-send some.
+Properties that the contract does not declare are accepted: clients of earlier and later contracts send some.
 """
 
 import json
@@ -24,17 +23,17 @@ from shared.identifiers import check_uuid, check_version
 
 BODY = "json_request_body"
 
-# Generous for any query or description, and far from where Python's own recursion ends.
+# More than any query or description needs, and far below Python's recursion limit.
 MAX_DEPTH = 100
 
 _LOWEST, _HIGHEST = INTEGER_BOUNDS["int64"]
-# RFC 5321: an address is at most 254 characters. RFC 5322: white space could end a mail header early, and
-# with the other characters a header could hold another address, or words.
-_NO_PART_OF_AN_EMAIL = r'@\s\x00-\x1f\x7f()<>\[\]:;,\\"'
-_EMAIL = re.compile(rf"(?=.{{3,254}}\Z)[^{_NO_PART_OF_AN_EMAIL}]+@[^{_NO_PART_OF_AN_EMAIL}]+")
+# RFC 5321: an address has at most 254 characters. RFC 5322: white space could end a mail header early, and
+# the other characters could add another address or a comment.
+_NOT_IN_AN_EMAIL = r'@\s\x00-\x1f\x7f()<>\[\]:;,\\"'
+_EMAIL = re.compile(rf"(?=.{{3,254}}\Z)[^{_NOT_IN_AN_EMAIL}]+@[^{_NOT_IN_AN_EMAIL}]+")
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
-# What contradicts a pattern is illegal_arguments, except where the contract has a word of its own for it.
+# The error for a value that does not match its pattern, if the contract has a code of its own for it.
 _PATTERN_ERRORS: dict[str, type[IllegalArguments]] = {"source_url": UnknownSourceSchema}
 
 _TYPE_NAMES: dict[str, str] = {
@@ -60,7 +59,7 @@ _FORMATS: dict[str, Callable[[str, str], str]] = {
 
 
 class Body:
-    """The body that one operation takes."""
+    """The request body of one operation."""
 
     def __init__(self, declared: Mapping[str, Any], definitions: Mapping[str, Any]) -> None:
         """Compile a Swagger body parameter; `definitions` are those of the contract."""
@@ -78,16 +77,16 @@ class Body:
         ]
 
     def read(self, body: bytes | None, content_type: str | None) -> dict[str, Any]:
-        """Return the body with defaults filled in and UUIDs in lower case; {} for one that may be left out.
+        """Return the body with its defaults, UUIDs in lower case; {} if it is optional and missing.
 
-        Raises IllegalArguments, IllegalVersion or UnknownSourceSchema. The content type is not checked, it
-        only helps to explain a body that is no JSON.
+        Raise IllegalArguments, IllegalVersion or UnknownSourceSchema. The content type is not checked; it
+        only helps to explain a body that is not JSON.
         """
         if body:
             members = _parse(body, content_type)
             _check_storable(members, body)
         elif self._required:
-            raise IllegalArguments(f"{BODY}: missing; this operation needs a JSON object as its body")
+            raise IllegalArguments(f"{BODY}: missing; send a JSON object as the body")
         else:
             members = {}
         try:
@@ -101,7 +100,7 @@ class Body:
 
 
 def _json_schema(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a Swagger schema as JSON Schema: references resolved, the bounds of number formats spelt out."""
+    """Return a Swagger schema as JSON Schema, with references resolved and number formats as bounds."""
     if "$ref" in schema:
         return _json_schema(definitions[schema["$ref"].removeprefix("#/definitions/")], definitions)
     result = {key: value for key, value in schema.items() if key != "description"}
@@ -116,7 +115,7 @@ def _json_schema(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> d
         lowest, highest = INTEGER_BOUNDS[schema.get("format")]
         result = {"minimum": lowest, "maximum": highest, **result}
     if "pattern" in schema:
-        # Some patterns look around at every character; this bounds what they cost.
+        # Some patterns look ahead at every character; this bounds their cost.
         result["maxLength"] = MAX_TEXT
     return result
 
@@ -133,7 +132,7 @@ def _predicate(check: Callable[[str, str], str]) -> Callable[[str], bool]:
 
 
 def _parse(body: bytes, content_type: str | None) -> dict[str, Any]:
-    """Return the JSON object that the bytes are. Raises IllegalArguments for anything else."""
+    """Parse a JSON object. Raise IllegalArguments for anything else."""
     try:
         value = _decode(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -141,12 +140,16 @@ def _parse(body: bytes, content_type: str | None) -> dict[str, Any]:
     except RecursionError:
         raise IllegalArguments(f"{BODY}: nested more than {MAX_DEPTH} deep") from None
     except json.JSONDecodeError as error:
-        said = f" (it came as {content_type[:80]})" if content_type and "json" not in content_type else ""
+        hint = (
+            f" (its content type is {content_type[:80]})"
+            if content_type and "json" not in content_type
+            else ""
+        )
         raise IllegalArguments(
-            f"{BODY}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}{said}"
+            f"{BODY}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}{hint}"
         ) from None
     except ValueError:
-        # Python: text of more than 4,300 digits is not converted.
+        # Python refuses to convert more than 4,300 digits.
         raise IllegalArguments(f"{BODY}: holds an integer of more than 64 bits") from None
     if not isinstance(value, dict):
         raise IllegalArguments(f"{BODY}: must be an object, not {_shown(value)}")
@@ -154,7 +157,7 @@ def _parse(body: bytes, content_type: str | None) -> dict[str, Any]:
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise IllegalArguments(f"{BODY}: {text} is no JSON number")
+    raise IllegalArguments(f"{BODY}: {text} is not a JSON number")
 
 
 def _finite(text: str) -> float:
@@ -167,8 +170,8 @@ def _finite(text: str) -> float:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-        raise IllegalArguments(f"{BODY}: {twice[:80]!r} stands twice in one object")
+        repeated = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise IllegalArguments(f"{BODY}: one object has two members {repeated[:80]!r}")
     return members
 
 
@@ -176,25 +179,25 @@ _decode = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse
 
 
 def _check_storable(members: Mapping[str, Any], body: bytes) -> None:
-    """Raise IllegalArguments where a property is nested too deep or holds what no store can keep."""
+    """Raise IllegalArguments if a property is nested too deep or holds a value that no store can keep."""
     suspicious = _ESCAPED_SURROGATE.search(body)
     for name, value in members.items():
-        where = _path(f".{name}")
-        _check_depth_and_integers(value, where)
+        path = _path(f".{name}")
+        _check_depth_and_integers(value, path)
         if suspicious:
             try:
                 json.dumps({name: value}, ensure_ascii=False).encode()
             except UnicodeEncodeError:
-                raise IllegalArguments(f"{where}: holds half a surrogate pair, which is no text") from None
+                raise IllegalArguments(f"{path}: holds half a surrogate pair, which is not text") from None
 
 
-def _check_depth_and_integers(value: Any, where: str) -> None:
+def _check_depth_and_integers(value: Any, path: str) -> None:
     level = [value]
     depth = 0
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise IllegalArguments(f"{where}: nested more than {MAX_DEPTH} deep")
+            raise IllegalArguments(f"{path}: nested more than {MAX_DEPTH} deep")
         below: list[Any] = []
         for item in level:
             if type(item) is dict:
@@ -202,37 +205,39 @@ def _check_depth_and_integers(value: Any, where: str) -> None:
             elif type(item) is list:
                 below.extend(item)
             elif type(item) is int and not _LOWEST <= item <= _HIGHEST:
-                raise IllegalArguments(f"{where}: holds an integer of more than 64 bits")
+                raise IllegalArguments(f"{path}: holds an integer of more than 64 bits")
         level = below
 
 
 def _refuse(error: fastjsonschema.JsonSchemaValueException) -> NoReturn:
-    """Raise what the contract says for a broken rule, naming the path of the value."""
+    """Raise the contract's error for a broken rule, with the path of the value."""
     path = _path((error.name or "").removeprefix("data"))
-    rule, wanted = error.rule or "", error.rule_definition
+    rule, definition = error.rule or "", error.rule_definition
     if rule == "required":
-        missing = next(name for name in wanted if name not in error.value)
+        missing = next(name for name in definition if name not in error.value)
         raise IllegalArguments(f"{path}.{missing}: missing") from None
     if rule == "format":
-        _FORMATS[wanted](error.value, path)
+        _FORMATS[definition](error.value, path)
     if rule == "pattern":
         kind = _PATTERN_ERRORS.get(path.rpartition(".")[2], IllegalArguments)
-        raise kind(f"{path}: {_shown(error.value)} does not have the form {wanted}") from None
-    raise IllegalArguments(f"{path}: must be {_wish(rule, wanted)}, not {_shown(error.value)}") from None
+        raise kind(f"{path}: {_shown(error.value)} does not have the form {definition}") from None
+    raise IllegalArguments(
+        f"{path}: must be {_expected(rule, definition)}, not {_shown(error.value)}"
+    ) from None
 
 
-def _wish(rule: str, wanted: Any) -> str:
+def _expected(rule: str, definition: Any) -> str:
     if rule == "type":
-        return _TYPE_NAMES[wanted]
+        return _TYPE_NAMES[definition]
     if rule == "enum":
-        return f"one of {', '.join(wanted)}"
+        return f"one of {', '.join(definition)}"
     if rule == "maxLength":
-        return f"at most {wanted} characters"
-    return f"at {'least' if rule == 'minimum' else 'most'} {wanted}"
+        return f"at most {definition} characters"
+    return f"at {'least' if rule == 'minimum' else 'most'} {definition}"
 
 
 def _path(below_body: str) -> str:
-    # Property names are the client's, and may hold anything.
+    # Clients choose property names, so they may hold any character.
     return f"{BODY}{below_body if below_body.isprintable() else ascii(below_body)[1:-1]}"[:200]
 
 

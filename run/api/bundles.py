@@ -1,8 +1,7 @@
-"""Bundles: `/bundles/{uuid}` and the list of all, `/bundles/all`."""
+"""Bundles: `/bundles/{uuid}`, and the list of all bundles, `/bundles/all`."""
 
 import base64
 import binascii
-import builtins
 from typing import Any
 
 from flask import Response
@@ -11,14 +10,13 @@ from run.api.call import Call
 from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
+from shared.api_path import api_url
 from shared.bundles import NamedFile, check_names, delete_bundle, find_files, write_bundle
 from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
-from shared.checkouts.objects import Wanted, wanted_of_bundle
+from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
 from shared.clock import new_version
 from shared.errors import IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
-
-API_PATH = "/v1"
 
 
 def get(
@@ -33,21 +31,21 @@ def get(
     per_page: int,
     start_at: int | None,
 ) -> Response:
-    """Answer a bundle version, or the newest that is not hidden, with a page of its files."""
+    """Return a page of the files of a bundle version, or of the newest that is not hidden."""
     if directurls and presignedurls:
-        raise OnlyOneUrlType("directurls, presignedurls: only one of them can be asked for")
+        raise OnlyOneUrlType("directurls, presignedurls: ask for one of them only")
     check_token(token)
     head = find_bundle(call, uuid, replica, version)
     start = start_at or 0
     files = call.dss.catalog.bundles.files(head, start, per_page)
-    where = call.dss.replicas.named(replica)
-    copies = wanted_of_bundle(where, where.checkout_bucket, head.fqid, files)
+    bucket = call.dss.replicas.named(replica).checkout_bucket
+    copies = copies_of_bundle(call.dss.replicas.named(replica), bucket, head.fqid, files)
     if directurls:
-        order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=where.checkout_bucket)
+        order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
         if wait := checkout_first(call, order, copies, token):
             return wait
 
-    def url_of(file: PagedFile, copy: Wanted) -> str | None:
+    def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
         if presignedurls:
             return signed_url(call.dss, replica, copy.checksums, disposition=attachment(file.name))
         return copy.url if directurls else None
@@ -59,16 +57,16 @@ def get(
         "files": [_file_version(file, url_of(file, copy)) for file, copy in zip(files, copies, strict=True)],
     }
     end = start + per_page
-    # The version is pinned: a newer one may be written between two pages.
+    # Pin the version: a newer one may be written between two pages.
     more = call.url(start_at=end, version=head.fqid.version) if end < head.file_count else None
     return page({"bundle": bundle}, content_key="bundle.files", next_url=more)
 
 
 def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]) -> Response:
-    """Make a bundle version of files that are on the replica, or on their way to it."""
-    wanted = _named_files(json_request_body, "files")
-    check_names(file.name for file in wanted)
-    files = find_files(call.dss, replica, wanted)
+    """Create a bundle version of files that the replica has, or is about to have."""
+    named = _named_files(json_request_body, "files")
+    check_names(file.name for file in named)
+    files = find_files(call.dss, replica, named)
     creator_uid = json_request_body["creator_uid"]
     manifest, created = write_bundle(call.dss, replica, Fqid(uuid, version), creator_uid, files)
     return answer({"version": version, "manifest": manifest}, 201 if created else 200)
@@ -77,17 +75,17 @@ def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body:
 def patch(
     call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]
 ) -> Response:
-    """Make a new version, stamped now, of a version's files less those removed and plus those added."""
+    """Create a new version, stamped now: the files of a version, without `remove_files`, with `add_files`."""
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
     old = find_bundle(call, uuid, replica, version)
-    kept = [
+    remaining = [
         file
         for file in call.dss.catalog.bundles.files(old, 0, old.file_count)
         if (file.name, Fqid(file.uuid, file.version)) not in removed
     ]
-    check_names([*(file.name for file in kept), *(file.name for file in added)])
-    files = [*kept, *find_files(call.dss, replica, added)]
+    check_names([*(file.name for file in remaining), *(file.name for file in added)])
+    files = [*remaining, *find_files(call.dss, replica, added)]
     files.sort(key=lambda file: file.name.encode())
     new = Fqid(uuid, new_version(call.dss.clock))
     write_bundle(call.dss, replica, new, old.creator_uid, files)
@@ -97,7 +95,7 @@ def patch(
 def delete(
     call: Call, *, uuid: str, replica: str, version: str | None, json_request_body: dict[str, Any]
 ) -> Response:
-    """Hide a bundle version, or a UUID with all its versions, for ever."""
+    """Hide a bundle version, or all versions of a UUID, for ever."""
     call.signed_in.require_admin()
     bundles = call.dss.catalog.bundles
     head = bundles.head(Fqid(uuid, version)) if version else bundles.any_version(uuid, replica)
@@ -110,7 +108,7 @@ def delete(
     return answer({})
 
 
-def enumerate(
+def list_all(
     call: Call,
     *,
     replica: str,
@@ -119,17 +117,17 @@ def enumerate(
     per_page: int,
     search_after: str | None,
 ) -> Response:
-    """List what is not hidden on a replica, in order of FQID."""
+    """List the bundles of a replica that are not hidden, in order of FQID."""
     after = _position(token, search_after)
-    # One row more than the page has tells whether there is another page.
-    found = list(
+    # One row more than a page shows that there is another page.
+    rows = list(
         call.dss.catalog.bundles.enumerate(
             replica, prefix=(prefix or "").lower(), after=after, count=per_page + 1
         )
     )
-    bundles, has_more = found[:per_page], len(found) > per_page
+    bundles, has_more = rows[:per_page], len(rows) > per_page
     body: dict[str, Any] = {
-        "dss_api": call.base_url + API_PATH,
+        "dss_api": api_url(call.base_url),
         "object": "list",
         "per_page": per_page,
         "page_count": len(bundles),
@@ -148,7 +146,7 @@ def enumerate(
 
 
 def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> BundleHead:
-    """Return the head of a version, or of the newest, that is not hidden. Raises NotFound."""
+    """Return the head of a version, or of the newest, that is not hidden. Raise NotFound."""
     bundles = call.dss.catalog.bundles
     head = bundles.head(Fqid(uuid, version)) if version else bundles.newest(uuid, replica)
     if head is None or replica not in head.available or head.hidden:
@@ -159,7 +157,7 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
 
 
 def _state(call: Call, uuid: str, replica: str, version: str | None, head: BundleHead | None) -> str:
-    """Return whether a bundle that a replica does not have, or does not show, is on another one."""
+    """Return `pending` if another replica shows a bundle that this one does not, else `absent`."""
     if version:
         elsewhere = bool(head and head.available and not head.hidden)
     else:
@@ -170,8 +168,7 @@ def _state(call: Call, uuid: str, replica: str, version: str | None, head: Bundl
 
 def _named_files(body: dict[str, Any], key: str) -> list[NamedFile]:
     items = body.get(key) or []
-    # In this module the plain name is an operation of the contract.
-    return [NamedFile.parse(item, f"{key}[{index}]") for index, item in builtins.enumerate(items)]
+    return [NamedFile.parse(item, f"{key}[{index}]") for index, item in enumerate(items)]
 
 
 def _file_version(file: PagedFile, url: str | None) -> dict[str, Any]:
@@ -191,7 +188,7 @@ def _file_version(file: PagedFile, url: str | None) -> dict[str, Any]:
 
 
 def _position(token: str | None, search_after: str | None) -> str:
-    """Return the FQID behind which a list goes on, or nothing where it begins."""
+    """Return the FQID after which a list continues; empty for its beginning."""
     if search_after:
         return str(Fqid.parse(search_after.removeprefix("bundles/"), "search_after"))
     if not token:
@@ -199,4 +196,4 @@ def _position(token: str | None, search_after: str | None) -> str:
     try:
         return str(Fqid.parse(base64.b64decode(token, altchars=b"-_", validate=True).decode(), "token"))
     except (binascii.Error, UnicodeDecodeError, ValueError, IllegalArguments) as error:
-        raise IllegalToken(f"token: {token[:80]!r} was not given out by this list") from error
+        raise IllegalToken(f"token: {token[:80]!r} is not a token of this list") from error

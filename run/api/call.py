@@ -1,4 +1,4 @@
-"""One request, as the handlers see it: who asks, by which address, and what they may use to answer."""
+"""One request, as the handlers see it: the caller, the address of the API, and the dependencies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import request
 
 from run.api.auth import Caller
-from run.api.memory_budget import MemoryBudget
+from run.api.memory_budget import MemoryBudgets
 from shared.config import Settings
 from shared.errors import Unauthorized
 from shared.system import Dss
@@ -15,9 +15,9 @@ from shared.system import Dss
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """What a handler is given beside the arguments that the contract names.
+    """What a handler gets beside the arguments of the contract.
 
-    `repeat_key` is what the header `Idempotency-Key` says, by which a request that is sent again is known.
+    `repeat_key` is the header `Idempotency-Key`: the same for a request and its repetitions.
     """
 
     dss: Dss
@@ -25,28 +25,28 @@ class Call:
     base_url: str
     path: str
     query: Mapping[str, str]
-    rooms: MemoryBudget
+    memory: MemoryBudgets
     repeat_key: str = ""
 
     @property
     def signed_in(self) -> Caller:
-        """The caller of a secured operation. Raises Unauthorized in one that is not."""
+        """The caller of a secured operation. Raise Unauthorized in an open one."""
         if self.caller is None:
-            raise Unauthorized("this operation wants a token")
+            raise Unauthorized("this operation needs a token")
         return self.caller
 
     def url(self, **changes: str | int) -> str:
-        """Return the absolute URL of this request, with these query parameters put in or replaced.
+        """Return the absolute URL of this request, with these query parameters added or replaced.
 
-        The changed ones come first: old clients append the original query to what they are given, and of
-        two parameters with one name the first counts.
+        They come first: old clients append their original query to a link, and the first of two parameters
+        with one name counts.
         """
-        kept = {name: value for name, value in self.query.items() if name not in changes}
-        return f"{self.base_url}{self.path}?{urlencode({**changes, **kept})}"
+        unchanged = {name: value for name, value in self.query.items() if name not in changes}
+        return f"{self.base_url}{self.path}?{urlencode({**changes, **unchanged})}"
 
 
 def base_url(settings: Settings) -> str:
-    """Return `scheme://host` by which the client of the current request reaches the API."""
+    """Return the `scheme://host` by which the client of the current request reached the API."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
     scheme = _first(request.headers.get("X-Forwarded-Proto")) or request.scheme

@@ -13,17 +13,17 @@ from shared.checkouts.jobs import find_job, request_checkout, status_of
 from shared.errors import IllegalArguments
 from shared.identifiers import Kind
 
-# Any cloud's: GCS takes up to 222 characters, S3 up to 63.
+# For every cloud: GCS allows 222 characters, S3 63.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]")
 
 
 def post(
     call: Call, *, uuid: str, replica: str, version: str | None, json_request_body: dict[str, Any]
 ) -> Response:
-    """Begin to check out a bundle version, or the newest, and answer at once."""
+    """Start to check out a bundle version, or the newest; answer at once with the job's id."""
     email = json_request_body.get("email")
     if email and not call.dss.settings.smtp_host:
-        raise IllegalArguments("email: this deployment sends no mail; ask for the status")
+        raise IllegalArguments("email: this deployment sends no mail; poll the status instead")
     bucket = _destination(call, replica, json_request_body.get("destination"))
     head = find_bundle(call, uuid, replica, version)
     order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
@@ -32,7 +32,7 @@ def post(
 
 
 def get(call: Call, *, replica: str, checkout_job_id: str) -> Response:
-    """Answer how a checkout is getting on."""
+    """Return the status of a checkout."""
     job = find_job(call.dss, replica, checkout_job_id)
     return answer(status_of(call.dss, job))
 
@@ -41,7 +41,7 @@ def _destination(call: Call, replica: str, bucket: str | None) -> str:
     if bucket is None:
         return call.dss.replicas.named(replica).checkout_bucket
     if not _BUCKET.fullmatch(bucket):
-        raise IllegalArguments(f"destination: {bucket[:80]!r} is not the name of a bucket")
+        raise IllegalArguments(f"destination: {bucket[:80]!r} is not a bucket name")
     if call.dss.replicas.of_bucket(bucket):
-        raise IllegalArguments(f"destination: {bucket!r} is where this system keeps its data")
+        raise IllegalArguments(f"destination: {bucket!r} is a bucket of this system; choose one of your own")
     return bucket

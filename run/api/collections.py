@@ -1,6 +1,5 @@
-"""Collections: `/collections`, somebody's own, and `/collections/{uuid}`."""
+"""Collections: `/collections`, those of the caller, and `/collections/{uuid}`."""
 
-import builtins
 from contextlib import ExitStack
 from typing import Any
 
@@ -24,23 +23,23 @@ from shared.identifiers import Fqid
 from shared.links import Link, check_links
 
 _MAX_ITEMS = 1000
-# Bytes of memory for each byte of a collection that is changed: measured, 117 MiB for one of 29. One that is
-# answered takes as much as it is long, at most.
+# Bytes of memory that a change takes for each byte of a collection: measured, 117 MiB for one of 29 MiB.
+# Reading one takes at most its length.
 _MEMORY_OF_CHANGE = 4
 
 
-def list(call: Call, *, per_page: int, start_at: int | None) -> Response:
+def list_own(call: Call, *, per_page: int, start_at: int | None) -> Response:
     """List the caller's collections, each with its newest version."""
     start = start_at or 0
-    # One row more than the page has tells whether there is another page.
-    found = call.dss.catalog.collections.owned_by(call.signed_in.email, start, per_page + 1)
-    rows = [{"uuid": fqid.uuid, "version": fqid.version} for fqid in found[:per_page]]
-    more = call.url(start_at=start + per_page) if len(found) > per_page else None
+    # One row more than a page shows that there is another page.
+    owned = call.dss.catalog.collections.owned_by(call.signed_in.email, start, per_page + 1)
+    rows = [{"uuid": fqid.uuid, "version": fqid.version} for fqid in owned[:per_page]]
+    more = call.url(start_at=start + per_page) if len(owned) > per_page else None
     return page({"collections": rows}, content_key="collections", next_url=more)
 
 
 def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
-    """Make a version of a collection whose contents are on the replica, or on their way to it."""
+    """Create a collection version whose contents the replica has, or is about to have."""
     links = _links(json_request_body, "contents")
     owned = call.dss.catalog.collections.owned(uuid)
     if owned:
@@ -53,35 +52,35 @@ def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body:
 
 
 def get(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
-    """Answer a version of a collection, or the newest, with all of its contents."""
+    """Return a collection version, or the newest, with all its contents."""
     _, head = _find(call, uuid, replica, version)
-    with ExitStack() as held:
-        held.enter_context(call.rooms.collections.taken(head.page_count * PAGE_BYTES))
+    with ExitStack() as memory:
+        memory.enter_context(call.memory.collections.reserve(head.page_count * PAGE_BYTES))
         response = Response(document_of(call.dss, head), mimetype="application/json")
-        # Its pages are in memory until the last one is sent, or nobody takes them any more.
-        response.call_on_close(held.pop_all().close)
+        # Its pages are in memory until the last one is sent, or the client is gone.
+        response.call_on_close(memory.pop_all().close)
     return response
 
 
 def patch(
     call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]
 ) -> Response:
-    """Make a new version, stamped now, of a version less some contents and plus others."""
+    """Create a new version, stamped now: a version without `remove_contents`, with `add_contents`."""
     added = _links(json_request_body, "add_contents", "remove_contents")
     removed = {link.encoded for link in _links(json_request_body, "remove_contents")}
     owned, head = _find(call, uuid, replica, version)
     check_links(call.dss, replica, added)
-    with call.rooms.collections.taken(head.page_count * PAGE_BYTES * _MEMORY_OF_CHANGE):
+    with call.memory.collections.reserve(head.page_count * PAGE_BYTES * _MEMORY_OF_CHANGE):
         old = read_collection(call.dss, head)
-        kept = (item for item in old.items if item not in removed)
-        items = dict.fromkeys((*kept, *unique(added)))
+        remaining = (item for item in old.items if item not in removed)
+        items = dict.fromkeys((*remaining, *unique(added)))
         new = old.with_items(Fqid(uuid, new_version(call.dss.clock)), json_request_body, [*items])
         write_collection(call.dss, replica, new, owned)
     return answer({"uuid": uuid, "version": new.fqid.version})
 
 
 def delete(call: Call, *, uuid: str, replica: str) -> Response:
-    """Hide a collection, with all versions, for ever."""
+    """Hide a collection, with all its versions, for ever."""
     owned = call.dss.catalog.collections.owned(uuid)
     if owned is None or call.dss.catalog.collections.newest(uuid, replica) is None:
         state = "pending" if owned and owned.newest and not owned.hidden else "absent"
@@ -101,16 +100,16 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
     call.signed_in.require_self(owned.owner)
     head = collections.head(Fqid(uuid, version)) if version else collections.newest(uuid, replica)
     if head is None or replica not in head.available:
-        # Without a version: another replica has one, or there would be no newest.
+        # `newest` is set, so without a version another replica has one.
         elsewhere = bool(head and head.available) if version else True
         state = "pending" if elsewhere else "absent"
         raise NotFound(f"replica {replica} has no collection {name}", replica_state=state)
     return owned, head
 
 
-def _links(body: dict[str, Any], key: str, *besides: str) -> builtins.list[Link]:
+def _links(body: dict[str, Any], key: str, *besides: str) -> list[Link]:
     items = body.get(key) or []
     count = len(items) + sum(len(body.get(other) or []) for other in besides)
     if count > _MAX_ITEMS:
-        raise IllegalArguments(f"json_request_body.{key}: {count} items; a request has {_MAX_ITEMS} at most")
+        raise IllegalArguments(f"json_request_body.{key}: {count} items; a request may have {_MAX_ITEMS}")
     return [Link.parse(item, f"json_request_body.{key}[{n}]") for n, item in enumerate(items)]

@@ -1,7 +1,7 @@
-"""Compiles the contract once, so that reading the arguments of a request costs next to nothing.
+"""Compiles the contract once, so that reading the arguments of a request is cheap.
 
-`Contract.load()` reads dss-api.yml beside this module. Each of its operations tells where it is served, and
-turns the parts of a request into the keyword arguments of its handler.
+`Contract.load()` reads dss-api.yml beside this module. Each operation has its method and path, and turns the
+parts of a request into the keyword arguments of its handler.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,13 +15,13 @@ from run.api.bodies import BODY, Body
 from run.api.parameters import Parameter, compile_parameter, unknown_parameter
 
 _DOCUMENT = Path(__file__).with_name("dss-api.yml")
-# The loader in C, where PyYAML was built with it, starts the service half a second sooner.
+# The loader in C, if PyYAML has it, saves half a second at the start.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method on one path; `operation_id` is the module and function that serve it, as `files.get`."""
+    """One method on one path; `operation_id` is the module and function of its handler, as `files.get`."""
 
     operation_id: str
     method: str
@@ -41,15 +41,14 @@ class Operation:
         body: bytes | None = None,
         content_type: str | None = None,
     ) -> dict[str, Any]:
-        """Return what the handler takes: every parameter by its name, and the body as `json_request_body`.
+        """Return the keyword arguments of the handler: all parameters, and the body as `json_request_body`.
 
-        What was not given has its default, or is None. UUIDs are in lower case. Of a query parameter that
-        was given twice the first counts (`query` is a werkzeug MultiDict, or behaves like one): that is what
-        clients rely on which follow a `Link` and append their own query. The body is read only where the
-        operation has one.
+        A missing parameter has its default, or is None. UUIDs are in lower case. If a query parameter is
+        repeated, the first counts (`query` is a werkzeug MultiDict, or behaves like one): clients that follow
+        a `Link` and append their own query rely on it. The body is read only if the operation has one.
 
-        Raises IllegalArguments for anything else than the contract has, naming the parameter;
-        IllegalVersion for versions; UnknownSourceSchema for source URLs of no known scheme.
+        Raise IllegalArguments, which names the parameter, for anything that the contract does not allow;
+        IllegalVersion for versions; UnknownSourceSchema for the scheme of a source URL.
         """
         if not self._query_names.issuperset(query):
             raise unknown_parameter(set(query) - self._query_names, self._query_names)
@@ -71,14 +70,14 @@ class Operation:
 
 @dataclass(frozen=True)
 class Contract:
-    """The v1 contract: the document as clients get it, and its operations as the service runs them."""
+    """The v1 contract: the document that clients fetch, and its compiled operations."""
 
     document: dict[str, Any]
     operations: tuple[Operation, ...]
 
     @classmethod
     def load(cls, *, replicas: Iterable[str] = ()) -> "Contract":
-        """Return the contract of this release, in which these replicas can be named beside its own."""
+        """Return the contract of this release; `replicas` are allowed beside those in the document."""
         document = yaml.load(_DOCUMENT.read_text(encoding="utf-8"), _Loader)
         _add_replicas(document, replicas)
         operations = tuple(
@@ -91,10 +90,10 @@ class Contract:
     def served_at(
         self, scheme: str, host: str, *, sign_in: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Return the document for clients of this server, which `host` (with its port) names.
+        """Return the document for clients of this server; `host` includes the port.
 
-        `sign_in` may hold `x-audience`, `x-email-claim` and `x-group-claim`. The dbio client looks for them
-        in a security definition called OauthSecurity, and signs the tokens of service accounts accordingly.
+        `sign_in` may hold `x-audience`, `x-email-claim` and `x-group-claim`. The dbio client reads them from
+        a security definition called OauthSecurity, and signs the tokens of service accounts accordingly.
         """
         served = {**self.document, "host": host, "schemes": [scheme]}
         if sign_in:
@@ -107,7 +106,7 @@ class Contract:
 
 
 def _add_replicas(document: dict[str, Any], names: Iterable[str]) -> None:
-    """Let `names` be said wherever the document has the name of a replica."""
+    """Add `names` to every enumeration of replicas in the document."""
     declared = [
         parameter
         for methods in document["paths"].values()
@@ -115,8 +114,8 @@ def _add_replicas(document: dict[str, Any], names: Iterable[str]) -> None:
         for parameter in operation["parameters"]
         if parameter["name"] == "replica"
     ]
-    for named in (*declared, document["definitions"]["Subscription"]["properties"]["replica"]):
-        named["enum"] = list(dict.fromkeys([*named["enum"], *names]))
+    for property_ in (*declared, document["definitions"]["Subscription"]["properties"]["replica"]):
+        property_["enum"] = list(dict.fromkeys([*property_["enum"], *names]))
 
 
 def _operation(document: dict[str, Any], path: str, method: str, declared: dict[str, Any]) -> Operation:

@@ -1,4 +1,4 @@
-"""Errors as HTTP says them: one table of statuses, one JSON shape (`application/problem+json`)."""
+"""Errors over HTTP: one table of statuses, one JSON shape (`application/problem+json`)."""
 
 import json
 import traceback
@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from shared import errors
 from shared.errors import CatalogBroken, DssError, NotFound, Unavailable
 
-# The class that stands nearest to an error in its ancestry decides.
+# The nearest ancestor of an error's class counts.
 STATUS: dict[type[DssError], int] = {
     errors.IllegalArguments: 400,
     errors.RequestTooLarge: 413,
@@ -30,7 +30,7 @@ STATUS: dict[type[DssError], int] = {
     errors.ObjectChanged: 422,
     DssError: 500,
 }
-# Werkzeug's own errors, in words of the contract where it has one.
+# The contract's codes for errors of werkzeug; its own name for others.
 _HTTP_CODES = {404: "not_found", 413: "illegal_arguments", 400: "illegal_arguments"}
 _RETRY_SECONDS = 10
 _IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
@@ -39,18 +39,18 @@ _log = structlog.get_logger()
 
 
 def status_of(error: DssError) -> int:
-    """Return the HTTP status that stands for an error."""
+    """Return the HTTP status of an error."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def problem(status: int, code: str, title: str, **more: Any) -> Response:
-    """Return the one shape that every error answer has."""
+    """Return an error answer, in the shape that all of them have."""
     body = {"status": status, "code": code, "title": title, **more}
     return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 
 def install_error_handlers(app: Flask, *, debug: bool) -> None:
-    """Let every error of the application answer as a problem; traces are shown in debug mode only."""
+    """Answer every error of the application as a problem, with its trace in debug mode only."""
 
     def with_trace(response: Response) -> Response:
         if debug:
@@ -60,8 +60,8 @@ def install_error_handlers(app: Flask, *, debug: bool) -> None:
 
     app.register_error_handler(DssError, lambda error: with_trace(_answer_dss_error(error)))
     app.register_error_handler(HTTPException, _answer_http_error)
-    app.register_error_handler(Exception, lambda error: with_trace(_answer_unforeseen(error)))
-    app.after_request(_say_when_to_retry)
+    app.register_error_handler(Exception, lambda error: with_trace(_answer_unexpected(error)))
+    app.after_request(_add_retry_after)
 
 
 def _answer_dss_error(error: DssError) -> Response:
@@ -73,7 +73,7 @@ def _answer_dss_error(error: DssError) -> Response:
     if isinstance(error, CatalogBroken | Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if status == 401:
-        # RFC 9110: an answer of 401 names the way to sign in.
+        # RFC 9110: a 401 names the authentication scheme.
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
@@ -88,15 +88,15 @@ def _answer_http_error(error: HTTPException) -> Response:
     return response
 
 
-def _answer_unforeseen(error: Exception) -> Response:
-    _log.error("unforeseen error", exc_info=error, request_id=g.request_id, path=request.path)
-    title = "something unforeseen went wrong; its trace is logged under this request id"
+def _answer_unexpected(error: Exception) -> Response:
+    _log.error("unexpected error", exc_info=error, request_id=g.request_id, path=request.path)
+    title = "an unexpected error; its trace is logged under this request id"
     return problem(500, "unhandled_exception", title, request_id=g.request_id)
 
 
-def _say_when_to_retry(response: Response) -> Response:
+def _add_retry_after(response: Response) -> Response:
     idempotent = request.method in _IDEMPOTENT or request.path.endswith("/search")
-    # 501 is left out: what is not implemented will not be in ten seconds.
+    # Not 501: an operation that is not implemented will not be in ten seconds.
     if response.status_code in (500, 502, 503, 504) and idempotent:
         response.headers.setdefault("Retry-After", str(_RETRY_SECONDS))
     return response

@@ -12,12 +12,12 @@ from run.api.pagination import page
 from shared.catalog import Journal
 from shared.errors import BadRequest, IllegalArguments, IllegalToken, NotFound
 from shared.events.documents import document_of
-from shared.events.journal import go_on, journals
+from shared.events.journal import journals, next_start
 from shared.identifiers import Fqid, check_version
 
 
 def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:
-    """Answer the document of a bundle version; of one that is hidden, that of its tombstone."""
+    """Return the metadata document of a bundle version; of a hidden one, that of its tombstone."""
     fqid = Fqid(uuid, version)
     head = call.dss.catalog.bundles.head(fqid)
     if head is None or not head.was_visible(replica):
@@ -27,7 +27,7 @@ def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:
     return Response(document, mimetype="application/json")
 
 
-def list(
+def list_journals(
     call: Call,
     *,
     from_date: str | None,
@@ -36,18 +36,18 @@ def list(
     per_page: int,
     token: str | None,
 ) -> Response:
-    """List the journals of a replica in order of time, each with its events of the time that is asked for."""
+    """List the journals of a replica in order of time, each with its events between the two dates."""
     start = check_version(from_date, "from_date") if from_date else ""
     stop = check_version(to_date, "to_date") if to_date else ""
     if stop and start > stop:
         raise BadRequest(f"from_date, to_date: {start} is later than {stop}")
     if token:
         start = max(start, _position(token))
-    # One journal more than the page has tells whether there is another page.
-    found = journals(call.dss, replica, start=start, stop=stop, count=per_page + 1)
-    shown = found[:per_page]
-    more = call.url(token=_token(go_on(shown))) if len(found) > per_page else None
-    body = {"event_streams": [_shown(call, journal) for journal in shown]}
+    # One journal more than a page shows that there is another page.
+    listed = journals(call.dss, replica, start=start, stop=stop, count=per_page + 1)
+    on_page = listed[:per_page]
+    more = call.url(token=_token(next_start(on_page))) if len(listed) > per_page else None
+    body = {"event_streams": [_shown(call, journal) for journal in on_page]}
     return page(body, content_key="event_streams", next_url=more)
 
 
@@ -72,4 +72,4 @@ def _position(token: str) -> str:
     try:
         return check_version(base64.b64decode(token, altchars=b"-_", validate=True).decode())
     except (binascii.Error, UnicodeDecodeError, ValueError, IllegalArguments) as error:
-        raise IllegalToken(f"token: {token[:80]!r} was not given out by this list") from error
+        raise IllegalToken(f"token: {token[:80]!r} is not a token of this list") from error

@@ -9,7 +9,7 @@ from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer
 from run.api.urls import signed_url
 from shared.catalog import CheckoutOrder, FileRecord
-from shared.checkouts.objects import wanted_of_file
+from shared.checkouts.objects import copy_of_file
 from shared.copying.large import copy_order, failure_of, job_at_work, request_copy
 from shared.errors import CopyTakesLonger, NotFound
 from shared.files import file_record, write_file
@@ -18,7 +18,7 @@ from shared.sources import find_source
 
 
 def head(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
-    """Answer what is known of a file version, or of the newest, in headers."""
+    """Describe a file version, or the newest, in headers."""
     record = _find(call, uuid, replica, version)
     return Response(status=200, headers=_headers(record), mimetype="application/json")
 
@@ -44,16 +44,16 @@ def get(
 
 def _direct(call: Call, replica_name: str, record: FileRecord, token: str | None) -> Response:
     replica = call.dss.replicas.named(replica_name)
-    copy = wanted_of_file(replica, replica.checkout_bucket, record)
+    copy = copy_of_file(replica, replica.checkout_bucket, record)
     order = CheckoutOrder(kind=Kind.FILE, fqid=record.fqid, replica=replica_name, bucket=copy.bucket)
-    there = Response(
+    redirect = Response(
         status=302, headers={"Location": copy.url, **_headers(record)}, mimetype="application/json"
     )
-    return checkout_first(call, order, [copy], token) or there
+    return checkout_first(call, order, [copy], token) or redirect
 
 
 def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
-    """Make a file version of an object in either cloud."""
+    """Create a file version from an object in a bucket of either cloud."""
     source = find_source(call.dss.replicas, json_request_body["source_url"])
     record = file_record(Fqid(uuid, version), json_request_body["creator_uid"], source)
     order = copy_order(source.object, source.replica, source.replica, record)
@@ -80,7 +80,7 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecor
 
 
 def _state(call: Call, uuid: str, replica: str, version: str | None, record: FileRecord | None) -> str:
-    """Return whether a file that a replica does not have is on another one."""
+    """Return `pending` if another replica has a file that this one lacks, else `absent`."""
     if version:
         elsewhere = bool(record and record.available)
     else:

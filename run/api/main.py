@@ -1,4 +1,4 @@
-"""The API as a server finds it: `gunicorn run.api.main:app`."""
+"""The application that a server imports: `gunicorn run.api.main:app`."""
 
 from run.api.app import create_app
 from shared.config import Settings

@@ -1,7 +1,7 @@
-"""Room for large requests: so that those of a process together never need more memory than it has.
+"""Memory budgets: large requests of one process together never need more memory than it has.
 
-Cloud Run ends an instance that takes more than it was given, and all requests in it. Small requests need no
-room; large ones wait for it.
+Cloud Run kills an instance that exceeds its memory, with every request in it. Small requests reserve next to
+nothing; large ones wait until others have released enough.
 """
 
 import threading
@@ -15,45 +15,46 @@ from shared.errors import Unavailable
 _PATIENCE = 10.0
 
 
-class Reservation:
-    """So many bytes of memory, which threads share."""
+class MemoryBudget:
+    """A number of bytes that the threads of a process reserve and release."""
 
     def __init__(self, total: int, *, patience: float = _PATIENCE) -> None:
         self._total = total
         self._patience = patience
-        self._taken = 0
-        self._left = threading.Condition()
+        self._reserved = 0
+        self._released = threading.Condition()
 
     @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        """Have room for so many bytes within the block, as soon as others have left it.
+    def reserve(self, size: int) -> Iterator[None]:
+        """Hold `size` bytes within the block; wait until they are free. More than the total means all of it.
 
-        What needs more than there is has all of it. Raises Unavailable where nobody left for long.
+        Raise Unavailable if they are not free after `patience` seconds.
         """
         size = min(size, self._total)
-        with self._left:
-            if not self._left.wait_for(lambda: self._taken + size <= self._total, self._patience):
-                raise Unavailable("too many large requests are under way")
-            self._taken += size
+        with self._released:
+            if not self._released.wait_for(lambda: self._reserved + size <= self._total, self._patience):
+                raise Unavailable("too many large requests are in progress; try again later")
+            self._reserved += size
         try:
             yield
         finally:
-            with self._left:
-                self._taken -= size
-                self._left.notify_all()
+            with self._released:
+                self._reserved -= size
+                self._released.notify_all()
 
 
 @dataclass(frozen=True)
-class MemoryBudget:
-    """The rooms of a process. Who has one of a body may wait for one of a collection, never the reverse.
+class MemoryBudgets:
+    """The budgets of a process.
 
-    The rest of the memory is for what is idle (an eighth of 1 GiB), and for bodies that wait to be parsed.
+    A thread that holds memory of `bodies` may wait for `collections`, never the reverse: no deadlock. The
+    rest of the memory is for the idle process (an eighth of 1 GiB), and for bodies that wait to be parsed.
     """
 
-    bodies: Reservation
-    collections: Reservation
+    bodies: MemoryBudget
+    collections: MemoryBudget
 
     @classmethod
-    def of(cls, memory: int) -> "MemoryBudget":
-        """Return the rooms of a process that may take so many bytes."""
-        return cls(bodies=Reservation(memory * 3 // 16), collections=Reservation(memory * 3 // 8))
+    def of(cls, memory: int) -> "MemoryBudgets":
+        """Return the budgets of a process that may use `memory` bytes."""
+        return cls(bodies=MemoryBudget(memory * 3 // 16), collections=MemoryBudget(memory * 3 // 8))

@@ -1,10 +1,10 @@
-"""Pages: 206 with a `Link` to the next while there is more, 200 on the last."""
+"""Pages: 206 with a `Link` to the next page, 200 for the last one."""
 
 from flask import Response, json
 
 
 def page(body: object, *, content_key: str, next_url: str | None) -> Response:
-    """Return an answer that holds one page; `next_url`, absolute, leads to the next unless it is the last."""
+    """Return an answer with one page; `next_url` is the absolute URL of the next page, None on the last."""
     response = Response(json.dumps(body), 206 if next_url else 200, mimetype="application/json")
     response.headers["X-OpenAPI-Pagination"] = "true" if next_url else "false"
     response.headers["X-OpenAPI-Paginated-Content-Key"] = content_key
@@ -14,5 +14,5 @@ def page(body: object, *, content_key: str, next_url: str | None) -> Response:
 
 
 def answer(body: object, status: int = 200) -> Response:
-    """Return an answer that is a JSON document."""
+    """Return an answer with a JSON body."""
     return Response(json.dumps(body), status, mimetype="application/json")

@@ -1,8 +1,7 @@
-"""Reads path and query parameters, as text, into the values that the contract declares.
+"""Parses path and query parameters into values of the types that the contract declares.
 
-Each parameter of the contract is compiled once into a `Parameter`; what is left to do for a request is one
-look-up and one call for each. Every refusal is an IllegalArguments whose title begins with the parameter's
-name.
+Each parameter of the contract is compiled once into a `Parameter`, so a request costs one look-up and one
+call for each. Errors are IllegalArguments whose titles begin with the parameter's name.
 """
 
 import re
@@ -14,19 +13,19 @@ from typing import Any
 from shared.errors import IllegalArguments
 from shared.identifiers import check_uuid, check_version
 
-# No parameter of the contract is meant to hold more; URLs beyond 8 KiB break in proxies anyway.
+# More than any parameter needs; many proxies refuse URLs of more than 8 KiB.
 MAX_TEXT = 4096
 
 INTEGER_BOUNDS = {
-    # JSON Schema and Swagger: an integer without a format has no bounds; Firestore keeps 64 bits.
+    # JSON Schema and Swagger: an integer without a format has no bounds. Firestore stores 64 bits.
     None: (-(2**63), 2**63 - 1),
     "int32": (-(2**31), 2**31 - 1),
     "int64": (-(2**63), 2**63 - 1),
 }
 
-# C0 and C1 control characters, and halves of surrogate pairs, which no UTF-8 text can hold.
-_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-# int() would also take "1_000", " 5 ", "+5" and digits of other scripts.
+# C0 and C1 control characters, and halves of surrogate pairs, which UTF-8 cannot encode.
+_FORBIDDEN_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# int() also accepts "1_000", " 5 ", "+5" and digits of other scripts.
 _INTEGER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 # Python clients send str(True).
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
@@ -36,7 +35,7 @@ Reader = Callable[[str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One path or query parameter; `read` returns its value, or raises IllegalArguments naming it."""
+    """One path or query parameter; `read` parses its value, or raises IllegalArguments with its name."""
 
     name: str
     required: bool
@@ -45,14 +44,14 @@ class Parameter:
     expected: str
 
     def missing(self) -> IllegalArguments:
-        """Return the error for a request that lacks this required parameter."""
+        """Return the error for a request without this required parameter."""
         return IllegalArguments(f"{self.name}: missing; it must be {self.expected}")
 
 
 def compile_parameter(declared: Mapping[str, Any]) -> Parameter:
-    """Return the parameter that a Swagger parameter object declares.
+    """Compile a Swagger parameter object.
 
-    Whatever is called `uuid` or `version` is read as one, since the contract leaves the format of some open.
+    `uuid` and `version` are parsed as such by their names: the contract does not declare all their formats.
     """
     name = declared["name"]
     read, expected = _reader(name, declared)
@@ -60,10 +59,10 @@ def compile_parameter(declared: Mapping[str, Any]) -> Parameter:
 
 
 def unknown_parameter(names: Iterable[str], known: Collection[str]) -> IllegalArguments:
-    """Return the error for a request with query parameters that its operation does not have."""
+    """Return the error for a request with query parameters that its operation lacks."""
     name = min(names)
     nearest = get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"it takes {', '.join(sorted(known))}"
+    hint = f"did you mean {nearest[0]}?" if nearest else f"it has {', '.join(sorted(known))}"
     return IllegalArguments(f"{name[:80]!r}: this operation has no such query parameter; {hint}")
 
 
@@ -124,7 +123,7 @@ def _texts(name: str, pattern: str | None) -> tuple[Reader, str]:
     def read(text: str) -> str:
         if len(text) > MAX_TEXT:
             raise IllegalArguments(f"{name}: longer than {MAX_TEXT} characters")
-        if _UNFIT.search(text):
+        if _FORBIDDEN_CHARACTER.search(text):
             raise IllegalArguments(f"{name}: {text[:80]!r} holds a control character")
         if form and not form.search(text):
             raise IllegalArguments(f"{name}: {text[:80]!r} does not have the form {pattern}")

@@ -1,4 +1,4 @@
-"""The log of requests: one structured line each, in the form that Cloud Logging reads."""
+"""The request log: one structured line for each request, in the format of Cloud Logging."""
 
 import time
 import uuid
@@ -10,10 +10,10 @@ _log = structlog.get_logger()
 
 
 def install_request_log(app: Flask) -> None:
-    """Give every request an id, which its answer carries as `X-Request-Id`, and log it when answered."""
+    """Give each request an id, return it as `X-Request-Id`, and log the request with its answer."""
 
     def begin() -> None:
-        # Cloud Run's trace id ties our lines to its own log of requests.
+        # Cloud Run's trace id connects our lines with its own request log.
         trace = request.headers.get("X-Cloud-Trace-Context", "").partition("/")[0]
         g.request_id = trace if trace.isalnum() else uuid.uuid4().hex
         g.began = time.monotonic()

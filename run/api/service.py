@@ -1,4 +1,4 @@
-"""The service about itself: its contract, a page to try it, its version, its health, its sign-in."""
+"""Routes about the service itself: contract, page, version, health, sign-in."""
 
 import importlib.metadata
 import threading
@@ -13,10 +13,11 @@ from flask import Flask, Response, send_from_directory
 from run.api.call import base_url
 from run.api.contract import Contract
 from run.api.pagination import answer
+from shared.api_path import API_PATH
 from shared.errors import DssError
 from shared.system import Dss
 
-# Cloud Run's probe, and people, want to know soon.
+# Probes and people should not wait longer for a back end.
 _HEALTH_SECONDS = 6
 
 _PAGE = """<!doctype html>
@@ -31,12 +32,12 @@ _PAGE = """<!doctype html>
 <script src="/assets/swagger-ui-bundle.js"></script>
 <script src="/assets/swagger-ui-standalone-preset.js"></script>
 <script>
-SwaggerUIBundle({url: "/v1/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
+SwaggerUIBundle({url: "API_PATH/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
                  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]});
 </script>
 </body>
 </html>
-"""
+""".replace("API_PATH", API_PATH)
 
 
 def install(app: Flask, dss: Dss, contract: Contract) -> None:
@@ -44,7 +45,7 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
     version = importlib.metadata.version("dss-service")
     assets = Path(swagger_ui_bundle.swagger_ui_path)
     health = _Health(dss)
-    # What service accounts that sign their own tokens are to write into them: of each the first that counts.
+    # What service accounts put into the tokens that they sign: the first accepted name of each claim.
     sign_in = {
         "x-audience": dss.settings.oidc_audience[0],
         "x-email-claim": dss.settings.oidc_email_claim[0],
@@ -60,14 +61,14 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
 
     app.add_url_rule("/", "page", lambda: Response(_PAGE, mimetype="text/html"))
     app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
-    app.add_url_rule("/v1/swagger.json", "swagger", swagger)
+    app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
     app.add_url_rule("/internal/health", "health", health.answer)
     app.add_url_rule("/internal/application_secrets", "application_secrets", application_secrets)
 
 
 class _Health:
-    """Asks every back end whether it answers, all at once."""
+    """Checks all back ends at once."""
 
     def __init__(self, dss: Dss) -> None:
         self._checks: dict[str, Callable[[], None]] = {"catalog": dss.catalog.database.check}
@@ -79,7 +80,7 @@ class _Health:
         self._threads: ThreadPoolExecutor | None = None
 
     def answer(self) -> Response:
-        """Answer 200 and `Healthy` where all is well, else 503 and what is broken."""
+        """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not."""
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
@@ -96,6 +97,6 @@ def _failure(future: "Future[None]") -> str | None:
         return error.title
     except TimeoutError:
         return f"no answer within {_HEALTH_SECONDS} seconds"
-    except Exception as error:  # noqa: BLE001 # whatever it is, it is what a health check is to tell
+    except Exception as error:  # noqa: BLE001 # a health check reports every failure
         return type(error).__name__
     return None

@@ -1,4 +1,4 @@
-"""Objects of stores that serve none themselves: what the clouds do behind the signed URLs of theirs."""
+"""Serves objects by signed URL for stores that have no server of their own, as the clouds do for theirs."""
 
 import io
 
@@ -10,26 +10,28 @@ from shared.replicas import Replicas
 from shared.stores.base import Reader, StoredObject
 from shared.stores.plain import PlainStore
 
-# Bytes that are in memory of one answer.
+# Bytes of an answer that are in memory at once.
 _BLOCK = 256 * 1024
 
 
 def install(app: Flask, replicas: Replicas) -> None:
-    """Add `/objects/{bucket}/{key}`, where a replica is in such a store; else nothing.
+    """Add `/objects/{bucket}/{key}` if a replica is in such a store; else nothing.
 
-    Answers GET and HEAD, with ranges and conditions, to whoever has a URL that `sign_get` made: 403 to all
-    others. Raises ValueError where two stores have buckets of one name.
+    Answer GET and HEAD, with ranges and conditions, for URLs that `sign_get` made; 403 for all others. Raise
+    ValueError if two stores have buckets of one name.
     """
     stores: dict[str, PlainStore] = {}
     for replica in replicas:
         if isinstance(replica.store, PlainStore):
             for bucket in (replica.bucket, replica.checkout_bucket):
                 if stores.setdefault(bucket, replica.store) is not replica.store:
-                    raise ValueError(f"replica {replica.name}: another store has a bucket {bucket!r} too")
+                    raise ValueError(
+                        f"replica {replica.name}: another store has a bucket {bucket!r} too; rename one"
+                    )
 
     def serve(bucket: str, key: str) -> Response:
         if bucket not in stores:
-            raise ObjectNotFound(f"{bucket}/{key}: there is no such bucket")
+            raise ObjectNotFound(f"{bucket}/{key}: no such bucket")
         return _answer(stores[bucket], bucket, key)
 
     if stores:
@@ -38,29 +40,29 @@ def install(app: Flask, replicas: Replicas) -> None:
 
 def _answer(store: PlainStore, bucket: str, key: str) -> Response:
     store.urls.verify(bucket, key, request.args)
-    found = store.stat(bucket, key)
-    file = io.BufferedReader(_Object(store, found), _BLOCK)  # type: ignore[type-var] # typed for `read` alone
-    # Not the server's own wrapper: gunicorn's cannot seek, and reads all that comes before a range.
+    stored = store.stat(bucket, key)
+    file = io.BufferedReader(_Object(store, stored), _BLOCK)  # type: ignore[type-var] # typed for `read` alone
+    # Not the server's own wrapper: gunicorn's cannot seek, and reads everything before a range.
     response = Response(FileWrapper(file, _BLOCK), direct_passthrough=True)
     response.call_on_close(file.close)
-    response.headers["Content-Type"] = found.content_type
-    response.content_length = found.size
-    response.set_etag(found.revision)
+    response.headers["Content-Type"] = stored.content_type
+    response.content_length = stored.size
+    response.set_etag(stored.revision)
     if "disposition" in request.args:
         response.headers["Content-Disposition"] = request.args["disposition"]
-    # Whatever an object holds, in a browser it is not a page of this service.
+    # In a browser an object must never act as a page of this service.
     response.headers["Content-Security-Policy"] = "sandbox"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.make_conditional(request, accept_ranges=True, complete_length=found.size)
+    response.make_conditional(request, accept_ranges=True, complete_length=stored.size)
     return response
 
 
 class _Object(io.RawIOBase):
-    """An object as a file, of which its store is asked only when something is read."""
+    """An object as a file that is read from its store on demand."""
 
-    def __init__(self, store: PlainStore, found: StoredObject) -> None:
+    def __init__(self, store: PlainStore, stored: StoredObject) -> None:
         self._store = store
-        self._found = found
+        self._stored = stored
         self._position = 0
         self._reader: Reader | None = None
 
@@ -75,25 +77,25 @@ class _Object(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("positions are counted from the start")
-        self._let_go()
+            raise io.UnsupportedOperation("only positions from the start are supported")
+        self._close_reader()
         self._position = offset
         return offset
 
-    def readinto(self, buffer: bytearray, /) -> int:  # type: ignore[override] # it says Buffer
+    def readinto(self, buffer: bytearray, /) -> int:  # type: ignore[override] # typed as Buffer
         if self._reader is None:
-            rest = self._found.size - self._position
-            self._reader = self._store.read(self._found, self._position, rest)
+            rest = self._stored.size - self._position
+            self._reader = self._store.read(self._stored, self._position, rest)
         data = self._reader.read(len(buffer))
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
 
     def close(self) -> None:
-        self._let_go()
+        self._close_reader()
         super().close()
 
-    def _let_go(self) -> None:
+    def _close_reader(self) -> None:
         if self._reader is not None:
             self._reader.close()
             self._reader = None

@@ -1,4 +1,4 @@
-"""Subscriptions: `/subscriptions`, and what was sent to one."""
+"""Subscriptions: `/subscriptions`, their deliveries, samples and replays."""
 
 from datetime import datetime
 from typing import Any
@@ -10,67 +10,68 @@ from run.api.pagination import answer, page
 from shared.catalog import Delivery, DeliveryState, SubscriberBackoff, Subscription
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
-from shared.webhooks.matching import begin_replay, send_sample
+from shared.webhooks.fanout import send_sample
+from shared.webhooks.replays import begin_replay
 from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscribe
 
 
-def list(call: Call, *, replica: str, subscription_type: str) -> Response:
-    """List the caller's subscriptions of one kind on a replica."""
-    found = call.dss.catalog.subscriptions.of_owner(call.signed_in.email, replica)
-    return answer({"subscriptions": [_shown(one) for one in found if one.kind == subscription_type]})
+def list_own(call: Call, *, replica: str, subscription_type: str) -> Response:
+    """List the caller's subscriptions of one query language on a replica."""
+    owned = call.dss.catalog.subscriptions.of_owner(call.signed_in.email, replica)
+    return answer({"subscriptions": [_shown(one) for one in owned if one.kind == subscription_type]})
 
 
 def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Response:
-    """Have the caller notified of the events of a replica that match a query."""
+    """Subscribe the caller to the events of a replica that match a query."""
     owner = call.signed_in.email
     subscription = subscribe(call.dss, replica, owner, json_request_body, key=call.repeat_key)
     return answer({"uuid": subscription.uuid}, 201)
 
 
 def get(call: Call, *, uuid: str, replica: str, subscription_type: str) -> Response:
-    """Answer one subscription of the caller's, in a body of its own."""
+    """Return one of the caller's subscriptions."""
     return answer(_shown(_find(call, uuid, replica, subscription_type)))
 
 
 def delete(call: Call, *, uuid: str, replica: str, subscription_type: str) -> Response:
-    """End one subscription of the caller's."""
+    """Delete one of the caller's subscriptions."""
     ended = unsubscribe(call.dss, _find(call, uuid, replica, subscription_type))
     return answer({"timeDeleted": ended})
 
 
 def deliveries(call: Call, *, uuid: str, replica: str, per_page: int, search_after: str | None) -> Response:
-    """Answer what was sent to a subscription of the caller's, the newest first, a page of it."""
+    """Return a page of the notifications to one of the caller's subscriptions, newest first."""
     subscription = _find(call, uuid, replica)
     before = _position(search_after) if search_after else None
-    # One row more than the page has tells whether there is another page.
-    found = call.dss.catalog.deliveries.of_subscription(subscription.uuid, before=before, count=per_page + 1)
-    shown = found[:per_page]
-    trouble = call.dss.catalog.deliveries.trouble(subscription.uuid)
+    # One row more than a page shows that there is another page.
+    rows = call.dss.catalog.deliveries.of_subscription(subscription.uuid, before=before, count=per_page + 1)
+    on_page = rows[:per_page]
+    backoff = call.dss.catalog.deliveries.backoff(subscription.uuid)
     more = None
-    if len(found) > per_page:
-        more = call.url(search_after=f"{version_of(shown[-1].created)},{shown[-1].id}")
-    body = {"deliveries": [_delivery(one, trouble) for one in shown]}
+    if len(rows) > per_page:
+        more = call.url(search_after=f"{version_of(on_page[-1].created)},{on_page[-1].id}")
+    body = {"deliveries": [_delivery(one, backoff) for one in on_page]}
     return page(body, content_key="deliveries", next_url=more)
 
 
 def test(call: Call, *, uuid: str, replica: str) -> Response:
-    """Send a sample to a subscription of the caller's, by the way that every notification goes."""
+    """Send a sample to one of the caller's subscriptions, as every notification is sent."""
     sample = send_sample(call.dss, _find(call, uuid, replica), call.base_url)
     return answer({"delivery_id": sample.id, "event_id": sample.event.id}, 202)
 
 
 def replay(call: Call, *, uuid: str, replica: str, from_date: str) -> Response:
-    """Send all events since a time again that a subscription of the caller's matches."""
+    """Send again all events since `from_date` that one of the caller's subscriptions matches."""
     return answer({"replay_id": begin_replay(call.dss, _find(call, uuid, replica), from_date)}, 202)
 
 
 def _find(call: Call, uuid: str, replica: str, kind: str | None = None) -> Subscription:
-    """Return a subscription of the caller's, for an admin of anybody's. Raises NotFound."""
+    """Return one of the caller's subscriptions; an admin may have anybody's. Raise NotFound."""
     caller = call.signed_in
-    found = find_subscription(call.dss, replica, uuid, owner=None if caller.is_admin else caller.email)
-    if kind not in (None, found.kind):
+    subscription = find_subscription(call.dss, replica, uuid, owner=None if caller.is_admin else caller.email)
+    if kind not in (None, subscription.kind):
         raise NotFound(f"replica {replica} has no {kind} subscription {uuid} of yours")
-    return found
+    return subscription
 
 
 def _position(search_after: str) -> tuple[datetime, str]:
@@ -78,12 +79,12 @@ def _position(search_after: str) -> tuple[datetime, str]:
     return moment_of(check_version(created, "search_after")), check_uuid(delivery, "search_after")
 
 
-def _delivery(delivery: Delivery, trouble: SubscriberBackoff | None) -> dict[str, Any]:
-    """Return what became of a notification, as the owner of its subscription sees it."""
+def _delivery(delivery: Delivery, backoff: SubscriberBackoff | None) -> dict[str, Any]:
+    """Return the state of a notification, as the owner of its subscription sees it."""
     next_try = delivery.next_try
-    if delivery.state in (DeliveryState.WAITING, DeliveryState.FAILING) and trouble:
-        # One that was tried later has put off all others.
-        next_try = max(next_try or trouble.next_try, trouble.next_try)
+    if delivery.state in (DeliveryState.WAITING, DeliveryState.FAILING) and backoff:
+        # A later failure of another notification delays this one too.
+        next_try = max(next_try or backoff.next_try, backoff.next_try)
     shown = {
         "delivery_id": delivery.id,
         "event_id": delivery.event_id,
@@ -103,7 +104,7 @@ def _delivery(delivery: Delivery, trouble: SubscriberBackoff | None) -> dict[str
 
 
 def _shown(subscription: Subscription) -> dict[str, Any]:
-    """Return a subscription as its owner sees it; its secret is not even at hand."""
+    """Return a subscription as its owner sees it, without its secret."""
     shown = {
         "uuid": subscription.uuid,
         "replica": subscription.replica,

@@ -1,4 +1,4 @@
-"""URLs by which the content of files is fetched."""
+"""Signed URLs of the content of files."""
 
 from datetime import timedelta
 from urllib.parse import quote
@@ -9,27 +9,28 @@ from shared.checksums import Checksums
 from shared.errors import IllegalArguments
 from shared.system import Dss
 
-# RFC 8187: what a parameter may hold as it is, beside letters, digits and `_.-~`.
+# RFC 8187: the characters of a parameter that need no encoding, beside letters, digits and `_.-~`.
 _UNQUOTED = "!#$&+^`|"
 
 
 def signed_url(dss: Dss, replica: str, checksums: Checksums, *, disposition: str | None) -> str:
-    """Return a URL by which anyone fetches a blob from a replica's bucket for DSS_SIGNED_URL_SECONDS.
+    """Return a URL that serves a blob of a replica to anyone for DSS_SIGNED_URL_SECONDS.
 
-    The store answers with `disposition` as Content-Disposition. Raises IllegalArguments where no header
-    could carry it.
+    The store sends `disposition` as Content-Disposition. Raise IllegalArguments if it cannot be a header.
     """
     if disposition is not None and not (disposition.isascii() and disposition.isprintable()):
-        raise IllegalArguments("content_disposition: must be printable ASCII, as every header")
-    where = dss.replicas.named(replica)
+        raise IllegalArguments("content_disposition: must be printable ASCII, as every header is")
+    target = dss.replicas.named(replica)
     lifetime = timedelta(seconds=dss.settings.signed_url_seconds)
-    return where.store.sign_get(where.bucket, checksums.blob_key, lifetime=lifetime, disposition=disposition)
+    return target.store.sign_get(
+        target.bucket, checksums.blob_key, lifetime=lifetime, disposition=disposition
+    )
 
 
 def attachment(name: str) -> str:
-    """Return the Content-Disposition by which browsers save a file under the last step of its name."""
+    """Return the Content-Disposition that makes browsers save a file under the last step of its name."""
     last = name.rpartition("/")[2]
     if last.isascii():
         return dump_options_header("attachment", {"filename": last})
-    # RFC 8187: other letters go percent-encoded into a parameter of this name.
+    # RFC 8187: other characters are percent-encoded in this parameter.
     return f"attachment; filename*=UTF-8''{quote(last, safe=_UNQUOTED)}"

@@ -1,6 +1,6 @@
-"""The catalog: metadata in Firestore, by which reads are answered and conflicts decided.
+"""The catalog: metadata in Firestore, which answers reads and decides conflicts.
 
-Only here is Firestore known. One document per file version, bundle version, collection version and
+Only this package knows Firestore. One document per file version, bundle version, collection version and
 tombstone; the files of a bundle and the contents of a collection are in pages under its document.
 """
 
@@ -25,7 +25,7 @@ from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog
 from shared.catalog.mails import MailCatalog
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
-from shared.catalog.scanning import KnownTombstone, ScanCatalog
+from shared.catalog.scan import KnownTombstone, ScanCatalog
 from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 

@@ -1,17 +1,39 @@
-"""What replicas still lack, and what has not been told there, over all kinds of heads."""
+"""The backlog: heads of objects that replicas still lack, or whose events are not published there yet."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database
-from shared.identifiers import Fqid, Kind, ObjectName, manifest_key, tombstone_key
+from shared.identifiers import ObjectName
 
 # Documents that one query of a sweep returns.
 _PAGE = 500
+
+
+class Heads(Protocol):
+    """A collection of heads: one document for each object of a kind. `shared.kinds` has all of them."""
+
+    @property
+    def collection(self) -> str:
+        """The name of the collection."""
+        ...
+
+    @property
+    def published(self) -> bool:
+        """Whether an object that becomes available on a replica is published as an event."""
+        ...
+
+    def name(self, uuid: str, version: str | None) -> ObjectName:
+        """Return the name of the object about a version, or about a whole UUID."""
+        ...
+
+    def owns(self, name: ObjectName) -> bool:
+        """Return whether the object of this name has its head in the collection."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,62 +46,38 @@ class Missing:
     since: datetime
 
 
-def _manifest_of(kind: Kind) -> Any:
-    return lambda head: manifest_key(kind, Fqid(head["uuid"], head["version"]))
-
-
-# A collection of heads, and the key of the object that a head is about.
-_HEADS = {
-    "files": _manifest_of(Kind.FILE),
-    "bundles": _manifest_of(Kind.BUNDLE),
-    "collections": _manifest_of(Kind.COLLECTION),
-    "bundle_tombstones": lambda head: tombstone_key(Kind.BUNDLE, head["uuid"], head["version"]),
-    "collection_tombstones": lambda head: tombstone_key(Kind.COLLECTION, head["uuid"], None),
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Unpublished:
-    """An object that a replica has, of which nobody has been told there."""
+    """An object that a replica has, and whose event is not published there."""
 
     key: str
     since: datetime
 
 
-# The collection of the heads that are about a kind of object, alive or dead.
-_COLLECTIONS = {
-    (Kind.FILE, False): "files",
-    (Kind.BUNDLE, False): "bundles",
-    (Kind.COLLECTION, False): "collections",
-    (Kind.BUNDLE, True): "bundle_tombstones",
-    (Kind.COLLECTION, True): "collection_tombstones",
-}
-
-
 class BacklogCatalog:
-    """Questions about what is missing."""
+    """Queries for what is missing; each over the collections of heads that it is given."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def available(self, names: Collection[ObjectName]) -> Mapping[ObjectName, frozenset[str]]:
+    def available(
+        self, kinds: Iterable[Heads], names: Collection[ObjectName]
+    ) -> Mapping[ObjectName, frozenset[str]]:
         """Return the replicas that have each of these objects, of those that are known; one read each."""
         paths = {
-            f"{collection}/{name.key.partition('/')[2].removesuffix('.dead')}": name
-            for name in names
-            if (collection := _COLLECTIONS.get((name.kind, name.dead)))
+            f"{kind.collection}/{name.subject}": name for kind in kinds for name in names if kind.owns(name)
         }
-        found = self._database.get_many(list(map(self._database.client.document, paths)), ["available"])
-        return {paths[snapshot.reference.path]: frozenset(snapshot.get("available")) for snapshot in found}
+        heads = self._database.get_many(list(map(self._database.client.document, paths)), ["available"])
+        return {paths[head.reference.path]: frozenset(head.get("available")) for head in heads}
 
-    def missing(self, replica: str, *, before: datetime) -> Iterator[Missing]:
-        """Yield what a replica has lacked since before a moment, the longest first in each collection.
+    def missing(self, kinds: Iterable[Heads], replica: str, *, before: datetime) -> Iterator[Missing]:
+        """Yield what a replica has lacked since before a moment, the oldest first in each collection.
 
-        Claims whose writers were killed are among them, available nowhere.
+        Includes claims whose writers were killed; they are available nowhere.
         """
-        for collection, key_of in _HEADS.items():
+        for kind in kinds:
             query = (
-                self._database.client.collection(collection)
+                self._database.client.collection(kind.collection)
                 .where(filter=FieldFilter("missing", "array_contains", replica))
                 .where(filter=FieldFilter("missing_since", "<", before))
                 .order_by("missing_since")
@@ -87,20 +85,22 @@ class BacklogCatalog:
             for snapshot in self._database.every(query, _PAGE):
                 head = snapshot.to_dict()
                 yield Missing(
-                    key=key_of(head),
+                    key=kind.name(head["uuid"], head.get("version")).key,
                     available=tuple(head["available"]),
                     missing=tuple(head["missing"]),
                     since=head["missing_since"],
                 )
 
-    def unpublished(self, replica: str, *, before: datetime) -> Iterator[Unpublished]:
-        """Yield what a replica has, and nobody has been told of, although it was claimed before a moment.
+    def unpublished(self, kinds: Iterable[Heads], replica: str, *, before: datetime) -> Iterator[Unpublished]:
+        """Yield objects that a replica has, claimed before a moment, whose event is not published there.
 
-        The oldest first, bundles before tombstones. What is still to come to the replica costs a read each.
+        The oldest first in each collection. An object that is still to come to the replica costs a read, too.
         """
-        for collection in ("bundles", "bundle_tombstones"):
+        for kind in kinds:
+            if not kind.published:
+                continue
             query = (
-                self._database.client.collection(collection)
+                self._database.client.collection(kind.collection)
                 .where(filter=FieldFilter("unpublished", "array_contains", replica))
                 .where(filter=FieldFilter("created", "<", before))
                 .order_by("created")
@@ -108,4 +108,6 @@ class BacklogCatalog:
             for snapshot in self._database.every(query, _PAGE):
                 head = snapshot.to_dict()
                 if replica in head["available"]:
-                    yield Unpublished(key=_HEADS[collection](head), since=head["created"])
+                    yield Unpublished(
+                        key=kind.name(head["uuid"], head.get("version")).key, since=head["created"]
+                    )

@@ -1,10 +1,9 @@
-"""The audit: what the catalog says is in each bucket, and what is there, side by side.
+"""The audit: compare what the catalog says is in each bucket with what the bucket holds.
 
-Both are read once, in one order, so that memory does not grow with them. What differs is a suspicion, and
-looked at again: the catalog first, then the object. Only what both looks agree on is a finding; whatever
-moved in between, or was written a short while ago, is counted as unsettled, and not judged. So a write that
-is under way is never a finding: an object is there before the catalog says so, and is not removed
-afterwards.
+Both are read once, in the same order, so that memory does not grow with them. A difference is a suspicion,
+and is checked again: the catalog first, then the object. If both checks agree it is a finding. What has
+changed in between, or was written a short while ago, is counted as unsettled. So a write in progress is never
+a finding: an object is there before the catalog says so, and is not removed afterwards.
 """
 
 from collections import Counter
@@ -17,24 +16,25 @@ from functools import partial
 from shared.copying.uploads import abandoned, name_of
 from shared.errors import ObjectNotFound
 from shared.identifiers import parse_key
-from shared.maintenance.expectations import SECTIONS, Section
+from shared.kinds import find_kind
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument
-from shared.maintenance.merging import by_key, side_by_side
-from shared.maintenance.remake import is_known
+from shared.maintenance.merge import by_key, side_by_side
+from shared.maintenance.sections import Section, sections
 from shared.manifests import digest
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.stores.base import StoredObject, read_all
 from shared.system import Dss
 
-# Suspicions that are looked into at once.
+# Suspicions that are checked at once.
 _THREADS = 16
-# Behind every key that begins with a prefix, and fit for every store's listing.
+# Sorts after every key that begins with a prefix, and every store's listing takes it.
 _LAST = "\U0010fffd"
 
 
 class Problem(StrEnum):
-    """What may be wrong."""
+    """What can be wrong with an object."""
 
     LOST = "lost"
     DARK = "dark"
@@ -44,14 +44,14 @@ class Problem(StrEnum):
     ABANDONED = "abandoned"
 
 
-# One look may find an object contradicted where the other finds it unproven: some stores tell more of one
-# object than in a listing.
+# The first check may find an object unproven and the second one find it corrupt: some stores say more about
+# a single object than in a listing.
 _ABOUT_CONTENT = {Problem.CORRUPT, Problem.UNPROVEN}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something that is wrong, and `why` that is said. `replica` is where it was seen."""
+    """An object that is wrong on a replica, and `why` the audit says so."""
 
     kind: Problem
     section: str
@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is wrong with one object at one moment, and when the object was written, if it is there."""
+    """What is wrong with one object at one moment, and when the object was written, if it exists."""
 
     kind: Problem
     why: str
@@ -71,18 +71,18 @@ class Verdict:
 
 @dataclass
 class Tally:
-    """What an audit has come by so far, for each replica: objects, unsettled ones, findings of each kind."""
+    """What an audit has seen so far: for each replica objects, unsettled ones, and findings by kind."""
 
     objects: Counter[str] = field(default_factory=Counter)
     unsettled: Counter[str] = field(default_factory=Counter)
     findings: Counter[tuple[str, Problem]] = field(default_factory=Counter)
-    # Objects that the catalog knows of, wherever they are.
+    # Objects that the catalog knows, on any replica.
     known: int = 0
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far an audit has come: all is done up to the stages before this one, and up to a key within it."""
+    """How far an audit has come: the stages before this one are done, and this one up to a key."""
 
     stage: str
     after: str = ""
@@ -91,28 +91,28 @@ class Position:
 def audit(
     dss: Dss, replicas: Sequence[Replica], *, settled_after: timedelta, tally: Tally
 ) -> Iterator[Finding]:
-    """Yield what is wrong, as it is found, and keep the tally. Changes nothing.
+    """Yield findings as they are made, and keep the tally. Changes nothing.
 
-    Costs a read of the catalog for every file version twice, for every bundle version, for each 500 of its
-    files, and for every tombstone, and a listing of each bucket (that of `bundles/` twice); whatever is
-    suspicious costs another read and request or two.
+    Costs two reads of the catalog for every file version, one for every bundle version, each 500 of its files
+    and every tombstone, and a listing of each bucket (of `bundles/` twice). A suspicion costs another read
+    and one or two requests.
     """
     return Audit(dss, replicas, settled_after=settled_after, tally=tally).findings()
 
 
-def look(dss: Dss, section: Section, replica: Replica, key: str) -> Verdict | None:
-    """Return what is wrong with one object at this moment; None where nothing is.
+def check_object(dss: Dss, section: Section, replica: Replica, key: str) -> Verdict | None:
+    """Return what is wrong with one object at this moment; None if nothing is.
 
-    Looks at the catalog first, then at the object: never the other way round, as an object may appear.
+    Asks the catalog first, and then the store: in the other order a new object would seem to be lost.
     """
-    expected = section.again(dss, key)
+    expected = section.lookup(dss, key)
     try:
         found = replica.store.stat(replica.bucket, key)
     except ObjectNotFound:
         return _verdict(section, replica, expected, None)
     verdict = _verdict(section, replica, expected, found)
     if verdict and verdict.kind in _ABOUT_CONTENT and isinstance(expected, ExpectedDocument):
-        # It is small, and its content settles the matter.
+        # It is small: its content decides.
         content = read_all(replica.store, replica.bucket, key) if found.size == expected.size else b""
         if digest(content) == expected.sha256:
             return None
@@ -123,7 +123,7 @@ def look(dss: Dss, section: Section, replica: Replica, key: str) -> Verdict | No
 def _verdict(
     section: Section, replica: Replica, expected: Expected | None, found: StoredObject | None
 ) -> Verdict | None:
-    """Return what is wrong, if anything, with what the catalog says and the store says of one key."""
+    """Return how the catalog and the store differ on one key; None if they agree."""
     here = expected is not None and replica.name in expected.available
     if found is None:
         return Verdict(kind=Problem.LOST, why="the catalog says that it is here") if here else None
@@ -147,14 +147,14 @@ def _why_dark(section: Section, key: str) -> str:
     if section.name == "blobs":
         return "no file version names it"
     name = parse_key(key)
-    known = name is not None and is_known(name)
+    known = name is not None and find_kind(name) is not None
     return "the catalog does not know it" if known else "the system gives no such name"
 
 
 class Audit:
-    """An audit that can be left and gone on with, by this process or another one.
+    """An audit that can stop and go on later, in this process or another one.
 
-    `position` is where to go on; None when there is nothing left to do.
+    `position` is where to go on; None when the audit is complete.
     """
 
     def __init__(
@@ -170,43 +170,42 @@ class Audit:
         self._replicas = {replica.name: replica for replica in replicas}
         self._settled_before = dss.clock.now() - settled_after
         self._tally = tally
-        # Each finds what is wrong behind a key, until `_leaves` says so.
+        self._sections = sections()
+        # Each yields findings after a key, until `_stops` says so.
         self._stages: dict[str, Callable[[str], Iterator[Finding]]] = {
-            **{name: partial(self._section, section) for name, section in SECTIONS.items()},
-            **{f"uploads {one.name}": partial(self._uploads, one) for one in replicas},
-            **{f"elsewhere {one.name}": partial(self._elsewhere, one) for one in replicas},
+            **{name: partial(self._section, section) for name, section in self._sections.items()},
+            **{f"uploads {replica.name}": partial(self._uploads, replica) for replica in replicas},
+            **{f"elsewhere {replica.name}": partial(self._elsewhere, replica) for replica in replicas},
         }
         self.position: Position | None = position or Position(next(iter(self._stages)))
         self._enough: Callable[[], bool] = lambda: False
-        self._left = False
+        self._stopped = False
 
     def findings(self, enough: Callable[[], bool] = lambda: False) -> Iterator[Finding]:
-        """Yield what is wrong from the position on, until there is no more or it is enough.
+        """Yield findings from the position on, until the audit is complete or `enough` returns True.
 
-        `enough` is asked once for each object or key. The position is to be read when this has ended, not
-        before: findings are looked into some ahead of those that were yielded.
+        `enough` is called once for each object or key. Read the position after this has ended, not before:
+        suspicions are checked some ahead of the findings that were yielded.
         """
-        self._enough, self._left = enough, False
-        while self.position and not self._left:
+        self._enough, self._stopped = enough, False
+        while self.position and not self._stopped:
             stage = self.position.stage
             yield from self._stages[stage](self.position.after)
-            if not self._left:
+            if not self._stopped:
                 following = list(self._stages)[list(self._stages).index(stage) + 1 :]
                 self.position = Position(following[0]) if following else None
 
-    def _leaves(self, key: str) -> bool:
-        """Note that all is seen up to a key of this stage; tell whether that is enough."""
+    def _stops(self, key: str) -> bool:
+        """Move the position to a key of this stage, and return whether that is enough."""
         assert self.position
         self.position = Position(self.position.stage, key)
-        self._left = self._enough()
-        return self._left
+        self._stopped = self._enough()
+        return self._stopped
 
     def _section(self, section: Section, after: str) -> Iterator[Finding]:
-        """Yield what is wrong in one section of all buckets."""
+        """Yield the findings of one section in all buckets."""
         suspicions = self._suspicions(section, after)
-        for replica, finding in map_in_threads(
-            partial(self._looked_into, section), suspicions, threads=_THREADS
-        ):
+        for replica, finding in map_in_threads(partial(self._checked, section), suspicions, threads=_THREADS):
             if isinstance(finding, Finding):
                 yield self._counted(finding)
             elif finding:
@@ -217,7 +216,7 @@ class Audit:
         return finding
 
     def _suspicions(self, section: Section, after: str) -> Iterator[Finding]:
-        """Yield what differs at the first look, in order of key."""
+        """Yield what differs at the first check, in order of key."""
         listings = {
             name: by_key(_listing(section, replica, after), lambda found: found.key)
             for name, replica in self._replicas.items()
@@ -232,13 +231,13 @@ class Audit:
                     yield Finding(
                         kind=verdict.kind, section=section.name, replica=name, key=key, why=verdict.why
                     )
-            if self._leaves(key):
+            if self._stops(key):
                 return
 
-    def _looked_into(self, section: Section, suspicion: Finding) -> tuple[str, Finding | bool]:
-        """Return the replica, and what the second look finds; True where it is unsettled, False if right."""
+    def _checked(self, section: Section, suspicion: Finding) -> tuple[str, Finding | bool]:
+        """Return the replica, and the second check's finding; True if it is unsettled, False if right."""
         replica = self._replicas[suspicion.replica]
-        verdict = retry(self._dss.clock, lambda: look(self._dss, section, replica, suspicion.key))
+        verdict = retry(self._dss.clock, lambda: check_object(self._dss, section, replica, suspicion.key))
         if verdict is None:
             return replica.name, suspicion.kind not in _ABOUT_CONTENT
         same = verdict.kind is suspicion.kind or {verdict.kind, suspicion.kind} <= _ABOUT_CONTENT
@@ -250,7 +249,7 @@ class Audit:
         return written is not None and written > self._settled_before
 
     def _uploads(self, replica: Replica, _: str) -> Iterator[Finding]:
-        """Yield the uploads that nobody will finish, all at once: they are few."""
+        """Yield abandoned uploads, all at once: they are few."""
         for upload in abandoned(self._dss, replica):
             why = f"nobody works on it, and nobody has since {upload.touched:%Y-%m-%d %H:%M} UTC"
             key = name_of(replica, upload)
@@ -259,8 +258,8 @@ class Audit:
             )
 
     def _elsewhere(self, replica: Replica, after: str) -> Iterator[Finding]:
-        """Yield the objects that are in no part of the bucket that the system knows."""
-        known = {section.prefix for section in SECTIONS.values()} | {replica.store.parts_prefix} - {""}
+        """Yield the objects that are in no section of the bucket."""
+        known = {section.prefix for section in self._sections.values()} | {replica.store.parts_prefix} - {""}
         for found in _outside(replica, known, after):
             self._tally.objects[replica.name] += 1
             if self._is_recent(found.written):
@@ -272,7 +271,7 @@ class Audit:
                         kind=Problem.DARK, section="elsewhere", replica=replica.name, key=found.key, why=why
                     )
                 )
-            if self._leaves(found.key):
+            if self._stops(found.key):
                 return
 
 
@@ -283,7 +282,7 @@ def _listing(section: Section, replica: Replica, after: str) -> Iterator[StoredO
 
 
 def _outside(replica: Replica, prefixes: set[str], after: str) -> Iterator[StoredObject]:
-    """Yield the objects behind a key whose keys begin with no such prefix; what does is stepped over."""
+    """Yield the objects after a key whose keys begin with none of the prefixes; listings skip the others."""
     while True:
         for found in replica.store.list(replica.bucket, "", after=after):
             inside = next((prefix for prefix in prefixes if found.key.startswith(prefix)), None)

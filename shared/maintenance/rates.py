@@ -1,4 +1,4 @@
-"""How fast replicas gain: measured by counting what is available on each, twice."""
+"""Rates of replication: count what is available on each replica, twice."""
 
 from collections.abc import Mapping
 
@@ -6,10 +6,10 @@ from shared.system import Dss
 
 
 def gained_per_minute(dss: Dss, *, seconds: float) -> Mapping[str, float]:
-    """Return how much became available on each replica, per minute, within so many seconds.
+    """Return how many versions became available on each replica per minute, measured over so many seconds.
 
-    Files, bundles and collections; written there or replicated alike. Costs two reads for each thousand that
-    are available on a replica.
+    Counts files, bundles and collections, both written there and replicated. Costs two reads for each
+    thousand that are available on a replica.
     """
     began = dss.clock.now()
     before = {name: dss.catalog.scan.count(name) for name in dss.replicas.names}

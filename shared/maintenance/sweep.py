@@ -1,4 +1,4 @@
-"""The sweep: what a replica has lacked, or not been told of, for too long is brought to mind, and counted."""
+"""The sweep: publish object events again for what a replica has lacked, or not published, too long."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -10,24 +10,25 @@ from itertools import islice
 
 from shared.clock import Deadline
 from shared.errors import ObjectNotFound
-from shared.events.journal import waiting
+from shared.events.journal import uncompacted
 from shared.identifiers import moment_of
+from shared.kinds import KINDS
 from shared.messages import OBJECT_EVENTS, ObjectEvent
 from shared.replicas import Replica
 from shared.system import Dss
 
-# Seconds that a sweep publishes for. A function has nine minutes, and schedules come every five.
+# Seconds that one sweep publishes for. A function may take nine minutes, and the schedule is every five.
 _SECONDS = 240
 _AT_ONCE = 32
 _BATCH = 1000
-# For how long sweeps look whether an object is there that was claimed, and no replica is said to have: what
-# a killed writer has written is there when it dies. What comes to light later is the audit's.
+# For how long sweeps look for the object of a claim that is available nowhere: if a killed writer has written
+# one, it is there from then on. Later it is the audit that finds it.
 _CLAIMED_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
-    """How far a replica is behind; `oldest_seconds` is the age of what has waited longest."""
+    """How far a replica is behind; `oldest_seconds` is the age of the oldest object."""
 
     replica: str
     objects: int
@@ -35,11 +36,11 @@ class Backlog:
 
 
 def sweep(dss: Dss, *, older_than: timedelta) -> int:
-    """Publish an object event again for what has been missing or unpublished for so long; return how many.
+    """Publish an object event for all that has been missing or unpublished for so long; return how many.
 
-    So too for what a writer wrote that was killed before it could say so, and whose own event was lost.
-    Safe to repeat: what an event brings about twice is there once. Ends after _SECONDS, the oldest first in
-    each collection; the next sweep finds the rest. Raises Unavailable where an event cannot be published.
+    Includes objects whose writer was killed before it could update the catalog. Safe to repeat. Ends after
+    _SECONDS, the oldest first in each collection; the next sweep finds the rest. Raises Unavailable if an
+    event cannot be published.
     """
     deadline = Deadline(dss.clock, _SECONDS)
     # An object that several replicas lack is one event.
@@ -57,18 +58,18 @@ def sweep(dss: Dss, *, older_than: timedelta) -> int:
 def _overdue(dss: Dss, older_than: timedelta) -> Iterator[ObjectEvent]:
     before = dss.clock.now() - older_than
     for replica in dss.replicas:
-        for item in dss.catalog.backlog.missing(replica.name, before=before):
-            source = next(filter(None, map(dss.replicas.find, item.available)), None)
-            if not item.available and item.since > before - _CLAIMED_FOR:
-                source = _holder(dss, item.key)
+        for missing in dss.catalog.backlog.missing(KINDS.values(), replica.name, before=before):
+            source = next(filter(None, map(dss.replicas.find, missing.available)), None)
+            if not missing.available and missing.since > before - _CLAIMED_FOR:
+                source = _holder(dss, missing.key)
             if source:
-                yield ObjectEvent(replica=source.name, bucket=source.bucket, key=item.key)
-        for unpublished in dss.catalog.backlog.unpublished(replica.name, before=before):
+                yield ObjectEvent(replica=source.name, bucket=source.bucket, key=missing.key)
+        for unpublished in dss.catalog.backlog.unpublished(KINDS.values(), replica.name, before=before):
             yield ObjectEvent(replica=replica.name, bucket=replica.bucket, key=unpublished.key)
 
 
 def _holder(dss: Dss, key: str) -> Replica | None:
-    """Return a replica that has an object, whatever the catalog says; a request for each."""
+    """Return a replica whose bucket has an object; a request for each replica."""
     for replica in dss.replicas:
         with contextlib.suppress(ObjectNotFound):
             replica.store.stat(replica.bucket, key)
@@ -86,33 +87,33 @@ def _publish(dss: Dss, event: ObjectEvent) -> None:
 
 
 def backlogs(dss: Dss) -> Iterator[Backlog]:
-    """Yield each replica's backlog: what it lacks and others have. One read for each object that it lacks."""
+    """Yield each replica's backlog: objects that it lacks and others have. One read for each of them."""
     for replica in dss.replicas:
-        missing = dss.catalog.backlog.missing(replica.name, before=dss.clock.now())
+        missing = dss.catalog.backlog.missing(KINDS.values(), replica.name, before=dss.clock.now())
         yield _backlog(dss, replica, [item.since for item in missing if item.available])
 
 
 def unpublished(dss: Dss) -> Iterator[Backlog]:
-    """Yield what each replica has and nobody has been told of there: manifests and tombstones of bundles.
+    """Yield the backlog of each replica's unpublished events, from manifests and tombstones of bundles.
 
-    Counted from when they were written, wherever that was. One read for each, and for each that is still to
-    come to the replica.
+    Their age counts from when they were claimed on any replica. One read for each, and for each that is still
+    to come to the replica.
     """
     for replica in dss.replicas:
-        items = dss.catalog.backlog.unpublished(replica.name, before=dss.clock.now())
+        items = dss.catalog.backlog.unpublished(KINDS.values(), replica.name, before=dss.clock.now())
         yield _backlog(dss, replica, [item.since for item in items])
 
 
 def unjournalled(dss: Dss) -> Iterator[Backlog]:
-    """Yield the events of each replica that are in no journal of many. Costs what `waiting` does."""
+    """Yield the events of each replica that are in no journal of many. Costs what `uncompacted` does."""
     for replica in dss.replicas:
-        count, oldest = waiting(dss, replica.name)
+        count, oldest = uncompacted(dss, replica.name)
         yield _backlog(dss, replica, [moment_of(oldest)] if oldest else [], objects=count)
 
 
 def _backlog(dss: Dss, replica: Replica, since: Sequence[datetime], objects: int | None = None) -> Backlog:
-    """Return the backlog of what has waited since these moments, and so many objects, or these."""
-    # What was claimed by a process whose clock is ahead has not waited yet.
+    """Return a backlog by the moments since when objects wait; `objects` if their number is another."""
+    # A moment may be in the future if the clock of the process that claimed the object is ahead.
     age = max((dss.clock.now() - min(since)).total_seconds(), 0.0) if since else 0.0
     return Backlog(
         replica=replica.name,

@@ -1,4 +1,4 @@
-"""What the contract costs: reading the arguments of requests, beside parsing what they are written in."""
+"""CPU time for reading the arguments of requests by the contract, beside parsing JSON and query strings."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from werkzeug.datastructures import MultiDict
 
 from run.api.contract import Contract
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
 
 FILES = 10_000
 _ROUNDS = 5

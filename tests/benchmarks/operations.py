@@ -1,4 +1,4 @@
-"""What each request of the API takes, one client and several, and the listing of many bundles."""
+"""Times of the API's requests, with one client and several, and of listing many bundles."""
 
 import json
 import time
@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from local.api import api_process
 from local.components import API_TABLE
 from local.stack import Stack
-from tests.benchmarks.measuring import Figures, Operation, measure
+from tests.benchmarks.measurement import Figures, Operation, measure
 from tests.benchmarks.operations_report import operations_section
 from tests.benchmarks.processes import back_ends, cpu_seconds
-from tests.support.file_heads import multiply, multiply_bundle
-from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.bulk_heads import duplicate_bundles, duplicate_files
+from tests.support.clouds import Clouds
 
 # Seconds a measurement, so that all of them take less than three minutes.
 SECONDS = 4.0
@@ -35,10 +36,10 @@ def operations() -> str:
 
 
 def _operations(env: Mapping[str, str], api: Api, clouds: Clouds) -> Sequence[Operation]:
-    """Return what is measured; the first is the floor of all others."""
+    """Return the operations to measure; the first is the floor of all others."""
     sources = {replica: clouds.stage(replica, b"content") for replica in ("gcp", "aws")}
     file = put_file(api, sources["gcp"])
-    files = multiply(env, file, 1000)
+    files = duplicate_files(env, file, 1000)
     bundle = put_bundle(api, "gcp", [one.named(f"file {n:03d}.txt") for n, one in enumerate(files[:100])])
     of_file = f"/v1/files/{file.uuid}?replica=gcp"
     of_bundle = f"/v1/bundles/{bundle.uuid}?replica=gcp&version={bundle.version}&per_page=100"
@@ -91,7 +92,7 @@ def _enumeration(env: Mapping[str, str], api: Api, pid: int) -> str:
     """Return a sentence on how long it takes to list bundles, all under one prefix."""
     bundle = put_bundle(api, "gcp", [])
     prefix = new_uuid()[:8]
-    multiply_bundle(env, bundle, LISTED, prefix=prefix)
+    duplicate_bundles(env, bundle, LISTED, prefix=prefix)
     watched = {"API": pid, "Firestore": back_ends()["Firestore"]}
     before, began = {name: cpu_seconds(pid) for name, pid in watched.items()}, time.monotonic()
     pages = list(api.pages("/v1/bundles/all", replica="gcp", prefix=prefix, per_page=500))

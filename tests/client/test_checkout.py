@@ -6,9 +6,10 @@ import pytest
 
 from dss.client import Client
 from dss.errors import OperationFailed
-from tests.support.checking_out import own_bucket
+from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
+from tests.support.checkouts import user_bucket
+from tests.support.clouds import Clouds
 from tests.support.command_line import dss
-from tests.support.given import Api, Clouds, Version, new_uuid, put_bundle, put_file
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def bundle(whole_system: dict[str, str], clouds: Clouds) -> Version:
 def test_a_bundle_is_checked_out_and_waited_for(
     whole_system: dict[str, str], clouds: Clouds, bundle: Version
 ) -> None:
-    bucket = own_bucket(clouds, "gcp")
+    bucket = user_bucket(clouds, "gcp")
 
     done = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
 

@@ -8,8 +8,9 @@ import pytest
 
 from dss.client import Client
 from dss.errors import CallFailed
+from tests.support.api import Api, Version, new_uuid, now, put_file
+from tests.support.clouds import Clouds
 from tests.support.command_line import Outcome, dss
-from tests.support.given import Api, Clouds, Version, new_uuid, now, put_file
 
 
 @pytest.fixture

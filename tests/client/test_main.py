@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import ROOT, dss, environment, start
+from local.source_tree import ROOT
+from tests.support.command_line import dss, environment, start
 from tests.support.fake_dss import BUNDLE, FakeDss, Fault
 
 MIB = 1024 * 1024

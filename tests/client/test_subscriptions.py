@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from dss.client import Client
+from tests.support.api import new_uuid, now
 from tests.support.command_line import Outcome, dss
-from tests.support.given import new_uuid, now
 from tests.support.subscriber import subscriber
 
 ES_QUERY = {"query": {"match_all": {}}}

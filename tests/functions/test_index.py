@@ -1,4 +1,4 @@
-"""`index`, as a process: what a replica gains is journalled and told once, whatever is killed or repeated."""
+"""`index`, as a process: events are journalled and published once, despite kills and repetition."""
 
 import json
 
@@ -7,19 +7,19 @@ import requests
 from google.cloud.firestore import FieldFilter
 
 from shared.faults import FAULT_POINTS
-from tests.support.file_heads import firestore_client
+from tests.support.api import Api, Version, now, put_bundle, put_file
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import REPLICAS, Api, Clouds, Version, now, put_bundle, put_file
-from tests.support.object_events import object_event
-from tests.support.topics import Listener
-from tests.support.two_clouds import new_bundle, new_file
+from tests.support.replication import new_bundle, new_file, object_event_attributes
+from tests.support.topic_listener import TopicListener
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("index: ")]
 REASON = {"reason": "wrong"}
 
 
-def told(listener: Listener, bundle: Version) -> list[tuple[str, str, str, str]]:
-    """Return what has been told of a bundle version so far: replica, type, id and time."""
+def published(listener: TopicListener, bundle: Version) -> list[tuple[str, str, str, str]]:
+    """Return the events of a bundle version that were published so far: replica, type, id and timestamp."""
     listener.pull(1.0)
     return [
         (one["replica"], one["eventType"], one["eventId"], one["timestamp"])
@@ -49,8 +49,13 @@ def delete(admin: Api, replica: str, uuid: str, version: str | None = None) -> s
     return f"bundles/{uuid}.{version}.dead" if version else f"bundles/{uuid}.dead"
 
 
-def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
-    stack: dict[str, str], index: FunctionProcess, listener: Listener, api: Api, clouds: Clouds, replica: str
+def test_a_new_bundle_is_one_event_however_often_its_object_event_arrives(
+    stack: dict[str, str],
+    index: FunctionProcess,
+    listener: TopicListener,
+    api: Api,
+    clouds: Clouds,
+    replica: str,
 ) -> None:
     content = {"smoking": [True, None, 1.5], "Ü": "ß"}
     source = clouds.stage(
@@ -60,11 +65,11 @@ def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
     bundle = put_bundle(api, replica, [file.named("a_0.json", indexed=True), file.named("b.c_12.json")])
 
     for _ in range(2):
-        answer = index.push(object_event(clouds, replica, f"bundles/{bundle}"))
+        answer = index.push(object_event_attributes(clouds, replica, f"bundles/{bundle}"))
         assert answer.status_code == 204, answer.text
 
     [event] = journalled(stack, bundle, replica)
-    assert told(listener, bundle) == [event]
+    assert published(listener, bundle) == [event]
     answer = api.get(f"/v1/events/{bundle.uuid}", replica=replica, version=bundle.version)
     document = answer.json()
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
@@ -77,12 +82,17 @@ def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_step_it_tells_when_it_hears_again(
-    stack: dict[str, str], index: FunctionProcess, listener: Listener, admin: Api, clouds: Clouds, point: str
+def test_an_event_is_published_by_the_next_attempt_after_a_kill_at_any_step(
+    stack: dict[str, str],
+    index: FunctionProcess,
+    listener: TopicListener,
+    admin: Api,
+    clouds: Clouds,
+    point: str,
 ) -> None:
     replica = REPLICAS[POINTS.index(point) % 2]
     bundle = new_bundle(admin, replica, new_file(admin, clouds, replica, b"content"))
-    message = object_event(clouds, replica, f"bundles/{bundle}")
+    message = object_event_attributes(clouds, replica, f"bundles/{bundle}")
 
     with (
         function_process("index", stack, DSS_FAULT_POINT=point) as mortal,
@@ -93,14 +103,14 @@ def test_killed_at_any_step_it_tells_when_it_hears_again(
 
     [event] = journalled(stack, bundle, replica)
     # What was published before the kill is published again, and is the same.
-    assert set(told(listener, bundle)) == {event}
+    assert set(published(listener, bundle)) == {event}
     assert clouds.read(replica, f"documents/{bundle}") != b""
 
 
-def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
+def test_a_tombstone_of_a_uuid_is_an_event_for_each_version_that_was_visible(
     stack: dict[str, str],
     index: FunctionProcess,
-    listener: Listener,
+    listener: TopicListener,
     admin: Api,
     clouds: Clouds,
     replica: str,
@@ -110,20 +120,20 @@ def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
     second, third, late = (Version(first.uuid, now()) for _ in range(3))
     for version in (second, third):
         put_bundle(admin, replica, [file.named("name")], bundle=version)
-    assert index.push(object_event(clouds, replica, f"bundles/{first}")).status_code == 204
+    assert index.push(object_event_attributes(clouds, replica, f"bundles/{first}")).status_code == 204
     one = delete(admin, replica, first.uuid, second.version)
-    assert index.push(object_event(clouds, replica, one)).status_code == 204
+    assert index.push(object_event_attributes(clouds, replica, one)).status_code == 204
 
     whole = delete(admin, replica, first.uuid)
     put_bundle(admin, replica, [file.named("name")], bundle=late)
     for key in (whole, f"bundles/{late}", f"bundles/{third}", whole, one):
-        assert index.push(object_event(clouds, replica, key)).status_code == 204
+        assert index.push(object_event_attributes(clouds, replica, key)).status_code == 204
 
     for version in (first, second, third):
         events = journalled(stack, version, replica)
         # The creation comes first, also of a version that was hidden before anybody heard of it.
         assert [event[1] for event in events] == ["CREATE", "TOMBSTONE"]
-        assert told(listener, version) == events
+        assert published(listener, version) == events
         answer = admin.get(f"/v1/events/{version.uuid}", replica=replica, version=version.version)
         assert answer.content == clouds.read(replica, f"documents/{version}.dead")
         assert answer.json() == {
@@ -133,23 +143,23 @@ def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
             "reason": "wrong",
             "admin_deleted": True,
         }
-    assert journalled(stack, late, replica) == told(listener, late) == []
+    assert journalled(stack, late, replica) == published(listener, late) == []
     path = f"/v1/events/{late.uuid}"
     assert admin.get(path, replica=replica, version=late.version).status_code == 404
 
 
-def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
-    stack: dict[str, str], index: FunctionProcess, listener: Listener, admin: Api, clouds: Clouds
+def test_events_of_a_uuid_are_not_published_again_with_the_rest(
+    stack: dict[str, str], index: FunctionProcess, listener: TopicListener, admin: Api, clouds: Clouds
 ) -> None:
     file = new_file(admin, clouds, "gcp", b"content")
     first = new_bundle(admin, "gcp", file)
     second = Version(first.uuid, now())
     put_bundle(admin, "gcp", [file.named("name")], bundle=second)
     for bundle in (first, second):
-        assert index.push(object_event(clouds, "gcp", f"bundles/{bundle}")).status_code == 204
-    whole = object_event(clouds, "gcp", delete(admin, "gcp", first.uuid))
+        assert index.push(object_event_attributes(clouds, "gcp", f"bundles/{bundle}")).status_code == 204
+    whole = object_event_attributes(clouds, "gcp", delete(admin, "gcp", first.uuid))
     assert index.push(whole).status_code == 204
-    # As if it had been killed before it told the second version's end, and so noted nothing.
+    # As if it had been killed before it published the tombstone of the second version.
     [(_, _, ended, _)] = [row for row in journalled(stack, second, "gcp") if row[1] == "TOMBSTONE"]
     clouds.gcs.bucket(clouds.main["gcp"]).blob(f"events/{ended}").delete()
     tombstone = firestore_client(stack).collection("bundle_tombstones").document(first.uuid)
@@ -157,23 +167,23 @@ def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
 
     assert index.push(whole).status_code == 204
 
-    assert len(told(listener, first)) == 2
+    assert len(published(listener, first)) == 2
     events = journalled(stack, second, "gcp")
-    assert told(listener, second) == [*events, events[-1]]
+    assert published(listener, second) == [*events, events[-1]]
     assert tombstone.get().get("unpublished") == []
 
 
-def test_what_is_not_available_yet_is_waited_for(
+def test_an_event_of_an_object_that_is_not_available_yet_is_retried(
     index: FunctionProcess, api: Api, clouds: Clouds, replica: str
 ) -> None:
     nowhere = Version(new_bundle(api, replica).uuid, now())
     for key in (f"bundles/{nowhere}", f"bundles/{nowhere}.dead", f"bundles/{nowhere.uuid}.dead"):
-        assert index.push(object_event(clouds, replica, key)).status_code == 503
+        assert index.push(object_event_attributes(clouds, replica, key)).status_code == 503
     for key in (f"files/{nowhere}", f"documents/{nowhere}", "blobs/x"):
-        assert index.push(object_event(clouds, replica, key)).status_code == 204
+        assert index.push(object_event_attributes(clouds, replica, key)).status_code == 204
 
 
-def test_what_cannot_be_read_as_json_is_left_out_and_named(
+def test_files_that_are_not_json_are_left_out_with_a_reason(
     index: FunctionProcess, api: Api, clouds: Clouds, replica: str
 ) -> None:
     contents = {
@@ -198,7 +208,7 @@ def test_what_cannot_be_read_as_json_is_left_out_and_named(
     # Made for who asks first, and the same when it is kept.
     asked = api.get(f"/v1/events/{bundle.uuid}", replica=replica, version=bundle.version).content
 
-    assert index.push(object_event(clouds, replica, f"bundles/{bundle}")).status_code == 204
+    assert index.push(object_event_attributes(clouds, replica, f"bundles/{bundle}")).status_code == 204
 
     kept = clouds.read(replica, f"documents/{bundle}")
     assert kept == asked

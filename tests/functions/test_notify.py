@@ -13,10 +13,11 @@ from shared.clock import SystemClock
 from shared.faults import FAULT_POINTS
 from shared.identifiers import Fqid, document_key
 from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent
-from tests.support.file_heads import firestore_client
+from tests.support.api import Api, new_uuid, now
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import REPLICAS, Api, Clouds, new_uuid, now
-from tests.support.topics import Listener, listening
+from tests.support.topic_listener import TopicListener, listen_to
 
 PUBLIC_URL = {"DSS_PUBLIC_URL": "https://dss.example.org"}
 NOTIFY = [point for point in FAULT_POINTS if point.startswith("notify: ")]
@@ -24,29 +25,29 @@ REPLAY = [point for point in FAULT_POINTS if point.startswith("replay: ")]
 
 
 @pytest.fixture(scope="module")
-def deliveries(stack: dict[str, str]) -> Iterator[Listener]:
-    """The first lane."""
-    with listening(stack, DELIVERIES) as found:
+def deliveries(stack: dict[str, str]) -> Iterator[TopicListener]:
+    """The queue of new notifications."""
+    with listen_to(stack, DELIVERIES) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def retries(stack: dict[str, str]) -> Iterator[Listener]:
-    """The second lane."""
-    with listening(stack, DELIVERY_RETRIES) as found:
+def retries(stack: dict[str, str]) -> Iterator[TopicListener]:
+    """The retry queue."""
+    with listen_to(stack, DELIVERY_RETRIES) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def pages(stack: dict[str, str]) -> Iterator[Listener]:
+def pages(stack: dict[str, str]) -> Iterator[TopicListener]:
     """Pages of replays."""
-    with listening(stack, REPLAYS) as found:
+    with listen_to(stack, REPLAYS) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def notify(
-    stack: dict[str, str], deliveries: Listener, retries: Listener, pages: Listener
+    stack: dict[str, str], deliveries: TopicListener, retries: TopicListener, pages: TopicListener
 ) -> Iterator[FunctionProcess]:
     """The function; the topics that it publishes to are there."""
     assert deliveries.attributes == retries.attributes == pages.attributes == []
@@ -77,7 +78,9 @@ def pushed(function: FunctionProcess, event: BundleEvent) -> int:
         return 0
 
 
-def waited_for(listener: Listener, event: BundleEvent, mine: set[str], count: int) -> list[tuple[str, str]]:
+def waited_for(
+    listener: TopicListener, event: BundleEvent, mine: set[str], count: int
+) -> list[tuple[str, str]]:
     """Return the deliveries of an event to these subscriptions, with their ids, once there are so many.
 
     There are subscriptions of other tests, some of which match everything.
@@ -95,7 +98,7 @@ def waited_for(listener: Listener, event: BundleEvent, mine: set[str], count: in
 
 
 def test_a_delivery_is_the_same_each_time(
-    api: Api, clouds: Clouds, notify: FunctionProcess, deliveries: Listener, replica: str
+    api: Api, clouds: Clouds, notify: FunctionProcess, deliveries: TopicListener, replica: str
 ) -> None:
     mark = new_uuid()
     mine = {subscribed(api, replica, f"mark == '{mark}'") for _ in range(3)}
@@ -109,8 +112,8 @@ def test_a_delivery_is_the_same_each_time(
     assert len(set(found)) == 3
 
 
-def test_a_subscription_counts_from_its_answer_to_its_end(
-    api: Api, clouds: Clouds, notify: FunctionProcess, deliveries: Listener, replica: str = "gcp"
+def test_a_subscription_is_matched_from_its_answer_to_its_deletion(
+    api: Api, clouds: Clouds, notify: FunctionProcess, deliveries: TopicListener, replica: str = "gcp"
 ) -> None:
     mark = new_uuid()
     for _ in range(3):
@@ -126,7 +129,7 @@ def test_a_subscription_counts_from_its_answer_to_its_end(
     assert len(waited_for(deliveries, event, {uuid, last}, 1)) == 1
 
 
-def test_an_event_whose_document_is_not_there_comes_again(
+def test_an_event_without_a_document_is_retried(
     api: Api, notify: FunctionProcess, replica: str = "aws"
 ) -> None:
     subscribed(api, replica, "nothing")
@@ -139,7 +142,12 @@ def test_an_event_whose_document_is_not_there_comes_again(
 
 @pytest.mark.parametrize("point", NOTIFY)
 def test_a_kill_between_deliveries_loses_none(
-    stack: dict[str, str], api: Api, clouds: Clouds, deliveries: Listener, point: str, replica: str = "gcp"
+    stack: dict[str, str],
+    api: Api,
+    clouds: Clouds,
+    deliveries: TopicListener,
+    point: str,
+    replica: str = "gcp",
 ) -> None:
     mark = new_uuid()
     mine = {subscribed(api, replica, f"mark == '{mark}'") for _ in range(4)}
@@ -186,8 +194,8 @@ def test_a_replay_goes_by_pages_and_a_kill_loses_nothing(
     api: Api,
     clouds: Clouds,
     notify: FunctionProcess,
-    retries: Listener,
-    pages: Listener,
+    retries: TopicListener,
+    pages: TopicListener,
     catalog: Catalog,
     point: str,
     replica: str = "aws",

@@ -19,10 +19,10 @@ from shared.errors import Unavailable
 from shared.messages import OBJECT_EVENTS
 from shared.replicas import Replica, Replicas
 from tests.functions.test_sns import CONFIRMATION, NOTIFICATION, Sns, sns
+from tests.support.api import new_uuid
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import new_uuid
-from tests.support.topics import listening
-from tests.support.two_clouds import Published
+from tests.support.replication import RecordingPublisher
+from tests.support.topic_listener import listen_to
 
 __all__ = ["sns"]
 
@@ -41,11 +41,11 @@ def record(key: str, *, bucket: str = "s3-main", event: str = "ObjectCreated:Put
 
 
 def notification(*records: dict[str, Any]) -> dict[str, Any]:
-    """Return a message of SNS, not signed, that tells of objects."""
+    """Return an unsigned message of SNS with these records."""
     return {**NOTIFICATION, "TopicArn": TOPIC, "Message": json.dumps({"Records": list(records)})}
 
 
-def post(body: Any, publisher: Published, *, keys: SigningKeys | None = None) -> Answer:
+def post(body: Any, publisher: RecordingPublisher, *, keys: SigningKeys | None = None) -> Answer:
     """Return the function's answer; signatures count where keys are given."""
     settings = SimpleNamespace(sns_topics=(TOPIC,), sns_signatures=keys is not None)
     dss: Any = SimpleNamespace(settings=settings, replicas=REPLICAS, publisher=publisher)
@@ -60,7 +60,7 @@ def post(body: Any, publisher: Published, *, keys: SigningKeys | None = None) ->
 )
 @pytest.mark.parametrize("event", ["ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"])
 def test_an_event_has_the_one_shape(key: str, event: str) -> None:
-    published = Published()
+    published = RecordingPublisher()
     assert post(notification(record(key, event=event)), published)[1] == 200
     assert published.messages == [
         (
@@ -77,7 +77,7 @@ def test_an_event_has_the_one_shape(key: str, event: str) -> None:
 
 
 def test_all_records_of_a_message_count() -> None:
-    published = Published()
+    published = RecordingPublisher()
     assert post(notification(*(record(f"files/{n}") for n in range(3))), published) == ("3", 200)
     assert [attributes["objectId"] for _, attributes in published.messages] == [
         f"files/{n}" for n in range(3)
@@ -95,14 +95,14 @@ def test_all_records_of_a_message_count() -> None:
     ],
     ids=["other bucket", "removed", "empty", "test event", "unsubscribed"],
 )
-def test_what_is_none_of_ours_is_done_with(message: dict[str, Any]) -> None:
-    published = Published()
+def test_events_of_other_buckets_are_ignored(message: dict[str, Any]) -> None:
+    published = RecordingPublisher()
     assert post(message, published)[1] == 200
     assert published.messages == []
 
 
-def test_sns_tries_again_what_pub_sub_does_not_take() -> None:
-    assert post(notification(record("files/a")), Published(error=Unavailable("busy")))[1] == 503
+def test_sns_retries_if_pub_sub_fails() -> None:
+    assert post(notification(record("files/a")), RecordingPublisher(error=Unavailable("busy")))[1] == 503
 
 
 JUNK = [
@@ -135,8 +135,8 @@ JUNK = [
 
 
 @pytest.mark.parametrize("body", JUNK, ids=lambda body: str(body)[:60])
-def test_junk_is_refused_and_nothing_of_it_published(body: Any) -> None:
-    published = Published()
+def test_junk_is_refused_and_not_published(body: Any) -> None:
+    published = RecordingPublisher()
     assert post(body, published)[1] in (400, 403)
     assert published.messages == []
 
@@ -146,16 +146,16 @@ def test_junk_is_refused_and_nothing_of_it_published(body: Any) -> None:
 )
 def test_no_subscription_is_confirmed_anywhere_else(sns: Sns, url: Any) -> None:
     message = sns.signed({**CONFIRMATION, "TopicArn": TOPIC, "SubscribeURL": url})
-    assert post(message, Published(), keys=SigningKeys(sns.fetch))[1] == 403
+    assert post(message, RecordingPublisher(), keys=SigningKeys(sns.fetch))[1] == 403
 
 
 def test_no_subscription_to_another_topic_is_confirmed(sns: Sns) -> None:
     message = sns.signed({**CONFIRMATION, "TopicArn": TOPIC + "x"})
-    assert post(message, Published(), keys=SigningKeys(sns.fetch))[1] == 403
+    assert post(message, RecordingPublisher(), keys=SigningKeys(sns.fetch))[1] == 403
 
 
-def test_what_is_signed_is_passed_on_and_what_is_not_is_not(sns: Sns) -> None:
-    keys, published = SigningKeys(sns.fetch), Published()
+def test_only_signed_events_are_published(sns: Sns) -> None:
+    keys, published = SigningKeys(sns.fetch), RecordingPublisher()
     message = notification(record("files/a"))
 
     assert post(message, published, keys=keys)[1] == 403
@@ -165,7 +165,7 @@ def test_what_is_signed_is_passed_on_and_what_is_not_is_not(sns: Sns) -> None:
     assert len(published.messages) == 1
 
 
-def test_a_deployment_refuses_to_believe_everybody(stack: dict[str, str]) -> None:
+def test_a_deployment_cannot_switch_signatures_off(stack: dict[str, str]) -> None:
     deployed = {name: value for name, value in stack.items() if name != "AWS_ENDPOINT_URL"}
     with pytest.raises(ValueError, match="DSS_SNS_SIGNATURES"):
         Settings.from_environment({**deployed, "DSS_SNS_SIGNATURES": "false"})
@@ -184,7 +184,7 @@ def test_a_forged_message_does_nothing(stack: dict[str, str], function: Function
     name = f"files/{new_uuid()}"
     forged = notification(record(name, bucket=stack["DSS_S3_BUCKET"]))
     elsewhere = {**forger.signed(forged), "SigningCertURL": "https://evil.org/key.pem"}
-    with listening(stack, OBJECT_EVENTS) as listener:
+    with listen_to(stack, OBJECT_EVENTS) as listener:
         for message in (forged, elsewhere, {**CONFIRMATION, "TopicArn": TOPIC}):
             assert function.post(json.dumps(message)).status_code == 403
         for junk in (b"", b"{", b"[" * 100_000, b"\xff"):

@@ -11,13 +11,20 @@ import requests
 from shared.checksums import MIB, checksums_of
 from shared.faults import FAULT_POINTS
 from shared.messages import DEAD_LETTERS
-from tests.support.copying_between import content
+from tests.support.api import Api, Version, new_uuid, put_collection, put_file
+from tests.support.clouds import Clouds
+from tests.support.copies import distinct_bytes
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import Api, Clouds, Version, new_uuid, put_collection, put_file
-from tests.support.http_proxy import Harm, HttpProxy
-from tests.support.object_events import object_event
-from tests.support.topics import Listener, listening
-from tests.support.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
+from tests.support.http_proxy import Fault, HttpProxy
+from tests.support.replication import (
+    DIRECTIONS,
+    OTHER,
+    new_bundle,
+    new_file,
+    object_event_attributes,
+    read_status,
+)
+from tests.support.topic_listener import TopicListener, listen_to
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("replication: ")]
 FILE = [point for point in POINTS if "file" in point or "blob" in point]
@@ -27,8 +34,8 @@ COLLECTION = [point for point in POINTS if "collection" in point]
 
 
 @pytest.fixture(scope="module")
-def dead_letters(stack: dict[str, str]) -> Iterator[Listener]:
-    with listening(stack, DEAD_LETTERS) as listener:
+def dead_letters(stack: dict[str, str]) -> Iterator[TopicListener]:
+    with listen_to(stack, DEAD_LETTERS) as listener:
         yield listener
 
 
@@ -72,26 +79,26 @@ def test_killed_at_any_step_it_finishes_when_told_again(
         path, reason = f"/v1/{kind}/{name.uuid}", {"reason": "wrong"} if kind == "bundles" else None
         assert admin.delete(path, replica=here, json=reason).status_code == 200
     for key in keys[:-1]:
-        assert sync.push(object_event(clouds, here, key)).status_code == 204
+        assert sync.push(object_event_attributes(clouds, here, key)).status_code == 204
 
     with function_process("sync", stack, DSS_FAULT_POINT=point) as mortal:
-        assert killed(mortal, object_event(clouds, here, keys[-1])), f"{point!r} was not reached"
-    assert status(admin, kind, name, there) == 404
+        assert killed(mortal, object_event_attributes(clouds, here, keys[-1])), f"{point!r} was not reached"
+    assert read_status(admin, kind, name, there) == 404
 
-    assert sync.push(object_event(clouds, here, keys[-1])).status_code == 204
+    assert sync.push(object_event_attributes(clouds, here, keys[-1])).status_code == 204
     assert clouds.read(there, keys[-1]) == clouds.read(here, keys[-1])
-    assert status(admin, kind, name, there) == (404 if point in TOMBSTONE else 200)
+    assert read_status(admin, kind, name, there) == (404 if point in TOMBSTONE else 200)
     assert clouds.keys(there, checksums_of(data).blob_key) != []
 
 
 def test_killed_in_the_middle_of_a_part_it_begins_again(
     stack: dict[str, str], sync: FunctionProcess, api: Api, clouds: Clouds
 ) -> None:
-    data = content(64 * MIB + 300_000)
+    data = distinct_bytes(64 * MIB + 300_000)
     file = put_file(api, clouds.stage("gcp", data))
-    message = object_event(clouds, "gcp", f"files/{file}")
+    message = object_event_attributes(clouds, "gcp", f"files/{file}")
     with HttpProxy(stack["AWS_ENDPOINT_URL"]) as s3:
-        s3.inflict(Harm(method="PUT", text="partNumber=2", delay=3))
+        s3.inflict(Fault(method="PUT", text="partNumber=2", delay=3))
         with function_process("sync", stack, AWS_ENDPOINT_URL=s3.url) as mortal:
             pushing = threading.Thread(target=killed, args=(mortal, message))
             pushing.start()
@@ -101,12 +108,12 @@ def test_killed_in_the_middle_of_a_part_it_begins_again(
                 time.sleep(0.01)
             mortal.kill()
             pushing.join()
-        assert status(api, "files", file, "aws") == 404
+        assert read_status(api, "files", file, "aws") == 404
         assert clouds.keys("aws", checksums_of(data).blob_key) == []
 
         assert sync.push(message).status_code == 204
 
-    assert status(api, "files", file, "aws") == 200
+    assert read_status(api, "files", file, "aws") == 200
     assert clouds.read("aws", checksums_of(data).blob_key) == data
 
     def uploads() -> int:
@@ -121,14 +128,14 @@ def test_killed_in_the_middle_of_a_part_it_begins_again(
         sweep.start(DSS_UPLOAD_SECONDS="0")
         assert sweep.post("").status_code == 200
         assert uploads() == 0
-        assert checksums_of(data).blob_key in str(sweep.logged("uploads aborted that nobody will finish"))
+        assert checksums_of(data).blob_key in str(sweep.logged("abandoned uploads aborted"))
 
 
 def test_what_is_replicated_is_logged(sync: FunctionProcess, api: Api, clouds: Clouds, replica: str) -> None:
     data = os.urandom(12_345)
     file = new_file(api, clouds, replica, data)
 
-    assert sync.push(object_event(clouds, replica, f"files/{file}")).status_code == 204
+    assert sync.push(object_event_attributes(clouds, replica, f"files/{file}")).status_code == 204
 
     (line,) = [line for line in sync.logged("replicated") if line["key"] == f"files/{file}"]
     assert (line["replica"], line["bytes"], line["severity"]) == (OTHER[replica], 12_345, "INFO")
@@ -149,7 +156,7 @@ def lost_blob(api: Api, clouds: Clouds, replica: str) -> Version:
 
 @pytest.mark.parametrize("fault", ["gone", "rotten"])
 def test_what_cannot_be_done_ends_as_a_dead_letter(
-    sync: FunctionProcess, dead_letters: Listener, api: Api, clouds: Clouds, replica: str, fault: str
+    sync: FunctionProcess, dead_letters: TopicListener, api: Api, clouds: Clouds, replica: str, fault: str
 ) -> None:
     if fault == "gone":
         file, reason = lost_blob(api, clouds, replica), f"replica {replica} has lost its blob"
@@ -158,7 +165,7 @@ def test_what_cannot_be_done_ends_as_a_dead_letter(
         file, reason = new_file(api, clouds, replica, data), "is claimed, the store says"
         key = checksums_of(data).blob_key
         clouds.stage(replica, data[::-1], bucket=clouds.main[replica], key=key, metadata={})
-    message = object_event(clouds, replica, f"files/{file}")
+    message = object_event_attributes(clouds, replica, f"files/{file}")
 
     answers = [sync.push(message, attempt=attempt, data=b"as it came") for attempt in (1, 2, 3)]
 
@@ -169,7 +176,7 @@ def test_what_cannot_be_done_ends_as_a_dead_letter(
     (line,) = [line for line in sync.logged("dead letter") if line["attributes"] == message]
     assert line["severity"] == "ERROR"
     assert reason in line["reason"]
-    assert status(api, "files", file, OTHER[replica]) == 404
+    assert read_status(api, "files", file, OTHER[replica]) == 404
 
 
 @pytest.mark.parametrize(
@@ -179,7 +186,9 @@ def test_what_is_no_push_of_pub_sub_is_refused(sync: FunctionProcess, body: str)
     assert sync.post(body, content_type="application/json").status_code == 400
 
 
-def test_an_event_that_is_none_is_a_dead_letter_too(sync: FunctionProcess, dead_letters: Listener) -> None:
+def test_an_event_that_is_none_is_a_dead_letter_too(
+    sync: FunctionProcess, dead_letters: TopicListener
+) -> None:
     name = new_uuid()
     assert sync.push({"replica": name}).status_code == 503
     assert sync.push({"replica": name}, attempt=3).status_code == 200

@@ -11,7 +11,7 @@ import pytest
 from local.errors import PortInUse
 from local.supervisor.ports import HOST, Ports, reserve
 from local.supervisor.processes import Processes
-from tests.support.copy_front import wait_until
+from tests.support.waiting import wait_until
 
 # Starts a grandchild in a session of its own, prints its id, and ignores SIGTERM.
 STUBBORN = """

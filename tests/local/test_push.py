@@ -19,7 +19,7 @@ from local.servers.push import PushSubscription
 from local.source_tree import python_path
 from local.supervisor.ports import HOST
 from local.supervisor.processes import with_default_signals
-from tests.support.given import new_uuid
+from tests.support.api import new_uuid
 
 
 class Endpoint:
@@ -234,3 +234,5 @@ def test_functions_are_called_at_intervals(pushing: Pushing) -> None:
     endpoint.answer = lambda _: 500
     pushing.start()
     endpoint.wait(lambda: len([1 for _, body in endpoint.pushes if body == {}]) >= 3)
+    times = [at for at, body in endpoint.pushes if body == {}]
+    assert times[2] - times[0] >= 0.2

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from local.api import api_process
-from tests.support.given import Version, checksum_metadata, new_uuid, now, put_bundle, put_file
+from tests.support.api import Version, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import checksum_metadata
 from tests.support.old_client import CallFailed, OldClient, settings_of_their_time
 
 

@@ -14,11 +14,12 @@ import pytest
 
 from local.api import api_process
 from local.config import ADMIN_EMAIL
-from tests.support.copy_front import wait_until
-from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import Clouds
 from tests.support.old_client import settings_of_their_time
-from tests.support.real_tool import RealTool, ToolFailed
+from tests.support.old_tool import OldTool, ToolFailed
 from tests.support.tls_front import TlsFront, tls_front
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
@@ -49,8 +50,8 @@ def env(whole_system: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(params=["hca", "dbio"])
-def tool(request: pytest.FixtureRequest, front: TlsFront, env: dict[str, str], tmp_path: Path) -> RealTool:
-    return RealTool(request.param, tmp_path, f"{front.url}/v1/swagger.json", front.certificate, env)
+def tool(request: pytest.FixtureRequest, front: TlsFront, env: dict[str, str], tmp_path: Path) -> OldTool:
+    return OldTool(request.param, tmp_path, f"{front.url}/v1/swagger.json", front.certificate, env)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def file(writer: Api, env: dict[str, str], replica: str) -> Version:
     return put_file(writer, Clouds(env).stage(replica, b'{"n": 1}', content_type="application/json"))
 
 
-def refused(tool: RealTool, command: str, status: int, code: str, **options: Any) -> None:
+def refused(tool: OldTool, command: str, status: int, code: str, **options: Any) -> None:
     """Fail unless a command ends with this error, which its user reads."""
     with pytest.raises(ToolFailed, match=f'"code": "{code}"') as failed:
         tool(command, **options)
@@ -78,9 +79,7 @@ def found(directory: Path, bundle: str) -> dict[str, bytes]:
     return {str(path.relative_to(top)): path.read_bytes() for path in paths}
 
 
-def test_a_directory_goes_up_and_comes_down(
-    tool: RealTool, env: dict[str, str], replica: str, tmp_path: Path
-):
+def test_a_directory_goes_up_and_comes_down(tool: OldTool, env: dict[str, str], replica: str, tmp_path: Path):
     source = tmp_path / "source"
     for name, data in FILES.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -110,16 +109,14 @@ def test_a_directory_goes_up_and_comes_down(
     assert hit["bundle_fqid"] == f"{bundle}.{made['version']}"
 
 
-def _or_none(tool: RealTool, command: str, **options: Any) -> Any:
+def _or_none(tool: OldTool, command: str, **options: Any) -> Any:
     try:
         return tool(command, **options)
     except ToolFailed:
         return None
 
 
-def test_pages_are_turned_to_the_end(
-    tool: RealTool, writer: Api, replica: str, file: Version, tmp_path: Path
-):
+def test_pages_are_turned_to_the_end(tool: OldTool, writer: Api, replica: str, file: Version, tmp_path: Path):
     names = [f"{number:03}" for number in range(620)]
     bundle = put_bundle(writer, replica, [file.named(name) for name in names])
     query = {"uuid": bundle.uuid, "replica": replica}
@@ -168,7 +165,7 @@ def test_pages_are_turned_to_the_end(
     assert found(tmp_path, bundle.uuid).keys() == set(names)
 
 
-def test_files_and_bundles_are_put_and_read(tool: RealTool, env: dict[str, str], replica: str):
+def test_files_and_bundles_are_put_and_read(tool: OldTool, env: dict[str, str], replica: str):
     source = Clouds(env).stage(replica, b'{"n": 2}', content_type="application/json")
     file = Version(new_uuid(), tool("create-version").strip())
     put = {"uuid": file.uuid, "version": file.version, "source_url": source, "creator_uid": "1"}
@@ -192,7 +189,7 @@ def test_files_and_bundles_are_put_and_read(tool: RealTool, env: dict[str, str],
 
 
 def test_collections_are_made_changed_and_downloaded(
-    tool: RealTool, writer: Api, replica: str, file: Version, tmp_path: Path
+    tool: OldTool, writer: Api, replica: str, file: Version, tmp_path: Path
 ):
     bundle = put_bundle(writer, replica, [file.named("a")])
     collection = {"uuid": new_uuid(), "version": now(), "replica": replica}
@@ -217,7 +214,7 @@ def test_collections_are_made_changed_and_downloaded(
     refused(tool, "get-collection", 404, "not_found", **query)
 
 
-def test_subscriptions_are_made_shown_and_ended(tool: RealTool, replica: str):
+def test_subscriptions_are_made_shown_and_ended(tool: OldTool, replica: str):
     put = {"replica": replica, "callback_url": "https://subscriber.example.org/hook"}
     attachments = {"n": {"type": "jmespath", "expression": "files"}}
     queries = {
@@ -237,7 +234,7 @@ def test_subscriptions_are_made_shown_and_ended(tool: RealTool, replica: str):
 @pytest.mark.parametrize("tool", ["hca"], indirect=True)
 @pytest.mark.parametrize("replica", ["gcp"], indirect=True)
 def test_who_signs_in_with_the_browser_is_known_until_the_logout(
-    tool: RealTool, writer: Api, replica: str, file: Version
+    tool: OldTool, writer: Api, replica: str, file: Version
 ):
     bundle = put_bundle(writer, replica, [file.named("a")])
     query = {"uuid": bundle.uuid, "replica": replica}

@@ -7,16 +7,24 @@ import pytest
 from shared.errors import NotYetThere
 from shared.replication import Replicated
 from shared.system import Dss
-from tests.support.copying_between import opened
-from tests.support.given import Api, Clouds, assert_problem, new_uuid, put_collection
-from tests.support.two_clouds import DIRECTIONS, bring, heads, new_bundle, new_file, status
+from tests.support.api import Api, assert_problem, new_uuid, put_collection
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss
+from tests.support.replication import (
+    DIRECTIONS,
+    head_states,
+    new_bundle,
+    new_file,
+    read_status,
+    replicate_keys,
+)
 
 BOTH = (["aws", "gcp"], [])
 
 
 @pytest.fixture(scope="module")
 def dss(stack: dict[str, str]) -> Iterator[Dss]:
-    with opened(stack) as system:
+    with open_dss(stack) as system:
         yield system
 
 
@@ -33,18 +41,18 @@ def test_a_collection_waits_for_what_it_links_to(
 
     for needed in ([f"files/{file}"], [f"files/{other}", f"bundles/{bundle}"], [f"collections/{inner}"]):
         with pytest.raises(NotYetThere, match="of its contents are not on"):
-            bring(dss, here, key)
+            replicate_keys(dss, here, key)
         assert clouds.keys(there, key) == []
-        bring(dss, here, *needed)
+        replicate_keys(dss, here, *needed)
     answer = api.get(f"/v1/collections/{collection.uuid}", replica=there)
     assert assert_problem(answer, 404, "not_found")["replica_state"] == "pending"
-    assert bring(dss, here, key) == [Replicated(key=key, replica=there)]
+    assert replicate_keys(dss, here, key) == [Replicated(key=key, replica=there)]
 
     found = [api.get(f"/v1/collections/{collection.uuid}", replica=name).json() for name in (here, there)]
     assert found[0] == found[1]
     assert found[0]["contents"] == links
     assert clouds.read(there, key) == clouds.read(here, key)
-    assert bring(dss, there, key) == bring(dss, here, key) == []
+    assert replicate_keys(dss, there, key) == replicate_keys(dss, here, key) == []
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -58,9 +66,9 @@ def test_a_collection_waits_for_nothing_that_is_hidden(
     assert admin.delete(f"/v1/bundles/{bundle.uuid}", replica=here, json=reason).status_code == 200
     assert admin.delete(f"/v1/collections/{inner.uuid}", replica=here).status_code == 200
 
-    bring(dss, here, f"collections/{collection}")
+    replicate_keys(dss, here, f"collections/{collection}")
 
-    assert status(admin, "collections", collection, there) == 200
+    assert read_status(admin, "collections", collection, there) == 200
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -72,15 +80,15 @@ def test_a_tombstone_of_a_collection_waits_for_nothing(
     key = f"collections/{collection.uuid}.dead"
     assert api.delete(f"/v1/collections/{collection.uuid}", replica=here).status_code == 200
 
-    assert bring(dss, here, key) == [Replicated(key=key, replica=there)]
+    assert replicate_keys(dss, here, key) == [Replicated(key=key, replica=there)]
 
     assert clouds.read(there, key) == clouds.read(here, key)
     uuid = collection.uuid
-    assert heads(dss, "collection_tombstones", uuid) == {uuid: (*BOTH, None)}
-    bring(dss, here, f"files/{file}", f"collections/{collection}")
-    assert status(api, "collections", collection, there) == 404
+    assert head_states(dss, "collection_tombstones", uuid) == {uuid: (*BOTH, None)}
+    replicate_keys(dss, here, f"files/{file}", f"collections/{collection}")
+    assert read_status(api, "collections", collection, there) == 404
     # A version of it that another system might hide is none of ours.
-    assert bring(dss, here, f"collections/{collection}.dead") == []
+    assert replicate_keys(dss, here, f"collections/{collection}.dead") == []
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -96,9 +104,11 @@ def test_what_is_deleted_before_it_is_known_stays_hidden(dss: Dss, api: Api, her
     ):
         client.recursive_delete(client.collection(kind).document(name))
 
-    bring(dss, here, f"collections/{collection.uuid}.dead", f"collections/{collection}")
+    replicate_keys(dss, here, f"collections/{collection.uuid}.dead", f"collections/{collection}")
 
     assert (
-        status(api, "collections", collection, here) == status(api, "collections", collection, there) == 404
+        read_status(api, "collections", collection, here)
+        == read_status(api, "collections", collection, there)
+        == 404
     )
-    assert heads(dss, "collections", str(collection)) == {str(collection): (*BOTH, None)}
+    assert head_states(dss, "collections", str(collection)) == {str(collection): (*BOTH, None)}

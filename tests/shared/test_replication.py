@@ -23,29 +23,20 @@ from shared.manifests import encode
 from shared.messages import FINALIZED, ObjectEvent
 from shared.replication import Replicated, replicate
 from shared.system import Dss
-from tests.support.copying_between import opened
-from tests.support.given import (
-    Api,
-    Clouds,
-    Version,
-    checksum_metadata,
-    new_uuid,
-    now,
-    put_bundle,
-    put_collection,
-    put_file,
-)
-from tests.support.two_clouds import (
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.clouds import Clouds, checksum_metadata
+from tests.support.dss import open_dss
+from tests.support.replication import (
     DIRECTIONS,
     OTHER,
-    bring,
-    deliver,
-    event_of,
-    everything,
-    heads,
+    deliver_events,
+    head_states,
     new_bundle,
     new_file,
-    status,
+    object_event,
+    read_manifests,
+    read_status,
+    replicate_keys,
 )
 
 BOTH = (["aws", "gcp"], [])
@@ -58,7 +49,7 @@ ALREADY_EXISTS = {
 
 @pytest.fixture(scope="module")
 def dss(stack: dict[str, str]) -> Iterator[Dss]:
-    with opened(stack) as system:
+    with open_dss(stack) as system:
         yield system
 
 
@@ -83,16 +74,16 @@ def blob_key(data: bytes) -> str:
 def test_a_file_appears_with_its_bytes(dss: Dss, api: Api, clouds: Clouds, here: str, there: str) -> None:
     data = new_uuid().encode() * 1000
     file = new_file(api, clouds, here, data)
-    assert status(api, "files", file, there) == 404
+    assert read_status(api, "files", file, there) == 404
 
-    done = bring(dss, here, f"files/{file}")
+    done = replicate_keys(dss, here, f"files/{file}")
 
     assert done == [Replicated(key=f"files/{file}", replica=there, bytes=len(data))]
     answer = api.get(f"/v1/files/{file.uuid}", replica=there, version=file.version)
     assert requests.get(answer.headers["Location"], timeout=10).content == data
     assert clouds.read(there, f"files/{file}") == clouds.read(here, f"files/{file}")
     # What the destination's own event brings about, and the same event once more: nothing.
-    assert bring(dss, there, f"files/{file}") == bring(dss, here, f"files/{file}") == []
+    assert replicate_keys(dss, there, f"files/{file}") == replicate_keys(dss, here, f"files/{file}") == []
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -102,13 +93,15 @@ def test_a_bundle_waits_for_its_files(dss: Dss, api: Api, clouds: Clouds, here: 
 
     for file in files:
         with pytest.raises(NotYetThere, match="of its files are not on"):
-            bring(dss, here, f"bundles/{bundle}")
+            replicate_keys(dss, here, f"bundles/{bundle}")
         assert clouds.keys(there, f"bundles/{bundle}") == []
-        bring(dss, here, f"files/{file}")
-    assert status(api, "bundles", bundle, there) == 404
-    assert bring(dss, here, f"bundles/{bundle}") == [Replicated(key=f"bundles/{bundle}", replica=there)]
+        replicate_keys(dss, here, f"files/{file}")
+    assert read_status(api, "bundles", bundle, there) == 404
+    assert replicate_keys(dss, here, f"bundles/{bundle}") == [
+        Replicated(key=f"bundles/{bundle}", replica=there)
+    ]
 
-    assert status(api, "bundles", bundle, there) == 200
+    assert read_status(api, "bundles", bundle, there) == 200
     assert clouds.read(there, f"bundles/{bundle}") == clouds.read(here, f"bundles/{bundle}")
 
 
@@ -124,13 +117,15 @@ def test_a_tombstone_waits_for_nothing(
     path = f"/v1/bundles/{bundle.uuid}"
     assert admin.delete(path, replica=here, version=version, json={"reason": "wrong"}).status_code == 200
 
-    assert bring(dss, here, f"bundles/{name}.dead") == [Replicated(key=f"bundles/{name}.dead", replica=there)]
+    assert replicate_keys(dss, here, f"bundles/{name}.dead") == [
+        Replicated(key=f"bundles/{name}.dead", replica=there)
+    ]
 
     assert clouds.read(there, f"bundles/{name}.dead") == clouds.read(here, f"bundles/{name}.dead")
-    assert heads(dss, "bundle_tombstones", name) == {name: (*BOTH, None)}
+    assert head_states(dss, "bundle_tombstones", name) == {name: (*BOTH, None)}
     # The bundle comes after it, and stays hidden.
-    bring(dss, here, f"files/{file}", f"bundles/{bundle}")
-    assert status(admin, "bundles", bundle, there) == 404
+    replicate_keys(dss, here, f"files/{file}", f"bundles/{bundle}")
+    assert read_status(admin, "bundles", bundle, there) == 404
 
 
 class Scene:
@@ -156,24 +151,26 @@ class Scene:
         self.deleted = inner.uuid
         self.uuids = [name.uuid for name in (first, second, third, kept, hidden, foreign, inner, outer)]
         self.events = [
-            event_of(dss, replica, key)
-            for replica, found in everything(clouds, *self.uuids).items()
+            object_event(dss, replica, key)
+            for replica, found in read_manifests(clouds, *self.uuids).items()
             for key in found
         ]
         # What replication itself will cause.
-        self.events += [event_of(dss, OTHER[event.replica], event.key) for event in self.events]
+        self.events += [object_event(dss, OTHER[event.replica], event.key) for event in self.events]
 
     def assert_replicated(self, dss: Dss, clouds: Clouds) -> None:
         """Fail unless both replicas have the same, and the catalog knows."""
-        found = everything(clouds, *self.uuids)
+        found = read_manifests(clouds, *self.uuids)
         assert len(found["gcp"]) == 10
         assert found["gcp"] == found["aws"]
-        assert heads(dss, "files", *self.files) == dict.fromkeys(self.files, (*BOTH, None))
-        for name, head in heads(dss, "bundles", *self.bundles).items():
+        assert head_states(dss, "files", *self.files) == dict.fromkeys(self.files, (*BOTH, None))
+        for name, head in head_states(dss, "bundles", *self.bundles).items():
             assert head == (*BOTH, name == self.hidden)
-        assert heads(dss, "collections", *self.collections) == dict.fromkeys(self.collections, (*BOTH, None))
-        assert heads(dss, "collection_tombstones", self.deleted) == {self.deleted: (*BOTH, None)}
-        assert heads(dss, "bundle_tombstones", self.hidden) == {self.hidden: (*BOTH, None)}
+        assert head_states(dss, "collections", *self.collections) == dict.fromkeys(
+            self.collections, (*BOTH, None)
+        )
+        assert head_states(dss, "collection_tombstones", self.deleted) == {self.deleted: (*BOTH, None)}
+        assert head_states(dss, "bundle_tombstones", self.hidden) == {self.hidden: (*BOTH, None)}
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)
@@ -185,7 +182,7 @@ def test_the_end_is_the_same_whatever_the_order(
     doubled = data.draw(st.lists(st.sampled_from(scene.events), max_size=6))
 
     # An event of the other replica may come before there is anything: it waits, as every other one.
-    deliver(dss, data.draw(st.permutations(scene.events + doubled)))
+    deliver_events(dss, data.draw(st.permutations(scene.events + doubled)))
 
     scene.assert_replicated(dss, clouds)
 
@@ -215,17 +212,17 @@ def test_what_is_none_of_ours_is_left_alone(dss: Dss, api: Api, clouds: Clouds) 
     file = new_file(api, clouds, "gcp", data)
     key, bucket = f"files/{file}", clouds.main["gcp"]
     for event in (
-        event_of(dss, "gcp", blob_key(data)),
-        event_of(dss, "gcp", f"files/{file.uuid}"),
-        event_of(dss, "gcp", key.upper()),
-        event_of(dss, "gcp", "notes/of somebody"),
+        object_event(dss, "gcp", blob_key(data)),
+        object_event(dss, "gcp", f"files/{file.uuid}"),
+        object_event(dss, "gcp", key.upper()),
+        object_event(dss, "gcp", "notes/of somebody"),
         ObjectEvent(replica="gcp", bucket=bucket, key=key, event_type="OBJECT_DELETE"),
         ObjectEvent(replica="gcp", bucket=clouds.staging["gcp"], key=key),
         ObjectEvent(replica="aws", bucket=bucket, key=key),
         ObjectEvent(replica="azure", bucket=bucket, key=key, event_type=FINALIZED),
     ):
         assert replicate(dss, event) == []
-    assert status(api, "files", file, "aws") == 404
+    assert read_status(api, "files", file, "aws") == 404
 
 
 @pytest.mark.parametrize("kind", ["file", "bundle", "collection"])
@@ -245,13 +242,13 @@ def test_a_writer_killed_before_the_last_step_is_healed_by_the_event(
                 put_bundle(mortal, replica, [file.named("a")], bundle=bundle)
             put_collection(mortal, replica, [file.linked()], collection=bundle)
     killed = file if kind == "file" else bundle
-    assert status(api, f"{kind}s", killed, replica) == 404
+    assert read_status(api, f"{kind}s", killed, replica) == 404
 
     keys = [f"files/{file}"] + ([f"{kind}s/{killed}"] if kind != "file" else [])
-    done = bring(dss, replica, *keys)
+    done = replicate_keys(dss, replica, *keys)
 
     assert {one.replica for one in done if one.key == f"{kind}s/{killed}"} == {replica, there}
-    assert [status(api, f"{kind}s", killed, name) for name in (replica, there)] == [200, 200]
+    assert [read_status(api, f"{kind}s", killed, name) for name in (replica, there)] == [200, 200]
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -261,10 +258,10 @@ def test_a_blob_that_is_gone_is_waited_for(dss: Dss, api: Api, clouds: Clouds, h
     delete_object(clouds, here, blob_key(data))
 
     with pytest.raises(NotYetThere, match="has lost its blob"):
-        bring(dss, here, f"files/{file}")
+        replicate_keys(dss, here, f"files/{file}")
 
     assert clouds.keys(there, f"files/{file}") == []
-    assert status(api, "files", file, there) == 404
+    assert read_status(api, "files", file, there) == 404
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -277,10 +274,10 @@ def test_a_blob_that_has_rotted_is_never_available_elsewhere(
     overwrite(clouds, here, blob_key(data), data[::-1])
 
     with pytest.raises(InvalidChecksum):
-        bring(dss, here, f"files/{file}")
+        replicate_keys(dss, here, f"files/{file}")
 
     assert clouds.keys(there, f"files/{file}") == clouds.keys(there, blob_key(data)) == []
-    assert status(api, "files", file, there) == 404
+    assert read_status(api, "files", file, there) == 404
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -292,16 +289,16 @@ def test_a_file_is_not_restored_from_a_wrong_blob(
     overwrite(clouds, there, f"files/{file}", clouds.read(here, f"files/{file}"))
 
     with pytest.raises(NotYetThere, match="no blob"):
-        bring(dss, there, f"files/{file}")
+        replicate_keys(dss, there, f"files/{file}")
     overwrite(clouds, there, blob_key(data), data[::-1])
     with pytest.raises(InvalidChecksum):
-        bring(dss, there, f"files/{file}")
-    assert status(api, "files", file, there) == 404
+        replicate_keys(dss, there, f"files/{file}")
+    assert read_status(api, "files", file, there) == 404
 
     # The copy replaces what proves wrong.
-    bring(dss, here, f"files/{file}")
+    replicate_keys(dss, here, f"files/{file}")
     assert clouds.read(there, blob_key(data)) == data
-    assert status(api, "files", file, there) == 200
+    assert read_status(api, "files", file, there) == 200
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -311,19 +308,19 @@ def test_a_manifest_of_somebody_else_is_in_the_way_and_never_served(
 ) -> None:
     file = new_file(api, clouds, here, b"content")
     bundle = new_bundle(api, here, file)
-    bring(dss, here, *([] if kind == "files" else [f"files/{file}"]))
+    replicate_keys(dss, here, *([] if kind == "files" else [f"files/{file}"]))
     collection = put_collection(api, here, [file.linked()], details={"creator_uid": 5})
     name = {"files": file, "bundles": bundle, "collections": collection}[kind]
     manifest = json.loads(clouds.read(here, f"{kind}/{name}"))
     changed = {"details": {}} if kind == "collections" else {"creator_uid": 666}
     overwrite(clouds, there, f"{kind}/{name}", encode({**manifest, **changed}))
 
-    with pytest.raises(StoreError, match="other than the catalog says"):
-        bring(dss, here, f"{kind}/{name}")
+    with pytest.raises(StoreError, match="differs from what the catalog says"):
+        replicate_keys(dss, here, f"{kind}/{name}")
     with pytest.raises(ALREADY_EXISTS[kind]):
-        bring(dss, there, f"{kind}/{name}")
+        replicate_keys(dss, there, f"{kind}/{name}")
 
-    assert status(api, kind, name, there) == 404
+    assert read_status(api, kind, name, there) == 404
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -335,7 +332,7 @@ def test_a_bundle_manifest_that_was_changed_is_not_passed_on(
     overwrite(clouds, here, f"bundles/{bundle}", json.dumps({**manifest, "creator_uid": 666}).encode())
 
     with pytest.raises(InvalidChecksum, match="other content than the catalog says"):
-        bring(dss, here, f"bundles/{bundle}")
+        replicate_keys(dss, here, f"bundles/{bundle}")
 
     assert clouds.keys(there, f"bundles/{bundle}") == []
 
@@ -351,4 +348,4 @@ def test_what_is_no_manifest_is_named(dss: Dss, clouds: Clouds, replica: str, co
     ):
         overwrite(clouds, replica, key, content)
         with pytest.raises(Unprocessable, match=key):
-            bring(dss, replica, key)
+            replicate_keys(dss, replica, key)

@@ -7,11 +7,12 @@ import pytest
 
 from shared.errors import NotYetThere
 from shared.system import Dss
-from tests.support.copying_between import opened
-from tests.support.file_heads import multiply
+from tests.support.api import Api, Version, put_bundle, put_collection, put_file
+from tests.support.bulk_heads import duplicate_files
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss
 from tests.support.firestore_proxy import FirestoreProxy
-from tests.support.given import Api, Clouds, Version, put_bundle, put_collection, put_file
-from tests.support.two_clouds import OTHER, bring, new_file, status
+from tests.support.replication import OTHER, new_file, read_status, replicate_keys
 
 FILES = 12_000
 # Each of these is in the bundle under many names.
@@ -22,7 +23,7 @@ HEADS = 500
 def counted(stack: dict[str, str]) -> Iterator[tuple[Dss, FirestoreProxy]]:
     with (
         FirestoreProxy(stack["FIRESTORE_EMULATOR_HOST"]) as proxy,
-        opened({**stack, "FIRESTORE_EMULATOR_HOST": proxy.address}) as dss,
+        open_dss({**stack, "FIRESTORE_EMULATOR_HOST": proxy.address}) as dss,
     ):
         yield dss, proxy
 
@@ -40,24 +41,24 @@ def test_a_check_of_12_000_files_resumes_where_it_stopped(
     dss, proxy = counted
     there = OTHER[replica]
     early, late = (new_file(api, clouds, replica, b"one content of many files") for _ in range(2))
-    bring(dss, replica, f"files/{early}")
-    heads = multiply(stack, early, HEADS)
+    replicate_keys(dss, replica, f"files/{early}")
+    heads = duplicate_files(stack, early, HEADS)
     items = [heads[number % HEADS].named(f"{number:05d}") for number in range(FILES - 1)]
     bundle = put_bundle(api, replica, [*items, late.named("99999")])
     reads(proxy)
 
     with pytest.raises(NotYetThere, match=f"1 of its files are not on {there} yet, {late}"):
-        bring(dss, replica, f"bundles/{bundle}")
+        replicate_keys(dss, replica, f"bundles/{bundle}")
     # 5,000 files a step: all heads, three times, and the pages of all files.
     first = reads(proxy)
     assert first > 3 * HEADS + FILES / 500
 
-    bring(dss, replica, f"files/{late}")
+    replicate_keys(dss, replica, f"files/{late}")
     reads(proxy)
-    bring(dss, replica, f"bundles/{bundle}")
+    replicate_keys(dss, replica, f"bundles/{bundle}")
 
     assert reads(proxy) < first / 2
-    assert status(api, "bundles", bundle, there) == 206
+    assert read_status(api, "bundles", bundle, there) == 206
     assert clouds.read(there, f"bundles/{bundle}") == clouds.read(replica, f"bundles/{bundle}")
 
 
@@ -70,24 +71,24 @@ def test_a_check_of_a_large_collection_resumes_and_that_of_its_next_version_asks
     key = "k" * 4000
     content = json.dumps({key: 1}).encode()
     early, late, added = (put_file(api, clouds.stage(replica, content)) for _ in range(3))
-    bring(dss, replica, f"files/{early}", f"files/{added}")
-    items = [file.linked("x", path=f"/{key}") for file in (*multiply(stack, early, 400), late)]
+    replicate_keys(dss, replica, f"files/{early}", f"files/{added}")
+    items = [file.linked("x", path=f"/{key}") for file in (*duplicate_files(stack, early, 400), late)]
     first = put_collection(api, replica, items)
     reads(proxy)
 
     with pytest.raises(NotYetThere, match=f"1 of its contents are not on {there} yet, file {late} for one"):
-        bring(dss, replica, f"collections/{first}")
+        replicate_keys(dss, replica, f"collections/{first}")
     whole = reads(proxy)
     assert whole > 400
-    bring(dss, replica, f"files/{late}")
+    replicate_keys(dss, replica, f"files/{late}")
     reads(proxy)
-    bring(dss, replica, f"collections/{first}")
+    replicate_keys(dss, replica, f"collections/{first}")
     assert reads(proxy) < whole - 200
-    assert status(api, "collections", first, there) == 200
+    assert read_status(api, "collections", first, there) == 200
 
     path, changes = f"/v1/collections/{first.uuid}", {"add_contents": [added.linked()]}
     second = Version(**api.patch(path, replica=replica, version=first.version, json=changes).json())
-    bring(dss, replica, f"collections/{second}")
+    replicate_keys(dss, replica, f"collections/{second}")
     # Its head twice, the newest version there, both versions' pages, and the one file.
     assert reads(proxy) < 12
-    assert status(api, "collections", second, there) == 200
+    assert read_status(api, "collections", second, there) == 200

@@ -137,8 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     fake: FakeDss
 
-    def log_message(self, format: str, *args: Any) -> None:
-        del format, args
+    def log_message(self, *_: Any) -> None:
+        return
 
     def _serve(self) -> None:
         parts = urlsplit(self.path)

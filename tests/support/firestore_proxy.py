@@ -40,7 +40,7 @@ class FirestoreCall:
 
 
 @dataclass(kw_only=True)
-class CallHarm:
+class CallFault:
     """What befalls the next `times` calls of a method: a delay in seconds, then `code` instead of an answer.
 
     With `lose_answer` the call has its effect all the same.
@@ -59,7 +59,7 @@ class FirestoreProxy:
 
     target: str
     calls: list[FirestoreCall] = field(default_factory=list)
-    _harms: list[CallHarm] = field(default_factory=list)
+    _harms: list[CallFault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> "FirestoreProxy":
@@ -74,7 +74,7 @@ class FirestoreProxy:
         self._server.stop(grace=0).wait()
         self.channel.close()
 
-    def inflict(self, harm: CallHarm) -> None:
+    def inflict(self, harm: CallFault) -> None:
         """Let harm befall calls to come."""
         with self._lock:
             self._harms.append(harm)
@@ -85,7 +85,7 @@ class FirestoreProxy:
             self.calls.clear()
             self._harms.clear()
 
-    def begin(self, method: str) -> tuple[FirestoreCall, CallHarm | None]:
+    def begin(self, method: str) -> tuple[FirestoreCall, CallFault | None]:
         """Record a call, and return what befalls it."""
         call = FirestoreCall(method=method)
         with self._lock:
@@ -177,7 +177,7 @@ def _abort(call: FirestoreCall, context: Any, error: Any) -> None:
     context.abort(error.code(), error.details())
 
 
-def _delay_or_refuse(harm: CallHarm | None, call: FirestoreCall, context: Any) -> None:
+def _delay_or_refuse(harm: CallFault | None, call: FirestoreCall, context: Any) -> None:
     if harm:
         time.sleep(harm.delay)
         if harm.code and not harm.lose_answer:
@@ -185,7 +185,7 @@ def _delay_or_refuse(harm: CallHarm | None, call: FirestoreCall, context: Any) -
             context.abort(harm.code, "a test wants it so")
 
 
-def _lose(harm: CallHarm | None, call: FirestoreCall, context: Any) -> None:
+def _lose(harm: CallFault | None, call: FirestoreCall, context: Any) -> None:
     if harm and harm.lose_answer:
         _end(call, harm.code or grpc.StatusCode.UNAVAILABLE)
         context.abort(call.code, "a test wants it so, after the effect")

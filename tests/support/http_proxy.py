@@ -38,7 +38,7 @@ class Exchange:
 
 
 @dataclass(kw_only=True)
-class Harm:
+class Fault:
     """What befalls the next `times` requests of a method (any) whose path and query hold `text`.
 
     Delayed by `delay` seconds; answered `status` (and `content`) without being forwarded; its connection
@@ -74,7 +74,7 @@ class HttpProxy:
 
     target: str = ""
     exchanges: list[Exchange] = field(default_factory=list)
-    _harms: list[Harm] = field(default_factory=list)
+    _harms: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> "HttpProxy":
@@ -89,7 +89,7 @@ class HttpProxy:
         self._server.server_close()
         self._thread.join()
 
-    def inflict(self, harm: Harm) -> None:
+    def inflict(self, harm: Fault) -> None:
         """Let harm befall requests to come."""
         with self._lock:
             self._harms.append(harm)
@@ -100,7 +100,7 @@ class HttpProxy:
             self.exchanges.clear()
             self._harms.clear()
 
-    def begin(self, method: str, target: str) -> tuple[Exchange, Harm]:
+    def begin(self, method: str, target: str) -> tuple[Exchange, Fault]:
         """Record a request, and return what befalls it."""
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -111,7 +111,7 @@ class HttpProxy:
                 if harm.befalls(method, target):
                     harm.times -= 1
                     return exchange, harm
-        return exchange, Harm()
+        return exchange, Fault()
 
 
 class _Server(ThreadingHTTPServer):
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._relay
         raise AttributeError(name)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Say nothing: the exchanges are on record."""
 
     def _relay(self) -> None:
@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def _forward(self, upstream: http.client.HTTPConnection, exchange: Exchange, harm: Harm) -> None:
+    def _forward(self, upstream: http.client.HTTPConnection, exchange: Exchange, harm: Fault) -> None:
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name.lower() == "content-length" and harm.send_until is not None:
@@ -212,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             size -= len(data)
             yield data
 
-    def _answer(self, answer: http.client.HTTPResponse, exchange: Exchange, harm: Harm) -> None:
+    def _answer(self, answer: http.client.HTTPResponse, exchange: Exchange, harm: Fault) -> None:
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in _OF_THE_CONNECTION:

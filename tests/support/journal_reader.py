@@ -6,11 +6,11 @@ from typing import Any
 
 import requests
 
-from tests.support.given import Api
+from tests.support.api import Api
 
 
 @dataclass(frozen=True, order=True)
-class Read:
+class JournalEvent:
     """An event as it was read: when, which, its bytes, and the journal that it was in."""
 
     timestamp: str
@@ -19,7 +19,7 @@ class Read:
     journal_id: str
 
 
-def events_of(stream: dict[str, Any]) -> Iterator[Read]:
+def events_of(stream: dict[str, Any]) -> Iterator[JournalEvent]:
     """Yield the events of a journal, each fetched by its range."""
     for event in stream["events"]:
         assert stream["from_date"] <= event["timestamp"] <= stream["to_date"]
@@ -27,10 +27,10 @@ def events_of(stream: dict[str, Any]) -> Iterator[Read]:
         assert last < stream["size"]
         answer = requests.get(stream["stream_url"], headers={"Range": f"bytes={first}-{last}"}, timeout=30)
         assert answer.status_code == 206, answer.text
-        yield Read(event["timestamp"], event["event_id"], answer.content, stream["journal_id"])
+        yield JournalEvent(event["timestamp"], event["event_id"], answer.content, stream["journal_id"])
 
 
-def read_events(api: Api, replica: str, **query: Any) -> Iterator[Read]:
+def read_events(api: Api, replica: str, **query: Any) -> Iterator[JournalEvent]:
     """Yield what GET /events gives, page by page."""
     for page in api.pages("/v1/events", replica=replica, **query):
         assert page.status_code in (200, 206), page.text

@@ -6,7 +6,8 @@ from pathlib import Path
 from boto3.s3.transfer import TransferConfig
 
 from shared.checksums import CHECKSUM_NAMES, MIB, ChecksumCalculator, Checksums, part_size
-from tests.support.given import SCHEMES, Clouds, new_uuid
+from tests.support.api import new_uuid
+from tests.support.clouds import SCHEMES, Clouds
 
 
 def write_numbered_blocks(path: Path, size: int) -> Checksums:

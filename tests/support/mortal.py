@@ -6,7 +6,7 @@ from local import probes
 from local.config import PATIENCE
 from local.supervisor.ports import HOST
 from local.supervisor.processes import Process, Processes
-from tests.support.copy_front import wait_until
+from tests.support.waiting import wait_until
 
 
 class Mortal:

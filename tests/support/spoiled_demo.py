@@ -11,7 +11,7 @@ from local.demo import command as demo
 from local.demo.program import STEPS
 from local.demo.steps import Scene, Step
 from shared.checksums import CHECKSUM_NAMES, Checksums
-from tests.support.given import Clouds
+from tests.support.clouds import Clouds
 
 
 def spoil_source(scene: Scene) -> str:

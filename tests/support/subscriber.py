@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         while not self.server.ending.wait(0.05):
             self.wfile.write(b"x")
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Log nothing."""
 
 

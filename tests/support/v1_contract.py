@@ -15,7 +15,7 @@ THE_V1_CONTRACT = {
         "uuid* version* json_request_body*",
         "200 201 202 400 409 422 default",
     ),
-    ("subscriptions.list", "GET /subscriptions"): ("replica* subscription_type=jmespath", "200 default"),
+    ("subscriptions.list_own", "GET /subscriptions"): ("replica* subscription_type=jmespath", "200 default"),
     ("subscriptions.put", "PUT /subscriptions"): ("replica* json_request_body*", "201 default"),
     ("subscriptions.get", "GET /subscriptions/{uuid}"): (
         "uuid* replica* subscription_type=jmespath",
@@ -25,7 +25,7 @@ THE_V1_CONTRACT = {
         "uuid* replica* subscription_type=jmespath",
         "200 default",
     ),
-    ("collections.list", "GET /collections"): ("per_page=500[10..500] start_at[0..]", "200 206 default"),
+    ("collections.list_own", "GET /collections"): ("per_page=500[10..500] start_at[0..]", "200 206 default"),
     ("collections.put", "PUT /collections"): ("replica* uuid* version* json_request_body*", "201 default"),
     ("collections.get", "GET /collections/{uuid}"): ("uuid* replica* version", "200 default"),
     ("collections.patch", "PATCH /collections/{uuid}"): (
@@ -33,7 +33,7 @@ THE_V1_CONTRACT = {
         "200 400 403 404 422 default",
     ),
     ("collections.delete", "DELETE /collections/{uuid}"): ("uuid* replica*", "200 default"),
-    ("bundles.enumerate", "GET /bundles/all"): (
+    ("bundles.list_all", "GET /bundles/all"): (
         "replica* prefix token per_page=100[10..500] search_after",
         "200 206 default",
     ),
@@ -61,7 +61,10 @@ THE_V1_CONTRACT = {
         "replica* checkout_job_id*",
         "200 404 default",
     ),
-    ("events.list", "GET /events"): ("from_date to_date replica* per_page=1[1..10] token", "200 206 default"),
+    ("events.list_journals", "GET /events"): (
+        "from_date to_date replica* per_page=1[1..10] token",
+        "200 206 default",
+    ),
     ("events.get", "GET /events/{uuid}"): ("uuid* version* replica*", "200 default"),
     ("drs.get", "GET /ga4gh/drs/v1/objects/{object_id}"): (
         "object_id* version replica=aws expand=False",

@@ -1,20 +1,21 @@
-"""What tests of the whole system share: an API whose back ends are watched, and files in great number."""
+"""What tests of the whole system share: an API whose back ends are metered, and files in great number."""
 
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from tests.support.file_heads import multiply
-from tests.support.given import Api, Clouds, Version, put_file
-from tests.support.watched import WatchedApi, watched_api
+from tests.support.api import Api, Version, put_file
+from tests.support.bulk_heads import duplicate_files
+from tests.support.clouds import Clouds
+from tests.support.metered_api import MeteredApi, metered_api
 
 ManyFiles = Callable[[str, int], list[Version]]
 
 
 @pytest.fixture(scope="session")
-def watched(stack: dict[str, str]) -> Iterator[WatchedApi]:
+def metered(stack: dict[str, str]) -> Iterator[MeteredApi]:
     """A further API, one process, with a proxy before each of its back ends."""
-    with watched_api(stack) as api:
+    with metered_api(stack) as api:
         yield api
 
 
@@ -33,7 +34,7 @@ def files_in_number(env: Mapping[str, str], api: Api, clouds: Clouds) -> ManyFil
             if not made[replica]:
                 source = clouds.stage(replica, b"one content of many files", content_type="text/plain")
                 made[replica].append(put_file(api, source))
-            made[replica] += multiply(env, made[replica][0], count - len(made[replica]))
+            made[replica] += duplicate_files(env, made[replica][0], count - len(made[replica]))
         return made[replica][:count]
 
     return files

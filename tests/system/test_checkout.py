@@ -8,10 +8,11 @@ from local.api import api_process
 from shared.catalog import Catalog, CheckoutOrder, Database
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind
-from tests.support.checking_out import check_out, checked_out, objects, own_bucket
-from tests.support.copy_front import wait_until
-from tests.support.file_heads import firestore_client
-from tests.support.given import REPLICAS, Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
+from tests.support.api import Api, Version, assert_problem, new_uuid, put_bundle, put_file
+from tests.support.checkouts import await_checkout, check_out, read_objects, user_bucket
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import firestore_client
+from tests.support.waiting import wait_until
 
 CONTENTS = {"a.txt": b"first", "b/c.json": b'{"second": 2}', "empty": b""}
 TYPES = {"a.txt": "text/plain", "b/c.json": "application/json", "empty": "application/octet-stream"}
@@ -41,7 +42,7 @@ def bundle(api: Api, clouds: Clouds, replica: str) -> Version:
 def test_a_bundle_is_checked_out_to_the_checkout_bucket(
     api: Api, clouds: Clouds, replica: str, bundle: Version
 ) -> None:
-    status = checked_out(api, replica, check_out(api, replica, bundle))
+    status = await_checkout(api, replica, check_out(api, replica, bundle))
 
     bucket, prefix = clouds.checkout[replica], f"bundles/{bundle}"
     assert status == {
@@ -52,7 +53,7 @@ def test_a_bundle_is_checked_out_to_the_checkout_bucket(
         "bytes": 18,
         "bytes_done": 18,
     }
-    assert objects(clouds, replica, bucket, prefix) == {
+    assert read_objects(clouds, replica, bucket, prefix) == {
         f"{prefix}/{name}": (data, TYPES[name]) for name, data in CONTENTS.items()
     }
 
@@ -60,21 +61,21 @@ def test_a_bundle_is_checked_out_to_the_checkout_bucket(
 def test_a_bundle_is_checked_out_to_ones_own_bucket(
     api: Api, clouds: Clouds, replica: str, bundle: Version
 ) -> None:
-    bucket = own_bucket(clouds, replica)
+    bucket = user_bucket(clouds, replica)
 
-    status = checked_out(api, replica, check_out(api, replica, bundle, destination=bucket))
+    status = await_checkout(api, replica, check_out(api, replica, bundle, destination=bucket))
 
     assert status["location"] == f"{SCHEMES[replica]}://{bucket}/bundles/{bundle}"
-    assert len(objects(clouds, replica, bucket, f"bundles/{bundle}/")) == 3
+    assert len(read_objects(clouds, replica, bucket, f"bundles/{bundle}/")) == 3
 
 
 def test_who_asks_twice_or_at_once_joins(api: Api, replica: str, bundle: Version) -> None:
     ids = {check_out(api, replica, bundle, version=version) for version in (None, bundle.version)}
 
     [job_id] = ids
-    assert checked_out(api, replica, job_id)["status"] == "SUCCEEDED"
+    assert await_checkout(api, replica, job_id)["status"] == "SUCCEEDED"
     assert check_out(api, replica, bundle) == job_id
-    assert checked_out(api, replica, job_id)["status"] == "SUCCEEDED"
+    assert await_checkout(api, replica, job_id)["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("replica", ["gcp"])
@@ -105,7 +106,7 @@ def test_no_more_are_under_way_at_once_than_may_be(
         long_ago = datetime.now(UTC) - timedelta(hours=2)
         client.document(f"checkout_jobs/{job.id}").update({"touched": long_ago})
         assert check_out(strict, replica, bundle) == check_out(strict, replica, bundle) == job.id
-        assert checked_out(strict, replica, job.id)["status"] == "SUCCEEDED"
+        assert await_checkout(strict, replica, job.id)["status"] == "SUCCEEDED"
         wait_until(
             lambda: strict.post(f"{path}/checkout", replica=replica).status_code == 200, "there is room", 60
         )

@@ -18,12 +18,13 @@ from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind
 from shared.messages import ObjectEvent
 from shared.replication import replicate
-from tests.support.checking_out import checked_out, objects, own_bucket, remove, status
-from tests.support.checkout_rig import INLINE_BYTES, Later, Nobody, Rig, checkout_rig
-from tests.support.copy_front import Rule, wait_until
-from tests.support.copying_between import content
+from tests.support.api import Version, new_uuid, put_bundle, put_file
+from tests.support.checkout_harness import INLINE_BYTES, ClockAhead, Harness, LostWorkflows, checkout_harness
+from tests.support.checkouts import await_checkout, checkout_status, read_objects, remove_object, user_bucket
+from tests.support.copies import distinct_bytes
 from tests.support.directory_replica import CHECKOUT, NAME, directory_replica
-from tests.support.given import Version, new_uuid, put_bundle, put_file
+from tests.support.function_proxy import Rule
+from tests.support.waiting import wait_until
 from tests.system.conftest import ManyFiles
 
 
@@ -34,20 +35,22 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rig(stack: dict[str, str], directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def rig(
+    stack: dict[str, str], directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Harness]:
     third = directory_replica(directory, "http://dss.example.org")
     env = {**stack, "DSS_EXTRA_REPLICAS": json.dumps([third])}
-    with checkout_rig(env, tmp_path_factory.mktemp("checkouts")) as found:
+    with checkout_harness(env, tmp_path_factory.mktemp("checkouts")) as found:
         yield found
 
 
-def new_bundle(rig: Rig, replica: str, *contents: bytes) -> Version:
+def new_bundle(rig: Harness, replica: str, *contents: bytes) -> Version:
     files = [put_file(rig.api, rig.clouds.stage(replica, data)) for data in contents]
     return put_bundle(rig.api, replica, [file.named(f"{n}.bin") for n, file in enumerate(files)])
 
 
 @pytest.fixture
-def bundle(rig: Rig, replica: str) -> Version:
+def bundle(rig: Harness, replica: str) -> Version:
     """A bundle of two files that no other has."""
     return new_bundle(rig, replica, new_uuid().encode(), new_uuid().encode())
 
@@ -72,70 +75,72 @@ def before(step: str, act: Callable[[], Any]) -> Rule:
 @pytest.mark.parametrize("step", ["plan", "page", "finish"])
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_step_that_fails_five_times_costs_time_only(
-    rig: Rig, replica: str, bundle: Version, step: str
+    rig: Harness, replica: str, bundle: Version, step: str
 ) -> None:
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, fails(step, 5)))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, fails(step, 5)))
 
     assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
 
 
 @pytest.mark.parametrize("replica", ["aws"])
 def test_a_step_that_never_works_ends_the_job_and_it_can_be_begun_anew(
-    rig: Rig, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     address = f"{new_uuid()}@example.org"
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, fails("page", 999), email=address))
+    ended = await_checkout(
+        rig.api, replica, rig.check_out(replica, bundle, fails("page", 999), email=address)
+    )
 
     assert ended["status"] == "FAILED"
     assert "500" in ended["cause"]
     mail = the_mail(rig, address)
     assert ended["cause"] in mail and str(bundle) in mail
-    anew = checked_out(rig.api, replica, rig.check_out(replica, bundle))
+    anew = await_checkout(rig.api, replica, rig.check_out(replica, bundle))
     assert anew["status"] == "SUCCEEDED"
 
 
-def the_mail(rig: Rig, address: str) -> str:
+def the_mail(rig: Harness, address: str) -> str:
     wait_until(lambda: rig.mails(address), f"{address} has mail")
     [mail] = rig.mails(address)
     return str(mail["Subject"]) + mail.get_payload(decode=True).decode()
 
 
-def test_who_wants_to_is_told_once_where_the_data_are(rig: Rig, replica: str, bundle: Version) -> None:
+def test_who_wants_to_is_told_once_where_the_data_are(rig: Harness, replica: str, bundle: Version) -> None:
     address = f"{new_uuid()}@example.org"
 
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, email=address))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, email=address))
 
     mail = the_mail(rig, address)
     assert ended["location"] in mail and "2 files, 72 bytes" in mail
 
 
-def test_a_destination_that_is_not_there_fails_the_job(rig: Rig, replica: str, bundle: Version) -> None:
+def test_a_destination_that_is_not_there_fails_the_job(rig: Harness, replica: str, bundle: Version) -> None:
     bucket = f"no-{new_uuid()}"
 
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
     assert ended["status"] == "FAILED"
     assert f"{bucket}: no such bucket" in ended["cause"]
 
 
 @pytest.mark.parametrize(
-    ("denied", "words"), [("write", "may not write to it"), ("all", "has no access to it")]
+    ("denied", "words"), [("write", "has no permission to write to it"), ("all", "has no access to it")]
 )
 def test_a_destination_that_may_not_be_written_fails_the_job(
-    rig: Rig, replica: str, bundle: Version, denied: str, words: str
+    rig: Harness, replica: str, bundle: Version, denied: str, words: str
 ) -> None:
-    bucket = own_bucket(rig.clouds, replica, denied=denied)
+    bucket = user_bucket(rig.clouds, replica, denied=denied)
 
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
     assert ended["status"] == "FAILED"
     assert f"{bucket}: this system {words}" in ended["cause"]
 
 
 def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
-    rig: Rig, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
-    bucket = own_bucket(rig.clouds, replica)
+    bucket = user_bucket(rig.clouds, replica)
 
     def delete() -> None:
         if replica == "gcp":
@@ -145,14 +150,14 @@ def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
 
     job = rig.check_out(replica, bundle, before("page", delete), destination=bucket)
 
-    ended = checked_out(rig.api, replica, job)
+    ended = await_checkout(rig.api, replica, job)
     assert ended["status"] == "FAILED"
     assert f"{bucket}: no such bucket" in ended["cause"]
 
 
 @pytest.mark.parametrize("replica", ["aws"])
 def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
-    rig: Rig, directory: Path, replica: str, bundle: Version
+    rig: Harness, directory: Path, replica: str, bundle: Version
 ) -> None:
     where = rig.dss.replicas.named(replica)
     files = rig.api.get(f"/v1/bundles/{bundle.uuid}", replica=replica).json()["bundle"]["files"]
@@ -161,10 +166,10 @@ def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
         replicate(rig.dss, ObjectEvent(replica=replica, bucket=where.bucket, key=key))
     own = directory / "buckets" / "own"
 
-    missing = checked_out(rig.api, NAME, rig.check_out(NAME, bundle, destination="own"))
+    missing = await_checkout(rig.api, NAME, rig.check_out(NAME, bundle, destination="own"))
     own.mkdir()
     jobs = [rig.check_out(NAME, bundle), rig.check_out(NAME, bundle, destination="own")]
-    ends = [checked_out(rig.api, NAME, job) for job in jobs]
+    ends = [await_checkout(rig.api, NAME, job) for job in jobs]
 
     assert missing["status"] == "FAILED"
     assert "destination file://own: no such bucket" in missing["cause"]
@@ -175,16 +180,18 @@ def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
         assert sorted((one.name, one.stat().st_size) for one in copies) == [("0.bin", 36), ("1.bin", 36)]
 
 
-def test_content_that_is_lost_in_the_middle_fails_the_job(rig: Rig, replica: str) -> None:
+def test_content_that_is_lost_in_the_middle_fails_the_job(rig: Harness, replica: str) -> None:
     data = new_uuid().encode()
     bundle = new_bundle(rig, replica, b"there", data)
     key = checksums_of(data).blob_key
 
     job = rig.check_out(
-        replica, bundle, before("page", lambda: remove(rig.clouds, replica, rig.clouds.main[replica], key))
+        replica,
+        bundle,
+        before("page", lambda: remove_object(rig.clouds, replica, rig.clouds.main[replica], key)),
     )
 
-    ended = checked_out(rig.api, replica, job)
+    ended = await_checkout(rig.api, replica, job)
     assert ended["status"] == "FAILED"
     assert f"bundles/{bundle}/1.bin" in ended["cause"] and key in ended["cause"]
 
@@ -192,7 +199,7 @@ def test_content_that_is_lost_in_the_middle_fails_the_job(rig: Rig, replica: str
 @pytest.mark.parametrize("step", ["plan", "page", "finish"])
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_bundle_that_is_deleted_in_the_middle_fails_the_job(
-    rig: Rig, replica: str, bundle: Version, step: str
+    rig: Harness, replica: str, bundle: Version, step: str
 ) -> None:
     def hide() -> None:
         answer = rig.admin.delete(
@@ -200,39 +207,39 @@ def test_a_bundle_that_is_deleted_in_the_middle_fails_the_job(
         )
         assert answer.status_code == 200
 
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, before(step, hide)))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, before(step, hide)))
 
     assert ended["status"] == "FAILED"
     assert f"no bundle {bundle}" in ended["cause"]
 
 
-def test_another_object_in_a_users_bucket_is_left_alone(rig: Rig, replica: str, bundle: Version) -> None:
-    bucket, key = own_bucket(rig.clouds, replica), f"bundles/{bundle}/1.bin"
+def test_another_object_in_a_users_bucket_is_left_alone(rig: Harness, replica: str, bundle: Version) -> None:
+    bucket, key = user_bucket(rig.clouds, replica), f"bundles/{bundle}/1.bin"
     rig.clouds.stage(replica, b"mine", bucket=bucket, key=key)
 
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
     assert ended["status"] == "FAILED"
-    assert f"{key}: another object is in the way" in ended["cause"]
-    assert objects(rig.clouds, replica, bucket, key)[key][0] == b"mine"
+    assert f"{key}: another object has this key" in ended["cause"]
+    assert read_objects(rig.clouds, replica, bucket, key)[key][0] == b"mine"
 
 
-def test_another_object_in_the_checkout_bucket_is_replaced(rig: Rig, replica: str) -> None:
+def test_another_object_in_the_checkout_bucket_is_replaced(rig: Harness, replica: str) -> None:
     data = new_uuid().encode()
     bundle = new_bundle(rig, replica, data)
     bucket, key = rig.clouds.checkout[replica], f"bundles/{bundle}/0.bin"
     rig.clouds.stage(replica, b"corrupt", bucket=bucket, key=key)
 
-    assert checked_out(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
-    assert objects(rig.clouds, replica, bucket, key)[key][0] == data
+    assert await_checkout(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
+    assert read_objects(rig.clouds, replica, bucket, key)[key][0] == data
 
 
-def test_a_large_file_goes_through_the_copy_workflow(rig: Rig, replica: str) -> None:
-    data = content(INLINE_BYTES + 1)
+def test_a_large_file_goes_through_the_copy_workflow(rig: Harness, replica: str) -> None:
+    data = distinct_bytes(INLINE_BYTES + 1)
     bundle = new_bundle(rig, replica, b"small", data)
 
     job = rig.check_out(replica, bundle)
-    ended = checked_out(rig.api, replica, job)
+    ended = await_checkout(rig.api, replica, job)
 
     assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
     assert ended["bytes_done"] == ended["bytes"] == len(data) + 5
@@ -244,15 +251,15 @@ def test_a_large_file_goes_through_the_copy_workflow(rig: Rig, replica: str) -> 
 
 
 @pytest.mark.parametrize("replica", ["gcp"])
-def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: Rig, replica: str) -> None:
-    data = content(INLINE_BYTES + 2)
+def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: Harness, replica: str) -> None:
+    data = distinct_bytes(INLINE_BYTES + 2)
     bundle = new_bundle(rig, replica, data)
     key = checksums_of(data).blob_key
 
     def forget() -> None:
-        remove(rig.clouds, replica, rig.clouds.main[replica], key)
+        remove_object(rig.clouds, replica, rig.clouds.main[replica], key)
 
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, before("page", forget)))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, before("page", forget)))
 
     assert ended["status"] == "FAILED"
     assert f"bundles/{bundle}/0.bin" in ended["cause"]
@@ -260,7 +267,7 @@ def test_a_large_file_that_cannot_be_copied_fails_the_job(rig: Rig, replica: str
 
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
-    rig: Rig, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     executions = rig.dss.workflows._client  # type: ignore[attr-defined]
     reached: list[bool] = []
@@ -277,20 +284,20 @@ def test_a_killed_execution_is_resumed_by_the_sweep_and_not_for_ever(
     # SIGKILL of its process.
     executions.cancel_execution(name=job.execution)
     gate.append(True)
-    assert status(rig.api, replica, job_id)["status"] == "RUNNING"
+    assert checkout_status(rig.api, replica, job_id)["status"] == "RUNNING"
     assert resume_abandoned_checkouts(rig.dss) == []
 
-    later = rig.at(Later(timedelta(hours=2)))
+    later = rig.at(ClockAhead(timedelta(hours=2)))
     try:
         assert job_id in resume_abandoned_checkouts(later)
-        assert checked_out(rig.api, replica, job_id)["status"] == "SUCCEEDED"
+        assert await_checkout(rig.api, replica, job_id)["status"] == "SUCCEEDED"
     finally:
         rig.at(SystemClock())
 
 
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_what_is_resumed_five_times_for_nothing_fails_and_can_be_begun_anew(
-    rig: Rig, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     address = f"{new_uuid()}@example.org"
     order = CheckoutOrder(
@@ -299,33 +306,33 @@ def test_what_is_resumed_five_times_for_nothing_fails_and_can_be_begun_anew(
         replica=replica,
         bucket=rig.clouds.checkout[replica],
     )
-    asked = dataclasses.replace(rig.dss, workflows=Nobody())  # type: ignore[arg-type]
+    asked = dataclasses.replace(rig.dss, workflows=LostWorkflows())  # type: ignore[arg-type]
     job_id = request_checkout(asked, order, address).id
 
     try:
         for hours in range(2, 12, 2):
-            later = dataclasses.replace(rig.at(Later(timedelta(hours=hours))), workflows=asked.workflows)
+            later = dataclasses.replace(rig.at(ClockAhead(timedelta(hours=hours))), workflows=asked.workflows)
             assert job_id in resume_abandoned_checkouts(later)
             assert job_id not in resume_abandoned_checkouts(later)
-            assert status(rig.api, replica, job_id)["status"] == "RUNNING"
-        later = dataclasses.replace(rig.at(Later(timedelta(hours=12))), workflows=asked.workflows)
+            assert checkout_status(rig.api, replica, job_id)["status"] == "RUNNING"
+        later = dataclasses.replace(rig.at(ClockAhead(timedelta(hours=12))), workflows=asked.workflows)
         assert job_id not in resume_abandoned_checkouts(later)
     finally:
         rig.at(SystemClock())
 
-    ended = status(rig.api, replica, job_id)
+    ended = checkout_status(rig.api, replica, job_id)
     assert (ended["status"], ended["cause"]) == (
         "FAILED",
-        "nobody worked on it any more, and it was begun anew 5 times",
+        "its execution ended without a result, and so did 5 further ones",
     )
     send_due_mails(rig.dss)
     assert ended["cause"] in the_mail(rig, address)
-    assert checked_out(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
+    assert await_checkout(rig.api, replica, rig.check_out(replica, bundle))["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("replica", ["aws"])
 def test_a_killed_function_and_a_restarted_api_cost_time_only(
-    rig: Rig, replica: str, bundle: Version
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
     def kill() -> None:
         rig.front.kill()
@@ -336,14 +343,14 @@ def test_a_killed_function_and_a_restarted_api_cost_time_only(
     catalog = rig.dss.catalog.checkouts
     wait_until(lambda: (job := catalog.get(job_id)) and job.state is not JobState.RUNNING, "it ends")
 
-    ended = status(rig.api, replica, job_id)
+    ended = checkout_status(rig.api, replica, job_id)
     assert (ended["status"], ended["files_done"]) == ("SUCCEEDED", 2)
 
 
 @pytest.mark.parametrize("point", ["checkout: page copied", "checkout: mail sent"])
 @pytest.mark.parametrize("replica", ["gcp"])
 def test_a_kill_between_two_steps_leaves_a_job_that_ends(
-    rig: Rig, replica: str, bundle: Version, point: str
+    rig: Harness, replica: str, bundle: Version, point: str
 ) -> None:
     address = f"{new_uuid()}@example.org"
     rig.front.kill()
@@ -358,7 +365,7 @@ def test_a_kill_between_two_steps_leaves_a_job_that_ends(
                 rig.front.kill()
                 rig.front.start()
 
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle, revive, email=address))
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, revive, email=address))
 
     assert ended["status"] == "SUCCEEDED"
     wait_until(lambda: len(rig.mails(address)) == (2 if step == "mail" else 1), "mail has come")
@@ -366,20 +373,20 @@ def test_a_kill_between_two_steps_leaves_a_job_that_ends(
     assert len({mail["Message-ID"] for mail in rig.mails(address)}) == 1
     job = rig.dss.catalog.checkouts.get(rig.check_out(replica, bundle))
     assert job and job.state is JobState.RUNNING and job.emails == ()
-    assert checked_out(rig.api, replica, job.id)["status"] == "SUCCEEDED"
+    assert await_checkout(rig.api, replica, job.id)["status"] == "SUCCEEDED"
 
 
 # More than two pages of the workflow; the ten thousand take a minute.
 @pytest.mark.parametrize("replica", ["gcp"])
 @pytest.mark.parametrize("count", [1_200, pytest.param(10_000, marks=pytest.mark.large)])
 def test_a_bundle_of_many_files_is_checked_out(
-    rig: Rig, many_files: ManyFiles, replica: str, count: int
+    rig: Harness, many_files: ManyFiles, replica: str, count: int
 ) -> None:
     items = [file.named(f"{n:05d}") for n, file in enumerate(many_files(replica, count))]
     bundle = put_bundle(rig.api, replica, items)
     began = time.monotonic()
 
-    ended = checked_out(rig.api, replica, rig.check_out(replica, bundle), seconds=200)
+    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle), seconds=200)
 
     print(f"{count} files in {time.monotonic() - began:.0f} s")
     assert (ended["status"], ended["files_done"], ended["bytes_done"]) == ("SUCCEEDED", count, count * 25)

@@ -16,12 +16,13 @@ from local.config import base_environment
 from local.source_tree import ROOT
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Processes
-from shared.checkouts.objects import put_copy, wanted_of_bundle, wanted_of_file
+from shared.checkouts.objects import copies_of_bundle, copy_of_file, put_copy
 from shared.identifiers import Fqid
-from tests.support.copy_front import wait_until
-from tests.support.copying_between import opened
-from tests.support.given import Api, Clouds, Version, new_uuid, now, put_bundle, put_collection, put_file
-from tests.support.watched import Bill, WatchedApi, watched_api
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss
+from tests.support.metered_api import Bill, MeteredApi, metered_api
+from tests.support.waiting import wait_until
 from tests.system.conftest import ManyFiles
 
 # Source metadata, copy, manifest. S3's copy knows no precondition, so S3 is asked first whether the blob is
@@ -42,32 +43,32 @@ def large_bundle(api: Api, many_files: ManyFiles, replica: str) -> Version:
     return put_bundle(api, replica, [file.named(f"{n:04d}") for n, file in enumerate(files)])
 
 
-def test_a_new_small_file(watched: WatchedApi, clouds: Clouds, replica: str) -> None:
+def test_a_new_small_file(metered: MeteredApi, clouds: Clouds, replica: str) -> None:
     source = clouds.stage(replica, new_uuid().encode())
 
-    with watched.usage() as usage:
-        put_file(watched.api, source)
+    with metered.usage() as usage:
+        put_file(metered.api, source)
 
     operations = PUT_FILE_OPERATIONS[replica]
     assert usage.bill == Bill(object_operations=operations, writes=2, requests=2), usage.operations
 
 
-def test_a_new_file_whose_content_is_there(watched: WatchedApi, clouds: Clouds, replica: str) -> None:
+def test_a_new_file_whose_content_is_there(metered: MeteredApi, clouds: Clouds, replica: str) -> None:
     source = clouds.stage(replica, new_uuid().encode())
-    put_file(watched.api, source)
+    put_file(metered.api, source)
 
-    with watched.usage() as usage:
-        put_file(watched.api, source)
+    with metered.usage() as usage:
+        put_file(metered.api, source)
 
     assert usage.bill == Bill(object_operations=3, writes=2, requests=2), usage.operations
 
 
 @pytest.mark.parametrize("count", [1, 100, 1000])
-def test_a_new_bundle(watched: WatchedApi, many_files: ManyFiles, replica: str, count: int) -> None:
+def test_a_new_bundle(metered: MeteredApi, many_files: ManyFiles, replica: str, count: int) -> None:
     items = [file.named(f"{n:04d}") for n, file in enumerate(many_files(replica, count))]
 
-    with watched.usage() as usage:
-        put_bundle(watched.api, replica, items)
+    with metered.usage() as usage:
+        put_bundle(metered.api, replica, items)
 
     # The check rides on the last commit: no version becomes visible once its UUID is hidden.
     assert usage.bill == Bill(
@@ -82,12 +83,12 @@ def test_a_new_bundle(watched: WatchedApi, many_files: ManyFiles, replica: str, 
 @pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 302)])
 def test_reading_a_file(
-    watched: WatchedApi, file: Version, replica: str, method: str, status: int, versioned: bool
+    metered: MeteredApi, file: Version, replica: str, method: str, status: int, versioned: bool
 ) -> None:
     version = file.version if versioned else None
 
-    with watched.usage() as usage:
-        answer = watched.api.request(method, f"/v1/files/{file.uuid}", replica=replica, version=version)
+    with metered.usage() as usage:
+        answer = metered.api.request(method, f"/v1/files/{file.uuid}", replica=replica, version=version)
 
     assert answer.status_code == status
     assert usage.bill == Bill(reads=1, requests=1)
@@ -96,10 +97,10 @@ def test_reading_a_file(
 @pytest.mark.parametrize("presigned", [True, False], ids=["presigned", "plain"])
 @pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
 def test_reading_a_page_of_a_bundle(
-    watched: WatchedApi, large_bundle: Version, replica: str, presigned: bool, versioned: bool
+    metered: MeteredApi, large_bundle: Version, replica: str, presigned: bool, versioned: bool
 ) -> None:
-    with watched.usage() as usage:
-        answer = watched.api.get(
+    with metered.usage() as usage:
+        answer = metered.api.get(
             f"/v1/bundles/{large_bundle.uuid}",
             replica=replica,
             version=large_bundle.version if versioned else None,
@@ -113,15 +114,15 @@ def test_reading_a_page_of_a_bundle(
     assert usage.bill == Bill(reads=2, requests=2)
 
 
-def test_listing_bundles(watched: WatchedApi, file: Version, replica: str) -> None:
+def test_listing_bundles(metered: MeteredApi, file: Version, replica: str) -> None:
     uuid = new_uuid()
     for _ in range(12):
-        put_bundle(watched.api, replica, [file.named("name")], bundle=Version(uuid, now()))
+        put_bundle(metered.api, replica, [file.named("name")], bundle=Version(uuid, now()))
 
-    with watched.usage() as first:
-        page = watched.api.get("/v1/bundles/all", replica=replica, prefix=uuid, per_page=10)
-    with watched.usage() as last:
-        rest = watched.api.get(page.links["next"]["url"])
+    with metered.usage() as first:
+        page = metered.api.get("/v1/bundles/all", replica=replica, prefix=uuid, per_page=10)
+    with metered.usage() as last:
+        rest = metered.api.get(page.links["next"]["url"])
 
     assert (len(page.json()["bundles"]), len(rest.json()["bundles"])) == (10, 2)
     # One row more than is answered tells whether there is another page.
@@ -130,11 +131,11 @@ def test_listing_bundles(watched: WatchedApi, file: Version, replica: str) -> No
 
 
 @pytest.mark.parametrize("count", [1, 1000])
-def test_a_new_collection(watched: WatchedApi, many_files: ManyFiles, replica: str, count: int) -> None:
+def test_a_new_collection(metered: MeteredApi, many_files: ManyFiles, replica: str, count: int) -> None:
     items = [file.linked() for file in many_files(replica, count)]
 
-    with watched.usage() as usage:
-        put_collection(watched.api, replica, items)
+    with metered.usage() as usage:
+        put_collection(metered.api, replica, items)
 
     # Whose the UUID is, is read before and claimed with the head; a page holds some thousand items.
     assert usage.bill == Bill(
@@ -143,13 +144,13 @@ def test_a_new_collection(watched: WatchedApi, many_files: ManyFiles, replica: s
 
 
 @pytest.mark.parametrize("count", [1, 1000])
-def test_changing_a_collection(watched: WatchedApi, many_files: ManyFiles, replica: str, count: int) -> None:
+def test_changing_a_collection(metered: MeteredApi, many_files: ManyFiles, replica: str, count: int) -> None:
     file, *others = [file.linked() for file in many_files(replica, count + 1)]
-    collection = put_collection(watched.api, replica, [file])
+    collection = put_collection(metered.api, replica, [file])
     path, query = f"/v1/collections/{collection.uuid}", {"replica": replica, "version": collection.version}
 
-    with watched.usage() as usage:
-        answer = watched.api.patch(path, json={"add_contents": others}, **query)
+    with metered.usage() as usage:
+        answer = metered.api.patch(path, json={"add_contents": others}, **query)
 
     assert answer.status_code == 200
     # What is in it already is not looked up again.
@@ -158,13 +159,13 @@ def test_changing_a_collection(watched: WatchedApi, many_files: ManyFiles, repli
     )
 
 
-def test_a_link_to_a_fragment_has_its_file_read(watched: WatchedApi, clouds: Clouds, replica: str) -> None:
+def test_a_link_to_a_fragment_has_its_file_read(metered: MeteredApi, clouds: Clouds, replica: str) -> None:
     source = clouds.stage(replica, b'{"a": [1, 2]}', content_type="application/json")
-    file = put_file(watched.api, source)
+    file = put_file(metered.api, source)
     items = [file.linked("x", path=path) for path in ("", "/a", "/a/0", "/a/1")]
 
-    with watched.usage() as usage:
-        put_collection(watched.api, replica, items)
+    with metered.usage() as usage:
+        put_collection(metered.api, replica, items)
 
     # Once for all of them: what there is, then its bytes.
     assert usage.bill == Bill(object_operations=1 + 2, reads=2, writes=5, requests=5), usage.operations
@@ -172,27 +173,27 @@ def test_a_link_to_a_fragment_has_its_file_read(watched: WatchedApi, clouds: Clo
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
 def test_reading_a_collection(
-    watched: WatchedApi, many_files: ManyFiles, replica: str, versioned: bool
+    metered: MeteredApi, many_files: ManyFiles, replica: str, versioned: bool
 ) -> None:
-    collection = put_collection(watched.api, replica, [one.linked() for one in many_files(replica, 1000)])
+    collection = put_collection(metered.api, replica, [one.linked() for one in many_files(replica, 1000)])
     version = collection.version if versioned else None
 
-    with watched.usage() as usage:
-        answer = watched.api.get(f"/v1/collections/{collection.uuid}", replica=replica, version=version)
+    with metered.usage() as usage:
+        answer = metered.api.get(f"/v1/collections/{collection.uuid}", replica=replica, version=version)
 
     assert len(answer.json()["contents"]) == 1000
     assert usage.bill == Bill(reads=3, requests=3)
 
 
-def test_listing_and_deleting_collections(watched: WatchedApi, stack: dict[str, str], replica: str) -> None:
+def test_listing_and_deleting_collections(metered: MeteredApi, stack: dict[str, str], replica: str) -> None:
     email = f"{new_uuid()}@example.org"
     token = fetch_local(stack["DSS_LOCAL_TOKEN_URL"], email=email, group="dss", seconds=600)
-    owner = watched.api.signed_in(token)
+    owner = metered.api.signed_in(token)
     *_, collection = [put_collection(owner, replica, []) for _ in range(12)]
 
-    with watched.usage() as listing:
+    with metered.usage() as listing:
         page = owner.get("/v1/collections", per_page=10)
-    with watched.usage() as deleting:
+    with metered.usage() as deleting:
         answer = owner.delete(f"/v1/collections/{collection.uuid}", replica=replica)
 
     assert (len(page.json()["collections"]), answer.status_code) == (10, 200)
@@ -235,14 +236,14 @@ def executions(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 def test_beginning_a_checkout(
     stack: dict[str, str], executions: str, large_bundle: Version, replica: str
 ) -> None:
-    with watched_api({**stack, "DSS_WORKFLOWS_EMULATOR_HOST": executions}) as watched:
+    with metered_api({**stack, "DSS_WORKFLOWS_EMULATOR_HOST": executions}) as metered:
         path = f"/v1/bundles/{large_bundle.uuid}/checkout"
-        with watched.usage() as usage:
-            answer = watched.api.post(path, replica=replica)
+        with metered.usage() as usage:
+            answer = metered.api.post(path, replica=replica)
         job = answer.json()["checkout_job_id"]
-        with watched.usage() as status:
-            watched.api.get(f"/v1/bundles/checkout/{job}", replica=replica)
-        watched.process.kill()
+        with metered.usage() as status:
+            metered.api.get(f"/v1/bundles/checkout/{job}", replica=replica)
+        metered.process.kill()
 
     # The bundle; the job, read and written in a transaction, and read; and again when its execution is noted.
     # Those that are under way, which are counted: a read for each thousand, and one at least.
@@ -252,23 +253,23 @@ def test_beginning_a_checkout(
 
 
 def test_direct_urls_of_what_is_checked_out(
-    stack: dict[str, str], watched: WatchedApi, large_bundle: Version, file: Version, replica: str
+    stack: dict[str, str], metered: MeteredApi, large_bundle: Version, file: Version, replica: str
 ) -> None:
-    with opened(stack) as dss:
+    with open_dss(stack) as dss:
         where = dss.replicas.named(replica)
         head = dss.catalog.bundles.head(Fqid(large_bundle.uuid, large_bundle.version))
         record = dss.catalog.files.get(Fqid(file.uuid, file.version))
         assert head and record
         page = dss.catalog.bundles.files(head, 0, 10)
-        copies = wanted_of_bundle(where, where.checkout_bucket, head.fqid, page)
-        for wanted in (*copies, wanted_of_file(where, where.checkout_bucket, record)):
+        copies = copies_of_bundle(where, where.checkout_bucket, head.fqid, page)
+        for wanted in (*copies, copy_of_file(where, where.checkout_bucket, record)):
             put_copy(dss, wanted, None)
 
     path, query = f"/v1/bundles/{large_bundle.uuid}", {"replica": replica, "directurls": True, "per_page": 10}
-    with watched.usage() as of_bundle:
-        assert watched.api.get(path, **query).status_code == 206
-    with watched.usage() as of_file:
-        answer = watched.api.get(f"/v1/files/{file.uuid}", replica=replica, directurl=True)
+    with metered.usage() as of_bundle:
+        assert metered.api.get(path, **query).status_code == 206
+    with metered.usage() as of_file:
+        answer = metered.api.get(f"/v1/files/{file.uuid}", replica=replica, directurl=True)
 
     assert answer.status_code == 302
     # A look at the store for a thousand files.

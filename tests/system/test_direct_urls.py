@@ -6,9 +6,10 @@ import pytest
 import requests
 
 from shared.checksums import checksums_of
-from tests.support.checking_out import check_out, checked_out, objects, remove
-from tests.support.copy_front import wait_until
-from tests.support.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, put_bundle, put_file
+from tests.support.api import Api, Version, assert_problem, new_uuid, put_bundle, put_file
+from tests.support.checkouts import await_checkout, check_out, read_objects, remove_object
+from tests.support.clouds import SCHEMES, Clouds
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_a_file_is_handed_out_from_the_checkout_bucket_once_it_is_there(
     key, bucket = checksums_of(data).blob_key, clouds.checkout[replica]
     assert (answer.status_code, answer.headers["Location"]) == (302, f"{SCHEMES[replica]}://{bucket}/{key}")
     assert answer.headers["X-DSS-SIZE"] == str(len(data))
-    assert objects(clouds, replica, bucket, key) == {key: (data, "text/x-test")}
+    assert read_objects(clouds, replica, bucket, key) == {key: (data, "text/x-test")}
     again = api.get(f"/v1/files/{file.uuid}", replica=replica, directurl=True)
     assert again.status_code == 302
 
@@ -86,11 +87,13 @@ def test_a_bundle_is_handed_out_from_the_checkout_bucket_once_it_is_there(
     files = page.json()["bundle"]["files"] + rest.json()["bundle"]["files"]
     place = f"{SCHEMES[replica]}://{clouds.checkout[replica]}/bundles/{bundle}"
     assert [file["url"] for file in files] == [f"{place}/{file['name']}" for file in files]
-    assert len(objects(clouds, replica, clouds.checkout[replica], f"bundles/{bundle}/")) == len(files) == 12
+    assert (
+        len(read_objects(clouds, replica, clouds.checkout[replica], f"bundles/{bundle}/")) == len(files) == 12
+    )
 
 
 def test_a_checkout_that_is_there_is_handed_out_at_once(api: Api, replica: str, bundle: Version) -> None:
-    assert checked_out(api, replica, check_out(api, replica, bundle))["status"] == "SUCCEEDED"
+    assert await_checkout(api, replica, check_out(api, replica, bundle))["status"] == "SUCCEEDED"
 
     assert direct(api, replica, bundle).status_code == 200
 
@@ -99,7 +102,7 @@ def test_what_is_not_there_any_more_is_checked_out_again(
     api: Api, clouds: Clouds, replica: str, bundle: Version
 ) -> None:
     assert followed(api, direct(api, replica, bundle)).status_code == 200
-    remove(clouds, replica, clouds.checkout[replica], f"bundles/{bundle}/03/x")
+    remove_object(clouds, replica, clouds.checkout[replica], f"bundles/{bundle}/03/x")
 
     missing = direct(api, replica, bundle)
 
@@ -113,7 +116,7 @@ def test_a_checkout_that_failed_is_told_to_who_waits_for_it_and_begun_anew_for_w
     data = new_uuid().encode()
     file = put_file(writer, clouds.stage(replica, data))
     bundle = put_bundle(writer, replica, [file.named("gone.bin")])
-    remove(clouds, replica, clouds.main[replica], checksums_of(data).blob_key)
+    remove_object(clouds, replica, clouds.main[replica], checksums_of(data).blob_key)
 
     failed = followed(api, direct(api, replica, bundle))
 

@@ -17,17 +17,9 @@ from shared.messages import ObjectEvent
 from shared.replication import replicate
 from shared.system import Dss
 from shared.wiring import open_system
+from tests.support.api import Api, Version, assert_problem, new_uuid, put_bundle, put_collection, put_file
+from tests.support.clouds import Clouds
 from tests.support.directory_replica import MAIN, NAME, directory_replica
-from tests.support.given import (
-    Api,
-    Clouds,
-    Version,
-    assert_problem,
-    new_uuid,
-    put_bundle,
-    put_collection,
-    put_file,
-)
 
 SECOND = ("gcp-second", "aws-second")
 CONTENT = b"content for a third replica\n"

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from local.api import api_process
-from tests.support.at_once import AtOnce
-from tests.support.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_file
+from tests.support.api import Api, Version, new_uuid, now, put_file
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.concurrent_calls import ConcurrentCalls
 
 # Were a name looked for and then written, two of five of these trials would see it of files, and nine of ten
 # of bundles.
@@ -98,12 +99,12 @@ def test_of_two_contents_one_has_the_name_on_all_replicas_and_processes(
 ) -> None:
     pair = contents["gcp"][0], contents["aws"][0]
 
-    with AtOnce(2) as at_once:
+    with ConcurrentCalls(2) as concurrently:
         for trial in range(TRIALS):
             name = Version(new_uuid(), now())
             one, other = writers[trial % 2], writers[1 - trial % 2]
 
-            statuses = at_once(
+            statuses = concurrently(
                 *[
                     partial(writer.put, kind, name, content)
                     for writer, content in zip((one, other), pair, strict=True)
@@ -123,13 +124,13 @@ def test_of_eight_contents_one_has_the_name(
 ) -> None:
     eight = [*contents["gcp"], *contents["aws"]]
 
-    with AtOnce(8) as at_once:
+    with ConcurrentCalls(8) as concurrently:
         for trial in range(TRIALS // 5):
             name = Version(new_uuid(), now())
             # Turned by one each time, so that every content meets every process.
             turned = [*eight[trial % 8 :], *eight[: trial % 8]]
 
-            statuses = at_once(
+            statuses = concurrently(
                 *[
                     partial(writer.put, kind, name, content)
                     for writer, content in zip(writers, turned, strict=True)
@@ -149,11 +150,11 @@ def test_the_same_content_is_new_to_one_writer_and_there_for_the_others(
 ) -> None:
     content = contents[replica][0]
 
-    with AtOnce(count) as at_once:
+    with ConcurrentCalls(count) as concurrently:
         for trial in range(TRIALS // 5):
             name = Version(new_uuid(), now())
 
-            statuses = at_once(*[partial(writer.put, kind, name, content) for writer in writers[:count]])
+            statuses = concurrently(*[partial(writer.put, kind, name, content) for writer in writers[:count]])
 
             assert sorted(statuses) == [*[200] * (count - 1), 201], f"trial {trial}"
             for writer in writers[:2]:
@@ -169,11 +170,11 @@ def test_one_content_written_to_both_replicas_at_once_is_one_file(
     nothing = Version(new_uuid(), now())
     same = [Content(replica, url, sha256, nothing) for replica, url in zip(REPLICAS, urls, strict=True)]
 
-    with AtOnce(2) as at_once:
+    with ConcurrentCalls(2) as concurrently:
         for trial in range(TRIALS // 5):
             name = Version(new_uuid(), now())
 
-            statuses = at_once(
+            statuses = concurrently(
                 partial(writers[0].put, "file", name, same[0]), partial(writers[1].put, "file", name, same[1])
             )
 
@@ -227,7 +228,7 @@ def test_of_all_who_want_a_collection_to_be_theirs_one_gets_it(
         query = {"uuid": uuid, "version": version, "replica": "gcp"}
         return api.put("/v1/collections", json=body, **query).status_code
 
-    with AtOnce(len(wanted)) as at_once:
+    with ConcurrentCalls(len(wanted)) as concurrently:
         for trial in range(TRIALS // 5):
             uuid = new_uuid()
             versions = [now() for _ in wanted] if trial % 2 else [now()] * len(wanted)
@@ -236,7 +237,7 @@ def test_of_all_who_want_a_collection_to_be_theirs_one_gets_it(
                 for number, ((name, api), version) in enumerate(zip(wanted, versions, strict=True))
             ]
 
-            statuses = at_once(*calls)
+            statuses = concurrently(*calls)
 
             made = [number for number, status in enumerate(statuses) if status == 201]
             assert set(statuses) <= {201, 403, 409}

@@ -15,54 +15,56 @@ import pytest
 
 from dss.commands.context import Context
 from dss.commands.main import cli
-from dss.errors import CliError
+from dss.errors import ClientError
 from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.search.base import IndexBackend, IndexEntry
 from shared.search.query import MatchAll
 from shared.wiring import open_system
+from tests.support.api import Version, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import REPLICAS
 from tests.support.command_line import Outcome, dss
-from tests.support.given import REPLICAS, Version, new_uuid, now, put_bundle, put_file
-from tests.support.operated import Operated, World, operated_system
+from tests.support.manual_system import ManualSystem, World, manual_system
+from tests.support.queries import total
 
 BUNDLES = 12
 
 
 @pytest.fixture(scope="module")
-def system() -> Iterator[Operated]:
+def system() -> Iterator[ManualSystem]:
     """A system whose index is in PostgreSQL; all that is in it has been told."""
-    with operated_system(DSS_INDEX="postgresql") as system:
+    with manual_system(DSS_INDEX="postgresql") as system:
         yield system
 
 
 @pytest.fixture(scope="module")
-def worlds(system: Operated) -> dict[str, World]:
+def worlds(system: ManualSystem) -> dict[str, World]:
     """What was made on each replica, and is on both."""
     worlds = {name: system.everywhere(name, f"of {name}".encode()) for name in REPLICAS}
     for world in worlds.values():
         for name in REPLICAS:
-            system.tell(name, *world.documents)
+            system.publish_event(name, *world.documents)
     return worlds
 
 
 @pytest.fixture(scope="module")
-def bundles(system: Operated) -> list[Version]:
+def bundles(system: ManualSystem) -> list[Version]:
     """Bundles of a JSON file each, on one replica."""
     made = []
     for number in range(BUNDLES):
         source = system.clouds.stage("gcp", b'{"n": %d}' % number, content_type="application/json")
         file = put_file(system.api, source)
         made.append(put_bundle(system.api, "gcp", [file.named("a.json", indexed=True)]))
-    system.tell("gcp", *(f"bundles/{bundle}" for bundle in made))
+    system.publish_event("gcp", *(f"bundles/{bundle}" for bundle in made))
     return made
 
 
-def index_of(system: Operated, name: str) -> IndexBackend:
+def index_of(system: ManualSystem, name: str) -> IndexBackend:
     with mock.patch.dict(os.environ, system.env):
         return open_system(replace(Settings.from_environment(), index=name)).index
 
 
-def admin(system: Operated, back_end: str, *arguments: object) -> Outcome:
+def admin(system: ManualSystem, back_end: str, *arguments: object) -> Outcome:
     """Run `dss admin index`, as an operator whose settings name a back end; in this process, for time."""
     said, noted = io.StringIO(), io.StringIO()
     with (
@@ -72,7 +74,7 @@ def admin(system: Operated, back_end: str, *arguments: object) -> Outcome:
     ):
         try:
             code = cli.main(["admin", "index", *map(str, arguments)], standalone_mode=False, obj=Context())
-        except CliError as error:
+        except ClientError as error:
             return Outcome(1, said.getvalue(), str(error))
     return Outcome(code, said.getvalue(), noted.getvalue())
 
@@ -106,7 +108,7 @@ def test_what_was_told_is_right_and_another_back_end_is_filled_by_a_rebuild(syst
 
 @pytest.mark.parametrize("back_end", ["postgresql", "firestore"])
 def test_everything_that_is_wrong_is_named_and_put_right(
-    system: Operated, worlds: dict[str, World], bundles: list[Version], tmp_path: Path, back_end: str
+    system: ManualSystem, worlds: dict[str, World], bundles: list[Version], tmp_path: Path, back_end: str
 ) -> None:
     assert admin(system, back_end, "rebuild").code == 0
     index, world = index_of(system, back_end), worlds["aws"]
@@ -171,7 +173,7 @@ def test_writes_under_way_are_no_findings_and_a_rebuild_beside_them_loses_nothin
     def write() -> None:
         while not stop.is_set():
             made.append(put_bundle(system.api, "gcp", []))
-            system.tell("gcp", f"bundles/{made[-1]}")
+            system.publish_event("gcp", f"bundles/{made[-1]}")
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -187,4 +189,4 @@ def test_writes_under_way_are_no_findings_and_a_rebuild_beside_them_loses_nothin
     assert rebuilt.code == 0 and made
     there = {one.fqid for one in system.dss.index.entries("gcp")}
     assert there.issuperset(map(fqid, [unpublished, *made, *bundles]))
-    assert system.dss.index.count("gcp", MatchAll()) == len([*made, *bundles, *worlds]) + 1
+    assert total(system.dss.index, "gcp", MatchAll()) == len([*made, *bundles, *worlds]) + 1

@@ -1,4 +1,4 @@
-"""Each bundle that came or went is in the journal once, whatever is killed, lost, doubled or put together."""
+"""Each new or deleted bundle is in the journal once, despite kills, lost or repeated events, compaction."""
 
 import json
 import queue
@@ -15,11 +15,12 @@ import requests
 
 from shared.identifiers import version_after
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import REPLICAS, Clouds
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.given import REPLICAS, Api, Clouds, Version, new_uuid, now, put_bundle, put_file
-from tests.support.journal_reader import Read, events_of
-from tests.support.topics import Listener, listening
-from tests.support.two_clouds import OTHER
+from tests.support.journal_reader import JournalEvent, events_of
+from tests.support.replication import OTHER
+from tests.support.topic_listener import TopicListener, listen_to
 
 KILLS = 4
 # Deliveries that come to an end between two kills, at most, and those that wait at one moment.
@@ -73,7 +74,7 @@ class Traffic:
         return self.functions[random.choice(("index", "index beside")) if name == "index" else name]
 
     def push(self, name: str, replica: str, key: str) -> bool:
-        """Tell a function of an object; return whether it is done."""
+        """Push an object event to a function; return whether it is acknowledged."""
         attributes = {
             "replica": replica,
             "bucketId": self.clouds.main[replica],
@@ -119,14 +120,14 @@ def write(traffic: Traffic, admin: Api, replica: str, file: Version) -> None:
             name = f"{first}.dead" if version else f"{first.uuid}.dead"
             traffic.deliveries.put(("sync", replica, f"bundles/{name}"))
             traffic.happened(replica, f"bundles/{name}")
-        # Not faster than what is written can be told.
+        # Not faster than events can be published.
         while traffic.deliveries.qsize() > MOST_WAITING and not traffic.stop.is_set():
             time.sleep(0.02)
 
 
-def follow(traffic: Traffic, api: Api, replica: str, start: str) -> list[Read]:
+def follow(traffic: Traffic, api: Api, replica: str, start: str) -> list[JournalEvent]:
     """Return what a reader has seen who began at the start and went on behind the last, all the time."""
-    seen: list[Read] = []
+    seen: list[JournalEvent] = []
     while True:
         over = traffic.done.is_set()
         query = {"replica": replica, "from_date": start, "per_page": 10}
@@ -164,7 +165,7 @@ def _compact(traffic: Traffic) -> None:
         assert not traffic.done.is_set()
 
 
-def settle(traffic: Traffic, listener: Listener) -> int:
+def settle(traffic: Traffic, listener: TopicListener) -> int:
     """Deliver all, then sweep and deliver until nothing is unpublished; return how many events were lost."""
     deadline = time.monotonic() + SECONDS
     while not traffic.deliveries.empty():
@@ -174,13 +175,13 @@ def settle(traffic: Traffic, listener: Listener) -> int:
     while swept := _swept(traffic, listener):
         for replica, key in swept:
             while not traffic.push("index", replica, key):
-                assert time.monotonic() < deadline, f"{key} on {replica} is never told"
+                assert time.monotonic() < deadline, f"{key} on {replica} is never published"
                 time.sleep(0.05)
         lost += len(swept)
     return lost
 
 
-def _swept(traffic: Traffic, listener: Listener) -> set[tuple[str, str]]:
+def _swept(traffic: Traffic, listener: TopicListener) -> set[tuple[str, str]]:
     """Return what the sweep brings to mind of this test's."""
     listener.attributes.clear()
     count = int(traffic.functions["sweep"].post("").text)
@@ -192,14 +193,14 @@ def _swept(traffic: Traffic, listener: Listener) -> set[tuple[str, str]]:
     }
 
 
-def named(event: Read) -> tuple[str, str]:
+def named(event: JournalEvent) -> tuple[str, str]:
     """Return which bundle version an event is about, and its type."""
     document = json.loads(event.content)
     info = document["bundle_info"]
     return f"{info['uuid']}.{info['version']}", document["event_type"]
 
 
-def test_what_is_journalled_is_what_was_committed(
+def test_the_journal_has_exactly_the_committed_events(
     traffic: Traffic, stack: dict[str, str], admin: Api, api: Api, clouds: Clouds
 ) -> None:
     start = now()
@@ -209,8 +210,8 @@ def test_what_is_journalled_is_what_was_committed(
         files[replica] = put_file(api, source)
         assert traffic.push("sync", replica, f"files/{files[replica]}")
     with (
-        listening(stack, OBJECT_EVENTS) as objects,
-        listening(stack, BUNDLE_EVENTS) as live,
+        listen_to(stack, OBJECT_EVENTS) as objects,
+        listen_to(stack, BUNDLE_EVENTS) as live,
         ThreadPoolExecutor() as threads,
     ):
         writers = [
@@ -237,24 +238,24 @@ def test_what_is_journalled_is_what_was_committed(
         for replica in REPLICAS:
             seen = [read for read in readers[replica].result() if read.content]
             assert_whole(traffic, api, replica, start, seen)
-        told = _told(live, traffic)
+        published = _published(live, traffic)
     for replica in REPLICAS:
-        assert set(told[replica]) == {
+        assert set(published[replica]) == {
             named(event) for event in _every(api, replica, start) if _is_ours(traffic, event)
         }
-        assert all(len(times) == 1 for times in told[replica].values()), "one event was told with two times"
+        assert all(len(times) == 1 for times in published[replica].values()), "an event has two timestamps"
 
 
-def _is_ours(traffic: Traffic, event: Read) -> bool:
+def _is_ours(traffic: Traffic, event: JournalEvent) -> bool:
     return named(event)[0].startswith(traffic.prefix)
 
 
-def _every(api: Api, replica: str, start: str) -> list[Read]:
+def _every(api: Api, replica: str, start: str) -> list[JournalEvent]:
     pages = api.pages("/v1/events", replica=replica, from_date=start, per_page=10)
     return [event for page in pages for stream in page.json()["event_streams"] for event in events_of(stream)]
 
 
-def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: list[Read]) -> None:
+def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: list[JournalEvent]) -> None:
     """Fail unless the journal of a replica, and what a follower saw of it, is what was committed there."""
     events = _every(api, replica, start)
     assert [event.timestamp for event in events] == sorted({event.timestamp for event in events})
@@ -281,7 +282,7 @@ def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: lis
             assert answer.content == event.content
 
 
-def _told(live: Listener, traffic: Traffic) -> dict[str, dict[tuple[str, str], set[str]]]:
+def _published(live: TopicListener, traffic: Traffic) -> dict[str, dict[tuple[str, str], set[str]]]:
     """Return what was published, by replica: the events, each with the times that it was given."""
     live.pull(1.0)
     while True:
@@ -289,9 +290,9 @@ def _told(live: Listener, traffic: Traffic) -> dict[str, dict[tuple[str, str], s
         live.pull(1.0)
         if len(live.attributes) == count:
             break
-    told: dict[str, dict[tuple[str, str], set[str]]] = {name: defaultdict(set) for name in REPLICAS}
+    published: dict[str, dict[tuple[str, str], set[str]]] = {name: defaultdict(set) for name in REPLICAS}
     for one in live.attributes:
         if one["uuid"].startswith(traffic.prefix):
             name = f"{one['uuid']}.{one['version']}", one["eventType"]
-            told[one["replica"]][name].add(one["timestamp"])
-    return told
+            published[one["replica"]][name].add(one["timestamp"])
+    return published

@@ -11,17 +11,8 @@ import requests
 
 from local.api import ApiProcess, api_process
 from shared.faults import FAULT_POINTS
-from tests.support.given import (
-    REPLICAS,
-    Api,
-    Clouds,
-    Version,
-    new_uuid,
-    now,
-    put_bundle,
-    put_collection,
-    put_file,
-)
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.clouds import REPLICAS, Clouds
 
 CONTENT = b"whole or not at all"
 BODY = {"creator_uid": 1}

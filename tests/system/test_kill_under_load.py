@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from local.api import ApiProcess, api_process
-from tests.support.given import REPLICAS, Api, Clouds, Version, new_uuid, now
+from tests.support.api import Api, Version, new_uuid, now
+from tests.support.clouds import REPLICAS, Clouds
 
 KILLS = 6
 # Answers between two kills, at most: about what the writers get in half a second.
@@ -63,7 +64,7 @@ def process(stack: dict[str, str]) -> Iterator[ApiProcess]:
 
 
 def write(work: Work, api: Api, replica: str, sources: dict[str, str]) -> None:
-    """Write bundles of two new files each, every step until it is answered; note what they hold."""
+    """Write bundles of two new files each, every step until it is answered; record their files."""
     while not work.stop.is_set():
         files = []
         for sha256, url in random.sample(sorted(sources.items()), 2):

@@ -13,20 +13,11 @@ from shared.catalog import Catalog, CollectionHead, Database
 from shared.catalog.pages import PAGE_BYTES
 from shared.clock import SystemClock
 from shared.identifiers import Fqid
-from tests.support.file_heads import firestore_client
-from tests.support.given import (
-    REPLICAS,
-    Api,
-    Clouds,
-    Version,
-    assert_problem,
-    new_uuid,
-    now,
-    put_collection,
-    put_file,
-)
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_collection, put_file
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import firestore_client
 from tests.support.large_objects import peak_memory
-from tests.support.watched import Bill, WatchedApi
+from tests.support.metered_api import Bill, MeteredApi
 
 ITEMS = 100_000
 AT_ONCE = 1000
@@ -57,16 +48,16 @@ def patched(api: Api, old: Version, changes: dict[str, list[dict[str, str]]]) ->
 
 
 def test_a_collection_of_100_000_items_is_built_by_patches(
-    api: Api, watched: WatchedApi, numbers: Version
+    api: Api, metered: MeteredApi, numbers: Version
 ) -> None:
     collection = put_collection(api, "gcp", fragments(numbers, 0))
     for first in range(AT_ONCE, ITEMS - AT_ONCE, AT_ONCE):
         collection = patched(api, collection, {"add_contents": fragments(numbers, first)})
 
-    with watched.usage() as usage:
-        whole = patched(watched.api, collection, {"add_contents": fragments(numbers, ITEMS - AT_ONCE)})
-    with watched.usage() as reading:
-        answer = watched.api.get(f"/v1/collections/{whole.uuid}", replica="gcp")
+    with metered.usage() as usage:
+        whole = patched(metered.api, collection, {"add_contents": fragments(numbers, ITEMS - AT_ONCE)})
+    with metered.usage() as reading:
+        answer = metered.api.get(f"/v1/collections/{whole.uuid}", replica="gcp")
 
     assert answer.json()["contents"] == fragments(numbers, 0, ITEMS)
     # Cloud Run: an answer is at most 32 MiB.
@@ -78,7 +69,7 @@ def test_a_collection_of_100_000_items_is_built_by_patches(
     )
     assert usage.bill.requests <= 8
     assert reading.bill == Bill(reads=2 + pages, requests=3)
-    assert peak_memory(watched.process.pid) < 512 * MIB
+    assert peak_memory(metered.process.pid) < 512 * MIB
 
     fewer = patched(api, whole, {"remove_contents": fragments(numbers, 500)})
     kept = fragments(numbers, 0, 500) + fragments(numbers, 1500, ITEMS - 1500)
@@ -86,25 +77,25 @@ def test_a_collection_of_100_000_items_is_built_by_patches(
 
 
 def test_a_collection_that_no_answer_could_hold_is_refused(
-    stack: dict[str, str], watched: WatchedApi, clouds: Clouds
+    stack: dict[str, str], metered: MeteredApi, clouds: Clouds
 ) -> None:
     """Each item is as long as one may be: 1,000 are 4 MiB."""
     key = "k" * 4000
     content = json.dumps({key: list(range(9000))}).encode()
-    file = put_file(watched.api, clouds.stage("gcp", content, content_type="application/json"))
+    file = put_file(metered.api, clouds.stage("gcp", content, content_type="application/json"))
 
     def items(first: int) -> list[dict[str, str]]:
         return [file.linked("x", path=f"/{key}/{number}") for number in range(first, first + AT_ONCE)]
 
-    collection = put_collection(watched.api, "gcp", items(0))
+    collection = put_collection(metered.api, "gcp", items(0))
     for first in range(AT_ONCE, 7 * AT_ONCE, AT_ONCE):
-        collection = patched(watched.api, collection, {"add_contents": items(first)})
+        collection = patched(metered.api, collection, {"add_contents": items(first)})
     path = f"/v1/collections/{collection.uuid}"
     changes = {"add_contents": items(7 * AT_ONCE)}
-    answer = watched.api.patch(path, replica="gcp", version=collection.version, json=changes)
+    answer = metered.api.patch(path, replica="gcp", version=collection.version, json=changes)
 
     assert_problem(answer, 400, "illegal_arguments", "contents", "31457280")
-    assert len(watched.api.get(path, replica="gcp").content) < 32 * MIB
+    assert len(metered.api.get(path, replica="gcp").content) < 32 * MIB
     _one_waits_for_the_room_of_another(stack, path, collection.version)
 
 

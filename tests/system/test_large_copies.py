@@ -25,8 +25,10 @@ from shared.copying.large import copy_order, request_copy
 from shared.identifiers import Fqid
 from shared.system import Dss
 from shared.wiring import open_system
-from tests.support.copy_front import CopyFront, copy_front, fronted, wait_until
-from tests.support.given import SCHEMES, Api, Clouds, Version, assert_problem, new_uuid, now, put_file
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_file
+from tests.support.clouds import SCHEMES, Clouds
+from tests.support.function_proxy import FunctionProxy, function_proxy, serve_proxy
+from tests.support.waiting import wait_until
 
 # Two parts; within GCS, three calls.
 SIZE = 64 * MIB + 4321
@@ -46,7 +48,7 @@ class Large:
     api: Api
     clouds: Clouds
     dss: Dss
-    front: CopyFront
+    front: FunctionProxy
 
     def job(self, task_id: str) -> CopyJob:
         job = self.dss.catalog.jobs.get(task_id)
@@ -69,21 +71,21 @@ class Large:
 @pytest.fixture(scope="module")
 def large() -> Iterator[Large]:
     """The stack; the function `copy` behind a front."""
-    front: list[CopyFront] = []
+    front: list[FunctionProxy] = []
     caller = {
         **os.environ,
         "DSS_INLINE_COPY_SECONDS": "0",
         "DSS_INLINE_COPY_BYTES": str(64 * MIB),
         "DSS_LOCAL_WORKFLOWS_PACE": "0.02",
     }
-    with fronted(front) as url:
+    with serve_proxy(front) as url:
 
         def workflows(config: StackConfig, exported: Exported) -> Component:
             component = workflow_components.workflows(config, exported)
             return replace(component, environment={**component.environment, "DSS_COPY_FUNCTION_URL": url})
 
         table = (firestore, pubsub, small_rewrites, s3, token_issuer, workflows, api_component)
-        with Stack(port=0, caller=caller, table=table).running() as env, copy_front(env, front) as copy:
+        with Stack(port=0, caller=caller, table=table).running() as env, function_proxy(env, front) as copy:
             kept = dict(os.environ)
             os.environ.update(env)
             try:

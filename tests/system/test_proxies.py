@@ -8,10 +8,11 @@ import requests
 from google.api_core import exceptions
 from google.cloud import firestore
 
-from tests.support.file_heads import firestore_client
-from tests.support.firestore_proxy import CallHarm, FirestoreProxy
-from tests.support.given import SCHEMES, Clouds, new_uuid
-from tests.support.http_proxy import Harm, HttpProxy
+from tests.support.api import new_uuid
+from tests.support.clouds import SCHEMES, Clouds
+from tests.support.dss import firestore_client
+from tests.support.firestore_proxy import CallFault, FirestoreProxy
+from tests.support.http_proxy import Fault, HttpProxy
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -55,13 +56,13 @@ def test_bodies_pass_unchanged_and_are_counted(stack: dict[str, str], replica: s
 
 
 def test_a_request_fails_as_often_as_asked(gcs: HttpProxy, content_url: str) -> None:
-    gcs.inflict(Harm(method="GET", text="alt=media", status=503, times=2))
+    gcs.inflict(Fault(method="GET", text="alt=media", status=503, times=2))
 
     assert [requests.get(content_url).status_code for _ in range(3)] == [503, 503, 200]
 
 
 def test_an_answer_is_lost(gcs: HttpProxy, content_url: str) -> None:
-    gcs.inflict(Harm(lose_answer=True))
+    gcs.inflict(Fault(lose_answer=True))
 
     with pytest.raises(requests.ConnectionError):
         requests.get(content_url)
@@ -69,14 +70,14 @@ def test_an_answer_is_lost(gcs: HttpProxy, content_url: str) -> None:
 
 
 def test_an_answer_is_cut_short(gcs: HttpProxy, content_url: str) -> None:
-    gcs.inflict(Harm(cut_at=100_000))
+    gcs.inflict(Fault(cut_at=100_000))
 
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         requests.get(content_url)
 
 
 def test_a_byte_is_corrupted(gcs: HttpProxy, content_url: str) -> None:
-    gcs.inflict(Harm(corrupt_at=100_000))
+    gcs.inflict(Fault(corrupt_at=100_000))
 
     received = requests.get(content_url).content
 
@@ -84,7 +85,7 @@ def test_a_byte_is_corrupted(gcs: HttpProxy, content_url: str) -> None:
 
 
 def test_an_answer_is_delayed(gcs: HttpProxy, content_url: str) -> None:
-    gcs.inflict(Harm(delay=0.3))
+    gcs.inflict(Fault(delay=0.3))
 
     assert requests.get(content_url).elapsed.total_seconds() >= 0.3
 
@@ -93,10 +94,10 @@ def test_a_commit_is_refused_or_its_answer_lost(catalog: tuple[FirestoreProxy, f
     proxy, client = catalog
     refused, lost = (client.collection("proxied").document(new_uuid()) for _ in range(2))
 
-    proxy.inflict(CallHarm(method="Commit", code=grpc.StatusCode.INTERNAL))
+    proxy.inflict(CallFault(method="Commit", code=grpc.StatusCode.INTERNAL))
     with pytest.raises(exceptions.InternalServerError):
         refused.create({"field": 1})
-    proxy.inflict(CallHarm(method="Commit", code=grpc.StatusCode.INTERNAL, lose_answer=True))
+    proxy.inflict(CallFault(method="Commit", code=grpc.StatusCode.INTERNAL, lose_answer=True))
     with pytest.raises(exceptions.InternalServerError):
         lost.create({"field": 1})
 

@@ -10,37 +10,29 @@ from shared.catalog import Catalog, Database
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, version_of
+from shared.kinds import KINDS
 from shared.search.base import IndexEntry
 from shared.search.firestore.backend import FirestoreIndex
-from tests.support.file_heads import firestore_client
-from tests.support.given import (
-    REPLICAS,
-    Api,
-    Clouds,
-    Version,
-    new_uuid,
-    now,
-    put_bundle,
-    put_collection,
-    put_file,
-)
-from tests.support.needed_index import Needed, needed_by
-from tests.support.watched import WatchedApi
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import firestore_client
+from tests.support.metered_api import MeteredApi
+from tests.support.required_index import RequiredIndex, required_index
 
 REASON = {"reason": "to see what is asked"}
-KINDS = ("files", "bundles")
+FOLDERS = ("files", "bundles")
 
 
 @pytest.fixture(scope="module")
-def asked(watched: WatchedApi, clouds: Clouds, stack: dict[str, str]) -> set[Needed]:
+def asked(metered: MeteredApi, clouds: Clouds, stack: dict[str, str]) -> set[RequiredIndex]:
     """What the queries of all calls need, and those that the sweep and operators make."""
-    with watched.usage() as usage:
+    with metered.usage() as usage:
         for replica in REPLICAS:
-            _make_every_call(watched.api, watched.admin, clouds, replica)
-        env = {**stack, "FIRESTORE_EMULATOR_HOST": watched.firestore.address}
+            _make_every_call(metered.api, metered.admin, clouds, replica)
+        env = {**stack, "FIRESTORE_EMULATOR_HOST": metered.firestore.address}
         _ask_what_the_sweep_asks(env)
         _ask_what_operators_ask(env)
-    return {needed_by(query) for query in usage.queries}
+    return {required_index(query) for query in usage.queries}
 
 
 def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None:
@@ -70,7 +62,7 @@ def _make_every_call(api: Api, admin: Api, clouds: Clouds, replica: str) -> None
         expected += [(admin.delete(path, replica=replica, version=version, json=REASON), 200)]
     for version in (None, now()):
         expected += [
-            (api.get(f"/v1/{kind}/{new_uuid()}", replica=replica, version=version), 404) for kind in KINDS
+            (api.get(f"/v1/{kind}/{new_uuid()}", replica=replica, version=version), 404) for kind in FOLDERS
         ]
     expected += [(admin.delete(f"/v1/bundles/{new_uuid()}", replica=replica, json=REASON), 404)]
     for dates in ({}, {"from_date": first.version}, {"from_date": first.version, "to_date": now()}):
@@ -135,8 +127,12 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
     catalog = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=clock))
     for replica in REPLICAS:
         # So long ago that nothing is found: what was asked is the same.
-        assert not list(catalog.backlog.missing(replica, before=clock.now() - timedelta(days=1)))
-        assert not list(catalog.backlog.unpublished(replica, before=clock.now() - timedelta(days=1)))
+        assert not list(
+            catalog.backlog.missing(KINDS.values(), replica, before=clock.now() - timedelta(days=1))
+        )
+        assert not list(
+            catalog.backlog.unpublished(KINDS.values(), replica, before=clock.now() - timedelta(days=1))
+        )
         assert not list(catalog.events.since(replica, stop=version_of(clock.now() - timedelta(days=1))))
         assert not list(catalog.bundles.hidden_by(new_uuid()))
     catalog.jobs.abandoned()
@@ -160,7 +156,7 @@ def _ask_what_operators_ask(env: dict[str, str]) -> None:
     assert all(scan.count(replica) for replica in REPLICAS)
 
 
-def test_every_query_has_its_index(asked: set[Needed]) -> None:
+def test_every_query_has_its_index(asked: set[RequiredIndex]) -> None:
     without = [
         query
         for query in asked
@@ -171,18 +167,18 @@ def test_every_query_has_its_index(asked: set[Needed]) -> None:
     assert without == []
 
 
-def test_no_query_asks_for_a_field_that_is_kept_out_of_indexes(asked: set[Needed]) -> None:
+def test_no_query_uses_a_field_that_is_exempt_from_indexes(asked: set[RequiredIndex]) -> None:
     assert [query for query in asked if any(map(query.hindered_by, EXEMPTIONS))] == []
 
 
 @pytest.mark.parametrize("index", COMPOSITE_INDEXES, ids=str)
-def test_every_index_has_its_query(asked: set[Needed], index: Index) -> None:
+def test_every_index_has_its_query(asked: set[RequiredIndex], index: Index) -> None:
     assert any(query.served_by(index) for query in asked)
 
 
-def test_the_rules_are_told_apart() -> None:
+def test_an_index_serves_a_query_by_the_rules_of_firestore() -> None:
     """Fields of equality in any order; those of order in theirs; nothing more and nothing less."""
-    needed = Needed("c", frozenset({("a", "ASCENDING"), ("b", "CONTAINS")}), (("d", "DESCENDING"),))
+    needed = RequiredIndex("c", frozenset({("a", "ASCENDING"), ("b", "CONTAINS")}), (("d", "DESCENDING"),))
 
     assert needed.served_by(Index("c", (("b", "CONTAINS"), ("a", "ASCENDING"), ("d", "DESCENDING"))))
     assert not needed.served_by(Index("c", (("b", "CONTAINS"), ("a", "ASCENDING"), ("d", "ASCENDING"))))
@@ -193,4 +189,4 @@ def test_the_rules_are_told_apart() -> None:
     )
     assert not needed.served_by(Index("x", (("a", "ASCENDING"), ("b", "CONTAINS"), ("d", "DESCENDING"))))
     assert not needed.hindered_by(Exemption("c", "a"))
-    assert Needed("c", frozenset({("a", "ASCENDING")}), ()).hindered_by(Exemption("c", "a"))
+    assert RequiredIndex("c", frozenset({("a", "ASCENDING")}), ()).hindered_by(Exemption("c", "a"))

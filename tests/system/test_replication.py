@@ -14,20 +14,19 @@ import pytest
 import requests
 
 from shared.messages import OBJECT_EVENTS
-from tests.support.given import (
+from tests.support.api import (
     Api,
-    Clouds,
     Version,
     assert_problem,
-    checksum_metadata,
     new_uuid,
     now,
     put_bundle,
     put_collection,
     put_file,
 )
-from tests.support.topics import listening
-from tests.support.two_clouds import DIRECTIONS, OTHER, new_bundle, new_file, status
+from tests.support.clouds import Clouds, checksum_metadata
+from tests.support.replication import DIRECTIONS, OTHER, new_bundle, new_file, read_status
+from tests.support.topic_listener import listen_to
 
 # Seconds within which everything here appears; far less on a machine that is not busy.
 _SOON = 40
@@ -67,7 +66,7 @@ def test_what_is_written_here_appears_there(
     file = new_file(writer, both, here, data)
     bundle = new_bundle(writer, here, file)
 
-    soon(lambda: status(writer, "bundles", bundle, there) == 200, f"{bundle} is on {there}")
+    soon(lambda: read_status(writer, "bundles", bundle, there) == 200, f"{bundle} is on {there}")
     path = f"/v1/bundles/{bundle.uuid}"
     (read,) = writer.get(path, replica=there, presignedurls=True).json()["bundle"]["files"]
     assert requests.get(read["url"], timeout=10).content == data
@@ -80,7 +79,9 @@ def test_what_is_written_here_appears_there(
 
     assert writer.delete(path, replica=there, json={"reason": "wrong"}).status_code == 200
     soon(lambda: both.keys(here, f"bundles/{bundle.uuid}.dead"), "the tombstone goes the other way")
-    assert status(writer, "bundles", bundle, here) == status(writer, "bundles", bundle, there) == 404
+    assert (
+        read_status(writer, "bundles", bundle, here) == read_status(writer, "bundles", bundle, there) == 404
+    )
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -91,14 +92,14 @@ def test_a_collection_appears_there_and_is_hidden_there(
     inner = put_collection(writer, here, [file.linked("x", path="/a")])
     # Its contents and it are on their way together.
     collection = put_collection(writer, here, [inner.linked("collection"), file.linked()])
-    soon(lambda: status(writer, "collections", collection, there) == 200, f"{collection} is on {there}")
+    soon(lambda: read_status(writer, "collections", collection, there) == 200, f"{collection} is on {there}")
     path = f"/v1/collections/{collection.uuid}"
     assert writer.get(path, replica=there).json() == writer.get(path, replica=here).json()
 
     changes = {"remove_contents": [file.linked()]}
     answer = writer.patch(path, replica=there, version=collection.version, json=changes)
     newer = Version(**answer.json())
-    soon(lambda: status(writer, "collections", newer, here) == 200, "the change goes the other way")
+    soon(lambda: read_status(writer, "collections", newer, here) == 200, "the change goes the other way")
     assert writer.delete(path, replica=there).status_code == 200
     soon(lambda: both.keys(here, f"collections/{collection.uuid}.dead"), "so does the tombstone")
     assert writer.get(path, replica=here).status_code == 404
@@ -107,7 +108,7 @@ def test_a_collection_appears_there_and_is_hidden_there(
 def test_events_of_both_clouds_arrive_in_one_shape(
     whole_system: dict[str, str], writer: Api, both: Clouds
 ) -> None:
-    with listening(whole_system, OBJECT_EVENTS) as listener:
+    with listen_to(whole_system, OBJECT_EVENTS) as listener:
         files = {replica: new_file(writer, both, replica, new_uuid().encode()) for replica in OTHER}
         events = {
             replica: listener.wait(
@@ -239,4 +240,4 @@ def test_the_newest_version_of_each_replica_comes_to_be_the_same(writer: Api, bo
 
     soon(lambda: newest() == {second.version}, "both show the second version")
     for replica in OTHER:
-        assert status(writer, "files", first, replica) == 200
+        assert read_status(writer, "files", first, replica) == 200

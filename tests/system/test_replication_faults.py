@@ -10,10 +10,12 @@ import requests
 from shared.checksums import MIB, checksums_of
 from shared.errors import DssError, Unavailable
 from shared.system import Dss
-from tests.support.copying_between import content, opened, uploads
-from tests.support.given import Api, Clouds, Version, new_uuid, put_file
-from tests.support.http_proxy import Harm, HttpProxy
-from tests.support.two_clouds import DIRECTIONS, bring, new_bundle, new_file, status
+from tests.support.api import Api, Version, new_uuid, put_file
+from tests.support.clouds import Clouds
+from tests.support.copies import distinct_bytes, unfinished_uploads
+from tests.support.dss import open_dss
+from tests.support.http_proxy import Fault, HttpProxy
+from tests.support.replication import DIRECTIONS, new_bundle, new_file, read_status, replicate_keys
 
 # Attempts that a test grants; each fault befalls fewer.
 _ATTEMPTS = 5
@@ -32,7 +34,7 @@ class Behind:
 def system(stack: dict[str, str]) -> Iterator[Behind]:
     with HttpProxy(stack["STORAGE_EMULATOR_HOST"]) as gcs, HttpProxy(stack["AWS_ENDPOINT_URL"]) as s3:
         env = {**stack, "STORAGE_EMULATOR_HOST": gcs.url, "AWS_ENDPOINT_URL": s3.url}
-        with opened(env) as dss:
+        with open_dss(env) as dss:
             yield Behind(dss, {"gcp": gcs, "aws": s3})
 
 
@@ -54,21 +56,21 @@ LOOKS = {"gcp": ("GET", "/o/blobs"), "aws": ("HEAD", "/blobs/")}
 MANIFESTS = {"gcp": ("POST", "uploadType=multipart"), "aws": ("PUT", "/files/")}
 
 AT_DESTINATION = {
-    "500": Harm(status=500),
-    "503 SlowDown": Harm(status=503, content=_SLOW_DOWN),
-    "429": Harm(status=429),
-    "slow": Harm(delay=1.5),
-    "reset": Harm(reset=True),
-    "answer lost": Harm(lose_answer=True),
-    "truncated": Harm(send_until=3000, times=2),
-    "wrong byte": Harm(spoil_at=2500, times=2),
+    "500": Fault(status=500),
+    "503 SlowDown": Fault(status=503, content=_SLOW_DOWN),
+    "429": Fault(status=429),
+    "slow": Fault(delay=1.5),
+    "reset": Fault(reset=True),
+    "answer lost": Fault(lose_answer=True),
+    "truncated": Fault(send_until=3000, times=2),
+    "wrong byte": Fault(spoil_at=2500, times=2),
 }
 AT_SOURCE = {
-    "500": Harm(status=500),
-    "slow": Harm(delay=1.5),
-    "reset": Harm(reset=True),
-    "truncated": Harm(cut_at=3000, times=2),
-    "wrong byte": Harm(corrupt_at=3000, times=2),
+    "500": Fault(status=500),
+    "slow": Fault(delay=1.5),
+    "reset": Fault(reset=True),
+    "truncated": Fault(cut_at=3000, times=2),
+    "wrong byte": Fault(corrupt_at=3000, times=2),
 }
 
 
@@ -79,9 +81,9 @@ def assert_comes_through(
     key, blob = f"files/{file}", checksums_of(data).blob_key
     for _ in range(_ATTEMPTS):
         try:
-            bring(behind.dss, here, key)
+            replicate_keys(behind.dss, here, key)
         except DssError:
-            assert status(api, "files", file, there) == 404
+            assert read_status(api, "files", file, there) == 404
             assert all(clouds.read(there, found) == data for found in clouds.keys(there, blob))
         else:
             break
@@ -89,10 +91,10 @@ def assert_comes_through(
     assert answer.status_code == 302, behind.proxies[there].exchanges
     assert requests.get(answer.headers["Location"], timeout=30).content == data
     assert clouds.read(there, key) == clouds.read(here, key)
-    assert uploads(clouds, behind.dss.replicas.named(there)) == []
+    assert unfinished_uploads(clouds, behind.dss.replicas.named(there)) == []
 
 
-def inflict(proxy: HttpProxy, harm: Harm, request: tuple[str, str]) -> Harm:
+def inflict(proxy: HttpProxy, harm: Fault, request: tuple[str, str]) -> Fault:
     """Let a copy of this harm befall requests of this kind, and return it."""
     harm = replace(harm, method=request[0], text=request[1])
     proxy.inflict(harm)
@@ -127,10 +129,10 @@ def test_a_source_that_fails_to_read(
     assert harm.times == 0
 
 
-@pytest.mark.parametrize("fault", [Harm(status=500), Harm(reset=True)], ids=["500", "reset"])
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(reset=True)], ids=["500", "reset"])
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
 def test_a_destination_that_fails_to_prove(
-    behind: Behind, api: Api, clouds: Clouds, here: str, there: str, fault: Harm
+    behind: Behind, api: Api, clouds: Clouds, here: str, there: str, fault: Fault
 ) -> None:
     # Smaller ones are proved by the write itself.
     data = os.urandom(MIB + 5000)
@@ -151,7 +153,7 @@ def test_a_destination_that_fails_to_take_the_manifest(
     data = new_uuid().encode()
     first, second = new_file(api, clouds, here, data), new_file(api, clouds, here, data)
     # So that the blob is there, and the manifest the only thing to write.
-    bring(behind.dss, here, f"files/{first}")
+    replicate_keys(behind.dss, here, f"files/{first}")
 
     harm = replace(AT_DESTINATION[fault], send_until=AT_DESTINATION[fault].send_until and 50)
     harm = replace(harm, spoil_at=harm.spoil_at and 300)
@@ -174,13 +176,13 @@ def test_a_bundle_manifest_that_is_misread_is_not_passed_on(
 
     for _ in range(_ATTEMPTS):
         try:
-            bring(behind.dss, here, f"bundles/{bundle}")
+            replicate_keys(behind.dss, here, f"bundles/{bundle}")
         except DssError:
-            assert status(api, "bundles", bundle, there) == 404
+            assert read_status(api, "bundles", bundle, there) == 404
             assert clouds.keys(there, f"bundles/{bundle}") == []
 
     assert clouds.read(there, f"bundles/{bundle}") == clouds.read(here, f"bundles/{bundle}")
-    assert status(api, "bundles", bundle, there) == 200
+    assert read_status(api, "bundles", bundle, there) == 200
 
 
 @pytest.mark.parametrize(("here", "there"), DIRECTIONS)
@@ -195,11 +197,11 @@ def test_a_manifest_that_is_misread_claims_nothing(
     # The creator's number becomes another one, and the whole stays JSON.
     at = manifest.index(b'"creator_uid":') + len(b'"creator_uid":')
     request = ("GET", "alt=media" if here == "gcp" else "/bundles/")
-    inflict(behind.proxies[here], Harm(corrupt_at=at), request)
+    inflict(behind.proxies[here], Fault(corrupt_at=at), request)
 
     with pytest.raises(Unavailable, match="it did not arrive as the store has it"):
-        bring(behind.dss, here, f"bundles/{bundle}")
-    bring(behind.dss, here, f"bundles/{bundle}")
+        replicate_keys(behind.dss, here, f"bundles/{bundle}")
+    replicate_keys(behind.dss, here, f"bundles/{bundle}")
 
     assert clouds.read(there, f"bundles/{bundle}") == manifest
     assert api.get(f"/v1/bundles/{bundle.uuid}", replica=there).json()["bundle"]["creator_uid"] == 1
@@ -208,16 +210,16 @@ def test_a_manifest_that_is_misread_claims_nothing(
 @pytest.mark.parametrize(
     ("here", "there", "fault"),
     [
-        ("gcp", "aws", Harm(reset=True, times=2)),
-        ("gcp", "aws", Harm(spoil_at=100_000)),
-        ("aws", "gcp", Harm(spoil_at=100_000)),
+        ("gcp", "aws", Fault(reset=True, times=2)),
+        ("gcp", "aws", Fault(spoil_at=100_000)),
+        ("aws", "gcp", Fault(spoil_at=100_000)),
     ],
     ids=["gcp-aws-reset", "gcp-aws-wrong byte", "aws-gcp-wrong byte"],
 )
 def test_a_part_that_fails(
-    behind: Behind, api: Api, clouds: Clouds, here: str, there: str, fault: Harm
+    behind: Behind, api: Api, clouds: Clouds, here: str, there: str, fault: Fault
 ) -> None:
-    data = content(64 * MIB + 300_000)
+    data = distinct_bytes(64 * MIB + 300_000)
     file = put_file(api, clouds.stage(here, data))
     # The last part is small: GCS takes it in one request.
     request = ("POST", "uploadType=multipart") if there == "gcp" else PARTS[there]
@@ -230,10 +232,10 @@ def test_a_part_that_fails(
 def test_a_cloud_that_throttles_for_long_is_left_for_later(behind: Behind, api: Api, clouds: Clouds) -> None:
     data = os.urandom(5000)
     file = new_file(api, clouds, "gcp", data)
-    inflict(behind.proxies["aws"], Harm(status=503, content=_SLOW_DOWN, times=1000), MANIFESTS["aws"])
+    inflict(behind.proxies["aws"], Fault(status=503, content=_SLOW_DOWN, times=1000), MANIFESTS["aws"])
 
     with pytest.raises(Unavailable):
-        bring(behind.dss, "gcp", f"files/{file}")
+        replicate_keys(behind.dss, "gcp", f"files/{file}")
     behind.proxies["aws"].forget()
 
     assert_comes_through(behind, api, clouds, file, data, "gcp", "aws")

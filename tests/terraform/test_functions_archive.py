@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import functions.main
-from tests.support.packaging import LOCK_FILE, is_locked, is_ours, modules_imported
+from tests.support.python_imports import LOCK_FILE, is_locked, is_ours, modules_imported
 from tests.support.terraform_cli import ROOT, pack_functions
 
 # Loads functions as Cloud Functions' start command does, and prints where our own modules came from. Python

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.dockerfile import copied, ignored, instructions
-from tests.support.packaging import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
+from tests.support.python_imports import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
 from tests.support.terraform_cli import ROOT
 
 DOCKERFILE = ROOT / "run" / "api" / "Dockerfile"

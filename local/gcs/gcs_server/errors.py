@@ -42,36 +42,50 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
+    """The request is malformed, or its content is not what it claims."""
+
     status = 400
     reason = "invalid"
     code = "InvalidArgument"
 
 
 class BadSignedUrl(BadRequest):
+    """A signed URL is malformed."""
+
     code = "AuthorizationQueryParametersError"
 
 
 class ExpiredUrl(BadSignedUrl):
+    """A signed URL is past its time."""
+
     code = "ExpiredToken"
 
 
 class Forbidden(ApiError):
+    """The bucket denies the request, or nobody has signed it."""
+
     status = 403
     reason = "forbidden"
     code = "AccessDenied"
 
 
 class BadSignature(Forbidden):
+    """No known key has made the signature over this request."""
+
     code = "SignatureDoesNotMatch"
 
 
 class NotFound(ApiError):
+    """The object, upload or other resource does not exist."""
+
     status = 404
     reason = "notFound"
     code = "NoSuchKey"
 
 
 class BucketNotFound(NotFound):
+    """The bucket does not exist."""
+
     code = "NoSuchBucket"
 
     def __init__(self) -> None:
@@ -79,12 +93,16 @@ class BucketNotFound(NotFound):
 
 
 class Conflict(ApiError):
+    """The request contradicts the state of the resource."""
+
     status = 409
     reason = "conflict"
     code = "Conflict"
 
 
 class PreconditionFailed(ApiError):
+    """A precondition on generation or metageneration does not hold."""
+
     status = 412
     reason = "conditionNotMet"
     code = "PreconditionFailed"
@@ -93,14 +111,19 @@ class PreconditionFailed(ApiError):
         super().__init__("At least one of the pre-conditions you specified did not hold.")
 
     def location(self) -> dict[str, str]:
+        """Return the header to blame."""
         return {"locationType": "header", "location": "If-Match"}
 
 
 class NotModified(ApiError):
+    """A precondition says that the client already has this generation."""
+
     status = 304
 
 
 class RangeNotSatisfiable(ApiError):
+    """The range begins behind the end of the object, which has `size` bytes."""
+
     status = 416
     reason = "requestedRangeNotSatisfiable"
     code = "InvalidRange"
@@ -110,19 +133,26 @@ class RangeNotSatisfiable(ApiError):
         self.size = size
 
     def headers(self) -> list[tuple[str, str]]:
+        """Return the header that says how large the object is."""
         return [("Content-Range", f"bytes */{self.size}")]
 
 
 class UploadCancelled(ApiError):
+    """The client has cancelled the resumable upload."""
+
     status = 499
     reason = "clientClosedRequest"
 
 
 class UploadOffset(ApiError):
+    """A chunk begins behind what has been received."""
+
     status = 503
 
 
-class Unsupported(ApiError):
+class NotServed(ApiError):
+    """This server does not implement the request."""
+
     status = 501
     reason = "notImplemented"
     code = "NotImplemented"

@@ -12,8 +12,8 @@ from local.components.workflows import server_command
 from local.config import base_environment
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Processes
-from tests.support.copy_front import wait_until
 from tests.support.mortal import Mortal
+from tests.support.waiting import wait_until
 
 PARENT = "projects/p/locations/l/workflows"
 

@@ -13,7 +13,7 @@ from google.api_core import exceptions
 from google.cloud.workflows.executions_v1 import Execution, ListExecutionsRequest
 
 from tests.local.workflows.conftest import PARENT, Server
-from tests.support.copy_front import wait_until
+from tests.support.waiting import wait_until
 
 STATE = Execution.State
 

@@ -11,30 +11,31 @@ from pathlib import Path
 
 import pytest
 
+from local.source_tree import ROOT
 from shared.clock import SystemClock
 from shared.maintenance.rates import gained_per_minute
-from tests.support.command_line import ROOT, dss, environment
-from tests.support.given import REPLICAS
-from tests.support.operated import Operated, World, operated_system
+from tests.support.clouds import REPLICAS
+from tests.support.command_line import dss, environment
+from tests.support.manual_system import ManualSystem, World, manual_system
 
 
 @pytest.fixture(scope="module")
-def system() -> Iterator[Operated]:
-    with operated_system() as system:
+def system() -> Iterator[ManualSystem]:
+    with manual_system() as system:
         yield system
 
 
 @pytest.fixture(scope="module")
-def world(system: Operated) -> World:
+def world(system: ManualSystem) -> World:
     return system.everywhere("gcp", b"content")
 
 
-def env(system: Operated) -> Mapping[str, str]:
+def env(system: ManualSystem) -> Mapping[str, str]:
     """What the command reads; nothing of the API, which it does without."""
     return {name: value for name, value in system.env.items() if name not in ("DSS_URL", "DSS_TOKEN")}
 
 
-def test_an_audit_that_finds_nothing_ends_with_0(system: Operated, world: World, tmp_path: Path) -> None:
+def test_an_audit_that_finds_nothing_ends_with_0(system: ManualSystem, world: World, tmp_path: Path) -> None:
     report = tmp_path / "report"
 
     outcome = dss(env(system), "admin", "audit", "--settled-after", 0, "--report", report, "--json")
@@ -49,7 +50,7 @@ def test_an_audit_that_finds_nothing_ends_with_0(system: Operated, world: World,
 
 
 def test_findings_end_with_1_and_are_repaired_when_asked(
-    system: Operated, world: World, tmp_path: Path
+    system: ManualSystem, world: World, tmp_path: Path
 ) -> None:
     damaged, report = "aws", tmp_path / "report"
     system.remove(damaged, world.blob)
@@ -80,7 +81,7 @@ def test_findings_end_with_1_and_are_repaired_when_asked(
     assert clean.out.endswith("0 findings, 0 of them repaired\n")
 
 
-def test_what_is_wrong_with_the_command_is_told_before_anything_is_done(system: Operated) -> None:
+def test_what_is_wrong_with_the_command_is_told_before_anything_is_done(system: ManualSystem) -> None:
     unknown = dss(env(system), "admin", "audit", "--replica", "moon")
     unset = dss({**env(system), "DSS_GS_BUCKET": ""}, "admin", "audit")
     down = dss(
@@ -88,7 +89,7 @@ def test_what_is_wrong_with_the_command_is_told_before_anything_is_done(system: 
     )
 
     assert [unknown.code, unset.code, down.code] == [1, 1, 1]
-    assert "dss: replica: 'moon' is none of gcp, aws" in unknown.err
+    assert "dss: replica: 'moon' is not one of gcp, aws" in unknown.err
     assert "DSS_GS_BUCKET is not set" in unset.err
     assert down.err.startswith("dss: s3://")
     assert "Traceback" not in unknown.err + unset.err + down.err
@@ -109,7 +110,7 @@ class BusyClock(SystemClock):
         self._now += timedelta(seconds=seconds)
 
 
-def test_replication_tells_what_is_missing_and_how_fast_it_comes(system: Operated) -> None:
+def test_replication_tells_what_is_missing_and_how_fast_it_comes(system: ManualSystem) -> None:
     world = system.world("aws", os.urandom(100))
     busy = BusyClock(lambda: system.replicate("aws", *world.documents))
 

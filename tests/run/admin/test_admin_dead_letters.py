@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 from flask import Flask, request
 
-from functions.push import handle
+from functions.push import Message, PushHandler, handle
 from local.components import pubsub
 from local.components.events import subscriptions, topics
 from local.stack import Stack
@@ -19,9 +19,9 @@ from shared.maintenance.dead_letters import look_through, replay
 from shared.messages import DEAD_LETTERS, OBJECT_EVENTS, ObjectEvent, PullSubscription
 from shared.pubsub import PubSub
 from shared.wiring import open_subscription
+from tests.support.api import new_uuid
 from tests.support.command_line import Outcome, dss
-from tests.support.given import new_uuid
-from tests.support.topics import Listener, listening
+from tests.support.topic_listener import TopicListener, listen_to
 
 # What the command needs to be set, though it does not use it.
 UNUSED = ("DSS_GS_BUCKET", "DSS_S3_BUCKET", "DSS_GS_CHECKOUT_BUCKET", "DSS_S3_CHECKOUT_BUCKET")
@@ -64,8 +64,9 @@ def die(publisher: PubSub) -> Callable[[str], str]:
         key = f"files/{new_uuid()}"
         attributes = ObjectEvent(replica="gcp", bucket="bucket", key=key).attributes
 
-        def work(_: object) -> None:
-            raise Unavailable(reason)
+        class Failing(PushHandler):
+            def process(self, message: Message) -> None:
+                raise Unavailable(reason)
 
         settings = SimpleNamespace(delivery_attempts=30)
         parts: Any = SimpleNamespace(settings=settings, publisher=publisher)
@@ -75,16 +76,16 @@ def die(publisher: PubSub) -> Callable[[str], str]:
             "deliveryAttempt": 30,
         }
         with Flask("test").test_request_context(json=body):
-            assert handle(parts, request, work)[1] == 200
+            assert handle(parts, request, Failing())[1] == 200
         return key
 
     return dead
 
 
 @pytest.fixture
-def listener(env: dict[str, str]) -> Iterator[Listener]:
+def listener(env: dict[str, str]) -> Iterator[TopicListener]:
     """Hears what is published to `object-events`."""
-    with listening(env, OBJECT_EVENTS) as listener:
+    with listen_to(env, OBJECT_EVENTS) as listener:
         yield listener
 
 
@@ -112,7 +113,7 @@ def test_a_letter_is_shown_and_stays(env: dict[str, str], die: Callable[[str], s
 
 
 def test_a_replayed_letter_is_the_message_that_it_was(
-    env: dict[str, str], die: Callable[[str], str], listener: Listener
+    env: dict[str, str], die: Callable[[str], str], listener: TopicListener
 ) -> None:
     key = die("a reason")
 
@@ -127,7 +128,7 @@ def test_a_replayed_letter_is_the_message_that_it_was(
 
 
 def test_only_the_letters_that_were_asked_for_are_replayed(
-    env: dict[str, str], die: Callable[[str], str], listener: Listener
+    env: dict[str, str], die: Callable[[str], str], listener: TopicListener
 ) -> None:
     keys = {die("a reason") for _ in range(4)}
     [chosen, *_] = rows = admin(env, "list").json["letters"]
@@ -157,13 +158,13 @@ def test_a_letter_that_cannot_be_sent_anywhere_stays(env: dict[str, str], publis
     assert (outcome.code, outcome.json["replayed"]) == (1, [])
     assert sorted(row["why"] for row in outcome.json["left"]) == [
         "it does not say which subscription could not deliver it",
-        "subscription 'no such' is not there any more, or has no topic",
+        "subscription 'no such' does not exist any more, or has no topic",
     ]
     assert admin(env, "list").json["count"] == 2
 
 
 def test_what_pub_sub_gave_up_by_itself_is_replayed_too(
-    env: dict[str, str], publisher: PubSub, listener: Listener
+    env: dict[str, str], publisher: PubSub, listener: TopicListener
 ) -> None:
     prefix = "CloudPubSubDeadLetterSource"
     added = {

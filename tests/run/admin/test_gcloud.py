@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from local.config import base_environment
-from tests.support.given import Clouds, new_uuid
+from tests.support.api import new_uuid
+from tests.support.clouds import Clouds
 
 
 class Gcloud:

@@ -1,4 +1,4 @@
-"""PUT /bundles: what becomes a bundle, and what is refused."""
+"""PUT /bundles: which requests create a bundle, and which are refused."""
 
 import json
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 
 from shared.checksums import checksums_of
-from tests.support.given import Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.api import Version, assert_problem, new_uuid, now, put_bundle, put_file
 
 OTHER_REPLICA = {"gcp": "aws", "aws": "gcp"}
 
@@ -16,6 +16,12 @@ def put(api, replica, files, bundle=None, **body):
     bundle = bundle or Version(new_uuid(), now())
     body = {"files": files, "creator_uid": 1, **body}
     return api.put(f"/v1/bundles/{bundle.uuid}", replica=replica, version=bundle.version, json=body)
+
+
+def names_of_files(api, replica, bundle):
+    """Return the names in a bundle as a read lists them."""
+    answer = api.get(f"/v1/bundles/{bundle.uuid}", replica=replica, version=bundle.version)
+    return [item["name"] for item in answer.json()["bundle"]["files"]]
 
 
 def test_a_new_bundle_is_201_and_the_same_again_is_200(api, file, replica):
@@ -79,7 +85,9 @@ def test_a_bundle_may_be_empty(api, replica):
 
 
 def test_one_file_may_stand_under_several_names(api, file, replica):
-    put_bundle(api, replica, [file.named("a"), file.named("b/c"), file.named("b/d")])
+    names = ["a", "b/c", "b/d"]
+    bundle = put_bundle(api, replica, [file.named(name) for name in names])
+    assert names_of_files(api, replica, bundle) == names
 
 
 def test_a_uuid_in_upper_case_is_the_same_bundle(api, file, replica):
@@ -121,7 +129,9 @@ def test_names_that_collide_are_400(api, file, replica, names):
 
 
 def test_names_that_only_look_alike_do_not_collide(api, file, replica):
-    put_bundle(api, replica, [file.named(name) for name in ("a", "ab/c", "a.b/c", "A", "a b", "aa")])
+    names = ["a", "ab/c", "a.b/c", "A", "a b", "aa"]
+    bundle = put_bundle(api, replica, [file.named(name) for name in names])
+    assert sorted(names_of_files(api, replica, bundle)) == sorted(names)
 
 
 @pytest.mark.parametrize(

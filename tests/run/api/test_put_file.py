@@ -1,11 +1,12 @@
-"""PUT /files: what becomes a file, and what is refused and leaves nothing behind."""
+"""PUT /files: which requests create a file, and which are refused and leave nothing behind."""
 
 import json
 
 import pytest
 
 from shared.checksums import checksums_of, etag_of_parts
-from tests.support.given import Version, assert_problem, checksum_metadata, new_uuid, now, put_file
+from tests.support.api import Version, assert_problem, new_uuid, now, put_file
+from tests.support.clouds import checksum_metadata
 
 OTHER_REPLICA = {"gcp": "aws", "aws": "gcp"}
 
@@ -22,8 +23,13 @@ def put(api, source_url, file=None, **body):
     return api.put(f"/v1/files/{file.uuid}", version=file.version, json=body)
 
 
+def sha256_of(api, replica, file):
+    """Return the sha256 that the API gives for a file."""
+    return api.head(f"/v1/files/{file.uuid}", replica=replica, version=file.version).headers["X-DSS-SHA256"]
+
+
 def assert_nothing_left(clouds, replica, data, file):
-    """Fail where a blob of the content, or a manifest of the file, is in the main bucket."""
+    """Fail if a blob of the content, or a manifest of the file, is in the main bucket."""
     assert clouds.keys(replica, f"blobs/{checksums_of(data).sha256}") == []
     assert clouds.keys(replica, f"files/{file.uuid}") == []
 
@@ -77,13 +83,15 @@ def test_a_uuid_in_upper_case_is_the_same_file(api, clouds, replica):
 
 @pytest.mark.parametrize("prefix", ["dss-", "hca-dss-"])
 def test_checksums_are_found_under_both_spellings_of_metadata(api, clouds, replica, prefix):
-    put_file(api, clouds.stage(replica, b"data", metadata=checksum_metadata(b"data", prefix)))
+    file = put_file(api, clouds.stage(replica, b"data", metadata=checksum_metadata(b"data", prefix)))
+    assert sha256_of(api, replica, file) == checksums_of(b"data").sha256
 
 
 @pytest.mark.parametrize("prefix", ["dss-", "hca-dss-"])
-def test_metadata_may_have_dashes_where_headers_take_no_underscores(api, clouds, replica, prefix):
+def test_metadata_may_have_dashes_instead_of_underscores(api, clouds, replica, prefix):
     metadata = {name.replace("_", "-"): value for name, value in checksum_metadata(b"data", prefix).items()}
-    put_file(api, clouds.stage(replica, b"data", metadata=metadata))
+    file = put_file(api, clouds.stage(replica, b"data", metadata=metadata))
+    assert sha256_of(api, replica, file) == checksums_of(b"data").sha256
 
 
 @pytest.mark.parametrize("prefix", ["dss-", "hca-dss-"])
@@ -128,7 +136,9 @@ def test_a_malformed_checksum_is_named(api, clouds, name, wrong):
         ("aws", "size", "21"),
     ],
 )
-def test_what_contradicts_the_cloud_is_refused_and_leaves_nothing(api, clouds, replica, name, wrong):
+def test_a_checksum_that_contradicts_the_cloud_is_refused_and_leaves_nothing(
+    api, clouds, replica, name, wrong
+):
     data, file = unique(), Version(new_uuid(), now())
     metadata = {**checksum_metadata(data), f"dss-{name}": wrong}
     answer = put(api, clouds.stage(replica, data, metadata=metadata), file)
@@ -188,7 +198,7 @@ def test_an_empty_file_is_a_file(api, clouds, replica):
 @pytest.mark.parametrize(
     "content_type", ["text/plain; charset=ütf", "text/\x01plain", "a" * 300, "text/плоский"]
 )
-def test_a_content_type_that_no_header_carries_is_422(api, clouds, content_type):
+def test_a_content_type_that_cannot_be_a_header_is_422(api, clouds, content_type):
     source = clouds.stage("gcp", b"data")
     blob = clouds.gcs.bucket(clouds.staging["gcp"]).blob(source.split("/", 3)[3])
     blob.content_type = content_type
@@ -246,7 +256,10 @@ def test_a_source_url_of_another_form_is_400(api, scheme, rest):
 
 @pytest.mark.parametrize("key", ["a/../b", "%2e%2e", "a b+c&d=e?f#g", "ü/é", "a//b", "'\"<>"])
 def test_keys_of_sources_may_hold_what_the_clouds_allow(api, clouds, replica, key):
-    put_file(api, clouds.stage(replica, b"odd key", key=f"{new_uuid()}/{key}"))
+    data = unique()
+    file = put_file(api, clouds.stage(replica, data, key=f"{new_uuid()}/{key}"))
+    assert sha256_of(api, replica, file) == checksums_of(data).sha256
+    assert clouds.read(replica, checksums_of(data).blob_key) == data
 
 
 def test_concurrent_twins_share_one_blob(api, clouds, replica):

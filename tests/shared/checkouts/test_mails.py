@@ -14,9 +14,9 @@ from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, Kind
 from shared.system import Dss
 from tests.shared.test_mail import Server, serving
-from tests.support.checkout_rig import Later, Nobody
-from tests.support.copying_between import opened
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
+from tests.support.checkout_harness import ClockAhead, LostWorkflows
+from tests.support.dss import open_dss
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def server() -> Iterator[tuple[Server, dict[str, Any]]]:
 @pytest.fixture
 def dss(stack: dict[str, str], server: tuple[Server, dict[str, Any]]) -> Iterator[Dss]:
     """Dependencies of which an address gets two mails a day, and whose workflows do nothing."""
-    with opened(stack) as found:
+    with open_dss(stack) as found:
         settings = replace(found.settings, mails_a_day=2, **server[1])
-        yield replace(found, settings=settings, workflows=Nobody())  # type: ignore[arg-type]
+        yield replace(found, settings=settings, workflows=LostWorkflows())  # type: ignore[arg-type]
 
 
 def order() -> CheckoutOrder:
@@ -61,7 +61,7 @@ def test_an_address_gets_so_many_mails_a_day_and_the_others_are_struck_off(
     there = dss.catalog.checkouts.get(third.id)
     assert there and there.emails == ()
     assert third.id not in {job.id for job in dss.catalog.checkouts.with_mail_due()}
-    dss.catalog.database.clock = Later(timedelta(days=1))
+    dss.catalog.database.clock = ClockAhead(timedelta(days=1))
     assert send_result_mails(dss, third) == 1
 
 

@@ -6,14 +6,15 @@ from shared.checksums import MIB, checksums_of
 from shared.clock import Deadline
 from shared.copying.blobs import copy_inline
 from shared.errors import CopyTakesLonger, InvalidChecksum, ObjectChanged, ObjectNotFound
-from tests.support.copying_between import content, opened, staged, uploads
+from tests.support.copies import distinct_bytes, stage_source, unfinished_uploads
+from tests.support.dss import open_dss
 
 WAYS = [("gcp", "aws"), ("aws", "gcp"), ("gcp", "gcp"), ("aws", "aws")]
 
 
 @pytest.fixture(scope="module")
 def dss(stack):
-    with opened(stack) as system:
+    with open_dss(stack) as system:
         yield system
 
 
@@ -34,8 +35,8 @@ def is_there(dss, replica, key):
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 @pytest.mark.parametrize("size", [0, 1, 3 * MIB])
 def test_a_small_object_is_copied_whole(dss, clouds, way, size):
-    data = content(size)
-    source, checksums, key = staged(dss, clouds, way[0], data)
+    data = distinct_bytes(size)
+    source, checksums, key = stage_source(dss, clouds, way[0], data)
     copy(dss, source, way, key, checksums)
     copy(dss, source, way, key, checksums)
     assert clouds.read(way[1], key) == data
@@ -43,19 +44,19 @@ def test_a_small_object_is_copied_whole(dss, clouds, way, size):
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
 def test_an_object_of_several_parts_is_proved_by_its_destination(dss, clouds, way):
-    data = content(64 * MIB + 5)
-    source, checksums, key = staged(dss, clouds, way[0], data)
+    data = distinct_bytes(64 * MIB + 5)
+    source, checksums, key = stage_source(dss, clouds, way[0], data)
     copy(dss, source, way, key, checksums)
     there = dss.replicas.named(way[1])
     found = there.store.stat(there.bucket, key)
     assert checksums.s3_etag == found.revision or checksums.crc32c == found.crc32c
     assert clouds.read(way[1], key) == data
-    assert uploads(clouds, there, key) == []
+    assert unfinished_uploads(clouds, there, key) == []
 
 
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 def test_wrong_content_at_the_destination_is_replaced(dss, clouds, way):
-    source, checksums, key = staged(dss, clouds, way[0], b"right")
+    source, checksums, key = stage_source(dss, clouds, way[0], b"right")
     there = dss.replicas.named(way[1])
     there.store.create(there.bucket, key, b"wrong", "text/plain")
     copy(dss, source, way, key, checksums)
@@ -65,32 +66,32 @@ def test_wrong_content_at_the_destination_is_replaced(dss, clouds, way):
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
 @pytest.mark.parametrize("size", [5, 64 * MIB + 5])
 def test_content_other_than_claimed_leaves_nothing(dss, clouds, way, size):
-    data = content(size)
-    source, _, key = staged(dss, clouds, way[0], data)
+    data = distinct_bytes(size)
+    source, _, key = stage_source(dss, clouds, way[0], data)
     claimed = checksums_of(data[:-1] + b"?")
     # As if the source's store vouched for nothing, so that only the destination can tell.
     silent = type(source)(**{**vars(source), "md5": None, "crc32c": None})
     with pytest.raises(InvalidChecksum):
         copy(dss, silent, way, key, claimed)
     assert not is_there(dss, way[1], key)
-    assert uploads(clouds, dss.replicas.named(way[1]), key) == []
+    assert unfinished_uploads(clouds, dss.replicas.named(way[1]), key) == []
 
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
 def test_a_source_that_was_replaced_is_not_copied(dss, clouds, way):
-    data = content(64 * MIB + 5)
-    source, checksums, key = staged(dss, clouds, way[0], data)
+    data = distinct_bytes(64 * MIB + 5)
+    source, checksums, key = stage_source(dss, clouds, way[0], data)
     clouds.stage(way[0], b"other", bucket=source.bucket, key=source.key)
     with pytest.raises(ObjectChanged):
         copy(dss, source, way, key, checksums)
     assert not is_there(dss, way[1], key)
-    assert uploads(clouds, dss.replicas.named(way[1]), key) == []
+    assert unfinished_uploads(clouds, dss.replicas.named(way[1]), key) == []
 
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
 def test_a_deadline_that_passes_leaves_nothing(dss, clouds, way):
-    source, checksums, key = staged(dss, clouds, way[0], content(64 * MIB + 5))
+    source, checksums, key = stage_source(dss, clouds, way[0], distinct_bytes(64 * MIB + 5))
     with pytest.raises(CopyTakesLonger):
         copy(dss, source, way, key, checksums, seconds=0)
     assert not is_there(dss, way[1], key)
-    assert uploads(clouds, dss.replicas.named(way[1]), key) == []
+    assert unfinished_uploads(clouds, dss.replicas.named(way[1]), key) == []

@@ -10,10 +10,11 @@ from shared.errors import NotFound, Unavailable
 from shared.files import file_record
 from shared.identifiers import Fqid
 from shared.sources import Source
-from tests.support.copying_between import content, opened, staged, uploads
-from tests.support.given import new_uuid, now
+from tests.support.api import new_uuid, now
+from tests.support.copies import distinct_bytes, stage_source, unfinished_uploads
+from tests.support.dss import open_dss
 
-DATA = content(64 * MIB + 1)
+DATA = distinct_bytes(64 * MIB + 1)
 CHECKSUMS = checksums_of(DATA)
 
 
@@ -48,7 +49,7 @@ class Watched:
 
 @pytest.fixture
 def dss(stack):
-    with opened(stack) as system:
+    with open_dss(stack) as system:
         object.__setattr__(system, "workflows", Started())
         for replica in system.replicas:
             object.__setattr__(replica, "store", Watched(replica.store))
@@ -56,7 +57,7 @@ def dss(stack):
 
 
 def asked_for(dss, clouds, way, creator_uid=1, fqid=None, data=DATA):
-    found, checksums, _ = staged(dss, clouds, way[0], data)
+    found, checksums, _ = stage_source(dss, clouds, way[0], data)
     seen, there = (dss.replicas.named(name) for name in way)
     source = Source(replica=seen, object=found, checksums=checksums)
     record = file_record(fqid or Fqid(new_uuid(), now()), creator_uid, source)
@@ -79,7 +80,9 @@ def test_every_step_may_be_done_twice(dss, clouds, way):
     job = asked_for(dss, clouds, way)
     for _ in range(2):
         assert CopyStep(dss, job.id, 1).plan() == {"over": False, "batches": 1}
-    assert len(uploads(clouds, dss.replicas.named(way[1]), job.order.key)) == (1 if way[1] == "aws" else 0)
+    assert len(unfinished_uploads(clouds, dss.replicas.named(way[1]), job.order.key)) == (
+        1 if way[1] == "aws" else 0
+    )
     for _ in range(2):
         assert CopyStep(dss, job.id, 1).batch(0) == {"done": True}
     for _ in range(2):
@@ -87,7 +90,7 @@ def test_every_step_may_be_done_twice(dss, clouds, way):
     put = dss.replicas.named(way[1]).store.parts_put
     assert sorted(put) == ([] if way[0] == way[1] else [1, 2])
     assert clouds.read(way[1], CHECKSUMS.blob_key) == DATA
-    assert uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
+    assert unfinished_uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
     assert dss.catalog.files.get(job.order.file).available == {way[1]}
     assert CopyStep(dss, job.id, 1).plan() == {"over": True, "batches": 0}
 
@@ -95,14 +98,14 @@ def test_every_step_may_be_done_twice(dss, clouds, way):
 @pytest.mark.parametrize("size", [0, 1000])
 @pytest.mark.parametrize("way", [*WAYS, ("gcp", "gcp")], ids="-".join)
 def test_what_is_one_part_is_copied_whole(dss, clouds, way, size):
-    data = content(size)
+    data = distinct_bytes(size)
     job = asked_for(dss, clouds, way, data=data)
     for batch in range(CopyStep(dss, job.id, 1).plan()["batches"]):
         assert CopyStep(dss, job.id, 1).batch(batch) == {"done": True}
     for _ in range(2):
         assert CopyStep(dss, job.id, 1).finish() == {"state": "SUCCEEDED"}
     assert clouds.read(way[1], checksums_of(data).blob_key) == data
-    assert uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
+    assert unfinished_uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
 
 
 def test_a_batch_that_failed_does_no_part_twice(dss, clouds):
@@ -133,7 +136,7 @@ def test_what_is_copied_after_an_abort_is_removed_too(dss, clouds, way):
     # This one read the job before it was aborted.
     if way[1] == "gcp":
         assert late.batch(0) == {"done": True}
-    assert uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
+    assert unfinished_uploads(clouds, dss.replicas.named(way[1]), job.order.key) == []
     ended = dss.catalog.jobs.get(job.id)
     assert (ended.state, ended.code, ended.cause) == (JobState.FAILED, "copy_failed", "nobody wants it")
 

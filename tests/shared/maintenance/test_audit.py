@@ -14,8 +14,8 @@ from shared.clock import SystemClock
 from shared.errors import ObjectNotFound, Unavailable
 from shared.identifiers import Fqid
 from shared.maintenance.audit import Finding, Problem, Tally, audit
-from shared.maintenance.remake import file_document
 from shared.maintenance.repair import repair
+from shared.manifests import encode, file_manifest
 from shared.replicas import Replica, Replicas
 from shared.stores.base import StoredObject
 
@@ -40,6 +40,10 @@ def record(number: int) -> FileRecord:
     )
 
 
+def manifest(file: FileRecord) -> bytes:
+    return encode(file_manifest(file))
+
+
 def md5_of(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
@@ -55,7 +59,7 @@ class EndlessStore:
 
     def list(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
         folders: dict[str, Callable[[FileRecord], tuple[str, int, str]]] = {
-            "files/": lambda one: (f"files/{one.fqid}", len(file_document(one)), md5_of(file_document(one))),
+            "files/": lambda one: (f"files/{one.fqid}", len(manifest(one)), md5_of(manifest(one))),
             "blobs/": lambda one: (one.checksums.blob_key, 1, one.checksums.s3_etag),
         }
         for number in range(COUNT if prefix in folders else 0):
@@ -176,4 +180,4 @@ def test_a_repair_is_tried_again_while_a_cloud_falters() -> None:
     outcome = repair(dss, Finding(kind=Problem.LOST, section="files", replica="gcp", key=key, why=""))
 
     assert outcome.done == "written again, as in the catalog"
-    assert written == {("bucket", key): (file_document(record(1)), "application/json")}
+    assert written == {("bucket", key): (manifest(record(1)), "application/json")}

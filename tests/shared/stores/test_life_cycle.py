@@ -9,7 +9,7 @@ from shared.checksums import MIB, checksums_of
 from shared.clock import Deadline, SystemClock
 from shared.errors import ObjectChanged
 from shared.stores.s3.temporary import TAG
-from tests.support.copy_front import wait_until
+from tests.support.waiting import wait_until
 
 TEXT = b"some content, of no great length\n"
 BIG = os.urandom(64 * MIB) + b"and a little more"

@@ -5,20 +5,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.audited import found
-from tests.support.given import REPLICAS
-from tests.support.operated import Operated, World, operated_system
+from tests.support.audits import audit_problems
+from tests.support.clouds import REPLICAS
+from tests.support.manual_system import ManualSystem, World, manual_system
 
 
 @pytest.fixture(scope="package")
-def system() -> Iterator[Operated]:
+def system() -> Iterator[ManualSystem]:
     """A system that these tests may damage."""
-    with operated_system() as system:
+    with manual_system() as system:
         yield system
 
 
 @pytest.fixture(scope="package")
-def worlds(system: Operated) -> dict[str, World]:
+def worlds(system: ManualSystem) -> dict[str, World]:
     """Things that were written on either replica, and are on both."""
     return {name: system.everywhere(name, os.urandom(1000)) for name in REPLICAS}
 
@@ -30,8 +30,8 @@ def world(worlds: dict[str, World], replica: str) -> World:
 
 
 @pytest.fixture(autouse=True)
-def _all_is_well_afterwards(request: pytest.FixtureRequest, system: Operated) -> Iterator[None]:
+def _all_is_well_afterwards(request: pytest.FixtureRequest, system: ManualSystem) -> Iterator[None]:
     """Every test puts right what it damaged, or the next one would see it."""
     yield
     if not request.session.testsfailed:
-        assert found(system.dss) == []
+        assert audit_problems(system.dss) == []

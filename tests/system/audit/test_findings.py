@@ -7,17 +7,18 @@ import pytest
 
 from shared.checksums import checksums_of
 from shared.maintenance.audit import Problem, Tally
-from tests.support.audited import found, left, repair
-from tests.support.given import REPLICAS, Version, assert_problem, new_uuid, now, put_file
-from tests.support.operated import Operated, World
+from tests.support.api import Version, assert_problem, new_uuid, now, put_file
+from tests.support.audits import audit_and_repair, audit_problems, unrepaired
+from tests.support.clouds import REPLICAS
+from tests.support.manual_system import ManualSystem, World
 
 OTHER = {"gcp": "aws", "aws": "gcp"}
 
 
-def test_a_whole_system_is_found_whole(system: Operated, world: World) -> None:
+def test_a_whole_system_is_found_whole(system: ManualSystem, world: World) -> None:
     tally = Tally()
 
-    assert found(system.dss, tally=tally) == []
+    assert audit_problems(system.dss, tally=tally) == []
 
     for name in REPLICAS:
         assert tally.objects[name] == len(system.clouds.keys(name, "")) >= len(world.keys)
@@ -26,78 +27,84 @@ def test_a_whole_system_is_found_whole(system: Operated, world: World) -> None:
 
 
 @pytest.mark.parametrize("damaged", REPLICAS)
-def test_lost_objects_are_found_and_brought_back(system: Operated, world: World, damaged: str) -> None:
+def test_lost_objects_are_found_and_brought_back(system: ManualSystem, world: World, damaged: str) -> None:
     before = {key: system.clouds.read(damaged, key) for key in world.keys}
     for key in world.keys:
         system.remove(damaged, key)
 
-    assert found(system.dss) == sorted((Problem.LOST, damaged, key) for key in world.keys)
-    outcomes = repair(system.dss)
+    assert audit_problems(system.dss) == sorted((Problem.LOST, damaged, key) for key in world.keys)
+    outcomes = audit_and_repair(system.dss)
 
     assert [outcome.left for outcome in outcomes] == [""] * len(world.keys)
     assert {key: system.clouds.read(damaged, key) for key in world.keys} == before
 
 
-def test_a_blob_that_no_replica_has_any_more_is_left(system: Operated, world: World) -> None:
+def test_a_blob_that_no_replica_has_any_more_is_left(system: ManualSystem, world: World) -> None:
     content = system.clouds.read("gcp", world.blob)
     for name in REPLICAS:
         system.remove(name, world.blob)
 
-    assert left(system.dss) == {(name, world.blob): "no other replica has it proven" for name in REPLICAS}
+    assert unrepaired(system.dss) == {
+        (name, world.blob): "no other replica has a proved copy" for name in REPLICAS
+    }
 
     system.overwrite("gcp", world.blob, content)
-    assert [outcome.done for outcome in repair(system.dss)] == ["copied from gcp, 1000 bytes"]
+    assert [outcome.done for outcome in audit_and_repair(system.dss)] == ["copied from gcp, 1000 bytes"]
 
 
-def test_a_lost_manifest_that_the_other_replica_contradicts_is_left(system: Operated, world: World) -> None:
+def test_a_lost_manifest_that_the_other_replica_contradicts_is_left(
+    system: ManualSystem, world: World
+) -> None:
     key = f"files/{world.file}"
     content = system.clouds.read("gcp", key)
     system.remove("gcp", key)
     system.overwrite("aws", key, content.replace(b"1000", b"1001"))
 
-    reasons = left(system.dss)
+    reasons = unrepaired(system.dss)
 
     assert set(reasons) == {("gcp", key), ("aws", key)}
     assert "contradict each other" in reasons["gcp", key]
     assert "no other replica" in reasons["aws", key]
     system.overwrite("aws", key, content)
-    assert [outcome.finding.replica for outcome in repair(system.dss)] == ["gcp"]
+    assert [outcome.finding.replica for outcome in audit_and_repair(system.dss)] == ["gcp"]
 
 
 @pytest.mark.parametrize("content", [os.urandom(1000), b"short", b""], ids=["as long", "shorter", "empty"])
 def test_a_corrupt_blob_is_found_and_replaced(
-    system: Operated, world: World, replica: str, content: bytes
+    system: ManualSystem, world: World, replica: str, content: bytes
 ) -> None:
     before = system.clouds.read(replica, world.blob)
     system.overwrite(replica, world.blob, content)
 
-    assert found(system.dss) == [(Problem.CORRUPT, replica, world.blob)]
-    [outcome] = repair(system.dss)
+    assert audit_problems(system.dss) == [(Problem.CORRUPT, replica, world.blob)]
+    [outcome] = audit_and_repair(system.dss)
 
     assert outcome.done == f"copied from {OTHER[replica]}, 1000 bytes"
     assert system.clouds.read(replica, world.blob) == before
 
 
-def test_a_corrupt_blob_stays_while_no_right_copy_is_proven(system: Operated, world: World) -> None:
+def test_a_corrupt_blob_stays_while_no_right_copy_is_proven(system: ManualSystem, world: World) -> None:
     content = system.clouds.read("gcp", world.blob)
     for name in REPLICAS:
         system.overwrite(name, world.blob, f"wrong on {name}".encode())
 
-    assert left(system.dss) == {(name, world.blob): "no other replica has it proven" for name in REPLICAS}
+    assert unrepaired(system.dss) == {
+        (name, world.blob): "no other replica has a proved copy" for name in REPLICAS
+    }
 
     assert system.clouds.read("gcp", world.blob) == b"wrong on gcp"
     assert system.clouds.read("aws", world.blob) == b"wrong on aws"
     system.overwrite("aws", world.blob, content)
-    assert len(repair(system.dss)) == 1
+    assert len(audit_and_repair(system.dss)) == 1
 
 
-def test_corrupt_documents_are_found_and_replaced(system: Operated, world: World, replica: str) -> None:
+def test_corrupt_documents_are_found_and_replaced(system: ManualSystem, world: World, replica: str) -> None:
     before = {key: system.clouds.read(replica, key) for key in world.documents}
     for key in world.documents:
         system.overwrite(replica, key, before[key].replace(b"a", b"b"))
 
-    assert found(system.dss) == sorted((Problem.CORRUPT, replica, key) for key in world.documents)
-    outcomes = repair(system.dss)
+    assert audit_problems(system.dss) == sorted((Problem.CORRUPT, replica, key) for key in world.documents)
+    outcomes = audit_and_repair(system.dss)
 
     assert {outcome.done for outcome in outcomes} == {
         f"replaced by what the catalog has, and {OTHER[replica]}"
@@ -105,19 +112,19 @@ def test_corrupt_documents_are_found_and_replaced(system: Operated, world: World
     assert {key: system.clouds.read(replica, key) for key in world.documents} == before
 
 
-def test_a_corrupt_document_stays_where_nobody_else_has_it(system: Operated, replica: str) -> None:
+def test_a_corrupt_document_stays_where_nobody_else_has_it(system: ManualSystem, replica: str) -> None:
     world = system.world(replica, os.urandom(1000))
     key = f"files/{world.file}"
     before = system.clouds.read(replica, key)
     system.overwrite(replica, key, b"{}")
 
-    assert "no other replica" in left(system.dss)[replica, key]
+    assert "no other replica" in unrepaired(system.dss)[replica, key]
 
     assert system.clouds.read(replica, key) == b"{}"
     system.overwrite(replica, key, before)
 
 
-def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: Operated, world: World) -> None:
+def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: ManualSystem, world: World) -> None:
     answers = [_answers(system, name, world) for name in REPLICAS]
     system.forget("files", str(world.file))
     for bundle in (world.seen, world.one_hidden, world.all_hidden):
@@ -130,8 +137,10 @@ def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: Operated, w
         system.forget("owned_collections", collection.uuid)
     system.forget("collection_tombstones", world.all_gone.uuid)
 
-    assert found(system.dss) == sorted((Problem.DARK, name, key) for name in REPLICAS for key in world.keys)
-    outcomes = repair(system.dss)
+    assert audit_problems(system.dss) == sorted(
+        (Problem.DARK, name, key) for name in REPLICAS for key in world.keys
+    )
+    outcomes = audit_and_repair(system.dss)
 
     # What the first replica's manifests told was in the catalog when the blobs' turn came.
     assert {outcome.finding.key for outcome in outcomes if outcome.done} == set(world.documents)
@@ -139,7 +148,7 @@ def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: Operated, w
     assert [_answers(system, name, world) for name in REPLICAS] == answers
 
 
-def _answers(system: Operated, replica: str, world: World) -> list[tuple[int, Any]]:
+def _answers(system: ManualSystem, replica: str, world: World) -> list[tuple[int, Any]]:
     answers = []
     for bundle in (world.seen, world.one_hidden, world.all_hidden):
         answer = system.api.get(f"/v1/bundles/{bundle.uuid}", replica=replica)
@@ -153,21 +162,21 @@ def _answers(system: Operated, replica: str, world: World) -> list[tuple[int, An
 
 
 def test_a_manifest_whose_writer_was_killed_before_the_last_step_is_taken_in(
-    system: Operated, replica: str
+    system: ManualSystem, replica: str
 ) -> None:
     world = system.world(replica, os.urandom(1000))
     heads = system.dss.catalog.database.client.collection("bundles")
     heads.document(str(world.seen)).update({"available": [], "missing": list(REPLICAS)})
 
-    assert found(system.dss) == [(Problem.DARK, replica, f"bundles/{world.seen}")]
-    [outcome] = repair(system.dss)
+    assert audit_problems(system.dss) == [(Problem.DARK, replica, f"bundles/{world.seen}")]
+    [outcome] = audit_and_repair(system.dss)
 
     assert outcome.done == "taken into the catalog"
     assert system.api.get(f"/v1/bundles/{world.seen.uuid}", replica=replica).status_code == 200
 
 
 def test_pages_that_the_catalog_has_lost_are_written_again(
-    system: Operated, world: World, replica: str
+    system: ManualSystem, world: World, replica: str
 ) -> None:
     before = _answers(system, replica, world)
     system.forget("bundles", f"{world.seen}/pages/00000")
@@ -179,27 +188,31 @@ def test_pages_that_the_catalog_has_lost_are_written_again(
         answer = system.api.get(f"/v1/{key.partition('.')[0]}", replica=replica)
         assert_problem(answer, 503, "service_unavailable", key, "page 0")
         assert answer.headers["Retry-After"] == "600"
-    assert found(system.dss) == sorted((Problem.BROKEN, name, key) for name in REPLICAS for key in keys)
-    outcomes = repair(system.dss)
+    assert audit_problems(system.dss) == sorted(
+        (Problem.BROKEN, name, key) for name in REPLICAS for key in keys
+    )
+    outcomes = audit_and_repair(system.dss)
 
     written = [one.finding.key for one in outcomes if "from the manifest on " in one.done]
     assert set(written) == set(keys)
     assert _answers(system, replica, world) == before
 
 
-def test_a_blob_that_no_file_names_is_told_of_and_left(system: Operated, replica: str) -> None:
+def test_a_blob_that_no_file_names_is_told_of_and_left(system: ManualSystem, replica: str) -> None:
     content = f"orphan on {replica}".encode()
     key = checksums_of(content).blob_key
     system.overwrite(replica, key, content)
 
-    assert found(system.dss) == [(Problem.DARK, replica, key)]
-    assert left(system.dss) == {(replica, key): "nothing tells what it is for"}
+    assert audit_problems(system.dss) == [(Problem.DARK, replica, key)]
+    assert unrepaired(system.dss) == {(replica, key): "nothing tells what it is for"}
 
     assert system.clouds.read(replica, key) == content
     put_file(system.api, system.clouds.stage(replica, content))
 
 
-def test_forged_manifests_are_left_and_leave_no_trace(system: Operated, world: World, replica: str) -> None:
+def test_forged_manifests_are_left_and_leave_no_trace(
+    system: ManualSystem, world: World, replica: str
+) -> None:
     genuine = system.clouds.read(replica, f"files/{world.file}")
     bundle = system.clouds.read(replica, f"bundles/{world.seen}")
     collection = system.clouds.read(replica, f"collections/{world.collection}")
@@ -238,19 +251,19 @@ def test_forged_manifests_are_left_and_leave_no_trace(system: Operated, world: W
     for key, content in forged.items():
         system.overwrite(replica, key, content)
 
-    reasons = left(system.dss)
+    reasons = unrepaired(system.dss)
 
     assert set(reasons) == {(replica, key) for key in forged}
     assert "not as the system writes it" in reasons[replica, f"files/{fqids[2]}"]
-    assert "1001 bytes are wanted" in reasons[replica, f"files/{fqids[3]}"]
+    assert "1001 bytes are claimed" in reasons[replica, f"files/{fqids[3]}"]
     assert "the bundle that it hides is not known" in reasons[replica, f"bundles/{fqids[5]}.dead"]
     assert "of it is not here" in reasons[replica, f"bundles/{fqids[4]}"]
     assert "of it has other content" in reasons[replica, f"bundles/{fqids[6]}"]
     assert "not as the system writes it" in reasons[replica, f"collections/{fqids[8]}"]
     assert "of it is not here" in reasons[replica, f"collections/{fqids[9]}"]
     assert "path: missing" in reasons[replica, f"collections/{fqids[10]}"]
-    assert "somebody else's" in reasons[replica, f"collections/{stolen}"]
-    assert "somebody else's" in reasons[replica, f"collections/{world.collection.uuid}.dead"]
+    assert "another owner" in reasons[replica, f"collections/{stolen}"]
+    assert "another owner" in reasons[replica, f"collections/{world.collection.uuid}.dead"]
     assert "no such name" in reasons[replica, f"collections/{world.collection}.dead"]
     assert "no such name" in reasons[replica, f"files/{world.file}~"]
     client = system.dss.catalog.database.client
@@ -265,12 +278,14 @@ def _of_version(manifest: bytes, bundle: Version, fqid: str) -> bytes:
     return manifest.replace(bundle.version.encode(), fqid[37:].encode())
 
 
-def test_objects_where_the_system_puts_nothing_are_told_of_and_left(system: Operated, replica: str) -> None:
+def test_objects_where_the_system_puts_nothing_are_told_of_and_left(
+    system: ManualSystem, replica: str
+) -> None:
     keys = ["0", "blob", "blobs0", "collections/x", "filesystem/a", "zoo/é"]
     for key in keys:
         system.overwrite(replica, key, b"?")
 
-    assert set(left(system.dss)) == {(replica, key) for key in keys}
+    assert set(unrepaired(system.dss)) == {(replica, key) for key in keys}
 
     for key in keys:
         assert system.clouds.read(replica, key) == b"?"

@@ -14,9 +14,10 @@ from shared.copying.uploads import abort_abandoned
 from shared.maintenance.audit import Finding, Problem, Tally, audit
 from shared.replicas import Replica, Replicas
 from shared.stores.base import StoredObject
-from tests.support.audited import AT_ONCE, found, repair
-from tests.support.given import REPLICAS, new_uuid, now, put_bundle, put_file
-from tests.support.operated import Operated, World
+from tests.support.api import new_uuid, now, put_bundle, put_file
+from tests.support.audits import AT_ONCE, audit_and_repair, audit_problems
+from tests.support.clouds import REPLICAS
+from tests.support.manual_system import ManualSystem, World
 
 
 class ShiftedClock(SystemClock):
@@ -29,7 +30,7 @@ class ShiftedClock(SystemClock):
         return super().now() + self._ahead
 
 
-def test_an_upload_is_abandoned_after_a_day_unless_a_job_is_at_it(system: Operated, replica: str) -> None:
+def test_an_upload_is_abandoned_after_a_day_unless_a_job_is_at_it(system: ManualSystem, replica: str) -> None:
     place = system.dss.replicas.named(replica)
     buckets = (place.bucket, place.checkout_bucket, place.bucket)
     uploads = [
@@ -41,16 +42,16 @@ def test_an_upload_is_abandoned_after_a_day_unless_a_job_is_at_it(system: Operat
     jobs = system.dss.catalog.database.client.collection("copy_jobs")
     job = jobs.document(new_uuid())
     job.set({"state": "RUNNING", "upload_id": uploads[2].id})
-    assert found(system.dss) == []
+    assert audit_problems(system.dss) == []
     tomorrow = replace(system.dss, clock=ShiftedClock(timedelta(hours=26)))
 
-    outcomes = repair(tomorrow)
+    outcomes = audit_and_repair(tomorrow)
 
     assert [(one.finding.kind, one.finding.replica, one.done) for one in outcomes] == [
         (Problem.ABANDONED, replica, "aborted")
     ] * 2
     assert all(any(upload.id in one.finding.key for one in outcomes) for upload in uploads[:2])
-    assert found(tomorrow) == []
+    assert audit_problems(tomorrow) == []
     assert place.store.parts(uploads[2]) == {1: 4}
     job.update({"state": "FAILED"})
     [name] = abort_abandoned(tomorrow)
@@ -59,14 +60,16 @@ def test_an_upload_is_abandoned_after_a_day_unless_a_job_is_at_it(system: Operat
     job.delete()
 
 
-def test_what_was_written_a_moment_ago_is_not_judged(system: Operated, world: World, replica: str) -> None:
+def test_what_was_written_a_moment_ago_is_not_judged(
+    system: ManualSystem, world: World, replica: str
+) -> None:
     before = system.clouds.read(replica, world.blob)
     system.overwrite(replica, world.blob, b"corrupt")
     system.overwrite(replica, "elsewhere", b"?")
     system.overwrite(replica, "blobs/unknown", b"?")
     tally = Tally()
 
-    assert found(system.dss, settled_after=timedelta(minutes=15), tally=tally) == []
+    assert audit_problems(system.dss, settled_after=timedelta(minutes=15), tally=tally) == []
 
     assert tally.unsettled == {replica: 3}
     system.overwrite(replica, world.blob, before)
@@ -91,7 +94,9 @@ class StaleStore:
         return getattr(self._store, name)
 
 
-def test_what_changes_between_two_looks_is_unsettled(system: Operated, world: World, replica: str) -> None:
+def test_what_changes_between_two_looks_is_unsettled(
+    system: ManualSystem, world: World, replica: str
+) -> None:
     real = system.dss.replicas.named(replica)
     gone = StoredObject(
         bucket=real.bucket, key=f"files/{new_uuid()}.{now()}", size=1, content_type="", revision="1"
@@ -100,12 +105,12 @@ def test_what_changes_between_two_looks_is_unsettled(system: Operated, world: Wo
     replicas = Replicas(replace(real, store=stale))
     tally = Tally()
 
-    assert found(replace(system.dss, replicas=replicas), tally=tally) == []
+    assert audit_problems(replace(system.dss, replicas=replicas), tally=tally) == []
 
     assert tally.unsettled == {replica: len(world.keys) + 1}
 
 
-def test_writers_at_work_are_never_a_finding(system: Operated) -> None:
+def test_writers_at_work_are_never_a_finding(system: ManualSystem) -> None:
     stop = threading.Event()
     written = []
 
@@ -127,7 +132,7 @@ def test_writers_at_work_are_never_a_finding(system: Operated) -> None:
         try:
             audits = 0
             while audits < 3 or (len(written) <= 10 and not any(writer.done() for writer in writers)):
-                assert found(system.dss, settled_after=timedelta(minutes=15)) == []
+                assert audit_problems(system.dss, settled_after=timedelta(minutes=15)) == []
                 audits += 1
         finally:
             stop.set()
@@ -135,10 +140,10 @@ def test_writers_at_work_are_never_a_finding(system: Operated) -> None:
             writer.result()
 
     assert len(written) > 10
-    assert found(system.dss) == []
+    assert audit_problems(system.dss) == []
 
 
-def test_every_one_of_many_is_found_once(system: Operated, worlds: dict[str, World]) -> None:
+def test_every_one_of_many_is_found_once(system: ManualSystem, worlds: dict[str, World]) -> None:
     """There are more than one page of the catalog has."""
     world = worlds["gcp"]
     heads = system.dss.catalog.database.client.collection("files")

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.administered import Administered, administered_system
+from tests.support.admin_system import AdminSystem, admin_system
 
 
 @pytest.fixture(scope="package")
-def system() -> Iterator[Administered]:
+def system() -> Iterator[AdminSystem]:
     """A system that these tests may damage, and must leave whole."""
-    with administered_system() as system:
+    with admin_system() as system:
         yield system

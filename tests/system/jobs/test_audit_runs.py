@@ -13,35 +13,33 @@ import pytest
 from shared.catalog import CopyJob, JobState
 from shared.jobs.steps import end_abandoned
 from shared.maintenance.audit import Tally, audit
-from shared.maintenance.expectations import SECTIONS
-from tests.support.administered import FAILED, SUCCEEDED, Administered
-from tests.support.audited import AT_ONCE
-from tests.support.copy_front import wait_until
-from tests.support.given import REPLICAS
-from tests.support.operated import World
+from shared.maintenance.sections import sections
+from tests.support.admin_system import FAILED, SUCCEEDED, AdminSystem
+from tests.support.audits import AT_ONCE
+from tests.support.clouds import REPLICAS
+from tests.support.manual_system import World
+from tests.support.waiting import wait_until
 
 AUDIT = {"kind": "audit", "settled_after": 0}
 
 
 @pytest.fixture(scope="module")
-def world(system: Administered) -> World:
+def world(system: AdminSystem) -> World:
     return system.everywhere("gcp", os.urandom(1000))
 
 
 @pytest.fixture
-def damaged(system: Administered, world: World) -> list[str]:
+def damaged(system: AdminSystem, world: World) -> list[str]:
     """Keys that are lost in `aws`, and one that is nobody's, in the order of the audit."""
     for key in world.keys:
         system.remove("aws", key)
     system.overwrite("aws", "stray", b"?")
-    sections = SECTIONS.values()
-    here = ((key for key in world.keys if key.startswith(one.prefix) and one.has(key)) for one in sections)
+    everywhere = sections().values()
+    here = ((key for key in world.keys if key.startswith(one.prefix) and one.has(key)) for one in everywhere)
     return [*(key for keys in here for key in sorted(keys)), "stray"]
 
 
-def test_an_audit_in_slices_finds_what_one_in_one_pass_finds(
-    system: Administered, damaged: list[str]
-) -> None:
+def test_an_audit_in_slices_finds_what_one_in_one_pass_finds(system: AdminSystem, damaged: list[str]) -> None:
     tally = Tally()
     found = list(audit(system.dss, list(system.dss.replicas), settled_after=AT_ONCE, tally=tally))
 
@@ -61,7 +59,7 @@ def test_an_audit_in_slices_finds_what_one_in_one_pass_finds(
     assert sliced.parts == len(system.objects(sliced)) > len(damaged)
 
 
-def test_a_run_repairs_and_the_next_one_finds_nothing(system: Administered, damaged: list[str]) -> None:
+def test_a_run_repairs_and_the_next_one_finds_nothing(system: AdminSystem, damaged: list[str]) -> None:
     repaired = system.run(**AUDIT, repair=True, page=3)
     system.remove("aws", "stray")
     after = system.run(**AUDIT)
@@ -74,7 +72,7 @@ def test_a_run_repairs_and_the_next_one_finds_nothing(system: Administered, dama
 
 
 @contextlib.contextmanager
-def held_from(system: Administered, count: int) -> Iterator[tuple[Callable[[], bool], str]]:
+def held_from(system: AdminSystem, count: int) -> Iterator[tuple[Callable[[], bool], str]]:
     """Start an audit in slices; from the so many-th on, requests for one wait for the end of this.
 
     Yields what tells whether the first of them came, and the execution's name.
@@ -99,7 +97,7 @@ def held_from(system: Administered, count: int) -> Iterator[tuple[Callable[[], b
 
 @pytest.mark.parametrize("point", ["administration: slice done", "administration: part written"])
 def test_a_function_that_is_killed_in_a_slice_reports_nothing_twice(
-    system: Administered, damaged: list[str], point: str
+    system: AdminSystem, damaged: list[str], point: str
 ) -> None:
     system.front.kill()
     system.front.start(DSS_FAULT_POINT=point)
@@ -118,7 +116,7 @@ def test_a_function_that_is_killed_in_a_slice_reports_nothing_twice(
 
 
 def test_an_execution_that_is_cancelled_is_gone_on_with_from_its_cursor(
-    system: Administered, damaged: list[str]
+    system: AdminSystem, damaged: list[str]
 ) -> None:
     with held_from(system, 4) as (came, name):
         wait_until(came, "three slices are done")
@@ -132,11 +130,11 @@ def test_an_execution_that_is_cancelled_is_gone_on_with_from_its_cursor(
     run = system.row(name)
     assert (resumed.state, run.state, run.attempt) == (SUCCEEDED, JobState.SUCCEEDED, 2)
     assert [line["key"] for line in system.reported(run)] == damaged
-    assert again == f"run {run_id} has succeeded: there is nothing to go on with"
+    assert again == f"run {run_id} has succeeded: it cannot be resumed"
 
 
 def test_a_run_whose_workflow_is_killed_with_its_server_is_gone_on_with_and_reports_nothing_twice(
-    system: Administered, damaged: list[str]
+    system: AdminSystem, damaged: list[str]
 ) -> None:
     until = {"begin": 1, "work": 3, "finish": 1}
 
@@ -162,7 +160,7 @@ def test_a_run_whose_workflow_is_killed_with_its_server_is_gone_on_with_and_repo
     assert run.counts["findings"] == len(damaged)
 
 
-def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(system: Administered) -> None:
+def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(system: AdminSystem) -> None:
     failures = dict.fromkeys(("begin", "work", "finish"), 5)
 
     def five_times(body: dict[str, str]) -> int | None:
@@ -184,24 +182,24 @@ def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(sys
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ({}, "kind: a text"),
+        ({}, "kind: it must be a string"),
         ({"kind": "audition"}, "kind: 'audition' is none of audit"),
-        ({**AUDIT, "repare": True}, "repare: there is no such option"),
-        ({**AUDIT, "repair": "yes"}, "repair: true or false is wanted"),
-        ({**AUDIT, "page": 0}, "page: a whole number from 1"),
-        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is none of gcp, aws"),
-        ({"resume": "nothing"}, "run: there is no run 'nothing'"),
-        ({"resume": "a/b"}, "run: 'a/b' is no id of a run"),
-        ({"resume": "x", "kind": "audit"}, "resume: the id of a run is wanted"),
+        ({**AUDIT, "repare": True}, "repare: this job type has no such option"),
+        ({**AUDIT, "repair": "yes"}, "repair: it must be true or false"),
+        ({**AUDIT, "page": 0}, "page: it must be a whole number from 1"),
+        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is not one of gcp, aws"),
+        ({"resume": "nothing"}, "run: 'nothing' does not exist"),
+        ({"resume": "a/b"}, "run: 'a/b' is not the id of a run"),
+        ({"resume": "x", "kind": "audit"}, "resume: it must be the id of a run"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_words(
-    system: Administered, argument: dict[str, object], words: str
+    system: AdminSystem, argument: dict[str, object], words: str
 ) -> None:
     assert words in system.refused(**argument)
 
 
-def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: Administered) -> None:
+def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: AdminSystem) -> None:
     system.front.kill()
     system.front.start(DSS_REPORTS_BUCKET="nowhere")
     refused = system.refused(**AUDIT)
@@ -212,17 +210,17 @@ def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: Admi
     system.front.start()
 
     assert "nowhere" in refused
-    assert unset == "DSS_REPORTS_BUCKET is not set: there is no bucket for the report"
+    assert unset == "DSS_REPORTS_BUCKET is not set: the report needs a bucket"
 
 
 @pytest.mark.usefixtures("world")
-def test_every_replica_is_named_in_what_a_run_counts(system: Administered) -> None:
+def test_every_replica_is_named_in_what_a_run_counts(system: AdminSystem) -> None:
     run = system.run(**AUDIT)
 
     assert all(f"{name} objects" in run.counts for name in REPLICAS)
 
 
-def test_a_run_that_nobody_works_on_is_ended_and_can_be_gone_on_with(system: Administered) -> None:
+def test_a_run_that_nobody_works_on_is_ended_and_can_be_gone_on_with(system: AdminSystem) -> None:
     system.front.rules[""] = lambda body: 422 if body["step"] in ("work", "fail") else None
     name = system.start(**AUDIT)
     system.ended(name)
@@ -243,7 +241,7 @@ def test_a_run_that_nobody_works_on_is_ended_and_can_be_gone_on_with(system: Adm
 
 
 @pytest.mark.usefixtures("world")
-def test_a_reports_bucket_that_vanishes_under_way_ends_the_run(system: Administered) -> None:
+def test_a_reports_bucket_that_vanishes_under_way_ends_the_run(system: AdminSystem) -> None:
     slices = itertools.count()
 
     def restart(body: dict[str, Any]) -> None:
@@ -265,7 +263,7 @@ def test_a_reports_bucket_that_vanishes_under_way_ends_the_run(system: Administe
 
 
 def test_a_blob_that_takes_longer_than_a_step_is_copied_by_the_workflow(
-    system: Administered, world: World
+    system: AdminSystem, world: World
 ) -> None:
     other = system.everywhere("aws", os.urandom(1001))
     system.remove("aws", world.blob)
@@ -296,7 +294,7 @@ def test_a_blob_that_takes_longer_than_a_step_is_copied_by_the_workflow(
     assert world.blob in system.clouds.keys("aws", "blobs/")
 
 
-def told_of(system: Administered, keys: set[str]) -> dict[str, dict[str, Any]]:
+def told_of(system: AdminSystem, keys: set[str]) -> dict[str, dict[str, Any]]:
     """Have a run repair what it finds, and return what it tells of these keys, which it counts as copied."""
     run = system.run(**AUDIT, repair=True)
     told = {line["key"]: line for line in system.reported(run) if line["key"] in keys}
@@ -304,7 +302,7 @@ def told_of(system: Administered, keys: set[str]) -> dict[str, dict[str, Any]]:
     return told
 
 
-def copied(system: Administered, job_id: str) -> CopyJob:
+def copied(system: AdminSystem, job_id: str) -> CopyJob:
     """Return a copy job when it has succeeded."""
 
     def succeeded() -> CopyJob | None:

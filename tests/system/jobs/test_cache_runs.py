@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from shared.identifiers import Fqid
-from tests.support.administered import Administered
-from tests.support.given import Version, put_file
+from tests.support.admin_system import AdminSystem
+from tests.support.api import Version, put_file
 
 CRITERIA = json.dumps([{"type": "application/json", "max_size": 1000}])
 FILL = {"kind": "fill-cache"}
 
 
 @pytest.fixture(scope="module")
-def keeping(system: Administered) -> Iterator[Administered]:
+def keeping(system: AdminSystem) -> Iterator[AdminSystem]:
     """The system, with criteria."""
     system.front.kill()
     system.front.start(CHECKOUT_CACHE_CRITERIA=CRITERIA)
@@ -24,11 +24,11 @@ def keeping(system: Administered) -> Iterator[Administered]:
     system.front.start()
 
 
-def file(system: Administered, replica: str, size: int, content_type: str) -> Version:
+def file(system: AdminSystem, replica: str, size: int, content_type: str) -> Version:
     return put_file(system.api, system.clouds.stage(replica, os.urandom(size), content_type=content_type))
 
 
-def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keeping: Administered) -> None:
+def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keeping: AdminSystem) -> None:
     kept = {name: file(keeping, name, 900, "application/json") for name in ("gcp", "aws")}
     large = file(keeping, "gcp", 1001, "application/json")
     other = file(keeping, "gcp", 10, "text/plain")
@@ -54,7 +54,7 @@ def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keep
     assert {line["replica"] for line in keeping.reported(only)} == {"aws"}
 
 
-def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: Administered) -> None:
+def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: AdminSystem) -> None:
     lost, right = (file(keeping, "gcp", 500, "application/json") for _ in range(2))
     record = keeping.dss.catalog.files.get(Fqid(lost.uuid, lost.version))
     assert record
@@ -70,7 +70,7 @@ def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: Admi
     assert run.counts["failed"] == 1
 
 
-def test_without_criteria_there_is_nothing_to_do(keeping: Administered) -> None:
+def test_without_criteria_there_is_nothing_to_do(keeping: AdminSystem) -> None:
     keeping.front.kill()
     keeping.front.start()
     words = keeping.refused(**FILL)

@@ -8,28 +8,29 @@ import pytest
 from shared.catalog import AdminRun
 from shared.identifiers import Fqid
 from shared.search.base import IndexEntry
-from tests.support.administered import Administered
-from tests.support.given import REPLICAS, new_uuid, now
+from tests.support.admin_system import AdminSystem
+from tests.support.api import new_uuid, now
+from tests.support.clouds import REPLICAS
 
 CHECK, REBUILD = {"kind": "index-check"}, {"kind": "index-rebuild"}
 
 
 @pytest.fixture(scope="module")
-def told(system: Administered) -> Fqid:
+def told(system: AdminSystem) -> Fqid:
     """A bundle version of which the index holds all that it should, on every replica."""
     world = system.everywhere("gcp", os.urandom(1000))
     for name in REPLICAS:
-        system.tell(name, *world.documents)
+        system.publish_event(name, *world.documents)
     return Fqid(world.seen.uuid, world.seen.version)
 
 
 @pytest.fixture
-def checked(system: Administered) -> AdminRun:
+def checked(system: AdminSystem) -> AdminRun:
     """A check of one replica, by which nothing stale is found."""
     return system.run(**CHECK, replicas=["gcp"], names_only=True)
 
 
-def test_what_slices_find_wrong_is_put_right_in_slices(system: Administered, told: Fqid) -> None:
+def test_what_slices_find_wrong_is_put_right_in_slices(system: AdminSystem, told: Fqid) -> None:
     index, unknown = system.dss.index, Fqid(new_uuid(), now())
     index.delete("aws", told)
     index.put(IndexEntry(replica="gcp", fqid=told, document={"uuid": told.uuid}))
@@ -57,7 +58,7 @@ def test_what_slices_find_wrong_is_put_right_in_slices(system: Administered, tol
     assert rebuilt.parts >= 2 and after.counts["findings"] == 0
 
 
-def test_a_rebuild_without_a_check_is_refused(system: Administered, checked: AdminRun) -> None:
+def test_a_rebuild_without_a_check_is_refused(system: AdminSystem, checked: AdminRun) -> None:
     audit = system.run(kind="audit")
     refused = [
         system.refused(**REBUILD),
@@ -70,5 +71,6 @@ def test_a_rebuild_without_a_check_is_refused(system: Administered, checked: Adm
     rows.document(checked.id).update({"touched": system.dss.clock.now() - timedelta(hours=25)})
     refused.append(system.refused(**REBUILD, confirmation=checked.id, replicas=["gcp"]))
 
-    words = ("a text of", "no id of a run", *["no index-check that"] * 2, "checked gcp only", "than a day")
+    unknown = ["not the id of an index-check that has succeeded"] * 2
+    words = ("a string of", "not the id of a run", *unknown, "checked only gcp", "older than a day")
     assert [why for why, said in zip(refused, words, strict=True) if said not in why] == []

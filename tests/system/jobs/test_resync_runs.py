@@ -10,23 +10,22 @@ from shared.catalog import JobState
 from shared.config import Settings
 from shared.messages import ObjectEvent
 from shared.wiring import open_subscription
-from tests.support.administered import Administered
-from tests.support.given import new_uuid, now
-from tests.support.operated import World
-from tests.support.uploaded_lists import put_list
+from tests.support.admin_system import AdminSystem, put_list
+from tests.support.api import new_uuid, now
+from tests.support.manual_system import World
 
 Told = Callable[[], list[tuple[str, str]]]
 
 
 @pytest.fixture(scope="module")
-def worlds(system: Administered) -> dict[str, World]:
+def worlds(system: AdminSystem) -> dict[str, World]:
     """Things that are in `gcp` alone, in `aws` alone, and in both."""
     alone = {name: system.world(name, os.urandom(100)) for name in ("gcp", "aws")}
     return {**alone, "both": system.everywhere("gcp", os.urandom(100))}
 
 
 @pytest.fixture
-def told(system: Administered) -> Iterator[Told]:
+def told(system: AdminSystem) -> Iterator[Told]:
     """What has been published since this was asked last: replicas and keys, in order of key."""
     subscription = open_subscription(Settings.from_environment(system.env), "sync")
 
@@ -43,7 +42,7 @@ def told(system: Administered) -> Iterator[Told]:
 
 
 def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
-    system: Administered, worlds: dict[str, World], told: Told
+    system: AdminSystem, worlds: dict[str, World], told: Told
 ) -> None:
     nowhere = f"files/{new_uuid()}.{now()}"
     keys = [key for world in worlds.values() for key in world.documents]
@@ -54,7 +53,7 @@ def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
     assert run.parts > len(keys) / 3
     outcomes = {line["key"]: line["outcome"] for line in system.reported(run)}
     assert [line["key"] for line in system.reported(run)] == [*keys, nowhere]
-    assert outcomes[nowhere] == "no replica has it"
+    assert outcomes[nowhere] == "not published: no replica has it"
     for name, world in worlds.items():
         source = "gcp" if name == "both" else name
         assert {outcomes[key] for key in world.documents} == {f"published, from {source}"}
@@ -64,7 +63,7 @@ def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
 
 
 def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
-    system: Administered, worlds: dict[str, World], told: Told
+    system: AdminSystem, worlds: dict[str, World], told: Told
 ) -> None:
     run = system.run(kind="resync", prefix="files/", page=1)
     everything = told()
@@ -78,23 +77,25 @@ def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
     assert len({key for _, key in everything}) == len(everything) == run.counts["published"]
     assert {key for _, key in lacking} >= {files["gcp"], files["aws"]}
     assert files["both"] not in {key for _, key in lacking}
-    assert {"key": files["both"], "outcome": "is everywhere"} in system.reported(missing)
+    assert {"key": files["both"], "outcome": "not published: all replicas have it"} in system.reported(
+        missing
+    )
     assert told() == [("aws", f"bundles/{worlds['both'].seen}")]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "list, prefix: one of them is wanted"),
-        ({"list": "gs://a/b", "prefix": "files/"}, "list, prefix: one of them is wanted"),
-        ({"prefix": "blobs/"}, "begins with none of files/, bundles/, collections/"),
-        ({"list": "s3://a/b"}, "is not of the form gs://bucket/key"),
+        ({}, "list, prefix: give one of them, not both"),
+        ({"list": "gs://a/b", "prefix": "files/"}, "list, prefix: give one of them, not both"),
+        ({"prefix": "blobs/"}, "must begin with one of files/, bundles/, collections/"),
+        ({"list": "s3://a/b"}, "does not have the form gs://bucket/key"),
         ({"list": "gs://dss-local-gs-reports/lists/none"}, "gs://dss-local-gs-reports/lists/none"),
         ({"list": "gs://nowhere/list"}, "gs://nowhere/list"),
     ],
 )
 def test_a_list_that_is_not_there_is_told_at_once(
-    system: Administered, options: dict[str, str], words: str
+    system: AdminSystem, options: dict[str, str], words: str
 ) -> None:
     assert words in system.refused(kind="resync", **options)
 
@@ -102,13 +103,13 @@ def test_a_list_that_is_not_there_is_told_at_once(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (b"files/nonsense", "line 3: 'files/nonsense' is no key of a manifest or tombstone"),
-        (b"\xff\xfe", "line 3: it is no UTF-8"),
+        (b"files/nonsense", "line 3: 'files/nonsense' is not the key of a manifest or tombstone"),
+        (b"\xff\xfe", "line 3: it is not UTF-8"),
         (b"x" * 5000, "line 3: it is longer than 4096 bytes"),
     ],
 )
 def test_a_malformed_line_ends_the_run_and_is_named(
-    system: Administered, worlds: dict[str, World], line: bytes, words: str
+    system: AdminSystem, worlds: dict[str, World], line: bytes, words: str
 ) -> None:
     key = f"files/{worlds['both'].file}".encode()
     url = put_list(system, b"\n".join([key, key, line, key]))
@@ -124,7 +125,7 @@ def test_a_malformed_line_ends_the_run_and_is_named(
 
 
 def test_a_list_that_is_replaced_under_way_ends_the_run(
-    system: Administered, worlds: dict[str, World]
+    system: AdminSystem, worlds: dict[str, World]
 ) -> None:
     keys = [*worlds["both"].documents]
     url = put_list(system, keys)

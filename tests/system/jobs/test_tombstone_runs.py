@@ -6,31 +6,30 @@ from typing import Any
 import pytest
 
 from shared.catalog import JobState
-from tests.support.administered import SUCCEEDED, Administered
-from tests.support.given import Version, now, put_bundle, put_file
-from tests.support.operated import REASON
-from tests.support.uploaded_lists import put_list
+from tests.support.admin_system import SUCCEEDED, AdminSystem, put_list
+from tests.support.api import Version, now, put_bundle, put_file
+from tests.support.manual_system import REASON
 
 WHO = {"kind": "tombstones", "reason": "withdrawn by the donor", "email": "admin@example.org"}
 
 
 @pytest.fixture(scope="module")
-def file(system: Administered) -> Version:
+def file(system: AdminSystem) -> Version:
     return put_file(system.api, system.clouds.stage("aws", os.urandom(50)))
 
 
-def bundle(system: Administered, file: Version, uuid: str = "") -> Version:
+def bundle(system: AdminSystem, file: Version, uuid: str = "") -> Version:
     version = Version(uuid, now()) if uuid else None
     return put_bundle(system.api, "aws", [file.named("name")], bundle=version)
 
 
-def status(system: Administered, bundle: Version) -> int:
+def status(system: AdminSystem, bundle: Version) -> int:
     path = f"/v1/bundles/{bundle.uuid}"
     return system.api.get(path, replica="aws", version=bundle.version).status_code
 
 
 def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
-    system: Administered, file: Version
+    system: AdminSystem, file: Version
 ) -> None:
     one, two = bundle(system, file), bundle(system, file)
     again = bundle(system, file, two.uuid)
@@ -59,16 +58,16 @@ def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
         *(WHO["email"], WHO["reason"]),
     )
     repeated = system.refused(**WHO, list=url, confirmation=preview.result["confirmation"])
-    assert "Nothing was hidden; look at a new preview" in repeated
+    assert "Nothing was hidden; run a new preview" in repeated
 
 
-def previewed(system: Administered, lines: list[str], **changes: Any) -> tuple[str, str]:
+def previewed(system: AdminSystem, lines: list[str], **changes: Any) -> tuple[str, str]:
     url = put_list(system, lines)
     return url, system.run(**{**WHO, **changes}, list=url).result["confirmation"]
 
 
 def test_what_changed_since_the_preview_is_refused_and_nothing_hidden(
-    system: Administered, file: Version
+    system: AdminSystem, file: Version
 ) -> None:
     one, two = bundle(system, file), bundle(system, file)
     lines = [str(one), two.uuid]
@@ -87,7 +86,7 @@ def test_what_changed_since_the_preview_is_refused_and_nothing_hidden(
 
 
 def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
-    system: Administered, file: Version
+    system: AdminSystem, file: Version
 ) -> None:
     one, two, other = (bundle(system, file) for _ in range(3))
     url, code = previewed(system, [one.uuid, two.uuid, str(other)])
@@ -114,14 +113,14 @@ def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
     run = system.row(name)
     assert (run.state, run.attempt) == (JobState.SUCCEEDED, 2)
     told = {line["name"]: line for line in system.reported(run) if "name" in line}
-    assert told[one.uuid]["refused"] == f"since it was looked at, {new.version} came to it"
+    assert told[one.uuid]["refused"] == f"it has versions that the preview did not have: {new.version}"
     assert "by another person or for another reason" in told[str(other)]["refused"]
     assert told[two.uuid]["hidden"] == [two.version]
     assert (run.counts["hidden"], run.counts["refused"]) == (1, 2)
     assert [status(system, each) for each in (one, new, two)] == [200, 200, 404]
 
 
-def test_what_is_hidden_already_or_unknown_is_told(system: Administered, file: Version) -> None:
+def test_what_is_hidden_already_or_unknown_is_told(system: AdminSystem, file: Version) -> None:
     hidden, unknown = bundle(system, file), f"{file.uuid}.{file.version}"
     path = f"/v1/bundles/{hidden.uuid}"
     assert system.admin.delete(path, replica="aws", version=None, json=REASON).status_code == 200
@@ -138,21 +137,21 @@ def test_what_is_hidden_already_or_unknown_is_told(system: Administered, file: V
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"email": "writer@example.org"}, "email: 'writer@example.org' is no admin's"),
-        ({"reason": ""}, "reason: a text of 1 to 1000 characters is wanted"),
-        ({"list": []}, "list: a text"),
+        ({"email": "writer@example.org"}, "email: 'writer@example.org' is not in ADMIN_USER_EMAILS"),
+        ({"reason": ""}, "reason: it must be a string of 1 to 1000 characters"),
+        ({"list": []}, "list: it must be a string"),
     ],
 )
 def test_who_is_no_admin_and_who_has_no_reason_is_refused(
-    system: Administered, options: dict[str, Any], words: str
+    system: AdminSystem, options: dict[str, Any], words: str
 ) -> None:
     assert words in system.refused(**{**WHO, "list": "gs://a/b", **options})
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"), [(["nonsense"], "line 1: uuid: 'nonsense'"), ([], "no line in it")]
+    ("lines", "words"), [(["nonsense"], "line 1: uuid: 'nonsense'"), ([], "has no lines")]
 )
 def test_a_list_of_nothing_or_of_nonsense_is_refused(
-    system: Administered, lines: list[str], words: str
+    system: AdminSystem, lines: list[str], words: str
 ) -> None:
     assert words in system.refused(**WHO, list=put_list(system, lines))

@@ -1,0 +1,123 @@
+"""Bundles: a manifest for each version. A bundle rests on its files."""
+
+from collections.abc import Collection, Iterator
+
+from shared.catalog import BundleHead, FileRecord, PagedFile
+from shared.errors import CatalogBroken, NotProven
+from shared.events.history import was_published, was_visible
+from shared.identifiers import Fqid, Kind, ObjectName
+from shared.kinds.base import PagedKind, require_none, understood
+from shared.manifests import bundle_manifest, bundle_of_manifest, digest, encode
+from shared.replicas import Replica
+from shared.system import Dss
+
+# Files that are looked up at once; after each such batch the progress of the check is stored.
+_CHECKED_AT_ONCE = 5000
+
+
+class BundleKind(PagedKind[BundleHead]):
+    """Versions of bundles."""
+
+    kind = Kind.BUNDLE
+    section = "bundles"
+    collection = "bundles"
+    published = True
+    checked = "replication: bundle checked"
+    written = "replication: bundle manifest written"
+
+    def lookup(self, dss: Dss, name: ObjectName) -> BundleHead | None:
+        """Return the head of a version, in one read."""
+        return dss.catalog.bundles.head(name.fqid)
+
+    def scan(self, dss: Dss, since: str) -> Iterator[BundleHead]:
+        """Yield the heads of all versions, in the order of their keys."""
+        return dss.catalog.scan.bundles(since)
+
+    def name_of(self, record: BundleHead) -> ObjectName:
+        """Return the name of a version's manifest."""
+        return self.name(record.fqid.uuid, record.fqid.version)
+
+    def document(self, dss: Dss, record: BundleHead) -> bytes:
+        """Return the manifest, made from the catalog's pages: a read for each.
+
+        Raises CatalogBroken if pages are missing, or make up another manifest.
+        """
+        files = dss.catalog.bundles.files(record, 0, record.file_count)
+        content = encode(bundle_manifest(record.fqid, record.creator_uid, files))
+        if digest(content) != record.digest:
+            raise CatalogBroken("the pages do not make up the manifest that the head has the digest of")
+        return content
+
+    def requires(self, dss: Dss, record: BundleHead, replica: Replica) -> None:
+        """Raise NotYetThere if files of the bundle are not on a replica.
+
+        The progress of the check of a large bundle is stored, and the next attempt goes on there.
+        """
+        progress = dss.catalog.progress
+        topic = f"{record.fqid} on {replica.name}"
+        large = record.file_count > _CHECKED_AT_ONCE
+        for first in range(progress.get(topic) if large else 0, record.file_count, _CHECKED_AT_ONCE):
+            files = dss.catalog.bundles.files(record, first, _CHECKED_AT_ONCE)
+            require_none(f"bundle {record.fqid}", _lacking(dss, files, replica), "files", replica)
+            if large:
+                progress.set(topic, first + _CHECKED_AT_ONCE)
+
+    def make_available(self, dss: Dss, record: BundleHead, replica: str) -> None:
+        """Let reads on a replica see the version, unless its UUID is hidden."""
+        dss.catalog.bundles.make_available(record.fqid, replica)
+
+    def claim(self, dss: Dss, name: ObjectName, encoded: bytes) -> BundleHead:
+        """Return the head of the version that a manifest describes, known to the catalog with its pages."""
+        with understood(name):
+            head, files = bundle_of_manifest(name.fqid, encoded)
+        dss.catalog.bundles.create(head)
+        dss.catalog.bundles.write_pages(name.fqid, files)
+        return head
+
+    def write_pages(self, dss: Dss, name: ObjectName, encoded: bytes) -> None:
+        """Write the pages of a known version again, from a manifest that has its digest."""
+        dss.catalog.bundles.write_pages(name.fqid, bundle_of_manifest(name.fqid, encoded)[1])
+
+    def prove(self, dss: Dss, name: ObjectName, encoded: bytes, replica: Replica) -> None:
+        """Raise an error unless a manifest is as the system writes it, and its files are on the replica."""
+        head, files = bundle_of_manifest(name.fqid, encoded)
+        if encode(bundle_manifest(head.fqid, head.creator_uid, files)) != encoded:
+            raise NotProven("it is not as the system writes it")
+        known = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in files})
+        for file in files:
+            record = known.get(Fqid(file.uuid, file.version))
+            if record is None or replica.name not in record.available:
+                raise NotProven(f"file {file.uuid}.{file.version} of it is not here")
+            if not _same_content(file, record):
+                raise NotProven(f"file {file.uuid}.{file.version} of it has other content")
+
+    def recall(self, dss: Dss, record: BundleHead, replica: Replica, hidden: Collection[str]) -> None:
+        """Hide a version that was hidden, and mark it as published if it was."""
+        fqid = record.fqid
+        if replica.name in record.available:
+            # The catalog is older than the bucket.
+            if replica.name in record.unpublished and was_published(dss, replica, fqid):
+                dss.catalog.bundles.mark_published(fqid, replica.name)
+            return
+        for tombstone in (str(fqid), fqid.uuid):
+            if tombstone in hidden:
+                visible = was_visible(replica, fqid)
+                dss.catalog.tombstones.had_hidden(tombstone, fqid, replica.name, seen=visible)
+                break
+        if was_published(dss, replica, fqid):
+            dss.catalog.bundles.mark_published(fqid, replica.name)
+
+
+def _lacking(dss: Dss, files: Collection[PagedFile], replica: Replica) -> list[Fqid]:
+    fqids = {Fqid(file.uuid, file.version) for file in files}
+    known = dss.catalog.files.get_many(fqids)
+    return [fqid for fqid in fqids if fqid not in known or replica.name not in known[fqid].available]
+
+
+def _same_content(file: PagedFile, record: FileRecord) -> bool:
+    sums = record.checksums
+    return (
+        (file.size, file.content_type) == (record.size, record.content_type)
+        and (file.sha256, file.sha1) == (sums.sha256, sums.sha1)
+        and (file.s3_etag, file.crc32c) == (sums.s3_etag, sums.crc32c)
+    )

@@ -1,0 +1,131 @@
+"""Rebuild the catalog of events from one bucket, with their times, before reads see what they are about.
+
+Each published event has an object with its time, and journals have the times of many events. Events that were
+not published are left to the sweep. So readers of the journal find each event where it was, no event is
+published again, and none for an object that was not visible.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+
+from shared.catalog import Event, Journal
+from shared.errors import DssError, ObjectNotFound, StoreError
+from shared.events.journal import contradiction, indexed_events, join, journal_of_many
+from shared.identifiers import publication_key
+from shared.parallel import map_in_threads
+from shared.replicas import Replica
+from shared.retry import retry
+from shared.stores.base import read_all
+from shared.system import Dss
+
+_THREADS = 32
+# Events that are looked up in the catalog at once.
+_BATCH = 500
+_INDEX = ".json"
+_FOLDER = publication_key("")
+_ID = re.compile("[0-9a-f-]{36}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoredEvent:
+    """The outcome for an event, or for the journal at a key; see `shared.maintenance.rebuild.Restored`."""
+
+    key: str
+    new: bool = False
+    failed: str = ""
+
+
+def rebuild_events(dss: Dss, replica: Replica, *, dry_run: bool) -> Iterator[RestoredEvent]:
+    """Yield the outcome for each event that was published on a replica. Safe to repeat.
+
+    Holds back new journals of the replica until it is complete: they would leave out events that are still to
+    be restored. With `dry_run` nothing is changed.
+    """
+    if not dry_run:
+        dss.catalog.journals.hold(replica.name, held=True)
+        for stored in replica.store.list(replica.bucket, "journals/"):
+            if stored.key.endswith(_INDEX):
+                yield from _restore_journal(dss, replica, stored.key)
+    compacted = dss.catalog.journals.checkpoint(replica.name).compacted
+    alone = []
+    for name, known in _published(dss, replica):
+        if known is None and not dry_run:
+            alone.append(name)
+        elif known is None or dry_run or known.timestamp > compacted:
+            # The others were restored with their journals.
+            yield RestoredEvent(key=publication_key(name), new=known is None)
+    yield from _restore_alone(dss, replica, alone)
+    if not dry_run:
+        dss.catalog.journals.hold(replica.name, held=False)
+
+
+def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredEvent]:
+    """Restore a journal and its events from its index. Events of a lost index have their own objects."""
+    try:
+        events = indexed_events(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
+        journal = journal_of_many(events)
+    except (ValueError, LookupError, TypeError, DssError) as error:
+        yield RestoredEvent(key=key, failed=f"it is no index of events: {error!r}")
+        return
+    known = dss.catalog.events.get_many([event.id for event in events])
+    dss.catalog.events.restore(replica.name, events)
+    dss.catalog.journals.add(journal)
+    for event in events:
+        yield RestoredEvent(key=publication_key(event.id), new=event.id not in known)
+    try:
+        retry(dss.clock, partial(_require_journal, replica, journal, events))
+    except DssError as error:
+        # Its events are listed all the same, and an audit can repair it once their documents are right.
+        yield RestoredEvent(key=journal.key, failed=error.title)
+
+
+def _require_journal(replica: Replica, journal: Journal, events: Sequence[Event]) -> None:
+    """Return if the object of a journal is right, or could be put together again because it was lost."""
+    try:
+        found = replica.store.stat(replica.bucket, journal.key)
+    except ObjectNotFound:
+        join(replica, journal, events)
+        found = replica.store.stat(replica.bucket, journal.key)
+    if why := contradiction(journal, found):
+        raise StoreError(f"{journal.key}: {why}")
+
+
+def _published(dss: Dss, replica: Replica) -> Iterator[tuple[str, Event | None]]:
+    """Yield the ids of the events published on a replica, each with its event if the catalog knows it."""
+    listed = replica.store.list(replica.bucket, _FOLDER)
+    ids = (name for stored in listed if _ID.fullmatch(name := stored.key.removeprefix(_FOLDER)))
+    while batch := list(islice(ids, _BATCH)):
+        known = dss.catalog.events.get_many(batch)
+        yield from ((name, known.get(name)) for name in batch)
+
+
+def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[RestoredEvent]:
+    """Restore events that are in no journal, in order of time."""
+    events = []
+    read = map_in_threads(partial(_read, dss, replica), ids, threads=_THREADS)
+    for name, event in zip(ids, read, strict=True):
+        if isinstance(event, Event):
+            events.append(event)
+        else:
+            yield RestoredEvent(key=publication_key(name), failed=event)
+    events.sort(key=lambda event: event.timestamp)
+    compacted = dss.catalog.journals.checkpoint(replica.name).compacted
+    dss.catalog.events.restore(replica.name, [event for event in events if event.timestamp > compacted])
+    for event in events:
+        if event.timestamp <= compacted:
+            # Of a journal whose index is lost: with its old time no reader of the journal would get to it.
+            dss.catalog.events.record(replace(event, timestamp=""))
+        yield RestoredEvent(key=publication_key(event.id), new=True)
+
+
+def _read(dss: Dss, replica: Replica, name: str) -> Event | str:
+    """Return an event with its time, as it was published; or why that is not possible."""
+    read = partial(read_all, replica.store, replica.bucket, publication_key(name))
+    try:
+        [event] = indexed_events(retry(dss.clock, read))
+    except (ValueError, LookupError, TypeError, DssError) as error:
+        return f"it is no publication: {error!r}"
+    return event if (event.id, event.replica) == (name, replica.name) else "it is of another event"

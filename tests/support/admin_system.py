@@ -1,0 +1,135 @@
+"""A system with its administrative workflow, whose function and server tests may make fail, and kill."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from google.cloud.workflows.executions_v1 import Execution
+
+from local.components import API_TABLE
+from local.components import events as event_components
+from local.components import workflows as workflow_components
+from local.components.base import Component, Exported, nothing
+from local.config import StackConfig, base_environment
+from local.stack import Stack
+from local.supervisor.processes import Processes
+from shared.catalog import AdminRun
+from shared.workflows import ADMINISTER
+from tests.support.api import Api, new_uuid
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss_for_threads
+from tests.support.function_proxy import FunctionProxy, function_proxy, serve_proxy
+from tests.support.manual_system import ManualSystem
+from tests.support.mortal import Mortal
+from tests.support.waiting import wait_until
+
+ACTIVE, SUCCEEDED, FAILED = Execution.State.ACTIVE, Execution.State.SUCCEEDED, Execution.State.FAILED
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminSystem(ManualSystem):
+    """A system in which nothing moves but what an operator starts."""
+
+    front: FunctionProxy
+    workflows: Mortal
+
+    def start(self, **argument: Any) -> str:
+        """Start the workflow, and return the name of its execution."""
+        return self.dss.workflows.start(ADMINISTER, argument)
+
+    def ended(self, name: str) -> Execution:
+        """Return an execution when it has ended."""
+        client = self.dss.workflows._client  # type: ignore[attr-defined]
+
+        def over() -> Execution | None:
+            found = client.get_execution(name=name)
+            return None if found.state == ACTIVE else found
+
+        found: Execution = wait_until(over, f"{name} ends")
+        return found
+
+    def run(self, **argument: Any) -> AdminRun:
+        """Have a run made, and return it when it has succeeded."""
+        name = self.start(**argument)
+        execution = self.ended(name)
+        assert execution.state == SUCCEEDED, execution.error.payload
+        return self.row(name)
+
+    def refused(self, **argument: Any) -> str:
+        """Have a run made, and return what its execution failed of."""
+        execution = self.ended(self.start(**argument))
+        assert execution.state == FAILED, execution.result
+        return str(json.loads(execution.error.payload))
+
+    def row(self, name: str) -> AdminRun:
+        """Return the run of an execution."""
+        run = self.dss.catalog.runs.get(name.rpartition("/")[2])
+        assert run
+        return run
+
+    def reported(self, run: AdminRun) -> list[dict[str, Any]]:
+        """Return all lines of a run's report but those that close its parts."""
+        lines = [json.loads(line) for name in self.objects(run) for line in self.report(name).splitlines()]
+        return [line for line in lines if "state_of_run" not in line]
+
+    def objects(self, run: AdminRun) -> list[str]:
+        """Return the names of the parts of a run's report."""
+        blobs = self.clouds.gcs.list_blobs(self.env["DSS_REPORTS_BUCKET"])
+        return [blob.name for blob in blobs if run.id in blob.name and blob.name.endswith(".jsonl")]
+
+    def report(self, name: str) -> bytes:
+        """Return an object of the reports bucket."""
+        content: bytes = self.clouds.gcs.bucket(self.env["DSS_REPORTS_BUCKET"]).blob(name).download_as_bytes()
+        return content
+
+    def concluded(self, run: AdminRun, name: str = "summary") -> dict[str, Any]:
+        """Return the summary of a run, from the bucket."""
+        folder = self.objects(run)[0].rpartition("/")[0]
+        said: dict[str, Any] = json.loads(self.report(f"{folder}/{name}.json"))
+        return said
+
+
+@contextlib.contextmanager
+def admin_system() -> Iterator[AdminSystem]:
+    """Run such a system."""
+    front: list[FunctionProxy] = []
+    held: list[tuple[Component, tuple[int, int]]] = []
+    with serve_proxy(front) as url:
+
+        def workflows(config: StackConfig, exported: Exported) -> Component:
+            component = workflow_components.workflows(config, exported)
+            held.append((component, (config.ports.of("workflows"), config.ports.of("workflows rest"))))
+            return replace(component, command=(), ready=nothing)
+
+        caller = {**os.environ, "DSS_LOCAL_WORKFLOWS_PACE": "0.01"}
+        copy = event_components.functions_of("copy", processes={})
+        table = (*API_TABLE, event_components.topics, workflows, copy)
+        with (
+            Stack(port=0, caller=caller, table=table).running() as env,
+            function_proxy(env, front, "administer") as function,
+            Processes() as processes,
+        ):
+            [(component, ports)] = held
+            inherited = {**base_environment(caller), **component.environment}
+            environment = {**inherited, "DSS_ADMINISTER_FUNCTION_URL": url}
+            server = Mortal(processes, component.name, component.command, environment, ports)
+            server.start()
+            yield AdminSystem(
+                env=env,
+                api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
+                admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
+                clouds=Clouds(env),
+                dss=open_dss_for_threads(env),
+                front=function,
+                workflows=server,
+            )
+
+
+def put_list(system: AdminSystem, lines: Sequence[str] | bytes, *, key: str = "") -> str:
+    """Put a list into the reports bucket, as operators do, and return its URL."""
+    data = lines if isinstance(lines, bytes) else "".join(f"{line}\n" for line in lines).encode()
+    bucket = system.env["DSS_REPORTS_BUCKET"]
+    return system.clouds.stage("gcp", data, bucket=bucket, key=key or f"lists/{new_uuid()}", metadata={})

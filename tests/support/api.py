@@ -1,0 +1,185 @@
+"""A client of the API, and functions that put files, bundles and collections through it.
+
+    def test_a_file_can_be_read(api, clouds, replica):
+        file = put_file(api, clouds.stage(replica, b"content"))
+        assert api.head(f"/v1/files/{file.uuid}", replica=replica).status_code == 200
+
+`api` and `clouds` are fixtures of tests/conftest.py. All names are random, so tests share one running system
+and never see each other's data.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from shared.clock import SystemClock, new_version
+
+PROBLEM = "application/problem+json"
+# Seconds: no answer of the API takes longer, or clients have given up.
+TIMEOUT = 40
+
+
+def new_uuid() -> str:
+    """Return a UUID that nothing has yet."""
+    return str(uuid.uuid4())
+
+
+def now() -> str:
+    """Return a version stamped now, later than all stamped before."""
+    return new_version(SystemClock())
+
+
+class Api:
+    """A client of one API, as one person: `api.put(path, json=body, replica="gcp", version=v)`.
+
+    Paths are complete (`/v1/files/…`). Keywords other than `json`, `data` and `headers` are query parameters;
+    None leaves one out. Redirects are not followed, nothing is tried again, no status raises.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        self.token = token
+        self._session = requests.Session()
+        # A proxy or a .netrc of the machine is none of the tests' business.
+        self._session.trust_env = False
+
+    def signed_in(self, token: str | None) -> "Api":
+        """Return a client of the same API as somebody else; None is nobody."""
+        return Api(self.url, token)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
+    ) -> requests.Response:
+        """Return the answer to one request; `path` may be an absolute URL."""
+        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return self._session.request(
+            method,
+            path if "://" in path else self.url + path,
+            params=query,
+            json=json,
+            data=data,
+            headers={**sent, **(headers or {})},
+            allow_redirects=False,
+            timeout=TIMEOUT,
+        )
+
+    def head(self, path: str, **more: Any) -> requests.Response:
+        """Return the answer to a HEAD."""
+        return self.request("HEAD", path, **more)
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        """Return the answer to a GET."""
+        return self.request("GET", path, **more)
+
+    def put(self, path: str, **more: Any) -> requests.Response:
+        """Return the answer to a PUT."""
+        return self.request("PUT", path, **more)
+
+    def post(self, path: str, **more: Any) -> requests.Response:
+        """Return the answer to a POST."""
+        return self.request("POST", path, **more)
+
+    def patch(self, path: str, **more: Any) -> requests.Response:
+        """Return the answer to a PATCH."""
+        return self.request("PATCH", path, **more)
+
+    def delete(self, path: str, **more: Any) -> requests.Response:
+        """Return the answer to a DELETE."""
+        return self.request("DELETE", path, **more)
+
+    def pages(self, path: str, **query: Any) -> Iterator[requests.Response]:
+        """Yield the answer to a GET, and those to its `Link`s until there is none."""
+        answer = self.get(path, **query)
+        yield answer
+        while answer.status_code == 206:
+            answer = self.get(answer.links["next"]["url"])
+            yield answer
+
+
+@dataclass(frozen=True)
+class Version:
+    """The UUID and version of a file or bundle."""
+
+    uuid: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.uuid}.{self.version}"
+
+    def named(self, name: str, *, indexed: bool = False) -> dict[str, Any]:
+        """Return this file as an item of a bundle."""
+        return {"uuid": self.uuid, "version": self.version, "name": name, "indexed": indexed}
+
+    def linked(self, kind: str = "file", **more: str) -> dict[str, Any]:
+        """Return this file, bundle or collection as an item of a collection; a fragment has a `path`."""
+        return {"type": kind, "uuid": self.uuid, "version": self.version, **more}
+
+
+def put_file(
+    api: Api, source_url: str, *, file: Version | None = None, creator_uid: int = 1, status: int = 201
+) -> Version:
+    """Make a file version (a new one, unless given) of a source object; fail unless answered `status`."""
+    file = file or Version(new_uuid(), now())
+    body = {"source_url": source_url, "creator_uid": creator_uid}
+    answer = api.put(f"/v1/files/{file.uuid}", version=file.version, json=body)
+    assert answer.status_code == status, answer.text
+    return file
+
+
+def put_bundle(
+    api: Api,
+    replica: str,
+    files: Iterable[Mapping[str, Any]],
+    *,
+    bundle: Version | None = None,
+    creator_uid: int = 1,
+    status: int = 201,
+) -> Version:
+    """Make a bundle version (a new one, unless given) of items of `Version.named`; fail unless `status`."""
+    bundle = bundle or Version(new_uuid(), now())
+    body = {"files": list(files), "creator_uid": creator_uid}
+    answer = api.put(f"/v1/bundles/{bundle.uuid}", replica=replica, version=bundle.version, json=body)
+    assert answer.status_code == status, answer.text
+    return bundle
+
+
+def put_collection(
+    api: Api,
+    replica: str,
+    contents: Iterable[Mapping[str, Any]],
+    *,
+    collection: Version | None = None,
+    status: int = 201,
+    **about: Any,
+) -> Version:
+    """Make a collection (a new one, unless given) of items of `Version.linked`; fail unless `status`."""
+    collection = collection or Version(new_uuid(), now())
+    body = {"name": "name", "description": "about", "details": {}, "contents": list(contents), **about}
+    query = {"replica": replica, "uuid": collection.uuid, "version": collection.version}
+    answer = api.put("/v1/collections", json=body, **query)
+    assert answer.status_code == status, answer.text
+    return collection
+
+
+def assert_problem(answer: requests.Response, status: int, code: str, *words: str) -> dict[str, Any]:
+    """Fail unless the answer is the error `status` and `code`, in the one shape, and says these words."""
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, PROBLEM), answer.text
+    problem: dict[str, Any] = answer.json()
+    assert (problem["status"], problem["code"]) == (status, code), problem
+    assert isinstance(problem["title"], str)
+    # A request id goes with what nobody foresaw, the state of a replica with what it has not.
+    more = {500: {"request_id"}, 404: {"replica_state"}}.get(status, set())
+    assert set(problem) - {"status", "code", "title"} <= more, problem
+    for word in words:
+        assert word in problem["title"], f"{word!r} is not in {problem['title']!r}"
+    return problem

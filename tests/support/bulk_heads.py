@@ -1,0 +1,40 @@
+"""Files and bundles in great number: what would take a minute by PUT takes a second in the catalog.
+
+One is made as all are made, by the API; its head is then written again under other UUIDs. The copies of a
+file have a real blob and a real head, but no manifest in the bucket, which PUT /bundles has no need of.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from tests.support.api import Version, new_uuid
+from tests.support.dss import firestore_client
+
+# Firestore: 10 MiB a request; a head has less than 1 KiB.
+_COMMIT = 500
+
+
+def duplicate_files(env: Mapping[str, str], file: Version, count: int) -> list[Version]:
+    """Return `count` new files that are like `file` in all but their UUIDs, on the same replicas."""
+    copies = [Version(new_uuid(), file.version) for _ in range(count)]
+    _copy_head(env, "files", file, copies)
+    return copies
+
+
+def duplicate_bundles(env: Mapping[str, str], bundle: Version, count: int, *, prefix: str) -> list[Version]:
+    """Return `count` new bundles like one that has no files; their UUIDs begin with `prefix`."""
+    copies = [Version(prefix + new_uuid()[len(prefix) :], bundle.version) for _ in range(count)]
+    _copy_head(env, "bundles", bundle, copies)
+    return copies
+
+
+def _copy_head(env: Mapping[str, str], collection: str, original: Version, copies: Sequence[Version]) -> None:
+    client = firestore_client(env)
+    heads = client.collection(collection)
+    document = heads.document(str(original)).get().to_dict()
+    for start in range(0, len(copies), _COMMIT):
+        batch = client.batch()
+        for copy in copies[start : start + _COMMIT]:
+            named = {"uuid": copy.uuid, **({"fqid": str(copy)} if "fqid" in document else {})}
+            batch.create(heads.document(str(copy)), document | named)
+        batch.commit()
+    client.close()

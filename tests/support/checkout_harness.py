@@ -1,0 +1,166 @@
+"""Checkouts in which tests make things go wrong: all that they need, beside the shared stack."""
+
+import dataclasses
+import email
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+from local import probes
+from local.api import ApiProcess, api_process
+from local.components.workflows import server_command
+from local.config import base_environment
+from local.source_tree import ROOT
+from local.supervisor.forkserver import start_forked
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import Processes
+from shared.checksums import MIB
+from shared.clock import Clock, SystemClock
+from shared.system import Dss
+from tests.support.api import Api
+from tests.support.checkouts import check_out
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss
+from tests.support.function_proxy import FunctionProxy, Rule, function_proxy, serve_proxy
+from tests.support.waiting import wait_until
+
+_WORKFLOWS = ROOT / "workflows"
+_PREFIX = "dss-"
+# What is larger goes through the copy workflow, and has several parts on S3.
+INLINE_BYTES = 64 * MIB
+
+
+@dataclass(frozen=True)
+class Harness:
+    """The API, the clouds, the system's dependencies, and the function `checkout` behind a front."""
+
+    process: ApiProcess
+    api: Api
+    admin: Api
+    clouds: Clouds
+    dss: Dss
+    front: FunctionProxy
+    box: Path
+
+    def at(self, clock: Clock) -> Dss:
+        """Return the dependencies, with another clock."""
+        dss = dataclasses.replace(self.dss, clock=clock)
+        database = dss.catalog.database
+        database.clock = clock
+        return dss
+
+    def mails(self, address: str) -> list[Message]:
+        """Return what somebody was sent."""
+        files = (self.box / "new").glob("*") if self.box.exists() else []
+        found = [email.message_from_bytes(file.read_bytes()) for file in files]
+        return [mail for mail in found if mail["To"] == address]
+
+    def check_out(self, replica: str, bundle: Any, rule: Rule | None = None, **body: Any) -> str:
+        """Ask for a checkout all of whose steps are ruled by `rule`, and return the job's id."""
+        self.front.rules = _Every(rule)  # type: ignore[assignment]
+        return check_out(self.api, replica, bundle, **body)
+
+
+class ClockAhead:
+    """A clock that is ahead."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._clock = SystemClock()
+        self._ahead = ahead
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._ahead
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
+
+class LostWorkflows:
+    """Workflows all of whose executions come to nothing."""
+
+    def start(self, *_: Any) -> str:
+        return "killed"
+
+
+class _Every(dict[str, Any]):
+    """One rule for all jobs."""
+
+    def __init__(self, rule: Rule | None) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def get(self, _: str, __: Any = None) -> Any:
+        return self._rule
+
+
+@contextmanager
+def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harness]:
+    """Run all that a checkout needs against a stack that has none of it."""
+    front: list[FunctionProxy] = []
+    with ExitStack() as exits:
+        checkout_url = exits.enter_context(serve_proxy(front))
+        ports = [exits.enter_context(reserve()).getsockname()[1] for _ in range(4)]
+        workflows, rest, copy, mail = ports
+        processes = exits.enter_context(Processes())
+        env = {
+            **stack,
+            "DSS_WORKFLOWS_EMULATOR_HOST": f"{HOST}:{workflows}",
+            "DSS_WORKFLOWS_PREFIX": _PREFIX,
+            "DSS_INLINE_COPY_BYTES": str(INLINE_BYTES),
+            "DSS_SMTP_HOST": HOST,
+            "DSS_SMTP_PORT": str(mail),
+            "DSS_SMTP_TLS": "none",
+            "DSS_SMTP_SENDER": "dss@example.org",
+        }
+        box = scratch / "box"
+        commands = {
+            "workflows": server_command(
+                port=workflows,
+                rest_port=rest,
+                workflows=_WORKFLOWS,
+                prefix=_PREFIX,
+                data=scratch / "runs",
+                issuer=stack["OIDC_ISSUER"],
+                pace="0.02",
+            ),
+            "copy": (sys.executable, "-m", "local.servers.functions", "--logs", str(scratch), f"copy={copy}"),
+            "mail": (
+                *(sys.executable, "-m", "aiosmtpd", "--nosetuid", "--listen", f"{HOST}:{mail}"),
+                *("--class", "aiosmtpd.handlers.Mailbox", str(box)),
+            ),
+        }
+        called = {
+            "DSS_CHECKOUT_FUNCTION_URL": checkout_url,
+            "DSS_COPY_FUNCTION_URL": f"http://{HOST}:{copy}",
+        }
+        for name, command in commands.items():
+            start = start_forked if name == "copy" else Processes.start
+            start(
+                processes,
+                name,
+                command,
+                {**base_environment(os.environ), **env, **called},
+                log=scratch / f"{name}.log",
+                directory=scratch,
+            )
+        for port in ports:
+            wait_until(lambda port=port: _listens(port), f"port {port} is listened on")  # type: ignore[misc]
+        one = exits.enter_context(function_proxy(env, front, "checkout"))
+        process = exits.enter_context(api_process(env))
+        dss = exits.enter_context(open_dss(env))
+        api = Api(process.url, stack["DSS_TOKEN"])
+        yield Harness(process, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), Clouds(env), dss, one, box)
+
+
+def _listens(port: int) -> bool:
+    try:
+        probes.listens(HOST, port)
+    except probes.NotReady:
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""What tests of checkouts share."""
+
+import json
+from typing import Any
+
+from tests.support.api import Api, Version, new_uuid
+from tests.support.clouds import Clouds
+from tests.support.waiting import wait_until
+
+
+def check_out(api: Api, replica: str, bundle: Version, *, version: str | None = None, **body: Any) -> str:
+    """Ask for a checkout, and return the job's id."""
+    path = f"/v1/bundles/{bundle.uuid}/checkout"
+    answer = api.post(path, replica=replica, version=version, json=body or None)
+    assert answer.status_code == 200, answer.text
+    job_id: str = answer.json()["checkout_job_id"]
+    return job_id
+
+
+def checkout_status(api: Api, replica: str, job_id: str) -> dict[str, Any]:
+    """Return how a checkout is getting on."""
+    answer = api.get(f"/v1/bundles/checkout/{job_id}", replica=replica)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def await_checkout(api: Api, replica: str, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+    """Return the status of a checkout when it has ended."""
+
+    def has_ended() -> bool:
+        return checkout_status(api, replica, job_id)["status"] != "RUNNING"
+
+    wait_until(has_ended, f"checkout {job_id} ends", seconds)
+    return checkout_status(api, replica, job_id)
+
+
+def user_bucket(clouds: Clouds, replica: str, *, denied: str = "") -> str:
+    """Return a new bucket that a user has made, and in which the system is denied to `write`, or `all`."""
+    name = f"own-{new_uuid()}"
+    if replica == "gcp":
+        bucket = clouds.gcs.bucket(name)
+        bucket.labels = {"dss-local-deny": denied} if denied else {}
+        bucket.create()
+        return name
+    clouds.s3.create_bucket(Bucket=name)
+    if denied:
+        clouds.s3.put_bucket_policy(Bucket=name, Policy=json.dumps(_policy(name, denied)))
+    return name
+
+
+def _policy(bucket: str, denied: str) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": {"write": "s3:PutObject", "all": "s3:*"}[denied],
+                "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+            }
+        ],
+    }
+
+
+def read_objects(clouds: Clouds, replica: str, bucket: str, prefix: str) -> dict[str, tuple[bytes, str]]:
+    """Return content and content type of the objects under a prefix."""
+    if replica == "gcp":
+        blobs = clouds.gcs.list_blobs(bucket, prefix=prefix)
+        return {blob.name: (blob.download_as_bytes(), blob.content_type) for blob in blobs}
+    found = {}
+    for row in clouds.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", []):
+        one = clouds.s3.get_object(Bucket=bucket, Key=row["Key"])
+        found[row["Key"]] = (one["Body"].read(), one["ContentType"])
+    return found
+
+
+def remove_object(clouds: Clouds, replica: str, bucket: str, key: str) -> None:
+    """Remove an object, as somebody else would."""
+    if replica == "gcp":
+        clouds.gcs.bucket(bucket).blob(key).delete()
+    else:
+        clouds.s3.delete_object(Bucket=bucket, Key=key)

@@ -1,0 +1,87 @@
+"""Both clouds of a running system, for tests that put source objects in or look at what is stored."""
+
+import uuid
+from collections.abc import Mapping
+
+import boto3
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+
+from shared.checksums import checksums_of
+
+REPLICAS = ("gcp", "aws")
+SCHEMES = {"gcp": "gs", "aws": "s3"}
+
+
+def checksum_metadata(data: bytes, prefix: str = "dss-") -> dict[str, str]:
+    """Return the four checksums of content, as uploaders write them into an object's metadata."""
+    checksums = checksums_of(data)
+    return {f"{prefix}{name}": getattr(checksums, name) for name in ("sha256", "sha1", "s3_etag", "crc32c")}
+
+
+class Clouds:
+    """Both clouds of a running system, as an operator sees them; `env` is what the fixture `stack` yields."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.gcs = storage.Client(
+            project=env["GOOGLE_CLOUD_PROJECT"],
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            client_options={"api_endpoint": env["STORAGE_EMULATOR_HOST"]},
+        )
+        self.s3 = boto3.client(
+            "s3",
+            endpoint_url=env["AWS_ENDPOINT_URL"],
+            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+            region_name=env["AWS_DEFAULT_REGION"],
+        )
+        self.main = {"gcp": env["DSS_GS_BUCKET"], "aws": env["DSS_S3_BUCKET"]}
+        self.checkout = {"gcp": env["DSS_GS_CHECKOUT_BUCKET"], "aws": env["DSS_S3_CHECKOUT_BUCKET"]}
+        self.staging = {"gcp": env["DSS_GS_STAGING_BUCKET"], "aws": env["DSS_S3_STAGING_BUCKET"]}
+
+    def stage(
+        self,
+        replica: str,
+        data: bytes,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        content_type: str = "application/octet-stream",
+        content_encoding: str | None = None,
+        bucket: str | None = None,
+        key: str | None = None,
+    ) -> str:
+        """Put a source object into a cloud, in the staging bucket unless told otherwise; return its URL.
+
+        Its metadata are the right checksums, unless given (`{}` for none). `tags` are S3's alone.
+        """
+        bucket, key = bucket or self.staging[replica], key or f"{uuid.uuid4()}/content"
+        metadata = checksum_metadata(data) if metadata is None else metadata
+        if replica == "gcp":
+            blob = self.gcs.bucket(bucket).blob(key)
+            blob.metadata = dict(metadata)
+            blob.content_encoding = content_encoding
+            blob.upload_from_string(data, content_type=content_type)
+        else:
+            encoding = {"ContentEncoding": content_encoding} if content_encoding else {}
+            self.s3.put_object(
+                Bucket=bucket, Key=key, Body=data, Metadata=metadata, ContentType=content_type, **encoding
+            )
+            if tags:
+                tag_set = [{"Key": name, "Value": value} for name, value in tags.items()]
+                self.s3.put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": tag_set})
+        return f"{SCHEMES[replica]}://{bucket}/{key}"
+
+    def keys(self, replica: str, prefix: str) -> list[str]:
+        """Return the keys in a replica's main bucket that begin with `prefix`."""
+        if replica == "gcp":
+            return [blob.name for blob in self.gcs.list_blobs(self.main[replica], prefix=prefix)]
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.main[replica], Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def read(self, replica: str, key: str) -> bytes:
+        """Return the content of an object in a replica's main bucket."""
+        if replica == "gcp":
+            content: bytes = self.gcs.bucket(self.main[replica]).blob(key).download_as_bytes()
+            return content
+        return self.s3.get_object(Bucket=self.main[replica], Key=key)["Body"].read()

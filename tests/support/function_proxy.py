@@ -1,0 +1,144 @@
+"""A front of a function that workflows call, in which tests make things go wrong; and the mortal function."""
+
+import http.client
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from local import probes
+from local.config import base_environment
+from local.supervisor.forkserver import start_forked
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import Process, Processes
+from tests.support.waiting import wait_until
+
+# Returns the status to answer instead of the function; None lets a request through.
+Rule = Callable[[dict[str, Any]], int | None]
+
+
+class FunctionProxy:
+    """Where a workflow believes its function to be. `seen` are the requests that came; `rules` are by job."""
+
+    def __init__(
+        self, env: Mapping[str, str], port: int, processes: Processes, log: Path, name: str = "copy"
+    ) -> None:
+        self._name = name
+        self.seen: list[dict[str, Any]] = []
+        self.rules: dict[str, Rule] = {}
+        self._lock = threading.Lock()
+        self._port = port
+        self._processes = processes
+        self._process: Process | None = None
+        self._environment = {**base_environment({}), **env, "PATH": "/usr/bin:/bin"}
+        self._log = log
+
+    def start(self, **changes: str) -> None:
+        """Start the function, with settings changed for this once, and return when it answers."""
+        self._process = start_forked(
+            self._processes,
+            self._name,
+            (
+                *(sys.executable, "-m", "local.servers.functions", "--threads", "16"),
+                *("--logs", str(self._log.parent), f"{self._name}={self._port}"),
+            ),
+            {**self._environment, **changes},
+            log=self._log,
+            directory=self._log.parent,
+        )
+
+        def answers() -> bool:
+            try:
+                probes.answers(f"http://{HOST}:{self._port}")
+            except probes.NotReady:
+                return False
+            return True
+
+        wait_until(answers, f"the function answers; {self._log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL the function, whatever it is at."""
+        assert self._process
+        self._processes.end(self._process, number=9)
+        self._process = None
+
+    def peak_memory(self) -> int:
+        """Return the most bytes of memory that a process of the function has had."""
+        assert self._process
+        peaks = []
+        for pid in self._process.living():
+            status = (Path("/proc") / str(pid) / "status").read_text()
+            peaks += [int(kib) * 1024 for kib in re.findall(r"VmHWM:\s+(\d+) kB", status)]
+        return max(peaks)
+
+    def steps(self, job: str) -> list[str]:
+        """Return the steps that were asked for, for a job, in order."""
+        with self._lock:
+            return [body["step"] for body in self.seen if _subject(body) == job]
+
+    def answer(self, request: bytes) -> tuple[int, bytes]:
+        """Return the answer to a request of the workflow."""
+        body = json.loads(request)
+        with self._lock:
+            self.seen.append(body)
+            # Those of the empty name are about all that have none of their own.
+            rule = self.rules.get(_subject(body)) or self.rules.get("")
+        status = rule(body) if rule else None
+        if status:
+            return status, b'{"title": "made to fail by a test"}'
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=120)
+        try:
+            connection.request("POST", "/", request, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            return 503, b"{}"
+        finally:
+            connection.close()
+
+
+def _subject(body: Mapping[str, Any]) -> str:
+    """Return the id of what a step is about; a run has that of its first execution."""
+    return str(body.get("job") or body.get("run") or body.get("execution"))
+
+
+@contextmanager
+def serve_proxy(front: list[FunctionProxy]) -> Iterator[str]:
+    """Yield the URL of a server that answers what the front, once it is in the list, has it answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.headers["Authorization"].startswith("Bearer ey"), "the workflow sends an OIDC token"
+            status, answer = front[0].answer(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://{HOST}:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+@contextmanager
+def function_proxy(
+    env: Mapping[str, str], front: list[FunctionProxy], name: str = "copy"
+) -> Iterator[FunctionProxy]:
+    """Run a function against a stack, behind the front."""
+    with reserve() as keeper, Processes() as processes:
+        one = FunctionProxy(env, keeper.getsockname()[1], processes, processes.scratch / f"{name}.log", name)
+        one.start()
+        front.append(one)
+        yield one

@@ -1,0 +1,88 @@
+"""Which index Firestore needs for a query, by the rules of its documentation; the emulator needs none.
+
+https://cloud.google.com/firestore/docs/query-data/index-overview: fields compared for equality or membership
+come first, in any order among themselves, then those that are ordered or ranged over, in order. A query of
+one field is served by that field's own index, unless the field is exempted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.cloud.firestore_v1.types import StructuredQuery
+
+from shared.catalog.indexes import Exemption, Index
+
+_EQUALITY = {StructuredQuery.FieldFilter.Operator.EQUAL, StructuredQuery.FieldFilter.Operator.IN}
+_MEMBERSHIP = {
+    StructuredQuery.FieldFilter.Operator.ARRAY_CONTAINS,
+    StructuredQuery.FieldFilter.Operator.ARRAY_CONTAINS_ANY,
+}
+_ORDER = {
+    StructuredQuery.Direction.ASCENDING: "ASCENDING",
+    StructuredQuery.Direction.DESCENDING: "DESCENDING",
+}
+
+
+@dataclass(frozen=True)
+class RequiredIndex:
+    """What an index must have: the fields of `any_order` first, then those of `in_order`; with modes."""
+
+    collection: str
+    any_order: frozenset[tuple[str, str]]
+    in_order: tuple[tuple[str, str], ...]
+
+    @property
+    def fields(self) -> set[str]:
+        """The names of all fields."""
+        return {name for name, _ in (*self.any_order, *self.in_order)}
+
+    def served_by(self, index: Index) -> bool:
+        """Tell whether a composite index serves the query."""
+        first, rest = index.fields[: len(self.any_order)], index.fields[len(self.any_order) :]
+        return (
+            index.collection == self.collection
+            and frozenset(first) == self.any_order
+            and rest == self.in_order
+        )
+
+    def hindered_by(self, exemption: Exemption) -> bool:
+        """Tell whether a query of one field lacks that field's own index."""
+        return (
+            self.collection == exemption.collection
+            and len(self.fields) == 1
+            and exemption.field in self.fields
+        )
+
+
+def required_index(query: StructuredQuery) -> RequiredIndex:
+    """Return what a query needs. Raises AssertionError for one of a form that this doesn't know."""
+    (source,) = query.from_
+    any_order: set[tuple[str, str]] = set()
+    ranged: list[str] = []
+    for condition in _conditions(query.where):
+        name = condition.field.field_path
+        if condition.op in _EQUALITY:
+            any_order.add((name, "ASCENDING"))
+        elif condition.op in _MEMBERSHIP:
+            any_order.add((name, "CONTAINS"))
+        elif name not in ranged:
+            ranged.append(name)
+    in_order = [
+        (order.field.field_path, _ORDER[order.direction])
+        for order in query.order_by
+        # Every index ends with the name of the document.
+        if order.field.field_path != "__name__"
+    ]
+    in_order += [(name, "ASCENDING") for name in ranged if name not in dict(in_order)]
+    return RequiredIndex(source.collection_id, frozenset(any_order), tuple(in_order))
+
+
+def _conditions(where: StructuredQuery.Filter) -> Iterator[StructuredQuery.FieldFilter]:
+    if "composite_filter" in where:
+        assert where.composite_filter.op == StructuredQuery.CompositeFilter.Operator.AND, where
+        for part in where.composite_filter.filters:
+            yield from _conditions(part)
+    elif "field_filter" in where:
+        yield where.field_filter
+    else:
+        assert not StructuredQuery.Filter.pb(where).ByteSize(), f"a filter of a kind not known here: {where}"

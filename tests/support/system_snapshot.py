@@ -1,0 +1,90 @@
+"""A system with something of everything, and what every read of it answers."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.support.api import Version, now, put_bundle, put_collection, put_file
+from tests.support.manual_system import ManualSystem
+
+# Names in the largest bundle, more than a page has; each file has so many of them.
+NAMES = 600
+NAMES_A_FILE = 100
+
+
+def populate(system: ManualSystem, replica: str) -> None:
+    """Write on one replica, and bring to the other: versions, tombstones, and a bundle of many pages."""
+    system.everywhere(replica, f"first on {replica}".encode())
+    source = system.clouds.stage(replica, b"one content of many files", content_type="text/plain")
+    first = put_file(system.api, source)
+    second = put_file(
+        system.api,
+        system.clouds.stage(replica, b'{"second": "version"}', content_type="application/json"),
+        file=Version(first.uuid, now()),
+        creator_uid=7,
+    )
+    with ThreadPoolExecutor(8) as threads:
+        made = threads.map(lambda _: put_file(system.api, source), range(NAMES // NAMES_A_FILE))
+    many = list(made)
+    names = [(file, number) for file in many for number in range(NAMES_A_FILE)]
+    rows = [file.named(f"directory/{file.uuid}/{number}") for file, number in names]
+    large = put_bundle(system.api, replica, [*rows, second.named("second.json", indexed=True)])
+    newer = put_bundle(
+        system.api, replica, [first.named("first")], bundle=Version(large.uuid, now()), creator_uid=9
+    )
+    empty = put_bundle(system.api, replica, [])
+    files = [f"files/{file}" for file in (first, second, *many)]
+    system.replicate(replica, *files, *(f"bundles/{bundle}" for bundle in (large, newer, empty)))
+    # One in another, in an order that no listing of them is in; and in the last one what is deleted.
+    nested = [put_collection(system.api, replica, [second.linked("json", path="/second")])]
+    for _ in range(5):
+        nested.append(
+            put_collection(system.api, replica, [large.linked("bundle"), nested[-1].linked("collection")])
+        )
+    answer = system.api.delete(f"/v1/collections/{nested[-2].uuid}", replica=replica)
+    assert answer.status_code == 200
+    system.replicate(replica, *(f"collections/{one}" for one in nested))
+    system.replicate(replica, f"collections/{nested[-2].uuid}.dead")
+
+
+def snapshot(system: ManualSystem, replica: str) -> dict[str, Any]:
+    """Return what every read of files and bundles on a replica answers."""
+    files, bundles, collections = (
+        system.clouds.keys("gcp", prefix) for prefix in ("files/", "bundles/", "collections/")
+    )
+    with ThreadPoolExecutor(8) as threads:
+        answers = dict(threads.map(lambda key: (key, _reads_of_file(system, replica, key)), files))
+        answers |= dict(threads.map(lambda key: (key, _reads_of_bundle(system, replica, key)), bundles))
+        reads = threads.map(lambda key: (key, _reads_of_collection(system, replica, key)), collections)
+        answers |= dict(reads)
+    pages = system.api.pages("/v1/bundles/all", replica=replica, per_page=10)
+    owned = system.api.get("/v1/collections").json()["collections"]
+    return {**answers, "all": [row for page in pages for row in page.json()["bundles"]], "owned": owned}
+
+
+def _reads_of_file(system: ManualSystem, replica: str, key: str) -> list[Any]:
+    uuid, _, version = key.removeprefix("files/").partition(".")
+    answers = []
+    for asked in (version, None):
+        head = system.api.head(f"/v1/files/{uuid}", replica=replica, version=asked)
+        get = system.api.get(f"/v1/files/{uuid}", replica=replica, version=asked)
+        kept = {name: value for name, value in head.headers.items() if name.startswith("X-DSS")}
+        # The signature is of its time; what is signed is not.
+        place = get.headers.get("Location", "").partition("?")[0]
+        answers.append((head.status_code, kept, get.status_code, place))
+    return answers
+
+
+def _reads_of_bundle(system: ManualSystem, replica: str, key: str) -> list[Any]:
+    uuid, _, version = key.removeprefix("bundles/").removesuffix(".dead").partition(".")
+    answers = []
+    for asked in (version or None, None):
+        pages = system.api.pages(f"/v1/bundles/{uuid}", replica=replica, version=asked, per_page=500)
+        answers.append([(page.status_code, page.json()) for page in pages])
+    return answers
+
+
+def _reads_of_collection(system: ManualSystem, replica: str, key: str) -> list[Any]:
+    uuid, _, version = key.removeprefix("collections/").removesuffix(".dead").partition(".")
+    path = f"/v1/collections/{uuid}"
+    asked = [system.api.get(path, replica=replica, version=one) for one in (version or None, None)]
+    return [(answer.status_code, answer.json()) for answer in asked]
