@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from local.source_tree import python_path
+from tests.support.waiting import deadline_after
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDIN = '''
@@ -28,7 +29,7 @@ def app(environ, start_response):
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Return once the condition holds; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
+    deadline = deadline_after(seconds)
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.02)

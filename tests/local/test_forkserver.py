@@ -10,6 +10,7 @@ import pytest
 
 from local.forkserver import start_forked
 from local.processes import Processes
+from tests.support.waiting import deadline_after
 
 # Says all that it has of its own; then, or so it is told, starts a grandchild and waits, or ends.
 PROGRAM = """
@@ -49,7 +50,7 @@ def directory(tmp_path, monkeypatch):
 
 def said(directory):
     """Return what the program has said, once it has."""
-    log, deadline = directory / "log", time.monotonic() + 30
+    log, deadline = directory / "log", deadline_after(30)
     while not (log.exists() and log.read_text().endswith("}\n")):
         assert time.monotonic() < deadline
         time.sleep(0.02)

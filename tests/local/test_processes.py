@@ -12,6 +12,7 @@ import pytest
 from local.failures import PortInUse
 from local.ports import HOST, Ports, reserve
 from local.processes import Processes
+from tests.support.waiting import deadline_after
 
 # Starts a grandchild in a session of its own, says its id, and heeds no request to end.
 STUBBORN = """
@@ -64,7 +65,7 @@ def test_a_parent_that_is_killed_leaves_neither_children_nor_grandchildren(asser
         assert Path(scratch).is_dir()
         parent.kill()
     assert_gone(int(child), int(grandchild))
-    deadline = time.monotonic() + 5
+    deadline = deadline_after(5)
     while Path(scratch).exists():
         assert time.monotonic() < deadline
 

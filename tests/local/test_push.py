@@ -19,6 +19,7 @@ from local.ports import HOST
 from local.push import PushSubscription
 from local.source_tree import python_path
 from tests.support.api import new_uuid
+from tests.support.waiting import deadline_after
 
 
 class Endpoint:
@@ -81,7 +82,7 @@ class Endpoint:
         ]
 
     def wait(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = deadline_after(seconds)
         while not condition():
             assert time.monotonic() < deadline, self.pushes
             time.sleep(0.02)

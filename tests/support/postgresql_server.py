@@ -11,6 +11,7 @@ from local.ports import reserve
 from local.postgresql import Server, find_programs
 from local.probes import NotReady
 from local.processes import POLL, Process, Processes
+from tests.support.waiting import deadline_after
 
 
 class HeldServer:
@@ -32,7 +33,7 @@ class HeldServer:
             log=scratch / "postgresql.log",
             directory=scratch,
         )
-        deadline = time.monotonic() + 60
+        deadline = deadline_after(60)
         while True:
             try:
                 return self._server.answers()

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.waiting import deadline_after
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -59,7 +61,7 @@ class Subscriber(ThreadingHTTPServer):
 
     def wait(self, wanted: Callable[[], Any], seconds: float = 60) -> Any:
         """Return what `wanted` returns once that is true; fail after so many seconds."""
-        deadline = time.monotonic() + seconds
+        deadline = deadline_after(seconds)
         while not (found := wanted()):
             came = [(call.path, call.body[:300]) for call in self.calls[-20:]]
             assert time.monotonic() < deadline, f"not within {seconds} s; what came last: {came}"

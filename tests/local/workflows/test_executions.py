@@ -250,9 +250,9 @@ def test_by_rest_it_is_the_same_state(server: Server, listed: list[str]) -> None
     ended = server.ended(begun["name"])
     server.kill()
     server.start()
-    again = requests.get(f"{server.rest}/{begun['name']}", timeout=10).json()
+    again = requests.get(f"{server.rest}/{begun['name']}", timeout=60).json()
     query = {"filter": "state=FAILED", "pageSize": "1", "alt": "json"}
-    found = requests.get(f"{server.rest}/{PARENT}/t-listed/executions", query, timeout=10).json()
+    found = requests.get(f"{server.rest}/{PARENT}/t-listed/executions", query, timeout=60).json()
 
     assert (begun["state"], ended.result) == ("ACTIVE", "7")
     assert (again["state"], again["result"], again["argument"]) == ("SUCCEEDED", "7", '{"x": 7}')
@@ -276,7 +276,7 @@ def test_by_rest_it_is_the_same_state(server: Server, listed: list[str]) -> None
 def test_what_is_not_known_by_rest_is_refused_in_words(
     server: Server, verb: str, path: str, body: Any, status: int
 ) -> None:
-    answer = requests.request(verb, f"{server.rest}/{PARENT}/{path}", json=body, timeout=10)
+    answer = requests.request(verb, f"{server.rest}/{PARENT}/{path}", json=body, timeout=60)
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
 

@@ -69,7 +69,7 @@ def changed(url: str, **query: str | None) -> str:
 
 
 def fetch(url: str, **headers: str) -> requests.Response:
-    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=10)
+    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=60)
 
 
 def test_whoever_has_the_url_gets_the_object(url):
@@ -87,7 +87,7 @@ def test_no_page_of_a_user_runs_as_one_of_the_service(url):
 
 
 def test_a_head_says_what_a_get_would(url):
-    answer = requests.head(url, headers={"Accept-Encoding": "identity"}, timeout=10)
+    answer = requests.head(url, headers={"Accept-Encoding": "identity"}, timeout=60)
     assert (answer.status_code, answer.content) == (200, b"")
     wanted = ("Content-Length", "Content-Type", "Content-Disposition", "ETag", "Accept-Ranges")
     assert {n: answer.headers[n] for n in wanted} == {n: fetch(url).headers[n] for n in wanted}
