@@ -11,7 +11,7 @@ from local.components import API_TABLE
 from local.stack import Stack
 from tests.support.api import Api
 from tests.support.clouds import REPLICAS, Clouds
-from tests.support.postgresql_server import HeldServer, postgresql_server
+from tests.support.postgresql_server import StoppableServer, postgresql_server
 from tests.support.process_use import ProcessUse, refuse_processes
 from tests.support.schedule import DurationRecorder, GroupScheduling, longest_first, recorded
 
@@ -37,7 +37,7 @@ def whole_system() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[HeldServer]:
+def postgresql() -> Iterator[StoppableServer]:
     """A PostgreSQL server, running."""
     with postgresql_server() as server:
         yield server

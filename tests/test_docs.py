@@ -10,7 +10,7 @@ import pytest
 
 from dss.commands.main import cli
 from local import envfile
-from local.demo_program import STEPS
+from local.demo.program import STEPS
 from run.api.errors import status_of
 from shared import errors
 from tests.benchmarks.__main__ import PARTS
@@ -144,6 +144,17 @@ def test_the_table_of_errors_is_that_of_the_api():
 
     assert len(documented) >= 12
     assert {name: status_of(getattr(errors, name)("")) for name in documented} == documented
+
+
+def test_every_term_of_the_glossary_is_used():
+    terms = re.findall(r"^\| ([^|]+?) \|", text_of("docs/glossary.md"), re.MULTILINE)[2:]
+    pages = [ROOT / page for page in PAGES]
+    modules = [path for folder in ("shared", "run", "functions") for path in (ROOT / folder).rglob("*.py")]
+    text = " ".join(path.read_text() for path in (*pages, *modules)).lower()
+
+    assert len(terms) >= 30
+    assert terms == sorted(terms, key=str.lower)
+    assert [term for term in terms if not re.search(rf"\b{term.lower()}", text)] == []
 
 
 def test_each_part_of_the_benchmarks_has_its_report_and_its_row():

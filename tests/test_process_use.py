@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from local import processes
+from local.supervisor import processes
 from tests.support.process_use import ProcessUse
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.failures import LocalFailure
+from local.errors import LocalError
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.contract import contract
 from tests.benchmarks.ingest import ingest
@@ -23,7 +23,7 @@ from tests.benchmarks.replication import replication
 from tests.benchmarks.search import search
 
 REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
-# Each function measures a part and returns its sections; it raises LocalFailure, or Missing for a program.
+# Each function measures a part and returns its sections; it raises LocalError.
 PARTS: Mapping[str, Callable[[], str]] = {
     "contract": contract,
     "operations": operations,
@@ -86,7 +86,7 @@ def main() -> None:
         find_rclone()
         for name in names or PARTS:
             print(f"written: {measure_part(name)}", flush=True)
-    except LocalFailure as error:
+    except LocalError as error:
         sys.exit(str(error))
 
 

@@ -145,7 +145,7 @@ class CheckoutContest:
 
 
 def checkouts() -> str:
-    """Measure, and return the section of the report. Raises LocalFailure; Missing if rclone is missing."""
+    """Measure, and return the section of the report. Raises LocalError."""
     find_rclone()
     figures = []
     with paused_stack() as stack:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from local.demo_data import SAMPLE
+from local.demo.data import SAMPLE
 from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.metadata import CREATE, group_name

@@ -33,7 +33,7 @@ class Stage:
 
 
 def ingest() -> str:
-    """Measure, and return the section of the report. Raises LocalFailure."""
+    """Measure, and return the section of the report. Raises LocalError."""
     with Stack(port=0).running() as env, subscriber() as server:
         api, clouds = Api(env["DSS_URL"], env["DSS_TOKEN"]), Clouds(env)
         _measure(api, clouds, server, CLIENTS)

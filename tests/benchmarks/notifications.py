@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from local.minting import mint
+from local.issuer.client import request_token
 from local.stack import Stack
 from tests.benchmarks.lag import percentile
 from tests.support.api import Api, Version, new_uuid, now, put_bundle
@@ -35,7 +35,7 @@ class Waits:
 
 def _round(env: dict[str, str], server: Subscriber, misbehaving: int) -> Waits:
     # Somebody new: nobody may have more than a hundred subscriptions.
-    api = Api(env["DSS_URL"], mint(env, f"{new_uuid()}@example.org", "dss"))
+    api = Api(env["DSS_URL"], request_token(env, f"{new_uuid()}@example.org", "dss"))
     uuid, run = new_uuid(), new_uuid()
     bad = [f"/{MISBEHAVIOURS[number % len(MISBEHAVIOURS)]}/{run}/{number}" for number in range(misbehaving)]
     good = [f"/ok/{run}/{number}" for number in range(SUBSCRIPTIONS - misbehaving)]

@@ -22,7 +22,7 @@ LISTED = 10_000
 
 
 def operations() -> str:
-    """Measure, and return the section of the report. Raises LocalFailure."""
+    """Measure, and return the section of the report. Raises LocalError."""
     with Stack(port=0, table=API_TABLE).running() as env, api_process(env, workers=WORKERS) as process:
         api, figures = Api(process.url, env["DSS_TOKEN"]), list[Figures]()
         for operation in _operations(env, api, Clouds(env)):

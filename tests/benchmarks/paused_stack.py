@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from local import event_components as events
-from local.component import Component, Exported
-from local.components import TABLE
-from local.plan import Plan, base_environment
-from local.processes import Processes
+from local.components import TABLE, events
+from local.components.base import Component, Exported
+from local.config import StackConfig, base_environment
 from local.stack import Stack
+from local.supervisor.processes import Processes
 from tests.benchmarks.processes import cpu_seconds, descendants
 from tests.benchmarks.sync_log import SyncLog
 
@@ -22,9 +21,9 @@ _NAMES = {
     "[copy]": "copy",
     "[checkout]": "checkout",
     "workflows_server": "workflows",
-    "local.push": "push",
+    "local.servers.push": "push",
     "gcs_server": "GCS",
-    "local.s3": "S3",
+    "local.servers.s3": "S3",
     "CloudFirestore": "Firestore",
     "cloud-pubsub-emulator": "Pub/Sub",
 }
@@ -62,11 +61,11 @@ class PausedStack:
 
 @contextlib.contextmanager
 def paused_stack() -> Iterator[PausedStack]:
-    """Run the whole system without pushing its events. Raises LocalFailure."""
+    """Run the whole system without pushing its events. Raises LocalError."""
     pushing: list[Component] = []
 
-    def without_process(plan: Plan, exported: Exported) -> Component:
-        component = events.pushing(plan, exported)
+    def without_process(config: StackConfig, exported: Exported) -> Component:
+        component = events.pushing(config, exported)
         pushing.append(component)
         return replace(component, command=())
 

@@ -6,17 +6,17 @@ import subprocess
 import time
 from collections.abc import Mapping
 
-from local.failures import Missing
-from local.plan import base_environment
+from local.config import base_environment
+from local.errors import MissingRequirements
 
 _TIMEOUT_SECONDS = 180
 
 
 def find_rclone() -> str:
-    """Return the path of rclone. Raise Missing, with the command that installs it."""
+    """Return the path of rclone. Raise MissingRequirements, with the command that installs it."""
     found = shutil.which("rclone")
     if not found:
-        raise Missing(["rclone, to measure replication against: apt-get install rclone"])
+        raise MissingRequirements(["rclone, to measure replication against: apt-get install rclone"])
     return found
 
 

@@ -19,7 +19,7 @@ RATES = {1: 20.0, 10: 20.0, 50: 10.0}
 
 
 def replication() -> str:
-    """Measure, and return the sections of the report. Raises LocalFailure; Missing if rclone is missing."""
+    """Measure, and return the sections of the report. Raises LocalError."""
     find_rclone()
     with paused_stack() as stack:
         loads = [_load_average("before the copies")]

@@ -15,7 +15,7 @@ from unittest import mock
 
 from local.api import api_process
 from local.components import API_TABLE
-from local.index_components import BACK_ENDS
+from local.components.search import BACK_ENDS
 from local.stack import Stack
 from shared.config import Settings
 from shared.identifiers import Fqid, document_key
@@ -81,7 +81,7 @@ class Searched:
 
 
 def search() -> str:
-    """Measure, and return the section of the report. Raise LocalFailure, or Missing for PostgreSQL."""
+    """Measure, and return the section of the report. Raises LocalError."""
     rates, rows = {}, []
     for name in BACK_ENDS:
         rates[name] = _rebuild(name)

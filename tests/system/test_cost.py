@@ -5,17 +5,17 @@ Equality, so that a change for the better is noticed as well, and written into t
 
 import math
 import os
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from dss.tokens import fetch_local
 from local import probes
-from local.plan import base_environment
-from local.ports import HOST, reserve
-from local.processes import Processes
+from local.components.workflows import server_command
+from local.config import base_environment
 from local.source_tree import ROOT
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import Processes
 from shared.checkouts.objects import copies_of_bundle, copy_of_file, put_copy
 from shared.identifiers import Fqid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
@@ -209,9 +209,13 @@ def executions(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         port = keeper.getsockname()[1]
         processes.start(
             "workflows",
-            (
-                *(sys.executable, "-m", "workflows_server", str(port), str(rest.getsockname()[1])),
-                *(str(ROOT / "workflows"), str(scratch), "dss-"),
+            server_command(
+                port=port,
+                rest_port=rest.getsockname()[1],
+                workflows=ROOT / "workflows",
+                prefix="dss-",
+                data=scratch,
+                issuer=stack["OIDC_ISSUER"],
             ),
             {**base_environment(os.environ), **stack},
             log=scratch / "log",

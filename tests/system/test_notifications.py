@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from local.minting import mint
+from local.issuer.client import request_token
 from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
-from tests.support.subscriber import Call, Subscriber, subscriber
+from tests.support.subscriber import RecordedRequest, Subscriber, subscriber
 
 CELL = {"name": "a cell", "age": 3}
 REASON = {"reason": "withdrawn"}
@@ -28,7 +28,7 @@ def server() -> Iterator[Subscriber]:
 @pytest.fixture
 def whole_api(whole_system: dict[str, str]) -> Api:
     """The API of the whole system, asked by somebody who has no subscriptions yet."""
-    return Api(whole_system["DSS_URL"], mint(whole_system, f"{new_uuid()}@example.org", "dss"))
+    return Api(whole_system["DSS_URL"], request_token(whole_system, f"{new_uuid()}@example.org", "dss"))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def deliveries(api: Api, replica: str, uuid: str) -> list[dict[str, Any]]:
     return found
 
 
-def without_attempt(call: Call) -> dict[str, Any]:
+def without_attempt(call: RecordedRequest) -> dict[str, Any]:
     """Return what a call said, but for which attempt it was."""
     return {name: value for name, value in call.json.items() if name != "attempt"}
 

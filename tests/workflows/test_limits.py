@@ -9,7 +9,7 @@ import yaml
 from jsonschema import ValidationError
 from workflows_emulator.main import load_workflow
 
-from local.workflow_components import _CALLED
+from local.components.workflows import _CALLED
 from shared.workflows import ADMINISTER, CHECKOUT, COPY
 
 WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.yaml"))

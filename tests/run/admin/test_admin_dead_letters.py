@@ -11,7 +11,7 @@ from flask import Flask, request
 
 from functions.push import Message, PushHandler, handle
 from local.components import pubsub
-from local.event_components import subscriptions, topics
+from local.components.events import subscriptions, topics
 from local.stack import Stack
 from shared.config import Settings
 from shared.errors import Unavailable
@@ -158,7 +158,7 @@ def test_a_letter_that_cannot_be_sent_anywhere_stays(env: dict[str, str], publis
     assert (outcome.code, outcome.json["replayed"]) == (1, [])
     assert sorted(row["why"] for row in outcome.json["left"]) == [
         "it does not say which subscription could not deliver it",
-        "subscription 'no such' is not there any more, or has no topic",
+        "subscription 'no such' does not exist any more, or has no topic",
     ]
     assert admin(env, "list").json["count"] == 2
 

@@ -16,7 +16,7 @@ import boto3
 import google.auth
 import pytest
 
-from local.ports import HOST, reserve
+from local.supervisor.ports import HOST, reserve
 from shared.clock import SystemClock
 from shared.config import Settings
 from shared.replicas import Replica, Replicas

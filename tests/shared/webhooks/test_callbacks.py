@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from requests import PreparedRequest
 from requests_http_signature import HTTPSignatureAuth
 
-from local.keys import Key
+from local.issuer.keys import Key
 from shared.webhooks.callbacks import Callback, Callbacks, CallFailed, is_public
 from tests.support.subscriber import Subscriber, subscriber
 
