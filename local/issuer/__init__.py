@@ -1,0 +1,1 @@
+"""The token issuer of the local system, and its clients."""

@@ -1,0 +1,1 @@
+"""Servers and push processes that stand in for cloud services."""

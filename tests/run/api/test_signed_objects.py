@@ -160,7 +160,7 @@ def test_a_url_of_another_key_is_refused(store, clock):
 
 
 def test_a_url_is_not_signed_with_a_short_key(clock):
-    with pytest.raises(ValueError, match="32 bytes"):
+    with pytest.raises(ValueError, match="at least 32"):
         SignedUrls(base="http://x", key=b"short", clock=clock)
 
 
@@ -171,7 +171,7 @@ def test_a_url_expires(store, clock):
     clock.sleep(1)
     answer = fetch(url)
     assert answer.status_code == 403
-    assert "time" in answer.json()["title"]
+    assert "expired" in answer.json()["title"]
 
 
 def test_a_missing_object_is_404(store):
