@@ -35,8 +35,8 @@ resource "google_service_account" "api" {
   depends_on = [google_project_service.enabled]
 }
 
-# A create over an existing object must be told 412, its precondition, and a writer without the right to
-# delete may be told 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
+# A create over an existing object must fail with 412, its precondition, and a writer without the right to
+# delete may get 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
 # code has no call that deletes or overwrites, and soft delete keeps what an operator's mistake removes.
 resource "google_storage_bucket_iam_member" "api" {
   for_each = {

@@ -13,6 +13,7 @@ import pytest
 from local.source_tree import ROOT
 from tests.support.command_line import dss, environment, start
 from tests.support.fake_dss import BUNDLE, FakeDss, Fault
+from tests.support.waiting import deadline_after
 
 MIB = 1024 * 1024
 
@@ -114,7 +115,7 @@ def _wait_after(count: int, fake: FakeDss, event: threading.Event) -> None:
 
 
 def _until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = deadline_after(30)
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -15,6 +15,7 @@ from google.cloud import storage
 
 from dss.client import Client
 from tests.support.command_line import Outcome, dss, start
+from tests.support.waiting import deadline_after
 
 MIB = 1024 * 1024
 REPLICAS = ("gcp", "aws")
@@ -95,7 +96,7 @@ def test_a_killed_upload_is_finished_by_the_same_command(
     journal = data.parent / "journal"
     arguments = ("upload", data, "--replica", replica, "--json", "--state", journal, "--jobs", 2)
     process = start(env, *arguments)
-    deadline = time.monotonic() + 60
+    deadline = deadline_after(60)
     while (put := _put_of(journal)) < 5 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
@@ -130,7 +131,7 @@ def test_a_killed_download_is_finished_by_the_same_command(
     target = tmp_path / "out"
     arguments = ("download", uuid, "--replica", replica, "--to", target, "--range-mib", 1, "--json")
     process = start(env, *arguments)
-    deadline = time.monotonic() + 60
+    deadline = deadline_after(60)
     while not list(target.glob(".dss-download/*.done")) and time.monotonic() < deadline:
         time.sleep(0.002)
     process.kill()

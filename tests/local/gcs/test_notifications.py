@@ -54,7 +54,7 @@ def test_a_created_object_is_notified_as_the_real_service_tells_it(watched, even
         "objectGeneration": str(blob.generation),
     }
     payload = json.loads(base64.b64decode(message["data"]))
-    assert payload == requests.get(blob.self_link, timeout=10).json()
+    assert payload == requests.get(blob.self_link, timeout=60).json()
 
 
 def test_replacing_changing_and_deleting_are_notified(watched, eventually):
@@ -143,8 +143,8 @@ def test_a_topic_that_is_missing_delays_no_other(watched, pubsub, eventually):
     eventually(delivered)
     topic = f"projects/dss-local/topics/{late}"
     subscription = f"projects/dss-local/subscriptions/{late}"
-    requests.put(f"{pubsub.address}/{topic}", timeout=10).raise_for_status()
-    requests.put(f"{pubsub.address}/{subscription}", json={"topic": topic}, timeout=10).raise_for_status()
+    requests.put(f"{pubsub.address}/{topic}", timeout=60).raise_for_status()
+    requests.put(f"{pubsub.address}/{subscription}", json={"topic": topic}, timeout=60).raise_for_status()
     # Pub/Sub keeps nothing for a subscription that comes after the message.
     bucket.blob("y").upload_from_string(b"y")
     [message, *_] = eventually(lambda: pubsub.pull(subscription))
@@ -179,7 +179,7 @@ def test_a_configuration_that_makes_no_sense_is_refused(watched, publishing):
             bucket.notification(topic_name="some", topic_project="dss-local", **options).create()
     path = f"{publishing.address}/storage/v1/b/{bucket.name}/notificationConfigs"
     body = {"topic": "some", "payload_format": "NONE"}
-    assert requests.post(path, json=body, timeout=10).status_code == 400
+    assert requests.post(path, json=body, timeout=60).status_code == 400
 
 
 def test_without_pubsub_a_configuration_is_refused_since_nothing_would_come_of_it(bucket):

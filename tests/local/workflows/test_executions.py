@@ -250,9 +250,9 @@ def test_rest_and_grpc_show_the_same_state(server: Server, listed: list[str]) ->
     ended = server.ended(begun["name"])
     server.kill()
     server.start()
-    again = requests.get(f"{server.rest}/{begun['name']}", timeout=10).json()
+    again = requests.get(f"{server.rest}/{begun['name']}", timeout=60).json()
     query = {"filter": "state=FAILED", "pageSize": "1", "alt": "json"}
-    found = requests.get(f"{server.rest}/{PARENT}/t-listed/executions", query, timeout=10).json()
+    found = requests.get(f"{server.rest}/{PARENT}/t-listed/executions", query, timeout=60).json()
 
     assert (begun["state"], ended.result) == ("ACTIVE", "7")
     assert (again["state"], again["result"], again["argument"]) == ("SUCCEEDED", "7", '{"x": 7}')
@@ -276,7 +276,7 @@ def test_rest_and_grpc_show_the_same_state(server: Server, listed: list[str]) ->
 def test_an_unknown_rest_request_is_refused_with_a_message(
     server: Server, verb: str, path: str, body: Any, status: int
 ) -> None:
-    answer = requests.request(verb, f"{server.rest}/{PARENT}/{path}", json=body, timeout=10)
+    answer = requests.request(verb, f"{server.rest}/{PARENT}/{path}", json=body, timeout=60)
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
 

@@ -144,7 +144,7 @@ def test_only_the_letters_that_were_asked_for_are_replayed(
     assert (absent.code, absent.json["absent"], absent.json["replayed"]) == (1, ["12345"], [])
     assert len(two.json["replayed"]) == 2
     assert admin(env, "list").json["count"] == 1
-    listener.pull(2)
+    listener.drain()
     assert len(listener.attributes) == 3
     assert {attributes["objectId"] for attributes in listener.attributes} < keys
 
