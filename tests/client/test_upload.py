@@ -88,7 +88,7 @@ def test_a_directory_becomes_a_bundle_and_nothing_stays_staged(
     assert shelf.objects == {}
 
 
-def test_an_upload_that_is_done_is_not_done_again(again: Again, fake: FakeDss, shelf: Shelf) -> None:
+def test_a_finished_upload_is_not_repeated(again: Again, fake: FakeDss, shelf: Shelf) -> None:
     first = again()
     fake.seen.clear()
 
@@ -126,7 +126,7 @@ def test_a_file_that_was_only_touched_is_the_same_file(again: Again, data: Path)
     assert second.version == first.version
 
 
-def test_what_failed_is_listed_and_done_by_the_next_run(again: Again, fake: FakeDss, shelf: Shelf) -> None:
+def test_failures_are_listed_and_the_next_run_does_them(again: Again, fake: FakeDss, shelf: Shelf) -> None:
     shelf.refuse = {"f1.bin", "f4.bin"}
 
     first = again()
@@ -157,7 +157,7 @@ def test_a_bundle_refused_once_keeps_its_name(again: Again, fake: FakeDss) -> No
 
 
 def test_files_that_the_dss_lost_are_uploaded_again(again: Again, fake: FakeDss) -> None:
-    """As when a local stack was started anew at the same address."""
+    """As after a restart of a local system at the same address."""
     first = again()
     fake.put_bundles.clear()
     for uuid in list(fake.put_files)[:3]:
@@ -170,7 +170,7 @@ def test_files_that_the_dss_lost_are_uploaded_again(again: Again, fake: FakeDss)
     assert again().already_there
 
 
-def test_a_dss_that_never_has_what_it_took_is_given_up(again: Again, fake: FakeDss) -> None:
+def test_an_upload_gives_up_if_the_dss_keeps_losing_files(again: Again, fake: FakeDss) -> None:
     missing = Fault(status=400, body={"code": "file_missing", "title": "all"})
     fake.broken["PUT", "/bundles/"] = missing
     fake.broken["HEAD", "/files/"] = Fault(status=404)
@@ -192,7 +192,7 @@ def test_a_staged_object_that_is_gone_is_staged_again(again: Again, fake: FakeDs
     assert again().ok
 
 
-def test_a_file_that_is_copied_in_the_background_is_waited_for(
+def test_an_upload_waits_for_background_copies(
     again: Again, fake: FakeDss, shelf: Shelf, clock: HeldClock
 ) -> None:
     shelf.refuse = {f"f{number}.bin" for number in range(6)}
@@ -220,7 +220,7 @@ def test_a_background_copy_that_fails_or_never_ends_is_a_failure(
 
 
 class _Every(dict[str, list[int]]):
-    """The same answers for whatever is asked."""
+    """The same answers for every key."""
 
     def __init__(self, answers: list[int]) -> None:
         super().__init__()
@@ -244,7 +244,7 @@ def test_a_token_that_is_refused_ends_the_upload_at_once(again: Again, fake: Fak
     assert len(fake.requests("PUT", "/files/")) == 1
 
 
-def test_names_are_refused_before_anything_is_done(again: Again, fake: FakeDss, data: Path) -> None:
+def test_names_are_checked_before_anything_is_uploaded(again: Again, fake: FakeDss, data: Path) -> None:
     (data / "sub" / ".hidden").write_text("x")
 
     with pytest.raises(InvalidInput, match="hidden"):
@@ -262,7 +262,7 @@ def test_the_bundle_may_be_named(again: Again, fake: FakeDss) -> None:
 
 
 @pytest.mark.parametrize("options", [{"bundle_uuid": "x"}, {"version": "2026-13-01T000000.000000Z"}])
-def test_a_name_that_no_bundle_can_have_is_refused(options: dict[str, str]) -> None:
+def test_malformed_uuids_and_versions_are_rejected(options: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
         UploadOptions(**options)  # type: ignore[arg-type]
 
@@ -271,12 +271,12 @@ def test_a_name_that_no_bundle_can_have_is_refused(options: dict[str, str]) -> N
     ("replica", "location"),
     [("gcp", "s3://b/p"), ("aws", "gs://b"), ("gcp", "http://b"), ("gcp", "gs:///p"), ("gcp", "gs://b?x")],
 )
-def test_a_staging_place_elsewhere_is_refused(replica: str, location: str) -> None:
+def test_a_staging_bucket_of_another_cloud_is_rejected(replica: str, location: str) -> None:
     with pytest.raises(InvalidInput, match="--staging"):
         staging_for(replica, location)
 
 
-def test_no_staging_place_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_staging_bucket_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DSS_GS_STAGING_BUCKET", raising=False)
     with pytest.raises(InvalidInput, match="DSS_GS_STAGING_BUCKET"):
         staging_for("gcp", None)

@@ -1,4 +1,4 @@
-"""A journal says no more than what was done, whenever its writer was killed."""
+"""The state of an upload says no more than what was done, wherever its writer was killed."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def _entry(number: int, *, put: bool) -> FileEntry:
 
 
 @given(cut=st.integers(0, 5000), steps=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=12))
-def test_a_journal_cut_anywhere_is_the_state_of_some_earlier_moment(
+def test_a_state_file_cut_anywhere_is_an_earlier_state(
     tmp_path_factory: pytest.TempPathFactory, cut: int, steps: list[tuple[int, bool]]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "j.jsonl"
@@ -50,7 +50,7 @@ def test_a_journal_cut_anywhere_is_the_state_of_some_earlier_moment(
     assert third.files == again.files
 
 
-def test_the_bundle_is_remembered(tmp_path: Path) -> None:
+def test_the_bundle_is_recorded(tmp_path: Path) -> None:
     entry = BundleEntry(uuid="u", version="v", digest="d", done=True)
     journal = UploadState(tmp_path / "j", IDENTITY)
     journal.record_bundle(entry)
@@ -69,7 +69,7 @@ def test_a_file_of_something_else_is_not_overwritten(tmp_path: Path, content: st
     assert path.read_text() == content
 
 
-def test_two_processes_do_not_share_a_journal(tmp_path: Path) -> None:
+def test_two_processes_do_not_share_a_state_file(tmp_path: Path) -> None:
     def opened() -> object:
         return open_state(tmp_path / "j", directory=Path("/d"), url="http://x/v1", replica="gcp")
 
@@ -77,7 +77,7 @@ def test_two_processes_do_not_share_a_journal(tmp_path: Path) -> None:
         pass
 
 
-def test_each_upload_has_a_journal_of_its_own(tmp_path: Path) -> None:
+def test_each_upload_has_its_own_state_file(tmp_path: Path) -> None:
     paths = {
         default_path(tmp_path / directory, url, replica)
         for directory in ("a", "b")
