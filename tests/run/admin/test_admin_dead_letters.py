@@ -158,7 +158,7 @@ def test_a_letter_without_a_topic_stays(env: dict[str, str], publisher: PubSub) 
     assert (outcome.code, outcome.json["replayed"]) == (1, [])
     assert sorted(row["why"] for row in outcome.json["left"]) == [
         "it does not say which subscription could not deliver it",
-        "subscription 'no such' is not there any more, or has no topic",
+        "subscription 'no such' does not exist any more, or has no topic",
     ]
     assert admin(env, "list").json["count"] == 2
 

@@ -17,7 +17,7 @@ def names_of(answer: requests.Response) -> list[str]:
     return [file["name"] for file in answer.json()["bundle"]["files"]]
 
 
-def test_a_bundle_tells_all_of_its_files(api, anyone, clouds, replica):
+def test_a_bundle_describes_all_its_files(api, anyone, clouds, replica):
     file = put_file(api, clouds.stage(replica, b"abc", content_type="text/plain"))
     bundle = put_bundle(api, replica, [file.named("a.txt", indexed=True)], creator_uid=5)
     head = api.head(f"/v1/files/{file.uuid}", replica=replica).headers
@@ -58,7 +58,7 @@ def test_without_a_version_the_newest_is_given(api, replica):
         assert answer.json()["bundle"]["version"] == version
 
 
-def test_what_is_unknown_or_on_the_other_replica_is_404(api, replica):
+def test_an_unknown_bundle_or_one_of_the_other_replica_is_404(api, replica):
     bundle = put_bundle(api, replica, [])
     other = "aws" if replica == "gcp" else "gcp"
     for uuid, where, version in (
@@ -173,7 +173,7 @@ def test_only_one_kind_of_url_can_be_asked_for(api, bundle_of_25, replica, true)
 
 @pytest.mark.parametrize("token", ["rubbish", "e30=", "🎫"])
 @pytest.mark.parametrize("directurls", [None, "true"])
-def test_a_token_that_nobody_gave_out_is_400(api, bundle_of_25, replica, token, directurls):
+def test_an_invented_token_is_400(api, bundle_of_25, replica, token, directurls):
     query = {"replica": replica, "token": token, "directurls": directurls}
     answer = api.get(f"/v1/bundles/{bundle_of_25.uuid}", **query)
     assert_problem(answer, 400, "illegal_token", "token")

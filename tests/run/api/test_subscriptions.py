@@ -1,4 +1,4 @@
-"""Subscriptions, asked for, looked up and ended by REST."""
+"""Subscriptions, created, read and deleted by REST."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,12 +17,12 @@ MATCH_ALL = {"query": {"match_all": {}}}
 
 @pytest.fixture
 def owner(stack: dict[str, str]) -> Iterator[Api]:
-    """Somebody who has no subscriptions yet."""
+    """A user without subscriptions."""
     yield somebody(stack)
 
 
 def somebody(stack: dict[str, str]) -> Api:
-    """Return the API, asked by a person who is new to it."""
+    """Return the API for a new user."""
     return Api(stack["DSS_URL"], request_token(stack, f"{new_uuid()}@example.org", "dss"))
 
 
@@ -41,7 +41,7 @@ def listed(api: Api, replica: str, **query: str) -> list[str]:
     return [one["uuid"] for one in answer.json()["subscriptions"]]
 
 
-def test_what_was_asked_for_is_what_is_shown_but_for_the_secret(owner: Api, replica: str) -> None:
+def test_a_subscription_is_shown_as_it_was_put_without_its_secret(owner: Api, replica: str) -> None:
     wanted = {
         "callback_url": CALLBACK,
         "jmespath_query": "files.cell_json[?age > `3`] && event_type == 'CREATE'",
@@ -52,7 +52,7 @@ def test_what_was_asked_for_is_what_is_shown_but_for_the_secret(owner: Api, repl
         "hmac_key_id": "my key",
         "attachments": {"cells": {"type": "jmespath", "expression": "files.cell_json[].id"}},
     }
-    uuid = put(owner, replica, **wanted, hmac_secret_key="not to be told")
+    uuid = put(owner, replica, **wanted, hmac_secret_key="a secret")
 
     shown = owner.get(f"{PATH}/{uuid}", replica=replica)
 
@@ -60,10 +60,10 @@ def test_what_was_asked_for_is_what_is_shown_but_for_the_secret(owner: Api, repl
     email = shown.json()["owner"]
     assert shown.json() == {**wanted, "uuid": uuid, "replica": replica, "owner": email}
     assert owner.get(PATH, replica=replica).json()["subscriptions"] == [shown.json()]
-    assert "not to be told" not in shown.text
+    assert "a secret" not in shown.text
 
 
-def test_what_was_not_said_has_its_default(owner: Api, replica: str) -> None:
+def test_missing_properties_have_their_defaults(owner: Api, replica: str) -> None:
     shown = owner.get(f"{PATH}/{put(owner, replica)}", replica=replica).json()
     assert (shown["method"], shown["encoding"]) == ("POST", "application/json")
     assert (shown["form_fields"], shown["payload_form_field"]) == ({}, "payload")
@@ -107,7 +107,7 @@ def test_a_subscription_is_its_owners_and_the_admins(
     assert_problem(owner.get(path, replica=replica), 404, "not_found")
 
 
-def test_an_ended_subscription_is_gone(owner: Api, replica: str) -> None:
+def test_a_deleted_subscription_is_gone(owner: Api, replica: str) -> None:
     uuid, other = put(owner, replica), put(owner, replica)
     # Old clients send a body along.
     ended = owner.delete(f"{PATH}/{uuid}", replica=replica, json={})
@@ -204,7 +204,7 @@ def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], repli
         ),
     ],
 )
-def test_what_cannot_be_served_is_refused(
+def test_a_subscription_that_cannot_be_served_is_refused(
     owner: Api, body: dict[str, Any], status: int, code: str, word: str
 ) -> None:
     answer = owner.put(PATH, replica="gcp", json={"callback_url": CALLBACK, **body})
@@ -212,7 +212,7 @@ def test_what_cannot_be_served_is_refused(
     assert listed(owner, "gcp") == []
 
 
-def test_a_read_only_system_takes_no_subscriptions(read_only: Api) -> None:
+def test_a_read_only_system_accepts_no_subscriptions(read_only: Api) -> None:
     asked = (
         read_only.put(PATH, replica="gcp", json={"callback_url": CALLBACK}),
         read_only.delete(f"{PATH}/{new_uuid()}", replica="gcp"),

@@ -187,7 +187,7 @@ def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(sys
         ({**AUDIT, "repare": True}, "repare: this job type has no such option"),
         ({**AUDIT, "repair": "yes"}, "repair: it must be true or false"),
         ({**AUDIT, "page": 0}, "page: it must be a whole number from 1"),
-        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is none of gcp, aws"),
+        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is not one of gcp, aws"),
         ({"resume": "nothing"}, "run: 'nothing' does not exist"),
         ({"resume": "a/b"}, "run: 'a/b' is not the id of a run"),
         ({"resume": "x", "kind": "audit"}, "resume: it must be the id of a run"),
@@ -210,7 +210,7 @@ def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: Admi
     system.front.start()
 
     assert "nowhere" in refused
-    assert unset == "DSS_REPORTS_BUCKET is not set: there is no bucket for the report"
+    assert unset == "DSS_REPORTS_BUCKET is not set: the report needs a bucket"
 
 
 @pytest.mark.usefixtures("world")

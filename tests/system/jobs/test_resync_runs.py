@@ -88,7 +88,7 @@ def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
     [
         ({}, "list, prefix: give one of them, not both"),
         ({"list": "gs://a/b", "prefix": "files/"}, "list, prefix: give one of them, not both"),
-        ({"prefix": "blobs/"}, "begins with none of files/, bundles/, collections/"),
+        ({"prefix": "blobs/"}, "must begin with one of files/, bundles/, collections/"),
         ({"list": "s3://a/b"}, "does not have the form gs://bucket/key"),
         ({"list": "gs://dss-local-gs-reports/lists/none"}, "gs://dss-local-gs-reports/lists/none"),
         ({"list": "gs://nowhere/list"}, "gs://nowhere/list"),
