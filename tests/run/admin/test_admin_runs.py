@@ -71,7 +71,7 @@ def test_the_workflow_rebuilds_an_index_after_its_check(env: Mapping[str, str]) 
     assert (checked.json["kind"], checked.json["options"]["names_only"]) == ("index-check", True)
     assert (rebuilt.json["kind"], rebuilt.json["state"]) == ("index-rebuild", "SUCCEEDED"), rebuilt.err
     assert {one.code for one in refused} == {1}
-    words = ("confirmation: a text", "is resumed", "only with --remote", "only with --remote")
+    words = ("confirmation: it must be a string", "is resumed", "only with --remote", "only with --remote")
     assert [one.err for one, said in zip(refused, words, strict=True) if said not in one.err] == []
 
 
