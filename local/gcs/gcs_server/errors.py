@@ -150,7 +150,7 @@ class UploadOffset(ApiError):
     status = 503
 
 
-class NotServed(ApiError):
+class Unsupported(ApiError):
     """This server does not implement the request."""
 
     status = 501
