@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,10 @@ from dss.checksums import Checksums
 from dss.client import Client
 from dss.errors import CallFailed, InvalidInput, StagingFailed
 from dss.reports import UploadReport
+from dss.transfer.directory import Stamp
 from dss.transfer.staging import staging_for
 from dss.transfer.upload import UploadOptions, upload
+from dss.transfer.upload_state import open_state
 from shared.checksums import checksums_of
 from tests.support.fake_dss import FakeDss, Fault, HeldClock
 
@@ -124,6 +126,48 @@ def test_a_file_that_was_only_touched_is_the_same_file(again: Again, data: Path)
 
     assert second.already_there
     assert second.version == first.version
+
+
+def replace_bytes(path: Path, how: str) -> None:
+    """Change a file's bytes, and leave its size and mtime as they were."""
+    status, content = path.stat(), path.read_bytes()[::-1]
+    if how == "in place":
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        other = path.with_name("another")
+        other.write_bytes(content)
+        os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+        other.replace(path)
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+@pytest.mark.parametrize("how", ["in place", "by another file"])
+def test_other_bytes_of_the_same_size_and_mtime_are_noticed(
+    again: Again, data: Path, shelf: Shelf, how: str
+) -> None:
+    first = again(keep_staged=True)
+    replace_bytes(data / "sub" / "f1.bin", how)
+
+    second = again(keep_staged=True)
+
+    assert (second.already_there, second.put) == (False, 1)
+    assert (second.uuid, second.version > first.version) == (first.uuid, True)
+    assert b"1 tnetnoc" in shelf.objects.values()
+
+
+def test_all_files_are_read_again_on_request(again: Again, client: Client, data: Path) -> None:
+    path = data.parent / "state"
+    again(state=path)
+    replace_bytes(data / "sub" / "f1.bin", "in place")
+    # As on a file system without ctimes: the recorded stamp is that of the new bytes.
+    with open_state(path, directory=data.resolve(), url=client.url, replica="gcp") as state:
+        entry = state.files["sub/f1.bin"]
+        state.record_file(replace(entry, stamp=Stamp.of((data / "sub" / "f1.bin").stat())))
+
+    assert again(state=path).already_there
+    assert again(state=path, checksum=True).put == 1
+    assert again(state=path, checksum=True).already_there
 
 
 def test_failures_are_listed_and_the_next_run_does_them(again: Again, fake: FakeDss, shelf: Shelf) -> None:
