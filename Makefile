@@ -10,10 +10,11 @@ PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local settings test test-large test-clients machine lint types unit bench lock clean
+.PHONY: help setup demo local settings quick test test-large test-clients machine lint types unit bench lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
+	@echo "make quick            the tests that need no running system, in under a minute"
 	@echo "make test             all checks and tests"
 	@echo "make local [PORT=8080] start the whole system and keep it running"
 	@echo "make test-large       gigabytes each way between the clouds"
@@ -43,7 +44,11 @@ local: setup
 
 test: machine lint types unit
 
-# What the tests would miss in some minutes, they miss now.
+# The tests that start no process (tests/support/process_use.py), with fewer examples of each property.
+quick: setup
+	$(BIN)/pytest --quick -n 2 --dist loadfile
+
+# Name what the machine lacks before minutes are spent.
 machine: setup
 	@$(BIN)/python -m tests.support.machine
 

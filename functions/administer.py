@@ -1,4 +1,4 @@
-"""`administer`: the steps of an administrative run. Called by the workflow `administer`, and by nobody else.
+"""`administer`: the steps of an operator's run. Only the workflow `administer` calls it.
 
 A request is `{step, run, attempt}`, with `cause` for the step `fail`; to begin, it is
 `{step: "begin", execution, argument}`.
@@ -25,16 +25,16 @@ _STEPS: dict[str, Callable[[Dss, str, int, Body], AdminRun]] = {
 
 @functions_framework.http
 def administer(request: Request) -> Answer:
-    """Do one step of a run, and answer how far that has come."""
+    """Do one step of a run, and answer the summary of the run."""
     return answer_step(request, do_step, logged=("step", "run", "attempt", "execution"))
 
 
 def do_step(dss: Dss, body: Body) -> dict[str, Any]:
-    """Do the step of a run that a body names."""
+    """Do the step that a request names."""
     name = body.get("step")
     if name == "begin" and isinstance(body.get("execution"), str):
         return steps.summary(dss, steps.begin(dss, body["execution"], body.get("argument")))
     run, attempt = body.get("run"), body.get("attempt")
     if name not in _STEPS or not isinstance(run, str) or not isinstance(attempt, int):
-        raise IllegalArguments("{step, run, attempt} are wanted, or {step: begin, execution, argument}")
+        raise IllegalArguments("the body must be {step, run, attempt} or {step: begin, execution, argument}")
     return steps.summary(dss, _STEPS[name](dss, run, attempt, body))

@@ -1,4 +1,4 @@
-"""`checkout`: the steps of a checkout. Called by the checkout workflow, and by nobody else.
+"""`checkout`: the steps of a checkout. Only the checkout workflow calls it.
 
 A request is `{step, job, attempt}`, with `page` for the step `page` and `cause` for `abort`.
 """
@@ -10,7 +10,8 @@ import functions_framework
 from flask import Request
 
 from functions.steps import Answer, Body, answer_step
-from shared.checkouts.steps import CheckoutStep, Result
+from shared.attempts import Result
+from shared.checkouts.steps import CheckoutStep
 from shared.system import Dss
 
 _STEPS: dict[str, Callable[[CheckoutStep, dict[str, Any]], Result]] = {
@@ -25,11 +26,11 @@ _STEPS: dict[str, Callable[[CheckoutStep, dict[str, Any]], Result]] = {
 
 @functions_framework.http
 def checkout(request: Request) -> Answer:
-    """Do one step of a checkout, and answer what it says of itself."""
+    """Do one step of a checkout, and answer its result."""
     return answer_step(request, do_step, logged=("step", "job", "attempt", "page"))
 
 
 def do_step(dss: Dss, body: Body) -> Result:
-    """Do the step of a checkout that a body names."""
+    """Do the step that a request names."""
     run = _STEPS[body["step"]]
     return run(CheckoutStep(dss, str(body["job"]), int(body["attempt"])), body)

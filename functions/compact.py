@@ -1,4 +1,4 @@
-"""`compact`: events that have come by are put into journals of many. Started by Cloud Scheduler."""
+"""`compact`: compact events into journals. Started by Cloud Scheduler."""
 
 import functions_framework
 import structlog
@@ -11,27 +11,27 @@ from shared.errors import DssError
 from shared.events.journal import compact as compact_replica
 
 _log = structlog.get_logger()
-# Seconds after which no further journal is begun. What is left is for the next run.
+# Seconds after which no further journal is started. The next run continues.
 _SECONDS = 240
 
 
 @functions_framework.http
 def compact(request: Request) -> Answer:
-    """Make the journals that are due on all replicas; a replica that fails keeps no other one waiting."""
+    """Write the journals that are due on all replicas; a replica that fails does not stop the others."""
     if request.method != "POST":
-        # Whoever only looks whether the function is there starts nothing.
-        return "a compaction is started by POST", 405
+        # Health checks use GET.
+        return "use POST to start a compaction", 405
     dss = system()
     deadline = Deadline(dss.clock, _SECONDS)
-    made, failed = 0, ""
+    written, failure = 0, ""
     for replica in dss.replicas:
         try:
             for journal in compact_replica(dss, replica):
-                made += 1
-                _log.info("journal made", replica=replica.name, id=journal.id, events=len(journal.entries))
+                written += 1
+                _log.info("journal written", replica=replica.name, id=journal.id, events=len(journal.entries))
                 if deadline.passed:
                     break
         except DssError as error:
             _log.warning("compaction failed", replica=replica.name, reason=error.title)
-            failed = error.title
-    return (failed, 503) if failed else (str(made), 200)
+            failure = error.title
+    return (failure, 503) if failure else (str(written), 200)

@@ -1,4 +1,4 @@
-"""`copy`: the steps of a large copy. Called by the copy workflow, and by nobody else.
+"""`copy`: the steps of a large copy. Only the copy workflow calls it.
 
 A request is `{step, job, attempt}`, with `batch` for the step `batch` and `cause` for `abort`.
 """
@@ -10,7 +10,8 @@ import functions_framework
 from flask import Request
 
 from functions.steps import Answer, Body, answer_step
-from shared.copying.steps import CopyStep, Result
+from shared.attempts import Result
+from shared.copying.steps import CopyStep
 from shared.system import Dss
 
 _STEPS: dict[str, Callable[[CopyStep, dict[str, Any]], Result]] = {
@@ -23,11 +24,11 @@ _STEPS: dict[str, Callable[[CopyStep, dict[str, Any]], Result]] = {
 
 @functions_framework.http
 def copy(request: Request) -> Answer:
-    """Do one step of a copy job, and answer what it says of itself."""
+    """Do one step of a copy job, and answer its result."""
     return answer_step(request, do_step, logged=("step", "job", "attempt", "batch"))
 
 
 def do_step(dss: Dss, body: Body) -> Result:
-    """Do the step of a copy job that a body names."""
+    """Do the step that a request names."""
     run = _STEPS[body["step"]]
     return run(CopyStep(dss, str(body["job"]), int(body["attempt"])), body)

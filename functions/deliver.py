@@ -1,45 +1,63 @@
-"""`deliver` and `redeliver`: a subscriber hears of an event. Started by Pub/Sub, a lane each.
+"""`deliver` and `redeliver`: send notifications to subscribers. Started by Pub/Sub, a topic each.
 
-`deliver` tries once what is new (`deliveries`); `redeliver` tries the rest until it is done, or too old
-(`delivery-retries`).
+`deliver` sends each new notification once (`deliveries`); `redeliver` sends those that failed until they are
+delivered or too old (`delivery-retries`).
 """
 
-from collections.abc import Callable
 from functools import cache
 
 import functions_framework
 from flask import Request
 
-from functions.push import Answer, Message, handle
+from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
 from shared.webhooks.callbacks import Callbacks, networks_of
 from shared.webhooks.delivery import Deliverer
 from shared.webhooks.notifications import Notification
 
 
-@cache
-def _deliverer() -> Deliverer:
-    dss = system()
-    return Deliverer(dss, Callbacks(networks_of(dss.settings.callback_networks)))
-
-
 @functions_framework.http
 def deliver(request: Request) -> Answer:
-    """Send a notification for the first time. What fails is tried again in the other lane."""
-    return _handled(request, _deliverer().first)
+    """Send a new notification. If the call fails, the notification goes to the retry queue."""
+    return handle(system(), request, FirstDelivery(_deliverer()))
 
 
 @functions_framework.http
 def redeliver(request: Request) -> Answer:
-    """Send a notification again. What fails is answered 503, and comes again, until it is too old."""
-    return _handled(request, _deliverer().again)
+    """Send a notification of the retry queue. If the call fails, Pub/Sub retries until it is too old."""
+    return handle(system(), request, Redelivery(_deliverer()))
 
 
-def _handled(request: Request, send: Callable[[Notification], None]) -> Answer:
-    def work(message: Message) -> None:
-        send(Notification.parse(message.attributes, message.data))
+class _Delivery(PushHandler):
+    def __init__(self, deliverer: Deliverer) -> None:
+        self._deliverer = deliverer
 
-    def give_up(message: Message, reason: str) -> None:
-        _deliverer().give_up(Notification.parse(message.attributes, message.data), reason)
+    def give_up(self, message: Message, reason: str) -> None:
+        """Save that the notification is a dead letter, for the subscription's owner to see."""
+        self._deliverer.give_up(_notification(message), reason)
 
-    return handle(system(), request, work, give_up=give_up)
+
+class FirstDelivery(_Delivery):
+    """Sends new notifications."""
+
+    def process(self, message: Message) -> None:
+        """Send a notification, or move it to the retry queue."""
+        self._deliverer.deliver(_notification(message))
+
+
+class Redelivery(_Delivery):
+    """Sends the notifications of the retry queue."""
+
+    def process(self, message: Message) -> None:
+        """Send a notification."""
+        self._deliverer.redeliver(_notification(message))
+
+
+def _notification(message: Message) -> Notification:
+    return Notification.parse(message.attributes, message.data)
+
+
+@cache
+def _deliverer() -> Deliverer:
+    dss = system()
+    return Deliverer(dss, Callbacks(networks_of(dss.settings.callback_networks)))

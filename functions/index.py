@@ -1,32 +1,35 @@
-"""`index`: what a replica has gained is journalled, indexed and told. Started by Pub/Sub, `object-events`."""
+"""`index`: journal, index and publish events of new bundles. Started by Pub/Sub, topic `object-events`."""
 
 import functions_framework
 import structlog
 from flask import Request
 
-from functions.push import Answer, Message, handle
+from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
 from shared.events.publishing import publish_event
 from shared.messages import BundleEvent, ObjectEvent
+from shared.system import Dss
 
 _log = structlog.get_logger()
 
 
 @functions_framework.http
 def index(request: Request) -> Answer:
-    """Tell of what an object event is about. Every event may come twice, late, and in any order."""
-    dss = system()
+    """Publish the events of a new manifest or tombstone. Object events may be repeated, and in any order."""
+    return handle(system(), request, EventPublication(system()))
 
-    def note(event: BundleEvent) -> None:
-        _log.info(
-            "told",
-            replica=event.replica,
-            type=event.type,
-            bundle=f"{event.uuid}.{event.version}",
-            id=event.id,
-        )
 
-    def work(message: Message) -> None:
-        publish_event(dss, ObjectEvent.parse(message.attributes), note)
+class EventPublication(PushHandler):
+    """Publishes the bundle events that follow from an object event."""
 
-    return handle(dss, request, work)
+    def __init__(self, dss: Dss) -> None:
+        self._dss = dss
+
+    def process(self, message: Message) -> None:
+        """Publish the events of the manifest or tombstone, and log each."""
+        publish_event(self._dss, ObjectEvent.parse(message.attributes), _log_published)
+
+
+def _log_published(event: BundleEvent) -> None:
+    bundle = f"{event.uuid}.{event.version}"
+    _log.info("published", replica=event.replica, type=event.type, bundle=bundle, id=event.id)

@@ -1,4 +1,4 @@
-"""The entry points of all functions, a row each: what a deployment names as `--entry-point`."""
+"""The entry points of all functions, for `--entry-point` of a deployment."""
 
 from functions.administer import administer
 from functions.checkout import checkout

@@ -1,4 +1,4 @@
-"""`notify`: who is to hear of an event gets a delivery. Started by Pub/Sub, `bundle-events` and `replays`."""
+"""`notify`: publish a delivery per match of an event. Started by Pub/Sub, `bundle-events` and `replays`."""
 
 from functools import cache
 
@@ -6,32 +6,42 @@ import functions_framework
 import structlog
 from flask import Request
 
-from functions.push import Answer, Message, handle
+from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
 from shared.messages import BundleEvent
-from shared.webhooks.evaluation import Evaluation
-from shared.webhooks.matching import Notifier, ReplayPage
+from shared.webhooks.evaluation import EvaluatorPool
+from shared.webhooks.fanout import Notifier
+from shared.webhooks.replays import Replayer, ReplayPage
 
 _log = structlog.get_logger()
 
 
-@cache
-def _notifier() -> Notifier:
-    return Notifier(system(), Evaluation())
-
-
 @functions_framework.http
 def notify(request: Request) -> Answer:
-    """Publish the deliveries of an event, or of a page of a replay. Both may come twice, and in any order."""
+    """Publish the deliveries of an event, or of a page of a replay. Both may be repeated, in any order."""
+    return handle(system(), request, _fan_out())
 
-    def work(message: Message) -> None:
+
+class FanOut(PushHandler):
+    """Publishes the deliveries of events and of pages of replays."""
+
+    def __init__(self, notifier: Notifier, replayer: Replayer) -> None:
+        self._notifier = notifier
+        self._replayer = replayer
+
+    def process(self, message: Message) -> None:
+        """Publish the deliveries of a message: a page of a replay, or an event."""
         if "replay" in message.attributes:
             page = ReplayPage.parse(message.attributes)
-            matched = _notifier().replay_page(page)
+            matched = self._replayer.publish_page(page)
             _log.info("replayed", replay=page.id, subscription=page.subscription, matched=matched)
         else:
             event = BundleEvent.parse(message.attributes)
-            matched = _notifier().notify(event)
+            matched = self._notifier.notify(event)
             _log.info("matched", id=event.id, replica=event.replica, matched=matched)
 
-    return handle(system(), request, work)
+
+@cache
+def _fan_out() -> FanOut:
+    evaluators = EvaluatorPool()
+    return FanOut(Notifier(system(), evaluators), Replayer(system(), evaluators))

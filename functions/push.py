@@ -1,15 +1,16 @@
-"""Messages as Pub/Sub pushes them, and what becomes of one that cannot be handled.
+"""Push requests of Pub/Sub: process a message, and answer so that Pub/Sub acknowledges or retries it.
 
-A push that is answered with 2xx is done with; everything else is tried again, with growing delays. A message
-whose last attempt fails goes to the dead-letter topic, with the reason, and counts as done with. Which one is
-the last is decided by their number, or, where `subscriptions.json` says `give_up_after_seconds`, by the time
-since it was published.
+2xx acknowledges a message; any other answer makes Pub/Sub retry it, with growing delays. A message whose last
+attempt fails goes to the topic `dead-letters`, with the reason, and is acknowledged. The last attempt is the
+one of number DSS_DELIVERY_ATTEMPTS, or, if `subscriptions.json` has `give_up_after_seconds`, the first one so
+many seconds after the message was published.
 """
 
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,10 +26,9 @@ from shared.system import Dss
 _log = structlog.get_logger()
 
 Answer = tuple[str, int]
-GiveUp = Callable[["Message", str], None]
 
-# How long messages of a subscription are tried for, where that is not a matter of attempts. Terraform and the
-# local stack read the same file.
+# How long messages of a subscription are retried, if not by a number of attempts. Terraform and the local
+# stack read the same file.
 _GIVE_UP_AFTER = {
     row["name"]: timedelta(seconds=row["give_up_after_seconds"])
     for row in json.loads(Path(__file__).with_name("subscriptions.json").read_text())
@@ -40,7 +40,7 @@ _MAX_ATTRIBUTE_BYTES = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A message of Pub/Sub; `attempt` counts from 1, where Pub/Sub counts, else it is 1."""
+    """A message of Pub/Sub; `attempt` counts from 1, and is 1 if Pub/Sub does not count."""
 
     id: str
     subscription: str
@@ -51,7 +51,7 @@ class Message:
 
     @classmethod
     def parse(cls, body: Any) -> "Message":
-        """Return the message that a push request's body holds. Raises IllegalArguments where it is none."""
+        """Return the message in a push request's body. Raises IllegalArguments if there is none."""
         try:
             message = body["message"]
             return cls(
@@ -63,25 +63,30 @@ class Message:
                 published=_moment(message.get("publishTime")),
             )
         except (TypeError, KeyError, AttributeError, ValueError, binascii.Error) as error:
-            raise IllegalArguments("this is no push request of Pub/Sub") from error
+            raise IllegalArguments("this is not a push request of Pub/Sub") from error
 
 
 def _moment(text: str | None) -> datetime:
-    # RFC 3339. Pub/Sub may write nanoseconds, of which Python leaves out the last three digits.
+    # RFC 3339. Pub/Sub may send nanoseconds, of which Python ignores the last three digits.
     return datetime.fromisoformat(text) if text else datetime.now(UTC)
 
 
-def _gives_nothing_up(message: Message, reason: str) -> None:
-    del message, reason
+class PushHandler(ABC):
+    """What a function does with the messages that Pub/Sub pushes to it."""
+
+    @abstractmethod
+    def process(self, message: Message) -> None:
+        """Do the work of a message. If this raises, Pub/Sub retries the message."""
+
+    def give_up(self, message: Message, reason: str) -> None:  # noqa: B027 # most handlers have nothing to do
+        """Record that a message is a dead letter, after it was published as one."""
 
 
-def handle(
-    dss: Dss, request: Request, work: Callable[[Message], None], *, give_up: GiveUp = _gives_nothing_up
-) -> Answer:
-    """Do the work that a push request asks for, and answer so that Pub/Sub does what is right.
+def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
+    """Have `handler` process the message of a push request, and answer Pub/Sub.
 
-    Every error is another attempt's business until the last one; then the message is a dead letter, and
-    `give_up` is told. Nothing is acknowledged before it is done, or durable as a dead letter.
+    Every error is retried until the last attempt. A message is acknowledged only after it is processed, or
+    durable as a dead letter.
     """
     try:
         message = Message.parse(json.loads(request.get_data()))
@@ -91,25 +96,29 @@ def handle(
         return "this is not JSON", 400
     with structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt):
         try:
-            work(message)
-        except Exception as error:  # noqa: BLE001 # whatever it is, another attempt may succeed
-            return _failed(dss, message, error, give_up)
+            handler.process(message)
+        except Exception as error:  # noqa: BLE001 # any error may be gone at the next attempt
+            return _failed(dss, message, error, handler)
     return "", 204
 
 
-def _may_be_tried_again(dss: Dss, message: Message) -> bool:
+def _failed(dss: Dss, message: Message, error: Exception, handler: PushHandler) -> Answer:
+    reason = error.title if isinstance(error, DssError) else f"{type(error).__name__}: {error}"
+    if _has_attempts_left(dss, message):
+        # NotYetThere is no failure: the message has come before the objects that it depends on.
+        level = _log.info if isinstance(error, NotYetThere) else _log.warning
+        level("to be tried again", reason=reason, exc_info=None if isinstance(error, DssError) else error)
+        return reason, 503
+    return _dead_letter(dss, message, reason, handler)
+
+
+def _has_attempts_left(dss: Dss, message: Message) -> bool:
     if message.subscription in _GIVE_UP_AFTER:
         return dss.clock.now() < message.published + _GIVE_UP_AFTER[message.subscription]
     return message.attempt < dss.settings.delivery_attempts
 
 
-def _failed(dss: Dss, message: Message, error: Exception, give_up: GiveUp) -> Answer:
-    reason = error.title if isinstance(error, DssError) else f"{type(error).__name__}: {error}"
-    if _may_be_tried_again(dss, message):
-        # To wait for what is on its way is no failure.
-        level = _log.info if isinstance(error, NotYetThere) else _log.warning
-        level("to be tried again", reason=reason, exc_info=None if isinstance(error, DssError) else error)
-        return reason, 503
+def _dead_letter(dss: Dss, message: Message, reason: str, handler: PushHandler) -> Answer:
     _log.error("dead letter", reason=reason, attributes=dict(message.attributes))
     dss.publisher.publish(
         DEAD_LETTERS,
@@ -121,7 +130,7 @@ def _failed(dss: Dss, message: Message, error: Exception, give_up: GiveUp) -> An
         },
         message.data,
     )
-    give_up(message, reason)
+    handler.give_up(message, reason)
     return json.dumps({"dead": reason}), 200
 
 

@@ -1,4 +1,4 @@
-"""What all functions of a process share: dependencies, made once, and the log."""
+"""The dependencies and the log that all functions of a process share."""
 
 from functools import cache
 
@@ -10,6 +10,6 @@ from shared.wiring import open_system
 
 @cache
 def system() -> Dss:
-    """Return the dependencies of this process, connected at the first call."""
+    """Return the dependencies of this process; the first call connects them."""
     configure_logging()
     return open_system(Settings.from_environment())

@@ -1,6 +1,6 @@
-"""`s3_events`: events of S3 buckets, which come through SNS, become object events on Pub/Sub.
+"""`s3_events`: publish events of S3 buckets, which arrive through SNS, as object events on Pub/Sub.
 
-SNS signs what it sends; everybody can reach this function, so nothing else is believed.
+Anybody can reach this function, so it accepts only messages that SNS has signed.
 """
 
 import json
@@ -25,15 +25,15 @@ _keys = SigningKeys()
 
 @functions_framework.http
 def s3_events(request: Request) -> Answer:
-    """Take a message of SNS: confirm the subscription, or pass its events on to `object-events`.
+    """Handle a message of SNS: confirm the subscription, or publish its events to `object-events`.
 
-    An answer of 2xx is given only once Pub/Sub has them; SNS tries again otherwise, but not after 4xx.
+    Answers 2xx only when Pub/Sub has the events. SNS retries after other answers, but not after 4xx.
     """
     return handle(system(), request, _keys)
 
 
 def handle(dss: Dss, request: Request, keys: SigningKeys) -> Answer:
-    """Do what `s3_events` says, with these dependencies."""
+    """Handle a message of SNS with these dependencies."""
     try:
         message = _message(request)
         if message.get("TopicArn") not in dss.settings.sns_topics:
@@ -51,33 +51,33 @@ def handle(dss: Dss, request: Request, keys: SigningKeys) -> Answer:
 
 
 def _message(request: Request) -> dict[str, Any]:
-    # SNS sends JSON, and calls it text.
+    # SNS sends JSON as text/plain.
     try:
         message = json.loads(request.get_data())
     except (ValueError, RecursionError) as error:
-        raise IllegalArguments("this is no message of SNS: not JSON") from error
+        raise IllegalArguments("this is not a message of SNS: not JSON") from error
     if not isinstance(message, dict) or str(message.get("Type")) not in _TYPES:
-        raise IllegalArguments(f"this is no message of SNS: its Type is none of {', '.join(_TYPES)}")
+        raise IllegalArguments(f"this is not a message of SNS: its Type is none of {', '.join(_TYPES)}")
     return message
 
 
 def _confirm(dss: Dss, message: dict[str, Any]) -> Answer:
     url = str(message.get("SubscribeURL", ""))
     if dss.settings.sns_signatures and not is_amazon_url(url):
-        raise Forbidden(f"SubscribeURL: {url[:200]!r} is not of SNS")
+        raise Forbidden(f"SubscribeURL: {url[:200]!r} is not a URL of SNS")
     get(url)
     _log.info("subscription confirmed", topic=message["TopicArn"])
     return "confirmed", 200
 
 
 def _unsubscribed(_: Dss, message: dict[str, Any]) -> Answer:
-    _log.error("unsubscribed: no event of S3 comes any more", topic=message["TopicArn"])
+    _log.error("unsubscribed: no more events of S3 will arrive", topic=message["TopicArn"])
     return "noted", 200
 
 
-def _pass_on(dss: Dss, message: dict[str, Any]) -> Answer:
+def _publish_events(dss: Dss, message: dict[str, Any]) -> Answer:
     count = 0
-    # All of them are understood before the first one is published.
+    # All are parsed before the first is published.
     for event in list(_events(dss, str(message.get("Message", "")))):
         dss.publisher.publish(OBJECT_EVENTS, event.attributes)
         count += 1
@@ -85,7 +85,7 @@ def _pass_on(dss: Dss, message: dict[str, Any]) -> Answer:
 
 
 def _events(dss: Dss, text: str) -> Iterator[ObjectEvent]:
-    """Yield what S3 tells of: creations in buckets of ours. Its test event, when set up, tells of nothing."""
+    """Yield the creations in buckets of this system. The test event, sent at set-up, has no records."""
     try:
         records = json.loads(text).get("Records", [])
         for record in records:
@@ -95,18 +95,18 @@ def _events(dss: Dss, text: str) -> Iterator[ObjectEvent]:
                 yield ObjectEvent(
                     replica=replica.name,
                     bucket=bucket,
-                    # S3 writes keys as they stand in URLs' queries.
+                    # S3 encodes keys as in the query of a URL.
                     key=unquote_plus(record["s3"]["object"]["key"]),
-                    # What the stores take for an object's revision.
+                    # The stores use the ETag as an object's revision.
                     generation=str(record["s3"]["object"].get("eTag", "")),
                 )
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise IllegalArguments("Message: this is no event of S3") from error
+        raise IllegalArguments("Message: this is not an event of S3") from error
 
 
-# What SNS sends.
+# By the type of a message.
 _TYPES: Mapping[str, Callable[[Dss, dict[str, Any]], Answer]] = {
-    "Notification": _pass_on,
+    "Notification": _publish_events,
     "SubscriptionConfirmation": _confirm,
     "UnsubscribeConfirmation": _unsubscribed,
 }

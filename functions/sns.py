@@ -1,4 +1,4 @@
-"""Signatures of SNS: whether a message is from Amazon."""
+"""Signatures of SNS: check that a message is from Amazon."""
 
 import base64
 import binascii
@@ -16,17 +16,17 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from shared.errors import Forbidden, Unavailable
 
 _HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
-# Other addresses of these hosts may answer with what somebody else has written.
+# Other URLs of these hosts may return content that others have written.
 _CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]+\.pem")
 _TIMEOUT_SECONDS = 10
-# What is signed, in this order (AWS: "Verifying the signatures of Amazon SNS messages").
+# The signed fields, in order (AWS: "Verifying the signatures of Amazon SNS messages").
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 _HASHES = {"1": hashes.SHA1, "2": hashes.SHA256}
 
 
 def is_amazon_url(url: str) -> bool:
-    """Tell whether a URL is one of SNS: https, and a host that only Amazon can have."""
+    """Return whether a URL is one of SNS: https, and a host that only Amazon can have."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -42,34 +42,34 @@ def _is_certificate_url(url: str) -> bool:
 
 
 def get(url: str) -> bytes:
-    """Return what a URL of SNS answers; redirects are not followed. Raises Unavailable where it fails."""
+    """Return the content of a URL of SNS, without redirects. Raises Unavailable if it fails."""
     try:
         answer = requests.get(url, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
         answer.raise_for_status()
     except requests.RequestException as error:
         raise Unavailable(f"{urlsplit(url).netloc}: {type(error).__name__}") from error
     if answer.status_code != 200:
-        raise Unavailable(f"{urlsplit(url).netloc}: it answers {answer.status_code}")
+        raise Unavailable(f"{urlsplit(url).netloc}: it answered {answer.status_code}")
     return answer.content
 
 
 class SigningKeys:
-    """SNS's public keys, by the URLs of their certificates; each is fetched once."""
+    """The public keys of SNS, by the URLs of their certificates; each is fetched once."""
 
     def __init__(self, fetch: Callable[[str], bytes] = get) -> None:
         self._fetch = fetch
-        # No lock: two threads may fetch the same one, and a slow answer shall keep nobody else waiting.
+        # No lock: two threads may fetch the same key, but a slow answer delays nobody else.
         self._keys: dict[str, rsa.RSAPublicKey] = {}
 
     def key(self, url: str) -> rsa.RSAPublicKey:
-        """Return the key. Raises Forbidden for a URL that is no certificate's, Unavailable where it fails."""
+        """Return the key. Raises Forbidden if the URL is not of a certificate, Unavailable if it fails."""
         if url not in self._keys:
             if not _is_certificate_url(url):
-                raise Forbidden(f"SigningCertURL: {url[:200]!r} is no certificate of SNS")
+                raise Forbidden(f"SigningCertURL: {url[:200]!r} is not the URL of a certificate of SNS")
             try:
                 key = x509.load_pem_x509_certificate(self._fetch(url)).public_key()
             except ValueError as error:
-                raise Unavailable(f"{url[:200]}: what was fetched is no certificate") from error
+                raise Unavailable(f"{url[:200]}: the content is not a certificate") from error
             if not isinstance(key, rsa.RSAPublicKey):
                 raise Forbidden("SigningCertURL: the certificate has no RSA key")
             self._keys[url] = key
@@ -77,10 +77,10 @@ class SigningKeys:
 
 
 def verify(message: dict[str, Any], keys: SigningKeys) -> None:
-    """Return if SNS has signed the message. Raises Forbidden where it has not."""
+    """Return if SNS has signed the message. Raises Forbidden otherwise."""
     algorithm = _HASHES.get(str(message.get("SignatureVersion")))
     if algorithm is None:
-        raise Forbidden("SignatureVersion: neither 1 nor 2")
+        raise Forbidden("SignatureVersion: must be 1 or 2")
     names = _NOTIFICATION if message.get("Type") == "Notification" else _CONFIRMATION
     signed = "".join(f"{name}\n{message[name]}\n" for name in names if message.get(name) is not None)
     try:

@@ -1,6 +1,6 @@
-"""What functions have in common whose requests are steps of a workflow: `{step, job, attempt, …}`.
+"""Functions whose requests are steps of a workflow: `{step, job, attempt, …}`.
 
-What may succeed later is answered 503; what will not is 422, and 400 where the request is not understood.
+An error that may pass is answered 503; one that stays is 422, or 400 if the request itself is wrong.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,19 +17,19 @@ _log = structlog.get_logger()
 
 Answer = tuple[dict[str, Any], int]
 Body = dict[str, Any]
-# Opens the job that a body names, and does a step of it.
+# Does the step that a body names.
 Work = Callable[[Dss, Body], Mapping[str, Any]]
 
 
 def answer_step(request: Request, work: Work, *, logged: tuple[str, ...]) -> Answer:
-    """Do what a request of a workflow asks for, and answer what the step says of itself.
+    """Do the step that a request of a workflow names, and answer its result.
 
-    `logged` are the members of the body that each line of the log is to carry.
+    Each line of the log has the members `logged` of the body.
     """
     body = request.get_json(silent=True)
     try:
         if not isinstance(body, dict):
-            raise IllegalArguments("a JSON object is wanted")
+            raise IllegalArguments("the body must be a JSON object")
         with structlog.contextvars.bound_contextvars(**{name: body.get(name) for name in logged}):
             return done(system(), body, work)
     except (IllegalArguments, NotFound) as error:
@@ -37,15 +37,17 @@ def answer_step(request: Request, work: Work, *, logged: tuple[str, ...]) -> Ans
 
 
 def done(dss: Dss, body: Body, work: Work) -> Answer:
-    """Do a step, and answer. Raises IllegalArguments and NotFound for a body that names none."""
+    """Do a step, and answer. Raises IllegalArguments and NotFound if the body names no step or job."""
     try:
         result = dict(work(dss, body))
     except (KeyError, TypeError, ValueError) as error:
-        raise IllegalArguments(f"{{step, job, attempt}} are wanted, not {sorted(body)}: {error!r}") from error
+        raise IllegalArguments(
+            f"the body must be {{step, job, attempt}}, not {sorted(body)}: {error!r}"
+        ) from error
     except (IllegalArguments, NotFound):
         raise
     except Unavailable as error:
-        _log.warning("to be tried again", reason=error.title)
+        _log.warning("step failed for now", reason=error.title)
         return _problem(error, 503)
     except DssError as error:
         _log.error("step failed", code=error.code, reason=error.title)

@@ -1,4 +1,4 @@
-"""`sweep`: what has been missing too long is brought to mind again. Started by Cloud Scheduler."""
+"""`sweep`: publish events of objects again that are missing for too long. Started by Cloud Scheduler."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -21,7 +21,7 @@ from shared.system import Dss
 
 _log = structlog.get_logger()
 
-# By the names that terraform's metrics look for.
+# The names are those of terraform's metrics.
 BACKLOGS = (
     ("replication backlog", backlogs),
     ("event backlog", unpublished),
@@ -31,33 +31,33 @@ BACKLOGS = (
 
 @functions_framework.http
 def sweep(request: Request) -> Answer:
-    """Publish again what was lacked for too long, resume or end what was left half-done, log the backlogs."""
+    """Publish events of missing objects again, resume or end abandoned work, and log the backlogs."""
     if request.method != "POST":
-        # Whoever only looks whether the function is there starts nothing.
-        return "a sweep is started by POST", 405
+        # Health checks use GET.
+        return "use POST to start a sweep", 405
     dss = system()
     try:
         published = sweep_all(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds))
         resumed = resume_abandoned(dss)
         if resumed:
-            _log.warning("copies resumed that nobody worked on", jobs=resumed)
+            _log.warning("abandoned copies resumed", jobs=resumed)
         if checkouts := resume_abandoned_checkouts(dss):
-            _log.warning("checkouts resumed that nobody worked on", jobs=checkouts)
+            _log.warning("abandoned checkouts resumed", jobs=checkouts)
         if ended := end_abandoned(dss):
-            _log.warning("administrative runs ended that nobody worked on", runs=ended)
-        if told := send_due_mails(dss):
-            _log.info("mails sent that were due", mails=told)
+            _log.warning("abandoned administrative runs ended", runs=ended)
+        if sent := send_due_mails(dss):
+            _log.info("due mails sent", mails=sent)
         _measure(dss)
-        # Last, for it asks the stores, which may refuse: what went before is done by then.
+        # Last: it asks the stores, which may fail, and the rest is done by then.
         if aborted := abort_abandoned(dss):
-            _log.warning("uploads aborted that nobody will finish", uploads=aborted)
+            _log.warning("abandoned uploads aborted", uploads=aborted)
     except Unavailable as error:
         return error.title, 503
     return str(published), 200
 
 
 def _measure(dss: Dss) -> None:
-    """Log the backlogs of each replica: what metrics and alerts are made of."""
-    for what, measured in BACKLOGS:
-        for backlog in measured(dss):
-            _log.info(what, **asdict(backlog))
+    """Log the backlogs of each replica, from which terraform makes metrics and alerts."""
+    for name, measure in BACKLOGS:
+        for backlog in measure(dss):
+            _log.info(name, **asdict(backlog))

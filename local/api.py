@@ -1,4 +1,4 @@
-"""A further API process against a running stack, with other settings: to be killed, restarted, measured."""
+"""A second API process on a running stack, with other settings, for tests to kill, restart or measure."""
 
 import contextlib
 import os
@@ -7,17 +7,17 @@ import time
 from collections.abc import Iterator, Mapping
 
 from local import probes
-from local.components import gunicorn
-from local.failures import ComponentFailed
-from local.forkserver import start_forked
-from local.plan import base_environment
-from local.ports import HOST, reserve
-from local.processes import POLL, Process, Processes
+from local.components.services import gunicorn
+from local.config import PATIENCE, base_environment
+from local.errors import ComponentFailed
 from local.stack import ended
+from local.supervisor.forkserver import start_forked
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import POLL, Process, Processes
 
 
 class ApiProcess:
-    """An API under gunicorn, at one `url` from its first start to its last."""
+    """An API under gunicorn that keeps its `url` across restarts."""
 
     def __init__(
         self, processes: Processes, env: Mapping[str, str], *, port: int, workers: int, app: str
@@ -30,8 +30,10 @@ class ApiProcess:
         self._process: Process | None = None
 
     def start(self, overrides: Mapping[str, str | None] | None = None) -> None:
-        """Start, and return once it is healthy. `overrides` change the environment, None removes a variable;
-        they hold for later starts too. Raises ComponentFailed."""
+        """Start, and return once the API is healthy. Raises ComponentFailed.
+
+        `overrides` change the environment, also of later starts; None removes a variable.
+        """
         for name, value in (overrides or {}).items():
             self._settings.pop(name, None)
             if value is not None:
@@ -40,7 +42,7 @@ class ApiProcess:
             self._processes, "api", self._command, self._settings, log=self.log, directory=self.log.parent
         )
         self._process = process
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + PATIENCE
         while True:
             if process.exit_code is not None:
                 raise ended(process)
@@ -58,15 +60,15 @@ class ApiProcess:
         return self._process.pid
 
     def kill(self) -> None:
-        """SIGKILL all its processes at once, and return when they are gone."""
+        """Kill all its processes, and return when they are gone."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Let it finish its requests, for 2 s at most, and end."""
+        """Give it 2 s to finish its requests, and end it."""
         self._end(signal.SIGTERM)
 
     def restart(self, overrides: Mapping[str, str | None] | None = None) -> None:
-        """Kill it where it runs, and start it at the same URL, with changed settings."""
+        """Kill it, and start it at the same URL, with changed settings."""
         self.kill()
         self.start(overrides)
 
@@ -85,12 +87,12 @@ def api_process(
     workers: int = 1,
     app: str = "run.api.main:app",
 ) -> Iterator[ApiProcess]:
-    """Run a further API against the stack that `env` describes, healthy at the start, gone at the end.
+    """Run a second API on the stack that `env` describes: healthy on entry, gone on exit.
 
-    `env` is what `Stack.running` hands out, or the content of an environment file. Settings of this process's
+    `env` is what `Stack.running` yields, or the content of an environment file. Settings in this process's
     own environment don't reach the API. Raises PortInUse, ComponentFailed.
     """
-    with reserve(port) as keeper, Processes() as processes:
-        process = ApiProcess(processes, env, port=keeper.getsockname()[1], workers=workers, app=app)
+    with reserve(port) as reservation, Processes() as processes:
+        process = ApiProcess(processes, env, port=reservation.getsockname()[1], workers=workers, app=app)
         process.start(overrides)
         yield process

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from local import envfile
-from local.failures import Interrupted, LocalFailure
-from local.index_components import BACK_ENDS
+from local.components.search import BACK_ENDS
+from local.config import PATIENCE
+from local.errors import LocalError, StartInterrupted
 from local.stack import Stack, Stop
 
 
@@ -20,45 +21,54 @@ from local.stack import Stack, Stop
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="Of the API; 0: a free one.",
+    help="Port of the API; 0: a free one.",
 )
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path(".dss/env"),
     show_default=True,
-    help="Gets every address and token, for sh to source.",
+    help="Write every address and token to this file, for sh to source.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Directory for logs, keys and GCS's files, kept at the end and emptied at the next start."
+    help="Directory for logs, keys and GCS's files; kept at the end, emptied at the next start."
     "  [default: a temporary one]",
 )
 @click.option(
     "--index",
     type=click.Choice(BACK_ENDS),
-    help="Where the index of POST /search is.  [default: DSS_INDEX, or firestore]",
+    help="Back end of POST /search.  [default: DSS_INDEX, or firestore]",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=PATIENCE,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a component may take to start before the start fails.",
 )
 @click.option("--app", default="run.api.main:app", hidden=True, help="The API's WSGI application.")
-def local(port: int, env_file: Path, data: Path | None, index: str | None, app: str) -> None:
+def local(port: int, env_file: Path, data: Path | None, index: str | None, patience: float, app: str) -> None:
     """Run the whole system on this machine, until Ctrl-C.
 
-    STORAGE_EMULATOR_HOST in the environment names a GCS server to use instead of ours; settings of the API in
-    the environment (DSS_READ_ONLY_MODE=1) are passed to it.
+    STORAGE_EMULATOR_HOST in the environment names a GCS server to use instead of ours. Settings of the API in
+    the environment (DSS_READ_ONLY_MODE=1) are passed on.
     """
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop.ask)
+        signal.signal(number, stop.request)
     began = time.monotonic()
     stack = Stack(
         port=port,
         data=data,
         caller={**os.environ, **({"DSS_INDEX": index} if index else {})},
         api_app=app,
+        patience=patience,
         stop=stop,
-        say=lambda text: click.echo(text, err=True),
-        # Who waits for the file shall not find that of an earlier run.
+        report=lambda text: click.echo(text, err=True),
+        # A program that waits for the file must not find that of an earlier run.
         on_start=lambda: env_file.unlink(missing_ok=True),
     )
     try:
@@ -68,7 +78,7 @@ def local(port: int, env_file: Path, data: Path | None, index: str | None, app: 
             click.echo(f"DSS is ready at {env['DSS_URL']}")
             stack.watch()
             click.echo("stopping", err=True)
-    except Interrupted:
+    except StartInterrupted:
         sys.exit(128 + stop.signal)
-    except (LocalFailure, OSError) as error:
+    except (LocalError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,4 +1,4 @@
-"""The file that tells tools where everything is: `export NAME=value`, one a line, for sh to source."""
+"""The environment file of a running system, for sh to source: lines `export NAME=value`."""
 
 import os
 import shlex
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write(path: Path, environment: Mapping[str, str]) -> None:
-    """Write the file in one step: a reader sees all of it or nothing. It holds tokens: owner only (0600)."""
+    """Write the file atomically, readable by its owner only (0600): it holds tokens."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
@@ -17,7 +17,7 @@ def write(path: Path, environment: Mapping[str, str]) -> None:
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return what the file exports. Raises OSError, or ValueError where it is not ours."""
+    """Return the variables that the file exports. Raises OSError; ValueError if it is not such a file."""
     environment = {}
     for line in path.read_text().splitlines():
         words = shlex.split(line)

@@ -1,4 +1,4 @@
-"""What the machine has to bring: Java and the emulators of the Google Cloud CLI."""
+"""Find the programs that the local system needs: Java, and the emulators of the Google Cloud CLI."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.failures import Missing
+from local.errors import MissingRequirements
 
 JAVA = "java: apt-get install openjdk-17-jre-headless"
 FIRESTORE = (
@@ -19,12 +19,12 @@ PUBSUB = (
     "the Pub/Sub emulator: apt-get install google-cloud-cli-pubsub-emulator"
     " (or: gcloud components install pubsub-emulator)"
 )
-PACKAGES = "the Python package {name}: pip install 'dss[dev]'"
+PACKAGES = "the Python package {name}: make setup"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Emulators:
-    """Where Java and the two emulators are."""
+    """The paths of Java and the two emulators."""
 
     java: Path
     firestore: Path
@@ -32,9 +32,9 @@ class Emulators:
 
 
 def find_emulators(environment: Mapping[str, str]) -> Emulators:
-    """Return where the emulators are.
+    """Find Java and the emulators.
 
-    Raises Missing, which names everything that is not there, each with the command that installs it.
+    Raises MissingRequirements, with a line for each missing program and the command that installs it.
     """
     path = environment.get("PATH", os.defpath)
     java = _java(environment, path)
@@ -42,7 +42,7 @@ def find_emulators(environment: Mapping[str, str]) -> Emulators:
     missing = [line for line, found in ((JAVA, java), (FIRESTORE, firestore), (PUBSUB, pubsub)) if not found]
     missing += [PACKAGES.format(name=name) for name in ("moto", "gunicorn") if not _installed(name)]
     if missing or not (java and firestore and pubsub):
-        raise Missing(missing)
+        raise MissingRequirements(missing)
     return Emulators(java=java, firestore=firestore, pubsub=pubsub)
 
 
@@ -68,7 +68,7 @@ def _jars(environment: Mapping[str, str], path: str) -> tuple[Path | None, Path 
     found = _jars_below(roots)
     if all(found) or not gcloud:
         return found
-    # Some packages put a script where others put a link: only gcloud itself knows then, and takes a second.
+    # Some packages install a script instead of a link: then only gcloud knows, and takes a second to answer.
     return _jars_below([*roots, *_root_by_gcloud(gcloud, environment)])
 
 

@@ -1,5 +1,5 @@
-"""Questions that a component answers once it is ready, and the requests that set it up. No SDK: they are slow
-to import, and the start is what people wait for."""
+"""Check whether components answer, and set them up. No SDK: they are slow to import, and people wait for the
+start."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 class NotReady(Exception):
-    """The component doesn't answer as it should, yet; the text says what it did instead."""
+    """The component doesn't answer as it should; the text says how it answered instead."""
 
 
 def ask(
@@ -22,16 +22,16 @@ def ask(
     headers: Mapping[str, str] = MappingProxyType({}),
     seconds: float = 1.0,
 ) -> tuple[int, bytes]:
-    """Return status and body of one HTTP request. Raises NotReady where none came within `seconds`.
+    """Make one HTTP request, and return status and body. Raises NotReady if no answer comes within `seconds`.
 
-    Proxies that the environment names are not used: everything is on this machine.
+    Proxies of the environment are not used: everything is on this machine.
     """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=seconds)
-    sent = {**headers, **({"Content-Type": content_type} if content_type else {})}
+    all_headers = {**headers, **({"Content-Type": content_type} if content_type else {})}
     try:
         connection.request(
-            method, f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", body, sent
+            method, f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}", body, all_headers
         )
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -42,19 +42,19 @@ def ask(
 
 
 def answers(url: str) -> None:
-    """Return when the server at `url` answers, whatever it says. Raises NotReady."""
+    """Return if the server at `url` answers, with any status. Raises NotReady."""
     ask(url)
 
 
 def answers_ok(url: str) -> None:
-    """Return when the server answers `url` with 200. Raises NotReady."""
+    """Return if the server answers `url` with 200. Raises NotReady."""
     status, body = ask(url)
     if status != 200:
         raise NotReady(f"{url}: {status} {body[:200]!r}")
 
 
 def listens(host: str, port: int) -> None:
-    """Return when somebody listens at a port. Raises NotReady."""
+    """Return if a server listens at a port. Raises NotReady."""
     try:
         socket.create_connection((host, port), timeout=1.0).close()
     except OSError as error:
@@ -62,9 +62,9 @@ def listens(host: str, port: int) -> None:
 
 
 def is_healthy(url: str) -> None:
-    """Return when the API says of itself and of all it needs that it is healthy. Raises NotReady.
+    """Return if the API reports itself and its dependencies as healthy. Raises NotReady.
 
-    It looks at every component, and the first time imports much: hence the longer time.
+    The API asks every dependency, and imports much at the first request: hence the longer time limit.
     """
     status, body = ask(f"{url}/internal/health", seconds=5.0)
     try:
@@ -75,8 +75,8 @@ def is_healthy(url: str) -> None:
         raise NotReady(f"{url}/internal/health: {status} {body[:500].decode(errors='replace')}")
 
 
-# A rule that says the same as terraform/storage.tf and terraform/aws/storage.tf; a test compares them. The
-# emulators keep it, and remove nothing.
+# The same rule as in terraform/storage.tf and terraform/aws/storage.tf; a test compares them. The emulators
+# store it and remove nothing.
 CHECKOUT_DAYS = 14
 _GCS_EXPIRY = {"action": {"type": "Delete"}, "condition": {"daysSinceCustomTime": CHECKOUT_DAYS}}
 _S3_EXPIRY = (
@@ -86,34 +86,39 @@ _S3_EXPIRY = (
 )
 
 
-def create_gcs_buckets(url: str, project: str, names: list[str], *, checkout: str = "") -> None:
-    """Create buckets by the JSON API; those that exist stay. Raises NotReady, with what the server said.
+def create_gcs_buckets(
+    url: str, project: str, names: list[str], *, checkout: str = "", seconds: float = 1.0
+) -> None:
+    """Create the buckets that don't exist, by the JSON API, within `seconds` each. Raises NotReady.
 
-    What is in `checkout` expires.
+    Objects in the bucket `checkout` expire.
     """
     for name in names:
         rules = {"lifecycle": {"rule": [_GCS_EXPIRY]}} if name == checkout else {}
         body = json.dumps({"name": name, **rules}).encode()
         status, answer = ask(
-            f"{url}/storage/v1/b?project={project}", method="POST", body=body, content_type="application/json"
+            f"{url}/storage/v1/b?project={project}",
+            method="POST",
+            body=body,
+            content_type="application/json",
+            seconds=seconds,
         )
         if status not in (200, 409):
             raise NotReady(f"bucket {name}: {status} {answer[:300]!r}")
 
 
-def create_s3_buckets(url: str, names: list[str], *, checkout: str = "") -> None:
-    """Create buckets by the REST API, in us-east-1. Raises NotReady, with what the server said.
+def create_s3_buckets(url: str, names: list[str], *, checkout: str = "", seconds: float = 10.0) -> None:
+    """Create the buckets that don't exist, in us-east-1, within `seconds` each. Raises NotReady.
 
-    What is in `checkout` expires, where it has the tag.
+    Objects in the bucket `checkout` expire if they have the tag.
     """
     for name in names:
-        # moto imports its S3 at the first request, which takes a moment.
-        status, answer = ask(f"{url}/{name}", method="PUT", seconds=10.0)
+        status, answer = ask(f"{url}/{name}", method="PUT", seconds=seconds)
         if status not in (200, 409):
             raise NotReady(f"bucket {name}: {status} {answer[:300]!r}")
     if checkout:
         status, answer = ask(
-            f"{url}/{checkout}?lifecycle", method="PUT", body=_S3_EXPIRY.encode(), seconds=10.0
+            f"{url}/{checkout}?lifecycle", method="PUT", body=_S3_EXPIRY.encode(), seconds=seconds
         )
         if status != 200:
             raise NotReady(f"life cycle of {checkout}: {status} {answer[:300]!r}")

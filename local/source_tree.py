@@ -1,4 +1,4 @@
-"""Where the packages of this checkout are, for the processes that are started from it."""
+"""The packages of this checkout, for processes started from it."""
 
 import os
 from pathlib import Path
@@ -9,5 +9,5 @@ PACKAGE_ROOTS = (ROOT, ROOT / "client", ROOT / "local" / "gcs", ROOT / "local" /
 
 
 def python_path(*others: str) -> str:
-    """Return a PYTHONPATH with this checkout's packages before `others`, and before what is installed."""
+    """Return a PYTHONPATH with this checkout's packages first, then `others`."""
     return os.pathsep.join(filter(None, (*map(str, PACKAGE_ROOTS), *others)))

@@ -1,4 +1,4 @@
-"""Starts the components in the order of their needs, side by side where they have none; watches; stops."""
+"""Start the components in the order of their needs, in parallel if they have none; watch them; stop them."""
 
 import contextlib
 import os
@@ -7,42 +7,48 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.component import Builder, Component
 from local.components import TABLE, build
-from local.failures import ComponentFailed, Interrupted
-from local.plan import planned
+from local.components.base import Builder, Component
+from local.config import PATIENCE, configured
+from local.errors import ComponentFailed, StartInterrupted
 from local.probes import NotReady
-from local.processes import POLL, Process, Processes
+from local.supervisor.processes import POLL, Process, Processes
 
 
 class Stop:
-    """Says whether somebody asked for the end; `ask` is safe in a signal handler."""
+    """Records the signal to stop; `request` is safe in a signal handler."""
 
     def __init__(self) -> None:
         self.signal = 0
 
-    def ask(self, number: int, _: object = None) -> None:
-        """Ask for the end, because of signal `number`."""
+    def request(self, number: int, _: object = None) -> None:
+        """Request the stop, because of signal `number`."""
         self.signal = number
 
 
 @dataclass
 class Start:
-    """A component on its way, and its process; None where somebody else runs it."""
+    """A component that starts, and its process; None if another program runs it."""
 
     component: Component
     process: Process | None
+    patience: float
     began: float = field(default_factory=time.monotonic)
+    # None before the first probe: what a component `uses` takes time too.
+    first_probe: float | None = None
 
     def is_ready(self) -> bool:
-        """Return whether the component answers; then it is set up as well. Raises ComponentFailed."""
+        """Set the component up and return True if it answers. Raises ComponentFailed, also after its time."""
         if self.process and self.process.exit_code is not None:
             raise ended(self.process)
+        if self.first_probe is None:
+            self.first_probe = time.monotonic()
         try:
             self.component.ready()
         except NotReady as error:
-            if time.monotonic() - self.began > self.component.seconds:
-                raise self._failed(f"was not ready within {self.component.seconds:.0f} s: {error}") from error
+            seconds = self.patience if self.component.seconds is None else self.component.seconds
+            if time.monotonic() - self.first_probe > seconds:
+                raise self._failed(f"was not ready within {seconds:g} s (see --patience): {error}") from error
             return False
         try:
             self.component.set_up()
@@ -55,13 +61,13 @@ class Start:
 
 
 def ended(process: Process) -> ComponentFailed:
-    """Return the failure of a process that ended by itself."""
+    """Return the error for a process that ended by itself."""
     code = process.exit_code or 0
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return ComponentFailed(process.name, f"ended unexpectedly ({how})", process.log_tail())
 
 
-def _say_nothing(_: str) -> None:
+def _ignore(_: str) -> None:
     pass
 
 
@@ -73,9 +79,10 @@ def _do_nothing() -> None:
 class Stack:
     """The whole system on this machine: `with Stack().running() as env:`.
 
-    `port` is the API's, 0 a free one; `data` a directory that is kept, else a temporary one; `caller` the
-    environment that settings for the API are taken from; `table` what runs; `say` hears of each component;
-    `on_start` is called when ports and directory are ours, before anything starts.
+    `port` is the API's, 0 for a free one; `data` a directory that is kept, else a temporary one; `caller` the
+    environment with settings for the API; `table` the components; `patience` the seconds that a component may
+    take to start. `report` gets a line for each component that is ready; `on_start` is called when ports and
+    directory are reserved, before anything starts.
     """
 
     port: int = 0
@@ -84,35 +91,37 @@ class Stack:
     api_app: str = "run.api.main:app"
     api_workers: int = 2
     table: tuple[Builder, ...] = TABLE
+    patience: float = PATIENCE
     stop: Stop = field(default_factory=Stop)
-    say: Callable[[str], None] = _say_nothing
+    report: Callable[[str], None] = _ignore
     on_start: Callable[[], None] = _do_nothing
     _processes: Processes | None = field(default=None, init=False)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[dict[str, str]]:
-        """Start everything, and hand out the environment of who uses it once all of it answers.
+        """Start everything, and yield the environment for its users once every component answers.
 
-        At the end no process is left, and no temporary directory, whatever happened; likewise, by the reaper,
-        where this process is killed. Raises LocalFailure; ComponentFailed names the component.
+        At the end no process and no temporary directory is left, whatever happened; the reaper guarantees
+        that even if this process is killed. Raises LocalError; ComponentFailed names the component.
         """
         with (
             Processes() as processes,
-            planned(
+            configured(
                 data=self.data,
                 scratch=processes.scratch,
                 caller=self.caller,
                 api_app=self.api_app,
                 api_port=self.port,
                 api_workers=self.api_workers,
-            ) as plan,
-            # Before the ports and the directory are given back; its own turn would come after that.
+                patience=self.patience,
+            ) as config,
+            # All processes end before the ports and the directory are given back.
             contextlib.closing(processes),
         ):
-            components, env = build(plan, self.table)
+            components, env = build(config, self.table)
             self._processes = processes
             self.on_start()
-            self._start(components, plan.data)
+            self._start(components, config.data)
             yield env
 
     def _start(self, components: list[Component], data: Path) -> None:
@@ -121,39 +130,40 @@ class Stack:
         ready: set[str] = set()
         while waiting or starting:
             self._check()
-            for component in [one for one in waiting if ready.issuperset(one.needs)]:
+            for component in [component for component in waiting if ready.issuperset(component.needs)]:
                 waiting.remove(component)
-                starting.append(self._launched(component, data))
+                starting.append(self._launch(component, data))
             if not starting:
-                raise ValueError(f"nothing meets the needs of {', '.join(one.name for one in waiting)}")
+                names = ", ".join(component.name for component in waiting)
+                raise ValueError(f"no component of the table meets the needs of {names}")
             for start in list(starting):
                 if self.stop.signal or not ready.issuperset(start.component.uses):
                     continue
                 if start.is_ready():
                     starting.remove(start)
                     ready.add(start.component.name)
-                    self.say(f"{start.component.name} ready after {time.monotonic() - start.began:.1f} s")
+                    self.report(f"{start.component.name} ready after {time.monotonic() - start.began:.1f} s")
             time.sleep(POLL)
 
-    def _launched(self, component: Component, data: Path) -> Start:
+    def _launch(self, component: Component, data: Path) -> Start:
         if not component.command:
-            return Start(component, None)
+            return Start(component, None, self.patience)
         assert self._processes
         log = data / "logs" / f"{component.name.replace(' ', '-')}.log"
         process = self._processes.start(
             component.name, component.command, component.environment, log=log, directory=data
         )
-        return Start(component, process)
+        return Start(component, process, self.patience)
 
     def _check(self) -> None:
         if self.stop.signal:
-            raise Interrupted
+            raise StartInterrupted
         for process in self._processes.ended() if self._processes else []:
             raise ended(process)
 
     def watch(self) -> None:
-        """Return when the end is asked for. Raises ComponentFailed when a component ends by itself."""
-        with contextlib.suppress(Interrupted):
+        """Return when the stop is requested. Raises ComponentFailed if a component ends by itself."""
+        with contextlib.suppress(StartInterrupted):
             while True:
                 self._check()
                 time.sleep(5 * POLL)

@@ -1,4 +1,4 @@
-"""Bundles: which files they may have, and how a new version or a tombstone becomes visible."""
+"""Bundles: check the files of a new version, and make the version or a tombstone take effect."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from shared.system import Dss
 
 @dataclass(frozen=True)
 class NamedFile:
-    """A file version under the name that it has in a bundle."""
+    """A file version, and its name in a bundle."""
 
     name: str
     fqid: Fqid
@@ -23,9 +23,9 @@ class NamedFile:
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], where: str) -> "NamedFile":
-        """Return the file that an item of a request names.
+        """Return the file of an item of a request.
 
-        Raises IllegalArguments, saying `where`, for a name that a file may not have.
+        Raises IllegalArguments, naming the place `where` it is, if the name is not allowed.
         """
         try:
             name = check_file_name(item["name"])
@@ -35,7 +35,7 @@ class NamedFile:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise DuplicateFilename where a name occurs twice, or is a directory of another: `a` and `a/b`."""
+    """Raise DuplicateFilename if a name occurs twice, or is a directory of another: `a` and `a/b`."""
     counted = Counter(names)
     for name, count in counted.items():
         if count > 1:
@@ -48,34 +48,34 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[PagedFile]:
-    """Return the files with all that a manifest says of them, in order of name.
+    """Return the files as a manifest describes them, in order of name.
 
-    Files that exist on another replica only are on their way, and waited for. Raises FileMissing, naming
-    them, for files that exist nowhere (at once) or did not arrive in time.
+    Waits for files that exist only on another replica. Raises FileMissing, naming them, at once for files
+    that exist nowhere, and after the wait for those that have not arrived.
     """
-    found: dict[Fqid, FileRecord] = {}
+    records: dict[Fqid, FileRecord] = {}
 
-    def where(wanted: Collection[Fqid]) -> dict[Fqid, frozenset[str]]:
-        found.update(dss.catalog.files.get_many(wanted))
-        return {fqid: found[fqid].available for fqid in wanted if fqid in found}
+    def available(fqids: Collection[Fqid]) -> dict[Fqid, frozenset[str]]:
+        records.update(dss.catalog.files.get_many(fqids))
+        return {fqid: records[fqid].available for fqid in fqids if fqid in records}
 
     def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
         return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")
 
-    wait_for(dss, replica, {file.fqid for file in files}, where, missing)
+    wait_for(dss, replica, {file.fqid for file in files}, available, missing)
     return sorted(
-        (_paged(file, found[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
+        (_paged(file, records[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
     )
 
 
 def write_bundle(
     dss: Dss, replica: str, fqid: Fqid, creator_uid: int, files: Sequence[PagedFile]
 ) -> tuple[dict[str, Any], bool]:
-    """Make a bundle version of files that are on the replica, readable there when this returns.
+    """Create a bundle version from files that are on the replica; it is readable there when this returns.
 
-    Returns its manifest, and whether the version is new: False means that the same was written before.
+    Returns its manifest, and whether the version is new: False if the same version was written before.
     Safe to repeat after a kill at any point; nothing is readable before the last step. Raises
-    BundleAlreadyExists where other content has the FQID.
+    BundleAlreadyExists if the FQID has other content.
     """
     manifest = bundle_manifest(fqid, creator_uid, files)
     encoded = encode(manifest)
@@ -95,8 +95,8 @@ def write_bundle(
 def delete_bundle(dss: Dss, replica: str, tombstone: BundleTombstone) -> None:
     """Hide a bundle version, or a UUID with all versions, also those written later, for ever.
 
-    Hidden at one moment on all replicas when this returns. Safe to repeat after a kill at any point. Raises
-    BundleTombstoneAlreadyExists where somebody else has hidden it, or for another reason.
+    All versions are hidden at one moment, on all replicas. Safe to repeat after a kill at any point. Raises
+    BundleTombstoneAlreadyExists if somebody else has hidden it, or for another reason.
     """
     dss.catalog.tombstones.create(tombstone)
     dss.faults.reach("tombstone: created")

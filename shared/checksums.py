@@ -1,8 +1,8 @@
 """The four checksums of a blob, and the rule by which S3's own ETag becomes one of them.
 
-A blob's `s3_etag` is the ETag that S3 gives an object uploaded in parts of `part_size(size)` bytes: the MD5
-of the content where one part suffices, else the MD5 of the parts' MD5s, a dash, and the number of parts. So
-a copy on S3 that is cut by the same rule is proved by S3 itself.
+A blob's `s3_etag` is the ETag of an object that was uploaded to S3 in parts of `part_size(size)` bytes: the
+MD5 of the content if it is one part, else the MD5 of the parts' MD5s, a dash, and the number of parts. So S3
+itself proves a copy that is cut by the same rule.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import google_crc32c
 from shared.errors import InvalidChecksum
 
 MIB = 1024 * 1024
-# The part size of the HCA's tools, on which the `s3_etag` of every existing file rests.
+# The part size of the HCA's tools, which made the `s3_etag` of every existing file.
 _SMALLEST_PART = 64 * MIB
 # S3: a multipart upload has at most 10,000 parts.
 _MAX_PARTS = 10_000
@@ -36,10 +36,10 @@ def crc32c_of(data: bytes) -> str:
 
 
 def crc32c_of_joined(pieces: Iterable[tuple[str, int]]) -> str:
-    """Return the CRC-32C of contents one after the other, of each of which the CRC-32C and size are known."""
+    """Return the CRC-32C of pieces of content joined together, from the CRC-32C and size of each."""
     joined = 0
     for crc32c, size in pieces:
-        # What is in front goes through the register as often as there are bytes behind it.
+        # The register of the pieces before is shifted by as many zero bytes as this piece has.
         for power, operator in enumerate(_crc32c_operators()):
             if size >> power & 1:
                 joined = _applied(operator, joined)
@@ -49,8 +49,8 @@ def crc32c_of_joined(pieces: Iterable[tuple[str, int]]) -> str:
 
 @cache
 def _crc32c_operators() -> Sequence[Sequence[int]]:
-    """Return what 1, 2, 4 and so on zero bytes do to a CRC-32C, as matrices over GF(2); up to 2**39."""
-    # One bit: the register is shifted, and what falls out of it brings in the (reflected) polynomial.
+    """Return the effect of 1, 2, 4 and so on zero bytes on a CRC-32C, as matrices over GF(2); up to 2**39."""
+    # One bit: shift the register; a bit that falls out of it adds the (reflected) polynomial.
     operator: Sequence[int] = [0x82F63B78, *(1 << bit for bit in range(31))]
     of_bits = [operator := [_applied(operator, row) for row in operator] for _ in range(42)]
     return of_bits[2:]
@@ -79,7 +79,7 @@ def part_size(size: int) -> int:
 
 
 def part_count(size: int) -> int:
-    """Return into how many parts an object of `size` bytes is cut; at least one."""
+    """Return the number of parts of an object of `size` bytes; at least one."""
     return max(1, -(-size // part_size(size)))
 
 
@@ -104,7 +104,7 @@ class Checksums:
     def parse(cls, claims: Mapping[str, str]) -> "Checksums":
         """Return the checksums that a mapping of the four names holds, lower-cased.
 
-        Raises InvalidChecksum, naming the checksum, where one has another form.
+        Raises InvalidChecksum, which names the checksum that has another form.
         """
         lowered = {name: claims[name].lower() for name in CHECKSUM_NAMES}
         for name, value in lowered.items():
@@ -118,7 +118,7 @@ class Checksums:
         return f"blobs/{self.sha256}.{self.sha1}.{self.s3_etag}.{self.crc32c}"
 
     def check_size(self, size: int) -> None:
-        """Raise InvalidChecksum where the `s3_etag` is of an object of another number of parts."""
+        """Raise InvalidChecksum if the `s3_etag` is of an object of another number of parts."""
         _, dash, count = self.s3_etag.partition("-")
         parts = int(count) if dash else 1
         if parts != part_count(size):
@@ -163,7 +163,7 @@ class ChecksumCalculator:
         self._part_bytes = 0
 
     def result(self) -> Checksums:
-        """Return the checksums of all that was added."""
+        """Return the checksums of the bytes so far."""
         return Checksums(
             sha256=self._sha256.hexdigest(),
             sha1=self._sha1.hexdigest(),

@@ -1,4 +1,4 @@
-"""Time, as the system sees it: one clock, handed in, that a test can hold."""
+"""Time: one clock, passed in, so that a test can stop it."""
 
 import time
 from datetime import UTC, datetime
@@ -8,14 +8,14 @@ from shared.identifiers import version_of
 
 
 class Clock(Protocol):
-    """What the system asks of time."""
+    """The time, and pauses."""
 
     def now(self) -> datetime:
         """Return the present time in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Return after so many seconds."""
+        """Pause for so many seconds."""
         ...
 
 
@@ -27,29 +27,29 @@ class SystemClock:
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """Return after so many seconds."""
+        """Pause for so many seconds."""
         time.sleep(seconds)
 
 
 class Deadline:
-    """A point in time after which nobody waits for an answer any more."""
+    """A point in time at which work has to end."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
-        self._clock = clock
+        self.clock = clock
         self._ends = clock.now().timestamp() + seconds
 
     def remaining(self) -> float:
-        """Return the seconds that are left, never less than zero."""
-        return max(0.0, self._ends - self._clock.now().timestamp())
+        """Return the seconds left, never less than zero."""
+        return max(0.0, self._ends - self.clock.now().timestamp())
 
     @property
     def passed(self) -> bool:
-        """Tell whether the time is up."""
+        """Whether the time is up."""
         return self.remaining() == 0.0
 
     def pause(self, seconds: float) -> None:
-        """Return after so many seconds, or when the time is up."""
-        self._clock.sleep(min(seconds, self.remaining()))
+        """Pause for so many seconds, or until the time is up."""
+        self.clock.sleep(min(seconds, self.remaining()))
 
 
 def new_version(clock: Clock) -> str:

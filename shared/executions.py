@@ -1,4 +1,4 @@
-"""Cloud Workflows as the system starts it; the only place that knows it."""
+"""Cloud Workflows behind the `Workflows` protocol; only this module imports its SDK."""
 
 import json
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ _TIMEOUT_SECONDS = 20
 
 
 class CloudWorkflows:
-    """Workflows deployed to one location of a project, their names behind one prefix.
+    """Workflows deployed to one location of a project; their names begin with one prefix.
 
-    `emulator_host` (host:port) is where a local server of the Executions API listens, if not empty.
+    `emulator_host` (host:port) is a local server of the Executions API, if not empty.
     """
 
     def __init__(self, *, project: str, location: str, prefix: str, emulator_host: str) -> None:
@@ -37,12 +37,12 @@ class CloudWorkflows:
         return ExecutionsClient(transport=ExecutionsGrpcTransport(channel=channel))
 
     def start(self, workflow: str, argument: Mapping[str, Any]) -> str:
-        """Start an execution, and return its name. Raises Unavailable where Cloud Workflows does not."""
+        """Start an execution, and return its name. Raises Unavailable if Cloud Workflows does not answer."""
         try:
             execution = self._client.create_execution(
                 parent=self._parent + workflow,
                 execution=Execution(argument=json.dumps(argument)),
-                # Nothing is tried again here: an answer that was lost would be a second execution.
+                # Not retried: after a lost answer, another attempt would be a second execution.
                 retry=None,
                 timeout=_TIMEOUT_SECONDS,
             )
@@ -52,18 +52,18 @@ class CloudWorkflows:
         return name
 
     def look(self, execution: str) -> Outcome:
-        """Return what has become of an execution by now. Raises Unavailable, and NotFound."""
+        """Return the present outcome of an execution. Raises Unavailable, and NotFound."""
         try:
-            found = self._client.get_execution(name=execution, timeout=_TIMEOUT_SECONDS)
+            answer = self._client.get_execution(name=execution, timeout=_TIMEOUT_SECONDS)
         except exceptions.NotFound as error:
-            raise NotFound(f"there is no execution {execution}") from error
+            raise NotFound(f"execution {execution} does not exist") from error
         except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as error:
-            raise Unavailable(f"execution {execution}: Cloud Workflows does not tell") from error
-        return Outcome(found.state.name, _as_text(found.error.payload))
+            raise Unavailable(f"execution {execution}: Cloud Workflows does not answer") from error
+        return Outcome(answer.state.name, _as_text(answer.error.payload))
 
 
 def _as_text(payload: str) -> str:
-    """Return what a workflow raised: the text itself where it was one."""
+    """Return the error of a workflow as text: the string itself, if it raised a string."""
     try:
         raised = json.loads(payload)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Links: what a collection is made of, and whether what they link to is there."""
+"""Links: the items of a collection, and the check that their targets exist."""
 
 import json
 from collections import defaultdict
@@ -18,12 +18,12 @@ from shared.replication_wait import listed, wait_for
 from shared.stores.base import read_all
 from shared.system import Dss
 
-# What stands for a whole thing; every other type is a fragment of a JSON file.
+# Types that link to a whole object; every other type links to a fragment of a JSON file.
 _WHOLE = {"file": Kind.FILE, "bundle": Kind.BUNDLE, "collection": Kind.COLLECTION}
 _LONGEST_TYPE = 256
 _LONGEST_PATH = 4096
-# Bytes of the JSON files that one request has read to find fragments: of each, and of all together. Parsed,
-# they take some times as much memory.
+# Bytes of the JSON files that one request reads to find fragments: of each, and of all together. Parsed, they
+# take several times as much memory.
 _LARGEST_FILE = 4 * 1024 * 1024
 _LARGEST_FILES = 64 * 1024 * 1024
 _FILES_AT_ONCE = 4
@@ -31,7 +31,7 @@ _FILES_AT_ONCE = 4
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """What a link leads to."""
+    """The object that a link leads to."""
 
     kind: Kind
     fqid: Fqid
@@ -42,7 +42,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Link:
-    """An item of a collection; `path`, a JSON Pointer, is that of a fragment, None for what is whole."""
+    """An item of a collection; `path` is the JSON Pointer of a fragment, None for a whole object."""
 
     type: str
     fqid: Fqid
@@ -50,10 +50,10 @@ class Link:
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], where: str) -> "Link":
-        """Return the link that an item of a request, or of a manifest, is.
+        """Return the link of an item of a request or of a manifest.
 
-        Older clients say `fragment` for `path`. Raises InvalidLink, saying `where`, for an item that has a
-        path and links to what is whole, or the other way round, or whose path is no JSON Pointer.
+        Older clients say `fragment` for `path`. Raises InvalidLink, naming the place `where` the item is, if
+        a link to a whole object has a path, a link to a fragment has none, or the path is not a JSON Pointer.
         """
         link = cls(item["type"], Fqid(item["uuid"], item["version"]), _path_of(item, where))
         if len(link.type) > _LONGEST_TYPE:
@@ -63,7 +63,7 @@ class Link:
                 raise InvalidLink(f"{where}.path: a link to a {link.type} has none; a fragment has")
             return cls(link.type, link.fqid, None)
         if link.path is None:
-            raise InvalidLink(f"{where}.path: missing; a link of type {link.type[:80]!r} is to a fragment")
+            raise InvalidLink(f"{where}.path: missing; a link of type {link.type[:80]!r} leads to a fragment")
         try:
             JsonPointer(link.path)
         except JsonPointerException as error:
@@ -72,12 +72,12 @@ class Link:
 
     @property
     def target(self) -> Target:
-        """What it leads to; a fragment is part of a file."""
+        """The object that the link leads to; for a fragment, its file."""
         return Target(_WHOLE.get(self.type, Kind.FILE), self.fqid)
 
     @property
     def encoded(self) -> bytes:
-        """The one form in which the link is written: the same link is the same bytes."""
+        """The link as JSON, in its only form: the same link is the same bytes."""
         path = {} if self.path is None else {"path": self.path}
         return encode({"type": self.type, "uuid": self.fqid.uuid, "version": self.fqid.version, **path})
 
@@ -93,28 +93,28 @@ def _path_of(item: Mapping[str, Any], where: str) -> str | None:
 
 
 def target_of(encoded: bytes) -> Target:
-    """Return what an encoded link leads to."""
+    """Return the target of an encoded link."""
     item = json.loads(encoded)
     return Target(_WHOLE.get(item["type"], Kind.FILE), Fqid(item["uuid"], item["version"]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a target is: the replicas that have it, and whether reads are kept from seeing it."""
+    """The replicas that have a target, and whether it is hidden."""
 
     available: frozenset[str]
     hidden: bool = False
 
 
 @dataclass
-class _Found:
-    """What the catalog says of targets; records of files are kept, for their content may be asked for."""
+class _Lookup:
+    """Look-ups of targets. Keeps the records of files, whose content may be needed to find fragments."""
 
     dss: Dss
     files: dict[Fqid, FileRecord] = field(default_factory=dict)
 
     def places(self, targets: Iterable[Target]) -> dict[Target, Place]:
-        """Return where those of the targets are that exist. One read each, two of a collection."""
+        """Return the places of those targets that exist. One read each, two for a collection."""
         fqids: dict[Kind, list[Fqid]] = defaultdict(list)
         for target in targets:
             fqids[target.kind].append(target.fqid)
@@ -123,67 +123,69 @@ class _Found:
         bundles = catalog.bundles.get_many(fqids[Kind.BUNDLE])
         collections = catalog.collections.get_many(fqids[Kind.COLLECTION])
         owned = catalog.collections.owned_many(fqid.uuid for fqid in fqids[Kind.COLLECTION])
-        found = {
+        known = {
             Target(Kind.FILE, fqid): Place(available=self.files[fqid].available)
             for fqid in fqids[Kind.FILE]
             if fqid in self.files
         }
         for fqid, bundle in bundles.items():
-            found[Target(Kind.BUNDLE, fqid)] = Place(available=bundle.available, hidden=bundle.hidden)
+            known[Target(Kind.BUNDLE, fqid)] = Place(available=bundle.available, hidden=bundle.hidden)
         for fqid in fqids[Kind.COLLECTION]:
             hidden = fqid.uuid in owned and owned[fqid.uuid].hidden
             if fqid in collections or hidden:
                 available = collections[fqid].available if fqid in collections else frozenset()
-                found[Target(Kind.COLLECTION, fqid)] = Place(available=available, hidden=hidden)
-        return found
+                known[Target(Kind.COLLECTION, fqid)] = Place(available=available, hidden=hidden)
+        return known
 
 
 def places(dss: Dss, targets: Iterable[Target]) -> dict[Target, Place]:
-    """Return where those of the targets are that exist. One read each, two of a collection."""
-    return _Found(dss).places(targets)
+    """Return the places of those targets that exist. One read each, two for a collection."""
+    return _Lookup(dss).places(targets)
 
 
 def check_links(dss: Dss, replica: str, links: Sequence[Link]) -> None:
-    """Return if all links lead to something that reads on a replica see.
+    """Raise InvalidLink unless reads on a replica see the targets of all links; name those they don't.
 
-    What exists on another replica only is on its way, and waited for. Raises InvalidLink, naming them, for
-    targets that exist nowhere or are hidden, and for fragments that their files do not have.
+    Waits for targets that exist only on another replica. Targets that exist nowhere or are hidden, and
+    fragments that their files lack, are invalid.
     """
-    found = _Found(dss)
+    lookup = _Lookup(dss)
 
-    def where(wanted: Collection[Target]) -> dict[Target, frozenset[str]]:
-        placed = found.places(wanted)
-        return {target: place.available for target, place in placed.items() if not place.hidden}
+    def available(targets: Collection[Target]) -> dict[Target, frozenset[str]]:
+        places = lookup.places(targets)
+        return {target: place.available for target, place in places.items() if not place.hidden}
 
     def missing(targets: Collection[Target], why: str) -> InvalidLink:
         return InvalidLink(f"{listed(targets)}: {why or 'does not exist'}")
 
-    wait_for(dss, replica, {link.target for link in links}, where, missing)
+    wait_for(dss, replica, {link.target for link in links}, available, missing)
     paths: dict[Fqid, list[str]] = defaultdict(list)
     for link in links:
         if link.path is not None:
             paths[link.fqid].append(link.path)
-    _check_fragments(dss, replica, {found.files[fqid]: asked for fqid, asked in paths.items()})
+    _check_fragments(dss, replica, {lookup.files[fqid]: of_file for fqid, of_file in paths.items()})
 
 
 def _check_fragments(dss: Dss, replica: str, paths: Mapping[FileRecord, Sequence[str]]) -> None:
     for record in paths:
         if record.size > _LARGEST_FILE:
             raise InvalidLink(
-                f"file {record.fqid}: of {record.size} bytes; fragments are those of {_LARGEST_FILE} at most"
+                f"file {record.fqid}: {record.size} bytes; links to fragments allow at most {_LARGEST_FILE}"
             )
     if sum(record.size for record in paths) > _LARGEST_FILES:
-        raise InvalidLink(f"the fragments of one request are in files of {_LARGEST_FILES} bytes at most")
+        raise InvalidLink(
+            f"the files of all fragments in one request may have at most {_LARGEST_FILES} bytes together"
+        )
     check = partial(_check_fragments_of, dss, replica)
     for _ in map_in_threads(check, paths.items(), threads=_FILES_AT_ONCE):
         pass
 
 
-def _check_fragments_of(dss: Dss, replica: str, asked: tuple[FileRecord, Sequence[str]]) -> None:
-    record, paths = asked
-    where = dss.replicas.named(replica)
+def _check_fragments_of(dss: Dss, replica: str, file: tuple[FileRecord, Sequence[str]]) -> None:
+    record, paths = file
+    source = dss.replicas.named(replica)
     try:
-        content = json.loads(read_all(where.store, where.bucket, record.checksums.blob_key))
+        content = json.loads(read_all(source.store, source.bucket, record.checksums.blob_key))
     except ObjectNotFound as error:
         raise InvalidLink(f"file {record.fqid}: replica {replica} has lost its content") from error
     except (ValueError, RecursionError) as error:
@@ -195,7 +197,7 @@ def _check_fragments_of(dss: Dss, replica: str, asked: tuple[FileRecord, Sequenc
 
 def _has(document: Any, path: str) -> bool:
     try:
-        # RFC 6901: `-` is the item behind the last one of a list, which is not there.
+        # RFC 6901: `-` is the item after the last one of a list, which does not exist.
         return not isinstance(JsonPointer(path).resolve(document), EndOfList)
     except JsonPointerException:
         return False

@@ -1,4 +1,4 @@
-"""Messages between the parts of the system: who publishes them, and what an object event says."""
+"""The messages on the topics of the system, and the protocols to publish and pull them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,21 +14,21 @@ DELIVERIES = "deliveries"
 DELIVERY_RETRIES = "delivery-retries"
 REPLAYS = "replays"
 DEAD_LETTERS = "dead-letters"
-# GCS's name for "an object is there, whole"; S3's are turned into it.
+# GCS's event type for a complete new object; events of S3 are translated to it.
 FINALIZED = "OBJECT_FINALIZE"
 
 
 class Publisher(Protocol):
-    """Where messages go."""
+    """Publishes messages."""
 
     def publish(self, topic: str, attributes: Mapping[str, str], data: bytes = b"") -> None:
-        """Hand over a message; it is durable when this returns. Raises Unavailable where it cannot be."""
+        """Publish a message; it is durable when this returns. Raises Unavailable if Pub/Sub fails."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Received:
-    """A message that a subscription has handed out, and keeps until it is acknowledged by `receipt`."""
+class PulledMessage:
+    """A message that was pulled from a subscription, which keeps it until `receipt` is acknowledged."""
 
     receipt: str
     id: str
@@ -38,31 +38,31 @@ class Received:
 
 
 class PullSubscription(Protocol):
-    """Where messages of a topic wait until they are acknowledged. All methods raise Unavailable."""
+    """A pull subscription of a topic. All methods raise Unavailable."""
 
-    def pull(self, count: int, *, seconds: float) -> Sequence[Received]:
-        """Return up to so many messages; none where none came within so many seconds.
+    def pull(self, count: int, *, seconds: float) -> Sequence[PulledMessage]:
+        """Return up to `count` messages; none if none arrives within so many seconds.
 
-        They are handed out to nobody else for some minutes, unless they are released.
+        Nobody else gets them for some minutes, unless they are released.
         """
         ...
 
-    def acknowledge(self, messages: Sequence[Received]) -> None:
-        """Remove messages for good."""
+    def acknowledge(self, messages: Sequence[PulledMessage]) -> None:
+        """Remove messages from the subscription."""
         ...
 
-    def release(self, messages: Sequence[Received]) -> None:
-        """Let messages be handed out again, at once."""
+    def release(self, messages: Sequence[PulledMessage]) -> None:
+        """Make messages available to others, at once."""
         ...
 
     def topic_of(self, subscription: str) -> str | None:
-        """Return the topic of a subscription of the same project; None where there is none."""
+        """Return the topic of a subscription of the same project; None if it does not exist."""
         ...
 
 
 @contextmanager
-def all_attributes_wanted() -> Iterator[None]:
-    """Raise IllegalArguments, naming it, where a message is found to lack an attribute."""
+def attributes_required() -> Iterator[None]:
+    """Raise IllegalArguments, naming the attribute, if the block finds that a message lacks one."""
     try:
         yield
     except KeyError as error:
@@ -81,7 +81,7 @@ class ObjectEvent:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """The attributes of a message that tells of it."""
+        """The attributes of its message."""
         return {
             "replica": self.replica,
             "bucketId": self.bucket,
@@ -92,11 +92,11 @@ class ObjectEvent:
 
     @classmethod
     def parse(cls, attributes: Mapping[str, str]) -> "ObjectEvent":
-        """Return the event that a message's attributes tell of.
+        """Return the event of a message's attributes.
 
-        Raises IllegalArguments, naming it, where one is missing.
+        Raises IllegalArguments, naming it, if one is missing.
         """
-        with all_attributes_wanted():
+        with attributes_required():
             return cls(
                 replica=attributes["replica"],
                 bucket=attributes["bucketId"],
@@ -110,7 +110,7 @@ class ObjectEvent:
 class BundleEvent:
     """A bundle version, or its tombstone, became available on a replica: `type` is `CREATE` or `TOMBSTONE`.
 
-    `id` is the same whenever it is told of; `timestamp`, a version, is the time at which it was journalled.
+    `id` is the same each time it is published; `timestamp`, a version, is when it was journalled.
     """
 
     id: str
@@ -122,7 +122,7 @@ class BundleEvent:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """The attributes of a message that tells of it."""
+        """The attributes of its message."""
         return {
             "eventId": self.id,
             "replica": self.replica,
@@ -134,11 +134,11 @@ class BundleEvent:
 
     @classmethod
     def parse(cls, attributes: Mapping[str, str]) -> "BundleEvent":
-        """Return the event that a message's attributes tell of.
+        """Return the event of a message's attributes.
 
-        Raises IllegalArguments, naming it, where one is missing.
+        Raises IllegalArguments, naming it, if one is missing.
         """
-        with all_attributes_wanted():
+        with attributes_required():
             return cls(
                 id=attributes["eventId"],
                 replica=attributes["replica"],

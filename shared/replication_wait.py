@@ -1,4 +1,4 @@
-"""Waiting for what is on its way from another replica: it exists there, and will be here."""
+"""Wait until objects that exist on another replica have been replicated."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
@@ -7,43 +7,44 @@ from shared.clock import Deadline
 from shared.errors import DssError
 from shared.system import Dss
 
-# How many names an error lists; the rest is counted.
+# How many names an error lists; it counts the rest.
 _NAMED = 10
-# Seconds between looks for what is on its way.
+# Seconds between two look-ups.
 _POLL_SECONDS = 0.5
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 
 def wait_for(
     dss: Dss,
     replica: str,
-    things: Iterable[Thing],
-    where: Callable[[Collection[Thing]], Mapping[Thing, Collection[str]]],
-    missing: Callable[[Collection[Thing], str], DssError],
+    items: Iterable[Item],
+    available: Callable[[Collection[Item]], Mapping[Item, Collection[str]]],
+    missing: Callable[[Collection[Item], str], DssError],
 ) -> None:
-    """Return once all things are on a replica, within DSS_FILE_WAIT_SECONDS.
+    """Return once all items are on a replica, at the latest after DSS_FILE_WAIT_SECONDS.
 
-    `where` tells the replicas on which things are. Raises what `missing` makes of the things that exist
-    nowhere, at once and without a reason, or that did not arrive in time, with the reason.
+    `available` returns the replicas of each item that exists. Raises the error that `missing` returns for
+    items that exist nowhere, at once and with an empty reason, or that have not arrived in time, with the
+    reason.
     """
     deadline = Deadline(dss.clock, dss.settings.file_wait_seconds)
-    wanted = set(things)
+    pending = set(items)
     while True:
-        found = where(wanted)
-        nowhere = [thing for thing in wanted if not found.get(thing)]
+        replicas = available(pending)
+        nowhere = [item for item in pending if not replicas.get(item)]
         if nowhere:
             raise missing(nowhere, "")
-        wanted = {thing for thing in wanted if replica not in found[thing]}
-        if not wanted:
+        pending = {item for item in pending if replica not in replicas[item]}
+        if not pending:
             return
         if deadline.passed:
-            raise missing(wanted, f"not yet on replica {replica}")
+            raise missing(pending, f"not yet on replica {replica}")
         dss.clock.sleep(_POLL_SECONDS)
 
 
-def listed(things: Iterable[object]) -> str:
-    """Return the names of things, the first few of them, for an error."""
-    ordered = sorted(map(str, things))
+def listed(items: Iterable[object]) -> str:
+    """Return the first few names of items, in order, for an error."""
+    ordered = sorted(map(str, items))
     more = f" and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
     return ", ".join(ordered[:_NAMED]) + more

@@ -1,4 +1,4 @@
-"""What takes longer than a request: workflows, and who starts them."""
+"""Workflows, for work that takes longer than a request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ ADMINISTER = "administer"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has become of an execution: the API's word for its state, and what it failed of, as text."""
+    """The outcome of an execution: its state in the API's words, and the error it failed with, as text."""
 
     state: str
     error: str = ""
 
     @property
     def is_over(self) -> bool:
-        """Tell whether it has ended, one way or another."""
+        """Whether it has ended, in any state."""
         return self.state != "ACTIVE"
 
 
 class Workflows(Protocol):
-    """Where workflows run."""
+    """A service that runs workflows."""
 
     def start(self, workflow: str, argument: Mapping[str, Any]) -> str:
         """Start an execution, and return its name; it is durable when this returns.
@@ -34,5 +34,5 @@ class Workflows(Protocol):
         ...
 
     def look(self, execution: str) -> Outcome:
-        """Return what has become of an execution by now. Raises Unavailable, and NotFound."""
+        """Return the present outcome of an execution. Raises Unavailable, and NotFound."""
         ...

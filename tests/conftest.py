@@ -4,37 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from local.components import API_TABLE
 from local.stack import Stack
 from tests.support.api import Api
 from tests.support.clouds import REPLICAS, Clouds
-from tests.support.postgresql_server import HeldServer, postgresql_server
+from tests.support.postgresql_server import StoppableServer, postgresql_server
+from tests.support.process_use import ProcessUse, refuse_processes
+from tests.support.schedule import DurationRecorder, GroupScheduling, longest_first, recorded
 
-# Folders whose tests share what is slow to make: a system of their own, plans of terraform.
-_TOGETHER = ("tests/system/jobs", "tests/system/audit", "tests/terraform")
-# Marks of what has a command of its own in the Makefile.
-_APART = ("large", "clients")
-# What takes longest, longest first: begun last, it would leave one worker alone at the end.
-_SLOWEST = (
-    "tests/terraform/",
-    "tests/local/test_demo.py",
-    "tests/local/test_command.py",
-    "tests/system/test_size.py",
-    "tests/system/test_immutability.py",
-    "tests/system/test_checkout_faults.py",
-    "tests/system/test_large_copies.py",
-    "tests/client/test_real_stack.py",
-    "tests/system/audit/",
-    "tests/system/jobs/",
-    "tests/run/admin/test_admin_dead_letters.py",
-    "tests/system/test_replication_faults.py",
-    "tests/system/test_replication.py",
-    "tests/system/",
-    "tests/shared/",
-    "tests/functions/",
-)
+# Tests with these markers run only if `-m` names the marker: each has a command in the Makefile.
+_OPT_IN = ("large", "clients")
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +37,7 @@ def whole_system() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[HeldServer]:
+def postgresql() -> Iterator[StoppableServer]:
     """A PostgreSQL server, running."""
     with postgresql_server() as server:
         yield server
@@ -91,32 +73,41 @@ def replica(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-class _Together(LoadFileScheduling):
-    """A file's tests stay in one process, and so do those of folders that share what is slow to make."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--quick`."""
+    parser.addoption("--quick", action="store_true", help="run only the tests that start no process")
 
-    def _split_scope(self, nodeid: str) -> str:
-        folder = next((folder for folder in _TOGETHER if nodeid.startswith(f"{folder}/")), None)
-        return folder or super()._split_scope(nodeid)
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let properties take their time on a busy machine, and let the main process record durations."""
+    settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("quick", settings.get_profile("full"), max_examples=20)
+    settings.load_profile("quick" if config.getoption("quick") else "full")
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker:
+        config.pluginmanager.register(DurationRecorder(config.cache))
+    if config.option.quick and (is_worker or not config.option.numprocesses):
+        refuse_processes()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
-    """Let `--dist loadfile` keep folders together, too, and begin the files in the order of the tests."""
+    """Let `--dist loadfile` keep the order of the tests, and keep folders together that share a fixture."""
     if config.getvalue("dist") != "loadfile":
         return None
     config.option.loadscopereorder = False
-    return _Together(config, log)
+    return GroupScheduling(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what `-m` has to ask for, and put the tests of the slowest files first, in the same order in
-    every worker."""
-    apart = {mark for mark in _APART if mark not in config.option.markexpr}
-    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in apart)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    """Select the tests, and put those first that take longest: in the same order in every worker."""
+    starts_processes = ProcessUse().of
+    omitted_marks = {mark for mark in _OPT_IN if mark not in config.option.markexpr}
 
-    def place(item: pytest.Item) -> int:
-        slow = (number for number, start in enumerate(_SLOWEST) if item.nodeid.startswith(start))
-        return next(slow, len(_SLOWEST))
+    def is_selected(item: pytest.Item) -> bool:
+        if any(item.get_closest_marker(mark) for mark in omitted_marks):
+            return False
+        return not (config.option.quick and starts_processes(item))
 
-    items.sort(key=place)
+    selected = [item for item in items if is_selected(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not is_selected(item)])
+    items[:] = longest_first(selected, recorded(config.cache), starts_processes)

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from dss.api import calls
+from dss.api import session
 from run.api.contract import Contract
 from shared.api_path import API_PATH
 
@@ -172,7 +172,7 @@ def test_the_path_of_the_api_is_written_once():
         if isinstance(node, ast.Constant) and re.search(r"^/v1\b|\B/v1/", str(node.value))
     }
     assert written == {"shared/api_path.py"}
-    assert Contract.load().document["basePath"] == calls._BASE_PATH == API_PATH
+    assert Contract.load().document["basePath"] == session._BASE_PATH == API_PATH
 
 
 def test_modules_have_at_most_500_lines():

@@ -10,7 +10,7 @@ import pytest
 
 from dss.commands.main import cli
 from local import envfile
-from local.demo_program import STEPS
+from local.demo.program import STEPS
 from run.api.errors import status_of
 from shared import errors
 from tests.benchmarks.__main__ import PARTS

@@ -1,6 +1,6 @@
 """What the tests need and a machine lacks is named before they start."""
 
-from local.failures import Missing
+from local.errors import MissingRequirements
 from tests.support.machine import missing
 
 
@@ -11,7 +11,7 @@ def test_everything_that_is_missing_is_named_with_what_installs_it(tmp_path):
     emulators = ["the Firestore emulator", "the Pub/Sub emulator"]
     assert named == ["curl", "chromium", "gcloud", "terraform", "PostgreSQL 15 or newer", "java", *emulators]
     assert all("apt-get install" in line or "https://" in line for line in lines)
-    assert all(line in str(Missing(lines)) for line in lines)
+    assert all(line in str(MissingRequirements(lines)) for line in lines)
 
 
 def test_any_of_a_programs_names_will_do(tmp_path):

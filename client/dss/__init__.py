@@ -1,4 +1,4 @@
-"""The Data Storage System from Python: put data sets in, find them, get them out.
+"""The Data Storage System from Python: put data sets in, find them, get them out::
 
 import dss
 
@@ -6,6 +6,18 @@ client = dss.Client("https://dss.example.org", token)
 client.download(uuid, to="some/directory")
 """
 
-from dss.client import Client
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dss.client import Client
 
 __all__ = ["Client"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Client` when it is first used: `dss --help` does without what it imports."""
+    if name != "Client":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dss.client import Client
+
+    return Client

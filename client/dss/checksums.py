@@ -1,9 +1,9 @@
-"""The four checksums that the DSS asks for, and the rule by which S3's own ETag becomes one of them.
+"""The four checksums of a file, and the rule by which S3's own ETag becomes one of them.
 
 The client imports nothing of the service; `tests/client/test_checksums.py` compares both implementations.
 
 A blob's `s3_etag` is the ETag that S3 gives an object uploaded in parts of `part_size(size)` bytes: the MD5
-of the content where one part suffices, else the MD5 of the parts' MD5s, a dash, and the number of parts. So
+of the content if one part suffices, else the MD5 of the parts' MD5s, a dash, and the number of parts. So
 a copy on S3 that is cut by the same rule is proved by S3 itself.
 """
 

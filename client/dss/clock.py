@@ -1,4 +1,4 @@
-"""Time, as the system sees it: one clock, handed in, that a test can hold."""
+"""One clock, passed in, so that a test can control time."""
 
 import time
 from datetime import UTC, datetime
@@ -8,10 +8,10 @@ from dss.identifiers import version_of
 
 
 class Clock(Protocol):
-    """What the system asks of time."""
+    """What the client needs of a clock."""
 
     def now(self) -> datetime:
-        """Return the present time in UTC."""
+        """Return the current time in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -23,7 +23,7 @@ class SystemClock:
     """The clock of the machine."""
 
     def now(self) -> datetime:
-        """Return the present time in UTC, to the microsecond."""
+        """Return the current time in UTC, to the microsecond."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
@@ -32,19 +32,19 @@ class SystemClock:
 
 
 class Deadline:
-    """A point in time after which nobody waits for an answer any more."""
+    """A point in time at which waiting ends."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
         self._ends = clock.now().timestamp() + seconds
 
     def remaining(self) -> float:
-        """Return the seconds that are left, never less than zero."""
+        """Return the seconds left, at least zero."""
         return max(0.0, self._ends - self._clock.now().timestamp())
 
     @property
     def passed(self) -> bool:
-        """Tell whether the time is up."""
+        """Whether the time is up."""
         return self.remaining() == 0.0
 
     def pause(self, seconds: float) -> None:
@@ -53,5 +53,5 @@ class Deadline:
 
 
 def new_version(clock: Clock) -> str:
-    """Return a version stamped now."""
+    """Return a version for the current time."""
     return version_of(clock.now())

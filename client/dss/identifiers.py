@@ -1,4 +1,4 @@
-"""UUIDs, versions and file names, as the DSS takes them.
+"""UUIDs, versions and file names, as the DSS accepts them.
 
 A version is a UTC time as `YYYY-MM-DDTHHMMSS.ffffffZ`, which sorts as text in order of time.
 The client imports nothing of the service; `tests/client/test_identifiers.py` compares both implementations.
@@ -7,7 +7,7 @@ The client imports nothing of the service; `tests/client/test_identifiers.py` co
 import re
 from datetime import UTC, datetime, timedelta
 
-from dss.errors import Refused
+from dss.errors import InvalidInput
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}\.[0-9]{6}Z")
@@ -20,54 +20,54 @@ MAX_FILE_NAME_BYTES = 900
 def check_uuid(text: str, name: str = "uuid") -> str:
     """Return the UUID in lower case.
 
-    Raises Refused, naming `name`, where the text is no UUID.
+    Raises InvalidInput, which names `name`, if the text is not a UUID.
     """
     lowered = text.lower()
     if not _UUID.fullmatch(lowered):
-        raise Refused(f"{name}: {text[:80]!r} is not a UUID")
+        raise InvalidInput(f"{name}: {text[:80]!r} is not a UUID")
     return lowered
 
 
 def check_version(text: str, name: str = "version") -> str:
-    """Return the version as it is.
+    """Return the version unchanged.
 
-    Raises Refused, naming `name`, where the text has another form or is no date of the calendar.
+    Raises InvalidInput, which names `name`, if the text has another form or is not a calendar date.
     """
     if not _VERSION.fullmatch(text):
-        raise Refused(f"{name}: {text[:80]!r} does not have the form YYYY-MM-DDTHHMMSS.ffffffZ")
+        raise InvalidInput(f"{name}: {text[:80]!r} is not a version; its form is YYYY-MM-DDTHHMMSS.ffffffZ")
     try:
         datetime.strptime(text, _VERSION_FORMAT)
     except ValueError as error:
-        raise Refused(f"{name}: {text!r} is not a time of the calendar") from error
+        raise InvalidInput(f"{name}: {text!r} is not a calendar date and time") from error
     return text
 
 
 def version_of(moment: datetime) -> str:
-    """Return the version that stands for a moment (which must know its time zone)."""
+    """Return the version for a moment, which must have a time zone."""
     # strftime pads years to four digits on some platforms only.
     utc = moment.astimezone(UTC)
     return f"{utc.year:04d}-{utc:%m-%dT%H%M%S}.{utc.microsecond:06d}Z"
 
 
 def moment_of(version: str) -> datetime:
-    """Return the moment, in UTC, that a version stands for. Raises Refused where it is none."""
+    """Return the moment, in UTC, of a version. Raises InvalidInput if it is not one."""
     return datetime.strptime(check_version(version), _VERSION_FORMAT).replace(tzinfo=UTC)
 
 
 def version_after(version: str) -> str:
-    """Return the version that comes next, a microsecond later. Raises Refused where it is none."""
+    """Return the next version, a microsecond later. Raises InvalidInput if the text is not a version."""
     return version_of(moment_of(version) + timedelta(microseconds=1))
 
 
 def check_file_name(name: str) -> str:
-    """Return a name that a file may have in a bundle: a relative path that stays in its directory.
+    """Return the name if a file in a bundle can have it: a relative path that stays in its directory.
 
-    Raises Refused for names that are empty, absolute, leave their directory, hold a backslash or
+    Raises InvalidInput for names that are empty, absolute, leave their directory, hold a backslash or
     control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8.
     """
 
-    def refuse(why: str) -> Refused:
-        return Refused(f"name: {name[:80]!r} {why}")
+    def refuse(why: str) -> InvalidInput:
+        return InvalidInput(f"name: {name[:80]!r} {why}")
 
     if not name:
         raise refuse("is empty")

@@ -1,186 +1,109 @@
-"""Progress on stderr: bars for a person who watches, silence for a program that reads."""
+"""Progress on stderr: a bar for a person who watches, lines for a log, nothing for a program that reads."""
 
 import sys
 import threading
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
-# Seconds between two lines of progress.
+# Seconds between two lines of progress in a log.
 _LINE_SECONDS = 5
 
+Unit = Literal["bytes", "files", "objects", "bundles", "slices"]
 
-class Meter:
-    """Shows nothing; what threads report goes nowhere. The base of meters that show something."""
 
-    def expect(self, files: int, size: int) -> None:
-        """Say how many files and bytes there will be."""
+class Progress:
+    """How far some work has come, up to `total` (None if unknown) of a unit. Threads may report at once.
 
-    def advance(self, size: int) -> None:
-        """Say that so many bytes are done (or, below zero, have to be done again)."""
+    Draws a bar if stderr is a terminal, prints a line every few seconds if not, and shows nothing if `quiet`.
+    """
 
-    def file_done(self) -> None:
-        """Say that a file is done."""
-
-    def note(self, line: str) -> None:
-        """Tell the person something that is worth a line."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def __init__(
+        self, title: str = "", *, unit: Unit = "bytes", total: int | None = None, quiet: bool = False
     ) -> None:
-        """Leave the terminal as it was found."""
-
-
-class PlainMeter(Meter):
-    """Prints notes to stderr, as lines; for logs."""
-
-    def note(self, line: str) -> None:
-        """Print a line."""
-        print(line, file=sys.stderr, flush=True)
-
-
-class BarMeter(Meter):
-    """Draws a bar of bytes and a count of files on a terminal."""
-
-    def __init__(self, title: str) -> None:
-        # rich takes a tenth of a second to import, which only those who see it should pay.
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[done]}/{task.fields[files]} files"),
-            console=Console(stderr=True),
-        )
-        self._task = self._progress.add_task(title, total=None, done=0, files="?")
-        self._lock = threading.Lock()
-        self._done = 0
-
-    def expect(self, files: int, size: int) -> None:
-        """Set the bar's length."""
-        self._progress.update(self._task, total=size, files=files)
-
-    def advance(self, size: int) -> None:
-        """Move the bar."""
-        self._progress.advance(self._task, size)
-
-    def file_done(self) -> None:
-        """Count a file."""
-        with self._lock:
-            self._done += 1
-            self._progress.update(self._task, done=self._done)
-
-    def note(self, line: str) -> None:
-        """Print a line above the bar."""
-        self._progress.console.print(line, markup=False, highlight=False)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the bar as it stands."""
-        self._progress.stop()
-
-
-def meter_for(title: str, *, quiet: bool) -> Meter:
-    """Return the meter for this terminal: none when quiet, bars on a TTY, else lines."""
-    if quiet:
-        return Meter()
-    return BarMeter(title) if sys.stderr.isatty() else PlainMeter()
-
-
-class Counter:
-    """Counts things up to their total, and shows nothing. The base of counters that show something."""
-
-    def reach(self, count: int, text: str) -> None:
-        """Say that so many are done, and what became of them."""
-
-    def note(self, line: str) -> None:
-        """Tell the person something that is worth a line."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the terminal as it was found."""
-
-
-class LineCounter(Counter):
-    """Prints a line to stderr now and then; for logs."""
-
-    def __init__(self, title: str, total: int) -> None:
         self._title = title
+        self._unit = unit
         self._total = total
-        self._last = time.monotonic()
+        self._quiet = quiet
+        self._done = self._files = self._files_done = 0
+        self._status = ""
+        self._last_line = time.monotonic()
+        self._lock = threading.Lock()
+        self._bar = None if quiet or not sys.stderr.isatty() else _Bar(title, unit, total)
 
-    def reach(self, count: int, text: str) -> None:
-        """Print a line, unless the last one is fresh."""
-        if time.monotonic() - self._last > _LINE_SECONDS:
-            self._last = time.monotonic()
-            self.note(f"{self._title}: {count:,} of {self._total:,}; {text}")
+    def expect(self, total: int, *, files: int = 0) -> None:
+        """Set the total, and the number of files that it comes from."""
+        with self._lock:
+            self._total, self._files = total, files
+            self._show()
 
-    def note(self, line: str) -> None:
-        """Print a line."""
-        print(line, file=sys.stderr, flush=True)
+    def advance(self, amount: int) -> None:
+        """Add to what is done; a negative amount has to be done again."""
+        with self._lock:
+            self._done += amount
+            self._show()
 
+    def file_done(self) -> None:
+        """Count one more file as done."""
+        with self._lock:
+            self._files_done += 1
+            self._status = f"{self._files_done}/{self._files} files"
+            self._show()
 
-class BarCounter(Counter):
-    """Draws a bar on a terminal."""
-
-    def __init__(self, title: str, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
-            console=Console(stderr=True),
-        )
-        self._task = self._progress.add_task(title, total=total, text="")
-
-    def reach(self, count: int, text: str) -> None:
-        """Move the bar."""
-        self._progress.update(self._task, completed=count, text=text)
+    def reach(self, done: int, status: str) -> None:
+        """Set what is done so far, and a text that says what came of it."""
+        with self._lock:
+            self._done, self._status = done, status
+            self._show()
 
     def note(self, line: str) -> None:
-        """Print a line above the bar."""
-        self._progress.console.print(line, markup=False, highlight=False)
+        """Print a line for the user, above the bar if there is one."""
+        if self._bar:
+            self._bar.print(line)
+        elif not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    def _show(self) -> None:
+        if self._bar:
+            self._bar.update(self._done, self._total, self._status)
+        elif not self._quiet and time.monotonic() - self._last_line > _LINE_SECONDS:
+            self._last_line = time.monotonic()
+            of = f" of {self._total:,}" if self._total is not None else ""
+            status = f"; {self._status}" if self._status else ""
+            print(f"{self._title}: {self._done:,}{of} {self._unit}{status}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._bar:
+            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the bar as it stands."""
-        self._progress.stop()
+        """Leave the bar as it stands, and the terminal as it was."""
+        if self._bar:
+            self._bar.stop()
 
 
-def counter_for(title: str, total: int, *, quiet: bool) -> Counter:
-    """Return the counter for this terminal: none when quiet, a bar on a TTY, else lines."""
-    if quiet:
-        return Counter()
-    return BarCounter(title, total) if sys.stderr.isatty() else LineCounter(title, total)
+class _Bar:
+    def __init__(self, title: str, unit: Unit, total: int | None) -> None:
+        # rich takes a tenth of a second to import; only those who see a bar should pay for it.
+        from rich import progress
+        from rich.console import Console
+
+        columns: list[Any] = [progress.TextColumn("{task.description}"), progress.BarColumn()]
+        if unit == "bytes":
+            columns += [progress.DownloadColumn(binary_units=True), progress.TransferSpeedColumn()]
+        else:
+            columns += [progress.MofNCompleteColumn()]
+        columns += [progress.TimeRemainingColumn(), progress.TextColumn("{task.fields[status]}")]
+        self._progress = progress.Progress(*columns, console=Console(stderr=True))
+        self._task = self._progress.add_task(title, total=total, status="")
+        self.start = self._progress.start
+        self.stop = self._progress.stop
+
+    def update(self, done: int, total: int | None, status: str) -> None:
+        self._progress.update(self._task, completed=done, total=total, status=status)
+
+    def print(self, line: str) -> None:
+        self._progress.console.print(line, markup=False, highlight=False)

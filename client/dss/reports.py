@@ -1,11 +1,11 @@
-"""What a command did, for people and for `--json`."""
+"""What an upload or download did, for people and for `--json`."""
 
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from dss.errors import CliError
+from dss.errors import ClientError
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class Failure:
 
     @classmethod
     def of(cls, name: str, error: Exception) -> "Failure":
-        """Return the failure that an error is for the file of that name."""
-        return cls(name, str(error) if isinstance(error, CliError) else f"{type(error).__name__}: {error}")
+        """Return the failure of a file, with the error as its reason."""
+        return cls(name, str(error) if isinstance(error, ClientError) else f"{type(error).__name__}: {error}")
 
 
 @dataclass(kw_only=True)
 class Report:
-    """What became of a bundle and its files; counted by threads. Sizes in bytes, `seconds` by the wall."""
+    """A bundle and how many of its files were moved. Sizes in bytes; threads may count at once."""
 
     uuid: str = ""
     version: str = ""
@@ -39,7 +39,7 @@ class Report:
         self._seconds: float | None = None
 
     def count(self, **counters: int) -> None:
-        """Add to counters of this report."""
+        """Add to this report's counters."""
         with self._lock:
             for name, number in counters.items():
                 setattr(self, name, getattr(self, name) + number)
@@ -50,18 +50,18 @@ class Report:
             self.failed.append(Failure.of(name, error))
 
     def close(self) -> None:
-        """Stop the watch, and put failures in order."""
+        """Stop the clock, and sort the failures."""
         self._seconds = time.monotonic() - self._began
         self.failed.sort(key=lambda failure: failure.name)
 
     @property
     def seconds(self) -> float:
-        """How long it took, or has taken so far."""
+        """The seconds that it took, or has taken so far."""
         return time.monotonic() - self._began if self._seconds is None else self._seconds
 
     @property
     def ok(self) -> bool:
-        """Tell whether everything was done."""
+        """Whether everything was done."""
         return not self.failed
 
     def as_json(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Report:
 
 @dataclass(kw_only=True)
 class UploadReport(Report):
-    """What an upload did in this run: objects `staged`, files `put`, whether all was there before."""
+    """What this run of an upload did: objects `staged`, files `put`; `already_there` if nothing was left."""
 
     staged: int = 0
     put: int = 0
@@ -95,9 +95,9 @@ class UploadReport(Report):
 
 @dataclass(kw_only=True)
 class DownloadReport(Report):
-    """What a download did in this run: files `downloaded`, files `skipped` because they are there, verified.
+    """What this run of a download did: files `downloaded`, and `skipped` because they were there and right.
 
-    `received` counts the bytes that came over the wire.
+    `received` counts the bytes that came over the network.
     """
 
     downloaded: int = 0

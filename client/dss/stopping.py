@@ -8,20 +8,20 @@ from dss.errors import Interrupted
 
 
 class StoppableClock(SystemClock):
-    """The machine's clock, shared by the threads of one command; after `stop()` all of them end soon."""
+    """The machine's clock, shared by the threads of one command; `stop()` ends all of them soon."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
         self._why = ""
 
     def stop(self, why: str = "interrupted") -> None:
-        """Make every present and later `sleep` and `check` raise Interrupted."""
+        """Make every current and later `sleep` and `check` raise Interrupted."""
         if not self._stopped.is_set():
             self._why = why
             self._stopped.set()
 
     def check(self) -> None:
-        """Raise Interrupted where `stop` was called."""
+        """Raise Interrupted if `stop` was called."""
         if self._stopped.is_set():
             raise Interrupted(self._why)
 
@@ -31,5 +31,5 @@ class StoppableClock(SystemClock):
         self.check()
 
     def renewed(self) -> Self:
-        """Return another clock of this kind, not stopped: each command has its own."""
+        """Return another clock of this kind that is not stopped."""
         return type(self)()

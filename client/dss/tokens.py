@@ -1,5 +1,6 @@
-"""Tokens: what one says, and where one comes from."""
+"""Tokens: read their claims, sign one, or get one from the local system."""
 
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -9,43 +10,51 @@ from typing import Any
 import requests
 
 from dss.api.transport import reason_of
-from dss.errors import CallFailed, Refused, Unreachable
+from dss.errors import CallFailed, InvalidInput, MissingExtra, Unreachable
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Return what a JWT claims, unverified. Raises Refused where it is no JWT."""
-    import jwt
-
+    """Return the claims of a JWT, unverified. Raises InvalidInput if it is not a JWT."""
+    parts = token.split(".")
     try:
-        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    except jwt.PyJWTError as error:
-        raise Refused(f"the token is not a JWT: {error}") from error
-    return claims
+        if len(parts) != 3:
+            raise ValueError(f"it has {len(parts)} parts instead of 3")
+        payload = json.loads(base64.b64decode(parts[1] + "==", altchars=b"-_"))
+        if not isinstance(payload, dict):
+            raise ValueError("its claims are not a JSON object")
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the token is not a JWT: {error}") from error
+    return payload
 
 
 def check_usable(token: str | None) -> str:
-    """Return the token. Raises Refused where there is none, or it has expired by this machine's clock.
+    """Return the token. Raises InvalidInput if there is none, or it has expired by this machine's clock.
 
-    A token that is not a JWT passes: what the DSS accepts is its own business.
+    A token that is not a JWT passes; the DSS decides what it accepts.
     """
     if not token:
-        raise Refused("this needs a token: --token or DSS_TOKEN")
+        raise InvalidInput("this needs a token; give --token or set DSS_TOKEN")
     try:
         expires = claims_of(token).get("exp")
-    except Refused:
+    except InvalidInput:
         return token
     if isinstance(expires, int | float) and expires < time.time():
         ended = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(expires))
-        raise Refused(f"the token has expired at {ended}")
+        raise InvalidInput(f"the token expired at {ended}; get a new one")
     return token
 
 
 def sign(key_file: Path, *, audience: str, seconds: int, claims: Mapping[str, Any]) -> str:
     """Return a JWT that a service account signs itself: RS256, `kid`, `iss` = `sub` = `email`.
 
-    It is good for `seconds`; `claims` are added. Raises Refused where the file is no service account's key.
+    It is valid for `seconds`; `claims` are added. Raises InvalidInput if the file is not the key of a service
+    account, and MissingExtra.
     """
-    import jwt
+    try:
+        import jwt
+        from cryptography.exceptions import UnsupportedAlgorithm
+    except ImportError as error:
+        raise MissingExtra("signing a token", "sign") from error
 
     try:
         key = json.loads(key_file.read_text("utf-8"))
@@ -61,18 +70,18 @@ def sign(key_file: Path, *, audience: str, seconds: int, claims: Mapping[str, An
         }
         return jwt.encode({**named, **claims}, private_key, algorithm="RS256", headers={"kid": key_id})
     except OSError as error:
-        raise Refused(f"{key_file}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
-        raise Refused(f"{key_file} is not the key of a service account (JSON): {error}") from error
+        raise InvalidInput(f"{key_file}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, jwt.PyJWTError, UnsupportedAlgorithm) as error:
+        raise InvalidInput(f"{key_file} is not a service account's key (JSON): {error}") from error
 
 
 def fetch_local(token_url: str, *, email: str, group: str | None, seconds: int) -> str:
-    """Return a token of the local stack's issuer, which gives one to whoever asks."""
-    wanted: dict[str, Any] = {"email": email, "ttl": seconds}
+    """Return a token of the local system's issuer, which gives one to every caller."""
+    request: dict[str, Any] = {"email": email, "ttl": seconds}
     if group:
-        wanted["group"] = group
+        request["group"] = group
     try:
-        answer = requests.post(token_url, json=wanted, timeout=10)
+        answer = requests.post(token_url, json=request, timeout=10)
     except requests.RequestException as error:
         raise Unreachable(f"{token_url}: {reason_of(error)}") from error
     if answer.status_code != 200:

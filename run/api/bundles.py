@@ -13,7 +13,7 @@ from run.api.urls import attachment, signed_url
 from shared.api_path import api_url
 from shared.bundles import NamedFile, check_names, delete_bundle, find_files, write_bundle
 from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
-from shared.checkouts.objects import Wanted, wanted_of_bundle
+from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
 from shared.clock import new_version
 from shared.errors import IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
@@ -39,13 +39,13 @@ def get(
     start = start_at or 0
     files = call.dss.catalog.bundles.files(head, start, per_page)
     bucket = call.dss.replicas.named(replica).checkout_bucket
-    copies = wanted_of_bundle(call.dss.replicas.named(replica), bucket, head.fqid, files)
+    copies = copies_of_bundle(call.dss.replicas.named(replica), bucket, head.fqid, files)
     if directurls:
         order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
         if wait := checkout_first(call, order, copies, token):
             return wait
 
-    def url_of(file: PagedFile, copy: Wanted) -> str | None:
+    def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
         if presignedurls:
             return signed_url(call.dss, replica, copy.checksums, disposition=attachment(file.name))
         return copy.url if directurls else None

@@ -17,7 +17,7 @@ from flask import Response
 from run.api.call import Call
 from shared.catalog import CheckoutJob, CheckoutOrder, JobState
 from shared.checkouts.jobs import request_checkout
-from shared.checkouts.objects import Wanted, look
+from shared.checkouts.objects import CheckoutCopy, find_copies
 from shared.errors import CheckoutFailed, IllegalToken, ReadOnly
 
 # What clients of the v1 interface expect.
@@ -53,7 +53,7 @@ def check_token(token: str | None) -> None:
 
 
 def checkout_first(
-    call: Call, order: CheckoutOrder, wanted: Sequence[Wanted], token: str | None
+    call: Call, order: CheckoutOrder, wanted: Sequence[CheckoutCopy], token: str | None
 ) -> Response | None:
     """Return None if all these copies exist, else start their checkout and return a redirect to this request.
 
@@ -63,7 +63,7 @@ def checkout_first(
     # Read the job before the store: if a checkout ends in between, that is not a failure.
     current = _Token.parse(token) if token is not None else _Token(order.job_id)
     job = _named(call, order, current) if token is not None else None
-    existing = look(wanted)
+    existing = find_copies(wanted)
     if all((copy := existing.get(one.key)) and one.is_current(copy, call.dss) for one in wanted):
         return None
     if job and job.state is JobState.SUCCEEDED:

@@ -12,7 +12,7 @@ from run.api.pagination import page
 from shared.catalog import Journal
 from shared.errors import BadRequest, IllegalArguments, IllegalToken, NotFound
 from shared.events.documents import document_of
-from shared.events.journal import go_on, journals
+from shared.events.journal import journals, next_start
 from shared.identifiers import Fqid, check_version
 
 
@@ -46,7 +46,7 @@ def list_journals(
     # One journal more than a page shows that there is another page.
     listed = journals(call.dss, replica, start=start, stop=stop, count=per_page + 1)
     on_page = listed[:per_page]
-    more = call.url(token=_token(go_on(on_page))) if len(listed) > per_page else None
+    more = call.url(token=_token(next_start(on_page))) if len(listed) > per_page else None
     body = {"event_streams": [_shown(call, journal) for journal in on_page]}
     return page(body, content_key="event_streams", next_url=more)
 

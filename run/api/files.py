@@ -9,7 +9,7 @@ from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer
 from run.api.urls import signed_url
 from shared.catalog import CheckoutOrder, FileRecord
-from shared.checkouts.objects import wanted_of_file
+from shared.checkouts.objects import copy_of_file
 from shared.copying.large import copy_order, failure_of, job_at_work, request_copy
 from shared.errors import CopyTakesLonger, NotFound
 from shared.files import file_record, write_file
@@ -44,7 +44,7 @@ def get(
 
 def _direct(call: Call, replica_name: str, record: FileRecord, token: str | None) -> Response:
     replica = call.dss.replicas.named(replica_name)
-    copy = wanted_of_file(replica, replica.checkout_bucket, record)
+    copy = copy_of_file(replica, replica.checkout_bucket, record)
     order = CheckoutOrder(kind=Kind.FILE, fqid=record.fqid, replica=replica_name, bucket=copy.bucket)
     redirect = Response(
         status=302, headers={"Location": copy.url, **_headers(record)}, mimetype="application/json"

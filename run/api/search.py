@@ -1,4 +1,4 @@
-"""Search: `/search`, over the index that the deployment has."""
+"""Search: `/search`, in the index of the deployment."""
 
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,7 +13,7 @@ from shared.identifiers import Fqid
 from shared.search.base import Hit
 from shared.search.dsl import parse
 
-# v1: whole documents come by ten, whatever is asked for.
+# v1: a page with documents has at most ten.
 _RAW_PER_PAGE = 10
 
 
@@ -26,20 +26,18 @@ def post(
     search_after: str | None,
     json_request_body: dict[str, Any],
 ) -> Response:
-    """Answer a page of the bundle versions that a query finds on a replica, last UUID first."""
+    """Answer a page of the bundle versions that a query finds on a replica, highest UUID first."""
     es_query = json_request_body["es_query"]
     query, after = parse(es_query), _position(search_after)
     raw = output_format == "raw"
     found = call.dss.index.search(
-        replica, query, after=after, count=_RAW_PER_PAGE if raw else per_page, documents=raw
+        replica, query, after=after, count=_RAW_PER_PAGE if raw else per_page, documents=raw, total=True
     )
-    whole = after is None and found.after is None
-    total = len(found.hits) if whole else call.dss.index.count(replica, query)
     body = {
         "es_query": es_query,
         "results": [_result(call, replica, hit) for hit in found.hits],
-        # Left out where it takes too long to count: a wrong number would be worse.
-        **({} if total is None else {"total_hits": total}),
+        # Left out if counting takes too long: a wrong number would be worse.
+        **({} if found.total is None else {"total_hits": found.total}),
     }
     more = call.url(search_after=f"{found.after.uuid},{found.after.version}") if found.after else None
     return page(body, content_key="results", next_url=more)
@@ -50,14 +48,14 @@ def _result(call: Call, replica: str, hit: Hit) -> dict[str, Any]:
     return {
         "bundle_fqid": str(hit.fqid),
         "bundle_url": f"{api_url(call.base_url)}/bundles/{quote(hit.fqid.uuid)}?{query}",
-        # What is sorted by name is not weighed.
+        # Results are in order of FQID, and have no score.
         "search_score": None,
         **({} if hit.document is None else {"metadata": hit.document}),
     }
 
 
 def _position(search_after: str | None) -> Fqid | None:
-    """Return the name behind which a search goes on. Raises IllegalArguments for another form."""
+    """Return the FQID after which a page begins. Raises IllegalArguments if it is not UUID,VERSION."""
     if not search_after:
         return None
     uuid, comma, version = search_after.partition(",")

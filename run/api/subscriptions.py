@@ -10,7 +10,8 @@ from run.api.pagination import answer, page
 from shared.catalog import Delivery, DeliveryState, SubscriberBackoff, Subscription
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
-from shared.webhooks.matching import begin_replay, send_sample
+from shared.webhooks.fanout import send_sample
+from shared.webhooks.replays import begin_replay
 from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscribe
 
 
@@ -45,7 +46,7 @@ def deliveries(call: Call, *, uuid: str, replica: str, per_page: int, search_aft
     # One row more than a page shows that there is another page.
     rows = call.dss.catalog.deliveries.of_subscription(subscription.uuid, before=before, count=per_page + 1)
     on_page = rows[:per_page]
-    backoff = call.dss.catalog.deliveries.trouble(subscription.uuid)
+    backoff = call.dss.catalog.deliveries.backoff(subscription.uuid)
     more = None
     if len(rows) > per_page:
         more = call.url(search_after=f"{version_of(on_page[-1].created)},{on_page[-1].id}")

@@ -1,6 +1,6 @@
-"""The catalog: metadata in Firestore, by which reads are answered and conflicts decided.
+"""The catalog: metadata in Firestore, which answers reads and decides conflicts.
 
-Only here is Firestore known. One document per file version, bundle version, collection version and
+Only this package knows Firestore. One document per file version, bundle version, collection version and
 tombstone; the files of a bundle and the contents of a collection are in pages under its document.
 """
 

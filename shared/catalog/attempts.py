@@ -1,11 +1,12 @@
 """Jobs that are worked on in attempts: one document a job in the catalog, which all of its steps share.
 
-A job's id follows from what is asked for, so that whoever asks for the same again joins it. A job that has
-failed, or that nobody has worked on for long, may begin anew: another attempt. Steps of an attempt that is
-over change nothing any more.
+A job's id follows from its order, so that the same order again joins it. A job that has failed, or that
+nobody has worked on for an hour, may begin again: another attempt. Steps of an attempt that is over change
+nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,16 +14,17 @@ from typing import Any, Generic, Protocol, TypeVar
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database
+from shared.errors import DssError
 
-# A step takes half an hour at most (see workflows/), and says at its beginning that it is at work.
+# A step takes half an hour at most (see workflows/), and touches its job when it begins.
 _ABANDONED_AFTER = timedelta(hours=1)
 _NOTED_EVERY = timedelta(minutes=1)
-# How long one can ask what became of a job. Firestore then removes the document by itself.
+# How long a job's status can be read. Firestore then removes the document by itself.
 KEPT_FOR = timedelta(days=30)
 
 
 class JobState(StrEnum):
-    """What a job has come to; the words of the v1 contract."""
+    """The state of a job, in the words of the v1 contract."""
 
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
@@ -30,7 +32,7 @@ class JobState(StrEnum):
 
 
 class Attempted(Protocol):
-    """A job, as far as attempts are concerned."""
+    """What every job has."""
 
     @property
     def id(self) -> str:
@@ -39,7 +41,7 @@ class Attempted(Protocol):
 
     @property
     def state(self) -> JobState:
-        """What the latest attempt has come to."""
+        """The state of the latest attempt."""
         ...
 
     @property
@@ -49,7 +51,7 @@ class Attempted(Protocol):
 
     @property
     def touched(self) -> datetime:
-        """When somebody worked on it last."""
+        """When a step last worked on it."""
         ...
 
 
@@ -70,39 +72,52 @@ class AttemptCatalog(Generic[Job]):
         return self._read(snapshot) if snapshot.exists else None
 
     def get_many(self, job_ids: Iterable[str]) -> Mapping[str, Job]:
-        """Return those of the jobs that are there, one read each."""
-        found = self._database.get_many([self._collection.document(job_id) for job_id in job_ids])
-        return {snapshot.id: self._read(snapshot) for snapshot in found}
+        """Return those of the jobs that exist, one read each."""
+        snapshots = self._database.get_many([self._collection.document(job_id) for job_id in job_ids])
+        return {snapshot.id: self._read(snapshot) for snapshot in snapshots}
 
     def abandoned(self) -> list[Job]:
-        """Return the running jobs that nobody has worked on for long."""
+        """Return the running jobs that no step has worked on for an hour."""
         running = self._database.query(
             self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
         )
         now = self._database.clock.now()
-        return [job for job in map(self._read, running) if may_begin_anew(job, now)]
+        return [job for job in map(self._read, running) if may_begin_again(job, now)]
 
     def started(self, job: Job, execution: str) -> None:
-        """Note who works on an attempt."""
+        """Note the execution that works on an attempt."""
         self._update(job, {"execution": execution})
 
     def touch(self, job: Job) -> None:
-        """Note that an attempt is being worked on, unless that was noted just now.
+        """Note that an attempt is being worked on, at most once a minute.
 
-        Steps that begin side by side would only wait for each other's transactions.
+        Otherwise steps that begin side by side would wait for each other's transactions.
         """
         if self._database.clock.now() - job.touched >= _NOTED_EVERY:
             self._update(job, {})
 
     def note_error(self, job: Job, code: str, cause: str) -> None:
-        """Note what went wrong last; whether that is the end is for others to say."""
+        """Note the last error; it does not end the attempt."""
         self._update(job, {"code": code, "cause": cause[:1000]})
 
+    @contextmanager
+    def noting_errors(self, job: Job) -> Iterator[None]:
+        """Note the error that ends the block, and raise it."""
+        try:
+            yield
+        except DssError as error:
+            self.note_error(job, error.code, error.title)
+            raise
+
     def end(self, job: Job, state: JobState, *, code: str = "", cause: str = "") -> None:
-        """End an attempt; one that has ended stays as it is."""
+        """End an attempt, unless it has ended."""
         now = self._database.clock.now()
         ended = {"state": state.value, "code": code, "cause": cause[:1000], "expires": now + KEPT_FOR}
-        self._update(job, ended)
+        self._change(job, lambda current: {**ended, **self._at_end(current)})
+
+    def _at_end(self, job: Job) -> dict[str, Any]:
+        """Return what else changes when an attempt at a job of this collection ends."""
+        return {}
 
     def _join_or_begin(
         self,
@@ -110,19 +125,19 @@ class AttemptCatalog(Generic[Job]):
         begun: Callable[[Job | None], dict[str, Any]],
         joined: Callable[[Job], dict[str, Any]] = lambda _: {},
     ) -> Job:
-        """Return the job, running: a new document that `begun` makes, or the one that is at it.
+        """Return the job, running: a new document, made by `begun`, or the running one.
 
-        `joined` says what changes of the latter.
+        `joined` returns the changes to the latter.
         """
         reference = self._collection.document(job_id)
         now = self._database.clock.now()
 
         def join_or_begin(transaction: Any) -> None:
             snapshot = reference.get(transaction=transaction)
-            there = self._read(snapshot) if snapshot.exists else None
-            if there is None or may_begin_anew(there, now):
-                transaction.set(reference, begun(there) | _new_attempt(there, now))
-            elif changes := joined(there):
+            job = self._read(snapshot) if snapshot.exists else None
+            if job is None or may_begin_again(job, now):
+                transaction.set(reference, begun(job) | _new_attempt(job, now))
+            elif changes := joined(job):
                 transaction.update(reference, changes)
 
         self._database.transact(join_or_begin)
@@ -132,28 +147,28 @@ class AttemptCatalog(Generic[Job]):
         self._change(job, lambda _: changes)
 
     def _change(self, job: Job, change: Callable[[Job], dict[str, Any]]) -> None:
-        """Apply changes to a running attempt; to one that is over, none."""
+        """Apply changes to an attempt, unless it is over."""
         reference = self._collection.document(job.id)
         now = self._database.clock.now()
 
         def apply(transaction: Any) -> None:
             snapshot = reference.get(transaction=transaction)
-            there = self._read(snapshot) if snapshot.exists else None
-            if there and there.attempt == job.attempt and there.state is JobState.RUNNING:
-                transaction.update(reference, {**change(there), "touched": now})
+            current = self._read(snapshot) if snapshot.exists else None
+            if current and current.attempt == job.attempt and current.state is JobState.RUNNING:
+                transaction.update(reference, {**change(current), "touched": now})
 
         self._database.transact(apply)
 
 
-def may_begin_anew(job: Attempted, now: datetime) -> bool:
-    """Tell whether nobody works on a job any more."""
+def may_begin_again(job: Attempted, now: datetime) -> bool:
+    """Return whether no execution works on a job any more."""
     return job.state is not JobState.RUNNING or job.touched < now - _ABANDONED_AFTER
 
 
-def _new_attempt(there: Attempted | None, now: datetime) -> dict[str, Any]:
+def _new_attempt(previous: Attempted | None, now: datetime) -> dict[str, Any]:
     return {
         "state": JobState.RUNNING.value,
-        "attempt": there.attempt + 1 if there else 1,
+        "attempt": previous.attempt + 1 if previous else 1,
         "execution": "",
         "code": "",
         "cause": "",

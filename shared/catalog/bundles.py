@@ -1,7 +1,7 @@
-"""The catalog of bundle versions: collection `bundles`, a head a version, named by its FQID.
+"""The catalog of bundle versions: collection `bundles`, one head per version, named by its FQID.
 
-Under each head lie its files, in pages. Which versions are hidden is `shared.catalog.tombstones`' business,
-but for this: a version of a UUID that is hidden as a whole is hidden from the moment it becomes available.
+The files of a bundle are in pages under its head. `shared.catalog.tombstones` hides versions, but for this: a
+version of a UUID that is hidden as a whole is hidden from the moment it becomes available.
 """
 
 import json
@@ -17,13 +17,14 @@ from shared.catalog.pages import Pages
 from shared.errors import BundleAlreadyExists
 from shared.identifiers import Fqid
 
-# Files a page. Firestore: a document is at most 1 MiB; 500 files of the longest names, compressed, are less.
+# Files per page. Firestore: a document is at most 1 MiB; 500 files with the longest names, compressed, are
+# less.
 PAGE_FILES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class PagedFile:
-    """A file as a bundle has it: under a name, with all that its manifest says of it."""
+    """A file of a bundle: its name, and the fields of its entry in the manifest."""
 
     name: str
     uuid: str
@@ -39,9 +40,9 @@ class PagedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleHead:
-    """What the catalog knows of a bundle version, its files aside.
+    """A bundle version, without its files.
 
-    `digest` is the SHA-256 of the manifest: two versions of one FQID with one digest are the same.
+    `digest` is the SHA-256 of the manifest: two versions with the same FQID and digest are the same.
     """
 
     fqid: Fqid
@@ -50,15 +51,15 @@ class BundleHead:
     digest: str
     available: frozenset[str] = frozenset()
     hidden: bool = False
-    # The name of the tombstone that hid it, and the replicas on which it was to be seen until then. Both are
+    # The name of the tombstone that hid it, and the replicas on which it was visible until then. Both are
     # empty for a version that was hidden from the moment it became available.
     hidden_by: str = ""
     hidden_on: frozenset[str] = frozenset()
-    # The replicas on which nobody has been told of it yet, whether it is available there or not.
+    # The outbox: the replicas on which its event is not published yet, whether it is available there or not.
     unpublished: frozenset[str] = frozenset()
 
     def was_visible(self, replica: str) -> bool:
-        """Tell whether reads on a replica see the version, or have seen it before it was hidden."""
+        """Return whether reads on a replica see the version, or saw it before it was hidden."""
         return replica in (self.hidden_on if self.hidden else self.available)
 
 
@@ -74,8 +75,8 @@ class BundleCatalog:
     def create(self, head: BundleHead) -> bool:
         """Claim the FQID for this content, for the whole system and for ever; in one write.
 
-        Returns whether it was claimed now: False means that the same content has claimed it before.
-        Raises BundleAlreadyExists where other content has. The pages are to follow.
+        Returns False if the same content has claimed it before. Raises BundleAlreadyExists if other content
+        has. The caller writes the pages next.
         """
         reference = self._collection.document(str(head.fqid))
         document = {
@@ -100,25 +101,25 @@ class BundleCatalog:
         return True
 
     def write_pages(self, fqid: Fqid, files: Sequence[PagedFile]) -> None:
-        """Write the files of a bundle, one write for each PAGE_FILES of them. Safe to repeat.
+        """Write the files of a bundle, one write per PAGE_FILES of them. Safe to repeat.
 
-        The caller has claimed the FQID for just these files, in this order.
+        The caller has claimed the FQID for these files, in this order.
         """
         starts = range(0, len(files), PAGE_FILES)
         pages = (_pack(files[start : start + PAGE_FILES]) for start in starts)
         self._pages.write(self._collection.document(str(fqid)), pages)
 
     def make_available(self, fqid: Fqid, replica: str) -> None:
-        """Let reads on a replica see the bundle, unless its whole UUID is hidden. Safe to repeat.
+        """Make the bundle visible on a replica, or hidden if its whole UUID is hidden. Safe to repeat.
 
-        One request decides: it fails where the UUID's marker exists, and then the version is hidden.
+        One commit decides: it fails if the UUID's marker exists, and then the version is hidden.
         """
         head = self._collection.document(str(fqid))
         marker = self._hidden_uuids.document(fqid.uuid)
         changes = self._database.gained(replica)
         try:
-            # Deleting a document that must not exist changes nothing; its precondition is what counts, and
-            # unlike a read in a transaction it costs no round trip and no read.
+            # The delete of a document that must not exist changes nothing. Its precondition is what counts:
+            # unlike a read in a transaction, it costs no round trip and no read.
             self._database.commit(
                 lambda batch: batch.update(head, changes),
                 lambda batch: batch.delete(marker, option=ExistsOption(exists=False)),
@@ -127,54 +128,54 @@ class BundleCatalog:
             self._database.commit(lambda batch: batch.update(head, {**changes, "hidden": True}))
 
     def mark_published(self, fqid: Fqid, replica: str) -> None:
-        """Note that all who want to know of the version on a replica have been told. Safe to repeat."""
+        """Take a replica from the outbox: the version's event is published there. Safe to repeat."""
         head = self._collection.document(str(fqid))
         self._database.commit(lambda batch: batch.update(head, self._database.published(replica)))
 
     def hidden_by(self, name: str) -> Iterator[BundleHead]:
-        """Yield the heads of the versions that a tombstone, named by its UUID or FQID, has hidden."""
+        """Yield the heads of the versions that a tombstone, named by UUID or FQID, has hidden."""
         query = self._collection.where(filter=FieldFilter("hidden_by", "==", name)).order_by("__name__")
         return map(head_of, self._database.every(query, PAGE_FILES))
 
     def head(self, fqid: Fqid) -> BundleHead | None:
-        """Return the head of a version, wherever it is available and hidden or not, in one read."""
+        """Return the head of a version, available or not, hidden or not, in one read."""
         snapshot = self._database.get(self._collection.document(str(fqid)))
         return head_of(snapshot) if snapshot.exists else None
 
     def get_many(self, fqids: Iterable[Fqid]) -> Mapping[Fqid, BundleHead]:
-        """Return the heads of those versions that exist, hidden or not, one read each, side by side."""
+        """Return the heads of the versions that exist, hidden or not, one read each, in parallel."""
         references = [self._collection.document(str(fqid)) for fqid in dict.fromkeys(fqids)]
         return {head.fqid: head for head in map(head_of, self._database.get_many(references))}
 
     def newest(self, uuid: str, replica: str) -> BundleHead | None:
         """Return the head of the newest version on a replica that is not hidden, in one read."""
-        found = self._database.query(
+        snapshots = self._database.query(
             self._collection.where(filter=FieldFilter("uuid", "==", uuid))
             .where(filter=FieldFilter("hidden", "==", False))
             .where(filter=FieldFilter("available", "array_contains", replica))
             .order_by("version", direction=Query.DESCENDING)
             .limit(1)
         )
-        return head_of(found[0]) if found else None
+        return head_of(snapshots[0]) if snapshots else None
 
     def any_version(self, uuid: str, replica: str) -> BundleHead | None:
         """Return the head of some version on a replica, hidden or not, in one read."""
-        found = self._database.query(
+        snapshots = self._database.query(
             self._collection.where(filter=FieldFilter("uuid", "==", uuid))
             .where(filter=FieldFilter("available", "array_contains", replica))
             .limit(1)
         )
-        return head_of(found[0]) if found else None
+        return head_of(snapshots[0]) if snapshots else None
 
     def versions(self, uuid: str) -> list[BundleHead]:
-        """Return the heads of all versions, hidden or not, wherever they are, in order; one read each."""
-        found = self._database.query(self._collection.where(filter=FieldFilter("uuid", "==", uuid)))
-        return sorted(map(head_of, found), key=lambda head: head.fqid)
+        """Return the heads of all versions, available or not, hidden or not, in order; one read each."""
+        query = self._collection.where(filter=FieldFilter("uuid", "==", uuid))
+        return sorted(map(head_of, self._database.query(query)), key=lambda head: head.fqid)
 
     def files(self, head: BundleHead, start: int, count: int) -> list[PagedFile]:
-        """Return `count` files of a bundle, or what there is of them, from position `start` on.
+        """Return up to `count` files of a bundle, from position `start` on.
 
-        One read for each page that they lie in, side by side. Raises CatalogBroken where one is missing.
+        One read for each of their pages, in parallel. Raises CatalogBroken if one is missing.
         """
         stop = min(start + count, head.file_count)
         if start >= stop:
@@ -182,20 +183,20 @@ class BundleCatalog:
         first = start // PAGE_FILES
         numbers = range(first, (stop - 1) // PAGE_FILES + 1)
         pages = self._pages.read(self._collection.document(str(head.fqid)), numbers)
-        found = [file for page in pages for file in _unpack(page)]
-        return found[start - first * PAGE_FILES : stop - first * PAGE_FILES]
+        files = [file for page in pages for file in _unpack(page)]
+        return files[start - first * PAGE_FILES : stop - first * PAGE_FILES]
 
     def enumerate(self, replica: str, *, prefix: str, after: str, count: int) -> Iterator[Fqid]:
         """Yield up to `count` FQIDs on a replica that are not hidden, in order, one read each.
 
-        They begin with `prefix`, and come behind the FQID `after` where that is not empty.
+        They begin with `prefix`, and come after the FQID `after` if it is not empty.
         """
         conditions: list[Any] = [
             FieldFilter("hidden", "==", False),
             FieldFilter("available", "array_contains", replica),
         ]
         if prefix:
-            # U+F8FF sorts behind all that an FQID is made of.
+            # U+F8FF sorts after every character of an FQID.
             conditions += [FieldFilter("fqid", ">=", prefix), FieldFilter("fqid", "<", prefix + "\uf8ff")]
         query = self._collection.where(filter=And(conditions)).order_by("fqid").select(["uuid", "version"])
         if after:

@@ -1,7 +1,7 @@
 """The catalog of checkouts: collection `checkout_jobs`, a document each; see `shared.catalog.attempts`.
 
-Under each lies a document for each page of files, which says how far the copying of that page has come, so
-that pages that are copied side by side never wait for each other's writes.
+Under each is a document for each page of files, with the progress of that page, so that pages that are copied
+side by side never wait for each other's writes.
 """
 
 import json
@@ -25,7 +25,7 @@ _NAMESPACE = uuid.UUID("9a3f3f0e-5f5c-4a3c-9c0c-0f3a5f5b7f11")
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutOrder:
-    """What somebody wants checked out: a bundle or file version of a replica, into a bucket of its store."""
+    """A bundle or file version of a replica, to be checked out into a bucket of its store."""
 
     kind: Kind
     fqid: Fqid
@@ -40,10 +40,10 @@ class CheckoutOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutJob:
-    """A checkout. `files`, `bytes` and `pages` are what there is to do, zero until that is known; `location`
-    is the URL of what will be there.
+    """A checkout. `files`, `bytes` and `pages` are its size, zero until it is planned; `location` is the URL
+    of the copies.
 
-    `emails` are those who have still to be told how it ended; `code` and `cause` tell its last error.
+    `emails` are the addresses that get a mail when it ends; `code` and `cause` are those of its last error.
     """
 
     id: str
@@ -65,10 +65,10 @@ class CheckoutJob:
 
 @dataclass(frozen=True, kw_only=True)
 class PageProgress:
-    """How far a page has come: the files before `position` are dealt with.
+    """The progress of a page: the files before `position` are copied, or a job copies them.
 
-    `files` and `bytes` are there; `waiting` holds the copy jobs of large files that are on their way, and the
-    bytes of each.
+    `files` and `bytes` are copied. `waiting` maps the id of each job that copies a large file to the index
+    of this file in the page.
     """
 
     position: int = 0
@@ -84,90 +84,85 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
         super().__init__(database, "checkout_jobs", _from_snapshot)
 
     def under_way(self) -> int:
-        """Return how many jobs are running; one read for each thousand of them."""
+        """Return the number of running jobs; one read for each thousand of them."""
         running = FieldFilter("state", "==", JobState.RUNNING.value)
         return self._database.count(self._collection.where(filter=running))
 
     def begin(self, order: CheckoutOrder, email: str | None = None, *, at_most: int) -> CheckoutJob:
-        """Return the job that does this, running: joined, begun, or begun anew.
+        """Return the job of this order, running: joined, begun, or begun again.
 
-        Its `execution` is empty where nobody has started to work on it, as far as is known. `email` is told
-        how it ends. Raises IllegalArguments where so many are told already that there is no room for more.
-        Raises TooManyUnderWay where a job would be begun while `at_most` are running; where several begin at
-        one moment, a few more may.
+        Its `execution` is empty if none is known to have started. `email` gets a mail when the job ends.
+        Raises IllegalArguments if too many addresses are to get one, and TooManyUnderWay if a job would begin
+        while `at_most` are running (a few more may, if several begin at the same moment).
         """
 
-        def told(there: CheckoutJob | None) -> list[str]:
-            waiting = there.emails if there else ()
+        def emails_of(job: CheckoutJob | None) -> list[str]:
+            waiting = job.emails if job else ()
             emails = list(dict.fromkeys([*waiting, *([email] if email else [])]))
             if email and len(emails) > _MOST_EMAILS:
                 raise IllegalArguments(
-                    f"email: {_MOST_EMAILS} are told of this checkout already; ask for the status"
+                    f"email: {_MOST_EMAILS} addresses get a mail about this checkout already; GET its status"
                 )
             return emails
 
-        def begun(there: CheckoutJob | None) -> dict[str, Any]:
-            resumed = there is not None and there.state is JobState.RUNNING
+        def begun(previous: CheckoutJob | None) -> dict[str, Any]:
+            resumed = previous is not None and previous.state is JobState.RUNNING
             if not resumed and self.under_way() >= at_most:
-                raise TooManyUnderWay(f"{at_most} checkouts are under way, and no more are begun meanwhile")
+                raise TooManyUnderWay(f"{at_most} checkouts are running; try again when one has ended")
             return {
                 **_order_to_document(order),
                 "files": 0,
                 "bytes": 0,
                 "pages": 0,
                 "location": "",
-                "emails": told(there),
+                "emails": emails_of(previous),
                 "mail_due": False,
-                "resumed": there.resumed + 1 if there and resumed else 0,
+                "resumed": previous.resumed + 1 if previous and resumed else 0,
             }
 
-        def joined(there: CheckoutJob) -> dict[str, Any]:
-            return {"emails": told(there)} if email else {}
+        def joined(running: CheckoutJob) -> dict[str, Any]:
+            return {"emails": emails_of(running)} if email else {}
 
         return self._join_or_begin(order.job_id, begun, joined)
 
     def plan(self, job: CheckoutJob, *, files: int, total_bytes: int, pages: int, location: str) -> None:
-        """Note what there is to do."""
+        """Note the size of the job, and where its copies will be."""
         self._update(job, {"files": files, "bytes": total_bytes, "pages": pages, "location": location})
 
-    def end(self, job: CheckoutJob, state: JobState, *, code: str = "", cause: str = "") -> None:
-        """End an attempt, after which mails are due; one that has ended stays as it is."""
-        ended = {"state": state.value, "code": code, "cause": cause[:1000]}
-        expires = {"expires": self._database.clock.now() + KEPT_FOR}
-        self._change(job, lambda there: {**ended, **expires, "mail_due": bool(there.emails)})
+    def _at_end(self, job: CheckoutJob) -> dict[str, Any]:
+        return {"mail_due": bool(job.emails)}
 
     def progress(self, job: CheckoutJob, page: int) -> PageProgress:
-        """Return how far a page has come in this attempt, in one read."""
+        """Return the progress of a page in this attempt, in one read."""
         snapshot = self._database.get(self._page(job, page))
         return _progress_from(snapshot) if snapshot.exists else PageProgress()
 
     def all_progress(self, job: CheckoutJob) -> dict[int, PageProgress]:
-        """Return how far the pages have come that were begun in this attempt, one read each."""
-        references = [self._page(job, page) for page in range(job.pages)]
-        found = self._database.get_many(references)
-        return {int(snapshot.id.partition("-")[2]): _progress_from(snapshot) for snapshot in found}
+        """Return the progress of each page that was begun in this attempt, one read each."""
+        snapshots = self._database.get_many([self._page(job, page) for page in range(job.pages)])
+        return {int(snapshot.id.partition("-")[2]): _progress_from(snapshot) for snapshot in snapshots}
 
     def note_progress(self, job: CheckoutJob, page: int, progress: PageProgress) -> None:
-        """Note how far a page has come, in one write."""
+        """Note the progress of a page, in one write."""
         document = {**asdict(progress), "expires": self._database.clock.now() + KEPT_FOR}
         reference = self._page(job, page)
         self._database.commit(lambda batch: batch.set(reference, document))
 
     def with_mail_due(self) -> list[CheckoutJob]:
-        """Return the jobs that have ended, and of which somebody has not been told."""
+        """Return the jobs that have ended and have mails to send."""
         due = self._collection.where(filter=FieldFilter("mail_due", "==", True))
         return [_from_snapshot(snapshot) for snapshot in self._database.query(due)]
 
     def mark_notified(self, job: CheckoutJob, email: str) -> None:
-        """Note that somebody has been told how the attempt ended, or never will be."""
+        """Note that an address has its mail about the attempt, or never gets one."""
         reference = self._collection.document(job.id)
 
         def apply(transaction: Any) -> None:
             snapshot = reference.get(transaction=transaction)
-            there = _from_snapshot(snapshot) if snapshot.exists else None
-            if there and there.attempt == job.attempt:
-                left = [one for one in there.emails if one != email]
-                due = bool(left) and there.state is not JobState.RUNNING
+            current = _from_snapshot(snapshot) if snapshot.exists else None
+            if current and current.attempt == job.attempt:
+                left = [address for address in current.emails if address != email]
+                due = bool(left) and current.state is not JobState.RUNNING
                 transaction.update(reference, {"emails": left, "mail_due": due})
 
         self._database.transact(apply)

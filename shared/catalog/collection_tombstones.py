@@ -1,4 +1,4 @@
-"""The catalog of collections' tombstones: `collection_tombstones`, one document a UUID."""
+"""The catalog of collections' tombstones: `collection_tombstones`, one document per UUID."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from shared.catalog.database import Database, NameTaken
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionTombstone:
-    """Who hid a collection, whose it was, and the replicas on which the tombstone is."""
+    """Who hid a collection, its owner, and the replicas on which the tombstone is available."""
 
     uuid: str
     owner: str
@@ -16,7 +16,7 @@ class CollectionTombstone:
     available: frozenset[str] = frozenset()
 
     def same_content(self, other: "CollectionTombstone") -> bool:
-        """Tell whether two tombstones differ in nothing but where they are."""
+        """Return whether two tombstones are equal but for where they are available."""
         return (self.uuid, self.owner, self.email) == (other.uuid, other.owner, other.email)
 
 
@@ -29,7 +29,7 @@ class CollectionTombstoneCatalog:
         self._owned = database.client.collection("owned_collections")
 
     def create(self, tombstone: CollectionTombstone) -> CollectionTombstone:
-        """Claim the tombstone, and return the one that counts: of several, the first. Hides nothing yet."""
+        """Claim the tombstone, and return the first one that was claimed. Hides nothing yet."""
         reference = self._collection.document(tombstone.uuid)
         document = {
             "uuid": tombstone.uuid,
@@ -49,12 +49,12 @@ class CollectionTombstoneCatalog:
         return collection_tombstone_of(snapshot) if snapshot.exists else None
 
     def hide(self, tombstone: CollectionTombstone, replica: str) -> None:
-        """Hide a collection, all versions at one moment, on all replicas, for ever. Safe to repeat.
+        """Hide all versions of a collection atomically, on all replicas, for ever. Safe to repeat.
 
         Marks the tombstone as available on the replica.
         """
         record, owned = self._collection.document(tombstone.uuid), self._owned.document(tombstone.uuid)
-        # Merged into what is there; and where nothing is yet, versions that come later are hidden too.
+        # Merged into an existing document, or created: then versions that are written later are hidden too.
         hidden = {"uuid": tombstone.uuid, "owner": tombstone.owner, "hidden": True}
         self._database.commit(
             lambda batch: batch.set(owned, hidden, merge=True),

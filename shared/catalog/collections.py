@@ -1,8 +1,8 @@
-"""The catalog of collections: `owned_collections`, a document a UUID, and `collections`, a head a version.
+"""The catalog of collections: `owned_collections`, a document per UUID; `collections`, a head per version.
 
-The document of a UUID says whose it is, which version is the newest that any replica shows, and whether the
-collection is hidden: all versions at once, those that are written later included. Under each head lie the
-contents, in pages.
+The document of a UUID has the owner, the newest version that is visible on any replica, and whether the
+collection is hidden: with all its versions, those that are written later included. The contents of a version
+are in pages under its head.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ from shared.errors import CollectionAlreadyExists
 from shared.identifiers import Fqid, moment_of, version_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Firestore: the offset of a query is an int32. Nobody has so many collections.
+# Firestore: the offset of a query is an int32.
 _LAST_POSITION = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnedCollection:
-    """Whose a collection is, and its newest version; None where no replica shows any."""
+    """The owner of a collection, and its newest version; None if no version is visible on any replica."""
 
     uuid: str
     owner: str
@@ -35,9 +35,9 @@ class OwnedCollection:
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionHead:
-    """What the catalog knows of a version of a collection, its contents aside.
+    """A version of a collection, without its contents.
 
-    `digest` is the SHA-256 of the manifest: two versions of one FQID with one digest are the same.
+    `digest` is the SHA-256 of the manifest: two versions with the same FQID and digest are the same.
     """
 
     fqid: Fqid
@@ -58,19 +58,19 @@ class CollectionCatalog:
         self._pages = Pages(database, "lines")
 
     def owned(self, uuid: str) -> OwnedCollection | None:
-        """Return whose a collection is, in one read; None where its UUID was never claimed."""
+        """Return the owner and newest version of a collection, in one read; None if it does not exist."""
         snapshot = self._database.get(self._owned.document(uuid))
         return _owned_of(snapshot) if snapshot.exists else None
 
     def owned_many(self, uuids: Iterable[str]) -> Mapping[str, OwnedCollection]:
-        """Return whose collections are, of those that were claimed, one read each, side by side."""
+        """Return the owners and newest versions of the collections that exist, one read each, in parallel."""
         references = [self._owned.document(uuid) for uuid in dict.fromkeys(uuids)]
-        return {one.uuid: one for one in map(_owned_of, self._database.get_many(references))}
+        return {owned.uuid: owned for owned in map(_owned_of, self._database.get_many(references))}
 
     def owned_by(self, owner: str, start: int, count: int) -> list[Fqid]:
-        """Return up to `count` collections of somebody that are not hidden, each in its newest version.
+        """Return up to `count` collections of an owner that are not hidden, each in its newest version.
 
-        In order of UUID, from position `start` on. One read each, and one for each that is passed over.
+        In order of UUID, from position `start` on. One read each, and one for each that is skipped.
         """
         query = (
             self._owned.where(filter=FieldFilter("owner", "==", owner))
@@ -80,15 +80,15 @@ class CollectionCatalog:
             .offset(min(start, _LAST_POSITION))
             .limit(count)
         )
-        found = map(_owned_of, self._database.query(query))
-        return [Fqid(one.uuid, one.newest or "") for one in found]
+        owned = map(_owned_of, self._database.query(query))
+        return [Fqid(collection.uuid, collection.newest or "") for collection in owned]
 
     def create(self, head: CollectionHead, owned: OwnedCollection | None) -> bool:
         """Claim the FQID for this content, and the UUID for its owner, for the whole system and for ever.
 
-        `owned` is what was last read of the UUID. Returns whether the FQID was claimed now: False means that
-        the same content has claimed it before. Raises CollectionAlreadyExists where other content has, or
-        somebody else the UUID. The pages are to follow.
+        `owned` is the last read of the UUID's document. Returns False if the same content has claimed the
+        FQID before. Raises CollectionAlreadyExists if other content has, or another owner has claimed the
+        UUID. The caller writes the pages next.
         """
         claims = [self._claim(head)]
         if owned is None:
@@ -97,13 +97,13 @@ class CollectionCatalog:
             self._database.commit(*claims)
             return True
         except NameTaken:
-            there = self.owned(head.fqid.uuid)
-        if there and there.owner != head.owner:
+            owned = self.owned(head.fqid.uuid)
+        if owned and owned.owner != head.owner:
             raise CollectionAlreadyExists(f"collection {head.fqid.uuid} is somebody else's")
         before = self.head(head.fqid)
         if before is None:
-            # Only the UUID was in the way: another version has claimed it meanwhile, for the same owner.
-            return self.create(head, there)
+            # Only the UUID was taken: another version has claimed it meanwhile, for the same owner.
+            return self.create(head, owned)
         if before.digest != head.digest:
             raise CollectionAlreadyExists(f"collection {head.fqid} exists with other content")
         return False
@@ -131,24 +131,24 @@ class CollectionCatalog:
         return lambda batch: batch.create(self._owned.document(head.fqid.uuid), document)
 
     def write_pages(self, fqid: Fqid, pages: Sequence[bytes]) -> None:
-        """Write the contents of a version, one write a page. Safe to repeat.
+        """Write the contents of a version, one write per page. Safe to repeat.
 
-        The caller has claimed the FQID for just these contents.
+        The caller has claimed the FQID for these contents.
         """
         self._pages.write(self._collection.document(str(fqid)), pages)
 
     def pages(self, head: CollectionHead, first: int = 0) -> Iterator[bytes]:
-        """Return the pages of a version from number `first` on, one read each, side by side.
+        """Return the pages of a version from number `first` on, one read each, in parallel.
 
-        All have been read when this returns; each is unpacked as it is asked for. Raises CatalogBroken
-        where one is missing.
+        All are read when this returns; each is decompressed when the iterator reaches it. Raises
+        CatalogBroken if one is missing.
         """
         return self._pages.read(self._collection.document(str(head.fqid)), range(first, head.page_count))
 
     def make_available(self, fqid: Fqid, replica: str) -> None:
-        """Let reads on a replica see the version, unless the collection is hidden. Safe to repeat."""
+        """Make the version visible on a replica, unless the collection is hidden. Safe to repeat."""
         head, owned = self._collection.document(str(fqid)), self._owned.document(fqid.uuid)
-        # As a number, because the greater of two is what Firestore itself can keep.
+        # A number, because Firestore can keep the greater of two numbers by itself.
         newest = {"visible": True, "newest": firestore.Maximum(_number_of(fqid.version))}
         self._database.commit(
             lambda batch: batch.update(head, self._database.gained(replica)),
@@ -156,25 +156,25 @@ class CollectionCatalog:
         )
 
     def head(self, fqid: Fqid) -> CollectionHead | None:
-        """Return the head of a version, wherever it is available and hidden or not, in one read."""
+        """Return the head of a version, available or not, hidden or not, in one read."""
         snapshot = self._database.get(self._collection.document(str(fqid)))
         return collection_head_of(snapshot) if snapshot.exists else None
 
     def get_many(self, fqids: Iterable[Fqid]) -> Mapping[Fqid, CollectionHead]:
-        """Return the heads of those versions that exist, hidden or not, one read each, side by side."""
+        """Return the heads of the versions that exist, hidden or not, one read each, in parallel."""
         references = [self._collection.document(str(fqid)) for fqid in dict.fromkeys(fqids)]
         heads = map(collection_head_of, self._database.get_many(references))
         return {head.fqid: head for head in heads}
 
     def newest(self, uuid: str, replica: str) -> CollectionHead | None:
         """Return the head of the newest version on a replica, hidden or not, in one read."""
-        found = self._database.query(
+        snapshots = self._database.query(
             self._collection.where(filter=FieldFilter("uuid", "==", uuid))
             .where(filter=FieldFilter("available", "array_contains", replica))
             .order_by("version", direction=Query.DESCENDING)
             .limit(1)
         )
-        return collection_head_of(found[0]) if found else None
+        return collection_head_of(snapshots[0]) if snapshots else None
 
 
 def _number_of(version: str) -> int:

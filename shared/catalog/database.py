@@ -1,13 +1,13 @@
-"""Firestore as the catalog uses it: one client, one mapping of its errors, and what all heads have in common.
+"""Firestore as the catalog uses it: one client, one mapping of its errors, and the fields of all heads.
 
-A head's `available` names the replicas on which reads see it. Its `missing` names those that it has still
-to reach, `missing_since` when it began to wait for them; both are there from its creation on, so that what a
-killed process left half-done can be found.
+A head's `available` lists the replicas on which reads see it. `missing` lists those that it has not reached
+yet, and `missing_since` is when it was created. Both exist from its creation on, so that the sweep finds what
+a killed process left half-done.
 """
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -19,39 +19,38 @@ from google.cloud.firestore_v1 import LastUpdateOption
 from shared.clock import Clock
 from shared.errors import DssError, Unavailable
 
-# Documents that one BatchGetDocuments call asks for, and calls at once: 10,000 documents then take few
-# round trips, and no answer grows beyond a few hundred KiB.
+# Documents per BatchGetDocuments call, and calls at once: 10,000 documents then take few round trips, and no
+# answer is larger than a few hundred KiB.
 _BATCH = 500
 _PARALLEL_BATCHES = 8
-# A request is answered within this or not at all; clients give up after 40 seconds.
+# Timeout of a request; clients give up after 40 seconds.
 _TIMEOUT_SECONDS = 30
-# Firestore answers ABORTED to who waited too long for another's lock, transaction or not: nothing of that is
-# done, and it may be tried again. Its library does so for commits of transactions only.
+# Firestore answers ABORTED to a commit that waited too long for another's lock, in a transaction or not.
+# Nothing of it is applied, and it is safe to retry. The client library retries transactions only.
 _CONTENDED = retry.Retry(
     predicate=retry.if_exception_type(exceptions.Aborted), initial=0.05, maximum=1.0, timeout=15
 )
 
-
-# What is done to a batch; the changes of a document, with writes that go with them.
+# A write adds itself to a batch. A step is the changes of a document, and further writes of the same commit.
 Write = Callable[[Any], None]
 Step = tuple[dict[str, Any], Sequence[Write]]
-# How often a document is read anew that others have changed, and the pauses before, at first.
+# How often `advance` re-reads a document that others have changed, and the first pause before it does.
 _ADVANCES = 60
 _ADVANCE_SECONDS = 0.02
 
 
 class NameTaken(DssError):
-    """A document was to be created and is there already. Never leaves `shared.catalog`."""
+    """A document to be created exists already. Never leaves `shared.catalog`."""
 
 
 class Database:
-    """A Firestore database, and the replicas that a new head has to reach."""
+    """A Firestore database, and the replicas that each new head must reach."""
 
     def __init__(self, client: firestore.Client, *, replicas: Sequence[str], clock: Clock) -> None:
         self.client = client
         self.clock = clock
         self._replicas = list(replicas)
-        # Threads of its own for batches, begun at first use: a server may fork after this was made.
+        # Threads for batches, started at first use: a server may fork after this object was made.
         self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
@@ -61,7 +60,7 @@ class Database:
         return self._replicas
 
     def new_head(self) -> dict[str, Any]:
-        """Return the fields of a head that no replica has yet."""
+        """Return the fields of a head that is not available on any replica yet."""
         now = self.clock.now()
         return {
             "available": [],
@@ -72,30 +71,30 @@ class Database:
 
     @staticmethod
     def gained(replica: str) -> dict[str, Any]:
-        """Return the changes of a head that a replica has now; safe to apply twice and in any order."""
+        """Return the changes that make a head available on a replica; safe to repeat, in any order."""
         return {
             "available": firestore.ArrayUnion([replica]),
             "missing": firestore.ArrayRemove([replica]),
         }
 
     def unpublished_everywhere(self) -> dict[str, Any]:
-        """Return the field of a head of which nobody has been told yet, on no replica."""
+        """Return the outbox field of a new head: its event is not published on any replica yet."""
         return {"unpublished": list(self._replicas)}
 
     @staticmethod
     def published(replica: str) -> dict[str, Any]:
-        """Return the change of a head that has been told of on a replica; safe to apply twice."""
+        """Return the change of a head whose event is published on a replica; safe to apply twice."""
         return {"unpublished": firestore.ArrayRemove([replica])}
 
     def get(self, reference: Any) -> Any:
-        """Return the snapshot of a document, present or not, in one read."""
+        """Return the snapshot of a document, whether it exists or not, in one read."""
         with translated():
             return reference.get(timeout=_TIMEOUT_SECONDS)
 
     def get_many(self, references: Sequence[Any], fields: Sequence[str] | None = None) -> Iterator[Any]:
-        """Yield the snapshots of the documents that exist, in no order, read in batches side by side.
+        """Yield the snapshots of the documents that exist, in no order, read in parallel batches.
 
-        With `fields` they hold only these.
+        `fields` limits the fields that are read.
         """
         batches = [references[start : start + _BATCH] for start in range(0, len(references), _BATCH)]
 
@@ -117,25 +116,25 @@ class Database:
             return list(query.stream(timeout=_TIMEOUT_SECONDS))
 
     def count(self, query: Any) -> int:
-        """Return how many documents a query finds; one read for each thousand of them."""
+        """Return how many documents a query finds; one read per thousand."""
         with translated():
             [[result]] = query.count().get(timeout=_TIMEOUT_SECONDS)
         return int(result.value)
 
     def every(self, query: Any, page: int) -> Iterator[Any]:
-        """Yield the snapshots that an ordered query finds, `page` a request, as they are asked for."""
+        """Yield the snapshots that an ordered query finds, lazily, `page` of them per request."""
         last = None
         while True:
-            found = self.query((query.start_after(last) if last else query).limit(page))
-            yield from found
-            if len(found) < page:
+            snapshots = self.query((query.start_after(last) if last else query).limit(page))
+            yield from snapshots
+            if len(snapshots) < page:
                 return
-            last = found[-1]
+            last = snapshots[-1]
 
     def commit(self, *writes: Callable[[Any], None]) -> None:
-        """Apply writes, all or none, in one request. Raises NameTaken where a document must not exist.
+        """Apply writes, all or none, in one request. Raises NameTaken if a document exists that must not.
 
-        Tried again while others hold what it writes, and Unavailable where they do so for long.
+        Retries while others lock the documents, and raises Unavailable if they do so for long.
         """
         batch = self.client.batch()
         for write in writes:
@@ -144,40 +143,41 @@ class Database:
             try:
                 _CONTENDED(batch.commit)(timeout=_TIMEOUT_SECONDS)
             except exceptions.FailedPrecondition as error:
-                # A document that must not exist and does: the emulator says so in one way, and nothing
-                # promises that the service does not say it in the other.
+                # A document exists that must not: the emulator answers one of the two codes, and the service
+                # may answer either.
                 raise NameTaken(str(error)) from error
 
     def advance(self, reference: Any, step: Callable[[Any], Step | None]) -> None:
-        """Change a document by what it is, and write others with it; from the start where others were faster.
+        """Read a document, and commit the step that follows from it; start again if others were faster.
 
-        `step` is given its snapshot and returns the changes and the further writes, or None for neither. No
-        lock is held meanwhile: in a transaction, a process that is killed would keep all others waiting until
-        Firestore lets go of what it had read. Raises Unavailable where others were faster for long.
+        `step` takes the snapshot and returns the changes and further writes, or None to change nothing. No
+        lock is held: in a transaction, a killed process would block all others until Firestore releases the
+        documents that it had read. Raises Unavailable if others are faster too often.
         """
         for attempt in range(_ADVANCES):
             snapshot = self.get(reference)
-            todo = step(snapshot)
-            if todo is None:
+            next_step = step(snapshot)
+            if next_step is None:
                 return
+            changes, writes = next_step
             try:
-                self.commit(_advancing(reference, snapshot, todo[0]), *todo[1])
+                self.commit(_write_if_unchanged(reference, snapshot, changes), *writes)
                 return
             except NameTaken:
                 self.clock.sleep(random.uniform(0, min(attempt + 1, 10) * _ADVANCE_SECONDS))
-        raise Unavailable(f"{reference.path}: others changed it again and again")
+        raise Unavailable(f"{reference.path}: others changed it {_ADVANCES} times meanwhile")
 
     def transact(self, work: Callable[[Any], None]) -> None:
-        """Run `work` with a transaction, again and from its start where others were faster.
+        """Run `work` in a transaction, and again if others changed what it read.
 
-        Raises Unavailable where they were so for long.
+        Raises Unavailable if they do so for long.
         """
 
         def attempt() -> None:
             try:
                 firestore.transactional(work)(self.client.transaction())
             except ValueError as error:
-                # What the client says when the last of its attempts was aborted, too.
+                # The client raises this if its last attempt was aborted, too.
                 if isinstance(error.__cause__, exceptions.Aborted):
                     raise error.__cause__ from None
                 raise
@@ -197,7 +197,17 @@ class Database:
             return self._threads
 
 
-def _advancing(reference: Any, snapshot: Any, changes: dict[str, Any]) -> Callable[[Any], None]:
+def set_document(reference: Any, document: Mapping[str, Any]) -> Write:
+    """Return the write that sets a document, whether it exists or not."""
+    return lambda batch: batch.set(reference, dict(document))
+
+
+def create_document(reference: Any, document: Mapping[str, Any]) -> Write:
+    """Return the write that creates a document, and fails if it exists."""
+    return lambda batch: batch.create(reference, dict(document))
+
+
+def _write_if_unchanged(reference: Any, snapshot: Any, changes: dict[str, Any]) -> Write:
     if not snapshot.exists:
         return lambda batch: batch.create(reference, changes)
     unchanged = LastUpdateOption(snapshot.update_time)
@@ -206,7 +216,7 @@ def _advancing(reference: Any, snapshot: Any, changes: dict[str, Any]) -> Callab
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn Firestore's errors into those of the house; the only place that knows them."""
+    """Map Firestore's errors to domain errors; the only place that knows them."""
     try:
         yield
     except exceptions.AlreadyExists as error:
@@ -217,4 +227,4 @@ def translated() -> Iterator[None]:
         exceptions.TooManyRequests,
         exceptions.RetryError,
     ) as error:
-        raise Unavailable("the catalog does not answer as it should") from error
+        raise Unavailable(f"the catalog failed: Firestore answers {type(error).__name__}") from error

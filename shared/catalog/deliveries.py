@@ -1,10 +1,11 @@
-"""The catalog of deliveries: collection `deliveries`, one document a notification to one subscription.
+"""The catalog of deliveries: collection `deliveries`, one document for each notification to one subscription.
 
-It says what became of it, and is written once an attempt. Firestore removes it some days after the last one.
+A document has the outcome of the delivery, and is written once per attempt. Firestore removes it some days
+after the last one.
 
-`subscription_troubles` has a document for each subscription whose URL does not answer as it should: since
-when, how often, and when it is tried next. While it is there, one notification at a time is tried, all others
-wait. It goes with its subscription; what a call that was under way notes behind that, Firestore removes.
+`subscriber_backoffs` has a document for each subscription whose URL fails: since when, how often, and when
+the next call is due. While it exists, one notification at a time is sent and all others wait. It is removed
+with its subscription; one that an open call writes after that expires.
 """
 
 from collections.abc import Mapping
@@ -19,15 +20,15 @@ from google.cloud.firestore import FieldFilter
 from shared.catalog.database import Database
 from shared.catalog.subscriptions import Subscription, subscription_of
 
-# How long the owner of a subscription can see what became of a notification: twice as long as it is tried.
-_KEPT_FOR = timedelta(days=14)
+# How long the owner of a subscription can look up a delivery: twice as long as it is retried.
+_RETENTION = timedelta(days=14)
 
 
 class DeliveryState(StrEnum):
-    """What a delivery has come to."""
+    """The state of a delivery."""
 
     WAITING = "waiting"
-    """Not tried yet, since the URL did not answer as it should when others were."""
+    """Not sent yet, because the URL failed when other notifications were sent."""
     FAILING = "failing"
     DELIVERED = "delivered"
     DEAD = "dead"
@@ -35,10 +36,10 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """A notification to one subscription, and what became of it.
+    """A notification to one subscription, and its outcome.
 
-    `replay` names the last replay that it was part of. `status`, `reason` and `seconds` are of its last
-    attempt; `next_try` is the earliest time of the next one.
+    `replay` is the id of the last replay that included it. `status`, `reason` and `seconds` are those of the
+    last attempt; `next_try` is the earliest time of the next one.
     """
 
     id: str
@@ -60,7 +61,7 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True)
 class SubscriberBackoff:
-    """A subscription's URL does not answer as it should."""
+    """A subscription's URL has failed `failures` times in a row, and must not be called before `next_try`."""
 
     since: datetime
     failures: int
@@ -69,10 +70,10 @@ class SubscriberBackoff:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryContext:
-    """All that an attempt has to know beforehand; None of what is not there."""
+    """What an attempt reads before it starts; each is None if its document does not exist."""
 
     subscription: Subscription | None
-    trouble: SubscriberBackoff | None
+    backoff: SubscriberBackoff | None
     delivery: Delivery | None
 
 
@@ -83,40 +84,43 @@ class DeliveryCatalog:
         self._database = database
         self._collection = database.client.collection("deliveries")
         self._subscriptions = database.client.collection("subscriptions")
-        self._troubles = database.client.collection("subscription_troubles")
+        self._backoffs = database.client.collection("subscriber_backoffs")
 
-    def standing(self, subscription: str, delivery: str) -> DeliveryContext:
-        """Return how things are with a subscription and a delivery to it, in three reads and one request."""
-        found = {
+    def context(self, subscription: str, delivery: str) -> DeliveryContext:
+        """Return a subscription, its backoff and a delivery to it, in three reads and one request."""
+        snapshots = {
             snapshot.reference.parent.id: snapshot
             for snapshot in self._database.get_many(
                 [
                     self._subscriptions.document(subscription),
-                    self._troubles.document(subscription),
+                    self._backoffs.document(subscription),
                     self._collection.document(delivery),
                 ]
             )
         }
-        there = found.get(self._subscriptions.id)
-        trouble = found.get(self._troubles.id)
-        tried = found.get(self._collection.id)
+        subscribed = snapshots.get(self._subscriptions.id)
+        backoff = snapshots.get(self._backoffs.id)
+        tried = snapshots.get(self._collection.id)
         return DeliveryContext(
-            subscription=subscription_of(there) if there else None,
-            trouble=_trouble_of(trouble) if trouble else None,
-            delivery=_from_snapshot(tried) if tried else None,
+            subscription=subscription_of(subscribed) if subscribed else None,
+            backoff=_backoff_of(backoff) if backoff else None,
+            delivery=_delivery_of(tried) if tried else None,
         )
 
-    def note(self, delivery: Delivery) -> None:
-        """Write what became of an attempt, or that one has to wait."""
+    def save(self, delivery: Delivery) -> None:
+        """Write a delivery, in one write."""
         document = {name: value for name, value in vars(delivery).items() if name != "id"}
-        document |= {"state": delivery.state.value, "expires": self._database.clock.now() + _KEPT_FOR}
+        document |= {"state": delivery.state.value, "expires": self._database.clock.now() + _RETENTION}
         reference = self._collection.document(delivery.id)
         self._database.commit(lambda batch: batch.set(reference, document))
 
     def of_subscription(
         self, subscription: str, *, before: tuple[datetime, str] | None, count: int
     ) -> list[Delivery]:
-        """Return deliveries to a subscription, the newest first, behind the last one of a page before."""
+        """Return up to `count` deliveries to a subscription, newest first, after the position `before`.
+
+        `before` is the creation time and id of the last delivery of the previous page.
+        """
         query = (
             self._collection.where(filter=FieldFilter("subscription", "==", subscription))
             .order_by("created", direction=firestore.Query.DESCENDING)
@@ -125,16 +129,16 @@ class DeliveryCatalog:
         if before:
             created, delivery = before
             query = query.start_after({"created": created, "__name__": self._collection.document(delivery)})
-        return list(map(_from_snapshot, self._database.query(query.limit(count))))
+        return list(map(_delivery_of, self._database.query(query.limit(count))))
 
-    def trouble(self, subscription: str) -> SubscriberBackoff | None:
-        """Return what is wrong with a subscription's URL, in one read; None where nothing is."""
-        snapshot = self._database.get(self._troubles.document(subscription))
-        return _trouble_of(snapshot) if snapshot.exists else None
+    def backoff(self, subscription: str) -> SubscriberBackoff | None:
+        """Return the backoff of a subscription, in one read; None if its URL does not fail."""
+        snapshot = self._database.get(self._backoffs.document(subscription))
+        return _backoff_of(snapshot) if snapshot.exists else None
 
-    def claim(self, subscription: str, *, now: datetime, until: datetime) -> bool:
-        """Tell whether the caller is the one to try a URL in trouble; nobody else is before `until`."""
-        reference = self._troubles.document(subscription)
+    def claim_try(self, subscription: str, *, now: datetime, until: datetime) -> bool:
+        """Return whether the caller may call a failing URL now; nobody else may before `until`."""
+        reference = self._backoffs.document(subscription)
         claimed = False
 
         def claim_if_due(transaction: Any) -> None:
@@ -147,23 +151,23 @@ class DeliveryCatalog:
         self._database.transact(claim_if_due)
         return claimed
 
-    def in_trouble(self, subscription: str, trouble: SubscriberBackoff) -> None:
-        """Note that a URL does not answer as it should."""
-        reference = self._troubles.document(subscription)
-        document = {**vars(trouble), "expires": self._database.clock.now() + _KEPT_FOR}
+    def start_backoff(self, subscription: str, backoff: SubscriberBackoff) -> None:
+        """Write that a URL fails, and until when it must not be called."""
+        reference = self._backoffs.document(subscription)
+        document = {**vars(backoff), "expires": self._database.clock.now() + _RETENTION}
         self._database.commit(lambda batch: batch.set(reference, document))
 
-    def out_of_trouble(self, subscription: str) -> None:
-        """Note that a URL answers as it should."""
-        reference = self._troubles.document(subscription)
+    def end_backoff(self, subscription: str) -> None:
+        """Remove the backoff of a subscription: its URL answers again."""
+        reference = self._backoffs.document(subscription)
         self._database.commit(lambda batch: batch.delete(reference))
 
 
-def _trouble_of(snapshot: Any) -> SubscriberBackoff:
+def _backoff_of(snapshot: Any) -> SubscriberBackoff:
     return SubscriberBackoff(**{name: snapshot.get(name) for name in SubscriberBackoff.__dataclass_fields__})
 
 
-def _from_snapshot(snapshot: Any) -> Delivery:
+def _delivery_of(snapshot: Any) -> Delivery:
     document: Mapping[str, Any] = snapshot.to_dict()
     fields = {name: value for name, value in document.items() if name not in ("expires", "state")}
     return Delivery(id=snapshot.id, state=DeliveryState(document["state"]), **fields)

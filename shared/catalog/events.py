@@ -1,7 +1,12 @@
-"""The catalog of events: collection `events`, one document an event, and `journal_ends`, one a replica.
+"""The catalog of events: collection `events`, a document per event; `journal_checkpoints`, one per replica.
 
-Each replica's events are one line. An event gets its time in the commit that puts it at the line's end: later
-than all before it, so that who has read up to a moment never finds anything new before that.
+The events of a replica are an append-only log. An event gets its timestamp in the commit that appends it,
+later than that of every event before it: a reader who has read up to a time never finds a new event before
+that time. So each append reads the checkpoint (`last`, the newest timestamp), and commits the events and the
+new `last` only if the checkpoint is unchanged:
+
+    last = 10:00:00.5; A and B are appended at 10:00:01.2 -> A 10:00:01.200000, B 10:00:01.200001, last = B's
+    C is appended by a process whose clock is behind, 10:00:00.9   -> C 10:00:01.200002
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +16,13 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database, Step, Write
+from shared.batching import Batcher
+from shared.catalog.database import Database, Step, Write, create_document, set_document
 from shared.identifiers import Fqid, version_after, version_of
-from shared.parallel import Batcher
 
-# Events of one commit. Firestore: 10 MiB a request; an event is some 300 bytes. A longer commit keeps the
-# others waiting.
-_AT_ONCE = 200
+# Events per commit. Firestore: 10 MiB a request; an event is some 300 bytes. A longer commit delays the
+# others.
+_BATCH = 200
 _PAGE = 500
 
 
@@ -25,8 +30,8 @@ _PAGE = 500
 class Event:
     """A bundle version, or its tombstone, became available on a replica: `type` is `CREATE` or `TOMBSTONE`.
 
-    `size` in bytes, `digest`, a SHA-256, `md5` and `crc32c` are those of its document. `timestamp` is a
-    version, and empty for what is not in the journal yet.
+    `size` in bytes, `digest` (SHA-256), `md5` and `crc32c` are those of its document. `timestamp` is a
+    version, and empty until the event is recorded.
     """
 
     id: str
@@ -46,84 +51,86 @@ class EventCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._collection = database.client.collection("events")
-        self._ends = database.client.collection("journal_ends")
-        # One commit at a time can write to the end of a line; it takes along all who wait for it.
-        self._lines = {
-            name: Batcher(partial(self._put_at_end, name), most=_AT_ONCE) for name in database.replicas
+        self._checkpoints = database.client.collection("journal_checkpoints")
+        # One commit at a time can append to a replica's log; it takes all events that wait by then.
+        self._appenders = {
+            name: Batcher(partial(self._append, name), most=_BATCH) for name in database.replicas
         }
 
     def record(self, event: Event) -> Event:
-        """Return an event with the time at which it was journalled: now, or when it was recorded before."""
-        return self._lines[event.replica](event)
+        """Append an event, unless it was recorded before, and return it with its timestamp."""
+        return self._appenders[event.replica](event)
 
-    def _put_at_end(self, replica: str, events: Sequence[Event]) -> Sequence[Event]:
+    def _append(self, replica: str, events: Sequence[Event]) -> Sequence[Event]:
         references = {event.id: self._collection.document(event.id) for event in events}
         recorded: dict[str, Event] = {}
 
-        def step(end: Any) -> Step | None:
+        def append(checkpoint: Any) -> Step | None:
+            # Runs again, from the start, if another process has appended meanwhile.
             recorded.clear()
-            found = self._database.get_many(list(references.values()))
-            recorded.update((there.id, event_of(there)) for there in found)
-            last = str((end.to_dict() or {}).get("last", ""))
+            snapshots = self._database.get_many(list(references.values()))
+            recorded.update((snapshot.id, event_of(snapshot)) for snapshot in snapshots)
+            last = _last(checkpoint)
             writes = []
             for event in events:
                 if event.id not in recorded:
                     last = _later(last, version_of(self._database.clock.now()))
                     recorded[event.id] = replace(event, timestamp=last)
-                    writes.append(_creating(references[event.id], _to_document(recorded[event.id])))
+                    writes.append(create_document(references[event.id], _to_document(recorded[event.id])))
             return ({"last": last}, writes) if writes else None
 
-        self._database.advance(self._ends.document(replica), step)
+        self._database.advance(self._checkpoints.document(replica), append)
         return [recorded[event.id] for event in events]
 
     def restore(self, replica: str, events: Sequence[Event]) -> None:
-        """Write events of a replica that were journalled before, each with its time. Safe to repeat."""
-        for first in range(0, len(events), _AT_ONCE):
-            some = events[first : first + _AT_ONCE]
-            writes = [_setting(self._collection.document(event.id), _to_document(event)) for event in some]
+        """Write events of a replica that were recorded before, each with its timestamp. Safe to repeat."""
+        for first in range(0, len(events), _BATCH):
+            batch = events[first : first + _BATCH]
+            writes = [
+                set_document(self._collection.document(event.id), _to_document(event)) for event in batch
+            ]
 
-            def step(end: Any, newest: str = some[-1].timestamp, writes: list[Write] = writes) -> Step:
-                return {"last": max(str((end.to_dict() or {}).get("last", "")), newest)}, writes
-
-            self._database.advance(self._ends.document(replica), step)
+            step = partial(_restored, batch[-1].timestamp, writes)
+            self._database.advance(self._checkpoints.document(replica), step)
 
     def since(self, replica: str, *, start: str = "", stop: str = "", count: int = 0) -> Iterator[Event]:
         """Yield a replica's events in order of time: from `start`, before `stop`, up to `count`, if given."""
-        query = self._line(replica, start)
+        query = self._log(replica, start)
         if stop:
             query = query.where(filter=FieldFilter("timestamp", "<", stop))
-        found = self._database.query(query.limit(count)) if count else self._database.every(query, _PAGE)
-        return map(event_of, found)
+        snapshots = self._database.query(query.limit(count)) if count else self._database.every(query, _PAGE)
+        return map(event_of, snapshots)
 
     def last(self, replica: str) -> str:
-        """Return the time of a replica's last event, in one read; empty where there is none."""
-        return str((self._database.get(self._ends.document(replica)).to_dict() or {}).get("last", ""))
+        """Return the timestamp of a replica's last event, in one read; empty if there is none."""
+        return _last(self._database.get(self._checkpoints.document(replica)))
 
     def count(self, replica: str, *, start: str = "") -> int:
-        """Return how many events of a replica there are from `start` on; one read for each thousand."""
-        return self._database.count(self._line(replica, start))
+        """Return how many events a replica has from `start` on; one read per thousand."""
+        return self._database.count(self._log(replica, start))
 
-    def _line(self, replica: str, start: str) -> Any:
-        """Return the query for a replica's events in order of time, from `start` on, if given."""
+    def _log(self, replica: str, start: str) -> Any:
+        """Return the query for a replica's events in order of time, from `start` on if it is given."""
         query = self._collection.where(filter=FieldFilter("replica", "==", replica)).order_by("timestamp")
         return query.where(filter=FieldFilter("timestamp", ">=", start)) if start else query
 
     def get_many(self, ids: Sequence[str]) -> Mapping[str, Event]:
-        """Return those of the events that there are, by id; one read each, in batches side by side."""
+        """Return the events that exist, by id; one read each, in parallel batches."""
         references = [self._collection.document(event_id) for event_id in ids]
-        return {found.id: event_of(found) for found in self._database.get_many(references)}
+        return {snapshot.id: event_of(snapshot) for snapshot in self._database.get_many(references)}
 
 
-def _setting(reference: Any, document: dict[str, Any]) -> Write:
-    return lambda batch: batch.set(reference, document)
+def _restored(newest: str, writes: Sequence[Write], checkpoint: Any) -> Step:
+    return {"last": max(_last(checkpoint), newest)}, writes
 
 
-def _creating(reference: Any, document: dict[str, Any]) -> Write:
-    return lambda batch: batch.create(reference, document)
+def _last(checkpoint: Any) -> str:
+    """Return the timestamp of the last event of a log, given the snapshot of its checkpoint."""
+    return str((checkpoint.to_dict() or {}).get("last", ""))
 
 
 def _later(last: str, now: str) -> str:
-    """Return the time of the next event: now, unless the clock is behind the one of another process."""
+    """Return the timestamp of the next event: now, or just after `last` if this clock is behind."""
     return now if now > last else version_after(last)
 
 

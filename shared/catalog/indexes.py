@@ -1,7 +1,7 @@
 """The composite indexes that the catalog's queries need, and the fields that are kept out of indexes.
 
-`terraform/` creates these; tests compare both, and hold every query that a running system makes against
-this table, because the Firestore emulator enforces none of it.
+`terraform/` creates these. Tests compare both, and check every query of a running system against this table,
+because the Firestore emulator enforces none of it.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ COMPOSITE_INDEXES = (
     Index("bundles", (("hidden", "ASCENDING"), ("available", "CONTAINS"), ("fqid", "ASCENDING"))),
     # The newest version of a collection on a replica.
     Index("collections", (("uuid", "ASCENDING"), ("available", "CONTAINS"), ("version", "DESCENDING"))),
-    # Somebody's collections.
+    # The collections of an owner.
     Index(
         "owned_collections",
         (
@@ -52,7 +52,7 @@ COMPOSITE_INDEXES = (
             ("uuid", "ASCENDING"),
         ),
     ),
-    # What a replica has lacked for long.
+    # What a replica has been missing for long.
     *(
         Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
         for collection in (
@@ -60,11 +60,11 @@ COMPOSITE_INDEXES = (
             *("bundle_tombstones", "collection_tombstones"),
         )
     ),
-    # All subscriptions of somebody.
+    # The subscriptions of an owner.
     Index("subscriptions", (("owner", "ASCENDING"), ("replica", "ASCENDING"))),
-    # What was sent to a subscription, the newest first.
+    # The deliveries to a subscription, newest first.
     Index("deliveries", (("subscription", "ASCENDING"), ("created", "DESCENDING"))),
-    # What has not been told on a replica.
+    # The outbox: events that are not published on a replica yet.
     *(
         Index(collection, (("unpublished", "CONTAINS"), ("created", "ASCENDING")))
         for collection in ("bundles", "bundle_tombstones")
@@ -73,12 +73,12 @@ COMPOSITE_INDEXES = (
     Index("events", (("replica", "ASCENDING"), ("timestamp", "ASCENDING"))),
     # The journals of a replica, in order of time.
     Index("journals", (("replica", "ASCENDING"), ("to_date", "ASCENDING"))),
-    # What has a posting, in order; its elements are indexed here alone.
+    # The rows with a posting, in order; array elements are indexed here only.
     Index("index_rows", (("postings", "CONTAINS"), ("fqid", "DESCENDING"))),
 )
 
 # Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
-# versions and times have no index of their own. The rest is never asked for, and unindexed costs less.
+# versions and times have no index of their own. No query uses the other fields; writes cost less without.
 _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
     "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing"),
@@ -102,7 +102,7 @@ EXEMPTIONS = (
     ),
     *(Exemption("subscriptions", field) for field in ("created", "definition")),
     Exemption("subscription_secrets", "secret"),
-    *(Exemption("subscription_troubles", field) for field in ("since", "failures", "next_try", "expires")),
+    *(Exemption("subscriber_backoffs", field) for field in ("since", "failures", "next_try", "expires")),
     *(
         Exemption("deliveries", field)
         for field in (
@@ -114,7 +114,7 @@ EXEMPTIONS = (
         Exemption("events", field)
         for field in ("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid")
     ),
-    *(Exemption("journal_ends", field) for field in ("last", "compacted", "claimed", "held")),
+    *(Exemption("journal_checkpoints", field) for field in ("last", "compacted", "claimed", "held")),
     *(
         Exemption("journals", field)
         for field in ("replica", "key", "from_date", "to_date", "size", "entries", "crc32c", "index")
@@ -150,5 +150,5 @@ EXEMPTIONS = (
 TIMES_TO_LIVE = (
     *(("admin_runs", "expires"), ("checkout_jobs", "expires"), ("checkout_pages", "expires")),
     *(("copy_jobs", "expires"), ("deliveries", "expires"), ("mails", "expires")),
-    ("subscription_troubles", "expires"),
+    ("subscriber_backoffs", "expires"),
 )

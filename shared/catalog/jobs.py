@@ -15,13 +15,13 @@ from shared.checksums import Checksums
 from shared.identifiers import Fqid
 
 _NAMESPACE = uuid.UUID("5f0f9bd5-5dd9-4a52-8a34-6f3c1f2cf0d1")
-# Jobs of one file that are looked at to say what became of it.
+# Jobs of one file that are read to find out what became of it.
 _FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class CopySource:
-    """The object to copy, as its store knew it when the copy was asked for; `replica` names the store."""
+    """The object to copy, as its store described it when the copy was ordered; `replica` names the store."""
 
     replica: str
     bucket: str
@@ -35,10 +35,10 @@ class CopySource:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyOrder:
-    """A copy that somebody wants: from where, to where, and which file version it then makes available.
+    """A copy to be made: its source, its destination, and the file version that it makes available.
 
-    With `last_used` it is one that its bucket's life cycle removes, and what is there counts if it was used
-    then or later.
+    `last_used` makes it temporary: the bucket's life cycle removes it. An existing copy is good enough if it
+    was used then or later.
     """
 
     source: CopySource
@@ -60,7 +60,7 @@ class CopyOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyJob:
-    """A large copy, and how far it has come. `code` and `cause` tell its last error."""
+    """A large copy, and its progress. `code` and `cause` are those of its last error."""
 
     id: str
     order: CopyOrder
@@ -81,12 +81,12 @@ class JobCatalog(AttemptCatalog[CopyJob]):
         super().__init__(database, "copy_jobs", _from_snapshot)
 
     def begin(self, order: CopyOrder) -> CopyJob:
-        """Return the job that does this, running: joined, begun, or begun anew.
+        """Return the job of this order, running: joined, begun, or begun again.
 
-        Its `execution` is empty where nobody has started to work on it, as far as is known.
+        Its `execution` is empty if none is known to have started.
         """
         return self._join_or_begin(
-            order.job_id, lambda there: _order_to_document(order) | _gone_on_with(there, order)
+            order.job_id, lambda previous: _order_to_document(order) | _left_by(previous, order)
         )
 
     def of_file(self, uuid: str, version: str | None, replica: str) -> list[CopyJob]:
@@ -104,31 +104,31 @@ class JobCatalog(AttemptCatalog[CopyJob]):
         return frozenset(job.get("upload_id") for job in found) - {""}
 
     def set_token(self, job: CopyJob, token: str) -> None:
-        """Note where the next stretch of a copy goes on."""
+        """Note the token with which the next stretch of a copy continues."""
         self._update(job, {"token": token})
 
     def replace_upload(self, job: CopyJob, upload_id: str) -> str:
-        """Note the upload that takes the place of the job's, and return the one that counts.
+        """Replace the job's upload, and return the id of the one to use.
 
-        That is another's where two have begun one at the same time, and this one came second.
+        That is another one if another step has replaced it first.
         """
-        counts = upload_id
+        chosen = upload_id
 
-        def replace(there: CopyJob) -> dict[str, Any]:
-            nonlocal counts
-            counts = upload_id if there.upload_id == job.upload_id else there.upload_id
-            return {"upload_id": counts}
+        def replace(current: CopyJob) -> dict[str, Any]:
+            nonlocal chosen
+            chosen = upload_id if current.upload_id == job.upload_id else current.upload_id
+            return {"upload_id": chosen}
 
         self._change(job, replace)
-        return counts
+        return chosen
 
 
-def _gone_on_with(there: CopyJob | None, order: CopyOrder) -> dict[str, Any]:
-    """Return what an attempt that was abandoned left, if the source is still the same."""
-    resumed = there and there.state is JobState.RUNNING and there.order.source == order.source
+def _left_by(previous: CopyJob | None, order: CopyOrder) -> dict[str, Any]:
+    """Return the upload and token of an abandoned attempt, if the source is still the same."""
+    resumed = previous and previous.state is JobState.RUNNING and previous.order.source == order.source
     return {
-        "upload_id": there.upload_id if there and resumed else "",
-        "token": there.token if there and resumed else "",
+        "upload_id": previous.upload_id if previous and resumed else "",
+        "token": previous.token if previous and resumed else "",
     }
 
 
@@ -155,8 +155,7 @@ def _order_from(document: Mapping[str, Any]) -> CopyOrder:
         checksums=Checksums(**document["checksums"]),
         file=Fqid.parse(document["file"]) if document["file"] else None,
         creator_uid=document["creator_uid"],
-        # Documents of earlier releases have none.
-        last_used=document.get("last_used"),
+        last_used=document["last_used"],
     )
 
 

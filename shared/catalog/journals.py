@@ -1,7 +1,7 @@
-"""The catalog of journals: collection `journals`, one document a journal of many events.
+"""The catalog of journals: collection `journals`, one document per compacted journal.
 
-What is not in any of these yet is behind all of them: a journal of one, made of its event. How far journals
-go on a replica, and up to where somebody is about to make the next, is in `journal_ends`.
+Events that are in none of these come after all of them; each is a journal of one event. How far the events of
+a replica are compacted, and up to where the next journal is claimed, is in `journal_checkpoints`.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database, Step
+from shared.catalog.database import Database, Step, set_document
 
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """An event of a journal: its time, and the `size` bytes from `offset` on that are its document."""
+    """An event of a journal: its timestamp, and where its document is: `size` bytes at `offset`."""
 
     event_id: str
     timestamp: str
@@ -27,7 +27,7 @@ class JournalEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Digests:
-    """What proves an object of which these are the size in bytes and the checksums, in hex."""
+    """The size in bytes and the checksums, in hex, that prove the content of an object."""
 
     size: int
     sha256: str
@@ -37,10 +37,11 @@ class Digests:
 
 @dataclass(frozen=True, kw_only=True)
 class Journal:
-    """An object that holds the documents of consecutive events of a replica, one after the other.
+    """An object that holds the documents of consecutive events of a replica, concatenated.
 
-    From the time of the first to that of the last, both included. `id` is unique on the replica. `index` is
-    of the object that tells which events these are; a journal of one has none, and no `crc32c`.
+    `from_date` and `to_date` are the timestamps of its first and last event. `id` is unique on the replica.
+    `index` proves the object that lists these events; a journal of one event has neither `index` nor
+    `crc32c`.
     """
 
     id: str
@@ -56,9 +57,9 @@ class Journal:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """How far the events of a replica are in journals; and up to where somebody is about to make the next.
+    """How far the events of a replica are compacted, and up to where the next journal is claimed.
 
-    Both are empty where there is nothing. `held` says that no journal is to be made now.
+    Both are timestamps, or empty. `held`: compaction is paused.
     """
 
     compacted: str = ""
@@ -72,7 +73,7 @@ class JournalCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._collection = database.client.collection("journals")
-        self._ends = database.client.collection("journal_ends")
+        self._checkpoints = database.client.collection("journal_checkpoints")
 
     def since(self, replica: str, *, start: str, count: int) -> list[Journal]:
         """Return up to `count` journals of a replica with events at `start` or later, in order of time."""
@@ -88,46 +89,47 @@ class JournalCatalog:
         snapshot = self._database.get(self._collection.document(f"{replica} {journal_id}"))
         return journal_of(snapshot) if snapshot.exists else None
 
-    def end(self, replica: str) -> Checkpoint:
-        """Return how far a replica's journals go, in one read."""
-        return _end_of(self._database.get(self._ends.document(replica)))
+    def checkpoint(self, replica: str) -> Checkpoint:
+        """Return how far a replica's events are compacted, in one read."""
+        return _checkpoint_of(self._database.get(self._checkpoints.document(replica)))
 
     def claim(self, replica: str, *, compacted: str, to: str) -> None:
-        """Say that the events behind `compacted` up to `to` make up the next journal.
+        """Claim the events after `compacted`, up to `to`, for the next journal.
 
-        Nothing happens where another journal was claimed or made meanwhile, or none is to be made.
+        Does nothing if another journal was claimed or made meanwhile, or compaction is paused.
         """
 
-        def step(end: Any) -> Step | None:
-            return ({"claimed": to}, []) if _end_of(end) == Checkpoint(compacted=compacted) else None
+        def step(snapshot: Any) -> Step | None:
+            free = _checkpoint_of(snapshot) == Checkpoint(compacted=compacted)
+            return ({"claimed": to}, []) if free else None
 
-        self._database.advance(self._ends.document(replica), step)
+        self._database.advance(self._checkpoints.document(replica), step)
 
     def hold(self, replica: str, *, held: bool) -> None:
-        """Have no journals made of a replica's events, or have them made again. Safe to repeat."""
-        self._database.advance(self._ends.document(replica), lambda _: ({"held": held}, []))
+        """Pause the compaction of a replica's events, or resume it. Safe to repeat."""
+        self._database.advance(self._checkpoints.document(replica), lambda _: ({"held": held}, []))
 
     def add(self, journal: Journal) -> None:
-        """Make known the journal that was claimed, whose object is there. Safe to repeat."""
+        """Add the journal that was claimed, after its object was written. Safe to repeat."""
         reference = self._collection.document(f"{journal.replica} {journal.id}")
         document = _to_document(journal)
 
         def step(snapshot: Any) -> Step:
-            end = _end_of(snapshot)
+            checkpoint = _checkpoint_of(snapshot)
             return {
-                "compacted": max(end.compacted, journal.to_date),
-                "claimed": end.claimed if end.claimed > journal.to_date else "",
-            }, [lambda batch: batch.set(reference, document)]
+                "compacted": max(checkpoint.compacted, journal.to_date),
+                "claimed": checkpoint.claimed if checkpoint.claimed > journal.to_date else "",
+            }, [set_document(reference, document)]
 
-        self._database.advance(self._ends.document(journal.replica), step)
+        self._database.advance(self._checkpoints.document(journal.replica), step)
 
 
-def _end_of(snapshot: Any) -> Checkpoint:
-    found = (snapshot.to_dict() or {}) if snapshot.exists else {}
+def _checkpoint_of(snapshot: Any) -> Checkpoint:
+    document = (snapshot.to_dict() or {}) if snapshot.exists else {}
     return Checkpoint(
-        compacted=found.get("compacted", ""),
-        claimed=found.get("claimed", ""),
-        held=found.get("held", False),
+        compacted=document.get("compacted", ""),
+        claimed=document.get("claimed", ""),
+        held=document.get("held", False),
     )
 
 
@@ -142,7 +144,7 @@ def _to_document(journal: Journal) -> dict[str, Any]:
         "size": journal.size,
         "crc32c": journal.crc32c,
         "index": asdict(journal.index) if journal.index else None,
-        # As one compressed value: it is read and written as a whole, and never queried.
+        # One compressed value, which is read and written as a whole and never queried.
         "entries": zlib.compress(json.dumps(rows, separators=(",", ":")).encode()),
     }
 

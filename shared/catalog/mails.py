@@ -1,4 +1,4 @@
-"""What is sent to whom: collection `mails`, one document an address and day (UTC)."""
+"""The mails sent to each address: collection `mails`, one document an address and day (UTC)."""
 
 import hashlib
 from datetime import timedelta
@@ -6,25 +6,25 @@ from typing import Any
 
 from shared.catalog.database import Database
 
-# Longer than any day that is counted.
+# Longer than the day that a document counts.
 _KEPT_FOR = timedelta(days=2)
 
 
 class MailCatalog:
-    """Counts of mails. No address is kept: a document is named after its hash."""
+    """Counts of mails. Stores no address: a document is named after its hash."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._collection = database.client.collection("mails")
 
     def may_be_sent(self, address: str, message_id: str, *, at_most: int) -> bool:
-        """Say whether a mail is one of the first `at_most` of the day to an address, and note that it is.
+        """Return whether a mail is one of the first `at_most` of the day to an address, and count it then.
 
-        Safe to repeat: a mail that was counted once may be sent, and is not counted again.
+        Safe to repeat: a mail that was counted may be sent, and is not counted again.
         """
         now = self._database.clock.now()
-        whom = hashlib.sha256(address.lower().encode()).hexdigest()
-        reference = self._collection.document(f"{whom}.{now:%Y-%m-%d}")
+        recipient = hashlib.sha256(address.lower().encode()).hexdigest()
+        reference = self._collection.document(f"{recipient}.{now:%Y-%m-%d}")
         answers: list[bool] = []
 
         def apply(transaction: Any) -> None:

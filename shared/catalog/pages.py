@@ -1,20 +1,20 @@
-"""Pages: documents under a head that hold what is too much for the head itself.
+"""Pages: documents under a head, for content that is too large for the head itself.
 
-Each holds one compressed value, for it is read and written as a whole and never queried.
+Each holds one compressed value, which is read and written as a whole and never queried.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from shared.catalog.database import Database
+from shared.catalog.database import Database, Write, set_document
 from shared.errors import CatalogBroken
 
-# Firestore: a document is at most 1 MiB. So many bytes fit into a page even where compression gains nothing.
+# Firestore: a document is at most 1 MiB. This many bytes fit into a page even if they do not compress.
 PAGE_BYTES = 900_000
-# Firestore: a request is at most 10 MiB; its emulator takes 4. What would be more goes into further commits.
+# Firestore: a request is at most 10 MiB; its emulator takes 4. Larger writes are split into commits.
 _COMMIT_BYTES = 3 * 1024 * 1024
-# Of zlib. Level 6, measured on links, takes three times as long, and a twelfth off.
+# Of zlib. Level 6, measured on links, takes three times as long and saves a twelfth.
 _LEVEL = 1
 
 
@@ -28,14 +28,14 @@ class Pages:
     def write(self, head: Any, contents: Iterable[bytes]) -> None:
         """Write all pages of a head, in this order, one write each. Safe to repeat with the same contents."""
         pages = head.collection("pages")
-        writes: list[Callable[[Any], None]] = []
+        writes: list[Write] = []
         pending = 0
         for number, content in enumerate(contents):
             data = zlib.compress(content, _LEVEL)
             if writes and pending + len(data) > _COMMIT_BYTES:
                 self._database.commit(*writes)
                 writes, pending = [], 0
-            writes.append(_setting(pages.document(_page_name(number)), {self._field: data}))
+            writes.append(set_document(pages.document(_page_name(number)), {self._field: data}))
             pending += len(data)
         if writes:
             self._database.commit(*writes)
@@ -43,22 +43,16 @@ class Pages:
     def read(self, head: Any, numbers: range) -> Iterator[bytes]:
         """Return pages of a head, in this order, one read each, side by side.
 
-        All have been read when this returns; each is unpacked as it is asked for. Raises CatalogBroken where
-        one is missing.
+        All are read when this returns; each is decompressed when the iterator reaches it. Raises
+        CatalogBroken if one is missing.
         """
         pages = head.collection("pages")
         snapshots = self._database.get_many([pages.document(_page_name(number)) for number in numbers])
-        found = {snapshot.id: snapshot.get(self._field) for snapshot in snapshots}
-        lost = [number for number in numbers if _page_name(number) not in found]
+        pages_by_name = {snapshot.id: snapshot.get(self._field) for snapshot in snapshots}
+        lost = [number for number in numbers if _page_name(number) not in pages_by_name]
         if lost:
-            raise CatalogBroken(
-                f"{head.path}: the catalog has lost page {lost[0]} of it, which an audit finds"
-            )
-        return map(zlib.decompress, [found[_page_name(number)] for number in numbers])
-
-
-def _setting(reference: Any, document: dict[str, Any]) -> Callable[[Any], None]:
-    return lambda batch: batch.set(reference, document)
+            raise CatalogBroken(f"{head.path}: the catalog has lost its page {lost[0]}; run an audit")
+        return map(zlib.decompress, [pages_by_name[_page_name(number)] for number in numbers])
 
 
 def _page_name(number: int) -> str:

@@ -1,7 +1,7 @@
-"""The catalog of what operators have started: collection `admin_runs`, one document a run.
+"""The catalog of operators' runs: collection `admin_runs`, one document a run.
 
-A run is worked on in slices, each of which moves its cursor on and leaves one part of its report. Only the
-newest attempt at a run changes it; slices of an attempt that is over change nothing any more.
+A run is worked on in slices, each of which advances its cursor and writes one part of its report. Only the
+newest attempt at a run changes it; slices of an attempt that is over change nothing.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from shared.errors import Conflict, NotFound
 
 @dataclass(frozen=True, kw_only=True)
 class AdminRun:
-    """A run, and how far it has come.
+    """A run, and its progress.
 
-    `cursor` is where the next slice begins, in the words of its kind; `over` says that there is no further
-    one. `parts` of its report are written. `counts` are sums over all slices, `result` what it has to say in
-    the end, `cause` why it failed.
+    `cursor` is where the next slice begins, in the terms of its job type; `over` is true after the last one.
+    `parts` of its report are written. `counts` are sums over all slices, `result` is the run's result, and
+    `cause` the reason why it failed.
     """
 
     id: str
@@ -51,7 +51,7 @@ class RunCatalog(AttemptCatalog[AdminRun]):
         super().__init__(database, "admin_runs", _from_snapshot)
 
     def begin(self, run_id: str, kind: str, options: Mapping[str, Any], execution: str) -> AdminRun:
-        """Return a new run, or the one that has this id already. Safe to repeat."""
+        """Return a new run, or the one with this id. Safe to repeat."""
         now = self._database.clock.now()
         run = AdminRun(id=run_id, kind=kind, options=options, execution=execution, created=now, touched=now)
         reference = self._collection.document(run_id)
@@ -64,10 +64,10 @@ class RunCatalog(AttemptCatalog[AdminRun]):
         return self._found(run_id)
 
     def resume(self, run_id: str, execution: str) -> AdminRun:
-        """Return a run, running, with an attempt of this execution's own. Safe to repeat.
+        """Return a run, running, with a new attempt for this execution. Safe to repeat.
 
-        Whoever else is at work on it is told so at his next step. Raises NotFound, and Conflict where the
-        run has succeeded.
+        The next step of any other execution then fails. Raises NotFound, and Conflict if the run has
+        succeeded.
         """
         reference = self._collection.document(run_id)
         now = self._database.clock.now()
@@ -78,23 +78,23 @@ class RunCatalog(AttemptCatalog[AdminRun]):
             if run is None or (run.state is JobState.RUNNING and run.execution == execution):
                 return
             if run.state is JobState.SUCCEEDED:
-                raise Conflict(f"run {run_id} has succeeded: there is nothing to go on with")
-            anew = {"state": JobState.RUNNING.value, "cause": "", "touched": now, "expires": None}
-            transaction.update(reference, {**anew, "attempt": run.attempt + 1, "execution": execution})
+                raise Conflict(f"run {run_id} has succeeded: it cannot be resumed")
+            resumed = {"state": JobState.RUNNING.value, "cause": "", "touched": now, "expires": None}
+            transaction.update(reference, {**resumed, "attempt": run.attempt + 1, "execution": execution})
 
         self._database.transact(take_over)
         return self._found(run_id)
 
     def newest(self, count: int) -> list[AdminRun]:
-        """Return so many runs, the newest first."""
+        """Return the `count` newest runs, the newest first."""
         query = self._collection.order_by("created", direction=Query.DESCENDING).limit(count)
         return [_from_snapshot(snapshot) for snapshot in self._database.query(query)]
 
     def advance(self, run: AdminRun, changes: Mapping[str, Any]) -> AdminRun:
-        """Note what a slice has come to, once; return the run as it then is."""
+        """Note the outcome of a slice, once; return the run as it then is."""
 
-        def apply(there: AdminRun) -> dict[str, Any]:
-            return dict(changes) if there.parts == run.parts else {}
+        def apply(current: AdminRun) -> dict[str, Any]:
+            return dict(changes) if current.parts == run.parts else {}
 
         self._change(run, apply)
         return self._found(run.id)
@@ -102,7 +102,7 @@ class RunCatalog(AttemptCatalog[AdminRun]):
     def _found(self, run_id: str) -> AdminRun:
         run = self.get(run_id)
         if run is None:
-            raise NotFound(f"run: there is no run {run_id[:80]!r}")
+            raise NotFound(f"run: {run_id[:80]!r} does not exist")
         return run
 
 

@@ -1,11 +1,11 @@
 """The catalog of subscriptions: collection `subscriptions`, one document a subscription.
 
-The secret with which a subscription's calls are signed is a document of its own, in `subscription_secrets`:
-what lists, matches and shows subscriptions never reads it. Firestore encrypts all documents at rest; a key of
+The secret that signs a subscription's calls is a document of its own, in `subscription_secrets`: code that
+lists, matches and shows subscriptions never reads it. Firestore encrypts all documents at rest; a key of
 ours beside it would be readable by the same service accounts.
 
-`subscription_sets` has one number for each replica, which grows with every change: who has read all
-subscriptions of a replica finds out by one read whether they are still the same.
+`subscription_sets` has one number for each replica, which grows with every change: a process that keeps all
+subscriptions of a replica in memory checks with one read whether they are current.
 """
 
 import json
@@ -23,7 +23,7 @@ from shared.errors import NotAcceptable, Unprocessable
 
 
 class SubscriptionKind(StrEnum):
-    """The language of a subscription's query; the words of the v1 contract."""
+    """The query language of a subscription, as the v1 contract names it."""
 
     ELASTICSEARCH = "elasticsearch"
     JMESPATH = "jmespath"
@@ -31,10 +31,10 @@ class SubscriptionKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Subscription:
-    """A standing request to be notified of a replica's events.
+    """A request to be notified of a replica's events.
 
-    One without any query is of kind JMESPATH, and every event matches it. `attachments` are JMESPath
-    expressions by name. `signed` says whether there is a secret.
+    A subscription without a query is of kind JMESPATH, and every event matches it. `attachments` are JMESPath
+    expressions by name. `signed` is whether it has a secret.
     """
 
     uuid: str
@@ -54,11 +54,11 @@ class Subscription:
 
     @property
     def kind(self) -> SubscriptionKind:
-        """The language of its query."""
+        """The query language."""
         return SubscriptionKind.JMESPATH if self.es_query is None else SubscriptionKind.ELASTICSEARCH
 
 
-# What the document holds as one piece of JSON: Firestore knows no lists in lists, and nobody asks for these.
+# Stored as one JSON value: Firestore has no lists in lists, and no query uses these fields.
 _DEFINITION = (
     *("callback_url", "method", "encoding", "form_fields", "payload_form_field", "jmespath_query"),
     *("es_query", "attachments", "hmac_key_id", "signed"),
@@ -72,35 +72,35 @@ class SubscriptionCatalog:
         self._database = database
         self._collection = database.client.collection("subscriptions")
         self._secrets = database.client.collection("subscription_secrets")
-        self._troubles = database.client.collection("subscription_troubles")
+        self._backoffs = database.client.collection("subscriber_backoffs")
         self._sets = database.client.collection("subscription_sets")
 
     def add(self, subscription: Subscription, *, secret: str | None, at_most: int) -> None:
-        """Write a new subscription; it counts for every event that is matched after this has returned.
+        """Write a new subscription; every event that is matched after this has returned is matched with it.
 
-        Safe to repeat. Raises NotAcceptable where its owner has `at_most` on the replica already, and
-        Unprocessable where another one has its UUID.
+        Safe to repeat. Raises NotAcceptable if its owner has `at_most` on the replica already, and
+        Unprocessable if another subscription has its UUID.
         """
         mine = self._of_owner(subscription.owner, subscription.replica).select([]).limit(at_most)
         reference = self._collection.document(subscription.uuid)
 
         def add_unless_full(transaction: Any) -> None:
-            there = reference.get(transaction=transaction)
-            if there.exists:
-                kept = self._secrets.document(subscription.uuid).get(transaction=transaction)
-                same = there.get("definition") == _to_document(subscription)["definition"]
-                if not same or secret != (kept.get("secret") if kept.exists else None):
+            existing = reference.get(transaction=transaction)
+            if existing.exists:
+                stored = self._secrets.document(subscription.uuid).get(transaction=transaction)
+                same = existing.get("definition") == _to_document(subscription)["definition"]
+                if not same or secret != (stored.get("secret") if stored.exists else None):
                     raise Unprocessable("Idempotency-Key: it was sent with another subscription before")
                 return
             if len(list(transaction.get(mine))) >= at_most:
                 raise NotAcceptable(
                     f"{subscription.owner} has {at_most} subscriptions on replica {subscription.replica}, "
-                    "and nobody may have more"
+                    "which is the limit; delete one first"
                 )
             transaction.create(reference, _to_document(subscription))
             if secret is not None:
                 transaction.create(self._secrets.document(subscription.uuid), {"secret": secret})
-            self._note_change(transaction, subscription.replica)
+            self._count_change(transaction, subscription.replica)
 
         self._database.transact(add_unless_full)
 
@@ -110,17 +110,17 @@ class SubscriptionCatalog:
         return subscription_of(snapshot) if snapshot.exists else None
 
     def secret(self, uuid: str) -> str | None:
-        """Return the secret with which a subscription's calls are signed, in one read; None where none is."""
+        """Return the secret that signs a subscription's calls, in one read; None if it has none."""
         snapshot = self._database.get(self._secrets.document(uuid))
         return str(snapshot.get("secret")) if snapshot.exists else None
 
     def of_owner(self, owner: str, replica: str) -> list[Subscription]:
-        """Return somebody's subscriptions on a replica, the oldest first; as many reads."""
-        found = map(subscription_of, self._database.query(self._of_owner(owner, replica)))
-        return sorted(found, key=lambda one: (one.created, one.uuid))
+        """Return an owner's subscriptions on a replica, oldest first; one read each."""
+        subscriptions = map(subscription_of, self._database.query(self._of_owner(owner, replica)))
+        return sorted(subscriptions, key=lambda subscription: (subscription.created, subscription.uuid))
 
     def of_replica(self, replica: str) -> list[Subscription]:
-        """Return all subscriptions on a replica, in no order; as many reads."""
+        """Return all subscriptions on a replica, in no order; one read each."""
         query = self._collection.where(filter=FieldFilter("replica", "==", replica))
         return list(map(subscription_of, self._database.query(query)))
 
@@ -130,12 +130,12 @@ class SubscriptionCatalog:
         return int(snapshot.get("generation")) if snapshot.exists else 0
 
     def remove(self, subscription: Subscription) -> None:
-        """Remove a subscription, its secret, and what is known of its URL; one that is gone stays so."""
+        """Remove a subscription, its secret and its backoff. Safe to repeat."""
 
         def remove_all(batch: Any) -> None:
-            for collection in (self._collection, self._secrets, self._troubles):
+            for collection in (self._collection, self._secrets, self._backoffs):
                 batch.delete(collection.document(subscription.uuid))
-            self._note_change(batch, subscription.replica)
+            self._count_change(batch, subscription.replica)
 
         self._database.commit(remove_all)
 
@@ -143,7 +143,7 @@ class SubscriptionCatalog:
         mine = self._collection.where(filter=FieldFilter("owner", "==", owner))
         return mine.where(filter=FieldFilter("replica", "==", replica))
 
-    def _note_change(self, batch: Any, replica: str) -> None:
+    def _count_change(self, batch: Any, replica: str) -> None:
         batch.set(self._sets.document(replica), {"generation": firestore.Increment(1)}, merge=True)
 
 

@@ -1,7 +1,7 @@
-"""The catalog of bundle tombstones: collection `bundle_tombstones`, one document a tombstone.
+"""The catalog of bundle tombstones: collection `bundle_tombstones`, one document per tombstone.
 
-A tombstone of a whole UUID leaves a marker in collection `hidden_bundles` as well, which versions that are
-written later meet when they become available.
+A tombstone of a whole UUID also sets a marker in collection `hidden_bundles`, which hides the versions that
+become available later.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from shared.identifiers import Fqid
 
 @dataclass(frozen=True, kw_only=True)
 class BundleTombstone:
-    """Who hid a bundle version, or a whole UUID where `version` is None, and why."""
+    """Who hid a bundle version, or a whole UUID if `version` is None, and why."""
 
     uuid: str
     version: str | None
@@ -41,7 +41,7 @@ class TombstoneCatalog:
     def create(self, tombstone: BundleTombstone) -> None:
         """Claim the tombstone for this person and reason. Hides nothing yet. Safe to repeat.
 
-        Raises BundleTombstoneAlreadyExists where it is somebody else's or has another reason.
+        Raises BundleTombstoneAlreadyExists if another person or another reason has claimed it.
         """
         reference = self._collection.document(tombstone.name)
         document = {
@@ -55,41 +55,41 @@ class TombstoneCatalog:
         try:
             self._database.commit(lambda batch: batch.create(reference, document))
         except NameTaken:
-            there = self._database.get(reference).to_dict()
-            if (there["email"], there["reason"]) != (tombstone.email, tombstone.reason):
+            existing = self._database.get(reference).to_dict()
+            if (existing["email"], existing["reason"]) != (tombstone.email, tombstone.reason):
                 raise BundleTombstoneAlreadyExists(
                     f"bundle {tombstone.name} was deleted before, by another person or for another reason"
                 ) from None
 
     def available(self, tombstone: BundleTombstone) -> frozenset[str]:
-        """Return the replicas on which the tombstone is; none where it is not known."""
+        """Return the replicas on which the tombstone is available; none if it is not known."""
         snapshot = self._database.get(self._collection.document(tombstone.name))
         return frozenset(snapshot.get("available") if snapshot.exists else ())
 
     def mark_published(self, tombstone: BundleTombstone, replica: str) -> None:
-        """Note that all who want to know of the tombstone on a replica have been told. Safe to repeat."""
+        """Take a replica from the outbox: the tombstone's events are published there. Safe to repeat."""
         record = self._collection.document(tombstone.name)
         self._database.commit(lambda batch: batch.update(record, self._database.published(replica)))
 
     def hide(self, tombstone: BundleTombstone, replica: str) -> None:
-        """Hide what the tombstone names, all of it at one moment, on all replicas. Safe to repeat.
+        """Hide the version or UUID that the tombstone names, atomically and on all replicas. Safe to repeat.
 
-        Marks the tombstone as available on the replica. Raises NotYetThere where the version that it hides
-        is not known.
+        Marks the tombstone as available on the replica. Raises NotYetThere if the catalog does not know the
+        version yet.
         """
         record = self._collection.document(tombstone.name)
 
         def hide_version(transaction: Any) -> None:
             head = self._bundles.document(tombstone.name).get(transaction=transaction)
             if not head.exists:
-                raise NotYetThere(f"bundle {tombstone.name}: its tombstone is known, it is not")
+                raise NotYetThere(f"bundle {tombstone.name}: its tombstone is here, the bundle is not yet")
             if not head.get("hidden"):
                 transaction.update(head.reference, _hidden(tombstone, head))
             transaction.update(record, self._database.gained(replica))
 
         def hide_uuid(transaction: Any) -> None:
-            # Read within the transaction: a version that is created meanwhile makes it run again, and one
-            # that is created afterwards meets the marker.
+            # Read in the transaction: if a version is created meanwhile, it runs again; a version that is
+            # created afterwards finds the marker.
             versions = transaction.get(self._bundles.where(filter=FieldFilter("uuid", "==", tombstone.uuid)))
             for version in list(versions):
                 if not version.get("hidden"):
@@ -100,25 +100,25 @@ class TombstoneCatalog:
         self._database.transact(hide_version if tombstone.version else hide_uuid)
 
     def had_hidden(self, name: str, fqid: Fqid, replica: str, *, seen: bool) -> None:
-        """Hide a version before it becomes available on a replica, as its tombstone did before it was lost.
+        """Hide a version before it becomes available on a replica, to restore the effect of a lost tombstone.
 
-        `name` is the tombstone's, and `seen` tells whether the version was to be seen on the replica until it
-        was hidden. Safe to repeat.
+        `name` is the tombstone's; `seen` is whether the version was visible on the replica until it was
+        hidden. Safe to repeat.
         """
         reference = self._bundles.document(str(fqid))
 
         def step(snapshot: Any) -> Step:
             head = snapshot.to_dict()
-            there = head.get("hidden_on", []) if head["hidden"] else head["available"]
+            visible_on = head.get("hidden_on", []) if head["hidden"] else head["available"]
             return {
                 "hidden": True,
                 "hidden_by": head.get("hidden_by") or name,
-                "hidden_on": sorted({*there, replica} if seen else {*there} - {replica}),
+                "hidden_on": sorted({*visible_on, replica} if seen else {*visible_on} - {replica}),
             }, []
 
         self._database.advance(reference, step)
 
 
 def _hidden(tombstone: BundleTombstone, head: Any) -> dict[str, Any]:
-    # Where it was to be seen until now: only there it leaves, and only there is it an event.
+    # `hidden_on`: the replicas on which it was visible until now. Only there is its end an event.
     return {"hidden": True, "hidden_by": tombstone.name, "hidden_on": head.get("available")}

@@ -1,4 +1,4 @@
-"""Checkouts: asked for here, done by the checkout workflow (`shared.checkouts.steps`)."""
+"""Checkout jobs: ordered here, done by the checkout workflow (`shared.checkouts.steps`)."""
 
 from typing import Any
 
@@ -7,27 +7,27 @@ from shared.errors import NotFound
 from shared.system import Dss
 from shared.workflows import CHECKOUT
 
-# Executions that may come to nothing, one after the other, before a job is given up.
+# After so many abandoned executions a job ends as failed.
 _MOST_RESUMED = 5
 
 
 def request_checkout(dss: Dss, order: CheckoutOrder, email: str | None = None) -> CheckoutJob:
-    """Return the job that carries out an order, running and durable: a new one, or the one that is at it.
+    """Return the job of an order, running and durable: a new one, or the running one.
 
-    Safe to repeat; a job that has ended begins anew, and finds what is there already. Raises Unavailable, and
-    TooManyUnderWay where DSS_CHECKOUTS_AT_ONCE are running: nobody has to sign in to have one made.
+    Safe to repeat; a job that has ended begins again, and keeps the existing copies. Raises Unavailable, and
+    TooManyUnderWay if DSS_CHECKOUTS_AT_ONCE are running: callers need not sign in.
     """
     job = dss.catalog.checkouts.begin(order, email, at_most=dss.settings.checkouts_at_once)
     if not job.execution:
-        # A kill between these lines, or two callers at once, cost a second execution, and no more than
-        # that: steps may be done twice.
+        # A kill between these lines, or two callers at once, cost no more than a second execution: steps may
+        # run twice.
         execution = dss.workflows.start(CHECKOUT, {"job": job.id, "attempt": job.attempt})
         dss.catalog.checkouts.started(job, execution)
     return job
 
 
 def find_job(dss: Dss, replica: str, job_id: str) -> CheckoutJob:
-    """Return a checkout of a replica. Raises NotFound where there is none of this id."""
+    """Return a checkout of a replica. Raises NotFound."""
     job = dss.catalog.checkouts.get(job_id)
     if job is None or job.order.replica != replica:
         raise NotFound(f"checkout_job_id: replica {replica} has no checkout {job_id}")
@@ -35,9 +35,9 @@ def find_job(dss: Dss, replica: str, job_id: str) -> CheckoutJob:
 
 
 def status_of(dss: Dss, job: CheckoutJob) -> dict[str, Any]:
-    """Return what the contract says of a checkout: `status`, and how far it has come.
+    """Return the status of a checkout in the contract's form: `status`, and its progress.
 
-    With `location` where it has succeeded, and `cause` where it has failed. One read for each page of files.
+    Has a `location` if it has succeeded, and a `cause` if it has failed. Costs a read for each page of files.
     """
     progress = dss.catalog.checkouts.all_progress(job).values()
     status: dict[str, Any] = {
@@ -55,14 +55,14 @@ def status_of(dss: Dss, job: CheckoutJob) -> dict[str, Any]:
 
 
 def resume_abandoned_checkouts(dss: Dss) -> list[str]:
-    """Start the checkouts again that nobody has worked on for an hour, and return their ids. For the sweep.
+    """Start again the checkouts that no step has worked on for an hour, and return their ids. For the sweep.
 
-    What has been resumed again and again ends as failed.
+    A job that was resumed _MOST_RESUMED times ends as failed.
     """
     resumed = []
     for job in dss.catalog.checkouts.abandoned():
         if job.resumed >= _MOST_RESUMED:
-            cause = f"nobody worked on it any more, and it was begun anew {job.resumed} times"
+            cause = f"its execution ended without a result, and so did {job.resumed} further ones"
             dss.catalog.checkouts.end(job, JobState.FAILED, code="checkout_error", cause=job.cause or cause)
         else:
             resumed.append(request_checkout(dss, job.order).id)

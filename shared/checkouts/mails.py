@@ -1,7 +1,7 @@
-"""Mails that say how a checkout ended: where the data are, or why there are none.
+"""Mails about checkouts that have ended: the location of the copies, or the cause of the failure.
 
-At least once: each address is struck off when the mail server has its mail. A kill in between sends it twice,
-with one Message-ID.
+Sent at least once: an address is marked as notified when the mail server has its mail. A kill in between
+sends the mail twice, with the same Message-ID.
 """
 
 import hashlib
@@ -15,29 +15,29 @@ from shared.mail import send_mail
 from shared.system import Dss
 
 _log = structlog.get_logger()
-# After this nobody is waiting for a mail any more.
+# After this, mails that could not be sent are dropped.
 _GIVEN_UP_AFTER = timedelta(days=1)
 
 
 def send_result_mails(dss: Dss, job: CheckoutJob) -> int:
-    """Tell those who asked for it how a job ended, and return how many were told now.
+    """Send the mails about a job that has ended, and return the number that were sent now.
 
-    An address that is refused, or has had all the mails of its day, is struck off, too. Raises Unavailable
-    where the mail server is.
+    Also marks an address as notified if the server refuses it, or if it has had all the mails of its day.
+    Raises Unavailable if the mail server is.
     """
-    told = 0
+    sent = 0
     for email in job.emails if job.state is not JobState.RUNNING else ():
         try:
-            told += _send(dss, job, email)
+            sent += _send(dss, job, email)
         except MailRefused as error:
-            _log.warning("nobody was told", job=job.id, reason=error.title)
+            _log.warning("mail not sent", job=job.id, reason=error.title)
         dss.catalog.checkouts.mark_notified(job, email)
-    return told
+    return sent
 
 
 def _send(dss: Dss, job: CheckoutJob, email: str) -> int:
     message_id, at_most = _message_id(job, email), dss.settings.mails_a_day
-    # Nobody has to sign in to have a checkout made, nor has the address to be the caller's own.
+    # Callers need not sign in to order a checkout, nor need the address be their own.
     if not dss.catalog.mails.may_be_sent(email, message_id, at_most=at_most):
         raise MailRefused(f"the address has had {at_most} mails today")
     send_mail(dss.settings, email, *_written(dss, job), message_id=message_id)
@@ -46,32 +46,32 @@ def _send(dss: Dss, job: CheckoutJob, email: str) -> int:
 
 
 def send_due_mails(dss: Dss) -> int:
-    """Send the mails that are due and were not sent, and return how many; for the sweep.
+    """Send the mails that are due, and return their number. For the sweep.
 
-    What cannot be sent for a day is given up.
+    Drops mails that could not be sent for a day.
     """
-    told = 0
+    sent = 0
     for job in dss.catalog.checkouts.with_mail_due():
         try:
-            told += send_result_mails(dss, job)
+            sent += send_result_mails(dss, job)
         except Unavailable as error:
             if job.touched < dss.clock.now() - _GIVEN_UP_AFTER:
-                _log.error("mails were given up", job=job.id, mails=len(job.emails), reason=error.title)
+                _log.error("mails dropped", job=job.id, mails=len(job.emails), reason=error.title)
                 for email in job.emails:
                     dss.catalog.checkouts.mark_notified(job, email)
-    return told
+    return sent
 
 
 def _written(dss: Dss, job: CheckoutJob) -> tuple[str, str]:
     """Return subject and text."""
-    what = f"{job.order.kind[:-1]} {job.order.fqid}"
+    name = f"{job.order.kind[:-1]} {job.order.fqid}"
     if job.state is JobState.FAILED:
-        return f"Checkout failed: {what}", f"The checkout of {what} failed:\n\n{job.cause}\n\nJob {job.id}\n"
-    kept = ""
+        return f"Checkout failed: {name}", f"The checkout of {name} failed:\n\n{job.cause}\n\nJob {job.id}\n"
+    expiry = ""
     if job.order.bucket == dss.replicas.named(job.order.replica).checkout_bucket:
-        kept = f"The copies are kept for {dss.settings.checkout_days} days after their last use.\n\n"
-    text = f"{job.files} files, {job.bytes} bytes, are at\n\n{job.location}\n\n{kept}Job {job.id}\n"
-    return f"Checked out: {what}", text
+        expiry = f"The copies are kept for {dss.settings.checkout_days} days after their last use.\n\n"
+    text = f"{job.files} files, {job.bytes} bytes, are at\n\n{job.location}\n\n{expiry}Job {job.id}\n"
+    return f"Checked out: {name}", text
 
 
 def _message_id(job: CheckoutJob, email: str) -> str:

@@ -1,8 +1,8 @@
-"""The objects of checkouts: copies of blobs, under names for people, in a checkout bucket or in a user's own.
+"""The objects of checkouts: copies of blobs, under readable keys, in a checkout bucket or in a user's bucket.
 
-Those of a bundle are at `bundles/{uuid}.{version}/{name}`; that of a single file is at its blob's key, so
-that all files with this content share one copy. In the checkout bucket what proves wrong is replaced; in a
-bucket of somebody else's nothing is ever removed.
+The copies of a bundle's files are at `bundles/{uuid}.{version}/{name}`; the copy of a single file is at its
+blob's key, so that all files with this content share it. In the checkout bucket a damaged copy is replaced;
+in a user's bucket nothing is ever removed.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ _FILE_SECONDS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A copy that is to be there: content of a replica, a bucket of the same store, and a key."""
+class CheckoutCopy:
+    """A copy to be made: content of a replica, a bucket of the same store, and a key."""
 
     replica: Replica
     bucket: str
@@ -47,12 +47,12 @@ class Wanted:
 
     @property
     def store(self) -> ObjectStore:
-        """The store that has the content, and is to have the copy."""
+        """The store of the content and of the copy."""
         return self.replica.store
 
     @property
     def is_cached(self) -> bool:
-        """Whether it goes into the checkout bucket, and not into one of somebody else's."""
+        """Whether it goes into the checkout bucket, not into a user's."""
         return self.bucket == self.replica.checkout_bucket
 
     @property
@@ -60,16 +60,16 @@ class Wanted:
         """The `gs://` or `s3://` URL of the copy."""
         return bucket_url(self.store, self.bucket, self.key)
 
-    def proves_right(self, found: StoredObject) -> bool:
-        """Tell whether what the store says of an object proves it to be this copy."""
+    def is_proved_by(self, found: StoredObject) -> bool:
+        """Return whether the store's description of an object proves it to be this copy."""
         try:
             check_proof(found, self.size, self.checksums)
         except InvalidChecksum:
             return False
         return True
 
-    def is_kept(self, settings: Settings) -> bool:
-        """Tell whether it stays: by the cache criteria, or because the bucket is somebody else's."""
+    def is_permanent(self, settings: Settings) -> bool:
+        """Return whether it never expires: by the cache criteria, or because the bucket is a user's."""
         content_type = self.content_type.partition(";")[0].strip().lower()
         return not self.is_cached or any(
             content_type == criterion.type.lower() and self.size <= criterion.max_size
@@ -77,27 +77,29 @@ class Wanted:
         )
 
     def is_current(self, found: StoredObject, dss: Dss) -> bool:
-        """Tell whether an object that was found can be handed out: it is this copy, and its days go on.
+        """Return whether users can be sent to an object: it is this copy, and expires late enough.
 
-        It then has at least DSS_BLOB_TTL_DAYS less DSS_BLOB_PUBLIC_TTL_DAYS before it.
+        That is in DSS_BLOB_TTL_DAYS less DSS_BLOB_PUBLIC_TTL_DAYS, or later.
         """
-        if not self.proves_right(found):
+        if not self.is_proved_by(found):
             return False
-        if not self.is_cached or (found.last_used is None and self.is_kept(dss.settings)):
+        if not self.is_cached or (found.last_used is None and self.is_permanent(dss.settings)):
             return True
         used = found.last_used or found.written
         return used is not None and dss.clock.now() < used + timedelta(days=dss.settings.checkout_public_days)
 
 
 def bundle_prefix(fqid: Fqid) -> str:
-    """Return what the keys of a bundle's checkout begin with, without the slash."""
+    """Return the prefix of the keys of a bundle's checkout, without the slash."""
     return manifest_key(Kind.BUNDLE, fqid)
 
 
-def wanted_of_bundle(replica: Replica, bucket: str, fqid: Fqid, files: Sequence[PagedFile]) -> list[Wanted]:
+def copies_of_bundle(
+    replica: Replica, bucket: str, fqid: Fqid, files: Sequence[PagedFile]
+) -> list[CheckoutCopy]:
     """Return the copies of these files of a bundle, in their order, which is that of the keys."""
     return [
-        Wanted(
+        CheckoutCopy(
             replica=replica,
             bucket=bucket,
             key=f"{bundle_prefix(fqid)}/{file.name}",
@@ -109,9 +111,9 @@ def wanted_of_bundle(replica: Replica, bucket: str, fqid: Fqid, files: Sequence[
     ]
 
 
-def wanted_of_file(replica: Replica, bucket: str, record: FileRecord) -> Wanted:
+def copy_of_file(replica: Replica, bucket: str, record: FileRecord) -> CheckoutCopy:
     """Return the copy of a single file."""
-    return Wanted(
+    return CheckoutCopy(
         replica=replica,
         bucket=bucket,
         key=record.checksums.blob_key,
@@ -121,144 +123,149 @@ def wanted_of_file(replica: Replica, bucket: str, record: FileRecord) -> Wanted:
     )
 
 
-class Content:
-    """What an order is about, as it can be read now, in pages of PAGE_FILES files.
+class CheckoutContent:
+    """The present content of an order's bundle or file, in pages of PAGE_FILES files.
 
-    Raises NotFound where the version is not on the replica, or is hidden.
+    Raises NotFound if the version is not on the replica, or is hidden.
     """
 
     def __init__(self, dss: Dss, order: CheckoutOrder) -> None:
         self._dss = dss
         self._order = order
         self._replica = dss.replicas.named(order.replica)
-        found = (
+        head = (
             dss.catalog.bundles.head(order.fqid)
             if order.kind is Kind.BUNDLE
             else dss.catalog.files.get(order.fqid)
         )
-        if found is None or order.replica not in found.available or getattr(found, "hidden", False):
-            raise NotFound(f"replica {order.replica} has no {order.kind[:-1]} {order.fqid}, or not any more")
-        self._found = found
-        self.files: int = 1 if isinstance(found, FileRecord) else found.file_count
+        if head is None or order.replica not in head.available or getattr(head, "hidden", False):
+            raise NotFound(
+                f"replica {order.replica} has no {order.kind[:-1]} {order.fqid}, or it was deleted"
+            )
+        self._head = head
+        self.files: int = 1 if isinstance(head, FileRecord) else head.file_count
         self.pages = -(-self.files // PAGE_FILES)
 
     @property
     def location(self) -> str:
-        """The `gs://` or `s3://` URL of the copy, or of the place where all of them are."""
-        if isinstance(self._found, FileRecord):
+        """The `gs://` or `s3://` URL of the copy, or of the folder of all copies."""
+        if isinstance(self._head, FileRecord):
             return self.page(0)[0].url
         return bucket_url(self._replica.store, self._order.bucket, bundle_prefix(self._order.fqid))
 
-    def page(self, number: int) -> list[Wanted]:
+    def page(self, number: int) -> list[CheckoutCopy]:
         """Return the copies of a page, in one read at most."""
-        if isinstance(self._found, FileRecord):
-            return [wanted_of_file(self._replica, self._order.bucket, self._found)]
-        files = self._dss.catalog.bundles.files(self._found, number * PAGE_FILES, PAGE_FILES)
-        return wanted_of_bundle(self._replica, self._order.bucket, self._order.fqid, files)
+        if isinstance(self._head, FileRecord):
+            return [copy_of_file(self._replica, self._order.bucket, self._head)]
+        files = self._dss.catalog.bundles.files(self._head, number * PAGE_FILES, PAGE_FILES)
+        return copies_of_bundle(self._replica, self._order.bucket, self._order.fqid, files)
 
 
-def look(wanted: Sequence[Wanted]) -> Mapping[str, StoredObject]:
-    """Return what is at the keys of these copies, which lie in one bucket, in order; a thousand a request."""
-    if not wanted:
+def find_copies(copy: Sequence[CheckoutCopy]) -> Mapping[str, StoredObject]:
+    """Return the objects at the keys of these copies, by key; a request for each thousand.
+
+    The copies have to be of one bucket, in order of their keys.
+    """
+    if not copy:
         return {}
-    first, last = wanted[0], wanted[-1]
+    first, last = copy[0], copy[-1]
     if first is last:
         with contextlib.suppress(ObjectNotFound):
             return {first.key: first.store.stat(first.bucket, first.key)}
         return {}
     found = {}
     folder = first.key.split("/", 2)
-    for one in first.store.list(first.bucket, "/".join(folder[:2]) + "/", after=_just_before(first.key)):
-        if one.key.encode() > last.key.encode():
+    for stored in first.store.list(first.bucket, "/".join(folder[:2]) + "/", after=_just_before(first.key)):
+        if stored.key.encode() > last.key.encode():
             break
-        found[one.key] = one
+        found[stored.key] = stored
     return found
 
 
 def _just_before(key: str) -> str:
-    """Return a text that sorts before a key, with few keys between the two."""
+    """Return a string that sorts before a key, with few keys between the two: `a/b` -> `a/a~`."""
     last = ord(key[-1]) - 1
-    # No text holds what UTF-16 keeps for halves of characters.
+    # No string that is UTF-8 has the surrogates of UTF-16.
     return f"{key[:-1]}{chr(0xD7FF if 0xD800 <= last <= 0xDFFF else last)}~"
 
 
-def put_copy(dss: Dss, wanted: Wanted, found: StoredObject | None) -> str | None:
-    """Make sure that a copy is there; return the id of the copy job that makes it where that takes longer.
+def put_copy(dss: Dss, copy: CheckoutCopy, found: StoredObject | None) -> str | None:
+    """Make a copy, unless it exists; if that takes longer than a call, return the id of a job that makes it.
 
-    `found` is what is at its key now. Safe to repeat, and to run twice at once. Raises ObjectChanged where
-    the content is gone or is not what it should be, StoreError where somebody else's object is in the way,
-    and what the store raises.
+    `found` is the object at its key now. Safe to repeat, and to run twice at once. Raises ObjectChanged if
+    the content is gone or damaged, StoreError if another object is in the way in a user's bucket, and the
+    errors of the store.
     """
-    if found and wanted.is_current(found, dss):
+    if found and copy.is_current(found, dss):
         return None
-    last_used = None if wanted.is_kept(dss.settings) else dss.clock.now()
-    inline = wanted.size <= dss.settings.inline_copy_bytes
-    if found and wanted.proves_right(found):
+    last_used = None if copy.is_permanent(dss.settings) else dss.clock.now()
+    inline = copy.size <= dss.settings.inline_copy_bytes
+    if found and copy.is_proved_by(found):
         try:
-            wanted.store.renew(wanted.store.stat(found.bucket, found.key), last_used)
+            copy.store.renew(copy.store.stat(found.bucket, found.key), last_used)
             return None
         except CopyTakesLonger:
             inline = False
         except (ObjectChanged, ObjectNotFound):
-            # Its days were over just now.
+            # It expired just now.
             pass
     elif found:
-        _make_way(wanted)
-    source = _source(wanted)
+        _make_way(copy)
+    source = _source(copy)
     if inline:
         deadline = Deadline(dss.clock, _FILE_SECONDS)
         with contextlib.suppress(CopyTakesLonger):
-            wanted.store.copy(
+            copy.store.copy(
                 source,
-                wanted.bucket,
-                wanted.key,
-                checksums=wanted.checksums,
+                copy.bucket,
+                copy.key,
+                checksums=copy.checksums,
                 deadline=deadline,
                 last_used=last_used,
             )
             return None
-    return request_copy(dss, _order(source, wanted, last_used)).id
+    return request_copy(dss, _order(source, copy, last_used)).id
 
 
-def _source(wanted: Wanted) -> StoredObject:
-    replica = wanted.replica
+def _source(copy: CheckoutCopy) -> StoredObject:
+    replica = copy.replica
     try:
-        source = wanted.store.stat(replica.bucket, wanted.checksums.blob_key)
+        source = copy.store.stat(replica.bucket, copy.checksums.blob_key)
     except ObjectNotFound as error:
         raise ObjectChanged(
-            f"{wanted.key}: replica {replica.name} has lost its content, {wanted.checksums.blob_key}"
+            f"{copy.key}: replica {replica.name} does not have its content, {copy.checksums.blob_key}"
         ) from error
-    return replace(source, content_type=wanted.content_type)
+    return replace(source, content_type=copy.content_type)
 
 
-def _make_way(wanted: Wanted) -> None:
-    if not wanted.is_cached:
-        raise StoreError(f"{wanted.url}: another object is in the way, which is not ours to remove")
-    wanted.store.delete(wanted.bucket, wanted.key)
+def _make_way(copy: CheckoutCopy) -> None:
+    if not copy.is_cached:
+        raise StoreError(f"{copy.url}: another object has this key; remove it, or choose another bucket")
+    copy.store.delete(copy.bucket, copy.key)
 
 
-def _order(source: StoredObject, wanted: Wanted, last_used: datetime | None) -> CopyOrder:
+def _order(source: StoredObject, copy: CheckoutCopy, last_used: datetime | None) -> CopyOrder:
     return CopyOrder(
-        source=copy_source(source, wanted.replica),
-        replica=wanted.replica.name,
-        bucket=wanted.bucket,
-        key=wanted.key,
-        checksums=wanted.checksums,
+        source=copy_source(source, copy.replica),
+        replica=copy.replica.name,
+        bucket=copy.bucket,
+        key=copy.key,
+        checksums=copy.checksums,
         last_used=last_used,
     )
 
 
 def cache_file(dss: Dss, replica_name: str, record: FileRecord) -> str | None:
-    """Put a file into a replica's checkout bucket, as GET /files with `directurl` hands it out.
+    """Copy a file into a replica's checkout bucket, as GET /files with `directurl` does.
 
-    Returns None where it is there, proved, when this returns, else the id of the copy job that brings it.
-    Raises NotFound where the replica does not have the file, and what `put_copy` raises.
+    Returns None if the copy is proved when this returns, else the id of the job that makes it. Raises
+    NotFound if the replica does not have the file, and the errors of `put_copy`.
     """
     if replica_name not in record.available:
-        raise NotFound(f"replica {replica_name} has no file {record.fqid}")
+        raise NotFound(f"replica {replica_name} does not have file {record.fqid}")
     replica = dss.replicas.named(replica_name)
-    wanted = wanted_of_file(replica, replica.checkout_bucket, record)
-    job_id = put_copy(dss, wanted, look([wanted]).get(wanted.key))
+    copy = copy_of_file(replica, replica.checkout_bucket, record)
+    job_id = put_copy(dss, copy, find_copies([copy]).get(copy.key))
     if job_id is None:
-        prove(wanted.store, wanted.bucket, wanted.key, size=wanted.size, checksums=wanted.checksums)
+        prove(copy.store, copy.bucket, copy.key, size=copy.size, checksums=copy.checksums)
     return job_id

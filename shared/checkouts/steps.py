@@ -1,25 +1,21 @@
 """The steps of a checkout, as the checkout workflow calls them: plan, pages, wait, finish or abort; mail.
 
-Each may run twice, at once, or die half-way: it goes on from what is there. What the steps share is the job's
-document; a step of an attempt that is over does nothing. An error that stays is noted at the job, so that
-whoever aborts it can say why.
+They are steps of an attempt, see `shared.attempts`.
 """
 
 import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import takewhile
-from typing import Any
 
+from shared.attempts import AttemptStep, Result
 from shared.catalog import CheckoutJob, CopyJob, JobState, PageProgress
 from shared.checkouts.mails import send_result_mails
-from shared.checkouts.objects import Content, Wanted, look, put_copy
+from shared.checkouts.objects import CheckoutContent, CheckoutCopy, find_copies, put_copy
 from shared.clock import Deadline
 from shared.errors import (
     AccessDenied,
     CheckoutFailed,
-    DssError,
-    NotFound,
     ObjectNotFound,
     StoreError,
     Unavailable,
@@ -28,38 +24,31 @@ from shared.parallel import map_in_threads
 from shared.stores.base import bucket_url
 from shared.system import Dss
 
-# After this, a call begins no further file. What it has begun then has time until Cloud Workflows gives the
-# call up (1,800 seconds).
+# After this, a call begins no further file. Files in work then have time until Cloud Workflows gives up the
+# call (1,800 seconds).
 _STEP_SECONDS = 300
-# Seconds between two notes of how far a page has come.
+# Seconds between two notes of the progress of a page.
 _NOTE_SECONDS = 5
 _THREADS = 16
-# A copy of a large file that nobody works on is resumed by the sweep after an hour; not so for ever.
+# The sweep resumes an abandoned copy of a large file after an hour; a checkout does not wait for it for ever.
 _COPY_ABANDONED_AFTER = timedelta(hours=3)
 
-Result = dict[str, Any]
 
-
-class CheckoutStep:
-    """The steps of one attempt of a job; made anew for each call."""
+class CheckoutStep(AttemptStep[CheckoutJob]):
+    """The steps of one attempt at a checkout."""
 
     def __init__(self, dss: Dss, job_id: str, attempt: int) -> None:
-        job = dss.catalog.checkouts.get(job_id)
-        if job is None:
-            raise NotFound(f"job: there is no checkout {job_id[:80]!r}")
-        self._dss = dss
-        self._job = job
-        self._attempt = attempt
-        self._replica = dss.replicas.named(job.order.replica)
+        super().__init__(dss, dss.catalog.checkouts, job_id, attempt)
+        self._replica = dss.replicas.named(self._job.order.replica)
 
     def plan(self) -> Result:
-        """Return how many pages there are to do: `{over, pages}`. Raises NotFound, CheckoutFailed."""
+        """Return the number of pages to copy: `{over, pages}`. Raises NotFound, CheckoutFailed."""
         with self._working() as over:
             if over:
                 return {"over": True, "pages": 0}
-            content = Content(self._dss, self._job.order)
+            content = CheckoutContent(self._dss, self._job.order)
             self._check_destination()
-            size = sum(wanted.size for page in range(content.pages) for wanted in content.page(page))
+            size = sum(copy.size for page in range(content.pages) for copy in content.page(page))
             self._dss.catalog.checkouts.plan(
                 self._job,
                 files=content.files,
@@ -70,11 +59,11 @@ class CheckoutStep:
             return {"over": False, "pages": content.pages}
 
     def page(self, number: int) -> Result:
-        """Copy what is missing of a page, and return `{done}`: whether nothing is left of it to begin."""
+        """Copy the missing files of a page, and return `{done}`: whether all of them are copied or begun."""
         with self._working() as over:
             if over:
                 return {"done": True}
-            page = Content(self._dss, self._job.order).page(number)
+            page = CheckoutContent(self._dss, self._job.order).page(number)
             progress = self._dss.catalog.checkouts.progress(self._job, number)
             with self._explained():
                 progress = self._copy(number, page, progress)
@@ -85,14 +74,14 @@ class CheckoutStep:
             return {"done": True}
 
     def wait(self) -> Result:
-        """Look after the copies of large files, and return `{done}`: whether all of them are there.
+        """Check the copies of large files, and return `{done}`: whether all have arrived.
 
-        Raises CheckoutFailed where one of them has failed.
+        Raises CheckoutFailed if one of them has failed.
         """
         with self._working() as over:
             if over:
                 return {"done": True}
-            content = Content(self._dss, self._job.order)
+            content = CheckoutContent(self._dss, self._job.order)
             done = True
             for number, progress in self._dss.catalog.checkouts.all_progress(self._job).items():
                 if progress.waiting:
@@ -102,15 +91,15 @@ class CheckoutStep:
             return {"done": done}
 
     def finish(self) -> Result:
-        """End the attempt as succeeded; return the job's `{state}`. Raises NotFound for what is hidden."""
+        """End the attempt as succeeded; return the job's `{state}`. Raises NotFound if it is hidden."""
         with self._working() as over:
             if not over:
-                Content(self._dss, self._job.order)
+                CheckoutContent(self._dss, self._job.order)
                 self._dss.catalog.checkouts.end(self._job, JobState.SUCCEEDED)
             return {"state": self._reloaded().state.value}
 
     def abort(self, cause: str) -> Result:
-        """End the attempt as failed, for the reason noted last or else for `cause`; what is there stays."""
+        """End the attempt as failed, with the last noted error or else with `cause`; existing copies stay."""
         if self._is_running():
             code = self._job.code or "checkout_error"
             self._dss.catalog.checkouts.end(
@@ -119,26 +108,8 @@ class CheckoutStep:
         return {"state": self._reloaded().state.value}
 
     def mail(self) -> Result:
-        """Tell those who asked for it how the attempt ended, and return how many: `{told}`."""
-        return {"told": send_result_mails(self._dss, self._job) if self._job.attempt == self._attempt else 0}
-
-    def _is_running(self) -> bool:
-        return self._job.state is JobState.RUNNING and self._job.attempt == self._attempt
-
-    def _reloaded(self) -> CheckoutJob:
-        return self._dss.catalog.checkouts.get(self._job.id) or self._job
-
-    @contextlib.contextmanager
-    def _working(self) -> Iterator[bool]:
-        """Say whether the attempt is over; note that it is being worked on, and what goes wrong with it."""
-        over = not self._is_running()
-        if not over:
-            self._dss.catalog.checkouts.touch(self._job)
-        try:
-            yield over
-        except DssError as error:
-            self._dss.catalog.checkouts.note_error(self._job, error.code, error.title)
-            raise
+        """Send the mails about the attempt that has ended, and return their number: `{sent}`."""
+        return {"sent": send_result_mails(self._dss, self._job) if self._job.attempt == self._attempt else 0}
 
     @property
     def _destination(self) -> str:
@@ -156,26 +127,26 @@ class CheckoutStep:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Say what is wrong with the destination, where a copy fails for that and not for its source."""
+        """Raise CheckoutFailed with the reason if a copy fails because of its destination."""
         try:
             yield
         except StoreError as error:
             self._check_destination()
             if isinstance(error, AccessDenied):
                 raise CheckoutFailed(
-                    f"destination {self._destination}: this system may not write to it"
+                    f"destination {self._destination}: this system has no permission to write to it"
                 ) from error
             raise
 
-    def _copy(self, number: int, page: list[Wanted], progress: PageProgress) -> PageProgress:
-        """Copy the files of a page that have not been dealt with, and note how far that has come."""
+    def _copy(self, number: int, page: list[CheckoutCopy], progress: PageProgress) -> PageProgress:
+        """Copy the files of a page from its progress on, and note the new progress."""
         catalog = self._dss.catalog.checkouts
         deadline = Deadline(self._dss.clock, _STEP_SECONDS)
         noted = Deadline(self._dss.clock, _NOTE_SECONDS)
         todo = page[progress.position :]
-        there = look(todo)
+        present = find_copies(todo)
         jobs = map_in_threads(
-            lambda wanted: put_copy(self._dss, wanted, there.get(wanted.key)),
+            lambda copy: put_copy(self._dss, copy, present.get(copy.key)),
             takewhile(lambda _: not deadline.passed, todo),
             threads=_THREADS,
         )
@@ -189,21 +160,21 @@ class CheckoutStep:
             catalog.note_progress(self._job, number, progress)
         return progress
 
-    def _prove(self, number: int, page: list[Wanted], progress: PageProgress) -> None:
-        """Return if all copies of a page are there and right, but for those on their way.
+    def _prove(self, number: int, page: list[CheckoutCopy], progress: PageProgress) -> None:
+        """Return if all copies of a page exist and are proved, except those that a job is making.
 
-        Raises Unavailable where one is not; the step then begins with the page anew.
+        Raises Unavailable if one is not; the next step then begins with the first file of the page.
         """
-        there = look(page)
+        present = find_copies(page)
         waiting = set(progress.waiting.values())
-        for index, wanted in enumerate(page):
-            found = there.get(wanted.key)
-            if index not in waiting and not (found and wanted.proves_right(found)):
+        for index, copy in enumerate(page):
+            found = present.get(copy.key)
+            if index not in waiting and not (found and copy.is_proved_by(found)):
                 self._dss.catalog.checkouts.note_progress(self._job, number, PageProgress())
-                raise Unavailable(f"{wanted.url}: it was copied, and is not there as it should be")
+                raise Unavailable(f"{copy.url}: it was copied, and is now missing or damaged")
 
-    def _arrived(self, page: list[Wanted], progress: PageProgress) -> PageProgress:
-        """Return how far a page has come, now that some of its large files may have arrived."""
+    def _arrived(self, page: list[CheckoutCopy], progress: PageProgress) -> PageProgress:
+        """Return the progress of a page, with the large files that have arrived since."""
         jobs = self._dss.catalog.jobs.get_many(progress.waiting)
         arrived = [index for job_id, index in progress.waiting.items() if self._has_arrived(jobs, job_id)]
         return PageProgress(
@@ -216,15 +187,15 @@ class CheckoutStep:
     def _has_arrived(self, jobs: Mapping[str, CopyJob], job_id: str) -> bool:
         job = jobs.get(job_id)
         if job is None:
-            raise CheckoutFailed(f"the copy {job_id} of a large file has been forgotten")
+            raise CheckoutFailed(f"the job {job_id}, which copies a large file, does not exist")
         if job.state is JobState.FAILED:
             raise CheckoutFailed(f"{job.order.key} could not be copied: {job.cause}")
         if job.state is JobState.RUNNING and job.touched < self._dss.clock.now() - _COPY_ABANDONED_AFTER:
-            raise CheckoutFailed(f"{job.order.key} could not be copied: nobody works on it")
+            raise CheckoutFailed(f"{job.order.key} could not be copied: its job makes no progress")
         return job.state is JobState.SUCCEEDED
 
 
-def _advanced(progress: PageProgress, wanted: Wanted, job_id: str | None) -> PageProgress:
+def _advanced(progress: PageProgress, copy: CheckoutCopy, job_id: str | None) -> PageProgress:
     if job_id:
         return PageProgress(
             position=progress.position + 1,
@@ -235,6 +206,6 @@ def _advanced(progress: PageProgress, wanted: Wanted, job_id: str | None) -> Pag
     return PageProgress(
         position=progress.position + 1,
         files=progress.files + 1,
-        bytes=progress.bytes + wanted.size,
+        bytes=progress.bytes + copy.size,
         waiting=progress.waiting,
     )

@@ -1,1 +1,1 @@
-"""Copying: how the bytes of a blob get from one place to another, small in a call, large by a workflow."""
+"""Copies of blobs: small ones within a call, large ones by a workflow."""

@@ -1,7 +1,7 @@
-"""How a blob gets from one place to another: streamed here, server side, or planned for the copy workflow.
+"""Copies of blobs, streamed through this process or server side, and their proof by the destination's store.
 
-Whatever the way, S3 is given parts that are cut by the rule of `shared.checksums`, so that its ETag proves
-the content, and GCS proves it by its CRC-32C. A copy that proves wrong is removed, and never left to be seen.
+Parts are always cut by the rule of `shared.checksums`, so that the ETag of S3 proves the content; GCS proves
+it by its CRC-32C. A copy that proves wrong is removed before anybody can see it.
 """
 
 import contextlib
@@ -19,18 +19,17 @@ from shared.errors import (
     InvalidChecksum,
     ObjectExists,
     ObjectNotFound,
-    Unavailable,
 )
 from shared.replicas import Replica
-from shared.stores.base import ObjectStore, Reader, StoredObject, Upload, bucket_url
+from shared.retry import RetryPolicy
+from shared.stores.base import CopiesParts, ObjectStore, Reader, StoredObject, Upload, bucket_url
 
 # Parts that are streamed at once; each holds a chunk of 8 MiB on its way through.
 PARALLEL_PARTS = 4
-# Objects up to so many bytes are sent without a look at what is there. Mostly nothing is, and that saves two
-# requests of three; where the content is there already, so many bytes have travelled in vain.
+# Objects up to so many bytes are sent without asking whether the destination has them. Mostly it does not,
+# which saves two requests of three; if it does, so many bytes were sent in vain.
 _SMALL_BYTES = MIB
 _ATTEMPTS = 3
-_FIRST_PAUSE_SECONDS = 0.5
 
 
 def copy_inline(
@@ -44,19 +43,18 @@ def copy_inline(
 ) -> None:
     """Copy an object so that `key` in the destination's bucket holds, proved, content with these checksums.
 
-    In bounded memory: server side within one store, else streamed, a few parts of an object at once. What
-    is at `key` already is left where it proves right, and is replaced where it proves wrong: so only to be
-    called while the destination is not available. Safe to repeat, and to run twice at once.
+    In bounded memory: server side within one store, else streamed, a few parts of an object at once. Keeps an
+    object at `key` that proves right, and replaces one that proves wrong: so call it only while the
+    destination is not available. Safe to repeat, and to run twice at once.
 
-    Raises InvalidChecksum, and leaves nothing at `key`, where the content is other than claimed;
-    ObjectChanged where the source was replaced since it was looked at; CopyTakesLonger where the deadline
-    does not suffice; Unavailable and other errors of the stores where one of them fails. No upload is left
-    half-done.
+    Raises InvalidChecksum, and leaves nothing at `key`, if the content does not match the claims;
+    ObjectChanged if the source was replaced since it was described; CopyTakesLonger if the deadline is too
+    short; Unavailable and other errors of the stores. Aborts its upload if it fails.
     """
     source.check(checksums)
     if source_store is not destination.store and source.size <= _SMALL_BYTES:
         with contextlib.suppress(ObjectExists):
-            # The store itself proves what it is given, and says where there is something already.
+            # The store itself proves the content, and refuses it if there is an object at the key.
             create_whole(
                 source,
                 source_store,
@@ -77,7 +75,7 @@ def copy_inline(
 
 
 def holds(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Checksums) -> bool:
-    """Tell whether an object is there that proves right; one that proves wrong is removed first."""
+    """Return whether there is an object that proves right; remove one that proves wrong."""
     try:
         prove(store, bucket, key, size=size, checksums=checksums)
     except (ObjectNotFound, InvalidChecksum):
@@ -86,10 +84,9 @@ def holds(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Ch
 
 
 def prove(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Checksums) -> None:
-    """Return if what its store knows of an object proves it to have this size and these checksums.
+    """Return if the store's description of an object proves its size and checksums.
 
-    Raises InvalidChecksum, and removes the object, where that contradicts or does not suffice, and
-    ObjectNotFound.
+    Raises InvalidChecksum, and removes the object, if it contradicts them or proves nothing; ObjectNotFound.
     """
     found = store.stat(bucket, key)
     try:
@@ -100,16 +97,16 @@ def prove(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Ch
 
 
 def check_proof(found: StoredObject, size: int, checksums: Checksums) -> None:
-    """Return if what a store says of an object proves it to have this size and these checksums.
+    """Return if a store's description of an object proves its size and checksums.
 
-    Raises InvalidChecksum where that contradicts or does not suffice. Changes nothing.
+    Raises InvalidChecksum if it contradicts them or proves nothing. Changes nothing.
     """
     if found.size != size:
-        raise InvalidChecksum(f"size: {size} bytes are wanted, the store has {found.size}")
+        raise InvalidChecksum(f"size: {size} bytes are claimed, the store has {found.size}")
     found.check(checksums)
     # An ETag of S3 is its revision; a generation of GCS never looks like one.
     if found.crc32c != checksums.crc32c and checksums.s3_etag not in (found.revision, found.md5):
-        raise InvalidChecksum(f"s3_etag: {checksums.s3_etag!r} is wanted, the store says {found.revision!r}")
+        raise InvalidChecksum(f"s3_etag: {checksums.s3_etag!r} is claimed, the store says {found.revision!r}")
 
 
 def create_whole(
@@ -124,7 +121,7 @@ def create_whole(
 ) -> None:
     """Write an object of one part as it is read from another store, proved by its own.
 
-    Raises ObjectExists, CopyTakesLonger where the deadline has passed, and what the stores raise.
+    Raises ObjectExists, CopyTakesLonger if the deadline has passed, and the errors of the stores.
     """
 
     def create() -> None:
@@ -150,7 +147,7 @@ def _stream(
     deadline: Deadline,
 ) -> None:
     store, bucket = destination.store, destination.bucket
-    # Somebody else may be faster; what they wrote has still to be proved.
+    # Another process may be faster; its object has still to be proved.
     with contextlib.suppress(ObjectExists):
         if part_count(source.size) == 1:
             create_whole(source, source_store, store, bucket, key, checksums=checksums, deadline=deadline)
@@ -167,7 +164,7 @@ def _aborted_on_failure(store: ObjectStore, upload: Upload) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # The first error is the one to tell of; what stays of an upload is the bucket's life cycle's.
+        # Raise the first error; the sweep aborts an upload that could not be aborted now.
         with contextlib.suppress(DssError):
             store.abort_upload(upload)
         raise
@@ -184,14 +181,14 @@ def put_parts(
 ) -> None:
     """Copy these parts of an object into an upload, a few at once.
 
-    Server side where source and upload are in one store, else streamed. A part that fails for a while is
-    tried again. Raises CopyTakesLonger where the deadline passes before all are there, and what the stores
-    raise; parts that are not begun by then are not begun any more.
+    Server side if the store can, else streamed. Retries a part that fails for a while. Raises CopyTakesLonger
+    if the deadline passes before all parts are copied, and the errors of the stores; begins no part after an
+    error.
     """
     stopped = threading.Event()
 
     def put(part: Part) -> None:
-        if source_store is store:
+        if source_store is store and isinstance(store, CopiesParts):
             store.copy_part(upload, part.number, source, part.first, part.size)
             return
         with _reading(source_store, source, part.first, part.size) as data:
@@ -212,7 +209,7 @@ def put_parts(
 
 @contextlib.contextmanager
 def _reading(store: ObjectStore, source: StoredObject, first: int, size: int) -> Iterator[Reader]:
-    """Yield a reader; where reading is what fails, raise that, whatever who sends the bytes makes of it."""
+    """Yield a reader; if reading fails, raise its error, not the one that the destination makes of it."""
     reader = _Reading(store.read(source, first, size))
     try:
         yield reader
@@ -241,18 +238,14 @@ class _Reading:
 
 
 def retried(work: Callable[[], None], source: StoredObject, deadline: Deadline) -> None:
-    """Do what fails for a while a few times, with growing pauses in between.
+    """Do work that may fail for a while, with a few attempts.
 
-    Raises CopyTakesLonger where the deadline has passed before it is begun, and what the last attempt raises.
+    Raises CopyTakesLonger if the deadline passes before an attempt, and the error of the last attempt.
     """
-    for attempt in range(1, _ATTEMPTS + 1):
+
+    def attempt() -> None:
         if deadline.passed:
             raise CopyTakesLonger(f"{source.key}: there is no time left to copy it within this call")
-        try:
-            work()
-        except Unavailable:
-            if attempt == _ATTEMPTS:
-                raise
-            deadline.pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-        else:
-            return
+        work()
+
+    RetryPolicy(clock=deadline.clock, attempts=_ATTEMPTS, deadline=deadline).run(attempt)

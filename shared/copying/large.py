@@ -1,4 +1,4 @@
-"""Copies that take longer than a request: asked for here, done by the copy workflow, in `steps`."""
+"""Copies that take longer than a request: ordered here, done by the copy workflow, in `steps`."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def copy_order(
 ) -> CopyOrder:
     """Return the order to copy a file's blob to a replica, and to make the file available there.
 
-    `source_replica` is one whose store has the source, whatever the bucket.
+    `source_replica` is any replica of the source's store.
     """
     return CopyOrder(
         source=copy_source(replace(source, content_type=record.content_type), source_replica),
@@ -29,7 +29,7 @@ def copy_order(
 
 
 def copy_source(source: StoredObject, replica: Replica) -> CopySource:
-    """Return what an order says of the object to copy; `replica` is one whose store has it."""
+    """Return the source of an order; `replica` is any replica of its store."""
     return CopySource(
         replica=replica.name,
         bucket=source.bucket,
@@ -43,10 +43,10 @@ def copy_source(source: StoredObject, replica: Replica) -> CopySource:
 
 
 def request_copy(dss: Dss, order: CopyOrder) -> CopyJob:
-    """Return the job that carries out an order, running and durable: a new one, or the one that is at it.
+    """Return the job of an order, running and durable: a new one, or the running one.
 
-    Safe to repeat; a job that failed begins anew. Raises FileAlreadyExists where other content has the FQID
-    by now, and Unavailable.
+    Safe to repeat; a job that failed begins again. Raises FileAlreadyExists if the FQID has other content,
+    and Unavailable.
     """
     existing = dss.catalog.files.get(order.file) if order.file else None
     if existing and not existing.same_content(record_of(order)):
@@ -55,9 +55,9 @@ def request_copy(dss: Dss, order: CopyOrder) -> CopyJob:
 
 
 def record_of(order: CopyOrder) -> FileRecord:
-    """Return what the file that an order makes available is to be."""
+    """Return the record of the file that an order makes available."""
     if order.file is None:
-        raise ValueError("this order is about no file")
+        raise ValueError("this order makes no file available")
     return FileRecord(
         fqid=order.file,
         creator_uid=order.creator_uid,
@@ -68,9 +68,9 @@ def record_of(order: CopyOrder) -> FileRecord:
 
 
 def job_at_work(dss: Dss, order: CopyOrder) -> CopyJob | None:
-    """Return the job that is carrying out an order, if there is one; one read, none for what is small.
+    """Return the running job of an order, if any; one read, none for a small object.
 
-    Who asks again for something large is then told so, before the cloud has begun to copy it once more.
+    Then a repeated request for a large file returns the job, and does not make the cloud copy it once more.
     """
     if order.source.size <= dss.settings.inline_copy_bytes:
         return None
@@ -81,23 +81,23 @@ def job_at_work(dss: Dss, order: CopyOrder) -> CopyJob | None:
 def _start(dss: Dss, order: CopyOrder) -> CopyJob:
     job = dss.catalog.jobs.begin(order)
     if not job.execution:
-        # A kill between these lines, or two callers at once, cost a second execution, and no more than
-        # that: steps may be done twice.
+        # A kill between these lines, or two callers at once, cost no more than a second execution: steps may
+        # run twice.
         execution = dss.workflows.start(COPY, {"job": job.id, "attempt": job.attempt})
         dss.catalog.jobs.started(job, execution)
     return job
 
 
 def resume_abandoned(dss: Dss) -> list[str]:
-    """Start the jobs again that nobody has worked on for an hour, and return their ids. For the sweep."""
+    """Start again the jobs that no step has worked on for an hour, and return their ids. For the sweep."""
     return [_start(dss, job.order).id for job in dss.catalog.jobs.abandoned()]
 
 
 def failure_of(dss: Dss, uuid: str, version: str | None, replica: str) -> CopyFailed | None:
-    """Return why a file version, or any version of it, that was to be made on a replica was not.
+    """Return why the copy failed that was to make a file version, or any version, on a replica.
 
-    None where no copy has failed, or where one is still running that may succeed. A file that was made, and
-    only has not come from another replica yet, is not what this is about: the sweep tries that again.
+    Returns None if no copy has failed, or if one is still running. Ignores copies from other replicas: the
+    sweep tries those again.
     """
     jobs = [
         job for job in dss.catalog.jobs.of_file(uuid, version, replica) if job.order.source.replica == replica

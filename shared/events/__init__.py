@@ -1,1 +1,1 @@
-"""Events: what became available on a replica, as documents, in a journal, and told to who listens."""
+"""Events of bundle versions and tombstones: documents, the journal, and the outbox that publishes them."""

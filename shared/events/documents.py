@@ -1,7 +1,7 @@
-"""Metadata documents: what a bundle version is, as its events tell it, with the content of its JSON files.
+"""Metadata documents: a bundle version's manifest and the content of its JSON files, or its tombstone.
 
-A document is made of what never changes, and written in one form, so that it is the same bytes whenever and
-from whichever replica it is made. It is kept as an object beside the bundle's manifest.
+A document is built from immutable content only, in one canonical form: it has the same bytes at any time and
+on any replica. It is stored as an object beside the bundle's manifest.
 """
 
 import json
@@ -20,26 +20,26 @@ from shared.replicas import Replica
 from shared.stores.base import read_all
 from shared.system import Dss
 
-# What of a bundle's files goes into its document: files of at most so many bytes each, and in all. A document
-# is read, matched and indexed as a whole. Parsed, metadata of real bundles was measured to take twice its
-# size in memory; a list of empty lists takes twenty times. These are no settings: a document must not depend
+# The JSON files of a bundle that go into its document: up to this many bytes per file, and in all. A document
+# is read, matched and indexed as a whole. Parsed, metadata of real bundles takes twice its size in memory
+# (measured); a list of empty lists takes twenty times. These are not settings: a document must not depend
 # on the process that makes it.
 MOST_FILE_BYTES = 4 * MIB
 MOST_BYTES = 16 * MIB
 _AT_ONCE = 16
-# Lists and objects within each other. Parsers and index back ends have bounds of their own, all above this.
+# Nesting of lists and objects. Parsers and index back ends have limits of their own, all above this.
 MOST_DEPTH = 100
 
 
 def read_document(dss: Dss, replica: str, fqid: Fqid, *, dead: bool) -> bytes:
-    """Return the document of an event that was told, as it was told. Raises NotYetThere where it was not."""
+    """Return the document of a published event. Raises NotYetThere if it is not published."""
     return read_required(dss.replicas.named(replica), document_key(fqid, dead=dead))
 
 
 def document_of(dss: Dss, replica: Replica, head: BundleHead) -> bytes:
-    """Return the document of a bundle version that is, or was, visible on a replica; kept or made now.
+    """Return the stored document of a bundle version that is or was visible on a replica, or build it.
 
-    That of its tombstone where it is hidden. Raises Unavailable where a store fails.
+    That of its tombstone if it is hidden. Raises Unavailable if a store fails.
     """
     try:
         return read_all(replica.store, replica.bucket, document_key(head.fqid, dead=head.hidden))
@@ -47,10 +47,10 @@ def document_of(dss: Dss, replica: Replica, head: BundleHead) -> bytes:
         return make_document(dss, replica, head, dead=head.hidden)
 
 
-def keep_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -> bytes:
-    """Return the document of a bundle version, or of its tombstone, and have it kept on the replica.
+def store_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -> bytes:
+    """Return the document of a bundle version, or of its tombstone, and store it on the replica.
 
-    Safe to repeat: what is kept is not made again. Raises as `document_of`.
+    Safe to repeat: a stored document is not built again. Raises as `document_of`.
     """
     key = document_key(head.fqid, dead=dead)
     try:
@@ -62,10 +62,10 @@ def keep_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -
 
 
 def make_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -> bytes:
-    """Return the document of a bundle version, or of its tombstone, made of what a replica has.
+    """Build the document of a bundle version, or of its tombstone, from the objects of a replica.
 
-    Keeps nothing. Raises NotYetThere where the replica lacks some of that, and InvalidChecksum where
-    its manifest is another.
+    Stores nothing. Raises NotYetThere if the replica lacks an object, and InvalidChecksum if its manifest
+    is not the one that the catalog has the digest of.
     """
     return _tombstone(dss, head) if dead else _bundle(replica, head)
 
@@ -74,7 +74,7 @@ def _tombstone(dss: Dss, head: BundleHead) -> bytes:
     uuid, _, version = head.hidden_by.partition(".")
     known = dss.catalog.scan.tombstone(uuid, version or None)
     if known is None:
-        raise NotYetThere(f"bundle {head.fqid}: the tombstone that hid it is not known")
+        raise NotYetThere(f"bundle {head.fqid}: the catalog does not know its tombstone {head.hidden_by} yet")
     return encode({**_heading(TOMBSTONE, head.fqid), **tombstone_document(known.tombstone)})
 
 
@@ -82,17 +82,15 @@ def _bundle(replica: Replica, head: BundleHead) -> bytes:
     key = manifest_key(Kind.BUNDLE, head.fqid)
     encoded = read_required(replica, key)
     if digest(encoded) != head.digest:
-        raise InvalidChecksum(f"{key}: replica {replica.name} has other content than the catalog says")
+        raise InvalidChecksum(f"{key}: replica {replica.name} has another manifest than the catalog")
     manifest = json.loads(encoded)
     groups: dict[str, list[Any]] = {}
     left_out = []
-    wanted = list(_chosen(manifest["files"]))
-    work = partial(_content, replica)
-    for (file, why), (content, fault) in zip(
-        wanted, map_in_threads(work, wanted, threads=_AT_ONCE), strict=True
-    ):
-        if why or fault:
-            left_out.append({"name": file["name"], "reason": why or fault})
+    files = list(_json_files(manifest["files"]))
+    parsed = map_in_threads(partial(_content, replica), files, threads=_AT_ONCE)
+    for (file, too_large), (content, fault) in zip(files, parsed, strict=True):
+        if too_large or fault:
+            left_out.append({"name": file["name"], "reason": too_large or fault})
         else:
             groups.setdefault(group_name(file["name"]), []).append(content)
     document = {**_heading(CREATE, head.fqid), "manifest": manifest, "files": groups}
@@ -103,8 +101,8 @@ def _heading(event_type: str, fqid: Fqid) -> dict[str, Any]:
     return {"event_type": event_type, "bundle_info": {"uuid": fqid.uuid, "version": fqid.version}}
 
 
-def _chosen(files: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yield the JSON files of a manifest, in its order, each with why it is left out, if it is."""
+def _json_files(files: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield the JSON files of a manifest, in its order, each with the reason if it is left out."""
     total = 0
     for file in filter(is_json, files):
         if file["size"] > MOST_FILE_BYTES:
@@ -116,11 +114,11 @@ def _chosen(files: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, A
             yield file, ""
 
 
-def _content(replica: Replica, chosen: tuple[Mapping[str, Any], str]) -> tuple[Any, str]:
-    """Return what a file says, and why it is left out, if it is."""
-    file, why = chosen
-    if why:
-        return None, why
+def _content(replica: Replica, file_and_reason: tuple[Mapping[str, Any], str]) -> tuple[Any, str]:
+    """Return the parsed content of a file, and the reason if it is left out."""
+    file, too_large = file_and_reason
+    if too_large:
+        return None, too_large
     key = Checksums.parse({**file, "s3_etag": file["s3-etag"]}).blob_key
     try:
         encoded = read_all(replica.store, replica.bucket, key)
@@ -128,7 +126,7 @@ def _content(replica: Replica, chosen: tuple[Mapping[str, Any], str]) -> tuple[A
         raise NotYetThere(f"{file['name']}: replica {replica.name} has lost its blob") from error
     try:
         content = json.loads(encoded, parse_constant=_refused)
-        # Numbers like 1e999 are read as infinite, which JSON does not know.
+        # Python reads numbers like 1e999 as infinite, which is not JSON.
         json.dumps(content, allow_nan=False)
     except (ValueError, RecursionError):
         return None, "no JSON"
@@ -138,7 +136,9 @@ def _content(replica: Replica, chosen: tuple[Mapping[str, Any], str]) -> tuple[A
 def _is_deep(content: Any) -> bool:
     level = _within([content])
     for _ in range(MOST_DEPTH):
-        level = _within(inner for one in level for inner in (one.values() if isinstance(one, dict) else one))
+        level = _within(
+            inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)
+        )
     return bool(level)
 
 

@@ -1,9 +1,13 @@
-"""The journal: all events of a replica in order of time, as objects in which their documents lie.
+"""The journal: all events of a replica in order of time, as objects that hold their documents.
 
-A new event is a journal of one, which is its document itself. `compact` puts consecutive ones together. What
-is listed of a journal are the events that were asked for, so that a reader who goes on behind the last one
-seen meets every event once, whatever is put together meanwhile. No object is ever removed: a signed URL that
-was given out stays good.
+A new event is a journal of one event, whose object is its document. `compact` concatenates the documents of
+consecutive events into one object. A listing shows only the events of a journal that are in its range, so a
+reader who continues after the last event meets every event once, even if events are compacted meanwhile:
+
+    events      e1 e2 e3 e4 e5        listed from the start, 3 journals: [e1] [e2] [e3]
+    compacted  [e1 e2 e3 e4] e5       listed after e3:                   [e4], of the object of e1..e4; [e5]
+
+No object is ever removed: a signed URL that was given out stays valid.
 """
 
 import contextlib
@@ -29,9 +33,9 @@ from shared.replicas import Replica
 from shared.stores.base import Piece, StoredObject, bucket_url
 from shared.system import Dss
 
-# Events of one journal at most. Its document in the catalog is then some 70 KiB; Firestore: 1 MiB at most.
+# Most events of one journal. Its document in the catalog is then some 70 KiB; Firestore: 1 MiB at most.
 MOST_EVENTS = 1000
-# Bytes of one journal at most, a single event aside: what a reader may want to have in memory.
+# Most bytes of one journal, unless it has a single event: a reader may want to keep it in memory.
 MOST_BYTES = 64 * MIB
 _CONTENT_TYPE = "application/octet-stream"
 
@@ -39,14 +43,15 @@ _CONTENT_TYPE = "application/octet-stream"
 def journals(dss: Dss, replica: str, *, start: str, stop: str, count: int) -> list[Journal]:
     """Return up to `count` journals with events from `start` on and before `stop`, in order of time.
 
-    Of each only these events are listed. An empty `stop` is no bound. Costs two queries at most.
+    Each lists only these events. An empty `stop` is no bound. Costs two queries at most.
     """
-    found = dss.catalog.journals.since(replica, start=start, count=count)
-    behind = version_after(found[-1].to_date) if found else start
-    if len(found) < count and not (stop and behind >= stop):
-        events = dss.catalog.events.since(replica, start=behind, stop=stop, count=count - len(found))
-        found += map(journal_of_one, events)
-    limited = (_within(journal, start, stop) for journal in found)
+    listed = dss.catalog.journals.since(replica, start=start, count=count)
+    # Events that are not compacted yet come after all compacted journals.
+    after = version_after(listed[-1].to_date) if listed else start
+    if len(listed) < count and not (stop and after >= stop):
+        events = dss.catalog.events.since(replica, start=after, stop=stop, count=count - len(listed))
+        listed += map(journal_of_one, events)
+    limited = (_within(journal, start, stop) for journal in listed)
     return [journal for journal in limited if journal.entries]
 
 
@@ -59,13 +64,13 @@ def _within(journal: Journal, start: str, stop: str) -> Journal:
     return replace(journal, entries=entries)
 
 
-def go_on(listed: Sequence[Journal]) -> str:
-    """Return from where on to list what comes behind these journals."""
+def next_start(listed: Sequence[Journal]) -> str:
+    """Return the `start` that lists the journals after these."""
     return version_after(listed[-1].entries[-1].timestamp)
 
 
 def journal_of_one(event: Event) -> Journal:
-    """Return the journal that an event is by itself."""
+    """Return the journal of a single event, whose object is the event's document."""
     return Journal(
         id=event.id,
         replica=event.replica,
@@ -78,12 +83,12 @@ def journal_of_one(event: Event) -> Journal:
 
 
 def journal_of_many(events: Sequence[Event]) -> Journal:
-    """Return the journal that consecutive events of a replica make up, named by their first and last time."""
+    """Return the compacted journal of consecutive events, named by their first and last timestamps."""
     entries, offset = [], 0
     for event in events:
         entries.append(JournalEntry(event.id, event.timestamp, offset, event.size))
         offset += event.size
-    index = index_of(events)
+    index = journal_index(events)
     name = f"{events[0].timestamp}--{events[-1].timestamp}"
     return Journal(
         id=name,
@@ -98,23 +103,23 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
     )
 
 
-def index_of(events: Sequence[Event]) -> bytes:
-    """Return what the object at a journal's `journal_index_key` says: the events, with their times."""
+def journal_index(events: Sequence[Event]) -> bytes:
+    """Return the content of a journal's index object: the events, with their timestamps."""
     return encode({"events": [{**asdict(event), "fqid": str(event.fqid)} for event in events]})
 
 
-def events_of_index(content: bytes) -> list[Event]:
-    """Return the events that the object at a journal's `journal_index_key` tells of, in order of time."""
+def indexed_events(content: bytes) -> list[Event]:
+    """Return the events that a journal's index object lists, in order of time."""
     rows = json.loads(content)["events"]
     return [Event(**{**row, "fqid": Fqid.parse(row["fqid"])}) for row in rows]
 
 
 def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
-    """Put a replica's events into journals, one after the other, as long as some are due; yield each.
+    """Compact a replica's events into journals while some are due, and yield each journal.
 
-    Due is what fills a journal, and what is older than DSS_JOURNAL_SECONDS. Safe to repeat, and to run twice
-    at a time: which events make up the next journal is claimed before anything is written, and whoever comes
-    next finishes what was claimed.
+    Events are due if they fill a journal, or are older than DSS_JOURNAL_SECONDS. Safe to repeat, and to run
+    in parallel: the events of the next journal are claimed before anything is written, and the next run
+    finishes a journal that was claimed.
     """
     while events := _due(dss, replica.name):
         journal = _write(replica, events)
@@ -125,41 +130,41 @@ def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
 
 
 def _due(dss: Dss, replica: str) -> list[Event]:
-    """Return the events of the next journal, claimed; none where none are due."""
+    """Claim the events of the next journal, and return them; none if none are due."""
     while True:
-        end = dss.catalog.journals.end(replica)
-        start = _behind(end)
-        if end.held:
+        checkpoint = dss.catalog.journals.checkpoint(replica)
+        start = _uncompacted_start(checkpoint)
+        if checkpoint.held:
             return []
-        if end.claimed:
-            return list(dss.catalog.events.since(replica, start=start, stop=version_after(end.claimed)))
+        if checkpoint.claimed:
+            stop = version_after(checkpoint.claimed)
+            return list(dss.catalog.events.since(replica, start=start, stop=stop))
         events = list(dss.catalog.events.since(replica, start=start, count=MOST_EVENTS))
         fitting = _fitting(events)
         full = len(fitting) == MOST_EVENTS or len(fitting) < len(events)
         age = timedelta(seconds=dss.settings.journal_seconds)
         if not events or not (full or moment_of(events[0].timestamp) < dss.clock.now() - age):
             return []
-        dss.catalog.journals.claim(replica, compacted=end.compacted, to=fitting[-1].timestamp)
+        dss.catalog.journals.claim(replica, compacted=checkpoint.compacted, to=fitting[-1].timestamp)
         dss.faults.reach("compact: claimed")
 
 
-def waiting(dss: Dss, replica: str) -> tuple[int, str]:
-    """Return how many events of a replica are in no journal of many, and the time of the first of them.
+def uncompacted(dss: Dss, replica: str) -> tuple[int, str]:
+    """Return how many events of a replica are not compacted yet, and the timestamp of the oldest of them.
 
-    Two reads, and one for each thousand events. The time is empty where there are none.
+    Two reads, and one per thousand events. The timestamp is empty if there are none.
     """
-    start = _behind(dss.catalog.journals.end(replica))
+    start = _uncompacted_start(dss.catalog.journals.checkpoint(replica))
     oldest = next(iter(dss.catalog.events.since(replica, start=start, count=1)), None)
     return (dss.catalog.events.count(replica, start=start), oldest.timestamp) if oldest else (0, "")
 
 
-def _behind(end: Checkpoint) -> str:
-    """Return from where on events are in no journal of many."""
-    return version_after(end.compacted) if end.compacted else ""
+def _uncompacted_start(checkpoint: Checkpoint) -> str:
+    return version_after(checkpoint.compacted) if checkpoint.compacted else ""
 
 
 def _fitting(events: Sequence[Event]) -> list[Event]:
-    """Return the first of some events: as many as fit into one journal, at least one."""
+    """Return the first events, as many as fit into one journal, at least one."""
     total = 0
     for number, event in enumerate(events):
         total += event.size
@@ -170,29 +175,29 @@ def _fitting(events: Sequence[Event]) -> list[Event]:
 
 def _write(replica: Replica, events: Sequence[Event]) -> Journal:
     journal = journal_of_many(events)
-    # By which the catalog of events can be made anew, with their times.
-    write_once(replica, journal_index_key(journal.id), index_of(events))
-    # The same events, in the same order, may have been written by an earlier attempt, or one beside us.
+    # A lost catalog of events is rebuilt from this index, with their timestamps.
+    write_once(replica, journal_index_key(journal.id), journal_index(events))
+    # An earlier or parallel attempt may have written the same events in the same order.
     with contextlib.suppress(ObjectExists):
         join(replica, journal, events)
-    # Whoever wrote it: a document may be other than was told, and a journal of that is none. Nobody was given
-    # it yet, and when the document is right again, it has to be made anew.
-    if why := contradiction(journal, replica.store.stat(replica.bucket, journal.key)):
+    # The journal is wrong if a document differs from the one that was published. No reader has it yet, and it
+    # must be written again when the document is repaired.
+    if reason := contradiction(journal, replica.store.stat(replica.bucket, journal.key)):
         replica.store.delete(replica.bucket, journal.key)
-        raise StoreError(f"{bucket_url(replica.store, replica.bucket, journal.key)}: {why}")
+        raise StoreError(f"{bucket_url(replica.store, replica.bucket, journal.key)}: {reason}")
     return journal
 
 
 def join(replica: Replica, journal: Journal, events: Sequence[Event]) -> None:
-    """Write the object of a journal, of the documents of its events. Raises what the store's `join` does."""
+    """Write the object of a journal by joining the documents of its events. Raises as the store's `join`."""
     pieces = [Piece(journal_of_one(event).key, event.size) for event in events]
     replica.store.join(replica.bucket, pieces, journal.key, content_type=_CONTENT_TYPE)
 
 
-def contradiction(journal: Journal, found: StoredObject) -> str:
-    """Return what a store says of a journal's object that contradicts its events; empty for nothing."""
-    if found.size != journal.size:
-        return f"size: {journal.size} bytes are expected, the store has {found.size}"
-    if journal.crc32c and found.crc32c and found.crc32c != journal.crc32c:
-        return f"crc32c: {journal.crc32c!r} is expected, the store says {found.crc32c!r}"
+def contradiction(journal: Journal, stored: StoredObject) -> str:
+    """Return how a journal's object contradicts the journal's events; empty if it does not."""
+    if stored.size != journal.size:
+        return f"size: {journal.size} bytes are expected, the store has {stored.size}"
+    if journal.crc32c and stored.crc32c and stored.crc32c != journal.crc32c:
+        return f"crc32c: {journal.crc32c!r} is expected, the store says {stored.crc32c!r}"
     return ""

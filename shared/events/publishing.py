@@ -1,8 +1,8 @@
-"""Telling: what became available on a replica is journalled there, indexed, and made known, once.
+"""The outbox: journal, index and publish the events of a bundle version or tombstone, once per replica.
 
-A version that was hidden before it came to a replica was never to be seen there, and is no event. Of one that
-was, both events are told, its creation first. The catalog notes what has been told only after everything is
-durable, so that the sweep finds whatever was not, and nothing is lost; what is done twice is the same event.
+A version that was hidden before it reached a replica was never visible there, and is no event. Otherwise both
+its events are published, the creation first. A head leaves the outbox (its `unpublished` loses the replica)
+only after everything is durable, so that the sweep finds what is not; a repeated step yields the same event.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from shared.catalog import BundleHead, Event
 from shared.checksums import crc32c_of, md5_of
 from shared.clock import Deadline
 from shared.errors import NotYetThere, ObjectExists, ObjectNotFound
-from shared.events.documents import keep_document
-from shared.events.journal import index_of
+from shared.events.documents import store_document
+from shared.events.journal import journal_index
 from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key, publication_key
 from shared.manifests import CONTENT_TYPE, digest
 from shared.messages import BUNDLE_EVENTS, FINALIZED, BundleEvent, ObjectEvent
@@ -24,85 +24,87 @@ from shared.replicas import Replica
 from shared.search.documents import entry_of
 from shared.system import Dss
 
-# Seconds in which a writer that is at it is done; another attempt is a second away at least.
-_COMING_SECONDS = 0.5
-_LOOK_SECONDS = 0.1
-# Versions of a UUID that are told of at once.
-_AT_ONCE = 8
+# Seconds to wait for a writer that has written the manifest and not yet updated the catalog. Pub/Sub would
+# retry after a second at the earliest.
+_WRITER_SECONDS = 0.5
+_POLL_SECONDS = 0.1
+# Versions of a UUID that are published at once.
+_THREADS = 8
 
-Note = Callable[[BundleEvent], None]
+OnPublished = Callable[[BundleEvent], None]
 
 
-def publish_event(dss: Dss, event: ObjectEvent, note: Note = lambda _: None) -> None:
-    """Tell of the bundle version, or of those hidden, that an object event is about; `note` each event.
+def publish_event(dss: Dss, event: ObjectEvent, on_published: OnPublished = lambda _: None) -> None:
+    """Publish the events of the manifest or tombstone that an object event is about.
 
-    Nothing where the object is something else, or all has been told. Raises NotYetThere where it is not
-    available on that replica yet, and Unavailable or StoreError where a cloud fails.
+    Calls `on_published` with each. Does nothing if the object is of another kind, or its events are
+    published. Raises NotYetThere if it is not available on the replica yet, and Unavailable or StoreError if
+    a cloud fails.
     """
     name = parse_key(event.key)
     replica = dss.replicas.find(event.replica)
     if name is None or replica is None or event.event_type != FINALIZED or event.bucket != replica.bucket:
         return
     if name.kind is Kind.BUNDLE:
-        (_publish_tombstone if name.dead else _publish_version)(dss, replica, name, note)
+        (_publish_tombstone if name.dead else _publish_version)(dss, replica, name, on_published)
 
 
-def _publish_version(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
+def _publish_version(dss: Dss, replica: Replica, name: ObjectName, on_published: OnPublished) -> None:
     fqid = Fqid(name.uuid, name.version or "")
-    deadline = Deadline(dss.clock, _COMING_SECONDS)
-    # The event comes while its writer is about to tell the catalog, more often than not.
+    deadline = Deadline(dss.clock, _WRITER_SECONDS)
+    # The object event usually arrives while the writer is about to update the catalog.
     while (head := dss.catalog.bundles.head(fqid)) and replica.name not in head.available:
         if deadline.passed:
             break
-        deadline.pause(_LOOK_SECONDS)
+        deadline.pause(_POLL_SECONDS)
     if head is None or replica.name not in head.available:
         raise NotYetThere(f"bundle {fqid}: replica {replica.name} does not have it yet")
-    _publish_creation(dss, replica, note, head)
+    _publish_creation(dss, replica, on_published, head)
 
 
-def _publish_creation(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
+def _publish_creation(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> None:
     if replica.name not in head.unpublished:
         return
     if head.was_visible(replica.name):
-        _publish(dss, replica, note, head, dead=False)
+        _publish(dss, replica, on_published, head, dead=False)
     dss.catalog.bundles.mark_published(head.fqid, replica.name)
 
 
-def _publish_tombstone(dss: Dss, replica: Replica, name: ObjectName, note: Note) -> None:
+def _publish_tombstone(dss: Dss, replica: Replica, name: ObjectName, on_published: OnPublished) -> None:
     known = dss.catalog.scan.tombstone(name.uuid, name.version)
     if known is None or replica.name not in known.available:
         raise NotYetThere(f"{name.key}: it is not in effect on replica {replica.name} yet")
     if replica.name not in known.unpublished:
         return
     hidden = dss.catalog.bundles.hidden_by(known.tombstone.name)
-    work = partial(_publish_hidden, dss, replica, note)
-    for _ in map_in_threads(work, hidden, threads=_AT_ONCE):
+    work = partial(_publish_hidden, dss, replica, on_published)
+    for _ in map_in_threads(work, hidden, threads=_THREADS):
         pass
     dss.catalog.tombstones.mark_published(known.tombstone, replica.name)
 
 
-def _publish_hidden(dss: Dss, replica: Replica, note: Note, head: BundleHead) -> None:
+def _publish_hidden(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> None:
     if head.was_visible(replica.name):
-        _publish_creation(dss, replica, note, head)
-        # An earlier attempt at a UUID of many versions may have come as far, and is not begun anew.
+        _publish_creation(dss, replica, on_published, head)
+        # An earlier attempt at a UUID with many versions may have published some of them.
         if not _was_published(dss, replica, head.fqid):
-            _publish(dss, replica, note, head, dead=True)
+            _publish(dss, replica, on_published, head, dead=True)
 
 
 def _was_published(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
-    """Tell whether the end of a version was told: one read, and a request where it is journalled."""
-    this = event_id(replica.name, fqid, TOMBSTONE)
-    if this not in dss.catalog.events.get_many([this]):
+    """Return whether a version's TOMBSTONE is published: one read, and one request if it is journalled."""
+    tombstone = event_id(replica.name, fqid, TOMBSTONE)
+    if tombstone not in dss.catalog.events.get_many([tombstone]):
         return False
     try:
-        replica.store.stat(replica.bucket, publication_key(this))
+        replica.store.stat(replica.bucket, publication_key(tombstone))
     except ObjectNotFound:
         return False
     return True
 
 
-def _publish(dss: Dss, replica: Replica, note: Note, head: BundleHead, *, dead: bool) -> None:
-    content = keep_document(dss, replica, head, dead=dead)
+def _publish(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead, *, dead: bool) -> None:
+    content = store_document(dss, replica, head, dead=dead)
     dss.faults.reach("index: document kept")
     recorded = dss.catalog.events.record(event_of(replica.name, head.fqid, content, dead=dead))
     dss.faults.reach("index: journalled")
@@ -111,25 +113,25 @@ def _publish(dss: Dss, replica: Replica, note: Note, head: BundleHead, *, dead: 
     event = bundle_event(recorded)
     dss.publisher.publish(BUNDLE_EVENTS, event.attributes)
     dss.faults.reach("index: published")
-    _keep_time(replica, recorded)
+    _record_publication(replica, recorded)
     dss.faults.reach("index: time kept")
-    note(event)
+    on_published(event)
 
 
-def _keep_time(replica: Replica, event: Event) -> None:
-    """Keep beside an event's document that it was told, and when: a lost catalog is made anew of that."""
-    # It was told before, at this time; or at one that the catalog has lost since, which the audit tells.
+def _record_publication(replica: Replica, event: Event) -> None:
+    """Write to the bucket that an event is published, and its timestamp, to rebuild a lost catalog from."""
+    # If it exists, it has this timestamp, or one that the catalog has lost since, which an audit reports.
     with suppress(ObjectExists):
-        replica.store.create(replica.bucket, publication_key(event.id), index_of([event]), CONTENT_TYPE)
+        replica.store.create(replica.bucket, publication_key(event.id), journal_index([event]), CONTENT_TYPE)
 
 
 def event_type(*, dead: bool) -> str:
-    """Return the type of the event of a bundle version, or of that of its tombstone."""
+    """Return the type of the event of a bundle version, or of its tombstone."""
     return TOMBSTONE if dead else CREATE
 
 
 def event_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> Event:
-    """Return the event that a document is about, not journalled yet."""
+    """Return the event of a document, not journalled yet."""
     return Event(
         id=event_id(replica, fqid, event_type(dead=dead)),
         replica=replica,
@@ -143,7 +145,7 @@ def event_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> Event:
 
 
 def bundle_event(event: Event) -> BundleEvent:
-    """Return the message that tells of an event of the journal."""
+    """Return the message that publishes an event of the journal."""
     return BundleEvent(
         id=event.id,
         replica=event.replica,

@@ -1,4 +1,4 @@
-"""`audit`: the catalog and the buckets compared, and put right where that is asked for.
+"""`audit`: compares the catalog with the buckets, and repairs what differs if `repair` is true.
 
 Options: `replicas` (all), `repair` (false), `settled_after` (seconds, 900).
 A line of the report is a finding.
@@ -21,16 +21,15 @@ _DAY = 86_400
 
 def check(dss: Dss, argument: Argument) -> dict[str, Any]:
     """Return the options. Raises IllegalArguments."""
-    names = argument.texts("replicas")
     return {
-        "replicas": [dss.replicas.named(name).name for name in names] or list(dss.replicas.names),
+        "replicas": argument.replicas(dss),
         "repair": argument.flag("repair"),
         "settled_after": argument.number("settled_after", 900, least=0, most=_DAY),
     }
 
 
 def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
-    """Audit from the cursor on; see `Kind`."""
+    """Audit from the cursor on; see `JobType`."""
     tally = Tally()
     audit = Audit(
         dss,
@@ -41,7 +40,7 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     )
     findings = audit.findings(page.taken)
     if run.options["repair"]:
-        # What takes longer than a step is the copy workflow's.
+        # Copies that take longer than a step are done by the copy workflow.
         outcomes = repaired(dss, findings, inline=dss.settings.inline_copy_bytes)
     else:
         outcomes = (Repair(finding=finding) for finding in findings)
@@ -53,7 +52,7 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
 
 
 def as_json(outcome: Repair) -> dict[str, Any]:
-    """Return the line of a report that tells of a finding, and of what became of it."""
+    """Return a line of the report: a finding, and its repair."""
     repair = {
         "repaired": outcome.done,
         "left": outcome.left,
@@ -64,7 +63,7 @@ def as_json(outcome: Repair) -> dict[str, Any]:
 
 
 def counts_of(tally: Tally) -> Counter[str]:
-    """Return a tally as numbers with names, those of a replica behind its name: `gcp lost`."""
+    """Return a tally as named numbers; those of a replica begin with its name: `gcp lost`."""
     counts = Counter(known=tally.known, findings=tally.findings.total())
     counts.update({f"{name} objects": number for name, number in tally.objects.items()})
     counts.update({f"{name} unsettled": number for name, number in tally.unsettled.items()})

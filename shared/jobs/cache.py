@@ -1,6 +1,6 @@
-"""`fill-cache`: files that CHECKOUT_CACHE_CRITERIA keeps for good, put into the checkout buckets.
+"""`fill-cache`: copies the files that match CHECKOUT_CACHE_CRITERIA into the checkout buckets.
 
-Options: `replicas` (all). A line of the report is a file on a replica, and what became of it.
+Options: `replicas` (all). A line of the report is a file on a replica, and its outcome.
 """
 
 from collections.abc import Iterator
@@ -9,14 +9,15 @@ from itertools import islice
 from typing import Any
 
 from shared.catalog import AdminRun, FileRecord
-from shared.checkouts.objects import cache_file, wanted_of_file
+from shared.checkouts.objects import cache_file, copy_of_file
 from shared.errors import DssError, IllegalArguments, Unavailable
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
+from shared.retry import retry
 from shared.system import Dss
 
-# Copies within a cloud, of which nothing passes through here.
+# Copies within a cloud: no bytes pass through this process.
 _AT_ONCE = 8
 _BATCH = 500
 
@@ -24,13 +25,12 @@ _BATCH = 500
 def check(dss: Dss, argument: Argument) -> dict[str, Any]:
     """Return the options. Raises IllegalArguments."""
     if not dss.settings.checkout_cache_criteria:
-        raise IllegalArguments("CHECKOUT_CACHE_CRITERIA is not set: checkout buckets keep nothing for good")
-    names = argument.texts("replicas")
-    return {"replicas": [dss.replicas.named(name).name for name in names] or list(dss.replicas.names)}
+        raise IllegalArguments("CHECKOUT_CACHE_CRITERIA is not set, so checkout buckets keep no files")
+    return {"replicas": argument.replicas(dss)}
 
 
 def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
-    """Put files into the checkout buckets from the cursor on; see `Kind`."""
+    """Copy files into the checkout buckets from the cursor on; see `JobType`."""
     after = run.cursor.get("after", "")
     records = (record for record in dss.catalog.scan.files(after) if str(record.fqid) > after)
     while batch := list(islice(records, min(_BATCH, run.options["page"]))):
@@ -38,7 +38,7 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
         for line in map_in_threads(partial(_cached, dss), _kept(dss, run, batch), threads=_AT_ONCE):
             page.report(line)
             page.count(cached=int("failed" not in line), failed=int("failed" in line))
-        if [page.taken() for _ in batch][-1]:
+        if page.taken(len(batch)):
             return {"after": str(batch[-1].fqid)}
     return None
 
@@ -46,19 +46,19 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
 def _kept(dss: Dss, run: AdminRun, records: list[FileRecord]) -> Iterator[tuple[str, FileRecord]]:
     for record in records:
         for replica in map(dss.replicas.named, run.options["replicas"]):
-            wanted = wanted_of_file(replica, replica.checkout_bucket, record)
-            if replica.name in record.available and wanted.is_kept(dss.settings):
+            copy = copy_of_file(replica, replica.checkout_bucket, record)
+            if replica.name in record.available and copy.is_permanent(dss.settings):
                 yield replica.name, record
 
 
-def _cached(dss: Dss, which: tuple[str, FileRecord]) -> dict[str, Any]:
-    replica, record = which
-    told = {"file": str(record.fqid), "replica": replica, "bytes": record.size}
+def _cached(dss: Dss, item: tuple[str, FileRecord]) -> dict[str, Any]:
+    replica, record = item
+    line = {"file": str(record.fqid), "replica": replica, "bytes": record.size}
     try:
         job_id = retry(dss.clock, partial(cache_file, dss, replica, record))
     except Unavailable:
-        # The step is tried again.
+        # The workflow tries the step again.
         raise
     except DssError as error:
-        return {**told, "failed": error.title}
-    return {**told, "copy_job": job_id} if job_id else told
+        return {**line, "failed": error.title}
+    return {**line, "copy_job": job_id} if job_id else line

@@ -1,9 +1,9 @@
-"""`index-check` and `index-rebuild`: the index compared with the catalog, and made anew where it is wrong.
+"""`index-check` and `index-rebuild`: compare the index with the catalog, and correct it.
 
-Options of both: `replicas` (all). Of a check: `names_only` (false), by which nothing stale is found. Of a
-rebuild: `confirmation`, the id of a check of these replicas that has come to its end within the last day: who
-has it removed what the catalog does not know has seen how much that is.
-A line of the report is a finding, or an entry that was written, removed, or could not be made.
+Options of both: `replicas` (all). Of a check: `names_only` (false), which finds no stale entries. Of a
+rebuild: `confirmation`, the id of a check of these replicas that has succeeded within the last day: it shows
+how many entries the rebuild removes because the catalog does not have them.
+A line of the report is a finding, or an entry that was written, was removed, or failed.
 """
 
 from collections import Counter
@@ -21,31 +21,31 @@ from shared.system import Dss
 
 CHECK = "index-check"
 
-# Documents at once: parsed, one is of some 30 MiB at most, and the function has 1 GiB.
+# Documents at once: parsed, each takes some 30 MiB at most, and the function has 1 GiB.
 _THREADS = 8
 _CONFIRMS = timedelta(days=1)
 
 
 class _Slice:
-    """What a slice has come to: the FQID behind which the next one goes on, empty where none does."""
+    """The end of a slice: the FQID after which the next slice begins, empty if there is none."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
         self.after = ""
 
     def enough(self, fqid: Fqid) -> bool:
-        """Note a bundle version, and tell whether it is the slice's last."""
+        """Note a bundle version, and return whether it is the slice's last."""
         self.after = str(fqid) if self._page.taken() else ""
         return bool(self.after)
 
 
 def check_options(dss: Dss, argument: Argument) -> dict[str, Any]:
     """Return the options of a check. Raises IllegalArguments."""
-    return {"replicas": _replicas(dss, argument), "names_only": argument.flag("names_only")}
+    return {"replicas": argument.replicas(dss), "names_only": argument.flag("names_only")}
 
 
 def check(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
-    """Check from the cursor on; see `Kind`."""
+    """Check from the cursor on; see `JobType`."""
     tally, part = checking.IndexTally(), _Slice(page)
     for finding in checking.check(
         dss,
@@ -62,20 +62,25 @@ def check(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
 
 
 def rebuild_options(dss: Dss, argument: Argument) -> dict[str, Any]:
-    """Return the options of a rebuild. Raises IllegalArguments where no check confirms it."""
-    replicas, confirmation = _replicas(dss, argument), argument.text("confirmation")
+    """Return the options of a rebuild. Raises IllegalArguments if no check confirms it."""
+    replicas, confirmation = argument.replicas(dss), argument.text("confirmation")
     checked = dss.catalog.runs.get(checked_id(confirmation))
     if checked is None or checked.kind != CHECK or checked.state is not JobState.SUCCEEDED:
-        raise IllegalArguments(f"confirmation: {confirmation[:80]!r} is no {CHECK} that has succeeded")
+        raise IllegalArguments(
+            f"confirmation: {confirmation[:80]!r} is not the id of an {CHECK} that has succeeded"
+        )
     if not set(replicas) <= set(checked.options["replicas"]):
-        raise IllegalArguments(f"confirmation: that checked {', '.join(checked.options['replicas'])} only")
+        raise IllegalArguments(
+            f"confirmation: that run checked only {', '.join(checked.options['replicas'])}; "
+            f"check {', '.join(replicas)}"
+        )
     if dss.clock.now() - checked.touched > _CONFIRMS:
-        raise IllegalArguments("confirmation: that check is older than a day")
+        raise IllegalArguments(f"confirmation: that check is older than a day; run a new {CHECK}")
     return {"replicas": replicas, "confirmation": confirmation}
 
 
 def rebuild(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
-    """Rebuild from the cursor on, one replica after the other; see `Kind`."""
+    """Rebuild from the cursor on, one replica after another; see `JobType`."""
     replicas: list[str] = run.options["replicas"]
     after, first = _after(run), run.cursor.get("replica", replicas[0])
     for name in replicas[replicas.index(first) :]:
@@ -99,17 +104,12 @@ def rebuild(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     return None
 
 
-def _replicas(dss: Dss, argument: Argument) -> list[str]:
-    names = argument.texts("replicas")
-    return [dss.replicas.named(name).name for name in names] or list(dss.replicas.names)
-
-
 def _after(run: AdminRun) -> Fqid | None:
     return Fqid.parse(run.cursor["after"]) if run.cursor else None
 
 
 def _counts_of(tally: checking.IndexTally) -> Counter[str]:
-    """Return a tally as numbers with names, those of a replica behind its name: `gcp stale`."""
+    """Return a tally as named numbers; those of a replica begin with its name: `gcp stale`."""
     counts = Counter(known=tally.versions, findings=tally.findings.total())
     counts.update({f"{name} entries": number for name, number in tally.entries.items()})
     counts.update({f"{name} unsettled": number for name, number in tally.unsettled.items()})

@@ -1,4 +1,4 @@
-"""The kinds of runs, a row each. A kind checks what it is asked for, and works on a slice of it."""
+"""The job types, a row each. A job type checks the argument of a run, and works on a slice of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from shared.jobs.argument import Argument
 from shared.jobs.page import Page
 from shared.system import Dss
 
-# Of items that a slice takes on.
+# The most items of a slice.
 _MOST = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobType:
-    """What can be run.
+    """A kind of work over the whole store.
 
-    `check` returns the options of an argument, each with its value. `work` goes on from `run.cursor` (empty
-    at first), fills the page, and returns the next cursor, None at the end; it may be done twice for the same
-    cursor. `items` is how many of them a slice takes on, unless the argument says otherwise with `page`.
+    `check` returns all options of an argument with their values. `work` continues from `run.cursor` (empty at
+    first), fills the page, and returns the next cursor, None at the end; it may run twice for one cursor.
+    `items` is the number of items of a slice, unless the argument sets `page`.
     """
 
     check: Callable[[Dss, Argument], dict[str, Any]]
@@ -30,7 +30,7 @@ class JobType:
 
 
 JOB_TYPES: Mapping[str, JobType] = {
-    # Cloud Workflows: 100,000 steps. At three for a slice, these are more than a thousand million keys.
+    # Cloud Workflows: 100,000 steps. At three a slice, that is more than a thousand million keys.
     "audit": JobType(check=audit.check, work=audit.work, items=50_000),
     "fill-cache": JobType(check=cache.check, work=cache.work, items=20_000),
     index.CHECK: JobType(check=index.check_options, work=index.check, items=20_000),
@@ -41,13 +41,13 @@ JOB_TYPES: Mapping[str, JobType] = {
 
 
 def checked(dss: Dss, argument: Any) -> tuple[str, dict[str, Any]]:
-    """Return the kind and the options of a run. Raises IllegalArguments, naming what is wrong."""
+    """Return the job type's name and the options of a run. Raises IllegalArguments."""
     options = Argument(argument)
     name = options.text("kind")
-    kind = JOB_TYPES.get(name)
-    if kind is None:
+    job_type = JOB_TYPES.get(name)
+    if job_type is None:
         raise IllegalArguments(f"kind: {name[:80]!r} is none of {', '.join(JOB_TYPES)}")
-    page = options.number("page", kind.items, least=1, most=_MOST)
-    known = kind.check(dss, options)
+    page = options.number("page", job_type.items, least=1, most=_MOST)
+    checked_options = job_type.check(dss, options)
     options.end()
-    return name, {**known, "page": page}
+    return name, {**checked_options, "page": page}

@@ -1,8 +1,8 @@
-"""`resync`: object events published again, so that replicas gain what they lack, and whoever listens is told.
+"""`resync`: publishes object events again, so that replicas gain the objects that they lack.
 
-Options: `list` (the `gs://` URL of an object with a key a line) or `prefix` (of the keys in the buckets), one
-of them; `replicas` (all): where a prefix is looked for; `only_missing` (false): leave out what is everywhere.
-A line of the report is a key, and what became of it.
+Options: either `list` (the `gs://` URL of an object with a key a line) or `prefix` (of the keys in the
+buckets); `replicas` (all): the buckets to list; `only_missing` (false): skip objects that all replicas have.
+A line of the report is a key, and its outcome.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,9 @@ from shared.jobs.lists import check_list, read_list
 from shared.jobs.page import Page
 from shared.kinds import KINDS
 from shared.messages import OBJECT_EVENTS, ObjectEvent
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.system import Dss
 
 _AT_ONCE = 16
@@ -28,7 +29,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, kw_only=True)
 class _Key:
-    """A key, the replica in which it was seen (None: it stood in a list), and the cursor behind it."""
+    """A key, the replica that listed it (None if it is from the list option), and the cursor after it."""
 
     name: ObjectName
     seen: Replica | None
@@ -36,26 +37,25 @@ class _Key:
 
 
 def check(dss: Dss, argument: Argument) -> dict[str, Any]:
-    """Return the options. Raises IllegalArguments, and what the list's store raises."""
-    names = argument.texts("replicas")
+    """Return the options. Raises IllegalArguments, and the errors of the list's store."""
     options: dict[str, Any] = {
-        "replicas": [dss.replicas.named(name).name for name in names] or list(dss.replicas.names),
+        "replicas": argument.replicas(dss),
         "only_missing": argument.flag("only_missing"),
     }
     url, prefix = argument.text("list", ""), argument.text("prefix", "")
     if bool(url) == bool(prefix):
-        raise IllegalArguments("list, prefix: one of them is wanted")
+        raise IllegalArguments("list, prefix: give one of them, not both")
     if url:
         return {**options, **check_list(dss, url)}
     folders = tuple(f"{kind}/" for kind in Kind)
     if not prefix.startswith(folders):
-        raise IllegalArguments(f"prefix: {prefix[:80]!r} begins with none of {', '.join(folders)}")
+        raise IllegalArguments(f"prefix: {prefix[:80]!r} must begin with one of {', '.join(folders)}")
     return {**options, "prefix": prefix}
 
 
 def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
-    """Publish events from the cursor on; see `Kind`."""
-    keys = _listed(dss, run) if "list" in run.options else _seen(dss, run)
+    """Publish events from the cursor on; see `JobType`."""
+    keys = _from_list(dss, run) if "list" in run.options else _from_buckets(dss, run)
     while batch := list(islice(keys, min(_BATCH, run.options["page"]))):
         known = dss.catalog.backlog.available(KINDS.values(), {key.name for key in batch})
 
@@ -63,52 +63,54 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
             available = known.get(key.name, frozenset())  # noqa: B023 # consumed within the loop
             return key, retry(dss.clock, lambda: _resynced(dss, run, key, available))
 
-        for key, what in map_in_threads(outcome, batch, threads=_AT_ONCE):
-            page.report({"key": key.name.key, "outcome": what})
-            page.count(keys=1, published=int(what.startswith("published")))
-        if [page.taken() for _ in batch][-1]:
+        for key, text in map_in_threads(outcome, batch, threads=_AT_ONCE):
+            page.report({"key": key.name.key, "outcome": text})
+            page.count(keys=1, published=int(text.startswith("published")))
+        if page.taken(len(batch)):
             return batch[-1].cursor
     return None
 
 
-def _listed(dss: Dss, run: AdminRun) -> Iterator[_Key]:
+def _from_list(dss: Dss, run: AdminRun) -> Iterator[_Key]:
     for line in read_list(dss, run.options["list"], run.options["list_revision"], run.cursor):
         name = parse_key(line.text)
         if name is None:
-            raise IllegalArguments(f"{line.where}: {line.text[:80]!r} is no key of a manifest or tombstone")
+            raise IllegalArguments(
+                f"{line.where}: {line.text[:80]!r} is not the key of a manifest or tombstone"
+            )
         yield _Key(name=name, seen=None, cursor=line.cursor)
 
 
-def _seen(dss: Dss, run: AdminRun) -> Iterator[_Key]:
+def _from_buckets(dss: Dss, run: AdminRun) -> Iterator[_Key]:
     replicas: list[str] = run.options["replicas"]
     begin, after = run.cursor.get("replica", replicas[0]), run.cursor.get("after", "")
     for replica in map(dss.replicas.named, replicas[replicas.index(begin) :]):
-        for found in replica.store.list(replica.bucket, run.options["prefix"], after=after):
-            name = parse_key(found.key)
+        for stored in replica.store.list(replica.bucket, run.options["prefix"], after=after):
+            name = parse_key(stored.key)
             if name:
-                cursor = {"replica": replica.name, "after": found.key}
+                cursor = {"replica": replica.name, "after": stored.key}
                 yield _Key(name=name, seen=replica, cursor=cursor)
         after = ""
 
 
 def _resynced(dss: Dss, run: AdminRun, key: _Key, available: frozenset[str]) -> str:
-    """Publish a key's event where that is wanted; say what was done."""
+    """Publish a key's event, unless it is not needed; return the outcome."""
     if run.options["only_missing"] and available.issuperset(dss.replicas.names):
-        return "is everywhere"
+        return "not published: all replicas have it"
     if key.seen:
         before = run.options["replicas"][: run.options["replicas"].index(key.seen.name)]
-        if told := available.intersection(before):
-            return f"seen before, in {min(told)}"
+        if published := available.intersection(before):
+            return f"not published again: it was, from {min(published)}"
     source = key.seen or _source(dss, key.name, available)
     if source is None:
-        return "no replica has it"
+        return "not published: no replica has it"
     event = ObjectEvent(replica=source.name, bucket=source.bucket, key=key.name.key)
     dss.publisher.publish(OBJECT_EVENTS, event.attributes)
     return f"published, from {source.name}"
 
 
 def _source(dss: Dss, name: ObjectName, available: frozenset[str]) -> Replica | None:
-    """Return a replica that has an object: by the catalog, or else by its bucket."""
+    """Return a replica that has an object: by the catalog, else by its bucket; None if none has it."""
     for replica in dss.replicas:
         if replica.name in available:
             return replica

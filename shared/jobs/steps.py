@@ -1,12 +1,11 @@
 """The steps of a run: begin, slices until it is over, finish; or fail, with the reason. Each may run twice.
 
-What the steps share is the run's document. A slice is done when its part of the report is there: who is
-killed behind that has done it, who is killed before does it again.
+The steps share the run's document. A slice is done when its part of the report is written: a step that was
+killed before that does the slice again, and one that was killed after it does not.
 """
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,14 +20,14 @@ from shared.system import Dss
 
 
 def begin(dss: Dss, execution: str, argument: Any) -> AdminRun:
-    """Return the run that an argument asks for: a new one by the name of its execution, or one gone on with.
+    """Return the run of an argument: a new one, with the execution's name as its id, or a resumed one.
 
-    `{"resume": RUN}` goes on; anything else is the argument of a new run. Safe to repeat. Raises
-    IllegalArguments, NotFound, Conflict, and what the reports bucket raises where it does not answer.
+    `{"resume": RUN}` resumes; anything else is the argument of a new run. Safe to repeat. Raises
+    IllegalArguments, NotFound, Conflict, and the errors of the reports bucket.
     """
     if isinstance(argument, dict) and "resume" in argument:
         if set(argument) != {"resume"} or not isinstance(argument["resume"], str):
-            raise IllegalArguments("resume: the id of a run is wanted, and nothing else beside it")
+            raise IllegalArguments("resume: it must be the id of a run, and the only option")
         Reports(dss).check()
         return dss.catalog.runs.resume(checked_id(argument["resume"]), execution)
     kind, options = checked(dss, argument)
@@ -37,14 +36,14 @@ def begin(dss: Dss, execution: str, argument: Any) -> AdminRun:
 
 
 def work(dss: Dss, run_id: str, attempt: int) -> AdminRun:
-    """Do a slice of a run, and return what it has come to; `over` says that there is none left."""
+    """Do a slice of a run, and return the run; its `over` is true after the last slice."""
     run = running(dss, run_id, attempt)
     if run.over:
         return run
     reports = Reports(dss)
     dss.catalog.runs.touch(run)
-    with _noted(dss, run):
-        state = reports.state_behind(run, run.parts + 1)
+    with dss.catalog.runs.noting_errors(run):
+        state = reports.state_after(run, run.parts + 1)
         if state is None:
             state = _slice(dss, run, reports)
         return dss.catalog.runs.advance(run, {**state, "parts": run.parts + 1, "code": "", "cause": ""})
@@ -68,11 +67,11 @@ def _slice(dss: Dss, run: AdminRun, reports: Reports) -> dict[str, Any]:
 
 
 def finish(dss: Dss, run_id: str, attempt: int) -> AdminRun:
-    """End a run that is over as succeeded, its summary written; return it."""
+    """Write the summary of a run that is over, end it as succeeded, and return it."""
     run = running(dss, run_id, attempt)
     if not run.over:
-        raise Conflict(f"run {run_id} is not over")
-    with _noted(dss, run):
+        raise Conflict(f"run {run_id} has slices left; it can be finished only when it is over")
+    with dss.catalog.runs.noting_errors(run):
         ended = replace(run, state=JobState.SUCCEEDED, cause="")
         Reports(dss).conclude(run, "summary", summary(dss, ended))
     dss.catalog.runs.end(run, JobState.SUCCEEDED)
@@ -80,9 +79,9 @@ def finish(dss: Dss, run_id: str, attempt: int) -> AdminRun:
 
 
 def fail(dss: Dss, run_id: str, attempt: int, cause: str) -> AdminRun:
-    """End an attempt as failed, for the reason noted last or else for `cause`; return the run.
+    """End an attempt as failed, with the last noted error or else with `cause`; return the run.
 
-    The reports bucket is told where it listens: it may be what the run failed of.
+    Writes a summary if the reports bucket answers: it may be the reason why the run failed.
     """
     run = _found(dss, run_id)
     if run.state is not JobState.RUNNING or run.attempt != attempt:
@@ -95,16 +94,16 @@ def fail(dss: Dss, run_id: str, attempt: int, cause: str) -> AdminRun:
 
 
 def end_abandoned(dss: Dss) -> list[str]:
-    """End the runs that nobody has worked on for an hour, and return their ids. For the sweep.
+    """End the runs that no execution has worked on for an hour, and return their ids. For the sweep.
 
-    They are not gone on with: who cancelled an execution wanted its end.
+    Does not resume them: somebody may have cancelled the execution.
     """
     cause = "no execution has worked on it for an hour; it can be resumed from its cursor"
     return [fail(dss, run.id, run.attempt, cause).id for run in dss.catalog.runs.abandoned()]
 
 
 def summary(dss: Dss, run: AdminRun) -> dict[str, Any]:
-    """Return what is to be said of a run, as JSON."""
+    """Return the summary of a run, as JSON."""
     cause = {"cause": run.cause} if run.cause else {}
     return {
         "run": run.id,
@@ -124,10 +123,10 @@ def summary(dss: Dss, run: AdminRun) -> dict[str, Any]:
 
 
 def running(dss: Dss, run_id: str, attempt: int) -> AdminRun:
-    """Return a run that this attempt is at work on. Raises NotFound, and Conflict where it is over."""
+    """Return the run of a running attempt. Raises NotFound, and Conflict if the attempt is over."""
     run = _found(dss, run_id)
     if run.attempt != attempt:
-        raise Conflict(f"run {run_id}: another execution has gone on with it")
+        raise Conflict(f"run {run_id}: another execution has resumed it")
     if run.state is JobState.FAILED:
         raise Conflict(f"run {run_id} has ended: {run.cause}")
     return run
@@ -136,14 +135,5 @@ def running(dss: Dss, run_id: str, attempt: int) -> AdminRun:
 def _found(dss: Dss, run_id: str) -> AdminRun:
     run = dss.catalog.runs.get(checked_id(run_id))
     if run is None:
-        raise NotFound(f"run: there is no run {run_id[:80]!r}")
+        raise NotFound(f"run: {run_id[:80]!r} does not exist")
     return run
-
-
-@contextlib.contextmanager
-def _noted(dss: Dss, run: AdminRun) -> Iterator[None]:
-    try:
-        yield
-    except DssError as error:
-        dss.catalog.runs.note_error(run, error.code, error.title)
-        raise

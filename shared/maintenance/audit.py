@@ -21,8 +21,9 @@ from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument
 from shared.maintenance.merge import by_key, side_by_side
 from shared.maintenance.sections import Section, sections
 from shared.manifests import digest
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.stores.base import StoredObject, read_all
 from shared.system import Dss
 

@@ -13,10 +13,11 @@ from itertools import islice
 
 from shared.catalog import Event, Journal
 from shared.errors import DssError, ObjectNotFound, StoreError
-from shared.events.journal import contradiction, events_of_index, join, journal_of_many
+from shared.events.journal import contradiction, indexed_events, join, journal_of_many
 from shared.identifiers import publication_key
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.stores.base import read_all
 from shared.system import Dss
 
@@ -48,7 +49,7 @@ def rebuild_events(dss: Dss, replica: Replica, *, dry_run: bool) -> Iterator[Res
         for stored in replica.store.list(replica.bucket, "journals/"):
             if stored.key.endswith(_INDEX):
                 yield from _restore_journal(dss, replica, stored.key)
-    compacted = dss.catalog.journals.end(replica.name).compacted
+    compacted = dss.catalog.journals.checkpoint(replica.name).compacted
     alone = []
     for name, known in _published(dss, replica):
         if known is None and not dry_run:
@@ -64,7 +65,7 @@ def rebuild_events(dss: Dss, replica: Replica, *, dry_run: bool) -> Iterator[Res
 def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredEvent]:
     """Restore a journal and its events from its index. Events of a lost index have their own objects."""
     try:
-        events = events_of_index(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
+        events = indexed_events(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
         journal = journal_of_many(events)
     except (ValueError, LookupError, TypeError, DssError) as error:
         yield RestoredEvent(key=key, failed=f"it is no index of events: {error!r}")
@@ -111,7 +112,7 @@ def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[R
         else:
             yield RestoredEvent(key=publication_key(name), failed=event)
     events.sort(key=lambda event: event.timestamp)
-    compacted = dss.catalog.journals.end(replica.name).compacted
+    compacted = dss.catalog.journals.checkpoint(replica.name).compacted
     dss.catalog.events.restore(replica.name, [event for event in events if event.timestamp > compacted])
     for event in events:
         if event.timestamp <= compacted:
@@ -124,7 +125,7 @@ def _read(dss: Dss, replica: Replica, name: str) -> Event | str:
     """Return an event with its time, as it was published; or why that is not possible."""
     read = partial(read_all, replica.store, replica.bucket, publication_key(name))
     try:
-        [event] = events_of_index(retry(dss.clock, read))
+        [event] = indexed_events(retry(dss.clock, read))
     except (ValueError, LookupError, TypeError, DssError) as error:
         return f"it is no publication: {error!r}"
     return event if (event.id, event.replica) == (name, replica.name) else "it is of another event"

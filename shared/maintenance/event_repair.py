@@ -11,7 +11,7 @@ from dataclasses import replace
 from shared.catalog import Event, Journal
 from shared.errors import InvalidChecksum, NotProven, NotYetThere, ObjectNotFound, StoreError
 from shared.events.documents import make_document
-from shared.events.journal import index_of, join, journal_of_many, journal_of_one
+from shared.events.journal import join, journal_index, journal_of_many, journal_of_one
 from shared.events.publishing import event_type
 from shared.identifiers import event_id, journal_index_key, parse_document_key
 from shared.maintenance.audit import Finding, Problem
@@ -81,7 +81,7 @@ def _write_publication(dss: Dss, finding: Finding, replica: Replica) -> str:
         raise NotProven("the catalog does not know its event any more")
     if finding.kind is Problem.CORRUPT:
         replica.store.delete(replica.bucket, finding.key)
-    write_once(replica, finding.key, index_of([event]))
+    write_once(replica, finding.key, journal_index([event]))
     return f"written again: published at {event.timestamp}"
 
 
@@ -89,7 +89,7 @@ def _write_journal(dss: Dss, finding: Finding, replica: Replica) -> str:
     """Put a lost journal together again, or write its lost index."""
     journal, events = _journal(dss, finding.key, replica)
     if finding.key != journal.key:
-        write_once(replica, finding.key, index_of(events))
+        write_once(replica, finding.key, journal_index(events))
         return f"written again, for {len(events)} events"
     _require_documents(replica, events)
     join(replica, journal, events)

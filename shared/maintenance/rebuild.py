@@ -14,8 +14,9 @@ from shared.errors import DssError, NotYetThere
 from shared.identifiers import Kind, ObjectName, parse_key
 from shared.kinds import KINDS, ObjectKind
 from shared.maintenance.event_rebuild import rebuild_events
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.system import Dss
 
 # Objects that are restored at once. Firestore: a new load should begin with at most 500 writes a second; an

@@ -23,8 +23,9 @@ from shared.maintenance.audit import Finding, Problem, check_object
 from shared.maintenance.expected import ExpectedBlob
 from shared.maintenance.sections import BlobSection, sections
 from shared.manifests import digest, write_once
-from shared.parallel import map_in_threads, retry
+from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.retry import retry
 from shared.stores.base import StoredObject, UnfinishedUpload, read_all
 from shared.system import Dss
 

@@ -17,7 +17,7 @@ import google_crc32c
 
 from shared.catalog import BundleHead, Event, FileRecord, Journal
 from shared.errors import CatalogBroken
-from shared.events.journal import index_of
+from shared.events.journal import journal_index
 from shared.identifiers import (
     Fqid,
     document_key,
@@ -232,7 +232,7 @@ def _of_event(dss: Dss, event: Event, head: BundleHead | None) -> Expected:
         tombstone = dss.catalog.scan.tombstone(uuid, version or None)
         unpublished = tombstone.unpublished if tombstone else frozenset()
     available = frozenset({event.replica} - unpublished)
-    return replace(_described(publication_key(event.id), available, index_of([event])), early=True)
+    return replace(_described(publication_key(event.id), available, journal_index([event])), early=True)
 
 
 class JournalSection(Section):

@@ -10,7 +10,7 @@ from itertools import islice
 
 from shared.clock import Deadline
 from shared.errors import ObjectNotFound
-from shared.events.journal import waiting
+from shared.events.journal import uncompacted
 from shared.identifiers import moment_of
 from shared.kinds import KINDS
 from shared.messages import OBJECT_EVENTS, ObjectEvent
@@ -105,9 +105,9 @@ def unpublished(dss: Dss) -> Iterator[Backlog]:
 
 
 def unjournalled(dss: Dss) -> Iterator[Backlog]:
-    """Yield the events of each replica that are in no journal of many. Costs what `waiting` does."""
+    """Yield the events of each replica that are in no journal of many. Costs what `uncompacted` does."""
     for replica in dss.replicas:
-        count, oldest = waiting(dss, replica.name)
+        count, oldest = uncompacted(dss, replica.name)
         yield _backlog(dss, replica, [moment_of(oldest)] if oldest else [], objects=count)
 
 

@@ -1,1 +1,1 @@
-"""Search: the indexed documents of bundles, queries over them, and the back ends that hold them."""
+"""Search: the query language and its meaning, indexed documents, and the protocol of back ends."""

@@ -1,6 +1,6 @@
-"""Analysed text: the tokens that `match` compares, of what is asked and of what is indexed alike.
+"""Analysis: cut text into the tokens that `match` compares, the same way in queries and in documents.
 
-They are the words of Unicode's text segmentation (UAX 29), as Elasticsearch's standard analyzer cuts them,
+Tokens are the words of Unicode's text segmentation (UAX 29), as Elasticsearch's standard analyzer cuts them,
 in folded case: `Homo sapiens` has two tokens, `don't` and `1.5` have one, `left-hand` has two.
 """
 
@@ -8,27 +8,27 @@ import unicodedata
 
 import regex
 
-# A word goes on from a letter, digit or underscore for as long as UAX 29 has no boundary.
+# A word begins with a letter, digit or underscore and ends at the next boundary of UAX 29.
 _WORD = regex.compile(r"\w(?:\B.)*", regex.WORD | regex.DOTALL)
 # Elasticsearch: its standard analyzer cuts longer words into pieces of this many characters.
 _LONGEST = 255
 
 
 def tokens(text: str) -> list[str]:
-    """Return the tokens of a text, in their order and as often as they occur."""
-    found = []
+    """Return the tokens of a text, in order, with repetitions."""
+    pieces = []
     for word in _WORD.findall(unicodedata.normalize("NFC", text).casefold()):
-        found += [word[start : start + _LONGEST] for start in range(0, len(word), _LONGEST)]
-    return found
+        pieces += [word[start : start + _LONGEST] for start in range(0, len(word), _LONGEST)]
+    return pieces
 
 
 def scalar_tokens(value: str | int | float | bool) -> list[str]:
-    """Return the tokens of a value: those of a text, or the one that JSON writes for any other."""
+    """Return the tokens of a scalar value: those of a text; a number or boolean is one token, as in JSON."""
     return tokens(value) if isinstance(value, str) else [scalar_text(value)]
 
 
 def scalar_text(value: str | int | float | bool) -> str:
-    """Return one text for all values that are equal: `1`, `1.0` and `"1"` are told apart by kind alone."""
+    """Return the same text for equal values: `1`, `1.0` and `"1"` differ in type only."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""What the system asks of an index back end. Everything is about one replica, and found there only."""
+"""The protocol of index back ends. Every method is about one replica, and sees no other."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.search.query import Query
 
 @dataclass(frozen=True, kw_only=True)
 class IndexEntry:
-    """The document by which one bundle version is found on a replica; `dead` where it is its tombstone's."""
+    """The indexed document of a bundle version on a replica, or of its tombstone if `dead`."""
 
     replica: str
     fqid: Fqid
@@ -20,7 +20,7 @@ class IndexEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A bundle version that a query finds; with its document where that was asked for."""
+    """A bundle version that a query finds, with its document if the caller asked for documents."""
 
     fqid: Fqid
     document: Mapping[str, Any] | None = None
@@ -28,22 +28,23 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Hits in order, and the name behind which the search goes on; None where there are no more.
+    """Hits in order, and the FQID after which the next page begins; None on the last page.
 
-    A page may hold fewer hits than were asked for, and none at all, where looking for more would have taken
-    too long.
+    A page may hold fewer hits than the caller asked for, and even none, if finding more would take too long.
+    `total` is the exact number of hits on all pages; None if nobody asked, or if counting takes too long.
     """
 
     hits: Sequence[Hit]
     after: Fqid | None
+    total: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Indexed:
-    """What an index holds of a bundle version: enough to tell whether it is what it should hold.
+    """What an index holds of a bundle version: enough to check whether it is right.
 
-    `digest` is `shared.search.documents.digest_of` of the document; empty where the entry was written in
-    another form than this release writes.
+    `digest` is `shared.search.documents.digest_of` of the document, or empty if another release wrote the
+    entry in another form.
     """
 
     fqid: Fqid
@@ -52,34 +53,36 @@ class Indexed:
 
 
 class IndexBackend(Protocol):
-    """Where indexed documents are, and what answers queries. All methods raise Unavailable.
+    """Holds indexed documents and answers queries. All methods raise Unavailable.
 
-    What `put` has written is found when it returns, by all processes.
+    When `put` returns, all processes find the entry.
     """
 
     def put(self, entry: IndexEntry) -> None:
-        """Write an entry in the place of what is there. Safe to repeat, in any order.
-
-        A dead entry is never replaced by a living one.
-        """
+        """Write or replace an entry. Safe to repeat, in any order: nothing living replaces a dead entry."""
         ...
 
     def delete(self, replica: str, fqid: Fqid) -> None:
-        """Remove an entry; one that is not there is as good as removed."""
+        """Remove an entry, if it exists."""
         ...
 
-    def search(self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool) -> Page:
-        """Return up to `count` hits, by UUID and then version, both descending, behind `after`.
+    def search(
+        self,
+        replica: str,
+        query: Query,
+        *,
+        after: Fqid | None,
+        count: int,
+        documents: bool = False,
+        total: bool = False,
+    ) -> Page:
+        """Return up to `count` hits after the FQID `after`, by UUID and then version, both descending.
 
-
-        Raises IndexQueryRefused, naming the clause, for a query that this back end does not serve.
+        `documents` adds their documents, and `total` the number of all hits. Raises IndexQueryRefused, naming
+        the clause, if this back end does not serve the query.
         """
         ...
 
-    def count(self, replica: str, query: Query) -> int | None:
-        """Return how many entries a query finds: the exact number, or None where counting takes too long."""
-        ...
-
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
-        """Yield all entries by UUID and then version, both ascending, behind `after`."""
+        """Yield all entries after the FQID `after`, by UUID and then version, both ascending."""
         ...

@@ -1,7 +1,7 @@
-"""Indexed documents: by which content bundle versions and their tombstones are found.
+"""Indexed documents: the content by which search finds bundle versions and their tombstones.
 
-They are made of metadata documents (`shared.events.documents`), and of nothing else: an index that is built
-again from what is kept comes out the same.
+An indexed document depends on the metadata document (`shared.metadata`) alone, so that a rebuild of the index
+gives the same documents.
 """
 
 import json
@@ -15,14 +15,14 @@ from shared.manifests import digest, encode
 from shared.metadata import TOMBSTONE, contents, group_name
 from shared.search.base import IndexEntry
 
-# What v1 has always indexed of a manifest: the checksums of more files than this find nobody.
+# v1 has always left the files of longer manifests out of the index.
 MAX_MANIFEST_FILES = 20_000
 
 _VERSION = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
 
 
 def indexed_document(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document by which a bundle version or its tombstone is found, from its metadata document."""
+    """Return the indexed document of a bundle version or tombstone, made from its metadata document."""
     uuid = metadata["bundle_info"]["uuid"]
     if metadata["event_type"] == TOMBSTONE:
         return tombstone_document(uuid, metadata["email"], metadata["reason"])
@@ -48,20 +48,20 @@ def entry_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> IndexEn
 
 
 def tombstone_document(uuid: str, email: str, reason: str) -> dict[str, Any]:
-    """Return the document by which a tombstone is found."""
+    """Return the indexed document of a tombstone."""
     return {"admin_deleted": True, "uuid": uuid, "email": email, "reason": reason}
 
 
 def digest_of(document: Mapping[str, Any]) -> str:
-    """Return what tells an indexed document from all others: the SHA-256 of its one form, in hex."""
+    """Return the SHA-256 of an indexed document in canonical JSON, in hex."""
     return digest(encode(dict(document)))
 
 
 def shape_descriptor(files: Mapping[str, Any]) -> str | None:
-    """Return by which schemas the files of a bundle are described; None where they name none.
+    """Return which schemas describe the files of a bundle, or None if no file names one.
 
-    `v5` where all are named for their schemas, of major version 5; else each name with its schema, where that
-    differs, and major version: `v.cell.5.donor.biomaterial.7`.
+    `v5` if every file is named like its schema and all schemas have major version 5. Otherwise each name with
+    its schema, if that differs, and major version: `v.cell.5.donor.biomaterial.7`.
     """
     described = sorted(set(_described(files)))
     if not described:
@@ -76,17 +76,17 @@ def shape_descriptor(files: Mapping[str, Any]) -> str | None:
 
 
 def _described(files: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    for group, found in files.items():
+    for group, contents_of_group in files.items():
         name = group.removesuffix("_json")
-        for content in found:
+        for content in contents_of_group:
             schema = _schema_of(content)
-            # Dots part the names and numbers end them, or a descriptor could be read in two ways.
+            # A descriptor separates names by dots and ends each with a number, so names must have neither.
             if schema and not any("." in text or text.isdecimal() for text in (name, schema[0])):
                 yield name, *schema
 
 
 def _schema_of(content: Any) -> tuple[str, str] | None:
-    """Return name and major version of the schema that a file's `describedBy` names, if it does."""
+    """Return name and major version of the schema that a file's `describedBy` names, if any."""
     url = content.get("describedBy") if isinstance(content, Mapping) else None
     if not isinstance(url, str):
         return None

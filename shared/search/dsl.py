@@ -1,7 +1,7 @@
-"""The Elasticsearch query DSL: turns what clients send into a `Query`, or names the clause at fault.
+"""The Elasticsearch query DSL: parse the JSON of a client into a `Query`, or name the clause at fault.
 
-`docs/search.md` says which clauses and options there are. Every refusal is an IndexQueryRefused whose title
-begins with the path of what is wrong, such as `es_query.query.bool.must[1].match_phrase`.
+`docs/search.md` lists the clauses and options. Every error is an IndexQueryRefused whose title begins with
+the path of the fault, such as `es_query.query.bool.must[1].match_phrase`.
 """
 
 import json
@@ -32,29 +32,29 @@ from shared.search.should import least_of
 MAX_DEPTH = 20
 MAX_CLAUSES = 1024
 MAX_VALUES = 65_536
-# Generous for any path, form or text that a person asks for.
+# Of a path, pattern or text; generous for everything that people ask for.
 MAX_CHARACTERS = 4096
 
-# What Elasticsearch makes of text without being told: analysed as it is, exact under this name.
+# Elasticsearch maps text by default to an analysed field and, under this name, to one of exact values.
 KEYWORD = ".keyword"
-# Under this name the first release of this interface analysed text.
+# The first release of this interface analysed text under this name.
 ANALYSED = ".text"
-# Elasticsearch's own fields; no document has any of them.
+# Elasticsearch's own fields; no document has them.
 _OWN_FIELDS = frozenset({"_all", "_field_names", "_id", "_index", "_source", "_type", "_uid"})
-# These name a clause or weigh it, which changes nothing in what is found.
+# These name or weigh a clause, which does not change the hits.
 _FREE_OPTIONS = frozenset({"boost", "_name"})
 _BOUNDS = ("gt", "gte", "lt", "lte")
-# A time that Elasticsearch would work out: now-7d/d, 2026-01-12||+1M.
-_DATE_MATHS = re.compile(r"(?:now|[0-9]{4}.*\|\|)(?:[+-][0-9]*[yMwdhHms]|/[yMwdhHms])*", re.DOTALL)
-# JSON: numbers. Longer ones are no float's.
+# A time that Elasticsearch would calculate: now-7d/d, 2026-01-12||+1M.
+_DATE_MATH = re.compile(r"(?:now|[0-9]{4}.*\|\|)(?:[+-][0-9]*[yMwdhHms]|/[yMwdhHms])*", re.DOTALL)
+# JSON: numbers. No float needs more digits.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
 
 
 def parse(es_query: Mapping[str, Any]) -> Query:
-    """Return the query that a body of the Elasticsearch search API asks: `{"query": {…}}`.
+    """Return the query of a body of the Elasticsearch search API: `{"query": {…}}`.
 
-    `{}` finds everything, and a clause may stand without `query` around it. Raises IndexQueryRefused, naming
-    the clause, for all that is not understood, not served, or larger than the bounds above.
+    `{}` finds everything, and `query` may be left out around a clause. Raises IndexQueryRefused, naming the
+    clause, if it is malformed, not served, or exceeds the limits above.
     """
     if not isinstance(es_query, Mapping):
         raise IndexQueryRefused("es_query: must be an object")
@@ -64,12 +64,12 @@ def parse(es_query: Mapping[str, Any]) -> Query:
         return _Reader().clause(es_query, "es_query")
     for name in es_query:
         if name != "query":
-            raise _not_served(f"es_query.{name}", "only query")
+            raise _not_served(f"es_query.{name}", "query alone")
     return _Reader().clause(es_query["query"], "es_query.query")
 
 
 def _not_served(where: str, served: str) -> IndexQueryRefused:
-    return IndexQueryRefused(f"{where[:300]}: not served here; {served} is")
+    return IndexQueryRefused(f"{where[:300]}: not served here; use {served}")
 
 
 def _refused(where: str, why: str) -> IndexQueryRefused:
@@ -77,15 +77,15 @@ def _refused(where: str, why: str) -> IndexQueryRefused:
 
 
 class _Reader:
-    """Reads one query, and counts what it holds."""
+    """Parses one query and counts its clauses."""
 
     def __init__(self) -> None:
         self._clauses = 0
 
     def clause(self, body: Any, where: str, depth: int = 1, *, filters: bool = False) -> Query:
-        """Return the query that a clause asks; `where` is its path, `depth` counts from 1.
+        """Return the query of a clause; `where` is its path, and `depth` counts from 1.
 
-        `filters` says that it stands in a `filter` or `must_not`, at whatever depth.
+        `filters` is true at any depth within a `filter` or `must_not`.
         """
         self._count(1, where)
         if depth > MAX_DEPTH:
@@ -96,7 +96,7 @@ class _Reader:
             return self._bool(_object(inner, where), where, depth, filters)
         read = _CLAUSES.get(name)
         if read is None:
-            raise _refused(where, f"this clause is not served; those that are: {', '.join(SERVED)}")
+            raise _refused(where, f"this clause is not served; use one of {', '.join(SERVED)}")
         return read(inner, where)
 
     def _bool(self, body: Mapping[str, Any], where: str, depth: int, filters: bool) -> Bool:
@@ -111,11 +111,11 @@ class _Reader:
         should, asked = len(read["should"]), body.get("minimum_should_match")
         least = _least(asked, should, f"{where}.minimum_should_match")
         if not any(read.values()):
-            # Elasticsearch: without a clause it finds everything, whatever should match.
+            # Elasticsearch: without clauses it finds everything, whatever minimum_should_match is.
             return Bool()
         if should and (not (read["must"] or read["filter"]) or (filters and asked is None)):
-            # Lucene: where nothing is required, one of what may match has to. Elasticsearch 5 and 6: where
-            # clauses filter and do not weigh, too; one that changes nothing would be no use there.
+            # Lucene: if nothing else is required, one optional clause must match. Elasticsearch 5 and 6: also
+            # in a filter, where there is no score that an optional clause could raise.
             least = max(least, 1)
         return Bool(**read, minimum_should_match=least)
 
@@ -144,10 +144,8 @@ def _least(value: Any, count: int, where: str) -> int:
 
 def _single(body: Any, where: str, what: str) -> tuple[str, Any]:
     if not isinstance(body, Mapping) or len(body) != 1:
-        held = (
-            f"holds {', '.join(map(repr, list(body)[:5])) or 'nothing'}" if isinstance(body, Mapping) else ""
-        )
-        raise _refused(where, f"must be an object that holds the name of {what} and nothing else; {held}")
+        keys = f", not {', '.join(map(repr, list(body)[:5])) or 'none'}" if isinstance(body, Mapping) else ""
+        raise _refused(where, f"must be an object with the name of {what} as its only key{keys}")
     [(name, inner)] = body.items()
     return name, inner
 
@@ -168,7 +166,7 @@ def _path(name: Any, where: str) -> str:
     if not name or len(name) > MAX_CHARACTERS or "*" in name:
         raise _refused(where, f"{name[:80]!r} is not the path of one field")
     if name in _OWN_FIELDS:
-        raise _refused(f"{where}.{name}", "is no field here; ids finds bundle versions by their names")
+        raise _refused(f"{where}.{name}", "documents have no such field; ids finds bundle versions by name")
     return str(name)
 
 
@@ -189,9 +187,9 @@ def _text(value: Any, where: str) -> str:
 
 
 def _at_keyword(path: str, make: Callable[[str], Query]) -> Query:
-    """Return a clause about a path, which with `.keyword` behind it may mean the path without.
+    """Return a clause about a path; if the path ends in `.keyword`, about the path without it as well.
 
-    A document may have a field of that name, too.
+    A document may have a field of that very name.
     """
     return _either(make(path.removesuffix(KEYWORD)), make(path)) if _ends(path, KEYWORD) else make(path)
 
@@ -249,7 +247,7 @@ def _match(body: Any, where: str) -> Query:
 
     def at(path: str) -> Query:
         if read["operator"] == "or" and least > 1 and len(words) > 1:
-            # Elasticsearch: a word that is asked for twice counts twice, and one alone has to match.
+            # Elasticsearch: a repeated word counts as often as it stands there.
             return Bool(should=tuple(Match(path, (word,)) for word in words), minimum_should_match=least)
         analysed = Match(path, tuple(dict.fromkeys(words)), all_tokens=read["operator"] == "and")
         number = _number_written(value)
@@ -263,7 +261,7 @@ def _match(body: Any, where: str) -> Query:
 
 
 def _word(value: Any, where: str, words: tuple[str, ...]) -> str:
-    """Return the one of some words that is asked for, in whatever case; the first where none is."""
+    """Return which of some words a value is, in any case; the first if there is no value."""
     found = words[0] if value is None else str(value).lower()
     if found not in words:
         raise _refused(where, f"must be {' or '.join(words)}")
@@ -271,7 +269,7 @@ def _word(value: Any, where: str, words: tuple[str, ...]) -> str:
 
 
 def _number_written(value: Scalar) -> int | float | None:
-    """Return the number that a text is, where the words of the text would not find it: -5, 1e-7, 61.0."""
+    """Return the number that a text is, if the tokens of the text would not find it: -5, 1e-7, 61.0."""
     text = value.strip() if isinstance(value, str) else ""
     number = json.loads(text) if _NUMBER.fullmatch(text) else None
     known = number is None or math.isinf(number) or scalar_tokens(text) == [scalar_text(number)]
@@ -312,10 +310,8 @@ def _range(body: Any, where: str) -> Query:
 def _bound(value: Any, where: str) -> Any:
     if isinstance(value, bool):
         raise _refused(where, "must be text or a number")
-    if isinstance(value, str) and _DATE_MATHS.fullmatch(value):
-        raise _refused(
-            where, f"{value[:80]!r} is date maths, which is not served; dates are compared as text"
-        )
+    if isinstance(value, str) and _DATE_MATH.fullmatch(value):
+        raise _refused(where, f"{value[:80]!r} is date math, which is not served; dates are compared as text")
     return _scalar(value, where)
 
 

@@ -1,11 +1,10 @@
-"""What queries mean: whether one finds a document. Every index back end finds the same.
+"""What queries mean: whether a query finds a document. Every back end gives the same answers.
 
-A document is a set of leaves: its values that are no object, no list and not null, each at a dotted path.
-Lists add nothing to a path, so that all values of a list are at one path; a key with dots in it is a path as
-well. A clause looks at all leaves at its path, and one that fits is enough.
+For queries a document is a set of scalar values, each at a dotted path. Lists add nothing to a path, so that
+all values of a list are at one path; dots within a key part a path like those between keys. A clause looks at
+all values at its path and matches if one of them does.
 
-A tombstone is found by clauses that fit its own leaves, and never for what it lacks or for its name:
-`match_all`, `ids` and `must_not` leave it out.
+A clause about the content of a tombstone finds it; `match_all`, `ids` and `must_not` alone never do.
 """
 
 import re
@@ -36,9 +35,9 @@ def matches(query: Query, fqid: Fqid, document: Mapping[str, Any]) -> bool:
     return Subject(fqid, document).is_found_by(query)
 
 
-def leaves_of(document: Any) -> Iterator[tuple[str, Scalar]]:
-    """Yield every leaf of a document with its path, in no order; a value that occurs twice, twice."""
-    # Not by recursion: how deep documents are is their writers' choice.
+def scalars_of(document: Any) -> Iterator[tuple[str, Scalar]]:
+    """Yield the path and value of every scalar in a document, in no order, with repetitions."""
+    # Not by recursion: the writer of a document decides how deep it is.
     waiting: list[tuple[str, Any]] = [("", document)]
     while waiting:
         path, value = waiting.pop()
@@ -57,7 +56,7 @@ def is_dead(document: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Subject:
-    """A document that several queries are asked about: its leaves are looked up once."""
+    """A document to match against several queries; its values are collected once."""
 
     fqid: Fqid
     document: Mapping[str, Any]
@@ -72,10 +71,10 @@ class Subject:
             return self._alive and str(self.fqid) in query.fqids
         if isinstance(query, Exists):
             return query.path in self._known_paths
-        values = self._leaves.get(query.path, ())
+        values = self._scalars.get(query.path, ())
         if isinstance(query, Match) and query.all_tokens:
-            held = {token for value in values for token in scalar_tokens(value)}
-            return bool(query.tokens) and held.issuperset(query.tokens)
+            tokens = {token for value in values for token in scalar_tokens(value)}
+            return bool(query.tokens) and tokens.issuperset(query.tokens)
         return any(map(_FITS[type(query)](query), values))
 
     @cached_property
@@ -83,20 +82,20 @@ class Subject:
         return not is_dead(self.document)
 
     @cached_property
-    def _leaves(self) -> dict[str, list[Scalar]]:
-        leaves: dict[str, list[Scalar]] = {}
-        for path, value in leaves_of(self.document):
-            leaves.setdefault(path, []).append(value)
-        return leaves
+    def _scalars(self) -> dict[str, list[Scalar]]:
+        scalars: dict[str, list[Scalar]] = {}
+        for path, value in scalars_of(self.document):
+            scalars.setdefault(path, []).append(value)
+        return scalars
 
     @cached_property
     def _known_paths(self) -> set[str]:
-        return {known for path in self._leaves for known in paths_to(path)}
+        return {known for path in self._scalars for known in paths_to(path)}
 
     def _fits_all(self, query: Bool) -> bool:
-        asks = query.must or query.filter or query.minimum_should_match > 0
+        requires = query.must or query.filter or query.minimum_should_match > 0
         return (
-            (self._alive or bool(asks))
+            (self._alive or bool(requires))
             and all(map(self.is_found_by, (*query.must, *query.filter)))
             and not any(map(self.is_found_by, query.must_not))
             and sum(map(self.is_found_by, query.should)) >= query.minimum_should_match
@@ -110,19 +109,19 @@ def paths_to(path: str) -> Iterator[str]:
         path = path.rpartition(".")[0]
 
 
-def _kind(value: Scalar) -> type:
-    # 1 is 1.0, but neither true nor "1".
+def _type(value: Scalar) -> type:
+    # 1 equals 1.0, but neither true nor "1".
     return float if type(value) is int else type(value)
 
 
 def _match(query: Match) -> Callable[[Scalar], bool]:
-    wanted = frozenset(query.tokens)
-    return lambda value: not wanted.isdisjoint(scalar_tokens(value))
+    tokens = frozenset(query.tokens)
+    return lambda value: not tokens.isdisjoint(scalar_tokens(value))
 
 
 def _terms(query: Terms) -> Callable[[Scalar], bool]:
-    wanted = {(_kind(value), value) for value in query.values}
-    return lambda value: (_kind(value), value) in wanted
+    values = {(_type(value), value) for value in query.values}
+    return lambda value: (_type(value), value) in values
 
 
 def _range(query: Range) -> Callable[[Scalar], bool]:
@@ -133,7 +132,7 @@ def _range(query: Range) -> Callable[[Scalar], bool]:
         (query.lte, lambda value, bound: value <= bound),
     ]
     checks = [(bound, check) for bound, check in bounds if bound is not None]
-    return lambda value: all(_kind(value) is _kind(bound) and check(value, bound) for bound, check in checks)
+    return lambda value: all(_type(value) is _type(bound) and check(value, bound) for bound, check in checks)
 
 
 def _prefix(query: Prefix) -> Callable[[Scalar], bool]:
@@ -158,9 +157,9 @@ _STEP = re.compile(r"\\(.)|\\|[*]+|[^*\\]", re.DOTALL)
 
 @lru_cache(maxsize=256)
 def wildcard_form(pattern: str) -> "re.Pattern[str]":
-    """Return the expression that a text matches in full where it has the form of a wildcard pattern.
+    """Return the regular expression that matches, in full, all text of the form of a wildcard pattern.
 
-    It takes time in proportion to the text times the pattern, however many `*` there are.
+    It takes time in proportion to text times pattern, however many `*` there are.
     """
     pieces = [""]
     for step in _STEP.finditer(pattern):
@@ -174,6 +173,6 @@ def wildcard_form(pattern: str) -> "re.Pattern[str]":
     if not middle:
         return re.compile(first, re.DOTALL)
     *inner, last = middle
-    # What stands between two `*` may be taken where it occurs first, and that is never reconsidered.
-    found = "".join(f"(?>.*?{piece})" for piece in inner)
-    return re.compile(f"{first}{found}.*{last}", re.DOTALL)
+    # A piece between two `*` matches where it first occurs. An atomic group, (?>…), never reconsiders that.
+    groups = "".join(f"(?>.*?{piece})" for piece in inner)
+    return re.compile(f"{first}{groups}.*{last}", re.DOTALL)

@@ -1,8 +1,8 @@
-"""Postings: what inverted indexes hold of documents, for back ends that keep such an index.
+"""Postings: what an inverted index holds of documents, for back ends that keep one.
 
-A posting is the hash of something that a clause asks for in full: that there is a path, that a value or a
-token is at a path, that a living entry has a name. Two things never share one (they have 128 bits), and the
-replica is in them, so that what is rare on one replica is rare in the index.
+A posting is a hash of something that a clause can ask for in full: a path, a value or token at a path, or the
+FQID of a bundle version. It has 128 bits, so that two things never share one. The replica goes into the hash,
+so that what is rare on one replica is rare in the index.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,10 @@ from shared.identifiers import Fqid
 from shared.search.analysis import scalar_text
 from shared.search.query import Scalar
 
-# To be raised with every change of what is below, or of what tokens are: entries that were written in another
-# form are told apart by it.
+# Raise it with every change of what postings or tokens are: back ends recognise older entries by it.
 FORM = 1
 
-_Kept = TypeVar("_Kept")
+_Posting = TypeVar("_Posting")
 
 
 class Postings:
@@ -29,15 +28,15 @@ class Postings:
         _add(self._seed, replica)
 
     def of_living(self) -> UUID:
-        """Return the posting that all living entries share."""
+        """Return the posting that all entries but tombstones share."""
         return self._hash("living")
 
     def of_name(self, fqid: Fqid | str) -> UUID:
-        """Return the posting of a living entry's FQID."""
+        """Return the posting of the FQID of an entry that is no tombstone."""
         return self._hash("name", str(fqid))
 
     def of_path(self, path: str) -> UUID:
-        """Return the posting of a path that leads to a value, or on to one."""
+        """Return the posting of a path at or below which there is a value."""
         return self._hash("path", path)
 
     def of_value(self, path: str, value: Scalar) -> UUID:
@@ -49,8 +48,8 @@ class Postings:
         """Return the posting of a token at a path."""
         return self._hash("token", path, token)
 
-    def of_gap(self, path: str = "") -> UUID:
-        """Return the posting of entries whose postings are not all kept: those at a path, or at any path."""
+    def of_overflow(self, path: str = "") -> UUID:
+        """Return the overflow marker of a path, or of all paths: it stands for postings that were cut off."""
         return self._hash("gap", path)
 
     def _hash(self, *parts: str) -> UUID:
@@ -59,23 +58,24 @@ class Postings:
         return UUID(bytes=digest.digest())
 
 
-def thinned(at_path: dict[str, set[_Kept]], most: int, gap: Callable[[str], _Kept]) -> int:
-    """Put gaps in the place of what is kept of paths, those with the most first; return how much is left.
+def truncate(at_path: dict[str, set[_Posting]], most: int, marker: Callable[[str], _Posting]) -> int:
+    """Replace what whole paths hold by their overflow markers until `most` are left; return how many are.
 
-    That is `most` at most, unless there are more paths.
+    Paths that hold most go first: with `most` 3, `{"a": {1, 2, 3}, "b": {4}}` becomes `{"a": {marker}, "b":
+    {4}}`. If there are more paths than `most`, the result is the number of paths.
     """
     total = sum(map(len, at_path.values()))
     for path in sorted(at_path, key=lambda path: (-len(at_path[path]), path)):
         if total <= most:
             break
         total -= len(at_path[path]) - 1
-        at_path[path] = {gap(path)}
+        at_path[path] = {marker(path)}
     return total
 
 
 def _add(digest: Any, *parts: str) -> None:
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        # With its length, or two parts could look like two others.
+        # Each with its length, so that ("a", "bc") and ("ab", "c") differ.
         digest.update(b"%d:" % len(data))
         digest.update(data)

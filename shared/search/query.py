@@ -1,24 +1,24 @@
-"""Queries, as index back ends are asked them: what is left of the Elasticsearch DSL once it is understood.
+"""Queries as back ends get them: the Elasticsearch DSL, parsed and reduced to nine clauses.
 
-A path is dotted and leads through objects and through lists; all values that it leads to count, and one that
-fits is enough. What clauses mean is `shared.search.matching`, against which every back end is tested: `Terms`
-without values finds nothing, and neither does `Match` without tokens.
+A path is dotted and leads through objects and lists to any number of values; a clause matches if one of them
+does. `shared.search.matching` defines what clauses mean, and every back end is tested against it. `Terms`
+without values finds nothing, nor does `Match` without tokens.
 """
 
 from dataclasses import dataclass
 
-# A value of a JSON document that is no object and no list. Text and numbers never equal each other.
+# A value of a JSON document that is neither object nor list nor null. Text never equals a number.
 Scalar = str | int | float | bool
 
 
 @dataclass(frozen=True)
 class MatchAll:
-    """Finds everything that is alive."""
+    """Finds every bundle version that is not hidden."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """Finds analysed text that holds any of these tokens, or all of them wherever at the path."""
+    """Finds analysed text with any of these tokens, or all of them, spread over the values of the path."""
 
     path: str
     tokens: tuple[str, ...]
@@ -27,7 +27,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Terms:
-    """Finds a value that is exactly one of these, case and all."""
+    """Finds a value that equals one of these, case included."""
 
     path: str
     values: tuple[Scalar, ...]
@@ -35,7 +35,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Range:
-    """Finds a value between bounds: numbers among numbers, and text among text, by code point."""
+    """Finds a value between bounds. Numbers compare with numbers, and text with text by code point."""
 
     path: str
     gt: str | int | float | None = None
@@ -46,14 +46,14 @@ class Range:
 
 @dataclass(frozen=True)
 class Exists:
-    """Finds documents with any value at a path that is not null."""
+    """Finds documents that have a value other than null at or below a path."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """Finds text that begins so, case and all."""
+    """Finds text with a prefix, case included."""
 
     path: str
     prefix: str
@@ -61,7 +61,7 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Wildcard:
-    """Finds text of this form, case and all: `*` is any text, `?` any character, `\\` makes them plain."""
+    """Finds text of a form, case included: `*` is any text, `?` any character, `\\` escapes them."""
 
     path: str
     pattern: str
@@ -69,7 +69,7 @@ class Wildcard:
 
 @dataclass(frozen=True)
 class Ids:
-    """Finds these bundle versions, named by their FQIDs, where they are alive."""
+    """Finds these bundle versions, by FQID, unless they are hidden."""
 
     fqids: tuple[str, ...]
 
@@ -78,7 +78,7 @@ class Ids:
 class Bool:
     """Finds what all of `must` and `filter` find, none of `must_not`, and enough of `should`.
 
-    Where it asks for none of them, what it finds is alive.
+    If it requires nothing of a document, it finds no tombstone.
     """
 
     must: tuple["Query", ...] = ()

@@ -1,4 +1,4 @@
-"""`minimum_should_match`, as Elasticsearch reads it: how many of so many clauses have to match."""
+"""`minimum_should_match`, as Elasticsearch reads it: the number of clauses that must match."""
 
 import re
 
@@ -6,10 +6,10 @@ _FORM = re.compile(r"([-+]?)([0-9]{1,9})(%?)")
 
 
 def least_of(value: object, count: int) -> int:
-    """Return how many of `count` clauses must match: never less than 0, and perhaps more than there are.
+    """Return how many of `count` clauses must match: at least 0, and possibly more than `count`.
 
-    The value is a number, a negative number (so many may fail), a share as `75%` or `-25%` (rounded down), or
-    conditions on the count such as `2<75% 9<-3`. Raises ValueError, saying what it should be, for all else.
+    The value is a number, a negative number (so many may fail), a share such as `75%` or `-25%` (rounded
+    down), or conditions on the count such as `2<75% 9<-3`. Raises ValueError, with the reason, for others.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("must be a number, a share such as 75%, or conditions such as 3<90%")
@@ -32,8 +32,8 @@ def _number(text: str) -> int:
 
 
 def _plain(text: str, count: int) -> int:
-    found = _FORM.fullmatch(text)
-    if not found:
+    parts = _FORM.fullmatch(text)
+    if not parts:
         raise ValueError(f"{text[:20]!r} is neither a number nor a share such as 75%")
-    number = int(found[2]) * count // 100 if found[3] else int(found[2])
-    return count - number if found[1] == "-" else number
+    number = int(parts[2]) * count // 100 if parts[3] else int(parts[2])
+    return count - number if parts[1] == "-" else number

@@ -1,1 +1,1 @@
-"""Object stores behind one protocol (`base`), one module a cloud; only these know the clouds' SDKs."""
+"""Object stores behind one protocol (`base`), a package for each cloud; only these import cloud SDKs."""

@@ -1,9 +1,9 @@
-"""What the system asks of an object store. There is no bare put: objects are created, never overwritten."""
+"""The protocol of object stores. There is no bare put: objects are created, never overwritten."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared.checksums import Checksums, crc32c_of, md5_of, part_count
 from shared.clock import Deadline
@@ -12,26 +12,26 @@ from shared.errors import InvalidChecksum, Unavailable
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """What a store knows of one object at the moment it was asked."""
+    """An object, as its store described it at one moment."""
 
     bucket: str
     key: str
     size: int
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict)
-    # What pins this very content in a later call: a generation on GCS, an ETag on S3.
+    # Pins this content in later calls: a generation on GCS, an ETag on S3.
     revision: str
-    # When this content came to be there, in UTC.
+    # When this content was written, in UTC.
     written: datetime | None = None
-    # When it was used last, in UTC, of an object that its bucket's life cycle removes some days after that.
-    # None of one that stays; also in S3's lists, which do not tell.
+    # When a temporary object was last used, in UTC; the bucket's life cycle removes it some days later. None
+    # for an object that stays, and in S3's lists, which do not say.
     last_used: datetime | None = None
-    # Lower-case hex, where the store vouches for it.
+    # Lower-case hex, if the store vouches for it.
     md5: str | None = None
     crc32c: str | None = None
 
     def check(self, claimed: Checksums) -> None:
-        """Raise InvalidChecksum where what the store knows contradicts what is claimed of the content."""
+        """Raise InvalidChecksum if the store's own size or checksums contradict the claims."""
         claimed.check_size(self.size)
         if self.crc32c is not None and self.crc32c != claimed.crc32c:
             raise InvalidChecksum(
@@ -43,7 +43,7 @@ class StoredObject:
             )
 
     def is_content(self, data: bytes) -> bool:
-        """Tell whether these bytes are the object's, by its size and whatever checksum the store knows."""
+        """Return whether these bytes are the object's, by its size and each checksum that the store knows."""
         return (
             len(data) == self.size
             and self.crc32c in (None, crc32c_of(data))
@@ -52,20 +52,20 @@ class StoredObject:
 
 
 class Reader(Protocol):
-    """Bytes of an object as they come from its store; raises what the store's other methods raise."""
+    """Bytes of an object as they come from its store. Raises the errors that the store's methods raise."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to so many of the next bytes, none at the end."""
+        """Return up to `size` of the next bytes; none at the end."""
         ...
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         ...
 
 
 @dataclass(frozen=True)
 class Piece:
-    """An object that never changes, as part of another one: its key, and its size in bytes."""
+    """An object to be joined with others: its key, and its size in bytes."""
 
     key: str
     size: int
@@ -73,7 +73,7 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadName:
-    """What suffices to know an upload by; `id` is what the store calls it."""
+    """Names an upload; `id` is the store's own name for it."""
 
     bucket: str
     key: str
@@ -82,7 +82,7 @@ class UploadName:
 
 @dataclass(frozen=True, kw_only=True)
 class Upload(UploadName):
-    """An object that is put together from parts. Nothing is at its key until it is finished."""
+    """An object that is written in parts. Nothing is at its key until the upload is finished."""
 
     size: int
     content_type: str
@@ -91,9 +91,9 @@ class Upload(UploadName):
 
 @dataclass(frozen=True, kw_only=True)
 class UnfinishedUpload(UploadName):
-    """An upload that was neither finished nor aborted. Its key is empty where the store does not tell it.
+    """An upload that was neither finished nor aborted. Its key is empty if the store does not know it.
 
-    `touched` is when it was begun or, where the store tells, last written to, in UTC.
+    `touched` is when it was begun or, if the store knows, last written to, in UTC.
     """
 
     touched: datetime
@@ -103,32 +103,31 @@ class ObjectStore(Protocol):
     """One cloud's object store.
 
     Every method raises ObjectNotFound, AccessDenied or another StoreError that names the object, and
-    Unavailable where the store does not answer. All of them are safe to call from several threads.
+    Unavailable if the store does not answer. All methods are safe to call from several threads.
+
+    A store also copies large objects within itself in one of two ways: `CopiesParts` or `CopiesStretches`.
     """
 
     scheme: str
-    # Whether large objects are copied within the store part by part (`copy_part`), or by calls that go on
-    # where the last one stopped (`copy_more`).
-    copies_in_parts: bool
-    # What the keys begin with of parts, where parts are objects as well.
+    # The prefix of the keys of parts, if parts are objects; else empty.
     parts_prefix: str
 
     def stat(self, bucket: str, key: str) -> StoredObject:
-        """Return what the store knows of an object, in one request."""
+        """Describe an object, in one request."""
         ...
 
     def tags(self, bucket: str, key: str) -> Mapping[str, str]:
-        """Return the tags of an object; none where the store knows no tags."""
+        """Return the tags of an object; empty if the store has no tags."""
         ...
 
     def list(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
-        """Yield the objects whose keys begin with `prefix`, in order of key, behind the key `after`."""
+        """Yield the objects whose keys begin with `prefix` and sort after `after`, in order of key."""
         ...
 
     def read(self, source: StoredObject, first: int, size: int) -> Reader:
-        """Return a reader of `size` bytes from position `first` on, of just the content that was looked at.
+        """Return a reader of `size` bytes from position `first`, of the content that `source` describes.
 
-        It holds a few MiB in memory at most. Raises ObjectChanged, here or in reading, where the object was
+        It holds a few MiB in memory at most. Raises ObjectChanged, here or while reading, if the object was
         replaced since.
         """
         ...
@@ -136,7 +135,7 @@ class ObjectStore(Protocol):
     def create(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write a new object, durable and whole when this returns, in one request.
 
-        Raises ObjectExists, and changes nothing, where there is one already.
+        Raises ObjectExists, and changes nothing, if there is one already.
         """
         ...
 
@@ -145,13 +144,13 @@ class ObjectStore(Protocol):
     ) -> None:
         """Write a new object of one part from a reader; the store itself proves the content.
 
-        Raises InvalidChecksum, and leaves nothing, where the content is other than claimed, and ObjectExists
-        as `create` does.
+        Raises InvalidChecksum, and leaves nothing, if the content does not match the claims; ObjectExists as
+        `create` does.
         """
         ...
 
     def delete(self, bucket: str, key: str) -> None:
-        """Remove an object; one that is not there is as good as removed."""
+        """Remove an object, if it exists."""
         ...
 
     def copy(
@@ -166,12 +165,88 @@ class ObjectStore(Protocol):
     ) -> None:
         """Copy an object of this store, server side, so that `key` holds content with these checksums.
 
-        With `last_used` it is one that the bucket's life cycle removes. An object that is there already
-        stays, for its key names its content. Raises InvalidChecksum where the cloud finds the content to be
-        other than claimed (nothing is left at `key` then), ObjectChanged where the source was replaced since
-        it was looked at, and CopyTakesLonger where the deadline does not suffice.
+        `last_used` makes the copy temporary: the bucket's life cycle removes it. An object at `key` stays,
+        for its key names its content. Raises InvalidChecksum, and leaves nothing at `key`, if the cloud's
+        checksums contradict the claims; ObjectChanged if the source was replaced since it was described;
+        CopyTakesLonger if the deadline is too short.
         """
         ...
+
+    def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
+        """Write a new object whose content is that of others of the bucket, in this order.
+
+        Server side if the store can, else with some MiB in memory. Raises ObjectExists if there is one
+        already, and ObjectChanged or another StoreError, leaving nothing, if a piece has fewer bytes than its
+        `size`.
+        """
+        ...
+
+    def renew(self, found: StoredObject, last_used: datetime | None) -> None:
+        """Make the life cycle count from `last_used`, or, with None, ignore the object; its content stays.
+
+        Raises ObjectChanged if the object was replaced or deleted since it was found, and CopyTakesLonger if
+        it is large and this store has to copy it.
+        """
+        ...
+
+    def begin_upload(
+        self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
+    ) -> Upload:
+        """Begin an object that comes in parts of `part_size(size)` bytes, the last one shorter.
+
+        `last_used` is that of `copy`.
+        """
+        ...
+
+    def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
+        """Write a part, numbered from 1, whole or not at all. Replaces a part of this number."""
+        ...
+
+    def parts(self, upload: Upload) -> Mapping[int, int]:
+        """Return the size of each part. If the upload has ended, return none or raise ObjectNotFound."""
+        ...
+
+    def finish_upload(self, upload: Upload, checksums: Checksums) -> None:
+        """Prove the parts, and make an object of them; this ends the upload.
+
+        Raises InvalidChecksum, and leaves nothing at the key, if the content does not match the claims;
+        ObjectExists if there is an object already, unless the upload was begun with `last_used`; and
+        ObjectNotFound if the upload has ended.
+        """
+        ...
+
+    def abort_upload(self, upload: UploadName) -> None:
+        """Remove an upload and its parts, if it has not ended."""
+        ...
+
+    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
+        """Yield all uploads of a bucket that were neither finished nor aborted."""
+        ...
+
+    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
+        """Return a URL by which anyone can GET an object for `lifetime`, ranges included.
+
+        The answer carries `disposition` as its Content-Disposition.
+        """
+        ...
+
+    def check_bucket(self, bucket: str) -> None:
+        """Return if the bucket answers; else raise its error."""
+        ...
+
+
+@runtime_checkable
+class CopiesParts(Protocol):
+    """A store that copies large objects within itself part by part, as parts of an upload."""
+
+    def copy_part(self, upload: Upload, number: int, source: StoredObject, first: int, size: int) -> None:
+        """Write a part from a range of an object of this store, server side."""
+        ...
+
+
+@runtime_checkable
+class CopiesStretches(Protocol):
+    """A store that copies large objects within itself by calls that continue where the last one stopped."""
 
     def copy_more(
         self,
@@ -183,77 +258,11 @@ class ObjectStore(Protocol):
         token: str,
         last_used: datetime | None = None,
     ) -> str:
-        """Do the next stretch of a long copy within the store, and return the token to go on with.
+        """Do the next stretch of a long copy within the store, and return the token to continue with.
 
-        Begins with an empty token, and returns an empty one when `key` holds the object. Only where
-        `copies_in_parts` is false. `last_used` is that of `copy`, the same for all stretches.
+        Begins with an empty token, and returns an empty one when `key` holds the object. `last_used` is that
+        of `ObjectStore.copy`, the same for all stretches.
         """
-        ...
-
-    def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
-        """Write a new object whose content is that of others of the bucket, in this order.
-
-        Server side where the store can, else some MiB are in memory. Raises ObjectExists where there is one
-        already, and ObjectChanged or another StoreError, leaving nothing, where a piece is shorter than is
-        said.
-        """
-        ...
-
-    def renew(self, found: StoredObject, last_used: datetime | None) -> None:
-        """Let the life cycle count from `last_used`, or, with None, pass an object over; its content stays.
-
-        Raises ObjectChanged where the object is not there any more as it was found, and CopyTakesLonger where
-        it has to be copied for that, and is large.
-        """
-        ...
-
-    def begin_upload(
-        self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
-    ) -> Upload:
-        """Begin an object that is to come in parts of `part_size(size)` bytes, the last one shorter.
-
-        `last_used` is that of `copy`.
-        """
-        ...
-
-    def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
-        """Write a part, numbered from 1, whole or not at all. A part that is there is replaced."""
-        ...
-
-    def copy_part(self, upload: Upload, number: int, source: StoredObject, first: int, size: int) -> None:
-        """Write a part from a range of an object of this store, server side."""
-        ...
-
-    def parts(self, upload: Upload) -> Mapping[int, int]:
-        """Return the size of each part that is there; none, or ObjectNotFound, where the upload has ended."""
-        ...
-
-    def finish_upload(self, upload: Upload, checksums: Checksums) -> None:
-        """Prove the parts, and make an object of them; the upload is then gone.
-
-        Raises InvalidChecksum, and leaves nothing at the key, where the content is other than claimed;
-        ObjectExists where there is one already, which one that was begun with `last_used` may replace; and
-        ObjectNotFound where the upload has ended.
-        """
-        ...
-
-    def abort_upload(self, upload: UploadName) -> None:
-        """Remove an upload and its parts; one that has ended is as good as removed."""
-        ...
-
-    def uploads(self, bucket: str) -> Iterator[UnfinishedUpload]:
-        """Yield the uploads of a bucket that were neither finished nor aborted, whoever began them."""
-        ...
-
-    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
-        """Return a URL by which anyone can GET an object for so long, ranges included.
-
-        The answer carries `disposition` as its Content-Disposition.
-        """
-        ...
-
-    def check_bucket(self, bucket: str) -> None:
-        """Return if the bucket answers; raise what it says if it does not."""
         ...
 
 
@@ -265,7 +274,7 @@ def bucket_url(store: ObjectStore, bucket: str, key: str) -> str:
 def read_all(store: ObjectStore, bucket: str, key: str) -> bytes:
     """Return the whole content of an object that fits into memory: a manifest, say.
 
-    Raises Unavailable where what arrived is other than what the store says it has: another attempt may.
+    Raises Unavailable if the bytes do not match the size and checksums of the store: another attempt may.
     """
     found = store.stat(bucket, key)
     reader = store.read(found, 0, found.size)
@@ -275,5 +284,5 @@ def read_all(store: ObjectStore, bucket: str, key: str) -> bytes:
     reader.close()
     data = b"".join(chunks)
     if not found.is_content(data):
-        raise Unavailable(f"{bucket_url(store, bucket, key)}: it did not arrive as the store has it")
+        raise Unavailable(f"{bucket_url(store, bucket, key)}: it did not arrive intact")
     return data

@@ -1,7 +1,7 @@
-"""What makes an `ObjectStore` of a store that can do little: write, read, list and delete whole objects.
+"""Makes an `ObjectStore` of a simple store, one that writes, reads, lists and deletes whole objects.
 
-Copies, joins and uploads in parts are streamed through this process, a chunk in memory at once, and all four
-checksums of what is written are computed on the way: nothing that proves wrong gets its name.
+Streams copies, joins and uploads in parts through this process, with one chunk in memory, and computes all
+four checksums on the way: content that proves wrong never gets its key.
 """
 
 from abc import abstractmethod
@@ -31,11 +31,11 @@ _CHUNK = 4 * MIB
 
 
 class Content:
-    """What is to become an object: `size` bytes, which come once, in chunks.
+    """The content of a new object: `size` bytes, which can be read once, in chunks.
 
-    To iterate over it raises, at its end, Unavailable where there are fewer bytes, and InvalidChecksum where
-    they are other than `claimed`; on the way it raises what their source does. A store gives the object its
-    name only when it has come to the end, and lets nothing of it stay otherwise.
+    Iteration raises the errors of the source, and at the end Unavailable if there were fewer bytes, and
+    InvalidChecksum if they do not match `claimed`. A store gives the object its key only after the end, and
+    leaves nothing of it otherwise.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Content:
     ) -> None:
         self.size = size
         self.content_type = content_type
-        # Set where the bucket's life cycle is to remove the object.
+        # Set if the bucket's life cycle is to remove the object.
         self.last_used = last_used
         self._url = url
         self._chunks = chunks
@@ -58,13 +58,13 @@ class Content:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes."""
-        came = 0
+        received = 0
         for chunk in self._chunks:
-            came += len(chunk)
+            received += len(chunk)
             self._calculator.update(chunk)
             yield chunk
-        if came != self.size:
-            raise Unavailable(f"{self._url}: the content ended after {came} of {self.size} bytes")
+        if received != self.size:
+            raise Unavailable(f"{self._url}: the content ended after {received} of {self.size} bytes")
         if self._claimed not in (None, self.checksums):
             raise InvalidChecksum(
                 f"{self._url}: {self._claimed} is claimed, the content has {self.checksums}"
@@ -72,66 +72,65 @@ class Content:
 
     @property
     def checksums(self) -> Checksums:
-        """The checksums of what has come, which is all of it behind the end."""
+        """The checksums of the bytes so far; of the whole content, after the end."""
         return self._calculator.result()
 
 
 class PlainStore(PartsAside):
-    """The whole protocol, made of what little a store has to do itself.
+    """The whole protocol, made of seven methods.
 
-    A subclass says its `scheme` and how errors are `translated`, and writes `open`, `keys`, `write`,
-    `remove`, `touch` and `probe`. These are called within `translated`, so they let the vendor's errors pass.
-    It may override any other method it can do faster. `urls` signs for it; the API serves what is signed.
+    A subclass sets its `scheme` and writes `translated`, `open`, `keys`, `write`, `remove`, `touch` and
+    `probe`. The last six are called within `translated`, so they let the vendor's errors pass. It may
+    override any other method that it can do faster. `urls` signs for it; the API serves signed URLs.
     """
 
     scheme: str
-    copies_in_parts = True
 
     def __init__(self, urls: SignedUrls) -> None:
         self.urls = urls
 
     @abstractmethod
     def translated(self, bucket: str, key: str) -> AbstractContextManager[None]:
-        """Turn what the vendor raises within into errors of the house that name the object."""
+        """Turn the vendor's errors into the house's, which name the object."""
 
     @abstractmethod
     def open(self, bucket: str, key: str, first: int = 0) -> tuple[StoredObject, Reader]:
-        """Return what is known of an object, and its content from a position on, both of one moment."""
+        """Describe an object, and return its content from a position on, both of one moment."""
 
     @abstractmethod
     def keys(self, bucket: str, prefix: str, after: str) -> Iterator[str]:
-        """Yield the keys that begin with `prefix`, in the order of their UTF-8 bytes, behind `after`."""
+        """Yield the keys that begin with `prefix` and sort after `after`, in order of UTF-8 bytes."""
 
     @abstractmethod
     def write(self, bucket: str, key: str, content: Content) -> None:
-        """Write a new object, durable and whole when this returns; `open` then tells its checksums.
+        """Write a new object, durable and whole when this returns; `open` then returns its checksums.
 
-        Ends in ObjectExists, at the start or at the end, where there is one already, and in what reading the
-        content raises; nothing has changed then. A kill leaves nothing at the key either; what it leaves
-        under a `new_id` is aborted as an upload is.
+        Raises ObjectExists, at the start or at the end, if there is one already, and the errors of reading
+        the content; nothing has changed then. A kill leaves nothing at the key either; the sweep aborts
+        what it leaves under a `new_id`, as it does uploads.
         """
 
     @abstractmethod
     def remove(self, bucket: str, key: str) -> None:
-        """Remove an object; may end in ObjectNotFound."""
+        """Remove an object; may raise ObjectNotFound."""
 
     @abstractmethod
     def touch(self, found: StoredObject, content: Reader, last_used: datetime | None) -> None:
-        """Do what `ObjectStore.renew` says. `content` is what `open` returned: it is as it was found."""
+        """Do what `ObjectStore.renew` says. `content` is from `open`, and unchanged since `found`."""
 
     @abstractmethod
     def probe(self, bucket: str) -> None:
-        """Return if the bucket answers, and can keep what it has to."""
+        """Return if the bucket answers, and can hold content types and checksums."""
 
     def stat(self, bucket: str, key: str) -> StoredObject:
-        """Return what is known of an object."""
+        """Describe an object."""
         with self.translated(bucket, key):
             found, data = self.open(bucket, key)
             data.close()
         return found
 
     def tags(self, bucket: str, key: str) -> Mapping[str, str]:
-        """Return nothing, of an object that is there."""
+        """Return no tags. Raises ObjectNotFound."""
         self.stat(bucket, key)
         return {}
 
@@ -144,10 +143,10 @@ class PlainStore(PartsAside):
                     yield self.stat(bucket, key)
 
     def read(self, source: StoredObject, first: int, size: int) -> Reader:
-        """Return a reader of a range. Raises ObjectChanged where the object was replaced or deleted."""
-        return _Range(self, source, self._as_found(source, first), size)
+        """Return a reader of a range. Raises ObjectChanged if the object was replaced or deleted."""
+        return _Range(self, source, self._unchanged(source, first), size)
 
-    def _as_found(self, found: StoredObject, first: int = 0) -> Reader:
+    def _unchanged(self, found: StoredObject, first: int = 0) -> Reader:
         url = bucket_url(self, found.bucket, found.key)
         try:
             with self.translated(found.bucket, found.key):
@@ -160,12 +159,12 @@ class PlainStore(PartsAside):
         return data
 
     def renew(self, found: StoredObject, last_used: datetime | None) -> None:
-        """Let the life cycle count anew, or pass the object over."""
-        with closing(self._as_found(found)) as data, self.translated(found.bucket, found.key):
+        """Make the life cycle count again, or ignore the object."""
+        with closing(self._unchanged(found)) as data, self.translated(found.bucket, found.key):
             self.touch(found, data, last_used)
 
     def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
-        """Return a URL of the API, that whoever has the key may sign."""
+        """Return a URL of the API, signed with the key that all processes share."""
         return self.urls.sign(bucket, key, lifetime, disposition)
 
     def check_bucket(self, bucket: str) -> None:
@@ -179,13 +178,13 @@ class PlainStore(PartsAside):
             self.remove(bucket, key)
 
     def create(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        """Write a new object. Raises ObjectExists where there is one."""
+        """Write a new object. Raises ObjectExists if there is one."""
         self._write(bucket, key, iter([data]), len(data), content_type)
 
     def create_from(
         self, bucket: str, key: str, data: Reader, *, size: int, content_type: str, checksums: Checksums
     ) -> None:
-        """Write a new object as it is read; it gets its name only when all four checksums are proved."""
+        """Write a new object as it is read; it gets its key only when all four checksums are proved."""
         self._write(bucket, key, _chunks(data, size), size, content_type, checksums)
 
     def _write(self, bucket: str, key: str, *content: Any) -> None:
@@ -202,7 +201,7 @@ class PlainStore(PartsAside):
         deadline: Deadline,
         last_used: datetime | None = None,
     ) -> None:
-        """Copy an object as `create_from` writes one."""
+        """Copy an object, streamed, as `create_from` writes one."""
         source.check(checksums)
         with closing(self.read(source, 0, source.size)) as data, suppress(ObjectExists):
             with suppress(ObjectNotFound):
@@ -210,19 +209,6 @@ class PlainStore(PartsAside):
                 return
             chunks = _chunks(data, source.size, deadline)
             self._write(bucket, key, chunks, source.size, source.content_type, checksums, last_used)
-
-    def copy_more(
-        self,
-        source: StoredObject,
-        bucket: str,
-        key: str,
-        *,
-        checksums: Checksums,
-        token: str,
-        last_used: datetime | None = None,
-    ) -> str:
-        """Raise StoreError: what is large is copied in parts."""
-        raise StoreError(f"{bucket_url(self, source.bucket, source.key)}: it is copied in parts")
 
     def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
         """Write the pieces one after the other, as `create` writes one."""
@@ -234,33 +220,33 @@ class PlainStore(PartsAside):
             found = self.stat(bucket, piece.key)
             if found.size != piece.size:
                 url = bucket_url(self, bucket, piece.key)
-                raise ObjectChanged(f"{url}: {found.size} bytes, where {piece.size} were said")
+                raise ObjectChanged(f"{url}: {found.size} bytes instead of {piece.size}")
             with closing(self.read(found, 0, found.size)) as data:
                 yield from _chunks(data, found.size)
 
     def begin_upload(
         self, bucket: str, key: str, *, size: int, content_type: str, last_used: datetime | None = None
     ) -> Upload:
-        """Begin an upload: an empty object that has its name says that it has not ended."""
+        """Begin an upload: an empty object at its id marks it as not ended."""
         with suppress(ObjectNotFound):
-            # A key that cannot be is refused now, and not when all parts have come.
+            # Refuses an impossible key now, and not after all parts were written.
             self.stat(bucket, key)
         upload = super().begin_upload(bucket, key, size=size, content_type=content_type, last_used=last_used)
         self.create(bucket, upload.id, b"", "text/plain")
         return upload
 
     def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
-        """Write a part, durable when this returns. Raises ObjectNotFound where the upload has ended."""
+        """Write a part, durable when this returns. Raises ObjectNotFound if the upload has ended."""
         part = part_key(upload, number)
         self.stat(upload.bucket, upload.id)
         self.delete(upload.bucket, part)
-        # Whoever writes the same part at the same time writes the same bytes.
+        # Another process that writes this part now writes the same bytes.
         with suppress(ObjectExists):
             self._write(upload.bucket, part, _chunks(data, size), size, "application/octet-stream")
         try:
             self.stat(upload.bucket, upload.id)
         except ObjectNotFound:
-            # It has ended meanwhile, and who ended it may not have seen this part.
+            # The upload ended meanwhile, perhaps before this part could be seen and removed.
             self.delete(upload.bucket, part)
             raise
 
@@ -270,7 +256,7 @@ class PlainStore(PartsAside):
             self.put_part(upload, number, data, size)
 
     def finish_upload(self, upload: Upload, checksums: Checksums) -> None:
-        """Write the parts into one object, proved as `create_from` proves it. Reads and writes all of it."""
+        """Write the parts into one object, proved as by `create_from`. Reads and writes all of it."""
         url = bucket_url(self, upload.bucket, upload.key)
         self.stat(upload.bucket, upload.id)
         sizes = self.parts(upload)
@@ -291,7 +277,7 @@ class PlainStore(PartsAside):
         self.abort_upload(upload)
 
     def abort_upload(self, upload: UploadName) -> None:
-        """Remove an upload and its parts; a part that is being written then goes as soon as it is there."""
+        """Remove an upload and its parts; `put_part` removes a part that it was writing meanwhile."""
         with suppress(ObjectNotFound):
             part_key(upload, 0)
             self.delete(upload.bucket, upload.id)
@@ -314,7 +300,7 @@ class _Range(Sequential):
 
 
 def _chunks(data: Reader, size: int, deadline: Deadline | None = None) -> Iterator[bytes]:
-    """Yield the next `size` bytes, fewer where they end early. Raises CopyTakesLonger at the deadline."""
+    """Yield the next `size` bytes, fewer if the data end early. Raises CopyTakesLonger at the deadline."""
     while size > 0 and (chunk := data.read(min(size, _CHUNK))):
         if deadline and deadline.passed:
             raise CopyTakesLonger("it cannot be copied within one request")

@@ -17,7 +17,7 @@ _SHORTEST_KEY = 32
 
 @dataclass(frozen=True, kw_only=True)
 class SignedUrls:
-    """Makes URLs below `base`, and knows its own again. Raises ValueError for a key of less than 32 bytes."""
+    """Signs URLs below `base`, and verifies them. Raises ValueError for a key of less than 32 bytes."""
 
     base: str
     key: bytes
@@ -25,10 +25,10 @@ class SignedUrls:
 
     def __post_init__(self) -> None:
         if len(self.key) < _SHORTEST_KEY:
-            raise ValueError(f"signing_key_file: a key of at least {_SHORTEST_KEY} bytes is wanted")
+            raise ValueError(f"signing_key_file: {len(self.key)} bytes; it needs at least {_SHORTEST_KEY}")
 
     def sign(self, bucket: str, key: str, lifetime: timedelta, disposition: str | None) -> str:
-        """Return a URL by which an object can be fetched until its lifetime is over, to the second."""
+        """Return a URL of an object that is valid for `lifetime`, in whole seconds."""
         query = {"expires": str(int((self.clock.now() + lifetime).timestamp()))}
         if disposition:
             query["disposition"] = disposition
@@ -36,13 +36,13 @@ class SignedUrls:
         return f"{self.base}/{bucket}/{quote(key, safe='/~')}?{urlencode(query)}"
 
     def verify(self, bucket: str, key: str, query: Mapping[str, str]) -> None:
-        """Return if `sign` made this URL and its time is not over. Raises AccessDenied."""
-        # Compared as bytes: what came may be no ASCII.
-        came, wanted = query.get("signature", "").encode(), self._signature(bucket, key, query).encode()
-        if not hmac.compare_digest(came, wanted):
-            raise AccessDenied("signature: it is not that of this URL")
+        """Return if `sign` made this URL and it has not expired. Raises AccessDenied."""
+        # Compared as bytes: a caller's signature may not be ASCII.
+        given, expected = query.get("signature", "").encode(), self._signature(bucket, key, query).encode()
+        if not hmac.compare_digest(given, expected):
+            raise AccessDenied("signature: it does not match this URL")
         if int(query["expires"]) <= self.clock.now().timestamp():
-            raise AccessDenied("expires: the time of this URL is over")
+            raise AccessDenied("expires: this URL has expired")
 
     def _signature(self, bucket: str, key: str, query: Mapping[str, str]) -> str:
         signed = json.dumps(["dss-object-1", bucket, key, query.get("expires"), query.get("disposition")])

@@ -1,4 +1,4 @@
-"""Readers in the forms that the clouds' SDKs want."""
+"""Readers as the file objects that the clouds' SDKs take."""
 
 import io
 
@@ -7,7 +7,7 @@ from shared.stores.base import Reader
 
 
 class Sequential(io.RawIOBase):
-    """A reader of known size, to be sent as it comes: it tells its position and cannot go back."""
+    """A reader of known size, sent as it is read: it has a position and cannot seek."""
 
     def __init__(self, data: Reader, size: int) -> None:
         self._data = data
@@ -18,22 +18,22 @@ class Sequential(io.RawIOBase):
         return self._size
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return so many of the next bytes, fewer at the end. Raises Unavailable where that comes early."""
-        wanted = self._size - self._position if size < 0 else size
+        """Return `size` of the next bytes, fewer at the end. Raises Unavailable if the data end early."""
+        lacking = self._size - self._position if size < 0 else size
         chunks = []
-        while wanted > 0 and (chunk := self._data.read(wanted)):
+        while lacking > 0 and (chunk := self._data.read(lacking)):
             chunks.append(chunk)
-            wanted -= len(chunk)
+            lacking -= len(chunk)
             self._position += len(chunk)
-        if wanted > 0 and self._position < self._size:
-            # Said here, it ends the request at once; the server would wait for the rest.
+        if lacking > 0 and self._position < self._size:
+            # Raised here, it ends the request at once; the server would wait for the rest.
             raise Unavailable(f"the content ended after {self._position} of {self._size} bytes")
         return b"".join(chunks)
 
     def tell(self) -> int:
-        """Return how much has been read."""
+        """Return the number of bytes that were read."""
         return self._position

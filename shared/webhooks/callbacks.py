@@ -1,12 +1,13 @@
-"""Calls of subscribers' URLs: one request each, to an address that may be called, ended in time.
+"""Calls of subscribers' URLs: one request each, to a checked address, with a deadline.
 
-A subscriber names any URL, and this system calls it from within its own network. So the name is resolved at
-every call, every address that it has is checked, and the connection goes to one that was: nobody asks the
-name servers a second time, who might then say something else.
+A subscriber may give any URL, and this system calls it from within its own network. So each call resolves the
+host name, checks all its addresses, and connects to one of those: a second lookup could return another
+address (DNS rebinding).
 """
 
 import ipaddress
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,21 +27,21 @@ from shared.errors import DssError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-# What `socket.getaddrinfo` answers of a host and port.
+# As `socket.getaddrinfo` of a host and port.
 Resolve = Callable[[str, int], Sequence[Any]]
 
-# RFC 6052: the last 32 bits are an IPv4 address, to which a gateway would pass on what is sent.
+# RFC 6052: the last 32 bits are an IPv4 address, to which a gateway forwards packets.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# RFC 8215: as above, for use within a network.
+# RFC 8215: the same, for use within a network.
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
-# Names that are looked up at once in a process. A name server may take its time as well.
-_LOOK_UPS = 32
+# Lookups at once in a process; name servers may hang, too.
+_LOOKUPS = 32
 
 
 class CallFailed(DssError):
-    """A call got no answer of 2xx; `status` is that of its answer, if there was one.
+    """A call was not answered with 2xx; `status` is that of the answer, if there was one.
 
-    It took `seconds`, where whoever called has noted that.
+    `seconds` is how long it took, if the caller has set it.
     """
 
     seconds = 0.0
@@ -52,7 +53,7 @@ class CallFailed(DssError):
 
 @dataclass(frozen=True, kw_only=True)
 class Callback:
-    """What is sent where. With a `secret` it is signed (draft-cavage-http-signatures, hmac-sha256)."""
+    """A request to send. With a `secret` it is signed (draft-cavage-http-signatures, hmac-sha256)."""
 
     url: str
     method: str
@@ -64,7 +65,7 @@ class Callback:
 
 
 class Callbacks:
-    """Makes calls. `allowed` are the networks that may be called although they are not public."""
+    """Makes calls. `allowed` are networks that may be called although they are not public."""
 
     def __init__(
         self,
@@ -73,78 +74,77 @@ class Callbacks:
         resolve: Resolve | None = None,
         authorities: str | None = None,
     ) -> None:
-        """`authorities` is a file with the certificates (PEM) of those who vouch for servers."""
+        """`authorities` is a file with certificates (PEM) to trust instead of the public authorities."""
         self._allowed = tuple(allowed)
         self._resolve = resolve or partial(
             socket.getaddrinfo, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
         )
         self._authorities = authorities
-        self._look_ups = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="look-up")
+        self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
 
     def call(self, callback: Callback, *, seconds: float, turn: int = 0) -> int:
-        """Make one request, and return the status of its answer, 2xx; the answer's body is not read.
+        """Make one request, and return the status of its answer, 2xx. The answer's body is not read.
 
-        Redirects are not followed. All of it takes `seconds` at most. Of several addresses `turn` picks one.
-        Raises CallFailed.
+        Redirects are not followed. The lookup, connection and answer take `seconds` at most in all. `turn`
+        selects one of several addresses. Raises CallFailed.
         """
-        with _told(seconds):
+        with _translated(seconds):
             prepared = _prepared(callback)
-            with _Watch(seconds) as watch:
-                address = self._address(prepared.url or "", watch, turn)
-                with _PinnedAdapter(address, watch) as adapter:
+            with _Deadline(seconds) as deadline:
+                address = self._address(prepared.url or "", deadline, turn)
+                with _PinnedAdapter(address, deadline) as adapter:
                     answer = adapter.send(
-                        prepared, stream=True, timeout=watch.left, verify=self._authorities or True
+                        prepared, stream=True, timeout=deadline.left, verify=self._authorities or True
                     )
                     answer.close()
         if 200 <= answer.status_code < 300:
             return answer.status_code
         redirect = 300 <= answer.status_code < 400
-        said = "a redirect, which is not followed" if redirect else "no success"
-        raise CallFailed(f"answered {answer.status_code}: {said}", status=answer.status_code)
+        detail = "a redirect, which is not followed" if redirect else "not 2xx"
+        raise CallFailed(f"answered {answer.status_code}: {detail}", status=answer.status_code)
 
-    def _address(self, url: str, watch: "_Watch", turn: int) -> str:
+    def _address(self, url: str, deadline: "_Deadline", turn: int) -> str:
         parts = urllib3.util.parse_url(url)
         host = (parts.host or "").strip("[]")
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        looking = self._look_ups.submit(self._resolve, host, port)
+        lookup = self._lookups.submit(self._resolve, host, port)
         try:
-            found = looking.result(timeout=watch.left)
+            rows = lookup.result(timeout=deadline.left)
         except FutureTimeout:
-            # Where others' names hold up all look-ups, it need not be begun any more.
-            looking.cancel()
-            raise CallFailed(f"{host}: the name was not resolved within {watch.seconds:g} s") from None
+            # If other lookups hang, it may not have started yet.
+            lookup.cancel()
+            raise CallFailed(f"{host}: the name was not resolved within {deadline.seconds:g} s") from None
         except (OSError, UnicodeError) as error:
             raise CallFailed(f"{host}: the name cannot be resolved: {error}") from error
-        addresses = list(dict.fromkeys(row[4][0] for row in found))
+        addresses = list(dict.fromkeys(row[4][0] for row in rows))
         for address in addresses:
             self._check(host, address)
         if not addresses:
             raise CallFailed(f"{host}: the name has no address")
-        chosen: str = addresses[turn % len(addresses)]
-        return chosen
+        return str(addresses[turn % len(addresses)])
 
     def _check(self, host: str, text: str) -> None:
         address = ipaddress.ip_address(text.partition("%")[0])
         if not is_public(address) and not any(
             address in network for network in self._allowed if network.version == address.version
         ):
-            raise CallFailed(f"{host}: its address {text} is not public, and must not be called")
+            raise CallFailed(f"{host}: its address {text} is not public, and is not called")
 
 
 def networks_of(texts: Iterable[str]) -> list[Network]:
-    """Return the networks that texts name, as `10.1.0.0/16`. Raises ValueError."""
+    """Parse networks like `10.1.0.0/16`. Raises ValueError."""
     return [ipaddress.ip_network(text) for text in texts]
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is of the public Internet, whatever address it holds within it included."""
+    """Return whether an address is on the public Internet, and so is the address that it embeds, if any."""
     if isinstance(address, ipaddress.IPv6Address):
         if address in _LOCAL_NAT64 or address.is_site_local:
             return False
-        within = _embedded(address)
-        if within is not None:
-            return is_public(within)
-    # Python calls multicast global, and some of what is reserved for the future.
+        embedded = _embedded(address)
+        if embedded is not None:
+            return is_public(embedded)
+    # Python counts multicast and some reserved addresses as global.
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
@@ -163,39 +163,49 @@ def _prepared(callback: Callback) -> requests.PreparedRequest:
     content: dict[str, Any] = {"data": callback.body, "headers": {"Content-Type": "application/json"}}
     if callback.form_fields is not None:
         fields = [(name, (None, value)) for name, value in callback.form_fields.items()]
-        # Last: stores that take forms ignore what comes after the content.
+        # Last: object stores that accept forms ignore the fields after the content.
         payload = (callback.payload_form_field, (None, callback.body, "application/json"))
         content = {"files": [*fields, payload]}
     request = requests.Request(callback.method, callback.url, auth=signature, **content)
     request.headers |= {"User-Agent": "DSS", "Connection": "close"}
-    return request.prepare()
+    prepared = request.prepare()
+    # The connection knows the address only.
+    prepared.headers["Host"] = _host_header(prepared.url or "")
+    return prepared
 
 
-class _Watch:
-    """Ends a call when its time is up, whatever it is at, also where single bytes keep coming."""
+def _host_header(url: str) -> str:
+    parts = urllib3.util.parse_url(url)
+    is_default = parts.port in (None, 443 if parts.scheme == "https" else 80)
+    return parts.host or "" if is_default else f"{parts.host}:{parts.port}"
+
+
+class _Deadline:
+    """Ends a call when its time is up, even if single bytes keep arriving."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._ends = time.monotonic() + seconds
-        self._timer = threading.Timer(seconds, self._end)
+        self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
-        self._ended = False
+        self._expired = False
 
     @property
     def left(self) -> float:
-        """The seconds that there are still; a socket takes none for time without end."""
+        """The remaining seconds; never zero, which means no timeout for a socket."""
         return max(self._ends - time.monotonic(), 0.001)
 
-    def over(self, connection: socket.socket) -> None:
-        """Watch over a connection from here on. TLS takes the socket away from its owner, hence a second."""
+    def end(self, connection: socket.socket) -> None:
+        """Have a connection shut down at the deadline."""
         with self._lock:
+            # A duplicate, because TLS detaches the socket that it wraps.
             self._socket = connection.dup()
-            if self._ended:
+            if self._expired:
                 self._shut_down()
 
-    def __enter__(self) -> "_Watch":
+    def __enter__(self) -> "_Deadline":
         self._timer.start()
         return self
 
@@ -205,13 +215,13 @@ class _Watch:
             if self._socket:
                 self._socket.close()
                 self._socket = None
-        # What was cut off looks like an answer that came whole, if it had begun.
-        if self._ended and not isinstance(error, CallFailed):
+        # An answer that was cut off after its first bytes looks complete to the libraries.
+        if self._expired and not isinstance(error, CallFailed):
             raise CallFailed(f"no answer within {self.seconds:g} s") from error
 
-    def _end(self) -> None:
+    def _expire(self) -> None:
         with self._lock:
-            self._ended = True
+            self._expired = True
             self._shut_down()
 
     def _shut_down(self) -> None:
@@ -219,59 +229,84 @@ class _Watch:
             try:
                 self._socket.shutdown(socket.SHUT_RDWR)
             except OSError:
-                # It has ended by itself.
+                # It is closed already.
                 return
 
 
 class _PinnedAdapter(HTTPAdapter):
     """Connects to one address, whatever the URL's host; Host, SNI and certificate are those of the host."""
 
-    def __init__(self, address: str, watch: _Watch) -> None:
+    def __init__(self, address: str, deadline: "_Deadline") -> None:
         self._address = address
-        self._watch = watch
+        self._deadline = deadline
+        self._pools: list[urllib3.HTTPConnectionPool] = []
         super().__init__()
 
-    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
-        """Make pools whose connections go where they must."""
-        super().init_poolmanager(*arguments, **more)
-        open_socket = partial(_open, self._address, self._watch)
-
-        class _Plain(urllib3.connection.HTTPConnection):
-            _new_conn = lambda connection: open_socket(connection)  # noqa: E731
-
-        class _Secure(urllib3.connection.HTTPSConnection):
-            _new_conn = lambda connection: open_socket(connection)  # noqa: E731
-
-        class _PlainPool(urllib3.HTTPConnectionPool):
-            ConnectionCls = _Plain
-
-        class _SecurePool(urllib3.HTTPSConnectionPool):
-            ConnectionCls = _Secure
-
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *_: Any, **__: Any
+    ) -> urllib3.HTTPConnectionPool:
+        """Return a pool of connections to the address. `send` sets its certificates."""
+        url = urllib3.util.parse_url(request.url or "")
+        pool: urllib3.HTTPConnectionPool
+        if url.scheme == "https":
+            pool = urllib3.HTTPSConnectionPool(
+                self._address,
+                url.port or 443,
+                server_hostname=(url.host or "").strip("[]"),
+                ssl_context=_EndedContext.of(self._deadline),
+            )
+        else:
+            pool = _EndedPool(self._address, url.port or 80, deadline=self._deadline)
+        self._pools.append(pool)
+        return pool
 
     def __enter__(self) -> "_PinnedAdapter":
         return self
 
     def __exit__(self, *_: object) -> None:
+        for pool in self._pools:
+            pool.close()
         self.close()
 
 
-def _open(address: str, watch: _Watch, connection: Any) -> socket.socket:
-    try:
-        opened = socket.create_connection((address, connection.port), timeout=watch.left)
-    except TimeoutError as error:
-        raise urllib3.exceptions.ConnectTimeoutError(connection, "no connection") from error
-    except OSError as error:
-        raise urllib3.exceptions.NewConnectionError(connection, str(error)) from error
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    watch.over(opened)
-    return opened
+class _EndedConnection(urllib3.connection.HTTPConnection):
+    """A connection that ends at a deadline."""
+
+    def __init__(self, *arguments: Any, deadline: _Deadline, **more: Any) -> None:
+        self._deadline = deadline
+        super().__init__(*arguments, **more)
+
+    def connect(self) -> None:
+        """Connect, and end the connection at the deadline."""
+        super().connect()
+        self._deadline.end(self.sock)
+
+
+class _EndedPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _EndedConnection
+
+
+class _EndedContext(ssl.SSLContext):
+    """A TLS context whose connections end at a deadline, even during their handshake."""
+
+    _deadline: _Deadline
+
+    @classmethod
+    def of(cls, deadline: _Deadline) -> "_EndedContext":
+        """Return a context for clients, which verifies certificates and host names."""
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context._deadline = deadline
+        return context
+
+    def wrap_socket(self, sock: socket.socket, *arguments: Any, **more: Any) -> ssl.SSLSocket:
+        """Return a socket for TLS. The deadline ends its handshake, too."""
+        self._deadline.end(sock)
+        return super().wrap_socket(sock, *arguments, **more)
 
 
 @contextmanager
-def _told(seconds: float) -> Iterator[None]:
-    """Turn the libraries' errors into one that says in a line what happened."""
+def _translated(seconds: float) -> Iterator[None]:
+    """Map the libraries' errors to CallFailed, with the cause in one line."""
     try:
         yield
     except requests.exceptions.SSLError as error:
@@ -281,11 +316,11 @@ def _told(seconds: float) -> Iterator[None]:
     except requests.RequestException as error:
         raise CallFailed(f"no answer: {_innermost(error)}") from error
     except (urllib3.exceptions.HTTPError, ValueError) as error:
-        raise CallFailed(f"no call could be made: {_innermost(error)}") from error
+        raise CallFailed(f"the call could not be made: {_innermost(error)}") from error
 
 
 def _innermost(error: BaseException) -> str:
-    """Return what a chain of errors ends with, without the addresses of Python's objects."""
+    """Return the first cause in a chain of errors, without the addresses of Python objects."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]

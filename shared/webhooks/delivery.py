@@ -1,9 +1,10 @@
-"""Delivering: a notification is sent to its subscriber until a call is answered with 2xx.
+"""Delivery: send a notification to its subscriber until a call is answered with 2xx.
 
-There are two lanes, each with a topic and a function of its own. In the first every notification is tried
-once, for some seconds. What fails there goes to the second, where it is tried with growing delays; so does,
-without being tried, what is for a subscriber that fails already. So the first lane never waits for anybody
-twice, and in the second a subscriber that hangs takes one call at a time.
+There are two queues, each with a topic and a function of its own. The first (`deliver`) sends every new
+notification once, with a timeout of some seconds. A notification that fails there goes to the retry queue
+(`redeliver`), which sends it with growing delays; so does, unsent, a notification for a subscriber that is
+failing already. So the first queue waits for a failing subscriber once only, and in the retry queue a
+subscriber that hangs takes one call at a time.
 """
 
 import json
@@ -25,86 +26,87 @@ from shared.webhooks.notifications import Notification
 
 _log = structlog.get_logger()
 
-# Seconds for one call, in the first lane and in the second: who needs longer for an answer than people wait
-# for a page is slow, and who needs longer than the second hangs.
+# Seconds for one call, in the first queue and in the retry queue: a subscriber that needs longer than the
+# first is slow, one that needs longer than the second hangs.
 FIRST_SECONDS = 5.0
 RETRY_SECONDS = 30.0
-# Seconds after which a call that is under way keeps others to the same subscriber from being begun.
+# Seconds after which an open call keeps this process from starting another one to the same subscriber.
 _SLOW_SECONDS = 1.0
-# Delays between two tries of a subscriber that fails: one second, and twice as long each time.
-# Pub/Sub: 600 seconds is the longest that it waits with a message.
+# The delay between two calls of a failing subscriber is one second, and doubles each time, up to this.
+# Pub/Sub: 600 seconds is the longest backoff of a subscription.
 _LONGEST_DELAY = timedelta(seconds=600)
-# For so long a process doesn't ask the catalog again whether a subscriber may be tried.
+# How long a process remembers that a subscriber must not be called, without a read of the catalog.
 _REMEMBERED = timedelta(seconds=30)
 
 
 class Deferred(NotYetThere):
-    """A notification is not tried now, because its subscriber fails, and was tried a moment ago."""
+    """A notification is not sent now, because its subscriber fails and its next call is not due."""
 
 
 class Deliverer:
-    """Sends notifications, and notes what became of them. Threads share it."""
+    """Sends notifications and saves their outcome. Threads share it."""
 
     def __init__(self, dss: Dss, callbacks: Callbacks) -> None:
         self._dss = dss
         self._callbacks = callbacks
-        self._under_way = _UnderWay()
-        self._resting: dict[str, datetime] = {}
+        self._open_calls = _OpenCalls()
+        # By subscription: the time before which this process does not call it.
+        self._backing_off: dict[str, datetime] = {}
 
-    def first(self, notification: Notification) -> None:
-        """Try a notification, or have it tried later where that fails or would keep others waiting."""
-        standing = self._standing(notification)
-        subscription = self._to_notify(notification, standing)
+    def deliver(self, notification: Notification) -> None:
+        """Send a new notification; move it to the retry queue if the call fails, or would hold up others."""
+        context = self._context(notification)
+        subscription = self._recipient(notification, context)
         if subscription is None:
             return
-        delivery = self._delivery(notification, standing)
-        if standing.trouble or self._under_way.is_slow(subscription.uuid):
-            self._try_later(notification)
-            next_try = standing.trouble.next_try if standing.trouble else None
-            self._note(replace(delivery, state=DeliveryState.WAITING, next_try=next_try))
+        delivery = self._delivery(notification, context)
+        if context.backoff or self._open_calls.is_slow(subscription.uuid):
+            self._retry_later(notification)
+            next_try = context.backoff.next_try if context.backoff else None
+            self._save(replace(delivery, state=DeliveryState.WAITING, next_try=next_try))
             return
-        delivery = self._begun(delivery)
+        delivery = self._started(delivery)
         try:
             self._attempt(subscription, notification, delivery, seconds=FIRST_SECONDS)
         except CallFailed as error:
-            trouble = self._in_trouble(subscription.uuid, standing.trouble)
-            self._try_later(notification)
-            self._note(_failed(delivery, error, trouble))
+            backoff = self._back_off(subscription.uuid, context.backoff)
+            self._retry_later(notification)
+            self._save(_failed(delivery, error, backoff))
 
-    def again(self, notification: Notification) -> None:
-        """Try a notification once more. Raises CallFailed, or Waits where it is not its turn."""
-        self._wait_for_turn(notification.subscription)
-        standing = self._standing(notification)
-        subscription = self._to_notify(notification, standing)
+    def redeliver(self, notification: Notification) -> None:
+        """Send a notification of the retry queue. Raises CallFailed, or Deferred if it is not its turn."""
+        self._check_turn(notification.subscription)
+        context = self._context(notification)
+        subscription = self._recipient(notification, context)
         if subscription is None:
             return
-        if standing.trouble:
-            self._claim(subscription.uuid, standing.trouble)
-        elif self._under_way.is_slow(subscription.uuid):
-            raise Deferred("a call to the same subscriber is under way, and slow")
-        delivery = self._begun(self._delivery(notification, standing))
+        if context.backoff:
+            self._claim_turn(subscription.uuid, context.backoff)
+        elif self._open_calls.is_slow(subscription.uuid):
+            raise Deferred("another call to this subscriber is open, and slow")
+        delivery = self._started(self._delivery(notification, context))
         try:
             self._attempt(subscription, notification, delivery, seconds=RETRY_SECONDS)
         except CallFailed as error:
-            trouble = self._in_trouble(subscription.uuid, standing.trouble)
-            self._note(_failed(delivery, error, trouble))
+            backoff = self._back_off(subscription.uuid, context.backoff)
+            self._save(_failed(delivery, error, backoff))
             raise
-        if standing.trouble:
-            self._dss.catalog.deliveries.out_of_trouble(subscription.uuid)
+        if context.backoff:
+            self._dss.catalog.deliveries.end_backoff(subscription.uuid)
 
     def give_up(self, notification: Notification, reason: str) -> None:
-        """Note that a notification is not tried any more."""
-        standing = self._standing(notification)
-        if self._to_notify(notification, standing) is not None:
-            delivery = self._delivery(notification, standing)
-            # What the last call failed of tells more than that others were waited for.
+        """Save that a notification is a dead letter."""
+        context = self._context(notification)
+        if self._recipient(notification, context) is not None:
+            delivery = self._delivery(notification, context)
+            # The reason of the last failed call says more than "deferred".
             reason = delivery.reason or reason
-            self._note(replace(delivery, state=DeliveryState.DEAD, reason=reason, next_try=None))
+            self._save(replace(delivery, state=DeliveryState.DEAD, reason=reason, next_try=None))
 
-    def _delivery(self, notification: Notification, standing: DeliveryContext) -> Delivery:
-        """Return what is known of a delivery up to now."""
-        if standing.delivery:
-            return replace(standing.delivery, replay=notification.replay)
+    def _delivery(self, notification: Notification, context: DeliveryContext) -> Delivery:
+        """Return the delivery as the catalog has it, or a new one."""
+        if context.delivery:
+            return replace(context.delivery, replay=notification.replay)
         event = notification.event
         return Delivery(
             id=notification.id,
@@ -118,44 +120,44 @@ class Deliverer:
             replay=notification.replay,
         )
 
-    def _begun(self, delivery: Delivery) -> Delivery:
+    def _started(self, delivery: Delivery) -> Delivery:
         return replace(delivery, attempts=delivery.attempts + 1, last_attempt=self._dss.clock.now())
 
-    def _standing(self, notification: Notification) -> DeliveryContext:
-        return self._dss.catalog.deliveries.standing(notification.subscription, notification.id)
+    def _context(self, notification: Notification) -> DeliveryContext:
+        return self._dss.catalog.deliveries.context(notification.subscription, notification.id)
 
-    def _to_notify(self, notification: Notification, standing: DeliveryContext) -> Subscription | None:
-        """Return whom to notify; None where the subscription has ended, or its subscriber knows already."""
-        there = standing.delivery
-        delivered = there is not None and there.state is DeliveryState.DELIVERED
-        if there and delivered and notification.replay in ("", there.replay):
+    def _recipient(self, notification: Notification, context: DeliveryContext) -> Subscription | None:
+        """Return the subscription to call; None if it was deleted, or has the notification already."""
+        delivery = context.delivery
+        delivered = delivery is not None and delivery.state is DeliveryState.DELIVERED
+        if delivery and delivered and notification.replay in ("", delivery.replay):
             return None
-        return standing.subscription
+        return context.subscription
 
     def _attempt(
         self, subscription: Subscription, notification: Notification, delivery: Delivery, *, seconds: float
     ) -> None:
-        """Make a call, and note that it was answered with 2xx. Raises CallFailed, or Unavailable."""
+        """Make one call, and save that it was answered with 2xx. Raises CallFailed, or Unavailable."""
         callback = self._callback(subscription, notification, delivery.attempts)
-        began = time.monotonic()
-        with self._under_way.noted(subscription.uuid):
+        start = time.monotonic()
+        with self._open_calls.open(subscription.uuid):
             try:
                 status = self._callbacks.call(callback, seconds=seconds, turn=delivery.attempts - 1)
             except CallFailed as error:
-                error.seconds = round(time.monotonic() - began, 3)
+                error.seconds = round(time.monotonic() - start, 3)
                 _log.info("not delivered", delivery=delivery.id, reason=error.title, seconds=error.seconds)
                 raise
-        took = round(time.monotonic() - began, 3)
+        took = round(time.monotonic() - start, 3)
         self._dss.faults.reach("delivery: answered")
         state = DeliveryState.DELIVERED
-        self._note(replace(delivery, state=state, status=status, reason="", seconds=took, next_try=None))
+        self._save(replace(delivery, state=state, status=status, reason="", seconds=took, next_try=None))
         _log.info("delivered", delivery=delivery.id, attempt=delivery.attempts, seconds=took)
 
     def _callback(self, subscription: Subscription, notification: Notification, attempt: int) -> Callback:
         secret = self._dss.catalog.subscriptions.secret(subscription.uuid) if subscription.signed else None
         if subscription.signed and secret is None:
-            # It ends together with the subscription, which may have ended a moment ago.
-            raise Unavailable("the secret to sign with is gone, and nothing is sent unsigned")
+            # The secret is deleted with its subscription, perhaps a moment ago.
+            raise Unavailable(f"subscription {subscription.uuid} has no secret to sign with; nothing is sent")
         return Callback(
             url=subscription.callback_url,
             method=subscription.method,
@@ -166,83 +168,85 @@ class Deliverer:
             secret=secret,
         )
 
-    def _try_later(self, notification: Notification) -> None:
+    def _retry_later(self, notification: Notification) -> None:
         self._dss.publisher.publish(DELIVERY_RETRIES, notification.attributes, notification.data)
         self._dss.faults.reach("delivery: put off")
 
-    def _note(self, delivery: Delivery) -> None:
-        self._dss.catalog.deliveries.note(delivery)
+    def _save(self, delivery: Delivery) -> None:
+        self._dss.catalog.deliveries.save(delivery)
 
-    def _in_trouble(self, subscription: str, trouble: SubscriberBackoff | None) -> SubscriberBackoff:
+    def _back_off(self, subscription: str, before: SubscriberBackoff | None) -> SubscriberBackoff:
+        """Save that a call of a subscriber has failed once more, and return until when it is not called."""
         now = self._dss.clock.now()
-        failures = trouble.failures + 1 if trouble else 1
-        noted = SubscriberBackoff(
-            since=trouble.since if trouble else now, failures=failures, next_try=now + _delay(failures)
+        failures = before.failures + 1 if before else 1
+        backoff = SubscriberBackoff(
+            since=before.since if before else now, failures=failures, next_try=now + _delay(failures)
         )
-        self._dss.catalog.deliveries.in_trouble(subscription, noted)
-        return noted
+        self._dss.catalog.deliveries.start_backoff(subscription, backoff)
+        return backoff
 
-    def _claim(self, subscription: str, trouble: SubscriberBackoff) -> None:
-        """Return where it is this notification's turn to try a subscriber that fails. Raises Waits."""
+    def _claim_turn(self, subscription: str, backoff: SubscriberBackoff) -> None:
+        """Return if this notification may be sent to a failing subscriber now. Raises Deferred otherwise."""
         now = self._dss.clock.now()
-        if trouble.next_try <= now:
-            until = now + timedelta(seconds=RETRY_SECONDS) + _delay(trouble.failures + 1)
-            if self._dss.catalog.deliveries.claim(subscription, now=now, until=until):
+        if backoff.next_try <= now:
+            # Until this call has ended at the latest, and the delay that follows if it fails.
+            until = now + timedelta(seconds=RETRY_SECONDS) + _delay(backoff.failures + 1)
+            if self._dss.catalog.deliveries.claim_try(subscription, now=now, until=until):
                 return
-        self._resting[subscription] = min(max(trouble.next_try, now), now + _REMEMBERED)
-        self._wait_for_turn(subscription)
-        raise Deferred(_WAITS)
+        self._backing_off[subscription] = min(max(backoff.next_try, now), now + _REMEMBERED)
+        self._check_turn(subscription)
+        raise Deferred(_NOT_DUE)
 
-    def _wait_for_turn(self, subscription: str) -> None:
-        """Raise Waits where this process knows that a subscriber is not to be tried now."""
-        rests_until = self._resting.get(subscription)
-        if rests_until is not None and self._dss.clock.now() < rests_until:
-            raise Deferred(_WAITS)
-        self._resting.pop(subscription, None)
+    def _check_turn(self, subscription: str) -> None:
+        """Raise Deferred if this process remembers that a subscriber must not be called now."""
+        until = self._backing_off.get(subscription)
+        if until is not None and self._dss.clock.now() < until:
+            raise Deferred(_NOT_DUE)
+        self._backing_off.pop(subscription, None)
 
 
-_WAITS = "the subscriber fails, and its next try has not come"
+_NOT_DUE = "the subscriber fails, and its next call is not due yet"
 
 
 def _delay(failures: int) -> timedelta:
     return min(timedelta(seconds=2 ** min(failures - 1, 20)), _LONGEST_DELAY)
 
 
-def _failed(delivery: Delivery, error: CallFailed, trouble: SubscriberBackoff) -> Delivery:
+def _failed(delivery: Delivery, error: CallFailed, backoff: SubscriberBackoff) -> Delivery:
     return replace(
         delivery,
         state=DeliveryState.FAILING,
         status=error.status,
         reason=error.title,
         seconds=error.seconds,
-        next_try=trouble.next_try,
+        next_try=backoff.next_try,
     )
 
 
-class _UnderWay:
-    """The calls of this process that have not been answered yet."""
+class _OpenCalls:
+    """The calls of this process that are not answered yet."""
 
     def __init__(self) -> None:
-        self._began: dict[str, list[float]] = {}
+        self._starts: dict[str, list[float]] = {}
         self._lock = threading.Lock()
 
     def is_slow(self, subscription: str) -> bool:
-        """Tell whether a subscriber has kept a call waiting."""
+        """Return whether a call to a subscriber has been open for over _SLOW_SECONDS."""
         with self._lock:
-            began = self._began.get(subscription, [])
-            return any(time.monotonic() - one > _SLOW_SECONDS for one in began)
+            starts = self._starts.get(subscription, [])
+            return any(time.monotonic() - start > _SLOW_SECONDS for start in starts)
 
     @contextmanager
-    def noted(self, subscription: str) -> Iterator[None]:
-        """Note a call that is under way within the block."""
+    def open(self, subscription: str) -> Iterator[None]:
+        """Count a call as open within the block."""
         now = time.monotonic()
         with self._lock:
-            self._began.setdefault(subscription, []).append(now)
+            self._starts.setdefault(subscription, []).append(now)
         try:
             yield
         finally:
             with self._lock:
-                began = self._began[subscription]
-                began.remove(now)
-                if not began:
-                    del self._began[subscription]
+                starts = self._starts[subscription]
+                starts.remove(now)
+                if not starts:
+                    del self._starts[subscription]

@@ -1,8 +1,13 @@
-"""What subscriptions find in a metadata document, found out at a bounded cost, whatever they ask.
+"""Evaluation: match subscriptions with a metadata document, at a bounded cost whatever they ask.
 
-Each subscription has a first, short try. Who is not done by then waits until all others are, and has a
-longer one, until a few of these have come to no end; a subscription that is known for it begins there. So one
-that takes for ever costs an event some seconds, and no other subscription its notification.
+Each subscription has a short first try. One that times out waits until all others are done, and has a longer
+second try; a subscription that is known to be slow begins there. After MOST_TIMEOUTS second tries of an event
+have timed out, the rest are skipped. So a query that never ends costs an event some seconds, and costs no
+other subscription its notification. Example, with five subscriptions of which s2 and s4 never end:
+
+    first tries    s1 match, s2 timeout (0.2 s), s3 no match, s4 timeout (0.2 s), s5 match
+    second tries   s4 timeout (0.5 s), s2 timeout (0.5 s)         -> s2 and s4 are remembered as slow
+    next event     first tries of s1, s3, s5; then second tries of s2 and s4
 """
 
 import contextlib
@@ -14,116 +19,130 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 import shared
 from shared.catalog import Subscription
 from shared.errors import Unavailable
-from shared.webhooks.evaluator import Asked, Found
+from shared.webhooks.evaluator import EvaluationRequest, EvaluationResult
 
 _log = structlog.get_logger()
 
-# Seconds of processor time. What people ask takes about a thousandth of the first.
+# Seconds of processor time per try. Typical queries take about a thousandth of the first.
 FIRST_TRY = 0.2
 SECOND_TRY = 0.5
-# Second tries of an event that may come to no end; then no more are begun.
-MOST_LATE = 3
-# Seconds without an answer after which a process is taken for lost. It ends itself before, unless it gets
-# hardly any processor time.
-_LOST = 20.0
-# Subscriptions that are remembered for having taken long.
+# Second tries of an event that may time out; the rest are skipped.
+MOST_TIMEOUTS = 3
+# Seconds without a result after which a process is killed. It ends itself before, unless it gets hardly any
+# processor time.
+_RESULT_SECONDS = 20.0
+# Most subscriptions that are remembered as slow.
 _REMEMBERED = 1000
 _PIECE = 64 * 1024
 
 
+class EvaluatorFailed(Exception):
+    """An evaluator process ended, or returned no result in time, while it evaluated a subscription."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """A subscription that a document matches, and what it wants attached."""
+    """A subscription that a document matches, and the values of its attachments."""
 
     subscription: Subscription
-    found: Found
+    attachments: Mapping[str, Any]
 
 
-class Evaluation:
-    """Matches documents against subscriptions. Threads may share it: each has a process of its own."""
+class EvaluatorPool:
+    """Matches documents with subscriptions. Threads may share it: each call has a process of its own."""
 
-    def __init__(self, *, start: Callable[[], "Evaluator"] | None = None) -> None:
-        self._start = start or Evaluator
-        self._idle: list[Evaluator] = []
+    def __init__(self, *, start: Callable[[], "EvaluatorProcess"] | None = None) -> None:
+        self._start = start or EvaluatorProcess
+        self._idle: list[EvaluatorProcess] = []
+        # The slow subscriptions, the one that was slow most recently last.
         self._slow: dict[str, None] = {}
         self._lock = threading.Lock()
 
     def matches(self, document: bytes, subscriptions: Sequence[Subscription]) -> Iterator[Match]:
         """Yield the subscriptions that a metadata document matches, as they are found.
 
-        One that fails, or comes to no end, does not match, and is logged; one that matches and whose
-        attachments come to no end is told so in their place.
+        A subscription that fails or times out does not match, and is logged. If it matches and its
+        attachments time out, they contain that error instead.
         """
         if not subscriptions:
             return
-        quick = [one for one in subscriptions if one.uuid not in self._slow]
-        waiting = [one for one in subscriptions if one.uuid in self._slow]
-        for subscription, found in self._asked(document, quick, FIRST_TRY):
-            if found["late"]:
-                waiting.append(subscription)
-            elif match := self._match(subscription, found):
+        quick = [subscription for subscription in subscriptions if subscription.uuid not in self._slow]
+        deferred = [subscription for subscription in subscriptions if subscription.uuid in self._slow]
+        for subscription, result in self._results(document, quick, FIRST_TRY):
+            if result["timed_out"]:
+                deferred.append(subscription)
+            elif match := self._match(subscription, result):
                 yield match
-        yield from self._second_tries(document, waiting)
+        yield from self._second_tries(document, deferred)
 
-    def _second_tries(self, document: bytes, waiting: list[Subscription]) -> Iterator[Match]:
-        # Who is not known for it may have been held up by the machine, and comes first. The others come in
-        # another order each time, for the last ones may be left without a try.
-        random.shuffle(waiting)
-        waiting.sort(key=lambda one: one.uuid in self._slow)
-        late = 0
-        for subscription in waiting:
-            if late == MOST_LATE:
-                _log.warning("not evaluated: others took too long", subscription=subscription.uuid)
+    def _second_tries(self, document: bytes, deferred: list[Subscription]) -> Iterator[Match]:
+        # Subscriptions that are not known to be slow come first: perhaps only the machine was slow. The order
+        # of the others changes each time, because the last ones may be skipped.
+        random.shuffle(deferred)
+        deferred.sort(key=lambda subscription: subscription.uuid in self._slow)
+        timeouts = 0
+        for subscription in deferred:
+            if timeouts == MOST_TIMEOUTS:
+                _log.warning("not evaluated: other subscriptions timed out", subscription=subscription.uuid)
                 continue
-            for _, found in self._asked(document, [subscription], SECOND_TRY):
-                late += found["late"]
-                self._remember(subscription, slow=found["late"])
-                if match := self._match(subscription, found):
+            for _, result in self._results(document, [subscription], SECOND_TRY):
+                timeouts += result["timed_out"]
+                self._remember(subscription, slow=result["timed_out"])
+                if match := self._match(subscription, result):
                     yield match
 
     def close(self) -> None:
-        """End the processes that nobody uses."""
+        """Kill the idle processes."""
         with self._lock:
             while self._idle:
                 self._idle.pop().kill()
 
-    def _asked(
+    def _results(
         self, document: bytes, subscriptions: Sequence[Subscription], seconds: float
-    ) -> Iterator[tuple[Subscription, Found]]:
-        """Yield what each subscription finds, in order; a process that is lost is replaced behind the one."""
-        left = list(subscriptions)
-        while left:
-            evaluator = self._taken()
-            whole = False
+    ) -> Iterator[tuple[Subscription, EvaluationResult]]:
+        """Yield the result of each subscription, in order.
+
+        If a process fails, the subscription that it evaluated is reported as timed out, and a new process
+        continues after it.
+        """
+        remaining = list(subscriptions)
+        while remaining:
+            evaluator = self._take()
+            complete = False
             try:
-                evaluator.read(document, [_asked(one, seconds) for one in left])
-                while left:
-                    found = evaluator.answer()
-                    yield left.pop(0), found
-                whole = True
-            except Lost as error:
-                yield left.pop(0), Found(matches=False, late=True, error=str(error), attachments={})
+                evaluator.send(document, [_request(subscription, seconds) for subscription in remaining])
+                while remaining:
+                    result = evaluator.result()
+                    yield remaining.pop(0), result
+                complete = True
+            except EvaluatorFailed as error:
+                failed = EvaluationResult(matches=False, timed_out=True, error=str(error), attachments={})
+                yield remaining.pop(0), failed
             finally:
-                # One that is left in the midst of its answers would tell the rest of them to the next.
-                if whole:
+                # The caller may have stopped early. The process would then give the rest of the results to
+                # the next caller.
+                if complete:
                     self._give_back(evaluator)
                 else:
                     evaluator.kill()
 
-    def _match(self, subscription: Subscription, found: Found) -> Match | None:
-        if found["error"]:
-            what = "nothing is attached" if found["matches"] else "does not match"
-            _log.info(what, subscription=subscription.uuid, reason=found["error"])
-        return Match(subscription=subscription, found=found) if found["matches"] else None
+    def _match(self, subscription: Subscription, result: EvaluationResult) -> Match | None:
+        if result["error"]:
+            outcome = "matches without attachments" if result["matches"] else "does not match"
+            _log.info(outcome, subscription=subscription.uuid, reason=result["error"])
+        if not result["matches"]:
+            return None
+        return Match(subscription=subscription, attachments=result["attachments"])
 
     def _remember(self, subscription: Subscription, *, slow: bool) -> None:
         with self._lock:
@@ -133,19 +152,19 @@ class Evaluation:
             while len(self._slow) > _REMEMBERED:
                 self._slow.pop(next(iter(self._slow)))
 
-    def _taken(self) -> "Evaluator":
+    def _take(self) -> "EvaluatorProcess":
         with self._lock:
             if self._idle:
                 return self._idle.pop()
         return self._start()
 
-    def _give_back(self, evaluator: "Evaluator") -> None:
+    def _give_back(self, evaluator: "EvaluatorProcess") -> None:
         with self._lock:
             self._idle.append(evaluator)
 
 
-def _asked(subscription: Subscription, seconds: float) -> Asked:
-    return Asked(
+def _request(subscription: Subscription, seconds: float) -> EvaluationRequest:
+    return EvaluationRequest(
         jmespath_query=subscription.jmespath_query,
         es_query=subscription.es_query,
         attachments=subscription.attachments,
@@ -153,11 +172,7 @@ def _asked(subscription: Subscription, seconds: float) -> Asked:
     )
 
 
-class Lost(Exception):
-    """A process ended, or did not answer in time, while it was at a subscription."""
-
-
-class Evaluator:
+class EvaluatorProcess:
     """A process of `shared.webhooks.evaluator`."""
 
     def __init__(self) -> None:
@@ -166,45 +181,50 @@ class Evaluator:
             [sys.executable, "-m", "shared.webhooks.evaluator"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # What it evaluates is other people's: it gets none of this process's secrets.
+            # It evaluates other people's expressions, and gets none of this process's secrets.
             env={"PYTHONPATH": os.pathsep.join([root, *filter(None, sys.path)])},
             cwd="/",
         )
         self._buffer = b""
 
-    def read(self, document: bytes, asked: Sequence[Asked]) -> None:
-        """Have the process read a document, and what is asked of it. Raises Unavailable where it cannot."""
-        header = json.dumps({"size": len(document), "asked": asked}).encode() + b"\n"
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    def send(self, document: bytes, requests: Sequence[EvaluationRequest]) -> None:
+        """Send a document and requests; raise Unavailable if the process cannot read the document."""
+        header = json.dumps({"size": len(document), "requests": requests}).encode() + b"\n"
         try:
             assert self._process.stdin
             self._process.stdin.write(header + document)
             self._process.stdin.flush()
             self._line()
-        except (OSError, Lost) as error:
+        except (OSError, EvaluatorFailed) as error:
             raise Unavailable(f"a document of {len(document)} bytes cannot be evaluated: {error}") from error
 
-    def answer(self) -> Found:
-        """Return the next answer. Raises Lost."""
-        found: Found = json.loads(self._line())
-        return found
+    def result(self) -> EvaluationResult:
+        """Return the next result. Raises EvaluatorFailed."""
+        result: EvaluationResult = json.loads(self._line())
+        return result
 
     def _line(self) -> bytes:
         assert self._process.stdout
         output = self._process.stdout.fileno()
-        ends = time.monotonic() + _LOST
+        deadline = time.monotonic() + _RESULT_SECONDS
         while b"\n" not in self._buffer:
-            remaining = ends - time.monotonic()
+            remaining = deadline - time.monotonic()
             if remaining <= 0 or not select.select([output], [], [], remaining)[0]:
-                raise Lost(f"no answer within {_LOST:g} s")
-            read = os.read(output, _PIECE)
-            if not read:
-                raise Lost("it ended the process")
-            self._buffer += read
+                raise EvaluatorFailed(f"no result within {_RESULT_SECONDS:g} s")
+            piece = os.read(output, _PIECE)
+            if not piece:
+                raise EvaluatorFailed("it ended the evaluator process")
+            self._buffer += piece
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
     def kill(self) -> None:
-        """End the process, whatever it is at."""
+        """Kill the process."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:

@@ -1,12 +1,12 @@
-"""Evaluates what subscribers wrote, in a process of its own: `python -m shared.webhooks.evaluator`.
+"""The evaluator process: evaluate subscribers' queries. Run as `python -m shared.webhooks.evaluator`.
 
 Expressions are other people's programs. JMESPath has neither loops nor recursion, and yet an expression of
-some hundred characters can double a list forty times. So they run where time and memory are bounded, and
-where nothing is lost when the process is killed; see `shared.webhooks.evaluation`.
+some hundred characters can double a list forty times. So they run in a process whose time and memory are
+bounded, and which can be killed at any time; see `shared.webhooks.evaluation`.
 
-On standard input: a line of JSON, `{"size": …, "asked": [Asked, …]}`, and then a metadata document of so
-many bytes. On standard output: an empty line once the document is understood, and then, for each that was
-asked, in order, a line of JSON, `Found`.
+Standard input is a line of JSON, `{"size": …, "requests": [EvaluationRequest, …]}`, followed by a metadata
+document of `size` bytes. Standard output is an empty line when the document is parsed, and then one line of
+JSON, an EvaluationResult, for each request in order.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ from shared.search.query import Query
 
 # The contract: attachments have 128 KiB at most, as JSON.
 LARGEST_ATTACHMENTS = 128 * 1024
-_ENDLESS = "it did not come to an end"
+_TIMED_OUT = "it took too long"
 # Bytes of address space. A document has 16 MiB of files at most, and takes about eight times as much when
-# it is parsed; the document to be searched shares most of that.
+# it is parsed; the search document shares most of that.
 _MEMORY = 512 * 1024 * 1024
 
 
-class Asked(TypedDict):
-    """What one subscription wants to know. `seconds` are those of processor time that it may take."""
+class EvaluationRequest(TypedDict):
+    """The query and attachments of one subscription; `seconds` is the processor time that it may take."""
 
     jmespath_query: str | None
     es_query: Mapping[str, Any] | None
@@ -45,73 +45,74 @@ class Asked(TypedDict):
     seconds: float
 
 
-class Found(TypedDict):
-    """What there is to know: whether the document matches; an error, if there was.
+class EvaluationResult(TypedDict):
+    """Whether the document matches; whether that `timed_out`; the error, or an empty string.
 
-    Whether it took too `late`; where it `matches` nevertheless, that was but for what is attached.
+    If it `matches` and `timed_out`, only the attachments timed out.
     """
 
     matches: bool
-    late: bool
+    timed_out: bool
     error: str
     attachments: dict[str, Any]
 
 
-class _Late(Exception):
-    """The time is up."""
+class _TimedOut(Exception):
+    """A request has used up its processor time."""
 
 
 class _Document:
-    """A metadata document, and the one by which a bundle is searched, made when somebody asks for it."""
+    """A metadata document, and the search document that is built from it when a query needs it."""
 
     def __init__(self, encoded: bytes) -> None:
         self.content: dict[str, Any] = json.loads(encoded)
 
     @cached_property
     def subject(self) -> Subject:
-        """What Elasticsearch queries are asked about."""
+        """The search document, which Elasticsearch queries match."""
         info = self.content["bundle_info"]
         return Subject(Fqid(info["uuid"], info["version"]), indexed_document(self.content))
 
 
-def evaluate(asked: Asked, document: _Document) -> Found:
-    """Return what one subscription wants to know of a document."""
-    found = Found(matches=False, late=False, error="", attachments={})
+def evaluate(request: EvaluationRequest, document: _Document) -> EvaluationResult:
+    """Return the result of one request."""
+    result = EvaluationResult(matches=False, timed_out=False, error="", attachments={})
     try:
-        with _limited(asked["seconds"]):
-            found["matches"] = _matches(asked, document)
-            if found["matches"]:
-                found["attachments"] = _attachments(asked["attachments"], document.content)
-    except _Late:
-        # What is attached is no reason not to tell of what matches.
-        found |= {"late": True, "error": _ENDLESS, "attachments": {"_errors": f"Attachments: {_ENDLESS}"}}
-    except Exception as error:  # noqa: BLE001 # what makes no sense of a document does not match it
-        found |= {"matches": False, "error": _said(error)}
-    return found
+        with _limited(request["seconds"]):
+            result["matches"] = _matches(request, document)
+            if result["matches"]:
+                result["attachments"] = _attachments(request["attachments"], document.content)
+    except _TimedOut:
+        # If only the attachments time out, the document matches nevertheless.
+        attachments = {"_errors": f"Attachments: {_TIMED_OUT}"}
+        result |= {"timed_out": True, "error": _TIMED_OUT, "attachments": attachments}
+    except Exception as error:  # noqa: BLE001 # a query that fails does not match
+        result |= {"matches": False, "error": _text_of(error)}
+    return result
 
 
-def _matches(asked: Asked, document: _Document) -> bool:
-    if asked["es_query"] is not None:
-        return document.subject.is_found_by(_query(json.dumps(asked["es_query"])))
-    if asked["jmespath_query"] is not None:
-        return bool(_compiled(asked["jmespath_query"]).search(document.content))
+def _matches(request: EvaluationRequest, document: _Document) -> bool:
+    if request["es_query"] is not None:
+        return document.subject.is_found_by(_query(json.dumps(request["es_query"])))
+    if request["jmespath_query"] is not None:
+        return bool(_compiled(request["jmespath_query"]).search(document.content))
     return True
 
 
 def _attachments(expressions: Mapping[str, str], content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is attached; what fails is named under `_errors`."""
+    """Return the values of the attachments; errors are under `_errors`."""
     attachments: dict[str, Any] = {}
     errors = {}
     for name, expression in expressions.items():
         try:
-            found = _compiled(expression).search(content)
-            # JMESPath also knows infinite numbers, and expressions as values; neither is JSON.
-            json.dumps(found, allow_nan=False)
-            attachments[name] = found
-        except _Late:
+            value = _compiled(expression).search(content)
+            # JMESPath has infinite numbers, and expressions as values; neither is JSON.
+            json.dumps(value, allow_nan=False)
+            attachments[name] = value
+        except _TimedOut:
             raise
-        except Exception as error:  # noqa: BLE001 # whatever it is, the subscriber hears of it
-            errors[name] = _said(error)
+        except Exception as error:  # noqa: BLE001 # the subscriber gets it
+            errors[name] = _text_of(error)
     if errors:
         attachments["_errors"] = errors
     size = len(json.dumps(attachments))
@@ -120,7 +121,7 @@ def _attachments(expressions: Mapping[str, str], content: Mapping[str, Any]) -> 
     return attachments
 
 
-def _said(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
@@ -136,9 +137,10 @@ def _query(es_query: str) -> Query:
 
 @contextlib.contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raise _Late after so many seconds of processor time, at the next step of Python's.
+    """Raise _TimedOut in the block after so many seconds of processor time, at the interpreter's next step.
 
-    Where one step takes longer (to compare two objects is one), the kernel ends this process a second later.
+    If one step takes longer (the comparison of two objects is one), the kernel kills the process a second
+    later.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds) + 1, hard))
@@ -150,30 +152,30 @@ def _limited(seconds: float) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
 
 
-def _raise_late(*_: object) -> None:
-    raise _Late
+def _raise_timed_out(*_: object) -> None:
+    raise _TimedOut
 
 
-def serve(asking: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until nobody asks any more."""
-    while line := asking.readline():
-        request = json.loads(line)
-        document = _Document(asking.read(request["size"]))
-        if any(asked["es_query"] is not None for asked in request["asked"]):
-            # Shared by all of them, and on nobody's account.
+def serve(requests: BinaryIO, results: BinaryIO) -> None:
+    """Evaluate requests until the input ends."""
+    while line := requests.readline():
+        header = json.loads(line)
+        document = _Document(requests.read(header["size"]))
+        if any(request["es_query"] is not None for request in header["requests"]):
+            # All Elasticsearch queries share it, and none of them pays for it.
             _ = document.subject
-        answers.write(b"\n")
-        answers.flush()
-        for asked in request["asked"]:
-            answers.write(json.dumps(evaluate(asked, document)).encode() + b"\n")
-            answers.flush()
+        results.write(b"\n")
+        results.flush()
+        for request in header["requests"]:
+            results.write(json.dumps(evaluate(request, document)).encode() + b"\n")
+            results.flush()
 
 
 def main() -> None:
-    """Serve on standard input and output, within the limits."""
+    """Serve on standard input and output, with bounded memory."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    signal.signal(signal.SIGVTALRM, _raise_late)
-    # Who asks ends this by closing the pipe, or by killing it; Ctrl-C is theirs.
+    signal.signal(signal.SIGVTALRM, _raise_timed_out)
+    # The parent closes the pipe or kills this process; Ctrl-C is for the parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(sys.stdin.buffer, sys.stdout.buffer)
 

@@ -1,7 +1,7 @@
-"""Notifications: what a subscriber is told of an event, and the message that carries it to whom sends it.
+"""Notifications: what a subscriber receives for an event, and the message that carries it.
 
-All of it follows from the event and the subscription, but for the number of the attempt: what is told again
-is what was told before.
+A notification follows from the event and the subscription alone, but for the number of the attempt: a
+repeated notification is equal to the first.
 """
 
 import json
@@ -16,17 +16,17 @@ from shared.catalog import Subscription
 from shared.errors import IllegalArguments
 from shared.messages import BundleEvent
 
-# Names of deliveries are made from this one, and must never change.
+# The namespace of the ids of deliveries, which must never change.
 _NAMES = uuid.UUID("6d7a5d1e-2a53-5f0b-8f0e-51c1f5f1f0a4")
-# What a sample says is its event's type; those of events are in the contract.
+# The event type of a sample; those of events are in the contract.
 SAMPLE = "TEST"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """What one subscriber is told of one event. `replay` names the replay that it is part of, if any.
+    """A notification of one subscriber of one event. `replay` is the id of its replay, if any.
 
-    `payload` is what is sent, without `attempt`.
+    `payload` is the content that is sent, without `attempt`.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Notification:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """The attributes of the message that carries it."""
+        """The attributes of its message."""
         replay = {"replay": self.replay} if self.replay else {}
         return {
             **self.event.attributes,
@@ -48,12 +48,12 @@ class Notification:
 
     @property
     def data(self) -> bytes:
-        """The data of the message that carries it."""
+        """The data of its message."""
         return json.dumps(self.payload).encode()
 
     @classmethod
     def parse(cls, attributes: Mapping[str, str], data: bytes) -> "Notification":
-        """Return the notification that a message carries. Raises IllegalArguments where it is none."""
+        """Return the notification of a message. Raises IllegalArguments if it is not one."""
         try:
             return cls(
                 id=attributes["deliveryId"],
@@ -63,7 +63,7 @@ class Notification:
                 replay=attributes.get("replay", ""),
             )
         except (KeyError, ValueError) as error:
-            raise IllegalArguments(f"this is no notification: {error}") from error
+            raise IllegalArguments(f"this is not a notification: {error}") from error
 
 
 def notification_of(
@@ -74,7 +74,7 @@ def notification_of(
     *,
     replay: str = "",
 ) -> Notification:
-    """Return what a subscriber is told of an event that its subscription matches."""
+    """Return the notification of an event that matches a subscription."""
     delivery = str(uuid.uuid5(_NAMES, f"{subscription.uuid}/{event.id}"))
     api = api_url(base_url)
     query = urlencode({"replica": event.replica, "version": event.version})
@@ -100,7 +100,7 @@ def notification_of(
 
 
 def sample_of(base_url: str, subscription: Subscription, timestamp: str) -> Notification:
-    """Return a notification of an event that never was, of a bundle that nobody has, to try things out."""
+    """Return a notification of an invented event of an invented bundle, to test a subscription."""
     event = BundleEvent(
         id=str(uuid.uuid4()),
         replica=subscription.replica,

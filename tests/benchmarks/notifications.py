@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from local.minting import mint
+from local.issuer.client import request_token
 from local.stack import Stack
 from tests.benchmarks.lag import percentile
 from tests.support.api import Api, Version, new_uuid, now, put_bundle
@@ -23,7 +23,7 @@ _DRAIN_SECONDS = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
-    """What one round gave: seconds from PUT's answer to a notification, of those that behave well."""
+    """The result of a round: seconds from PUT's answer to a notification, for subscribers that behave."""
 
     misbehaving: int
     expected: int
@@ -35,7 +35,7 @@ class Waits:
 
 def _round(env: dict[str, str], server: Subscriber, misbehaving: int) -> Waits:
     # Somebody new: nobody may have more than a hundred subscriptions.
-    api = Api(env["DSS_URL"], mint(env, f"{new_uuid()}@example.org", "dss"))
+    api = Api(env["DSS_URL"], request_token(env, f"{new_uuid()}@example.org", "dss"))
     uuid, run = new_uuid(), new_uuid()
     bad = [f"/{MISBEHAVIOURS[number % len(MISBEHAVIOURS)]}/{run}/{number}" for number in range(misbehaving)]
     good = [f"/ok/{run}/{number}" for number in range(SUBSCRIPTIONS - misbehaving)]
@@ -60,7 +60,7 @@ def _round(env: dict[str, str], server: Subscriber, misbehaving: int) -> Waits:
 
 
 def _waits(server: Subscriber, paths: Sequence[str], answered: dict[str, float]) -> list[float]:
-    """Return how long each notification took that came, the shortest first."""
+    """Return the seconds that each notification took, shortest first."""
     mine, deadline = set(paths), time.monotonic() + _DRAIN_SECONDS
     came: dict[tuple[str, str], float] = {}
     while len(came) < len(paths) * len(answered) and time.monotonic() < deadline:

@@ -11,7 +11,7 @@ from tests.support.fake_dss import FakeDss, HeldClock
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test's journals out of the home directory."""
+    """Keep every test's upload states out of the home directory."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

@@ -47,8 +47,8 @@ def test_why_there_is_nothing_is_said(whole_system: dict[str, str], bundle: Vers
 def test_from_a_notebook(whole_system: dict[str, str], bundle: Version) -> None:
     client = Client(whole_system["DSS_URL"], replica="gcp")
 
-    status = client.await_checkout(client.checkout(bundle.uuid, email="ada@example.org"))
+    status = client.wait_for_checkout(client.checkout(bundle.uuid, email="ada@example.org"))
 
     assert (status["status"], status["files_done"]) == ("SUCCEEDED", 1)
     with pytest.raises(OperationFailed, match="not done after 0 s"):
-        client.await_checkout(client.checkout(bundle.uuid), seconds=0)
+        client.wait_for_checkout(client.checkout(bundle.uuid), seconds=0)

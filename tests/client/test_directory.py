@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dss.errors import Refused
+from dss.errors import InvalidInput
 from dss.transfer.directory import scan
 
 
@@ -31,7 +31,7 @@ def test_every_file_that_cannot_be_uploaded_is_named(tmp_path: Path) -> None:
     (directory / "sub" / "loop").symlink_to(directory)
     os.mkfifo(directory / "pipe")
 
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(InvalidInput) as refusal:
         scan(directory)
 
     told = str(refusal.value)
@@ -59,5 +59,5 @@ def test_excluded_names_are_not_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_directory_without_files_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no files"):
+    with pytest.raises(InvalidInput, match="no files"):
         scan(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dss.client import Client
-from dss.errors import CallFailed, Refused, WrongContent
+from dss.errors import Busy, CallFailed, InvalidInput, WrongContent
 from dss.reports import DownloadReport
 from dss.transfer.names import WORK_DIRECTORY
 from dss.transfer.parallel import only_process
@@ -185,7 +185,7 @@ def test_a_link_in_place_of_the_work_directory_is_refused(
     target.mkdir()
     (target / WORK_DIRECTORY).symlink_to(tmp_path)
 
-    with pytest.raises(Refused, match="symbolic link"):
+    with pytest.raises(InvalidInput, match="symbolic link"):
         _download(client, target)
 
 
@@ -193,7 +193,7 @@ def test_two_downloads_to_one_directory_do_not_meet(client: Client, fake: FakeDs
     fake.names = {"a": b"content"}
     target.mkdir()
 
-    with only_process(target, "a test"), pytest.raises(Refused, match="another process"):
+    with only_process(target, "a test"), pytest.raises(Busy, match="another process"):
         _download(client, target)
 
 

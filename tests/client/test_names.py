@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss.errors import Refused
+from dss.errors import InvalidInput
 from dss.transfer.names import check_bundle_name, content_type_of, is_indexed, safe_target
 
 STEPS = st.text(alphabet="ab.~ \\/\n\0é", min_size=0, max_size=5)
@@ -22,7 +22,7 @@ def test_names_of_the_contract_are_taken(name: str) -> None:
     ["", "/a", "..", ".", "../a", "a/../b", "a/.hidden", "a./b", "a\\b", "~/a", "a//b", "a/", "a\nb", "a\0"],
 )
 def test_other_names_are_refused(name: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         check_bundle_name(name)
 
 
@@ -31,7 +31,7 @@ def test_no_name_leads_out_of_the_target_directory(steps: list[str]) -> None:
     directory = Path("/nowhere/target")
     try:
         path = safe_target(directory, "/".join(steps))
-    except Refused:
+    except InvalidInput:
         return
     assert path != directory
     assert path.is_relative_to(directory)
@@ -48,7 +48,7 @@ def test_a_symbolic_link_in_the_path_is_refused(tmp_path: Path) -> None:
     (target / "file").symlink_to(outside / "new")
 
     for name in ("link/a", "link", "file"):
-        with pytest.raises(Refused, match="symbolic link"):
+        with pytest.raises(InvalidInput, match="symbolic link"):
             safe_target(target, name)
 
 
@@ -56,15 +56,15 @@ def test_a_file_where_a_directory_is_needed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     (tmp_path / "d").mkdir()
 
-    with pytest.raises(Refused, match="not a directory"):
+    with pytest.raises(InvalidInput, match="not a directory"):
         safe_target(tmp_path, "a/b")
-    with pytest.raises(Refused, match="not a file"):
+    with pytest.raises(InvalidInput, match="not a file"):
         safe_target(tmp_path, "d")
 
 
 @pytest.mark.parametrize("name", [".dss-download/x", ".DSS-Download/x"])
 def test_a_bundle_may_not_name_files_among_unfinished_downloads(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         safe_target(tmp_path, name)
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from dss import tokens
-from dss.errors import Refused
+from dss.errors import InvalidInput
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EMAIL = "robot@project.iam.gserviceaccount.com"
@@ -42,7 +42,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "key.json"
     path.write_text(content)
 
-    with pytest.raises(Refused, match="key"):
+    with pytest.raises(InvalidInput, match="key"):
         tokens.sign(path, audience="x", seconds=60, claims={})
 
 
@@ -50,9 +50,9 @@ def test_an_expired_token_is_refused_before_it_is_used() -> None:
     old = jwt.encode({"exp": time.time() - 5}, KEY, algorithm="RS256")
     good = jwt.encode({"exp": time.time() + 50}, KEY, algorithm="RS256")
 
-    with pytest.raises(Refused, match="expired"):
+    with pytest.raises(InvalidInput, match="expired"):
         tokens.check_usable(old)
-    with pytest.raises(Refused, match="token"):
+    with pytest.raises(InvalidInput, match="token"):
         tokens.check_usable(None)
     assert tokens.check_usable(good) == good
     assert tokens.check_usable("opaque") == "opaque"

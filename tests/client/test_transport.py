@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dss.api.transport import retry_after_seconds
 from dss.client import Client
-from dss.errors import CallFailed, Refused, Unreachable
+from dss.errors import CallFailed, InvalidInput, Unreachable
 from tests.support.fake_dss import BUNDLE, FakeDss, Fault, HeldClock
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -143,7 +143,7 @@ def test_the_token_goes_to_the_dss_alone(
 
 @pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://x", "http://"])
 def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         Client(url)
 
 

@@ -3,16 +3,18 @@
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from dss.checksums import Checksums
 from dss.client import Client
-from dss.errors import CallFailed, Refused, StagingFailed
+from dss.errors import CallFailed, InvalidInput, StagingFailed
 from dss.reports import UploadReport
 from dss.transfer.staging import staging_for
 from dss.transfer.upload import UploadOptions, upload
-from shared.checksums import Checksums, checksums_of
+from shared.checksums import checksums_of
 from tests.support.fake_dss import FakeDss, Fault, HeldClock
 
 
@@ -32,7 +34,7 @@ class Shelf:
         if path.name in self.refuse:
             raise StagingFailed(f"{path.name}: no")
         data = path.read_bytes()
-        assert checksums_of(data) == checksums
+        assert asdict(checksums_of(data)) == asdict(checksums)
         on_bytes(len(data))
         with self._lock:
             self.objects[key] = data
@@ -245,7 +247,7 @@ def test_a_token_that_is_refused_ends_the_upload_at_once(again: Again, fake: Fak
 def test_names_are_refused_before_anything_is_done(again: Again, fake: FakeDss, data: Path) -> None:
     (data / "sub" / ".hidden").write_text("x")
 
-    with pytest.raises(Refused, match="hidden"):
+    with pytest.raises(InvalidInput, match="hidden"):
         again()
     assert fake.seen == []
 
@@ -261,7 +263,7 @@ def test_the_bundle_may_be_named(again: Again, fake: FakeDss) -> None:
 
 @pytest.mark.parametrize("options", [{"bundle_uuid": "x"}, {"version": "2026-13-01T000000.000000Z"}])
 def test_a_name_that_no_bundle_can_have_is_refused(options: dict[str, str]) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         UploadOptions(**options)  # type: ignore[arg-type]
 
 
@@ -270,13 +272,13 @@ def test_a_name_that_no_bundle_can_have_is_refused(options: dict[str, str]) -> N
     [("gcp", "s3://b/p"), ("aws", "gs://b"), ("gcp", "http://b"), ("gcp", "gs:///p"), ("gcp", "gs://b?x")],
 )
 def test_a_staging_place_elsewhere_is_refused(replica: str, location: str) -> None:
-    with pytest.raises(Refused, match="--staging"):
+    with pytest.raises(InvalidInput, match="--staging"):
         staging_for(replica, location)
 
 
 def test_no_staging_place_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DSS_GS_STAGING_BUCKET", raising=False)
-    with pytest.raises(Refused, match="DSS_GS_STAGING_BUCKET"):
+    with pytest.raises(InvalidInput, match="DSS_GS_STAGING_BUCKET"):
         staging_for("gcp", None)
 
 

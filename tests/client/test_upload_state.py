@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss.errors import Refused
-from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_journal
-from shared.checksums import checksums_of
+from dss.checksums import Checksums
+from dss.errors import Busy, InvalidInput
+from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_state
 
 IDENTITY = {"directory": "/d", "url": "http://x/v1", "replica": "gcp"}
 
@@ -20,7 +20,7 @@ def _entry(number: int, *, put: bool) -> FileEntry:
         version="v",
         size=1,
         mtime_ns=2,
-        checksums=checksums_of(b"x"),
+        checksums=Checksums(sha256="a", sha1="b", s3_etag="c", crc32c="d"),
         staged="gs://b/k",
         put=put,
     )
@@ -63,7 +63,7 @@ def test_a_file_of_something_else_is_not_overwritten(tmp_path: Path, content: st
     path = tmp_path / "notes.txt"
     path.write_text(content)
 
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidInput):
         UploadState(path, IDENTITY)
 
     assert path.read_text() == content
@@ -71,9 +71,9 @@ def test_a_file_of_something_else_is_not_overwritten(tmp_path: Path, content: st
 
 def test_two_processes_do_not_share_a_journal(tmp_path: Path) -> None:
     def opened() -> object:
-        return open_journal(tmp_path / "j", directory=Path("/d"), url="http://x/v1", replica="gcp")
+        return open_state(tmp_path / "j", directory=Path("/d"), url="http://x/v1", replica="gcp")
 
-    with opened(), pytest.raises(Refused, match="another process"), opened():  # type: ignore[attr-defined]
+    with opened(), pytest.raises(Busy, match="another process"), opened():  # type: ignore[attr-defined]
         pass
 
 

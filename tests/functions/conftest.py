@@ -11,14 +11,14 @@ from tests.support.topic_listener import TopicListener, listen_to
 
 @pytest.fixture(scope="module")
 def listener(stack: dict[str, str]) -> Iterator[TopicListener]:
-    """Who hears of each event that is told."""
+    """Receives each event that is published."""
     with listen_to(stack, BUNDLE_EVENTS) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def index(stack: dict[str, str], listener: TopicListener) -> Iterator[FunctionProcess]:
-    """`index`, told only what a test tells it; the topic that it publishes to is there."""
+    """`index`, which gets only the messages of tests; the topic that it publishes to exists."""
     assert listener.attributes == []
     with function_process("index", stack) as process:
         yield process

@@ -28,7 +28,7 @@ def compact(stack: dict[str, str]) -> Iterator[FunctionProcess]:
 
 
 class Line:
-    """Events of this test on a replica: one tells of more, reads them, and knows what they have to be."""
+    """The events of this test on a replica: adds events, reads them, and has the expected documents."""
 
     def __init__(self, index: FunctionProcess, admin: Api, clouds: Clouds, replica: str) -> None:
         self._index = index
@@ -39,7 +39,7 @@ class Line:
         self.bundles: list[Version] = []
 
     def grow(self, count: int) -> None:
-        """Make and tell of some bundles, and of the end of the first of them."""
+        """Create some bundles, delete the first, and publish their events."""
         file = new_file(self._admin, self._clouds, self.replica, b"content")
         made = [new_bundle(self._admin, self.replica, file) for _ in range(count)]
         self.bundles += made
@@ -82,7 +82,7 @@ def what(events: list[JournalEvent]) -> list[tuple[str, str, bytes]]:
     return [(event.timestamp, event.event_id, event.content) for event in events]
 
 
-def test_events_are_the_same_before_and_after_they_are_put_together(
+def test_events_are_the_same_before_and_after_compaction(
     line: Line, compact: FunctionProcess, listener: TopicListener
 ) -> None:
     line.grow(4)
@@ -109,7 +109,7 @@ def test_events_are_the_same_before_and_after_they_are_put_together(
 
 
 @pytest.mark.parametrize("compacted_after", [1, 3])
-def test_a_reader_meets_each_event_once_while_they_are_put_together(
+def test_a_reader_meets_each_event_once_while_events_are_compacted(
     line: Line, compact: FunctionProcess, admin: Api, compacted_after: int
 ) -> None:
     line.grow(3)
@@ -126,7 +126,7 @@ def test_a_reader_meets_each_event_once_while_they_are_put_together(
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_step_the_next_one_finishes(
+def test_a_compaction_that_is_killed_at_any_step_is_finished_by_the_next(
     stack: dict[str, str],
     index: FunctionProcess,
     compact: FunctionProcess,
@@ -159,7 +159,7 @@ def test_killed_at_any_step_the_next_one_finishes(
 
 
 @pytest.mark.parametrize("how", ["lost", "wrong"])
-def test_no_journal_is_made_of_a_document_that_is_not_as_it_was_told(
+def test_no_journal_is_written_if_a_document_has_changed_since_it_was_published(
     line: Line, compact: FunctionProcess, clouds: Clouds, how: str
 ) -> None:
     line.grow(2)
@@ -186,14 +186,14 @@ def test_no_journal_is_made_of_a_document_that_is_not_as_it_was_told(
     assert len({event.journal_id for event in found}) == 1
 
 
-def test_what_is_neither_old_nor_much_stays_as_it_is(line: Line, stack: dict[str, str]) -> None:
+def test_events_that_are_new_and_few_are_not_compacted(line: Line, stack: dict[str, str]) -> None:
     line.grow(2)
     with function_process("compact", stack) as patient:
         assert patient.post("").text == "0"
     assert len({event.journal_id for event in line.read()}) == 3
 
 
-def test_a_list_that_cannot_be_is_refused(api: Api, replica: str) -> None:
+def test_an_impossible_range_is_refused(api: Api, replica: str) -> None:
     def asked(**query: object) -> requests.Response:
         return api.get("/v1/events", replica=replica, **query)
 
@@ -212,7 +212,7 @@ def test_a_list_that_cannot_be_is_refused(api: Api, replica: str) -> None:
     assert_problem(api.get(f"/v1/events/{new_uuid()}", replica=replica), 400, "illegal_arguments", "version")
 
 
-def test_a_client_reads_each_event_once_and_goes_on_with_what_is_new(
+def test_a_client_reads_each_event_once_and_continues_with_new_ones(
     line: Line, compact: FunctionProcess, api: Api, stack: dict[str, str]
 ) -> None:
     line.grow(2)

@@ -1,4 +1,4 @@
-"""`deliver` and `redeliver`, as processes: the lanes, who is tried when, kills, and the end of patience."""
+"""`deliver` and `redeliver`, as processes: both queues, backoff, kills, and dead letters."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ def server() -> Iterator[Subscriber]:
 
 @pytest.fixture(scope="module")
 def retries(stack: dict[str, str]) -> Iterator[TopicListener]:
-    """What is put off."""
+    """The retry queue."""
     with listen_to(stack, DELIVERY_RETRIES) as found:
         yield found
 
@@ -43,7 +43,7 @@ def letters(stack: dict[str, str]) -> Iterator[TopicListener]:
 
 @pytest.fixture(scope="module")
 def first(stack: dict[str, str], retries: TopicListener) -> Iterator[FunctionProcess]:
-    """The first lane; the topic that it publishes to is there."""
+    """The function of new notifications; the topic that it publishes to exists."""
     assert retries.attributes == []
     with function_process("deliver", stack, **LOOPBACK) as process:
         yield process
@@ -51,7 +51,7 @@ def first(stack: dict[str, str], retries: TopicListener) -> Iterator[FunctionPro
 
 @pytest.fixture(scope="module")
 def second(stack: dict[str, str], letters: TopicListener) -> Iterator[FunctionProcess]:
-    """The second lane; the topic that it publishes to is there."""
+    """The function of the retry queue; the topic that it publishes to exists."""
     assert letters.attributes == []
     with function_process("redeliver", stack, **LOOPBACK) as process:
         yield process
@@ -66,8 +66,8 @@ def subscribed(api: Api, server: Subscriber, path: str, **wanted: Any) -> Subscr
     )
 
 
-def told(subscription: Subscription) -> Notification:
-    """Return a notification of an event that nobody has heard of yet."""
+def new_notification(subscription: Subscription) -> Notification:
+    """Return a notification of a new event."""
     event = BundleEvent(
         id=new_uuid(), replica=REPLICA, type="CREATE", uuid=new_uuid(), version=now(), timestamp=now()
     )
@@ -90,76 +90,76 @@ def shown(api: Api, notification: Notification) -> dict[str, Any]:
     return found
 
 
-def is_put_off(retries: TopicListener, notification: Notification) -> bool:
-    """Tell whether a notification has gone to the second lane."""
+def is_queued_for_retry(retries: TopicListener, notification: Notification) -> bool:
+    """Return whether a notification is in the retry queue."""
     retries.pull(1.0)
     return notification.id in {one.get("deliveryId") for one in retries.attributes}
 
 
-def test_what_is_delivered_is_delivered_once(
+def test_a_notification_is_delivered_once(
     api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber, retries: TopicListener
 ) -> None:
     path = f"/ok/{new_uuid()}"
-    notification = told(subscribed(api, server, path))
-    for lane in (first, first, second):
-        assert pushed(lane, notification) == 204
+    notification = new_notification(subscribed(api, server, path))
+    for function in (first, first, second):
+        assert pushed(function, notification) == 204
     [call] = server.calls_of(path)
     assert call.json == {**notification.payload, "attempt": 1}
     assert shown(api, notification)["state"] == "delivered"
-    assert not is_put_off(retries, notification)
+    assert not is_queued_for_retry(retries, notification)
 
 
-def test_who_has_ended_a_subscription_hears_nothing_more(
+def test_a_deleted_subscription_gets_no_more_notifications(
     api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber
 ) -> None:
     path = f"/ok/{new_uuid()}"
-    notification = told(subscribed(api, server, path))
+    notification = new_notification(subscribed(api, server, path))
     ended = api.delete(f"/v1/subscriptions/{notification.subscription}", replica=REPLICA)
     assert ended.status_code == 200
     assert (pushed(first, notification), pushed(second, notification)) == (204, 204)
     assert server.calls_of(path) == []
 
 
-def test_nothing_is_sent_unsigned_to_who_asked_for_signatures(
+def test_a_signed_subscription_gets_nothing_unsigned(
     stack: dict[str, str], api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber
 ) -> None:
     path = f"/ok/{new_uuid()}"
-    notification = told(subscribed(api, server, path, hmac_secret_key="secret"))
+    notification = new_notification(subscribed(api, server, path, hmac_secret_key="secret"))
     # As where a subscription ends between two reads of a delivery.
     firestore_client(stack).document(f"subscription_secrets/{notification.subscription}").delete()
     assert (pushed(first, notification), pushed(second, notification)) == (503, 503)
     assert server.calls_of(path) == []
 
 
-def test_what_is_noted_of_a_subscriber_ends_by_itself(
+def test_a_backoff_expires(
     stack: dict[str, str], api: Api, first: FunctionProcess, server: Subscriber
 ) -> None:
-    notification = told(subscribed(api, server, f"/500/{new_uuid()}"))
+    notification = new_notification(subscribed(api, server, f"/500/{new_uuid()}"))
     assert pushed(first, notification) == 204
     # A call that is under way when its subscription ends writes this for nobody.
-    noted = firestore_client(stack).document(f"subscription_troubles/{notification.subscription}").get()
-    assert noted.get("expires") > datetime.now(UTC) + timedelta(days=7)
+    backoff = firestore_client(stack).document(f"subscriber_backoffs/{notification.subscription}").get()
+    assert backoff.get("expires") > datetime.now(UTC) + timedelta(days=7)
 
 
-def test_one_failure_puts_off_all_that_comes_until_one_succeeds(
+def test_one_failure_delays_all_notifications_until_one_succeeds(
     api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber, retries: TopicListener
 ) -> None:
     path = f"/ok/{new_uuid()}"
     subscription = subscribed(api, server, path)
     server.answers[path] = 503
-    one, other, third = (told(subscription) for _ in range(3))
+    one, other, third = (new_notification(subscription) for _ in range(3))
 
     assert pushed(first, one) == 204
-    assert is_put_off(retries, one)
+    assert is_queued_for_retry(retries, one)
     assert (shown(api, one)["state"], shown(api, one)["status"]) == ("failing", 503)
     # The next one is not even tried, and keeps nobody waiting.
     assert pushed(first, other) == 204
-    assert is_put_off(retries, other)
+    assert is_queued_for_retry(retries, other)
     assert shown(api, other)["state"] == "waiting"
     assert shown(api, other)["attempts"] == 0
     assert len(server.calls_of(path)) == 1
 
-    # In the second lane it fails again, and then nobody is tried for a moment.
+    # In the retry queue it fails again, and then nothing is sent for a moment.
     server.wait(lambda: len(server.calls_of(path)) == 2 or pushed(second, other) != 503)
     assert pushed(second, one) == 503
     assert len(server.calls_of(path)) == 2
@@ -176,30 +176,30 @@ def test_a_subscriber_that_hangs_takes_one_call_at_a_time(
 ) -> None:
     path = f"/hang/{new_uuid()}"
     subscription = subscribed(api, server, path)
-    assert pushed(first, told(subscription)) == 204
+    assert pushed(first, new_notification(subscription)) == 204
     for _ in range(5):
-        assert pushed(first, told(subscription)) == 204
+        assert pushed(first, new_notification(subscription)) == 204
     assert len(server.calls_of(path)) == 1
 
 
-def test_what_must_not_be_called_is_not(
+def test_a_forbidden_address_is_not_called(
     stack: dict[str, str], api: Api, server: Subscriber, retries: TopicListener
 ) -> None:
     path = f"/ok/{new_uuid()}"
-    notification = told(subscribed(api, server, path))
+    notification = new_notification(subscribed(api, server, path))
     with function_process("deliver", stack) as strict:
         assert pushed(strict, notification) == 204
-    assert is_put_off(retries, notification)
+    assert is_queued_for_retry(retries, notification)
     assert server.calls_of(path) == []
     assert "127.0.0.1 is not public" in shown(api, notification)["reason"]
 
 
-def test_after_seven_days_it_is_a_dead_letter(
+def test_a_notification_is_a_dead_letter_after_seven_days(
     api: Api, second: FunctionProcess, server: Subscriber, letters: TopicListener
 ) -> None:
     path = f"/500/{new_uuid()}"
     subscription = subscribed(api, server, path)
-    notification, waiting = told(subscription), told(subscription)
+    notification, waiting = new_notification(subscription), new_notification(subscription)
     at = {"subscription": DELIVERY_RETRIES, "attempt": 500}
     week_old = datetime.now(UTC) - timedelta(days=7, seconds=1)
 
@@ -220,11 +220,11 @@ def test_after_seven_days_it_is_a_dead_letter(
 
 
 @pytest.mark.parametrize("message", [{}, {"deliveryId": "x"}])
-def test_a_message_that_is_none_is_tried_again_and_never_a_crash(
+def test_a_message_without_a_notification_is_retried_and_crashes_nothing(
     first: FunctionProcess, message: dict[str, str]
 ) -> None:
     answer = first.push(message, data=b"{")
-    assert (answer.status_code, "no notification" in answer.text) == (503, True)
+    assert (answer.status_code, "not a notification" in answer.text) == (503, True)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_kill_loses_nothing(
     calls: int,
 ) -> None:
     path = f"{path}/{new_uuid()}"
-    notification = told(subscribed(api, server, path))
+    notification = new_notification(subscribed(api, server, path))
     with function_process("deliver", stack, DSS_FAULT_POINT=point, **LOOPBACK) as mortal:
         assert pushed(mortal, notification) == 0
         mortal.kill()
@@ -249,10 +249,10 @@ def test_a_kill_loses_nothing(
         assert pushed(mortal, notification) == 204
     assert len(server.calls_of(path)) == calls
     if path.startswith("/500"):
-        # Put off twice, and delivered once.
+        # Queued for retry twice, and delivered once.
         server.answers[path] = 200
         server.wait(lambda: pushed(second, notification) == 204)
         assert pushed(second, notification) == 204
         assert len(server.calls_of(path)) == calls + 1
-        assert is_put_off(retries, notification)
+        assert is_queued_for_retry(retries, notification)
     assert shown(api, notification)["state"] == "delivered"

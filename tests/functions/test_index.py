@@ -1,4 +1,4 @@
-"""`index`, as a process: what a replica gains is journalled and told once, whatever is killed or repeated."""
+"""`index`, as a process: events are journalled and published once, despite kills and repetition."""
 
 import json
 
@@ -18,8 +18,8 @@ POINTS = [point for point in FAULT_POINTS if point.startswith("index: ")]
 REASON = {"reason": "wrong"}
 
 
-def told(listener: TopicListener, bundle: Version) -> list[tuple[str, str, str, str]]:
-    """Return what has been told of a bundle version so far: replica, type, id and time."""
+def published(listener: TopicListener, bundle: Version) -> list[tuple[str, str, str, str]]:
+    """Return the events of a bundle version that were published so far: replica, type, id and timestamp."""
     listener.pull(1.0)
     return [
         (one["replica"], one["eventType"], one["eventId"], one["timestamp"])
@@ -49,7 +49,7 @@ def delete(admin: Api, replica: str, uuid: str, version: str | None = None) -> s
     return f"bundles/{uuid}.{version}.dead" if version else f"bundles/{uuid}.dead"
 
 
-def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
+def test_a_new_bundle_is_one_event_however_often_its_object_event_arrives(
     stack: dict[str, str],
     index: FunctionProcess,
     listener: TopicListener,
@@ -69,7 +69,7 @@ def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
         assert answer.status_code == 204, answer.text
 
     [event] = journalled(stack, bundle, replica)
-    assert told(listener, bundle) == [event]
+    assert published(listener, bundle) == [event]
     answer = api.get(f"/v1/events/{bundle.uuid}", replica=replica, version=bundle.version)
     document = answer.json()
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
@@ -82,7 +82,7 @@ def test_a_new_bundle_is_one_event_however_often_it_is_heard_of(
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_step_it_tells_when_it_hears_again(
+def test_an_event_is_published_by_the_next_attempt_after_a_kill_at_any_step(
     stack: dict[str, str],
     index: FunctionProcess,
     listener: TopicListener,
@@ -103,11 +103,11 @@ def test_killed_at_any_step_it_tells_when_it_hears_again(
 
     [event] = journalled(stack, bundle, replica)
     # What was published before the kill is published again, and is the same.
-    assert set(told(listener, bundle)) == {event}
+    assert set(published(listener, bundle)) == {event}
     assert clouds.read(replica, f"documents/{bundle}") != b""
 
 
-def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
+def test_a_tombstone_of_a_uuid_is_an_event_for_each_version_that_was_visible(
     stack: dict[str, str],
     index: FunctionProcess,
     listener: TopicListener,
@@ -133,7 +133,7 @@ def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
         events = journalled(stack, version, replica)
         # The creation comes first, also of a version that was hidden before anybody heard of it.
         assert [event[1] for event in events] == ["CREATE", "TOMBSTONE"]
-        assert told(listener, version) == events
+        assert published(listener, version) == events
         answer = admin.get(f"/v1/events/{version.uuid}", replica=replica, version=version.version)
         assert answer.content == clouds.read(replica, f"documents/{version}.dead")
         assert answer.json() == {
@@ -143,12 +143,12 @@ def test_a_whole_uuid_is_an_event_for_each_version_that_was_to_be_seen(
             "reason": "wrong",
             "admin_deleted": True,
         }
-    assert journalled(stack, late, replica) == told(listener, late) == []
+    assert journalled(stack, late, replica) == published(listener, late) == []
     path = f"/v1/events/{late.uuid}"
     assert admin.get(path, replica=replica, version=late.version).status_code == 404
 
 
-def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
+def test_events_of_a_uuid_are_not_published_again_with_the_rest(
     stack: dict[str, str], index: FunctionProcess, listener: TopicListener, admin: Api, clouds: Clouds
 ) -> None:
     file = new_file(admin, clouds, "gcp", b"content")
@@ -159,7 +159,7 @@ def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
         assert index.push(object_event_attributes(clouds, "gcp", f"bundles/{bundle}")).status_code == 204
     whole = object_event_attributes(clouds, "gcp", delete(admin, "gcp", first.uuid))
     assert index.push(whole).status_code == 204
-    # As if it had been killed before it told the second version's end, and so noted nothing.
+    # As if it had been killed before it published the tombstone of the second version.
     [(_, _, ended, _)] = [row for row in journalled(stack, second, "gcp") if row[1] == "TOMBSTONE"]
     clouds.gcs.bucket(clouds.main["gcp"]).blob(f"events/{ended}").delete()
     tombstone = firestore_client(stack).collection("bundle_tombstones").document(first.uuid)
@@ -167,13 +167,13 @@ def test_what_was_told_of_a_uuid_is_not_told_again_when_the_rest_is(
 
     assert index.push(whole).status_code == 204
 
-    assert len(told(listener, first)) == 2
+    assert len(published(listener, first)) == 2
     events = journalled(stack, second, "gcp")
-    assert told(listener, second) == [*events, events[-1]]
+    assert published(listener, second) == [*events, events[-1]]
     assert tombstone.get().get("unpublished") == []
 
 
-def test_what_is_not_available_yet_is_waited_for(
+def test_an_event_of_an_object_that_is_not_available_yet_is_retried(
     index: FunctionProcess, api: Api, clouds: Clouds, replica: str
 ) -> None:
     nowhere = Version(new_bundle(api, replica).uuid, now())
@@ -183,7 +183,7 @@ def test_what_is_not_available_yet_is_waited_for(
         assert index.push(object_event_attributes(clouds, replica, key)).status_code == 204
 
 
-def test_what_cannot_be_read_as_json_is_left_out_and_named(
+def test_files_that_are_not_json_are_left_out_with_a_reason(
     index: FunctionProcess, api: Api, clouds: Clouds, replica: str
 ) -> None:
     contents = {

@@ -1,11 +1,11 @@
-"""What a notification costs in Firestore, whatever the number of subscriptions: no more, and no less."""
+"""The exact cost of a notification in Firestore, which does not depend on the number of subscriptions."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from shared.messages import DEAD_LETTERS, DELIVERIES, DELIVERY_RETRIES, REPLAYS
-from tests.functions.test_deliver import LOOPBACK, pushed, subscribed, told
+from tests.functions.test_deliver import LOOPBACK, new_notification, pushed, subscribed
 from tests.functions.test_notify import PUBLIC_URL, happened
 from tests.support.api import Api, new_uuid
 from tests.support.clouds import Clouds
@@ -50,7 +50,7 @@ def bill(firestore: FirestoreProxy) -> tuple[int, int]:
     return sum(call.reads for call in calls), sum(call.writes for call in calls)
 
 
-def test_an_event_is_one_read_however_many_have_subscribed(
+def test_an_event_costs_one_read_whatever_the_number_of_subscriptions(
     stack: dict[str, str], api: Api, clouds: Clouds, server: Subscriber, firestore: FirestoreProxy
 ) -> None:
     for _ in range(20):
@@ -71,29 +71,29 @@ def test_an_event_is_one_read_however_many_have_subscribed(
         assert cost() == (1, 0)
 
 
-def test_an_attempt_is_three_reads_and_a_write(
+def test_an_attempt_costs_three_reads_and_a_write(
     stack: dict[str, str], api: Api, server: Subscriber, firestore: FirestoreProxy
 ) -> None:
     path = f"/ok/{new_uuid()}"
     plain, signed = subscribed(api, server, path), subscribed(api, server, path, hmac_secret_key="secret")
     with function_process("deliver", counted(stack, firestore), **LOOPBACK) as first:
 
-        def cost(lane: FunctionProcess, *arguments: object) -> tuple[int, int]:
+        def cost(function: FunctionProcess, *arguments: object) -> tuple[int, int]:
             bill(firestore)
-            assert pushed(lane, *arguments) in (204, 503)  # type: ignore[arg-type]
+            assert pushed(function, *arguments) in (204, 503)  # type: ignore[arg-type]
             return bill(firestore)
 
-        notification = told(plain)
+        notification = new_notification(plain)
         assert cost(first, notification) == (3, 1)
         # It comes twice, and nothing is done.
         assert cost(first, notification) == (3, 0)
-        assert cost(first, told(signed)) == (4, 1)
+        assert cost(first, new_notification(signed)) == (4, 1)
         server.answers[path] = 500
-        # That it fails is noted as well.
-        failed = told(plain)
+        # The backoff is written, too.
+        failed = new_notification(plain)
         assert cost(first, failed) == (3, 2)
-        # Put off without a call.
-        assert cost(first, told(plain)) == (3, 1)
+        # Moved to the retry queue without a call.
+        assert cost(first, new_notification(plain)) == (3, 1)
         with function_process("redeliver", counted(stack, firestore), **LOOPBACK) as second:
             # A try that fails claims its turn, and puts off the next one.
             server.wait(lambda: cost(second, failed) == (4, 3))

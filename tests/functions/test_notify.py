@@ -26,14 +26,14 @@ REPLAY = [point for point in FAULT_POINTS if point.startswith("replay: ")]
 
 @pytest.fixture(scope="module")
 def deliveries(stack: dict[str, str]) -> Iterator[TopicListener]:
-    """The first lane."""
+    """The queue of new notifications."""
     with listen_to(stack, DELIVERIES) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def retries(stack: dict[str, str]) -> Iterator[TopicListener]:
-    """The second lane."""
+    """The retry queue."""
     with listen_to(stack, DELIVERY_RETRIES) as found:
         yield found
 
@@ -112,7 +112,7 @@ def test_a_delivery_is_the_same_each_time(
     assert len(set(found)) == 3
 
 
-def test_a_subscription_counts_from_its_answer_to_its_end(
+def test_a_subscription_is_matched_from_its_answer_to_its_deletion(
     api: Api, clouds: Clouds, notify: FunctionProcess, deliveries: TopicListener, replica: str = "gcp"
 ) -> None:
     mark = new_uuid()
@@ -129,7 +129,7 @@ def test_a_subscription_counts_from_its_answer_to_its_end(
     assert len(waited_for(deliveries, event, {uuid, last}, 1)) == 1
 
 
-def test_an_event_whose_document_is_not_there_comes_again(
+def test_an_event_without_a_document_is_retried(
     api: Api, notify: FunctionProcess, replica: str = "aws"
 ) -> None:
     subscribed(api, replica, "nothing")

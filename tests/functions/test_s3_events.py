@@ -41,7 +41,7 @@ def record(key: str, *, bucket: str = "s3-main", event: str = "ObjectCreated:Put
 
 
 def notification(*records: dict[str, Any]) -> dict[str, Any]:
-    """Return a message of SNS, not signed, that tells of objects."""
+    """Return an unsigned message of SNS with these records."""
     return {**NOTIFICATION, "TopicArn": TOPIC, "Message": json.dumps({"Records": list(records)})}
 
 
@@ -95,13 +95,13 @@ def test_all_records_of_a_message_count() -> None:
     ],
     ids=["other bucket", "removed", "empty", "test event", "unsubscribed"],
 )
-def test_what_is_none_of_ours_is_done_with(message: dict[str, Any]) -> None:
+def test_events_of_other_buckets_are_ignored(message: dict[str, Any]) -> None:
     published = RecordingPublisher()
     assert post(message, published)[1] == 200
     assert published.messages == []
 
 
-def test_sns_tries_again_what_pub_sub_does_not_take() -> None:
+def test_sns_retries_if_pub_sub_fails() -> None:
     assert post(notification(record("files/a")), RecordingPublisher(error=Unavailable("busy")))[1] == 503
 
 
@@ -135,7 +135,7 @@ JUNK = [
 
 
 @pytest.mark.parametrize("body", JUNK, ids=lambda body: str(body)[:60])
-def test_junk_is_refused_and_nothing_of_it_published(body: Any) -> None:
+def test_junk_is_refused_and_not_published(body: Any) -> None:
     published = RecordingPublisher()
     assert post(body, published)[1] in (400, 403)
     assert published.messages == []
@@ -154,7 +154,7 @@ def test_no_subscription_to_another_topic_is_confirmed(sns: Sns) -> None:
     assert post(message, RecordingPublisher(), keys=SigningKeys(sns.fetch))[1] == 403
 
 
-def test_what_is_signed_is_passed_on_and_what_is_not_is_not(sns: Sns) -> None:
+def test_only_signed_events_are_published(sns: Sns) -> None:
     keys, published = SigningKeys(sns.fetch), RecordingPublisher()
     message = notification(record("files/a"))
 
@@ -165,7 +165,7 @@ def test_what_is_signed_is_passed_on_and_what_is_not_is_not(sns: Sns) -> None:
     assert len(published.messages) == 1
 
 
-def test_a_deployment_refuses_to_believe_everybody(stack: dict[str, str]) -> None:
+def test_a_deployment_cannot_switch_signatures_off(stack: dict[str, str]) -> None:
     deployed = {name: value for name, value in stack.items() if name != "AWS_ENDPOINT_URL"}
     with pytest.raises(ValueError, match="DSS_SNS_SIGNATURES"):
         Settings.from_environment({**deployed, "DSS_SNS_SIGNATURES": "false"})

@@ -79,13 +79,17 @@ CONFIRMATION = {
 
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("message", [NOTIFICATION, {**NOTIFICATION, "Subject": "Amazon S3"}, CONFIRMATION])
-def test_what_is_signed_is_believed(sns: Sns, message: dict[str, Any], version: str) -> None:
-    verify(sns.signed(message, version), SigningKeys(sns.fetch))
+def test_a_signed_message_is_accepted(sns: Sns, message: dict[str, Any], version: str) -> None:
+    signed = sns.signed(message, version)
+    verify(signed, SigningKeys(sns.fetch))
+
+    with pytest.raises(Forbidden):
+        verify({**signed, "SignatureVersion": "3"}, SigningKeys(sns.fetch))
 
 
 @pytest.mark.parametrize("message", [NOTIFICATION, CONFIRMATION], ids=["notification", "confirmation"])
 @pytest.mark.parametrize("field", ["Message", "MessageId", "Timestamp", "TopicArn", "Type"])
-def test_what_was_changed_is_refused(sns: Sns, message: dict[str, Any], field: str) -> None:
+def test_a_changed_message_is_refused(sns: Sns, message: dict[str, Any], field: str) -> None:
     changed = {**sns.signed(message), field: "Notification" if field == "Type" else "other"}
     if message is NOTIFICATION and field == "Type":
         changed["Type"] = "SubscriptionConfirmation"
@@ -94,7 +98,7 @@ def test_what_was_changed_is_refused(sns: Sns, message: dict[str, Any], field: s
         verify(changed, SigningKeys(sns.fetch))
 
 
-def test_a_subject_that_was_added_is_refused(sns: Sns) -> None:
+def test_an_added_subject_is_refused(sns: Sns) -> None:
     with pytest.raises(Forbidden):
         verify({**sns.signed(NOTIFICATION), "Subject": "other"}, SigningKeys(sns.fetch))
 
@@ -121,7 +125,7 @@ def test_a_changed_confirmation_is_refused(sns: Sns, field: str) -> None:
     ],
     ids=str,
 )
-def test_what_is_not_signed_rightly_is_refused(sns: Sns, changes: dict[str, Any]) -> None:
+def test_a_wrong_signature_is_refused(sns: Sns, changes: dict[str, Any]) -> None:
     with pytest.raises(Forbidden):
         verify({**sns.signed(NOTIFICATION), **changes}, SigningKeys(sns.fetch))
 
@@ -145,7 +149,7 @@ def test_what_is_not_signed_rightly_is_refused(sns: Sns, changes: dict[str, Any]
         "",
     ],
 )
-def test_no_certificate_comes_from_anywhere_else(sns: Sns, url: str) -> None:
+def test_certificates_come_from_sns_only(sns: Sns, url: str) -> None:
     with pytest.raises(Forbidden):
         verify({**sns.signed(NOTIFICATION), "SigningCertURL": url}, SigningKeys(sns.fetch))
 
@@ -157,7 +161,7 @@ def test_a_certificate_is_fetched_once(sns: Sns) -> None:
     assert sns.fetched == before + 1
 
 
-def test_what_cannot_be_fetched_now_is_asked_for_again(sns: Sns) -> None:
+def test_a_certificate_that_cannot_be_fetched_is_fetched_again(sns: Sns) -> None:
     answers: list[Any] = [Unavailable("busy"), b"<html>", certificate(sns.key)]
 
     def fetch(_: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What no event told of, the sweep brings to mind; and it says how far each replica is behind."""
+"""The sweep publishes lost object events again, and logs how far each replica is behind."""
 
 from collections.abc import Iterator
 
@@ -60,7 +60,7 @@ def behind(sweep: FunctionProcess, what: str = "replication") -> dict[str, tuple
 
 
 @pytest.mark.usefixtures("clean")
-def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
+def test_objects_whose_events_were_lost_are_replicated_and_published_after_a_sweep(
     sweep: FunctionProcess,
     sync: FunctionProcess,
     index: FunctionProcess,
@@ -86,7 +86,7 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
     objects, oldest = behind(sweep)[there]
     assert (objects, behind(sweep)[replica]) == (7, (0, 0.0))
     assert 0 < oldest < 60
-    # What is not there yet is nothing to be told of there.
+    # An object that a replica lacks has no events there.
     unpublished = behind(sweep, "event")
     assert (unpublished[replica][0], unpublished[there]) == (3, (0, 0.0))
     assert 0 < unpublished[replica][1] < 60
@@ -97,7 +97,7 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
         assert sync.push(event).status_code == 204
     seen = [("files", file), ("bundles", bundle), ("collections", collection), ("collections", deleted)]
     assert [read_status(admin, kind, name, there) for kind, name in seen] == [200, 200, 200, 404]
-    # What is on both replicas has been told on neither.
+    # The events of both replicas are not published yet.
     assert sweep.post("").text == "6"
     for key in bundles:
         for where in (replica, there):
@@ -112,7 +112,7 @@ def test_what_no_event_told_of_is_replicated_and_told_after_a_sweep(
 
 
 @pytest.mark.usefixtures("clean")
-def test_what_a_killed_writer_wrote_is_found_though_its_event_is_lost(
+def test_an_object_of_a_killed_writer_is_found_though_its_event_is_lost(
     stack: dict[str, str],
     sweep: FunctionProcess,
     sync: FunctionProcess,
@@ -126,7 +126,7 @@ def test_what_a_killed_writer_wrote_is_found_though_its_event_is_lost(
         with pytest.raises(requests.ConnectionError):
             put_file(Api(mortal.url, admin.token), url, file=file)
         mortal.kill()
-        # One that never came to writing its manifest: there is nothing to tell of.
+        # A writer that was killed before it wrote the manifest leaves no object.
         mortal.start({"DSS_FAULT_POINT": "file: head created"})
         with pytest.raises(requests.ConnectionError):
             put_file(Api(mortal.url, admin.token), url, file=Version(new_uuid(), now()))
@@ -141,7 +141,7 @@ def test_what_a_killed_writer_wrote_is_found_though_its_event_is_lost(
 
 
 @pytest.mark.usefixtures("clean")
-def test_what_is_on_its_way_is_left_to_its_event(
+def test_new_objects_are_left_to_their_events(
     stack: dict[str, str], api: Api, clouds: Clouds, sweep: FunctionProcess
 ) -> None:
     new_file(api, clouds, "gcp", b"content")

@@ -128,7 +128,7 @@ def test_killed_in_the_middle_of_a_part_it_begins_again(
         sweep.start(DSS_UPLOAD_SECONDS="0")
         assert sweep.post("").status_code == 200
         assert uploads() == 0
-        assert checksums_of(data).blob_key in str(sweep.logged("uploads aborted that nobody will finish"))
+        assert checksums_of(data).blob_key in str(sweep.logged("abandoned uploads aborted"))
 
 
 def test_what_is_replicated_is_logged(sync: FunctionProcess, api: Api, clouds: Clouds, replica: str) -> None:

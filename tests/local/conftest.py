@@ -1,4 +1,4 @@
-"""What the tests of `dss local` and the demo share: each as a process, and what it leaves behind."""
+"""Run `dss local` and the demo as processes, and find what they leave behind."""
 
 import contextlib
 import os
@@ -13,21 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from local.config import PATIENCE
 from local.source_tree import python_path
+from local.supervisor.processes import with_default_signals
 
 ROOT = Path(__file__).resolve().parents[2]
+# Seconds after which a process that has to end counts as left behind.
+GONE_SECONDS = 60.0
 STANDIN = '''
 import json
 
 def app(environ, start_response):
-    """An API that is healthy, and knows nothing else."""
+    """An API that is healthy, and does nothing else."""
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps({"Healthy": True}).encode()]
 '''
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Return once the condition holds; fail after `seconds`."""
+    """Return when the condition holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -74,7 +78,7 @@ class Command:
         self.seen: set[int] = set()
         with self._errors.open("wb") as errors, self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *arguments],
+                with_default_signals([sys.executable, *arguments]),
                 env={
                     # Other tests of this process may have set where their system's emulators are.
                     **{
@@ -104,8 +108,8 @@ class Command:
         """Return how many components have been reported as ready."""
         return self.errors.count(" ready after ")
 
-    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 30) -> None:
-        """Return once the condition holds, while the command lives."""
+    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+        """Return when the condition holds; fail if the command ends first."""
         wait_until(lambda: condition() or self.process.poll() is not None, seconds, f"{what}; {self.errors}")
         assert condition(), f"it ended before {what}: {self.errors}"
 
@@ -140,11 +144,10 @@ class Command:
         self.process.send_signal(number)
 
     def assert_all_gone(self) -> None:
-        """Fail unless within 10 s the command has ended and nothing of it is left."""
-        deadline = time.monotonic() + 10
-        self.process.wait(10)
-        wait_until(lambda: not self.leftovers(), deadline - time.monotonic(), "every process is gone")
-        wait_until(lambda: not any(self.temporary.iterdir()), 1, "the temporary directory is gone")
+        """Wait until the command has ended and nothing of it is left; fail after GONE_SECONDS."""
+        self.process.wait(GONE_SECONDS)
+        wait_until(lambda: not self.leftovers(), GONE_SECONDS, "every process is gone")
+        wait_until(lambda: not any(self.temporary.iterdir()), GONE_SECONDS, "the temporary directory is gone")
 
 
 @pytest.fixture
@@ -186,5 +189,5 @@ def dss_local(tmp_path: Path, commands: list[Command]) -> Callable[..., Command]
 
 @pytest.fixture
 def assert_gone() -> Callable[..., None]:
-    """Return what fails unless all processes of these ids end within 10 s."""
-    return lambda *pids: wait_until(lambda: not any(map(is_alive, pids)), 10, f"{pids} are gone")
+    """Return a function that fails unless the processes of these ids end."""
+    return lambda *pids: wait_until(lambda: not any(map(is_alive, pids)), GONE_SECONDS, f"{pids} are gone")

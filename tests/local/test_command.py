@@ -35,7 +35,7 @@ def test_it_says_when_it_is_ready_and_sh_can_source_where_everything_is(dss_loca
     assert env["STORAGE_EMULATOR_HOST"].startswith("http://127.0.0.1:")
     assert command.env_file.stat().st_mode & 0o077 == 0
     assert all(line.startswith("export ") for line in command.env_file.read_text().splitlines())
-    with urllib.request.urlopen(f"{url}/internal/health", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/internal/health", timeout=60) as answer:
         assert answer.status == 200
     command.send(signal.SIGTERM)
     command.assert_all_gone()
@@ -70,7 +70,7 @@ def test_a_component_that_dies_is_named_and_ends_it(dss_local):
     command = dss_local(*STANDIN)
     command.wait_until_ready()
     command.send(0)
-    victim = command.child("local.tokens")
+    victim = command.child("local.issuer.server")
     subprocess.run(["kill", "-KILL", str(victim)], check=True)
     command.assert_all_gone()
     assert command.process.returncode == 1
@@ -122,12 +122,19 @@ def test_a_data_directory_is_kept_and_used_again_but_never_a_strangers(dss_local
     assert (data / "logs" / "firestore.log").exists()
 
 
+def test_a_component_that_takes_longer_than_the_patience_is_named(dss_local):
+    command = dss_local(*STANDIN, "--patience", "0.01")
+    command.assert_all_gone()
+    assert command.process.returncode == 1
+    assert "was not ready within 0.01 s (see --patience)" in command.errors
+
+
 def test_a_gcs_server_that_is_named_but_not_there_is_an_error_that_says_so(dss_local):
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{reserved.getsockname()[1]}"
         command = dss_local(*STANDIN, STORAGE_EMULATOR_HOST=address)
-        command.process.wait(20)
+        command.process.wait(60)
     command.assert_all_gone()
     assert command.process.returncode == 1
     assert "STORAGE_EMULATOR_HOST" in command.errors

@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from local.demo_data import LARGE_NAME, SAMPLE, Fingerprint, differences, fingerprints, make_sample
-from local.demo_program import STEPS
-from local.demo_steps import REPLICAS, Scene, StepFailed
+from local.demo.data import LARGE_NAME, SAMPLE, Fingerprint, differences, fingerprints, make_sample
+from local.demo.program import STEPS
+from local.demo.steps import REPLICAS, Scene, StepFailed
 from tests.support.spoiled_demo import spoiled
 
 MIB = 1024 * 1024
@@ -48,7 +48,7 @@ def scene(whole_system, tmp_path, data):
 
 def ended(command, code):
     """Wait for the end of the demo, and fail unless it is this one, with nothing left behind."""
-    command.process.wait(120)
+    command.process.wait(240)
     command.assert_all_gone()
     assert command.process.returncode == code, command.output + command.errors
     return command.output
@@ -125,7 +125,7 @@ def test_what_the_machine_lacks_is_named_with_the_command_that_installs_it(pytho
 def test_ctrl_c_ends_it_with_nothing_left(python, number):
     title = ["start the system", *(step.title for step in STEPS)][number - 1]
     command = python(*DEMO)
-    command.wait_for(lambda: title in command.output, title, seconds=90)
+    command.wait_for(lambda: title in command.output, title, seconds=240)
     command.send(signal.SIGINT)
 
     ended(command, 130)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.failures import Missing
+from local.errors import MissingRequirements
 from local.machine import find_emulators
 
 JARS = (
@@ -33,7 +33,7 @@ def sdk(tmp_path):
 
 
 def test_everything_that_is_missing_is_named_at_once(tmp_path):
-    with pytest.raises(Missing) as failure:
+    with pytest.raises(MissingRequirements) as failure:
         find_emulators({"PATH": str(tmp_path)})
     text = str(failure.value)
     assert "java: apt-get install openjdk-17-jre-headless" in text
@@ -44,7 +44,7 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path):
 def test_only_what_is_missing_is_named(tmp_path, sdk):
     executable(tmp_path / "bin" / "java")
     (sdk / JARS[1]).unlink()
-    with pytest.raises(Missing) as failure:
+    with pytest.raises(MissingRequirements) as failure:
         find_emulators({"PATH": f"{tmp_path / 'bin'}:{sdk / 'bin'}"})
     assert str(failure.value).count("apt-get install") == 1
     assert "google-cloud-cli-pubsub-emulator" in str(failure.value)

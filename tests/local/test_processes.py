@@ -1,44 +1,43 @@
-"""Children never outlive their parent, however it ends; ports stay with whom they were kept for."""
+"""Children never outlive their parent, however it ends; a reserved port goes to its component only."""
 
 import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from local.failures import PortInUse
-from local.ports import HOST, Ports, reserve
-from local.processes import Processes
+from local.errors import PortInUse
+from local.supervisor.ports import HOST, Ports, reserve
+from local.supervisor.processes import Processes
+from tests.support.waiting import wait_until
 
-# Starts a grandchild in a session of its own, says its id, and heeds no request to end.
+# Starts a grandchild in a session of its own, prints its id, and ignores SIGTERM.
 STUBBORN = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 PARENT = """
 import os, sys, time
-from local.processes import Processes
+from local.supervisor.processes import Processes
 processes = Processes()
 log = processes.scratch / "log"
 process = processes.start("it", [sys.executable, "-c", sys.argv[1]], os.environ, log=log, directory="/")
 while not log.read_text().strip():
     time.sleep(0.01)
 print(process.pid, log.read_text().strip(), processes.scratch, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
 def first_line(log: Path) -> str:
-    """Return the first line of a log once it is there (pytest's time limit bounds the wait)."""
-    while not (log.exists() and log.read_text().endswith("\n")):
-        pass
+    """Wait for the first line of a log, and return it."""
+    wait_until(lambda: log.exists() and log.read_text().endswith("\n"), f"{log} has a line")
     return log.read_text().splitlines()[0]
 
 
@@ -64,17 +63,15 @@ def test_a_parent_that_is_killed_leaves_neither_children_nor_grandchildren(asser
         assert Path(scratch).is_dir()
         parent.kill()
     assert_gone(int(child), int(grandchild))
-    deadline = time.monotonic() + 5
-    while Path(scratch).exists():
-        assert time.monotonic() < deadline
+    wait_until(lambda: not Path(scratch).exists(), f"{scratch} is gone")
 
 
 def test_a_child_that_ended_is_known_with_its_log(tmp_path):
     with Processes() as processes:
         command = [sys.executable, "-c", "print('so it goes'); raise SystemExit(3)"]
         child = processes.start("it", command, os.environ, log=tmp_path / "log", directory=tmp_path)
-        other = processes.start("other", ["sleep", "9"], os.environ, log=tmp_path / "l", directory=tmp_path)
-        assert child.wait(10)
+        other = processes.start("other", ["sleep", "600"], os.environ, log=tmp_path / "l", directory=tmp_path)
+        assert child.wait(60)
         assert processes.ended() == [child]
         assert child.exit_code == 3
         assert child.log_tail() == "so it goes"
@@ -84,7 +81,7 @@ def test_a_child_that_ended_is_known_with_its_log(tmp_path):
         assert processes.ended() == []
 
 
-def test_a_kept_port_is_given_to_nobody_but_a_server_that_asks_for_it():
+def test_a_reserved_port_is_given_only_to_a_server_that_asks_for_it():
     ports = Ports()
     port = ports.of("server")
     assert ports.of("server") == port
@@ -92,5 +89,5 @@ def test_a_kept_port_is_given_to_nobody_but_a_server_that_asks_for_it():
     with socket.create_server((HOST, port)), pytest.raises(PortInUse, match=str(port)):
         reserve(port)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((HOST, port), timeout=5)
+        socket.create_connection((HOST, port), timeout=60)
     ports.release()

@@ -1,4 +1,4 @@
-"""The local push side does as Pub/Sub: 2xx acknowledges, everything else comes again, later and later."""
+"""The pusher works like Pub/Sub: 2xx acknowledges, any other answer is retried after growing delays."""
 
 import base64
 import json
@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 import requests
 
-from local.ports import HOST
-from local.push import PushSubscription
+from local.servers.push import PushSubscription
 from local.source_tree import python_path
+from local.supervisor.ports import HOST
+from local.supervisor.processes import with_default_signals
 from tests.support.api import new_uuid
 
 
 class Endpoint:
-    """A function that notes what it is pushed, and answers what the test says."""
+    """A function that records every push, and answers as the test decides."""
 
     def __init__(self) -> None:
         self.pushes: list[tuple[float, dict[str, Any]]] = []
@@ -57,7 +58,7 @@ class Endpoint:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
-        """Be there no longer."""
+        """Stop listening."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -75,12 +76,12 @@ class Endpoint:
                 self.at_work -= 1
 
     def of(self, name: str) -> list[tuple[float, dict[str, Any]]]:
-        """Return the pushes of one message, and when they came."""
+        """Return the pushes of one message, and their times."""
         return [
             push for push in self.pushes if push[1].get("message", {}).get("attributes") == {"name": name}
         ]
 
-    def wait(self, condition: Callable[[], object], seconds: float = 30) -> None:
+    def wait(self, condition: Callable[[], object], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self.pushes
@@ -121,12 +122,12 @@ class Pushing:
 
     def start(self) -> None:
         with self._log.open("wb") as log:
-            command = [sys.executable, "-m", "local.push", str(self._config)]
-            self.process = subprocess.Popen(command, env=self._env, stderr=log)
+            command = [sys.executable, "-m", "local.servers.push", str(self._config)]
+            self.process = subprocess.Popen(with_default_signals(command), env=self._env, stderr=log)
 
     @property
     def errors(self) -> str:
-        """What the process has said."""
+        """The log of the process."""
         return self._log.read_text()
 
     def publish(self, *names: str, data: bytes = b"") -> None:
@@ -186,7 +187,7 @@ def test_many_are_at_work_at_once_and_one_that_fails_delays_no_other(pushing: Pu
     def answer(body: dict[str, Any]) -> int:
         if body["message"]["attributes"]["name"] == "failing":
             return 500
-        all_there.wait(timeout=20)
+        all_there.wait(timeout=60)
         return 200
 
     endpoint.answer = answer
@@ -213,9 +214,9 @@ def test_an_endpoint_that_is_not_there_is_tried_until_it_is(pushing: Pushing) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_once_and_what_was_at_work_is_not_lost(pushing: Pushing, number: int) -> None:
+def test_it_ends_without_waiting_for_answers(pushing: Pushing, number: int) -> None:
     endpoint, release = pushing.endpoint, threading.Event()
-    endpoint.answer = lambda _: 204 if release.wait(20) else 500
+    endpoint.answer = lambda _: 204 if release.wait(120) else 500
     pushing.start()
     pushing.publish("interrupted")
     endpoint.wait(lambda: endpoint.of("interrupted"))
@@ -223,7 +224,7 @@ def test_it_ends_at_once_and_what_was_at_work_is_not_lost(pushing: Pushing, numb
 
     pushing.process.send_signal(number)
 
-    assert pushing.process.wait(3) == 0
+    assert pushing.process.wait(60) == 0
     release.set()
 
 
@@ -233,3 +234,5 @@ def test_functions_are_called_at_intervals(pushing: Pushing) -> None:
     endpoint.answer = lambda _: 500
     pushing.start()
     endpoint.wait(lambda: len([1 for _, body in endpoint.pushes if body == {}]) >= 3)
+    times = [at for at, body in endpoint.pushes if body == {}]
+    assert times[2] - times[0] >= 0.2

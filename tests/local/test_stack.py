@@ -4,6 +4,8 @@ import contextlib
 import json
 import signal
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 from functools import partial
@@ -13,10 +15,11 @@ import pytest
 
 from local import probes
 from local.api import api_process
-from local.component import Component
 from local.components import TABLE
-from local.failures import ComponentFailed
-from local.minting import mint
+from local.components.base import Component
+from local.errors import ComponentFailed
+from local.issuer.client import request_token
+from local.probes import NotReady
 from local.stack import Stack
 
 
@@ -58,14 +61,14 @@ def test_tokens_of_any_kind_can_be_made(env):
         token: status_of(env["DSS_URL"] + body_less, token, "PUT")
         for token in (
             "",
-            mint(env, "a@example.org", "dss", ttl=-60),
-            mint(env, "a@example.org", "dss", aud="somebody else"),
-            mint(env, "a@example.org", "dss", foreign_key=True),
+            request_token(env, "a@example.org", "dss", ttl=-60),
+            request_token(env, "a@example.org", "dss", aud="somebody else"),
+            request_token(env, "a@example.org", "dss", foreign_key=True),
         )
     }
     assert set(answers.values()) == {401}
-    assert status_of(env["DSS_URL"] + body_less, mint(env, "a@example.org", "other"), "PUT") == 403
-    assert status_of(env["DSS_URL"] + body_less, mint(env, "a@example.org", "dss"), "PUT") == 400
+    assert status_of(env["DSS_URL"] + body_less, request_token(env, "a@example.org", "other"), "PUT") == 403
+    assert status_of(env["DSS_URL"] + body_less, request_token(env, "a@example.org", "dss"), "PUT") == 400
 
 
 def test_a_service_account_can_sign_its_own_tokens(env):
@@ -104,40 +107,39 @@ def test_a_further_api_that_cannot_start_says_why(env):
 
 
 def test_a_component_more_is_one_row_more():
-    def page(plan, exported):
-        port = plan.ports.of("page")
+    def page(config, exported):
+        port = config.ports.of("page")
         return Component(
             name="page",
             command=(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)),
             needs=("token issuer",),
-            ready=partial(probes.answers_ok, plan.url("page")),
-            exports={"PAGE_URL": plan.url("page"), "PAGE_ISSUER": exported["OIDC_ISSUER"]},
+            ready=partial(probes.answers_ok, config.url("page")),
+            exports={"PAGE_URL": config.url("page"), "PAGE_ISSUER": exported["OIDC_ISSUER"]},
         )
 
     [token_issuer] = [row for row in TABLE if row.__name__ == "token_issuer"]
-    heard: list[str] = []
-    with Stack(table=(token_issuer, page), say=heard.append).running() as env:
+    reports: list[str] = []
+    with Stack(table=(token_issuer, page), report=reports.append).running() as env:
         assert status_of(env["PAGE_URL"]) == 200
         assert env["PAGE_ISSUER"] == env["OIDC_ISSUER"]
-    assert [text.partition(" ready")[0] for text in heard] == ["token issuer", "page"]
+    assert [text.partition(" ready")[0] for text in reports] == ["token issuer", "page"]
     with pytest.raises(urllib.error.URLError):
         status_of(env["PAGE_URL"])
 
 
 def test_a_component_that_never_answers_is_named():
-    def mute(plan, _):
+    def mute(config, _):
         return Component(
             name="mute",
-            command=("sleep", "60"),
-            seconds=0.1,
-            ready=partial(probes.answers_ok, plan.url("mute")),
+            command=("sleep", "600"),
+            ready=partial(probes.answers_ok, config.url("mute")),
         )
 
     with (
-        pytest.raises(ComponentFailed, match=r"mute was not ready within 0 s.*refused"),
+        pytest.raises(ComponentFailed, match=r"mute was not ready within 0\.1 s.*refused"),
         contextlib.ExitStack() as all_,
     ):
-        all_.enter_context(Stack(table=(mute,)).running())
+        all_.enter_context(Stack(table=(mute,), patience=0.1).running())
 
 
 def test_a_need_that_no_row_meets_is_an_error():
@@ -148,8 +150,36 @@ def test_a_need_that_no_row_meets_is_an_error():
         pass
 
 
-def test_the_end_can_be_asked_for_while_it_runs():
+def test_watching_ends_when_a_stop_is_requested():
     stack = Stack(table=())
     with stack.running():
-        stack.stop.ask(signal.SIGTERM)
-        stack.watch()
+        watching = threading.Thread(target=stack.watch, daemon=True)
+        watching.start()
+        stack.stop.request(signal.SIGTERM)
+        watching.join(60)
+        assert not watching.is_alive()
+
+
+def test_what_a_component_uses_does_not_count_against_its_own_patience():
+    began = time.monotonic()
+
+    def slow(*_):
+        def ready():
+            if time.monotonic() - began < 1.0:
+                raise NotReady("slow")
+
+        return Component(name="slow", command=(), ready=ready)
+
+    def quick(*_):
+        probes_of_quick = iter([NotReady("at first"), None])
+
+        def ready():
+            if error := next(probes_of_quick):
+                raise error
+
+        return Component(name="quick", command=("sleep", "600"), uses=("slow",), ready=ready, seconds=0.5)
+
+    reports: list[str] = []
+    with Stack(table=(slow, quick), report=reports.append).running():
+        pass
+    assert [text.partition(" ready")[0] for text in reports] == ["slow", "quick"]

@@ -5,8 +5,8 @@ from urllib.parse import parse_qsl, urlsplit
 import jwt
 import pytest
 
-from local.keys import Key
-from local.tokens import create_app
+from local.issuer.keys import Key
+from local.issuer.server import create_app
 
 ISSUER = "http://issuer.example.org"
 

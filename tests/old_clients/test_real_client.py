@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local.api import api_process
-from local.plan import ADMIN_EMAIL
+from local.config import ADMIN_EMAIL
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
 from tests.support.old_client import settings_of_their_time

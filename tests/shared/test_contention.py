@@ -18,7 +18,7 @@ from tests.support.replication import new_bundle, new_file, read_status
         (True, CallFault(method="RunQuery", times=2, code=grpc.StatusCode.ABORTED)),
     ],
 )
-def test_what_firestore_aborts_is_tried_again(
+def test_a_commit_that_firestore_aborts_is_retried(
     stack: dict[str, str], api: Api, clouds: Clouds, whole: bool, harm: CallFault
 ) -> None:
     bundle = new_bundle(api, "gcp", new_file(api, clouds, "gcp", b"contended"))

@@ -1,23 +1,12 @@
-"""Work in threads keeps its order and its bounds, and does not give up at once."""
+"""Map in threads: results in order, few items ahead, and the first error ends it."""
 
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from shared.clock import SystemClock
-from shared.errors import NotYetThere, ObjectNotFound, Unavailable
-from shared.parallel import map_in_threads, retry
-
-
-class CountingClock(SystemClock):
-    """A clock on which waiting takes no time."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
+from shared.errors import ObjectNotFound
+from shared.parallel import map_in_threads
 
 
 def test_results_come_in_order_and_few_things_are_taken_ahead() -> None:
@@ -56,29 +45,3 @@ def test_the_first_exception_goes_up_and_ends_it() -> None:
     with pytest.raises(ObjectNotFound):
         next(results)
     assert len(done) < 20
-
-
-def test_what_is_unavailable_for_a_while_is_done_in_the_end() -> None:
-    clock = CountingClock()
-    answers = iter([Unavailable("a"), Unavailable("b"), "done"])
-
-    def work() -> str:
-        answer = next(answers)
-        if isinstance(answer, Unavailable):
-            raise answer
-        return answer
-
-    assert retry(clock, work) == "done"
-    assert clock.slept == [0.5, 1.0]
-
-
-@pytest.mark.parametrize(("error", "attempts"), [(Unavailable, 4), (NotYetThere, 1), (ObjectNotFound, 1)])
-def test_what_stays_so_goes_up(error: type[Exception], attempts: int) -> None:
-    clock = CountingClock()
-
-    def work() -> None:
-        raise error("no")
-
-    with pytest.raises(error):
-        retry(clock, work)
-    assert len(clock.slept) == attempts - 1

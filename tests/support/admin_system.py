@@ -9,12 +9,13 @@ from typing import Any
 
 from google.cloud.workflows.executions_v1 import Execution
 
-from local import event_components, workflow_components
-from local.component import Component, Exported, nothing
 from local.components import API_TABLE
-from local.plan import Plan, base_environment
-from local.processes import Processes
+from local.components import events as event_components
+from local.components import workflows as workflow_components
+from local.components.base import Component, Exported, nothing
+from local.config import StackConfig, base_environment
 from local.stack import Stack
+from local.supervisor.processes import Processes
 from shared.catalog import AdminRun
 from shared.workflows import ADMINISTER
 from tests.support.api import Api, new_uuid
@@ -98,9 +99,9 @@ def admin_system() -> Iterator[AdminSystem]:
     held: list[tuple[Component, tuple[int, int]]] = []
     with serve_proxy(front) as url:
 
-        def workflows(plan: Plan, exported: Exported) -> Component:
-            component = workflow_components.workflows(plan, exported)
-            held.append((component, (plan.ports.of("workflows"), plan.ports.of("workflows rest"))))
+        def workflows(config: StackConfig, exported: Exported) -> Component:
+            component = workflow_components.workflows(config, exported)
+            held.append((component, (config.ports.of("workflows"), config.ports.of("workflows rest"))))
             return replace(component, command=(), ready=nothing)
 
         caller = {**os.environ, "DSS_LOCAL_WORKFLOWS_PACE": "0.01"}

@@ -14,11 +14,12 @@ from typing import Any
 
 from local import probes
 from local.api import ApiProcess, api_process
-from local.forkserver import start_forked
-from local.plan import base_environment
-from local.ports import HOST, reserve
-from local.processes import Processes
+from local.components.workflows import server_command
+from local.config import base_environment
 from local.source_tree import ROOT
+from local.supervisor.forkserver import start_forked
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import Processes
 from shared.checksums import MIB
 from shared.clock import Clock, SystemClock
 from shared.system import Dss
@@ -119,27 +120,31 @@ def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harnes
         }
         box = scratch / "box"
         commands = {
-            "workflows": (
-                *("-m", "workflows_server", str(workflows), str(rest), str(_WORKFLOWS)),
-                *(str(scratch / "runs"), _PREFIX),
+            "workflows": server_command(
+                port=workflows,
+                rest_port=rest,
+                workflows=_WORKFLOWS,
+                prefix=_PREFIX,
+                data=scratch / "runs",
+                issuer=stack["OIDC_ISSUER"],
+                pace="0.02",
             ),
-            "copy": ("-m", "local.functions", "--logs", str(scratch), f"copy={copy}"),
+            "copy": (sys.executable, "-m", "local.servers.functions", "--logs", str(scratch), f"copy={copy}"),
             "mail": (
-                *("-m", "aiosmtpd", "--nosetuid", "--listen", f"{HOST}:{mail}"),
+                *(sys.executable, "-m", "aiosmtpd", "--nosetuid", "--listen", f"{HOST}:{mail}"),
                 *("--class", "aiosmtpd.handlers.Mailbox", str(box)),
             ),
         }
         called = {
             "DSS_CHECKOUT_FUNCTION_URL": checkout_url,
             "DSS_COPY_FUNCTION_URL": f"http://{HOST}:{copy}",
-            "DSS_LOCAL_WORKFLOWS_PACE": "0.02",
         }
         for name, command in commands.items():
             start = start_forked if name == "copy" else Processes.start
             start(
                 processes,
                 name,
-                (sys.executable, *command),
+                command,
                 {**base_environment(os.environ), **env, **called},
                 log=scratch / f"{name}.log",
                 directory=scratch,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.forkserver import start_forked
-from local.processes import Processes
 from local.source_tree import python_path
+from local.supervisor.forkserver import start_forked
+from local.supervisor.processes import Processes, with_default_signals
 
 DSS = [sys.executable, "-m", "dss.commands.main"]
 
@@ -41,7 +41,7 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
 def start(env: Mapping[str, str], *arguments: object) -> "subprocess.Popen[str]":
     """Start `dss` with these arguments."""
     return subprocess.Popen(
-        [*DSS, *map(str, arguments)],
+        with_default_signals([*DSS, *map(str, arguments)]),
         env=environment(env),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 from werkzeug.serving import make_server
 
-from local.ports import HOST
+from local.supervisor.ports import HOST
 from run.api import signed_objects
 from run.api.errors import install_error_handlers
 from run.api.request_log import install_request_log

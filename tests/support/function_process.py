@@ -13,10 +13,10 @@ from typing import Any
 import requests
 
 from local import probes
-from local.forkserver import start_forked
-from local.plan import base_environment
-from local.ports import HOST, reserve
-from local.processes import Process, Processes
+from local.config import base_environment
+from local.supervisor.forkserver import start_forked
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import Process, Processes
 
 
 class FunctionProcess:
@@ -38,7 +38,7 @@ class FunctionProcess:
             self._processes,
             self._name,
             (
-                *(sys.executable, "-m", "local.functions", "--threads", "8"),
+                *(sys.executable, "-m", "local.servers.functions", "--threads", "8"),
                 *("--logs", str(self._log.parent), f"{self._name}={self._port}"),
             ),
             self._environment,

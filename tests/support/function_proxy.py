@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from local import probes
-from local.forkserver import start_forked
-from local.plan import base_environment
-from local.ports import HOST, reserve
-from local.processes import Process, Processes
+from local.config import base_environment
+from local.supervisor.forkserver import start_forked
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import Process, Processes
 from tests.support.waiting import wait_until
 
 # Returns the status to answer instead of the function; None lets a request through.
@@ -44,7 +44,7 @@ class FunctionProxy:
             self._processes,
             self._name,
             (
-                *(sys.executable, "-m", "local.functions", "--threads", "16"),
+                *(sys.executable, "-m", "local.servers.functions", "--threads", "16"),
                 *("--logs", str(self._log.parent), f"{self._name}={self._port}"),
             ),
             {**self._environment, **changes},

@@ -5,9 +5,9 @@ import shutil
 import sys
 from collections.abc import Mapping
 
-from local.failures import Missing
+from local.errors import MissingRequirements
 from local.machine import find_emulators
-from local.postgresql import find_programs
+from local.servers.postgresql import find_programs
 
 # Programs, any of the names of each, and what installs it.
 PROGRAMS = {
@@ -29,11 +29,11 @@ def missing(environment: Mapping[str, str]) -> list[str]:
     for find in (find_programs, find_emulators):
         try:
             find(environment)
-        except Missing as error:
+        except MissingRequirements as error:
             lines += error.lines
     return lines
 
 
 if __name__ == "__main__":
     if lacking := missing(os.environ):
-        sys.exit(str(Missing(lacking)))
+        sys.exit(str(MissingRequirements(lacking)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import requests
 
 from local.components import API_TABLE
-from local.event_components import topics
+from local.components.events import topics
 from local.stack import Stack
 from shared.events.publishing import publish_event
 from shared.messages import BundleEvent, ObjectEvent

@@ -1,15 +1,16 @@
-"""A process that tests kill, and start again where it was."""
+"""A process that tests kill and start again at the same ports."""
 
 from collections.abc import Mapping, Sequence
 
 from local import probes
-from local.ports import HOST
-from local.processes import Process, Processes
+from local.config import PATIENCE
+from local.supervisor.ports import HOST
+from local.supervisor.processes import Process, Processes
 from tests.support.waiting import wait_until
 
 
 class Mortal:
-    """A process that listens at ports of its own, which somebody keeps for it, from start to start."""
+    """A process that listens at the same ports after every start; the caller reserves them."""
 
     def __init__(
         self,
@@ -27,15 +28,15 @@ class Mortal:
         self._process: Process | None = None
 
     def start(self) -> None:
-        """Start it, and return when it listens."""
+        """Start the process, and return when it listens."""
         scratch = self._processes.scratch
         self._process = self._processes.start(
             self._name, self._command, self._environment, log=scratch / f"{self._name}.log", directory=scratch
         )
-        wait_until(self._listens, f"{self._name} listens")
+        wait_until(self._listens, f"{self._name} listens", PATIENCE)
 
     def kill(self) -> None:
-        """SIGKILL it and all that it has started, whatever they are at."""
+        """Kill the process and its session."""
         assert self._process
         self._processes.end(self._process, number=9)
         self._process = None

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own."""
+"""A PostgreSQL server for tests."""
 
 import contextlib
 import os
@@ -6,15 +6,15 @@ import signal
 import time
 from collections.abc import Iterator
 
-from local.plan import base_environment
-from local.ports import reserve
-from local.postgresql import Server, find_programs
+from local.config import PATIENCE, base_environment
 from local.probes import NotReady
-from local.processes import POLL, Process, Processes
+from local.servers.postgresql import Server, find_programs
+from local.supervisor.ports import reserve
+from local.supervisor.processes import POLL, Process, Processes
 
 
-class HeldServer:
-    """A server that a test may stop and start again, at one DSN."""
+class StoppableServer:
+    """A server that a test can stop and start again at the same DSN."""
 
     def __init__(self, server: Server, processes: Processes) -> None:
         self.dsn = server.dsn
@@ -23,7 +23,7 @@ class HeldServer:
         self._process: Process | None = None
 
     def start(self) -> None:
-        """Start it, and return when it takes connections."""
+        """Start the server, and return when it takes connections."""
         scratch = self._processes.scratch
         self._process = self._processes.start(
             "postgresql",
@@ -32,7 +32,7 @@ class HeldServer:
             log=scratch / "postgresql.log",
             directory=scratch,
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return self._server.answers()
@@ -42,7 +42,7 @@ class HeldServer:
             time.sleep(POLL)
 
     def stop(self) -> None:
-        """Stop it at once, whoever is connected."""
+        """Stop the server at once, and cut all connections."""
         assert self._process
         # PostgreSQL: SIGQUIT is the immediate shutdown, SIGTERM waits for its clients.
         self._processes.end(self._process, number=signal.SIGQUIT)
@@ -50,11 +50,11 @@ class HeldServer:
 
 
 @contextlib.contextmanager
-def postgresql_server() -> Iterator[HeldServer]:
-    """Run a server, empty at the start; nothing of it is left at the end."""
-    with reserve() as keeper, Processes() as processes:
-        port = keeper.getsockname()[1]
+def postgresql_server() -> Iterator[StoppableServer]:
+    """Run an empty server; nothing of it is left at the end."""
+    with reserve() as reservation, Processes() as processes:
+        port = reservation.getsockname()[1]
         server = Server(find_programs(os.environ), processes.scratch / "postgresql", port)
-        held = HeldServer(server, processes)
-        held.start()
-        yield held
+        stoppable = StoppableServer(server, processes)
+        stoppable.start()
+        yield stoppable

@@ -1,12 +1,16 @@
-"""Made-up documents, and clauses about them, for tests of properties."""
+"""Documents and clauses for tests of properties, and the number of hits of a query."""
 
 from typing import Any
 
 from hypothesis import strategies as some
 
+from shared.identifiers import Fqid
+from shared.search.base import IndexBackend
 from shared.search.query import Bool, Exists, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 
-# So few names and values that clauses meet documents.
+# Every FQID is below this one, so that a page after it has to count.
+LAST = Fqid("f" * 8 + "-ffff" * 3 + "-" + "f" * 12, "9999-12-31T235959.999999Z")
+# Few names and values, so that clauses often match documents.
 names = some.sampled_from(["a", "b", "c"])
 paths = some.lists(names, min_size=1, max_size=3).map(".".join)
 words = some.sampled_from(["brain", "Brain", "left brain", "kidney", "", "1", "a*b", "a?b"])
@@ -48,3 +52,8 @@ def _bools(inner: some.SearchStrategy[Query]) -> some.SearchStrategy[Query]:
 
 
 queries: some.SearchStrategy[Query] = some.recursive(clauses, _bools, max_leaves=6)
+
+
+def total(index: IndexBackend, replica: str, query: Query) -> int | None:
+    """Return the total of a query, as a page that cannot hold all hits tells it."""
+    return index.search(replica, query, after=LAST, count=1, total=True).total

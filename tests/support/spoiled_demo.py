@@ -7,9 +7,9 @@ after the demo has looked at it and before it goes in.
 import sys
 from pathlib import Path
 
-from local import demo
-from local.demo_program import STEPS
-from local.demo_steps import Scene, Step
+from local.demo import command as demo
+from local.demo.program import STEPS
+from local.demo.steps import Scene, Step
 from shared.checksums import CHECKSUM_NAMES, Checksums
 from tests.support.clouds import Clouds
 

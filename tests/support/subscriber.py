@@ -1,7 +1,7 @@
-"""A subscriber: an HTTP server of this machine, which keeps what it is sent, and misbehaves where asked to.
+"""A subscriber: an HTTP server that records every request, and misbehaves if the path says so.
 
-What it answers follows from the path: `/ok`, `/500`, `/redirect`, `/reset`, `/hang`, `/drip`; below one of
-these a path may say more, such as whose calls these are.
+The first word of the path decides the answer: `/ok`, `/500`, `/redirect`, `/reset`, `/hang`, `/drip`; the
+rest of the path is free, for instance to name a subscription.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
-    """A request that came, and when, by the monotonic clock."""
+class RecordedRequest:
+    """A recorded request; `came` is by the monotonic clock."""
 
     method: str
     path: str
@@ -30,13 +30,13 @@ class Call:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The body, which is JSON."""
+        """The parsed JSON body."""
         parsed: dict[str, Any] = json.loads(self.body)
         return parsed
 
 
 class Subscriber(ThreadingHTTPServer):
-    """Keeps `calls`; `answers` may say for a path what to answer, before its first word does."""
+    """Records `calls`; `answers` gives the status for a path, before its first word does."""
 
     daemon_threads = True
     request_queue_size = 512
@@ -44,7 +44,7 @@ class Subscriber(ThreadingHTTPServer):
     def __init__(self, host: str = "127.0.0.1") -> None:
         super().__init__((host, 0), _Handler)
         self.host = host
-        self.calls: list[Call] = []
+        self.calls: list[RecordedRequest] = []
         self.answers: dict[str, int] = {}
         self.ending = threading.Event()
         self.scheme = "http"
@@ -53,26 +53,28 @@ class Subscriber(ThreadingHTTPServer):
         """Return the URL of a path."""
         return f"{self.scheme}://{host or self.host}:{self.server_port}{path}"
 
-    def calls_of(self, path: str) -> list[Call]:
-        """Return the calls of a path that came, in their order."""
+    def calls_of(self, path: str) -> list[RecordedRequest]:
+        """Return the recorded calls of a path, in order."""
         return [call for call in list(self.calls) if call.path == path]
 
-    def wait(self, wanted: Callable[[], Any], seconds: float = 60) -> Any:
-        """Return what `wanted` returns once that is true; fail after so many seconds."""
+    def wait(self, condition: Callable[[], Any], seconds: float = 120) -> Any:
+        """Wait for a true result of `condition`, and return it; fail after `seconds`."""
         deadline = time.monotonic() + seconds
-        while not (found := wanted()):
+        while not (result := condition()):
             came = [(call.path, call.body[:300]) for call in self.calls[-20:]]
             assert time.monotonic() < deadline, f"not within {seconds} s; what came last: {came}"
             time.sleep(0.05)
-        return found
+        return result
 
-    def wait_for(self, path: str, count: int = 1, seconds: float = 60) -> list[Call]:
-        """Return the calls of a path once there are so many; fail after so many seconds."""
-        found: list[Call] = self.wait(lambda: len(got := self.calls_of(path)) >= count and got, seconds)
-        return found
+    def wait_for(self, path: str, count: int = 1, seconds: float = 120) -> list[RecordedRequest]:
+        """Wait for `count` calls of a path, and return them; fail after `seconds`."""
+        calls: list[RecordedRequest] = self.wait(
+            lambda: len(got := self.calls_of(path)) >= count and got, seconds
+        )
+        return calls
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that end early: here that is what is wanted."""
+        """Log nothing: connections that end early are intended here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -83,7 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.calls.append(
-            Call(method=self.command, path=self.path, headers=headers, body=body, came=time.monotonic())
+            RecordedRequest(
+                method=self.command, path=self.path, headers=headers, body=body, came=time.monotonic()
+            )
         )
         word = str(self.server.answers.get(self.path, "")) or self.path.strip("/").partition("/")[0]
         if word == "hang":
@@ -91,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif word == "drip":
             self._drip()
         elif word == "reset":
-            # With this a socket is not closed in order, but reset.
+            # Makes the close a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             os.close(self.connection.detach())
         else:
@@ -112,12 +116,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"x")
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def subscriber(host: str = "127.0.0.1", *, certificate: str = "") -> Iterator[Subscriber]:
-    """Run a subscriber; over TLS where a file (PEM) with its key and certificate is given."""
+    """Run a subscriber; over TLS if `certificate` names a PEM file with key and certificate."""
     server = Subscriber(host)
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

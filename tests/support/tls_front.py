@@ -7,8 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from local.keys import Key
-from local.ports import HOST
+from local.issuer.keys import Key
+from local.supervisor.ports import HOST
 
 NAME = "localhost"
 # Bytes that are passed on at a time.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.checkouts.objects import Wanted, cache_file, look, put_copy, wanted_of_file
+from shared.checkouts.objects import CheckoutCopy, cache_file, copy_of_file, find_copies, put_copy
 from shared.clock import SystemClock
 from shared.config import CacheCriterion
 from shared.errors import NotFound
@@ -48,18 +48,18 @@ def clock() -> Held:
     return Held()
 
 
-def cached(dss: Dss, api: Api, clouds: Clouds, replica: str, data: bytes, content_type: str) -> Wanted:
+def cached(dss: Dss, api: Api, clouds: Clouds, replica: str, data: bytes, content_type: str) -> CheckoutCopy:
     """Return the copy of a new file in the checkout bucket."""
     file = put_file(api, clouds.stage(replica, data, content_type=content_type))
     record = dss.catalog.files.get(Fqid(file.uuid, file.version))
     assert record
     assert cache_file(dss, replica, record) is None
     where = dss.replicas.named(replica)
-    return wanted_of_file(where, where.checkout_bucket, record)
+    return copy_of_file(where, where.checkout_bucket, record)
 
 
-def is_current(dss: Dss, wanted: Wanted) -> bool:
-    return wanted.is_current(look([wanted])[wanted.key], dss)
+def is_current(dss: Dss, wanted: CheckoutCopy) -> bool:
+    return wanted.is_current(find_copies([wanted])[wanted.key], dss)
 
 
 def test_a_copy_is_handed_out_for_seven_days_and_renewed_after_that(
@@ -67,7 +67,7 @@ def test_a_copy_is_handed_out_for_seven_days_and_renewed_after_that(
 ) -> None:
     held = dataclasses.replace(dss, clock=clock)
     wanted = cached(held, api, clouds, replica, new_uuid().encode(), "text/plain")
-    before = look([wanted])[wanted.key]
+    before = find_copies([wanted])[wanted.key]
 
     clock.ahead = 7 * DAY - timedelta(minutes=5)
     assert is_current(held, wanted)
@@ -75,8 +75,8 @@ def test_a_copy_is_handed_out_for_seven_days_and_renewed_after_that(
     assert not is_current(held, wanted)
 
     def renewed() -> bool:
-        assert put_copy(held, wanted, look([wanted])[wanted.key]) is None
-        after = look([wanted])[wanted.key]
+        assert put_copy(held, wanted, find_copies([wanted])[wanted.key]) is None
+        after = find_copies([wanted])[wanted.key]
         assert before.last_used and after.last_used
         # S3 counts by its own clock, in whole seconds.
         return after.last_used > before.last_used
@@ -100,7 +100,7 @@ def test_what_meets_the_criteria_is_kept_and_the_rest_is_not(
     clock.ahead = 1000 * DAY
 
     assert is_current(held, kept)
-    assert look([kept])[kept.key].last_used is None
+    assert find_copies([kept])[kept.key].last_used is None
     assert not any(is_current(held, other) for other in others)
 
 
@@ -113,11 +113,11 @@ def test_what_is_kept_no_longer_or_from_now_on_changes_when_it_is_used(
     clock.ahead = 8 * DAY
 
     for now, expires in ((none, True), (held, True)):
-        put_copy(now, wanted, look([wanted])[wanted.key])
-        assert bool(look([wanted])[wanted.key].last_used) == expires
+        put_copy(now, wanted, find_copies([wanted])[wanted.key])
+        assert bool(find_copies([wanted])[wanted.key].last_used) == expires
     clock.ahead = 16 * DAY
-    put_copy(held, wanted, look([wanted])[wanted.key])
-    assert look([wanted])[wanted.key].last_used is None
+    put_copy(held, wanted, find_copies([wanted])[wanted.key])
+    assert find_copies([wanted])[wanted.key].last_used is None
 
 
 def test_only_what_a_replica_has_is_cached(dss: Dss, api: Api, clouds: Clouds) -> None:

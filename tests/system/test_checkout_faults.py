@@ -124,7 +124,7 @@ def test_a_destination_that_is_not_there_fails_the_job(rig: Harness, replica: st
 
 
 @pytest.mark.parametrize(
-    ("denied", "words"), [("write", "may not write to it"), ("all", "has no access to it")]
+    ("denied", "words"), [("write", "has no permission to write to it"), ("all", "has no access to it")]
 )
 def test_a_destination_that_may_not_be_written_fails_the_job(
     rig: Harness, replica: str, bundle: Version, denied: str, words: str
@@ -220,7 +220,7 @@ def test_another_object_in_a_users_bucket_is_left_alone(rig: Harness, replica: s
     ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
     assert ended["status"] == "FAILED"
-    assert f"{key}: another object is in the way" in ended["cause"]
+    assert f"{key}: another object has this key" in ended["cause"]
     assert read_objects(rig.clouds, replica, bucket, key)[key][0] == b"mine"
 
 
@@ -323,7 +323,7 @@ def test_what_is_resumed_five_times_for_nothing_fails_and_can_be_begun_anew(
     ended = checkout_status(rig.api, replica, job_id)
     assert (ended["status"], ended["cause"]) == (
         "FAILED",
-        "nobody worked on it any more, and it was begun anew 5 times",
+        "its execution ended without a result, and so did 5 further ones",
     )
     send_due_mails(rig.dss)
     assert ended["cause"] in the_mail(rig, address)

@@ -5,18 +5,18 @@ Equality, so that a change for the better is noticed as well, and written into t
 
 import math
 import os
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from dss.tokens import fetch_local
 from local import probes
-from local.plan import base_environment
-from local.ports import HOST, reserve
-from local.processes import Processes
+from local.components.workflows import server_command
+from local.config import base_environment
 from local.source_tree import ROOT
-from shared.checkouts.objects import put_copy, wanted_of_bundle, wanted_of_file
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import Processes
+from shared.checkouts.objects import copies_of_bundle, copy_of_file, put_copy
 from shared.identifiers import Fqid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -209,9 +209,13 @@ def executions(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
         port = keeper.getsockname()[1]
         processes.start(
             "workflows",
-            (
-                *(sys.executable, "-m", "workflows_server", str(port), str(rest.getsockname()[1])),
-                *(str(ROOT / "workflows"), str(scratch), "dss-"),
+            server_command(
+                port=port,
+                rest_port=rest.getsockname()[1],
+                workflows=ROOT / "workflows",
+                prefix="dss-",
+                data=scratch,
+                issuer=stack["OIDC_ISSUER"],
             ),
             {**base_environment(os.environ), **stack},
             log=scratch / "log",
@@ -257,8 +261,8 @@ def test_direct_urls_of_what_is_checked_out(
         record = dss.catalog.files.get(Fqid(file.uuid, file.version))
         assert head and record
         page = dss.catalog.bundles.files(head, 0, 10)
-        copies = wanted_of_bundle(where, where.checkout_bucket, head.fqid, page)
-        for wanted in (*copies, wanted_of_file(where, where.checkout_bucket, record)):
+        copies = copies_of_bundle(where, where.checkout_bucket, head.fqid, page)
+        for wanted in (*copies, copy_of_file(where, where.checkout_bucket, record)):
             put_copy(dss, wanted, None)
 
     path, query = f"/v1/bundles/{large_bundle.uuid}", {"replica": replica, "directurls": True, "per_page": 10}

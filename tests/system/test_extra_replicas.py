@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from local.api import ApiProcess, api_process
-from local.ports import HOST, reserve
+from local.supervisor.ports import HOST, reserve
 from shared.config import Settings
 from shared.messages import ObjectEvent
 from shared.replication import replicate

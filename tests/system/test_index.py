@@ -15,7 +15,7 @@ import pytest
 
 from dss.commands.context import Context
 from dss.commands.main import cli
-from dss.errors import CliError
+from dss.errors import ClientError
 from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.search.base import IndexBackend, IndexEntry
@@ -25,6 +25,7 @@ from tests.support.api import Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS
 from tests.support.command_line import Outcome, dss
 from tests.support.manual_system import ManualSystem, World, manual_system
+from tests.support.queries import total
 
 BUNDLES = 12
 
@@ -73,7 +74,7 @@ def admin(system: ManualSystem, back_end: str, *arguments: object) -> Outcome:
     ):
         try:
             code = cli.main(["admin", "index", *map(str, arguments)], standalone_mode=False, obj=Context())
-        except CliError as error:
+        except ClientError as error:
             return Outcome(1, said.getvalue(), str(error))
     return Outcome(code, said.getvalue(), noted.getvalue())
 
@@ -188,4 +189,4 @@ def test_writes_under_way_are_no_findings_and_a_rebuild_beside_them_loses_nothin
     assert rebuilt.code == 0 and made
     there = {one.fqid for one in system.dss.index.entries("gcp")}
     assert there.issuperset(map(fqid, [unpublished, *made, *bundles]))
-    assert system.dss.index.count("gcp", MatchAll()) == len([*made, *bundles, *worlds]) + 1
+    assert total(system.dss.index, "gcp", MatchAll()) == len([*made, *bundles, *worlds]) + 1

@@ -1,4 +1,4 @@
-"""Each bundle that came or went is in the journal once, whatever is killed, lost, doubled or put together."""
+"""Each new or deleted bundle is in the journal once, despite kills, lost or repeated events, compaction."""
 
 import json
 import queue
@@ -74,7 +74,7 @@ class Traffic:
         return self.functions[random.choice(("index", "index beside")) if name == "index" else name]
 
     def push(self, name: str, replica: str, key: str) -> bool:
-        """Tell a function of an object; return whether it is done."""
+        """Push an object event to a function; return whether it is acknowledged."""
         attributes = {
             "replica": replica,
             "bucketId": self.clouds.main[replica],
@@ -120,7 +120,7 @@ def write(traffic: Traffic, admin: Api, replica: str, file: Version) -> None:
             name = f"{first}.dead" if version else f"{first.uuid}.dead"
             traffic.deliveries.put(("sync", replica, f"bundles/{name}"))
             traffic.happened(replica, f"bundles/{name}")
-        # Not faster than what is written can be told.
+        # Not faster than events can be published.
         while traffic.deliveries.qsize() > MOST_WAITING and not traffic.stop.is_set():
             time.sleep(0.02)
 
@@ -175,7 +175,7 @@ def settle(traffic: Traffic, listener: TopicListener) -> int:
     while swept := _swept(traffic, listener):
         for replica, key in swept:
             while not traffic.push("index", replica, key):
-                assert time.monotonic() < deadline, f"{key} on {replica} is never told"
+                assert time.monotonic() < deadline, f"{key} on {replica} is never published"
                 time.sleep(0.05)
         lost += len(swept)
     return lost
@@ -200,7 +200,7 @@ def named(event: JournalEvent) -> tuple[str, str]:
     return f"{info['uuid']}.{info['version']}", document["event_type"]
 
 
-def test_what_is_journalled_is_what_was_committed(
+def test_the_journal_has_exactly_the_committed_events(
     traffic: Traffic, stack: dict[str, str], admin: Api, api: Api, clouds: Clouds
 ) -> None:
     start = now()
@@ -238,12 +238,12 @@ def test_what_is_journalled_is_what_was_committed(
         for replica in REPLICAS:
             seen = [read for read in readers[replica].result() if read.content]
             assert_whole(traffic, api, replica, start, seen)
-        told = _told(live, traffic)
+        published = _published(live, traffic)
     for replica in REPLICAS:
-        assert set(told[replica]) == {
+        assert set(published[replica]) == {
             named(event) for event in _every(api, replica, start) if _is_ours(traffic, event)
         }
-        assert all(len(times) == 1 for times in told[replica].values()), "one event was told with two times"
+        assert all(len(times) == 1 for times in published[replica].values()), "an event has two timestamps"
 
 
 def _is_ours(traffic: Traffic, event: JournalEvent) -> bool:
@@ -282,7 +282,7 @@ def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: lis
             assert answer.content == event.content
 
 
-def _told(live: TopicListener, traffic: Traffic) -> dict[str, dict[tuple[str, str], set[str]]]:
+def _published(live: TopicListener, traffic: Traffic) -> dict[str, dict[tuple[str, str], set[str]]]:
     """Return what was published, by replica: the events, each with the times that it was given."""
     live.pull(1.0)
     while True:
@@ -290,9 +290,9 @@ def _told(live: TopicListener, traffic: Traffic) -> dict[str, dict[tuple[str, st
         live.pull(1.0)
         if len(live.attributes) == count:
             break
-    told: dict[str, dict[tuple[str, str], set[str]]] = {name: defaultdict(set) for name in REPLICAS}
+    published: dict[str, dict[tuple[str, str], set[str]]] = {name: defaultdict(set) for name in REPLICAS}
     for one in live.attributes:
         if one["uuid"].startswith(traffic.prefix):
             name = f"{one['uuid']}.{one['version']}", one["eventType"]
-            told[one["replica"]][name].add(one["timestamp"])
-    return told
+            published[one["replica"]][name].add(one["timestamp"])
+    return published

@@ -64,7 +64,7 @@ def process(stack: dict[str, str]) -> Iterator[ApiProcess]:
 
 
 def write(work: Work, api: Api, replica: str, sources: dict[str, str]) -> None:
-    """Write bundles of two new files each, every step until it is answered; note what they hold."""
+    """Write bundles of two new files each, every step until it is answered; record their files."""
     while not work.stop.is_set():
         files = []
         for sha256, url in random.sample(sorted(sources.items()), 2):

@@ -12,11 +12,11 @@ import pytest
 import requests
 from boto3.s3.transfer import TransferConfig
 
-from local import workflow_components
-from local.component import Component, Exported
 from local.components import api as api_component
 from local.components import firestore, gcs, pubsub, s3, token_issuer
-from local.plan import Plan
+from local.components import workflows as workflow_components
+from local.components.base import Component, Exported
+from local.config import StackConfig
 from local.stack import Stack
 from shared.catalog import CopyJob, JobState
 from shared.checksums import MIB, ChecksumCalculator, Checksums
@@ -35,9 +35,9 @@ SIZE = 64 * MIB + 4321
 OTHER = {"gcp": "aws", "aws": "gcp"}
 
 
-def small_rewrites(plan: Plan, exported: Exported) -> Component:
+def small_rewrites(config: StackConfig, exported: Exported) -> Component:
     """GCS, which moves little at a time between storage classes."""
-    component = gcs(plan, exported)
+    component = gcs(config, exported)
     return replace(component, command=(*component.command, "--rewrite-bytes-per-call", str(32 * MIB)))
 
 
@@ -72,13 +72,17 @@ class Large:
 def large() -> Iterator[Large]:
     """The stack; the function `copy` behind a front."""
     front: list[FunctionProxy] = []
-    caller = {**os.environ, "DSS_INLINE_COPY_SECONDS": "0", "DSS_INLINE_COPY_BYTES": str(64 * MIB)}
+    caller = {
+        **os.environ,
+        "DSS_INLINE_COPY_SECONDS": "0",
+        "DSS_INLINE_COPY_BYTES": str(64 * MIB),
+        "DSS_LOCAL_WORKFLOWS_PACE": "0.02",
+    }
     with serve_proxy(front) as url:
 
-        def workflows(plan: Plan, exported: Exported) -> Component:
-            component = workflow_components.workflows(plan, exported)
-            changed = {"DSS_COPY_FUNCTION_URL": url, "DSS_LOCAL_WORKFLOWS_PACE": "0.02"}
-            return replace(component, environment={**component.environment, **changed})
+        def workflows(config: StackConfig, exported: Exported) -> Component:
+            component = workflow_components.workflows(config, exported)
+            return replace(component, environment={**component.environment, "DSS_COPY_FUNCTION_URL": url})
 
         table = (firestore, pubsub, small_rewrites, s3, token_issuer, workflows, api_component)
         with Stack(port=0, caller=caller, table=table).running() as env, function_proxy(env, front) as copy:

@@ -1,4 +1,4 @@
-"""Who has subscribed is told: of what matches, as it is, until an answer comes; whatever others do."""
+"""Subscribers are notified of every match until they answer, whatever other subscribers do."""
 
 import json
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from local.minting import mint
+from local.issuer.client import request_token
 from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
-from tests.support.subscriber import Call, Subscriber, subscriber
+from tests.support.subscriber import RecordedRequest, Subscriber, subscriber
 
 CELL = {"name": "a cell", "age": 3}
 REASON = {"reason": "withdrawn"}
@@ -28,7 +28,7 @@ def server() -> Iterator[Subscriber]:
 @pytest.fixture
 def whole_api(whole_system: dict[str, str]) -> Api:
     """The API of the whole system, asked by somebody who has no subscriptions yet."""
-    return Api(whole_system["DSS_URL"], mint(whole_system, f"{new_uuid()}@example.org", "dss"))
+    return Api(whole_system["DSS_URL"], request_token(whole_system, f"{new_uuid()}@example.org", "dss"))
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def deliveries(api: Api, replica: str, uuid: str) -> list[dict[str, Any]]:
     return found
 
 
-def without_attempt(call: Call) -> dict[str, Any]:
+def without_attempt(call: RecordedRequest) -> dict[str, Any]:
     """Return what a call said, but for which attempt it was."""
     return {name: value for name, value in call.json.items() if name != "attempt"}
 
 
-def test_subscribers_are_told_of_what_appears_on_their_replica_and_of_its_end(
+def test_subscribers_are_notified_of_bundles_and_tombstones_on_their_replica(
     whole_api: Api,
     whole_admin: Api,
     whole_clouds: Clouds,
@@ -149,15 +149,15 @@ def test_subscribers_are_told_of_what_appears_on_their_replica_and_of_its_end(
     ]
     for name in everywhere:
         calls = server.wait_for(f"{path}/{name}", 4)
-        told = [(call.json["event_type"], call.json["match"]["bundle_version"]) for call in calls]
+        notified = [(call.json["event_type"], call.json["match"]["bundle_version"]) for call in calls]
         # Once for each version that was not hidden before.
-        assert sorted(told) == sorted(expected)
+        assert sorted(notified) == sorted(expected)
         assert len({call.json["event_id"] for call in calls}) == 4
     assert not server.calls_of(f"{path}/ended")
     assert not server.calls_of(f"{path}/others")
 
 
-def test_what_fails_is_tried_again_until_it_is_answered_and_can_be_had_once_more(
+def test_a_failed_notification_is_retried_until_delivered_and_can_be_replayed(
     whole_api: Api, whole_clouds: Clouds, server: Subscriber, replica: str = "gcp"
 ) -> None:
     api, uuid, path = whole_api, new_uuid(), f"/ok/{new_uuid()}"
@@ -219,7 +219,7 @@ def test_what_fails_is_tried_again_until_it_is_answered_and_can_be_had_once_more
     assert [page.status_code for page in pages] == [200]
 
 
-def test_deliveries_are_paged_and_are_the_owners(
+def test_deliveries_are_paged_and_private_to_the_owner(
     whole_api: Api, whole_system: dict[str, str], server: Subscriber, replica: str = "aws"
 ) -> None:
     api, path = whole_api, f"/ok/{new_uuid()}"
@@ -250,7 +250,7 @@ def test_deliveries_are_paged_and_are_the_owners(
     assert_problem(api.post(f"{where}/replay", replica=replica, from_date="x"), 400, "illegal_version")
 
 
-def test_who_misbehaves_keeps_nobody_else_waiting(
+def test_a_bad_subscriber_delays_nobody_else(
     whole_api: Api, server: Subscriber, replica: str = "gcp"
 ) -> None:
     api, uuid, run = whole_api, new_uuid(), new_uuid()
@@ -266,6 +266,6 @@ def test_who_misbehaves_keeps_nobody_else_waiting(
         return {call.json["match"]["bundle_version"] for call in server.calls_of(path)}
 
     server.wait(lambda: all(of(path) == set(versions) for path in good), seconds=120)
-    # Those that misbehave have been called, and what was for them is not lost; none has been told all.
+    # The bad subscribers have been called, and their notifications are not lost; none has received all.
     assert all(server.calls_of(path) for path in bad)
     assert all(len(server.calls_of(path)) == len(versions) for path in good)

@@ -1,4 +1,4 @@
-"""What a search costs in Firestore: what is rare is found by its postings, however much there is besides."""
+"""The reads that a search costs in Firestore: a rare clause costs few, however many bundles there are."""
 
 import contextlib
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def few(stack: dict[str, str]) -> Iterator[Watched]:
         yield filled
 
 
-def test_over_ten_thousand_bundles_a_rare_term_reads_few() -> None:
+def test_a_rare_term_among_ten_thousand_bundles_takes_few_reads() -> None:
     query = parse(
         {
             "query": {
@@ -121,30 +121,30 @@ def test_over_ten_thousand_bundles_a_rare_term_reads_few() -> None:
         # Three counts, each of a thousand at most, and the ten bundles that the rarest clause leads to.
         index.costing(reads=3 + 10, requests=3 + 1),
     ):
-        page = index.index.search(index.replica, query, after=None, count=100, documents=False)
+        page = index.index.search(index.replica, query, after=None, count=100)
 
     assert (len(page.hits), page.after) == (10, None)
 
 
-def test_one_clause_reads_a_page_of_names_and_is_counted_as_one(few: Watched) -> None:
+def test_one_clause_reads_a_page_of_names_and_its_total_is_a_count(few: Watched) -> None:
     query = parse({"match": {"species": "homo"}})
 
     with few.costing(reads=11, requests=1):
-        page = few.index.search(few.replica, query, after=None, count=10, documents=False)
+        page = few.index.search(few.replica, query, after=None, count=10)
     assert len(page.hits) == 10 and page.after
-    # One of them asks whether there are gaps. A count is a read for each thousand.
-    with few.costing(reads=2, requests=2):
-        assert few.index.count(few.replica, query) == 50
-    with few.costing(reads=1, requests=1):
-        assert few.index.count(few.replica, parse({})) == 50
+    # Two more: a count is a read for each thousand, and another one looks for overflow markers.
+    with few.costing(reads=11 + 2, requests=1 + 2):
+        assert few.index.search(few.replica, query, after=None, count=10, total=True).total == 50
+    with few.costing(reads=11 + 1, requests=1 + 1):
+        assert few.index.search(few.replica, parse({}), after=None, count=10, total=True).total == 50
 
 
-def test_what_no_posting_decides_is_read_up_to_a_bound(few: Watched) -> None:
-    common = parse({"range": {"number": {"gte": 40}}})
+def test_hits_that_no_posting_decides_are_counted_up_to_a_bound(few: Watched) -> None:
+    frequent = parse({"range": {"number": {"gte": 0}}})
     both = parse({"bool": {"must": [{"range": {"number": {"gte": 40}}}, {"term": {"organ": "brain"}}]}})
 
-    with few.costing(reads=21, requests=1):
-        assert few.index.count(few.replica, common) is None
-    # Two counts, then the five of a common path's fifty that a term leads to.
+    with few.costing(reads=21 + 21, requests=1 + 1):
+        assert few.index.search(few.replica, frequent, after=None, count=20, total=True).total is None
+    # Two counts, then the five rows of a term that leads to fewer than the path does. One page is all.
     with few.costing(reads=2 + 5, requests=2 + 1):
-        assert few.index.count(few.replica, both) == 1
+        assert few.index.search(few.replica, both, after=None, count=20, total=True).total == 1

@@ -11,9 +11,9 @@ import requests
 
 from local import probes
 from local.api import api_process
-from local.ports import reserve
-from local.processes import Processes
 from local.source_tree import python_path
+from local.supervisor.ports import reserve
+from local.supervisor.processes import Processes
 from shared.checksums import MIB, Checksums
 from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds

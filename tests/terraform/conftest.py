@@ -56,13 +56,13 @@ OPTIONAL = {
 ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def provider() -> Iterator[dict[str, str]]:
     with google_provider.serving(json.loads(SCHEMA_FILE.read_text())) as environment:
         yield environment
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def workspace(tmp_path_factory: pytest.TempPathFactory, provider: dict[str, str]) -> Workspace:
     """An initialized copy, with a workflow more than there are, for those who don't change it."""
     workspace = Workspace(tmp_path_factory.mktemp("deployment"), provider)
@@ -80,7 +80,7 @@ def another_workspace(tmp_path: Path, provider: dict[str, str], workspace: Works
     return another
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployments(workspace: Workspace) -> dict[str, Deployment]:
     """What is deployed with no more than the required variables (`least`), and with all (`most`)."""
     runs: dict[str, dict[str, Any]] = {"least": REQUIRED, "most": REQUIRED | OPTIONAL}
@@ -93,7 +93,7 @@ def deployment(request: pytest.FixtureRequest, deployments: dict[str, Deployment
     return deployments[request.param]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def google_schema() -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
     return schema

@@ -8,7 +8,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 
 from shared.config import Settings
-from shared.stores.gcs.store import GoogleCloudStorage
+from shared.stores.gcs import GoogleCloudStorage
 from shared.stores.s3.temporary import TAG
 from tests.support.terraform_cli import Deployment, Workspace
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import ValidationError
 from workflows_emulator.main import load_workflow
 
-from local.workflow_components import _CALLED
+from local.components.workflows import _CALLED
 from shared.workflows import ADMINISTER, CHECKOUT, COPY
 
 WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.yaml"))
@@ -38,7 +39,14 @@ def test_there_is_a_file_for_each_name_that_the_system_starts():
 @by_name
 def test_the_syntax_is_that_of_cloud_workflows(path):
     """By the schema of https://json.schemastore.org/workflows.json, which comes with the emulator."""
-    load_workflow(str(path))
+    assert "main" in load_workflow(str(path))
+
+
+@by_name
+def test_a_word_that_cloud_workflows_does_not_know_is_refused(path, tmp_path):
+    (tmp_path / "misspelt.yaml").write_text(path.read_text().replace("call:", "cal:", 1))
+    with pytest.raises(ValidationError):
+        load_workflow(str(tmp_path / "misspelt.yaml"))
 
 
 @by_name

@@ -1,4 +1,4 @@
-"""What a client asks of files; a part of `dss.client.Client`."""
+"""Calls about files: a UUID and a version that name bytes."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from urllib.parse import quote, urljoin
 
 import requests
 
-from dss.api.calls import Calls
+from dss.api.session import Session
 from dss.api.transport import Backoff, retry_after_seconds
 from dss.checksums import CHECKSUM_NAMES
 from dss.clock import Deadline
@@ -16,7 +16,7 @@ from dss.errors import CallFailed
 
 @dataclass(frozen=True, kw_only=True)
 class FileHead:
-    """What the DSS says of a file version; `size` in bytes."""
+    """What the DSS says about a file version; `size` in bytes."""
 
     version: str
     content_type: str
@@ -26,7 +26,7 @@ class FileHead:
 
     @classmethod
     def of(cls, response: requests.Response) -> "FileHead":
-        """Return what the `X-DSS-*` headers of an answer say. Raises CallFailed where they are missing."""
+        """Return what the `X-DSS-*` headers of an answer say. Raises CallFailed if one is missing."""
         headers = response.headers
         try:
             return cls(
@@ -44,7 +44,7 @@ class FileHead:
 
 
 class SignedUrl:
-    """A URL that serves some content for a while, and can be had anew; shared by threads."""
+    """A URL that serves a file for a while, and can be renewed; shared by threads."""
 
     def __init__(self, url: str, renew: Callable[[], str]) -> None:
         self._url = url
@@ -53,7 +53,7 @@ class SignedUrl:
 
     @property
     def url(self) -> str:
-        """The URL as last handed out."""
+        """The newest URL."""
         return self._url
 
     def renew(self, stale: str) -> None:
@@ -63,68 +63,64 @@ class SignedUrl:
                 self._url = self._renew()
 
 
-class FileCalls(Calls):
-    """File versions: a UUID and a version that name bytes."""
+def head_file(session: Session, uuid: str, version: str | None = None) -> FileHead | None:
+    """Return what the replica knows about a file version; None if it has no such file."""
+    answer = session.transport.send(session.call("HEAD", f"files/{quote(uuid)}", version=version))
+    if answer.status_code == 404:
+        return None
+    if answer.status_code != 200:
+        raise CallFailed.of(answer)
+    return FileHead.of(answer)
 
-    def head_file(self, uuid: str, version: str | None = None) -> FileHead | None:
-        """Return what the replica knows of a file version (the newest, unless given); None where nothing.
 
-        Raises CallFailed with status 422 for a file whose copy turned out to be wrong.
-        """
-        answer = self.transport.send(self._call("HEAD", f"files/{quote(uuid)}", version=version))
-        if answer.status_code == 404:
-            return None
-        if answer.status_code != 200:
+def get_file(session: Session, uuid: str, version: str | None) -> tuple[FileHead, SignedUrl]:
+    """Return what the replica knows about a file version, and a URL that serves its bytes."""
+    head, url = _locate(session, uuid, version)
+    return head, signed_url(session, uuid, head.version, url)
+
+
+def signed_url(session: Session, uuid: str, version: str, url: str) -> SignedUrl:
+    """Return a file version's URL as one that can be renewed."""
+    return SignedUrl(url, lambda: _locate(session, uuid, version)[1])
+
+
+def _locate(session: Session, uuid: str, version: str | None) -> tuple[FileHead, str]:
+    call = session.call("GET", f"files/{quote(uuid)}", version=version)
+    answer = session.transport.send_until_ready(call, session.transport.patience)
+    if answer.status_code not in (301, 302, 303, 307) or "Location" not in answer.headers:
+        raise CallFailed.of(answer)
+    return FileHead.of(answer), urljoin(call.url, answer.headers["Location"])
+
+
+def put_file(session: Session, uuid: str, version: str, source_url: str, *, creator_uid: int = 0) -> bool:
+    """Make the object at `source_url` a file version; return False if the DSS still copies it."""
+    body = {"source_url": source_url, "creator_uid": creator_uid}
+    # The replica follows from the source URL; the contract has no such parameter here.
+    call = session.call("PUT", f"files/{quote(uuid)}", body, version=version, replica=None)
+    answer = session.transport.send(call)
+    if answer.status_code not in (200, 201, 202):
+        raise CallFailed.of(answer)
+    return answer.status_code != 202
+
+
+def wait_for_file(session: Session, uuid: str, version: str, *, seconds: float) -> FileHead:
+    """Return what the replica knows about a file version as soon as it has it.
+
+    Raises CallFailed if it does not have it after so many seconds, or if its copy is wrong.
+    """
+    deadline = Deadline(session.clock, seconds)
+    backoff = Backoff()
+    call = session.call("HEAD", f"files/{quote(uuid)}", version=version)
+    while True:
+        answer = session.transport.send(call)
+        if answer.status_code == 200:
+            return FileHead.of(answer)
+        if answer.status_code == 422:
+            raise CallFailed.of(answer, " (the copy turned out to be wrong)")
+        if answer.status_code != 404:
             raise CallFailed.of(answer)
-        return FileHead.of(answer)
-
-    def get_file(self, uuid: str, version: str | None = None) -> tuple[FileHead, SignedUrl]:
-        """Return what the replica knows of a file version, and a URL that serves its bytes."""
-        head, url = self._locate(uuid, version)
-        return head, self.signed_url(uuid, head.version, url)
-
-    def signed_url(self, uuid: str, version: str, url: str) -> SignedUrl:
-        """Return a URL of a file version, as one that can be renewed."""
-        return SignedUrl(url, lambda: self._locate(uuid, version)[1])
-
-    def _locate(self, uuid: str, version: str | None) -> tuple[FileHead, str]:
-        call = self._call("GET", f"files/{quote(uuid)}", version=version)
-        answer = self.transport.send_until_ready(call, self.transport.patience)
-        if answer.status_code not in (301, 302, 303, 307) or "Location" not in answer.headers:
-            raise CallFailed.of(answer)
-        return FileHead.of(answer), urljoin(call.url, answer.headers["Location"])
-
-    def put_file(self, uuid: str, version: str, source_url: str, *, creator_uid: int = 0) -> bool:
-        """Make the object at `source_url` a file version; the same content again does no harm.
-
-        Return True where it is there now, False where the DSS copies it still: see `wait_for_file`.
-        """
-        body = {"source_url": source_url, "creator_uid": creator_uid}
-        path = f"files/{quote(uuid)}"
-        # The replica follows from the source URL; the contract has no such parameter here.
-        answer = self.transport.send(self._call("PUT", path, body, version=version, replica=None))
-        if answer.status_code not in (200, 201, 202):
-            raise CallFailed.of(answer)
-        return answer.status_code != 202
-
-    def wait_for_file(self, uuid: str, version: str, *, seconds: float) -> FileHead:
-        """Return what the replica knows of a file version as soon as it is there.
-
-        Raises CallFailed where it is not there after so many seconds, or its copy turned out to be wrong.
-        """
-        deadline = Deadline(self.clock, seconds)
-        backoff = Backoff()
-        call = self._call("HEAD", f"files/{quote(uuid)}", version=version)
-        while True:
-            answer = self.transport.send(call)
-            if answer.status_code == 200:
-                return FileHead.of(answer)
-            if answer.status_code == 422:
-                raise CallFailed.of(answer, " (the copy turned out to be wrong)")
-            if answer.status_code != 404:
-                raise CallFailed.of(answer)
-            asked = retry_after_seconds(answer.headers.get("Retry-After"), self.clock.now())
-            pause = max(asked or 0.0, backoff.next())
-            if pause >= deadline.remaining():
-                raise CallFailed.of(answer, f" (its copy is not there after {seconds:.0f} s)")
-            self.clock.sleep(pause)
+        asked = retry_after_seconds(answer.headers.get("Retry-After"), session.clock.now())
+        pause = max(asked or 0.0, backoff.next())
+        if pause >= deadline.remaining():
+            raise CallFailed.of(answer, f" (its copy is not there after {seconds:.0f} s)")
+        session.clock.sleep(pause)

@@ -1,4 +1,4 @@
-"""What a client asks of subscriptions; a part of `dss.client.Client`."""
+"""Calls about subscriptions: a user's standing requests to be notified of a replica's events."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -6,57 +6,49 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from dss.api.calls import Calls
+from dss.api.session import Session
 
-KINDS = ("jmespath", "elasticsearch")
+QUERY_LANGUAGES = ("jmespath", "elasticsearch")
 
 
-class SubscriptionCalls(Calls):
-    """Subscriptions of whoever asks: standing requests to be notified of a replica's events."""
+def subscriptions(session: Session) -> list[dict[str, Any]]:
+    """Return all subscriptions of the user, by query language, the oldest first."""
+    calls = [session.call("GET", "subscriptions", subscription_type=name) for name in QUERY_LANGUAGES]
+    return [row for call in calls for row in session.answer_json(call)["subscriptions"]]
 
-    def subscriptions(self) -> list[dict[str, Any]]:
-        """Return all subscriptions of whoever asks, of both kinds, the oldest first within each."""
-        found: list[dict[str, Any]] = []
-        for kind in KINDS:
-            found += self._answered(self._call("GET", "subscriptions", subscription_type=kind))[
-                "subscriptions"
-            ]
-        return found
 
-    def subscription(self, uuid: str, kind: str = "jmespath") -> dict[str, Any]:
-        """Return a subscription of a kind, `jmespath` or `elasticsearch`, without its secret."""
-        call = self._call("GET", f"subscriptions/{quote(uuid)}", subscription_type=kind)
-        found: dict[str, Any] = self._answered(call)
-        return found
+def subscription(session: Session, uuid: str, language: str) -> dict[str, Any]:
+    """Return a subscription, without its secret."""
+    call = session.call("GET", f"subscriptions/{quote(uuid)}", subscription_type=language)
+    answer: dict[str, Any] = session.answer_json(call)
+    return answer
 
-    def subscribe(self, callback_url: str, **wanted: Any) -> str:
-        """Have a URL called with every event that matches, and return the subscription's UUID.
 
-        `wanted` is what else PUT /subscriptions takes: `jmespath_query` or `es_query`, `attachments`,
-        `method`, `encoding`, `form_fields`, `payload_form_field`, `hmac_secret_key`, `hmac_key_id`. Repeated,
-        this makes another one; what is sent again because there was no answer does not.
-        """
-        call = self._call("PUT", "subscriptions", {"callback_url": callback_url, **wanted})
-        call = replace(call, headers={"Idempotency-Key": str(uuid4())})
-        return str(self._answered(call, 201)["uuid"])
+def subscribe(session: Session, definition: Mapping[str, Any]) -> str:
+    """Make a subscription and return its UUID; a retry of the same call makes no second one."""
+    call = session.call("PUT", "subscriptions", dict(definition))
+    call = replace(call, headers={"Idempotency-Key": str(uuid4())})
+    return str(session.answer_json(call, 201)["uuid"])
 
-    def unsubscribe(self, uuid: str, kind: str = "jmespath") -> None:
-        """End a subscription."""
-        self._answered(self._call("DELETE", f"subscriptions/{quote(uuid)}", subscription_type=kind))
 
-    def deliveries(self, uuid: str) -> Iterator[Mapping[str, Any]]:
-        """Yield what was sent to a subscription in the last days, and what became of it; the newest first."""
-        call = self._call("GET", f"subscriptions/{quote(uuid)}/deliveries", per_page=500)
-        for page in self._pages(call):
-            yield from page["deliveries"]
+def unsubscribe(session: Session, uuid: str, language: str) -> None:
+    """End a subscription."""
+    session.answer_json(session.call("DELETE", f"subscriptions/{quote(uuid)}", subscription_type=language))
 
-    def send_sample(self, uuid: str) -> str:
-        """Have a sample sent to a subscription, and return the id of its delivery."""
-        return str(
-            self._answered(self._call("POST", f"subscriptions/{quote(uuid)}/test"), 202)["delivery_id"]
-        )
 
-    def replay(self, uuid: str, from_date: str) -> str:
-        """Have all events since a time (a version) sent again that match, and return the replay's id."""
-        call = self._call("POST", f"subscriptions/{quote(uuid)}/replay", from_date=from_date)
-        return str(self._answered(call, 202)["replay_id"])
+def deliveries(session: Session, uuid: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the last days' notifications of a subscription, the newest first."""
+    for page in session.pages(session.call("GET", f"subscriptions/{quote(uuid)}/deliveries", per_page=500)):
+        yield from page["deliveries"]
+
+
+def send_sample(session: Session, uuid: str) -> str:
+    """Send a sample notification, and return the id of its delivery."""
+    call = session.call("POST", f"subscriptions/{quote(uuid)}/test")
+    return str(session.answer_json(call, 202)["delivery_id"])
+
+
+def replay(session: Session, uuid: str, from_date: str) -> str:
+    """Send all matching events since a version again, and return the replay's id."""
+    call = session.call("POST", f"subscriptions/{quote(uuid)}/replay", from_date=from_date)
+    return str(session.answer_json(call, 202)["replay_id"])

@@ -1,6 +1,6 @@
-"""HTTP as a patient client does it: one session a thread, time-outs, `Retry-After`, bounded in all.
+"""HTTP with retries: a session for each thread, time-outs, `Retry-After`, a bound on the whole.
 
-Every call that the DSS offers may be repeated (a version once written never changes), so every call is.
+Every call of the DSS may be repeated (a version once written never changes), so every call is retried.
 """
 
 import random
@@ -17,23 +17,23 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from dss.clock import Deadline
-from dss.errors import CallFailed, CliError, Unreachable
+from dss.errors import CallFailed, ClientError, Unreachable
 from dss.stopping import StoppableClock
 
-# 501 is no passing trouble; everything else here may go away.
+# 501 will not go away; these may.
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _CONNECT_SECONDS = 10
-# PUT /bundles of 10,000 files may take half a minute, and waits for files in transit for another third.
+# PUT /bundles of 10,000 files may take half a minute, and wait another 20 s for files in transit.
 _READ_SECONDS = 120
 _LONGEST_PAUSE_SECONDS = 3600.0
-# What urllib3 puts before the reason: `<… object at 0x…>: ` or `HTTPConnection(host=…, port=…): `.
+# urllib3 puts one of these before the reason: `<… object at 0x…>: ` or `HTTPConnection(host=…, port=…): `.
 _OBJECT = re.compile(r"^(<[^>]*>|\w+\([^)]*\)): ")
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Return the seconds that a `Retry-After` header asks to wait: 0 to 3600, None where it says nothing.
+    """Return the seconds that a `Retry-After` header asks to wait: 0 to 3600, None if it asks for nothing.
 
-    It may hold seconds or an HTTP date; what is neither counts as absent.
+    It may hold seconds or an HTTP date; anything else counts as absent.
     """
     if value is None:
         return None
@@ -51,13 +51,13 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
 
 
 class Backoff:
-    """Growing pauses for where the server names none: about 0.5 s, doubled up to 10 s."""
+    """Growing pauses between retries: about 0.5 s, doubled up to 10 s."""
 
     def __init__(self) -> None:
         self._pause = 0.5
 
     def next(self) -> float:
-        """Return the next pause in seconds, spread at random so that threads don't return in step."""
+        """Return the next pause in seconds, with jitter so that threads don't retry in step."""
         pause, self._pause = self._pause, min(10.0, self._pause * 2)
         return pause * random.uniform(0.7, 1.3)
 
@@ -74,7 +74,7 @@ class Call:
 
 
 class _OnlyOurToken(requests.auth.AuthBase):
-    """Keeps requests from adding a password of ~/.netrc, which a signed URL would be refused for."""
+    """Keeps requests from adding a password of ~/.netrc, with which a store refuses a signed URL."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -86,7 +86,7 @@ class _OnlyOurToken(requests.auth.AuthBase):
 
 
 class Transport:
-    """Makes calls to one DSS, and opens signed URLs; the token goes to that DSS and to nobody else."""
+    """Makes calls to one DSS, and opens signed URLs; the token goes to that DSS only."""
 
     def __init__(
         self,
@@ -115,9 +115,9 @@ class Transport:
         return session_of_thread
 
     def send(self, call: Call) -> requests.Response:
-        """Return the first answer that is no passing trouble (5xx but 501, 429, 408), whatever it says.
+        """Return the first answer that is not transient (5xx but 501, 429, 408), with any other status.
 
-        Waits as `Retry-After` says. Raises CallFailed or Unreachable when the time would not suffice.
+        Waits as `Retry-After` says. Raises CallFailed or Unreachable if that would exceed `patience`.
         """
         deadline = Deadline(self.clock, self.patience)
         backoff = Backoff()
@@ -126,7 +126,7 @@ class Transport:
             try:
                 answer = self._send_once(call)
             except requests.RequestException as error:
-                failure: CliError = Unreachable(f"{call.method} {call.url}: {reason_of(error)}")
+                failure: ClientError = Unreachable(f"{call.method} {call.url}: {reason_of(error)}")
                 if not isinstance(error, requests.ConnectionError | requests.Timeout):
                     raise failure from error
                 pause = backoff.next()
@@ -136,10 +136,10 @@ class Transport:
                 asked = retry_after_seconds(answer.headers.get("Retry-After"), self.clock.now())
                 pause = backoff.next() if asked is None else asked
                 note = f"; it asks to wait {asked:.0f} s" if asked else ""
-                failure = CallFailed.of(answer, f"{note} (we try for {self.patience:.0f} s)")
+                failure = CallFailed.of(answer, f"{note} (--patience is {self.patience:.0f} s)")
             if pause >= deadline.remaining():
                 raise failure
-            self.notify(f"{failure}; trying again in {pause:.0f} s")
+            self.notify(f"{failure}; retrying in {pause:.0f} s")
             self.clock.sleep(pause)
 
     def _send_once(self, call: Call) -> requests.Response:
@@ -157,7 +157,7 @@ class Transport:
     def send_until_ready(self, call: Call, seconds: float) -> requests.Response:
         """Return the first answer that is not "come back later" (301 with `Retry-After`).
 
-        Other redirects are the caller's. Raises CallFailed when `seconds` are over.
+        The caller handles other redirects. Raises CallFailed after `seconds`.
         """
         deadline = Deadline(self.clock, seconds)
         while True:
@@ -167,12 +167,12 @@ class Transport:
                 return answer
             if pause >= deadline.remaining():
                 raise CallFailed.of(answer, f" (not ready after {seconds:.0f} s)")
-            # A server that says 0 must not make us spin.
+            # A server that says 0 must not cause a busy loop.
             self.clock.sleep(max(pause, 0.2))
             call = Call(method=call.method, url=urljoin(call.url, answer.headers["Location"]))
 
     def open_signed(self, url: str, byte_range: str | None = None) -> requests.Response:
-        """Return the answer of a signed URL, its body unread; one try, no token, no decompression."""
+        """Return the response of a signed URL, its body unread; no retry, no token, no decompression."""
         headers = {"Accept-Encoding": "identity"}
         if byte_range:
             headers["Range"] = f"bytes={byte_range}"
@@ -186,7 +186,7 @@ class Transport:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return in one line what a network error is about, without the addresses of Python objects."""
+    """Return the reason of a network error in one line, without the addresses of Python objects."""
     inner: Any = error.args[0] if error.args else error
     inner = getattr(inner, "reason", inner)
     text = _OBJECT.sub("", str(inner)).strip() or type(error).__name__
@@ -194,7 +194,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def json_of(answer: requests.Response) -> Any:
-    """Return the body of an answer. Raises CallFailed where it is not JSON."""
+    """Return the JSON body of an answer. Raises CallFailed if it is not JSON."""
     try:
         return answer.json()
     except ValueError as error:

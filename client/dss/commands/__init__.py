@@ -1,1 +1,1 @@
-"""The `dss` command line, a module an area."""
+"""The `dss` command line, a module for each command."""

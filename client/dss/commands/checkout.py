@@ -1,24 +1,24 @@
-"""`dss checkout`: a bundle's files, under their names, in a bucket."""
+"""`dss checkout`: copy a bundle's files, under their names, to a bucket."""
 
 import click
 
-from dss.commands.context import Context, shared_options
+from dss.commands.context import Context, bundle_version, shared_options
 
 
 @click.command()
 @click.argument("uuid")
-@click.option("--version", metavar="VERSION", help="Version of the bundle  [default: the newest]")
+@bundle_version
 @click.option(
-    "--to-bucket", metavar="BUCKET", help="Your own, to which the DSS has access  [default: the DSS's]"
+    "--to-bucket", metavar="BUCKET", help="A bucket that the DSS may write to  [default: the DSS's own]"
 )
-@click.option("--email", metavar="ADDRESS", help="Whom to tell how it ended.")
-@click.option("--wait", is_flag=True, help="Wait until it is done, and print where the files are.")
+@click.option("--email", metavar="ADDRESS", help="Address to send a mail to when it ends.")
+@click.option("--wait", is_flag=True, help="Wait until it ends, and print the location of the files.")
 @shared_options
 @click.pass_obj
 def checkout(
     context: Context, uuid: str, version: str | None, to_bucket: str | None, email: str | None, wait: bool
 ) -> int:
-    """Have a bundle copied into a bucket. Prints the job's id; with --wait, where the copies are."""
+    """Copy a bundle to a bucket. Prints the job's id, or with --wait the location of the copies."""
     client = context.client()
     job_id = client.checkout(uuid, version, bucket=to_bucket, email=email)
     status = client.wait_for_checkout(job_id) if wait else client.checkout_status(job_id)

@@ -1,7 +1,5 @@
-"""`dss collection`: one's lists of links."""
+"""`dss collection`: your lists of links to files, bundles and other collections."""
 
-import json
-from pathlib import Path
 from typing import Any, TextIO
 from uuid import uuid4
 
@@ -9,10 +7,9 @@ import click
 
 from dss import tokens
 from dss.clock import SystemClock, new_version
-from dss.commands.context import Context, shared_options
-from dss.errors import Refused
-
-_TEXT = click.File(encoding="utf-8")
+from dss.commands.context import TEXT_FILE, Context, shared_options
+from dss.commands.json_input import json_in, name_of, object_in
+from dss.errors import InvalidInput
 
 
 @click.group()
@@ -22,23 +19,23 @@ def collection() -> None:
 
 
 @collection.command("put")
-@click.argument("file", metavar="FILE", type=_TEXT)
+@click.argument("file", metavar="FILE", type=TEXT_FILE)
 @click.option("--uuid", metavar="UUID", help="UUID of the collection  [default: a new one]")
 @click.option("--version", metavar="VERSION", help="Version of the collection  [default: now]")
 @shared_options
 @click.pass_obj
 def put(context: Context, file: TextIO, uuid: str | None, version: str | None) -> int:
-    """Make a collection of a JSON FILE (- is stdin) with name, description, details and contents.
+    """Make a collection from a JSON FILE (- is stdin) with name, description, details and contents.
 
-    Contents are a list of links: {"type": "file", "uuid": …, "version": …}, and a "path" for a fragment.
+    The contents are a list of links: {"type": "file", "uuid": …, "version": …}, and a "path" for a fragment.
     More than 1,000 of them make several versions; the last is printed.
     """
     tokens.check_usable(context.token)
-    given = _object_in(file)
-    about = {name: given[name] for name in ("name", "description", "details") if name in given}
+    definition = object_in(file)
+    about = {name: definition[name] for name in ("name", "description", "details") if name in definition}
     uuid, version = uuid or str(uuid4()), version or new_version(SystemClock())
-    made = context.client().put_collection(uuid, version, _items_in(given, file), **about)
-    context.show({"uuid": uuid, "version": made, "replica": context.replica}, f"{uuid}.{made}")
+    newest = context.client().put_collection(uuid, version, _items_in(definition, file), **about)
+    context.show({"uuid": uuid, "version": newest, "replica": context.replica}, f"{uuid}.{newest}")
     return 0
 
 
@@ -70,11 +67,13 @@ def list_collections(context: Context) -> int:
 @collection.command("patch")
 @click.argument("uuid")
 @click.option("--version", metavar="VERSION", help="Version to start from  [default: the newest]")
-@click.option("--add", metavar="FILE", type=_TEXT, help="JSON: links to add, in a list or under contents.")
-@click.option("--remove", metavar="FILE", type=_TEXT, help="JSON: links to remove, likewise.")
+@click.option("--add", metavar="FILE", type=TEXT_FILE, help="JSON: links to add, a list or under contents.")
+@click.option("--remove", metavar="FILE", type=TEXT_FILE, help="JSON: links to remove, in the same form.")
 @click.option("--name", help="The new name.")
 @click.option("--description", help="The new description.")
-@click.option("--details", metavar="FILE", type=_TEXT, help="JSON: the new details, in place of the old.")
+@click.option(
+    "--details", metavar="FILE", type=TEXT_FILE, help="JSON: the new details, which replace the old."
+)
 @shared_options
 @click.pass_obj
 def patch(
@@ -85,22 +84,15 @@ def patch(
     add: TextIO | None,
     remove: TextIO | None,
     details: TextIO | None,
-    **chosen: str | None,
+    **about: str | None,
 ) -> int:
-    """Make a new version: links are removed, then added. The old version stays as it is."""
+    """Make a new version: remove links, then add links. The old version does not change."""
     tokens.check_usable(context.token)
-    about: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    if details:
-        about["details"] = _object_in(details)
+    changes: dict[str, Any] = {"add": _items_of(add), "remove": _items_of(remove), **about}
+    changes["details"] = object_in(details) if details else None
     client = context.client()
-    made = client.patch_collection(
-        uuid,
-        version or client.collection(uuid)["version"],
-        add=_items_of(add),
-        remove=_items_of(remove),
-        **about,
-    )
-    context.show({"uuid": uuid, "version": made, "replica": context.replica}, f"{uuid}.{made}")
+    newest = client.patch_collection(uuid, version or client.collection(uuid)["version"], **changes)
+    context.show({"uuid": uuid, "version": newest, "replica": context.replica}, f"{uuid}.{newest}")
     return 0
 
 
@@ -119,30 +111,12 @@ def delete(context: Context, uuid: str) -> int:
 def _items_of(file: TextIO | None) -> list[Any]:
     if file is None:
         return []
-    given = _json_in(file)
-    return _items_in({"contents": given} if isinstance(given, list) else given, file)
+    content = json_in(file)
+    return _items_in({"contents": content} if isinstance(content, list) else content, file)
 
 
-def _items_in(given: Any, file: TextIO) -> list[Any]:
-    items = given.get("contents") if isinstance(given, dict) else None
+def _items_in(content: Any, file: TextIO) -> list[Any]:
+    items = content.get("contents") if isinstance(content, dict) else None
     if not isinstance(items, list):
-        raise Refused(f'{_name_of(file)}: a list of links is wanted, under "contents"')
+        raise InvalidInput(f'{name_of(file)} must have a list of links under "contents"')
     return items
-
-
-def _object_in(file: TextIO) -> dict[str, Any]:
-    given = _json_in(file)
-    if not isinstance(given, dict):
-        raise Refused(f"{_name_of(file)}: a JSON object is wanted")
-    return given
-
-
-def _json_in(file: TextIO) -> Any:
-    try:
-        return json.load(file)
-    except ValueError as error:
-        raise Refused(f"{_name_of(file)}: is not JSON: {error}") from error
-
-
-def _name_of(file: TextIO) -> str:
-    return Path(file.name).name

@@ -1,65 +1,75 @@
-"""What all commands share: their options, their client, and how they tell what they did."""
+"""What all commands share: their options, their client, and how they print results and errors."""
 
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dss.client import Client
-from dss.errors import CliError, Refused
-from dss.progress import Counter, Meter, counter_for, meter_for
+from dss import environment
+from dss.errors import ClientError, InvalidInput
+from dss.progress import Progress, Unit
 from dss.reports import Report
 
+if TYPE_CHECKING:
+    from dss.client import Client
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+TEXT_FILE = click.File(encoding="utf-8")
+JOBS = click.IntRange(1, 64)
+
+# Failures that are listed on stderr; `--json` lists all.
 _LISTED = 20
 
 
 @dataclass
 class Context:
-    """The options that every command has, wherever on the line they stand."""
+    """The options that every command has, anywhere on the command line."""
 
-    url: str | None = None
-    token: str | None = None
+    url: str | None = field(default_factory=environment.url)
+    token: str | None = field(default_factory=environment.token)
     replica: str = "gcp"
     patience: float = 120.0
     json: bool = False
 
-    def client(self, meter: Meter | None = None) -> Client:
-        """Return a client of the DSS that was named. Raises Refused where none was."""
+    def client(self, progress: Progress | None = None) -> "Client":
+        """Return a client of the DSS. Raises InvalidInput if no URL is given."""
+        # Its imports take a tenth of a second, which `--help` does without.
+        from dss.client import Client
+
         if not self.url:
-            raise Refused("which DSS? --url or DSS_URL")
-        notify = (meter or self.meter("")).note
+            raise InvalidInput("no DSS to call; give --url or set DSS_URL")
+        notify = (progress or self.progress("")).note
         return Client(
             self.url, self.token or None, replica=self.replica, patience=self.patience, notify=notify
         )
 
-    def meter(self, title: str) -> Meter:
-        """Return a meter for something under way; silent with `--json`."""
-        return meter_for(title, quiet=self.json)
-
-    def counter(self, title: str, total: int) -> Counter:
-        """Return a counter of some thousands of things; silent with `--json`."""
-        return counter_for(title, total, quiet=self.json)
+    def progress(self, title: str, *, unit: Unit = "bytes", total: int | None = None) -> Progress:
+        """Return the progress of some work on stderr; silent with `--json`."""
+        return Progress(title, unit=unit, total=total, quiet=self.json)
 
     def show(self, result: Any, text: str | None = None) -> None:
-        """Print a result on stdout: as JSON, or as text where that is given and JSON was not asked for."""
+        """Print a result on stdout: as text if there is one, as JSON if not or with `--json`."""
         if self.json or text is None:
             print(json.dumps(result, indent=None if self.json else 2), flush=True)
         elif text:
             print(text, flush=True)
 
-    def fail(self, error: CliError) -> int:
-        """Tell that nothing came of it; return the exit code."""
+    def fail(self, error: ClientError) -> int:
+        """Print the error that ended a command; return the exit code."""
         if self.json:
             print(json.dumps({"error": error.as_json()}), flush=True)
         print(f"dss: {error}", file=sys.stderr)
         return 1
 
     def conclude(self, report: Report, text: str) -> int:
-        """Tell what became of files, those that failed each with its reason; return the exit code."""
+        """Print what became of files, with the reason of each failure; return the exit code."""
         self.show(report.as_json(), text if report.ok else "")
         for warning in report.warnings:
             print(f"dss: warning: {warning}", file=sys.stderr)
@@ -73,15 +83,15 @@ class Context:
         return 1
 
 
-_ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--url", {"metavar": "URL", "help": "The DSS, as https://host [DSS_URL]."}),
-    ("--token", {"metavar": "JWT", "help": "Token that says who you are [DSS_TOKEN]."}),
+_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--url", {"metavar": "URL", "help": "The DSS, as https://HOST [DSS_URL]."}),
+    ("--token", {"metavar": "JWT", "help": "The token that says who you are [DSS_TOKEN]."}),
     (
         "--replica",
-        {"metavar": "NAME", "help": "Which cloud's copy: gcp, aws, or a further one  [default: gcp]"},
+        {"metavar": "NAME", "help": "The cloud to use: gcp, aws, or another replica  [default: gcp]"},
     ),
-    ("--patience", {"type": float, "help": "Seconds to try each call for  [default: 120]"}),
-    ("--json", {"is_flag": True, "default": None, "help": "One JSON object on stdout, nothing else."}),
+    ("--patience", {"type": float, "help": "Seconds for which to retry each call  [default: 120]"}),
+    ("--json", {"is_flag": True, "default": None, "help": "Print one JSON object on stdout, nothing else."}),
 )
 
 
@@ -91,13 +101,19 @@ def _remember(context: click.Context, parameter: click.Parameter, value: Any) ->
 
 
 def json_option(command: Command) -> Command:
-    """Give a command `--json` alone, where it does not talk to a DSS."""
-    flag, settings = _ROWS[-1]
+    """Give a command `--json` alone, for those that do not call a DSS."""
+    flag, settings = _OPTIONS[-1]
     return click.option(flag, expose_value=False, callback=_remember, **settings)(command)
 
 
 def shared_options(command: Command) -> Command:
-    """Give a command the options of Context; what stands last on the line counts."""
-    for flag, settings in reversed(_ROWS):
+    """Give a command the options of Context; the last one on the command line counts."""
+    for flag, settings in reversed(_OPTIONS):
         command = click.option(flag, expose_value=False, callback=_remember, **settings)(command)
     return command
+
+
+def bundle_version(command: Command) -> Command:
+    """Give a command `--version`, that of a bundle."""
+    text = "Version of the bundle  [default: the newest]"
+    return click.option("--version", metavar="VERSION", help=text)(command)

@@ -1,4 +1,4 @@
-"""`dss events`: what came to a replica, or left it, in order of time."""
+"""`dss events`: the bundles that came to a replica, and those that were deleted, in order of time."""
 
 import json
 from datetime import UTC, datetime
@@ -6,38 +6,38 @@ from datetime import UTC, datetime
 import click
 
 from dss.commands.context import Context, shared_options
-from dss.errors import Refused
+from dss.errors import InvalidInput
 from dss.identifiers import check_version, version_of
 
-# Seconds between two looks for what is new.
+# Seconds between two calls for new events.
 _FOLLOW_SECONDS = 2.0
 
 
 class _Date(click.ParamType[str]):
-    """A version, or an ISO 8601 date or time, which is UTC unless it says otherwise; becomes a version."""
+    """A version, or an ISO 8601 date or time, UTC unless it has a time zone; converted to a version."""
 
     name = "date"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
             return check_version(value)
-        except Refused:
+        except InvalidInput:
             pass
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no date: 2026-01-31, or 2026-01-31T09:30:00Z", param, ctx)
+            self.fail(f"{value!r} is not a date; give 2026-01-31, or 2026-01-31T09:30:00Z", param, ctx)
         return version_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 @click.command()
-@click.option("--from", "from_date", type=_Date(), metavar="DATE", help="Only what came then or later.")
-@click.option("--to", "to_date", type=_Date(), metavar="DATE", help="Only what came before then.")
-@click.option("--follow", is_flag=True, help="Go on, with what is new, until Ctrl-C.")
+@click.option("--from", "from_date", type=_Date(), metavar="DATE", help="List events from then on.")
+@click.option("--to", "to_date", type=_Date(), metavar="DATE", help="List events before then.")
+@click.option("--follow", is_flag=True, help="Go on with new events until Ctrl-C.")
 @shared_options
 @click.pass_obj
 def events(context: Context, from_date: str | None, to_date: str | None, follow: bool) -> None:
-    """List what came to a replica, or left it: a line an event. With --json each with its document."""
+    """List bundles that came to a replica, or were deleted, one event a line; with --json with documents."""
     wait = _FOLLOW_SECONDS if follow else None
     for event in context.client().events(from_date, to_date, follow=wait):
         document = json.loads(event.document)

@@ -1,67 +1,80 @@
 """The `dss` command.
 
-Exit codes: 0 all was done; 1 something failed, and is listed; 2 the command line is wrong; 130 Ctrl-C.
+Exit codes: 0 everything was done; 1 something failed, and is listed; 2 the command line is wrong; 130 Ctrl-C.
 """
 
 import os
 import sys
 import threading
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
-from dss.commands import basic as commands
 from dss.commands.checkout import checkout
 from dss.commands.collection import collection
 from dss.commands.context import Context, shared_options
+from dss.commands.delete import delete
+from dss.commands.download import download
 from dss.commands.events import events
+from dss.commands.get import get
+from dss.commands.list import list_bundles
+from dss.commands.search import search
 from dss.commands.subscription import subscription
-from dss.errors import CliError
+from dss.commands.token import token
+from dss.commands.upload import upload
+from dss.errors import ClientError, OperationFailed
 
 _COMMANDS = (
-    commands.upload,
-    commands.download,
-    commands.get,
-    commands.list_bundles,
-    commands.search,
-    commands.delete,
+    upload,
+    download,
+    get,
+    list_bundles,
+    search,
+    delete,
     checkout,
     collection,
     events,
     subscription,
-    commands.token,
+    token,
 )
 
-
-# Other distributions add commands by entry points of this group. The service adds `admin` and `local`, which
-# need what a laptop does not have.
+# Other distributions add commands by entry points of this group: the service adds `admin` and `local`, which
+# need packages that a laptop does not have.
 _ENTRY_POINTS = "dss.commands"
 
 
 class _Group(click.Group):
-    """A group with the commands of other distributions beside its own; those are loaded when asked for."""
+    """A group of its own commands and those of other distributions, which are loaded when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *entry_points(group=_ENTRY_POINTS).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)
-        added = entry_points(group=_ENTRY_POINTS)
-        if own or cmd_name not in added.names:
+        if own:
             return own
-        try:
-            command: click.Command = added[cmd_name].load()
-        except ImportError as error:
-            return _broken(cmd_name, str(error))
-        return command
+        added = entry_points(group=_ENTRY_POINTS, name=cmd_name)
+        return _loaded(next(iter(added))) if added else None
 
 
-def _broken(name: str, why: str) -> click.Command:
-    @click.command(name, help="Not usable here: what it needs is not installed.")
+def _loaded(entry: EntryPoint) -> click.Command:
+    try:
+        command = entry.load()
+    except Exception as error:  # noqa: BLE001 (one broken distribution must not break `dss --help`)
+        return _broken(entry, f"{type(error).__name__}: {error}")
+    return (
+        command if isinstance(command, click.Command) else _broken(entry, f"{entry.value} is not a command")
+    )
+
+
+def _broken(entry: EntryPoint, why: str) -> click.Command:
+    source = entry.dist.name if entry.dist else entry.value
+
+    @click.command(entry.name, help=f"Not usable: {source} cannot be loaded.", add_help_option=False)
     @click.argument("ignored", nargs=-1, type=click.UNPROCESSED)
     def broken(ignored: tuple[str, ...]) -> None:
         del ignored
-        raise CliError(f"`dss {name}` is installed, and something that it needs is not: {why}")
+        raise OperationFailed(f"{source} adds `dss {entry.name}`, which cannot be loaded: {why}")
 
     broken.context_settings["ignore_unknown_options"] = True
     return broken
@@ -80,13 +93,12 @@ for _command in _COMMANDS:
 
 
 def main() -> None:
-    """Run the command line of this process, and end it."""
-    # Signed URLs, reports and names may hold any character; a terminal that can't show one gets a stand-in.
+    """Run the command line of this process, and exit."""
+    # Signed URLs, reports and names may hold any character; a terminal that can't show one gets an escape.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    context = Context(url=os.environ.get("DSS_URL"), token=os.environ.get("DSS_TOKEN"))
-    _end(_run(context))
+    _exit(_run(Context()))
 
 
 def _run(context: Context) -> int:
@@ -96,24 +108,24 @@ def _run(context: Context) -> int:
         error.show()
         return error.exit_code
     except click.Abort:
-        print("dss: interrupted; the same command again goes on from here", file=sys.stderr)
+        print("dss: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
-    except CliError as error:
+    except ClientError as error:
         return context.fail(error)
     except BrokenPipeError:
-        # Whoever read our output (head, say) has enough of it.
+        # The program that read our output (head, say) has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return context.fail(CliError(str(error)))
+        return context.fail(ClientError(str(error)))
     return outcome if isinstance(outcome, int) else 0
 
 
-def _end(code: int) -> None:
+def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    waiting = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if code == 130 and any(not thread.daemon for thread in waiting):
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if code == 130 and any(not thread.daemon for thread in others):
         # Threads that hang in a read would keep the process for a minute. What they did is on disk already:
         # every record is one append or one rename.
         os._exit(code)

@@ -1,4 +1,4 @@
-"""`dss subscription`: to be notified of what appears and what is deleted."""
+"""`dss subscription`: have a URL called when bundles appear or are deleted."""
 
 import json
 from typing import Any, TextIO
@@ -6,13 +6,15 @@ from typing import Any, TextIO
 import click
 
 from dss import tokens
-from dss.api.subscriptions import KINDS
-from dss.commands.context import Context, shared_options
-from dss.errors import Refused
+from dss.commands.context import TEXT_FILE, Context, shared_options
+from dss.commands.json_input import json_in, pairs_of
 
-_TEXT = click.File(encoding="utf-8")
 _KIND = click.option(
-    "--kind", type=click.Choice(KINDS), default="jmespath", show_default=True, help="Language of its query."
+    "--kind",
+    type=click.Choice(["jmespath", "elasticsearch"]),
+    default="jmespath",
+    show_default=True,
+    help="Language of its query.",
 )
 
 
@@ -24,24 +26,36 @@ def subscription() -> None:
 
 @subscription.command("put")
 @click.argument("callback_url", metavar="URL")
-@click.option("--jmespath", "jmespath_query", metavar="EXPRESSION", help="Only what this is true of.")
 @click.option(
-    "--es-query", metavar="FILE", type=_TEXT, help="JSON: only what this Elasticsearch query finds."
+    "--jmespath", "jmespath_query", metavar="EXPRESSION", help="Only events for which this is true."
 )
 @click.option(
-    "--attach", "attachments", metavar="NAME=EXPRESSION", multiple=True, help="JMESPath; may be repeated."
+    "--es-query",
+    metavar="FILE",
+    type=TEXT_FILE,
+    help="JSON: only bundles that this Elasticsearch query finds.",
+)
+@click.option(
+    "--attach", "attachments", metavar="NAME=EXPRESSION", multiple=True, help="JMESPath; repeatable."
 )
 @click.option("--method", type=click.Choice(["POST", "PUT"]), help="HTTP method  [default: POST]")
 @click.option(
-    "--form", "form_fields", metavar="NAME=VALUE", multiple=True, help="Send a form, with this field."
+    "--form",
+    "form_fields",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Send a form with this field; repeatable.",
 )
 @click.option(
-    "--payload-field", "payload_form_field", metavar="NAME", help="Its field with the notification."
+    "--payload-field",
+    "payload_form_field",
+    metavar="NAME",
+    help="Field of the form that holds the notification.",
 )
 @click.option(
-    "--secret-file", metavar="FILE", type=_TEXT, help="Sign with what is in this file (- is stdin)."
+    "--secret-file", metavar="FILE", type=TEXT_FILE, help="Sign with the secret in this file (- is stdin)."
 )
-@click.option("--key-id", "hmac_key_id", help="What the signature names the secret by.")
+@click.option("--key-id", "hmac_key_id", help="Name of the secret in the signature.")
 @shared_options
 @click.pass_obj
 def put(
@@ -52,23 +66,23 @@ def put(
     attachments: tuple[str, ...],
     form_fields: tuple[str, ...],
     secret_file: TextIO | None,
-    **chosen: str | None,
+    **options: str | None,
 ) -> int:
-    """Have URL called with every event of the replica that matches. Prints the subscription's UUID."""
+    """Have URL called with every matching event of the replica. Prints the subscription's UUID."""
     tokens.check_usable(context.token)
-    wanted: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    definition: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if es_query:
-        wanted["es_query"] = _json_in(es_query)
+        definition["es_query"] = json_in(es_query)
     if attachments:
-        wanted["attachments"] = {
+        definition["attachments"] = {
             name: {"type": "jmespath", "expression": expression}
-            for name, expression in _pairs("--attach", attachments).items()
+            for name, expression in pairs_of("--attach", attachments).items()
         }
-    if form_fields or "payload_form_field" in wanted:
-        wanted |= {"encoding": "multipart/form-data", "form_fields": _pairs("--form", form_fields)}
+    if form_fields or "payload_form_field" in definition:
+        definition |= {"encoding": "multipart/form-data", "form_fields": pairs_of("--form", form_fields)}
     if secret_file:
-        wanted["hmac_secret_key"] = secret_file.read().strip()
-    uuid = context.client().subscribe(callback_url, **wanted)
+        definition["hmac_secret_key"] = secret_file.read().strip()
+    uuid = context.client().subscribe(callback_url, **definition)
     context.show({"uuid": uuid, "replica": context.replica}, uuid)
     return 0
 
@@ -116,16 +130,16 @@ def delete(context: Context, uuid: str, kind: str) -> int:
 @shared_options
 @click.pass_obj
 def deliveries(context: Context, uuid: str) -> int:
-    """List what was sent in the last 14 days, the newest first, and what became of it."""
+    """List the notifications of the last 14 days and their state, the newest first."""
     rows = context.client().deliveries(uuid)
     if context.json:
         context.show({"uuid": uuid, "deliveries": list(rows)})
         return 0
     for row in rows:
         bundle = "{bundle_uuid}.{bundle_version}".format(**row["match"])
-        said = row.get("reason") or row.get("status", "")
+        note = row.get("reason") or row.get("status", "")
         print(
-            f"{row['created']}  {row['state']:9}  {row['attempts']:3}  {row['event_type']}  {bundle}  {said}"
+            f"{row['created']}  {row['state']:9}  {row['attempts']:3}  {row['event_type']}  {bundle}  {note}"
         )
     return 0
 
@@ -135,39 +149,27 @@ def deliveries(context: Context, uuid: str) -> int:
 @shared_options
 @click.pass_obj
 def test(context: Context, uuid: str) -> int:
-    """Have a sample sent: an event of type TEST. Prints the id of its delivery."""
+    """Send a sample notification, an event of type TEST. Prints the id of its delivery."""
     tokens.check_usable(context.token)
-    sent = context.client().send_sample(uuid)
-    context.show({"uuid": uuid, "delivery_id": sent}, sent)
+    delivery_id = context.client().send_sample(uuid)
+    context.show({"uuid": uuid, "delivery_id": delivery_id}, delivery_id)
     return 0
 
 
 @subscription.command("replay")
 @click.argument("uuid")
-@click.option("--from-date", metavar="VERSION", required=True, help="2026-01-12T093000.000000Z, in UTC.")
+@click.option(
+    "--from-date", metavar="VERSION", required=True, help="A UTC time as 2026-01-12T093000.000000Z."
+)
 @shared_options
 @click.pass_obj
 def replay(context: Context, uuid: str, from_date: str) -> int:
-    """Have all that matches sent again since a time, whether it was taken or not. Prints the replay's id."""
+    """Send all matching events since a time again, delivered or not. Prints the replay's id."""
     tokens.check_usable(context.token)
-    begun = context.client().replay(uuid, from_date)
-    context.show({"uuid": uuid, "replay_id": begun}, begun)
+    replay_id = context.client().replay(uuid, from_date)
+    context.show({"uuid": uuid, "replay_id": replay_id}, replay_id)
     return 0
 
 
 def _query(row: dict[str, Any]) -> str:
     return json.dumps(row["es_query"]) if "es_query" in row else row.get("jmespath_query", "")
-
-
-def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    if not all(equals and name for name, equals, _ in pairs):
-        raise Refused(f"{option}: NAME=VALUE is wanted")
-    return {name: value for name, _, value in pairs}
-
-
-def _json_in(file: TextIO) -> Any:
-    try:
-        return json.load(file)
-    except ValueError as error:
-        raise Refused(f"{file.name}: is not JSON: {error}") from error

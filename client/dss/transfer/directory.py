@@ -1,4 +1,4 @@
-"""The files of a directory that is to become a bundle."""
+"""The files of a directory that becomes a bundle."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from dss.errors import Refused
+from dss.errors import ContentChanged, InvalidInput
 from dss.transfer.names import check_bundle_name
 
 
@@ -21,27 +21,27 @@ class LocalFile:
     mtime_ns: int
 
     def check_unchanged(self) -> None:
-        """Raise Refused where the file is not what it was."""
+        """Raise ContentChanged if the file is not what it was."""
         now = self.path.stat()
         if (now.st_size, now.st_mtime_ns) != (self.size, self.mtime_ns):
-            raise Refused(f"{self.path} changed while it was being read")
+            raise ContentChanged(f"{self.path} changed while it was being read")
 
 
 def scan(directory: Path, exclude: Sequence[str] = ()) -> list[LocalFile]:
     """Return the files under a directory, by name; `exclude` holds globs of names to leave out.
 
-    Symbolic links are followed where they stay inside. Raises Refused, naming every file that a bundle
-    can't hold, and for a directory without files.
+    Follows symbolic links that stay inside. Raises InvalidInput, which names every file that a bundle can't
+    hold, and if there are no files.
     """
     if not directory.is_dir():
-        raise Refused(f"{directory} is not a directory")
+        raise InvalidInput(f"{directory} is not a directory")
     walk = _Walk(directory.resolve(), exclude)
     found = sorted(walk.files(walk.root, "", (walk.root,)), key=lambda file: file.name)
     if walk.problems:
         listed = "\n  ".join(walk.problems)
-        raise Refused(f"{len(walk.problems)} of the files in {directory} can't be uploaded:\n  {listed}")
+        raise InvalidInput(f"{len(walk.problems)} of the files in {directory} can't be uploaded:\n  {listed}")
     if not found:
-        raise Refused(f"{directory} holds no files")
+        raise InvalidInput(f"{directory} holds no files")
     return found
 
 
@@ -63,7 +63,7 @@ class _Walk:
                 continue
             try:
                 yield from self._entry(Path(entry.path), name, ancestors)
-            except Refused as error:
+            except InvalidInput as error:
                 self.problems.append(str(error))
             except OSError as error:
                 self.problems.append(f"{name!r}: {error.strerror}")
@@ -76,18 +76,18 @@ class _Walk:
             yield from self.files(path, name + "/", (*ancestors, path.resolve()))
             return
         if not stat.S_ISREG(status.st_mode):
-            raise Refused(f"{name!r} is neither a file nor a directory")
+            raise InvalidInput(f"{name!r} is neither a file nor a directory")
         check_bundle_name(name)
         if not os.access(path, os.R_OK):
-            raise Refused(f"{name!r} can't be read")
+            raise InvalidInput(f"{name!r} can't be read")
         yield LocalFile(name=name, path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
     def _check_link(self, path: Path, name: str, ancestors: tuple[Path, ...]) -> None:
         try:
             target = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:
-            raise Refused(f"{name!r} is a symbolic link to nowhere") from error
+            raise InvalidInput(f"{name!r} is a symbolic link to a file that does not exist") from error
         if not target.is_relative_to(self.root):
-            raise Refused(f"{name!r} is a symbolic link that leaves the directory")
+            raise InvalidInput(f"{name!r} is a symbolic link to outside the directory")
         if target in ancestors:
-            raise Refused(f"{name!r} is a symbolic link to a directory that it is in")
+            raise InvalidInput(f"{name!r} is a symbolic link to a directory that contains it")

@@ -1,4 +1,4 @@
-"""One file by signed URL: parallel ranges, taken up where they broke off, verified before it has a name."""
+"""Fetch one file by signed URL: in parallel ranges that resume, verified before it has a name."""
 
 import hashlib
 import threading
@@ -13,8 +13,8 @@ import urllib3
 from dss.api.files import SignedUrl
 from dss.api.transport import TRANSIENT, Backoff, Transport, reason_of, retry_after_seconds
 from dss.clock import Deadline
-from dss.errors import CallFailed, CliError, Interrupted, Unreachable, WrongContent
-from dss.progress import Meter
+from dss.errors import CallFailed, ClientError, Interrupted, Unreachable, WrongContent
+from dss.progress import Progress
 from dss.stopping import StoppableClock
 from dss.transfer.ranges import ByteRange, PartFile
 
@@ -28,7 +28,7 @@ Sink = Callable[[int, bytes], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """Bytes that are to be had: where, how many, and their sha256 in lower-case hex."""
+    """Bytes to fetch: from where, how many, and their sha256 in lower-case hex."""
 
     source: SignedUrl
     size: int
@@ -37,26 +37,26 @@ class Content:
 
 @dataclass
 class _Pass:
-    """How far one answer got, and what ended it."""
+    """How far one response got, and what ended it."""
 
     position: int
-    failure: CliError | None = None
+    failure: ClientError | None = None
     pause: float | None = None
     stale: bool = False
 
 
 class RangeReader:
-    """Reads ranges of contents, outlasting broken connections, 5xx and expired URLs."""
+    """Reads ranges, and retries broken connections, 5xx and expired URLs."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._clock: StoppableClock = transport.clock
 
     def read(self, content: Content, part: ByteRange, sink: Sink) -> None:
-        """Give every byte of a range to `sink`, as (position, bytes), in order and once.
+        """Pass every byte of a range to `sink`, as (position, bytes), in order and once.
 
-        Raises CallFailed, Unreachable or WrongContent when there was no progress for the transport's
-        patience, or where trying again is no use.
+        Raises CallFailed, Unreachable or WrongContent if there was no progress for the transport's patience,
+        or if a retry is no use.
         """
         position = part.start
         deadline, backoff, renewals = self._fresh_patience()
@@ -76,7 +76,7 @@ class RangeReader:
             pause = backoff.next() if step.pause is None else step.pause
             if step.stale or pause >= deadline.remaining():
                 raise step.failure
-            self._transport.notify(f"{step.failure}; trying again in {pause:.0f} s")
+            self._transport.notify(f"{step.failure}; retrying in {pause:.0f} s")
             self._clock.sleep(pause)
 
     def _fresh_patience(self) -> tuple[Deadline, Backoff, int]:
@@ -105,13 +105,13 @@ class RangeReader:
         for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
             self._clock.check()
             if step.position + len(chunk) > part.end:
-                raise WrongContent(f"more than the {part.size} bytes that were asked for arrived")
+                raise WrongContent(f"more bytes arrived than the {part.size} requested")
             sink(step.position, chunk)
             step.position += len(chunk)
 
     def _refused(self, answer: requests.Response, step: _Pass) -> _Pass:
         if answer.status_code in (200, 206):
-            raise CallFailed.of(answer, " (the store does not serve ranges as asked)")
+            raise CallFailed.of(answer, " (the store does not serve the requested range)")
         failure = CallFailed.of(answer)
         if answer.status_code in _STALE:
             return _Pass(step.position, failure, stale=True)
@@ -135,20 +135,20 @@ def _check_range(answer: requests.Response, content: Content, part: ByteRange, *
 class FileFetcher:
     """Fetches contents into files, each in parallel ranges on an executor that fetches nothing else."""
 
-    def __init__(self, transport: Transport, executor: Executor, meter: Meter) -> None:
+    def __init__(self, transport: Transport, executor: Executor, progress: Progress) -> None:
         self._reader = RangeReader(transport)
         self._clock = transport.clock
         self._executor = executor
-        self._meter = meter
+        self._progress = progress
 
     def fetch(self, content: Content, target: Path, part: PartFile) -> int:
-        """Put a content in its place, complete and verified; return how many bytes were fetched for it.
+        """Write a file, complete and verified, to `target`; return how many bytes were fetched.
 
-        Raises WrongContent, with nothing left behind, where size or sha256 are not as promised; any other
-        error keeps the ranges that are complete for the next time.
+        Raises WrongContent, and leaves nothing behind, if size or sha256 differ from what was promised; any
+        other error keeps the complete ranges for the next call.
         """
         try:
-            self._meter.advance(part.done_bytes)
+            self._progress.advance(part.done_bytes)
             fetched = self._fetch_missing(content, part)
         except WrongContent:
             part.discard()
@@ -168,7 +168,7 @@ class FileFetcher:
 
         def sink(position: int, data: bytes) -> None:
             part.write(position, data)
-            self._meter.advance(len(data))
+            self._progress.advance(len(data))
 
         def fetch(index: int, wanted: ByteRange) -> int:
             if broken.is_set():
@@ -177,13 +177,13 @@ class FileFetcher:
                 self._reader.read(content, wanted, sink)
                 part.complete(index)
             except BaseException:
-                # What is no use for one range is no use for the thousands behind it.
+                # An error of one range would repeat for the thousands behind it.
                 broken.set()
                 raise
             return wanted.size
 
         futures = [self._executor.submit(fetch, index, wanted) for index, wanted in part.missing()]
-        # All of them end before the file is closed, also when one fails.
+        # All ranges end before the file is closed, even if one fails.
         wait(futures)
         errors = [error for future in futures if (error := future.exception())]
         for error in sorted(errors, key=lambda error: isinstance(error, Interrupted)):
@@ -202,7 +202,7 @@ def sha256_of(path: Path, clock: StoppableClock) -> str:
 
 
 def verify(path: Path, content: Content, clock: StoppableClock) -> None:
-    """Raise WrongContent unless a file holds the content."""
+    """Raise WrongContent unless a file has the size and sha256 of a content."""
     size = path.stat().st_size
     if size != content.size:
         raise WrongContent(f"size: {size} bytes arrived, the DSS promised {content.size}")

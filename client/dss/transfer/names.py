@@ -4,10 +4,10 @@ import re
 import stat
 from pathlib import Path
 
-from dss.errors import Refused
+from dss.errors import InvalidInput
 from dss.identifiers import check_file_name
 
-# Where downloads keep unfinished files, inside the target directory, so that a finished one can be renamed.
+# Downloads keep unfinished files here, inside the target directory, so that a rename finishes one.
 WORK_DIRECTORY = ".dss-download"
 
 # BundleFile.name in the v1 contract, as it stands there.
@@ -18,15 +18,17 @@ _CONTRACT = re.compile(
 
 
 def check_bundle_name(name: str) -> str:
-    """Return a name that the DSS takes for a file of a bundle. Raises Refused, saying why, for others."""
+    """Return the name if the DSS accepts it for a file of a bundle. Raises InvalidInput, with the reason."""
     check_file_name(name)
     if not _CONTRACT.match(name):
-        raise Refused(f"name: {name[:80]!r} has a step in its path that begins with '.' or ends with '.'")
+        raise InvalidInput(
+            f"name: {name[:80]!r} has a step in its path that begins with '.' or ends with '.'"
+        )
     return name
 
 
 def content_type_of(name: str) -> str:
-    """Return the content type that the DSS and its clients expect of a file so named."""
+    """Return the content type of a file with this name."""
     if name.endswith(".json"):
         return "application/json"
     if name.endswith(".gz"):
@@ -35,33 +37,33 @@ def content_type_of(name: str) -> str:
 
 
 def is_indexed(name: str) -> bool:
-    """Tell whether a file's content goes into the bundle's metadata document."""
+    """Return whether a file's content goes into the bundle's metadata document."""
     return name.endswith(".json")
 
 
 def safe_target(directory: Path, name: str) -> Path:
-    """Return where a file of a bundle goes: inside `directory`, by a path without symbolic links.
+    """Return the path of a bundle's file inside `directory`, without symbolic links on the way.
 
-    Raises Refused for a name that leads elsewhere, whoever made it: a server is not trusted with that.
+    Raises InvalidInput for a name that leads elsewhere: the server is not trusted with that.
     """
     check_file_name(name)
     steps = name.split("/")
     if steps[0].casefold() == WORK_DIRECTORY:
-        raise Refused(f"name: {name[:80]!r} is where unfinished downloads are kept")
+        raise InvalidInput(f"name: {name[:80]!r} is reserved for unfinished downloads")
     path = directory
     for number, step in enumerate(steps, start=1):
         path = path / step
         try:
             mode = path.lstat().st_mode
         except FileNotFoundError:
-            # What isn't there leads nowhere else; the rest of the path is yet to be made.
+            # A path that does not exist has no symbolic links; the caller makes the rest of it.
             return directory.joinpath(*steps)
         except OSError as error:
-            raise Refused(f"{path}: {error.strerror}") from error
+            raise InvalidInput(f"{path}: {error.strerror}") from error
         if stat.S_ISLNK(mode):
-            raise Refused(f"{path} is a symbolic link")
+            raise InvalidInput(f"{path} is a symbolic link")
         if number < len(steps) and not stat.S_ISDIR(mode):
-            raise Refused(f"{path} is there and is not a directory")
+            raise InvalidInput(f"{path} exists and is not a directory")
         if number == len(steps) and not stat.S_ISREG(mode):
-            raise Refused(f"{path} is there and is not a file")
+            raise InvalidInput(f"{path} exists and is not a file")
     return path

@@ -1,4 +1,4 @@
-"""The same work on many things in threads, ended by Ctrl-C; and one process at a time."""
+"""Work in threads that Ctrl-C ends, and locks that keep other processes out."""
 
 import contextlib
 import errno
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from dss.errors import Refused
+from dss.errors import Busy
 from dss.stopping import StoppableClock
 
 T = TypeVar("T")
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def threads(jobs: int, clock: StoppableClock) -> Iterator[ThreadPoolExecutor]:
-    """Give an executor of `jobs` threads, idle again at the end.
+    """Give an executor of `jobs` threads, and wait for them at the end.
 
-    An exception (Ctrl-C too) stops the clock, drops what has not begun and goes up at once, while the
-    threads end by themselves.
+    An exception (Ctrl-C too) stops the clock, drops what has not started and propagates at once; the threads
+    end by themselves.
     """
     executor = ThreadPoolExecutor(jobs)
     try:
@@ -31,18 +31,18 @@ def threads(jobs: int, clock: StoppableClock) -> Iterator[ThreadPoolExecutor]:
     executor.shutdown()
 
 
-def for_each(things: Iterable[T], work: Callable[[T], None], *, jobs: int, clock: StoppableClock) -> None:
-    """Do `work` on each thing, `jobs` at once; the first exception of one ends all of them."""
+def for_each(items: Iterable[T], work: Callable[[T], None], *, jobs: int, clock: StoppableClock) -> None:
+    """Call `work` for each item, `jobs` at once; the first exception ends all of them."""
     with threads(jobs, clock) as executor:
-        for future in [executor.submit(work, thing) for thing in things]:
+        for future in [executor.submit(work, item) for item in items]:
             future.result()
 
 
 @contextlib.contextmanager
 def only_process(path: Path, what: str) -> Iterator[None]:
-    """Hold `path`, an existing directory or a file to be made, so that no other process does the same.
+    """Lock `path`, an existing directory or a file to create, so that no other process can.
 
-    Raises Refused where another one holds it. On systems and file systems without locks nothing is held.
+    Raises Busy if another one has it. Systems and file systems without locks are not locked.
     """
     try:
         import fcntl
@@ -56,8 +56,8 @@ def only_process(path: Path, what: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
-                raise Refused(f"another process is busy with {what}") from error
+                raise Busy(f"another process is busy with {what}; wait for it to end") from error
         yield
     finally:
-        # Closing lets go of the lock; so does the death of this process.
+        # Closing releases the lock; so does the end of this process.
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Which bytes of a file are there already: ranges, a `.part` file, and its list of what is done."""
+"""Which ranges of a file are fetched: a `.part` file, and its list of what is done."""
 
 import json
 import os
@@ -28,12 +28,11 @@ def plan_ranges(size: int, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
 
 
 class PartFile:
-    """A file that is being put together in ranges, and remembers those that are complete.
+    """A file that is fetched in ranges, and remembers which are complete.
 
-    Beside `x.part` lies `x.done`: a line that says what content this is, then the number of each range
-    that is complete, one a line, appended when its bytes are written. A torn last line does not count; so
-    a kill at any time costs no more than the ranges under way. A file of one range has no such list: it
-    begins again.
+    Beside `x.part` lies `x.part.done`: a line that identifies the content, then the number of each complete
+    range, one a line, appended when its bytes are written. A torn last line does not count, so a kill at any
+    time costs only the ranges in progress. A file of one range has no such list: it starts again.
     """
 
     def __init__(self, path: Path, *, size: int, sha256: str, range_bytes: int = RANGE_BYTES) -> None:
@@ -69,15 +68,15 @@ class PartFile:
 
     @property
     def done_bytes(self) -> int:
-        """How many bytes are there, in ranges that are complete."""
+        """The bytes in complete ranges."""
         return sum(self._ranges[index].size for index in self._done)
 
     def missing(self) -> Sequence[tuple[int, ByteRange]]:
-        """Return the ranges that are not complete, each with its number."""
+        """Return the incomplete ranges, each with its number."""
         return [(index, part) for index, part in enumerate(self._ranges) if index not in self._done]
 
     def write(self, position: int, data: bytes) -> None:
-        """Write bytes at a position; safe in many threads at once."""
+        """Write bytes at a position; threads may write at once."""
         view = memoryview(data)
         while view:
             written = os.pwrite(self._fd, view, position)
@@ -85,18 +84,18 @@ class PartFile:
             view = view[written:]
 
     def complete(self, index: int) -> None:
-        """Remember that a range is complete; call it after its last write."""
+        """Record that a range is complete; call it after its last write."""
         if len(self._ranges) > 1:
-            # O_APPEND: lines of several threads stay whole.
+            # O_APPEND keeps the lines of several threads whole.
             with self._list.open("a", encoding="utf-8") as lines:
                 lines.write(f"{index}\n")
 
     def close(self) -> None:
-        """Let go of the file; what is there stays."""
+        """Close the file; its content stays."""
         os.close(self._fd)
 
     def finish(self, target: Path) -> None:
-        """Put the file in its place, atomically."""
+        """Rename the file to `target`, atomically."""
         self.path.replace(target)
         self._list.unlink(missing_ok=True)
 

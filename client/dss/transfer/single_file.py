@@ -1,12 +1,13 @@
-"""One file version from the DSS to a path, or to a pipe."""
+"""Fetch one file version to a path, or to a pipe."""
 
 import hashlib
 import os
 from pathlib import Path
 
-from dss.api.client import ApiClient
+from dss.api.files import get_file
+from dss.api.session import Session
 from dss.errors import WrongContent
-from dss.progress import Meter
+from dss.progress import Progress
 from dss.reports import DownloadReport
 from dss.transfer.download import is_there
 from dss.transfer.fetching import Content, FileFetcher, RangeReader
@@ -16,77 +17,77 @@ from dss.transfer.ranges import ByteRange, PartFile
 
 
 def fetch_file(
-    client: ApiClient,
+    session: Session,
     uuid: str,
     version: str | None,
     output: Path,
     *,
     jobs: int = 8,
-    meter: Meter | None = None,
+    progress: Progress | None = None,
 ) -> DownloadReport:
-    """Fetch one file version to a path, with the promises of `dss.transfer.download.download`.
+    """Fetch one file version to a path, verified, with the guarantees of `dss.transfer.download.download`.
 
-    What is unfinished lies beside it as `.dss-*.part` for the next call. Raises what went wrong.
+    Unfinished content stays beside it as `.dss-*.part` for the next call.
     """
-    client, meter = client.renewed(), meter or Meter()
-    head, source = client.get_file(uuid, version)
+    session, progress = session.renewed(), progress or Progress(quiet=True)
+    head, source = get_file(session, uuid, version)
     directory = output.absolute().parent
     report = DownloadReport(
         uuid=uuid,
         version=head.version,
-        replica=client.replica,
+        replica=session.replica,
         files=1,
         bytes=head.size,
         directory=str(directory),
     )
     content = Content(source=source, size=head.size, sha256=head.checksums["sha256"])
-    meter.expect(1, head.size)
+    progress.expect(head.size, files=1)
     target = safe_target(directory, output.name)
-    if is_there(target, content, client.clock):
+    if is_there(target, content, session.clock):
         report.skipped = 1
     else:
-        _fetch(client, content, target, jobs, meter, report)
-    meter.file_done()
+        _fetch(session, content, target, jobs, progress, report)
+    progress.file_done()
     report.close()
     return report
 
 
 def _fetch(
-    client: ApiClient, content: Content, target: Path, jobs: int, meter: Meter, report: DownloadReport
+    session: Session, content: Content, target: Path, jobs: int, progress: Progress, report: DownloadReport
 ) -> None:
     label = hashlib.sha256(f"{target.name}\n{report.uuid}.{report.version}".encode()).hexdigest()[:32]
     part = target.with_name(f".dss-{label}.part")
     lock = target.with_name(f".dss-{label}.lock")
-    with only_process(lock, str(target)), threads(jobs, client.clock) as ranges:
-        fetcher = FileFetcher(client.transport, ranges, meter)
+    with only_process(lock, str(target)), threads(jobs, session.clock) as ranges:
+        fetcher = FileFetcher(session.transport, ranges, progress)
 
-        def fetch(wanted: Content) -> None:
-            file = PartFile(part, size=wanted.size, sha256=wanted.sha256)
-            report.count(received=fetcher.fetch(wanted, target, file), downloaded=1)
+        def fetch(content: Content) -> None:
+            file = PartFile(part, size=content.size, sha256=content.sha256)
+            report.count(received=fetcher.fetch(content, target, file), downloaded=1)
 
         try:
-            # In a thread, so that Ctrl-C finds this one waiting, and stops the others.
-            for_each([content], fetch, jobs=1, clock=client.clock)
+            # In a thread: Ctrl-C then finds this thread waiting, and stops the others.
+            for_each([content], fetch, jobs=1, clock=session.clock)
         finally:
             lock.unlink(missing_ok=True)
 
 
-def stream_file(client: ApiClient, uuid: str, version: str | None, descriptor: int) -> None:
+def stream_file(session: Session, uuid: str, version: str | None, descriptor: int) -> None:
     """Write one file version to a descriptor (stdout, say) in order, and verify it on the way.
 
-    Raises WrongContent at the end, when it is too late to take anything back, where sha256 is wrong.
+    Raises WrongContent at the end, after everything is written, if the sha256 is wrong.
     """
-    head, source = client.get_file(uuid, version)
+    head, source = get_file(session, uuid, version)
     digest = hashlib.sha256()
 
     def sink(position: int, data: bytes) -> None:
-        del position  # a pipe has none; a range is read in order
+        del position  # a pipe has no positions; a range is read in order
         digest.update(data)
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
 
     content = Content(source=source, size=head.size, sha256=head.checksums["sha256"])
-    RangeReader(client.transport).read(content, ByteRange(0, head.size), sink)
+    RangeReader(session.transport).read(content, ByteRange(0, head.size), sink)
     if digest.hexdigest() != content.sha256:
         raise WrongContent(f"sha256: {digest.hexdigest()} arrived, the DSS promised {content.sha256}")

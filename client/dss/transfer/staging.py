@@ -1,41 +1,40 @@
 """The staging bucket: objects that carry their four checksums, for the DSS to copy from.
 
-The only place of the command line that knows a cloud's SDK; each is imported when it is needed.
+The only module of the client that knows a cloud's SDK; each is an extra, imported when it is used.
 """
 
 import base64
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 from urllib.parse import urlsplit
 
+from dss import environment
 from dss.checksums import Checksums, part_size
-from dss.errors import Refused, StagingFailed, WrongContent
+from dss.errors import ContentChanged, InvalidInput, MissingExtra, StagingFailed, translated
 
 OnBytes = Callable[[int], None]
 
 _SCHEME_OF = {"gcp": "gs", "aws": "s3"}
-_VARIABLE_OF = {"gcp": "DSS_GS_STAGING_BUCKET", "aws": "DSS_S3_STAGING_BUCKET"}
 # GCS: a chunk of a resumable upload is a multiple of 256 KiB; each is sent again as a whole if it breaks.
 _GS_CHUNK_BYTES = 32 * 1024 * 1024
 _GS_SECONDS = 120
 
 
 class Staging(Protocol):
-    """A place in a bucket; `put` and `delete` may be called by threads at once."""
+    """A place in a bucket; threads may call `put` and `delete` at once."""
 
     def put(self, path: Path, key: str, checksums: Checksums, content_type: str, on_bytes: OnBytes) -> str:
-        """Store a file with its checksums and return its URL; an equal object that is there already will do.
+        """Store a file with its checksums and return its URL; an equal object that exists already will do.
 
-        `on_bytes` is told how many bytes were sent. Raises StagingFailed.
+        Calls `on_bytes` with the number of bytes sent. Raises StagingFailed.
         """
         ...
 
     def delete(self, url: str) -> None:
-        """Remove a staged object; one that is gone is no error. Raises StagingFailed."""
+        """Remove a staged object, if it exists. Raises StagingFailed."""
         ...
 
 
@@ -43,23 +42,26 @@ def staging_for(replica: str, location: str | None) -> Staging:
     """Return the staging of a replica, at `gs://bucket/prefix` or `s3://bucket/prefix`.
 
     Without a location the environment names the bucket: DSS_GS_STAGING_BUCKET or DSS_S3_STAGING_BUCKET.
-    Raises Refused where there is none, or it is in another cloud than the replica.
+    Raises InvalidInput if there is none, or if it is in another cloud than the replica, and MissingExtra.
     """
     if replica not in _SCHEME_OF:
-        raise Refused(
-            f"replica: data are put into {' or '.join(_SCHEME_OF)}, and come to {replica!r} from there"
+        raise InvalidInput(
+            f"replica: cannot upload to {replica!r}; upload to {' or '.join(_SCHEME_OF)} instead"
         )
     scheme = _SCHEME_OF[replica]
-    text = location or os.environ.get(_VARIABLE_OF[replica], "")
+    text = location or environment.staging_bucket(replica)
     if not text:
-        raise Refused(
-            f"no staging bucket: give --staging {scheme}://bucket/prefix or set {_VARIABLE_OF[replica]}"
+        raise InvalidInput(
+            f"no staging bucket: give --staging {scheme}://bucket/prefix, "
+            f"or set {environment.staging_variable(replica)}"
         )
     parts = urlsplit(text if "://" in text else f"{scheme}://{text}")
     if parts.scheme not in _SCHEME_OF.values() or not parts.netloc or parts.query or parts.fragment:
-        raise Refused(f"--staging: {text!r} is not of the form gs://bucket/prefix or s3://bucket/prefix")
+        raise InvalidInput(f"--staging: {text!r} is not of the form gs://bucket/prefix or s3://bucket/prefix")
     if parts.scheme != scheme:
-        raise Refused(f"--staging: {text!r} is not in the cloud of replica {replica}: {scheme}://… is wanted")
+        raise InvalidInput(
+            f"--staging: {text!r} is not in the cloud of replica {replica}; give {scheme}://bucket/prefix"
+        )
     prefix = parts.path.strip("/")
     made = GsStaging if scheme == "gs" else S3Staging
     return cast(Staging, made(parts.netloc, f"{prefix}/" if prefix else ""))
@@ -69,13 +71,16 @@ class GsStaging:
     """Staging in a GCS bucket, with the user's application default credentials."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
-        from google.cloud import storage
+        try:
+            from google.cloud import storage
+        except ImportError as error:
+            raise MissingExtra(f"an upload to gs://{bucket}", "gcs") from error
 
         self._prefix = prefix
         self._bucket_name = bucket
         with _gs_errors(f"gs://{bucket}"):
-            # Objects need no project, and a laptop may know none.
-            client = storage.Client(project=os.environ.get("GOOGLE_CLOUD_PROJECT") or "none")
+            # Objects need no project, and a laptop may have none.
+            client = storage.Client(project=environment.google_project() or "none")
             _widen_pool(client)
             self._bucket = client.bucket(bucket)
 
@@ -98,11 +103,11 @@ class GsStaging:
                     timeout=_GS_SECONDS,
                 )
             except PreconditionFailed:
-                # An earlier run was killed after this object, before it could take a note of it.
+                # An earlier run was killed after this object, before it could record it.
                 blob.reload(timeout=_GS_SECONDS)
         if base64.b64decode(blob.crc32c or "").hex() != checksums.crc32c or blob.size != size:
             self.delete(url)
-            raise WrongContent(f"{path} changed while it was being staged, or {url} held something else")
+            raise ContentChanged(f"{path} changed while it was being staged, or {url} held something else")
         return url
 
     def delete(self, url: str) -> None:
@@ -121,8 +126,11 @@ class S3Staging:
     """Staging in an S3 bucket, with the credentials that boto3 finds."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
-        import boto3
-        from botocore.config import Config
+        try:
+            import boto3
+            from botocore.config import Config
+        except ImportError as error:
+            raise MissingExtra(f"an upload to s3://{bucket}", "s3") from error
 
         self._prefix = prefix
         self._bucket = bucket
@@ -130,7 +138,9 @@ class S3Staging:
         with _s3_errors(f"s3://{bucket}"):
             session = boto3.Session()
             if session.get_credentials() is None:
-                raise Refused(f"no AWS credentials to write to s3://{bucket} with: see `aws configure`")
+                raise InvalidInput(
+                    f"no AWS credentials for s3://{bucket}; run `aws configure` or `aws sso login`"
+                )
             self._client: Any = session.client("s3", config=config)
 
     def put(self, path: Path, key: str, checksums: Checksums, content_type: str, on_bytes: OnBytes) -> str:
@@ -163,7 +173,7 @@ class S3Staging:
 
 
 class _Counted:
-    """A stream that tells how far its reader got; bytes read again after a break count as taken back."""
+    """A stream that reports how far its reader got; seeking back counts as negative."""
 
     def __init__(self, stream: IO[bytes], on_bytes: OnBytes) -> None:
         self._stream = stream
@@ -195,27 +205,23 @@ def _widen_pool(client: Any) -> None:
             session.mount(scheme, HTTPAdapter(pool_maxsize=64))
 
 
-@contextmanager
-def _gs_errors(what: str) -> Iterator[None]:
+def _gs_errors(what: str) -> AbstractContextManager[None]:
     import requests
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-    try:
-        yield
-    except (GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption) as error:
-        raise StagingFailed(f"{what}: {error}") from error
-    except requests.RequestException as error:
-        raise StagingFailed(f"{what}: {error}") from error
+    return _as_staging_failed(
+        what, GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption, requests.RequestException
+    )
 
 
-@contextmanager
-def _s3_errors(what: str) -> Iterator[None]:
+def _s3_errors(what: str) -> AbstractContextManager[None]:
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
-    try:
-        yield
-    except (Boto3Error, BotoCoreError, ClientError) as error:
-        raise StagingFailed(f"{what}: {error}") from error
+    return _as_staging_failed(what, Boto3Error, BotoCoreError, ClientError)
+
+
+def _as_staging_failed(what: str, *foreign: type[Exception]) -> AbstractContextManager[None]:
+    return translated([(error, lambda error: StagingFailed(f"{what}: {error}")) for error in foreign])

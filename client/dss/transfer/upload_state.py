@@ -1,8 +1,8 @@
 """What an upload has done so far, on disk, so that the next run does only the rest.
 
-A journal is a file of JSON lines: what upload this is, then each thing that was done, appended when it was
-done; the last line about a file counts. A line torn by a kill does not count, so whatever the journal says
-was done was done. (One JSON document, rewritten for each file, would cost the square of their number.)
+The state is a file of JSON lines: which upload this is, then each step that was done, appended when it was
+done; the last line about a file counts. A line torn by a kill does not count, so the state never says more
+than what was done. (One JSON document, rewritten for each file, would cost the square of their number.)
 """
 
 import contextlib
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dss import environment
 from dss.checksums import Checksums
-from dss.errors import Refused
+from dss.errors import InvalidInput
 from dss.transfer.parallel import only_process
 
 _FORMAT = 1
@@ -25,9 +26,9 @@ _FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class FileEntry:
-    """A file version that is being made of a local file, and how far it got.
+    """The file version that is made of a local file, and how far it got.
 
-    `staged` is the URL of its staged object while there is one; `put` says that the DSS has the file.
+    `staged` is the URL of its staged object while there is one; `put` is true once the DSS has the file.
     """
 
     name: str
@@ -42,7 +43,7 @@ class FileEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleEntry:
-    """The bundle version that the upload makes; `digest` is of its contents, empty until its first PUT."""
+    """The bundle version that the upload makes; `digest` is of its files, empty until its first PUT."""
 
     uuid: str
     version: str
@@ -51,14 +52,13 @@ class BundleEntry:
 
 
 def default_path(directory: Path, url: str, replica: str) -> Path:
-    """Return where the journal of an upload is, unless told otherwise: in the user's cache directory."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    """Return the default path of an upload's state, in the user's cache directory."""
     name = hashlib.sha256(f"{directory.resolve()}\n{url}\n{replica}".encode("utf-8", "surrogateescape"))
-    return Path(cache) / "dss" / "uploads" / f"{name.hexdigest()[:32]}.jsonl"
+    return environment.cache_directory() / "uploads" / f"{name.hexdigest()[:32]}.jsonl"
 
 
 class UploadState:
-    """The state of one upload; see `open_journal`. Threads may record at once."""
+    """The state of one upload; see `open_state`. Threads may record at once."""
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
         self.path = path
@@ -81,11 +81,13 @@ class UploadState:
         try:
             records = [json.loads(line) for line in lines]
             if records[0].get("upload") != self._identity:
-                raise Refused(f"{self.path} is the state of another upload: {records[0].get('upload')}")
+                raise InvalidInput(f"{self.path} is the state of another upload: {records[0].get('upload')}")
             for record in records[1:]:
                 self._apply(record)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise Refused(f"{self.path} is not the state of an upload; remove it to start again") from error
+            raise InvalidInput(
+                f"{self.path} is not the state of an upload; remove it, or give another --state"
+            ) from error
 
     def _apply(self, record: dict[str, Any]) -> None:
         if "bundle" in record:
@@ -105,13 +107,13 @@ class UploadState:
         fresh.replace(self.path)
 
     def record_file(self, entry: FileEntry) -> FileEntry:
-        """Remember how far a file got; return it."""
+        """Record how far a file got, and return it."""
         self._append({"file": dataclasses.asdict(entry)})
         self.files[entry.name] = entry
         return entry
 
     def record_bundle(self, entry: BundleEntry) -> BundleEntry:
-        """Remember how far the bundle got; return it."""
+        """Record how far the bundle got, and return it."""
         self._append({"bundle": dataclasses.asdict(entry)})
         self.bundle = entry
         return entry
@@ -121,23 +123,23 @@ class UploadState:
         with self._lock:
             written = os.write(self._fd, line)
             if written != len(line):
-                raise OSError(f"{self.path}: no space for the state of the upload")
+                raise OSError(f"{self.path}: no space left for the state of the upload")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._fd)
 
 
 @contextlib.contextmanager
-def open_journal(path: Path, *, directory: Path, url: str, replica: str) -> Iterator[UploadState]:
-    """Give the journal of an upload, to this process alone.
+def open_state(path: Path, *, directory: Path, url: str, replica: str) -> Iterator[UploadState]:
+    """Give the state of an upload, to this process alone.
 
-    Raises Refused where another process has it, or where the file is something else's.
+    Raises Busy if another process has it, and InvalidInput if the file is not the state of this upload.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with only_process(path.with_name(path.name + ".lock"), f"the upload of {directory}"):
-        journal = UploadState(path, {"directory": str(directory), "url": url, "replica": replica})
+        state = UploadState(path, {"directory": str(directory), "url": url, "replica": replica})
         try:
-            yield journal
+            yield state
         finally:
-            journal.close()
+            state.close()

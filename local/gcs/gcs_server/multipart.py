@@ -1,4 +1,4 @@
-"""A multipart body: a small part, then one of any size, which is passed on as it comes in."""
+"""Read a multipart body: a small part, then one of any size, as a stream."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ _SMALL = 1024 * 1024  # bytes of metadata, far beyond what an object may have
 
 
 class Multipart:
-    """Parts are asked for in their order; BadRequest is raised where the body isn't of that form."""
+    """Read the parts in their order. All methods raise BadRequest if the body is malformed."""
 
     def __init__(self, body: Body, boundary: bytes) -> None:
         self._body = body
@@ -18,12 +18,12 @@ class Multipart:
         self._until(self._boundary)
 
     def small_part(self) -> tuple[dict[str, str], bytes]:
-        """The next part's headers and content, of at most a mebibyte."""
+        """Return the next part's headers and content, of at most a mebibyte."""
         headers = self.next_headers()
         return headers, self._until(self._boundary)
 
     def next_headers(self) -> dict[str, str]:
-        """The next part's headers, in lower case."""
+        """Return the next part's headers, in lower case."""
         if self._until(b"\r\n").strip():
             raise BadRequest("Invalid multipart request: a part is missing")
         headers = {}
@@ -33,15 +33,15 @@ class Multipart:
         return headers
 
     def blocks(self) -> Iterator[bytes]:
-        """The content of the last part, whose headers were read."""
-        held = len(self._boundary)
+        """Yield the content of the last part, after `next_headers`."""
+        overlap = len(self._boundary)
         while (end := self._buffer.find(self._boundary)) < 0:
-            if len(self._buffer) > held:
-                yield self._buffer[:-held]
-                self._buffer = self._buffer[-held:]
+            if len(self._buffer) > overlap:
+                yield self._buffer[:-overlap]
+                self._buffer = self._buffer[-overlap:]
             self._fill()
         yield self._buffer[:end]
-        rest = self._buffer[end + held :]
+        rest = self._buffer[end + overlap :]
         while block := self._body.read():
             rest += block
         if rest.strip() != b"--":

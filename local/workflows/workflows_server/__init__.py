@@ -1,5 +1,5 @@
-"""Cloud Workflows on one machine: `workflows-emulator` behind the Executions API, and what it lacks.
+"""Cloud Workflows on one machine: `workflows-emulator` behind the Executions API, with what it lacks.
 
-`engine` runs a workflow's YAML, `executions` keeps executions on disk and gives each a process, `methods` are
-those of the API; `server` speaks gRPC as `google-cloud-workflows` does, `rest` REST as `gcloud` does.
+`engine` runs a workflow's YAML; `executions` keeps executions on disk and gives each a process; `methods` are
+the methods of the API; `server` speaks gRPC as `google-cloud-workflows` does, `rest` REST as `gcloud` does.
 """

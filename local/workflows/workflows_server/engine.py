@@ -1,20 +1,22 @@
-"""Runs a workflow by `workflows-emulator`, mended where it differs from Cloud Workflows.
+"""Run a workflow by `workflows-emulator`, patched where it differs from Cloud Workflows.
 
 As released (1.10.0) it starts all iterations of a parallel step at once, whatever the limit, with one set
-of variables for all of them; takes `delay` for `initial_delay` and stops where that comes to `max_delay`;
-knows no OIDC; lets a broken connection end the execution instead of being retried; turns `null` into text;
-and keeps a lock for ever where an assignment fails.
+of variables for all of them; reads `delay` instead of `initial_delay`, and stops when that reaches
+`max_delay`; knows no OIDC; ends the execution on a broken connection instead of retrying; turns `null`
+into text; and keeps a lock for ever if an assignment fails.
 """
 
 import contextlib
 import copy
-import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import requests
@@ -23,49 +25,69 @@ from workflows_emulator import render
 from workflows_emulator.lib import http_utils, sys_utils
 from workflows_emulator.utils import WorkflowError
 
-from local.minting import mint
-from local.probes import NotReady
+from workflows_server.options import Options
 
+# The release whose internals are replaced; pyproject.toml pins the same.
+EMULATOR_VERSION = "1.10.0"
 # Cloud Workflows: 20 branches or iterations at once.
 _MOST_AT_ONCE = 20
 _WHOLE = re.compile(r"\$\{((?:(?!\$\{).)*)\}", re.DOTALL)
 
 
-def run(path: Path, argument: Any) -> Any:
-    """Return what a workflow returns for an argument. Raises WorkflowError, and whatever else ends it."""
-    mend()
+class EmulatorChanged(Exception):
+    """The installed workflows-emulator is another than the one patched here; the text says how it differs."""
+
+
+def run(path: Path, argument: Any, options: Options) -> Any:
+    """Return the result of a workflow for an argument. Raises WorkflowError, or whatever else ends it."""
+    patch_emulator(options)
     workflow = emulator.load_workflow(str(path))
     names = workflow["main"].get("params", [])
     return emulator.execute_workflow(workflow, {names[0]: argument} if names else {})
 
 
-def mend() -> None:
-    """Put what is mended in the place of what is not."""
-    emulator.StepParallel = Parallel
-    emulator.StepRetry = Retry
-    emulator.StepAssign = Assign
-    emulator.render_config = render.render_config
-    http_utils.request = request
-    sys_utils.sleep = pause
-    render.render_str = rendered
-    render.STANDARD_LIBRARY.update({"true": True, "false": False, "null": None})
+def replacements(options: Options) -> list[tuple[ModuleType, str, Any]]:
+    """Return the eight names that are replaced: module, name, and what takes its place."""
+    library = {**render.STANDARD_LIBRARY, "true": True, "false": False, "null": None}
+    return [
+        (emulator, "StepParallel", Parallel),
+        (emulator, "StepRetry", Retry),
+        (emulator, "StepAssign", Assign),
+        (emulator, "render_config", render.render_config),
+        (http_utils, "request", partial(request, options.identity_url)),
+        (sys_utils, "sleep", partial(_pause, options.pace)),
+        (render, "render_str", rendered),
+        (render, "STANDARD_LIBRARY", library),
+    ]
 
 
-def pause(seconds: float) -> None:
-    """Sleep for so many seconds of Cloud Workflows; DSS_LOCAL_WORKFLOWS_PACE makes them shorter or longer."""
-    time.sleep(float(seconds) * float(os.environ.get("DSS_LOCAL_WORKFLOWS_PACE") or 1))
+def patch_emulator(options: Options) -> None:
+    """Replace the names. Raises EmulatorChanged if one of them is gone, or the release is another."""
+    installed = version("workflows-emulator")
+    if installed != EMULATOR_VERSION:
+        raise EmulatorChanged(f"workflows-emulator is {installed}; install {EMULATOR_VERSION}")
+    for module, name, value in replacements(options):
+        if not hasattr(module, name):
+            raise EmulatorChanged(f"workflows-emulator {installed} has no {module.__name__}.{name}")
+        setattr(module, name, value)
 
 
-_rendered_text = render.render_str
+def _pause(pace: float, seconds: float) -> None:
+    """Sleep for `seconds` of Cloud Workflows, which are `pace` times as long here."""
+    time.sleep(float(seconds) * pace)
+
+
+_render_text: Callable[..., Any] = render.render_str
 
 
 def rendered(value: Any, context: Mapping[str, Any]) -> Any:
-    """Return the value of a text with expressions in it; of one that is an expression, with its type."""
+    """Evaluate a text with expressions in it; a text that is one expression keeps the type of its value."""
     whole = _WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
-    return render.run_code(whole.group(1).strip(), context) if whole else _rendered_text(value, context)
+    return render.run_code(whole.group(1).strip(), context) if whole else _render_text(value, context)
 
 
 def request(
+    identity_url: str,
     method: str,
     url: str,
     timeout: float = 300,
@@ -75,42 +97,55 @@ def request(
     auth: Mapping[str, str] | None = None,
     **_: Any,
 ) -> dict[str, Any]:
-    """Make an HTTP request as the `http` module of Cloud Workflows does; errors are those of its retries."""
-    sent = dict(headers or {})
+    """Make an HTTP request as the `http` module of Cloud Workflows does; raise WorkflowError as it does."""
+    all_headers = dict(headers or {})
     if auth:
-        sent["Authorization"] = f"Bearer {_token(auth.get('audience', url))}"
+        all_headers["Authorization"] = f"Bearer {_token(identity_url, auth.get('audience', url))}"
     content = {"json": body} if isinstance(body, dict | list) else {"data": body}
-    try:
-        answer = requests.request(method, url, headers=sent, params=query, timeout=timeout, **content)
-    except requests.Timeout as error:
-        raise WorkflowError(message=str(error), tags=["TimeoutError"], code=0) from error
-    except requests.RequestException as error:
-        raise WorkflowError(message=str(error), tags=["ConnectionError"], code=0) from error
+    with _connection_errors():
+        answer = requests.request(method, url, headers=all_headers, params=query, timeout=timeout, **content)
     is_json = "application/json" in answer.headers.get("Content-Type", "")
-    known = {
+    result = {
         "code": answer.status_code,
         "headers": dict(answer.headers),
         "body": answer.json() if is_json else answer.text,
     }
     if not answer.ok:
         message = f"HTTP server responded with error code {answer.status_code}"
-        raise WorkflowError(message=message, tags=["HttpError"], **known)
-    return known
+        raise WorkflowError(message=message, tags=["HttpError"], **result)
+    return result
 
 
-def _token(audience: str) -> str:
-    """Return a token for a function; in the clouds Google signs it, and the function's platform checks it."""
+def _token(identity_url: str, audience: str) -> str:
+    """Return a token for a service; on Google Cloud, Google signs it and the platform checks it."""
+    if not identity_url:
+        raise WorkflowError(
+            message="`auth` needs an issuer of tokens: start with --identity-url", tags=["AuthError"], code=0
+        )
+    with _connection_errors():
+        # https://cloud.google.com/docs/authentication/get-id-token#metadata-server
+        answer = requests.get(
+            identity_url, {"audience": audience}, headers={"Metadata-Flavor": "Google"}, timeout=10
+        )
+        answer.raise_for_status()
+    return answer.text
+
+
+@contextlib.contextmanager
+def _connection_errors() -> Iterator[None]:
     try:
-        return mint(os.environ, "workflows@example.org", aud=audience)
-    except NotReady as error:
+        yield
+    except requests.Timeout as error:
+        raise WorkflowError(message=str(error), tags=["TimeoutError"], code=0) from error
+    except requests.RequestException as error:
         raise WorkflowError(message=str(error), tags=["ConnectionError"], code=0) from error
 
 
 class Assign(emulator.StepAssign):  # type: ignore[misc]
-    """An assignment that lets others go on where it fails."""
+    """An assignment that releases the lock if it fails."""
 
     def execute(self) -> Any:
-        """Assign; see the emulator."""
+        """Assign as the emulator does."""
         try:
             return super().execute()
         except BaseException:
@@ -120,10 +155,10 @@ class Assign(emulator.StepAssign):  # type: ignore[misc]
 
 
 class Retry(emulator.StepRetry):  # type: ignore[misc]
-    """Tries again as Cloud Workflows does: growing delays, the last of them `max_delay` and no end."""
+    """Retries as Cloud Workflows does: delays grow up to `max_delay`, and retries go on at that."""
 
     def execute(self) -> Any:
-        """Try, and try again."""
+        """Run the steps, and retry by the policy."""
         policy = emulator.render_config(self.config["retry"], self.context)
         backoff = policy.get("backoff", {})
         delay = backoff.get("initial_delay", 1)
@@ -132,19 +167,19 @@ class Retry(emulator.StepRetry):  # type: ignore[misc]
             try:
                 return emulator.execute_step(self.step_id, self.config["try"], self.context)
             except WorkflowError as error:
-                if left <= 0 or not self._is_worth_it(policy.get("predicate"), error):
-                    return self._given_up(error)
+                if left <= 0 or not self._is_retryable(policy.get("predicate"), error):
+                    return self._fail(error)
             left -= 1
-            pause(min(delay, backoff.get("max_delay", 60)))
+            sys_utils.sleep(min(delay, backoff.get("max_delay", 60)))
             delay *= backoff.get("multiplier", 1)
 
-    def _is_worth_it(self, predicate: Any, error: WorkflowError) -> bool:
+    def _is_retryable(self, predicate: Any, error: WorkflowError) -> bool:
         if predicate is None:
             return True
         subworkflows = emulator.keep_only_subworkflows(self.context)
         return bool(emulator.execute_subworkflow(predicate, {"e": error.payload}, subworkflows))
 
-    def _given_up(self, error: WorkflowError) -> Any:
+    def _fail(self, error: WorkflowError) -> Any:
         if "except" not in self.config:
             raise error
         self.context[self.config["except"]["as"]] = error.payload
@@ -152,7 +187,7 @@ class Retry(emulator.StepRetry):  # type: ignore[misc]
 
 
 class Parallel(emulator.StepParallel):  # type: ignore[misc]
-    """Branches or iterations side by side, no more than the limit, each with variables of its own."""
+    """Branches or iterations in parallel, up to the limit, each with variables of its own."""
 
     def execute_task_config(
         self,
@@ -161,7 +196,7 @@ class Parallel(emulator.StepParallel):  # type: ignore[misc]
         index_var: str = "__index",
         value_var: str = "__value",
     ) -> Any:
-        """Run them all; where one fails, begin no others, and raise when those that run have ended."""
+        """Run all tasks; if one fails, start no others, and raise when those that run have ended."""
         shared = frozenset(self.config["parallel"].get("shared", []))
         stopped = threading.Event()
 
@@ -189,7 +224,7 @@ class Parallel(emulator.StepParallel):  # type: ignore[misc]
 
 
 class Variables(dict[str, Any]):
-    """The variables of one branch: those outside as they were, and the shared ones as they are."""
+    """The variables of a branch: a copy of the outer ones, except that shared ones are the outer ones."""
 
     def __init__(self, outside: dict[str, Any], shared: frozenset[str]) -> None:
         super().__init__(outside)
@@ -202,11 +237,11 @@ class Variables(dict[str, Any]):
             self._outside[name] = value
 
     def update(self, *others: Any, **more: Any) -> None:
-        """Set each of them."""
+        """Set each variable."""
         for name, value in dict(*others, **more).items():
             self[name] = value
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        # What expressions are evaluated on.
+        # The emulator evaluates expressions on a deep copy.
         now = {name: self._outside[name] for name in self._shared if name in self._outside}
         return copy.deepcopy({**self, **now}, memo)

@@ -1,4 +1,4 @@
-"""Executions: each a file, so that they outlive the server, and a process, so that one can't harm another."""
+"""Executions: each a file, so that it outlives the server, and a process, so that none can harm another."""
 
 import json
 import threading
@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workflows_server.launching import Launched, Launcher
+from workflows_server.launching import ExecutionProcess, Launcher
 
-# Processes that run at once; further executions wait for their turn.
+# Processes at once; further executions wait.
 _AT_ONCE = 16
-# Every workflow has one: that of its file.
+# Every workflow has one revision: its file.
 REVISION = "000001-000"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """One execution, as it is kept; times are in seconds since 1970, `state` is the API's word."""
+    """One execution; times are in seconds since 1970, 0 for none; `state` is the API's name of a state."""
 
     name: str
     argument: str
@@ -29,18 +29,18 @@ class Execution:
 
     @property
     def workflow(self) -> str:
-        """The name of the deployed workflow."""
+        """The workflow's id."""
         return self.name.split("/")[5]
 
 
 class UnknownWorkflow(Exception):
-    """No such workflow is deployed."""
+    """There is no file of this workflow."""
 
 
 class Executions:
-    """All executions of the workflows in a directory, their names behind a prefix.
+    """All executions of the workflows in a directory; a workflow's id is the prefix and its file's name.
 
-    Those that ran when the server was killed are run again, from their start: steps may be done twice.
+    An execution that ran when the server was killed is run again from its start: its steps may run twice.
     """
 
     def __init__(self, workflows: Path, prefix: str, data: Path, launcher: Launcher) -> None:
@@ -48,16 +48,16 @@ class Executions:
         self._prefix = prefix
         self._data = data
         self._data.mkdir(parents=True, exist_ok=True)
-        self._turn = threading.Semaphore(_AT_ONCE)
+        self._slots = threading.Semaphore(_AT_ONCE)
         self._lock = threading.Lock()
-        self._processes: dict[str, Launched] = {}
+        self._processes: dict[str, ExecutionProcess] = {}
         self._launcher = launcher
         for execution in self.list(""):
             if execution.state == "ACTIVE":
                 self._launch(execution)
 
     def create(self, parent: str, argument: str) -> Execution:
-        """Begin an execution; it is on disk when this returns. Raises UnknownWorkflow."""
+        """Start an execution; it is on disk when this returns. Raises UnknownWorkflow."""
         name = f"{parent}/executions/{uuid.uuid4()}"
         execution = Execution(name=name, argument=argument, start_time=_now())
         self._file_of(execution.workflow)
@@ -66,23 +66,23 @@ class Executions:
         return execution
 
     def get(self, name: str) -> Execution | None:
-        """Return an execution, or None."""
+        """Return the execution, or None if there is none of this name."""
         try:
             return Execution(**json.loads(self._path(name).read_text()))
         except FileNotFoundError:
             return None
 
     def list(self, parent: str) -> list[Execution]:
-        """Return the executions of a workflow, the newest first."""
-        found = [Execution(**json.loads(path.read_text())) for path in self._data.glob("*.json")]
+        """Return the executions whose names begin with `parent`, the newest first."""
+        executions = [Execution(**json.loads(path.read_text())) for path in self._data.glob("*.json")]
         return sorted(
-            (one for one in found if one.name.startswith(parent)),
-            key=lambda one: one.start_time,
+            (execution for execution in executions if execution.name.startswith(parent)),
+            key=lambda execution: execution.start_time,
             reverse=True,
         )
 
     def cancel(self, name: str) -> Execution | None:
-        """End an execution where it is."""
+        """Kill an execution that runs, and return it as it is then; None if there is none of this name."""
         execution = self.get(name)
         if execution is None or execution.state != "ACTIVE":
             return execution
@@ -98,18 +98,18 @@ class Executions:
 
     def _run(self, execution: Execution) -> None:
         path = self._file_of(execution.workflow)
-        with self._turn:
+        with self._slots:
             with self._lock:
-                if (there := self.get(execution.name)) is None or there.state != "ACTIVE":
+                if (current := self.get(execution.name)) is None or current.state != "ACTIVE":
                     return
                 process = self._launcher.launch(path, execution.argument, execution.name)
                 self._processes[execution.name] = process
-            ended = process.outcome()
+            outcome = process.outcome()
         with self._lock:
             del self._processes[execution.name]
             process.close()
-            if (there := self.get(execution.name)) and there.state == "ACTIVE":
-                self._write(replace(execution, **ended, end_time=_now()))
+            if (current := self.get(execution.name)) and current.state == "ACTIVE":
+                self._write(replace(execution, **outcome, end_time=_now()))
 
     def _file_of(self, workflow: str) -> Path:
         path = self._workflows / f"{workflow.removeprefix(self._prefix)}.yaml"

@@ -1,6 +1,6 @@
-"""A process for each execution, forked from one that has imported what they need, which takes half a second.
+"""A process for each execution, forked from one that has imported the engine, which takes half a second.
 
-What forks is itself forked before its parent has threads and gRPC, which survive no fork.
+That process is itself forked first, before its parent has threads and gRPC, which do not survive a fork.
 """
 
 import gc
@@ -18,76 +18,78 @@ from typing import Any, NoReturn
 
 from workflows_emulator.utils import WorkflowError
 
+from workflows_server.options import Options
+
 
 class Launcher:
-    """Launches processes of executions, and ends with the process that made it."""
+    """Starts the processes of executions, and ends with the process that made it."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Options) -> None:
         self._lock = threading.Lock()
-        self._asked, asks = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._requests, requests = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if not os.fork():
-            self._asked.close()
-            _launch_when_asked(asks)
-        asks.close()
+            self._requests.close()
+            _serve_launches(requests, options)
+        requests.close()
 
-    def launch(self, path: Path, argument: str, name: str) -> "Launched":
-        """Begin the execution `name` of the workflow at `path`."""
+    def launch(self, path: Path, argument: str, name: str) -> "ExecutionProcess":
+        """Start the execution `name` of the workflow at `path`."""
         ours, theirs = Pipe()
         with theirs, self._lock:
-            socket.send_fds(self._asked, [b"1"], [theirs.fileno()])
-            pid = int(self._asked.recv(64))
+            socket.send_fds(self._requests, [b"1"], [theirs.fileno()])
+            pid = int(self._requests.recv(64))
         ours.send((path, argument, name))
-        return Launched(pid, ours)
+        return ExecutionProcess(pid, ours)
 
 
-class Launched:
-    """The process of an execution; it is there until it is killed, or `close`d."""
+class ExecutionProcess:
+    """The process of an execution; it lives until it is killed or `close`d."""
 
     def __init__(self, pid: int, connection: "Connection[Any, Any]") -> None:
         self._pid = pid
         self._connection = connection
 
     def outcome(self) -> dict[str, Any]:
-        """Return what is to be noted of the execution when it has ended."""
+        """Wait for the end, and return the fields of the execution that change by it."""
         try:
-            ended: dict[str, Any] = self._connection.recv()
+            outcome: dict[str, Any] = self._connection.recv()
         except (EOFError, ConnectionError):
             return {"state": "FAILED", "error": "the process of this execution was killed"}
-        return ended
+        return outcome
 
     def kill(self) -> None:
-        """End it where it is."""
+        """Kill the execution."""
         os.kill(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let it go; call nothing else after this."""
+        """Let the process end; call nothing else after this."""
         self._connection.close()
 
 
-def _launch_when_asked(asks: socket.socket) -> NoReturn:
-    """Fork a process each time, until nobody is there to ask."""
+def _serve_launches(requests: socket.socket, options: Options) -> NoReturn:
+    """Fork a process for each request, until the other end is closed."""
     from workflows_server import engine
 
-    # Nobody waits for them: they end when their connection is closed, or are killed.
+    # Nobody waits for the children: they end when their connection is closed, or are killed.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.freeze()
-    while (received := socket.recv_fds(asks, 1, 1))[0]:
+    while (received := socket.recv_fds(requests, 1, 1))[0]:
         [file] = received[1]
         if not (pid := os.fork()):
-            asks.close()
+            requests.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             random.seed()
             try:
-                _execute(engine, Connection(file))
+                _execute(engine, Connection(file), options)
             finally:
                 os._exit(0)
         os.close(file)
-        asks.send(str(pid).encode())
+        requests.send(str(pid).encode())
     os._exit(0)
 
 
-def _execute(engine: Any, connection: "Connection[Any, Any]") -> None:
-    """Run one execution in this process, send what comes of it, and return when that is noted."""
+def _execute(engine: Any, connection: "Connection[Any, Any]", options: Options) -> None:
+    """Run one execution in this process, send its outcome, and return when the other end is closed."""
     path, argument, name = connection.recv()
     parts = name.split("/")
     os.environ.update(
@@ -97,10 +99,10 @@ def _execute(engine: Any, connection: "Connection[Any, Any]") -> None:
         GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID=parts[7],
     )
     try:
-        result = engine.run(path, json.loads(argument or "null"))
+        result = engine.run(path, json.loads(argument or "null"), options)
         connection.send({"state": "SUCCEEDED", "result": json.dumps(result)})
     except WorkflowError as error:
         connection.send({"state": "FAILED", "error": json.dumps(error.payload, default=str)})
-    except Exception:  # noqa: BLE001 # whatever it is, it ends the execution and nothing else
+    except Exception:  # noqa: BLE001 # whatever it is, it ends this execution only
         connection.send({"state": "FAILED", "error": json.dumps(traceback.format_exc())})
     connection.poll(None)

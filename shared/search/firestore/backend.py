@@ -1,8 +1,7 @@
-"""The index in Firestore: a row a bundle version and replica, found by its postings.
+"""The index in Firestore: a row for each bundle version and replica, found by its postings.
 
-Firestore looks up one posting, or any of thirty, in the order of the rows. Of clauses that must all match the
-rarest is looked up, which a count tells; what it leads to is read and held against the whole query. Where the
-postings alone decide, nothing else is read.
+Firestore looks up any of up to thirty postings, in the order of the rows; `shared.search.firestore.planning`
+chooses which. The back end matches the document of each row against the query, unless the postings decide.
 """
 
 import heapq
@@ -15,7 +14,7 @@ from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog import Catalog
-from shared.catalog.database import Database, NameTaken
+from shared.catalog.database import Database, NameTaken, set_document
 from shared.clock import Deadline
 from shared.config import Settings
 from shared.errors import IndexQueryRefused, Unavailable
@@ -28,18 +27,18 @@ from shared.search.matching import Subject
 from shared.search.postings import FORM, Postings
 from shared.search.query import Query
 
-# Firestore: a query compares with 30 values at most. Each such query is a round trip at least.
+# Firestore: a query compares with at most 30 values. Each such query takes at least one round trip.
 _MOST_VALUES = 30
 _MOST_QUERIES = 40
-# Rows that one query returns; with documents, none of which is larger than half a MiB, and without.
+# Rows that one request returns: with documents, each of half a MiB at most, and without.
 _PAGE = 100
 _NAMES_PAGE = 500
 _ENTRIES_PAGE = 2000
-# Firestore bills a count as a read for each thousand; what leads to more is not rare.
+# Firestore bills a count as one read for each thousand. What has more rows is not rare.
 _RARE = 1000
 _MOST_COUNTS = 16
 _COUNTS_AT_ONCE = 8
-# Clients give up after 40 seconds, and wait for a page and its count. Each row that is read is paid for.
+# Seconds for a page, and as many for its total; clients give up after 40. Every row that is read costs money.
 _SECONDS = 12.0
 _MOST_COUNTED = 2000
 _ATTEMPTS = 5
@@ -54,12 +53,15 @@ def open_index(_: Settings, catalog: Catalog) -> IndexBackend:
 
 
 class FirestoreIndex:
-    """An index back end in the catalog's database."""
+    """An index back end in the catalog's database.
+
+    A search ends its page after `seconds`, takes as long again for its total, and reads at most `counted`
+    rows for it.
+    """
 
     def __init__(
         self, database: Database, *, seconds: float = _SECONDS, counted: int = _MOST_COUNTED
     ) -> None:
-        """A search ends its page after so many seconds, and a count reads so many rows at most."""
         self._database = database
         self._seconds = seconds
         self._counted = counted
@@ -67,72 +69,57 @@ class FirestoreIndex:
         self._pieces = database.client.collection("index_pieces")
 
     def put(self, entry: IndexEntry) -> None:
-        """Write an entry in the place of what is there, unless that is dead and this one is not."""
+        """Write or replace an entry, unless the existing one is dead and the new one is not."""
         row = row_of(entry)
         for number, piece in enumerate(row.pieces):
             reference = self._pieces.document(piece_name(row.name, row.digest, number))
-            self._database.commit(_setting(reference, {"data": piece}))
+            self._database.commit(set_document(reference, {"data": piece}))
         if entry.dead:
-            self._database.commit(_setting(self._rows.document(row.name), row.fields))
+            self._database.commit(set_document(self._rows.document(row.name), row.fields))
             self._drop_pieces(row.name, keep=row.digest)
             return
         for _ in range(_ATTEMPTS):
             if self._put_living(row):
                 return
-        raise Unavailable(f"index entry {row.name}: others write it, too")
+        raise Unavailable(f"index entry {row.name}: other processes keep writing it")
 
     def delete(self, replica: str, fqid: Fqid) -> None:
-        """Remove an entry; one that is not there is as good as removed."""
+        """Remove an entry, if it exists."""
         name = row_name(replica, fqid)
         self._database.commit(lambda batch: batch.delete(self._rows.document(name)))
         self._drop_pieces(name, keep="")
 
-    def search(self, replica: str, query: Query, *, after: Fqid | None, count: int, documents: bool) -> Page:
-        """Return up to `count` hits, by UUID and then version, both descending, behind `after`.
+    def search(
+        self,
+        replica: str,
+        query: Query,
+        *,
+        after: Fqid | None,
+        count: int,
+        documents: bool = False,
+        total: bool = False,
+    ) -> Page:
+        """Return up to `count` hits after the FQID `after`, by UUID and then version, both descending.
 
-        There may be fewer where clauses that all must match are each common, and together rare.
+        A page has fewer hits if clauses that all must match are each frequent, and rare together. The total
+        is None if more rows than `counted` have to be read for it.
         """
-        deadline = Deadline(self._database.clock, self._seconds)
-        chosen = self._plan(replica, query)
-        fields = _DOCUMENTS if documents or not chosen.exact else _NAMES
-        hits: list[Hit] = []
-        seen = after
-        for row in self._selected(chosen, after, fields, at_most=count + 1):
-            if deadline.passed and seen != after:
-                return Page(hits=hits, after=seen)
-            fqid = Fqid(*row.get("fqid").split(".", 1))
-            document = self._found(row, fqid, query, chosen, documents)
-            if document is not None:
-                if len(hits) == count:
-                    return Page(hits=hits, after=seen)
-                hits.append(Hit(fqid=fqid, document=document if documents else None))
-            seen = fqid
-        return Page(hits=hits, after=None)
-
-    def count(self, replica: str, query: Query) -> int | None:
-        """Return how many entries a query finds: the exact number, or None where too many have to be read.
-
-        A read for each thousand where postings decide, else one for each row that they lead to.
-        """
-        deadline = Deadline(self._database.clock, self._seconds)
-        chosen = self._plan(replica, query)
-        if chosen.exact and len(chosen.postings) <= _MOST_VALUES and not self._count(chosen.gaps, 1):
-            return self._count(chosen.postings)
-        total = 0
-        fields = _NAMES if chosen.exact else _DOCUMENTS
-        rows = self._selected(chosen, None, fields, at_most=min(self._counted + 1, _NAMES_PAGE))
-        for number, row in enumerate(rows):
-            if number == self._counted or deadline.passed:
-                return None
-            fqid = Fqid(*row.get("fqid").split(".", 1))
-            total += self._found(row, fqid, query, chosen, documents=False) is not None
-        return total
+        selection = self._plan(replica, query)
+        page = self._page(query, selection, after=after, count=count, documents=documents)
+        if not total:
+            return page
+        is_whole = after is None and page.after is None
+        return Page(
+            hits=page.hits,
+            after=page.after,
+            total=len(page.hits) if is_whole else self._total(query, selection),
+        )
 
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
-        """Yield all entries by UUID and then version, both ascending, behind `after`; one read each."""
+        """Yield all entries after the FQID `after`, by UUID and then version, both ascending; a read each."""
         first = row_name(replica, after) if after else f"{replica}."
         query = (
-            # Behind the point of a row's name there is a UUID.
+            # In a row's name a UUID follows the dot, and UUIDs are hex.
             self._rows.where(filter=FieldFilter("__name__", ">", self._rows.document(first)))
             .where(filter=FieldFilter("__name__", "<", self._rows.document(f"{replica}.g")))
             .order_by("__name__")
@@ -140,61 +127,99 @@ class FirestoreIndex:
         )
         for row in self._database.every(query, _ENTRIES_PAGE):
             digest = row.get("digest") if row.get("form") == FORM else ""
-            fqid = Fqid(*row.get("fqid").split(".", 1))
-            yield Indexed(fqid=fqid, digest=digest, dead=row.get("dead"))
+            yield Indexed(fqid=_fqid(row), digest=digest, dead=row.get("dead"))
 
     def _put_living(self, row: Row) -> bool:
-        """Write a living entry; return False where somebody else wrote it meanwhile."""
+        """Write an entry that is not dead; return False if another process was faster."""
         reference = self._rows.document(row.name)
         try:
             self._database.commit(lambda batch: batch.create(reference, dict(row.fields)))
             return True
         except NameTaken:
-            held = self._read(row.name, ["dead", "digest", "form", "pieces"])
-        if held is None:
+            existing = self._read(row.name, ["dead", "digest", "form", "pieces"])
+        if existing is None:
             return False
-        same = (held.get("digest"), held.get("form")) == (row.digest, FORM)
-        if held.get("dead"):
-            self._drop_pieces(row.name, keep=held.get("digest"))
+        same = (existing.get("digest"), existing.get("form")) == (row.digest, FORM)
+        if existing.get("dead"):
+            self._drop_pieces(row.name, keep=existing.get("digest"))
         elif not same:
-            unchanged = self._database.client.write_option(last_update_time=held.update_time)
+            unchanged = self._database.client.write_option(last_update_time=existing.update_time)
             try:
                 self._database.commit(
                     lambda batch: batch.update(reference, dict(row.fields), option=unchanged)
                 )
             except (NameTaken, exceptions.NotFound):
                 return False
-            self._drop(self._pieces_of(row.name, held.get("digest")) if held.get("pieces") else [])
+            self._drop(self._pieces_of(row.name, existing.get("digest")) if existing.get("pieces") else [])
         return True
 
     def _plan(self, replica: str, query: Query) -> Selection:
-        counted: dict[Selection, int] = {}
+        known: dict[Selection, int] = {}
 
-        def count(one: Selection) -> int:
-            return self._count(one.postings | one.gaps, _RARE) if one.postings else 0
+        def count(selection: Selection) -> int:
+            postings = selection.postings | selection.markers
+            return self._count(postings, _RARE) if selection.postings else 0
 
-        def costs(several: Sequence[Selection]) -> list[int]:
-            unknown = [one for one in dict.fromkeys(several) if one not in counted and _is_countable(one)]
-            asked = unknown[: max(0, _MOST_COUNTS - len(counted))]
-            if len(set(several)) > 1:
-                counted.update(zip(asked, map_in_threads(count, asked, threads=_COUNTS_AT_ONCE), strict=True))
-            return [counted.get(one, _RARE) for one in several]
+        def costs(selections: Sequence[Selection]) -> list[int]:
+            """Return how many rows each selection has; _RARE for those that are not counted."""
+            unknown = [one for one in dict.fromkeys(selections) if one not in known and _is_countable(one)]
+            to_count = unknown[: max(0, _MOST_COUNTS - len(known))]
+            if len(set(selections)) > 1:
+                counts = map_in_threads(count, to_count, threads=_COUNTS_AT_ONCE)
+                known.update(zip(to_count, counts, strict=True))
+            return [known.get(one, _RARE) for one in selections]
 
         return plan(query, Postings(replica), costs)
 
+    def _page(
+        self, query: Query, selection: Selection, *, after: Fqid | None, count: int, documents: bool
+    ) -> Page:
+        deadline = Deadline(self._database.clock, self._seconds)
+        fields = _DOCUMENTS if documents or not selection.exact else _NAMES
+        hits: list[Hit] = []
+        seen = after
+        for row in self._selected(selection, after, fields, at_most=count + 1):
+            if deadline.passed and seen != after:
+                return Page(hits=hits, after=seen)
+            document = self._matching_document(row, query, selection, documents)
+            if document is not None:
+                if len(hits) == count:
+                    return Page(hits=hits, after=seen)
+                hits.append(Hit(fqid=_fqid(row), document=document if documents else None))
+            seen = _fqid(row)
+        return Page(hits=hits, after=None)
+
+    def _total(self, query: Query, selection: Selection) -> int | None:
+        """Return the number of all hits; None if it takes too long.
+
+        That is one read for each thousand if postings decide, and otherwise one for each row.
+        """
+        deadline = Deadline(self._database.clock, self._seconds)
+        is_countable = selection.exact and len(selection.postings) <= _MOST_VALUES
+        if is_countable and not self._count(selection.markers, 1):
+            return self._count(selection.postings)
+        total = 0
+        fields = _NAMES if selection.exact else _DOCUMENTS
+        rows = self._selected(selection, None, fields, at_most=min(self._counted + 1, _NAMES_PAGE))
+        for number, row in enumerate(rows):
+            if number == self._counted or deadline.passed:
+                return None
+            total += self._matching_document(row, query, selection, documents=False) is not None
+        return total
+
     def _selected(
-        self, chosen: Selection, after: Fqid | None, fields: Sequence[str], *, at_most: int
+        self, selection: Selection, after: Fqid | None, fields: Sequence[str], *, at_most: int
     ) -> Iterator[Any]:
-        """Yield the rows that a selection leads to, in descending order, each once."""
-        if not chosen.postings:
+        """Yield the rows of a selection in descending order, each once."""
+        if not selection.postings:
             return
-        values = sorted(chosen.postings | chosen.gaps)
+        values = sorted(selection.postings | selection.markers)
         page = min(at_most, _NAMES_PAGE if fields is _NAMES else _PAGE)
         queries = [self._query(values[at : at + _MOST_VALUES]) for at in range(0, len(values), _MOST_VALUES)]
         if len(queries) > _MOST_QUERIES:
             most = _MOST_VALUES * _MOST_QUERIES
             raise IndexQueryRefused(
-                f"es_query: asks for {len(values)} values, and more than {most} are not served"
+                f"es_query: has {len(values)} values to look up; at most {most} are served"
             )
         if after:
             queries = [query.start_after({"fqid": str(after)}) for query in queries]
@@ -203,35 +228,35 @@ class FirestoreIndex:
         for _, same in groupby(merged, key=lambda row: row.get("fqid")):
             yield next(same)
 
-    def _found(
-        self, row: Any, fqid: Fqid, query: Query, chosen: Selection, documents: bool
+    def _matching_document(
+        self, row: Any, query: Query, selection: Selection, documents: bool
     ) -> dict[str, Any] | None:
-        """Return the document of a row that a query finds, empty where nobody needs it; None for another."""
-        certain = chosen.exact and not row.get("partial")
+        """Return the document of a row if the query finds it, or {} if nobody needs it; None if not."""
+        certain = selection.exact and not row.get("partial")
         if certain and not documents:
             return {}
         document = self._document(row)
-        if document is None or not (certain or Subject(fqid, document).is_found_by(query)):
+        if document is None or not (certain or Subject(_fqid(row), document).is_found_by(query)):
             return None
         return document
 
     def _document(self, row: Any) -> dict[str, Any] | None:
-        """Return the document of a row; None where the row was removed meanwhile."""
+        """Return the document of a row; None if the row has been removed meanwhile."""
         for _ in range(_ATTEMPTS):
-            held = row.to_dict()
-            if "data" in held and not held["pieces"]:
-                return unpacked(held["data"])
-            if "data" in held:
-                names = [piece_name(row.id, held["digest"], number) for number in range(held["pieces"])]
-                found = self._database.get_many([self._pieces.document(name) for name in names])
-                pieces = {piece.id: piece.get("data") for piece in found}
+            fields = row.to_dict()
+            if "data" in fields and not fields["pieces"]:
+                return unpacked(fields["data"])
+            if "data" in fields:
+                names = [piece_name(row.id, fields["digest"], number) for number in range(fields["pieces"])]
+                snapshots = self._database.get_many([self._pieces.document(name) for name in names])
+                pieces = {piece.id: piece.get("data") for piece in snapshots}
                 if len(pieces) == len(names):
                     return unpacked(b"".join(pieces[name] for name in names))
-            # Its document was replaced meanwhile, or nobody had asked for it yet.
+            # The query did not select the document, or another process has just replaced it.
             row = self._read(row.id, _DOCUMENTS)
             if row is None:
                 return None
-        raise Unavailable(f"index entry {row.id}: its document is not complete")
+        raise Unavailable(f"index entry {row.id}: its document is incomplete")
 
     def _read(self, name: str, fields: Sequence[str]) -> Any:
         return next(self._database.get_many([self._rows.document(name)], fields), None)
@@ -249,11 +274,11 @@ class FirestoreIndex:
         return self._database.count(query.limit(at_most) if at_most else query)
 
     def _pieces_of(self, row: str, digest: str) -> list[Any]:
-        """Return references to the pieces of a row's document, or of all documents that it ever had."""
+        """Return references to the pieces of a row's document, or, without a digest, of all its documents."""
         begin = f"{row}.{digest}"
         query = (
             self._pieces.where(filter=FieldFilter("__name__", ">", self._pieces.document(begin)))
-            # `~` sorts behind all that a name is made of.
+            # `~` sorts behind every character of a name.
             .where(filter=FieldFilter("__name__", "<", self._pieces.document(f"{begin}~")))
             .order_by("__name__")
             .select([])
@@ -261,20 +286,21 @@ class FirestoreIndex:
         return [piece.reference for piece in self._database.every(query, _NAMES_PAGE)]
 
     def _drop_pieces(self, row: str, *, keep: str) -> None:
-        kept = f"{row}.{keep}."
-        self._drop([piece for piece in self._pieces_of(row, "") if not keep or not piece.id.startswith(kept)])
+        prefix = f"{row}.{keep}."
+        pieces = self._pieces_of(row, "")
+        self._drop([piece for piece in pieces if not keep or not piece.id.startswith(prefix)])
 
     def _drop(self, pieces: Sequence[Any]) -> None:
         if pieces:
             self._database.commit(*(_deleting(piece) for piece in pieces))
 
 
-def _is_countable(one: Selection) -> bool:
-    return not one.is_everything and len(one.postings | one.gaps) <= _MOST_VALUES
+def _fqid(row: Any) -> Fqid:
+    return Fqid(*row.get("fqid").split(".", 1))
 
 
-def _setting(reference: Any, fields: Any) -> Any:
-    return lambda batch: batch.set(reference, dict(fields))
+def _is_countable(selection: Selection) -> bool:
+    return not selection.is_everything and len(selection.postings | selection.markers) <= _MOST_VALUES
 
 
 def _deleting(reference: Any) -> Any:

@@ -1,7 +1,7 @@
-"""How Firestore keeps an indexed document: a row with its postings, and the document itself, compressed.
+"""How Firestore holds an index entry: a row with its postings and its document, compressed.
 
-A row is one document of Firestore, so that it is written whole or not at all. What is too large for it is
-kept in pieces beside it, which are named by the document's digest and written first.
+A row is one document of Firestore, so that a write is all or nothing. A document that is too large for its
+row is in pieces beside it, named by the document's digest and written before the row.
 """
 
 import json
@@ -14,11 +14,11 @@ from shared.identifiers import Fqid
 from shared.search.analysis import scalar_tokens
 from shared.search.base import IndexEntry
 from shared.search.documents import digest_of
-from shared.search.matching import leaves_of, paths_to
-from shared.search.postings import FORM, Postings, thinned
+from shared.search.matching import paths_to, scalars_of
+from shared.search.postings import FORM, Postings, truncate
 
-# Firestore: a document has 40,000 index entries at most, and 8 MiB of them; an entry of ours has up to 260
-# bytes, with the names of the row and its bundle.
+# Firestore: a document has at most 40,000 index entries, and 8 MiB of them; an entry of ours has up to 260
+# bytes, including the names of row and bundle.
 MOST_POSTINGS = 20_000
 # Firestore: a document is at most 1 MiB. The postings of a row take 320,000 bytes of it.
 MOST_INLINE_BYTES = 512 * 1024
@@ -27,7 +27,7 @@ PIECE_BYTES = 900 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An entry as it is written: the fields of its row, and the pieces that go beside it."""
+    """An entry to write: the fields of its row, and the pieces beside it."""
 
     name: str
     digest: str
@@ -56,7 +56,7 @@ def row_of(entry: IndexEntry) -> Row:
 
 
 def row_name(replica: str, fqid: Fqid) -> str:
-    """Return the name of the row of an entry: those of one replica are side by side, in order of FQID."""
+    """Return the name of an entry's row; the rows of a replica sort by FQID."""
     return f"{replica}.{fqid}"
 
 
@@ -66,28 +66,29 @@ def piece_name(row: str, digest: str, number: int) -> str:
 
 
 def unpacked(data: bytes) -> dict[str, Any]:
-    """Return the document whose compressed form this is."""
+    """Return the document that was compressed to `data`."""
     document: dict[str, Any] = json.loads(zlib.decompress(data))
     return document
 
 
 def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
-    """Return the postings of an entry, MOST_POSTINGS at most, and whether gaps stand for some of them.
+    """Return the postings of an entry, MOST_POSTINGS at most, and whether overflow markers stand for some.
 
-    The paths with the most values lose theirs first: that there are so many says that few ask for one.
+    Paths with the most values lose theirs first: few people ask for one of so many.
     """
     hashed = Postings(entry.replica)
     of_entry = set() if entry.dead else {hashed.of_living(), hashed.of_name(entry.fqid)}
     at_path: dict[str, set[Any]] = {}
-    for path, value in leaves_of(entry.document):
-        found = at_path.setdefault(path, set())
-        found.add(hashed.of_value(path, value))
-        found.update(hashed.of_token(path, token) for token in scalar_tokens(value))
+    for path, value in scalars_of(entry.document):
+        of_path = at_path.setdefault(path, set())
+        of_path.add(hashed.of_value(path, value))
+        of_path.update(hashed.of_token(path, token) for token in scalar_tokens(value))
     of_paths = set(map(hashed.of_path, {known for path in at_path for known in paths_to(path)}))
     room = MOST_POSTINGS - len(of_entry) - len(of_paths)
     partial = sum(map(len, at_path.values())) > room
-    thinned(at_path, room, hashed.of_gap)
-    kept = of_entry.union(of_paths, *at_path.values())
-    if len(kept) > MOST_POSTINGS:
-        kept = of_entry | {hashed.of_gap()}
-    return sorted(posting.bytes for posting in kept), partial
+    truncate(at_path, room, hashed.of_overflow)
+    postings = of_entry.union(of_paths, *at_path.values())
+    if len(postings) > MOST_POSTINGS:
+        # Too many paths: one marker stands for all of them.
+        postings = of_entry | {hashed.of_overflow()}
+    return sorted(posting.bytes for posting in postings), partial

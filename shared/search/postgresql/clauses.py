@@ -1,7 +1,7 @@
-"""Queries as conditions of PostgreSQL, over the rows of `shared.search.postgresql.rows`.
+"""Conditions of SQL for queries, over the rows of `shared.search.postgresql.rows`.
 
-What is asked for, paths included, goes into parameters: the text of a condition is made of what stands here
-and of nothing else. What each clause means is `shared.search.matching`.
+Everything that a client sends, paths included, becomes a parameter; the text of a condition is made of the
+literals here alone. `shared.search.matching` defines what each clause means.
 """
 
 import json
@@ -14,52 +14,53 @@ from typing import Any, LiteralString
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from shared.search.postgresql.order import asked_beginning, asked_between
-from shared.search.postgresql.rows import fit, stored
-from shared.search.postgresql.schema import WITHOUT_WORDS
+from shared.search.postgresql.range_terms import terms_beginning, terms_between
+from shared.search.postgresql.rows import as_jsonb, escape
+from shared.search.postgresql.schema import WITHOUT_RANGE_TERMS
 from shared.search.postings import Postings
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 
-# An escaped character, characters of any text, any one, or one that stands for itself.
+# A step of a wildcard: an escaped character, `*`, `?`, or a character that stands for itself.
 _STEP = re.compile(r"\\(?P<escaped>.)|(?P<text>\*+)|(?P<one>\?)|(?P<plain>.)", re.DOTALL)
-# What expressions of PostgreSQL take for more than itself.
+# Special characters in regular expressions of PostgreSQL.
 _SPECIAL = re.compile(r"([\\^$.|?*+()\[\]{}])")
-# Any one character, as `fit` writes it.
+# Any one character, as `escape` writes it.
 _ONE = "(?:[^\x01\ud7ff]|[\x01\ud7ff].)"
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition of SQL, and the values of its parameters in their order."""
+    """A condition of SQL, and the values of its parameters in order."""
 
     text: sql.Composable
     values: tuple[Any, ...] = ()
 
 
-def condition(query: Query, replica: str, common: frozenset[Query] = frozenset()) -> Condition:
-    """Return the condition that holds for just the entries of a replica that a query finds.
+def condition(query: Query, replica: str, frequent: frozenset[Query] = frozenset()) -> Condition:
+    """Return the condition that exactly the hits of a query on a replica meet.
 
-    For clauses that are `common` nothing is looked up by words.
+    It looks up no range terms for clauses that are `frequent`.
     """
-    return _of(query, _Asked(replica, common))
+    return _of(query, _Scope(replica, frequent))
 
 
-class _Asked(Postings):
-    """The postings of a replica that is asked, and the clauses that are common there."""
+class _Scope(Postings):
+    """The postings of the replica, and the clauses that are frequent there."""
 
-    def __init__(self, replica: str, common: frozenset[Query]) -> None:
+    def __init__(self, replica: str, frequent: frozenset[Query]) -> None:
         super().__init__(replica)
-        self.common = common
+        self.frequent = frequent
 
 
-def _of(query: Query, hashed: "_Asked") -> Condition:
-    return _CLAUSES[type(query)](query, hashed)
+def _of(query: Query, scope: "_Scope") -> Condition:
+    return _CLAUSES[type(query)](query, scope)
 
 
-def asking_words(query: Query) -> list[Query]:
-    """Return the clauses for which entries are looked up by words: how many, PostgreSQL can't tell."""
+def clauses_by_range_terms(query: Query) -> list[Query]:
+    """Return the clauses that look up range terms; PostgreSQL can't estimate how many entries they find."""
     if isinstance(query, Bool):
-        return [one for clause in (*query.must, *query.filter, *query.should) for one in asking_words(clause)]
+        inner = (*query.must, *query.filter, *query.should)
+        return [leaf for clause in inner for leaf in clauses_by_range_terms(clause)]
     return [query] if isinstance(query, Range | Prefix | Wildcard) else []
 
 
@@ -71,12 +72,12 @@ _ALIVE = _plain("NOT dead")
 _NOTHING = _plain("false")
 
 
-def _has_all(*wanted: Any) -> Condition:
-    return _plain("postings @> %s::uuid[]", list(wanted))
+def _has_all(*postings: Any) -> Condition:
+    return _plain("postings @> %s::uuid[]", list(postings))
 
 
-def _has_any(*wanted: Any) -> Condition:
-    return _plain("postings && %s::uuid[]", list(wanted))
+def _has_any(*postings: Any) -> Condition:
+    return _plain("postings && %s::uuid[]", list(postings))
 
 
 def _match_all(_: MatchAll, __: Postings) -> Condition:
@@ -84,9 +85,9 @@ def _match_all(_: MatchAll, __: Postings) -> Condition:
 
 
 def _match(query: Match, hashed: Postings) -> Condition:
-    wanted = [hashed.of_token(query.path, token) for token in query.tokens]
-    # Without a token nothing is asked for, and nothing is found.
-    return _has_all(*wanted) if query.all_tokens and wanted else _has_any(*wanted)
+    tokens = [hashed.of_token(query.path, token) for token in query.tokens]
+    # Every array contains an empty one, but overlaps with none: without tokens nothing is found.
+    return _has_all(*tokens) if query.all_tokens and tokens else _has_any(*tokens)
 
 
 def _terms(query: Terms, hashed: Postings) -> Condition:
@@ -94,7 +95,7 @@ def _terms(query: Terms, hashed: Postings) -> Condition:
 
 
 def _exists(query: Exists, hashed: Postings) -> Condition:
-    # A value may be at the empty path, where a key is empty, and no path leads through it.
+    # A value may be at the empty path, under an empty key; but `exists` never finds it.
     return _has_all(hashed.of_path(query.path)) if query.path else _NOTHING
 
 
@@ -105,33 +106,43 @@ def _ids(query: Ids, hashed: Postings) -> Condition:
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-def _range(query: Range, hashed: _Asked) -> Condition:
-    bounds = {name: stored(bound) for name in _OPERATORS if (bound := getattr(query, name)) is not None}
-    # A value is compared with its like only; PostgreSQL would find none either, and look at all of them.
+def _range(query: Range, scope: _Scope) -> Condition:
+    bounds = {name: as_jsonb(bound) for name in _OPERATORS if (bound := getattr(query, name)) is not None}
+    # Bounds of two types find nothing. PostgreSQL finds nothing either, but after comparing every value.
     if None in bounds.values() or len({isinstance(bound, str) for bound in bounds.values()}) > 1:
         return _NOTHING
     if not bounds:
-        return _at(query.path, hashed, "$[*]", {})
+        return _at(query.path, scope, "$[*]", {})
     checks = " && ".join(f"@ {_OPERATORS[name]} ${name}" for name in bounds)
-    asked = asked_between(hashed, query.path, bounds)
-    if not asked:
+    terms = terms_between(scope, query.path, bounds)
+    if not terms:
         return _NOTHING
-    return _at(query.path, hashed, f"$[*] ? ({checks})", bounds, "" if query in hashed.common else asked)
+    return _at(query.path, scope, f"$[*] ? ({checks})", bounds, "" if query in scope.frequent else terms)
 
 
-def _prefix(query: Prefix, hashed: _Asked) -> Condition:
-    begin = fit(query.prefix)
-    asked = asked_beginning(hashed, query.path, begin) if begin and query not in hashed.common else ""
-    return _at(query.path, hashed, "$[*] ? (@ starts with $prefix)", {"prefix": begin}, asked)
+def _prefix(query: Prefix, scope: _Scope) -> Condition:
+    begin = escape(query.prefix)
+    return _at(
+        query.path,
+        scope,
+        "$[*] ? (@ starts with $prefix)",
+        {"prefix": begin},
+        _beginning(query, scope, begin),
+    )
 
 
-def _wildcard(query: Wildcard, hashed: _Asked) -> Condition:
+def _wildcard(query: Wildcard, scope: _Scope) -> Condition:
     steps = list(_STEP.finditer(query.pattern))
     form = "".join(map(_expression, steps))
     begin = "".join(_plain_text(step) for step in takewhile(_plain_text, steps))
-    asked = asked_beginning(hashed, query.path, begin) if begin and query not in hashed.common else ""
-    # Of all that a path of JSONB can be given, an expression alone has to stand in its text.
-    return _at(query.path, hashed, f'$[*] ? (@ like_regex {json.dumps(f"^{form}$")} flag "s")', {}, asked)
+    # A regular expression is the one argument of jsonpath that can't be a variable.
+    expression = f'$[*] ? (@ like_regex {json.dumps(f"^{form}$")} flag "s")'
+    return _at(query.path, scope, expression, {}, _beginning(query, scope, begin))
+
+
+def _beginning(query: Prefix | Wildcard, scope: _Scope, begin: str) -> str:
+    """Return the tsquery for text with a prefix; empty if it should not be looked up."""
+    return terms_beginning(scope, query.path, begin) if begin and query not in scope.frequent else ""
 
 
 def _expression(step: "re.Match[str]") -> str:
@@ -143,44 +154,43 @@ def _expression(step: "re.Match[str]") -> str:
 
 
 def _plain_text(step: "re.Match[str]") -> str:
-    """Return the text for which a step of a pattern stands; empty where it stands for any."""
-    return fit(step["escaped"] or step["plain"] or "")
+    """Return the text that a step of a pattern stands for; empty if it stands for any."""
+    return escape(step["escaped"] or step["plain"] or "")
 
 
 def _at(
-    path: str, hashed: Postings, expression: str, variables: Mapping[str, Any], asked: str = ""
+    path: str, hashed: Postings, expression: str, variables: Mapping[str, Any], terms: str = ""
 ) -> Condition:
-    """Return the condition that a leaf at a path is one that an expression of jsonpath finds.
+    """Return the condition that an expression of jsonpath finds a scalar value at a path.
 
-    `asked` is what the words of all such entries answer to; where there is nothing to ask, all entries are
-    looked into that have the path.
+    `terms` is the tsquery that leads to all such entries; if it is empty, the path does.
     """
-    # A path that leads on is there, and has no leaves: nothing is known of these, and `NOT` of what is not
-    # known finds nothing.
-    looked_into = "coalesce(jsonb_path_exists(leaves -> %s::text, %s::jsonpath, %s), false)"
-    values = (fit(path), expression, Jsonb(variables))
-    by_path = [hashed.of_path(path)]
-    if not asked:
-        return _plain(f"(postings @> %s::uuid[] AND {looked_into})", by_path, *values)
+    # `scalars` has no list for a path that only leads on. Without coalesce the result would be NULL, and
+    # `NOT NULL` finds nothing.
+    has_value = "coalesce(jsonb_path_exists(scalars -> %s::text, %s::jsonpath, %s), false)"
+    values = (escape(path), expression, Jsonb(variables))
+    of_path = [hashed.of_path(path)]
+    if not terms:
+        return _plain(f"(postings @> %s::uuid[] AND {has_value})", of_path, *values)
     return _plain(
-        # PostgreSQL takes each beginning for common, and all of them for everything. To what it has yet to
-        # select it takes one entry in 200 to answer.
-        "((words @@ (SELECT %s::tsquery)"
-        f" OR ({WITHOUT_WORDS} AND postings @> %s::uuid[])) AND {looked_into})",
-        *(asked, by_path, *values),
+        # The planner takes each prefix for frequent, and many of them for everything. Of a tsquery that it
+        # can't see, since a subquery returns it, it assumes that one entry in 200 matches.
+        "((range_terms @@ (SELECT %s::tsquery)"
+        f" OR ({WITHOUT_RANGE_TERMS} AND postings @> %s::uuid[])) AND {has_value})",
+        *(terms, of_path, *values),
     )
 
 
-def _bool(query: Bool, hashed: _Asked) -> Condition:
+def _bool(query: Bool, scope: _Scope) -> Condition:
     def each(queries: Sequence[Query]) -> list[Condition]:
-        return [_of(one, hashed) for one in queries]
+        return [_of(clause, scope) for clause in queries]
 
-    wanted = [*each(query.must), *each(query.filter), *map(_not, each(query.must_not))]
+    conditions = [*each(query.must), *each(query.filter), *map(_not, each(query.must_not))]
     if not (query.must or query.filter or query.minimum_should_match > 0):
-        wanted.append(_ALIVE)
+        conditions.append(_ALIVE)
     if query.minimum_should_match > 0:
-        wanted.append(_at_least(query.minimum_should_match, each(query.should)))
-    return _joined(" AND ", wanted)
+        conditions.append(_at_least(query.minimum_should_match, each(query.should)))
+    return _joined(" AND ", conditions)
 
 
 def _not(one: Condition) -> Condition:
@@ -188,7 +198,7 @@ def _not(one: Condition) -> Condition:
 
 
 def _at_least(number: int, conditions: Sequence[Condition]) -> Condition:
-    """Return the condition that so many of some conditions hold."""
+    """Return the condition that at least `number` of some conditions hold."""
     if number > len(conditions):
         return _NOTHING
     if number == len(conditions):
@@ -196,7 +206,7 @@ def _at_least(number: int, conditions: Sequence[Condition]) -> Condition:
     any_ = _joined(" OR ", conditions)
     if number == 1:
         return any_
-    # The sum is true only where one of them is; that one the index can find.
+    # PostgreSQL has no index for a sum, but the sum implies that one of them holds, which has one.
     numbers = [Condition(sql.SQL("({})::int").format(one.text), one.values) for one in conditions]
     summed = _joined(" + ", numbers)
     enough = Condition(sql.SQL("{} >= %s").format(summed.text), (*summed.values, number))
@@ -212,7 +222,7 @@ def _joined(operator: LiteralString, conditions: Sequence[Condition]) -> Conditi
     )
 
 
-_CLAUSES: Mapping[type, Callable[[Any, _Asked], Condition]] = {
+_CLAUSES: Mapping[type, Callable[[Any, _Scope], Condition]] = {
     Bool: _bool,
     Exists: _exists,
     Ids: _ids,

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, as the index uses them: a pool, one mapping of its errors, bounded waits."""
+"""Connections of the index to PostgreSQL: a pool, one mapping of its errors, bounded waits."""
 
 import contextlib
 import threading
@@ -12,20 +12,20 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from shared.errors import Unavailable
 
-# Connections of one process; its threads share them. PostgreSQL forks a server process for each.
+# Connections that the threads of a process share. PostgreSQL forks a server process for each.
 POOL_SIZE = 8
 # Seconds. A request waits for a connection, then for its statement; clients give up after 40.
 _CONNECTION_SECONDS = 8
 _STATEMENT_SECONDS = 25
-# Seconds after which a connection that nobody uses is closed.
+# Seconds after which the pool closes a connection that nobody uses.
 _IDLE_SECONDS = 120
 
 
 class Connections:
-    """Connections to one database, opened as they are needed. Raises Unavailable, and recovers by itself.
+    """Connections to one database, opened on demand. Raises Unavailable, and recovers by itself.
 
-    `dsn` is what libpq takes, a URL or words; what it leaves out, libpq looks up in `PGHOST`, `PGPASSWORD`
-    and so on. `prepare` is called with the first connection that there is, once a process.
+    `dsn` is a URL or keywords of libpq, which takes the rest from `PGHOST`, `PGPASSWORD` and so on. `prepare`
+    runs once a process, with the first connection.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Connections:
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Give a connection that commits each statement by itself."""
+        """Yield a connection that commits each statement by itself."""
         with translated(), self._opened().connection() as connection:
             if not self._prepared:
                 self._prepare(connection)
@@ -54,9 +54,9 @@ class Connections:
             try:
                 yield connection
             except UndefinedTable as error:
-                # Another database stands in the place of the one that was prepared.
+                # Somebody has replaced the database by one without tables.
                 self._prepared = False
-                raise Unavailable("the index is being made anew") from error
+                raise Unavailable("the index has no tables; they are made at the next attempt") from error
 
     def close(self) -> None:
         """Close all connections; the next use opens others."""
@@ -66,7 +66,7 @@ class Connections:
             self._pool = None
 
     def _opened(self) -> ConnectionPool:
-        # At the first use: its threads would not survive the fork of a server that made it earlier.
+        # At the first use: threads of the pool would not survive the fork of a server.
         with self._lock:
             if self._pool is None:
                 self._pool = ConnectionPool(
@@ -75,12 +75,12 @@ class Connections:
                     min_size=0,
                     max_size=POOL_SIZE,
                     timeout=self._connection_seconds,
-                    # It tries again with growing pauses, and not at once for whoever comes meanwhile: to give
-                    # up is to begin anew.
+                    # While the pool retries with growing pauses, new requests wait for it. Once it gives up,
+                    # the next request begins at once.
                     reconnect_timeout=self._connection_seconds,
                     max_idle=_IDLE_SECONDS,
                     configure=self._configure,
-                    # One round trip, and a server that was started anew is nobody's failure.
+                    # One round trip, so that no request fails after a restart of the server.
                     check=ConnectionPool.check_connection,
                     open=True,
                 )
@@ -91,26 +91,26 @@ class Connections:
             "autocommit": True,
             "application_name": "dss",
             "connect_timeout": _CONNECTION_SECONDS,
-            # A statement is planned for the values it has: how rare they are is what counts.
+            # Plan each statement for its values: their frequency decides.
             "prepare_threshold": None,
-            # Milliseconds. A server that has vanished would be waited for some quarter of an hour.
+            # Milliseconds. By default TCP waits a quarter of an hour for a server that has vanished.
             "tcp_user_timeout": (_STATEMENT_SECONDS + 5) * 1000,
         }
 
     def _configure(self, connection: Connection) -> None:
         milliseconds = str(int(self._statement_seconds * 1000))
         connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
-        # To compile a query takes longer than these take to run.
+        # Compiling these queries takes longer than running them.
         connection.execute("SET jit = off")
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn the errors of PostgreSQL that pass by themselves into Unavailable."""
+    """Turn passing errors of PostgreSQL into Unavailable."""
     try:
         yield
     except QueryCanceled as error:
         raise Unavailable("the index took too long to answer") from error
-    # A server that has become a standby takes no writes: the next connection leads to the one that does.
+    # A server that has become a standby is read-only; the next connection leads to the primary.
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ReadOnlySqlTransaction) as error:
         raise Unavailable("the index cannot be reached") from error

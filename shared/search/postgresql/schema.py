@@ -1,21 +1,21 @@
-"""The tables of the PostgreSQL back end, and how a database comes by them: one migration after the other."""
+"""The tables of the PostgreSQL back end, made and changed by migrations, one after the other."""
 
 from typing import LiteralString
 
 from psycopg import Connection
 from psycopg.errors import UndefinedTable
 
-# Any number that nothing else in the database locks; the bytes of "dss1".
+# The advisory lock of migrations, a number that nothing else in the database locks: the bytes of "dss1".
 _LOCK = 0x64737331
 
-# Entries that were written before there were words; the planner knows the index by this text.
-WITHOUT_WORDS: LiteralString = "form < 2"
+# Entries of the first release, which have no range terms. The text must be that of the partial index below.
+WITHOUT_RANGE_TERMS: LiteralString = "form < 2"
 
-# Each is run once, in this order, by whichever process comes first. To change tables, add one: whatever is
-# here has been run somewhere. Processes of the release before go on using the tables meanwhile.
+# The first process that connects runs each of these once, in this order. To change tables, append one, and
+# change none: they have run in some database. Processes of the previous release use the tables meanwhile.
 MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
     (
-        # Names compare by their bytes, as everywhere in the system, whatever the database's language.
+        # Names compare by their bytes, as everywhere in the system, not by the language of the database.
         """
         CREATE TABLE dss_index (
             replica text COLLATE "C" NOT NULL,
@@ -31,38 +31,44 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         )
         """,
         "CREATE INDEX dss_index_postings ON dss_index USING gin (postings)",
-        # Hashes do not get smaller by being compressed.
+        # Hashes do not compress.
         "ALTER TABLE dss_index ALTER COLUMN postings SET STORAGE EXTERNAL",
-        # How rare a posting is decides whether the index is asked. PostgreSQL keeps 10 times as many values.
+        # The planner needs the frequency of each posting. PostgreSQL keeps 10 times as many values as this.
         "ALTER TABLE dss_index ALTER COLUMN postings SET STATISTICS 500",
     ),
     (
-        # Entries of the first form have none, and are looked up by the index over what is left of them.
+        # Entries of the first release have none; a partial index leads to them.
         "ALTER TABLE dss_index ADD COLUMN words tsvector",
         "CREATE INDEX dss_index_words ON dss_index USING gin (words)",
-        f"CREATE INDEX dss_index_without_words ON dss_index (replica) WHERE {WITHOUT_WORDS}",
+        f"CREATE INDEX dss_index_without_words ON dss_index (replica) WHERE {WITHOUT_RANGE_TERMS}",
     ),
     (
-        # By itself GIN puts new keys on a list, 4 MiB at most, through which every look-up goes until it is
-        # vacuumed away: measured, 43 ms a search in place of 1.5, for a put of 21 ms in place of 28.
+        # By default GIN appends new keys to a pending list of up to 4 MiB, which every search reads until a
+        # vacuum merges it: measured, a search of 43 ms instead of 1.5, and a put of 21 ms instead of 28.
         "ALTER INDEX dss_index_postings SET (fastupdate = off)",
         "ALTER INDEX dss_index_words SET (fastupdate = off)",
         "SELECT gin_clean_pending_list('dss_index_postings'), gin_clean_pending_list('dss_index_words')",
+    ),
+    (
+        "ALTER TABLE dss_index RENAME COLUMN words TO range_terms",
+        "ALTER TABLE dss_index RENAME COLUMN leaves TO scalars",
+        "ALTER INDEX dss_index_words RENAME TO dss_index_range_terms",
+        "ALTER INDEX dss_index_without_words RENAME TO dss_index_without_range_terms",
     ),
 )
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the tables to the state that this release knows. Safe to be called by many processes at once.
+    """Bring the tables to the state of this release. Safe to call from many processes at once.
 
-    What is newer than that stays. Needs the right to create tables only where something is to be done.
+    Leaves newer tables as they are. Needs the right to create tables only if there is something to do.
     """
     if _version(connection) >= len(MIGRATIONS):
         return
     with connection.transaction():
-        # Whoever comes second waits here, and finds it done.
+        # A second process waits here, and then finds it done.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        # An index over millions of entries takes longer to make than statements may.
+        # Creating an index over millions of entries takes longer than the limit of other statements.
         connection.execute("SET LOCAL statement_timeout = 0")
         connection.execute("CREATE TABLE IF NOT EXISTS dss_index_migrations (number integer PRIMARY KEY)")
         for number in range(_version(connection), len(MIGRATIONS)):
@@ -72,7 +78,7 @@ def migrate(connection: Connection) -> None:
 
 
 def _version(connection: Connection) -> int:
-    """Return the number of the last migration that was run; 0 for a new database."""
+    """Return the number of the last migration that has run; 0 for a new database."""
     try:
         row = connection.execute("SELECT coalesce(max(number), 0) FROM dss_index_migrations").fetchone()
     except UndefinedTable:

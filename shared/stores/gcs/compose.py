@@ -23,8 +23,9 @@ def compose(
 ) -> Blob:
     """Return an object whose content is that of the named ones, in order. Safe to repeat.
 
-    What is composed on the way stays, its names those of `scratch` (`into`, if not given) with an ending.
-    Raises ObjectExists with `only_new` where there is such an object already.
+    Leaves intermediate objects, named `scratch` (`into`, if not given) with an ending: of 70 sources, three
+    objects of 32, 32 and 6 sources, which the last request composes. With `only_new`, raises ObjectExists if
+    there is such an object already.
     """
     with ThreadPoolExecutor(_PARALLEL) as threads:
         level = 0

@@ -1,4 +1,4 @@
-"""Errors of Google Cloud Storage, as the house calls them."""
+"""Maps errors of Google Cloud Storage to the house's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from shared.errors import AccessDenied, InvalidChecksum, ObjectExists, ObjectNot
 
 @contextmanager
 def translated(bucket: str, key: str) -> Iterator[None]:
-    """Turn GCS's errors into those of the house; the only place that knows them."""
+    """Turn GCS's errors into the house's; only this function knows them."""
     url = f"gs://{bucket}/{key}" if key else f"gs://{bucket}"
     try:
         yield
@@ -24,7 +24,7 @@ def translated(bucket: str, key: str) -> Iterator[None]:
     except exceptions.BadRequest as error:
         # GCS refuses content that differs from the checksum that came with it.
         if "crc32c" in error.message.lower() or "md5" in error.message.lower():
-            raise InvalidChecksum(f"{url}: the content is other than its checksums say") from error
+            raise InvalidChecksum(f"{url}: the content does not match its checksums") from error
         raise StoreError(f"{url}: {error.message}") from error
     except (exceptions.ServerError, exceptions.TooManyRequests, exceptions.RetryError) as error:
         raise Unavailable(f"{url}: Google Cloud Storage does not answer as it should") from error

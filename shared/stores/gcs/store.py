@@ -39,12 +39,11 @@ _REWRITE_SECONDS = 120
 class GoogleCloudStorage(PartsAside):
     """Objects in GCS.
 
-    Rests on generations: a create says `if_generation_match=0`, a copy pins its source's generation. Parts of
-    uploads are objects, and composed.
+    Relies on generations: a create says `if_generation_match=0`, a copy pins its source's generation. Parts
+    of uploads are objects, and composed.
     """
 
     scheme = "gs"
-    copies_in_parts = False
 
     def __init__(
         self,
@@ -55,7 +54,7 @@ class GoogleCloudStorage(PartsAside):
         self._signing_credentials = signing_credentials
 
     def stat(self, bucket: str, key: str) -> StoredObject:
-        """Return what GCS knows of an object, in one request."""
+        """Describe an object, in one request."""
         with translated(bucket, key):
             blob = self._client.bucket(bucket).blob(key)
             blob.reload(client=self._client)
@@ -84,7 +83,7 @@ class GoogleCloudStorage(PartsAside):
                 yield self._described(blob)
 
     def read(self, source: StoredObject, first: int, size: int) -> Reader:
-        """Return a reader of a range, of just the generation that was looked at."""
+        """Return a reader of a range of the generation that `source` describes."""
         blob = self._client.bucket(source.bucket).blob(source.key, generation=int(source.revision))
         return _Range(blob, source, first, size)
 
@@ -93,7 +92,7 @@ class GoogleCloudStorage(PartsAside):
         return {}
 
     def create(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        """Write a new object, in one request. Raises ObjectExists where there is one."""
+        """Write a new object, in one request. Raises ObjectExists if there is one."""
         with translated(bucket, key):
             self._client.bucket(bucket).blob(key).upload_from_string(
                 data, content_type=content_type, if_generation_match=0, checksum="crc32c"
@@ -106,10 +105,10 @@ class GoogleCloudStorage(PartsAside):
         blob = self._client.bucket(bucket).blob(key)
         blob.crc32c = base64.b64encode(bytes.fromhex(checksums.crc32c)).decode()
         self._send(blob, data, size=size, content_type=content_type, if_generation_match=0)
-        # GCS has compared it by itself; servers that only speak like GCS may not have. This is their answer.
+        # GCS has compared it; servers that only speak like GCS may not have. The blob has their answer.
         if (blob.size, _hex(blob.crc32c)) != (size, checksums.crc32c):
             self.delete(bucket, key)
-            raise InvalidChecksum(f"gs://{bucket}/{key}: the content is other than its checksums say")
+            raise InvalidChecksum(f"gs://{bucket}/{key}: the content does not match its checksums")
 
     def _send(self, blob: Blob, data: Reader, *, size: int, **options: Any) -> None:
         blob.chunk_size = _CHUNK
@@ -118,7 +117,7 @@ class GoogleCloudStorage(PartsAside):
             with translated(blob.bucket.name, blob.name):
                 blob.upload_from_file(stream, size=size, checksum=None, **options)
         except (ValueError, OSError) as error:
-            # What the library says of a stream that ended early, or that it would have to read again.
+            # The library's errors for a stream that ended early, or that it would have to read again.
             raise Unavailable(
                 f"gs://{blob.bucket.name}/{blob.name}: the upload broke off: {error}"
             ) from error
@@ -141,10 +140,10 @@ class GoogleCloudStorage(PartsAside):
         deadline: Deadline,
         last_used: datetime | None = None,
     ) -> None:
-        """Copy an object by one rewrite call, which suffices within a location and storage class.
+        """Copy an object by one rewrite call, which is enough within a location and storage class.
 
-        Raises InvalidChecksum before anything is written, ObjectChanged, and CopyTakesLonger where GCS
-        hands out a token to go on with.
+        Raises InvalidChecksum before anything is written, ObjectChanged, and CopyTakesLonger if GCS returns a
+        token to continue with.
         """
         source.check(checksums)
         destination = self._blob(bucket, key, source.content_type, last_used)
@@ -167,7 +166,7 @@ class GoogleCloudStorage(PartsAside):
         return self._rewrite(source, destination, token, timeout=_REWRITE_SECONDS)
 
     def renew(self, found: StoredObject, last_used: datetime | None) -> None:
-        """Set the custom time, by which the life cycle counts. To remove it takes a rewrite onto itself."""
+        """Set the custom time, from which the life cycle counts. Removing it takes a rewrite onto itself."""
         if last_used is None:
             destination = self._blob(found.bucket, found.key, found.content_type, None)
             token = ""
@@ -184,15 +183,15 @@ class GoogleCloudStorage(PartsAside):
         except (ObjectNotFound, ObjectExists) as error:
             raise ObjectChanged(f"{error.title}: it was replaced or deleted meanwhile") from error
         except StoreError:
-            # A custom time never goes back: somebody else has set a later one, then.
-            there = self.stat(found.bucket, found.key).last_used
-            if there is None or there < last_used:
+            # A custom time never goes back: another process has set a later one, then.
+            current = self.stat(found.bucket, found.key).last_used
+            if current is None or current < last_used:
                 raise
 
     def _blob(self, bucket: str, key: str, content_type: str, last_used: datetime | None) -> Blob:
-        """Return a destination. Naming any property makes GCS take all of them from here.
+        """Return a destination. Setting any property makes GCS take all of them from here.
 
-        So no Content-Encoding is carried along, and signed URLs serve the bytes as they are.
+        So GCS copies no Content-Encoding, and signed URLs serve the bytes as they are.
         """
         blob = self._client.bucket(bucket).blob(key)
         blob.content_type = content_type
@@ -216,12 +215,12 @@ class GoogleCloudStorage(PartsAside):
                 raise ObjectChanged(f"{error.title}: it was replaced meanwhile") from error
             return ""
         except ObjectNotFound as error:
-            # The generation that was looked at is gone: replaced, or deleted.
+            # The generation that `source` describes is gone: replaced, or deleted.
             raise ObjectChanged(f"{error.title}: it was replaced or deleted while it was copied") from error
         return more or ""
 
     def join(self, bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
-        """Compose the pieces; what is composed on the way is under `uploads/`, and removed."""
+        """Compose the pieces; intermediate objects are under `uploads/`, and removed in the end."""
         scratch = self.begin_upload(
             bucket, key, size=sum(piece.size for piece in pieces), content_type=content_type
         )
@@ -238,19 +237,15 @@ class GoogleCloudStorage(PartsAside):
             self.abort_upload(scratch)
         if whole.size != scratch.size:
             self.delete(bucket, key)
-            raise ObjectChanged(f"gs://{bucket}/{key}: {whole.size} bytes, where {scratch.size} were joined")
+            raise ObjectChanged(f"gs://{bucket}/{key}: {whole.size} bytes instead of {scratch.size}")
 
     def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
         """Write a part as it is read, _CHUNK bytes in memory."""
         blob = self._client.bucket(upload.bucket).blob(part_key(upload, number))
         self._send(blob, data, size=size, content_type="application/octet-stream")
 
-    def copy_part(self, upload: Upload, number: int, source: StoredObject, first: int, size: int) -> None:
-        """Raise StoreError: GCS copies no ranges."""
-        raise StoreError(f"gs://{source.bucket}/{source.key}: GCS copies no ranges")
-
     def finish_upload(self, upload: Upload, checksums: Checksums) -> None:
-        """Compose the parts aside, prove the whole by GCS's CRC-32C, and only then put it at its key."""
+        """Compose the parts under `uploads/`, prove the whole by GCS's CRC-32C, and only then move it."""
         numbers = sorted(self.parts(upload))
         if not numbers:
             raise ObjectNotFound(f"gs://{upload.bucket}/{upload.key}: this upload has ended")
@@ -289,21 +284,22 @@ class GoogleCloudStorage(PartsAside):
         return url
 
     def check_bucket(self, bucket: str) -> None:
-        """Return if the bucket can be listed; raise what GCS says if not."""
+        """Return if the bucket can be listed; else raise the error."""
         with translated(bucket, ""):
-            # Listing needs no permission beyond those of reading objects; `buckets.get` would.
+            # Listing needs only permission to read objects; `buckets.get` would need more.
             next(iter(self._client.list_blobs(bucket, max_results=1, timeout=5, retry=None)), None)
 
 
 def open_client(project: str) -> Client:
     """Return a client for GCS, or for the server that STORAGE_EMULATOR_HOST names.
 
-    Its connections are pooled for `_CONNECTIONS` threads; the client library's own pool has ten, and
-    drops the rest after each request.
+    It pools `_CONNECTIONS` connections; the client library's own pool has ten, and drops the others after
+    each request.
     """
     client = Client(project=project)
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
-    session: AuthorizedSession | requests.Session = client._http
+    # The client takes a session only with credentials, and finds those by itself only without one.
+    session: AuthorizedSession | requests.Session = client._http  # noqa: SLF001
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return client
@@ -324,11 +320,11 @@ class _Range:
         self._chunk = memoryview(b"")
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to so many of the next bytes."""
+        """Return up to `size` of the next bytes."""
         if not self._chunk and self._position < self._end:
             self._fetch()
-        wanted = len(self._chunk) if size < 0 else size
-        taken, self._chunk = self._chunk[:wanted], self._chunk[wanted:]
+        count = len(self._chunk) if size < 0 else size
+        taken, self._chunk = self._chunk[:count], self._chunk[count:]
         return bytes(taken)
 
     def _fetch(self) -> None:
@@ -344,5 +340,5 @@ class _Range:
         self._position += len(data)
 
     def close(self) -> None:
-        """Let go of what was read ahead."""
+        """Drop the bytes that were read ahead."""
         self._chunk = memoryview(b"")

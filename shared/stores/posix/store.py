@@ -1,4 +1,4 @@
-"""Directories of a POSIX file system: a bucket is one below the root, an object a file at its key.
+"""The proof that a store is small to add: directories as buckets, files as objects. No terraform uses it.
 
 Content type and checksums are in an extended attribute, which belongs to the inode: `link` publishes it in
 one step with the content. Keys that are a file and a directory at once (`a`, `a/b`) are refused.
@@ -24,7 +24,7 @@ from shared.stores.plain import Content, PlainStore
 from shared.stores.signed_urls import SignedUrls
 
 _ATTRIBUTE = "user.dss"
-# The sticky bit, which Linux heeds on directories only: `find -perm -1000` finds what the life cycle removes.
+# The sticky bit, which Linux ignores on files: `find -perm -1000` finds the objects for the life cycle.
 _TEMPORARY = stat.S_ISVTX
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _STEP = re.compile(r"(?!\.{1,2}\Z)[^/\0\ud800-\udfff]+")
@@ -37,7 +37,7 @@ _MEANINGS: Mapping[int, type[errors.DssError]] = {
 
 
 class PosixDirectory(PlainStore):
-    """Objects in files that are linked into place once they are whole, and never written to again."""
+    """Objects in files that are linked into place when they are whole, and never written to again."""
 
     scheme = "file"
 
@@ -53,7 +53,7 @@ class PosixDirectory(PlainStore):
 
     @contextlib.contextmanager
     def translated(self, bucket: str, key: str) -> Iterator[None]:
-        """Turn the operating system's errors into those of the house."""
+        """Turn the operating system's errors into the house's."""
         try:
             yield
         except OSError as error:
@@ -61,23 +61,23 @@ class PosixDirectory(PlainStore):
             raise meaning(f"file://{bucket}/{key}: {error.strerror}") from error
 
     def open(self, bucket: str, key: str, first: int = 0) -> tuple[StoredObject, FileIO]:
-        """Return what a file says of itself, and the file; symbolic links are no objects."""
+        """Describe a file by its attribute, and open it; symbolic links are no objects."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         file = FileIO(self._path(bucket, key), opener=lambda path, _: os.open(path, flags))
         file.seek(first)
-        said, status = _said(file), os.fstat(file.fileno())
+        attributes, status = _attributes(file), os.fstat(file.fileno())
         written = datetime.fromtimestamp(status.st_mtime, UTC)
-        etag = said.get("s3_etag", "-")
+        etag = attributes.get("s3_etag", "-")
         return StoredObject(
             bucket=bucket,
             key=key,
             size=status.st_size,
-            content_type=said.get("content_type", "application/octet-stream"),
+            content_type=attributes.get("content_type", "application/octet-stream"),
             revision=f"{_stamp(file)}-{status.st_ino}",
             written=written,
             last_used=written if status.st_mode & _TEMPORARY else None,
             md5=None if "-" in etag else etag,
-            crc32c=said.get("crc32c"),
+            crc32c=attributes.get("crc32c"),
         ), file
 
     def keys(self, bucket: str, prefix: str, after: str) -> Iterator[str]:
@@ -85,15 +85,15 @@ class PosixDirectory(PlainStore):
         return _keys(self._root / bucket, "", prefix, after)
 
     def write(self, bucket: str, key: str, content: Content) -> None:
-        """Write a file under `uploads/`, synchronise it to the disk, and only then link it to its name."""
+        """Write a file under `uploads/`, sync it to disk, and only then link it to its key."""
         path, scratch = self._path(bucket, key), self._path(bucket, new_id())
         scratch.parent.mkdir(exist_ok=True)
         try:
             with scratch.open("xb") as file:
                 file.writelines(content)
                 file.flush()
-                said = {"content_type": content.content_type, **vars(content.checksums)}
-                _say(file, said, temporary=content.last_used is not None)
+                attributes = {"content_type": content.content_type, **vars(content.checksums)}
+                _set_attributes(file, attributes, temporary=content.last_used is not None)
             _publish(scratch, path, directories=key.count("/") + 1)
         finally:
             scratch.unlink(missing_ok=True)
@@ -103,13 +103,13 @@ class PosixDirectory(PlainStore):
         self._path(bucket, key).unlink()
 
     def touch(self, found: StoredObject, content: Reader, last_used: datetime | None) -> None:
-        """Let the file's time of modification, by which the life cycle counts, be now."""
+        """Set the file's time of modification, from which the life cycle counts, to now."""
         assert isinstance(content, FileIO)  # as `open` returned it
-        # A kill within leaves a file that vouches for nothing, as if somebody had changed it.
-        _say(content, _said(content), temporary=last_used is not None)
+        # A kill within leaves a file without checksums, as if somebody had changed it.
+        _set_attributes(content, _attributes(content), temporary=last_used is not None)
 
     def probe(self, bucket: str) -> None:
-        """Return if the directory is there, on a file system that keeps attributes."""
+        """Return if the directory exists, on a file system with extended attributes."""
         try:
             os.getxattr(self._path(bucket, "any").parent, _ATTRIBUTE)
         except OSError as error:
@@ -122,28 +122,28 @@ def _stamp(file: IO[bytes]) -> str:
     return f"{status.st_mtime_ns}-{status.st_size}"
 
 
-def _say(file: IO[bytes], said: Mapping[str, str], *, temporary: bool) -> None:
-    """Let a file say what it is, durably. Raises OSError where the file system keeps no attributes."""
+def _set_attributes(file: IO[bytes], attributes: Mapping[str, str], *, temporary: bool) -> None:
+    """Write a file's attribute, durably. Raises OSError if the file system has no attributes."""
     mode = os.fstat(file.fileno()).st_mode & ~_TEMPORARY
     os.fchmod(file.fileno(), mode | _TEMPORARY if temporary else mode)
-    # The kernel's own stamps are milliseconds apart, and could be those of what had this name before.
+    # The kernel's own stamps are milliseconds apart, and could be those of an earlier file of this name.
     os.utime(file.fileno(), ns=(time.time_ns(),) * 2)
-    os.setxattr(file.fileno(), _ATTRIBUTE, json.dumps({**said, "written": _stamp(file)}).encode())
+    os.setxattr(file.fileno(), _ATTRIBUTE, json.dumps({**attributes, "written": _stamp(file)}).encode())
     os.fsync(file.fileno())
 
 
-def _said(file: IO[bytes]) -> Mapping[str, str]:
-    """Return what a file says of itself; no checksums where it was changed since, or written by others."""
-    said: dict[str, str] = {}
+def _attributes(file: IO[bytes]) -> Mapping[str, str]:
+    """Return a file's attributes; no checksums if it was changed since, or written by another program."""
+    attributes: dict[str, str] = {}
     with contextlib.suppress(OSError):
-        said = json.loads(os.getxattr(file.fileno(), _ATTRIBUTE))
-    if said.get("written") == _stamp(file):
-        return said
-    return {name: said[name] for name in said if name == "content_type"}
+        attributes = json.loads(os.getxattr(file.fileno(), _ATTRIBUTE))
+    if attributes.get("written") == _stamp(file):
+        return attributes
+    return {name: attributes[name] for name in attributes if name == "content_type"}
 
 
 def _publish(written: Path, path: Path, *, directories: int) -> None:
-    """Give a file its name for good, durable when this returns. Raises FileExistsError, and StoreError."""
+    """Link a file to its path, durably. Raises FileExistsError, and StoreError for a directory's path."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.link(written, path)
@@ -152,7 +152,7 @@ def _publish(written: Path, path: Path, *, directories: int) -> None:
             raise errors.StoreError(f"{path}: a file and a directory cannot have one name") from error
         raise
     for directory in path.parents[:directories]:
-        # Also those that somebody else made just now: all of the path has to outlive a power cut.
+        # Also directories that another process made just now: the whole path has to survive a power cut.
         descriptor = os.open(directory, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)

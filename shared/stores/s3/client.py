@@ -1,4 +1,4 @@
-"""The client by which S3 is spoken to."""
+"""The client of boto3 that talks to S3."""
 
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,10 @@ def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -
             connect_timeout=5,
             read_timeout=30,
             retries={"mode": "standard", "max_attempts": 4},
-            # Every write proves its bytes by Content-MD5 or by the MD5s of its parts, which is what ETags
-            # rest on; S3's further checksums would change the form of the upload for nothing.
+            # Each write proves its bytes by Content-MD5 or by the MD5s of its parts, from which ETags are
+            # made; S3's further checksums would change the form of the upload for nothing.
             request_checksum_calculation="when_required",
-            # A body that is sent as it is read cannot be read twice, once to be signed.
+            # A body that is sent as it is read cannot be read a second time to be signed.
             s3={"payload_signing_enabled": False},
         ),
     )

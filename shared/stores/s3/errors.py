@@ -1,4 +1,4 @@
-"""Errors of S3, as the house calls them."""
+"""Maps errors of S3 to the house's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,14 +25,14 @@ _OTHER_CONTENT = {"BadDigest", "InvalidDigest"}
 
 @contextmanager
 def translated(bucket: str, key: str) -> Iterator[None]:
-    """Turn S3's errors into those of the house; the only place that knows them."""
+    """Turn S3's errors into the house's; only this function knows them."""
     url = f"s3://{bucket}/{key}" if key else f"s3://{bucket}"
     try:
         yield
     except botocore.exceptions.ClientError as error:
         raise _translate(url, error) from error
     except (botocore.exceptions.IncompleteReadError, botocore.exceptions.FlexibleChecksumError) as error:
-        raise Unavailable(f"{url}: it did not arrive as the store has it") from error
+        raise Unavailable(f"{url}: it did not arrive intact") from error
     except (
         botocore.exceptions.HTTPClientError,
         botocore.exceptions.ConnectionError,
@@ -44,7 +44,7 @@ def translated(bucket: str, key: str) -> Iterator[None]:
 
 @contextmanager
 def source_pinned(source: StoredObject) -> Iterator[None]:
-    """Say ObjectChanged where the only precondition of a call is on its source."""
+    """Raise ObjectChanged for a failed precondition, in a call whose only precondition is on its source."""
     try:
         yield
     except ObjectExists as error:
@@ -64,7 +64,7 @@ def _translate(
     if code in _PRECONDITION:
         return ObjectExists(f"{url}: there is such an object already")
     if code in _OTHER_CONTENT:
-        return InvalidChecksum(f"{url}: the content is other than its checksums say")
+        return InvalidChecksum(f"{url}: the content does not match its checksums")
     if code in _BUSY or status >= 500:
         return Unavailable(f"{url}: S3 does not answer as it should")
     return StoreError(f"{url}: {error.response['Error'].get('Message', code)}")

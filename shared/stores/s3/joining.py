@@ -1,15 +1,15 @@
 """Objects of S3 put together from others: parts of an upload, each copied server side or read and sent."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.checksums import MIB
-from shared.errors import ObjectChanged, ObjectNotFound
+from shared.errors import ObjectChanged
 from shared.parallel import map_in_threads
-from shared.stores.base import Piece
+from shared.stores.base import Piece, UploadName
+from shared.stores.s3 import uploads
 from shared.stores.s3.errors import translated
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Slice:
 def parts_of(pieces: Sequence[Piece]) -> Iterator[list[Slice]]:
     """Yield the parts of an upload whose content is that of the pieces, in order; each of a slice or more.
 
-    A part of several slices has SMALLEST_PART bytes, unless it is the last. What is larger is copied whole.
+    A part of several slices has SMALLEST_PART bytes, unless it is the last; a larger slice is a part by
+    itself. Pieces a (3 MiB), b (9 MiB), c (1 MiB) become the parts [a, b's first 2 MiB], [b's other 7], [c].
     """
     part: list[Slice] = []
     lacking = SMALLEST_PART
@@ -56,52 +57,39 @@ def parts_of(pieces: Sequence[Piece]) -> Iterator[list[Slice]]:
 
 
 def join(client: "S3Client", bucket: str, pieces: Sequence[Piece], key: str, *, content_type: str) -> None:
-    """Write a new object of pieces, as the protocol's `join` says; some MiB of them are in memory."""
-    with translated(bucket, key):
-        begun = client.create_multipart_upload(Bucket=bucket, Key=key, ContentType=content_type)
-    upload = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"]}
-    try:
-        etags = [_put(client, upload, number, part) for number, part in enumerate(parts_of(pieces), start=1)]
-        with translated(bucket, key):
-            client.complete_multipart_upload(
-                Bucket=bucket,
-                Key=key,
-                UploadId=begun["UploadId"],
-                IfNoneMatch="*",
-                MultipartUpload={
-                    "Parts": [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
-                },
-            )
-    except BaseException:
-        with suppress(ObjectNotFound), translated(bucket, key):
-            client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=begun["UploadId"])
-        raise
+    """Write a new object of pieces, as the protocol's `join` says, with some MiB of them in memory."""
+    size = sum(piece.size for piece in pieces)
+    with uploads.begun(client, bucket, key, size=size, content_type=content_type) as upload:
+        etags = {
+            number: _put(client, upload, number, part) for number, part in enumerate(parts_of(pieces), 1)
+        }
+        uploads.complete(client, upload, etags, replaces=False)
 
 
-def _put(client: "S3Client", upload: dict[str, str], number: int, part: list[Slice]) -> str:
-    bucket = upload["Bucket"]
-    where = {**upload, "PartNumber": number}
+def _put(client: "S3Client", upload: UploadName, number: int, part: list[Slice]) -> str:
+    bucket = upload.bucket
+    place = {"Bucket": bucket, "Key": upload.key, "UploadId": upload.id, "PartNumber": number}
     if len(part) == 1 and part[0].size >= SMALLEST_PART:
         with translated(bucket, part[0].key):
             copied = client.upload_part_copy(
-                **where,  # type: ignore[arg-type] # its types are checked by name, and these have names
+                **place,  # type: ignore[arg-type] # its types are checked by name, and these have names
                 CopySource={"Bucket": bucket, "Key": part[0].key},
                 CopySourceRange=_range(part[0]),
             )
         return copied["CopyPartResult"]["ETag"]
     data = b"".join(map_in_threads(partial(_read, client, bucket), part, threads=_READERS))
-    with translated(bucket, upload["Key"]):
-        return client.upload_part(**where, Body=data)["ETag"]  # type: ignore[arg-type] # as above
+    with translated(bucket, upload.key):
+        return client.upload_part(**place, Body=data)["ETag"]  # type: ignore[arg-type] # as above
 
 
-def _read(client: "S3Client", bucket: str, wanted: Slice) -> bytes:
-    with translated(bucket, wanted.key):
-        body = client.get_object(Bucket=bucket, Key=wanted.key, Range=_range(wanted))["Body"]
+def _read(client: "S3Client", bucket: str, part: Slice) -> bytes:
+    with translated(bucket, part.key):
+        body = client.get_object(Bucket=bucket, Key=part.key, Range=_range(part))["Body"]
         data = body.read()
-    if len(data) != wanted.size:
-        raise ObjectChanged(f"s3://{bucket}/{wanted.key}: it is shorter than was said")
+    if len(data) != part.size:
+        raise ObjectChanged(f"s3://{bucket}/{part.key}: it has fewer bytes than expected")
     return data
 
 
-def _range(wanted: Slice) -> str:
-    return f"bytes={wanted.first}-{wanted.first + wanted.size - 1}"
+def _range(part: Slice) -> str:
+    return f"bytes={part.first}-{part.first + part.size - 1}"

@@ -1,5 +1,7 @@
 """Credentials for AWS without keys of AWS: a role assumed with this service's Google identity."""
 
+from typing import Any
+
 import boto3
 import botocore.session
 from botocore.credentials import (
@@ -14,29 +16,28 @@ _SESSION_SECONDS = 12 * 3600
 
 
 def open_session(*, role_arn: str, audience: str, signed_url_seconds: int) -> boto3.Session:
-    """Return a session of boto3 whose credentials are those of the role, or boto3's own where it is empty.
+    """Return a session of boto3 with the credentials of the role, or with boto3's own if `role_arn` is empty.
 
-    The role's credentials are renewed early enough that a URL signed with them lives as long as it says:
+    The session renews the role's credentials so early that a URL signed with them lives `signed_url_seconds`:
     a presigned URL dies with the credentials that signed it.
     """
     if not role_arn:
         return boto3.Session()
-    core = botocore.session.get_session()
+    core: Any = botocore.session.get_session()
     fetcher = AssumeRoleWithWebIdentityCredentialFetcher(
         client_creator=core.create_client,
         web_identity_token_loader=lambda: id_token.fetch_id_token(Request(), audience),
         role_arn=role_arn,
         extra_args={"RoleSessionName": "dss", "DurationSeconds": _SESSION_SECONDS},
-        # The fetcher keeps what it got until so long before its end.
+        # The fetcher caches credentials until so many seconds before they expire.
         expiry_window_seconds=signed_url_seconds + 30 * 60,
     )
-    credentials = DeferredRefreshableCredentials(
+    # botocore renews ten minutes before the end, and has no public setting for that, nor one for a session's
+    # credentials. The lock file pins its version; a test fails if these attributes have no effect any more.
+    credentials: Any = DeferredRefreshableCredentials(
         method="assume-role-with-web-identity", refresh_using=fetcher.fetch_credentials
     )
-    # botocore renews ten minutes before the end, and has no public way to say otherwise.
-    credentials.__dict__.update(
-        _advisory_refresh_timeout=signed_url_seconds + 30 * 60,
-        _mandatory_refresh_timeout=signed_url_seconds + 15 * 60,
-    )
-    core.__dict__.update(_credentials=credentials)
+    credentials._advisory_refresh_timeout = signed_url_seconds + 30 * 60  # noqa: SLF001
+    credentials._mandatory_refresh_timeout = signed_url_seconds + 15 * 60  # noqa: SLF001
+    core._credentials = credentials  # noqa: SLF001
     return boto3.Session(botocore_session=core)

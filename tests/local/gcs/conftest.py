@@ -21,8 +21,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.oauth2 import service_account
 
+from local.supervisor.processes import with_default_signals
+
 ROOT = Path(__file__).parents[3]
-DEADLINE = 20  # seconds
+DEADLINE = 60  # seconds
 
 
 class RunningServer:
@@ -30,7 +32,9 @@ class RunningServer:
 
     def __init__(self, data: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "gcs_server", "--data", str(data), *arguments]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            with_default_signals(command), cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line, "the server didn't start"
@@ -116,7 +120,7 @@ def bucket(client: storage.Client) -> storage.Bucket:
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
-    """Starts a server over the test's own directory; what still runs at the end is ended."""
+    """Return a function that starts a server on the test's own directory; it is killed at the end."""
     started: list[RunningServer] = []
 
     def start(*arguments: str) -> RunningServer:
@@ -131,7 +135,7 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], object]], object]:
-    """Waits until the function gives something true, and gives that; fails after the deadline."""
+    """Return a function that waits for a true result and returns it; it fails after DEADLINE."""
 
     def wait(condition: Callable[[], object]) -> object:
         end = time.monotonic() + DEADLINE

@@ -147,7 +147,8 @@ def test_a_topic_that_is_missing_delays_no_other(watched, pubsub, eventually):
     requests.put(f"{pubsub.address}/{subscription}", json={"topic": topic}, timeout=10).raise_for_status()
     # Pub/Sub keeps nothing for a subscription that comes after the message.
     bucket.blob("y").upload_from_string(b"y")
-    eventually(lambda: pubsub.pull(subscription))
+    [message, *_] = eventually(lambda: pubsub.pull(subscription))
+    assert message["attributes"]["objectId"] in ("x", "y")
 
 
 def test_events_outlive_a_kill_before_they_were_published(start_server, free_port, pubsub, eventually):
@@ -167,6 +168,7 @@ def test_events_outlive_a_kill_before_they_were_published(start_server, free_por
         return len(names) == 300
 
     eventually(all_told)
+    assert names == {f"object-{number}" for number in range(300)}
 
 
 def test_a_configuration_that_makes_no_sense_is_refused(watched, publishing):

@@ -4,7 +4,6 @@ import http.client
 import os
 import signal
 import threading
-import time
 
 import pytest
 import requests
@@ -17,14 +16,12 @@ def content_files(tmp_path):
     return [path for path in (tmp_path / "data" / "content").rglob("*") if path.is_file()]
 
 
-def test_the_server_ends_promptly_when_told_to(start_server):
+def test_the_server_ends_while_a_connection_is_open(start_server):
     running = start_server()
     connection = http.client.HTTPConnection("127.0.0.1", running.port)
     connection.request("GET", "/storage/v1/b")
     connection.getresponse().read()
-    before = time.monotonic()
     assert running.end() == 0
-    assert time.monotonic() - before < 2
     connection.close()
 
 

@@ -1,6 +1,5 @@
 """The Executions API on workflows that tests write."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +8,10 @@ import pytest
 from google.cloud.workflows.executions_v1 import Execution, ExecutionsClient
 from google.cloud.workflows.executions_v1.services.executions.transports import ExecutionsGrpcTransport
 
-from local.plan import base_environment
-from local.ports import HOST, reserve
-from local.processes import Processes
+from local.components.workflows import server_command
+from local.config import base_environment
+from local.supervisor.ports import HOST, reserve
+from local.supervisor.processes import Processes
 from tests.support.mortal import Mortal
 from tests.support.waiting import wait_until
 
@@ -25,15 +25,17 @@ class Server:
         self.workflows = directory / "workflows"
         self.workflows.mkdir()
         self.rest = f"http://{HOST}:{rest_port}/v1"
-        arguments = (str(port), str(rest_port), str(self.workflows), str(directory / "data"), "t-")
-        environment = {
-            **base_environment({}),
-            "PATH": "/usr/bin:/bin",
-            "DSS_LOCAL_WORKFLOWS_PACE": "0.01",
-            # Nobody is there.
-            "DSS_LOCAL_TOKEN_URL": f"http://{HOST}:9/token",
-        }
-        command = (sys.executable, "-m", "workflows_server", *arguments)
+        environment = {**base_environment({}), "PATH": "/usr/bin:/bin"}
+        command = server_command(
+            port=port,
+            rest_port=rest_port,
+            workflows=self.workflows,
+            prefix="t-",
+            data=directory / "data",
+            # Nothing listens there.
+            issuer=f"http://{HOST}:9",
+            pace="0.01",
+        )
         process = Mortal(processes, "workflows", command, environment, (port, rest_port))
         self.start, self.kill = process.start, process.kill
         channel = grpc.insecure_channel(f"{HOST}:{port}")
@@ -52,7 +54,7 @@ class Server:
             found = self.client.get_execution(name=name)
             return None if found.state == Execution.State.ACTIVE else found
 
-        found: Execution = wait_until(over, f"{name} ends", 30)
+        found: Execution = wait_until(over, f"{name} ends")
         return found
 
     def run(self, text: str, argument: str = "null", workflow: str = "w") -> Execution:

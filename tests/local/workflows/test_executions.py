@@ -37,7 +37,7 @@ class Web:
             self.most_at_once = max(self.most_at_once, self.at_once)
             fails = self.failures > 0
             self.failures -= fails
-        self.gate.wait(20)
+        self.gate.wait(120)
         with self.lock:
             self.at_once -= 1
         return 503 if fails else 200
@@ -117,7 +117,7 @@ def test_iterations_run_side_by_side_within_the_limit_with_variables_of_their_ow
 ) -> None:
     web.gate.clear()
     name = server.begin(PARALLEL.format(url=web.url))
-    wait_until(lambda: web.at_once == 3, "three are there", 20)
+    wait_until(lambda: web.at_once == 3, "three are there")
     web.gate.set()
     ended = server.ended(name)
     assert (ended.state, ended.result) == (STATE.SUCCEEDED, '"done"'), ended.error
@@ -160,7 +160,7 @@ def test_nobody_listening_is_an_error_that_is_tried_again(server: Server, argume
 def test_an_execution_that_was_killed_with_the_server_is_run_again(server: Server, web: Web) -> None:
     web.gate.clear()
     name = server.begin(f'main: {{steps: [{{a: {{call: http.get, args: {{url: "{web.url}"}}}}}}]}}')
-    wait_until(lambda: web.seen, "it is at work", 20)
+    wait_until(lambda: web.seen, "it is at work")
     server.kill()
     server.start()
     web.gate.set()
@@ -180,7 +180,7 @@ main:
 def test_a_parallel_step_is_cancelled_with_its_execution(server: Server, web: Web) -> None:
     web.gate.clear()
     name = server.begin(CANCELLED.format(url=web.url))
-    wait_until(lambda: web.at_once == 3, "three are there", 20)
+    wait_until(lambda: web.at_once == 3, "three are there")
     assert server.client.cancel_execution(name=name).state == STATE.CANCELLED
     web.gate.set()
     assert server.client.get_execution(name=name).state == STATE.CANCELLED

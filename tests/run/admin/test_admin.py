@@ -89,7 +89,7 @@ def test_what_is_wrong_with_the_command_is_told_before_anything_is_done(system: 
     )
 
     assert [unknown.code, unset.code, down.code] == [1, 1, 1]
-    assert "dss: replica: 'moon' is none of gcp, aws" in unknown.err
+    assert "dss: replica: 'moon' is not one of gcp, aws" in unknown.err
     assert "DSS_GS_BUCKET is not set" in unset.err
     assert down.err.startswith("dss: s3://")
     assert "Traceback" not in unknown.err + unset.err + down.err

@@ -9,9 +9,9 @@ from unittest import mock
 import pytest
 from flask import Flask, request
 
-from functions.push import handle
+from functions.push import Message, PushHandler, handle
 from local.components import pubsub
-from local.event_components import subscriptions, topics
+from local.components.events import subscriptions, topics
 from local.stack import Stack
 from shared.config import Settings
 from shared.errors import Unavailable
@@ -64,8 +64,9 @@ def die(publisher: PubSub) -> Callable[[str], str]:
         key = f"files/{new_uuid()}"
         attributes = ObjectEvent(replica="gcp", bucket="bucket", key=key).attributes
 
-        def work(_: object) -> None:
-            raise Unavailable(reason)
+        class Failing(PushHandler):
+            def process(self, message: Message) -> None:
+                raise Unavailable(reason)
 
         settings = SimpleNamespace(delivery_attempts=30)
         parts: Any = SimpleNamespace(settings=settings, publisher=publisher)
@@ -75,7 +76,7 @@ def die(publisher: PubSub) -> Callable[[str], str]:
             "deliveryAttempt": 30,
         }
         with Flask("test").test_request_context(json=body):
-            assert handle(parts, request, work)[1] == 200
+            assert handle(parts, request, Failing())[1] == 200
         return key
 
     return dead
@@ -157,7 +158,7 @@ def test_a_letter_that_cannot_be_sent_anywhere_stays(env: dict[str, str], publis
     assert (outcome.code, outcome.json["replayed"]) == (1, [])
     assert sorted(row["why"] for row in outcome.json["left"]) == [
         "it does not say which subscription could not deliver it",
-        "subscription 'no such' is not there any more, or has no topic",
+        "subscription 'no such' does not exist any more, or has no topic",
     ]
     assert admin(env, "list").json["count"] == 2
 

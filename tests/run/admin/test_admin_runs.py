@@ -54,7 +54,7 @@ def test_the_workflow_audits_and_a_run_is_found_again(env: Mapping[str, str]) ->
     assert f"report: gs://{env['DSS_REPORTS_BUCKET']}/runs/" in shown.out
     assert listed.out.split()[:6] == ["run", "kind", "state", "attempt", "begun", "touched"]
     assert begun.json["run"] in listed.out
-    assert (again.code, "has succeeded: there is nothing to go on with" in again.err) == (1, True)
+    assert (again.code, "has succeeded: it cannot be resumed" in again.err) == (1, True)
 
 
 def test_the_workflow_rebuilds_the_index_of_which_it_has_made_a_check(env: Mapping[str, str]) -> None:
@@ -130,7 +130,7 @@ def test_tombstones_are_previewed_and_confirmed(
     after = api.get(f"/v1/bundles/{bundle.uuid}", replica="gcp").status_code
 
     assert (preview.code, before, wrong.code, deed.code, after) == (0, 200, 1, 0, 404)
-    assert "Nothing was hidden; look at a new preview" in wrong.out
+    assert "Nothing was hidden; run a new preview" in wrong.out
     assert deed.json["counts"]["hidden"] == 1
 
 
@@ -148,10 +148,10 @@ def test_what_is_wrong_is_told_in_words(env: Mapping[str, str]) -> None:
     refused, here, unknown, report, wait, somebody = outcomes
 
     assert {outcome.code for outcome in (refused, here, unknown, report, wait, somebody)} == {1}
-    assert "list, prefix: one of them is wanted" in refused.err
-    assert "list, prefix: one of them is wanted" in here.err
-    assert "there is no run none" in unknown.err
+    assert "list, prefix: give one of them, not both" in refused.err
+    assert "list, prefix: give one of them, not both" in here.err
+    assert "'none' does not exist" in unknown.err
     assert "--report: with --remote the report is in a bucket" in report.err
     assert "only with --remote" in wait.err
-    assert "is no admin's" in somebody.err
+    assert "is not in ADMIN_USER_EMAILS" in somebody.err
     assert "Traceback" not in refused.err + here.err + unknown.err + somebody.err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.plan import base_environment
+from local.config import base_environment
 from tests.support.api import new_uuid
 from tests.support.clouds import Clouds
 

@@ -83,6 +83,7 @@ def test_a_hidden_version_stays_hidden_when_it_is_put_again(api, admin, bundle, 
 def test_a_hidden_version_cannot_become_something_else(api, admin, bundle, replica):
     delete(admin, replica, bundle, version=bundle.version)
     put_bundle(api, replica, [], bundle=bundle, creator_uid=2, status=409)
+    assert not is_readable(api, replica, bundle, bundle.version)
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -206,6 +206,6 @@ class TestReadOnlyMode:
         unknown = read_only.get(f"/v1/bundles/{new_uuid()}", replica=replica)
         assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
 
-    def test_a_search_is_not_a_write(self, read_only: Api):
+    def test_a_search_works_in_read_only_mode(self, read_only: Api):
         answer = read_only.request("POST", "/v1/search", replica="gcp", json={"es_query": {}})
         assert answer.status_code != 503

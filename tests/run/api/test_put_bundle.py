@@ -18,6 +18,12 @@ def put(api, replica, files, bundle=None, **body):
     return api.put(f"/v1/bundles/{bundle.uuid}", replica=replica, version=bundle.version, json=body)
 
 
+def names_of_files(api, replica, bundle):
+    """Return the names in a bundle as a read lists them."""
+    answer = api.get(f"/v1/bundles/{bundle.uuid}", replica=replica, version=bundle.version)
+    return [item["name"] for item in answer.json()["bundle"]["files"]]
+
+
 def test_a_new_bundle_is_201_and_the_same_again_is_200(api, file, replica):
     bundle, files = Version(new_uuid(), now()), [file.named("b"), file.named("a", indexed=True)]
     first, second = put(api, replica, files, bundle), put(api, replica, files[::-1], bundle)
@@ -79,7 +85,9 @@ def test_a_bundle_may_be_empty(api, replica):
 
 
 def test_one_file_may_stand_under_several_names(api, file, replica):
-    put_bundle(api, replica, [file.named("a"), file.named("b/c"), file.named("b/d")])
+    names = ["a", "b/c", "b/d"]
+    bundle = put_bundle(api, replica, [file.named(name) for name in names])
+    assert names_of_files(api, replica, bundle) == names
 
 
 def test_a_uuid_in_upper_case_is_the_same_bundle(api, file, replica):
@@ -121,7 +129,9 @@ def test_names_that_collide_are_400(api, file, replica, names):
 
 
 def test_names_that_only_look_alike_do_not_collide(api, file, replica):
-    put_bundle(api, replica, [file.named(name) for name in ("a", "ab/c", "a.b/c", "A", "a b", "aa")])
+    names = ["a", "ab/c", "a.b/c", "A", "a b", "aa"]
+    bundle = put_bundle(api, replica, [file.named(name) for name in names])
+    assert sorted(names_of_files(api, replica, bundle)) == sorted(names)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,11 @@ def put(api, source_url, file=None, **body):
     return api.put(f"/v1/files/{file.uuid}", version=file.version, json=body)
 
 
+def sha256_of(api, replica, file):
+    """Return the sha256 that the API gives for a file."""
+    return api.head(f"/v1/files/{file.uuid}", replica=replica, version=file.version).headers["X-DSS-SHA256"]
+
+
 def assert_nothing_left(clouds, replica, data, file):
     """Fail if a blob of the content, or a manifest of the file, is in the main bucket."""
     assert clouds.keys(replica, f"blobs/{checksums_of(data).sha256}") == []
@@ -78,13 +83,15 @@ def test_a_uuid_in_upper_case_is_the_same_file(api, clouds, replica):
 
 @pytest.mark.parametrize("prefix", ["dss-", "hca-dss-"])
 def test_checksums_are_found_under_both_spellings_of_metadata(api, clouds, replica, prefix):
-    put_file(api, clouds.stage(replica, b"data", metadata=checksum_metadata(b"data", prefix)))
+    file = put_file(api, clouds.stage(replica, b"data", metadata=checksum_metadata(b"data", prefix)))
+    assert sha256_of(api, replica, file) == checksums_of(b"data").sha256
 
 
 @pytest.mark.parametrize("prefix", ["dss-", "hca-dss-"])
 def test_metadata_may_have_dashes_instead_of_underscores(api, clouds, replica, prefix):
     metadata = {name.replace("_", "-"): value for name, value in checksum_metadata(b"data", prefix).items()}
-    put_file(api, clouds.stage(replica, b"data", metadata=metadata))
+    file = put_file(api, clouds.stage(replica, b"data", metadata=metadata))
+    assert sha256_of(api, replica, file) == checksums_of(b"data").sha256
 
 
 @pytest.mark.parametrize("prefix", ["dss-", "hca-dss-"])
@@ -249,7 +256,10 @@ def test_a_source_url_of_another_form_is_400(api, scheme, rest):
 
 @pytest.mark.parametrize("key", ["a/../b", "%2e%2e", "a b+c&d=e?f#g", "ü/é", "a//b", "'\"<>"])
 def test_keys_of_sources_may_hold_what_the_clouds_allow(api, clouds, replica, key):
-    put_file(api, clouds.stage(replica, b"odd key", key=f"{new_uuid()}/{key}"))
+    data = unique()
+    file = put_file(api, clouds.stage(replica, data, key=f"{new_uuid()}/{key}"))
+    assert sha256_of(api, replica, file) == checksums_of(data).sha256
+    assert clouds.read(replica, checksums_of(data).blob_key) == data
 
 
 def test_concurrent_twins_share_one_blob(api, clouds, replica):

@@ -14,7 +14,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from local.minting import mint
+from local.issuer.client import request_token
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS
 from tests.support.api import Api, assert_problem, new_uuid, now
 
@@ -58,16 +58,16 @@ def self_signed(stack, audience: str, **claims: Any) -> str:
 
 def test_members_of_the_write_group_may_write(api, stack):
     for group in ("dss", ["other", "dss"]):
-        assert try_to_write(api, mint(stack, "a@example.org", group)).status_code == 201
+        assert try_to_write(api, request_token(stack, "a@example.org", group)).status_code == 201
 
 
 def test_admins_may_write_without_a_group(api, stack):
-    assert try_to_write(api, mint(stack, stack["ADMIN_USER_EMAILS"])).status_code == 201
+    assert try_to_write(api, request_token(stack, stack["ADMIN_USER_EMAILS"])).status_code == 201
 
 
 @pytest.mark.parametrize("group", [None, "other", ["other", "ds"], [], ""])
 def test_members_of_other_groups_may_not_write(api, stack, group):
-    answer = try_to_write(api, mint(stack, "a@example.org", group))
+    answer = try_to_write(api, request_token(stack, "a@example.org", group))
     assert_problem(answer, 403, "Forbidden", "a@example.org")
 
 
@@ -93,7 +93,9 @@ def test_without_a_token_it_is_401(api):
     [{"ttl": -60}, {"aud": "somebody else"}, {"aud": None}, {"foreign_key": True}, {"exp": None}],
 )
 def test_a_token_that_proves_nothing_is_401(api, stack, changes):
-    assert_problem(try_to_write(api, mint(stack, "a@example.org", "dss", **changes)), 401, "Unauthorized")
+    assert_problem(
+        try_to_write(api, request_token(stack, "a@example.org", "dss", **changes)), 401, "Unauthorized"
+    )
 
 
 @pytest.mark.parametrize("email", [None, "", 5, ["a@example.org"], {}])
@@ -114,7 +116,7 @@ def test_an_email_that_is_verified_or_without_that_claim_is_accepted(api, stack,
 
 
 def test_one_accepted_audience_among_others_suffices(api, stack):
-    token = mint(stack, "a@example.org", "dss", aud=["somebody else", stack["OIDC_AUDIENCE"]])
+    token = request_token(stack, "a@example.org", "dss", aud=["somebody else", stack["OIDC_AUDIENCE"]])
     assert try_to_write(api, token).status_code == 201
 
 
@@ -155,7 +157,7 @@ def test_claims_of_any_form_never_break_the_api(api, stack, claims):
     "issuer", ["https://issuer.example.org", "", None, "attacker@elsewhere.iam.gserviceaccount.com"]
 )
 def test_a_token_of_another_issuer_is_403(api, stack, issuer):
-    answer = try_to_write(api, mint(stack, "a@example.org", "dss", iss=issuer))
+    answer = try_to_write(api, request_token(stack, "a@example.org", "dss", iss=issuer))
     assert_problem(answer, 403, "Forbidden", "issuer")
 
 
@@ -241,7 +243,7 @@ def test_an_unknown_account_of_a_trusted_project_is_401(api, stack):
 
 
 def test_while_the_issuer_is_down_it_is_503(without_issuer, stack):
-    token = mint(stack, "a@example.org", "dss", iss="http://127.0.0.1:9")
+    token = request_token(stack, "a@example.org", "dss", iss="http://127.0.0.1:9")
     answer = try_to_write(without_issuer, token)
     assert_problem(answer, 503, "service_unavailable", "keys")
     assert answer.headers["Retry-After"] == "10"

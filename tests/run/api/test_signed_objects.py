@@ -9,10 +9,10 @@ import pytest
 import requests
 from flask import Flask
 
-from local.ports import HOST, reserve
+from local.supervisor.ports import HOST, reserve
 from run.api import signed_objects
 from shared.replicas import Replica, Replicas
-from shared.stores.posix.store import PosixDirectory
+from shared.stores.posix import PosixDirectory
 from shared.stores.signed_urls import SignedUrls
 from tests.support.api import PROBLEM
 from tests.support.directory_replica import served_objects

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.minting import mint
+from local.issuer.client import request_token
 from tests.support.api import Api, assert_problem, new_uuid
 from tests.support.concurrent_calls import ConcurrentCalls
 
@@ -23,7 +23,7 @@ def owner(stack: dict[str, str]) -> Iterator[Api]:
 
 def somebody(stack: dict[str, str]) -> Api:
     """Return the API for a new user."""
-    return Api(stack["DSS_URL"], mint(stack, f"{new_uuid()}@example.org", "dss"))
+    return Api(stack["DSS_URL"], request_token(stack, f"{new_uuid()}@example.org", "dss"))
 
 
 def put(api: Api, replica: str, **body: Any) -> str:

@@ -44,7 +44,7 @@ def test_parts_keep_to_the_limits_of_s3_and_gcs(size):
 @edges
 @given(size=SIZES)
 def test_batches_keep_to_the_limits_of_cloud_workflows(size):
-    plan = plan_copy(size, same_store=False, copies_in_parts=True)
+    plan = plan_copy(size, in_stretches=False)
     # 100,000 steps an execution. A batch takes six where nothing fails: its call, the function's call and
     # answer, the look at it, and the iteration itself.
     assert plan.batches * 6 + 20 <= 100_000 * 0.4
@@ -54,7 +54,7 @@ def test_batches_keep_to_the_limits_of_cloud_workflows(size):
 
 @given(size=st.integers(64 * MIB + 1, 200 * 1024 * MIB), wanted=st.data())
 def test_batches_cover_the_object_once_and_in_order(size, wanted):
-    plan = plan_copy(size, same_store=False, copies_in_parts=False)
+    plan = plan_copy(size, in_stretches=False)
     assert plan.way is Way.PARTS
     numbers = [part.number for batch in range(plan.batches) for part in plan.parts(batch)]
     assert numbers == list(range(1, part_count(size) + 1))
@@ -66,20 +66,19 @@ def test_batches_cover_the_object_once_and_in_order(size, wanted):
     assert plan.parts(plan.batches) == plan.parts(-1) == []
 
 
-def test_within_gcs_a_copy_goes_by_calls_that_go_on():
-    assert plan_copy(LARGEST_OBJECT, same_store=True, copies_in_parts=False).way is Way.STRETCHES
-    assert plan_copy(LARGEST_OBJECT, same_store=True, copies_in_parts=True).way is Way.PARTS
-    assert plan_copy(LARGEST_OBJECT, same_store=False, copies_in_parts=False).way is Way.PARTS
+def test_a_store_that_copies_in_stretches_copies_all_sizes_so():
+    assert plan_copy(LARGEST_OBJECT, in_stretches=True).way is Way.STRETCHES
+    assert plan_copy(1, in_stretches=True).way is Way.STRETCHES
+    assert plan_copy(LARGEST_OBJECT, in_stretches=False).way is Way.PARTS
 
 
-@pytest.mark.parametrize("same_store", [True, False])
 @pytest.mark.parametrize("size", [0, 1, 64 * MIB])
-def test_what_is_one_part_goes_whole(size, same_store):
-    plan = plan_copy(size, same_store=same_store, copies_in_parts=True)
+def test_an_object_of_one_part_is_copied_whole(size):
+    plan = plan_copy(size, in_stretches=False)
     assert (plan.way, plan.batches, plan.parts(0)) == (Way.WHOLE, 0, [])
 
 
 @pytest.mark.parametrize("size", [-1, LARGEST_OBJECT + 1])
 def test_what_no_store_takes_has_no_plan(size):
-    with pytest.raises(ValueError, match="fits into no store"):
-        plan_copy(size, same_store=True, copies_in_parts=True)
+    with pytest.raises(ValueError, match="an object has from 0 to"):
+        plan_copy(size, in_stretches=False)

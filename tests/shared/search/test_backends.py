@@ -1,4 +1,4 @@
-"""What every index back end does, on each of them; see conftest.py for how to add one."""
+"""The contract of index back ends, run on each of them; conftest.py says how to add one."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +14,9 @@ from shared.search.documents import digest_of, tombstone_document
 from shared.search.matching import matches
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support.api import new_uuid, now
-from tests.support.queries import queries
+from tests.support.queries import queries, total
 
-# In Firestore, one bundle in a thousand has more values than are looked up one by one.
+# More values than a row of Firestore, or the range terms of PostgreSQL, can hold.
 MANY = 21_000
 
 
@@ -42,10 +42,6 @@ def pages(
 
 def found(index: IndexBackend, replica: str, query: Query, count: int = 500) -> list[Fqid]:
     return [hit.fqid for page in pages(index, replica, query, count) for hit in page]
-
-
-def count(index: IndexBackend, replica: str, query: Query) -> int | None:
-    return index.count(replica, query)
 
 
 def put_all(index: IndexBackend, entries: Iterable[IndexEntry]) -> None:
@@ -103,15 +99,15 @@ def known(index: IndexBackend) -> tuple[str, list[IndexEntry]]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries)
-def test_a_query_finds_what_it_means_and_nothing_else(index, known, query):
+def test_a_query_finds_its_matches_and_nothing_else(index, known, query):
     replica, entries = known
     meant = sorted((one.fqid for one in entries if matches(query, one.fqid, one.document)), reverse=True)
 
     assert found(index, replica, query, count=20) == meant
-    assert count(index, replica, query) == len(meant)
+    assert total(index, replica, query) == len(meant)
 
 
-def test_names_and_many_values_are_looked_up(index, known):
+def test_fqids_and_many_values_are_looked_up(index, known):
     replica, entries = known
     living = sorted((one.fqid for one in entries if not one.dead), reverse=True)
     others = tuple(f"{new_uuid()}.{now()}" for _ in range(100))
@@ -121,7 +117,7 @@ def test_names_and_many_values_are_looked_up(index, known):
     values = tuple(f"none {n}" for n in range(200))
     meant = found(index, replica, Terms("a", ("brain",)))
     assert found(index, replica, Terms("a", (*values, "brain"))) == meant
-    assert count(index, replica, Terms("a", (*values, "brain"))) == len(meant)
+    assert total(index, replica, Terms("a", (*values, "brain"))) == len(meant)
     assert found(index, replica, Terms("a", (*values * 10, "brain"))) == meant
 
 
@@ -199,7 +195,7 @@ def test_an_entry_is_replaced_and_removed(index, replica):
     one = entry(replica, {"a": "old", "b": [1]})
     for _ in range(2):
         index.put(one)
-    assert count(index, replica, MatchAll()) == 1
+    assert total(index, replica, MatchAll()) == 1
     index.put(entry(replica, {"a": "new"}, one.fqid))
 
     assert found(index, replica, Terms("a", ("old",))) == found(index, replica, Exists("b")) == []
@@ -211,7 +207,7 @@ def test_an_entry_is_replaced_and_removed(index, replica):
     assert found(index, replica, Terms("a", ("old",))) == [one.fqid]
 
 
-def test_the_dead_stay_dead_whatever_comes_later(index, replica):
+def test_no_living_entry_replaces_a_dead_one(index, replica):
     fqid = Fqid(new_uuid(), now())
     living = entry(replica, {"a": "x"}, fqid)
     dead = entry(replica, tombstone_document(fqid.uuid, "who@example.org", "gone"), fqid, dead=True)
@@ -224,7 +220,7 @@ def test_the_dead_stay_dead_whatever_comes_later(index, replica):
     assert [one.dead for one in index.entries(replica)] == [True]
 
 
-def test_writers_at_once_leave_one_entry_whole(index, replica):
+def test_concurrent_writers_leave_one_whole_entry(index, replica):
     fqid = Fqid(new_uuid(), now())
     dead = entry(replica, tombstone_document(fqid.uuid, "who@example.org", "gone"), fqid, dead=True)
     living = [entry(replica, {"a": "x", "n": number}, fqid) for number in range(3)]
@@ -249,7 +245,7 @@ def test_replicas_know_nothing_of_each_other(index, replica):
     assert list(index.entries(other)) == []
 
 
-def test_all_entries_are_told_in_order_with_their_digests(index, replica):
+def test_all_entries_are_listed_in_order_with_their_digests(index, replica):
     entries = [entry(replica, {"n": number}) for number in range(12)]
     put_all(index, entries)
     entries.sort(key=lambda one: one.fqid)
@@ -294,7 +290,7 @@ def many_bytes() -> dict[str, Any]:
         (many_bytes, Match("organ", ("brain",)), Match("organ", ("kidney",)), Prefix("organ", "Br")),
     ],
 )
-def test_a_document_of_any_size_is_found_by_all_that_it_holds(
+def test_a_document_of_any_size_is_found_by_any_of_its_values(
     index: IndexBackend,
     replica: str,
     make: Callable[[], dict[str, Any]],
@@ -310,7 +306,7 @@ def test_a_document_of_any_size_is_found_by_all_that_it_holds(
     assert [(hit.fqid, hit.document) for hit in hits] == [(large.fqid, document)]
     assert found(index, replica, sought) == found(index, replica, Match("organ", ("brain",))) == [large.fqid]
     assert found(index, replica, between) == [large.fqid]
-    assert count(index, replica, sought) == 1 and count(index, replica, MatchAll()) == 2
+    assert total(index, replica, sought) == 1 and total(index, replica, MatchAll()) == 2
     assert large.fqid not in found(index, replica, absent)
     assert len(found(index, replica, Exists("organ"))) == 2
 

@@ -16,14 +16,12 @@ import boto3
 import google.auth
 import pytest
 
-from local.ports import HOST, reserve
+from local.supervisor.ports import HOST, reserve
 from shared.clock import SystemClock
 from shared.config import Settings
 from shared.replicas import Replica, Replicas
+from shared.stores import gcs, s3
 from shared.stores.base import ObjectStore, StoredObject
-from shared.stores.gcs import store as gcs
-from shared.stores.s3 import client as s3_client
-from shared.stores.s3 import store as s3
 from shared.stores.signed_urls import SignedUrls
 from shared.wiring import open_replicas, open_system, signing_credentials
 from tests.support.directory_replica import directory_replica, served_objects
@@ -35,7 +33,7 @@ OPENERS: dict[str, Callable[[Settings], ObjectStore]] = {
     "gs": lambda settings: gcs.GoogleCloudStorage(
         gcs.open_client(settings.project), signing_credentials(settings)
     ),
-    "s3": lambda _: s3.S3(s3_client.open_client(boto3.Session())),
+    "s3": lambda _: s3.S3(s3.open_client(boto3.Session())),
     "file": lambda settings: open_replicas(settings).of_scheme("file").store,
 }
 

@@ -56,27 +56,52 @@ def test_an_object_is_created_once(place):
     assert place.content("a") == TEXT
 
 
-def test_of_many_who_create_one_object_one_succeeds(place):
+def race(attempt):
+    """Return how many of eight threads succeed that make one attempt each at the same moment."""
     start = threading.Barrier(8)
 
-    def create(number: int) -> bool:
+    def run(number: int) -> bool:
         start.wait()
         try:
-            place.put("a", b"by %d" % number)
+            attempt(number)
         except ObjectExists:
             return False
         return True
 
     with ThreadPoolExecutor(8) as threads:
-        created = list(threads.map(create, range(8)))
-    # Moto looks, and then writes, so it may let several in; the clouds do not.
-    assert created.count(True) == 1 or (place.store.scheme == "s3" and "AWS_ENDPOINT_URL" in os.environ)
+        return sum(threads.map(run, range(8)))
+
+
+def test_of_eight_who_create_one_object_one_succeeds(place):
+    # A race that is lost only sometimes is lost within so many keys.
+    for number in range(10):
+        name = f"{number}"
+        assert race(lambda who: place.put(name, b"by %d" % who)) == 1  # noqa: B023 # ends within the loop
+        assert place.content(name).startswith(b"by ")
+
+
+def test_of_eight_who_finish_an_upload_of_one_key_one_succeeds(place):
+    def upload(number):
+        data = b"by %d" % number
+        begun = place.store.begin_upload(
+            place.bucket, place.key("a"), size=len(data), content_type="text/plain"
+        )
+        place.store.put_part(begun, 1, io.BytesIO(data), len(data))
+        return begun, checksums_of(data)
+
+    uploads = [upload(number) for number in range(8)]
+    finished = race(lambda number: place.store.finish_upload(*uploads[number]))
+    # GCS does not say who came first: objects of one key have one content, elsewhere than in this test.
+    assert finished == (8 if place.store.scheme == "gs" else 1)
     assert place.content("a").startswith(b"by ")
+    for begun, _ in uploads:
+        place.store.abort_upload(begun)
 
 
 def test_what_is_not_there_is_named(place):
     for ask in (place.store.stat, place.store.tags):
-        if ask == place.store.tags and not place.store.copies_in_parts:
+        if ask == place.store.tags and place.store.scheme == "gs":
+            # Objects of GCS have no tags, and their tags cost no request.
             continue
         with pytest.raises(ObjectNotFound, match=place.key("none")):
             ask(place.bucket, place.key("none"))

@@ -1,6 +1,7 @@
 """Credentials without keys: AWS by a Google identity, GCS signatures by IAM."""
 
 import base64
+import inspect
 import json
 import os
 import subprocess
@@ -13,14 +14,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
+import botocore.session
 import google.auth.credentials
 import jwt
 import pytest
 import requests
+from botocore.credentials import RefreshableCredentials
 from google.auth import iam
 from google.oauth2 import service_account
 
-from shared.stores.gcs import store as gcs
+from shared.stores import gcs
 from shared.stores.s3.session import open_session
 from shared.wiring import IamSigningCredentials
 
@@ -71,15 +74,14 @@ def metadata():
 AS_THE_SERVICE = """
 import json, os, sys
 from datetime import timedelta
-from shared.stores.s3 import store as s3
-from shared.stores.s3 import client as s3_client
+from shared.stores import s3
 from shared.stores.s3.session import open_session
 
 asked = json.loads(sys.argv[1])
 session = open_session(
     role_arn=asked["role"], audience="sts.amazonaws.com", signed_url_seconds=asked["seconds"]
 )
-store = s3.S3(s3_client.open_client(session))
+store = s3.S3(s3.open_client(session))
 store.create(asked["bucket"], asked["key"], b"x", "text/plain")
 credentials = session.get_credentials()
 print(json.dumps({
@@ -131,6 +133,19 @@ def test_credentials_are_renewed_before_a_url_signed_with_them_could_die_early(s
     # Longer than the role's session lasts, so it has to be renewed whenever it is used.
     as_the_service(stack, metadata, seconds=13 * 3600)
     assert len(metadata.audiences) >= 3
+
+
+def test_botocore_still_has_the_private_attributes_that_we_set(monkeypatch):
+    for name, value in {"AWS_ACCESS_KEY_ID": "one", "AWS_SECRET_ACCESS_KEY": "two"}.items():
+        monkeypatch.setenv(name, value)
+    own = botocore.session.get_session()
+    assert own._credentials is None
+    own.get_credentials()
+    assert own._credentials.access_key == "one"
+    for name in ("_advisory_refresh_timeout", "_mandatory_refresh_timeout"):
+        assert isinstance(getattr(RefreshableCredentials, name), int)
+        # Read by the method that decides about a refresh.
+        assert name in inspect.getsource(RefreshableCredentials)
 
 
 def test_without_a_role_credentials_are_found_as_boto3_finds_them(monkeypatch):

@@ -93,9 +93,6 @@ def test_what_the_store_raises_names_the_object(store):
         )
     with pytest.raises(ObjectNotFound, match="memory://bucket/none"):
         store.join(BUCKET, [Piece("none", 1)], "all", content_type="text/plain")
-    with pytest.raises(StoreError, match="in parts"):
-        source = store.stat(BUCKET, store.begin_upload(BUCKET, "a", size=0, content_type="text/plain").id)
-        store.copy_more(source, BUCKET, "b", checksums=checksums_of(b""), token="")
 
 
 def test_the_parts_of_a_large_object_are_numbered(store):

@@ -1,12 +1,14 @@
 """Calls of subscribers' URLs: what goes over the wire, what must not, and when a call is over."""
 
 import base64
+import contextlib
 import email
 import email.policy
 import hashlib
 import hmac
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,7 +25,7 @@ from hypothesis import strategies as st
 from requests import PreparedRequest
 from requests_http_signature import HTTPSignatureAuth
 
-from local.keys import Key
+from local.issuer.keys import Key
 from shared.webhooks.callbacks import Callback, Callbacks, CallFailed, is_public
 from tests.support.subscriber import Subscriber, subscriber
 
@@ -64,7 +66,7 @@ def resolving(*addresses: str) -> Any:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_json_goes_as_it_is(callbacks: Callbacks, server: Subscriber, method: str) -> None:
+def test_json_is_sent_unchanged(callbacks: Callbacks, server: Subscriber, method: str) -> None:
     path = f"/ok/json/{method}?a=b%20c"
     assert callbacks.call(callback(server.url(path), method=method), seconds=10) == 200
     [call] = server.calls_of(path)
@@ -120,7 +122,7 @@ def test_a_signature_is_what_public_libraries_verify(
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_all_of_2xx_is_success(callbacks: Callbacks, server: Subscriber, status: int) -> None:
+def test_every_2xx_is_success(callbacks: Callbacks, server: Subscriber, status: int) -> None:
     assert callbacks.call(callback(server.url(f"/{status}")), seconds=10) == status
 
 
@@ -134,7 +136,7 @@ def test_all_of_2xx_is_success(callbacks: Callbacks, server: Subscriber, status:
         ("/reset", None, "reset"),
     ],
 )
-def test_everything_else_is_a_failure_that_says_what_was_answered(
+def test_every_other_answer_is_a_failure_with_its_status(
     callbacks: Callbacks, server: Subscriber, path: str, status: int | None, words: str
 ) -> None:
     with pytest.raises(CallFailed, match=words) as failed:
@@ -144,7 +146,7 @@ def test_everything_else_is_a_failure_that_says_what_was_answered(
 
 
 @pytest.mark.parametrize("path", ["/hang", "/drip"])
-def test_a_call_is_over_in_time_also_where_single_bytes_keep_coming(
+def test_a_call_ends_at_its_deadline_even_if_single_bytes_keep_arriving(
     callbacks: Callbacks, server: Subscriber, path: str
 ) -> None:
     began = time.monotonic()
@@ -154,13 +156,52 @@ def test_a_call_is_over_in_time_also_where_single_bytes_keep_coming(
     assert time.monotonic() - began < 30
 
 
-def test_a_name_server_that_hangs_is_not_waited_for(server: Subscriber) -> None:
+def drip(listener: socket.socket, ending: threading.Event) -> None:
+    """Answer one connection with a record of a TLS handshake that never ends, byte by byte."""
+    connection, _ = listener.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.sendall(b"\x16\x03\x03\x40\x00")
+        while not ending.wait(0.05):
+            connection.sendall(b"x")
+
+
+def test_a_tls_handshake_that_never_ends_is_cut_off(callbacks: Callbacks) -> None:
+    ending = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener, ending))
+        thread.start()
+        start = time.monotonic()
+        with pytest.raises(CallFailed, match="no answer within 1 s"):
+            callbacks.call(callback(f"https://127.0.0.1:{listener.getsockname()[1]}/"), seconds=1)
+        assert time.monotonic() - start < 30
+        ending.set()
+        thread.join()
+
+
+def test_a_literal_ipv6_address_can_be_called(callbacks: Callbacks) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        port, received = listener.getsockname()[1], []
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                received.append(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert callbacks.call(callback(f"http://[::1]:{port}/ok"), seconds=10) == 204
+        thread.join()
+    assert f"\r\nHost: [::1]:{port}\r\n".encode() in received[0]
+
+
+def test_a_name_server_that_hangs_ends_the_call(server: Subscriber) -> None:
     callbacks = Callbacks(LOOPBACK, resolve=lambda *_: server.ending.wait(60) or [])
     with pytest.raises(CallFailed, match="not resolved within"):
         callbacks.call(callback(f"http://{NAME}/"), seconds=0.5)
 
 
-def test_the_time_of_a_call_is_that_of_its_look_up_too(server: Subscriber) -> None:
+def test_the_deadline_of_a_call_includes_its_lookup(server: Subscriber) -> None:
     def resolve(_: str, port: int) -> list[Any]:
         server.ending.wait(3.6)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
@@ -172,7 +213,7 @@ def test_the_time_of_a_call_is_that_of_its_look_up_too(server: Subscriber) -> No
     assert time.monotonic() - began < 7.4
 
 
-def test_nobody_there_and_no_such_name_are_failures(callbacks: Callbacks) -> None:
+def test_a_closed_port_and_an_unknown_name_are_failures(callbacks: Callbacks) -> None:
     with pytest.raises(CallFailed, match="refused"):
         callbacks.call(callback("http://127.0.0.1:9/"), seconds=5)
     with pytest.raises(CallFailed, match="cannot be resolved"):
@@ -194,14 +235,14 @@ def test_nobody_there_and_no_such_name_are_failures(callbacks: Callbacks) -> Non
         ),
     ],
 )
-def test_what_is_not_public_is_not_called(server: Subscriber, host: str) -> None:
+def test_addresses_that_are_not_public_are_not_called(server: Subscriber, host: str) -> None:
     calls = len(server.calls)
     with pytest.raises(CallFailed, match=r"not public|cannot be resolved"):
         Callbacks().call(callback(f"http://{host}:{server.server_port}/ok/private"), seconds=5)
     assert len(server.calls) == calls
 
 
-def test_one_address_that_is_not_public_spoils_a_name() -> None:
+def test_a_name_with_one_address_that_is_not_public_is_not_called() -> None:
     def resolve(_: str, port: int) -> list[Any]:
         found = [(socket.AF_INET, ("8.8.8.8", port)), (socket.AF_INET, ("10.0.0.1", port))]
         return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in found]
@@ -212,7 +253,7 @@ def test_one_address_that_is_not_public_spoils_a_name() -> None:
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(server: Subscriber) -> None:
-    # A name server that says something else to whoever asks a second time.
+    # A name server that gives another address at the second lookup.
     resolve = resolving("127.0.0.1", "127.0.0.2")
     url = server.url("/ok/pinned", NAME)
     Callbacks(LOOPBACK, resolve=resolve).call(callback(url), seconds=10)
@@ -221,7 +262,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(server: Subscriber)
     assert call.headers["host"] == f"{NAME}:{server.server_port}"
 
 
-def test_a_name_that_is_bound_anew_is_checked_anew(server: Subscriber) -> None:
+def test_a_name_is_checked_at_each_call(server: Subscriber) -> None:
     resolve = resolving("127.0.0.1", "169.254.169.254")
     callbacks = Callbacks(LOOPBACK, resolve=resolve)
     url = server.url("/ok/rebound", NAME)
@@ -246,7 +287,7 @@ def certified(name: str) -> bytes:
     return key.pem().encode() + certificate.public_bytes(Encoding.PEM)
 
 
-def test_tls_is_of_the_name_and_not_of_the_address(tmp_path: Path) -> None:
+def test_tls_verifies_the_name_and_not_the_address(tmp_path: Path) -> None:
     for name in (NAME, "other.example.org"):
         (tmp_path / f"{name}.pem").write_bytes(certified(name))
     authorities = str(tmp_path / f"{NAME}.pem")
@@ -264,8 +305,20 @@ def test_tls_is_of_the_name_and_not_of_the_address(tmp_path: Path) -> None:
         callbacks.call(callback(server.url("/ok/tls", NAME)), seconds=10)
 
 
+def test_a_call_over_tls_ends_at_its_deadline_even_if_single_bytes_keep_arriving(tmp_path: Path) -> None:
+    (tmp_path / "certificate.pem").write_bytes(certified(NAME))
+    authorities = str(tmp_path / "certificate.pem")
+    callbacks = Callbacks(LOOPBACK, resolve=resolving("127.0.0.1"), authorities=authorities)
+    with subscriber(certificate=authorities) as server:
+        threading.Timer(20, server.ending.set).start()
+        start = time.monotonic()
+        with pytest.raises(CallFailed, match="no answer within 2 s"):
+            callbacks.call(callback(server.url("/drip", NAME)), seconds=2)
+        assert time.monotonic() - start < 20
+
+
 @given(st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address))
-def test_an_address_within_another_one_is_as_public_as_it_is_alone(address: ipaddress.IPv4Address) -> None:
+def test_an_embedded_address_is_as_public_as_it_is_alone(address: ipaddress.IPv4Address) -> None:
     number = int(address)
     assert not is_public(ipaddress.IPv6Address((0xFFFF << 32) + number)) or is_public(address)
     assert is_public(ipaddress.IPv6Address((0x64FF9B << 96) + number)) == is_public(address)
@@ -276,6 +329,6 @@ def test_an_address_within_another_one_is_as_public_as_it_is_alone(address: ipad
     st.sampled_from(["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "fc00::/7", "fe80::/10"]),
     st.integers(0, 2**128 - 1),
 )
-def test_nothing_of_a_private_network_is_public(network: str, number: int) -> None:
+def test_no_address_of_a_private_network_is_public(network: str, number: int) -> None:
     block = ipaddress.ip_network(network)
     assert not is_public(block[number % block.num_addresses])

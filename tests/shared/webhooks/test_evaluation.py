@@ -1,4 +1,4 @@
-"""Matching: what is found is right, and what never ends costs nobody else anything."""
+"""Evaluation: matches are right, and a query that never ends costs no other subscription anything."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 
 from shared.catalog import Subscription
 from shared.errors import Unavailable
-from shared.webhooks.evaluation import Evaluation, Evaluator
+from shared.webhooks.evaluation import EvaluatorPool, EvaluatorProcess
 from tests.support.api import new_uuid
 
 DOCUMENT = {
@@ -33,11 +33,11 @@ LONG_TEXT = "[to_string(@)] | " + " | ".join(["[join('', [@[0], @[0]])]"] * 60)
 
 
 @pytest.fixture(scope="module")
-def evaluation() -> Iterator[Evaluation]:
+def pool() -> Iterator[EvaluatorPool]:
     """What `notify` uses, over all tests."""
-    evaluation = Evaluation()
-    yield evaluation
-    evaluation.close()
+    pool = EvaluatorPool()
+    yield pool
+    pool.close()
 
 
 def asking(jmespath: str | None = None, **more: Any) -> Subscription:
@@ -53,9 +53,9 @@ def asking(jmespath: str | None = None, **more: Any) -> Subscription:
     )
 
 
-def matching(evaluation: Evaluation, *subscriptions: Subscription) -> list[Subscription]:
+def matching(pool: EvaluatorPool, *subscriptions: Subscription) -> list[Subscription]:
     """Return the subscriptions that the document matches, in the order in which they are found."""
-    return [match.subscription for match in evaluation.matches(ENCODED, subscriptions)]
+    return [match.subscription for match in pool.matches(ENCODED, subscriptions)]
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def matching(evaluation: Evaluation, *subscriptions: Subscription) -> list[Subsc
         ("no_function(@)", False),
     ],
 )
-def test_a_query_matches_what_it_is_true_of(evaluation: Evaluation, query: str | None, matches: bool) -> None:
+def test_a_query_matches_if_its_value_is_true(pool: EvaluatorPool, query: str | None, matches: bool) -> None:
     subscription = asking(query)
-    assert matching(evaluation, subscription) == [subscription] * matches
+    assert matching(pool, subscription) == [subscription] * matches
 
 
 @pytest.mark.parametrize(
@@ -88,19 +88,19 @@ def test_a_query_matches_what_it_is_true_of(evaluation: Evaluation, query: str |
         ({"bool": {"must_not": [{"term": {"state": "new"}}]}}, False),
     ],
 )
-def test_an_elasticsearch_query_is_asked_of_the_indexed_document(
-    evaluation: Evaluation, clause: dict[str, Any], matches: bool
+def test_an_elasticsearch_query_matches_the_search_document(
+    pool: EvaluatorPool, clause: dict[str, Any], matches: bool
 ) -> None:
     subscription = asking(es_query={"query": clause})
-    assert matching(evaluation, subscription) == [subscription] * matches
+    assert matching(pool, subscription) == [subscription] * matches
 
 
-def test_attachments_are_what_expressions_find(evaluation: Evaluation) -> None:
+def test_attachments_are_the_values_of_expressions(pool: EvaluatorPool) -> None:
     wanted = {"names": "files.cell_json[].name", "none": "nothing", "wrong": "abs(files)", "odd": "f(@)"}
     # What JMESPath knows and JSON does not.
     wanted |= {"infinite": "to_number('inf')", "expression": "&files"}
-    [match] = evaluation.matches(ENCODED, [asking(attachments=wanted)])
-    found = match.found["attachments"]
+    [match] = pool.matches(ENCODED, [asking(attachments=wanted)])
+    found = match.attachments
     assert (found["names"], found["none"]) == (["a", "b"], None)
     assert found.keys() == {"names", "none", "_errors"}
     assert found["_errors"].keys() == {"wrong", "odd", "infinite", "expression"}
@@ -109,77 +109,77 @@ def test_attachments_are_what_expressions_find(evaluation: Evaluation) -> None:
 
 
 @pytest.mark.parametrize(("size", "fits"), [(131_072, True), (131_073, False)])
-def test_attachments_are_at_most_128_kib_as_json(evaluation: Evaluation, size: int, fits: bool) -> None:
+def test_attachments_are_at_most_128_kib_as_json(pool: EvaluatorPool, size: int, fits: bool) -> None:
     text = "x" * (size - len('{"a": ""}'))
     document = json.dumps({**DOCUMENT, "text": text}).encode()
-    [match] = evaluation.matches(document, [asking(attachments={"a": "text"})])
+    [match] = pool.matches(document, [asking(attachments={"a": "text"})])
     expected = {"a": text} if fits else {"_errors": f"Attachments too large ({size} > 131072)"}
-    assert match.found["attachments"] == expected
+    assert match.attachments == expected
 
 
-def test_what_never_ends_harms_nobody(evaluation: Evaluation) -> None:
+def test_queries_that_never_end_harm_no_other_subscription(pool: EvaluatorPool) -> None:
     good = [asking("event_type"), asking(es_query={"query": {"match_all": {}}})]
     bad = [asking(f"length({ENDLESS})"), asking(f"({HUGE}) == ({HUGE})")]
     attaching = asking(attachments={"a": LONG_TEXT})
 
-    found = matching(evaluation, *bad, good[0], attaching, good[1])
-    again = matching(evaluation, bad[0], *good)
+    found = matching(pool, *bad, good[0], attaching, good[1])
+    again = matching(pool, bad[0], *good)
 
     # An attachment that fails is an error, and no reason not to be notified.
     assert [one for one in found if one != attaching] == good
-    # By now they are known, and come last.
+    # By now they are known to be slow, and come last.
     assert again == good
 
 
-def test_an_attachment_that_never_ends_is_no_reason_not_to_be_notified(evaluation: Evaluation) -> None:
+def test_a_subscription_matches_even_if_its_attachment_never_ends(pool: EvaluatorPool) -> None:
     attaching = asking("event_type", attachments={"a": f"length({ENDLESS})"})
-    [match] = evaluation.matches(ENCODED, [attaching])
+    [match] = pool.matches(ENCODED, [attaching])
     assert match.subscription == attaching
-    assert match.found["attachments"] == {"_errors": "Attachments: it did not come to an end"}
+    assert match.attachments == {"_errors": "Attachments: it took too long"}
 
 
-def test_a_process_that_is_lost_loses_one_subscription_only() -> None:
-    class Mortal(Evaluator):
-        """Is killed before its third answer."""
+def test_a_failed_process_loses_no_match() -> None:
+    class Mortal(EvaluatorProcess):
+        """Is killed before its third result."""
 
-        answers = 0
+        results = 0
 
-        def answer(self) -> Any:
-            Mortal.answers += 1
-            if Mortal.answers == 3:
+        def result(self) -> Any:
+            Mortal.results += 1
+            if Mortal.results == 3:
                 self._process.kill()
                 self._process.wait()
                 self._buffer = b""
-            return super().answer()
+            return super().result()
 
-    evaluation = Evaluation(start=Mortal)
+    pool = EvaluatorPool(start=Mortal)
     subscriptions = [asking() for _ in range(6)]
     try:
-        found = matching(evaluation, *subscriptions)
+        found = matching(pool, *subscriptions)
     finally:
-        evaluation.close()
-    # What was lost in its first try has a second one.
+        pool.close()
+    # The subscription of the failed first try has a second one.
     assert sorted(one.uuid for one in found) == sorted(one.uuid for one in subscriptions)
 
 
-def test_a_document_that_cannot_be_read_is_tried_again(evaluation: Evaluation) -> None:
+def test_a_document_that_cannot_be_parsed_is_unavailable(pool: EvaluatorPool) -> None:
     with pytest.raises(Unavailable, match="cannot be evaluated"):
-        list(evaluation.matches(b"{no json", [asking()]))
-    assert len(matching(evaluation, asking())) == 1
+        list(pool.matches(b"{no json", [asking()]))
+    assert len(matching(pool, asking())) == 1
 
 
-def test_who_is_asked_nothing_starts_nothing() -> None:
-    def start() -> Evaluator:
+def test_no_process_is_started_without_subscriptions() -> None:
+    def start() -> EvaluatorProcess:
         raise AssertionError("started")
 
-    assert list(Evaluation(start=start).matches(ENCODED, [])) == []
+    assert list(EvaluatorPool(start=start).matches(ENCODED, [])) == []
 
 
 def test_the_process_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "told to nobody")
-    evaluator = Evaluator()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "top secret")
+    evaluator = EvaluatorProcess()
     try:
-        environment = Path(f"/proc/{evaluator._process.pid}/environ").read_bytes()
-        assert b"told to nobody" not in environment
+        environment = Path(f"/proc/{evaluator.pid}/environ").read_bytes()
+        assert b"top secret" not in environment
     finally:
         evaluator.kill()

@@ -255,7 +255,7 @@ def test_forged_manifests_are_left_and_leave_no_trace(
 
     assert set(reasons) == {(replica, key) for key in forged}
     assert "not as the system writes it" in reasons[replica, f"files/{fqids[2]}"]
-    assert "1001 bytes are wanted" in reasons[replica, f"files/{fqids[3]}"]
+    assert "1001 bytes are claimed" in reasons[replica, f"files/{fqids[3]}"]
     assert "the bundle that it hides is not known" in reasons[replica, f"bundles/{fqids[5]}.dead"]
     assert "of it is not here" in reasons[replica, f"bundles/{fqids[4]}"]
     assert "of it has other content" in reasons[replica, f"bundles/{fqids[6]}"]

@@ -130,7 +130,7 @@ def test_an_execution_that_is_cancelled_is_gone_on_with_from_its_cursor(
     run = system.row(name)
     assert (resumed.state, run.state, run.attempt) == (SUCCEEDED, JobState.SUCCEEDED, 2)
     assert [line["key"] for line in system.reported(run)] == damaged
-    assert again == f"run {run_id} has succeeded: there is nothing to go on with"
+    assert again == f"run {run_id} has succeeded: it cannot be resumed"
 
 
 def test_a_run_whose_workflow_is_killed_with_its_server_is_gone_on_with_and_reports_nothing_twice(
@@ -182,15 +182,15 @@ def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(sys
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ({}, "kind: a text"),
+        ({}, "kind: it must be a string"),
         ({"kind": "audition"}, "kind: 'audition' is none of audit"),
-        ({**AUDIT, "repare": True}, "repare: there is no such option"),
-        ({**AUDIT, "repair": "yes"}, "repair: true or false is wanted"),
-        ({**AUDIT, "page": 0}, "page: a whole number from 1"),
-        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is none of gcp, aws"),
-        ({"resume": "nothing"}, "run: there is no run 'nothing'"),
-        ({"resume": "a/b"}, "run: 'a/b' is no id of a run"),
-        ({"resume": "x", "kind": "audit"}, "resume: the id of a run is wanted"),
+        ({**AUDIT, "repare": True}, "repare: this job type has no such option"),
+        ({**AUDIT, "repair": "yes"}, "repair: it must be true or false"),
+        ({**AUDIT, "page": 0}, "page: it must be a whole number from 1"),
+        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is not one of gcp, aws"),
+        ({"resume": "nothing"}, "run: 'nothing' does not exist"),
+        ({"resume": "a/b"}, "run: 'a/b' is not the id of a run"),
+        ({"resume": "x", "kind": "audit"}, "resume: it must be the id of a run"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_words(
@@ -210,7 +210,7 @@ def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: Admi
     system.front.start()
 
     assert "nowhere" in refused
-    assert unset == "DSS_REPORTS_BUCKET is not set: there is no bucket for the report"
+    assert unset == "DSS_REPORTS_BUCKET is not set: the report needs a bucket"
 
 
 @pytest.mark.usefixtures("world")

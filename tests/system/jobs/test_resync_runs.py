@@ -53,7 +53,7 @@ def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
     assert run.parts > len(keys) / 3
     outcomes = {line["key"]: line["outcome"] for line in system.reported(run)}
     assert [line["key"] for line in system.reported(run)] == [*keys, nowhere]
-    assert outcomes[nowhere] == "no replica has it"
+    assert outcomes[nowhere] == "not published: no replica has it"
     for name, world in worlds.items():
         source = "gcp" if name == "both" else name
         assert {outcomes[key] for key in world.documents} == {f"published, from {source}"}
@@ -77,17 +77,19 @@ def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
     assert len({key for _, key in everything}) == len(everything) == run.counts["published"]
     assert {key for _, key in lacking} >= {files["gcp"], files["aws"]}
     assert files["both"] not in {key for _, key in lacking}
-    assert {"key": files["both"], "outcome": "is everywhere"} in system.reported(missing)
+    assert {"key": files["both"], "outcome": "not published: all replicas have it"} in system.reported(
+        missing
+    )
     assert told() == [("aws", f"bundles/{worlds['both'].seen}")]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "list, prefix: one of them is wanted"),
-        ({"list": "gs://a/b", "prefix": "files/"}, "list, prefix: one of them is wanted"),
-        ({"prefix": "blobs/"}, "begins with none of files/, bundles/, collections/"),
-        ({"list": "s3://a/b"}, "is not of the form gs://bucket/key"),
+        ({}, "list, prefix: give one of them, not both"),
+        ({"list": "gs://a/b", "prefix": "files/"}, "list, prefix: give one of them, not both"),
+        ({"prefix": "blobs/"}, "must begin with one of files/, bundles/, collections/"),
+        ({"list": "s3://a/b"}, "does not have the form gs://bucket/key"),
         ({"list": "gs://dss-local-gs-reports/lists/none"}, "gs://dss-local-gs-reports/lists/none"),
         ({"list": "gs://nowhere/list"}, "gs://nowhere/list"),
     ],
@@ -101,8 +103,8 @@ def test_a_list_that_is_not_there_is_told_at_once(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (b"files/nonsense", "line 3: 'files/nonsense' is no key of a manifest or tombstone"),
-        (b"\xff\xfe", "line 3: it is no UTF-8"),
+        (b"files/nonsense", "line 3: 'files/nonsense' is not the key of a manifest or tombstone"),
+        (b"\xff\xfe", "line 3: it is not UTF-8"),
         (b"x" * 5000, "line 3: it is longer than 4096 bytes"),
     ],
 )

@@ -58,7 +58,7 @@ def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
         *(WHO["email"], WHO["reason"]),
     )
     repeated = system.refused(**WHO, list=url, confirmation=preview.result["confirmation"])
-    assert "Nothing was hidden; look at a new preview" in repeated
+    assert "Nothing was hidden; run a new preview" in repeated
 
 
 def previewed(system: AdminSystem, lines: list[str], **changes: Any) -> tuple[str, str]:
@@ -113,7 +113,7 @@ def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
     run = system.row(name)
     assert (run.state, run.attempt) == (JobState.SUCCEEDED, 2)
     told = {line["name"]: line for line in system.reported(run) if "name" in line}
-    assert told[one.uuid]["refused"] == f"since it was looked at, {new.version} came to it"
+    assert told[one.uuid]["refused"] == f"it has versions that the preview did not have: {new.version}"
     assert "by another person or for another reason" in told[str(other)]["refused"]
     assert told[two.uuid]["hidden"] == [two.version]
     assert (run.counts["hidden"], run.counts["refused"]) == (1, 2)
@@ -137,9 +137,9 @@ def test_what_is_hidden_already_or_unknown_is_told(system: AdminSystem, file: Ve
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"email": "writer@example.org"}, "email: 'writer@example.org' is no admin's"),
-        ({"reason": ""}, "reason: a text of 1 to 1000 characters is wanted"),
-        ({"list": []}, "list: a text"),
+        ({"email": "writer@example.org"}, "email: 'writer@example.org' is not in ADMIN_USER_EMAILS"),
+        ({"reason": ""}, "reason: it must be a string of 1 to 1000 characters"),
+        ({"list": []}, "list: it must be a string"),
     ],
 )
 def test_who_is_no_admin_and_who_has_no_reason_is_refused(
@@ -149,7 +149,7 @@ def test_who_is_no_admin_and_who_has_no_reason_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"), [(["nonsense"], "line 1: uuid: 'nonsense'"), ([], "no line in it")]
+    ("lines", "words"), [(["nonsense"], "line 1: uuid: 'nonsense'"), ([], "has no lines")]
 )
 def test_a_list_of_nothing_or_of_nonsense_is_refused(
     system: AdminSystem, lines: list[str], words: str

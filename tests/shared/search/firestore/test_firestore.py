@@ -1,4 +1,4 @@
-"""What is Firestore's own in its index back end; what all of them do is in test_backends.py."""
+"""The Firestore back end, beyond test_backends.py."""
 
 import random
 
@@ -13,6 +13,7 @@ from shared.search.matching import matches
 from shared.search.postings import Postings
 from shared.search.query import Bool, Match, MatchAll, Query, Range, Terms
 from tests.support.api import new_uuid, now
+from tests.support.queries import total
 
 THREES = Bool(must=(Range("n", gte=3), Range("n", lte=3)))
 
@@ -30,7 +31,7 @@ def some_entries(replica: str, count: int = 12) -> list[IndexEntry]:
     ]
 
 
-def test_a_search_without_time_gets_on_row_by_row(hurried: FirestoreIndex, replica: str) -> None:
+def test_a_search_without_time_advances_row_by_row(hurried: FirestoreIndex, replica: str) -> None:
     entries = some_entries(replica)
     for entry in entries:
         hurried.put(entry)
@@ -45,19 +46,19 @@ def test_a_search_without_time_gets_on_row_by_row(hurried: FirestoreIndex, repli
     assert [hit.fqid for hit in hits] == sorted(meant, reverse=True)
 
 
-def test_a_count_ends_where_too_much_had_to_be_read(
+def test_there_is_no_total_if_it_needs_too_many_rows(
     firestore_index: FirestoreIndex, hurried: FirestoreIndex, replica: str
 ) -> None:
     patient = FirestoreIndex(firestore_index._database, counted=12)
     for entry in some_entries(replica):
         patient.put(entry)
 
-    assert patient.count(replica, THREES) == 3
-    assert FirestoreIndex(firestore_index._database, counted=11).count(replica, THREES) is None
-    assert hurried.count(replica, THREES) is None
+    assert total(patient, replica, THREES) == 3
+    assert total(FirestoreIndex(firestore_index._database, counted=11), replica, THREES) is None
+    assert total(hurried, replica, THREES) is None
     # Here postings tell, whatever there is.
-    assert hurried.count(replica, MatchAll()) == 12
-    assert hurried.count(replica, Terms("n", (1, 2))) == 6
+    assert total(hurried, replica, MatchAll()) == 12
+    assert total(hurried, replica, Terms("n", (1, 2))) == 6
 
 
 def test_a_row_is_within_the_bounds_of_firestore() -> None:
@@ -70,9 +71,9 @@ def test_a_row_is_within_the_bounds_of_firestore() -> None:
     hashed = Postings("gcp")
     kept = set(postings)
     assert partial and len(postings) <= MOST_POSTINGS
-    # What has few values is looked up as ever; the path with the most has a gap.
+    # What has few values is looked up as ever; the path with the most has an overflow marker.
     assert hashed.of_value("organ", "brain").bytes in kept
-    assert hashed.of_gap("texts").bytes in kept and hashed.of_path("texts").bytes in kept
+    assert hashed.of_overflow("texts").bytes in kept and hashed.of_path("texts").bytes in kept
     row = row_of(entry)
     assert len(row.fields["data"]) == 0 and all(len(piece) < 1_000_000 for piece in row.pieces)
 

@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own in its index back end; what all of them do is in test_backends.py."""
+"""The PostgreSQL back end, beyond test_backends.py."""
 
 import contextlib
 import threading
@@ -18,11 +18,12 @@ from shared.identifiers import Fqid
 from shared.search.base import IndexEntry
 from shared.search.matching import is_dead, matches
 from shared.search.postgresql.backend import PostgreSqlIndex
-from shared.search.postgresql.rows import fit
+from shared.search.postgresql.rows import escape
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support import queries
 from tests.support.api import new_uuid, now
-from tests.support.postgresql_server import HeldServer
+from tests.support.postgresql_server import StoppableServer
+from tests.support.queries import total
 
 # What PostgreSQL has its own opinion of: null bytes, halves of surrogate pairs and what stands for them, wild
 # cards of LIKE and of expressions, numbers that no float or no integer of its is.
@@ -59,7 +60,7 @@ hard_clauses: some.SearchStrategy[Query] = some.one_of(
 
 
 @pytest.fixture
-def index(postgresql: HeldServer) -> Iterator[PostgreSqlIndex]:
+def index(postgresql: StoppableServer) -> Iterator[PostgreSqlIndex]:
     """The back end, as a process has it."""
     opened = PostgreSqlIndex(postgresql.dsn)
     yield opened
@@ -92,7 +93,7 @@ def _found(index: PostgreSqlIndex, replica: str, query: Query) -> list[Fqid]:
     ),
     some.lists(some.one_of(queries.queries, hard_clauses), min_size=1, max_size=6),
 )
-def test_it_finds_just_what_the_query_means(index: PostgreSqlIndex, documents, asked):
+def test_it_finds_exactly_what_the_query_means(index: PostgreSqlIndex, documents, asked):
     replica = new_uuid()
     entries = {entry.fqid: entry for entry in (_entry(one, replica=replica) for one in documents)}
     for entry in entries.values():
@@ -101,12 +102,12 @@ def test_it_finds_just_what_the_query_means(index: PostgreSqlIndex, documents, a
     for query in (*asked, Ids((str(next(iter(entries))), "x"))):
         means = {fqid for fqid, entry in entries.items() if matches(query, fqid, entry.document)}
         assert _found(index, replica, query) == sorted(means, reverse=True), query
-        assert index.count(replica, query) == len(means), query
+        assert total(index, replica, query) == len(means), query
     for hit in index.search(replica, MatchAll(), after=None, count=100, documents=True).hits:
         assert hit.document == entries[hit.fqid].document
 
 
-def test_as_many_of_several_clauses_as_are_asked_for_must_hold(index: PostgreSqlIndex):
+def test_at_least_minimum_should_match_clauses_match(index: PostgreSqlIndex):
     entry = _entry({"a": ["x", "y"]})
     index.put(entry)
     clauses = tuple(Terms("a", (value,)) for value in ("x", "y", "z", "0"))
@@ -115,7 +116,7 @@ def test_as_many_of_several_clauses_as_are_asked_for_must_hold(index: PostgreSql
     assert [len(one) for one in found] == [1, 1, 1, 0, 0, 0]
 
 
-def test_a_path_that_only_leads_on_has_no_value_that_could_be_excluded(index: PostgreSqlIndex):
+def test_must_not_finds_a_path_that_only_leads_on(index: PostgreSqlIndex):
     entry = _entry({"a": {"b": "x"}})
     index.put(entry)
 
@@ -124,7 +125,7 @@ def test_a_path_that_only_leads_on_has_no_value_that_could_be_excluded(index: Po
         assert _found(index, entry.replica, clause) == []
 
 
-def test_a_number_is_the_one_that_it_is_however_large(index: PostgreSqlIndex):
+def test_large_numbers_stay_exact(index: PostgreSqlIndex):
     # As a decimal, 1e23 would be 10**23; it is a little less.
     entry = _entry({"n": 1e23})
     index.put(entry)
@@ -135,15 +136,15 @@ def test_a_number_is_the_one_that_it_is_however_large(index: PostgreSqlIndex):
 
 
 @given(some.lists(some.one_of(hard_texts, some.text()), min_size=2, max_size=2))
-def test_what_stands_for_a_text_keeps_its_order_and_what_it_begins_with(pair):
+def test_escapes_keep_order_and_prefixes(pair):
     one, other = pair
-    assert (fit(one) < fit(other)) == (one < other)
-    assert fit(one).startswith(fit(other)) == one.startswith(other)
-    assert "\x00" not in fit(one)
-    fit(one).encode()
+    assert (escape(one) < escape(other)) == (one < other)
+    assert escape(one).startswith(escape(other)) == one.startswith(other)
+    assert "\x00" not in escape(one)
+    escape(one).encode()
 
 
-def test_a_document_that_is_deep_large_and_odd_comes_back_as_it_was(index: PostgreSqlIndex):
+def test_a_deep_large_and_odd_document_comes_back_as_it_was(index: PostgreSqlIndex):
     deep: Any = "bottom"
     for _ in range(400):
         deep = {"d": [deep]}
@@ -160,7 +161,7 @@ def test_a_document_that_is_deep_large_and_odd_comes_back_as_it_was(index: Postg
         assert hit.document == entry.document
 
 
-def _made_database(postgresql: HeldServer) -> str:
+def _made_database(postgresql: StoppableServer) -> str:
     """Make a database, and return its DSN."""
     name = f"made_{new_uuid().replace('-', '')}"
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
@@ -168,7 +169,7 @@ def _made_database(postgresql: HeldServer) -> str:
     return postgresql.dsn.replace("/postgres", f"/{name}").replace(f"{name}ql:", "postgresql:")
 
 
-def test_many_processes_may_make_the_tables_at_once(postgresql: HeldServer):
+def test_many_processes_can_create_the_tables_at_once(postgresql: StoppableServer):
     dsn = _made_database(postgresql)
     start = threading.Barrier(8)
 
@@ -182,11 +183,11 @@ def test_many_processes_may_make_the_tables_at_once(postgresql: HeldServer):
     with ThreadPoolExecutor(8) as executor:
         assert sum(executor.map(first_use, range(8))) == 8
     index = PostgreSqlIndex(dsn)
-    assert index.count("gcp", MatchAll()) == 8
+    assert total(index, "gcp", MatchAll()) == 8
     index.close()
 
 
-def test_the_dead_stay_dead_whoever_writes_at_the_same_time(index: PostgreSqlIndex):
+def test_concurrent_writers_never_revive_a_dead_entry(index: PostgreSqlIndex):
     replica, fqid = new_uuid(), Fqid(new_uuid(), now())
     living = [_entry({"n": n}, fqid=fqid, replica=replica) for n in range(40)]
     dead = _entry({"admin_deleted": True}, fqid=fqid, replica=replica)
@@ -195,19 +196,20 @@ def test_the_dead_stay_dead_whoever_writes_at_the_same_time(index: PostgreSqlInd
         list(executor.map(index.put, [*living[:20], dead, *living[20:]]))
 
     assert [(one.fqid, one.dead) for one in index.entries(replica)] == [(fqid, True)]
-    assert index.count(replica, MatchAll()) == 0
+    assert total(index, replica, MatchAll()) == 0
 
 
-def test_entries_of_the_first_form_are_found_until_they_are_written_anew(postgresql):
+def test_entries_of_the_first_release_are_found_before_and_after_they_are_rewritten(postgresql):
     dsn = _made_database(postgresql)
     entries = [_entry({"n": n, "text": f"word {n}"}, replica="gcp") for n in range(3)]
     with contextlib.closing(PostgreSqlIndex(dsn)) as index:
         for entry in entries:
             index.put(entry)
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("ALTER TABLE dss_index DROP COLUMN words")
+        connection.execute("ALTER TABLE dss_index DROP COLUMN range_terms")
+        connection.execute("ALTER TABLE dss_index RENAME COLUMN scalars TO leaves")
         connection.execute("UPDATE dss_index SET form = 1")
-        connection.execute("DROP INDEX dss_index_without_words")
+        connection.execute("DROP INDEX dss_index_without_range_terms")
         connection.execute("DELETE FROM dss_index_migrations WHERE number > 1")
 
     with contextlib.closing(PostgreSqlIndex(dsn)) as index:
@@ -215,24 +217,24 @@ def test_entries_of_the_first_form_are_found_until_they_are_written_anew(postgre
             # What is renewed and what is not are found side by side.
             assert [bool(one.digest) for one in index.entries("gcp")].count(True) == written
             for query in (Range("n", gte=0), Prefix("text", "wor"), Wildcard("text", "w*d ?")):
-                assert len(_found(index, "gcp", query)) == index.count("gcp", query) == 3
+                assert len(_found(index, "gcp", query)) == total(index, "gcp", query) == 3
             assert _found(index, "gcp", Range("n", gte=1, lte=1)) == [entries[1].fqid]
             assert len(_found(index, "gcp", Bool(must_not=(Range("n", lt=1),)))) == 2
             assert len(_found(index, "gcp", Bool(must_not=(Range("m", lt=1),)))) == 3
             index.put(entries[written])
 
 
-def test_what_was_put_is_in_the_index_and_not_on_a_list_that_every_search_goes_through(index, postgresql):
+def test_the_gin_indexes_have_no_pending_list(index, postgresql):
     for number in range(3):
         index.put(_entry({"number": number}))
 
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
-        for name in ("dss_index_postings", "dss_index_words"):
+        for name in ("dss_index_postings", "dss_index_range_terms"):
             [[pages]] = connection.execute("SELECT gin_clean_pending_list(%s::regclass)", (name,)).fetchall()
             assert pages == 0
 
 
-def test_an_entry_written_in_an_older_form_says_so_and_is_written_anew(index, postgresql):
+def test_an_entry_in_an_older_form_has_no_digest_until_it_is_rewritten(index, postgresql):
     entry = _entry({"a": 1})
     index.put(entry)
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
@@ -245,10 +247,10 @@ def test_an_entry_written_in_an_older_form_says_so_and_is_written_anew(index, po
 
     [newer] = index.entries(entry.replica)
     assert (older.digest, len(newer.digest)) == ("", 64)
-    assert index.count(entry.replica, Exists("a")) == 1
+    assert total(index, entry.replica, Exists("a")) == 1
 
 
-def test_what_takes_too_long_is_unavailable(index, postgresql):
+def test_a_put_that_takes_too_long_is_unavailable(index, postgresql):
     entry = _entry({})
     index.put(entry)
     hurried = PostgreSqlIndex(postgresql.dsn, statement_seconds=0.2)
@@ -260,21 +262,21 @@ def test_what_takes_too_long_is_unavailable(index, postgresql):
     hurried.close()
 
 
-def test_a_server_that_goes_and_comes_is_unavailable_meanwhile_and_nothing_is_lost(postgresql: HeldServer):
+def test_a_stopped_server_is_unavailable_and_loses_nothing(postgresql: StoppableServer):
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn, connection_seconds=1)) as index:
         entry = _entry({})
         index.put(entry)
         postgresql.stop()
         try:
             with pytest.raises(Unavailable):
-                index.count(entry.replica, MatchAll())
+                total(index, entry.replica, MatchAll())
         finally:
             postgresql.start()
 
-        assert _recovered(lambda: index.count(entry.replica, MatchAll())) == 1
+        assert _recovered(lambda: total(index, entry.replica, MatchAll())) == 1
 
 
-def test_a_connection_that_was_cut_is_not_noticed(index: PostgreSqlIndex, postgresql: HeldServer):
+def test_a_cut_connection_is_replaced(index: PostgreSqlIndex, postgresql: StoppableServer):
     entry = _entry({})
     index.put(entry)
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
@@ -284,7 +286,7 @@ def test_a_connection_that_was_cut_is_not_noticed(index: PostgreSqlIndex, postgr
         ).fetchall()
 
     assert cut
-    assert index.count(entry.replica, MatchAll()) == 1
+    assert total(index, entry.replica, MatchAll()) == 1
 
 
 def _recovered(ask: Callable[[], int]) -> int:

@@ -1,0 +1,93 @@
+"""How a client calls the DSS: one replica, one token, pages followed, transient errors retried."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from dss.api.transport import Call, Transport, json_of
+from dss.errors import CallFailed, InvalidInput
+from dss.stopping import StoppableClock
+
+_BASE_PATH = "/v1"
+
+
+def ignore(line: str) -> None:
+    """Drop a line of text."""
+    del line
+
+
+class Session:
+    """Calls the DSS at `url` (with or without `/v1`) about one replica; safe to share among threads.
+
+    `patience` is for how many seconds to retry one call while the DSS answers 5xx or not at all; `notify` is
+    called with a line of text before each retry. Raises InvalidInput if `url` is not an HTTP URL.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        replica: str = "gcp",
+        patience: float = 120.0,
+        clock: StoppableClock | None = None,
+        notify: Callable[[str], None] = ignore,
+    ) -> None:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+            raise InvalidInput(f"{url!r} is not the URL of a DSS; give https://HOST or http://HOST")
+        trimmed = url.rstrip("/")
+        self.url = trimmed if trimmed.endswith(_BASE_PATH) else trimmed + _BASE_PATH
+        self.replica = replica
+        self.token = token
+        self.clock = clock or StoppableClock()
+        self.transport = Transport(
+            origin=self.url, token=token, patience=patience, clock=self.clock, notify=notify
+        )
+
+    def renewed(self) -> "Session":
+        """Return a session like this one with a clock of its own: stopping it stops nothing else."""
+        return Session(
+            self.url,
+            self.token,
+            replica=self.replica,
+            patience=self.transport.patience,
+            clock=self.clock.renewed(),
+            notify=self.transport.notify,
+        )
+
+    def call(self, method: str, path: str, body: Any = None, **params: Any) -> Call:
+        """Return a call of a path below /v1; parameters that are None are left out."""
+        query = {"replica": self.replica, **params}
+        return Call(
+            method=method,
+            url=f"{self.url}/{path}",
+            params={name: value for name, value in query.items() if value is not None},
+            body=body,
+        )
+
+    def pages(self, call: Call, wait_seconds: float = 0.0) -> Iterator[Any]:
+        """Yield the JSON of a call's pages. Raises CallFailed for any status but 200 and 206."""
+        while True:
+            answer = self.transport.send_until_ready(call, wait_seconds)
+            if answer.status_code not in (200, 206):
+                raise CallFailed.of(answer)
+            yield json_of(answer)
+            following = answer.links.get("next", {}).get("url")
+            if answer.status_code == 200 or not following:
+                return
+            # Only the query counts: the DSS may know itself by another host than we do.
+            params = {**call.params, **dict(parse_qsl(urlsplit(following).query, keep_blank_values=True))}
+            if params == call.params:
+                raise CallFailed.of(answer, " (its next page is the same page)")
+            call = Call(method=call.method, url=call.url, params=params, body=call.body)
+
+    def answer(self, call: Call, *statuses: int) -> tuple[int, Any]:
+        """Return status and JSON of an answer with one of these statuses. Raises CallFailed for others."""
+        answer = self.transport.send(call)
+        if answer.status_code not in statuses:
+            raise CallFailed.of(answer)
+        return answer.status_code, json_of(answer)
+
+    def answer_json(self, call: Call, status: int = 200) -> Any:
+        """Return the JSON of an answer with this status. Raises CallFailed for others."""
+        return self.answer(call, status)[1]

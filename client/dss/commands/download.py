@@ -1,0 +1,36 @@
+"""`dss download`: fetch the files of a bundle."""
+
+from typing import Any
+
+import click
+
+from dss.commands.context import DIRECTORY, JOBS, Context, bundle_version, shared_options
+
+
+@click.command()
+@click.argument("uuid")
+@bundle_version
+@click.option("--to", type=DIRECTORY, metavar="DIR", help="Directory to fill  [default: ./UUID.VERSION]")
+@click.option("--jobs", type=JOBS, default=8, show_default=True, help="Files, and ranges, to fetch at once.")
+@click.option("--name", "names", metavar="GLOB", multiple=True, help="Fetch only these names; repeatable.")
+@click.option(
+    "--range-mib",
+    type=click.IntRange(1, 1024),
+    default=32,
+    show_default=True,
+    help="Fetch larger files in parallel ranges of this many MiB.",
+)
+@shared_options
+@click.pass_obj
+def download(context: Context, /, uuid: str, version: str | None, range_mib: int, **options: Any) -> int:
+    """Fetch and verify the files of a bundle. Run it again to continue after an interruption."""
+    with context.progress("download") as progress:
+        client = context.client(progress)
+        range_bytes = range_mib * 2**20
+        report = client.download(uuid, version, range_bytes=range_bytes, progress=progress, **options)
+    text = (
+        f"{report.directory}\n"
+        f"{report.downloaded} files downloaded, {report.skipped} there already, "
+        f"{report.bytes:,} bytes verified, {report.seconds:.1f} s"
+    )
+    return context.conclude(report, text)

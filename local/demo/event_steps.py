@@ -1,0 +1,114 @@
+"""The steps of the demo in which a bundle is found, told of, linked to, and checked out."""
+
+import time
+from typing import Any
+from uuid import uuid4
+
+from dss.errors import CallFailed
+from local.demo.listener import Listener
+from local.demo.steps import REPLICAS, Scene, check, patience, wait_until
+from shared.clock import new_version
+
+# What the sample is: the query of the README of the DSS that ran for the Human Cell Atlas.
+_THREE_CLAUSES = {
+    "query": {
+        "bool": {
+            "must": [
+                {"match": {"files.donor_organism_json.medical_history.smoking_history": "yes"}},
+                {"match": {"files.specimen_from_organism_json.genus_species.text": "Homo sapiens"}},
+                {"match": {"files.specimen_from_organism_json.organ.text": "brain"}},
+            ]
+        }
+    }
+}
+
+
+def subscribe(scene: Scene) -> str:
+    """Subscribe to all events of both clouds."""
+    scene.listener = Listener()
+    query = "event_type=='CREATE' || event_type=='TOMBSTONE'"
+    for replica in REPLICAS:
+        scene.client(replica).subscribe(scene.listener.url, jmespath_query=query)
+    return "to both clouds, by JMESPath"
+
+
+def be_notified(scene: Scene) -> str:
+    """Wait until the subscriber has been told of the bundle, in each cloud."""
+    wanted = {(replica, scene.version) for replica in REPLICAS}
+    waited = _wait_for_events(scene, "CREATE", wanted)
+    return f"CREATE came from gcp and from aws, {waited:.1f} s later"
+
+
+def _wait_for_events(scene: Scene, event_type: str, wanted: set[tuple[str, str]]) -> float:
+    def all_there() -> bool:
+        return wanted <= scene.heard.events(event_type)
+
+    return wait_until(scene, all_there, f"{event_type} of {sorted(wanted)} was not told")
+
+
+def find(scene: Scene) -> str:
+    """Search for the bundle in both clouds: by what its JSON files say, or by its UUID for other data."""
+    query = {"query": {"term": {"uuid": scene.uuid}}} if scene.data else _THREE_CLAUSES
+    for replica in REPLICAS:
+        _wait_until_found(scene, replica, query)
+    clauses = "its UUID" if scene.data else "three clauses on the content of its JSON files"
+    return f"by {clauses}, in both clouds"
+
+
+def _wait_until_found(scene: Scene, replica: str, query: Any) -> None:
+    def is_found() -> bool:
+        hits = [row["bundle_fqid"] for row in scene.client(replica).search(query)]
+        return hits == [f"{scene.uuid}.{scene.version}"]
+
+    wait_until(scene, is_found, f"{scene.uuid} is not what the search finds in {replica}")
+
+
+def link(scene: Scene) -> str:
+    """Put a collection with a link to the bundle, and see it arrive in the other cloud."""
+    uuid, version = str(uuid4()), new_version(scene.client("gcp").clock)
+    contents = [{"type": "bundle", "uuid": scene.uuid, "version": scene.version}]
+    scene.client("gcp").put_collection(uuid, version, contents, name="demo", description="made by the demo")
+
+    def has_arrived() -> bool:
+        try:
+            found = scene.client("aws").collection(uuid)
+        except CallFailed as error:
+            if error.status == 404:
+                return False
+            raise
+        check(found["contents"] == contents, f"collection {uuid} has other contents in aws")
+        return True
+
+    waited = wait_until(scene, has_arrived, f"collection {uuid} has not arrived in aws")
+    return f"a collection with a link to it, {waited:.1f} s later in aws"
+
+
+def check_out(scene: Scene) -> str:
+    """Check the bundle out in both clouds, side by side: every copy is proved by its checksums."""
+    began = time.monotonic()
+    clients = [scene.client(replica) for replica in REPLICAS]
+    jobs = [client.checkout(scene.uuid, scene.version) for client in clients]
+    for client, job_id in zip(clients, jobs, strict=True):
+        done = client.wait_for_checkout(job_id, seconds=patience(scene))
+        check(done["files_done"] == len(scene.sent), f"{client.replica}: {done}")
+    seconds = time.monotonic() - began
+    return f"{len(scene.sent)} files to each cloud's checkout bucket in {seconds:.1f} s"
+
+
+def receive_all(scene: Scene) -> str:
+    """Hold what the subscriber was sent against what happened, and against the journals of both clouds."""
+    versions = {scene.version, scene.newest}
+    wanted = {(replica, version) for replica in REPLICAS for version in versions}
+    for event_type in ("CREATE", "TOMBSTONE"):
+        _wait_for_events(scene, event_type, wanted)
+    received = {row["event_id"] for row in scene.heard.notifications}
+    in_journals = set()
+    for replica in REPLICAS:
+        in_journals |= {event.event_id for event in scene.client(replica).events()}
+    scene.heard.shutdown()
+    scene.heard.server_close()
+    check(
+        received == in_journals,
+        f"{len(received)} events were received, {len(in_journals)} are in the journals",
+    )
+    return f"{len(received)} events received, the same {len(in_journals)} in the journals of both clouds"

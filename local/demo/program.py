@@ -1,0 +1,23 @@
+"""The program of the demo: its steps, in order."""
+
+from local.demo import event_steps as events
+from local.demo import steps
+from local.demo.steps import Step
+
+STEPS = (
+    Step("make the data ready", steps.make_ready),
+    Step("subscribe", events.subscribe),
+    Step("upload to gcp", steps.upload),
+    Step("appears in aws", steps.arrive_in_aws),
+    Step("PUT other content", steps.refuse_other_content),
+    Step("list all bundles", steps.enumerate_bundles),
+    Step("search finds it", events.find),
+    Step("subscriber is notified", events.be_notified),
+    Step("put a collection", events.link),
+    Step("check out", events.check_out),
+    Step("read back from gcp", steps.read_back("gcp")),
+    Step("read back from aws", steps.read_back("aws")),
+    Step("PATCH in aws", steps.add_a_file),
+    Step("DELETE as an admin", steps.delete),
+    Step("notified of each event", events.receive_all),
+)

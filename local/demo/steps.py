@@ -1,0 +1,258 @@
+"""What the demo does, step by step. A step acts, checks what it did, and returns its figures in one line."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from dss.client import Client
+from dss.errors import CallFailed
+from dss.reports import Report
+from dss.transfer.directory import scan
+from dss.transfer.names import content_type_of
+from dss.transfer.staging import staging_for
+from dss.transfer.upload import checksum_file
+from local.demo.data import Fingerprint, differences, fingerprints, make_sample
+from local.demo.listener import Listener
+from shared.clock import Deadline, SystemClock, new_version
+
+# Seconds that a call is retried for, on a machine that is busy with other work too.
+PATIENCE = 60.0
+# Seconds that replication may take, and the rate (bytes a second) that its bytes may take beside them.
+_ARRIVAL = 180.0
+_SLOWEST = 1e6
+_LOOK_AGAIN = 0.2
+_JOBS = 8
+REPLICAS = ("gcp", "aws")
+_LISTED = 5
+_CONFLICT = "409 bundle_already_exists"
+
+
+class StepFailed(Exception):
+    """The system did not do what the step is there to show."""
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """What the steps hand on: who talks to which replica, what was sent, and under which name."""
+
+    env: Mapping[str, str]
+    # Removed with the system's own data.
+    scratch: Path
+    # The directory to move; None for the sample.
+    data: Path | None = None
+    sent: Mapping[str, Fingerprint] = field(default_factory=dict)
+    uuid: str = ""
+    version: str = ""
+    # The version that was made last.
+    newest: str = ""
+    # Whoever is told of what happens, from `subscribe` on.
+    listener: Listener | None = None
+
+    @property
+    def heard(self) -> Listener:
+        """The listener, which was subscribed."""
+        if self.listener is None:
+            raise StepFailed("nobody has subscribed")
+        return self.listener
+
+    @property
+    def directory(self) -> Path:
+        """The directory that is moved."""
+        return self.data or self.scratch / "sample"
+
+    @property
+    def size(self) -> int:
+        """The bytes that were sent."""
+        return sum(file.size for file in self.sent.values())
+
+    def client(self, replica: str, token: str = "DSS_TOKEN") -> Client:
+        """Return a client of one replica, as the person whose token that is."""
+        return Client(self.env["DSS_URL"], self.env[token], replica=replica, patience=PATIENCE)
+
+
+Act = Callable[[Scene], str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A title, and what is done; `act` raises StepFailed, ClientError or OSError where it did not work."""
+
+    title: str
+    act: Act
+
+
+def amount(size: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size:,} bytes"
+
+
+def check(holds: bool, what: str) -> None:
+    """Raise StepFailed, which says `what` is wrong, unless something holds."""
+    if not holds:
+        raise StepFailed(what)
+
+
+def _check_report(report: Report) -> None:
+    failed = [f"{failure.name}: {failure.why}" for failure in report.failed]
+    check(report.ok, f"{len(failed)} of {report.files} files failed: {'; '.join(failed[:_LISTED])}")
+
+
+def make_ready(scene: Scene) -> str:
+    """Make the sample, or look at the directory that was given; note what every file is."""
+    if not scene.data:
+        make_sample(scene.directory)
+    scene.sent = fingerprints(scene.directory)
+    largest = max(file.size for file in scene.sent.values())
+    return f"{len(scene.sent)} files, {amount(scene.size)}, the largest {amount(largest)}"
+
+
+def upload(scene: Scene) -> str:
+    """Stage the directory, PUT each file, PUT the bundle: what `dss upload` does."""
+    client = scene.client("gcp")
+    report = client.upload(scene.directory, state=scene.scratch / "upload.jsonl", jobs=_JOBS)
+    _check_report(report)
+    scene.uuid, scene.version = report.uuid, report.version
+    return f"{report.put} files staged and PUT, then the bundle: {_rate(report.bytes, report.seconds)}"
+
+
+def _rate(size: int, seconds: float) -> str:
+    return f"{amount(size)}, {size / 1e6 / max(seconds, 0.001):,.0f} MB/s"
+
+
+def _rows(client: Client, scene: Scene) -> list[dict[str, Any]]:
+    files = client.bundle(scene.uuid, scene.version)["files"]
+    return [{name: row[name] for name in ("uuid", "version", "name", "indexed")} for row in files]
+
+
+def arrive_in_aws(scene: Scene) -> str:
+    """Wait until the bundle can be read in the other cloud, which says that all of its files can be."""
+    waited = _wait_for(scene, "aws", scene.version)
+    return f"{len(scene.sent)} files and the bundle replicated: {_rate(scene.size, waited)}"
+
+
+def _wait_for(scene: Scene, replica: str, version: str) -> float:
+    client = scene.client(replica)
+    return wait_until(
+        scene,
+        lambda: client.has_bundle(scene.uuid, version),
+        f"{scene.uuid}.{version} has not arrived in {replica}",
+    )
+
+
+def patience(scene: Scene) -> float:
+    """Return the seconds that something may take which is done to all of the data."""
+    return _ARRIVAL + scene.size / _SLOWEST
+
+
+def wait_until(scene: Scene, holds: Callable[[], bool], otherwise: str) -> float:
+    """Look again and again until something holds, and return the seconds that took.
+
+    Raises StepFailed, which says `otherwise`, where it takes longer than the data's size can explain.
+    """
+    clock = SystemClock()
+    began, deadline = time.monotonic(), Deadline(clock, patience(scene))
+    while not holds():
+        check(not deadline.passed, otherwise)
+        clock.sleep(_LOOK_AGAIN)
+    return time.monotonic() - began
+
+
+def refuse_other_content(scene: Scene) -> str:
+    """PUT something else under the bundle's UUID and version, in both clouds: it never changes."""
+    for replica in REPLICAS:
+        client = scene.client(replica)
+        rows = _rows(client, scene)
+        rows[0]["indexed"] = not rows[0]["indexed"]
+        said = "taken"
+        try:
+            client.put_bundle(scene.uuid, scene.version, rows)
+        except CallFailed as error:
+            said = f"{error.status} {error.code}"
+        check(said == _CONFLICT, f"other content under the same version: {said}, in {replica}")
+    return f"{_CONFLICT}, in both clouds"
+
+
+def enumerate_bundles(scene: Scene) -> str:
+    """Find the bundle in GET /bundles/all of both clouds."""
+    for replica in REPLICAS:
+        check(_is_listed(scene, replica), f"GET /bundles/all of {replica} lacks {scene.uuid}.{scene.version}")
+    return f"{scene.uuid}.{scene.version} is in both lists"
+
+
+def _is_listed(scene: Scene, replica: str) -> bool:
+    listed = scene.client(replica).bundles(prefix=scene.uuid)
+    return any((row["uuid"], row["version"]) == (scene.uuid, scene.version) for row in listed)
+
+
+def read_back(replica: str) -> Act:
+    """Return the step that fetches the bundle by signed URLs from a replica, and compares every byte."""
+
+    def act(scene: Scene) -> str:
+        target = scene.scratch / f"from-{replica}"
+        report = scene.client(replica).download(scene.uuid, scene.version, to=target, jobs=_JOBS)
+        _check_report(report)
+        # Not what the download says it verified: what is on the disk now.
+        wrong = differences(scene.sent, fingerprints(target))
+        check(not wrong, "; ".join(wrong[:_LISTED]))
+        return f"{len(scene.sent)} files, sha256 right: {_rate(report.received, report.seconds)}"
+
+    return act
+
+
+def add_a_file(scene: Scene) -> str:
+    """PATCH the bundle in aws: the new version is the newest, in gcp as well; the old one is what it was."""
+    client = scene.client("aws")
+    before = _rows(client, scene)
+    name = _free_name(scene.sent)
+    added = {**_put_note(scene, client, name), "name": name, "indexed": True}
+    version = client.patch_bundle(scene.uuid, scene.version, add=[added])
+    waited = _wait_for(scene, "gcp", version)
+    scene.newest = version
+    for replica in REPLICAS:
+        newest = scene.client(replica).bundle(scene.uuid)
+        names = {row["name"] for row in newest["files"]}
+        check(newest["version"] == version > scene.version, f"{newest['version']} is newest in {replica}")
+        check(names == {*scene.sent, name}, f"the new version has {len(names)} files in {replica}")
+        check(_rows(scene.client(replica), scene) == before, f"the old version has changed in {replica}")
+    return f"{version} of {len(before) + 1} files is the newest in aws, {waited:.1f} s later in gcp"
+
+
+def _put_note(scene: Scene, client: Client, name: str) -> dict[str, str]:
+    path = scene.scratch / "note" / name
+    path.parent.mkdir()
+    path.write_text('{"note": "added by the demo"}\n')
+    [file] = scan(path.parent)
+    uuid, version = str(uuid4()), new_version(client.clock)
+    staging = staging_for(client.replica, None)
+    url = staging.put(
+        path, f"{uuid}.{version}", checksum_file(file, client.clock), content_type_of(name), lambda _: None
+    )
+    client.put_file(uuid, version, url)
+    staging.delete(url)
+    return {"uuid": uuid, "version": version}
+
+
+def _free_name(taken: Mapping[str, Fingerprint]) -> str:
+    name = "demo_note.json"
+    while any(other == name or other.startswith(f"{name}/") for other in taken):
+        name = f"another_{name}"
+    return name
+
+
+def delete(scene: Scene) -> str:
+    """Hide the bundle for ever: a writer may not, an admin may; then it is nowhere to be found."""
+    reason = "shown in the demo"
+    try:
+        scene.client("gcp").delete_bundle(scene.uuid, reason=reason)
+    except CallFailed as error:
+        check(error.status == 403, f"somebody who is no admin was told {error.status} {error.code}")
+    else:
+        raise StepFailed("somebody who is no admin could delete")
+    scene.client("gcp", "DSS_ADMIN_TOKEN").delete_bundle(scene.uuid, reason=reason)
+    for replica in REPLICAS:
+        gone = not scene.client(replica).has_bundle(scene.uuid, scene.version)
+        check(gone and not _is_listed(scene, replica), f"{scene.uuid} can still be seen in {replica}")
+    return "403 for a writer; an admin hides it: 404 and not listed, in both clouds"

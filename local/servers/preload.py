@@ -1,0 +1,21 @@
+"""The imports of the process that `local.supervisor.forkserver` forks: those of API, functions and `dss`.
+
+Importing them opens no connection and reads no settings: clients of gRPC do not survive a fork.
+"""
+
+import gc
+
+import functions_framework
+import gunicorn.app.wsgiapp
+import uvicorn
+
+import functions.main
+import run.admin.command
+import run.api.app
+import run.api.worker
+import shared.wiring
+
+__all__ = ["functions", "functions_framework", "gunicorn", "run", "shared", "uvicorn"]
+
+# Memory pages that are never written stay shared; the garbage collector skips what is frozen.
+gc.freeze()

@@ -1,0 +1,1 @@
+"""The commands of `dss admin`, a module for each."""

@@ -1,0 +1,39 @@
+"""Options that several commands of `dss admin` have."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dss.commands.context import FILE, json_option
+from dss.errors import InvalidInput
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+replicas = click.option(
+    "--replica", "replicas", metavar="NAME", multiple=True, help="Only this replica; repeatable."
+)
+report = click.option(
+    "--report", type=FILE, metavar="FILE", help="Write every finding to this file, one JSON object a line."
+)
+remote = click.option("--remote", is_flag=True, help="Have the workflow do it, not this machine.")
+wait = click.option("--wait", is_flag=True, help="With --remote: return when the run has ended.")
+page = click.option("--page", type=click.IntRange(1), help="Items for each slice of the run.")
+
+
+def run_options(command: Command) -> Command:
+    """Give a command the options of everything that may be a run: --remote, --wait, --page, --json."""
+    return json_option(remote(wait(page(command))))
+
+
+def check_local(options: dict[str, Any]) -> None:
+    """Raise InvalidInput if options of a run are given without --remote."""
+    if options["wait"] or options["page"]:
+        raise InvalidInput("--wait, --page: only with --remote")
+
+
+def check_no_report(report: Path | None) -> None:
+    """Raise InvalidInput if a report file is given for a run."""
+    if report:
+        raise InvalidInput("--report: with --remote the report is in a bucket")

@@ -1,0 +1,120 @@
+"""`dss admin resync`, `fill-cache`, `tombstones` and `runs`: work on the whole store, in slices.
+
+With `--remote` the workflow does it, else this process.
+"""
+
+from typing import Any
+
+import click
+
+from dss.commands.context import Context, json_option
+from run.admin.commands import options
+
+
+def start_run(context: Context, kind: str, chosen: dict[str, Any], run: dict[str, Any]) -> int:
+    """Start a run of a kind, and return the exit code; options that are not given get the kind's defaults.
+
+    `run` has the values of `options.run_options`.
+    """
+    from run.admin.runs import run_argument
+
+    argument = {
+        name: value for name, value in {**chosen, "page": run["page"]}.items() if value not in (None, "")
+    }
+    return run_argument(context, {"kind": kind, **argument}, remote=run["remote"], wait=run["wait"])
+
+
+@click.command()
+@click.option("--list", "list_", metavar="URL", help="gs:// URL of an object with one key a line.")
+@click.option("--prefix", metavar="TEXT", help="Prefix of the keys: files/, bundles/0a, …")
+@click.option("--only-missing", is_flag=True, help="Leave out objects that every replica has.")
+@options.replicas
+@options.run_options
+@click.pass_obj
+def resync(
+    context: Context,
+    /,
+    list_: str | None,
+    prefix: str | None,
+    only_missing: bool,
+    replicas: tuple[str, ...],
+    **run: Any,
+) -> int:
+    """Publish object events again: replicas get what they lack, subscribers what they missed."""
+    chosen = {"list": list_, "prefix": prefix, "only_missing": only_missing, "replicas": list(replicas)}
+    return start_run(context, "resync", chosen, run)
+
+
+@click.command("fill-cache")
+@options.replicas
+@options.run_options
+@click.pass_obj
+def fill_cache(context: Context, /, replicas: tuple[str, ...], **run: Any) -> int:
+    """Copy the files that match CHECKOUT_CACHE_CRITERIA to the checkout buckets, for good."""
+    return start_run(context, "fill-cache", {"replicas": list(replicas)}, run)
+
+
+@click.command()
+@click.option(
+    "--list", "list_", metavar="URL", required=True, help="gs:// URL of an object with a UUID or FQID a line."
+)
+@click.option("--reason", required=True, help="Why; each tombstone keeps it.")
+@click.option("--email", required=True, help="The admin who hides them.")
+@click.option("--confirmation", metavar="CODE", help="The code of the preview; without it, make a preview.")
+@options.run_options
+@click.pass_obj
+def tombstones(
+    context: Context, /, list_: str, reason: str, email: str, confirmation: str | None, **run: Any
+) -> int:
+    """Hide a list of bundles for ever: first make a preview, then confirm it with its code."""
+    chosen = {"list": list_, "reason": reason, "email": email, "confirmation": confirmation}
+    return start_run(context, "tombstones", chosen, run)
+
+
+@click.group()
+@json_option
+def runs() -> None:
+    """List, show and resume runs."""
+
+
+@runs.command("list")
+@click.option(
+    "--max",
+    "at_most",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="List at most this many.",
+)
+@json_option
+@click.pass_obj
+def list_runs(context: Context, at_most: int) -> int:
+    """List runs, the newest first."""
+    from run.admin.runs import show_runs
+
+    return show_runs(context, at_most)
+
+
+@runs.command()
+@click.argument("run")
+@click.option("--wait", is_flag=True, help="Return when the run has ended.")
+@json_option
+@click.pass_obj
+def show(context: Context, run: str, wait: bool) -> int:
+    """Show a run. Exit code 1 if it failed, or has findings, refusals or failures."""
+    from run.admin.runs import show_run
+
+    return show_run(context, run, wait=wait)
+
+
+@runs.command()
+@click.argument("run")
+@options.remote
+@options.wait
+@json_option
+@click.pass_obj
+def resume(context: Context, run: str, remote: bool, wait: bool) -> int:
+    """Continue a run that was stopped or failed, from its cursor."""
+    from run.admin.runs import run_argument
+
+    return run_argument(context, {"resume": run}, remote=remote, wait=wait)

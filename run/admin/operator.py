@@ -1,0 +1,35 @@
+"""The start of every command of an operator: settings of the environment, errors as `dss` prints them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from google.auth.exceptions import GoogleAuthError
+
+from dss.errors import InvalidInput, OperationFailed, translated
+from shared.config import Settings
+from shared.errors import DssError, IllegalArguments
+from shared.replicas import Replica
+from shared.system import Dss
+
+
+@contextmanager
+def operator_settings() -> Iterator[Settings]:
+    """Give the settings of the environment, and raise the service's errors as those of the command line.
+
+    Raises InvalidInput if a setting, an argument or a credential is wrong, OperationFailed if a cloud fails.
+    """
+    with translated([(ValueError, lambda error: InvalidInput(str(error)))]):
+        settings = Settings.from_environment()
+    with translated(
+        [
+            (IllegalArguments, lambda error: InvalidInput(error.title)),
+            (GoogleAuthError, lambda error: InvalidInput(f"no usable Google Cloud credentials: {error}")),
+            (DssError, lambda error: OperationFailed(error.title)),
+        ]
+    ):
+        yield settings
+
+
+def replicas_named(dss: Dss, names: Sequence[str]) -> list[Replica]:
+    """Return the replicas with these names, or all of them. Raises IllegalArguments for an unknown name."""
+    return [dss.replicas.named(name) for name in names] or list(dss.replicas)

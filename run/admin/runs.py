@@ -1,0 +1,134 @@
+"""Start, watch and show runs, for `dss admin runs` and every command with `--remote`."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from dss.commands.context import Context
+from dss.errors import InvalidInput, OperationFailed
+from dss.progress import Progress
+from run.admin.operator import operator_settings
+from run.admin.report import table
+from shared.catalog import AdminRun, JobState
+from shared.errors import DssError
+from shared.jobs import steps
+from shared.system import Dss
+from shared.wiring import open_system
+from shared.workflows import ADMINISTER, Outcome
+
+# Seconds between two reads of a run.
+_POLL_SECONDS = 1.0
+# Reads of a run that a workflow was just started for, and has not entered into the catalog yet.
+_READS_OF_NEW_RUN = 10
+# Counts that an operator has to act on: they make the exit code 1.
+_PROBLEMS = ("findings", "refused", "failed")
+
+
+def run_argument(context: Context, argument: Mapping[str, Any], *, remote: bool, wait: bool) -> int:
+    """Start or resume a run, here or by the workflow. Return 1 if it failed or has problems, else 0.
+
+    A run of the workflow that is not waited for is only started.
+    """
+    if wait and not remote:
+        raise InvalidInput("--wait: only with --remote; without it this process does the work, and waits")
+    with operator_settings() as settings, _progress(context) as progress:
+        dss = open_system(settings)
+        if not remote:
+            return _show(context, dss, _carried_out(dss, argument, progress))
+        execution = dss.workflows.start(ADMINISTER, argument)
+        run_id = str(argument.get("resume") or execution.rpartition("/")[2])
+        if wait:
+            return _show(context, dss, _waited(dss, run_id, progress, execution))
+    text = f"run {run_id}\ndss admin runs show {run_id} --wait"
+    context.show({"run": run_id, "execution": execution}, text)
+    return 0
+
+
+def _progress(context: Context) -> Progress:
+    return context.progress("run", unit="slices")
+
+
+def _carried_out(dss: Dss, argument: Mapping[str, Any], progress: Progress) -> AdminRun:
+    run = steps.begin(dss, str(uuid.uuid4()), dict(argument))
+    try:
+        while not run.over:
+            run = steps.work(dss, run.id, run.attempt)
+            progress.reach(run.parts, _counts(run))
+        return steps.finish(dss, run.id, run.attempt)
+    except DssError as error:
+        return steps.fail(dss, run.id, run.attempt, error.title)
+
+
+def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> AdminRun:
+    """Return a run when it has ended. Raises OperationFailed if its execution ended without it."""
+    while True:
+        # In this order: a run ends before its execution does.
+        outcome = dss.workflows.look(execution) if execution else None
+        run = dss.catalog.runs.get(run_id)
+        if outcome and outcome.is_over:
+            return _ended(run_id, run, outcome)
+        if run is None and outcome is None:
+            raise InvalidInput(f"there is no run {run_id}")
+        if run and run.state is not JobState.RUNNING and outcome is None:
+            return run
+        if run:
+            progress.reach(run.parts, _counts(run))
+        dss.clock.sleep(_POLL_SECONDS)
+
+
+def _ended(run_id: str, run: AdminRun | None, outcome: Outcome) -> AdminRun:
+    ended = run and run.state is not JobState.RUNNING
+    if run and ended and (outcome.state == JobState.SUCCEEDED or run.cause == outcome.error):
+        return run
+    # The execution was refused, cancelled or taken over, which the run does not record.
+    raise OperationFailed(f"run {run_id}: {outcome.error or outcome.state.lower()}")
+
+
+def show_run(context: Context, run_id: str, *, wait: bool) -> int:
+    """Show a run. Return 1 if it failed or has problems, else 0."""
+    with operator_settings() as settings, _progress(context) as progress:
+        dss = open_system(settings)
+        run = _run(dss, run_id, reads=_READS_OF_NEW_RUN if wait else 1)
+        return _show(context, dss, _waited(dss, run_id, progress) if wait else run)
+
+
+def _run(dss: Dss, run_id: str, *, reads: int) -> AdminRun:
+    for left in range(reads, 0, -1):
+        if run := dss.catalog.runs.get(run_id):
+            return run
+        if left > 1:
+            dss.clock.sleep(_POLL_SECONDS)
+    raise InvalidInput(f"there is no run {run_id}")
+
+
+def show_runs(context: Context, at_most: int) -> int:
+    """List runs, the newest first. Return 0."""
+    with operator_settings() as settings:
+        dss = open_system(settings)
+        newest = dss.catalog.runs.newest(at_most)
+        summaries = [steps.summary(dss, run) for run in newest]
+    rows = [["run", "kind", "state", "attempt", "begun", "touched"]]
+    rows += [
+        [run.id, run.kind, run.state.value, str(run.attempt), *(f"{at:%Y-%m-%d %H:%M:%S}" for at in times)]
+        for run in newest
+        if (times := (run.created, run.touched))
+    ]
+    context.show({"runs": summaries}, "\n".join(table(rows)))
+    return 0
+
+
+def _show(context: Context, dss: Dss, run: AdminRun) -> int:
+    lines = [f"run {run.id} ({run.kind}): {run.state.value}{f': {run.cause}' if run.cause else ''}"]
+    lines += [f"  {name}: {number:,}" for name, number in sorted(run.counts.items())]
+    lines += [f"  {name}: {value}" for name, value in run.result.items()]
+    summary = steps.summary(dss, run)
+    context.show(summary, "\n".join([*lines, f"  report: {summary['report']}"]))
+    if run.state is JobState.RUNNING:
+        return 0
+    has_problems = any(run.counts.get(name) for name in _PROBLEMS) or "refused" in run.result
+    return int(run.state is JobState.FAILED or has_problems)
+
+
+def _counts(run: AdminRun) -> str:
+    counts = ", ".join(f"{number:,} {name}" for name, number in sorted(run.counts.items()))
+    return f"{run.kind}: {counts or 'nothing counted yet'}"

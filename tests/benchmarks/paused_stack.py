@@ -1,0 +1,86 @@
+"""The whole system with its events paused: they wait in Pub/Sub until a benchmark has them pushed."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from local.components import TABLE, events
+from local.components.base import Component, Exported
+from local.config import StackConfig, base_environment
+from local.stack import Stack
+from local.supervisor.processes import Processes
+from tests.benchmarks.processes import cpu_seconds, descendants
+from tests.benchmarks.sync_log import SyncLog
+
+# Texts in command lines, and the names of these processes in the report.
+_NAMES = {
+    "run.api.main:app": "API",
+    "[sync]": "sync",
+    "[s3_events]": "s3_events",
+    "[copy]": "copy",
+    "[checkout]": "checkout",
+    "workflows_server": "workflows",
+    "local.servers.push": "push",
+    "gcs_server": "GCS",
+    "local.servers.s3": "S3",
+    "CloudFirestore": "Firestore",
+    "cloud-pubsub-emulator": "Pub/Sub",
+}
+
+
+class PausedStack:
+    """A running system; `env` is what `Stack.running` hands out."""
+
+    def __init__(self, env: Mapping[str, str], pushing: Component) -> None:
+        self.env = env
+        self._pushing = pushing
+        self._logs = Path(env["DSS_LOCAL_DATA"]) / "logs"
+
+    def sync_log(self) -> SyncLog:
+        """Return the log of `sync`, from now on."""
+        return SyncLog(self._logs / "sync.log")
+
+    @contextlib.contextmanager
+    def pushed(self) -> Iterator[None]:
+        """Push events to the functions within the block, those that have waited first."""
+        with Processes() as processes:
+            processes.start(
+                "push",
+                self._pushing.command,
+                self._pushing.environment,
+                log=self._logs / "push.log",
+                directory=self._logs,
+            )
+            yield
+
+    def cpu(self) -> dict[str, float]:
+        """Return the CPU time that each process of the system has had, in seconds, by name."""
+        return {name: cpu_seconds(pid) for name, pid in descendants(_NAMES).items()}
+
+
+@contextlib.contextmanager
+def paused_stack() -> Iterator[PausedStack]:
+    """Run the whole system without pushing its events. Raises LocalError."""
+    pushing: list[Component] = []
+
+    def without_process(config: StackConfig, exported: Exported) -> Component:
+        component = events.pushing(config, exported)
+        pushing.append(component)
+        return replace(component, command=())
+
+    table = tuple(without_process if builder is events.pushing else builder for builder in TABLE)
+    stack = Stack(port=0, table=table)
+    with stack.running() as env:
+        yield PausedStack(env, _complete(pushing[0], stack))
+
+
+def _complete(component: Component, stack: Stack) -> Component:
+    """Return a component with the environment that the stack would have given it."""
+    return replace(component, environment={**base_environment(stack.caller), **component.environment})
+
+
+def busy_cores(before: Mapping[str, float], after: Mapping[str, float], seconds: float) -> dict[str, float]:
+    """Return how many cores each process used, most first; leave out those below 0.05."""
+    cores = {name: (after[name] - before.get(name, 0.0)) / seconds for name in after}
+    return {name: used for name, used in sorted(cores.items(), key=lambda item: -item[1]) if used >= 0.05}

@@ -1,0 +1,90 @@
+"""The events of a replica are one append-only log: a reader misses none, whichever process appends."""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import cast
+
+from shared.catalog import Catalog, Database, Event, EventCatalog, Subscription
+from shared.clock import Deadline, SystemClock
+from shared.identifiers import Fqid, version_after
+from shared.system import Dss
+from shared.webhooks.replays import ReplayPage, begin_replay
+from tests.support.api import new_uuid, now
+from tests.support.dss import firestore_client
+
+EVENTS_EACH = 40
+
+
+class Wrong(SystemClock):
+    """A clock that is ahead of all others."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(minutes=10)
+
+
+def new_event(replica: str) -> Event:
+    digest = hashlib.sha256().hexdigest()
+    fqid = Fqid(new_uuid(), now())
+    return Event(
+        id=new_uuid(), replica=replica, type="CREATE", fqid=fqid, size=0, digest=digest, md5="", crc32c=""
+    )
+
+
+def followed(catalog: EventCatalog, replica: str, count: int) -> Iterator[Event]:
+    """Yield so many events of a log, as a reader does who continues after the last; fewer after a while."""
+    start = ""
+    deadline = Deadline(SystemClock(), 20)
+    while count > 0 and not deadline.passed:
+        for event in catalog.since(replica, start=start):
+            start = version_after(event.timestamp)
+            count -= 1
+            yield event
+
+
+def test_a_reader_meets_every_event_whatever_the_clocks_of_its_recorders(
+    stack: dict[str, str],
+) -> None:
+    replica = f"line-{new_uuid()[:8]}"
+    catalogs = [
+        EventCatalog(Database(firestore_client(stack), replicas=(replica,), clock=clock))
+        for clock in (SystemClock(), Wrong(), SystemClock())
+    ]
+    events = [(catalog, new_event(replica)) for _ in range(EVENTS_EACH) for catalog in catalogs]
+
+    with ThreadPoolExecutor(13) as threads:
+        following = threads.submit(
+            lambda: list(followed(catalogs[0], replica, len(events))),
+        )
+        recorded = list(threads.map(lambda row: row[0].record(row[1]), events))
+        seen = following.result()
+
+    assert [event.timestamp for event in seen] == sorted({event.timestamp for event in recorded})
+    assert {event.id: event for event in seen} == {event.id: event for event in recorded}
+    # Recorded again, each is what it was.
+    assert [catalog.record(event) for catalog, event in events[:6]] == recorded[:6]
+
+
+def test_a_replay_includes_events_of_a_clock_that_is_ahead(stack: dict[str, str]) -> None:
+    replica = f"line-{new_uuid()[:8]}"
+    database = partial(Database, firestore_client(stack), replicas=(replica,))
+    subscription = cast(Subscription, SimpleNamespace(uuid=new_uuid(), replica=replica))
+    pages: list[ReplayPage] = []
+
+    def publish(_: str, attributes: dict[str, str]) -> None:
+        pages.append(ReplayPage.parse(attributes))
+
+    publisher = SimpleNamespace(publish=publish)
+    catalog = Catalog(database(clock=SystemClock()))
+    dss = cast(Dss, SimpleNamespace(catalog=catalog, clock=SystemClock(), publisher=publisher))
+
+    start = now()
+    begin_replay(dss, subscription, start)
+    recorded = EventCatalog(database(clock=Wrong())).record(new_event(replica))
+    begin_replay(dss, subscription, start)
+
+    found = [list(catalog.events.since(replica, start=page.start, stop=page.stop)) for page in pages]
+    assert found == [[], [recorded]]
