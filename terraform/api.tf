@@ -117,7 +117,7 @@ resource "google_cloud_run_v2_service" "api" {
     service_account = google_service_account.api.email
     # Clients give up after 40 s and retry; 60 leaves room for the API's own deadline to come first.
     timeout = "60s"
-    # As many as gunicorn has threads (run/api/Dockerfile).
+    # As many as the API has threads (run/api/gateway.py).
     max_instance_request_concurrency = 32
 
     scaling {
