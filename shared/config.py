@@ -150,6 +150,12 @@ class Settings:
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API accepts, in bytes.", default=8 * 1024 * 1024
     )
+    client_seconds: int = _setting(
+        "DSS_CLIENT_SECONDS",
+        "Time limit of the API for a client in seconds: to send the head of a request, to send its body, and "
+        "to receive each 64 KiB of the answer.",
+        default=20,
+    )
     api_memory_bytes: int = _setting(
         "DSS_API_MEMORY_BYTES",
         "Memory that a process of the API may use, in bytes; large requests wait until enough of it is free, "

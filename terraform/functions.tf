@@ -332,7 +332,7 @@ resource "google_storage_bucket_iam_member" "function" {
   member = google_service_account.function[each.value.function].member
 }
 
-# Who tells how checkouts ended.
+# The function that mails how checkouts ended.
 resource "google_secret_manager_secret_iam_member" "function" {
   for_each = local.mailing_functions
 

@@ -126,7 +126,7 @@ def test_listing_bundles(metered: MeteredApi, file: Version, replica: str) -> No
         rest = metered.api.get(page.links["next"]["url"])
 
     assert (len(page.json()["bundles"]), len(rest.json()["bundles"])) == (10, 2)
-    # One row more than is answered tells whether there is another page.
+    # One row more than the page shows whether there is another page.
     assert first.bill == Bill(reads=11, requests=1)
     assert last.bill == Bill(reads=2, requests=1)
 

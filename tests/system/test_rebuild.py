@@ -260,8 +260,8 @@ def test_documents_and_journals_are_made_again_byte_for_byte(
 
     found = list(audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally()))
     assert {(one.kind.value, one.replica, one.key) for one in found} == {(how, replica, key) for key in keys}
-    # One document is lost on the other replica too: it is made from the bundle, the others are copied.
-    # What was hidden before it came to the other replica has no document there.
+    # Of one the other replica's document is missing, too, so that no copy is left. A version that was hidden
+    # before it came to the other replica has no document there, whatever the order of the UUIDs.
     other = next(name for name in REPLICAS if name != replica)
     elsewhere = next(key for key in keys if key in system.clouds.keys(other, "documents/"))
     kept = system.clouds.read(other, elsewhere)

@@ -1,4 +1,4 @@
-"""What a search costs in Firestore: what is rare is found by its postings, however much there is besides."""
+"""The reads that a search costs in Firestore: a rare clause costs few, however many bundles there are."""
 
 import contextlib
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def few(stack: dict[str, str]) -> Iterator[Watched]:
         yield filled
 
 
-def test_over_ten_thousand_bundles_a_rare_term_reads_few() -> None:
+def test_a_rare_term_among_ten_thousand_bundles_takes_few_reads() -> None:
     query = parse(
         {
             "query": {

@@ -52,7 +52,7 @@ OPTIONAL = {
     "deliver_max_instances": 10,
     "callback_networks": ["10.1.0.0/16", "fd00::/8"],
 }
-# Beside those of the repository: whatever is in workflows/ is deployed.
+# Beside those of the repository: all files in workflows/ are deployed.
 ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"
 
 

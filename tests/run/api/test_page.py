@@ -20,7 +20,7 @@ ALONE = (
 
 
 def opened(url: str, profile: Path) -> str:
-    """Return the page at a URL as a browser has it when its scripts have run."""
+    """Return the page at a URL after a browser has run its scripts."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert browser, "no browser on this machine: apt-get install --no-install-recommends chromium"
     # Milliseconds, on the clock of the page, which runs ahead while nothing is to be waited for.
@@ -38,7 +38,7 @@ def test_a_browser_shows_every_operation(anyone, tmp_path):
     assert "Failed to load" not in page
 
 
-def test_all_that_it_loads_is_served_here(anyone):
+def test_everything_that_it_loads_is_served_here(anyone):
     page = anyone.get("/")
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")

@@ -1,4 +1,4 @@
-"""PUT /bundles: what becomes a bundle, and what is refused."""
+"""PUT /bundles: which requests create a bundle, and which are refused."""
 
 import json
 import time

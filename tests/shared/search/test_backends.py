@@ -1,4 +1,4 @@
-"""What every index back end does, on each of them; see conftest.py for how to add one."""
+"""The contract of index back ends, run on each of them; conftest.py says how to add one."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Quer
 from tests.support.api import new_uuid, now
 from tests.support.queries import queries, total
 
-# In Firestore, one bundle in a thousand has more values than are looked up one by one.
+# More values than a row of Firestore, or the range terms of PostgreSQL, can hold.
 MANY = 21_000
 
 
@@ -99,7 +99,7 @@ def known(index: IndexBackend) -> tuple[str, list[IndexEntry]]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries)
-def test_a_query_finds_what_it_means_and_nothing_else(index, known, query):
+def test_a_query_finds_its_matches_and_nothing_else(index, known, query):
     replica, entries = known
     meant = sorted((one.fqid for one in entries if matches(query, one.fqid, one.document)), reverse=True)
 
@@ -107,7 +107,7 @@ def test_a_query_finds_what_it_means_and_nothing_else(index, known, query):
     assert total(index, replica, query) == len(meant)
 
 
-def test_names_and_many_values_are_looked_up(index, known):
+def test_fqids_and_many_values_are_looked_up(index, known):
     replica, entries = known
     living = sorted((one.fqid for one in entries if not one.dead), reverse=True)
     others = tuple(f"{new_uuid()}.{now()}" for _ in range(100))
@@ -207,7 +207,7 @@ def test_an_entry_is_replaced_and_removed(index, replica):
     assert found(index, replica, Terms("a", ("old",))) == [one.fqid]
 
 
-def test_the_dead_stay_dead_whatever_comes_later(index, replica):
+def test_no_living_entry_replaces_a_dead_one(index, replica):
     fqid = Fqid(new_uuid(), now())
     living = entry(replica, {"a": "x"}, fqid)
     dead = entry(replica, tombstone_document(fqid.uuid, "who@example.org", "gone"), fqid, dead=True)
@@ -220,7 +220,7 @@ def test_the_dead_stay_dead_whatever_comes_later(index, replica):
     assert [one.dead for one in index.entries(replica)] == [True]
 
 
-def test_writers_at_once_leave_one_entry_whole(index, replica):
+def test_concurrent_writers_leave_one_whole_entry(index, replica):
     fqid = Fqid(new_uuid(), now())
     dead = entry(replica, tombstone_document(fqid.uuid, "who@example.org", "gone"), fqid, dead=True)
     living = [entry(replica, {"a": "x", "n": number}, fqid) for number in range(3)]
@@ -245,7 +245,7 @@ def test_replicas_know_nothing_of_each_other(index, replica):
     assert list(index.entries(other)) == []
 
 
-def test_all_entries_are_told_in_order_with_their_digests(index, replica):
+def test_all_entries_are_listed_in_order_with_their_digests(index, replica):
     entries = [entry(replica, {"n": number}) for number in range(12)]
     put_all(index, entries)
     entries.sort(key=lambda one: one.fqid)
@@ -290,7 +290,7 @@ def many_bytes() -> dict[str, Any]:
         (many_bytes, Match("organ", ("brain",)), Match("organ", ("kidney",)), Prefix("organ", "Br")),
     ],
 )
-def test_a_document_of_any_size_is_found_by_all_that_it_holds(
+def test_a_document_of_any_size_is_found_by_any_of_its_values(
     index: IndexBackend,
     replica: str,
     make: Callable[[], dict[str, Any]],

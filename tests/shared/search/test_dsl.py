@@ -93,14 +93,14 @@ def words(path: str, least: int, *asked: str) -> Bool:
         ({"bool": {"must": [A], "minimum_should_match": 1}}, Bool(must=(ONE,), minimum_should_match=1)),
     ],
 )
-def test_a_clause_is_read_alone_and_in_a_whole_body(clause, query):
+def test_a_clause_is_parsed_alone_and_in_a_whole_body(clause, query):
     assert parse(clause) == query
     assert parse({"query": clause}) == query
     assert parse({"query": {"bool": {"must": [clause]}}}) == Bool(must=(query,))
 
 
 @pytest.mark.parametrize("kind", ["filter", "must_not"])
-def test_what_filters_asks_for_one_of_what_should_match(kind):
+def test_a_bool_in_a_filter_requires_one_should_clause(kind):
     inner = {"bool": {"must": [A], "should": [B]}}
     one, none = (Bool(must=(ONE,), should=(TWO,), minimum_should_match=least) for least in (1, 0))
 
@@ -162,7 +162,7 @@ def test_an_empty_body_finds_everything():
         ({"bool": {"should": [A] * 1024}}, "1024 clauses"),
     ],
 )
-def test_what_is_not_served_is_named(body, words):
+def test_a_clause_or_option_that_is_not_served_is_named(body, words):
     with pytest.raises(IndexQueryRefused) as error:
         parse(body)
     assert words in error.value.title
@@ -204,7 +204,7 @@ def test_depth_is_bounded():
         ),
     )
 )
-def test_whatever_is_sent_is_read_or_refused(body):
+def test_any_json_is_parsed_or_refused(body):
     try:
         parse(body)
     except IndexQueryRefused as error:
@@ -228,5 +228,5 @@ def test_whatever_is_sent_is_read_or_refused(body):
         *[("2 < 75%", 4, 3), (" 2 <-25%  9< -3 ", 10, 7), ("+2", 3, 2), ("150%", 2, 3)],
     ],
 )
-def test_how_many_should_match(value, count, least):
+def test_minimum_should_match_is_read_as_elasticsearch_does(value, count, least):
     assert least_of(value, count) == least

@@ -210,7 +210,7 @@ def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: Admi
     system.front.start()
 
     assert "nowhere" in refused
-    assert unset == "DSS_REPORTS_BUCKET is not set: there is no bucket for the report"
+    assert unset == "DSS_REPORTS_BUCKET is not set: the report needs a bucket"
 
 
 @pytest.mark.usefixtures("world")

@@ -71,5 +71,6 @@ def test_a_rebuild_without_a_check_is_refused(system: AdminSystem, checked: Admi
     rows.document(checked.id).update({"touched": system.dss.clock.now() - timedelta(hours=25)})
     refused.append(system.refused(**REBUILD, confirmation=checked.id, replicas=["gcp"]))
 
-    words = ("a text of", "no id of a run", *["no index-check that"] * 2, "checked gcp only", "than a day")
+    unknown = ["not the id of an index-check that has succeeded"] * 2
+    words = ("a string of", "not the id of a run", *unknown, "checked only gcp", "older than a day")
     assert [why for why, said in zip(refused, words, strict=True) if said not in why] == []

@@ -139,7 +139,7 @@ def test_what_is_hidden_already_or_unknown_is_told(system: AdminSystem, file: Ve
     [
         ({"email": "writer@example.org"}, "email: 'writer@example.org' is not in ADMIN_USER_EMAILS"),
         ({"reason": ""}, "reason: it must be a string of 1 to 1000 characters"),
-        ({"list": []}, "list: a text"),
+        ({"list": []}, "list: it must be a string"),
     ],
 )
 def test_who_is_no_admin_and_who_has_no_reason_is_refused(
@@ -149,7 +149,7 @@ def test_who_is_no_admin_and_who_has_no_reason_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("lines", "words"), [(["nonsense"], "line 1: uuid: 'nonsense'"), ([], "no line in it")]
+    ("lines", "words"), [(["nonsense"], "line 1: uuid: 'nonsense'"), ([], "has no lines")]
 )
 def test_a_list_of_nothing_or_of_nonsense_is_refused(
     system: AdminSystem, lines: list[str], words: str
