@@ -1,6 +1,7 @@
 """`notify`, as a process: who matches gets a delivery, the same one each time; replays; kills."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
