@@ -170,6 +170,17 @@ variable "aws_region" {
   }
 }
 
+variable "aws_permissions_boundary_arn" {
+  type        = string
+  description = "ARN of the policy that bounds what the AWS roles can do (docs/deploy.md, step 4); null is no bound."
+  default     = null
+
+  validation {
+    condition     = var.aws_permissions_boundary_arn == null || can(regex("^arn:aws:iam::[0-9]{12}:policy/", var.aws_permissions_boundary_arn))
+    error_message = "The ARN of a policy: arn:aws:iam::111122223333:policy/dss-boundary."
+  }
+}
+
 variable "aws_staging_writer_arns" {
   type        = list(string)
   description = "ARNs of AWS principals who may put objects into the S3 staging bucket."
