@@ -81,6 +81,7 @@ locals {
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
+    DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
     OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
     DSS_WRITE_GROUPS      = join(",", var.write_groups)
@@ -116,7 +117,7 @@ resource "google_cloud_run_v2_service" "api" {
     service_account = google_service_account.api.email
     # Clients give up after 40 s and retry; 60 leaves room for the API's own deadline to come first.
     timeout = "60s"
-    # As many as gunicorn has threads (run/api/Dockerfile).
+    # As many as the API has threads (run/api/gateway.py).
     max_instance_request_concurrency = 32
 
     scaling {

@@ -46,6 +46,7 @@ class Client(Session):
         jobs: int = 8,
         state: str | Path | None = None,
         keep_staged: bool = False,
+        checksum: bool = False,
         copy_seconds: float = COPY_SECONDS,
         progress: Progress | None = None,
     ) -> UploadReport:
@@ -56,8 +57,9 @@ class Client(Session):
 
         The same call again does what is missing: after an interruption the rest, after a change a new
         version, else nothing. UUID and version are made up unless given. `exclude` holds globs of names,
-        `state` is the file that remembers what is done, `jobs` the number of threads. `copy_seconds` is how
-        long to wait for files that the DSS copies in the background. Raises InvalidInput, Busy.
+        `state` is the file that records what is done, `jobs` the number of threads. A file counts as
+        unchanged if its size, mtime, ctime and inode are; with `checksum` all are read again. `copy_seconds`
+        is how long to wait for files that the DSS copies in the background. Raises InvalidInput, Busy.
         """
         options = UploadOptions(
             bundle_uuid=bundle_uuid,
@@ -68,6 +70,7 @@ class Client(Session):
             jobs=jobs,
             state=Path(state) if state else None,
             keep_staged=keep_staged,
+            checksum=checksum,
             copy_seconds=copy_seconds,
             progress=progress or Progress(quiet=True),
         )

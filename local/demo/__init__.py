@@ -1,1 +1,1 @@
-"""The demo: moves a data set through the whole system, step by step, and checks each step."""
+"""The demo: the whole system starts, moves a bundle through both clouds, and stops."""

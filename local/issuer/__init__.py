@@ -1,1 +1,1 @@
-"""The token issuer of the local system, and its clients."""
+"""The token issuer of the local system: an OpenID provider, its keys, and its client."""

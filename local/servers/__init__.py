@@ -1,1 +1,1 @@
-"""Servers and push processes that stand in for cloud services."""
+"""The programs that components run: functions, the pusher of Pub/Sub, S3, PostgreSQL."""

@@ -1,1 +1,1 @@
-"""Starting, watching and ending the processes of the local system."""
+"""Child processes that never outlive their parent, and ports that are reserved for them."""

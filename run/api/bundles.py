@@ -14,7 +14,7 @@ from shared.api_path import api_url
 from shared.bundles import NamedFile, check_names, delete_bundle, find_files, write_bundle
 from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
 from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
-from shared.clock import new_version
+from shared.clock import next_version
 from shared.errors import IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
 
@@ -64,6 +64,7 @@ def get(
 
 def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a bundle version of files that the replica has, or is about to have."""
+    call.check_new_version(version)
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
     files = find_files(call.dss, replica, named)
@@ -75,7 +76,10 @@ def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body:
 def patch(
     call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]
 ) -> Response:
-    """Create a new version, stamped now: the files of a version, without `remove_files`, with `add_files`."""
+    """Create a new version: the files of a version, without `remove_files`, with `add_files`.
+
+    It is stamped now, or right after its base if that is ahead of the clock.
+    """
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
     old = find_bundle(call, uuid, replica, version)
@@ -87,7 +91,7 @@ def patch(
     check_names([*(file.name for file in remaining), *(file.name for file in added)])
     files = [*remaining, *find_files(call.dss, replica, added)]
     files.sort(key=lambda file: file.name.encode())
-    new = Fqid(uuid, new_version(call.dss.clock))
+    new = Fqid(uuid, next_version(call.dss.clock, version))
     write_bundle(call.dss, replica, new, old.creator_uid, files)
     return answer({"uuid": new.uuid, "version": new.version})
 

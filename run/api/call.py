@@ -8,6 +8,7 @@ from flask import request
 
 from run.api.auth import Caller
 from run.api.memory_budget import MemoryBudgets
+from shared.clock import check_not_ahead
 from shared.config import Settings
 from shared.errors import Unauthorized
 from shared.system import Dss
@@ -34,6 +35,10 @@ class Call:
         if self.caller is None:
             raise Unauthorized("this operation needs a token")
         return self.caller
+
+    def check_new_version(self, version: str) -> None:
+        """Raise IllegalVersion if a version to write is more than DSS_VERSION_AHEAD_SECONDS ahead."""
+        check_not_ahead(self.dss.clock, version, self.dss.settings.version_ahead_seconds)
 
     def url(self, **changes: str | int) -> str:
         """Return the absolute URL of this request, with these query parameters added or replaced.

@@ -9,7 +9,7 @@ from run.api.call import Call
 from run.api.pagination import answer, page
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
 from shared.catalog.pages import PAGE_BYTES
-from shared.clock import new_version
+from shared.clock import next_version
 from shared.collections import (
     collection_of,
     delete_collection,
@@ -40,6 +40,7 @@ def list_own(call: Call, *, per_page: int, start_at: int | None) -> Response:
 
 def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a collection version whose contents the replica has, or is about to have."""
+    call.check_new_version(version)
     links = _links(json_request_body, "contents")
     owned = call.dss.catalog.collections.owned(uuid)
     if owned:
@@ -65,7 +66,10 @@ def get(call: Call, *, uuid: str, replica: str, version: str | None) -> Response
 def patch(
     call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]
 ) -> Response:
-    """Create a new version, stamped now: a version without `remove_contents`, with `add_contents`."""
+    """Create a new version: a version without `remove_contents`, with `add_contents`.
+
+    It is stamped now, or right after its base if that is ahead of the clock.
+    """
     added = _links(json_request_body, "add_contents", "remove_contents")
     removed = {link.encoded for link in _links(json_request_body, "remove_contents")}
     owned, head = _find(call, uuid, replica, version)
@@ -74,7 +78,7 @@ def patch(
         old = read_collection(call.dss, head)
         remaining = (item for item in old.items if item not in removed)
         items = dict.fromkeys((*remaining, *unique(added)))
-        new = old.with_items(Fqid(uuid, new_version(call.dss.clock)), json_request_body, [*items])
+        new = old.with_items(Fqid(uuid, next_version(call.dss.clock, version)), json_request_body, [*items])
         write_collection(call.dss, replica, new, owned)
     return answer({"uuid": uuid, "version": new.fqid.version})
 

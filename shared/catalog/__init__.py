@@ -12,6 +12,8 @@ from shared.catalog.collection_tombstones import CollectionTombstone, Collection
 from shared.catalog.collections import CollectionCatalog, CollectionHead, OwnedCollection
 from shared.catalog.database import Database
 from shared.catalog.deliveries import (
+    KEPT_ATTEMPTS,
+    Attempt,
     Delivery,
     DeliveryCatalog,
     DeliveryContext,
@@ -30,7 +32,9 @@ from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, Subs
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 
 __all__ = [
+    "KEPT_ATTEMPTS",
     "AdminRun",
+    "Attempt",
     "BacklogCatalog",
     "BundleCatalog",
     "BundleHead",

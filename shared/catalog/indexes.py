@@ -107,7 +107,7 @@ EXEMPTIONS = (
         Exemption("deliveries", field)
         for field in (
             *("created", "event_id", "event_type", "bundle_uuid", "bundle_version", "state", "attempts"),
-            *("replay", "last_attempt", "status", "reason", "seconds", "next_try", "expires"),
+            *("replay", "last_attempt", "status", "reason", "seconds", "next_try", "history", "expires"),
         )
     ),
     *(

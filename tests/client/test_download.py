@@ -43,7 +43,7 @@ def test_all_files_arrive_and_nothing_else_is_left(client: Client, fake: FakeDss
     assert report.received == report.bytes == 2 * len(BIG) + 2
 
 
-def test_what_is_there_and_right_is_not_fetched_again(client: Client, fake: FakeDss, target: Path) -> None:
+def test_verified_files_are_not_fetched_again(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"big": BIG, "small": b"content"}
     _download(client, target)
     (target / "small").write_bytes(b"CONTENT")
@@ -56,7 +56,7 @@ def test_what_is_there_and_right_is_not_fetched_again(client: Client, fake: Fake
     assert _content(target) == fake.names
 
 
-def test_only_names_that_were_asked_for(client: Client, fake: FakeDss, target: Path) -> None:
+def test_only_the_given_names_are_fetched(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"a.json": b"1", "sub/b.json": b"2", "c.bam": b"3"}
 
     _download(client, target, names=["*.json"])
@@ -64,7 +64,7 @@ def test_only_names_that_were_asked_for(client: Client, fake: FakeDss, target: P
     assert set(_content(target)) == {"a.json", "sub/b.json"}
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(client: Client, fake: FakeDss, target: Path) -> None:
+def test_a_broken_connection_is_resumed_where_it_broke(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"a": BIG[:MIB]}
     fake.fault("GET", BLOB, Fault(cut_after=1000), Fault(cut_after=0), Fault(status=503), Fault(cut_after=5))
 
@@ -79,7 +79,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(client: Client, fake: Fa
     ]
 
 
-def test_a_store_that_asks_to_wait_is_given_the_time(
+def test_the_client_waits_as_the_store_asks(
     client: Client, fake: FakeDss, clock: HeldClock, target: Path
 ) -> None:
     fake.names = {"a": b"content"}
@@ -89,7 +89,7 @@ def test_a_store_that_asks_to_wait_is_given_the_time(
     assert clock.slept == [9]
 
 
-def test_urls_that_expire_on_the_way_are_renewed(client: Client, fake: FakeDss, target: Path) -> None:
+def test_urls_that_expire_during_a_download_are_renewed(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"a": BIG, "b": BIG[:-1]}
     fake.fault("GET", BLOB, Fault(), Fault(cut_after=700, expire=True))
 
@@ -100,7 +100,7 @@ def test_urls_that_expire_on_the_way_are_renewed(client: Client, fake: FakeDss, 
     assert fake.requests("GET", "/files/")
 
 
-def test_a_url_that_is_refused_although_new_is_a_failure(
+def test_a_new_url_that_is_refused_is_a_failure(
     client: Client, fake: FakeDss, clock: HeldClock, target: Path
 ) -> None:
     fake.names = {"a": b"content"}
@@ -189,7 +189,9 @@ def test_a_link_in_place_of_the_work_directory_is_refused(
         _download(client, target)
 
 
-def test_two_downloads_to_one_directory_do_not_meet(client: Client, fake: FakeDss, target: Path) -> None:
+def test_two_downloads_to_one_directory_exclude_each_other(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
     fake.names = {"a": b"content"}
     target.mkdir()
 
@@ -197,7 +199,7 @@ def test_two_downloads_to_one_directory_do_not_meet(client: Client, fake: FakeDs
         _download(client, target)
 
 
-def test_a_bundle_that_is_not_there_is_told(client: Client, target: Path) -> None:
+def test_a_missing_bundle_is_an_error(client: Client, target: Path) -> None:
     with pytest.raises(CallFailed, match="404 not_found: no such bundle"):
         client.download("33333333-3333-4333-8333-333333333333", to=target)
     assert not target.exists()
@@ -233,7 +235,7 @@ def test_a_file_is_written_to_a_pipe_in_order(client: Client, fake: FakeDss, tmp
     assert (tmp_path / "x").read_bytes() == BIG
 
 
-def test_a_wrong_file_in_a_pipe_is_told_at_the_end(client: Client, fake: FakeDss) -> None:
+def test_a_wrong_file_in_a_pipe_is_reported_at_the_end(client: Client, fake: FakeDss) -> None:
     fake.names = {"a": b"content"}
     fake.fault("GET", BLOB, Fault(rot=True))
 

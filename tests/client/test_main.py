@@ -69,7 +69,7 @@ def test_without_a_url_or_a_token_it_says_what_to_give() -> None:
     assert "DSS_TOKEN" in dss({"DSS_URL": "http://127.0.0.1:1"}, "delete", BUNDLE, "--reason", "x").err
 
 
-def test_a_user_needs_no_development_packages() -> None:
+def test_the_command_line_imports_only_what_it_uses() -> None:
     """A download on a laptop must not import what only `dss local` or an upload needs."""
     code = (
         "import sys; import dss.commands.main; "

@@ -13,7 +13,7 @@ STEPS = st.text(alphabet="ab.~ \\/\n\0é", min_size=0, max_size=5)
 
 
 @pytest.mark.parametrize("name", ["a", "a/b", ".hidden", "a b/ü.json", "a..b", "~a", "a.b/c.d"])
-def test_names_of_the_contract_are_taken(name: str) -> None:
+def test_names_of_the_contract_are_accepted(name: str) -> None:
     assert check_bundle_name(name) == name
 
 

@@ -189,7 +189,7 @@ def test_bundles_are_listed_and_hidden_by_an_admin(env: dict[str, str], data: Pa
     assert (gone.code, "not_found" in gone.err) == (1, True)
 
 
-def test_a_client_in_a_notebook_lists_all_pages(
+def test_the_library_lists_all_pages(
     stack: dict[str, str], env: dict[str, str], data: Path, replica: str
 ) -> None:
     uploaded = _done(dss(env, "upload", data, "--replica", replica, "--json"))
@@ -215,7 +215,7 @@ def test_the_local_issuer_gives_a_token_that_may_write(env: dict[str, str], data
     assert _done(dss(env, "upload", data, "--token", token, "--json"))["files"] == 43
 
 
-def test_who_may_not_write_is_told_and_nothing_goes_on(env: dict[str, str], data: Path) -> None:
+def test_an_upload_without_permission_stops_at_the_first_error(env: dict[str, str], data: Path) -> None:
     outcome = dss(env, "upload", data, "--token", env["DSS_TOKEN_OTHER_GROUP"], "--jobs", 1, "--json")
 
     assert outcome.code == 1

@@ -26,7 +26,7 @@ from tests.support.topic_listener import listen_to
 
 __all__ = ["sns"]
 
-TOPIC = "arn:aws:sns:us-east-1:1:topic"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
 STORE: Any = None
 REPLICAS = Replicas(
     Replica(name="gcp", store=STORE, bucket="gs-main", checkout_bucket="gs-checkout"),

@@ -181,7 +181,13 @@ def test_what_cannot_be_done_ends_as_a_dead_letter(
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "[]", "null", '{"message": 5}', '{"message": {"data": "%"}}', "[" * 9999]
+    "body",
+    [
+        *("", "{", "[]", "null", '{"message": 5}', '{"message": {"data": "%"}}', "[" * 9999),
+        *('{"message": {}, "deliveryAttempt": 1e400}', '{"message": {}, "deliveryAttempt": NaN}'),
+        *('{"message": {"publishTime": "9999"}}', '{"message": {"publishTime": 5}}'),
+        '{"message": {"attributes": 5}}',
+    ],
 )
 def test_what_is_no_push_of_pub_sub_is_refused(sync: FunctionProcess, body: str) -> None:
     assert sync.post(body, content_type="application/json").status_code == 400

@@ -17,7 +17,7 @@ _PULL = 5.0
 
 
 class TopicListener:
-    """A subscription of its own: `attributes` are those of the messages that came since it began."""
+    """A subscription of its own: the `attributes` and `data` of the messages that came since it began."""
 
     def __init__(self, publisher: PublisherClient, client: SubscriberClient, topic: str, path: str) -> None:
         self._publisher = publisher
@@ -26,6 +26,7 @@ class TopicListener:
         self._path = path
         self._markers: set[str] = set()
         self.attributes: list[dict[str, str]] = []
+        self.data: list[bytes] = []
 
     def wait(self, matches: Callable[[dict[str, str]], bool], seconds: float = 30) -> dict[str, str]:
         """Return the first message that matches, once it is there."""
@@ -58,11 +59,12 @@ class TopicListener:
         except exceptions.DeadlineExceeded:
             return
         received = answer.received_messages
-        for attributes in (dict(one.message.attributes) for one in received):
-            if _MARKER in attributes:
-                self._markers.add(attributes[_MARKER])
+        for message in (one.message for one in received):
+            if _MARKER in message.attributes:
+                self._markers.add(message.attributes[_MARKER])
             else:
-                self.attributes.append(attributes)
+                self.attributes.append(dict(message.attributes))
+                self.data.append(message.data)
         if received:
             self._client.acknowledge(subscription=self._path, ack_ids=[one.ack_id for one in received])
 

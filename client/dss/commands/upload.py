@@ -23,6 +23,9 @@ from dss.commands.context import DIRECTORY, FILE, JOBS, Context, shared_options
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Names to leave out; repeatable.")
 @click.option("--state", type=FILE, help="File that records what is done  [default: in ~/.cache/dss]")
 @click.option("--keep-staged", is_flag=True, help="Do not remove the staged objects.")
+@click.option(
+    "--checksum", is_flag=True, help="Read every file again, even if its size, times and inode are the same."
+)
 @shared_options
 @click.pass_obj
 def upload(context: Context, /, directory: Path, **options: Any) -> int:

@@ -11,19 +11,41 @@ from dss.errors import ContentChanged, InvalidInput
 from dss.transfer.names import check_bundle_name
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What the file system says about a file's content without reading it.
+
+    `cp -p`, `rsync -t` and `touch` can set any mtime, but not the ctime, which every write, chmod and rename
+    changes; and a file that replaces another has a new inode.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Stamp":
+        """Return the stamp in the status of a file."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LocalFile:
     """A file as it was when the directory was read."""
 
     name: str
     path: Path
-    size: int
-    mtime_ns: int
+    stamp: Stamp
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return self.stamp.size
 
     def check_unchanged(self) -> None:
         """Raise ContentChanged if the file is not what it was."""
-        now = self.path.stat()
-        if (now.st_size, now.st_mtime_ns) != (self.size, self.mtime_ns):
+        if Stamp.of(self.path.stat()) != self.stamp:
             raise ContentChanged(f"{self.path} changed while it was being read")
 
 
@@ -80,7 +102,7 @@ class _Walk:
         check_bundle_name(name)
         if not os.access(path, os.R_OK):
             raise InvalidInput(f"{name!r} can't be read")
-        yield LocalFile(name=name, path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        yield LocalFile(name=name, path=path, stamp=Stamp.of(status))
 
     def _check_link(self, path: Path, name: str, ancestors: tuple[Path, ...]) -> None:
         try:

@@ -46,6 +46,7 @@ class UploadOptions:
     exclude: Sequence[str] = ()
     state: Path | None = None
     keep_staged: bool = False
+    checksum: bool = False
     copy_seconds: float = COPY_SECONDS
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
@@ -80,6 +81,8 @@ def upload(
     report.bytes = sum(file.size for file in local_files)
     identity = {"url": session.url, "replica": session.replica}
     with open_state(path, directory=directory.resolve(), **identity) as state:
+        if state.unreadable_lines:
+            options.progress.note(f"{path}: {state.unreadable_lines} unreadable lines; repeating those steps")
         _Upload(session, local_files, staging, state, options, report).run()
     report.close()
     return report
@@ -151,11 +154,11 @@ class _Upload:
 
     def _entry_of(self, file: LocalFile) -> FileEntry:
         known = self._state.files.get(file.name)
-        if known and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
+        if known and known.stamp == file.stamp and not self._options.checksum:
             return known
         checksums = checksum_file(file, self._session.clock)
-        if known and (known.size, known.checksums) == (file.size, checksums):
-            return self._state.record_file(replace(known, mtime_ns=file.mtime_ns))
+        if known and (known.stamp.size, known.checksums) == (file.size, checksums):
+            return self._state.record_file(replace(known, stamp=file.stamp))
         if known and known.staged:
             self._staging.delete(known.staged)
         return self._state.record_file(
@@ -163,8 +166,7 @@ class _Upload:
                 name=file.name,
                 uuid=known.uuid if known else str(uuid.uuid4()),
                 version=new_version(self._session.clock),
-                size=file.size,
-                mtime_ns=file.mtime_ns,
+                stamp=file.stamp,
                 checksums=checksums,
             )
         )

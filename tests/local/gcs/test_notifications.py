@@ -37,7 +37,7 @@ def watched(publishing, pubsub):
     return bucket, watch
 
 
-def test_a_created_object_is_told_as_the_real_service_tells_it(watched, eventually):
+def test_a_created_object_is_notified_as_the_real_service_tells_it(watched, eventually):
     bucket, watch = watched
     delivered = watch()
     blob = bucket.blob("a/é")
@@ -57,7 +57,7 @@ def test_a_created_object_is_told_as_the_real_service_tells_it(watched, eventual
     assert payload == requests.get(blob.self_link, timeout=60).json()
 
 
-def test_replacing_changing_and_deleting_are_told(watched, eventually):
+def test_replacing_changing_and_deleting_are_notified(watched, eventually):
     bucket, watch = watched
     delivered = watch()
     first = bucket.blob("x")
@@ -69,7 +69,7 @@ def test_replacing_changing_and_deleting_are_told(watched, eventually):
     second.delete()
     eventually(lambda: len(delivered()) >= 5)
     old, new = str(first.generation), str(second.generation)
-    told = [
+    notified = [
         (
             attributes["eventType"],
             attributes["objectGeneration"],
@@ -77,7 +77,7 @@ def test_replacing_changing_and_deleting_are_told(watched, eventually):
         )
         for attributes in (message["attributes"] for message in delivered())
     ]
-    assert sorted(told, key=str) == sorted(
+    assert sorted(notified, key=str) == sorted(
         [
             ("OBJECT_FINALIZE", old, None),
             ("OBJECT_DELETE", old, new),
@@ -89,7 +89,7 @@ def test_replacing_changing_and_deleting_are_told(watched, eventually):
     )
 
 
-def test_only_what_was_asked_for_is_told(watched, eventually):
+def test_only_what_was_asked_for_is_notified(watched, eventually):
     bucket, watch = watched
     options = {"blob_name_prefix": "kept/", "event_types": ["OBJECT_DELETE"], "payload_format": "NONE"}
     delivered = watch(custom_attributes={"replica": "gcp"}, **options)
@@ -106,7 +106,7 @@ def test_only_what_was_asked_for_is_told(watched, eventually):
     assert "data" not in message
 
 
-def test_every_way_to_create_an_object_is_told(watched, eventually):
+def test_every_way_to_create_an_object_is_notified(watched, eventually):
     bucket, watch = watched
     delivered = watch(payload_format="NONE")
     resumable = bucket.blob("resumable", chunk_size=256 * 1024)
@@ -121,7 +121,7 @@ def test_every_way_to_create_an_object_is_told(watched, eventually):
 
 def test_configurations_can_be_listed_found_and_removed(watched, eventually):
     bucket, watch = watched
-    silent, told = watch(), watch()
+    silent, notified = watch(), watch()
     first, second = bucket.list_notifications()
     assert first.topic_name != second.topic_name
     found = bucket.get_notification(first.notification_id)
@@ -130,7 +130,7 @@ def test_configurations_can_be_listed_found_and_removed(watched, eventually):
     with pytest.raises(NotFound):
         bucket.get_notification(first.notification_id)
     bucket.blob("x").upload_from_string(b"x")
-    eventually(told)
+    eventually(notified)
     assert silent() == []
 
 
@@ -163,11 +163,11 @@ def test_events_outlive_a_kill_before_they_were_published(start_server, free_por
     start_server("--pubsub-emulator", pubsub.host)
     names: set[str] = set()
 
-    def all_told():
+    def all_notified():
         names.update(message["attributes"]["objectId"] for message in pubsub.pull(subscription))
         return len(names) == 300
 
-    eventually(all_told)
+    eventually(all_notified)
     assert names == {f"object-{number}" for number in range(300)}
 
 

@@ -210,6 +210,16 @@ def test_multipart_content_may_hold_what_looks_like_a_boundary(server, bucket, s
     assert bucket.blob("object").download_as_bytes() == content
 
 
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_a_multipart_body_may_have_the_line_ends_and_quotes_of_apitools(server, bucket, quote):
+    path = f"{server.address}/upload/storage/v1/b/{bucket.name}/o?uploadType=multipart"
+    kind = {"Content-Type": f"multipart/related; boundary={quote}==edge=={quote}"}
+    first = b'--==edge==\nContent-Type: application/json\n\n{"name":"object"}\n'
+    body = first + b"--==edge==\n\nline\r\n\n--==edge==--"
+    assert requests.post(path, data=body, headers=kind, timeout=10).status_code == 200
+    assert bucket.blob("object").download_as_bytes() == b"line\r\n"
+
+
 def test_a_multipart_body_that_breaks_off_is_refused(server, bucket):
     path = f"{server.address}/upload/storage/v1/b/{bucket.name}/o?uploadType=multipart"
     kind = {"Content-Type": "multipart/related; boundary=edge"}

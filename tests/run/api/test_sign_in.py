@@ -98,7 +98,7 @@ def test_a_token_that_proves_nothing_is_401(api, stack, changes):
     )
 
 
-@pytest.mark.parametrize("email", [None, "", 5, ["a@example.org"], {}])
+@pytest.mark.parametrize("email", [None, "", 5, ["a@example.org"], {}, "a\ud800@example.org", "a\0"])
 def test_a_token_without_an_email_is_401(api, stack, email):
     token = signed_by_issuer(stack, email=email)
     assert_problem(try_to_write(api, token), 401, "Unauthorized", "email")
