@@ -245,7 +245,7 @@ variable "checkouts_at_once" {
 variable "sync_max_instances" {
   type        = number
   description = "Instances at most of the function that replicates; each works on two objects at once."
-  default     = 50
+  default     = 20
 
   validation {
     condition     = var.sync_max_instances >= 1
@@ -256,7 +256,7 @@ variable "sync_max_instances" {
 variable "copy_max_instances" {
   type        = number
   description = "Instances at most of the function that copies large objects; each works on two batches of 2 GiB at once."
-  default     = 50
+  default     = 20
 
   validation {
     condition     = var.copy_max_instances >= 1
@@ -278,7 +278,7 @@ variable "index_max_instances" {
 variable "notify_max_instances" {
   type        = number
   description = "Instances at most of the function that matches events with subscriptions; each works on two events at once."
-  default     = 20
+  default     = 10
 
   validation {
     condition     = var.notify_max_instances >= 1
