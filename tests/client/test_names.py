@@ -12,15 +12,18 @@ from dss.transfer.names import check_bundle_name, content_type_of, is_indexed, s
 STEPS = st.text(alphabet="ab.~ \\/\n\0é", min_size=0, max_size=5)
 
 
-@pytest.mark.parametrize("name", ["a", "a/b", ".hidden", "a b/ü.json", "a..b", "~a", "a.b/c.d"])
+ACCEPTED = ["a", "a/b", "a b/ü.json", "a..b", "~a", "a.b/c.d"]
+HIDDEN = [".hidden", "a/.hidden", ".git/HEAD", "a/.zarr/.zarray", "a/..b"]
+LEADING_ELSEWHERE = ["", "/a", "..", ".", "../a", "a/../b", "a/..", "a/.", "a/./b", "~/a"]
+MALFORMED = ["a./b", "a\\b", "a//b", "a/", "a\nb", "a\0"]
+
+
+@pytest.mark.parametrize("name", [*ACCEPTED, *HIDDEN])
 def test_names_of_the_contract_are_accepted(name: str) -> None:
     assert check_bundle_name(name) == name
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "/a", "..", ".", "../a", "a/../b", "a/.hidden", "a./b", "a\\b", "~/a", "a//b", "a/", "a\nb", "a\0"],
-)
+@pytest.mark.parametrize("name", [*LEADING_ELSEWHERE, *MALFORMED])
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
         check_bundle_name(name)

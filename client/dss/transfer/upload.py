@@ -74,11 +74,13 @@ def upload(
     if not session.token:
         raise InvalidInput("an upload needs a token; give --token or set DSS_TOKEN")
     session = session.renewed()
-    local_files = scan(directory, options.exclude)
+    empty: list[str] = []
+    local_files = scan(directory, options.exclude, on_empty_directory=empty.append)
     staging = staging or staging_for(session.replica, options.staging)
     path = options.state or default_path(directory, session.url, session.replica)
     report = UploadReport(replica=session.replica, state=str(path), files=len(local_files))
     report.bytes = sum(file.size for file in local_files)
+    report.warnings += [f"{name!r} is an empty directory, which a bundle can't hold" for name in empty]
     identity = {"url": session.url, "replica": session.replica}
     with open_state(path, directory=directory.resolve(), **identity) as state:
         if state.unreadable_lines:
