@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dss.errors import InvalidInput
-from dss.transfer.names import check_bundle_name, content_type_of, is_indexed, safe_target
+from dss.transfer.names import check_bundle_name, is_indexed, safe_target
 
 STEPS = st.text(alphabet="ab.~ \\/\n\0é", min_size=0, max_size=5)
 
@@ -71,9 +71,6 @@ def test_a_bundle_may_not_name_files_among_unfinished_downloads(tmp_path: Path, 
         safe_target(tmp_path, name)
 
 
-def test_content_types_are_those_that_clients_expect() -> None:
-    assert content_type_of("a/b.json") == "application/json"
-    assert content_type_of("a.json.gz") == "gzip"
-    assert content_type_of("a.bam") == "application/octet-stream"
+def test_json_files_are_indexed() -> None:
     assert is_indexed("a.json")
     assert not is_indexed("a.json.gz")

@@ -85,7 +85,7 @@ def test_a_directory_comes_back_byte_for_byte(
     rows = _done(dss(env, "get", "bundle", uploaded["uuid"], "--replica", replica, "--json"))["files"]
     types = {row["name"]: (row["content-type"], row["indexed"]) for row in rows}
     assert types["cells/1.json"] == ("application/json", True)
-    assert types["cells/ünïcode dir/100% of #1?.gz"] == ("gzip", False)
+    assert types["cells/ünïcode dir/100% of #1?.gz"] == ("application/gzip", False)
     assert types["large.bin"] == ("application/octet-stream", False)
 
 

@@ -25,15 +25,6 @@ def check_bundle_name(name: str) -> str:
     return name
 
 
-def content_type_of(name: str) -> str:
-    """Return the content type of a file with this name."""
-    if name.endswith(".json"):
-        return "application/json"
-    if name.endswith(".gz"):
-        return "gzip"
-    return "application/octet-stream"
-
-
 def is_indexed(name: str) -> bool:
     """Return whether a file's content goes into the bundle's metadata document."""
     return name.endswith(".json")

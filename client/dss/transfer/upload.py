@@ -22,7 +22,8 @@ from dss.progress import Progress
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile, scan
-from dss.transfer.names import content_type_of, is_indexed
+from dss.transfer.media_types import content_type_of
+from dss.transfer.names import is_indexed
 from dss.transfer.parallel import for_each
 from dss.transfer.staging import Staging, staging_for
 from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_state
