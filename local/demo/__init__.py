@@ -1,1 +1,1 @@
-"""The demo: move a sample bundle through both clouds of a local system."""
+"""The demo: the whole system starts, moves a bundle through both clouds, and stops."""

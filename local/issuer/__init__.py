@@ -1,1 +1,1 @@
-"""The issuer of tokens on one machine: keys, claims and a sign-in page."""
+"""The token issuer of the local system: an OpenID provider, its keys, and its client."""

@@ -1,1 +1,1 @@
-"""Servers of the local system: functions, PostgreSQL, S3, and the pushes of Pub/Sub."""
+"""The programs that components run: functions, the pusher of Pub/Sub, S3, PostgreSQL."""

@@ -1,1 +1,1 @@
-"""Processes of the local system: start them, reap them, and give them ports."""
+"""Child processes that never outlive their parent, and ports that are reserved for them."""

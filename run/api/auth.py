@@ -69,6 +69,9 @@ class Authenticator:
         email = self._claim(claims, self._settings.oidc_email_claim)
         if not isinstance(email, str) or not email:
             raise Unauthorized(f"the token has no claim {self._settings.oidc_email_claim[0]!r}")
+        if not email.isprintable():
+            # A lone surrogate, say, which no answer or document can hold.
+            raise Unauthorized("the token's email has characters that cannot be printed")
         # OpenID Connect Core 5.1: false if the issuer did not check the address. Some issuers send text.
         if str(claims.get("email_verified", True)).lower() != "true":
             raise Unauthorized("email_verified: the issuer has not verified this e-mail address")
