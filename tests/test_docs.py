@@ -69,7 +69,7 @@ def run_blocks(request, tmp_path):
             env={**clean, "XDG_CACHE_HOME": str(tmp_path / "cache")},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=480,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

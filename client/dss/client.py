@@ -82,21 +82,27 @@ class Client(Session):
         version: str | None = None,
         *,
         to: str | Path | None = None,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         jobs: int = 8,
         range_bytes: int = RANGE_BYTES,
         progress: Progress | None = None,
     ) -> DownloadReport:
         """Fetch the files of a bundle version (default: the newest) into a directory, each verified::
 
-            report = client.download(uuid, to="a/copy", names=["*.json"])
+            report = client.download(uuid, to="a/copy", names="*.json")
             assert not report.failed
 
-        The directory is ./UUID.VERSION unless given; `names` are globs of names to fetch. Files larger than
-        `range_bytes` come in parallel ranges. The same call again fetches what is missing. Raises Busy.
+        The directory is ./UUID.VERSION unless given. `names` are globs of names to fetch; each must match a
+        file. Files larger than `range_bytes` come in parallel ranges. The same call again fetches what is
+        missing. The report's `failed` has the files that were not fetched, its `placed` the paths of files
+        whose names the file system can't hold. Raises InvalidInput, Busy.
         """
         options = DownloadOptions(
-            to=to, names=names, jobs=jobs, range_bytes=range_bytes, progress=progress or Progress(quiet=True)
+            to=to,
+            names=[names] if isinstance(names, str) else names,
+            jobs=jobs,
+            range_bytes=range_bytes,
+            progress=progress or Progress(quiet=True),
         )
         return download(self, uuid, version, options)
 

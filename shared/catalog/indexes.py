@@ -100,7 +100,8 @@ EXEMPTIONS = (
             *("creator_uid", "last_used", "attempt", "execution", "upload_id", "token", "code", "cause"),
         )
     ),
-    *(Exemption("subscriptions", field) for field in ("created", "definition")),
+    *(Exemption("subscriptions", field) for field in ("created", "definition", "slot")),
+    Exemption("subscription_slots", "subscription"),
     Exemption("subscription_secrets", "secret"),
     *(Exemption("subscriber_backoffs", field) for field in ("since", "failures", "next_try", "expires")),
     *(

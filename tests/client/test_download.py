@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from dss.client import Client
 from dss.errors import Busy, CallFailed, InvalidInput, WrongContent
 from dss.reports import DownloadReport
+from dss.transfer.download import DownloadOptions, download
 from dss.transfer.names import WORK_DIRECTORY
 from dss.transfer.parallel import only_process
+from dss.transfer.placement import Rehearsal, suspicious
 from dss.transfer.single_file import fetch_file, stream_file
 from tests.support.fake_dss import BUNDLE, FakeDss, Fault, HeldClock
 
@@ -62,6 +65,94 @@ def test_only_the_given_names_are_fetched(client: Client, fake: FakeDss, target:
     _download(client, target, names=["*.json"])
 
     assert set(_content(target)) == {"a.json", "sub/b.json"}
+
+
+def test_a_glob_that_matches_no_file_is_an_error(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"a.json": b"1", "b.bam": b"2"}
+
+    with pytest.raises(InvalidInput, match=r"no file of the bundle matches 'nope\*', '\*\.cram'"):
+        _download(client, target, names=["*.json", "nope*", "*.cram"])
+
+    assert not target.exists()
+    assert _download(client, target, names="*.json").downloaded == 1
+
+
+def test_hidden_files_come_back(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {".zgroup": b"1", "a/.zarray": b"2", "a/0.0": b"3", ".git/HEAD": b"4"}
+
+    assert _download(client, target).ok
+    assert _content(target) == fake.names
+
+
+def test_names_that_a_directory_cannot_hold_are_placed_nearby(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
+    long = "é" * 200 + ".fastq.gz"
+    fake.names = {
+        "path.json2/": b"0",
+        "a//b": b"1",
+        "a/b": b"2",
+        "c": b"3",
+        "c/d": b"4",
+        long: b"5",
+        "exact": b"6",
+    }
+
+    report = _download(client, target)
+
+    assert report.ok
+    short = report.placed.pop(long)
+    assert (short[:120], short[-3:], len(short.encode())) == ("é" * 120, ".gz", 254)
+    assert report.placed == {"path.json2/": "path.json2", "a//b": "a/b~1", "c": "c~1"}
+    assert len(report.warnings) == 4
+    assert "'path.json2/' is at 'path.json2'" in report.warnings[0]
+    assert _content(target) == {
+        "path.json2": b"0",
+        "a/b~1": b"1",
+        "a/b": b"2",
+        "c~1": b"3",
+        "c/d": b"4",
+        short: b"5",
+        "exact": b"6",
+    }
+    assert _download(client, target).skipped == 7
+    assert _download(client, target, names="c").placed == {"c": "c~1"}
+
+
+class Folding(Rehearsal):
+    """A file system that ignores case and the Unicode form of names."""
+
+    def collisions(self, paths: Iterable[str]) -> dict[str, str]:
+        same = suspicious(paths)
+        return {path: next(other for other in same if other != path) for path in same}
+
+
+def test_names_that_are_one_file_are_found_before_anything_is_fetched(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
+    fake.names = {"Reads.fastq": b"1", "reads.fastq": b"2", "other": b"3"}
+    target.mkdir()
+    (target / "reads.fastq").write_bytes(b"mine")
+    options = DownloadOptions(to=target)
+
+    report = download(client, BUNDLE, None, options, Folding(target))
+
+    assert [failure.name for failure in report.failed] == ["Reads.fastq", "reads.fastq"]
+    assert "is the same file as 'reads.fastq' on this file system" in report.failed[0].why
+    assert _content(target) == {"reads.fastq": b"mine", "other": b"3"}
+    assert [request.path for request in fake.requests("GET", "/blob")] == ["/blob/2"]
+    options.names = ["R*"]
+    assert download(client, BUNDLE, None, options, Folding(target)).downloaded == 1
+
+
+def test_a_case_sensitive_file_system_holds_both(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"Reads": b"1", "reads": b"2", "e\u0301": b"3", "\u00e9": b"4", "Reads.d/x": b"5"}
+
+    report = _download(client, target)
+
+    assert report.ok
+    assert _content(target) == fake.names
+    assert not (target / WORK_DIRECTORY).exists()
 
 
 def test_a_broken_connection_is_resumed_where_it_broke(client: Client, fake: FakeDss, target: Path) -> None:

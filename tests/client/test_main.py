@@ -94,7 +94,7 @@ def test_ctrl_c_ends_soon_and_the_next_run_does_the_rest(
     _until(lambda: len(fake.requests("GET", "/blob")) > 4)
     process.send_signal(signal.SIGINT)
 
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert "interrupted" in err

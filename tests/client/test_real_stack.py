@@ -86,8 +86,28 @@ def test_a_directory_comes_back_byte_for_byte(
     rows = _done(dss(env, "get", "bundle", uploaded["uuid"], "--replica", replica, "--json"))["files"]
     types = {row["name"]: (row["content-type"], row["indexed"]) for row in rows}
     assert types["cells/1.json"] == ("application/json", True)
-    assert types["cells/ünïcode dir/100% of #1?.gz"] == ("gzip", False)
+    assert types["cells/ünïcode dir/100% of #1?.gz"] == ("application/gzip", False)
     assert types["large.bin"] == ("application/octet-stream", False)
+
+
+def test_hidden_files_go_up_are_listed_and_come_down(
+    env: dict[str, str], replica: str, tmp_path: Path
+) -> None:
+    """As Zarr v2 has them, and git."""
+    zarr = tmp_path / "zarr"
+    for name in (".zgroup", "counts/.zarray", "counts/.zattrs", "counts/0.0", ".git/HEAD", "a/.b/..c"):
+        (zarr / name).parent.mkdir(parents=True, exist_ok=True)
+        (zarr / name).write_text(name)
+
+    uploaded = _done(dss(env, "upload", zarr, "--replica", replica, "--json"))
+    listed = _done(dss(env, "get", "bundle", uploaded["uuid"], "--replica", replica, "--json"))["files"]
+    options = ("--replica", replica, "--to", tmp_path / "out", "--json")
+    _done(dss(env, "download", uploaded["uuid"], *options))
+    nothing = dss(env, "download", uploaded["uuid"], "--name", "nope*", *options)
+
+    assert {row["name"] for row in listed} == set(_tree(zarr))
+    assert _tree(tmp_path / "out") == _tree(zarr)
+    assert (nothing.code, "no file of the bundle matches 'nope*'" in nothing.err) == (1, True)
 
 
 def test_a_killed_upload_is_finished_by_the_same_command(

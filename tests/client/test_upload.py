@@ -170,6 +170,15 @@ def test_all_files_are_read_again_on_request(again: Again, client: Client, data:
     assert again(state=path, checksum=True).already_there
 
 
+def test_empty_directories_are_reported(again: Again, data: Path) -> None:
+    (data / "sub" / "none" / "at all").mkdir(parents=True)
+
+    report = again()
+
+    assert report.ok
+    assert report.warnings == ["'sub/none/at all/' is an empty directory, which a bundle can't hold"]
+
+
 def test_failures_are_listed_and_the_next_run_does_them(again: Again, fake: FakeDss, shelf: Shelf) -> None:
     shelf.refuse = {"f1.bin", "f4.bin"}
 
@@ -289,9 +298,9 @@ def test_a_token_that_is_refused_ends_the_upload_at_once(again: Again, fake: Fak
 
 
 def test_names_are_checked_before_anything_is_uploaded(again: Again, fake: FakeDss, data: Path) -> None:
-    (data / "sub" / ".hidden").write_text("x")
+    (data / "sub" / "back\\slash").write_text("x")
 
-    with pytest.raises(InvalidInput, match="hidden"):
+    with pytest.raises(InvalidInput, match="slash"):
         again()
     assert fake.seen == []
 

@@ -16,10 +16,11 @@ from typing import Any
 import requests
 
 from shared.clock import SystemClock, new_version
+from tests.support.waiting import SLOWNESS
 
 PROBLEM = "application/problem+json"
-# Seconds: no answer of the API takes longer, or clients have given up.
-TIMEOUT = 40
+# Seconds: clients give up after 40.
+TIMEOUT = SLOWNESS * 40
 
 
 def new_uuid() -> str:

@@ -85,7 +85,7 @@ class FunctionProcess:
         self, body: str | bytes, *, content_type: str = "text/plain; charset=UTF-8"
     ) -> requests.Response:
         """Return the answer to a request."""
-        return requests.post(self.url, body, headers={"Content-Type": content_type}, timeout=60)
+        return requests.post(self.url, body, headers={"Content-Type": content_type}, timeout=240)
 
     def log_tail(self) -> str:
         """Return the end of its log."""

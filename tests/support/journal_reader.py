@@ -25,7 +25,7 @@ def events_of(stream: dict[str, Any]) -> Iterator[JournalEvent]:
         assert stream["from_date"] <= event["timestamp"] <= stream["to_date"]
         first, last = event["offset"], event["offset"] + event["size"] - 1
         assert last < stream["size"]
-        answer = requests.get(stream["stream_url"], headers={"Range": f"bytes={first}-{last}"}, timeout=30)
+        answer = requests.get(stream["stream_url"], headers={"Range": f"bytes={first}-{last}"}, timeout=120)
         assert answer.status_code == 206, answer.text
         yield JournalEvent(event["timestamp"], event["event_id"], answer.content, stream["journal_id"])
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import SLOWNESS
+
 ROOT = Path(__file__).resolve().parents[2]
 SUBSCRIPTIONS = ROOT / "functions" / "subscriptions.json"
 MISSING_TERRAFORM = "terraform (1.11 or newer) is missing: https://developer.hashicorp.com/terraform/install"
@@ -139,7 +141,7 @@ class Workspace:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=SLOWNESS * 120,
             check=False,
         )
 

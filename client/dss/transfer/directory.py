@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -49,15 +49,21 @@ class LocalFile:
             raise ContentChanged(f"{self.path} changed while it was being read")
 
 
-def scan(directory: Path, exclude: Sequence[str] = ()) -> list[LocalFile]:
+def scan(
+    directory: Path,
+    exclude: Sequence[str] = (),
+    *,
+    on_empty_directory: Callable[[str], None] | None = None,
+) -> list[LocalFile]:
     """Return the files under a directory, by name; `exclude` holds globs of names to leave out.
 
-    Follows symbolic links that stay inside. Raises InvalidInput, which names every file that a bundle can't
-    hold, and if there are no files.
+    Calls `on_empty_directory` with the name of each empty directory, which a bundle can't hold. Follows
+    symbolic links that stay inside. Raises InvalidInput, which names every file that a bundle can't hold, and
+    if there are no files.
     """
     if not directory.is_dir():
         raise InvalidInput(f"{directory} is not a directory")
-    walk = _Walk(directory.resolve(), exclude)
+    walk = _Walk(directory.resolve(), exclude, on_empty_directory)
     found = sorted(walk.files(walk.root, "", (walk.root,)), key=lambda file: file.name)
     if walk.problems:
         listed = "\n  ".join(walk.problems)
@@ -68,10 +74,13 @@ def scan(directory: Path, exclude: Sequence[str] = ()) -> list[LocalFile]:
 
 
 class _Walk:
-    def __init__(self, root: Path, exclude: Sequence[str]) -> None:
+    def __init__(
+        self, root: Path, exclude: Sequence[str], on_empty_directory: Callable[[str], None] | None
+    ) -> None:
         self.root = root
         self.problems: list[str] = []
         self._exclude = exclude
+        self._on_empty_directory = on_empty_directory
 
     def files(self, folder: Path, prefix: str, ancestors: tuple[Path, ...]) -> Iterator[LocalFile]:
         try:
@@ -79,6 +88,8 @@ class _Walk:
         except OSError as error:
             self.problems.append(f"{prefix or folder}: {error.strerror}")
             return
+        if prefix and not entries and self._on_empty_directory:
+            self._on_empty_directory(prefix)
         for entry in entries:
             name = prefix + entry.name
             if any(fnmatchcase(name, glob) for glob in self._exclude):

@@ -22,7 +22,8 @@ from dss.progress import Progress
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile, scan
-from dss.transfer.names import content_type_of, is_indexed
+from dss.transfer.media_types import content_type_of
+from dss.transfer.names import is_indexed
 from dss.transfer.parallel import for_each
 from dss.transfer.staging import Staging, staging_for
 from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_state
@@ -74,11 +75,13 @@ def upload(
     if not session.token:
         raise InvalidInput("an upload needs a token; give --token or set DSS_TOKEN")
     session = session.renewed()
-    local_files = scan(directory, options.exclude)
+    empty: list[str] = []
+    local_files = scan(directory, options.exclude, on_empty_directory=empty.append)
     staging = staging or staging_for(session.replica, options.staging)
     path = options.state or default_path(directory, session.url, session.replica)
     report = UploadReport(replica=session.replica, state=str(path), files=len(local_files))
     report.bytes = sum(file.size for file in local_files)
+    report.warnings += [f"{name!r} is an empty directory, which a bundle can't hold" for name in empty]
     identity = {"url": session.url, "replica": session.replica}
     with open_state(path, directory=directory.resolve(), **identity) as state:
         if state.unreadable_lines:

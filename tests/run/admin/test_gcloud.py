@@ -32,7 +32,7 @@ class Gcloud:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=480,
             check=False,
         )
 

@@ -152,18 +152,9 @@ def test_names_that_leave_their_directory_or_cannot_be_stored_are_400(api, file,
     "name",
     [
         *("a b", ".hidden", "..a", "a..b", "näme €.txt", "日本/語", "'\"<>&?#%;", "~"),
-        *(
-            "path.json2/",
-            "a//b",
-            "a///",
-            "a/.hidden",
-            "counts/.zarray",
-            ".git/HEAD",
-            "a./b",
-            "a/...",
-            "a/~/b",
-        ),
-        *("n" * 255, "ü" * 127 + "n", "n" * 255 + "/a", "n/" * 450, ("n" * 255 + "/") * 3 + "n" * 132),
+        *("path.json2/", "a//b", "a///", "a/.hidden", "counts/.zarray", ".git/HEAD"),
+        *("a./b", "a/...", "a/~/b", "n" * 255, "ü" * 127 + "n", "n" * 255 + "/a"),
+        *("n/" * 450, ("n" * 255 + "/") * 3 + "n" * 132),
     ],
 )
 def test_all_other_names_are_kept_as_they_are(api, file, replica, name):

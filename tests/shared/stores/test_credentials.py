@@ -115,7 +115,7 @@ def as_the_service(stack, metadata, seconds):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)

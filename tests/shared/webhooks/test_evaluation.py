@@ -187,6 +187,13 @@ def test_a_document_that_cannot_be_parsed_is_unavailable(pool: EvaluatorPool) ->
     assert len(matching(pool, asking())) == 1
 
 
+def test_a_document_that_search_cannot_read_fails_elasticsearch_queries_only(pool: EvaluatorPool) -> None:
+    document = json.dumps({"event_type": "CREATE", "bundle_info": DOCUMENT["bundle_info"]}).encode()
+    failing, good = asking(es_query={"query": {"match_all": {}}}), asking("event_type")
+    assert [match.subscription for match in matches(pool, document, failing, good)] == [good]
+    assert reasons(pool.outcomes(document, [failing])) == {failing.uuid: "KeyError: 'files'"}
+
+
 def test_no_process_is_started_without_subscriptions() -> None:
     def start() -> EvaluatorProcess:
         raise AssertionError("started")
