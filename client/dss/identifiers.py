@@ -15,6 +15,8 @@ _VERSION_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
 
 # GCS and S3: an object's name is at most 1,024 bytes; a checkout puts `bundles/{fqid}/` (73 bytes) in front.
 MAX_FILE_NAME_BYTES = 900
+# Most file systems, ext4, APFS and NTFS among them: no name of a file or directory is longer.
+MAX_STEP_BYTES = 255
 
 
 def check_uuid(text: str, name: str = "uuid") -> str:
@@ -63,7 +65,8 @@ def check_file_name(name: str) -> str:
     """Return the name if a file in a bundle can have it: a relative path that stays in its directory.
 
     Raises InvalidInput for names that are empty, absolute, leave their directory, hold a backslash or
-    control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8.
+    control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8, or have a step that is empty or
+    longer than MAX_STEP_BYTES. The service also has names with empty steps, which no directory can give.
     """
 
     def refuse(why: str) -> InvalidInput:
@@ -81,4 +84,6 @@ def check_file_name(name: str) -> str:
         raise refuse("is not relative")
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise refuse("has an empty, '.' or '..' step in its path")
+    if any(len(part.encode()) > MAX_STEP_BYTES for part in name.split("/")):
+        raise refuse(f"has a step in its path that is longer than {MAX_STEP_BYTES} bytes")
     return name

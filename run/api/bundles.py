@@ -181,8 +181,7 @@ def _state(call: Call, uuid: str, replica: str, version: str | None, head: Bundl
 
 
 def _named_files(body: dict[str, Any], key: str) -> list[NamedFile]:
-    items = body.get(key) or []
-    return [NamedFile.parse(item, f"{key}[{index}]") for index, item in enumerate(items)]
+    return [NamedFile.of(item) for item in body.get(key) or []]
 
 
 def _file_version(file: PagedFile, url: str | None) -> dict[str, Any]:
