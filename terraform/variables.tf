@@ -446,6 +446,17 @@ variable "signing_key_version" {
   }
 }
 
+variable "subscription_key_version" {
+  type        = string
+  description = "Version of secret dss-subscription-key that encrypts the secrets of subscriptions. When null, none is signed."
+  default     = null
+
+  validation {
+    condition     = var.subscription_key_version == null || can(regex("^([1-9][0-9]*|latest)$", var.subscription_key_version))
+    error_message = "A number, or latest."
+  }
+}
+
 variable "application_secrets_version" {
   type        = string
   description = "Version of secret dss-application-secrets that the API serves to command lines. None when null."

@@ -34,6 +34,7 @@ OPTIONAL = {
     "aws_checkout_reader_arns": ["arn:aws:iam::111122223333:root"],
     "aws_source_buckets": ["a-lab"],
     "signing_key_version": "1",
+    "subscription_key_version": "4",
     "application_secrets_version": "2",
     "postgresql_tier": "db-custom-2-7680",
     "postgresql_high_availability": True,
