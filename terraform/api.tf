@@ -35,8 +35,8 @@ resource "google_service_account" "api" {
   depends_on = [google_project_service.enabled]
 }
 
-# A create over an existing object must be told 412, its precondition, and a writer without the right to
-# delete may be told 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
+# A create over an existing object must fail with 412, its precondition, and a writer without the right to
+# delete may get 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
 # code has no call that deletes or overwrites, and soft delete keeps what an operator's mistake removes.
 resource "google_storage_bucket_iam_member" "api" {
   for_each = {
@@ -122,7 +122,7 @@ resource "google_cloud_run_v2_service" "api" {
     service_account = google_service_account.api.email
     # Clients give up after 40 s and retry; 60 leaves room for the API's own deadline to come first.
     timeout = "60s"
-    # As many as gunicorn has threads (run/api/Dockerfile).
+    # As many as the API has threads (run/api/gateway.py).
     max_instance_request_concurrency = 32
 
     scaling {

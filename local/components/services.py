@@ -51,17 +51,15 @@ def mail(config: StackConfig, _: Exported) -> Component:
 
 
 def gunicorn(app: str, port: int, workers: int) -> tuple[str, ...]:
-    """Return the command that serves a WSGI application as Cloud Run does, in `workers` processes.
+    """Return the command that serves the API as Cloud Run does, in `workers` processes.
 
     Nothing is loaded before the fork: gRPC doesn't survive it.
     """
     return (
         *(sys.executable, "-m", "gunicorn", app, "--bind", f"{HOST}:{port}", "--no-control-socket"),
-        *("--worker-class", "gthread", "--workers", str(workers), "--threads", "8"),
+        *("--worker-class", "run.api.worker.Worker", "--workers", str(workers)),
         # Seconds. Must not close an idle connection under its client's next request.
         *("--keep-alive", "75", "--timeout", "90", "--graceful-timeout", "2"),
-        # Bytes, gunicorn's maximum: old clients' URLs repeat their query, tokens included.
-        *("--limit-request-line", "8190"),
     )
 
 

@@ -17,6 +17,9 @@ from shared.api_path import API_PATH
 from shared.errors import DssError
 from shared.system import Dss
 
+HEALTH = "/internal/health"
+# Paths of answers that need no back end.
+WITHOUT_BACK_END = ("/", f"{API_PATH}/swagger.json", "/version", "/internal/application_secrets")
 # Probes and people should not wait longer for a back end.
 _HEALTH_SECONDS = 6
 
@@ -63,7 +66,7 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
     app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
     app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
-    app.add_url_rule("/internal/health", "health", health.answer)
+    app.add_url_rule(HEALTH, "health", health.answer)
     app.add_url_rule("/internal/application_secrets", "application_secrets", application_secrets)
 
 

@@ -7,6 +7,7 @@ tombstone; the files of a bundle and the contents of a collection are in pages u
 from shared.catalog.attempts import JobState
 from shared.catalog.backlog import BacklogCatalog, Missing, Unpublished
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
+from shared.catalog.changes import Change, ChangeCatalog
 from shared.catalog.checkouts import CheckoutCatalog, CheckoutJob, CheckoutOrder, PageProgress
 from shared.catalog.collection_tombstones import CollectionTombstone, CollectionTombstoneCatalog
 from shared.catalog.collections import CollectionCatalog, CollectionHead, OwnedCollection
@@ -40,6 +41,8 @@ __all__ = [
     "BundleHead",
     "BundleTombstone",
     "Catalog",
+    "Change",
+    "ChangeCatalog",
     "CheckoutCatalog",
     "CheckoutJob",
     "CheckoutOrder",
@@ -94,6 +97,7 @@ class Catalog:
         self.tombstones = TombstoneCatalog(database)
         self.collections = CollectionCatalog(database)
         self.collection_tombstones = CollectionTombstoneCatalog(database)
+        self.changes = ChangeCatalog(database)
         self.backlog = BacklogCatalog(database)
         self.events = EventCatalog(database)
         self.journals = JournalCatalog(database)

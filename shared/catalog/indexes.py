@@ -129,6 +129,7 @@ EXEMPTIONS = (
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
     *(Exemption("mails", field) for field in ("messages", "expires")),
+    *(Exemption("changes", field) for field in ("successor", "began", "expires")),
     *(
         Exemption("admin_runs", field)
         for field in (
@@ -149,7 +150,8 @@ EXEMPTIONS = (
 
 # A collection, and the field that says when Firestore may remove a document.
 TIMES_TO_LIVE = (
-    *(("admin_runs", "expires"), ("checkout_jobs", "expires"), ("checkout_pages", "expires")),
+    *(("admin_runs", "expires"), ("changes", "expires")),
+    *(("checkout_jobs", "expires"), ("checkout_pages", "expires")),
     *(("copy_jobs", "expires"), ("deliveries", "expires"), ("mails", "expires")),
     ("subscriber_backoffs", "expires"),
 )

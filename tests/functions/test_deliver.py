@@ -93,7 +93,7 @@ def shown(api: Api, notification: Notification) -> dict[str, Any]:
 
 def is_queued_for_retry(retries: TopicListener, notification: Notification) -> bool:
     """Return whether a notification is in the retry queue."""
-    retries.pull(1.0)
+    retries.drain()
     return notification.id in {one.get("deliveryId") for one in retries.attributes}
 
 

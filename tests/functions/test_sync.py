@@ -25,6 +25,7 @@ from tests.support.replication import (
     read_status,
 )
 from tests.support.topic_listener import TopicListener, listen_to
+from tests.support.waiting import deadline_after
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("replication: ")]
 FILE = [point for point in POINTS if "file" in point or "blob" in point]
@@ -102,7 +103,7 @@ def test_killed_in_the_middle_of_a_part_it_begins_again(
         with function_process("sync", stack, AWS_ENDPOINT_URL=s3.url) as mortal:
             pushing = threading.Thread(target=killed, args=(mortal, message))
             pushing.start()
-            deadline = time.monotonic() + 30
+            deadline = deadline_after(30)
             while not any("partNumber" in one.query for one in s3.exchanges):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
