@@ -369,7 +369,7 @@ variable "replication_alert_seconds" {
 
 variable "event_alert_seconds" {
   type        = number
-  description = "Age of the oldest bundle or tombstone that nobody was told of, in seconds, from which on it is an alert."
+  description = "Age in seconds at which the oldest unpublished event of a bundle or tombstone is an alert."
   default     = 3600
 
   validation {
