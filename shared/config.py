@@ -62,6 +62,12 @@ class Settings:
         "Service account key file (JSON) that signs URLs of GCS; without it IAM signs, one call per URL.",
         default="",
     )
+    secrets_key_file: str = _setting(
+        "DSS_SECRETS_KEY_FILE",
+        "File with the keys that encrypt the secrets of subscriptions, one per line, the newest first; "
+        "without it there are no signed notifications.",
+        default="",
+    )
     aws_role_arn: str = _setting(
         "DSS_AWS_ROLE_ARN",
         "AWS role to assume with the Google identity of this service; without it boto3 finds credentials.",
