@@ -62,7 +62,7 @@ class Message:
                 attempt=int(body.get("deliveryAttempt", 1)),
                 published=_moment(message.get("publishTime")),
             )
-        except (TypeError, KeyError, AttributeError, ValueError, binascii.Error) as error:
+        except (TypeError, KeyError, AttributeError, ValueError, OverflowError, binascii.Error) as error:
             raise IllegalArguments("this is not a push request of Pub/Sub") from error
 
 

@@ -20,6 +20,8 @@ from local.supervisor.ports import HOST, Ports
 from shared.config import Settings
 
 PROJECT = "dss-local"
+# Subscribers on this machine may be called.
+LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
 WRITE_GROUP = "dss"
 ADMIN_EMAIL = "admin@example.org"
 WRITER_EMAIL = "writer@example.org"

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
-from shared.errors import DuplicateFilename, FileMissing, IllegalArguments
+from shared.changes import claim_change, following_versions, require_newest
+from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing, IllegalArguments
 from shared.identifiers import Fqid, Kind, check_file_name, manifest_key, tombstone_key
 from shared.manifests import bundle_manifest, digest, encode, tombstone_document, write_once
 from shared.replication_wait import listed, wait_for
@@ -69,19 +71,27 @@ def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[Paged
 
 
 def write_bundle(
-    dss: Dss, replica: str, fqid: Fqid, creator_uid: int, files: Sequence[PagedFile]
+    dss: Dss,
+    replica: str,
+    fqid: Fqid,
+    creator_uid: int,
+    files: Sequence[PagedFile],
+    *,
+    replaces: Fqid | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Create a bundle version from files that are on the replica; it is readable there when this returns.
 
     Returns its manifest, and whether the version is new: False if the same version was written before.
     Safe to repeat after a kill at any point; nothing is readable before the last step. Raises
-    BundleAlreadyExists if the FQID has other content.
+    BundleAlreadyExists if the FQID has other content, BundleTombstoneAlreadyExists if it or its UUID is
+    hidden, and PreconditionFailed if somebody else replaces the version that this one `replaces`.
     """
+    claims = [claim_change(dss, Kind.BUNDLE, replaces, fqid)] if replaces else []
     manifest = bundle_manifest(fqid, creator_uid, files)
     encoded = encode(manifest)
     dss.faults.reach("bundle: before the head is created")
     head = BundleHead(fqid=fqid, creator_uid=creator_uid, file_count=len(files), digest=digest(encoded))
-    created = dss.catalog.bundles.create(head)
+    created = dss.catalog.bundles.create_visible(head, *claims)
     dss.faults.reach("bundle: head created")
     dss.catalog.bundles.write_pages(fqid, files)
     dss.faults.reach("bundle: all pages created")
@@ -90,6 +100,27 @@ def write_bundle(
     dss.catalog.bundles.make_available(fqid, replica)
     dss.faults.reach("bundle: available")
     return manifest, created
+
+
+def change_bundle(
+    dss: Dss, replica: str, old: BundleHead, files: Sequence[PagedFile], *, replaces: Fqid | None
+) -> Fqid:
+    """Create the version that follows another one, from files that are on the replica; return its FQID.
+
+    Raises as `write_bundle`, and TooManyUnderWay if many others change the same version.
+    """
+    for version in following_versions(dss, old.fqid.version):
+        new = Fqid(old.fqid.uuid, version)
+        with suppress(BundleAlreadyExists):
+            write_bundle(dss, replica, new, old.creator_uid, files, replaces=replaces)
+            break
+    return new
+
+
+def require_newest_bundle(dss: Dss, bundle: Fqid) -> None:
+    """Raise PreconditionFailed if a replica shows a newer version, or this one no longer; a read for each."""
+    heads = [dss.catalog.bundles.newest(bundle.uuid, replica) for replica in dss.replicas.names]
+    require_newest(bundle, max((head.fqid.version for head in heads if head), default=None))
 
 
 def delete_bundle(dss: Dss, replica: str, tombstone: BundleTombstone) -> None:

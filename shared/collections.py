@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -9,7 +10,13 @@ from typing import Any
 
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
 from shared.catalog.pages import PAGE_BYTES
-from shared.errors import IllegalArguments, Unprocessable
+from shared.changes import claim_change, following_versions
+from shared.errors import (
+    CollectionAlreadyExists,
+    CollectionTombstoneAlreadyExists,
+    IllegalArguments,
+    Unprocessable,
+)
 from shared.identifiers import Fqid, Kind, check_uuid, check_version, manifest_key, tombstone_key
 from shared.links import Link
 from shared.manifests import digest, encode, write_once
@@ -149,18 +156,29 @@ def lines(pages: Iterable[bytes]) -> list[bytes]:
 
 
 def write_collection(
-    dss: Dss, replica: str, version: CollectionVersion, owned: OwnedCollection | None
+    dss: Dss,
+    replica: str,
+    version: CollectionVersion,
+    owned: OwnedCollection | None,
+    *,
+    replaces: Fqid | None = None,
 ) -> bool:
     """Create a version of a collection; it is readable on the replica when this returns.
 
     `owned` is what the catalog last said of the UUID. Returns whether the version is new: False if the same
     version was written before. Safe to repeat after a kill at any point; nothing is readable before the last
-    step. Raises CollectionAlreadyExists if the FQID has other content or the UUID another owner, and
-    IllegalArguments if the version is too large.
+    step. Raises CollectionAlreadyExists if the FQID has other content or the UUID another owner,
+    CollectionTombstoneAlreadyExists if it is hidden, PreconditionFailed if somebody else replaces the version
+    that this one `replaces`, and IllegalArguments if the version is too large.
     """
+    if owned and owned.hidden:
+        raise CollectionTombstoneAlreadyExists(
+            f"collection {version.fqid.uuid} is deleted for ever; choose another UUID"
+        )
     head = version.head()
+    claims = [claim_change(dss, Kind.COLLECTION, replaces, version.fqid)] if replaces else []
     dss.faults.reach("collection: before the head is created")
-    created = dss.catalog.collections.create(head, owned)
+    created = dss.catalog.collections.create(head, owned, *claims)
     dss.faults.reach("collection: head created")
     dss.catalog.collections.write_pages(version.fqid, version.pages)
     dss.faults.reach("collection: all pages created")
@@ -169,6 +187,28 @@ def write_collection(
     dss.catalog.collections.make_available(version.fqid, replica)
     dss.faults.reach("collection: available")
     return created
+
+
+def change_collection(
+    dss: Dss,
+    replica: str,
+    old: CollectionVersion,
+    changes: Mapping[str, Any],
+    items: Sequence[bytes],
+    owned: OwnedCollection,
+    *,
+    replaces: Fqid | None,
+) -> Fqid:
+    """Create the version that follows another one, with other items; return its FQID.
+
+    Raises as `write_collection`, and TooManyUnderWay if many others change the same version.
+    """
+    for version in following_versions(dss, old.fqid.version):
+        new = old.with_items(Fqid(old.fqid.uuid, version), changes, items)
+        with suppress(CollectionAlreadyExists):
+            write_collection(dss, replica, new, owned, replaces=replaces)
+            break
+    return new.fqid
 
 
 def delete_collection(dss: Dss, replica: str, tombstone: CollectionTombstone) -> None:

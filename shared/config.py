@@ -142,6 +142,11 @@ class Settings:
         "Time in seconds that a write waits until the files or bundles that it names are replicated.",
         default=20,
     )
+    version_ahead_seconds: int = _setting(
+        "DSS_VERSION_AHEAD_SECONDS",
+        "Time in seconds that the version of a write may be ahead of the clock of the API.",
+        default=600,
+    )
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API accepts, in bytes.", default=8 * 1024 * 1024
     )

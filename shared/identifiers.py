@@ -62,8 +62,14 @@ def moment_of(version: str) -> datetime:
 
 
 def version_after(version: str) -> str:
-    """Return the version one microsecond later. Raises IllegalVersion if the text is not a version."""
-    return version_of(moment_of(version) + timedelta(microseconds=1))
+    """Return the version one microsecond later.
+
+    Raises IllegalVersion if the text is not a version, or the last one that the calendar has.
+    """
+    try:
+        return version_of(moment_of(version) + timedelta(microseconds=1))
+    except OverflowError as error:
+        raise IllegalVersion(f"version: no version can come after {version}") from error
 
 
 def check_file_name(name: str) -> str:

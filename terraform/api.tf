@@ -35,8 +35,8 @@ resource "google_service_account" "api" {
   depends_on = [google_project_service.enabled]
 }
 
-# A create over an existing object must be told 412, its precondition, and a writer without the right to
-# delete may be told 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
+# A create over an existing object must fail with 412, its precondition, and a writer without the right to
+# delete may get 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
 # code has no call that deletes or overwrites, and soft delete keeps what an operator's mistake removes.
 resource "google_storage_bucket_iam_member" "api" {
   for_each = {
@@ -81,6 +81,7 @@ locals {
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
+    DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
     OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
     DSS_WRITE_GROUPS      = join(",", var.write_groups)

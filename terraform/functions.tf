@@ -1,6 +1,9 @@
 # What runs when something has happened. The entry points are in functions/main.py; to add a function there, add
 # its row here (a test compares the two), and in functions/subscriptions.json what it is sent.
 locals {
+  # A new project has 20 vCPU and 40 GiB for Cloud Run in a region, and Cloud Run refuses a service whose instances
+  # could need more together: the defaults of max_instances stay within that (a test multiplies).
+  # https://cloud.google.com/run/docs/configuring/max-instances-limits
   functions = {
     # Two at once fit into 512 MiB, three do not: measured from GCS to S3, an instance takes 107 MiB idle, 245
     # with one object of 64 MiB under way (one part, which S3 is handed whole), 389 with two, 521 with three.
@@ -332,7 +335,7 @@ resource "google_storage_bucket_iam_member" "function" {
   member = google_service_account.function[each.value.function].member
 }
 
-# Who tells how checkouts ended.
+# The function that mails how checkouts ended.
 resource "google_secret_manager_secret_iam_member" "function" {
   for_each = local.mailing_functions
 

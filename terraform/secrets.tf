@@ -33,8 +33,8 @@ resource "google_secret_manager_secret" "smtp_password" {
   depends_on = [google_project_service.enabled]
 }
 
-# The key signs URLs in this account's name, and this account can only read: whoever gets hold of the key
-# can't write.
+# The key signs URLs in this account's name, and this account can only read: a person who gets
+# the key can't write.
 resource "google_service_account" "signer" {
   account_id   = "dss-signer"
   display_name = "DSS: in whose name URLs are signed"

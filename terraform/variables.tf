@@ -170,6 +170,17 @@ variable "aws_region" {
   }
 }
 
+variable "aws_permissions_boundary_arn" {
+  type        = string
+  description = "ARN of the policy that bounds what the AWS roles can do (docs/deploy.md, step 4); null is no bound."
+  default     = null
+
+  validation {
+    condition     = var.aws_permissions_boundary_arn == null || can(regex("^arn:aws:iam::[0-9]{12}:policy/", var.aws_permissions_boundary_arn))
+    error_message = "The ARN of a policy: arn:aws:iam::111122223333:policy/dss-boundary."
+  }
+}
+
 variable "aws_staging_writer_arns" {
   type        = list(string)
   description = "ARNs of AWS principals who may put objects into the S3 staging bucket."
@@ -234,7 +245,7 @@ variable "checkouts_at_once" {
 variable "sync_max_instances" {
   type        = number
   description = "Instances at most of the function that replicates; each works on two objects at once."
-  default     = 50
+  default     = 20
 
   validation {
     condition     = var.sync_max_instances >= 1
@@ -245,7 +256,7 @@ variable "sync_max_instances" {
 variable "copy_max_instances" {
   type        = number
   description = "Instances at most of the function that copies large objects; each works on two batches of 2 GiB at once."
-  default     = 50
+  default     = 20
 
   validation {
     condition     = var.copy_max_instances >= 1
@@ -267,7 +278,7 @@ variable "index_max_instances" {
 variable "notify_max_instances" {
   type        = number
   description = "Instances at most of the function that matches events with subscriptions; each works on two events at once."
-  default     = 20
+  default     = 10
 
   validation {
     condition     = var.notify_max_instances >= 1

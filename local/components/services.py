@@ -6,7 +6,7 @@ from functools import partial
 from local import probes
 from local.components import search
 from local.components.base import Component, Exported
-from local.config import ADMIN_EMAIL, WRITE_GROUP, WRITER_EMAIL, StackConfig, api_settings
+from local.config import ADMIN_EMAIL, LOOPBACK_NETWORKS, WRITE_GROUP, WRITER_EMAIL, StackConfig, api_settings
 from local.issuer.claims import SERVICE_ACCOUNT_KEY_FILE
 from local.supervisor.ports import HOST
 
@@ -71,6 +71,6 @@ def api(config: StackConfig, exported: Exported) -> Component:
         command=gunicorn(config.api_app, config.ports.of("api"), config.api_workers),
         ready=partial(probes.is_healthy, url),
         uses=("firestore", "pubsub", "gcs", "s3", "token issuer", *search.needed(config)),
-        environment={**config.passed_on(), **exported},
+        environment={"DSS_CALLBACK_NETWORKS": LOOPBACK_NETWORKS, **config.passed_on(), **exported},
         exports={"DSS_URL": url},
     )

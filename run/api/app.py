@@ -102,6 +102,7 @@ class _Dispatcher:
             query=request.args.to_dict(),
             memory=self._memory,
             repeat_key=request.headers.get("Idempotency-Key", ""),
+            if_match=request.headers.get("If-Match", ""),
         )
         body = self._body() if operation.takes_body else None
         with self._memory.bodies.reserve(len(body or b"") * _MEMORY_OF_BODY):

@@ -20,6 +20,7 @@ STATUS: dict[type[DssError], int] = {
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
     errors.Unprocessable: 422,
     errors.NotYetImplemented: 501,
     errors.Unavailable: 503,

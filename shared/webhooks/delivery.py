@@ -14,10 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
-from shared.catalog import Delivery, DeliveryContext, DeliveryState, SubscriberBackoff, Subscription
+from shared.catalog import (
+    KEPT_ATTEMPTS,
+    Attempt,
+    Delivery,
+    DeliveryContext,
+    DeliveryState,
+    SubscriberBackoff,
+    Subscription,
+)
 from shared.errors import NotYetThere, Unavailable
 from shared.messages import DELIVERY_RETRIES
 from shared.system import Dss
@@ -149,8 +158,17 @@ class Deliverer:
                 raise
         took = round(time.monotonic() - start, 3)
         self._dss.faults.reach("delivery: answered")
-        state = DeliveryState.DELIVERED
-        self._save(replace(delivery, state=state, status=status, reason="", seconds=took, next_try=None))
+        self._save(
+            replace(
+                delivery,
+                state=DeliveryState.DELIVERED,
+                status=status,
+                reason="",
+                seconds=took,
+                next_try=None,
+                history=_history(delivery, status=status, seconds=took),
+            )
+        )
         _log.info("delivered", delivery=delivery.id, attempt=delivery.attempts, seconds=took)
 
     def _callback(self, subscription: Subscription, notification: Notification, attempt: int) -> Callback:
@@ -220,7 +238,14 @@ def _failed(delivery: Delivery, error: CallFailed, backoff: SubscriberBackoff) -
         reason=error.title,
         seconds=error.seconds,
         next_try=backoff.next_try,
+        history=_history(delivery, status=error.status, seconds=error.seconds, reason=error.title),
     )
+
+
+def _history(delivery: Delivery, **outcome: Any) -> list[Attempt]:
+    """Return the last attempts of a delivery, with the outcome of the one that has just ended."""
+    assert delivery.last_attempt
+    return [*delivery.history, Attempt(time=delivery.last_attempt, **outcome)][-KEPT_ATTEMPTS:]
 
 
 class _OpenCalls:

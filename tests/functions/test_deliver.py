@@ -92,7 +92,7 @@ def shown(api: Api, notification: Notification) -> dict[str, Any]:
 
 def is_queued_for_retry(retries: TopicListener, notification: Notification) -> bool:
     """Return whether a notification is in the retry queue."""
-    retries.pull(1.0)
+    retries.drain()
     return notification.id in {one.get("deliveryId") for one in retries.attributes}
 
 
@@ -169,6 +169,28 @@ def test_one_failure_delays_all_notifications_until_one_succeeds(
     assert (pushed(second, other), pushed(first, third)) == (204, 204)
     assert {shown(api, each)["state"] for each in (one, other, third)} == {"delivered"}
     assert [call.json["attempt"] for call in server.calls_of(path)] == [1, 1, 2, 2, 1]
+    attempts = shown(api, one)["last_attempts"]
+    assert [attempt.get("status") for attempt in attempts] == [503, 200]
+    assert ["reason" in attempt for attempt in attempts] == [True, False]
+    assert [attempt["time"] for attempt in attempts] == sorted(attempt["time"] for attempt in attempts)
+    assert all(0 < attempt["seconds"] < 5 for attempt in attempts)
+
+
+def test_the_last_ten_attempts_of_a_delivery_are_kept(
+    stack: dict[str, str], api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber
+) -> None:
+    path = f"/500/{new_uuid()}"
+    subscription = subscribed(api, server, path)
+    notification = new_notification(subscription)
+    backoff = firestore_client(stack).document(f"subscriber_backoffs/{subscription.uuid}")
+    assert pushed(first, notification) == 204
+    for _ in range(11):
+        backoff.update({"next_try": datetime.now(UTC)})
+        calls = len(server.calls_of(path))
+        server.wait(lambda calls=calls: pushed(second, notification) and len(server.calls_of(path)) > calls)
+    row = shown(api, notification)
+    assert (row["attempts"], len(row["last_attempts"])) == (12, 10)
+    assert row["last_attempts"][-1]["time"] == row["last_attempt"]
 
 
 def test_a_subscriber_that_hangs_takes_one_call_at_a_time(

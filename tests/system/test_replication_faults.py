@@ -48,7 +48,7 @@ def behind(system: Behind) -> Iterator[Behind]:
         proxy.forget()
 
 
-# How each cloud is asked to write an object, to write a part, to read one, and to tell of one.
+# The requests of each cloud that write an object, write a part, read one, and return its metadata.
 WRITES = {"gcp": ("POST", "uploadType=multipart"), "aws": ("PUT", "/blobs/")}
 PARTS = {"gcp": ("PUT", "upload_id="), "aws": ("PUT", "partNumber=2")}
 READS = {"gcp": ("GET", "alt=media"), "aws": ("GET", "/blobs/")}

@@ -19,6 +19,7 @@ from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_b
 from tests.support.clouds import Clouds
 from tests.support.large_objects import peak_memory, stage_large, write_numbered_blocks
 from tests.support.metered_api import MeteredApi
+from tests.support.waiting import deadline_after
 from tests.system.conftest import ManyFiles, files_in_number
 
 FILES = 10_000
@@ -205,7 +206,7 @@ def far_away(stack: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
         )
         log = processes.scratch / "gcs.log"
         processes.start("gcs", command, {"PYTHONPATH": python_path()}, log=log, directory=Path.cwd())
-        deadline = time.monotonic() + 30
+        deadline = deadline_after(30)
         while not _answers(url):
             assert time.monotonic() < deadline, log.read_text()
         main = [stack["DSS_GS_BUCKET"], stack["DSS_GS_CHECKOUT_BUCKET"]]

@@ -3,7 +3,7 @@
 from itertools import islice
 
 from gcs_server.buckets import Buckets
-from gcs_server.errors import BadRequest
+from gcs_server.errors import BadRequest, Unsupported
 from gcs_server.listing import page_token, position_of
 from gcs_server.notifications import Notifications
 from gcs_server.resources import Json
@@ -29,7 +29,7 @@ class BucketRoutes:
         one = _ROOT + "/{bucket}"
         listing = ("project", "prefix", "maxResults", "pageToken", "projection")
         return [
-            Route("POST", _ROOT, self.create, ("project", "projection")),
+            Route("POST", _ROOT, self.create, ("project", "projection", "enableObjectRetention")),
             Route("GET", _ROOT, self.list, listing),
             Route("GET", one, self.get, ("projection",)),
             Route("DELETE", one, self.delete),
@@ -43,6 +43,8 @@ class BucketRoutes:
     def create(self, routed: RoutedRequest) -> Response:
         """POST /b"""
         _check_projection(routed)
+        if routed.flag("enableObjectRetention"):
+            raise Unsupported("enableObjectRetention=true is not served")
         bucket = self._buckets.create(routed.json(), routed.text("project", self._project))
         return routed.answer(bucket.resource(self._address))
 

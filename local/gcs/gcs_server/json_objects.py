@@ -19,6 +19,8 @@ _COPY = ("sourceGeneration", "projection", *OF_TARGET, *OF_SOURCE)
 _LIST = [
     "delimiter",
     "endOffset",
+    # Buckets here have no folders, which it would add.
+    "includeFoldersAsPrefixes",
     "includeTrailingDelimiter",
     "maxResults",
     "pageToken",

@@ -29,7 +29,7 @@ class UploadRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes, for the router."""
-        inserting = ("uploadType", "name", "projection", *OF_TARGET)
+        inserting = ("uploadType", "upload_id", "name", "projection", *OF_TARGET)
         resuming = ("uploadType", "upload_id")
         return [
             Route("POST", _PATH, self.insert, inserting, ("x-goog-hash",)),
@@ -38,7 +38,12 @@ class UploadRoutes:
         ]
 
     def insert(self, routed: RoutedRequest) -> Response:
-        """POST: an object in one request, or the beginning of a resumable upload."""
+        """POST: an object in one request, the beginning of a resumable upload, or a chunk of one.
+
+        Google's client for Go, and so rclone, sends chunks by POST.
+        """
+        if "upload_id" in routed.parameters:
+            return self.resume(routed)
         routed.choice("projection", "noAcl", "full")
         if "content-encoding" in routed.request.headers:
             raise Unsupported("header not served: content-encoding")
@@ -53,7 +58,7 @@ class UploadRoutes:
         raise BadRequest(f"Invalid uploadType: '{kind}'")
 
     def resume(self, routed: RoutedRequest) -> Response:
-        """PUT: a chunk of a resumable upload, or a question about its progress."""
+        """PUT or POST: a chunk of a resumable upload, or a question about its progress."""
         identifier = _upload_id(routed)
         checksums = _header_checksums(routed)
         body = routed.request.body
@@ -122,6 +127,9 @@ class UploadRoutes:
         if not isinstance(outcome, int):
             return routed.answer(outcome)
         headers = [("Range", f"bytes=0-{outcome - 1}")] if outcome else []
+        if routed.request.headers.get("x-guploader-no-308") == "yes":
+            # https://github.com/googleapis/google-api-go-client/blob/main/internal/gensupport/resumable.go
+            return Response(200, [*headers, ("X-Http-Status-Code-Override", "308")])
         return Response(308, headers)
 
     def _shown(self, routed: RoutedRequest, stored: ObjectRecord) -> Response:
@@ -182,4 +190,5 @@ def _boundary(content_type: str) -> bytes:
     boundary = message.get_param("boundary")
     if message.get_content_type() != "multipart/related" or not isinstance(boundary, str):
         raise BadRequest(f"Invalid multipart request with content type: {content_type}")
-    return boundary.encode("latin-1")
+    # apitools, the library of gcloud, sends it in single quotes.
+    return boundary.removeprefix("'").removesuffix("'").encode("latin-1")

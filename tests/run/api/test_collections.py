@@ -120,7 +120,11 @@ def test_a_patch_makes_a_new_version(api: Api, json_file: Version, replica: str)
     assert second.version > first.version
     found = read(api, replica, first, newest=True)
     assert found["version"] == second.version
-    assert found["contents"] == [items[1], link("file", json_file), link("y", json_file, path="/cells")]
+    assert found["contents"] == [
+        items[1],
+        link("file", json_file),
+        {**link("y", json_file), "fragment": "/cells"},
+    ]
     assert (found["name"], found["description"], found["details"]) == ("cells", "fewer", body()["details"])
     assert read(api, replica, first)["contents"] == items
     third = patch(api, replica, second, details={}, name="")
@@ -170,7 +174,7 @@ def test_a_deleted_collection_is_gone_for_ever(
         assert (answer.status_code, answer.json()) == (200, {})
 
     later = Version(first.uuid, now())
-    put(api, replica, to=later)
+    put_collection(api, replica, [], collection=later, status=409)
     for version in (first.version, second.version, later.version, None):
         assert_problem(api.get(path, replica=replica, version=version), 404, "not_found", first.uuid)
     gone = api.patch(path, replica=replica, version=first.version, json={})
@@ -238,8 +242,8 @@ def test_a_link_to_nothing_is_named(api: Api, json_file: Version, replica: str, 
         ({"path": "/cells/0/name/0"}, "nothing at"),
         ({"path": "/absent"}, "nothing at"),
         ({"path": "//"}, "nothing at"),
-        ({"path": "cells"}, "no JSON Pointer"),
-        ({"path": "/~2"}, "no JSON Pointer"),
+        ({"path": "cells"}, "not a JSON Pointer"),
+        ({"path": "/~2"}, "not a JSON Pointer"),
         ({"path": "/" + "a" * 4096}, "longer"),
         ({"path": f"/cells/{'1' * 4000}"}, "nothing at"),
         ({"path": "/cells", "fragment": "/other"}, "differ"),

@@ -64,11 +64,10 @@ def test_a_whole_uuid_is_hidden_with_all_its_versions(api, admin, bundle, replic
     assert not is_readable(api, replica, second, second.version)
 
 
-def test_versions_written_after_a_uuid_was_hidden_are_hidden_too(api, admin, bundle, replica):
+def test_no_version_is_written_after_a_uuid_was_hidden(api, admin, bundle, replica):
     delete(admin, replica, bundle)
     for one in REPLICAS:
-        later = put_bundle(api, one, [], bundle=Version(bundle.uuid, now()))
-        put_bundle(api, one, [], bundle=later, status=200)
+        later = put_bundle(api, one, [], bundle=Version(bundle.uuid, now()), status=409)
         assert not is_readable(api, one, later, later.version)
         assert not is_readable(api, one, later)
         assert listed(api, one, later) == []
@@ -76,7 +75,7 @@ def test_versions_written_after_a_uuid_was_hidden_are_hidden_too(api, admin, bun
 
 def test_a_hidden_version_stays_hidden_when_it_is_put_again(api, admin, bundle, replica):
     delete(admin, replica, bundle, version=bundle.version)
-    put_bundle(api, replica, [], bundle=bundle, status=200)
+    put_bundle(api, replica, [], bundle=bundle, status=409)
     assert not is_readable(api, replica, bundle, bundle.version)
 
 

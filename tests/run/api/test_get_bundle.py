@@ -138,7 +138,7 @@ def test_presigned_urls_serve_each_file_under_its_name(api, clouds, replica):
     answer = api.get(f"/v1/bundles/{bundle.uuid}", replica=replica, presignedurls="true")
     dispositions = {}
     for file in answer.json()["bundle"]["files"]:
-        served = requests.get(file["url"], timeout=10)
+        served = requests.get(file["url"], timeout=60)
         assert (served.status_code, served.content) == (200, contents[file["name"]])
         dispositions[file["name"]] = served.headers["Content-Disposition"]
     assert dispositions == {
@@ -154,7 +154,7 @@ def test_presigned_urls_are_on_every_page(api, bundle_of_25, replica):
     pages = api.pages(f"/v1/bundles/{bundle_of_25.uuid}", **query)
     urls = [file["url"] for page in pages for file in page.json()["bundle"]["files"]]
     assert len(urls) == 25
-    assert requests.get(urls[-1], timeout=10).content == b"content of a file"
+    assert requests.get(urls[-1], timeout=60).content == b"content of a file"
 
 
 @pytest.mark.parametrize("false", [None, "False", "false", "0"])

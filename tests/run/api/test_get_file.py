@@ -14,7 +14,7 @@ OTHER_REPLICA = {"gcp": "aws", "aws": "gcp"}
 def fetch(url: str, **headers: str) -> requests.Response:
     """Return the answer of a signed URL to a client without credentials."""
     # Without this, `requests` says that it takes gzip, and undoes it.
-    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=10)
+    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=60)
 
 
 def test_head_and_get_have_the_same_headers(api, anyone, clouds, replica):

@@ -27,7 +27,7 @@ def opened(url: str, profile: Path) -> str:
     budget = "--virtual-time-budget=20000"
     command = [browser, *ALONE, f"--user-data-dir={profile}", budget, "--dump-dom", url]
     environment = {**os.environ, "HOME": str(profile)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True, env=environment)
     return unescape(done.stdout)
 
 

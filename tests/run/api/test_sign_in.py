@@ -43,7 +43,7 @@ def key_of(stack) -> dict[str, str]:
 def signed_by_issuer(stack, **claims: Any) -> str:
     """Return the token of a writer, with some claims changed."""
     fields = {"email": "a@example.org", "group": "dss", "claims": claims}
-    token: str = requests.post(stack["DSS_LOCAL_TOKEN_URL"], json=fields, timeout=10).json()["access_token"]
+    token: str = requests.post(stack["DSS_LOCAL_TOKEN_URL"], json=fields, timeout=60).json()["access_token"]
     return token
 
 

@@ -69,7 +69,7 @@ def changed(url: str, **query: str | None) -> str:
 
 
 def fetch(url: str, **headers: str) -> requests.Response:
-    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=10)
+    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=60)
 
 
 def test_anybody_with_the_url_gets_the_object(url):
@@ -87,7 +87,7 @@ def test_an_object_never_acts_as_a_page_of_the_service(url):
 
 
 def test_a_head_has_the_headers_of_a_get(url):
-    answer = requests.head(url, headers={"Accept-Encoding": "identity"}, timeout=10)
+    answer = requests.head(url, headers={"Accept-Encoding": "identity"}, timeout=60)
     assert (answer.status_code, answer.content) == (200, b"")
     wanted = ("Content-Length", "Content-Type", "Content-Disposition", "ETag", "Accept-Ranges")
     assert {n: answer.headers[n] for n in wanted} == {n: fetch(url).headers[n] for n in wanted}
@@ -160,7 +160,7 @@ def test_a_url_of_another_key_is_refused(store, clock):
 
 
 def test_a_url_is_not_signed_with_a_short_key(clock):
-    with pytest.raises(ValueError, match="32 bytes"):
+    with pytest.raises(ValueError, match="at least 32"):
         SignedUrls(base="http://x", key=b"short", clock=clock)
 
 
@@ -171,7 +171,7 @@ def test_a_url_expires(store, clock):
     clock.sleep(1)
     answer = fetch(url)
     assert answer.status_code == 403
-    assert "time" in answer.json()["title"]
+    assert "expired" in answer.json()["title"]
 
 
 def test_a_missing_object_is_404(store):

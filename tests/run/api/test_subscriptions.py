@@ -30,8 +30,12 @@ def put(api: Api, replica: str, **body: Any) -> str:
     """Return the UUID of a new subscription."""
     answer = api.put(PATH, replica=replica, json={"callback_url": CALLBACK, **body})
     assert answer.status_code == 201, answer.text
-    assert set(answer.json()) == {"uuid"}
-    return str(answer.json()["uuid"])
+    uuid = str(answer.json()["uuid"])
+    kind = {"subscription_type": "elasticsearch"} if "es_query" in body else {}
+    # The answer is the whole subscription, without its secret.
+    assert answer.json() == api.get(f"{PATH}/{uuid}", replica=replica, **kind).json()
+    assert "hmac_secret_key" not in answer.json()
+    return uuid
 
 
 def listed(api: Api, replica: str, **query: str) -> list[str]:
@@ -159,6 +163,8 @@ def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], repli
     [
         ({"jmespath_query": "files["}, 400, "invalid_jmespath", "jmespath_query"),
         ({"jmespath_query": ""}, 400, "invalid_jmespath", "jmespath_query"),
+        ({"jmespath_query": "nothing(@)"}, 400, "invalid_jmespath", "unknown function nothing()"),
+        ({"jmespath_query": "[?length()]"}, 400, "invalid_jmespath", "needs 1 argument"),
         ({"jmespath_query": "(" * 5000}, 400, "invalid_jmespath", "jmespath_query"),
         ({"jmespath_query": "a" * 9000}, 400, "invalid_jmespath", "8192"),
         ({"jmespath_query": "a", "es_query": MATCH_ALL}, 400, "invalid_query_type", "es_query"),
@@ -174,11 +180,18 @@ def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], repli
             {"attachments": {"a": {"type": "jmespath", "expression": "a["}}},
             *(400, "invalid_attachment_expression", "attachments.a"),
         ),
+        (
+            {"attachments": {"a": {"type": "jmespath", "expression": "a | b()"}}},
+            *(400, "invalid_attachment_expression", "unknown function b()"),
+        ),
         ({"attachments": {"a": {"type": "xpath", "expression": "a"}}}, 400, "illegal_arguments", "type"),
         ({"attachments": {"a": {"type": "jmespath"}}}, 400, "illegal_arguments", "expression"),
         ({"callback_url": "ftp://example.org"}, 400, "illegal_arguments", "callback_url"),
         ({"callback_url": "to https://example.org"}, 422, "unprocessable", "callback_url"),
         ({"callback_url": "https://"}, 422, "unprocessable", "callback_url"),
+        ({"callback_url": "http://169.254.169.254/"}, 400, "illegal_arguments", "169.254.169.254"),
+        ({"callback_url": "http://0xa.1:8080/a"}, 400, "illegal_arguments", "10.0.0.1"),
+        ({"callback_url": "https://[fe80::1]/"}, 400, "illegal_arguments", "fe80::1"),
         ({"callback_url": "https://example.org:port/"}, 422, "unprocessable", "callback_url"),
         ({"callback_url": "https://[::1/"}, 422, "unprocessable", "callback_url"),
         ({"callback_url": "https://example.org/\r\nHost: x"}, 422, "unprocessable", "callback_url"),

@@ -24,6 +24,7 @@ from tests.support import queries
 from tests.support.api import new_uuid, now
 from tests.support.postgresql_server import StoppableServer
 from tests.support.queries import total
+from tests.support.waiting import deadline_after
 
 # What PostgreSQL has its own opinion of: null bytes, halves of surrogate pairs and what stands for them, wild
 # cards of LIKE and of expressions, numbers that no float or no integer of its is.
@@ -290,7 +291,7 @@ def test_a_cut_connection_is_replaced(index: PostgreSqlIndex, postgresql: Stoppa
 
 
 def _recovered(ask: Callable[[], int]) -> int:
-    deadline = time.monotonic() + 30
+    deadline = deadline_after(30)
     while True:
         try:
             return ask()
