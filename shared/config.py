@@ -156,6 +156,12 @@ class Settings:
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API accepts, in bytes.", default=8 * 1024 * 1024
     )
+    request_seconds: int = _setting(
+        "DSS_REQUEST_SECONDS",
+        "Time limit of the API for a request in seconds, without its body; then calls to back ends end, and "
+        "the answer is 503. Clients give up after 40.",
+        default=30,
+    )
     client_seconds: int = _setting(
         "DSS_CLIENT_SECONDS",
         "Time limit of the API for a client in seconds: to send the head of a request, to send its body, and "

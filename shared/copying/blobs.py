@@ -13,6 +13,7 @@ from functools import partial
 from shared.checksums import MIB, Checksums, part_count
 from shared.clock import Deadline
 from shared.copying.plan import Part, part_of
+from shared.deadlines import inherited
 from shared.errors import (
     CopyTakesLonger,
     DssError,
@@ -204,7 +205,7 @@ def put_parts(
             raise
 
     with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
-        list(threads.map(put_unless_stopped, parts))
+        list(threads.map(inherited(put_unless_stopped), parts))
 
 
 @contextlib.contextmanager

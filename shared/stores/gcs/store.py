@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from shared.checksums import MIB, Checksums
 from shared.clock import Deadline
+from shared.deadlines import limited
 from shared.errors import (
     CopyTakesLonger,
     InvalidChecksum,
@@ -297,12 +298,20 @@ def open_client(project: str) -> Client:
     each request.
     """
     client = Client(project=project)
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
+    adapter = _Limited(pool_connections=4, pool_maxsize=_CONNECTIONS)
     # The client takes a session only with credentials, and finds those by itself only without one.
     session: AuthorizedSession | requests.Session = client._http  # noqa: SLF001
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return client
+
+
+class _Limited(HTTPAdapter):
+    """Sends requests that end at the deadline of shared/deadlines.py."""
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        """Send a request; wait at most until the deadline for each answer of the server."""
+        return super().send(request, *arguments, **{**options, "timeout": limited(options["timeout"])})
 
 
 def _size(blob: Blob) -> int:
