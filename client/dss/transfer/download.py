@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -100,9 +101,9 @@ def _without_collisions(
     placed = []
     for file in targets:
         if file.path in pairs:
-            other = pairs[file.path]
+            other = _distinct(pairs[file.path], file.path)
             report.fail(
-                file.name, InvalidInput(f"is the same file as {other!r} on this file system; {_ADVICE}")
+                file.name, InvalidInput(f"is the same file as {other} on this file system; {_ADVICE}")
             )
             continue
         placed.append(file)
@@ -110,6 +111,12 @@ def _without_collisions(
             report.placed[file.name] = file.path
             report.warnings.append(f"{file.name!r} is at {file.path!r}: a directory can't hold its name")
     return placed
+
+
+def _distinct(name: str, other: str) -> str:
+    """Return a name in quotes, with escapes if it looks like the other one."""
+    same = unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other)
+    return ascii(name) if same else repr(name)
 
 
 def _choose(
