@@ -56,9 +56,9 @@ def download(
 
     A file gets its name only once its size and sha256 are verified. A file that is there and verified is not
     fetched again; one with other content is replaced. The next call continues what was interrupted. Files
-    that fail are in the report's `failed`; all others are done. So are names that are one file on this file
-    system, of which none is fetched; `rehearsal` finds them. A file whose name a file system can't hold is at
-    the path that the report's `placed` has.
+    that fail are in the report's `failed`; all others are done. Names that are one file on this file system
+    fail before anything is fetched; `rehearsal` finds them. The report's `placed` has the path of each file
+    whose name a directory can't hold.
 
     Raises CallFailed if the bundle can't be read, InvalidInput if one of `names` matches no file, and Busy if
     another process works on the directory.
