@@ -5,9 +5,12 @@ The client imports nothing of the service; `tests/client/test_identifiers.py` co
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from dss.errors import InvalidInput
+
+# Python 3.11 has it in datetime.
+UTC = timezone.utc
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}\.[0-9]{6}Z")
