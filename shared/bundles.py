@@ -50,7 +50,7 @@ def check_names(names: Iterable[str]) -> None:
 def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[PagedFile]:
     """Return the files with all that a manifest says of them, in order of name.
 
-    Files that exist on another replica only are on their way, and waited for. Raises FileMissing, naming
+    Waits for files that are on another replica only, or are being verified. Raises FileMissing, which names
     them, for files that exist nowhere (at once) or did not arrive in time.
     """
     found: dict[Fqid, FileRecord] = {}
@@ -62,7 +62,7 @@ def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[Paged
     def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
         return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")
 
-    wait_for(dss, replica, {file.fqid for file in files}, where, missing)
+    wait_for(dss, replica, {file.fqid for file in files}, where, missing, dss.catalog.jobs.are_under_way)
     return sorted(
         (_paged(file, found[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
     )

@@ -146,8 +146,9 @@ def places(dss: Dss, targets: Iterable[Target]) -> dict[Target, Place]:
 def check_links(dss: Dss, replica: str, links: Sequence[Link]) -> None:
     """Return if all links lead to something that reads on a replica see.
 
-    What exists on another replica only is on its way, and waited for. Raises InvalidLink, naming them, for
-    targets that exist nowhere or are hidden, and for fragments that their files do not have.
+    Waits for targets that are on another replica only, and for files that are being verified. Raises
+    InvalidLink, which names them, for targets that exist nowhere or are hidden, and for fragments that their
+    files do not have.
     """
     found = _Found(dss)
 
@@ -158,7 +159,11 @@ def check_links(dss: Dss, replica: str, links: Sequence[Link]) -> None:
     def missing(targets: Collection[Target], why: str) -> InvalidLink:
         return InvalidLink(f"{listed(targets)}: {why or 'does not exist'}")
 
-    wait_for(dss, replica, {link.target for link in links}, where, missing)
+    def under_way(targets: Collection[Target]) -> bool:
+        fqids = [target.fqid for target in targets if target.kind is Kind.FILE]
+        return len(fqids) == len(targets) and dss.catalog.jobs.are_under_way(fqids)
+
+    wait_for(dss, replica, {link.target for link in links}, where, missing, under_way)
     paths: dict[Fqid, list[str]] = defaultdict(list)
     for link in links:
         if link.path is not None:

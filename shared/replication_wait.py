@@ -1,4 +1,4 @@
-"""Waiting for what is on its way from another replica: it exists there, and will be here."""
+"""Waits for files, bundles and collections that are being verified, or come from another replica."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
@@ -21,24 +21,29 @@ def wait_for(
     things: Iterable[Thing],
     where: Callable[[Collection[Thing]], Mapping[Thing, Collection[str]]],
     missing: Callable[[Collection[Thing], str], DssError],
+    under_way: Callable[[Collection[Thing]], bool],
 ) -> None:
     """Return once all things are on a replica, within DSS_FILE_WAIT_SECONDS.
 
-    `where` tells the replicas on which things are. Raises what `missing` makes of the things that exist
-    nowhere, at once and without a reason, or that did not arrive in time, with the reason.
+    `where` returns the replicas of each thing, and `under_way` whether jobs are making all of some things.
+    Raises `missing` of the things that exist nowhere and are not under way, at once and without a reason, or
+    of those that did not arrive in time, with the reason.
     """
     deadline = Deadline(dss.clock, dss.settings.file_wait_seconds)
-    wanted = set(things)
+    waiting = set(things)
     while True:
-        found = where(wanted)
-        nowhere = [thing for thing in wanted if not found.get(thing)]
-        if nowhere:
-            raise missing(nowhere, "")
-        wanted = {thing for thing in wanted if replica not in found[thing]}
-        if not wanted:
+        places = dict(where(waiting))
+        nowhere = [thing for thing in waiting if not places.get(thing)]
+        if nowhere and not under_way(nowhere):
+            # A job may have ended between the two.
+            places.update(where(nowhere))
+            if lost := [thing for thing in nowhere if not places.get(thing)]:
+                raise missing(lost, "")
+        waiting = {thing for thing in waiting if replica not in places.get(thing, ())}
+        if not waiting:
             return
         if deadline.passed:
-            raise missing(wanted, f"not yet on replica {replica}")
+            raise missing(waiting, f"not yet on replica {replica}")
         dss.clock.sleep(_POLL_SECONDS)
 
 

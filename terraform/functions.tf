@@ -125,7 +125,7 @@ locals {
     copy = {
       summary         = "Does the steps of a large copy."
       called_by       = "workflows"
-      memory          = "512Mi"
+      memory          = "1Gi"
       timeout_seconds = 1800 # Cloud Workflows gives up after as long.
       concurrency     = 2
       max_instances   = var.copy_max_instances

@@ -266,7 +266,15 @@ class GoogleCloudStorage(PartsAside):
             pass
         self.abort_upload(upload)
 
-    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
+    def sign_get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        lifetime: timedelta,
+        disposition: str | None = None,
+        content_type: str | None = None,
+    ) -> str:
         """Return a V4 signed URL."""
         with translated(bucket, key):
             url: str = (
@@ -277,6 +285,7 @@ class GoogleCloudStorage(PartsAside):
                     method="GET",
                     expiration=lifetime,
                     response_disposition=disposition,
+                    response_type=content_type,
                     credentials=self._signing_credentials,
                     api_access_endpoint=self._client.api_endpoint,
                 )

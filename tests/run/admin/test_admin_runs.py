@@ -71,7 +71,7 @@ def test_the_workflow_rebuilds_the_index_of_which_it_has_made_a_check(env: Mappi
     assert (checked.json["kind"], checked.json["options"]["names_only"]) == ("index-check", True)
     assert (rebuilt.json["kind"], rebuilt.json["state"]) == ("index-rebuild", "SUCCEEDED"), rebuilt.err
     assert {one.code for one in refused} == {1}
-    words = ("confirmation: a text", "is resumed", "only with --remote", "only with --remote")
+    words = ("confirmation: it must be a string", "is resumed", "only with --remote", "only with --remote")
     assert [one.err for one, said in zip(refused, words, strict=True) if said not in one.err] == []
 
 
@@ -150,7 +150,7 @@ def test_what_is_wrong_is_told_in_words(env: Mapping[str, str]) -> None:
     assert {outcome.code for outcome in (refused, here, unknown, report, wait, somebody)} == {1}
     assert "list, prefix: give one of them, not both" in refused.err
     assert "list, prefix: give one of them, not both" in here.err
-    assert "'none' does not exist" in unknown.err
+    assert "there is no run none" in unknown.err
     assert "--report: with --remote the report is in a bucket" in report.err
     assert "only with --remote" in wait.err
     assert "is not in ADMIN_USER_EMAILS" in somebody.err
