@@ -306,6 +306,8 @@ def open_client(project: str) -> Client:
     each request.
     """
     client = Client(project=project)
+    # For traces, which nobody takes, it asks for each bucket in a thread of its own, without the permission.
+    client._bucket_metadata_cache = None  # noqa: SLF001
     adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
     # The client takes a session only with credentials, and finds those by itself only without one.
     session: AuthorizedSession | requests.Session = client._http  # noqa: SLF001

@@ -156,11 +156,11 @@ def test_a_url_without_disposition_takes_none(store):
 
 def test_a_url_of_another_key_is_refused(store, clock):
     other = SignedUrls(base=store.urls.base, key=b"o" * 32, clock=clock)
-    assert fetch(other.sign("main", KEY, MINUTE, None)).status_code == 403
+    assert fetch(other.sign("main", KEY, MINUTE)).status_code == 403
 
 
 def test_a_url_is_not_signed_with_a_short_key(clock):
-    with pytest.raises(ValueError, match="32 bytes"):
+    with pytest.raises(ValueError, match="at least 32"):
         SignedUrls(base="http://x", key=b"short", clock=clock)
 
 
@@ -171,7 +171,7 @@ def test_a_url_dies_when_its_time_is_over(store, clock):
     clock.sleep(1)
     answer = fetch(url)
     assert answer.status_code == 403
-    assert "time" in answer.json()["title"]
+    assert "expired" in answer.json()["title"]
 
 
 def test_what_is_not_there_is_not_found(store):

@@ -15,7 +15,7 @@ from shared.files import file_record
 from shared.identifiers import Fqid
 from shared.sources import Source
 from tests.support.api import new_uuid, now
-from tests.support.copies import distinct_bytes, stage_source, unfinished_uploads
+from tests.support.copies import WatchedStore, distinct_bytes, stage_source, unfinished_uploads
 from tests.support.dss import open_dss
 
 DATA = distinct_bytes(64 * MIB + 1)
@@ -33,37 +33,12 @@ class Started:
         return f"executions/{len(self.arguments)}"
 
 
-class Watched:
-    """A store that counts the parts it is given and the bytes that are read, and fails at some parts."""
-
-    def __init__(self, store):
-        self._store = store
-        self.parts_put = []
-        self.fails_at = None
-        self.bytes_read = 0
-        self.on_read = lambda: None
-
-    def __getattr__(self, name):
-        return getattr(self._store, name)
-
-    def read(self, source, first, size):
-        self.bytes_read += size
-        self.on_read()
-        return self._store.read(source, first, size)
-
-    def put_part(self, upload, number, data, size):
-        self.parts_put.append(number)
-        if number == self.fails_at:
-            raise Unavailable("made to fail")
-        self._store.put_part(upload, number, data, size)
-
-
 @pytest.fixture
 def dss(stack):
     with open_dss(stack) as system:
         object.__setattr__(system, "workflows", Started())
         for replica in system.replicas:
-            object.__setattr__(replica, "store", Watched(replica.store))
+            object.__setattr__(replica, "store", WatchedStore(replica.store))
         yield system
 
 
@@ -238,6 +213,7 @@ def test_nothing_is_finished_before_it_is_verified(dss, clouds):
     with pytest.raises(StoreError, match="not verified"):
         CopyStep(dss, job.id, 1).finish()
     assert not has(dss, "aws", CHECKSUMS.blob_key)
+    CopyStep(dss, job.id, 1).abort("enough")
 
 
 @pytest.mark.parametrize("home", ["gcp", "aws"])
