@@ -10,7 +10,7 @@ from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
 from shared.messages import BundleEvent
 from shared.webhooks.evaluation import EvaluatorPool
-from shared.webhooks.fanout import Notifier
+from shared.webhooks.fanout import DeferredEvent, Notifier
 from shared.webhooks.replays import Replayer, ReplayPage
 
 _log = structlog.get_logger()
@@ -30,11 +30,15 @@ class FanOut(PushHandler):
         self._replayer = replayer
 
     def process(self, message: Message) -> None:
-        """Publish the deliveries of a message: a page of a replay, or an event."""
+        """Publish the deliveries of a message: a page of a replay, a deferred event, or an event."""
         if "replay" in message.attributes:
             page = ReplayPage.parse(message.attributes)
             matched = self._replayer.publish_page(page)
             _log.info("replayed", replay=page.id, subscription=page.subscription, matched=matched)
+        elif "deferredSince" in message.attributes:
+            deferred = DeferredEvent.parse(message.attributes, message.data)
+            matched = self._notifier.notify_deferred(deferred)
+            _log.info("matched", id=deferred.event.id, replica=deferred.event.replica, matched=matched)
         else:
             event = BundleEvent.parse(message.attributes)
             matched = self._notifier.notify(event)

@@ -14,7 +14,7 @@ from flask import Request
 
 from functions.push import Answer
 from functions.runtime import system
-from functions.sns import SigningKeys, get, is_amazon_url, verify
+from functions.sns import SigningKeys, get, is_sns_url, verify
 from shared.errors import DssError, Forbidden, IllegalArguments
 from shared.messages import OBJECT_EVENTS, ObjectEvent
 from shared.system import Dss
@@ -63,7 +63,7 @@ def _message(request: Request) -> dict[str, Any]:
 
 def _confirm(dss: Dss, message: dict[str, Any]) -> Answer:
     url = str(message.get("SubscribeURL", ""))
-    if dss.settings.sns_signatures and not is_amazon_url(url):
+    if dss.settings.sns_signatures and not is_sns_url(url, message["TopicArn"]):
         raise Forbidden(f"SubscribeURL: {url[:200]!r} is not a URL of SNS")
     get(url)
     _log.info("subscription confirmed", topic=message["TopicArn"])

@@ -15,7 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from shared.errors import Forbidden, Unavailable
 
-_HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+# arn:PARTITION:sns:REGION:ACCOUNT:TOPIC
+_TOPIC_ARN = re.compile(
+    r"arn:(?P<partition>aws|aws-cn|aws-us-gov):sns:(?P<region>[a-z0-9-]+):[0-9]{12}:[^:]+"
+)
 # Other URLs of these hosts may return content that others have written.
 _CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]+\.pem")
 _TIMEOUT_SECONDS = 10
@@ -25,17 +28,28 @@ _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "
 _HASHES = {"1": hashes.SHA1, "2": hashes.SHA256}
 
 
-def is_amazon_url(url: str) -> bool:
-    """Return whether a URL is one of SNS: https, and a host that only Amazon can have."""
+def host_of(topic: str) -> str:
+    """Return the host of SNS that serves a topic, given its ARN: that of the topic's region.
+
+    A pattern would not do: `sns.s3.amazonaws.com` is somebody's bucket. Raises Forbidden if it is not an ARN.
+    """
+    arn = _TOPIC_ARN.fullmatch(topic)
+    if arn is None:
+        raise Forbidden(f"TopicArn: {topic[:200]!r} is not the ARN of an SNS topic")
+    return f"sns.{arn['region']}.amazonaws.com" + (".cn" if arn["partition"] == "aws-cn" else "")
+
+
+def is_sns_url(url: str, topic: str) -> bool:
+    """Return whether a URL is one of SNS: https, and exactly the host of the topic's region."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme == "https" and bool(_HOST.fullmatch(parts.netloc))
+    return parts.scheme == "https" and parts.netloc == host_of(topic)
 
 
-def _is_certificate_url(url: str) -> bool:
-    if not is_amazon_url(url):
+def _is_certificate_url(url: str, topic: str) -> bool:
+    if not is_sns_url(url, topic):
         return False
     parts = urlsplit(url)
     return bool(_CERTIFICATE.fullmatch(parts.path)) and not parts.query and not parts.fragment
@@ -61,11 +75,14 @@ class SigningKeys:
         # No lock: two threads may fetch the same key, but a slow answer delays nobody else.
         self._keys: dict[str, rsa.RSAPublicKey] = {}
 
-    def key(self, url: str) -> rsa.RSAPublicKey:
-        """Return the key. Raises Forbidden if the URL is not of a certificate, Unavailable if it fails."""
+    def key(self, url: str, topic: str) -> rsa.RSAPublicKey:
+        """Return the key at a URL, for messages of a topic.
+
+        Raises Forbidden if the URL is not of a certificate in the topic's region, Unavailable if it fails.
+        """
+        if not _is_certificate_url(url, topic):
+            raise Forbidden(f"SigningCertURL: {url[:200]!r} is not the URL of a certificate of SNS")
         if url not in self._keys:
-            if not _is_certificate_url(url):
-                raise Forbidden(f"SigningCertURL: {url[:200]!r} is not the URL of a certificate of SNS")
             try:
                 key = x509.load_pem_x509_certificate(self._fetch(url)).public_key()
             except ValueError as error:
@@ -85,7 +102,7 @@ def verify(message: dict[str, Any], keys: SigningKeys) -> None:
     signed = "".join(f"{name}\n{message[name]}\n" for name in names if message.get(name) is not None)
     try:
         signature = base64.b64decode(str(message.get("Signature", "")), validate=True)
-        keys.key(str(message.get("SigningCertURL", ""))).verify(
+        keys.key(str(message.get("SigningCertURL", "")), str(message.get("TopicArn"))).verify(
             signature, signed.encode(), padding.PKCS1v15(), algorithm()
         )
     except (InvalidSignature, binascii.Error, ValueError) as error:

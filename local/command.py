@@ -49,7 +49,7 @@ from local.stack import Stack, Stop
     metavar="SECONDS",
     help="How long a component may take to start before the start fails.",
 )
-@click.option("--app", default="run.api.main:app", hidden=True, help="The API's WSGI application.")
+@click.option("--app", default="run.api.main:app", hidden=True, help="The API's application.")
 def local(port: int, env_file: Path, data: Path | None, index: str | None, patience: float, app: str) -> None:
     """Run the whole system on this machine, until Ctrl-C.
 

@@ -101,7 +101,7 @@ class Stack:
     def running(self) -> Iterator[dict[str, str]]:
         """Start everything, and yield the environment for its users once every component answers.
 
-        At the end no process and no temporary directory is left, whatever happened; the reaper guarantees
+        At the end no process and no temporary directory is left, also after an error; the reaper guarantees
         that even if this process is killed. Raises LocalError; ComponentFailed names the component.
         """
         with (

@@ -1,13 +1,15 @@
-"""Bundles: which files they may have, and how a new version or a tombstone becomes visible."""
+"""Bundles: check the files of a new version, and make the version or a tombstone take effect."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
-from shared.errors import DuplicateFilename, FileMissing, IllegalArguments
-from shared.identifiers import Fqid, Kind, check_file_name, manifest_key, tombstone_key
+from shared.changes import claim_change, following_versions, require_newest
+from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing
+from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
 from shared.manifests import bundle_manifest, digest, encode, tombstone_document, write_once
 from shared.replication_wait import listed, wait_for
 from shared.system import Dss
@@ -15,27 +17,20 @@ from shared.system import Dss
 
 @dataclass(frozen=True)
 class NamedFile:
-    """A file version under the name that it has in a bundle."""
+    """A file version, and its name in a bundle."""
 
     name: str
     fqid: Fqid
     indexed: bool
 
     @classmethod
-    def parse(cls, item: Mapping[str, Any], where: str) -> "NamedFile":
-        """Return the file that an item of a request names.
-
-        Raises IllegalArguments, saying `where`, for a name that a file may not have.
-        """
-        try:
-            name = check_file_name(item["name"])
-        except IllegalArguments as error:
-            raise IllegalArguments(f"{where}.{error.title}") from error
-        return cls(name, Fqid(item["uuid"], item["version"]), item["indexed"])
+    def of(cls, item: Mapping[str, Any]) -> "NamedFile":
+        """Return the file of an item of a request whose body has been checked."""
+        return cls(item["name"], Fqid(item["uuid"], item["version"]), item["indexed"])
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise DuplicateFilename where a name occurs twice, or is a directory of another: `a` and `a/b`."""
+    """Raise DuplicateFilename if a name occurs twice, or is a directory of another: `a` and `a/b`."""
     counted = Counter(names)
     for name, count in counted.items():
         if count > 1:
@@ -48,40 +43,48 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[PagedFile]:
-    """Return the files with all that a manifest says of them, in order of name.
+    """Return the files as a manifest describes them, in order of name.
 
     Waits for files that are on another replica only, or are being verified. Raises FileMissing, which names
     them, for files that exist nowhere (at once) or did not arrive in time.
     """
-    found: dict[Fqid, FileRecord] = {}
+    records: dict[Fqid, FileRecord] = {}
 
-    def where(wanted: Collection[Fqid]) -> dict[Fqid, frozenset[str]]:
-        found.update(dss.catalog.files.get_many(wanted))
-        return {fqid: found[fqid].available for fqid in wanted if fqid in found}
+    def available(fqids: Collection[Fqid]) -> dict[Fqid, frozenset[str]]:
+        records.update(dss.catalog.files.get_many(fqids))
+        return {fqid: records[fqid].available for fqid in fqids if fqid in records}
 
     def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
         return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")
 
-    wait_for(dss, replica, {file.fqid for file in files}, where, missing, dss.catalog.jobs.are_under_way)
+    wait_for(dss, replica, {file.fqid for file in files}, available, missing, dss.catalog.jobs.are_under_way)
     return sorted(
-        (_paged(file, found[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
+        (_paged(file, records[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
     )
 
 
 def write_bundle(
-    dss: Dss, replica: str, fqid: Fqid, creator_uid: int, files: Sequence[PagedFile]
+    dss: Dss,
+    replica: str,
+    fqid: Fqid,
+    creator_uid: int,
+    files: Sequence[PagedFile],
+    *,
+    replaces: Fqid | None = None,
 ) -> tuple[dict[str, Any], bool]:
-    """Make a bundle version of files that are on the replica, readable there when this returns.
+    """Create a bundle version from files that are on the replica; it is readable there when this returns.
 
-    Returns its manifest, and whether the version is new: False means that the same was written before.
+    Returns its manifest, and whether the version is new: False if the same version was written before.
     Safe to repeat after a kill at any point; nothing is readable before the last step. Raises
-    BundleAlreadyExists where other content has the FQID.
+    BundleAlreadyExists if the FQID has other content, BundleTombstoneAlreadyExists if it or its UUID is
+    hidden, and PreconditionFailed if somebody else replaces the version that this one `replaces`.
     """
+    claims = [claim_change(dss, Kind.BUNDLE, replaces, fqid)] if replaces else []
     manifest = bundle_manifest(fqid, creator_uid, files)
     encoded = encode(manifest)
     dss.faults.reach("bundle: before the head is created")
     head = BundleHead(fqid=fqid, creator_uid=creator_uid, file_count=len(files), digest=digest(encoded))
-    created = dss.catalog.bundles.create(head)
+    created = dss.catalog.bundles.create_visible(head, *claims)
     dss.faults.reach("bundle: head created")
     dss.catalog.bundles.write_pages(fqid, files)
     dss.faults.reach("bundle: all pages created")
@@ -92,11 +95,32 @@ def write_bundle(
     return manifest, created
 
 
+def change_bundle(
+    dss: Dss, replica: str, old: BundleHead, files: Sequence[PagedFile], *, replaces: Fqid | None
+) -> Fqid:
+    """Create the version that follows another one, from files that are on the replica; return its FQID.
+
+    Raises as `write_bundle`, and TooManyUnderWay if many others change the same version.
+    """
+    for version in following_versions(dss, old.fqid.version):
+        new = Fqid(old.fqid.uuid, version)
+        with suppress(BundleAlreadyExists):
+            write_bundle(dss, replica, new, old.creator_uid, files, replaces=replaces)
+            break
+    return new
+
+
+def require_newest_bundle(dss: Dss, bundle: Fqid) -> None:
+    """Raise PreconditionFailed if a replica shows a newer version, or this one no longer; a read for each."""
+    heads = [dss.catalog.bundles.newest(bundle.uuid, replica) for replica in dss.replicas.names]
+    require_newest(bundle, max((head.fqid.version for head in heads if head), default=None))
+
+
 def delete_bundle(dss: Dss, replica: str, tombstone: BundleTombstone) -> None:
     """Hide a bundle version, or a UUID with all versions, also those written later, for ever.
 
-    Hidden at one moment on all replicas when this returns. Safe to repeat after a kill at any point. Raises
-    BundleTombstoneAlreadyExists where somebody else has hidden it, or for another reason.
+    All versions are hidden at one moment, on all replicas. Safe to repeat after a kill at any point. Raises
+    BundleTombstoneAlreadyExists if somebody else has hidden it, or for another reason.
     """
     dss.catalog.tombstones.create(tombstone)
     dss.faults.reach("tombstone: created")

@@ -1,10 +1,11 @@
 """Time: one clock, passed in, so that a test can stop it."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from shared.identifiers import version_of
+from shared.errors import IllegalVersion
+from shared.identifiers import moment_of, version_after, version_of
 
 
 class Clock(Protocol):
@@ -55,3 +56,24 @@ class Deadline:
 def new_version(clock: Clock) -> str:
     """Return a version stamped now."""
     return version_of(clock.now())
+
+
+def next_version(clock: Clock, base: str) -> str:
+    """Return a version stamped now, or one microsecond after its base if the base is not in the past.
+
+    Another process, whose clock is ahead, may have stamped the base. Raise IllegalVersion if no version comes
+    after the base.
+    """
+    return max(new_version(clock), version_after(base))
+
+
+def check_not_ahead(clock: Clock, version: str, seconds: int) -> None:
+    """Raise IllegalVersion if a version is more than so many seconds ahead of the clock.
+
+    Such a version would be the newest for as long, whatever is written after it.
+    """
+    if moment_of(version) > clock.now() + timedelta(seconds=seconds):
+        raise IllegalVersion(
+            f"version: {version} is more than {seconds} seconds ahead of {new_version(clock)}, the time of "
+            "the service; correct your clock, and choose another version"
+        )

@@ -1,7 +1,8 @@
-"""Collections: what a version is made of, and how a new one or a tombstone becomes visible."""
+"""Collections: the content of a version, and how a new version or a tombstone takes effect."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -9,22 +10,29 @@ from typing import Any
 
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
 from shared.catalog.pages import PAGE_BYTES
-from shared.errors import IllegalArguments, Unprocessable
+from shared.changes import claim_change, following_versions
+from shared.errors import (
+    CollectionAlreadyExists,
+    CollectionTombstoneAlreadyExists,
+    IllegalArguments,
+    Unprocessable,
+)
 from shared.identifiers import Fqid, Kind, check_uuid, check_version, manifest_key, tombstone_key
 from shared.links import Link
 from shared.manifests import digest, encode, write_once
 from shared.system import Dss
 
-# Cloud Run: an answer is at most 32 MiB. A collection is read whole, and that is as long as its manifest.
+# Cloud Run: an answer is at most 32 MiB. A collection is read whole, and the answer is as long as its
+# manifest.
 MAX_BYTES = 30 * 1024 * 1024
 _ABOUT = ("name", "description", "details")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionVersion:
-    """A version of a collection: `about` holds its name, description and details, `items` its links, encoded.
+    """A version of a collection: `about` is its name, description and details, `items` are its encoded links.
 
-    Links stay in the form in which they are written, for there may be a hundred thousand of them.
+    Links stay encoded because there may be a hundred thousand of them.
     """
 
     fqid: Fqid
@@ -35,7 +43,7 @@ class CollectionVersion:
     def with_items(
         self, fqid: Fqid, changes: Mapping[str, Any], items: Sequence[bytes]
     ) -> "CollectionVersion":
-        """Return the version that follows this one, with other items and what `changes` say about it."""
+        """Return the next version, with other items, and with the values of `changes` that are not None."""
         changed = {name: changes[name] for name in _ABOUT if changes.get(name) is not None}
         return CollectionVersion(fqid=fqid, owner=self.owner, about={**self.about, **changed}, items=items)
 
@@ -43,28 +51,28 @@ class CollectionVersion:
     def manifest(self) -> bytes:
         """The content of the version's object in each replica's bucket."""
         rest = encode({**self.about, "owner": self.owner, "version": self.fqid.version, "format": "0.0.1"})
-        # As `encode` would, for "contents" comes first in order of name.
+        # The same bytes as from `encode`: "contents" comes first in order of name.
         return b'{"contents":[%s],%s' % (b",".join(self.items), rest[1:])
 
     @cached_property
     def pages(self) -> list[bytes]:
-        """The version as lines of JSON, what it is about and then its links, in pages of PAGE_BYTES."""
+        """The version as lines of JSON, first `about` and then its links, in pages of at most PAGE_BYTES."""
         return list(_paged([encode(dict(self.about)), *self.items]))
 
     def head(self) -> CollectionHead:
-        """Return the head of the version, which no replica has yet.
+        """Return the head of the version, available on no replica.
 
-        Raises IllegalArguments where the version is larger than the catalog or an answer can hold.
+        Raises IllegalArguments if the version is too large for the catalog or for an answer.
         """
         size = len(encode(dict(self.about)))
         if size > PAGE_BYTES:
             raise IllegalArguments(
-                f"name, description, details: {size} bytes of JSON together; {PAGE_BYTES} are taken"
+                f"name, description, details: {size} bytes of JSON together; at most {PAGE_BYTES} are allowed"
             )
         manifest = self.manifest
         if len(manifest) > MAX_BYTES:
             raise IllegalArguments(
-                f"contents: the collection would be of {len(manifest)} bytes as JSON; {MAX_BYTES} are taken"
+                f"contents: the collection is {len(manifest)} bytes of JSON; at most {MAX_BYTES} are allowed"
             )
         return CollectionHead(
             fqid=self.fqid,
@@ -88,23 +96,24 @@ def _paged(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def unique(links: Iterable[Link]) -> list[bytes]:
-    """Return links as a collection has them: encoded, in their order, identical ones once."""
+    """Return links encoded, in their order, and identical ones only once."""
     return list(dict.fromkeys(link.encoded for link in links))
 
 
 def collection_of(
     fqid: Fqid, owner: str, about: Mapping[str, Any], items: Sequence[bytes]
 ) -> CollectionVersion:
-    """Return a version with what `about` says of its name, description and details."""
-    kept = {name: about[name] for name in _ABOUT}
-    return CollectionVersion(fqid=fqid, owner=owner, about=kept, items=items)
+    """Return a version with the name, description and details of `about`, a request or a manifest."""
+    return CollectionVersion(
+        fqid=fqid, owner=owner, about={name: about[name] for name in _ABOUT}, items=items
+    )
 
 
 def collection_of_manifest(fqid: Fqid, encoded: bytes) -> CollectionVersion:
     """Return the version that a manifest describes.
 
-    Raises ValueError, LookupError, TypeError, AttributeError or a DssError where it is none, or where the
-    system would have written it otherwise.
+    Raises ValueError, LookupError, TypeError, AttributeError or a DssError if it isn't a manifest, or not in
+    the one form in which the system writes it.
     """
     manifest = json.loads(encoded)
     items = unique(Link.parse(item, f"contents[{n}]") for n, item in enumerate(manifest["contents"]))
@@ -118,15 +127,15 @@ def collection_of_manifest(fqid: Fqid, encoded: bytes) -> CollectionVersion:
 
 
 def read_collection(dss: Dss, head: CollectionHead) -> CollectionVersion:
-    """Return a version with all of its contents. Raises CatalogBroken where the catalog lacks some."""
+    """Return a version with all of its contents. Raises CatalogBroken if the catalog lacks pages."""
     about, *items = lines(dss.catalog.collections.pages(head))
     return CollectionVersion(fqid=head.fqid, owner=head.owner, about=json.loads(about), items=items)
 
 
 def document_of(dss: Dss, head: CollectionHead) -> Iterator[bytes]:
-    """Return what readers of a version are answered: JSON, in pieces that are made as they are asked for.
+    """Return the JSON answer to a read of a version, in pieces that are made as they are sent.
 
-    All of it has been read when this returns. Raises CatalogBroken where the catalog lacks some.
+    All pages have been read when this returns. Raises CatalogBroken if the catalog lacks some.
     """
     pages = dss.catalog.collections.pages(head)
     about, _, first = next(pages).partition(b"\n")
@@ -142,23 +151,34 @@ def _document(pages: Iterator[bytes], rest: bytes) -> Iterator[bytes]:
 
 
 def lines(pages: Iterable[bytes]) -> list[bytes]:
-    """Return the lines of pages: of the first page of all, the first is not a link."""
+    """Return the lines of pages. The first line of the first page is `about`, all others are links."""
     return [line for page in pages for line in page.split(b"\n")]
 
 
 def write_collection(
-    dss: Dss, replica: str, version: CollectionVersion, owned: OwnedCollection | None
+    dss: Dss,
+    replica: str,
+    version: CollectionVersion,
+    owned: OwnedCollection | None,
+    *,
+    replaces: Fqid | None = None,
 ) -> bool:
-    """Make a version of a collection, readable on the replica when this returns.
+    """Create a version of a collection; it is readable on the replica when this returns.
 
-    `owned` is what the catalog last said of the UUID. Returns whether the version is new: False means that
-    the same was written before. Safe to repeat after a kill at any point; nothing is readable before the last
-    step. Raises CollectionAlreadyExists where other content has the FQID or somebody else the UUID, and
-    IllegalArguments where it is too large.
+    `owned` is what the catalog last said of the UUID. Returns whether the version is new: False if the same
+    version was written before. Safe to repeat after a kill at any point; nothing is readable before the last
+    step. Raises CollectionAlreadyExists if the FQID has other content or the UUID another owner,
+    CollectionTombstoneAlreadyExists if it is hidden, PreconditionFailed if somebody else replaces the version
+    that this one `replaces`, and IllegalArguments if the version is too large.
     """
+    if owned and owned.hidden:
+        raise CollectionTombstoneAlreadyExists(
+            f"collection {version.fqid.uuid} is deleted for ever; choose another UUID"
+        )
     head = version.head()
+    claims = [claim_change(dss, Kind.COLLECTION, replaces, version.fqid)] if replaces else []
     dss.faults.reach("collection: before the head is created")
-    created = dss.catalog.collections.create(head, owned)
+    created = dss.catalog.collections.create(head, owned, *claims)
     dss.faults.reach("collection: head created")
     dss.catalog.collections.write_pages(version.fqid, version.pages)
     dss.faults.reach("collection: all pages created")
@@ -169,23 +189,45 @@ def write_collection(
     return created
 
 
+def change_collection(
+    dss: Dss,
+    replica: str,
+    old: CollectionVersion,
+    changes: Mapping[str, Any],
+    items: Sequence[bytes],
+    owned: OwnedCollection,
+    *,
+    replaces: Fqid | None,
+) -> Fqid:
+    """Create the version that follows another one, with other items; return its FQID.
+
+    Raises as `write_collection`, and TooManyUnderWay if many others change the same version.
+    """
+    for version in following_versions(dss, old.fqid.version):
+        new = old.with_items(Fqid(old.fqid.uuid, version), changes, items)
+        with suppress(CollectionAlreadyExists):
+            write_collection(dss, replica, new, owned, replaces=replaces)
+            break
+    return new.fqid
+
+
 def delete_collection(dss: Dss, replica: str, tombstone: CollectionTombstone) -> None:
     """Hide a collection, with all versions, also those written later, for ever.
 
-    Hidden at one moment on all replicas when this returns. Safe to repeat, by anybody and after a kill at
-    any point: of several tombstones, the first counts.
+    All versions are hidden at one moment, on all replicas. Safe to repeat, by anybody and after a kill at any
+    point: of several tombstones, the first counts.
     """
-    counts = dss.catalog.collection_tombstones.create(tombstone)
+    first = dss.catalog.collection_tombstones.create(tombstone)
     dss.faults.reach("collection tombstone: created")
-    key = tombstone_key(Kind.COLLECTION, counts.uuid, None)
-    write_once(dss.replicas.named(replica), key, encode(collection_tombstone_document(counts)))
+    key = tombstone_key(Kind.COLLECTION, first.uuid, None)
+    write_once(dss.replicas.named(replica), key, encode(collection_tombstone_document(first)))
     dss.faults.reach("collection tombstone: written")
-    dss.catalog.collection_tombstones.hide(counts, replica)
+    dss.catalog.collection_tombstones.hide(first, replica)
     dss.faults.reach("collection tombstone: hidden")
 
 
 def collection_tombstone_document(tombstone: CollectionTombstone) -> dict[str, Any]:
-    """Return what a tombstone's object says."""
+    """Return the content of a tombstone's object."""
     return {"email": tombstone.email, "owner": tombstone.owner}
 
 

@@ -62,6 +62,12 @@ class Settings:
         "Service account key file (JSON) that signs URLs of GCS; without it IAM signs, one call per URL.",
         default="",
     )
+    secrets_key_file: str = _setting(
+        "DSS_SECRETS_KEY_FILE",
+        "File with the keys that encrypt the secrets of subscriptions, one per line, the newest first; "
+        "without it there are no signed notifications.",
+        default="",
+    )
     aws_role_arn: str = _setting(
         "DSS_AWS_ROLE_ARN",
         "AWS role to assume with the Google identity of this service; without it boto3 finds credentials.",
@@ -148,8 +154,25 @@ class Settings:
         "Time in seconds that a write waits until the files or bundles that it names are replicated.",
         default=20,
     )
+    version_ahead_seconds: int = _setting(
+        "DSS_VERSION_AHEAD_SECONDS",
+        "Time in seconds that the version of a write may be ahead of the clock of the API.",
+        default=600,
+    )
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API accepts, in bytes.", default=8 * 1024 * 1024
+    )
+    request_seconds: int = _setting(
+        "DSS_REQUEST_SECONDS",
+        "Time limit of the API for a request in seconds, without its body; then calls to back ends end, and "
+        "the answer is 503. Clients give up after 40.",
+        default=30,
+    )
+    client_seconds: int = _setting(
+        "DSS_CLIENT_SECONDS",
+        "Time limit of the API for a client in seconds: to send the head of a request, to send its body, and "
+        "to receive each 64 KiB of the answer.",
+        default=20,
     )
     api_memory_bytes: int = _setting(
         "DSS_API_MEMORY_BYTES",

@@ -28,6 +28,7 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     │   ├── CollectionAlreadyExists
     │   ├── CollectionTombstoneAlreadyExists
     │   └── BundleTombstoneAlreadyExists
+    ├── PreconditionFailed          the newest version is not the one that `If-Match` names
     ├── Unprocessable               well-formed, but contradicted by the facts
     │   ├── MissingChecksum
     │   ├── InvalidChecksum
@@ -212,6 +213,12 @@ class BundleTombstoneAlreadyExists(Conflict):
     """This bundle has been deleted already, by another user or for another reason."""
 
     code = "bundle_tombstone_already_exists"
+
+
+class PreconditionFailed(DssError):
+    """The newest version is not, or is about not to be, the one that the caller wants to replace."""
+
+    code = "precondition_failed"
 
 
 class Unprocessable(DssError):

@@ -1,6 +1,6 @@
-"""Points at which a test can kill the process, to prove that a half-done write harms nobody.
+"""Fault points: a test can kill the process at each of them, to prove that half-done writes stay invisible.
 
-Every point is a row of FAULT_POINTS; `DSS_FAULT_POINT` arms one of them. A deployment never sets it: see
+Every point is a row of FAULT_POINTS; `DSS_FAULT_POINT` arms one of them. Deployments never set it: see
 `shared.config`.
 """
 
@@ -63,14 +63,14 @@ FAULT_POINTS = (
 
 
 class FaultPoints:
-    """Kills this process with SIGKILL at the armed point; does nothing where none is armed."""
+    """Kills this process with SIGKILL at the armed point, if there is one."""
 
     def __init__(self, armed: str | None) -> None:
         if armed and armed not in FAULT_POINTS:
-            raise ValueError(f"DSS_FAULT_POINT: {armed!r} is none of {', '.join(FAULT_POINTS)}")
+            raise ValueError(f"DSS_FAULT_POINT: {armed!r} is not one of {', '.join(FAULT_POINTS)}")
         self._armed = armed
 
     def reach(self, point: str) -> None:
-        """Mark that the process has come to `point`, one of FAULT_POINTS."""
+        """Mark that the process has reached `point`, one of FAULT_POINTS; kill it if that point is armed."""
         if point == self._armed:
             os.kill(os.getpid(), signal.SIGKILL)

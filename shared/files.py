@@ -12,7 +12,7 @@ from shared.system import Dss
 
 
 def file_record(fqid: Fqid, creator_uid: int, source: Source) -> FileRecord:
-    """Return what a file version made of a source object is to be."""
+    """Return the record of a new file version made from a source object."""
     return FileRecord(
         fqid=fqid,
         creator_uid=creator_uid,
@@ -23,7 +23,7 @@ def file_record(fqid: Fqid, creator_uid: int, source: Source) -> FileRecord:
 
 
 def write_file(dss: Dss, record: FileRecord, source: Source) -> bool:
-    """Make a file version of a source object, readable on the source's replica when this returns.
+    """Create a file version from a source object; it is readable on the source's replica when this returns.
 
     Returns whether the version is new: False means that the same was written before. Safe to repeat after
     a kill at any point: the blob comes first, so that no FQID is ever claimed for content that the store
@@ -80,10 +80,10 @@ def _is_blob(source: Source) -> bool:
 
 
 def make_visible(dss: Dss, record: FileRecord, replica_name: str) -> bool:
-    """Let reads on a replica see a file whose blob is there, proved; claim its FQID before that.
+    """Claim the FQID of a file whose blob is on a replica and proved, and let reads there see it.
 
     Returns whether the FQID was claimed now. Safe to repeat after a kill at any point. Raises
-    FileAlreadyExists where other content has the FQID.
+    FileAlreadyExists if the FQID has other content.
     """
     created = dss.catalog.files.create(record)
     dss.faults.reach("file: head created")

@@ -1,7 +1,7 @@
-"""Names of things: versions, FQIDs and object keys, and back.
+"""Versions, FQIDs and object keys: make them and parse them.
 
-A version is a UTC time as `YYYY-MM-DDTHHMMSS.ffffffZ`, which sorts as text in order of time. An FQID is
-`uuid.version`. Each replica's bucket holds the same keys, and each key tells what it names.
+A version is a UTC time as `YYYY-MM-DDTHHMMSS.ffffffZ`, so that texts sort in order of time. An FQID is
+`uuid.version`. All replicas' buckets hold the same keys, and a key says what its object is about.
 """
 
 import re
@@ -18,15 +18,19 @@ _VERSION_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
 
 # GCS and S3: an object's name is at most 1,024 bytes; a checkout puts `bundles/{fqid}/` (73 bytes) in front.
 MAX_FILE_NAME_BYTES = 900
+# Most file systems, ext4, APFS and NTFS among them: no name of a file or directory is longer.
+MAX_STEP_BYTES = 255
+_NOT_IN_A_NAME = re.compile(r"[\\\x00-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
-# Ids of events are made from this one, and must never change.
+# The namespace of event ids. It must never change.
 _EVENTS = UUID("1b0e0e54-6f0c-5a0e-9a5c-6d1f0a3b7c52")
 
 
 def check_uuid(text: str, name: str = "uuid") -> str:
     """Return the UUID in lower case.
 
-    Raises IllegalArguments, naming `name`, where the text is no UUID.
+    Raises IllegalArguments, naming the parameter `name`, if the text is not a UUID.
     """
     lowered = text.lower()
     if not _UUID.fullmatch(lowered):
@@ -35,9 +39,10 @@ def check_uuid(text: str, name: str = "uuid") -> str:
 
 
 def check_version(text: str, name: str = "version") -> str:
-    """Return the version as it is.
+    """Return the version.
 
-    Raises IllegalVersion, naming `name`, where the text has another form or is no date of the calendar.
+    Raises IllegalVersion, naming the parameter `name`, if it has another form or isn't a time of the
+    calendar.
     """
     if not _VERSION.fullmatch(text):
         raise IllegalVersion(f"{name}: {text[:80]!r} does not have the form YYYY-MM-DDTHHMMSS.ffffffZ")
@@ -49,44 +54,54 @@ def check_version(text: str, name: str = "version") -> str:
 
 
 def version_of(moment: datetime) -> str:
-    """Return the version that stands for a moment (which must know its time zone)."""
+    """Return the version of a moment, which must have a time zone."""
     # strftime pads years to four digits on some platforms only.
     utc = moment.astimezone(UTC)
     return f"{utc.year:04d}-{utc:%m-%dT%H%M%S}.{utc.microsecond:06d}Z"
 
 
 def moment_of(version: str) -> datetime:
-    """Return the moment, in UTC, that a version stands for. Raises IllegalVersion where it is none."""
+    """Return the moment of a version, in UTC. Raises IllegalVersion if the text is not a version."""
     return datetime.strptime(check_version(version), _VERSION_FORMAT).replace(tzinfo=UTC)
 
 
 def version_after(version: str) -> str:
-    """Return the version that comes next, a microsecond later. Raises IllegalVersion where it is none."""
-    return version_of(moment_of(version) + timedelta(microseconds=1))
+    """Return the version one microsecond later.
+
+    Raises IllegalVersion if the text is not a version, or the last one that the calendar has.
+    """
+    try:
+        return version_of(moment_of(version) + timedelta(microseconds=1))
+    except OverflowError as error:
+        raise IllegalVersion(f"version: no version can come after {version}") from error
 
 
-def check_file_name(name: str) -> str:
+def check_file_name(name: str, parameter: str = "name") -> str:
     """Return a name that a file may have in a bundle: a relative path that stays in its directory.
 
-    Raises IllegalArguments for names that are empty, absolute, leave their directory, hold a backslash or
-    control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8.
+    Steps may be empty: `a//b` and `a/` are names. Raises IllegalArguments, naming the parameter, for names
+    that are empty, absolute, leave their directory, hold a backslash or control characters, or are longer
+    than MAX_FILE_NAME_BYTES in UTF-8, or have a step of more than MAX_STEP_BYTES.
     """
 
     def refuse(why: str) -> IllegalArguments:
-        return IllegalArguments(f"name: {name[:80]!r} {why}")
+        return IllegalArguments(f"{parameter}: {name[:80]!r} {why}")
 
     if not name:
         raise refuse("is empty")
     if len(name.encode("utf-8", "surrogatepass")) > MAX_FILE_NAME_BYTES:
         raise refuse(f"is longer than {MAX_FILE_NAME_BYTES} bytes")
-    if "\\" in name or any(ord(character) < 32 or ord(character) == 127 for character in name):
+    if _NOT_IN_A_NAME.search(name):
         raise refuse("holds a backslash or a control character")
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in name):
+    if _SURROGATE.search(name):
         raise refuse("is not valid Unicode")
     if name.startswith(("/", "~/")):
         raise refuse("is not relative")
-    if any(part in ("", ".", "..") for part in name.split("/")):
-        raise refuse("has an empty, '.' or '..' step in its path")
+    for step in name.split("/"):
+        if step in (".", ".."):
+            raise refuse("has a '.' or '..' step in its path")
+        if len(step.encode()) > MAX_STEP_BYTES:
+            raise refuse(f"has a step in its path that is longer than {MAX_STEP_BYTES} bytes: {step[:40]!r}…")
     return name
 
 
@@ -102,9 +117,9 @@ class Fqid:
 
     @classmethod
     def parse(cls, text: str, name: str = "fqid") -> "Fqid":
-        """Return the FQID that a text stands for.
+        """Return the FQID of a text.
 
-        Raises IllegalArguments, naming `name`, where it is none.
+        Raises IllegalArguments, naming the parameter `name`, if it isn't one.
         """
         uuid, dot, version = text.partition(".")
         if not dot:
@@ -113,7 +128,7 @@ class Fqid:
 
 
 class Kind(StrEnum):
-    """What a manifest or tombstone is about; the value is the folder of its objects."""
+    """What a manifest or tombstone is about; the value is the folder of such objects."""
 
     FILE = "files"
     BUNDLE = "bundles"
@@ -122,7 +137,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class ObjectName:
-    """What an object's key says: a manifest of a version, or a tombstone of a version or of a whole UUID."""
+    """The name of an object: the manifest of a version, or the tombstone of a version or of a whole UUID."""
 
     kind: Kind
     uuid: str
@@ -154,30 +169,30 @@ def manifest_key(kind: Kind, fqid: Fqid) -> str:
 
 
 def tombstone_key(kind: Kind, uuid: str, version: str | None) -> str:
-    """Return the key of the tombstone of one version, or of a whole UUID where the version is None."""
+    """Return the key of the tombstone of one version, or of a whole UUID if the version is None."""
     return ObjectName(kind, uuid, version, dead=True).key
 
 
 def document_key(fqid: Fqid, *, dead: bool) -> str:
-    """Return the key of the metadata document of a bundle version, or of that of its tombstone."""
+    """Return the key of the metadata document of a bundle version or of its tombstone."""
     return f"documents/{fqid}{'.dead' if dead else ''}"
 
 
 def parse_document_key(key: str) -> ObjectName | None:
-    """Return the manifest or tombstone that the document at a key is about; None for any other key."""
+    """Return the manifest or tombstone that a metadata document is about; None for any other key."""
     folder, _, name = key.partition("/")
     parsed = parse_key(f"{Kind.BUNDLE}/{name}")
     return parsed if folder == "documents" and parsed and parsed.version else None
 
 
 def event_id(replica: str, fqid: Fqid, event_type: str) -> str:
-    """Return the id of an event: the same for ever."""
+    """Return the id of an event, which never changes."""
     return str(uuid5(_EVENTS, f"{replica}/{fqid}/{event_type}"))
 
 
-def publication_key(this: str) -> str:
-    """Return the key of what says that an event, named by its id, was told, and when."""
-    return f"events/{this}"
+def publication_key(event: str) -> str:
+    """Return the key of the object that says when an event, named by its id, was published."""
+    return f"events/{event}"
 
 
 def journal_key(name: str) -> str:
@@ -186,12 +201,12 @@ def journal_key(name: str) -> str:
 
 
 def journal_index_key(name: str) -> str:
-    """Return the key of what tells which events are in a journal."""
+    """Return the key of the index of a journal: its events."""
     return f"journals/{name}.json"
 
 
 def parse_key(key: str) -> ObjectName | None:
-    """Return what a key names, or None for a key that is no manifest and no tombstone (a blob, say)."""
+    """Return the name of a manifest or tombstone from its key; None for any other key, such as a blob's."""
     folder, _, name = key.partition("/")
     dead = name.endswith(".dead")
     uuid, dot, version = name.removesuffix(".dead").partition(".")
@@ -201,5 +216,5 @@ def parse_key(key: str) -> ObjectName | None:
         )
     except (ValueError, IllegalArguments):
         return None
-    # Upper case, or a UUID alone without `.dead`, is nothing that this system ever wrote.
+    # The system never writes keys in upper case, nor a UUID alone without `.dead`.
     return parsed if parsed.key == key and (dot or dead) else None

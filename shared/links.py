@@ -1,8 +1,9 @@
-"""Links: what a collection is made of, and whether what they link to is there."""
+"""Links: the items of a collection, and the check that their targets exist."""
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,12 +19,17 @@ from shared.replication_wait import listed, wait_for
 from shared.stores.base import read_all
 from shared.system import Dss
 
-# What stands for a whole thing; every other type is a fragment of a JSON file.
+# Types that link to a whole object; every other type links to a fragment of a JSON file.
 _WHOLE = {"file": Kind.FILE, "bundle": Kind.BUNDLE, "collection": Kind.COLLECTION}
+_KEYS = frozenset(("type", "uuid", "version", "path", "fragment"))
 _LONGEST_TYPE = 256
 _LONGEST_PATH = 4096
-# Bytes of the JSON files that one request has read to find fragments: of each, and of all together. Parsed,
-# they take some times as much memory.
+# Bytes of JSON that the other keys of a link may take.
+_MOST_BYTES = 4096
+# In an encoded link: its UUID, and perhaps some of further keys.
+_UUIDS = re.compile(rb'"uuid":"([0-9a-f-]{36})"')
+# Bytes of the JSON files that one request reads to find fragments: of each, and of all together. Parsed, they
+# take several times as much memory.
 _LARGEST_FILE = 4 * 1024 * 1024
 _LARGEST_FILES = 64 * 1024 * 1024
 _FILES_AT_ONCE = 4
@@ -31,7 +37,7 @@ _FILES_AT_ONCE = 4
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """What a link leads to."""
+    """The object that a link leads to."""
 
     kind: Kind
     fqid: Fqid
@@ -42,44 +48,65 @@ class Target:
 
 @dataclass(frozen=True)
 class Link:
-    """An item of a collection; `path`, a JSON Pointer, is that of a fragment, None for what is whole."""
+    """An item of a collection; `path` is the JSON Pointer of a fragment, None for a whole object.
+
+    `encoded` is the item as it was written, in the only form of its JSON: the same item is the same bytes.
+    `more` are those of its keys that mean nothing to the system, encoded; empty if there are none.
+    """
 
     type: str
     fqid: Fqid
     path: str | None
+    encoded: bytes
+    more: bytes
+
+    @classmethod
+    def read(cls, item: Mapping[str, Any]) -> "Link":
+        """Return the link of an item that has been checked. Older clients say `fragment` for `path`."""
+        kind = item["type"]
+        path = item.get("path") if item.get("path") is not None else item.get("fragment")
+        more = {key: value for key, value in item.items() if key not in _KEYS}
+        return cls(
+            type=kind,
+            fqid=Fqid(item["uuid"], item["version"]),
+            path=None if kind in _WHOLE else path,
+            encoded=encode(dict(item)),
+            more=encode(more) if more else b"",
+        )
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], where: str) -> "Link":
-        """Return the link that an item of a request, or of a manifest, is.
+        """Return the link of an item of a request or of a manifest.
 
-        Older clients say `fragment` for `path`. Raises InvalidLink, saying `where`, for an item that has a
-        path and links to what is whole, or the other way round, or whose path is no JSON Pointer.
+        Raises InvalidLink, naming the place `where` the item is, if a link to a whole object has a path, a
+        link to a fragment has none, the path is not a JSON Pointer, or something is too long.
         """
-        link = cls(item["type"], Fqid(item["uuid"], item["version"]), _path_of(item, where))
+        path = _path_of(item, where)
+        link = cls.read(item)
         if len(link.type) > _LONGEST_TYPE:
             raise InvalidLink(f"{where}.type: longer than {_LONGEST_TYPE} characters")
+        if len(link.more) > _MOST_BYTES:
+            raise InvalidLink(
+                f"{where}: its other keys are {len(link.more)} bytes of JSON; at most {_MOST_BYTES} are kept"
+            )
         if link.type in _WHOLE:
-            if link.path:
+            if path:
                 raise InvalidLink(f"{where}.path: a link to a {link.type} has none; a fragment has")
-            return cls(link.type, link.fqid, None)
-        if link.path is None:
-            raise InvalidLink(f"{where}.path: missing; a link of type {link.type[:80]!r} is to a fragment")
-        try:
-            JsonPointer(link.path)
-        except JsonPointerException as error:
-            raise InvalidLink(f"{where}.path: {link.path[:80]!r} is no JSON Pointer: {error}") from error
+        elif path is None:
+            raise InvalidLink(f"{where}.path: missing; type {link.type[:80]!r} links to a fragment")
+        else:
+            _check_pointer(path, where)
         return link
 
     @property
     def target(self) -> Target:
-        """What it leads to; a fragment is part of a file."""
+        """The object that the link leads to; for a fragment, its file."""
         return Target(_WHOLE.get(self.type, Kind.FILE), self.fqid)
 
     @property
-    def encoded(self) -> bytes:
-        """The one form in which the link is written: the same link is the same bytes."""
-        path = {} if self.path is None else {"path": self.path}
-        return encode({"type": self.type, "uuid": self.fqid.uuid, "version": self.fqid.version, **path})
+    def meaning(self) -> tuple[str, Fqid, str | None]:
+        """What two links have in common that lead to the same, whatever else is said of them."""
+        return self.type, self.fqid, self.path
 
 
 def _path_of(item: Mapping[str, Any], where: str) -> str | None:
@@ -92,29 +119,54 @@ def _path_of(item: Mapping[str, Any], where: str) -> str | None:
     return path
 
 
+def _check_pointer(path: str, where: str) -> None:
+    try:
+        JsonPointer(path)
+    except JsonPointerException as error:
+        raise InvalidLink(f"{where}.path: {path[:80]!r} is not a JSON Pointer: {error}") from error
+
+
+def without(items: Iterable[bytes], removed: Sequence[Link]) -> Iterator[bytes]:
+    """Yield the encoded links that remain when others are removed.
+
+    A link that has further keys removes those that are equal; one that has none removes all that lead to the
+    same. `path` and `fragment` are one key. Only links to UUIDs of removed ones are parsed: 100,000 others
+    take 0.1 s.
+    """
+    all_of = {link.meaning for link in removed if not link.more}
+    equal = {(link.meaning, link.more) for link in removed}
+    uuids = {link.fqid.uuid.encode() for link in removed}
+    for encoded in items:
+        if not uuids.isdisjoint(_UUIDS.findall(encoded)):
+            link = Link.read(json.loads(encoded))
+            if link.meaning in all_of or (link.meaning, link.more) in equal:
+                continue
+        yield encoded
+
+
 def target_of(encoded: bytes) -> Target:
-    """Return what an encoded link leads to."""
+    """Return the target of an encoded link."""
     item = json.loads(encoded)
     return Target(_WHOLE.get(item["type"], Kind.FILE), Fqid(item["uuid"], item["version"]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a target is: the replicas that have it, and whether reads are kept from seeing it."""
+    """The replicas that have a target, and whether it is hidden."""
 
     available: frozenset[str]
     hidden: bool = False
 
 
 @dataclass
-class _Found:
-    """What the catalog says of targets; records of files are kept, for their content may be asked for."""
+class _Lookup:
+    """Look-ups of targets. Keeps the records of files, whose content may be needed to find fragments."""
 
     dss: Dss
     files: dict[Fqid, FileRecord] = field(default_factory=dict)
 
     def places(self, targets: Iterable[Target]) -> dict[Target, Place]:
-        """Return where those of the targets are that exist. One read each, two of a collection."""
+        """Return the places of those targets that exist. One read each, two for a collection."""
         fqids: dict[Kind, list[Fqid]] = defaultdict(list)
         for target in targets:
             fqids[target.kind].append(target.fqid)
@@ -123,38 +175,38 @@ class _Found:
         bundles = catalog.bundles.get_many(fqids[Kind.BUNDLE])
         collections = catalog.collections.get_many(fqids[Kind.COLLECTION])
         owned = catalog.collections.owned_many(fqid.uuid for fqid in fqids[Kind.COLLECTION])
-        found = {
+        known = {
             Target(Kind.FILE, fqid): Place(available=self.files[fqid].available)
             for fqid in fqids[Kind.FILE]
             if fqid in self.files
         }
         for fqid, bundle in bundles.items():
-            found[Target(Kind.BUNDLE, fqid)] = Place(available=bundle.available, hidden=bundle.hidden)
+            known[Target(Kind.BUNDLE, fqid)] = Place(available=bundle.available, hidden=bundle.hidden)
         for fqid in fqids[Kind.COLLECTION]:
             hidden = fqid.uuid in owned and owned[fqid.uuid].hidden
             if fqid in collections or hidden:
                 available = collections[fqid].available if fqid in collections else frozenset()
-                found[Target(Kind.COLLECTION, fqid)] = Place(available=available, hidden=hidden)
-        return found
+                known[Target(Kind.COLLECTION, fqid)] = Place(available=available, hidden=hidden)
+        return known
 
 
 def places(dss: Dss, targets: Iterable[Target]) -> dict[Target, Place]:
-    """Return where those of the targets are that exist. One read each, two of a collection."""
-    return _Found(dss).places(targets)
+    """Return the places of those targets that exist. One read each, two for a collection."""
+    return _Lookup(dss).places(targets)
 
 
 def check_links(dss: Dss, replica: str, links: Sequence[Link]) -> None:
-    """Return if all links lead to something that reads on a replica see.
+    """Raise InvalidLink unless reads on a replica see the targets of all links; name those they don't.
 
     Waits for targets that are on another replica only, and for files that are being verified. Raises
     InvalidLink, which names them, for targets that exist nowhere or are hidden, and for fragments that their
     files do not have.
     """
-    found = _Found(dss)
+    lookup = _Lookup(dss)
 
-    def where(wanted: Collection[Target]) -> dict[Target, frozenset[str]]:
-        placed = found.places(wanted)
-        return {target: place.available for target, place in placed.items() if not place.hidden}
+    def available(targets: Collection[Target]) -> dict[Target, frozenset[str]]:
+        places = lookup.places(targets)
+        return {target: place.available for target, place in places.items() if not place.hidden}
 
     def missing(targets: Collection[Target], why: str) -> InvalidLink:
         return InvalidLink(f"{listed(targets)}: {why or 'does not exist'}")
@@ -163,32 +215,34 @@ def check_links(dss: Dss, replica: str, links: Sequence[Link]) -> None:
         fqids = [target.fqid for target in targets if target.kind is Kind.FILE]
         return len(fqids) == len(targets) and dss.catalog.jobs.are_under_way(fqids)
 
-    wait_for(dss, replica, {link.target for link in links}, where, missing, under_way)
+    wait_for(dss, replica, {link.target for link in links}, available, missing, under_way)
     paths: dict[Fqid, list[str]] = defaultdict(list)
     for link in links:
         if link.path is not None:
             paths[link.fqid].append(link.path)
-    _check_fragments(dss, replica, {found.files[fqid]: asked for fqid, asked in paths.items()})
+    _check_fragments(dss, replica, {lookup.files[fqid]: of_file for fqid, of_file in paths.items()})
 
 
 def _check_fragments(dss: Dss, replica: str, paths: Mapping[FileRecord, Sequence[str]]) -> None:
     for record in paths:
         if record.size > _LARGEST_FILE:
             raise InvalidLink(
-                f"file {record.fqid}: of {record.size} bytes; fragments are those of {_LARGEST_FILE} at most"
+                f"file {record.fqid}: {record.size} bytes; links to fragments allow at most {_LARGEST_FILE}"
             )
     if sum(record.size for record in paths) > _LARGEST_FILES:
-        raise InvalidLink(f"the fragments of one request are in files of {_LARGEST_FILES} bytes at most")
+        raise InvalidLink(
+            f"the files of all fragments in one request may have at most {_LARGEST_FILES} bytes together"
+        )
     check = partial(_check_fragments_of, dss, replica)
     for _ in map_in_threads(check, paths.items(), threads=_FILES_AT_ONCE):
         pass
 
 
-def _check_fragments_of(dss: Dss, replica: str, asked: tuple[FileRecord, Sequence[str]]) -> None:
-    record, paths = asked
-    where = dss.replicas.named(replica)
+def _check_fragments_of(dss: Dss, replica: str, file: tuple[FileRecord, Sequence[str]]) -> None:
+    record, paths = file
+    source = dss.replicas.named(replica)
     try:
-        content = json.loads(read_all(where.store, where.bucket, record.checksums.blob_key))
+        content = json.loads(read_all(source.store, source.bucket, record.checksums.blob_key))
     except ObjectNotFound as error:
         raise InvalidLink(f"file {record.fqid}: replica {replica} has lost its content") from error
     except (ValueError, RecursionError) as error:
@@ -200,7 +254,7 @@ def _check_fragments_of(dss: Dss, replica: str, asked: tuple[FileRecord, Sequenc
 
 def _has(document: Any, path: str) -> bool:
     try:
-        # RFC 6901: `-` is the item behind the last one of a list, which is not there.
+        # RFC 6901: `-` is the item after the last one of a list, which does not exist.
         return not isinstance(JsonPointer(path).resolve(document), EndOfList)
     except JsonPointerException:
         return False

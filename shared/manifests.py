@@ -95,12 +95,12 @@ def tombstone_of_document(uuid: str, version: str | None, document: dict[str, An
 
 
 def tombstone_document(tombstone: BundleTombstone) -> dict[str, Any]:
-    """Return what a tombstone's object says."""
+    """Return the content of a tombstone's object."""
     return {"email": tombstone.email, "reason": tombstone.reason, "admin_deleted": True}
 
 
 def encode(document: dict[str, Any]) -> bytes:
-    """Return the one form in which a document is written: the same document is the same bytes."""
+    """Return a document as JSON, in its only form: the same document is the same bytes."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 

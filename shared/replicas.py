@@ -1,4 +1,4 @@
-"""Replicas: each a name, an object store, and its buckets."""
+"""Replicas: each has a name, an object store, and its buckets."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -45,19 +45,19 @@ class Replicas:
         return next((replica for replica in self if replica.bucket == bucket), None)
 
     def named(self, name: str) -> Replica:
-        """Return the replica of a name. Raises IllegalArguments where there is none."""
+        """Return the replica of a name. Raises IllegalArguments if there is no such replica."""
         try:
             return self._by_name[name]
         except KeyError:
-            raise IllegalArguments(f"replica: {name!r} is none of {', '.join(self.names)}") from None
+            raise IllegalArguments(f"replica: {name!r} is not one of {', '.join(self.names)}") from None
 
     def of_scheme(self, scheme: str) -> Replica:
         """Return the first replica whose objects have URLs of this scheme.
 
-        Raises UnknownSourceSchema where no replica's have.
+        Raises UnknownSourceSchema if no replica's objects have.
         """
         for replica in self:
             if replica.store.scheme == scheme:
                 return replica
         known = ", ".join(f"{replica.store.scheme}://" for replica in self)
-        raise UnknownSourceSchema(f"source_url: {scheme!r} is no scheme that is served ({known})")
+        raise UnknownSourceSchema(f"source_url: {scheme!r} is not a supported scheme ({known})")

@@ -1,4 +1,4 @@
-"""Replication: what one replica has appears on all others, whole and proved, in whatever order events come.
+"""Replication: what one replica has appears on all others, whole and proved, in any order of events.
 
 A file's blob goes before its manifest; a bundle waits for its files, a collection for what it links to, and a
 tombstone for nothing: `shared.kinds` has the steps of each. Content becomes available on a replica only after

@@ -7,48 +7,48 @@ from shared.clock import Deadline
 from shared.errors import DssError
 from shared.system import Dss
 
-# How many names an error lists; the rest is counted.
+# How many names an error lists; it counts the rest.
 _NAMED = 10
-# Seconds between looks for what is on its way.
+# Seconds between two look-ups.
 _POLL_SECONDS = 0.5
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 
 def wait_for(
     dss: Dss,
     replica: str,
-    things: Iterable[Thing],
-    where: Callable[[Collection[Thing]], Mapping[Thing, Collection[str]]],
-    missing: Callable[[Collection[Thing], str], DssError],
-    under_way: Callable[[Collection[Thing]], bool],
+    items: Iterable[Item],
+    available: Callable[[Collection[Item]], Mapping[Item, Collection[str]]],
+    missing: Callable[[Collection[Item], str], DssError],
+    under_way: Callable[[Collection[Item]], bool],
 ) -> None:
-    """Return once all things are on a replica, within DSS_FILE_WAIT_SECONDS.
+    """Return once all items are on a replica, at the latest after DSS_FILE_WAIT_SECONDS.
 
-    `where` returns the replicas of each thing, and `under_way` whether jobs are making all of some things.
-    Raises `missing` of the things that exist nowhere and are not under way, at once and without a reason, or
-    of those that did not arrive in time, with the reason.
+    `available` returns the replicas of each item that exists, and `under_way` whether jobs are making all of
+    some items. Raises the error that `missing` returns for items that exist nowhere and are not under way, at
+    once and with an empty reason, or that have not arrived in time, with the reason.
     """
     deadline = Deadline(dss.clock, dss.settings.file_wait_seconds)
-    waiting = set(things)
+    pending = set(items)
     while True:
-        places = dict(where(waiting))
-        nowhere = [thing for thing in waiting if not places.get(thing)]
+        replicas = dict(available(pending))
+        nowhere = [item for item in pending if not replicas.get(item)]
         if nowhere and not under_way(nowhere):
-            # A job may have ended between the two.
-            places.update(where(nowhere))
-            if lost := [thing for thing in nowhere if not places.get(thing)]:
+            # A job may have ended between the two look-ups.
+            replicas.update(available(nowhere))
+            if lost := [item for item in nowhere if not replicas.get(item)]:
                 raise missing(lost, "")
-        waiting = {thing for thing in waiting if replica not in places.get(thing, ())}
-        if not waiting:
+        pending = {item for item in pending if replica not in replicas.get(item, ())}
+        if not pending:
             return
         if deadline.passed:
-            raise missing(waiting, f"not yet on replica {replica}")
+            raise missing(pending, f"not yet on replica {replica}")
         dss.clock.sleep(_POLL_SECONDS)
 
 
-def listed(things: Iterable[object]) -> str:
-    """Return the names of things, the first few of them, for an error."""
-    ordered = sorted(map(str, things))
+def listed(items: Iterable[object]) -> str:
+    """Return the first few names of items, in order, for an error."""
+    ordered = sorted(map(str, items))
     more = f" and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
     return ", ".join(ordered[:_NAMED]) + more

@@ -1,4 +1,4 @@
-"""Where the real dependencies are made, from settings: the one place that opens clients of clouds."""
+"""Make the real dependencies from settings; no other module opens clients of clouds."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -10,10 +10,10 @@ import google.auth
 import google.auth.credentials
 from google.auth import iam
 from google.auth.transport.requests import Request
-from google.cloud import firestore
 from google.oauth2 import service_account
 
 from shared.catalog import Catalog, Database
+from shared.catalog.client import open_client
 from shared.clock import SystemClock
 from shared.config import ReplicaSetting, Settings
 from shared.executions import CloudWorkflows
@@ -31,13 +31,13 @@ from shared.system import Dss
 
 
 def open_system(settings: Settings) -> Dss:
-    """Return the dependencies of a process of the system, connected as the settings say.
+    """Return the dependencies of a process, connected according to the settings.
 
-    To be called once a process, after a server has forked: clients of gRPC do not survive a fork.
+    Call it once a process, after a server has forked: clients of gRPC do not survive a fork.
     """
     clock = SystemClock()
     replicas = open_replicas(settings)
-    database = Database(firestore.Client(project=settings.project), replicas=replicas.names, clock=clock)
+    database = Database(open_client(settings.project), replicas=replicas.names, clock=clock)
     catalog = Catalog(database)
     return Dss(
         settings=settings,
@@ -56,8 +56,8 @@ def open_system(settings: Settings) -> Dss:
     )
 
 
-# Back ends of the index that come with this package. Written as entry points are, so that only the one chosen
-# is imported; in code, because what Cloud Functions run was not installed as a package, and has none.
+# The index back ends of this package, in the syntax of entry points, so that only the one in use is imported.
+# They are no entry points since Cloud Functions run source code, and not an installed package.
 INDEX_GROUP = "dss.index"
 INDEX_BACKENDS: Mapping[str, str] = {
     "firestore": "shared.search.firestore.backend:open_index",
@@ -66,9 +66,9 @@ INDEX_BACKENDS: Mapping[str, str] = {
 
 
 def open_index(settings: Settings, catalog: Catalog) -> IndexBackend:
-    """Return the index back end that DSS_INDEX names, ours or that of another package's entry point.
+    """Return the index back end that DSS_INDEX names, from this package or an entry point of another.
 
-    Raises ValueError, naming those that there are, where there is none of this name.
+    Raises ValueError, with the known names, if there is no such back end.
     """
     name = settings.index
     installed = entry_points(group=INDEX_GROUP)
@@ -78,13 +78,13 @@ def open_index(settings: Settings, catalog: Catalog) -> IndexBackend:
         chosen = installed[name]
     else:
         known = ", ".join(sorted({*INDEX_BACKENDS, *installed.names}))
-        raise ValueError(f"DSS_INDEX: there is no back end {name!r}; there are: {known}")
+        raise ValueError(f"DSS_INDEX: there is no back end {name!r}; use one of {known}")
     opened: IndexBackend = chosen.load()(settings, catalog)
     return opened
 
 
 def open_subscription(settings: Settings, name: str) -> PullSubscription:
-    """Return a subscription of the system's project, for operators; connected at its first use."""
+    """Return a subscription of the project, for operators; it connects at its first use."""
     return PubSubSubscription(settings.project, name)
 
 
@@ -110,13 +110,13 @@ def _amazon(
 def _directory(settings: Settings, *, root: str, signing_key_file: str, url: str = "") -> ObjectStore:
     base = url or settings.public_url
     if not base:
-        raise ValueError("url: missing, and DSS_PUBLIC_URL is not set either")
+        raise ValueError("url: missing; set it, or DSS_PUBLIC_URL")
     key = Path(signing_key_file).read_bytes().strip()
     urls = SignedUrls(base=f"{base.rstrip('/')}/objects", key=key, clock=SystemClock())
     return PosixDirectory(Path(root), urls)
 
 
-# Every kind of store: the scheme of its URLs, and what opens it; its keywords are the options of a replica.
+# How to open stores, by the scheme of their URLs; the keywords are the options of a replica.
 STORES: Mapping[str, Callable[..., ObjectStore]] = {
     "gs": _google,
     "s3": _amazon,
@@ -125,22 +125,22 @@ STORES: Mapping[str, Callable[..., ObjectStore]] = {
 
 
 def open_replicas(settings: Settings) -> Replicas:
-    """Return the replicas that the settings name, `gcp` first.
+    """Return the replicas of the settings, `gcp` first.
 
-    Replicas of one scheme with the same options share one store: whatever is one store copies within itself.
-    Raises ValueError for a scheme or an option that is not known, or is missing.
+    Replicas with the same scheme and options share one store, which copies within itself. Raises ValueError
+    if a scheme or option is unknown or missing.
     """
     opened: dict[tuple[str, frozenset[tuple[str, str]]], ObjectStore] = {}
 
-    def opened_as(wanted: ReplicaSetting) -> Replica:
-        kind = wanted.scheme, frozenset(wanted.options.items())
-        if kind not in opened:
-            opened[kind] = _open_store(settings, wanted)
+    def replica_of(setting: ReplicaSetting) -> Replica:
+        key = setting.scheme, frozenset(setting.options.items())
+        if key not in opened:
+            opened[key] = _open_store(settings, setting)
         return Replica(
-            name=wanted.name,
-            store=opened[kind],
-            bucket=wanted.bucket,
-            checkout_bucket=wanted.checkout_bucket,
+            name=setting.name,
+            store=opened[key],
+            bucket=setting.bucket,
+            checkout_bucket=setting.checkout_bucket,
         )
 
     first = (
@@ -157,25 +157,25 @@ def open_replicas(settings: Settings) -> Replicas:
             checkout_bucket=settings.s3_checkout_bucket,
         ),
     )
-    return Replicas(*map(opened_as, (*first, *settings.extra_replicas)))
+    return Replicas(*map(replica_of, (*first, *settings.extra_replicas)))
 
 
-def _open_store(settings: Settings, wanted: ReplicaSetting) -> ObjectStore:
+def _open_store(settings: Settings, replica: ReplicaSetting) -> ObjectStore:
     try:
-        opener = STORES[wanted.scheme]
+        opener = STORES[replica.scheme]
     except KeyError:
         raise ValueError(
-            f"replica {wanted.name}: scheme {wanted.scheme!r} is none of {', '.join(STORES)}"
+            f"replica {replica.name}: scheme {replica.scheme!r} is none of {', '.join(STORES)}"
         ) from None
     try:
-        inspect.signature(opener).bind(settings, **wanted.options)
+        inspect.signature(opener).bind(settings, **replica.options)
     except TypeError as error:
-        raise ValueError(f"replica {wanted.name}: {error}") from error
-    return opener(settings, **wanted.options)
+        raise ValueError(f"replica {replica.name}: {error}") from error
+    return opener(settings, **replica.options)
 
 
 def signing_credentials(settings: Settings) -> google.auth.credentials.Signing:
-    """Return what signs URLs of GCS: the configured key, or else IAM in the name of this service."""
+    """Return the credentials that sign URLs of GCS: the configured key, or this service account by IAM."""
     if settings.gs_signing_key_file:
         key: google.auth.credentials.Signing = service_account.Credentials.from_service_account_file(
             settings.gs_signing_key_file
@@ -183,14 +183,14 @@ def signing_credentials(settings: Settings) -> google.auth.credentials.Signing:
         return key
     own, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
     request = Request()
-    # On Cloud Run the e-mail is known only once the metadata server has been asked.
+    # On Cloud Run the e-mail is known after a request to the metadata server.
     own.refresh(request)
     email = str(getattr(own, "service_account_email", ""))
     return IamSigningCredentials(iam.Signer(request, own, email), email)
 
 
 class IamSigningCredentials(google.auth.credentials.Signing):
-    """Signs with a service account's key that IAM holds, one network call a signature."""
+    """Signs with the key of a service account that IAM holds; each signature is a network call."""
 
     def __init__(self, signer: iam.Signer, email: str) -> None:
         self._signer = signer

@@ -35,8 +35,8 @@ resource "google_service_account" "api" {
   depends_on = [google_project_service.enabled]
 }
 
-# A create over an existing object must be told 412, its precondition, and a writer without the right to
-# delete may be told 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
+# A create over an existing object must fail with 412, its precondition, and a writer without the right to
+# delete may get 403 before GCS looks at the precondition; so main is objectUser, not objectCreator. The
 # code has no call that deletes or overwrites, and soft delete keeps what an operator's mistake removes.
 resource "google_storage_bucket_iam_member" "api" {
   for_each = {
@@ -60,6 +60,7 @@ resource "google_service_account_iam_member" "api_signs_as_itself" {
 resource "google_secret_manager_secret_iam_member" "api" {
   for_each = {
     signing_key         = google_secret_manager_secret.signing_key.id
+    subscription_key    = google_secret_manager_secret.subscription_key.id
     application_secrets = google_secret_manager_secret.application_secrets.id
   }
 
@@ -69,7 +70,8 @@ resource "google_secret_manager_secret_iam_member" "api" {
 }
 
 locals {
-  api_name = "dss-api"
+  api_name              = "dss-api"
+  subscription_key_file = "/secrets/subscription-key/keys"
   # Cloud Run: every service has this address, known before the service exists.
   api_run_url      = "https://${local.api_name}-${data.google_project.this.number}.${var.region}.run.app"
   api_public_url   = coalesce(var.public_url, local.api_run_url)
@@ -81,6 +83,7 @@ locals {
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
+    DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
     OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
     DSS_WRITE_GROUPS      = join(",", var.write_groups)
@@ -88,6 +91,9 @@ locals {
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file
+    )
+    DSS_SECRETS_KEY_FILE = (
+      var.subscription_key_version == null ? "" : local.subscription_key_file
     )
   })
 }
@@ -116,7 +122,7 @@ resource "google_cloud_run_v2_service" "api" {
     service_account = google_service_account.api.email
     # Clients give up after 40 s and retry; 60 leaves room for the API's own deadline to come first.
     timeout = "60s"
-    # As many as gunicorn has threads (run/api/Dockerfile).
+    # As many as the API has threads (run/api/gateway.py).
     max_instance_request_concurrency = 32
 
     scaling {
@@ -191,6 +197,14 @@ resource "google_cloud_run_v2_service" "api" {
         }
       }
 
+      dynamic "volume_mounts" {
+        for_each = var.subscription_key_version[*]
+        content {
+          name       = "subscription-key"
+          mount_path = dirname(local.subscription_key_file)
+        }
+      }
+
       # Not /internal/health: that is 503 while either cloud is away, and then the other one's replica must
       # still be served, by new instances too. monitoring.tf watches it.
       startup_probe {
@@ -221,6 +235,20 @@ resource "google_cloud_run_v2_service" "api" {
           items {
             version = volumes.value
             path    = basename(local.signing_key_file)
+          }
+        }
+      }
+    }
+
+    dynamic "volumes" {
+      for_each = var.subscription_key_version[*]
+      content {
+        name = "subscription-key"
+        secret {
+          secret = google_secret_manager_secret.subscription_key.secret_id
+          items {
+            version = volumes.value
+            path    = basename(local.subscription_key_file)
           }
         }
       }

@@ -35,6 +35,8 @@ module "aws" {
   event_prefixes       = local.event_prefixes
   google_audience      = local.aws_role_audience
 
+  permissions_boundary_arn = var.aws_permissions_boundary_arn
+
   roles = {
     for name, rights in local.aws_rights : name => merge(rights, {
       service_account_id    = local.google_accounts[name].unique_id

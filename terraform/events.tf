@@ -43,7 +43,7 @@ resource "google_storage_notification" "main" {
   payload_format    = "NONE"
   custom_attributes = { replica = "gcp" }
 
-  # GCS tries whether it may publish, when it is told to.
+  # GCS tests whether it may publish when the notification is created.
   depends_on = [google_pubsub_topic_iam_member.gcs]
 }
 
@@ -91,7 +91,7 @@ resource "google_pubsub_subscription" "push" {
   }
 
   # functions/push.py makes dead letters itself, with their reasons, after DSS_DELIVERY_ATTEMPTS; what never reaches
-  # it ends here, after about 15 hours. With this policy Pub/Sub also tells which attempt a push is: push.py
+  # it ends here, after about 15 hours. With this policy a push also has the number of its attempt: push.py
   # counts by that, and would try for ever without.
   # Not for what is given up by its age: a hundred attempts are the most that Pub/Sub knows, and take 17 hours.
   dynamic "dead_letter_policy" {

@@ -1,6 +1,9 @@
 # What runs when something has happened. The entry points are in functions/main.py; to add a function there, add
 # its row here (a test compares the two), and in functions/subscriptions.json what it is sent.
 locals {
+  # A new project has 20 vCPU and 40 GiB for Cloud Run in a region, and Cloud Run refuses a service whose instances
+  # could need more together: the defaults of max_instances stay within that (a test multiplies).
+  # https://cloud.google.com/run/docs/configuring/max-instances-limits
   functions = {
     # Two at once fit into 512 MiB, three do not: measured from GCS to S3, an instance takes 107 MiB idle, 245
     # with one object of 64 MiB under way (one part, which S3 is handed whole), 389 with two, 521 with three.
@@ -197,6 +200,7 @@ locals {
   }
 
   mailing_functions = toset(["checkout", "sweep"])
+  signing_functions = toset(["deliver", "redeliver"])
 
   function_names = { for name, row in local.functions : name => "dss-${replace(name, "_", "-")}" }
   # Only this form of a function's URL counts as internal when Google's own services call it.
@@ -254,6 +258,7 @@ resource "google_cloudfunctions2_function" "dss" {
       { THREADS = tostring(each.value.concurrency) },
       each.value.s3 == null ? {} : { DSS_AWS_ROLE_ARN = module.aws.role_arns[each.key] },
       each.value.environment,
+      contains(local.signing_functions, each.key) && var.subscription_key_version != null ? { DSS_SECRETS_KEY_FILE = local.subscription_key_file } : {},
       contains(local.index_users, each.key) ? local.index_environment : {},
     )
 
@@ -277,6 +282,19 @@ resource "google_cloudfunctions2_function" "dss" {
       }
     }
 
+    dynamic "secret_volumes" {
+      for_each = contains(local.signing_functions, each.key) ? var.subscription_key_version[*] : []
+      content {
+        mount_path = dirname(local.subscription_key_file)
+        project_id = var.project_id
+        secret     = google_secret_manager_secret.subscription_key.secret_id
+        versions {
+          version = secret_volumes.value
+          path    = basename(local.subscription_key_file)
+        }
+      }
+    }
+
     vpc_connector                 = contains(local.index_users, each.key) ? one(values(google_vpc_access_connector.dss)[*].id) : null
     vpc_connector_egress_settings = contains(local.index_users, each.key) && var.postgresql_tier != null ? "PRIVATE_RANGES_ONLY" : null
   }
@@ -290,6 +308,7 @@ resource "google_cloudfunctions2_function" "dss" {
     google_project_iam_member.starts_workflows,
     google_pubsub_topic_iam_member.function,
     google_secret_manager_secret_iam_member.function,
+    google_secret_manager_secret_iam_member.subscription_key,
     google_secret_manager_secret_iam_member.postgresql_password,
     google_storage_bucket_iam_member.function,
   ]
@@ -333,11 +352,20 @@ resource "google_storage_bucket_iam_member" "function" {
   member = google_service_account.function[each.value.function].member
 }
 
-# Who tells how checkouts ended.
+# The function that mails how checkouts ended.
 resource "google_secret_manager_secret_iam_member" "function" {
   for_each = local.mailing_functions
 
   secret_id = google_secret_manager_secret.smtp_password.id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.function[each.key].member
+}
+
+# Who signs notifications.
+resource "google_secret_manager_secret_iam_member" "subscription_key" {
+  for_each = local.signing_functions
+
+  secret_id = google_secret_manager_secret.subscription_key.id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.function[each.key].member
 }

@@ -17,7 +17,7 @@ resource "google_storage_bucket" "source" {
   depends_on = [google_project_service.enabled]
 }
 
-# Named by its content: functions are built anew when that changes, and only then.
+# Named by its content, so that functions are built only when that changes.
 resource "google_storage_bucket_object" "functions" {
   name   = "functions-${filesha256(local.functions_archive)}.zip"
   bucket = google_storage_bucket.source.name

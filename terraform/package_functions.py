@@ -3,7 +3,7 @@
     python3 terraform/package_functions.py
 
 It needs nothing but Python. The same sources give the same bytes, so that Terraform, which names the archive
-by its content, builds the functions anew only when they have changed.
+by its content, builds the functions only when they have changed.
 """
 
 import sys

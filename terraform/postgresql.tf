@@ -1,6 +1,6 @@
 # The index of POST /search in PostgreSQL, where postgresql_tier is set: a private address in a network of its own,
 # which the API and the functions that index reach through a connector. Nothing in it is lost with it:
-# `dss admin index rebuild` makes it anew.
+# `dss admin index rebuild` rebuilds it.
 locals {
   postgresql = var.postgresql_tier == null ? [] : ["index"]
   # Only with a password: until a person has added one, Firestore goes on holding the index.

@@ -25,7 +25,7 @@ locals {
     DSS_REPORTS_BUCKET       = google_storage_bucket.dss["reports"].name
   })
 
-  # Without a host nobody is told by mail.
+  # Without a host the system sends no mail.
   smtp_environment = var.smtp == null ? {} : {
     DSS_SMTP_HOST   = var.smtp.host
     DSS_SMTP_PORT   = tostring(var.smtp.port)

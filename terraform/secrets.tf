@@ -11,6 +11,18 @@ resource "google_secret_manager_secret" "signing_key" {
   depends_on = [google_project_service.enabled]
 }
 
+# Encrypts the secrets of subscriptions, so that who can read the catalog cannot read them.
+resource "google_secret_manager_secret" "subscription_key" {
+  secret_id = "dss-subscription-key"
+  labels    = local.labels
+
+  replication {
+    auto {}
+  }
+
+  depends_on = [google_project_service.enabled]
+}
+
 resource "google_secret_manager_secret" "application_secrets" {
   secret_id = "dss-application-secrets"
   labels    = local.labels
@@ -33,8 +45,8 @@ resource "google_secret_manager_secret" "smtp_password" {
   depends_on = [google_project_service.enabled]
 }
 
-# The key signs URLs in this account's name, and this account can only read: whoever gets hold of the key
-# can't write.
+# The key signs URLs in this account's name, and this account can only read: a person who gets
+# the key can't write.
 resource "google_service_account" "signer" {
   account_id   = "dss-signer"
   display_name = "DSS: in whose name URLs are signed"

@@ -30,8 +30,8 @@ locals {
   }
 }
 
-# One resource for all of them: a rewrite within one location and class is one quick call, whatever the
-# object's size, so the buckets must not differ in either.
+# One resource for all of them: a rewrite within one location and class is one quick call for an object of any
+# size, so the buckets must not differ in either.
 resource "google_storage_bucket" "dss" {
   for_each = local.gcs_buckets
 

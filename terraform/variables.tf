@@ -170,6 +170,17 @@ variable "aws_region" {
   }
 }
 
+variable "aws_permissions_boundary_arn" {
+  type        = string
+  description = "ARN of the policy that bounds what the AWS roles can do (docs/deploy.md, step 4); null is no bound."
+  default     = null
+
+  validation {
+    condition     = var.aws_permissions_boundary_arn == null || can(regex("^arn:aws:iam::[0-9]{12}:policy/", var.aws_permissions_boundary_arn))
+    error_message = "The ARN of a policy: arn:aws:iam::111122223333:policy/dss-boundary."
+  }
+}
+
 variable "aws_staging_writer_arns" {
   type        = list(string)
   description = "ARNs of AWS principals who may put objects into the S3 staging bucket."
@@ -234,7 +245,7 @@ variable "checkouts_at_once" {
 variable "sync_max_instances" {
   type        = number
   description = "Instances at most of the function that replicates; each works on two objects at once."
-  default     = 50
+  default     = 20
 
   validation {
     condition     = var.sync_max_instances >= 1
@@ -245,7 +256,7 @@ variable "sync_max_instances" {
 variable "copy_max_instances" {
   type        = number
   description = "Instances at most of the function that copies large objects; each works on two batches of 2 GiB at once."
-  default     = 50
+  default     = 20
 
   validation {
     condition     = var.copy_max_instances >= 1
@@ -267,7 +278,7 @@ variable "index_max_instances" {
 variable "notify_max_instances" {
   type        = number
   description = "Instances at most of the function that matches events with subscriptions; each works on two events at once."
-  default     = 20
+  default     = 10
 
   validation {
     condition     = var.notify_max_instances >= 1
@@ -358,7 +369,7 @@ variable "replication_alert_seconds" {
 
 variable "event_alert_seconds" {
   type        = number
-  description = "Age of the oldest bundle or tombstone that nobody was told of, in seconds, from which on it is an alert."
+  description = "Age in seconds at which the oldest unpublished event of a bundle or tombstone is an alert."
   default     = 3600
 
   validation {
@@ -442,6 +453,17 @@ variable "signing_key_version" {
 
   validation {
     condition     = var.signing_key_version == null || can(regex("^([1-9][0-9]*|latest)$", var.signing_key_version))
+    error_message = "A number, or latest."
+  }
+}
+
+variable "subscription_key_version" {
+  type        = string
+  description = "Version of secret dss-subscription-key that encrypts the secrets of subscriptions. When null, none is signed."
+  default     = null
+
+  validation {
+    condition     = var.subscription_key_version == null || can(regex("^([1-9][0-9]*|latest)$", var.subscription_key_version))
     error_message = "A number, or latest."
   }
 }

@@ -69,7 +69,7 @@ def run_blocks(request, tmp_path):
             env={**clean, "XDG_CACHE_HOME": str(tmp_path / "cache")},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=480,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -140,10 +140,21 @@ def test_every_command_that_is_named_exists(page):
 def test_the_table_of_errors_is_that_of_the_api():
     table = section(text_of("docs/architecture.md"), "Errors")
     rows = re.findall(r"^\| (`.*?) \| (\d{3})", table, re.MULTILINE)
-    told = {name: int(status) for names, status in rows for name in re.findall(r"`(\w+)`", names)}
+    documented = {name: int(status) for names, status in rows for name in re.findall(r"`(\w+)`", names)}
 
-    assert len(told) >= 12
-    assert {name: status_of(getattr(errors, name)("")) for name in told} == told
+    assert len(documented) >= 12
+    assert {name: status_of(getattr(errors, name)("")) for name in documented} == documented
+
+
+def test_every_term_of_the_glossary_is_used():
+    terms = re.findall(r"^\| ([^|]+?) \|", text_of("docs/glossary.md"), re.MULTILINE)[2:]
+    pages = [ROOT / page for page in PAGES]
+    modules = [path for folder in ("shared", "run", "functions") for path in (ROOT / folder).rglob("*.py")]
+    text = " ".join(path.read_text() for path in (*pages, *modules)).lower()
+
+    assert len(terms) >= 30
+    assert terms == sorted(terms, key=str.lower)
+    assert [term for term in terms if not re.search(rf"\b{term.lower()}", text)] == []
 
 
 def test_each_part_of_the_benchmarks_has_its_report_and_its_row():

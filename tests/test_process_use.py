@@ -46,7 +46,7 @@ def of_a_module():
 
 
 def asks_by_name(request):
-    return request.getfixturevalue("whatever")
+    return request.getfixturevalue("stack")
 
 
 def starts_none():

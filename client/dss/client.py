@@ -46,6 +46,7 @@ class Client(Session):
         jobs: int = 8,
         state: str | Path | None = None,
         keep_staged: bool = False,
+        checksum: bool = False,
         copy_seconds: float = COPY_SECONDS,
         progress: Progress | None = None,
     ) -> UploadReport:
@@ -56,8 +57,9 @@ class Client(Session):
 
         The same call again does what is missing: after an interruption the rest, after a change a new
         version, else nothing. UUID and version are made up unless given. `exclude` holds globs of names,
-        `state` is the file that remembers what is done, `jobs` the number of threads. `copy_seconds` is how
-        long to wait for files that the DSS copies in the background. Raises InvalidInput, Busy.
+        `state` is the file that records what is done, `jobs` the number of threads. A file counts as
+        unchanged if its size, mtime, ctime and inode are; with `checksum` all are read again. `copy_seconds`
+        is how long to wait for files that the DSS copies in the background. Raises InvalidInput, Busy.
         """
         options = UploadOptions(
             bundle_uuid=bundle_uuid,
@@ -68,6 +70,7 @@ class Client(Session):
             jobs=jobs,
             state=Path(state) if state else None,
             keep_staged=keep_staged,
+            checksum=checksum,
             copy_seconds=copy_seconds,
             progress=progress or Progress(quiet=True),
         )
@@ -79,21 +82,27 @@ class Client(Session):
         version: str | None = None,
         *,
         to: str | Path | None = None,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         jobs: int = 8,
         range_bytes: int = RANGE_BYTES,
         progress: Progress | None = None,
     ) -> DownloadReport:
         """Fetch the files of a bundle version (default: the newest) into a directory, each verified::
 
-            report = client.download(uuid, to="a/copy", names=["*.json"])
+            report = client.download(uuid, to="a/copy", names="*.json")
             assert not report.failed
 
-        The directory is ./UUID.VERSION unless given; `names` are globs of names to fetch. Files larger than
-        `range_bytes` come in parallel ranges. The same call again fetches what is missing. Raises Busy.
+        The directory is ./UUID.VERSION unless given. `names` are globs of names to fetch; each must match a
+        file. Files larger than `range_bytes` come in parallel ranges. The same call again fetches what is
+        missing. The report's `failed` has the files that were not fetched, its `placed` the paths of files
+        whose names the file system can't hold. Raises InvalidInput, Busy.
         """
         options = DownloadOptions(
-            to=to, names=names, jobs=jobs, range_bytes=range_bytes, progress=progress or Progress(quiet=True)
+            to=to,
+            names=[names] if isinstance(names, str) else names,
+            jobs=jobs,
+            range_bytes=range_bytes,
+            progress=progress or Progress(quiet=True),
         )
         return download(self, uuid, version, options)
 

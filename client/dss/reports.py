@@ -97,15 +97,17 @@ class UploadReport(Report):
 class DownloadReport(Report):
     """What this run of a download did: files `downloaded`, and `skipped` because they were there and right.
 
-    `received` counts the bytes that came over the network.
+    `received` counts the bytes that came over the network. `placed` has the path of each file whose name the
+    file system can't hold.
     """
 
     downloaded: int = 0
     skipped: int = 0
     received: int = 0
     directory: str = ""
+    placed: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         own = {"downloaded": self.downloaded, "skipped": self.skipped, "received": self.received}
-        return {**super().as_json(), **own, "directory": self.directory}
+        return {**super().as_json(), **own, "directory": self.directory, "placed": self.placed}

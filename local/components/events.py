@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import functions
 from local import probes
 from local.components.base import Builder, Component, Exported
-from local.config import PROJECT, StackConfig
+from local.config import LOOPBACK_NETWORKS, PROJECT, StackConfig
 from shared.identifiers import Kind
 from shared.messages import DEAD_LETTERS, OBJECT_EVENTS
 
@@ -60,10 +60,9 @@ def functions_of(*names: str, processes: Mapping[str, int]) -> Builder:
                 *served,
             ),
             ready=partial(_all_answer, [config.url(name) for name in names]),
-            # Subscribers are on this machine too, and get links to the API.
             environment={
                 "DSS_PUBLIC_URL": exported["DSS_URL"],
-                "DSS_CALLBACK_NETWORKS": "127.0.0.0/8,::1/128",
+                "DSS_CALLBACK_NETWORKS": LOOPBACK_NETWORKS,
                 **config.passed_on(),
                 **exported,
             },

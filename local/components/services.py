@@ -6,7 +6,7 @@ from functools import partial
 from local import probes
 from local.components import search
 from local.components.base import Component, Exported
-from local.config import ADMIN_EMAIL, WRITE_GROUP, WRITER_EMAIL, StackConfig, api_settings
+from local.config import ADMIN_EMAIL, LOOPBACK_NETWORKS, WRITE_GROUP, WRITER_EMAIL, StackConfig, api_settings
 from local.issuer.claims import SERVICE_ACCOUNT_KEY_FILE
 from local.supervisor.ports import HOST
 
@@ -51,17 +51,15 @@ def mail(config: StackConfig, _: Exported) -> Component:
 
 
 def gunicorn(app: str, port: int, workers: int) -> tuple[str, ...]:
-    """Return the command that serves a WSGI application as Cloud Run does, in `workers` processes.
+    """Return the command that serves the API as Cloud Run does, in `workers` processes.
 
     Nothing is loaded before the fork: gRPC doesn't survive it.
     """
     return (
         *(sys.executable, "-m", "gunicorn", app, "--bind", f"{HOST}:{port}", "--no-control-socket"),
-        *("--worker-class", "gthread", "--workers", str(workers), "--threads", "8"),
+        *("--worker-class", "run.api.worker.Worker", "--workers", str(workers)),
         # Seconds. Must not close an idle connection under its client's next request.
         *("--keep-alive", "75", "--timeout", "90", "--graceful-timeout", "2"),
-        # Bytes, gunicorn's maximum: old clients' URLs repeat their query, tokens included.
-        *("--limit-request-line", "8190"),
     )
 
 
@@ -73,6 +71,6 @@ def api(config: StackConfig, exported: Exported) -> Component:
         command=gunicorn(config.api_app, config.ports.of("api"), config.api_workers),
         ready=partial(probes.is_healthy, url),
         uses=("firestore", "pubsub", "gcs", "s3", "token issuer", *search.needed(config)),
-        environment={**config.passed_on(), **exported},
+        environment={"DSS_CALLBACK_NETWORKS": LOOPBACK_NETWORKS, **config.passed_on(), **exported},
         exports={"DSS_URL": url},
     )

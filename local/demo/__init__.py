@@ -1,0 +1,1 @@
+"""The demo: the whole system starts, moves a bundle through both clouds, and stops."""

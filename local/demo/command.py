@@ -1,6 +1,6 @@
-"""`make demo`: the whole system starts, a bundle goes in and comes out of both clouds, everything stops.
+"""`make demo`: start the whole system, upload a bundle, read it from both clouds, stop everything.
 
-Exit codes: 0 all steps did what they show; 1 one did not, and is named; 130 Ctrl-C.
+Exit codes: 0 all steps succeeded; 1 the named step failed; 130 Ctrl-C.
 """
 
 import contextlib
@@ -22,29 +22,29 @@ from local.demo.steps import Scene, Step, StepFailed, amount
 from local.errors import LocalError, StartInterrupted
 from local.stack import Stack, Stop
 
-# moto keeps S3's objects in memory, two and a half times their size.
+# Bytes. moto keeps S3's objects in memory, in 2.5 times their size.
 _LARGE = 2 * 1024**3
 _TITLE_WIDTH = 22
 
 
 class Signals:
-    """Ends the demo once, cleanly: what comes while the system stops, or again, changes nothing."""
+    """Stops the demo at the first signal; later ones, and those while the system stops, change nothing."""
 
     def __init__(self) -> None:
         self.stop = Stop()
         self._raises = False
 
     def __call__(self, number: int, _: object) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         self.stop.request(number)
         if self._raises:
             self._raises = False
-            # No Exception: a library that tries again after one must not swallow it.
+            # Not an Exception: a library that retries must not swallow it.
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
-        """Let a signal raise KeyboardInterrupt at once; outside of this only `stop` knows of it."""
+        """Make a signal raise KeyboardInterrupt; outside of this block it only sets `stop`."""
         self._raises = True
         try:
             if self.stop.signal:
@@ -55,7 +55,7 @@ class Signals:
 
 
 class Board:
-    """The lines that the demo prints: number, title, seconds and figures of each step."""
+    """Prints the lines of the demo: number, title, seconds and figures of each step."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -63,7 +63,7 @@ class Board:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[list[str]]:
-        """Print a step's title, and when it is done its time, and the figures put into the list."""
+        """Print the title of a step, and at its end the time and the figures added to the list."""
         self.number += 1
         self.title = title
         print(f"{self.number:>3}  {title:<{_TITLE_WIDTH}}", end="", flush=True)
@@ -82,23 +82,23 @@ class Board:
     "--data",
     metavar="DIR",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Directory to put in and get back  [default: a sample bundle]",
+    help="Directory to upload and read back  [default: a sample bundle]",
 )
 def main(data: Path | None) -> None:
-    """Start the whole system, put data in, get them back from both clouds, and stop."""
+    """Start the whole system, upload data, read them from both clouds, and stop."""
     code = run(data)
     sys.stdout.flush()
     sys.stderr.flush()
     if code > 1:
-        # Threads that still wait for a system that is no more would keep this process.
+        # Threads that still wait for the stopped system would keep this process alive.
         os._exit(code)
     sys.exit(code)
 
 
 def run(data: Path | None, steps: Sequence[Step] = STEPS) -> int:
-    """Run the steps against a system of its own, print what they do, and return the exit code.
+    """Run the steps on a system of its own, print their figures, and return the exit code.
 
-    Takes over this process's signals and environment.
+    Replaces this process's signal handlers and environment.
     """
     signals = Signals()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -107,10 +107,12 @@ def run(data: Path | None, steps: Sequence[Step] = STEPS) -> int:
     began = time.monotonic()
     try:
         if data:
-            _look_at(data)
-        scene = _show(data, steps, signals, board)
+            _warn_if_large(data)
+        scene = _run_steps(data, steps, signals, board)
     except (StartInterrupted, KeyboardInterrupt):
-        print(f"demo: stopped in step {board.number} ({board.title}); nothing runs any more", file=sys.stderr)
+        print(
+            f"demo: stopped in step {board.number} ({board.title}); every process has ended", file=sys.stderr
+        )
         return 128 + signals.stop.signal
     except (StepFailed, ClientError, LocalError, OSError) as error:
         where = f"step {board.number} ({board.title}) failed: " if board.number else ""
@@ -123,13 +125,13 @@ def run(data: Path | None, steps: Sequence[Step] = STEPS) -> int:
     return 0
 
 
-def _look_at(data: Path) -> None:
+def _warn_if_large(data: Path) -> None:
     size = sum(file.size for file in scan(data))
     if size > _LARGE:
-        print(f"{data} holds {amount(size)}: S3's stand-in keeps that in memory, 2.5 times.", file=sys.stderr)
+        print(f"{data} has {amount(size)}; the local S3 needs 2.5 times as much memory.", file=sys.stderr)
 
 
-def _show(data: Path | None, steps: Sequence[Step], signals: Signals, board: Board) -> Scene:
+def _run_steps(data: Path | None, steps: Sequence[Step], signals: Signals, board: Board) -> Scene:
     started: list[str] = []
     with contextlib.ExitStack() as system:
         with board.step("start the system") as figures:
@@ -147,7 +149,7 @@ def _show(data: Path | None, steps: Sequence[Step], signals: Signals, board: Boa
 
 
 def _scene(env: dict[str, Any], data: Path | None) -> Scene:
-    # The SDKs read the addresses of their clouds from the environment, and nothing else of it may reach them.
+    # The SDKs read the addresses of the emulators from the environment, and must see no real credentials.
     clean = base_environment(os.environ)
     os.environ.clear()
     os.environ.update(clean | env)

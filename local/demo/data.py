@@ -1,4 +1,4 @@
-"""The data that the demo moves: the sample bundle, and what tells whether a directory came back unchanged."""
+"""The demo's data: the sample bundle, and fingerprints that compare directories."""
 
 import gzip
 import hashlib
@@ -11,9 +11,9 @@ from pathlib import Path
 from dss.transfer.directory import scan
 
 SAMPLE = Path(__file__).resolve().parents[1] / "sample"
-# The project carries this file's metadata; its content is made, for a repository is no place for it.
+# The repository has this file's metadata; its content is generated, because it is large.
 LARGE_NAME = "cortex_S1_L001_R2_001.fastq.gz"
-# Above 64 MiB S3 takes an object in parts, and its ETag is that of parts.
+# Above 64 MiB S3 stores an object in parts, with an ETag of parts.
 LARGE_BYTES = 65 * 1024 * 1024
 _SEED = 20260112
 _READ_BASES = 91
@@ -29,11 +29,11 @@ class Fingerprint:
 
 
 def make_sample(directory: Path) -> None:
-    """Fill a directory that is not there yet with the sample bundle, the same bytes every time."""
+    """Make a directory with the sample bundle, the same bytes every time."""
     shutil.copytree(SAMPLE, directory)
     with (
         (directory / LARGE_NAME).open("wb") as raw,
-        # Stored, not compressed: 65 MiB in a moment. No time stamp, so that the bytes don't change.
+        # Not compressed, for speed. No time stamp, so that the bytes don't change.
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=0, mtime=0) as stream,
     ):
         written = 0
@@ -44,7 +44,7 @@ def make_sample(directory: Path) -> None:
 
 
 def _reads() -> Iterator[bytes]:
-    """Yield made-up reads in FASTQ, for ever."""
+    """Yield random reads in FASTQ, for ever."""
     dice = random.Random(_SEED)
     noise = dice.randbytes(_POOL_BYTES)
     bases = noise.translate(bytes(b"ACGT"[value % 4] for value in range(256)))
@@ -58,9 +58,9 @@ def _reads() -> Iterator[bytes]:
 
 
 def fingerprints(directory: Path) -> dict[str, Fingerprint]:
-    """Return the fingerprint of every file in a directory, by the name that it has in a bundle.
+    """Return the fingerprint of every file in a directory, by its name in a bundle.
 
-    Raises InvalidInput for what a bundle can't hold, OSError for what can't be read.
+    Raises InvalidInput for a file that a bundle can't have, OSError for one that can't be read.
     """
     return {file.name: _fingerprint(file.path) for file in scan(directory)}
 
@@ -72,7 +72,7 @@ def _fingerprint(path: Path) -> Fingerprint:
 
 
 def differences(sent: Mapping[str, Fingerprint], got: Mapping[str, Fingerprint]) -> list[str]:
-    """Return one line for every file that is missing, was not sent, or is not byte for byte what was sent."""
+    """Return a line for every file that is missing, was not sent, or differs from the sent one."""
     return [
         *(f"{name} is missing" for name in sorted(sent.keys() - got.keys())),
         *(f"{name} was not sent" for name in sorted(got.keys() - sent.keys())),

@@ -1,4 +1,4 @@
-"""The steps of the demo in which a bundle is found, told of, linked to, and checked out."""
+"""The steps of the demo for search, notifications, collections and checkouts."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from local.demo.listener import Listener
 from local.demo.steps import REPLICAS, Scene, check, patience, wait_until
 from shared.clock import new_version
 
-# What the sample is: the query of the README of the DSS that ran for the Human Cell Atlas.
+# Matches the sample; the query is from the README of the Human Cell Atlas's DSS.
 _THREE_CLAUSES = {
     "query": {
         "bool": {
@@ -33,21 +33,21 @@ def subscribe(scene: Scene) -> str:
 
 
 def be_notified(scene: Scene) -> str:
-    """Wait until the subscriber has been told of the bundle, in each cloud."""
-    wanted = {(replica, scene.version) for replica in REPLICAS}
-    waited = _wait_for_events(scene, "CREATE", wanted)
+    """Wait until the subscriber is notified of the bundle, by each cloud."""
+    expected = {(replica, scene.version) for replica in REPLICAS}
+    waited = _wait_for_events(scene, "CREATE", expected)
     return f"CREATE came from gcp and from aws, {waited:.1f} s later"
 
 
-def _wait_for_events(scene: Scene, event_type: str, wanted: set[tuple[str, str]]) -> float:
-    def all_there() -> bool:
-        return wanted <= scene.heard.events(event_type)
+def _wait_for_events(scene: Scene, event_type: str, expected: set[tuple[str, str]]) -> float:
+    def arrived() -> bool:
+        return expected <= scene.subscriber.events(event_type)
 
-    return wait_until(scene, all_there, f"{event_type} of {sorted(wanted)} was not told")
+    return wait_until(scene, arrived, f"{event_type} of {sorted(expected)} was not notified")
 
 
 def find(scene: Scene) -> str:
-    """Search for the bundle in both clouds: by what its JSON files say, or by its UUID for other data."""
+    """Search for the bundle in both clouds, by its JSON files, or its UUID if it isn't the sample."""
     query = {"query": {"term": {"uuid": scene.uuid}}} if scene.data else _THREE_CLAUSES
     for replica in REPLICAS:
         _wait_until_found(scene, replica, query)
@@ -60,11 +60,11 @@ def _wait_until_found(scene: Scene, replica: str, query: Any) -> None:
         hits = [row["bundle_fqid"] for row in scene.client(replica).search(query)]
         return hits == [f"{scene.uuid}.{scene.version}"]
 
-    wait_until(scene, is_found, f"{scene.uuid} is not what the search finds in {replica}")
+    wait_until(scene, is_found, f"{scene.uuid} is not the result of the search in {replica}")
 
 
 def link(scene: Scene) -> str:
-    """Put a collection with a link to the bundle, and see it arrive in the other cloud."""
+    """PUT a collection with a link to the bundle, and wait for it in the other cloud."""
     uuid, version = str(uuid4()), new_version(scene.client("gcp").clock)
     contents = [{"type": "bundle", "uuid": scene.uuid, "version": scene.version}]
     scene.client("gcp").put_collection(uuid, version, contents, name="demo", description="made by the demo")
@@ -84,7 +84,7 @@ def link(scene: Scene) -> str:
 
 
 def check_out(scene: Scene) -> str:
-    """Check the bundle out in both clouds, side by side: every copy is proved by its checksums."""
+    """Check the bundle out in both clouds in parallel; checksums verify every copy."""
     began = time.monotonic()
     clients = [scene.client(replica) for replica in REPLICAS]
     jobs = [client.checkout(scene.uuid, scene.version) for client in clients]
@@ -96,17 +96,17 @@ def check_out(scene: Scene) -> str:
 
 
 def receive_all(scene: Scene) -> str:
-    """Hold what the subscriber was sent against what happened, and against the journals of both clouds."""
+    """Compare the subscriber's notifications with the events, and with the journals of both clouds."""
     versions = {scene.version, scene.newest}
-    wanted = {(replica, version) for replica in REPLICAS for version in versions}
+    expected = {(replica, version) for replica in REPLICAS for version in versions}
     for event_type in ("CREATE", "TOMBSTONE"):
-        _wait_for_events(scene, event_type, wanted)
-    received = {row["event_id"] for row in scene.heard.notifications}
+        _wait_for_events(scene, event_type, expected)
+    received = {row["event_id"] for row in scene.subscriber.notifications}
     in_journals = set()
     for replica in REPLICAS:
         in_journals |= {event.event_id for event in scene.client(replica).events()}
-    scene.heard.shutdown()
-    scene.heard.server_close()
+    scene.subscriber.shutdown()
+    scene.subscriber.server_close()
     check(
         received == in_journals,
         f"{len(received)} events were received, {len(in_journals)} are in the journals",

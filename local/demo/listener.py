@@ -1,4 +1,4 @@
-"""The subscriber of the demo: an HTTP server of this process."""
+"""The demo's subscriber: an HTTP server in this process."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ from local.supervisor.ports import HOST
 
 
 class Listener(ThreadingHTTPServer):
-    """A subscriber: keeps every notification that it is sent, and answers 204."""
+    """A subscriber: records every notification, and answers 204."""
 
     daemon_threads = True
 
@@ -21,11 +21,11 @@ class Listener(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where notifications are to be sent."""
+        """The callback URL."""
         return f"http://{HOST}:{self.server_port}/"
 
     def events(self, event_type: str) -> set[tuple[str, str]]:
-        """Return the events of a type that came: the replica and the version of each."""
+        """Return the received events of a type, as replica and version."""
         return {
             (_replica_of(row["bundle_url"]), row["match"]["bundle_version"])
             for row in list(self.notifications)
@@ -41,12 +41,12 @@ def _replica_of(url: str) -> str:
 class _Handler(BaseHTTPRequestHandler):
     server: Listener
 
-    def do_POST(self) -> None:  # the name that the library looks for
-        """Keep what is sent."""
+    def do_POST(self) -> None:  # the name is the library's
+        """Record the notification."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.notifications.append(json.loads(body))
         self.send_response(204)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""

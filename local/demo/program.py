@@ -1,4 +1,4 @@
-"""The program of the demo: its steps, in order."""
+"""The steps of the demo, in order."""
 
 from local.demo import event_steps as events
 from local.demo import steps

@@ -1,4 +1,4 @@
-"""What the demo does, step by step. A step acts, checks what it did, and returns its figures in one line."""
+"""The steps of the demo. A step acts, checks the result, and returns its figures in one line."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from dss.client import Client
 from dss.errors import CallFailed
 from dss.reports import Report
 from dss.transfer.directory import scan
-from dss.transfer.names import content_type_of
+from dss.transfer.media_types import content_type_of
 from dss.transfer.staging import staging_for
 from dss.transfer.upload import checksum_file
 from local.demo.data import Fingerprint, differences, fingerprints, make_sample
@@ -31,12 +31,12 @@ _CONFLICT = "409 bundle_already_exists"
 
 
 class StepFailed(Exception):
-    """The system did not do what the step is there to show."""
+    """The system did not do what the step demonstrates."""
 
 
 @dataclass(kw_only=True)
 class Scene:
-    """What the steps hand on: who talks to which replica, what was sent, and under which name."""
+    """The state that steps share: environment, uploaded data, and names."""
 
     env: Mapping[str, str]
     # Removed with the system's own data.
@@ -48,28 +48,28 @@ class Scene:
     version: str = ""
     # The version that was made last.
     newest: str = ""
-    # Whoever is told of what happens, from `subscribe` on.
+    # The subscriber, after `subscribe`.
     listener: Listener | None = None
 
     @property
-    def heard(self) -> Listener:
-        """The listener, which was subscribed."""
+    def subscriber(self) -> Listener:
+        """The listener. Raises StepFailed before `subscribe`."""
         if self.listener is None:
-            raise StepFailed("nobody has subscribed")
+            raise StepFailed("there is no subscriber yet")
         return self.listener
 
     @property
     def directory(self) -> Path:
-        """The directory that is moved."""
+        """The directory that is uploaded."""
         return self.data or self.scratch / "sample"
 
     @property
     def size(self) -> int:
-        """The bytes that were sent."""
+        """The size of the upload, in bytes."""
         return sum(file.size for file in self.sent.values())
 
     def client(self, replica: str, token: str = "DSS_TOKEN") -> Client:
-        """Return a client of one replica, as the person whose token that is."""
+        """Return a client of a replica, for the person with this token."""
         return Client(self.env["DSS_URL"], self.env[token], replica=replica, patience=PATIENCE)
 
 
@@ -78,21 +78,21 @@ Act = Callable[[Scene], str]
 
 @dataclass(frozen=True)
 class Step:
-    """A title, and what is done; `act` raises StepFailed, ClientError or OSError where it did not work."""
+    """A title and an action; `act` raises StepFailed, ClientError or OSError if it fails."""
 
     title: str
     act: Act
 
 
 def amount(size: int) -> str:
-    """Return a number of bytes as people read it."""
+    """Format a number of bytes for people."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size:,} bytes"
 
 
-def check(holds: bool, what: str) -> None:
-    """Raise StepFailed, which says `what` is wrong, unless something holds."""
-    if not holds:
-        raise StepFailed(what)
+def check(condition: bool, problem: str) -> None:
+    """Raise StepFailed with the problem, unless the condition holds."""
+    if not condition:
+        raise StepFailed(problem)
 
 
 def _check_report(report: Report) -> None:
@@ -101,7 +101,7 @@ def _check_report(report: Report) -> None:
 
 
 def make_ready(scene: Scene) -> str:
-    """Make the sample, or look at the directory that was given; note what every file is."""
+    """Make the sample unless a directory was given, and fingerprint every file."""
     if not scene.data:
         make_sample(scene.directory)
     scene.sent = fingerprints(scene.directory)
@@ -110,7 +110,7 @@ def make_ready(scene: Scene) -> str:
 
 
 def upload(scene: Scene) -> str:
-    """Stage the directory, PUT each file, PUT the bundle: what `dss upload` does."""
+    """Stage the directory, PUT each file, PUT the bundle, like `dss upload`."""
     client = scene.client("gcp")
     report = client.upload(scene.directory, state=scene.scratch / "upload.jsonl", jobs=_JOBS)
     _check_report(report)
@@ -128,7 +128,7 @@ def _rows(client: Client, scene: Scene) -> list[dict[str, Any]]:
 
 
 def arrive_in_aws(scene: Scene) -> str:
-    """Wait until the bundle can be read in the other cloud, which says that all of its files can be."""
+    """Wait until the bundle is readable in the other cloud: then all of its files are."""
     waited = _wait_for(scene, "aws", scene.version)
     return f"{len(scene.sent)} files and the bundle replicated: {_rate(scene.size, waited)}"
 
@@ -143,35 +143,35 @@ def _wait_for(scene: Scene, replica: str, version: str) -> float:
 
 
 def patience(scene: Scene) -> float:
-    """Return the seconds that something may take which is done to all of the data."""
+    """Return the seconds that an operation on all of the data may take."""
     return _ARRIVAL + scene.size / _SLOWEST
 
 
-def wait_until(scene: Scene, holds: Callable[[], bool], otherwise: str) -> float:
-    """Look again and again until something holds, and return the seconds that took.
+def wait_until(scene: Scene, condition: Callable[[], bool], problem: str) -> float:
+    """Wait until the condition holds, and return the seconds that it took.
 
-    Raises StepFailed, which says `otherwise`, where it takes longer than the data's size can explain.
+    Raises StepFailed with the problem if it takes longer than the size of the data explains.
     """
     clock = SystemClock()
     began, deadline = time.monotonic(), Deadline(clock, patience(scene))
-    while not holds():
-        check(not deadline.passed, otherwise)
+    while not condition():
+        check(not deadline.passed, problem)
         clock.sleep(_LOOK_AGAIN)
     return time.monotonic() - began
 
 
 def refuse_other_content(scene: Scene) -> str:
-    """PUT something else under the bundle's UUID and version, in both clouds: it never changes."""
+    """PUT other content under the bundle's UUID and version, in both clouds: it is refused."""
     for replica in REPLICAS:
         client = scene.client(replica)
         rows = _rows(client, scene)
         rows[0]["indexed"] = not rows[0]["indexed"]
-        said = "taken"
+        answer = "accepted"
         try:
             client.put_bundle(scene.uuid, scene.version, rows)
         except CallFailed as error:
-            said = f"{error.status} {error.code}"
-        check(said == _CONFLICT, f"other content under the same version: {said}, in {replica}")
+            answer = f"{error.status} {error.code}"
+        check(answer == _CONFLICT, f"other content under the same version: {answer}, in {replica}")
     return f"{_CONFLICT}, in both clouds"
 
 
@@ -188,13 +188,13 @@ def _is_listed(scene: Scene, replica: str) -> bool:
 
 
 def read_back(replica: str) -> Act:
-    """Return the step that fetches the bundle by signed URLs from a replica, and compares every byte."""
+    """Return the step that downloads the bundle from a replica by signed URLs, and compares every byte."""
 
     def act(scene: Scene) -> str:
         target = scene.scratch / f"from-{replica}"
         report = scene.client(replica).download(scene.uuid, scene.version, to=target, jobs=_JOBS)
         _check_report(report)
-        # Not what the download says it verified: what is on the disk now.
+        # Compare the files on disk; don't rely on the download's own verification.
         wrong = differences(scene.sent, fingerprints(target))
         check(not wrong, "; ".join(wrong[:_LISTED]))
         return f"{len(scene.sent)} files, sha256 right: {_rate(report.received, report.seconds)}"
@@ -203,7 +203,7 @@ def read_back(replica: str) -> Act:
 
 
 def add_a_file(scene: Scene) -> str:
-    """PATCH the bundle in aws: the new version is the newest, in gcp as well; the old one is what it was."""
+    """PATCH the bundle in aws: the new version is the newest, also in gcp; the old one is unchanged."""
     client = scene.client("aws")
     before = _rows(client, scene)
     name = _free_name(scene.sent)
@@ -243,14 +243,14 @@ def _free_name(taken: Mapping[str, Fingerprint]) -> str:
 
 
 def delete(scene: Scene) -> str:
-    """Hide the bundle for ever: a writer may not, an admin may; then it is nowhere to be found."""
+    """Hide the bundle for ever, as an admin (a writer is refused): no list and no GET shows it."""
     reason = "shown in the demo"
     try:
         scene.client("gcp").delete_bundle(scene.uuid, reason=reason)
     except CallFailed as error:
-        check(error.status == 403, f"somebody who is no admin was told {error.status} {error.code}")
+        check(error.status == 403, f"DELETE by a writer was answered {error.status} {error.code}, not 403")
     else:
-        raise StepFailed("somebody who is no admin could delete")
+        raise StepFailed("DELETE by a writer was not refused")
     scene.client("gcp", "DSS_ADMIN_TOKEN").delete_bundle(scene.uuid, reason=reason)
     for replica in REPLICAS:
         gone = not scene.client(replica).has_bundle(scene.uuid, scene.version)

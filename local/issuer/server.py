@@ -1,4 +1,4 @@
-"""Token issuer: an OpenID provider that signs whatever it is asked to. For tests on one machine only.
+"""Token issuer: an OpenID provider that signs every request. For tests on one machine only.
 
 python -m local.issuer.server --port N --keys DIRECTORY
 

@@ -1,7 +1,7 @@
 """Sign-in at the token issuer, as command lines make people do it (RFC 6749, 4.1 and 6), but without a page.
 
 Everybody is the writer, or the person that `login_hint` names. The authorization code and the refresh token
-are that person's e-mail address: an issuer that signs whatever it is asked to has no secret to keep.
+are that person's e-mail address: an issuer that signs every request has no secret to keep.
 """
 
 from collections.abc import Mapping

@@ -7,14 +7,15 @@ import gc
 
 import functions_framework
 import gunicorn.app.wsgiapp
-import gunicorn.workers.gthread
+import uvicorn
 
 import functions.main
 import run.admin.command
 import run.api.app
+import run.api.worker
 import shared.wiring
 
-__all__ = ["functions", "functions_framework", "gunicorn", "run", "shared"]
+__all__ = ["functions", "functions_framework", "gunicorn", "run", "shared", "uvicorn"]
 
 # Memory pages that are never written stay shared; the garbage collector skips what is frozen.
 gc.freeze()

@@ -1,0 +1,1 @@
+"""Child processes that never outlive their parent, and ports that are reserved for them."""

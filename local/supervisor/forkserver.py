@@ -106,7 +106,7 @@ def _replace_environment(environment: Mapping[str, str]) -> None:
 
 
 def _restore_signals() -> None:
-    """Set the action that a Python program in the foreground starts with, whatever this one inherited."""
+    """Set the action that a Python program in the foreground starts with, not what this one inherited."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)

@@ -68,7 +68,7 @@ def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> A
         if outcome and outcome.is_over:
             return _ended(run_id, run, outcome)
         if run is None and outcome is None:
-            raise InvalidInput(f"there is no run {run_id}")
+            raise InvalidInput(f"run: {run_id[:80]!r} does not exist")
         if run and run.state is not JobState.RUNNING and outcome is None:
             return run
         if run:
@@ -98,7 +98,7 @@ def _run(dss: Dss, run_id: str, *, reads: int) -> AdminRun:
             return run
         if left > 1:
             dss.clock.sleep(_POLL_SECONDS)
-    raise InvalidInput(f"there is no run {run_id}")
+    raise InvalidInput(f"run: {run_id[:80]!r} does not exist")
 
 
 def show_runs(context: Context, at_most: int) -> int:

@@ -11,10 +11,17 @@ from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
 from shared.api_path import api_url
-from shared.bundles import NamedFile, check_names, delete_bundle, find_files, write_bundle
+from shared.bundles import (
+    NamedFile,
+    change_bundle,
+    check_names,
+    delete_bundle,
+    find_files,
+    require_newest_bundle,
+    write_bundle,
+)
 from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
 from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
-from shared.clock import new_version
 from shared.errors import IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
 
@@ -70,6 +77,7 @@ def get(
 
 def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a bundle version of files that the replica has, or is about to have."""
+    call.check_new_version(version)
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
     files = find_files(call.dss, replica, named)
@@ -81,10 +89,17 @@ def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body:
 def patch(
     call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]
 ) -> Response:
-    """Create a new version, stamped now: the files of a version, without `remove_files`, with `add_files`."""
+    """Create a new version: the files of a version, without `remove_files`, with `add_files`.
+
+    It is stamped now, or right after its base if that is ahead of the clock. With `If-Match`, it replaces
+    the newest version, or nothing.
+    """
+    replaces = call.replaced(uuid)
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
     old = find_bundle(call, uuid, replica, version)
+    if replaces:
+        require_newest_bundle(call.dss, replaces)
     remaining = [
         file
         for file in call.dss.catalog.bundles.files(old, 0, old.file_count)
@@ -93,8 +108,7 @@ def patch(
     check_names([*(file.name for file in remaining), *(file.name for file in added)])
     files = [*remaining, *find_files(call.dss, replica, added)]
     files.sort(key=lambda file: file.name.encode())
-    new = Fqid(uuid, new_version(call.dss.clock))
-    write_bundle(call.dss, replica, new, old.creator_uid, files)
+    new = change_bundle(call.dss, replica, old, files, replaces=replaces)
     return answer({"uuid": new.uuid, "version": new.version})
 
 
@@ -173,8 +187,7 @@ def _state(call: Call, uuid: str, replica: str, version: str | None, head: Bundl
 
 
 def _named_files(body: dict[str, Any], key: str) -> list[NamedFile]:
-    items = body.get(key) or []
-    return [NamedFile.parse(item, f"{key}[{index}]") for index, item in enumerate(items)]
+    return [NamedFile.of(item) for item in body.get(key) or []]
 
 
 def _file_version(file: PagedFile, url: str | None) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from flask import request
 
 from run.api.auth import Caller
 from run.api.memory_budget import MemoryBudgets
+from shared.clock import check_not_ahead
 from shared.config import Settings
 from shared.errors import Unauthorized
+from shared.identifiers import Fqid, check_version
 from shared.system import Dss
 
 
@@ -17,7 +19,8 @@ from shared.system import Dss
 class Call:
     """What a handler gets beside the arguments of the contract.
 
-    `repeat_key` is the header `Idempotency-Key`: the same for a request and its repetitions.
+    `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
+    the header `If-Match`.
     """
 
     dss: Dss
@@ -27,6 +30,7 @@ class Call:
     query: Mapping[str, str]
     memory: MemoryBudgets
     repeat_key: str = ""
+    if_match: str = ""
 
     @property
     def signed_in(self) -> Caller:
@@ -34,6 +38,20 @@ class Call:
         if self.caller is None:
             raise Unauthorized("this operation needs a token")
         return self.caller
+
+    def check_new_version(self, version: str) -> None:
+        """Raise IllegalVersion if a version to write is more than DSS_VERSION_AHEAD_SECONDS ahead."""
+        check_not_ahead(self.dss.clock, version, self.dss.settings.version_ahead_seconds)
+
+    def replaced(self, uuid: str) -> Fqid | None:
+        """Return the version that `If-Match` names, with or without quotes; None without it, or for `*`.
+
+        Raise IllegalVersion if it is none.
+        """
+        text = self.if_match.strip()
+        if text in ("", "*"):
+            return None
+        return Fqid(uuid, check_version(text.removeprefix('"').removesuffix('"'), "If-Match"))
 
     def url(self, **changes: str | int) -> str:
         """Return the absolute URL of this request, with these query parameters added or replaced.

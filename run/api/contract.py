@@ -34,6 +34,11 @@ class Operation:
     _query_names: frozenset[str] = field(repr=False)
     _body: Body | None = field(repr=False)
 
+    @property
+    def takes_body(self) -> bool:
+        """Whether the operation has a request body."""
+        return self._body is not None
+
     def arguments(
         self,
         path_args: Mapping[str, str],

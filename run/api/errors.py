@@ -20,6 +20,7 @@ STATUS: dict[type[DssError], int] = {
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
     errors.Unprocessable: 422,
     errors.NotYetImplemented: 501,
     errors.Unavailable: 503,
@@ -45,8 +46,12 @@ def status_of(error: DssError) -> int:
 
 def problem(status: int, code: str, title: str, **more: Any) -> Response:
     """Return an error answer, in the shape that all of them have."""
-    body = {"status": status, "code": code, "title": title, **more}
-    return Response(json.dumps(body), status, mimetype="application/problem+json")
+    return Response(problem_body(status, code, title, **more), status, mimetype="application/problem+json")
+
+
+def problem_body(status: int, code: str, title: str, **more: Any) -> str:
+    """Return the JSON text of an error answer."""
+    return json.dumps({"status": status, "code": code, "title": title, **more})
 
 
 def install_error_handlers(app: Flask, *, debug: bool) -> None:

@@ -60,6 +60,7 @@ def _direct(call: Call, replica_name: str, record: FileRecord, token: str | None
 
 def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a file version from an object in a bucket of either cloud."""
+    call.check_new_version(version)
     source = find_source(call.dss.replicas, json_request_body["source_url"])
     record = file_record(Fqid(uuid, version), json_request_body["creator_uid"], source)
     order = copy_order(source.object, source.replica, source.replica, record, verify=True)

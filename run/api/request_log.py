@@ -19,6 +19,9 @@ def install_request_log(app: Flask) -> None:
         g.began = time.monotonic()
 
     def end(response: Response) -> Response:
+        if response.status_code == 100:
+            # The server receives the body, then the request begins again; see run/api/admission.py.
+            return response
         response.headers["X-Request-Id"] = g.request_id
         _log.info(
             "request",

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -14,9 +15,13 @@ from run.api.call import base_url
 from run.api.contract import Contract
 from run.api.pagination import answer
 from shared.api_path import API_PATH
+from shared.deadlines import deadline, inherited
 from shared.errors import DssError
 from shared.system import Dss
 
+HEALTH = "/internal/health"
+# Paths of answers that need no back end.
+WITHOUT_BACK_END = ("/", f"{API_PATH}/swagger.json", "/version", "/internal/application_secrets")
 # Probes and people should not wait longer for a back end.
 _HEALTH_SECONDS = 6
 
@@ -63,7 +68,7 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
     app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
     app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
-    app.add_url_rule("/internal/health", "health", health.answer)
+    app.add_url_rule(HEALTH, "health", health.answer)
     app.add_url_rule("/internal/application_secrets", "application_secrets", application_secrets)
 
 
@@ -81,21 +86,26 @@ class _Health:
 
     def answer(self) -> Response:
         """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not."""
+        ends = time.monotonic() + _HEALTH_SECONDS
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
-            pending = {name: self._threads.submit(check) for name, check in self._checks.items()}
-        broken = {name: why for name, future in pending.items() if (why := _failure(future))}
+            with deadline(ends):
+                pending = {
+                    name: self._threads.submit(inherited(check)) for name, check in self._checks.items()
+                }
+        broken = {name: why for name, future in pending.items() if (why := _failure(future, ends))}
         body = {"Healthy": not broken, **({"broken": broken} if broken else {})}
         return answer(body, 503 if broken else 200)
 
 
-def _failure(future: "Future[None]") -> str | None:
+def _failure(future: "Future[None]", ends: float) -> str | None:
     try:
-        future.result(timeout=_HEALTH_SECONDS)
+        future.result(timeout=max(0.0, ends - time.monotonic()))
     except DssError as error:
         return error.title
     except TimeoutError:
+        future.cancel()
         return f"no answer within {_HEALTH_SECONDS} seconds"
     except Exception as error:  # noqa: BLE001 # a health check reports every failure
         return type(error).__name__

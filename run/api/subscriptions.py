@@ -7,7 +7,7 @@ from flask import Response
 
 from run.api.call import Call
 from run.api.pagination import answer, page
-from shared.catalog import Delivery, DeliveryState, SubscriberBackoff, Subscription
+from shared.catalog import Attempt, Delivery, DeliveryState, SubscriberBackoff, Subscription
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
 from shared.webhooks.fanout import send_sample
@@ -25,7 +25,7 @@ def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Respo
     """Subscribe the caller to the events of a replica that match a query."""
     owner = call.signed_in.email
     subscription = subscribe(call.dss, replica, owner, json_request_body, key=call.repeat_key)
-    return answer({"uuid": subscription.uuid}, 201)
+    return answer(_shown(subscription), 201)
 
 
 def get(call: Call, *, uuid: str, replica: str, subscription_type: str) -> Response:
@@ -99,8 +99,23 @@ def _delivery(delivery: Delivery, backoff: SubscriberBackoff | None) -> dict[str
         "seconds": delivery.seconds if delivery.attempts else None,
         "next_try": version_of(next_try) if next_try else None,
         "replay_id": delivery.replay or None,
+        "last_attempts": [_attempt(attempt) for attempt in delivery.history],
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return _given(shown)
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    shown = {
+        "time": version_of(attempt.time),
+        "status": attempt.status,
+        "seconds": attempt.seconds,
+        "reason": attempt.reason or None,
+    }
+    return _given(shown)
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _shown(subscription: Subscription) -> dict[str, Any]:
@@ -123,4 +138,4 @@ def _shown(subscription: Subscription) -> dict[str, Any]:
         }
         or None,
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return _given(shown)

@@ -36,7 +36,8 @@ def signed_url(
 
 def attachment(name: str) -> str:
     """Return the Content-Disposition that makes browsers save a file under the last step of its name."""
-    last = name.rpartition("/")[2]
+    # `path.json2/` is a name; its last step is empty.
+    last = name.rstrip("/").rpartition("/")[2]
     if last.isascii():
         return dump_options_header("attachment", {"filename": last})
     # RFC 8187: other characters are percent-encoded in this parameter.

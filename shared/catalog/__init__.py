@@ -7,11 +7,14 @@ tombstone; the files of a bundle and the contents of a collection are in pages u
 from shared.catalog.attempts import JobState
 from shared.catalog.backlog import BacklogCatalog, Missing, Unpublished
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
+from shared.catalog.changes import Change, ChangeCatalog
 from shared.catalog.checkouts import CheckoutCatalog, CheckoutJob, CheckoutOrder, PageProgress
 from shared.catalog.collection_tombstones import CollectionTombstone, CollectionTombstoneCatalog
 from shared.catalog.collections import CollectionCatalog, CollectionHead, OwnedCollection
 from shared.catalog.database import Database
 from shared.catalog.deliveries import (
+    KEPT_ATTEMPTS,
+    Attempt,
     Delivery,
     DeliveryCatalog,
     DeliveryContext,
@@ -30,12 +33,16 @@ from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, Subs
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 
 __all__ = [
+    "KEPT_ATTEMPTS",
     "AdminRun",
+    "Attempt",
     "BacklogCatalog",
     "BundleCatalog",
     "BundleHead",
     "BundleTombstone",
     "Catalog",
+    "Change",
+    "ChangeCatalog",
     "CheckoutCatalog",
     "CheckoutJob",
     "CheckoutOrder",
@@ -90,6 +97,7 @@ class Catalog:
         self.tombstones = TombstoneCatalog(database)
         self.collections = CollectionCatalog(database)
         self.collection_tombstones = CollectionTombstoneCatalog(database)
+        self.changes = ChangeCatalog(database)
         self.backlog = BacklogCatalog(database)
         self.events = EventCatalog(database)
         self.journals = JournalCatalog(database)

@@ -12,9 +12,9 @@ from typing import Any
 from google.cloud.firestore import And, FieldFilter, Query
 from google.cloud.firestore_v1 import ExistsOption
 
-from shared.catalog.database import Database, NameTaken
+from shared.catalog.database import Database, NameTaken, Write
 from shared.catalog.pages import Pages
-from shared.errors import BundleAlreadyExists
+from shared.errors import BundleAlreadyExists, BundleTombstoneAlreadyExists, PreconditionFailed
 from shared.identifiers import Fqid
 
 # Files per page. Firestore: a document is at most 1 MiB; 500 files with the longest names, compressed, are
@@ -78,6 +78,20 @@ class BundleCatalog:
         Returns False if the same content has claimed it before. Raises BundleAlreadyExists if other content
         has. The caller writes the pages next.
         """
+        return self._create(head)
+
+    def create_visible(self, head: BundleHead, *also: Write) -> bool:
+        """Do as `create`, but only if reads will see the version. Commit other writes with it, or nothing.
+
+        Raises BundleTombstoneAlreadyExists if the version or its UUID is hidden for ever, and
+        PreconditionFailed if one of the other writes fails.
+        """
+        marker = self._hidden_uuids.document(head.fqid.uuid)
+        # As in `make_available`: a precondition that costs no round trip and no read.
+        unmarked = ExistsOption(exists=False)
+        return self._create(head, lambda batch: batch.delete(marker, option=unmarked), *also)
+
+    def _create(self, head: BundleHead, *also: Write) -> bool:
         reference = self._collection.document(str(head.fqid))
         document = {
             "fqid": str(head.fqid),
@@ -91,14 +105,24 @@ class BundleCatalog:
             **self._database.unpublished_everywhere(),
         }
         try:
-            self._database.commit(lambda batch: batch.create(reference, document))
+            self._database.commit(lambda batch: batch.create(reference, document), *also)
         except NameTaken:
-            if self.head(head.fqid).digest != head.digest:  # type: ignore[union-attr] # heads are never removed
-                raise BundleAlreadyExists(
-                    f"bundle {head.fqid} exists with other files or another creator"
-                ) from None
-            return False
-        return True
+            existing = self.head(head.fqid)
+        else:
+            return True
+        if also:
+            self._require_visible(head.fqid, existing)
+        if existing is None:
+            raise PreconditionFailed(f"bundle {head.fqid.uuid}: somebody else has just changed it")
+        if existing.digest != head.digest:
+            raise BundleAlreadyExists(f"bundle {head.fqid} exists with other files or another creator")
+        return False
+
+    def _require_visible(self, fqid: Fqid, existing: BundleHead | None) -> None:
+        if self._database.get(self._hidden_uuids.document(fqid.uuid)).exists:
+            raise BundleTombstoneAlreadyExists(f"bundle {fqid.uuid} is deleted for ever; choose another UUID")
+        if existing and existing.hidden:
+            raise BundleTombstoneAlreadyExists(f"bundle {fqid} is deleted for ever; choose another version")
 
     def write_pages(self, fqid: Fqid, files: Sequence[PagedFile]) -> None:
         """Write the files of a bundle, one write per PAGE_FILES of them. Safe to repeat.

@@ -13,9 +13,9 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter, Query
 
-from shared.catalog.database import Database, NameTaken
+from shared.catalog.database import Database, NameTaken, Write
 from shared.catalog.pages import Pages
-from shared.errors import CollectionAlreadyExists
+from shared.errors import CollectionAlreadyExists, PreconditionFailed
 from shared.identifiers import Fqid, moment_of, version_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,14 +83,15 @@ class CollectionCatalog:
         owned = map(_owned_of, self._database.query(query))
         return [Fqid(collection.uuid, collection.newest or "") for collection in owned]
 
-    def create(self, head: CollectionHead, owned: OwnedCollection | None) -> bool:
+    def create(self, head: CollectionHead, owned: OwnedCollection | None, *also: Write) -> bool:
         """Claim the FQID for this content, and the UUID for its owner, for the whole system and for ever.
 
         `owned` is the last read of the UUID's document. Returns False if the same content has claimed the
         FQID before. Raises CollectionAlreadyExists if other content has, or another owner has claimed the
-        UUID. The caller writes the pages next.
+        UUID. Commits other writes with it, or nothing: raises PreconditionFailed if one of them fails. The
+        caller writes the pages next.
         """
-        claims = [self._claim(head)]
+        claims = [self._claim(head), *also]
         if owned is None:
             claims.append(self._claim_uuid(head))
         try:
@@ -101,6 +102,8 @@ class CollectionCatalog:
         if owned and owned.owner != head.owner:
             raise CollectionAlreadyExists(f"collection {head.fqid.uuid} is somebody else's")
         before = self.head(head.fqid)
+        if before is None and also:
+            raise PreconditionFailed(f"collection {head.fqid.uuid}: somebody else has just changed it")
         if before is None:
             # Only the UUID was taken: another version has claimed it meanwhile, for the same owner.
             return self.create(head, owned)

@@ -8,7 +8,8 @@ the next call is due. While it exists, one notification at a time is sent and al
 with its subscription; one that an open call writes after that expires.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,11 +18,13 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.database import Database
+from shared.catalog.database import Database, NameTaken, create_document, set_document
 from shared.catalog.subscriptions import Subscription, subscription_of
 
 # How long the owner of a subscription can look up a delivery: twice as long as it is retried.
 _RETENTION = timedelta(days=14)
+# The attempts of a delivery that are kept.
+KEPT_ATTEMPTS = 10
 
 
 class DeliveryState(StrEnum):
@@ -32,6 +35,21 @@ class DeliveryState(StrEnum):
     FAILING = "failing"
     DELIVERED = "delivered"
     DEAD = "dead"
+    QUERY_FAILED = "query_failed"
+    """Not sent, because the subscription's query failed on the event."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One call of a subscriber: when it started, the status of its answer if there was one, its duration.
+
+    `reason` is empty if it was delivered.
+    """
+
+    time: datetime
+    status: int | None
+    seconds: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +57,8 @@ class Delivery:
     """A notification to one subscription, and its outcome.
 
     `replay` is the id of the last replay that included it. `status`, `reason` and `seconds` are those of the
-    last attempt; `next_try` is the earliest time of the next one.
+    last attempt, `history` has the last KEPT_ATTEMPTS, oldest first; `next_try` is the earliest time of the
+    next one.
     """
 
     id: str
@@ -57,6 +76,7 @@ class Delivery:
     reason: str = ""
     seconds: float = 0.0
     next_try: datetime | None = None
+    history: Sequence[Attempt] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +129,22 @@ class DeliveryCatalog:
 
     def save(self, delivery: Delivery) -> None:
         """Write a delivery, in one write."""
-        document = {name: value for name, value in vars(delivery).items() if name != "id"}
-        document |= {"state": delivery.state.value, "expires": self._database.clock.now() + _RETENTION}
         reference = self._collection.document(delivery.id)
-        self._database.commit(lambda batch: batch.set(reference, document))
+        self._database.commit(set_document(reference, self._to_document(delivery)))
+
+    def _to_document(self, delivery: Delivery) -> dict[str, Any]:
+        document = {name: value for name, value in vars(delivery).items() if name != "id"}
+        return document | {
+            "state": delivery.state.value,
+            "history": [vars(attempt) for attempt in delivery.history],
+            "expires": self._database.clock.now() + _RETENTION,
+        }
+
+    def add(self, delivery: Delivery) -> None:
+        """Write a delivery, in one write, unless there is one with its id."""
+        reference = self._collection.document(delivery.id)
+        with suppress(NameTaken):
+            self._database.commit(create_document(reference, self._to_document(delivery)))
 
     def of_subscription(
         self, subscription: str, *, before: tuple[datetime, str] | None, count: int
@@ -169,5 +201,6 @@ def _backoff_of(snapshot: Any) -> SubscriberBackoff:
 
 def _delivery_of(snapshot: Any) -> Delivery:
     document: Mapping[str, Any] = snapshot.to_dict()
-    fields = {name: value for name, value in document.items() if name not in ("expires", "state")}
-    return Delivery(id=snapshot.id, state=DeliveryState(document["state"]), **fields)
+    fields = {name: value for name, value in document.items() if name not in ("expires", "state", "history")}
+    history = tuple(Attempt(**attempt) for attempt in document.get("history", ()))
+    return Delivery(id=snapshot.id, state=DeliveryState(document["state"]), history=history, **fields)

@@ -81,11 +81,11 @@ COMPOSITE_INDEXES = (
 # versions and times have no index of their own. No query uses the other fields; writes cost less without.
 _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
-    "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing"),
-    "bundles": ("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on"),
-    "collections": ("owner", "item_count", "page_count", "digest", "missing"),
-    "collection_tombstones": ("email", "owner", "missing", "available", "uuid"),
-    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished"),
+    "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing", "left_alone"),
+    "bundles": ("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on", "left_alone"),
+    "collections": ("owner", "item_count", "page_count", "digest", "missing", "left_alone"),
+    "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
+    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),
 }
 EXEMPTIONS = (
     *(
@@ -100,14 +100,15 @@ EXEMPTIONS = (
             *("creator_uid", "last_used", "attempt", "execution", "upload_id", "token", "code", "cause"),
         )
     ),
-    *(Exemption("subscriptions", field) for field in ("created", "definition")),
+    *(Exemption("subscriptions", field) for field in ("created", "definition", "slot")),
+    Exemption("subscription_slots", "subscription"),
     Exemption("subscription_secrets", "secret"),
     *(Exemption("subscriber_backoffs", field) for field in ("since", "failures", "next_try", "expires")),
     *(
         Exemption("deliveries", field)
         for field in (
             *("created", "event_id", "event_type", "bundle_uuid", "bundle_version", "state", "attempts"),
-            *("replay", "last_attempt", "status", "reason", "seconds", "next_try", "expires"),
+            *("replay", "last_attempt", "status", "reason", "seconds", "next_try", "history", "expires"),
         )
     ),
     *(
@@ -128,6 +129,7 @@ EXEMPTIONS = (
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
     *(Exemption("mails", field) for field in ("messages", "expires")),
+    *(Exemption("changes", field) for field in ("successor", "began", "expires")),
     *(
         Exemption("admin_runs", field)
         for field in (
@@ -137,7 +139,7 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("index_rows", field)
-        for field in ("fqid", "postings", "partial", "dead", "digest", "form", "data", "pieces")
+        for field in ("fqid", "postings", "partial", "dead", "digest", "form", "size", "data", "pieces")
     ),
     Exemption("index_pieces", "data"),
     Exemption("pages", "files"),
@@ -148,7 +150,8 @@ EXEMPTIONS = (
 
 # A collection, and the field that says when Firestore may remove a document.
 TIMES_TO_LIVE = (
-    *(("admin_runs", "expires"), ("checkout_jobs", "expires"), ("checkout_pages", "expires")),
+    *(("admin_runs", "expires"), ("changes", "expires")),
+    *(("checkout_jobs", "expires"), ("checkout_pages", "expires")),
     *(("copy_jobs", "expires"), ("deliveries", "expires"), ("mails", "expires")),
     ("subscriber_backoffs", "expires"),
 )

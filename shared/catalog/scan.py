@@ -1,6 +1,6 @@
-"""Everything that the catalog has, in the order of the buckets' listings, some hundred documents at a time.
+"""Scans of the whole catalog, in the order of the buckets' listings, a page of documents at a time.
 
-For audits, which put both side by side. Every document that is yielded costs one read.
+Audits compare the two. Every document that is yielded costs one read.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class KnownTombstone:
-    """A tombstone, the replicas on which it is, and those on which nobody has been told of it yet."""
+    """A tombstone, the replicas on which it is, and those on which its event is not published yet."""
 
     tombstone: BundleTombstone
     available: frozenset[str]
@@ -46,7 +46,7 @@ class ScanCatalog:
         self._collection_tombstones = database.client.collection("collection_tombstones")
 
     def files(self, since: str = "") -> Iterator[FileRecord]:
-        """Yield all file versions, in order of FQID; those alone that don't sort before `since`."""
+        """Yield all file versions, in order of FQID, beginning at `since`."""
         return map(record_of, self._by_name(self._files, since))
 
     def bundles(self, since: str = "") -> Iterator[BundleHead]:
@@ -70,7 +70,7 @@ class ScanCatalog:
         return map(collection_tombstone_of, self._by_name(self._collection_tombstones, since))
 
     def journals(self, since: str = "") -> Iterator[Journal]:
-        """Yield all journals of many events, in order of id; those alone whose id is not before `since`."""
+        """Yield all journals of many events, in order of id, beginning at `since`."""
         query = self._journals.order_by("id")
         if since:
             query = query.start_at({"id": since})
@@ -87,14 +87,14 @@ class ScanCatalog:
         return _known(snapshot) if snapshot.exists else None
 
     def contents(self, since: str = "") -> Iterator[FileRecord]:
-        """Yield all file versions, in order of SHA-256; those alone whose SHA-256 is not before `since`."""
+        """Yield all file versions, in order of SHA-256, beginning at `since`."""
         query = self._files.order_by("sha256")
         if since:
             query = query.start_at({"sha256": since})
         return map(record_of, self._database.every(query, _PAGE))
 
     def of_content(self, sha256: str) -> Iterator[FileRecord]:
-        """Yield the file versions whose content has a SHA-256; they are read as they are asked for."""
+        """Yield the file versions whose content has this SHA-256, a page at a time."""
         query = self._files.where(filter=FieldFilter("sha256", "==", sha256)).order_by("__name__")
         return map(record_of, self._database.every(query, _PAGE))
 

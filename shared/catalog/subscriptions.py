@@ -1,24 +1,34 @@
 """The catalog of subscriptions: collection `subscriptions`, one document a subscription.
 
 The secret that signs a subscription's calls is a document of its own, in `subscription_secrets`: code that
-lists, matches and shows subscriptions never reads it. Firestore encrypts all documents at rest; a key of
-ours beside it would be readable by the same service accounts.
+lists, matches and shows subscriptions never reads it. It is encrypted (`shared.webhooks.secrets`).
+
+`subscription_slots` has a document for each subscription, named by its owner, replica and number: an owner
+may have as many as there are numbers. To create one is to claim a free number, which needs no transaction:
+with one, parallel requests of an owner wait for each other's locks, and fail after a while.
 
 `subscription_sets` has one number for each replica, which grows with every change: a process that keeps all
 subscriptions of a replica in memory checks with one read whether they are current.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import operator
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
+from google.api_core.exceptions import NotFound
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
+from google.cloud.firestore_v1 import ExistsOption
 
-from shared.catalog.database import Database
+from shared.catalog.database import Database, NameTaken, Write, create_document
 from shared.errors import NotAcceptable, Unprocessable
 
 
@@ -34,7 +44,8 @@ class Subscription:
     """A request to be notified of a replica's events.
 
     A subscription without a query is of kind JMESPATH, and every event matches it. `attachments` are JMESPath
-    expressions by name. `signed` is whether it has a secret.
+    expressions by name. `signed` is whether it has a secret. `slot` is its number among its owner's on the
+    replica.
     """
 
     uuid: str
@@ -51,6 +62,7 @@ class Subscription:
     attachments: Mapping[str, str] = field(default_factory=dict)
     hmac_key_id: str | None = None
     signed: bool = False
+    slot: int = 0
 
     @property
     def kind(self) -> SubscriptionKind:
@@ -73,36 +85,63 @@ class SubscriptionCatalog:
         self._collection = database.client.collection("subscriptions")
         self._secrets = database.client.collection("subscription_secrets")
         self._backoffs = database.client.collection("subscriber_backoffs")
+        self._slots = database.client.collection("subscription_slots")
         self._sets = database.client.collection("subscription_sets")
 
-    def add(self, subscription: Subscription, *, secret: str | None, at_most: int) -> None:
+    def add(
+        self,
+        subscription: Subscription,
+        *,
+        secret: str | None,
+        at_most: int,
+        is_same_secret: Callable[[str | None], bool] | None = None,
+    ) -> None:
         """Write a new subscription; every event that is matched after this has returned is matched with it.
 
-        Safe to repeat. Raises NotAcceptable if its owner has `at_most` on the replica already, and
-        Unprocessable if another subscription has its UUID.
+        `secret` is encrypted; `is_same_secret` compares it with a stored one, since one secret has many
+        encrypted forms. Safe to repeat. Raises NotAcceptable if its owner has `at_most` on the replica
+        already, and Unprocessable if another subscription has its UUID.
         """
-        mine = self._of_owner(subscription.owner, subscription.replica).select([]).limit(at_most)
-        reference = self._collection.document(subscription.uuid)
-
-        def add_unless_full(transaction: Any) -> None:
-            existing = reference.get(transaction=transaction)
-            if existing.exists:
-                stored = self._secrets.document(subscription.uuid).get(transaction=transaction)
-                same = existing.get("definition") == _to_document(subscription)["definition"]
-                if not same or secret != (stored.get("secret") if stored.exists else None):
+        while True:
+            slot = self._free_slot(subscription, at_most)
+            try:
+                self._create(replace(subscription, slot=slot), secret)
+                return
+            except NameTaken:
+                existing = self.get(subscription.uuid)
+            if existing is not None:
+                is_same = is_same_secret or partial(operator.eq, secret)
+                if not self._is_same(existing, subscription) or not is_same(self.secret(subscription.uuid)):
                     raise Unprocessable("Idempotency-Key: it was sent with another subscription before")
                 return
-            if len(list(transaction.get(mine))) >= at_most:
-                raise NotAcceptable(
-                    f"{subscription.owner} has {at_most} subscriptions on replica {subscription.replica}, "
-                    "which is the limit; delete one first"
-                )
-            transaction.create(reference, _to_document(subscription))
-            if secret is not None:
-                transaction.create(self._secrets.document(subscription.uuid), {"secret": secret})
-            self._count_change(transaction, subscription.replica)
+            # Another subscription of the owner has taken the slot meanwhile.
 
-        self._database.transact(add_unless_full)
+    def _free_slot(self, subscription: Subscription, at_most: int) -> int:
+        owned = self._database.query(
+            self._of_owner(subscription.owner, subscription.replica).select(["slot"])
+        )
+        free = set(range(at_most)) - {snapshot.get("slot") for snapshot in owned}
+        if not free and self.get(subscription.uuid) is None:
+            raise NotAcceptable(
+                f"{subscription.owner} has {at_most} subscriptions on replica {subscription.replica}, "
+                "which is the limit; delete one first"
+            )
+        # Any, so that several at a time seldom try the same one.
+        return random.choice(sorted(free)) if free else 0
+
+    def _create(self, subscription: Subscription, secret: str | None) -> None:
+        """Write a subscription with its slot and secret, in one commit. Raises NameTaken."""
+        writes = [
+            create_document(self._slot_of(subscription), {"subscription": subscription.uuid}),
+            create_document(self._collection.document(subscription.uuid), _to_document(subscription)),
+        ]
+        if secret is not None:
+            writes.append(create_document(self._secrets.document(subscription.uuid), {"secret": secret}))
+        self._database.commit(*writes, self._count_change(subscription.replica))
+
+    @staticmethod
+    def _is_same(existing: Subscription, subscription: Subscription) -> bool:
+        return bool(_to_document(existing)["definition"] == _to_document(subscription)["definition"])
 
     def get(self, uuid: str) -> Subscription | None:
         """Return a subscription, in one read."""
@@ -110,7 +149,7 @@ class SubscriptionCatalog:
         return subscription_of(snapshot) if snapshot.exists else None
 
     def secret(self, uuid: str) -> str | None:
-        """Return the secret that signs a subscription's calls, in one read; None if it has none."""
+        """Return the encrypted secret of a subscription, in one read; None if it has none."""
         snapshot = self._database.get(self._secrets.document(uuid))
         return str(snapshot.get("secret")) if snapshot.exists else None
 
@@ -130,21 +169,29 @@ class SubscriptionCatalog:
         return int(snapshot.get("generation")) if snapshot.exists else 0
 
     def remove(self, subscription: Subscription) -> None:
-        """Remove a subscription, its secret and its backoff. Safe to repeat."""
+        """Remove a subscription, its secret, slot and backoff, in one commit. Safe to repeat."""
+        # If it is removed already, another subscription may have its slot.
+        exists = ExistsOption(exists=True)
+        writes: list[Write] = [
+            lambda batch: batch.delete(self._collection.document(subscription.uuid), option=exists),
+            lambda batch: batch.delete(self._secrets.document(subscription.uuid)),
+            lambda batch: batch.delete(self._backoffs.document(subscription.uuid)),
+            lambda batch: batch.delete(self._slot_of(subscription)),
+        ]
+        with suppress(NotFound):
+            self._database.commit(*writes, self._count_change(subscription.replica))
 
-        def remove_all(batch: Any) -> None:
-            for collection in (self._collection, self._secrets, self._backoffs):
-                batch.delete(collection.document(subscription.uuid))
-            self._count_change(batch, subscription.replica)
-
-        self._database.commit(remove_all)
+    def _slot_of(self, subscription: Subscription) -> Any:
+        owner = hashlib.sha256(json.dumps([subscription.replica, subscription.owner]).encode()).hexdigest()
+        return self._slots.document(f"{owner[:32]}-{subscription.slot:03d}")
 
     def _of_owner(self, owner: str, replica: str) -> Any:
         mine = self._collection.where(filter=FieldFilter("owner", "==", owner))
         return mine.where(filter=FieldFilter("replica", "==", replica))
 
-    def _count_change(self, batch: Any, replica: str) -> None:
-        batch.set(self._sets.document(replica), {"generation": firestore.Increment(1)}, merge=True)
+    def _count_change(self, replica: str) -> Write:
+        generation = {"generation": firestore.Increment(1)}
+        return lambda batch: batch.set(self._sets.document(replica), generation, merge=True)
 
 
 def _to_document(subscription: Subscription) -> dict[str, Any]:
@@ -152,6 +199,7 @@ def _to_document(subscription: Subscription) -> dict[str, Any]:
         "replica": subscription.replica,
         "owner": subscription.owner,
         "created": subscription.created,
+        "slot": subscription.slot,
         "definition": json.dumps({name: getattr(subscription, name) for name in _DEFINITION}),
     }
 
@@ -164,5 +212,6 @@ def subscription_of(snapshot: Any) -> Subscription:
         replica=document["replica"],
         owner=document["owner"],
         created=document["created"],
+        slot=document["slot"],
         **json.loads(document["definition"]),
     )

@@ -17,6 +17,7 @@ import structlog
 from shared.checksums import MIB, Checksums, part_count
 from shared.clock import Deadline
 from shared.copying.plan import Part, all_parts
+from shared.deadlines import inherited
 from shared.errors import (
     CopyTakesLonger,
     DssError,
@@ -238,7 +239,7 @@ def put_parts(
             raise
 
     with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
-        list(threads.map(put_unless_stopped, parts))
+        list(threads.map(inherited(put_unless_stopped), parts))
 
 
 @contextlib.contextmanager

@@ -124,8 +124,8 @@ class ObjectKind(ABC, Generic[KnownRecord]):
     def prove(self, dss: Dss, name: ObjectName, encoded: bytes, replica: Replica) -> None:
         """Raise an error if the system can't have written this object to this replica.
 
-        NotProven, or whatever error the content, the catalog or the store gives rise to. Changes nothing:
-        what is claimed in the catalog is claimed for ever.
+        NotProven, or an error of the content, the catalog or the store. Changes nothing: a claim in the
+        catalog is for ever.
         """
 
     def learn(self, dss: Dss, name: ObjectName, replica: Replica) -> tuple[KnownRecord, bool]:

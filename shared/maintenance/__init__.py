@@ -1,1 +1,1 @@
-"""Upkeep: what finds, mends and brings to mind again whatever events and writers left undone."""
+"""Maintenance: audit, repair, rebuild, sweep and dead letters, for catalog, buckets and index."""

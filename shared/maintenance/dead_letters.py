@@ -1,8 +1,8 @@
-"""Dead letters: messages that no attempt could handle, seen and replayed by operators.
+"""Dead letters: messages that failed for good. Operators list and replay them.
 
-A dead letter has the attributes of the message that it was, and besides says which subscription could not
-deliver it, why, and after how many attempts. Pub/Sub writes such letters as well, in its own words, where a
-function never answered.
+A dead letter has the attributes of its message, and those that say which subscription could not deliver it,
+why, and after how many attempts. If a function never answered, Pub/Sub writes the letter, with attributes of
+its own.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,9 +14,9 @@ from shared.messages import Publisher, PulledMessage, PullSubscription
 
 _SUBSCRIPTION = ("deadSubscription", "CloudPubSubDeadLetterSourceSubscription")
 _ATTEMPTS = ("deadAttempts", "CloudPubSubDeadLetterSourceDeliveryCount")
-# What a message does not have before it is dead. Pub/Sub takes no attributes that begin with `goog`.
+# Attributes that a message gets as a dead letter. Pub/Sub refuses to publish any that begin with `goog`.
 _OF_THE_DEAD = ("dead", "CloudPubSubDeadLetterSource", "goog")
-# Messages that are taken in hand at once.
+# Messages that are pulled at once.
 _BATCH = 100
 
 
@@ -36,18 +36,18 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """What the last attempt failed of."""
+        """Why the last attempt failed."""
         return self.message.attributes.get("deadReason") or "Pub/Sub gave up: the function did not answer"
 
     @property
     def attempts(self) -> int:
-        """How many attempts there were; zero where nobody knows."""
+        """How many attempts there were; zero if that is not known."""
         text = self._first_of(_ATTEMPTS)
         return int(text) if text.isdigit() else 0
 
     @property
     def attributes(self) -> Mapping[str, str]:
-        """The attributes of the message as it was."""
+        """The attributes of the original message."""
         return {
             name: value
             for name, value in self.message.attributes.items()
@@ -55,7 +55,7 @@ class DeadLetter:
         }
 
     def as_json(self, now: datetime) -> dict[str, Any]:
-        """Return what there is to know of it; its age in seconds."""
+        """Return the letter as operators see it; its age in seconds."""
         return {
             "id": self.message.id,
             "subscription": self.subscription,
@@ -70,7 +70,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """What became of a dead letter: published again to `topic`, or left, and `left` says why."""
+    """The outcome for a dead letter: published again to `topic`, or not, and `left` says why."""
 
     letter: DeadLetter
     topic: str = ""
@@ -78,9 +78,10 @@ class Replay:
 
 
 def look_through(letters: PullSubscription, *, at_most: int, seconds: float) -> Iterator[DeadLetter]:
-    """Yield dead letters, each once, until none comes for so many seconds. None of them is removed.
+    """Yield dead letters, each once, until none comes for so many seconds. Removes none.
 
-    All are held while this runs, so that none comes twice, and released at its end, also where it fails.
+    Holds all of them while this runs, so that none comes twice, and releases them at the end, even if it
+    fails.
     """
     held: dict[str, PulledMessage] = {}
     try:
@@ -104,11 +105,11 @@ def replay(
     at_most: int,
     seconds: float,
 ) -> Iterator[Replay]:
-    """Publish dead letters again, those with `ids` or all, `at_most` so many; yield what became of each.
+    """Publish dead letters again, those with `ids` or all, `at_most` so many; yield the outcome for each.
 
-    They go to the topic of the subscription that could not deliver them, as they were; every subscription of
-    that topic gets them, and handles them twice without harm. A letter is removed only once Pub/Sub has the
-    message that takes its place: a kill in between leaves both. Raises Unavailable where Pub/Sub fails.
+    They go unchanged to the topic of the subscription that could not deliver them. Every subscription of that
+    topic gets them; handling a message twice does no harm. A letter is removed after its message is
+    published: a kill in between leaves both. Raises Unavailable if Pub/Sub fails.
     """
     held: dict[str, PulledMessage] = {}
     gone: set[str] = set()
@@ -144,7 +145,7 @@ def _replayed(
         topics[name] = letters.topic_of(name)
     topic = topics[name]
     if not topic:
-        return Replay(letter=letter, left=f"subscription {name!r} is not there any more, or has no topic")
+        return Replay(letter=letter, left=f"subscription {name!r} does not exist any more, or has no topic")
     publisher.publish(topic, letter.attributes, letter.message.data)
     letters.acknowledge([letter.message])
     return Replay(letter=letter, topic=topic)

@@ -1,4 +1,4 @@
-"""What an object in a replica's bucket has to be, and whether what a store says of it agrees."""
+"""Expectations: what an object in a bucket should be, and whether the store agrees."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from shared.stores.base import StoredObject
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedBlob:
-    """A blob that at least one file version names; `available` are the replicas on which one of these is."""
+    """A blob that file versions name; `available` are the replicas that have one of these versions."""
 
     key: str
     available: frozenset[str]
@@ -21,7 +21,7 @@ class ExpectedBlob:
     broken: str = ""
 
     def contradiction(self, found: StoredObject) -> str:
-        """Return what the store says that contradicts this; empty where nothing does."""
+        """Return how the store contradicts this; empty if it does not."""
         if found.size != self.size:
             return f"size: {self.size} bytes are expected, the store has {found.size}"
         try:
@@ -31,7 +31,7 @@ class ExpectedBlob:
         return ""
 
     def doubt(self, found: StoredObject) -> str:
-        """Return why what the store says does not prove the object; empty where it does."""
+        """Return why the store does not prove the object; empty if it does."""
         try:
             check_proof(found, self.size, self.checksums)
         except InvalidChecksum as error:
@@ -41,9 +41,9 @@ class ExpectedBlob:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedDocument:
-    """A manifest or tombstone. `broken` says why the catalog itself is not to be believed about it.
+    """A manifest, tombstone or document. `broken` says why the catalog contradicts itself about it.
 
-    One that is `early` may be there before the catalog says so, for longer than a moment.
+    An `early` object may exist long before the catalog says so.
     """
 
     key: str
@@ -56,7 +56,7 @@ class ExpectedDocument:
     early: bool = False
 
     def contradiction(self, found: StoredObject) -> str:
-        """Return what the store says that contradicts this; empty where nothing does."""
+        """Return how the store contradicts this; empty if it does not."""
         if self.md5 and found.size != self.size:
             return f"size: {self.size} bytes are expected, the store has {found.size}"
         for name in ("md5", "crc32c"):
@@ -66,7 +66,7 @@ class ExpectedDocument:
         return ""
 
     def doubt(self, found: StoredObject) -> str:
-        """Return why what the store says does not prove the object; empty where it does."""
+        """Return why the store does not prove the object; empty if it does."""
         if self.md5 and (found.md5 or found.crc32c):
             return ""
         return "there is no checksum to compare"
@@ -74,7 +74,7 @@ class ExpectedDocument:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedJournal:
-    """A journal; some stores know no checksum of what was joined from others, and then its size has to do."""
+    """A journal. Some stores have no checksum of an object joined from others; then only its size counts."""
 
     journal: Journal
     broken: str = ""
@@ -90,11 +90,11 @@ class ExpectedJournal:
         return frozenset((self.journal.replica,))
 
     def contradiction(self, found: StoredObject) -> str:
-        """Return what the store says that contradicts this; empty where nothing does."""
+        """Return how the store contradicts this; empty if it does not."""
         return contradiction(self.journal, found)
 
     def doubt(self, found: StoredObject) -> str:
-        """Return nothing: it was put together of documents, which are looked at by themselves."""
+        """Return an empty text: a journal is joined from documents, which are checked by themselves."""
         return ""
 
 

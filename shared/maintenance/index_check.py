@@ -1,8 +1,8 @@
-"""The check of the index: what the catalog says can be found on each replica, and what the index holds.
+"""The check of the index: compare the entries that it should hold on each replica with those that it holds.
 
-Both are read once, in one order, so that memory does not grow with them. What differs is looked at again: the
-index first, then the catalog. Only what is wrong then is a finding; what somebody is still to be told of is
-on its way into the index, and counted as unsettled.
+Catalog and index are read once, in the same order, so that memory does not grow with them. A difference is
+checked again: the index first, then the catalog. If it persists it is a finding, unless its event is
+unpublished: then the entry is still to come, and counts as unsettled.
 """
 
 from collections import Counter
@@ -25,13 +25,13 @@ from shared.search.documents import digest_of
 from shared.search.query import Bool, Ids, Query, Terms
 from shared.system import Dss
 
-# Entries that are looked into at once; most of the time is spent on waiting for their documents.
+# Entries that are checked at once; most of the time goes into waiting for their documents.
 THREADS = 32
 _PAGE = 100
 
 
 class IndexProblem(StrEnum):
-    """What may be wrong."""
+    """What can be wrong with an entry."""
 
     MISSING = "missing"
     STALE = "stale"
@@ -43,7 +43,7 @@ class IndexProblem(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class IndexFinding:
-    """An entry that is wrong, and `why` that is said."""
+    """An entry that is wrong, and `why` the check says so."""
 
     kind: IndexProblem
     replica: str
@@ -53,7 +53,7 @@ class IndexFinding:
 
 @dataclass
 class IndexTally:
-    """What a check has come by so far: bundle versions, and for each replica entries and findings."""
+    """What a check has seen so far: bundle versions, and for each replica entries and findings."""
 
     versions: int = 0
     entries: Counter[str] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ class IndexTally:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexRow:
-    """A bundle version on a replica: what the catalog says of it, and what the index holds."""
+    """A bundle version on a replica: its head in the catalog, and its entry in the index."""
 
     replica: Replica
     fqid: Fqid
@@ -72,14 +72,14 @@ class IndexRow:
 
     @property
     def has_right_name(self) -> bool:
-        """Whether an entry is there where one should be, dead or alive as it should be."""
+        """Whether the entry exists if it should, and is dead or alive as it should be."""
         if self.head is None or not self.head.was_visible(self.replica.name):
             return self.held is None
         return self.held is not None and self.held.dead == self.head.hidden
 
 
 def all_of_them(_: Fqid) -> bool:
-    """Say of no bundle version that it is the last."""
+    """Return False: no bundle version is the last one to check."""
     return False
 
 
@@ -91,10 +91,10 @@ def rows(
     after: Fqid | None = None,
     enough: Callable[[Fqid], bool] = all_of_them,
 ) -> Iterator[list[IndexRow]]:
-    """Yield all bundle versions that the catalog or the index knows, in order, with a row for each replica.
+    """Yield the rows of all bundle versions that the catalog or the index knows, in order.
 
-    A version that is neither to be found on a replica nor held there has no row. `enough` is asked of each
-    version whether it is the last.
+    A replica that neither should hold an entry nor holds one has no row. `enough` returns whether a version
+    is the last one to read.
     """
     start = str(after or "")
     heads = by_key(
@@ -128,18 +128,18 @@ def check(
     enough: Callable[[Fqid], bool] = all_of_them,
     threads: int = THREADS,
 ) -> Iterator[IndexFinding]:
-    """Yield what is wrong behind `after`, as it is found, and keep the tally. Changes nothing.
+    """Yield findings after `after` as they are made, and keep the tally. Changes nothing.
 
-    Costs a read of the catalog for every bundle version and of the index for every entry; with `documents` a
-    request for the metadata document of every entry as well, without which stale entries are not found.
-    Raises Unavailable where index or catalog stays away.
+    Costs a read of the catalog for every bundle version and of the index for every entry; with `documents`
+    also a request for the metadata document of every entry, without which no stale entry is found. Raises
+    Unavailable if index or catalog does not answer for long.
     """
 
     def suspicious() -> Iterator[IndexRow]:
         for of_version in rows(dss, replicas, tally, after=after, enough=enough):
             yield from (row for row in of_version if documents or not row.has_right_name)
 
-    for row, found in map_in_threads(partial(_looked_into, dss), suspicious(), threads=threads):
+    for row, found in map_in_threads(partial(_checked_again, dss), suspicious(), threads=threads):
         if isinstance(found, IndexFinding):
             tally.findings[found.replica, found.kind] += 1
             yield found
@@ -148,7 +148,7 @@ def check(
 
 
 def as_json(finding: IndexFinding) -> dict[str, Any]:
-    """Return the line of a report that tells of a finding."""
+    """Return the line of a report for a finding."""
     return {
         "kind": finding.kind,
         "replica": finding.replica,
@@ -157,20 +157,20 @@ def as_json(finding: IndexFinding) -> dict[str, Any]:
     }
 
 
-def _looked_into(dss: Dss, row: IndexRow) -> tuple[IndexRow, IndexFinding | bool]:
-    """Return the row, and what is wrong with it; True where it is unsettled, False where it is right."""
+def _checked_again(dss: Dss, row: IndexRow) -> tuple[IndexRow, IndexFinding | bool]:
+    """Return the row and its finding; True if it is unsettled, False if it is right."""
     try:
-        return row, retry(dss.clock, lambda: _judged(dss, row))
+        return row, retry(dss.clock, lambda: _compared(dss, row))
     except DssError as error:
         if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
             raise
         return row, _finding(row, IndexProblem.UNKNOWN, f"what it should hold is not known: {error.title}")
 
 
-def _judged(dss: Dss, row: IndexRow) -> IndexFinding | bool:
+def _compared(dss: Dss, row: IndexRow) -> IndexFinding | bool:
     if row.has_right_name and row.head and row.held and is_right(dss, row):
         return False
-    # The index first: what it holds was told of, and the catalog knew it by then.
+    # The index first: what it holds was published, and the catalog knew it before.
     hit, dead = _look(dss, row)
     head = dss.catalog.bundles.head(row.fqid)
     expected = expected_entry(dss, row.replica, head) if head else None
@@ -183,7 +183,7 @@ def _judged(dss: Dss, row: IndexRow) -> IndexFinding | bool:
 
 
 def is_right(dss: Dss, row: IndexRow) -> bool:
-    """Tell whether the entry of a row that has the right name holds what it should."""
+    """Return whether the entry of a row that has the right name holds the right document."""
     expected = expected_entry(dss, row.replica, row.head) if row.head else None
     return bool(expected and row.held and row.held.digest == digest_of(expected.document))
 
@@ -201,7 +201,7 @@ def _difference(
             return _finding(row, IndexProblem.DEAD, "the catalog knows no tombstone of it")
         return _finding(row, IndexProblem.ALIVE, "the catalog says that it is hidden")
     if digest_of(hit.document or {}) != digest_of(expected.document):
-        return _finding(row, IndexProblem.STALE, "it holds another document than was told")
+        return _finding(row, IndexProblem.STALE, "it holds another document than was published")
     if row.held and not row.held.digest:
         return _finding(row, IndexProblem.STALE, "it was written in another form than this release writes")
     return None
@@ -212,7 +212,7 @@ def _finding(row: IndexRow, kind: IndexProblem, why: str) -> IndexFinding:
 
 
 def _look(dss: Dss, row: IndexRow) -> tuple[Hit | None, bool]:
-    """Return the entry that the index holds at this moment, and whether it is dead."""
+    """Return the entry that the index holds now, and whether it is dead."""
     living = _find(dss, row, Ids((str(row.fqid),)))
     if living:
         return living, False
@@ -233,7 +233,7 @@ def _find(dss: Dss, row: IndexRow, query: Query) -> Hit | None:
 
 
 def _is_under_way(dss: Dss, row: IndexRow, head: BundleHead) -> bool:
-    """Tell whether nobody has been told yet of the version on the replica, or of what has hidden it."""
+    """Return whether the event of the version on the replica, or of its tombstone, is unpublished."""
     if row.replica.name in head.unpublished:
         return True
     if not head.hidden_by:

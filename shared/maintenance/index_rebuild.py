@@ -1,7 +1,7 @@
-"""The index, made anew of the metadata documents that are kept beside the journal, while everything goes on.
+"""Rebuild the index from the metadata documents in the buckets, while the system runs.
 
-What is right is left as it is, so that a rebuild that was stopped goes on by being started again. A bundle
-that arrives meanwhile is indexed by its own event, and a tombstone stays, whoever writes last.
+Right entries are left as they are, so a rebuild that was stopped goes on when it is started again. A bundle
+that arrives meanwhile is indexed by its own event, and a dead entry stays dead in any order of writes.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from shared.system import Dss
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuilt:
-    """What became of an entry: `done` is `written`, `removed` or empty, `failed` says why it is not right."""
+    """The outcome for an entry: `done` is `written`, `removed` or empty; `failed` says why it is wrong."""
 
     fqid: Fqid
     done: str = ""
@@ -37,45 +37,45 @@ def rebuild_index(
     enough: Callable[[Fqid], bool] = all_of_them,
     threads: int = THREADS,
 ) -> Iterator[Rebuilt]:
-    """Yield what becomes of every entry of a replica, in order, and keep the tally of what has been read.
+    """Yield the outcome for every entry of a replica, in order, and keep the tally of what has been read.
 
-    When it is through, the index holds what the catalog says, all that came meanwhile included. What cannot
-    be made is told, and does not stop the rest. Raises Unavailable where index, catalog or store stays away.
+    At the end the index holds what the catalog says, including what came meanwhile. An entry that cannot be
+    made fails, and the rest goes on. Raises Unavailable if index, catalog or store does not answer for long.
     """
     versions = rows(dss, [replica], tally, after=after, enough=enough)
-    wanted = (row for of_version in versions for row in of_version)
-    yield from map_in_threads(partial(_rebuilt, dss), wanted, threads=threads)
+    every_row = (row for of_version in versions for row in of_version)
+    yield from map_in_threads(partial(_rebuilt, dss), every_row, threads=threads)
 
 
 def _rebuilt(dss: Dss, row: IndexRow) -> Rebuilt:
     try:
-        return Rebuilt(fqid=row.fqid, done=retry(dss.clock, lambda: _mended(dss, row)))
+        return Rebuilt(fqid=row.fqid, done=retry(dss.clock, lambda: _written(dss, row)))
     except DssError as error:
         if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
             raise
         return Rebuilt(fqid=row.fqid, failed=error.title)
 
 
-def _mended(dss: Dss, row: IndexRow) -> str:
+def _written(dss: Dss, row: IndexRow) -> str:
     if row.has_right_name and is_right(dss, row):
         return ""
     expected = expected_entry(dss, row.replica, row.head) if row.head else None
     if expected and (expected.dead or row.held is None or not row.held.dead):
-        # Safe whatever came meanwhile: nothing living replaces what is dead.
+        # Safe beside other writers: a live entry never replaces a dead one.
         dss.index.put(expected)
         return "written"
     return _replaced(dss, row)
 
 
 def _replaced(dss: Dss, row: IndexRow) -> str:
-    """Remove an entry that should not be there; write the one that should, if any."""
+    """Remove a wrong entry; write the right one, if there should be one."""
     head = dss.catalog.bundles.head(row.fqid)
     while True:
         dss.index.delete(row.replica.name, row.fqid)
         expected = expected_entry(dss, row.replica, head) if head else None
         if expected:
             dss.index.put(expected)
-        # What was told between the look and the removal has been removed with it.
+        # An entry that was written between the look-up and the removal has been removed with it.
         now = dss.catalog.bundles.head(row.fqid)
         if _state(now, row.replica) == _state(head, row.replica):
             return "written" if expected else "removed"

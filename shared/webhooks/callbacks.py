@@ -34,6 +34,9 @@ Resolve = Callable[[str, int], Sequence[Any]]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # RFC 8215: the same, for use within a network.
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+# Networks of the IANA registries of special-purpose addresses that some releases of Python count as global:
+# protocol assignments (RFC 6890), 6to4 relays (RFC 7526), and documentation (RFC 9637).
+_NOT_GLOBAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
 # Lookups at once in a process; name servers may hang, too.
 _LOOKUPS = 32
 
@@ -124,16 +127,44 @@ class Callbacks:
         return str(addresses[turn % len(addresses)])
 
     def _check(self, host: str, text: str) -> None:
-        address = ipaddress.ip_address(text.partition("%")[0])
-        if not is_public(address) and not any(
-            address in network for network in self._allowed if network.version == address.version
-        ):
+        if not _may_be_called(ipaddress.ip_address(text.partition("%")[0]), self._allowed):
             raise CallFailed(f"{host}: its address {text} is not public, and is not called")
 
 
 def networks_of(texts: Iterable[str]) -> list[Network]:
     """Parse networks like `10.1.0.0/16`. Raises ValueError."""
     return [ipaddress.ip_network(text) for text in texts]
+
+
+def check_literal_address(host: str, allowed: Sequence[Network]) -> None:
+    """Raise ValueError if a URL's host is an address that is never called, in any notation, or `localhost`.
+
+    Other names are checked when they are called.
+    """
+    address = _literal_address(host)
+    if address is not None and not _may_be_called(address, allowed):
+        raise ValueError(f"the address {address} is not public, and this system is not configured to call it")
+
+
+def _literal_address(host: str) -> Address | None:
+    name = host.strip("[]").partition("%")[0].rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return ipaddress.IPv4Address("127.0.0.1")
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        pass
+    try:
+        # Resolvers also accept `2130706433`, `0x7f.1` and `127.1`.
+        return ipaddress.IPv4Address(socket.inet_aton(name))
+    except OSError:
+        return None
+
+
+def _may_be_called(address: Address, allowed: Sequence[Network]) -> bool:
+    return is_public(address) or any(
+        address in network for network in allowed if network.version == address.version
+    )
 
 
 def is_public(address: Address) -> bool:
@@ -144,8 +175,14 @@ def is_public(address: Address) -> bool:
         embedded = _embedded(address)
         if embedded is not None:
             return is_public(embedded)
-    # Python counts multicast and some reserved addresses as global.
-    return address.is_global and not (address.is_multicast or address.is_reserved)
+    # Python counts multicast and some reserved addresses as global, and depends on its release for others.
+    if (
+        address.is_multicast
+        or address.is_reserved
+        or any(address in network for network in _NOT_GLOBAL if network.version == address.version)
+    ):
+        return False
+    return address.is_global
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

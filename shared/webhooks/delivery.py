@@ -14,15 +14,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
-from shared.catalog import Delivery, DeliveryContext, DeliveryState, SubscriberBackoff, Subscription
+from shared.catalog import (
+    KEPT_ATTEMPTS,
+    Attempt,
+    Delivery,
+    DeliveryContext,
+    DeliveryState,
+    SubscriberBackoff,
+    Subscription,
+)
 from shared.errors import NotYetThere, Unavailable
 from shared.messages import DELIVERY_RETRIES
 from shared.system import Dss
 from shared.webhooks.callbacks import Callback, Callbacks, CallFailed
 from shared.webhooks.notifications import Notification
+from shared.webhooks.secrets import decrypt_secret
 
 _log = structlog.get_logger()
 
@@ -149,15 +159,21 @@ class Deliverer:
                 raise
         took = round(time.monotonic() - start, 3)
         self._dss.faults.reach("delivery: answered")
-        state = DeliveryState.DELIVERED
-        self._save(replace(delivery, state=state, status=status, reason="", seconds=took, next_try=None))
+        self._save(
+            replace(
+                delivery,
+                state=DeliveryState.DELIVERED,
+                status=status,
+                reason="",
+                seconds=took,
+                next_try=None,
+                history=_history(delivery, status=status, seconds=took),
+            )
+        )
         _log.info("delivered", delivery=delivery.id, attempt=delivery.attempts, seconds=took)
 
     def _callback(self, subscription: Subscription, notification: Notification, attempt: int) -> Callback:
-        secret = self._dss.catalog.subscriptions.secret(subscription.uuid) if subscription.signed else None
-        if subscription.signed and secret is None:
-            # The secret is deleted with its subscription, perhaps a moment ago.
-            raise Unavailable(f"subscription {subscription.uuid} has no secret to sign with; nothing is sent")
+        secret = self._secret(subscription.uuid) if subscription.signed else None
         return Callback(
             url=subscription.callback_url,
             method=subscription.method,
@@ -167,6 +183,13 @@ class Deliverer:
             key_id=subscription.hmac_key_id or f"hca-dss:{subscription.uuid}",
             secret=secret,
         )
+
+    def _secret(self, subscription: str) -> str:
+        encrypted = self._dss.catalog.subscriptions.secret(subscription)
+        if encrypted is None:
+            # The secret is deleted with its subscription, perhaps a moment ago.
+            raise Unavailable(f"subscription {subscription} has no secret to sign with; nothing is sent")
+        return decrypt_secret(self._dss.settings, subscription, encrypted)
 
     def _retry_later(self, notification: Notification) -> None:
         self._dss.publisher.publish(DELIVERY_RETRIES, notification.attributes, notification.data)
@@ -220,7 +243,14 @@ def _failed(delivery: Delivery, error: CallFailed, backoff: SubscriberBackoff) -
         reason=error.title,
         seconds=error.seconds,
         next_try=backoff.next_try,
+        history=_history(delivery, status=error.status, seconds=error.seconds, reason=error.title),
     )
+
+
+def _history(delivery: Delivery, **outcome: Any) -> list[Attempt]:
+    """Return the last attempts of a delivery, with the outcome of the one that has just ended."""
+    assert delivery.last_attempt
+    return [*delivery.history, Attempt(time=delivery.last_attempt, **outcome)][-KEPT_ATTEMPTS:]
 
 
 class _OpenCalls:

@@ -1,12 +1,14 @@
 """Evaluation: match subscriptions with a metadata document, at a bounded cost whatever they ask.
 
-Each subscription has a short first try. One that times out waits until all others are done, and has a longer
-second try; a subscription that is known to be slow begins there. After MOST_TIMEOUTS second tries of an event
-have timed out, the rest are skipped. So a query that never ends costs an event some seconds, and costs no
-other subscription its notification. Example, with five subscriptions of which s2 and s4 never end:
+Subscriptions are evaluated in order of what they have cost before, the cheap ones first. Each has a short
+first try. One that times out waits until all others are done, and has a longer second try; a subscription
+that is known to be slow begins there. All queries of an owner share the owner's budget
+(`shared.webhooks.budgets`); if it is used up, they are reported as OverBudget, and not evaluated. So a query
+that never ends costs no other owner a notification. Example, with five subscriptions of which s2 and s4 never
+end:
 
     first tries    s1 match, s2 timeout (0.2 s), s3 no match, s4 timeout (0.2 s), s5 match
-    second tries   s4 timeout (0.5 s), s2 timeout (0.5 s)         -> s2 and s4 are remembered as slow
+    second tries   s4 timeout (0.5 s) -> failure, s2 over budget, if both are of one owner
     next event     first tries of s1, s3, s5; then second tries of s2 and s4
 """
 
@@ -29,19 +31,20 @@ import structlog
 import shared
 from shared.catalog import Subscription
 from shared.errors import Unavailable
-from shared.webhooks.evaluator import EvaluationRequest, EvaluationResult
+from shared.webhooks.budgets import EVENT_SECONDS, FREE_SECONDS, OwnerBudgets
+from shared.webhooks.evaluator import EvaluationRequest, EvaluationResult, new_result
 
 _log = structlog.get_logger()
 
 # Seconds of processor time per try. Typical queries take about a thousandth of the first.
 FIRST_TRY = 0.2
 SECOND_TRY = 0.5
-# Second tries of an event that may time out; the rest are skipped.
-MOST_TIMEOUTS = 3
 # Seconds without a result after which a process is killed. It ends itself before, unless it gets hardly any
 # processor time.
 _RESULT_SECONDS = 20.0
-# Most subscriptions that are remembered as slow.
+# Seconds of processor time after which the kernel kills a process, beyond those of its try.
+_KILL_SECONDS = 1.0
+# Most subscriptions whose cost is remembered.
 _REMEMBERED = 1000
 _PIECE = 64 * 1024
 
@@ -58,48 +61,62 @@ class Match:
     attachments: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A subscription whose query failed on a document, or timed out, and why."""
+
+    subscription: Subscription
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverBudget:
+    """A subscription that was not evaluated, because the budget of its owner is used up."""
+
+    subscription: Subscription
+
+
+Outcome = Match | Failure | OverBudget
+
+
 class EvaluatorPool:
     """Matches documents with subscriptions. Threads may share it: each call has a process of its own."""
 
-    def __init__(self, *, start: Callable[[], "EvaluatorProcess"] | None = None) -> None:
+    def __init__(
+        self, *, start: Callable[[], "EvaluatorProcess"] | None = None, budgets: OwnerBudgets | None = None
+    ) -> None:
         self._start = start or EvaluatorProcess
         self._idle: list[EvaluatorProcess] = []
-        # The slow subscriptions, the one that was slow most recently last.
-        self._slow: dict[str, None] = {}
+        self.budgets = budgets or OwnerBudgets()
+        # By subscription: the seconds that its last evaluation took, if they were not free.
+        self._costs: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def matches(self, document: bytes, subscriptions: Sequence[Subscription]) -> Iterator[Match]:
-        """Yield the subscriptions that a metadata document matches, as they are found.
+    def outcomes(self, document: bytes, subscriptions: Sequence[Subscription]) -> Iterator[Outcome]:
+        """Yield the outcome of each subscription that matches a document, fails, or is over budget.
 
-        A subscription that fails or times out does not match, and is logged. If it matches and its
-        attachments time out, they contain that error instead.
+        If only the attachments of a subscription time out, it matches, and they contain that error instead.
         """
-        if not subscriptions:
-            return
-        quick = [subscription for subscription in subscriptions if subscription.uuid not in self._slow]
-        deferred = [subscription for subscription in subscriptions if subscription.uuid in self._slow]
+        cost = self._known_costs(subscriptions)
+        left = {owner: self.budgets.available(owner) for owner in {one.owner for one in subscriptions}}
+        # Cheap ones first, and those of owners who have used least of their budgets.
+        ordered = sorted(subscriptions, key=lambda one: (cost[one.uuid], -left[one.owner]))
+        quick = [subscription for subscription in ordered if cost[subscription.uuid] < FIRST_TRY]
+        slow = [subscription for subscription in ordered if cost[subscription.uuid] >= FIRST_TRY]
         for subscription, result in self._results(document, quick, FIRST_TRY):
             if result["timed_out"]:
-                deferred.append(subscription)
-            elif match := self._match(subscription, result):
-                yield match
-        yield from self._second_tries(document, deferred)
+                slow.append(subscription)
+            elif outcome := self._outcome(subscription, result):
+                yield outcome
+        # The order changes each time, because the budget may not suffice for the last ones.
+        random.shuffle(slow)
+        for subscription, result in self._results(document, slow, SECOND_TRY):
+            if outcome := self._outcome(subscription, result):
+                yield outcome
 
-    def _second_tries(self, document: bytes, deferred: list[Subscription]) -> Iterator[Match]:
-        # Subscriptions that are not known to be slow come first: perhaps only the machine was slow. The order
-        # of the others changes each time, because the last ones may be skipped.
-        random.shuffle(deferred)
-        deferred.sort(key=lambda subscription: subscription.uuid in self._slow)
-        timeouts = 0
-        for subscription in deferred:
-            if timeouts == MOST_TIMEOUTS:
-                _log.warning("not evaluated: other subscriptions timed out", subscription=subscription.uuid)
-                continue
-            for _, result in self._results(document, [subscription], SECOND_TRY):
-                timeouts += result["timed_out"]
-                self._remember(subscription, slow=result["timed_out"])
-                if match := self._match(subscription, result):
-                    yield match
+    def _known_costs(self, subscriptions: Sequence[Subscription]) -> dict[str, float]:
+        with self._lock:
+            return {one.uuid: self._costs.get(one.uuid, 0.0) for one in subscriptions}
 
     def close(self) -> None:
         """Kill the idle processes."""
@@ -120,13 +137,18 @@ class EvaluatorPool:
             evaluator = self._take()
             complete = False
             try:
-                evaluator.send(document, [_request(subscription, seconds) for subscription in remaining])
+                budgets = self._event_budgets(remaining)
+                evaluator.send(
+                    document, [_request(subscription, seconds) for subscription in remaining], budgets
+                )
                 while remaining:
                     result = evaluator.result()
+                    self._account(remaining[0], result)
                     yield remaining.pop(0), result
                 complete = True
             except EvaluatorFailed as error:
-                failed = EvaluationResult(matches=False, timed_out=True, error=str(error), attachments={})
+                failed = new_result(timed_out=True, seconds=seconds + _KILL_SECONDS, error=str(error))
+                self._account(remaining[0], failed)
                 yield remaining.pop(0), failed
             finally:
                 # The caller may have stopped early. The process would then give the rest of the results to
@@ -136,21 +158,33 @@ class EvaluatorPool:
                 else:
                     evaluator.kill()
 
-    def _match(self, subscription: Subscription, result: EvaluationResult) -> Match | None:
-        if result["error"]:
-            outcome = "matches without attachments" if result["matches"] else "does not match"
-            _log.info(outcome, subscription=subscription.uuid, reason=result["error"])
-        if not result["matches"]:
-            return None
-        return Match(subscription=subscription, attachments=result["attachments"])
+    def _event_budgets(self, subscriptions: Sequence[Subscription]) -> dict[str, float]:
+        owners = {subscription.owner for subscription in subscriptions}
+        return {owner: min(EVENT_SECONDS, self.budgets.available(owner)) for owner in owners}
 
-    def _remember(self, subscription: Subscription, *, slow: bool) -> None:
+    def _account(self, subscription: Subscription, result: EvaluationResult) -> None:
+        """Charge an evaluation to its owner, and remember its cost."""
+        if result["over_budget"]:
+            return
+        self.budgets.charge(subscription.owner, result["seconds"])
+        # Whatever the processor time says: one that has timed out is slow.
+        cost = max(result["seconds"], FIRST_TRY) if result["timed_out"] else result["seconds"]
         with self._lock:
-            self._slow.pop(subscription.uuid, None)
-            if slow:
-                self._slow[subscription.uuid] = None
-            while len(self._slow) > _REMEMBERED:
-                self._slow.pop(next(iter(self._slow)))
+            self._costs.pop(subscription.uuid, None)
+            if cost > FREE_SECONDS:
+                self._costs[subscription.uuid] = cost
+            while len(self._costs) > _REMEMBERED:
+                self._costs.pop(next(iter(self._costs)))
+
+    def _outcome(self, subscription: Subscription, result: EvaluationResult) -> Outcome | None:
+        if result["over_budget"]:
+            return OverBudget(subscription=subscription)
+        if result["matches"]:
+            return Match(subscription=subscription, attachments=result["attachments"])
+        if result["error"]:
+            _log.info("query failed", subscription=subscription.uuid, reason=result["error"])
+            return Failure(subscription=subscription, reason=result["error"])
+        return None
 
     def _take(self) -> "EvaluatorProcess":
         with self._lock:
@@ -165,6 +199,7 @@ class EvaluatorPool:
 
 def _request(subscription: Subscription, seconds: float) -> EvaluationRequest:
     return EvaluationRequest(
+        owner=subscription.owner,
         jmespath_query=subscription.jmespath_query,
         es_query=subscription.es_query,
         attachments=subscription.attachments,
@@ -192,9 +227,15 @@ class EvaluatorProcess:
         """The id of the process."""
         return self._process.pid
 
-    def send(self, document: bytes, requests: Sequence[EvaluationRequest]) -> None:
-        """Send a document and requests; raise Unavailable if the process cannot read the document."""
-        header = json.dumps({"size": len(document), "requests": requests}).encode() + b"\n"
+    def send(
+        self, document: bytes, requests: Sequence[EvaluationRequest], budgets: Mapping[str, float]
+    ) -> None:
+        """Send a document, requests and the budgets of their owners.
+
+        Raises Unavailable if the process cannot read the document.
+        """
+        fields = {"size": len(document), "budgets": budgets, "requests": requests}
+        header = json.dumps(fields).encode() + b"\n"
         try:
             assert self._process.stdin
             self._process.stdin.write(header + document)

@@ -4,8 +4,9 @@ Expressions are other people's programs. JMESPath has neither loops nor recursio
 some hundred characters can double a list forty times. So they run in a process whose time and memory are
 bounded, and which can be killed at any time; see `shared.webhooks.evaluation`.
 
-Standard input is a line of JSON, `{"size": …, "requests": [EvaluationRequest, …]}`, followed by a metadata
-document of `size` bytes. Standard output is an empty line when the document is parsed, and then one line of
+Standard input is a line of JSON, `{"size": …, "budgets": …, "requests": [EvaluationRequest, …]}`, followed by
+a metadata document of `size` bytes; `budgets` has the seconds of processor time that the requests of each
+owner may take in all. Standard output is an empty line when the document is parsed, and then one line of
 JSON, an EvaluationResult, for each request in order.
 """
 
@@ -20,13 +21,13 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, BinaryIO, TypedDict
 
-import jmespath
-
 from shared.identifiers import Fqid
 from shared.search.documents import indexed_document
 from shared.search.dsl import parse
 from shared.search.matching import Subject
 from shared.search.query import Query
+from shared.webhooks.budgets import FREE_SECONDS
+from shared.webhooks.expressions import evaluate_expression
 
 # The contract: attachments have 128 KiB at most, as JSON.
 LARGEST_ATTACHMENTS = 128 * 1024
@@ -39,6 +40,7 @@ _MEMORY = 512 * 1024 * 1024
 class EvaluationRequest(TypedDict):
     """The query and attachments of one subscription; `seconds` is the processor time that it may take."""
 
+    owner: str
     jmespath_query: str | None
     es_query: Mapping[str, Any] | None
     attachments: Mapping[str, str]
@@ -48,11 +50,14 @@ class EvaluationRequest(TypedDict):
 class EvaluationResult(TypedDict):
     """Whether the document matches; whether that `timed_out`; the error, or an empty string.
 
-    If it `matches` and `timed_out`, only the attachments timed out.
+    If it `matches` and `timed_out`, only the attachments timed out. `seconds` is the processor time that it
+    took. `over_budget`: it was not evaluated, because the budget of its owner was used up.
     """
 
     matches: bool
     timed_out: bool
+    over_budget: bool
+    seconds: float
     error: str
     attachments: dict[str, Any]
 
@@ -74,9 +79,30 @@ class _Document:
         return Subject(Fqid(info["uuid"], info["version"]), indexed_document(self.content))
 
 
+def new_result(**fields: Any) -> EvaluationResult:
+    """Return a result that does not match, with some fields changed."""
+    result = EvaluationResult(
+        matches=False, timed_out=False, over_budget=False, seconds=0.0, error="", attachments={}
+    )
+    return result | fields  # type: ignore[return-value] # the names are those of the class
+
+
+def evaluate_within(
+    budgets: dict[str, float], request: EvaluationRequest, document: _Document
+) -> EvaluationResult:
+    """Return the result of one request, and take its processor time out of the budget of its owner."""
+    if budgets[request["owner"]] <= 0:
+        return new_result(over_budget=True)
+    start = time.process_time()
+    result = evaluate(request, document)
+    result["seconds"] = time.process_time() - start
+    budgets[request["owner"]] -= max(0.0, result["seconds"] - FREE_SECONDS)
+    return result
+
+
 def evaluate(request: EvaluationRequest, document: _Document) -> EvaluationResult:
     """Return the result of one request."""
-    result = EvaluationResult(matches=False, timed_out=False, error="", attachments={})
+    result = new_result()
     try:
         with _limited(request["seconds"]):
             result["matches"] = _matches(request, document)
@@ -95,7 +121,7 @@ def _matches(request: EvaluationRequest, document: _Document) -> bool:
     if request["es_query"] is not None:
         return document.subject.is_found_by(_query(json.dumps(request["es_query"])))
     if request["jmespath_query"] is not None:
-        return bool(_compiled(request["jmespath_query"]).search(document.content))
+        return bool(evaluate_expression(request["jmespath_query"], document.content))
     return True
 
 
@@ -105,7 +131,7 @@ def _attachments(expressions: Mapping[str, str], content: Mapping[str, Any]) -> 
     errors = {}
     for name, expression in expressions.items():
         try:
-            value = _compiled(expression).search(content)
+            value = evaluate_expression(expression, content)
             # JMESPath has infinite numbers, and expressions as values; neither is JSON.
             json.dumps(value, allow_nan=False)
             attachments[name] = value
@@ -123,11 +149,6 @@ def _attachments(expressions: Mapping[str, str], content: Mapping[str, Any]) -> 
 
 def _text_of(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-@lru_cache(maxsize=4096)
-def _compiled(expression: str) -> Any:
-    return jmespath.compile(expression)
 
 
 @lru_cache(maxsize=4096)
@@ -163,11 +184,14 @@ def serve(requests: BinaryIO, results: BinaryIO) -> None:
         document = _Document(requests.read(header["size"]))
         if any(request["es_query"] is not None for request in header["requests"]):
             # All Elasticsearch queries share it, and none of them pays for it.
-            _ = document.subject
+            with contextlib.suppress(Exception):
+                # If it fails, it fails again for each of these queries, and for no others.
+                _ = document.subject
         results.write(b"\n")
         results.flush()
         for request in header["requests"]:
-            results.write(json.dumps(evaluate(request, document)).encode() + b"\n")
+            result = evaluate_within(header["budgets"], request, document)
+            results.write(json.dumps(result).encode() + b"\n")
             results.flush()
 
 

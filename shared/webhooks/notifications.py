@@ -66,6 +66,11 @@ class Notification:
             raise IllegalArguments(f"this is not a notification: {error}") from error
 
 
+def delivery_id(subscription: Subscription, event: BundleEvent) -> str:
+    """Return the id of the delivery of an event to a subscription, the same each time."""
+    return str(uuid.uuid5(_NAMES, f"{subscription.uuid}/{event.id}"))
+
+
 def notification_of(
     base_url: str,
     subscription: Subscription,
@@ -75,7 +80,7 @@ def notification_of(
     replay: str = "",
 ) -> Notification:
     """Return the notification of an event that matches a subscription."""
-    delivery = str(uuid.uuid5(_NAMES, f"{subscription.uuid}/{event.id}"))
+    delivery = delivery_id(subscription, event)
     api = api_url(base_url)
     query = urlencode({"replica": event.replica, "version": event.version})
     payload: dict[str, Any] = {

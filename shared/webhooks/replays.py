@@ -11,8 +11,14 @@ from shared.identifiers import version_after, version_of
 from shared.messages import DELIVERY_RETRIES, REPLAYS, BundleEvent, attributes_required
 from shared.parallel import map_in_threads
 from shared.system import Dss
-from shared.webhooks.evaluation import EvaluatorPool
-from shared.webhooks.fanout import PUBLISH_THREADS, check_public_url, document_of_event
+from shared.webhooks.evaluation import EvaluatorPool, Failure, OverBudget
+from shared.webhooks.fanout import (
+    PUBLISH_THREADS,
+    QueriesOverBudget,
+    check_public_url,
+    document_of_event,
+    save_failure,
+)
 from shared.webhooks.notifications import Notification, notification_of
 
 # Documents of a replay that are read at once, each of some 16 MiB at most.
@@ -85,7 +91,8 @@ class Replayer:
     def publish_page(self, page: ReplayPage) -> int:
         """Publish the deliveries of a page, then the rest of the replay; return how many deliveries.
 
-        Safe to repeat: a delivery has the same id each time. Raises Unavailable.
+        Safe to repeat: a delivery has the same id each time. Raises Unavailable, or QueriesOverBudget if the
+        budget of the subscription's owner does not suffice for the first event.
         """
         subscription = self._dss.catalog.subscriptions.get(page.subscription)
         if subscription is None:
@@ -94,22 +101,39 @@ class Replayer:
             page.replica, start=page.start, stop=page.stop, count=_PAGE
         )
         events = list(map(bundle_event, journalled))
-        notifications = self._notifications(subscription, events, page.id)
+        evaluated: list[BundleEvent] = []
+        notifications = self._notifications(subscription, events, page.id, evaluated)
         matched = sum(1 for _ in map_in_threads(self._publish, notifications, threads=PUBLISH_THREADS))
-        if len(events) == _PAGE:
-            rest = replace(page, start=version_after(events[-1].timestamp))
+        if events and not evaluated:
+            raise QueriesOverBudget(f"subscription {subscription.uuid}: the budget of its owner is used up")
+        if len(evaluated) < len(events) or len(events) == _PAGE:
+            rest = replace(page, start=version_after(evaluated[-1].timestamp))
             self._dss.publisher.publish(REPLAYS, rest.attributes)
             self._dss.faults.reach("replay: next page published")
         return matched
 
     def _notifications(
-        self, subscription: Subscription, events: Sequence[BundleEvent], replay: str
+        self,
+        subscription: Subscription,
+        events: Sequence[BundleEvent],
+        replay: str,
+        evaluated: list[BundleEvent],
     ) -> Iterator[Notification]:
+        """Yield the notifications of events, and append each event to `evaluated`.
+
+        Ends at the first event for which the budget of the subscription's owner does not suffice.
+        """
         base_url = self._dss.settings.public_url
         documents = map_in_threads(partial(document_of_event, self._dss), events, threads=_READ_THREADS)
         for event, document in zip(events, documents, strict=True):
-            for match in self._evaluators.matches(document, [subscription]):
-                yield notification_of(base_url, subscription, event, match.attachments, replay=replay)
+            for outcome in list(self._evaluators.outcomes(document, [subscription])):
+                if isinstance(outcome, OverBudget):
+                    return
+                if isinstance(outcome, Failure):
+                    save_failure(self._dss, event, outcome, replay=replay)
+                else:
+                    yield notification_of(base_url, subscription, event, outcome.attachments, replay=replay)
+            evaluated.append(event)
 
     def _publish(self, notification: Notification) -> None:
         # To the retry queue: a long replay would fill the first queue, which new events need.

@@ -3,11 +3,9 @@
 import json
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
-
-import jmespath
-from jmespath.exceptions import JMESPathError
 
 from shared.catalog import Subscription
 from shared.errors import (
@@ -24,14 +22,15 @@ from shared.errors import (
 from shared.identifiers import version_of
 from shared.search.dsl import parse
 from shared.system import Dss
+from shared.webhooks.callbacks import check_literal_address, networks_of
+from shared.webhooks.expressions import check_expression
+from shared.webhooks.secrets import decrypt_secret, encrypt_secret
 
 # Most subscriptions of one owner on one replica, of both kinds together.
 MOST_SUBSCRIPTIONS = 100
 # Most bytes of a subscription, as JSON. `notify` keeps those of a replica in memory, and a secret is a
 # document of its own, of 1 MiB at most.
 _LARGEST = 64 * 1024
-# People write some hundred characters. The time to compile an expression grows with its length.
-_LONGEST_EXPRESSION = 8 * 1024
 # Characters that must not be between quotes in a header (RFC 9110, section 5.6.4), and the comma, at which
 # libraries that verify signatures split headers.
 _UNFIT_IN_HEADER = frozenset('"\\,')
@@ -48,17 +47,27 @@ def subscribe(
     Each call creates another one, unless it has the `key` of an earlier call of the owner: then it returns
     the subscription of that call. Raises IllegalArguments or below, Unprocessable, or NotAcceptable.
     """
-    definition = _definition_of(requested)
+    definition = _definition_of(dss, requested)
     if len(key) > _LONGEST_KEY:
         raise IllegalArguments(f"Idempotency-Key: longer than {_LONGEST_KEY} characters")
     name = uuid.uuid5(_NAMES, json.dumps([owner, replica, key])) if key else uuid.uuid4()
     subscription = Subscription(
         uuid=str(name), replica=replica, owner=owner, created=dss.clock.now(), **definition
     )
+    secret = requested.get("hmac_secret_key")
     dss.catalog.subscriptions.add(
-        subscription, secret=requested.get("hmac_secret_key"), at_most=MOST_SUBSCRIPTIONS
+        subscription,
+        secret=None if secret is None else encrypt_secret(dss.settings, subscription.uuid, secret),
+        at_most=MOST_SUBSCRIPTIONS,
+        is_same_secret=partial(_is_same_secret, dss, subscription.uuid, secret),
     )
     return subscription
+
+
+def _is_same_secret(dss: Dss, uuid: str, secret: str | None, stored: str | None) -> bool:
+    if secret is None or stored is None:
+        return secret == stored
+    return decrypt_secret(dss.settings, uuid, stored) == secret
 
 
 def find_subscription(dss: Dss, replica: str, uuid: str, *, owner: str | None) -> Subscription:
@@ -75,7 +84,7 @@ def unsubscribe(dss: Dss, subscription: Subscription) -> str:
     return version_of(dss.clock.now())
 
 
-def _definition_of(requested: Mapping[str, Any]) -> dict[str, Any]:
+def _definition_of(dss: Dss, requested: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a subscription that its owner sets, checked."""
     # First: it bounds the expressions to compile.
     size = len(json.dumps(requested))
@@ -85,7 +94,7 @@ def _definition_of(requested: Mapping[str, Any]) -> dict[str, Any]:
     if secret == "":
         raise IllegalArguments("hmac_secret_key: must not be empty")
     return {
-        "callback_url": _callback_url(requested["callback_url"]),
+        "callback_url": _callback_url(dss, requested["callback_url"]),
         "method": requested["method"],
         "encoding": requested["encoding"],
         "form_fields": _form_fields(requested),
@@ -97,8 +106,7 @@ def _definition_of(requested: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _callback_url(url: str) -> str:
-    # A host's addresses are checked at each call.
+def _callback_url(dss: Dss, url: str) -> str:
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -112,6 +120,11 @@ def _callback_url(url: str) -> str:
         raise Unprocessable(
             f"callback_url: {url[:200]!r} has characters that must be percent-encoded in a URL"
         )
+    try:
+        # The addresses of a host name are checked at each call.
+        check_literal_address(parts.hostname, networks_of(dss.settings.callback_networks))
+    except ValueError as error:
+        raise IllegalArguments(f"callback_url: {url[:200]!r} can never be called: {error}") from None
     return url
 
 
@@ -143,7 +156,7 @@ def _query(requested: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidQueryType("jmespath_query, es_query: give one of them, or neither")
     if expression is not None:
         try:
-            _compile(expression)
+            check_expression(expression)
         except ValueError as error:
             raise InvalidJmespath(f"jmespath_query: {error}") from None
     if es_query is not None:
@@ -159,19 +172,7 @@ def _attachments(requested: Mapping[str, Any]) -> dict[str, str]:
         if name.startswith("_"):
             raise InvalidAttachmentName(f"attachments.{name[:80]}: a name must not begin with `_`")
         try:
-            _compile(definition["expression"])
+            check_expression(definition["expression"])
         except ValueError as error:
             raise InvalidAttachmentExpression(f"attachments.{name[:80]}.expression: {error}") from None
     return {name: definition["expression"] for name, definition in requested.items()}
-
-
-def _compile(expression: str) -> None:
-    """Return if an expression is JMESPath. Raises ValueError with the reason, in one line."""
-    if len(expression) > _LONGEST_EXPRESSION:
-        raise ValueError(f"longer than {_LONGEST_EXPRESSION} characters")
-    try:
-        jmespath.compile(expression)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except JMESPathError as error:
-        raise ValueError(" ".join(str(error).split())[:300]) from None

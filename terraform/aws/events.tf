@@ -1,4 +1,4 @@
-# Objects that appear in the main bucket are told of through SNS, which signs what it sends (version 2: SHA-256).
+# S3 announces new objects of the main bucket through SNS, which signs its messages (version 2: SHA-256).
 # A message holds an object's name and no content; S3 could not publish to a topic encrypted with AWS's own key.
 resource "aws_sns_topic" "object_events" {
   name              = "dss-object-events"
@@ -51,6 +51,6 @@ resource "aws_s3_bucket_notification" "main" {
     }
   }
 
-  # S3 tries whether it may publish, when it is told to.
+  # S3 tests whether it may publish when the notification is created.
   depends_on = [aws_sns_topic_policy.object_events]
 }

@@ -37,6 +37,8 @@ resource "aws_iam_role" "dss" {
   name               = "dss-${each.key}"
   description        = "Assumed by the Google service account ${each.value.service_account_email}."
   assume_role_policy = data.aws_iam_policy_document.trust[each.key].json
+  # The account that deploys can make roles with this bound only, so that it cannot give itself more rights.
+  permissions_boundary = var.permissions_boundary_arn
   # 12 hours, the most that AWS gives and shared/stores/s3/session.py asks for: a presigned URL dies with the
   # session that signed it.
   max_session_duration = 12 * 60 * 60

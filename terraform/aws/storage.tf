@@ -1,7 +1,7 @@
 locals {
   buckets = {
     main = { expires_after_days = null, expires_tag = null }
-    # shared/stores/s3/temporary.py tags what is to go, and writes it anew when it is used.
+    # shared/stores/s3/temporary.py tags the objects to delete, and rewrites them when they are used.
     checkout = {
       expires_after_days = var.checkout_ttl_days
       expires_tag        = { key = "dss-checkout", value = "temporary" }

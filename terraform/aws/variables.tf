@@ -28,6 +28,11 @@ variable "source_buckets" {
   description = "Names of further buckets that source objects may be read from."
 }
 
+variable "permissions_boundary_arn" {
+  type        = string
+  description = "ARN of the policy that bounds what the roles can do; null is no bound."
+}
+
 variable "google_audience" {
   type        = string
   description = "Audience of the Google identity tokens with which roles are assumed."

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks [NAME...]`: measures the system on this machine, all of it or what is named.
+"""`python -m tests.benchmarks [NAME...]` measures the system on this machine: all parts, or those named.
 
 Each part writes a report of its own, docs/benchmarks/NAME.md, when it ends.
 """
@@ -15,24 +15,23 @@ from pathlib import Path
 from local.errors import LocalError
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.contract import contract
+from tests.benchmarks.ingest import ingest
 from tests.benchmarks.notifications import notifications
 from tests.benchmarks.operations import operations
 from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
-from tests.benchmarks.searching import searching
-from tests.benchmarks.told import told
+from tests.benchmarks.search import search
 
 REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
-# A part is measured by a function that returns its sections. Raises LocalError; its
-# MissingRequirements if a program is missing.
+# Each function measures a part and returns its sections; it raises LocalError.
 PARTS: Mapping[str, Callable[[], str]] = {
     "contract": contract,
     "operations": operations,
     "replication": replication,
     "checkouts": checkouts,
-    "told": told,
+    "ingest": ingest,
     "notifications": notifications,
-    "search": searching,
+    "search": search,
 }
 
 _HEADER = """\
@@ -51,7 +50,7 @@ generator included, so figures compare with others of the same run; they do not 
 
 
 def measure_part(name: str) -> Path:
-    """Measure a part, write its report, and return where that is."""
+    """Measure a part, write its report, and return the path of that."""
     load, began = os.getloadavg()[0], time.monotonic()
     sections = PARTS[name]()
     header = _HEADER.format(
@@ -75,7 +74,7 @@ def _processor() -> str:
 
 
 def main() -> None:
-    """Measure what is named, or everything."""
+    """Measure the parts that are named, or all."""
     parser = argparse.ArgumentParser(description="Measure the system on this machine.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PARTS)}; all by default")
     names = parser.parse_args().names

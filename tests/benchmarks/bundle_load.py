@@ -1,7 +1,7 @@
 """Bundles at a rate, from a process of its own; JSON in, JSON out: `python -m tests.benchmarks.bundle_load`.
 
-Each bundle is begun at its time, whether or not those before it are answered: its files are PUT one after the
-other, then it is. What the rate finds no thread for is late, and shows in the rate that was reached.
+Each bundle starts at its time, even if those before it are not answered yet: its files are PUT one after the
+other, then the bundle. A bundle that finds no thread starts late, which shows in the rate that was reached.
 """
 
 import http.client
@@ -21,7 +21,7 @@ _THREADS = 48
 
 @dataclass(frozen=True, kw_only=True)
 class BundlePlan:
-    """What to PUT: bundles of `files_each` files, made of the sources in turn, `rate` of them a second."""
+    """Bundles to PUT: `rate` of them a second, of `files_each` files each, made from the sources in turn."""
 
     host: str
     port: int

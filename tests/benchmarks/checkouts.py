@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from shared.checksums import MIB
 from tests.benchmarks.copies import Copied, Load
-from tests.benchmarks.held_stack import HeldStack, busy, held_stack
+from tests.benchmarks.paused_stack import PausedStack, busy_cores, paused_stack
 from tests.benchmarks.rclone import Rclone, find_rclone
 from tests.benchmarks.replication_report import ratios, table_of_copies
 from tests.support.api import Api, Version, put_bundle, put_file
@@ -41,7 +41,7 @@ cloud, on one running system, in turns. The bucket is emptied before each round.
 class CheckoutContest:
     """Checkouts and rclone within one cloud of a running system."""
 
-    def __init__(self, stack: HeldStack, replica: str) -> None:
+    def __init__(self, stack: PausedStack, replica: str) -> None:
         self._stack = stack
         self._replica = replica
         self._api = Api(stack.env["DSS_URL"], stack.env["DSS_TOKEN"])
@@ -54,7 +54,7 @@ class CheckoutContest:
         self._check_out(self._bundle(sources))
 
     def run(self, load: Load) -> list[Copied]:
-        """Return the figures of each round; who begins in one is last in the next."""
+        """Return the figures of each round; the first of one round is last in the next."""
         sources = self._staged(load)
         bundle = self._bundle(sources)
         figures = []
@@ -64,7 +64,7 @@ class CheckoutContest:
                 self._empty()
                 before, began = self._stack.cpu(), time.monotonic()
                 seconds = self._check_out(bundle) if who == "DSS" else self._copy(load)
-                cores = busy(before, self._stack.cpu(), time.monotonic() - began)
+                cores = busy_cores(before, self._stack.cpu(), time.monotonic() - began)
                 row = Copied(load=self._named(load), who=who, round=number, seconds=seconds, cores=cores)
                 print(row, flush=True)
                 self._require(load)
@@ -148,7 +148,7 @@ def checkouts() -> str:
     """Measure, and return the section of the report. Raises LocalError."""
     find_rclone()
     figures = []
-    with held_stack() as stack:
+    with paused_stack() as stack:
         for replica in REPLICAS:
             contest = CheckoutContest(stack, replica)
             contest.warm_up()

@@ -1,4 +1,4 @@
-"""What the contract costs: reading the arguments of requests, beside parsing what they are written in."""
+"""CPU time for reading the arguments of requests by the contract, beside parsing JSON and query strings."""
 
 import json
 import time

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.checksums import MIB
-from tests.benchmarks.held_stack import HeldStack, busy
+from tests.benchmarks.paused_stack import PausedStack, busy_cores
 from tests.benchmarks.rclone import Rclone
 from tests.support.api import Api, put_file
 from tests.support.clouds import Clouds
@@ -26,7 +26,7 @@ _LONGEST_SECONDS = 180
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What is copied: so many objects of so many bytes, in so many rounds.
+    """A load to copy: objects of one size, in some rounds.
 
     `rclone` are the ways to run rclone, by name. Its defaults are 4 files, or 4 parts of 5 MiB, at once; 32
     files, or parts of 64 MiB, were measured to make no difference beyond that from round to round.
@@ -41,7 +41,7 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True)
 class Copied:
-    """One round of one contestant: `seconds` it took, and `cores` that each process kept busy meanwhile."""
+    """One round of one contestant: the `seconds` that it took, and the `cores` that each process used."""
 
     load: Load
     who: str
@@ -56,7 +56,7 @@ class Copied:
 class Contest:
     """Replication and rclone on one running system."""
 
-    def __init__(self, stack: HeldStack) -> None:
+    def __init__(self, stack: PausedStack) -> None:
         self._stack = stack
         self._api = Api(stack.env["DSS_URL"], stack.env["DSS_TOKEN"])
         self._clouds = Clouds(stack.env)
@@ -67,7 +67,7 @@ class Contest:
         self._replicated([self._clouds.stage("gcp", os.urandom(1024)) for _ in range(64)])
 
     def run(self, load: Load) -> list[Copied]:
-        """Return the figures of each round; who begins in one is last in the next."""
+        """Return the figures of each round; the first of one round is last in the next."""
         sources = self._staged(load)
         figures = []
         for number in range(1, load.rounds + 1):
@@ -92,13 +92,13 @@ class Contest:
                 # After an upload in parts rclone asks for `versionId=null`, to which moto answers 400.
                 *(("--s3-no-head",) if load.size > 64 * MIB else ()),
             )
-            cores = busy(before, self._stack.cpu(), time.monotonic() - began)
+            cores = busy_cores(before, self._stack.cpu(), time.monotonic() - began)
             self._check(load, prefix)
             self._remove_from_s3(self._clouds.staging["aws"], prefix)
         return Copied(load=load, who=who, round=number, seconds=seconds, cores=cores)
 
     def _replicated(self, sources: Sequence[str]) -> tuple[float, Mapping[str, float]]:
-        """Make files of source objects, then let their events go; return the time that the rest took."""
+        """Make files of source objects, then push their events; return the seconds from there."""
         log = self._stack.sync_log()
         with ThreadPoolExecutor(_THREADS) as threads:
             files = list(threads.map(lambda source: put_file(self._api, source), sources))
@@ -107,7 +107,7 @@ class Contest:
         with self._stack.pushed():
             if not log.wait_for(keys, replica="aws", seconds=_LONGEST_SECONDS):
                 raise RuntimeError(f"not replicated within {_LONGEST_SECONDS} s: {log.failures[:3]}")
-            cores = busy(before, self._stack.cpu(), time.monotonic() - handed)
+            cores = busy_cores(before, self._stack.cpu(), time.monotonic() - handed)
         began = min(log.done[key].began for key in keys)
         return max(log.done[key].ended for key in keys) - began, cores
 
@@ -140,7 +140,7 @@ class Contest:
             raise RuntimeError(f"rclone copied {len(sizes)} objects, {sum(sizes)} bytes")
 
     def _remove_from_s3(self, bucket: str, prefix: str) -> None:
-        """Give back moto's memory. What is removed is copied anew in the next round."""
+        """Give back moto's memory. The next round copies everything again."""
         pages = self._clouds.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for page in pages:
             keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]

@@ -1,4 +1,4 @@
-"""Indexes of many bundles: their documents are like that of the sample bundle, and no two alike."""
+"""Indexes filled with bundles whose documents are like that of the sample bundle, no two of them equal."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ def _entry(number: int) -> IndexEntry:
 
 
 def fill_postgresql(env: Mapping[str, str], count: int, _: _Queries) -> None:
-    """Write the entries of so many bundles, each as `index` writes it."""
+    """Write the entries of `count` bundles, each as `index` writes it."""
     dsn = Settings.from_environment(env).postgresql_dsn
     # What an entry is made of is made of Python: a process a core. A fork would share threads of gRPC.
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:

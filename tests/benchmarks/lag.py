@@ -1,7 +1,7 @@
 """How long a bundle takes from PUT's answer on `gcp` to being available on `aws`, at several rates.
 
-Nobody asks for that meanwhile: the first moment is the load generator's, the second stands in the log of
-`sync`, and one machine has one clock.
+The first time is taken by the load generator, the second from the log of `sync`, so measuring costs the
+system nothing; both are on one machine, with one clock.
 """
 
 import json
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 from tests.benchmarks.bundle_load import BundlePlan, BundleResult
-from tests.benchmarks.held_stack import HeldStack, busy
+from tests.benchmarks.paused_stack import PausedStack, busy_cores
 from tests.support.clouds import Clouds
 
 FILES_EACH = 2
@@ -29,7 +29,7 @@ _STAGING_THREADS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Lags:
-    """What one rate gave; times are seconds. What never came counts as infinitely late."""
+    """What one rate gave; times are seconds. A bundle that never came counts as infinitely late."""
 
     offered: float
     reached: float
@@ -38,7 +38,7 @@ class Lags:
     p50: float
     p95: float
     longest: float
-    # Bundles that came before their files, and were told to come again.
+    # Bundles whose event came before their files, and was delivered again.
     retried: int
     failures: int
     cores: Mapping[str, float]
@@ -51,13 +51,13 @@ class Lags:
         )
 
 
-def measure_lag(stack: HeldStack, rate: float, seconds: float) -> Lags:
+def measure_lag(stack: PausedStack, rate: float, seconds: float) -> Lags:
     """Return the lags at so many bundles a second; to be called while events are pushed."""
     plan = _plan(stack, rate, round(rate * seconds))
     log = stack.sync_log()
     before, began = stack.cpu(), time.monotonic()
     result = _loaded(plan)
-    cores = busy(before, stack.cpu(), time.monotonic() - began)
+    cores = busy_cores(before, stack.cpu(), time.monotonic() - began)
     keys = {fqid: f"bundles/{fqid}" for fqid in result.answered}
     log.wait_for(list(keys.values()), replica="aws", seconds=DRAIN_SECONDS)
     # The event may be faster than the answer: such a bundle is no time behind.
@@ -86,7 +86,7 @@ def percentile(ordered: Sequence[float], percent: int) -> float:
     return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
-def _plan(stack: HeldStack, rate: float, bundles: int) -> BundlePlan:
+def _plan(stack: PausedStack, rate: float, bundles: int) -> BundlePlan:
     clouds, where = Clouds(stack.env), urlsplit(stack.env["DSS_URL"])
 
     def stage(_: int) -> str:

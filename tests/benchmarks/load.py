@@ -1,7 +1,7 @@
 """The load generator, a process of its own: `python -m tests.benchmarks.load < plan > result`, both JSON.
 
-Each client is one more process with one connection, and asks as soon as it is answered. It does as little as
-can be beside: its CPU time would be missing elsewhere.
+Each client is a process with one connection, and sends a request as soon as the last one is answered. It does
+as little as possible besides: the system needs the CPU time.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to ask: `UUID` in the target is a new one in each request. Every answer must have `status`."""
+    """The requests: `UUID` in the target is a new one in each. Every answer must have `status`."""
 
     host: str
     port: int
@@ -41,7 +41,7 @@ def _client(plan: Plan, ready: Any, results: Any) -> None:
     connection = http.client.HTTPConnection(plan.host, plan.port, timeout=60)
     body = plan.body.encode() or None
     latencies = []
-    # The first request opens the connection, and what else is opened once.
+    # The first request opens the connection, and anything else the server opens once.
     _ask(connection, plan, body)
     ready.wait()
     end = time.monotonic() + plan.seconds
@@ -63,7 +63,7 @@ def _ask(connection: http.client.HTTPConnection, plan: Plan, body: bytes | None)
 
 
 def run(plan: Plan) -> Result:
-    """Carry out a plan, from processes that begin together."""
+    """Carry out a plan, from processes that start together."""
     context = multiprocessing.get_context("fork")
     ready, results = context.Barrier(plan.clients + 1), context.Queue()
     clients = [context.Process(target=_client, args=(plan, ready, results)) for _ in range(plan.clients)]

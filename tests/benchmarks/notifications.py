@@ -23,7 +23,7 @@ _DRAIN_SECONDS = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Waits:
-    """What one round gave: seconds from PUT's answer to a notification, of those that behave well."""
+    """The result of a round: seconds from PUT's answer to a notification, for subscribers that behave."""
 
     misbehaving: int
     expected: int
@@ -60,7 +60,7 @@ def _round(env: dict[str, str], server: Subscriber, misbehaving: int) -> Waits:
 
 
 def _waits(server: Subscriber, paths: Sequence[str], answered: dict[str, float]) -> list[float]:
-    """Return how long each notification took that came, the shortest first."""
+    """Return the seconds that each notification took, shortest first."""
     mine, deadline = set(paths), time.monotonic() + _DRAIN_SECONDS
     came: dict[tuple[str, str], float] = {}
     while len(came) < len(paths) * len(answered) and time.monotonic() < deadline:

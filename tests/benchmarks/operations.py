@@ -1,4 +1,4 @@
-"""What each request of the API takes, one client and several, and the listing of many bundles."""
+"""Times of the API's requests, with one client and several, and of listing many bundles."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from local.api import api_process
 from local.components import API_TABLE
 from local.stack import Stack
-from tests.benchmarks.measuring import Figures, Operation, measure
+from tests.benchmarks.measurement import Figures, Operation, measure
 from tests.benchmarks.operations_report import operations_section
 from tests.benchmarks.processes import back_ends, cpu_seconds
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
@@ -36,7 +36,7 @@ def operations() -> str:
 
 
 def _operations(env: Mapping[str, str], api: Api, clouds: Clouds) -> Sequence[Operation]:
-    """Return what is measured; the first is the floor of all others."""
+    """Return the operations to measure; the first is the floor of all others."""
     sources = {replica: clouds.stage(replica, b"content") for replica in ("gcp", "aws")}
     file = put_file(api, sources["gcp"])
     files = duplicate_files(env, file, 1000)

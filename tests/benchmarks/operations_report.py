@@ -1,8 +1,8 @@
-"""What is said of the API's requests."""
+"""The section on the API's requests."""
 
 from collections.abc import Sequence
 
-from tests.benchmarks.measuring import Figures
+from tests.benchmarks.measurement import Figures
 
 
 def operations_section(setting: str, figures: Sequence[Figures], enumeration: str) -> str:
@@ -54,7 +54,7 @@ def _table(figures: Sequence[Figures]) -> list[str]:
 
 
 def _limits(figures: Sequence[Figures]) -> list[str]:
-    """Say which process had the most CPU time where the load was highest."""
+    """Say which process used most CPU time at the highest load."""
     most = max(row.clients for row in figures)
     by_process: dict[str, list[str]] = {}
     for row in figures:

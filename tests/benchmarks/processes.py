@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-# What is looked for in a command line, and what the process is called in the report.
+# Texts in command lines, and the names of these processes in the report.
 _BACK_ENDS = {"CloudFirestore": "Firestore", "gcs_server": "GCS", "local.servers.s3": "S3"}
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process and those it started have had, in seconds."""
+    """Return the CPU seconds of a process and its descendants."""
     # The name of the command, in parentheses, may hold anything.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS + sum(map(cpu_seconds, _children(pid)))
@@ -18,14 +18,14 @@ def cpu_seconds(pid: int) -> float:
 
 def back_ends() -> dict[str, int]:
     """Return the ids of the emulators that this process has started, by name."""
-    return started(_BACK_ENDS)
+    return descendants(_BACK_ENDS)
 
 
-def started(names: Mapping[str, str]) -> dict[str, int]:
-    """Return the ids of processes that this one has started, by what texts in their commands stand for.
+def descendants(names: Mapping[str, str]) -> dict[str, int]:
+    """Return the ids of descendants of this process, by the name of the text that their command contains.
 
-    The text is `[NAME] COMMAND`, with the name that the process has given itself. Those that started others
-    of the same name count with them.
+    A text is looked for in `[NAME] COMMAND`, where NAME is the one that the process gave itself. Of several
+    processes of one name the topmost counts.
     """
     found: dict[str, int] = {}
     waiting = _children(os.getpid())

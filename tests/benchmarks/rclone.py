@@ -1,4 +1,4 @@
-"""`rclone copy` between the emulators of a running system: what replication is measured against."""
+"""`rclone copy` between the emulators of a running system, to compare replication with."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _TIMEOUT_SECONDS = 180
 
 
 def find_rclone() -> str:
-    """Return where rclone is. Raises MissingRequirements, with the command that installs it."""
+    """Return the path of rclone. Raise MissingRequirements, with the command that installs it."""
     found = shutil.which("rclone")
     if not found:
         raise MissingRequirements(["rclone, to measure replication against: apt-get install rclone"])
@@ -21,7 +21,7 @@ def find_rclone() -> str:
 
 
 def rclone_version() -> str:
-    """Return which rclone this is."""
+    """Return the version of rclone."""
     answer = subprocess.run([find_rclone(), "version"], capture_output=True, text=True, check=True)
     return answer.stdout.split("\n", 1)[0]
 
@@ -47,7 +47,7 @@ class Rclone:
         }
 
     def copy(self, source: str, destination: str, *options: str) -> float:
-        """Copy everything under a prefix; return how many seconds that took, from start to exit."""
+        """Copy everything under a prefix; return the seconds from its start to its exit."""
         began = time.monotonic()
         subprocess.run(
             # One attempt: what fails shall fail here, and not be hidden in the time of a second one.
@@ -69,7 +69,7 @@ def _s3(env: Mapping[str, str]) -> dict[str, str]:
         "ACCESS_KEY_ID": env["AWS_ACCESS_KEY_ID"],
         "SECRET_ACCESS_KEY": env["AWS_SECRET_ACCESS_KEY"],
         "REGION": env["AWS_DEFAULT_REGION"],
-        # The bucket is there; else rclone creates it anew, each time.
+        # The bucket exists; without this rclone creates it each time.
         "NO_CHECK_BUCKET": "true",
     }
 

@@ -1,12 +1,12 @@
-"""What replication costs, beside rclone, and how far it lags behind."""
+"""Times of replication beside rclone, and its lag."""
 
 import os
 
 from shared.checksums import MIB
 from shared.config import Settings
 from tests.benchmarks.copies import Contest, Copied, Load
-from tests.benchmarks.held_stack import HeldStack, held_stack
 from tests.benchmarks.lag import Lags, measure_lag
+from tests.benchmarks.paused_stack import PausedStack, paused_stack
 from tests.benchmarks.rclone import find_rclone, rclone_version
 from tests.benchmarks.replication_report import replication_sections
 
@@ -21,7 +21,7 @@ RATES = {1: 20.0, 10: 20.0, 50: 10.0}
 def replication() -> str:
     """Measure, and return the sections of the report. Raises LocalError."""
     find_rclone()
-    with held_stack() as stack:
+    with paused_stack() as stack:
         loads = [_load_average("before the copies")]
         copies = _copies(stack)
         loads.append(_load_average("before the lags"))
@@ -32,13 +32,13 @@ def replication() -> str:
     return replication_sections(copies, lags, rclone=rclone_version(), loads=loads, paths=paths)
 
 
-def _copies(stack: HeldStack) -> list[Copied]:
+def _copies(stack: PausedStack) -> list[Copied]:
     contest = Contest(stack)
     contest.warm_up()
     return [row for load in LOADS for row in contest.run(load)]
 
 
-def _lags(stack: HeldStack) -> list[Lags]:
+def _lags(stack: PausedStack) -> list[Lags]:
     rows = []
     with stack.pushed():
         # The emulator gives the first events to the process that pushed before, and again when that has not
@@ -52,7 +52,7 @@ def _lags(stack: HeldStack) -> list[Lags]:
 
 
 def _path(load: Load, limit: int) -> str:
-    """Say which way the files took: `sync` logs as replicated only what it copied itself."""
+    """Say how the files were copied: `sync` logs as replicated only what it copied itself."""
     way = "streamed through `sync`" if load.size <= limit else "by the copy workflow"
     return f"{way} (what is larger than {limit:,} bytes goes to the copy workflow)"
 

@@ -1,4 +1,4 @@
-"""The sections on replication of docs/benchmarks.md."""
+"""The sections of docs/benchmarks/replication.md."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ missing, and as infinitely late.
 def replication_sections(
     copies: Sequence[Copied], lags: Sequence[Lags], *, rclone: str, loads: Sequence[str], paths: Sequence[str]
 ) -> str:
-    """Return the sections; `loads` say how busy the machine was, `paths` which way large files took."""
+    """Return the sections; `loads` are the load averages, `paths` says how large files were copied."""
     lag = _LAG.format(each=FILES_EACH, bytes=FILE_BYTES, drain=DRAIN_SECONDS)
     return "\n".join(
         [
@@ -124,7 +124,7 @@ def _table_of_lags(lags: Sequence[Lags]) -> list[str]:
 
 
 def _limits(copies: Sequence[Copied], lags: Sequence[Lags]) -> list[str]:
-    """Say how many cores each process kept busy for the DSS, and what the lags consist of."""
+    """Say how many cores each process used for the DSS, and how the lags add up."""
     lines = [
         "How many cores each process kept busy while the DSS was measured:",
         "",

@@ -1,4 +1,4 @@
-"""What the function `sync` says of its work: read from its log, so that looking costs the system nothing."""
+"""Replications, read from the log of the function `sync`, so that measuring costs the system nothing."""
 
 import json
 import time
@@ -14,7 +14,7 @@ _POLL = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """Something that became available on a replica; the event that told of it was handed over at `began`.
+    """An object that became available on a replica; `sync` received its event at `began`.
 
     Both are seconds since 1970 by this machine's clock, as `time.time` has them.
     """
@@ -30,7 +30,7 @@ class SyncLog:
         self._path = path
         self._position = path.stat().st_size
         self.done: dict[str, Done] = {}
-        # Keys of the manifests of bundles that came too early, and were told to come again.
+        # Keys of bundle manifests whose event came before their files, and was delivered again.
         self.retried: set[str] = set()
         self.failures: list[str] = []
 

@@ -34,7 +34,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 def run(env: dict[str, str], *arguments: str) -> Outcome:
     """Run `dss` in a new process: a forked one has its Python path already."""
     process = start(env, *arguments)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     return Outcome(process.returncode, out, err)
 
 

@@ -35,7 +35,7 @@ def test_a_bundle_is_checked_out_and_waited_for(
     assert json.loads(begun.out)["checkout_job_id"]
 
 
-def test_why_there_is_nothing_is_said(whole_system: dict[str, str], bundle: Version) -> None:
+def test_a_failed_checkout_says_why(whole_system: dict[str, str], bundle: Version) -> None:
     bucket = f"no-{new_uuid()}"
 
     failed = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
@@ -44,11 +44,11 @@ def test_why_there_is_nothing_is_said(whole_system: dict[str, str], bundle: Vers
     assert f"{bucket}: no such bucket" in failed.err
 
 
-def test_from_a_notebook(whole_system: dict[str, str], bundle: Version) -> None:
+def test_the_library_checks_out_and_waits(whole_system: dict[str, str], bundle: Version) -> None:
     client = Client(whole_system["DSS_URL"], replica="gcp")
 
-    status = client.await_checkout(client.checkout(bundle.uuid, email="ada@example.org"))
+    status = client.wait_for_checkout(client.checkout(bundle.uuid, email="ada@example.org"))
 
     assert (status["status"], status["files_done"]) == ("SUCCEEDED", 1)
     with pytest.raises(OperationFailed, match="not done after 0 s"):
-        client.await_checkout(client.checkout(bundle.uuid), seconds=0)
+        client.wait_for_checkout(client.checkout(bundle.uuid), seconds=0)

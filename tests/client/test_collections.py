@@ -85,7 +85,7 @@ def test_more_items_than_a_request_may_have_make_several_versions(
 
 
 @pytest.mark.parametrize("content", ["", "{", "5", '{"contents": 5}', "[]"])
-def test_a_file_that_is_none_is_refused_before_anything_is_asked(
+def test_a_malformed_file_is_rejected_before_any_call(
     stack: dict[str, str], tmp_path: Path, content: str
 ) -> None:
     (tmp_path / "wrong.json").write_text(content)

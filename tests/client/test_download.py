@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from dss.client import Client
 from dss.errors import Busy, CallFailed, InvalidInput, WrongContent
 from dss.reports import DownloadReport
+from dss.transfer.download import DownloadOptions, download
 from dss.transfer.names import WORK_DIRECTORY
 from dss.transfer.parallel import only_process
+from dss.transfer.placement import Rehearsal, suspicious
 from dss.transfer.single_file import fetch_file, stream_file
 from tests.support.fake_dss import BUNDLE, FakeDss, Fault, HeldClock
 
@@ -43,7 +46,7 @@ def test_all_files_arrive_and_nothing_else_is_left(client: Client, fake: FakeDss
     assert report.received == report.bytes == 2 * len(BIG) + 2
 
 
-def test_what_is_there_and_right_is_not_fetched_again(client: Client, fake: FakeDss, target: Path) -> None:
+def test_verified_files_are_not_fetched_again(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"big": BIG, "small": b"content"}
     _download(client, target)
     (target / "small").write_bytes(b"CONTENT")
@@ -56,7 +59,7 @@ def test_what_is_there_and_right_is_not_fetched_again(client: Client, fake: Fake
     assert _content(target) == fake.names
 
 
-def test_only_names_that_were_asked_for(client: Client, fake: FakeDss, target: Path) -> None:
+def test_only_the_given_names_are_fetched(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"a.json": b"1", "sub/b.json": b"2", "c.bam": b"3"}
 
     _download(client, target, names=["*.json"])
@@ -64,7 +67,95 @@ def test_only_names_that_were_asked_for(client: Client, fake: FakeDss, target: P
     assert set(_content(target)) == {"a.json", "sub/b.json"}
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(client: Client, fake: FakeDss, target: Path) -> None:
+def test_a_glob_that_matches_no_file_is_an_error(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"a.json": b"1", "b.bam": b"2"}
+
+    with pytest.raises(InvalidInput, match=r"no file of the bundle matches 'nope\*', '\*\.cram'"):
+        _download(client, target, names=["*.json", "nope*", "*.cram"])
+
+    assert not target.exists()
+    assert _download(client, target, names="*.json").downloaded == 1
+
+
+def test_hidden_files_come_back(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {".zgroup": b"1", "a/.zarray": b"2", "a/0.0": b"3", ".git/HEAD": b"4"}
+
+    assert _download(client, target).ok
+    assert _content(target) == fake.names
+
+
+def test_names_that_a_directory_cannot_hold_are_placed_nearby(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
+    long = "é" * 200 + ".fastq.gz"
+    fake.names = {
+        "path.json2/": b"0",
+        "a//b": b"1",
+        "a/b": b"2",
+        "c": b"3",
+        "c/d": b"4",
+        long: b"5",
+        "exact": b"6",
+    }
+
+    report = _download(client, target)
+
+    assert report.ok
+    short = report.placed.pop(long)
+    assert (short[:120], short[-3:], len(short.encode())) == ("é" * 120, ".gz", 254)
+    assert report.placed == {"path.json2/": "path.json2", "a//b": "a/b~1", "c": "c~1"}
+    assert len(report.warnings) == 4
+    assert "'path.json2/' is at 'path.json2'" in report.warnings[0]
+    assert _content(target) == {
+        "path.json2": b"0",
+        "a/b~1": b"1",
+        "a/b": b"2",
+        "c~1": b"3",
+        "c/d": b"4",
+        short: b"5",
+        "exact": b"6",
+    }
+    assert _download(client, target).skipped == 7
+    assert _download(client, target, names="c").placed == {"c": "c~1"}
+
+
+class Folding(Rehearsal):
+    """A file system that ignores case and the Unicode form of names."""
+
+    def collisions(self, paths: Iterable[str]) -> dict[str, str]:
+        same = suspicious(paths)
+        return {path: next(other for other in same if other != path) for path in same}
+
+
+def test_names_that_are_one_file_are_found_before_anything_is_fetched(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
+    fake.names = {"Reads.fastq": b"1", "reads.fastq": b"2", "other": b"3"}
+    target.mkdir()
+    (target / "reads.fastq").write_bytes(b"mine")
+    options = DownloadOptions(to=target)
+
+    report = download(client, BUNDLE, None, options, Folding(target))
+
+    assert [failure.name for failure in report.failed] == ["Reads.fastq", "reads.fastq"]
+    assert "is the same file as 'reads.fastq' on this file system" in report.failed[0].why
+    assert _content(target) == {"reads.fastq": b"mine", "other": b"3"}
+    assert [request.path for request in fake.requests("GET", "/blob")] == ["/blob/2"]
+    options.names = ["R*"]
+    assert download(client, BUNDLE, None, options, Folding(target)).downloaded == 1
+
+
+def test_a_case_sensitive_file_system_holds_both(client: Client, fake: FakeDss, target: Path) -> None:
+    fake.names = {"Reads": b"1", "reads": b"2", "e\u0301": b"3", "\u00e9": b"4", "Reads.d/x": b"5"}
+
+    report = _download(client, target)
+
+    assert report.ok
+    assert _content(target) == fake.names
+    assert not (target / WORK_DIRECTORY).exists()
+
+
+def test_a_broken_connection_is_resumed_where_it_broke(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"a": BIG[:MIB]}
     fake.fault("GET", BLOB, Fault(cut_after=1000), Fault(cut_after=0), Fault(status=503), Fault(cut_after=5))
 
@@ -79,7 +170,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(client: Client, fake: Fa
     ]
 
 
-def test_a_store_that_asks_to_wait_is_given_the_time(
+def test_the_client_waits_as_the_store_asks(
     client: Client, fake: FakeDss, clock: HeldClock, target: Path
 ) -> None:
     fake.names = {"a": b"content"}
@@ -89,7 +180,7 @@ def test_a_store_that_asks_to_wait_is_given_the_time(
     assert clock.slept == [9]
 
 
-def test_urls_that_expire_on_the_way_are_renewed(client: Client, fake: FakeDss, target: Path) -> None:
+def test_urls_that_expire_during_a_download_are_renewed(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"a": BIG, "b": BIG[:-1]}
     fake.fault("GET", BLOB, Fault(), Fault(cut_after=700, expire=True))
 
@@ -100,7 +191,7 @@ def test_urls_that_expire_on_the_way_are_renewed(client: Client, fake: FakeDss, 
     assert fake.requests("GET", "/files/")
 
 
-def test_a_url_that_is_refused_although_new_is_a_failure(
+def test_a_new_url_that_is_refused_is_a_failure(
     client: Client, fake: FakeDss, clock: HeldClock, target: Path
 ) -> None:
     fake.names = {"a": b"content"}
@@ -189,7 +280,9 @@ def test_a_link_in_place_of_the_work_directory_is_refused(
         _download(client, target)
 
 
-def test_two_downloads_to_one_directory_do_not_meet(client: Client, fake: FakeDss, target: Path) -> None:
+def test_two_downloads_to_one_directory_exclude_each_other(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
     fake.names = {"a": b"content"}
     target.mkdir()
 
@@ -197,7 +290,7 @@ def test_two_downloads_to_one_directory_do_not_meet(client: Client, fake: FakeDs
         _download(client, target)
 
 
-def test_a_bundle_that_is_not_there_is_told(client: Client, target: Path) -> None:
+def test_a_missing_bundle_is_an_error(client: Client, target: Path) -> None:
     with pytest.raises(CallFailed, match="404 not_found: no such bundle"):
         client.download("33333333-3333-4333-8333-333333333333", to=target)
     assert not target.exists()
@@ -233,7 +326,7 @@ def test_a_file_is_written_to_a_pipe_in_order(client: Client, fake: FakeDss, tmp
     assert (tmp_path / "x").read_bytes() == BIG
 
 
-def test_a_wrong_file_in_a_pipe_is_told_at_the_end(client: Client, fake: FakeDss) -> None:
+def test_a_wrong_file_in_a_pipe_is_reported_at_the_end(client: Client, fake: FakeDss) -> None:
     fake.names = {"a": b"content"}
     fake.fault("GET", BLOB, Fault(rot=True))
 

@@ -45,9 +45,7 @@ def test_a_torn_line_does_not_count(tmp_path: Path) -> None:
 
 
 @given(garbage=st.binary(max_size=60))
-def test_a_list_of_anything_never_claims_what_is_not_there(
-    tmp_path_factory: pytest.TempPathFactory, garbage: bytes
-) -> None:
+def test_a_damaged_list_claims_no_ranges(tmp_path_factory: pytest.TempPathFactory, garbage: bytes) -> None:
     path = tmp_path_factory.mktemp("part") / "x.part"
     _part(path).close()
     path.with_name("x.part.done").write_bytes(garbage)
@@ -56,7 +54,7 @@ def test_a_list_of_anything_never_claims_what_is_not_there(
 
 
 @pytest.mark.parametrize("changes", [{"sha256": "cd"}, {"size": 26}, {"range_bytes": 9}])
-def test_what_is_there_of_another_content_is_dropped(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_ranges_of_another_content_are_dropped(tmp_path: Path, changes: dict[str, object]) -> None:
     part = _part(tmp_path / "x.part")
     part.complete(0)
 

@@ -15,6 +15,7 @@ from google.cloud import storage
 
 from dss.client import Client
 from tests.support.command_line import Outcome, dss, start
+from tests.support.waiting import deadline_after
 
 MIB = 1024 * 1024
 REPLICAS = ("gcp", "aws")
@@ -85,8 +86,28 @@ def test_a_directory_comes_back_byte_for_byte(
     rows = _done(dss(env, "get", "bundle", uploaded["uuid"], "--replica", replica, "--json"))["files"]
     types = {row["name"]: (row["content-type"], row["indexed"]) for row in rows}
     assert types["cells/1.json"] == ("application/json", True)
-    assert types["cells/ünïcode dir/100% of #1?.gz"] == ("gzip", False)
+    assert types["cells/ünïcode dir/100% of #1?.gz"] == ("application/gzip", False)
     assert types["large.bin"] == ("application/octet-stream", False)
+
+
+def test_hidden_files_go_up_are_listed_and_come_down(
+    env: dict[str, str], replica: str, tmp_path: Path
+) -> None:
+    """As Zarr v2 has them, and git."""
+    zarr = tmp_path / "zarr"
+    for name in (".zgroup", "counts/.zarray", "counts/.zattrs", "counts/0.0", ".git/HEAD", "a/.b/..c"):
+        (zarr / name).parent.mkdir(parents=True, exist_ok=True)
+        (zarr / name).write_text(name)
+
+    uploaded = _done(dss(env, "upload", zarr, "--replica", replica, "--json"))
+    listed = _done(dss(env, "get", "bundle", uploaded["uuid"], "--replica", replica, "--json"))["files"]
+    options = ("--replica", replica, "--to", tmp_path / "out", "--json")
+    _done(dss(env, "download", uploaded["uuid"], *options))
+    nothing = dss(env, "download", uploaded["uuid"], "--name", "nope*", *options)
+
+    assert {row["name"] for row in listed} == set(_tree(zarr))
+    assert _tree(tmp_path / "out") == _tree(zarr)
+    assert (nothing.code, "no file of the bundle matches 'nope*'" in nothing.err) == (1, True)
 
 
 def test_a_killed_upload_is_finished_by_the_same_command(
@@ -95,7 +116,7 @@ def test_a_killed_upload_is_finished_by_the_same_command(
     journal = data.parent / "journal"
     arguments = ("upload", data, "--replica", replica, "--json", "--state", journal, "--jobs", 2)
     process = start(env, *arguments)
-    deadline = time.monotonic() + 60
+    deadline = deadline_after(60)
     while (put := _put_of(journal)) < 5 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
@@ -130,7 +151,7 @@ def test_a_killed_download_is_finished_by_the_same_command(
     target = tmp_path / "out"
     arguments = ("download", uuid, "--replica", replica, "--to", target, "--range-mib", 1, "--json")
     process = start(env, *arguments)
-    deadline = time.monotonic() + 60
+    deadline = deadline_after(60)
     while not list(target.glob(".dss-download/*.done")) and time.monotonic() < deadline:
         time.sleep(0.002)
     process.kill()
@@ -188,7 +209,7 @@ def test_bundles_are_listed_and_hidden_by_an_admin(env: dict[str, str], data: Pa
     assert (gone.code, "not_found" in gone.err) == (1, True)
 
 
-def test_a_client_in_a_notebook_lists_all_pages(
+def test_the_library_lists_all_pages(
     stack: dict[str, str], env: dict[str, str], data: Path, replica: str
 ) -> None:
     uploaded = _done(dss(env, "upload", data, "--replica", replica, "--json"))
@@ -214,7 +235,7 @@ def test_the_local_issuer_gives_a_token_that_may_write(env: dict[str, str], data
     assert _done(dss(env, "upload", data, "--token", token, "--json"))["files"] == 43
 
 
-def test_who_may_not_write_is_told_and_nothing_goes_on(env: dict[str, str], data: Path) -> None:
+def test_an_upload_without_permission_stops_at_the_first_error(env: dict[str, str], data: Path) -> None:
     outcome = dss(env, "upload", data, "--token", env["DSS_TOKEN_OTHER_GROUP"], "--jobs", 1, "--json")
 
     assert outcome.code == 1

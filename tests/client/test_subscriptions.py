@@ -19,7 +19,7 @@ def printed(outcome: Outcome) -> str:
 
 def test_a_subscription_from_beginning_to_end(whole_system: dict[str, str], tmp_path: Path) -> None:
     secret, query = tmp_path / "secret", tmp_path / "query.json"
-    secret.write_text("not to be told\n")
+    secret.write_text("a secret\n")
     query.write_text(json.dumps(ES_QUERY))
     path, env, where = f"/ok/{new_uuid()}", whole_system, ("subscription",)
     with subscriber() as server:
@@ -54,7 +54,7 @@ def test_a_subscription_from_beginning_to_end(whole_system: dict[str, str], tmp_
     assert (gone.code, "not_found" in gone.err) == (1, True)
 
 
-def test_what_cannot_be_is_refused(stack: dict[str, str], tmp_path: Path) -> None:
+def test_malformed_queries_are_rejected(stack: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "query.json").write_text("{")
     for wanted, said in (
         (("--jmespath", "files["), "invalid_jmespath"),

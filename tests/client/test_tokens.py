@@ -38,7 +38,7 @@ def test_a_service_account_signs_its_own_token(key_file: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"client_email": "x"}', "\x00"])
-def test_what_is_no_key_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_malformed_key_is_rejected(tmp_path: Path, content: str) -> None:
     path = tmp_path / "key.json"
     path.write_text(content)
 

@@ -36,7 +36,7 @@ def test_retry_after_of_any_text_is_bounded_or_nothing(text: str) -> None:
     assert pause is None or 0 <= pause <= 3600
 
 
-def test_5xx_is_waited_out_as_the_server_asks(client: Client, fake: FakeDss, clock: HeldClock) -> None:
+def test_5xx_is_retried_as_the_server_asks(client: Client, fake: FakeDss, clock: HeldClock) -> None:
     fake.fault(
         "GET", PATH, Fault(status=503, headers={"Retry-After": "7"}), Fault(status=500), Fault(status=429)
     )
@@ -47,7 +47,7 @@ def test_5xx_is_waited_out_as_the_server_asks(client: Client, fake: FakeDss, clo
     assert len(clock.slept) == 3
 
 
-def test_a_subscription_that_is_put_again_is_told_by_its_key(client: Client, fake: FakeDss) -> None:
+def test_a_retried_subscription_has_the_same_idempotency_key(client: Client, fake: FakeDss) -> None:
     made = Fault(status=201, body={"uuid": BUNDLE})
     fake.fault("PUT", "/subscriptions", Fault(status=503), made, made)
 
@@ -58,9 +58,7 @@ def test_a_subscription_that_is_put_again_is_told_by_its_key(client: Client, fak
     assert first == again != another
 
 
-def test_a_wait_longer_than_our_patience_is_told_at_once(
-    client: Client, fake: FakeDss, clock: HeldClock
-) -> None:
+def test_a_wait_beyond_the_patience_fails_at_once(client: Client, fake: FakeDss, clock: HeldClock) -> None:
     body = {"status": 503, "code": "read_only", "title": "no writes now"}
     fake.fault("GET", PATH, Fault(status=503, headers={"Retry-After": "600"}, body=body))
 
@@ -72,7 +70,7 @@ def test_a_wait_longer_than_our_patience_is_told_at_once(
     assert clock.slept == []
 
 
-def test_trouble_without_end_ends(client: Client, fake: FakeDss, clock: HeldClock) -> None:
+def test_retries_end(client: Client, fake: FakeDss, clock: HeldClock) -> None:
     fake.fault("GET", PATH, *[Fault(status=502)] * 100)
 
     with pytest.raises(CallFailed, match="502"):
@@ -82,7 +80,7 @@ def test_trouble_without_end_ends(client: Client, fake: FakeDss, clock: HeldCloc
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 501])
-def test_an_answer_that_will_not_change_is_not_asked_for_again(
+def test_a_permanent_error_is_not_retried(
     client: Client, fake: FakeDss, clock: HeldClock, status: int
 ) -> None:
     fake.fault("GET", PATH, Fault(status=status, body={"code": "some_code", "title": "some title"}))
@@ -93,7 +91,9 @@ def test_an_answer_that_will_not_change_is_not_asked_for_again(
     assert clock.slept == []
 
 
-def test_come_back_later_is_followed_and_bounded(client: Client, fake: FakeDss, clock: HeldClock) -> None:
+def test_retry_later_redirects_are_followed_and_bounded(
+    client: Client, fake: FakeDss, clock: HeldClock
+) -> None:
     later = Fault(status=301, headers={"Retry-After": "10", "Location": f"/v1{PATH}?token=t"})
     fake.fault("GET", PATH, later, later)
 
@@ -106,17 +106,17 @@ def test_come_back_later_is_followed_and_bounded(client: Client, fake: FakeDss, 
         client.bundle(BUNDLE)
 
 
-def test_nobody_there_is_told_after_some_tries(clock: HeldClock) -> None:
-    told: list[str] = []
-    client = Client("http://127.0.0.1:1", clock=clock, patience=5, notify=told.append)
+def test_an_unreachable_host_is_reported_after_retries(clock: HeldClock) -> None:
+    lines: list[str] = []
+    client = Client("http://127.0.0.1:1", clock=clock, patience=5, notify=lines.append)
 
     with pytest.raises(Unreachable, match="refused"):
         client.bundle(BUNDLE)
 
-    assert told
+    assert lines
 
 
-def test_pages_are_followed_on_the_host_that_we_know(client: Client, fake: FakeDss) -> None:
+def test_pages_are_followed_on_the_host_of_the_url(client: Client, fake: FakeDss) -> None:
     fake.names = {f"f{number}": b"x" for number in range(25)}
     fake.page = 10
 
@@ -142,10 +142,10 @@ def test_the_token_goes_to_the_dss_alone(
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8080", "ftp://x", "http://"])
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_a_malformed_url_is_rejected(url: str) -> None:
     with pytest.raises(InvalidInput):
         Client(url)
 
 
-def test_v1_may_stand_in_the_url_or_not() -> None:
+def test_the_url_may_end_with_v1() -> None:
     assert Client("https://x/v1/").url == Client("https://x").url == "https://x/v1"

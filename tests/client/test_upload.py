@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,10 @@ from dss.checksums import Checksums
 from dss.client import Client
 from dss.errors import CallFailed, InvalidInput, StagingFailed
 from dss.reports import UploadReport
+from dss.transfer.directory import Stamp
 from dss.transfer.staging import staging_for
 from dss.transfer.upload import UploadOptions, upload
+from dss.transfer.upload_state import open_state
 from shared.checksums import checksums_of
 from tests.support.fake_dss import FakeDss, Fault, HeldClock
 
@@ -88,7 +90,7 @@ def test_a_directory_becomes_a_bundle_and_nothing_stays_staged(
     assert shelf.objects == {}
 
 
-def test_an_upload_that_is_done_is_not_done_again(again: Again, fake: FakeDss, shelf: Shelf) -> None:
+def test_a_finished_upload_is_not_repeated(again: Again, fake: FakeDss, shelf: Shelf) -> None:
     first = again()
     fake.seen.clear()
 
@@ -126,7 +128,58 @@ def test_a_file_that_was_only_touched_is_the_same_file(again: Again, data: Path)
     assert second.version == first.version
 
 
-def test_what_failed_is_listed_and_done_by_the_next_run(again: Again, fake: FakeDss, shelf: Shelf) -> None:
+def replace_bytes(path: Path, how: str) -> None:
+    """Change a file's bytes, and leave its size and mtime as they were."""
+    status, content = path.stat(), path.read_bytes()[::-1]
+    if how == "in place":
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        other = path.with_name("another")
+        other.write_bytes(content)
+        os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+        other.replace(path)
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+@pytest.mark.parametrize("how", ["in place", "by another file"])
+def test_other_bytes_of_the_same_size_and_mtime_are_noticed(
+    again: Again, data: Path, shelf: Shelf, how: str
+) -> None:
+    first = again(keep_staged=True)
+    replace_bytes(data / "sub" / "f1.bin", how)
+
+    second = again(keep_staged=True)
+
+    assert (second.already_there, second.put) == (False, 1)
+    assert (second.uuid, second.version > first.version) == (first.uuid, True)
+    assert b"1 tnetnoc" in shelf.objects.values()
+
+
+def test_all_files_are_read_again_on_request(again: Again, client: Client, data: Path) -> None:
+    path = data.parent / "state"
+    again(state=path)
+    replace_bytes(data / "sub" / "f1.bin", "in place")
+    # As on a file system without ctimes: the recorded stamp is that of the new bytes.
+    with open_state(path, directory=data.resolve(), url=client.url, replica="gcp") as state:
+        entry = state.files["sub/f1.bin"]
+        state.record_file(replace(entry, stamp=Stamp.of((data / "sub" / "f1.bin").stat())))
+
+    assert again(state=path).already_there
+    assert again(state=path, checksum=True).put == 1
+    assert again(state=path, checksum=True).already_there
+
+
+def test_empty_directories_are_reported(again: Again, data: Path) -> None:
+    (data / "sub" / "none" / "at all").mkdir(parents=True)
+
+    report = again()
+
+    assert report.ok
+    assert report.warnings == ["'sub/none/at all/' is an empty directory, which a bundle can't hold"]
+
+
+def test_failures_are_listed_and_the_next_run_does_them(again: Again, fake: FakeDss, shelf: Shelf) -> None:
     shelf.refuse = {"f1.bin", "f4.bin"}
 
     first = again()
@@ -157,7 +210,7 @@ def test_a_bundle_refused_once_keeps_its_name(again: Again, fake: FakeDss) -> No
 
 
 def test_files_that_the_dss_lost_are_uploaded_again(again: Again, fake: FakeDss) -> None:
-    """As when a local stack was started anew at the same address."""
+    """As after a restart of a local system at the same address."""
     first = again()
     fake.put_bundles.clear()
     for uuid in list(fake.put_files)[:3]:
@@ -170,7 +223,7 @@ def test_files_that_the_dss_lost_are_uploaded_again(again: Again, fake: FakeDss)
     assert again().already_there
 
 
-def test_a_dss_that_never_has_what_it_took_is_given_up(again: Again, fake: FakeDss) -> None:
+def test_an_upload_gives_up_if_the_dss_keeps_losing_files(again: Again, fake: FakeDss) -> None:
     missing = Fault(status=400, body={"code": "file_missing", "title": "all"})
     fake.broken["PUT", "/bundles/"] = missing
     fake.broken["HEAD", "/files/"] = Fault(status=404)
@@ -192,7 +245,7 @@ def test_a_staged_object_that_is_gone_is_staged_again(again: Again, fake: FakeDs
     assert again().ok
 
 
-def test_a_file_that_is_copied_in_the_background_is_waited_for(
+def test_an_upload_waits_for_background_copies(
     again: Again, fake: FakeDss, shelf: Shelf, clock: HeldClock
 ) -> None:
     shelf.refuse = {f"f{number}.bin" for number in range(6)}
@@ -220,7 +273,7 @@ def test_a_background_copy_that_fails_or_never_ends_is_a_failure(
 
 
 class _Every(dict[str, list[int]]):
-    """The same answers for whatever is asked."""
+    """The same answers for every key."""
 
     def __init__(self, answers: list[int]) -> None:
         super().__init__()
@@ -244,10 +297,10 @@ def test_a_token_that_is_refused_ends_the_upload_at_once(again: Again, fake: Fak
     assert len(fake.requests("PUT", "/files/")) == 1
 
 
-def test_names_are_refused_before_anything_is_done(again: Again, fake: FakeDss, data: Path) -> None:
-    (data / "sub" / ".hidden").write_text("x")
+def test_names_are_checked_before_anything_is_uploaded(again: Again, fake: FakeDss, data: Path) -> None:
+    (data / "sub" / "back\\slash").write_text("x")
 
-    with pytest.raises(InvalidInput, match="hidden"):
+    with pytest.raises(InvalidInput, match="slash"):
         again()
     assert fake.seen == []
 
@@ -262,7 +315,7 @@ def test_the_bundle_may_be_named(again: Again, fake: FakeDss) -> None:
 
 
 @pytest.mark.parametrize("options", [{"bundle_uuid": "x"}, {"version": "2026-13-01T000000.000000Z"}])
-def test_a_name_that_no_bundle_can_have_is_refused(options: dict[str, str]) -> None:
+def test_malformed_uuids_and_versions_are_rejected(options: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
         UploadOptions(**options)  # type: ignore[arg-type]
 
@@ -271,12 +324,12 @@ def test_a_name_that_no_bundle_can_have_is_refused(options: dict[str, str]) -> N
     ("replica", "location"),
     [("gcp", "s3://b/p"), ("aws", "gs://b"), ("gcp", "http://b"), ("gcp", "gs:///p"), ("gcp", "gs://b?x")],
 )
-def test_a_staging_place_elsewhere_is_refused(replica: str, location: str) -> None:
+def test_a_staging_bucket_of_another_cloud_is_rejected(replica: str, location: str) -> None:
     with pytest.raises(InvalidInput, match="--staging"):
         staging_for(replica, location)
 
 
-def test_no_staging_place_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_staging_bucket_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DSS_GS_STAGING_BUCKET", raising=False)
     with pytest.raises(InvalidInput, match="DSS_GS_STAGING_BUCKET"):
         staging_for("gcp", None)

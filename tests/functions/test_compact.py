@@ -98,7 +98,7 @@ def test_events_are_the_same_before_and_after_compaction(
     assert len({event.journal_id for event in together}) == 1
     published = {one["eventId"]: one["timestamp"] for one in listener.attributes}
     while not {event.event_id for event in alone} <= published.keys():
-        listener.pull(10)
+        listener.pull()
         published = {one["eventId"]: one["timestamp"] for one in listener.attributes}
     assert all(published[event.event_id] == event.timestamp for event in alone)
     # Only what was asked for, of one journal, too.

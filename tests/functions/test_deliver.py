@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests_http_signature import HTTPSignatureAuth
 
 from shared.catalog import Subscription
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
@@ -92,7 +93,7 @@ def shown(api: Api, notification: Notification) -> dict[str, Any]:
 
 def is_queued_for_retry(retries: TopicListener, notification: Notification) -> bool:
     """Return whether a notification is in the retry queue."""
-    retries.pull(1.0)
+    retries.drain()
     return notification.id in {one.get("deliveryId") for one in retries.attributes}
 
 
@@ -129,6 +130,20 @@ def test_a_signed_subscription_gets_nothing_unsigned(
     firestore_client(stack).document(f"subscription_secrets/{notification.subscription}").delete()
     assert (pushed(first, notification), pushed(second, notification)) == (503, 503)
     assert server.calls_of(path) == []
+
+
+def test_a_secret_is_stored_encrypted_and_signs_notifications(
+    stack: dict[str, str], api: Api, first: FunctionProcess, server: Subscriber
+) -> None:
+    path, secret = f"/ok/{new_uuid()}", new_uuid()
+    notification = new_notification(subscribed(api, server, path, hmac_secret_key=secret))
+    stored = firestore_client(stack).document(f"subscription_secrets/{notification.subscription}").get()
+    assert secret not in str(stored.to_dict())
+    assert pushed(first, notification) == 204
+    [call] = server.calls_of(path)
+    received = requests.PreparedRequest()
+    received.prepare(method="POST", url=server.url(path), headers=dict(call.headers), data=call.body)
+    HTTPSignatureAuth.verify(received, key_resolver=lambda **_: secret.encode())
 
 
 def test_a_backoff_expires(
@@ -169,6 +184,28 @@ def test_one_failure_delays_all_notifications_until_one_succeeds(
     assert (pushed(second, other), pushed(first, third)) == (204, 204)
     assert {shown(api, each)["state"] for each in (one, other, third)} == {"delivered"}
     assert [call.json["attempt"] for call in server.calls_of(path)] == [1, 1, 2, 2, 1]
+    attempts = shown(api, one)["last_attempts"]
+    assert [attempt.get("status") for attempt in attempts] == [503, 200]
+    assert ["reason" in attempt for attempt in attempts] == [True, False]
+    assert [attempt["time"] for attempt in attempts] == sorted(attempt["time"] for attempt in attempts)
+    assert all(0 < attempt["seconds"] < 5 for attempt in attempts)
+
+
+def test_the_last_ten_attempts_of_a_delivery_are_kept(
+    stack: dict[str, str], api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber
+) -> None:
+    path = f"/500/{new_uuid()}"
+    subscription = subscribed(api, server, path)
+    notification = new_notification(subscription)
+    backoff = firestore_client(stack).document(f"subscriber_backoffs/{subscription.uuid}")
+    assert pushed(first, notification) == 204
+    for _ in range(11):
+        backoff.update({"next_try": datetime.now(UTC)})
+        calls = len(server.calls_of(path))
+        server.wait(lambda calls=calls: pushed(second, notification) and len(server.calls_of(path)) > calls)
+    row = shown(api, notification)
+    assert (row["attempts"], len(row["last_attempts"])) == (12, 10)
+    assert row["last_attempts"][-1]["time"] == row["last_attempt"]
 
 
 def test_a_subscriber_that_hangs_takes_one_call_at_a_time(

@@ -20,7 +20,7 @@ REASON = {"reason": "wrong"}
 
 def published(listener: TopicListener, bundle: Version) -> list[tuple[str, str, str, str]]:
     """Return the events of a bundle version that were published so far: replica, type, id and timestamp."""
-    listener.pull(1.0)
+    listener.drain()
     return [
         (one["replica"], one["eventType"], one["eventId"], one["timestamp"])
         for one in listener.attributes

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from local.issuer.client import request_token
 from shared.catalog import Catalog, Database, Event
 from shared.clock import SystemClock
 from shared.faults import FAULT_POINTS
@@ -18,7 +19,10 @@ from tests.support.clouds import REPLICAS, Clouds
 from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
 from tests.support.topic_listener import TopicListener, listen_to
+from tests.support.waiting import wait_until
 
+# Each step doubles a list.
+ENDLESS = "[@, @]" + " | [@, @][]" * 60
 PUBLIC_URL = {"DSS_PUBLIC_URL": "https://dss.example.org"}
 NOTIFY = [point for point in FAULT_POINTS if point.startswith("notify: ")]
 REPLAY = [point for point in FAULT_POINTS if point.startswith("replay: ")]
@@ -90,10 +94,12 @@ def waited_for(
         of_event = [one for one in listener.attributes if one.get("eventId") == event.id]
         return [(one["subscription"], one["deliveryId"]) for one in of_event if one["subscription"] in mine]
 
-    deadline = time.monotonic() + 30
-    while len(found()) < count:
-        assert time.monotonic() < deadline, f"not within 30 s, only {found()}"
-        listener.pull(1.0)
+    def enough() -> bool:
+        if len(found()) < count:
+            listener.pull()
+        return len(found()) >= count
+
+    wait_until(enough, lambda: f"only {found()}", 30)
     return found()
 
 
@@ -138,6 +144,69 @@ def test_an_event_without_a_document_is_retried(
     )
     assert pushed(notify, event) == 503
     assert notify.push({"replica": replica}).status_code == 503
+
+
+def rows_of(api: Api, replica: str, subscription: str, event: BundleEvent) -> list[dict[str, Any]]:
+    """Return what the owner of a subscription sees of an event."""
+    answer = api.get(f"/v1/subscriptions/{subscription}/deliveries", replica=replica)
+    return [row for row in answer.json()["deliveries"] if row["event_id"] == event.id]
+
+
+def test_a_query_that_fails_on_an_event_is_a_row_of_its_deliveries(
+    api: Api, clouds: Clouds, notify: FunctionProcess, deliveries: TopicListener, replica: str
+) -> None:
+    mark = new_uuid()
+    failing = subscribed(api, replica, "abs(mark)")
+    odd = subscribed(api, replica, f"mark == '{mark}' && ages[?@ > `18`]")
+    event = happened(clouds, replica, mark=mark, ages=[30, "unknown"])
+
+    assert (pushed(notify, event), pushed(notify, event)) == (204, 204)
+
+    assert [one for one, _ in waited_for(deliveries, event, {failing, odd}, 2)] == [odd, odd]
+    [row] = rows_of(api, replica, failing, event)
+    assert (row["state"], row["attempts"]) == ("query_failed", 0)
+    assert "abs" in row["reason"]
+    assert rows_of(api, replica, odd, event) == []
+    # Other tests count what an event costs.
+    assert api.delete(f"/v1/subscriptions/{failing}", replica=replica).status_code == 200
+
+
+def test_costly_queries_of_one_owner_wait_and_delay_nobody_else(
+    stack: dict[str, str],
+    api: Api,
+    clouds: Clouds,
+    notify: FunctionProcess,
+    deliveries: TopicListener,
+    pages: TopicListener,
+    replica: str = "aws",
+) -> None:
+    mark = new_uuid()
+    bad = Api(stack["DSS_URL"], request_token(stack, f"{new_uuid()}@example.org", "dss"))
+    good = subscribed(api, replica, f"mark == '{mark}'")
+    costly = {
+        subscribed(bad, replica, f"mark == '{mark}' && length({ENDLESS} | [{number}])")
+        for number in range(20)
+    }
+    try:
+        event = happened(clouds, replica, mark=mark)
+        assert pushed(notify, event) == 204
+        assert [one for one, _ in waited_for(deliveries, event, {good}, 1)] == [good]
+
+        deferred = pages.wait(lambda one: one.get("eventId") == event.id and "deferredSince" in one)
+        data = pages.data[pages.attributes.index(deferred)]
+        assert len(costly & set(json.loads(data))) == len(json.loads(data)) >= 15
+        deadline = time.monotonic() + 60
+        while notify.push(deferred, data=data).status_code != 503:
+            assert time.monotonic() < deadline, "the budget is never used up"
+        # After an hour without a budget, the event counts as failed.
+        late = {**deferred, "deferredSince": "2026-01-01T000000.000000Z"}
+        assert notify.push(late, data=data).status_code == 204
+        rows = [rows_of(bad, replica, subscription, event) for subscription in costly]
+        assert [len(row) for row in rows] == [1] * len(costly)
+        assert {row[0]["state"] for row in rows} == {"query_failed"}
+    finally:
+        for subscription in costly:
+            bad.delete(f"/v1/subscriptions/{subscription}", replica=replica)
 
 
 @pytest.mark.parametrize("point", NOTIFY)
@@ -209,23 +278,20 @@ def test_a_replay_goes_by_pages_and_a_kill_loses_nothing(
     assert asked.status_code == 202, asked.text
     replay = asked.json()["replay_id"]
     journalled(catalog, happened(clouds, replica, mark=point), 1)
-    first = pages.wait(lambda one: one["replay"] == replay)
+    first = pages.wait(lambda one: one.get("replay") == replay)
     with (
         function_process("notify", stack, DSS_FAULT_POINT=point, **PUBLIC_URL) as mortal,
         pytest.raises(requests.ConnectionError),
     ):
         mortal.push(first)
     assert notify.push(first).status_code == 204
-    rest = pages.wait(lambda one: one["replay"] == replay and one["start"] > first["start"])
+    rest = pages.wait(lambda one: one.get("replay") == replay and one["start"] > first["start"])
     assert notify.push(rest).status_code == 204
 
     def replayed() -> set[str]:
-        retries.pull(1.0)
         return {one["eventId"] for one in retries.attributes if one.get("replay") == replay}
 
     # What happened after it was asked for is sent anyway, and is not part of it.
-    deadline = time.monotonic() + 30
-    while len(replayed()) < len(ids):
-        assert time.monotonic() < deadline, f"only {len(replayed())}"
+    retries.drain()
     assert replayed() == set(ids)
     assert {one["subscription"] for one in retries.attributes if one.get("replay") == replay} == {uuid}

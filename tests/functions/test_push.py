@@ -26,14 +26,16 @@ class Handler(PushHandler):
         self.error = error
         self.processed: list[Message] = []
         self.given_up: list[tuple[Message, str]] = []
+        self.last_error: Exception | None = None
 
     def process(self, message: Message) -> None:
         self.processed.append(message)
         if self.error:
             raise self.error
 
-    def give_up(self, message: Message, reason: str) -> None:
+    def give_up(self, message: Message, reason: str, error: Exception | None) -> None:
         self.given_up.append((message, reason))
+        self.last_error = error
 
 
 def push(
@@ -79,6 +81,17 @@ def test_every_error_is_retried_until_the_last_attempt(error: Exception) -> None
     assert published.messages == []
     assert push(published, Handler(error), deliveryAttempt=ATTEMPTS)[1] == 200
     assert [topic for topic, _ in published.messages] == [DEAD_LETTERS]
+
+
+def test_a_message_that_kills_the_function_at_each_attempt_is_a_dead_letter_before_the_next() -> None:
+    published, handler = RecordingPublisher(), Handler()
+    assert push(published, handler, deliveryAttempt=ATTEMPTS)[1] == 204
+    assert push(published, handler, deliveryAttempt=ATTEMPTS + 1)[1] == 200
+    # The work of the last one has not begun.
+    assert (len(handler.processed), len(handler.given_up), handler.last_error) == (1, 1, None)
+    [(topic, attributes)] = published.messages
+    assert (topic, attributes["deadAttempts"]) == (DEAD_LETTERS, str(ATTEMPTS + 1))
+    assert "was killed at each attempt" in attributes["deadReason"]
 
 
 def test_a_subscription_with_a_maximal_age_does_not_count_attempts() -> None:

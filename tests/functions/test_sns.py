@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from functions.sns import SigningKeys, is_amazon_url, verify
+from functions.sns import SigningKeys, is_sns_url, verify
 from shared.errors import DssError, Forbidden, Unavailable
 
 URL = "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem"
@@ -65,7 +65,7 @@ def sns() -> Sns:
 NOTIFICATION = {
     "Type": "Notification",
     "MessageId": "1",
-    "TopicArn": "arn:aws:sns:us-east-1:1:topic",
+    "TopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
     "Message": "naïve\n漢字",
     "Timestamp": "2026-01-01T00:00:00.000Z",
 }
@@ -140,6 +140,13 @@ def test_a_wrong_signature_is_refused(sns: Sns, changes: dict[str, Any]) -> None
         URL.replace("amazonaws.com", "amazonaws.com:444"),
         URL.replace("sns.us-east-1", "s3.us-east-1"),
         URL.replace("amazonaws.com", "amazonaws.com@evil.org"),
+        # Buckets of anybody.
+        *(
+            URL.replace("sns.us-east-1", host)
+            for host in ("sns.s3", "sns.s3-us-west-2", "sns.s3-website-us-east-1")
+        ),
+        # Another region than the topic's.
+        URL.replace("us-east-1", "eu-west-1"),
         # Hosts of SNS also answer with what anybody has written.
         "https://sns.us-east-1.amazonaws.com/?Action=ListTopics",
         URL + "?Action=ListTopics",
@@ -177,12 +184,41 @@ def test_a_certificate_that_cannot_be_fetched_is_fetched_again(sns: Sns) -> None
     verify(sns.signed(NOTIFICATION), keys)
 
 
+def test_a_certificate_that_is_known_still_belongs_to_its_region(sns: Sns) -> None:
+    keys = SigningKeys(sns.fetch)
+    verify(sns.signed(NOTIFICATION), keys)
+    with pytest.raises(Forbidden, match="SigningCertURL"):
+        verify(sns.signed({**NOTIFICATION, "TopicArn": "arn:aws:sns:eu-west-1:123456789012:topic"}), keys)
+
+
 def test_a_key_of_another_kind_is_refused(sns: Sns) -> None:
     keys = SigningKeys(lambda _: certificate(ec.generate_private_key(ec.SECP256R1())))
     with pytest.raises(Forbidden):
         verify(sns.signed(NOTIFICATION), keys)
 
 
-def test_amazon_has_hosts_in_china() -> None:
-    assert is_amazon_url("https://sns.cn-north-1.amazonaws.com.cn/?Action=ConfirmSubscription")
-    assert not is_amazon_url("https://sns.cn-north-1.amazonaws.com.cn.evil.org/")
+@pytest.mark.parametrize(
+    ("topic", "host"),
+    [
+        ("arn:aws:sns:us-east-1:123456789012:topic", "sns.us-east-1.amazonaws.com"),
+        ("arn:aws-cn:sns:cn-north-1:123456789012:topic", "sns.cn-north-1.amazonaws.com.cn"),
+        ("arn:aws-us-gov:sns:us-gov-west-1:123456789012:topic", "sns.us-gov-west-1.amazonaws.com"),
+    ],
+)
+def test_the_host_is_that_of_the_topics_region(topic: str, host: str) -> None:
+    assert is_sns_url(f"https://{host}/?Action=ConfirmSubscription", topic)
+    for other in (
+        "sns.eu-west-1.amazonaws.com",
+        f"{host}.evil.org",
+        f"{host}:443",
+        f"a@{host}",
+        host.upper(),
+    ):
+        assert not is_sns_url(f"https://{other}/", topic)
+    assert not is_sns_url(f"http://{host}/", topic)
+
+
+@pytest.mark.parametrize("topic", ["", "None", "arn:aws:sns:s3:1:t", "arn:aws:sns:a.b:123456789012:t", "x"])
+def test_a_topic_that_is_not_an_arn_has_no_host(topic: str) -> None:
+    with pytest.raises(Forbidden, match="is not the ARN"):
+        is_sns_url(URL, topic)

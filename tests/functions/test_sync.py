@@ -25,6 +25,7 @@ from tests.support.replication import (
     read_status,
 )
 from tests.support.topic_listener import TopicListener, listen_to
+from tests.support.waiting import deadline_after
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("replication: ")]
 FILE = [point for point in POINTS if "file" in point or "blob" in point]
@@ -102,7 +103,7 @@ def test_killed_in_the_middle_of_a_part_it_begins_again(
         with function_process("sync", stack, AWS_ENDPOINT_URL=s3.url) as mortal:
             pushing = threading.Thread(target=killed, args=(mortal, message))
             pushing.start()
-            deadline = time.monotonic() + 30
+            deadline = deadline_after(30)
             while not any("partNumber" in one.query for one in s3.exchanges):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -180,7 +181,13 @@ def test_what_cannot_be_done_ends_as_a_dead_letter(
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "[]", "null", '{"message": 5}', '{"message": {"data": "%"}}', "[" * 9999]
+    "body",
+    [
+        *("", "{", "[]", "null", '{"message": 5}', '{"message": {"data": "%"}}', "[" * 9999),
+        *('{"message": {}, "deliveryAttempt": 1e400}', '{"message": {}, "deliveryAttempt": NaN}'),
+        *('{"message": {"publishTime": "9999"}}', '{"message": {"publishTime": 5}}'),
+        '{"message": {"attributes": 5}}',
+    ],
 )
 def test_what_is_no_push_of_pub_sub_is_refused(sync: FunctionProcess, body: str) -> None:
     assert sync.post(body, content_type="application/json").status_code == 400

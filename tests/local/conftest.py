@@ -65,7 +65,7 @@ def env_file_in(directory: Path) -> Path:
 
 
 class Command:
-    """A Python program in a process, marked so that whatever it leaves can be found."""
+    """A Python program in a process, marked so that the processes that it leaves can be found."""
 
     def __init__(self, directory: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self.mark = secrets.token_hex(8)
@@ -127,7 +127,7 @@ class Command:
         raise AssertionError(f"no process of {words}")
 
     def leftovers(self) -> set[int]:
-        """Return the living processes that it started: by their environment, and those `send` saw."""
+        """Return the living processes that it started: with its mark, or recorded by `send`."""
         marked = set()
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ class Command:
         return {pid for pid in marked | self.seen if is_alive(pid)}
 
     def send(self, number: int) -> None:
-        """Send a signal, having noted who is there (the reaper has no environment to be found by)."""
+        """Record all descendants (the reaper lacks the mark), and send a signal."""
         self.seen = descendants(self.process.pid)
         self.process.send_signal(number)
 

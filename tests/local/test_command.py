@@ -25,7 +25,7 @@ def sourced(env_file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in output.split("\0") if line)
 
 
-def test_it_says_when_it_is_ready_and_sh_can_source_where_everything_is(dss_local):
+def test_it_prints_when_it_is_ready_and_sh_can_source_the_env_file(dss_local):
     command = dss_local("--port", "0")
     url = command.wait_until_ready()
     assert command.output == f"DSS is ready at {url}\n"
@@ -93,8 +93,8 @@ def test_missing_java_is_named_with_the_command_that_installs_it(dss_local, tmp_
     assert "java: apt-get install openjdk-17-jre-headless" in command.errors
 
 
-def test_a_port_in_use_is_named_and_the_file_of_who_uses_it_stays(dss_local, tmp_path):
-    (tmp_path / "env").write_text("export DSS_URL=whatever\n")
+def test_a_port_in_use_is_named_and_an_existing_env_file_stays(dss_local, tmp_path):
+    (tmp_path / "env").write_text("export DSS_URL=other\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command = dss_local("--port", str(port), "--app", "standin:app", "--env-file", str(tmp_path / "env"))
@@ -104,7 +104,7 @@ def test_a_port_in_use_is_named_and_the_file_of_who_uses_it_stays(dss_local, tmp
     assert f"Port {port} is in use" in command.errors
 
 
-def test_a_data_directory_is_kept_and_used_again_but_never_a_strangers(dss_local, tmp_path):
+def test_a_data_directory_is_kept_and_reused_but_never_one_with_other_data(dss_local, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     command = dss_local(*STANDIN, "--data", str(tmp_path / "mine"))

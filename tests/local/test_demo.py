@@ -1,4 +1,4 @@
-"""`make demo`, as a person runs it; and that it can fail."""
+"""`make demo`, as a person runs it, and its failures."""
 
 import json
 import os
@@ -20,7 +20,7 @@ DEMO = ("-m", "local.demo")
 
 @pytest.fixture
 def data(tmp_path):
-    """A directory with what the sample hasn't: folders, an empty file, names in use by the demo."""
+    """A directory with what the sample lacks: folders, an empty file, names that the demo uses."""
     directory = tmp_path / "data"
     (directory / "cells" / "ünïcode dir").mkdir(parents=True)
     (directory / "cells" / "ünïcode dir" / "100% of #1?.bin").write_bytes(os.urandom(70_000))
@@ -32,7 +32,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def scene(whole_system, tmp_path, data):
-    """The scene of a demo of that directory, on a system that runs on: nobody is told of anything later."""
+    """The scene of a demo of that directory, on the shared system, without its subscriptions at the end."""
     (tmp_path / "scratch").mkdir()
     scene = Scene(env=whole_system, scratch=tmp_path / "scratch", data=data)
     with mock.patch.dict(os.environ, whole_system):
@@ -40,14 +40,14 @@ def scene(whole_system, tmp_path, data):
     for replica in REPLICAS:
         client = scene.client(replica)
         for row in client.subscriptions():
-            if row["callback_url"] == scene.heard.url:
+            if row["callback_url"] == scene.subscriber.url:
                 client.unsubscribe(row["uuid"])
-    scene.heard.shutdown()
-    scene.heard.server_close()
+    scene.subscriber.shutdown()
+    scene.subscriber.server_close()
 
 
 def ended(command, code):
-    """Wait for the end of the demo, and fail unless it is this one, with nothing left behind."""
+    """Wait for the end of the demo; fail unless it has this exit code and leaves nothing behind."""
     command.process.wait(240)
     command.assert_all_gone()
     assert command.process.returncode == code, command.output + command.errors
@@ -62,7 +62,7 @@ def test_a_sample_bundle_goes_in_and_comes_out_of_both_clouds(python):
     assert "not done" not in output
 
 
-def test_any_directory_will_do(scene, data):
+def test_the_demo_works_with_any_directory(scene, data):
     before = fingerprints(data)
 
     figures = {step.title: step.act(scene) for step in STEPS}
@@ -90,7 +90,7 @@ def test_one_wrong_byte_makes_a_step_fail(scene, data, what, failing):
     assert "sha256" in str(failed.value)
 
 
-def test_where_a_step_fails_the_demo_says_so_and_ends(python, data):
+def test_a_step_that_fails_is_named_and_ends_the_demo(python, data):
     (data / "an empty file").write_bytes(b"not empty")
     command = python("-m", "tests.support.spoiled_demo", str(data), "gcp")
 
@@ -103,7 +103,7 @@ def test_where_a_step_fails_the_demo_says_so_and_ends(python, data):
     assert "byte for byte" not in output
 
 
-def test_a_directory_that_can_be_no_bundle_is_refused_before_anything_starts(python, tmp_path):
+def test_a_directory_that_cannot_be_a_bundle_is_refused_before_anything_starts(python, tmp_path):
     (tmp_path / "nothing").mkdir()
 
     for given, code in ((tmp_path / "nothing", 1), (tmp_path / "not there", 2)):
@@ -112,7 +112,7 @@ def test_a_directory_that_can_be_no_bundle_is_refused_before_anything_starts(pyt
         assert given.name in command.errors
 
 
-def test_what_the_machine_lacks_is_named_with_the_command_that_installs_it(python, tmp_path):
+def test_missing_programs_are_named_with_the_command_that_installs_them(python, tmp_path):
     command = python(*DEMO, PATH=str(tmp_path), JAVA_HOME="", CLOUDSDK_ROOT_DIR="")
 
     ended(command, 1)

@@ -126,7 +126,7 @@ def test_pages_are_turned_to_the_end(tool: OldTool, writer: Api, replica: str, f
     signed = tool("get-bundle", presignedurls="True", per_page="100", **query)
     assert len({one["url"] for one in signed["bundle"]["files"]}) == 620
     assert len(tool("get-bundle", no_paginate=True, **query)["bundle"]["files"]) == 500
-    # It waits for the checkout as long as it is told.
+    # It waits for the checkout as long as its options say.
     direct = tool("get-bundle", directurls="True", **query)["bundle"]["files"]
     assert {one["url"].rpartition("/")[2] for one in direct} == set(names)
 

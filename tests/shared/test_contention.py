@@ -1,12 +1,18 @@
-"""Who meets others at the same documents of the catalog waits for them, and does not fail."""
+"""Parallel writes to the same documents of the catalog wait for each other, and do not fail."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import grpc
 import pytest
 
+from shared.catalog import Database, Subscription, SubscriptionCatalog
 from shared.catalog.tombstones import BundleTombstone
-from tests.support.api import Api, now
-from tests.support.clouds import Clouds
-from tests.support.dss import open_dss
+from shared.clock import SystemClock
+from shared.errors import NotAcceptable
+from tests.support.api import Api, new_uuid, now
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import firestore_client, open_dss
 from tests.support.firestore_proxy import CallFault, FirestoreProxy
 from tests.support.replication import new_bundle, new_file, read_status
 
@@ -35,3 +41,53 @@ def test_a_commit_that_firestore_aborts_is_retried(
         assert dss.catalog.tombstones.available(tombstone) == {"gcp"}
         assert harm.times == 0
     assert read_status(api, "bundles", bundle, "gcp") == 404
+
+
+def new_subscription(owner: str, replica: str = "gcp") -> Subscription:
+    return Subscription(
+        uuid=new_uuid(),
+        replica=replica,
+        owner=owner,
+        callback_url="https://example.org",
+        created=datetime.now(UTC),
+        signed=True,
+    )
+
+
+def test_parallel_writes_of_one_owners_subscriptions_do_not_fail(stack: dict[str, str]) -> None:
+    owner = f"{new_uuid()}@example.org"
+    catalogs = [
+        SubscriptionCatalog(Database(firestore_client(stack), replicas=REPLICAS, clock=SystemClock()))
+        for _ in range(3)
+    ]
+
+    def add(number: int) -> bool:
+        try:
+            catalogs[number % 3].add(new_subscription(owner), secret="secret", at_most=40)
+        except NotAcceptable:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as threads:
+        added = list(threads.map(add, range(50)))
+        # No more than an owner may have, and no fewer.
+        owned = catalogs[0].of_owner(owner, "gcp")
+        assert (added.count(True), len(owned)) == (40, 40)
+        assert {catalogs[0].secret(subscription.uuid) for subscription in owned} == {"secret"}
+        # Each is removed twice, while others take the free places.
+        for _ in threads.map(lambda number: catalogs[number % 3].remove(owned[number // 2]), range(80)):
+            pass
+        assert catalogs[0].of_owner(owner, "gcp") == []
+        assert list(threads.map(add, range(41))).count(True) == 40
+
+
+def test_a_subscription_that_is_removed_again_leaves_the_one_in_its_place(stack: dict[str, str]) -> None:
+    catalog = SubscriptionCatalog(Database(firestore_client(stack), replicas=REPLICAS, clock=SystemClock()))
+    owner = f"{new_uuid()}@example.org"
+    catalog.add(new_subscription(owner), secret=None, at_most=1)
+    [first] = catalog.of_owner(owner, "gcp")
+    catalog.remove(first)
+    catalog.add(new_subscription(owner), secret=None, at_most=1)
+    catalog.remove(first)
+    with pytest.raises(NotAcceptable, match="which is the limit"):
+        catalog.add(new_subscription(owner), secret=None, at_most=1)

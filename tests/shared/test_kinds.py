@@ -206,7 +206,9 @@ def dss() -> Any:
             scan=nothing,
             backlog=Backlog(),
             events=SimpleNamespace(restore=lambda *_: None),
-            journals=SimpleNamespace(end=lambda _: SimpleNamespace(compacted=""), hold=lambda *_, **__: None),
+            journals=SimpleNamespace(
+                checkpoint=lambda _: SimpleNamespace(compacted=""), hold=lambda *_, **__: None
+            ),
         ),
     )
 

@@ -80,7 +80,7 @@ def test_a_file_appears_with_its_bytes(dss: Dss, api: Api, clouds: Clouds, here:
 
     assert done == [Replicated(key=f"files/{file}", replica=there, bytes=len(data))]
     answer = api.get(f"/v1/files/{file.uuid}", replica=there, version=file.version)
-    assert requests.get(answer.headers["Location"], timeout=10).content == data
+    assert requests.get(answer.headers["Location"], timeout=60).content == data
     assert clouds.read(there, f"files/{file}") == clouds.read(here, f"files/{file}")
     # What the destination's own event brings about, and the same event once more: nothing.
     assert replicate_keys(dss, there, f"files/{file}") == replicate_keys(dss, here, f"files/{file}") == []

@@ -125,9 +125,9 @@ def test_an_option_that_is_missing_is_named(opened):
         ("{}", "a JSON list"),
         ("[", "not JSON"),
         ("[1]", "a JSON object"),
-        ('[{"name": 1}]', "values that are text"),
+        ('[{"name": 1}]', "values are strings"),
         ('[{"name": "a"}]', "scheme: missing"),
-        ('[{"name": "gcp", "scheme": "gs", "bucket": "b", "checkout_bucket": "c"}]', "'gcp' is taken"),
+        ('[{"name": "gcp", "scheme": "gs", "bucket": "b", "checkout_bucket": "c"}]', "'gcp' is in use"),
         ('[{"name": "A b", "scheme": "gs", "bucket": "b", "checkout_bucket": "c"}]', "form"),
     ],
 )
@@ -151,5 +151,5 @@ def test_a_package_may_add_a_back_end_of_the_index(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     assert index_of("another") == ("another", "the catalog")
-    with pytest.raises(ValueError, match="no back end 'other'; there are: another, broken, firestore"):
+    with pytest.raises(ValueError, match="no back end 'other'; use one of another, broken, firestore"):
         index_of("other")

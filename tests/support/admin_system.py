@@ -1,4 +1,4 @@
-"""A system with its administrative workflow, whose function and server tests may make fail, and kill."""
+"""A system with its administrative workflow. Tests may let its function fail, and kill it or the server."""
 
 import contextlib
 import json
@@ -31,17 +31,17 @@ ACTIVE, SUCCEEDED, FAILED = Execution.State.ACTIVE, Execution.State.SUCCEEDED, E
 
 @dataclass(frozen=True, kw_only=True)
 class AdminSystem(ManualSystem):
-    """A system in which nothing moves but what an operator starts."""
+    """A system in which nothing happens but the runs that an operator starts."""
 
     front: FunctionProxy
     workflows: Mortal
 
     def start(self, **argument: Any) -> str:
-        """Start the workflow, and return the name of its execution."""
+        """Start the workflow and return the name of its execution."""
         return self.dss.workflows.start(ADMINISTER, argument)
 
     def ended(self, name: str) -> Execution:
-        """Return an execution when it has ended."""
+        """Wait for the end of an execution and return it."""
         client = self.dss.workflows._client  # type: ignore[attr-defined]
 
         def over() -> Execution | None:
@@ -52,14 +52,14 @@ class AdminSystem(ManualSystem):
         return found
 
     def run(self, **argument: Any) -> AdminRun:
-        """Have a run made, and return it when it has succeeded."""
+        """Make a run, and return it once it has succeeded."""
         name = self.start(**argument)
         execution = self.ended(name)
         assert execution.state == SUCCEEDED, execution.error.payload
         return self.row(name)
 
     def refused(self, **argument: Any) -> str:
-        """Have a run made, and return what its execution failed of."""
+        """Make a run whose execution fails, and return the error."""
         execution = self.ended(self.start(**argument))
         assert execution.state == FAILED, execution.result
         return str(json.loads(execution.error.payload))
@@ -71,22 +71,22 @@ class AdminSystem(ManualSystem):
         return run
 
     def reported(self, run: AdminRun) -> list[dict[str, Any]]:
-        """Return all lines of a run's report but those that close its parts."""
+        """Return all lines of a run's report, without the last line of each part."""
         lines = [json.loads(line) for name in self.objects(run) for line in self.report(name).splitlines()]
         return [line for line in lines if "state_of_run" not in line]
 
     def objects(self, run: AdminRun) -> list[str]:
-        """Return the names of the parts of a run's report."""
+        """Return the object names of the parts of a run's report."""
         blobs = self.clouds.gcs.list_blobs(self.env["DSS_REPORTS_BUCKET"])
         return [blob.name for blob in blobs if run.id in blob.name and blob.name.endswith(".jsonl")]
 
     def report(self, name: str) -> bytes:
-        """Return an object of the reports bucket."""
+        """Return the content of an object of the reports bucket."""
         content: bytes = self.clouds.gcs.bucket(self.env["DSS_REPORTS_BUCKET"]).blob(name).download_as_bytes()
         return content
 
     def concluded(self, run: AdminRun, name: str = "summary") -> dict[str, Any]:
-        """Return the summary of a run, from the bucket."""
+        """Return the summary of a run, or another closing document, from the bucket."""
         folder = self.objects(run)[0].rpartition("/")[0]
         said: dict[str, Any] = json.loads(self.report(f"{folder}/{name}.json"))
         return said

@@ -16,38 +16,39 @@ from typing import Any
 import requests
 
 from shared.clock import SystemClock, new_version
+from tests.support.waiting import SLOWNESS
 
 PROBLEM = "application/problem+json"
-# Seconds: no answer of the API takes longer, or clients have given up.
-TIMEOUT = 40
+# Seconds: clients give up after 40.
+TIMEOUT = SLOWNESS * 40
 
 
 def new_uuid() -> str:
-    """Return a UUID that nothing has yet."""
+    """Return a new UUID."""
     return str(uuid.uuid4())
 
 
 def now() -> str:
-    """Return a version stamped now, later than all stamped before."""
+    """Return a version of this moment, later than those before."""
     return new_version(SystemClock())
 
 
 class Api:
-    """A client of one API, as one person: `api.put(path, json=body, replica="gcp", version=v)`.
+    """A client of one API as one user: `api.put(path, json=body, replica="gcp", version=v)`.
 
     Paths are complete (`/v1/files/…`). Keywords other than `json`, `data` and `headers` are query parameters;
-    None leaves one out. Redirects are not followed, nothing is tried again, no status raises.
+    None leaves one out. It follows no redirect, retries nothing, and raises for no status.
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
         self.token = token
         self._session = requests.Session()
-        # A proxy or a .netrc of the machine is none of the tests' business.
+        # Ignore a proxy or a .netrc of the machine.
         self._session.trust_env = False
 
     def signed_in(self, token: str | None) -> "Api":
-        """Return a client of the same API as somebody else; None is nobody."""
+        """Return a client of the same API with another token; None is anonymous."""
         return Api(self.url, token)
 
     def request(
@@ -98,7 +99,7 @@ class Api:
         return self.request("DELETE", path, **more)
 
     def pages(self, path: str, **query: Any) -> Iterator[requests.Response]:
-        """Yield the answer to a GET, and those to its `Link`s until there is none."""
+        """Yield the answer to a GET, and those to its `Link`s up to the last page."""
         answer = self.get(path, **query)
         yield answer
         while answer.status_code == 206:
@@ -128,7 +129,7 @@ class Version:
 def put_file(
     api: Api, source_url: str, *, file: Version | None = None, creator_uid: int = 1, status: int = 201
 ) -> Version:
-    """Make a file version (a new one, unless given) of a source object; fail unless answered `status`."""
+    """PUT a file version, by default a new one, of a source object; fail unless the answer is `status`."""
     file = file or Version(new_uuid(), now())
     body = {"source_url": source_url, "creator_uid": creator_uid}
     answer = api.put(f"/v1/files/{file.uuid}", version=file.version, json=body)
@@ -145,7 +146,7 @@ def put_bundle(
     creator_uid: int = 1,
     status: int = 201,
 ) -> Version:
-    """Make a bundle version (a new one, unless given) of items of `Version.named`; fail unless `status`."""
+    """PUT a bundle version, by default a new one, of items of `Version.named`; fail unless it is `status`."""
     bundle = bundle or Version(new_uuid(), now())
     body = {"files": list(files), "creator_uid": creator_uid}
     answer = api.put(f"/v1/bundles/{bundle.uuid}", replica=replica, version=bundle.version, json=body)
@@ -162,7 +163,7 @@ def put_collection(
     status: int = 201,
     **about: Any,
 ) -> Version:
-    """Make a collection (a new one, unless given) of items of `Version.linked`; fail unless `status`."""
+    """PUT a collection, by default a new one, of items of `Version.linked`; fail unless it is `status`."""
     collection = collection or Version(new_uuid(), now())
     body = {"name": "name", "description": "about", "details": {}, "contents": list(contents), **about}
     query = {"replica": replica, "uuid": collection.uuid, "version": collection.version}
@@ -172,12 +173,12 @@ def put_collection(
 
 
 def assert_problem(answer: requests.Response, status: int, code: str, *words: str) -> dict[str, Any]:
-    """Fail unless the answer is the error `status` and `code`, in the one shape, and says these words."""
+    """Fail unless the answer is the error `status` and `code` in the common shape, with these words."""
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, PROBLEM), answer.text
     problem: dict[str, Any] = answer.json()
     assert (problem["status"], problem["code"]) == (status, code), problem
     assert isinstance(problem["title"], str)
-    # A request id goes with what nobody foresaw, the state of a replica with what it has not.
+    # An unforeseen error has a request id, a 404 has the state of the replica.
     more = {500: {"request_id"}, 404: {"replica_state"}}.get(status, set())
     assert set(problem) - {"status", "code", "title"} <= more, problem
     for word in words:

@@ -1,7 +1,7 @@
-"""Files and bundles in great number: what would take a minute by PUT takes a second in the catalog.
+"""Thousands of files and bundles, made in a second by copying heads in the catalog.
 
-One is made as all are made, by the API; its head is then written again under other UUIDs. The copies of a
-file have a real blob and a real head, but no manifest in the bucket, which PUT /bundles has no need of.
+The API makes the original; its head is then written again under other UUIDs. A copied file has a blob and a
+head, but no manifest in the bucket: PUT /bundles does not read it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ _COMMIT = 500
 
 
 def duplicate_files(env: Mapping[str, str], file: Version, count: int) -> list[Version]:
-    """Return `count` new files that are like `file` in all but their UUIDs, on the same replicas."""
+    """Return `count` new files that differ from `file` only in their UUIDs, on the same replicas."""
     copies = [Version(new_uuid(), file.version) for _ in range(count)]
     _copy_head(env, "files", file, copies)
     return copies
 
 
 def duplicate_bundles(env: Mapping[str, str], bundle: Version, count: int, *, prefix: str) -> list[Version]:
-    """Return `count` new bundles like one that has no files; their UUIDs begin with `prefix`."""
+    """Return `count` new bundles like an empty one; their UUIDs begin with `prefix`."""
     copies = [Version(prefix + new_uuid()[len(prefix) :], bundle.version) for _ in range(count)]
     _copy_head(env, "bundles", bundle, copies)
     return copies

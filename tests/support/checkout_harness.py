@@ -1,4 +1,4 @@
-"""Checkouts in which tests make things go wrong: all that they need, beside the shared stack."""
+"""The processes that checkouts need beside the shared stack, with ways to make steps fail."""
 
 import dataclasses
 import email
@@ -38,7 +38,7 @@ INLINE_BYTES = 64 * MIB
 
 @dataclass(frozen=True)
 class Harness:
-    """The API, the clouds, the system's dependencies, and the function `checkout` behind a front."""
+    """An API, the clouds, the system's dependencies, and the function `checkout` behind a proxy."""
 
     process: ApiProcess
     api: Api
@@ -49,26 +49,26 @@ class Harness:
     box: Path
 
     def at(self, clock: Clock) -> Dss:
-        """Return the dependencies, with another clock."""
+        """Return the dependencies with another clock."""
         dss = dataclasses.replace(self.dss, clock=clock)
         database = dss.catalog.database
         database.clock = clock
         return dss
 
     def mails(self, address: str) -> list[Message]:
-        """Return what somebody was sent."""
+        """Return the mails to an address."""
         files = (self.box / "new").glob("*") if self.box.exists() else []
         found = [email.message_from_bytes(file.read_bytes()) for file in files]
         return [mail for mail in found if mail["To"] == address]
 
     def check_out(self, replica: str, bundle: Any, rule: Rule | None = None, **body: Any) -> str:
-        """Ask for a checkout all of whose steps are ruled by `rule`, and return the job's id."""
+        """Ask for a checkout, apply `rule` to all its steps, and return the job's id."""
         self.front.rules = _Every(rule)  # type: ignore[assignment]
         return check_out(self.api, replica, bundle, **body)
 
 
 class ClockAhead:
-    """A clock that is ahead."""
+    """A clock that is ahead of the system's."""
 
     def __init__(self, ahead: timedelta) -> None:
         self._clock = SystemClock()
@@ -82,7 +82,7 @@ class ClockAhead:
 
 
 class LostWorkflows:
-    """Workflows all of whose executions come to nothing."""
+    """Workflows whose executions never run."""
 
     def start(self, *_: Any) -> str:
         return "killed"
@@ -101,7 +101,7 @@ class _Every(dict[str, Any]):
 
 @contextmanager
 def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harness]:
-    """Run all that a checkout needs against a stack that has none of it."""
+    """Run the workflows server, the functions and the mail server that checkouts need."""
     front: list[FunctionProxy] = []
     with ExitStack() as exits:
         checkout_url = exits.enter_context(serve_proxy(front))

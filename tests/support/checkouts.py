@@ -1,4 +1,4 @@
-"""What tests of checkouts share."""
+"""Checkouts by the API, and the objects that they leave in buckets."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from tests.support.waiting import wait_until
 
 
 def check_out(api: Api, replica: str, bundle: Version, *, version: str | None = None, **body: Any) -> str:
-    """Ask for a checkout, and return the job's id."""
+    """Ask for a checkout and return the job's id."""
     path = f"/v1/bundles/{bundle.uuid}/checkout"
     answer = api.post(path, replica=replica, version=version, json=body or None)
     assert answer.status_code == 200, answer.text
@@ -18,7 +18,7 @@ def check_out(api: Api, replica: str, bundle: Version, *, version: str | None = 
 
 
 def checkout_status(api: Api, replica: str, job_id: str) -> dict[str, Any]:
-    """Return how a checkout is getting on."""
+    """Return the status of a checkout."""
     answer = api.get(f"/v1/bundles/checkout/{job_id}", replica=replica)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -26,7 +26,7 @@ def checkout_status(api: Api, replica: str, job_id: str) -> dict[str, Any]:
 
 
 def await_checkout(api: Api, replica: str, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
-    """Return the status of a checkout when it has ended."""
+    """Wait for the end of a checkout and return its status."""
 
     def has_ended() -> bool:
         return checkout_status(api, replica, job_id)["status"] != "RUNNING"
@@ -36,7 +36,7 @@ def await_checkout(api: Api, replica: str, job_id: str, seconds: float = 60.0) -
 
 
 def user_bucket(clouds: Clouds, replica: str, *, denied: str = "") -> str:
-    """Return a new bucket that a user has made, and in which the system is denied to `write`, or `all`."""
+    """Return a new bucket of a user that denies the system to `write`, or `all`."""
     name = f"own-{new_uuid()}"
     if replica == "gcp":
         bucket = clouds.gcs.bucket(name)
@@ -76,7 +76,7 @@ def read_objects(clouds: Clouds, replica: str, bucket: str, prefix: str) -> dict
 
 
 def remove_object(clouds: Clouds, replica: str, bucket: str, key: str) -> None:
-    """Remove an object, as somebody else would."""
+    """Remove an object behind the back of the system."""
     if replica == "gcp":
         clouds.gcs.bucket(bucket).blob(key).delete()
     else:

@@ -1,4 +1,4 @@
-"""Both clouds of a running system, for tests that put source objects in or look at what is stored."""
+"""Both clouds of a running system, for tests that stage source objects or read stored ones."""
 
 import uuid
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def checksum_metadata(data: bytes, prefix: str = "dss-") -> dict[str, str]:
 
 
 class Clouds:
-    """Both clouds of a running system, as an operator sees them; `env` is what the fixture `stack` yields."""
+    """Clients of both clouds; `env` is the value of the fixture `stack`."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.gcs = storage.Client(
@@ -51,9 +51,9 @@ class Clouds:
         bucket: str | None = None,
         key: str | None = None,
     ) -> str:
-        """Put a source object into a cloud, in the staging bucket unless told otherwise; return its URL.
+        """Put a source object into a cloud, by default into its staging bucket; return its URL.
 
-        Its metadata are the right checksums, unless given (`{}` for none). `tags` are S3's alone.
+        Its metadata are the right checksums by default, `{}` for none. Only S3 has `tags`.
         """
         bucket, key = bucket or self.staging[replica], key or f"{uuid.uuid4()}/content"
         metadata = checksum_metadata(data) if metadata is None else metadata

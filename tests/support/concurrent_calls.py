@@ -30,7 +30,7 @@ class ConcurrentCalls:
         assert len(calls) == self._barrier.parties
 
         def run(call: Callable[[], T]) -> T:
-            self._barrier.wait(timeout=60)
+            self._barrier.wait(timeout=240)
             return call()
 
         return [future.result() for future in [self._threads.submit(run, call) for call in calls]]

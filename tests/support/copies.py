@@ -1,4 +1,4 @@
-"""What the tests of copies share: the system's own dependencies, and sources to copy."""
+"""Sources to copy, and the uploads that copies leave unfinished."""
 
 import os
 from collections.abc import Callable
@@ -20,15 +20,15 @@ def stage_source(dss: Dss, clouds: Clouds, replica: str, data: bytes) -> tuple[S
 
 
 def distinct_bytes(size: int) -> bytes:
-    """Return bytes that differ from MiB to MiB."""
+    """Return bytes of which each MiB is different."""
     block = os.urandom(MIB)
     return b"".join(index.to_bytes(8) + block[8:] for index in range(-(-size // MIB)))[:size]
 
 
 def unfinished_uploads(clouds: Clouds, place: Replica, key: str = "") -> list[str]:
-    """Return what there is of unfinished uploads on a replica; in S3 those to a key alone.
+    """Return the unfinished uploads on a replica; on S3 only those to keys that begin with `key`.
 
-    Tests that kill who uploads leave some of their own.
+    Tests that kill an uploader leave some.
     """
     if place.name == "gcp":
         return clouds.keys("gcp", "uploads/")

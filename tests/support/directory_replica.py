@@ -1,4 +1,4 @@
-"""A replica that is a directory: what a setting says of it, and a server of its signed URLs."""
+"""A replica in a directory: its setting, and a server of its signed URLs."""
 
 import contextlib
 import secrets
@@ -20,7 +20,7 @@ MAIN, CHECKOUT = "directory-main", "directory-checkout"
 
 
 def directory_replica(root: Path, url: str) -> dict[str, str]:
-    """Make buckets and a key, and return what makes `root` replica NAME, served below `url`."""
+    """Make buckets and a key below `root`, and return the setting of replica NAME, served below `url`."""
     for bucket in (MAIN, CHECKOUT):
         (root / "buckets" / bucket).mkdir(parents=True)
     key = root / "key"
@@ -38,7 +38,7 @@ def directory_replica(root: Path, url: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def served_objects(replicas: Replicas, port: int) -> Iterator[None]:
-    """Serve what the API serves of such a replica, and nothing else of it."""
+    """Serve the signed URLs of such a replica as the API does, and nothing else."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     signed_objects.install(app, replicas)

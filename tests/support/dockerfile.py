@@ -1,4 +1,4 @@
-"""Reads a Dockerfile and `.dockerignore` as far as this project writes them."""
+"""Read a Dockerfile and `.dockerignore`, as far as this project uses their syntax."""
 
 import re
 from fnmatch import fnmatchcase
@@ -6,20 +6,20 @@ from pathlib import Path, PurePosixPath
 
 
 def instructions(path: Path) -> list[tuple[str, str]]:
-    """The instructions of a Dockerfile in order, each with its arguments on one line."""
+    """Return the instructions of a Dockerfile in order, each with its arguments on one line."""
     lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
     return [(line.split(" ", 1)[0], line.split(" ", 1)[1].strip()) for line in joined.splitlines()]
 
 
 def copied(path: Path) -> list[str]:
-    """What an image takes from the directory that it is built from."""
+    """Return the paths that an image copies from its build directory."""
     copies = [arguments for name, arguments in instructions(path) if name == "COPY"]
     return [source for line in copies if not line.startswith("--from") for source in line.split()[:-1]]
 
 
 def ignored(name: str, ignore_file: Path) -> bool:
-    """Whether Docker leaves a file out: the last pattern counts that matches it or a directory above it."""
+    """Return whether Docker ignores a file: the last pattern that matches it or a parent decides."""
     path = PurePosixPath(name)
     candidates = [str(path), *(str(parent) for parent in path.parents if str(parent) != ".")]
     left_out = False

@@ -1,6 +1,6 @@
-"""A DSS that fails on demand: what the command line must survive, told on a real socket.
+"""A DSS that fails on demand, on a real socket, for tests of what the client survives.
 
-It knows just enough of the contract to be talked to; what a real DSS does is tested against the real one.
+It serves only as much of the contract as these tests need; others run against a real DSS.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ BUNDLE = "11111111-1111-4111-8111-111111111111"
 
 
 class HeldClock(StoppableClock):
-    """Time passes only where somebody sleeps; shared by the commands of one test."""
+    """Time passes only during `sleep`; shared by the commands of one test."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class HeldClock(StoppableClock):
 
 @dataclass
 class Fault:
-    """What happens to one request instead of, or in the middle of, its answer."""
+    """What happens to one request instead of its answer, or in the middle of it."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A proxy for Firestore's gRPC that reads what passes: documents read, writes, queries.
+"""A proxy for Firestore's gRPC that counts documents read, writes and queries.
 
 It stands between the API and the emulator. Messages are passed on as the bytes that they are.
 """
@@ -17,14 +17,14 @@ from google.cloud.firestore_v1 import types
 _SERVICE = "google.firestore.v1.Firestore"
 _STREAMED = {"BatchGetDocuments", "RunQuery", "RunAggregationQuery"}
 _BOTH_WAYS = {"Listen", "Write"}
-# Set anew by gRPC for the connection to the emulator.
+# gRPC sets these itself for the connection to the emulator.
 _OF_THE_CONNECTION = ("user-agent", "grpc-", "te", "content-type", ":")
 _LARGEST = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
 @dataclass(kw_only=True)
 class FirestoreCall:
-    """A request to Firestore, and what it would be billed: documents read, and written or deleted.
+    """A request to Firestore, and its price: documents read, and documents written or deleted.
 
     `checks` are deletions on condition that there is no document: they change nothing, ever. `code` is that
     of the answer, None while there is none.
@@ -41,7 +41,7 @@ class FirestoreCall:
 
 @dataclass(kw_only=True)
 class CallFault:
-    """What befalls the next `times` calls of a method: a delay in seconds, then `code` instead of an answer.
+    """A fault of the next `times` calls of a method: a delay in seconds, then `code` instead of an answer.
 
     With `lose_answer` the call has its effect all the same.
     """
@@ -75,18 +75,18 @@ class FirestoreProxy:
         self.channel.close()
 
     def inflict(self, harm: CallFault) -> None:
-        """Let harm befall calls to come."""
+        """Inject a fault into calls to come."""
         with self._lock:
             self._harms.append(harm)
 
     def forget(self) -> None:
-        """Forget what came by, and every harm."""
+        """Forget all calls and faults."""
         with self._lock:
             self.calls.clear()
             self._harms.clear()
 
     def begin(self, method: str) -> tuple[FirestoreCall, CallFault | None]:
-        """Record a call, and return what befalls it."""
+        """Record a call, and return its fault, if any."""
         call = FirestoreCall(method=method)
         with self._lock:
             self.calls.append(call)
@@ -98,7 +98,7 @@ class FirestoreProxy:
 
 
 class _Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Makes a handler for whatever method is called; without serializers gRPC hands out bytes."""
+    """Makes a handler for any method; without serializers gRPC hands out bytes."""
 
     def __init__(self, proxy: FirestoreProxy) -> None:
         self._proxy = proxy
@@ -132,7 +132,7 @@ class _Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _streaming(self, upstream: Any, method: str) -> Callable[[bytes, Any], Iterator[bytes]]:
         def answer(request: bytes, context: Any) -> Iterator[bytes]:
             call, harm = self._proxy.begin(method)
-            # Who has all that it asked for may hang up before the end.
+            # A client that has all it needs may cancel before the end.
             context.add_callback(lambda: call.ended.is_set() or _end(call, grpc.StatusCode.CANCELLED))
             _read_request(call, request)
             _delay_or_refuse(harm, call, context)
@@ -194,7 +194,7 @@ def _lose(harm: CallFault | None, call: FirestoreCall, context: Any) -> None:
 def _read_request(call: FirestoreCall, request: bytes) -> None:
     if call.method == "Commit":
         for write in types.CommitRequest.deserialize(request).writes:
-            # `exists` is False where it is not set, too: only the raw message tells these apart.
+            # `exists` is False if it is not set, too: only the raw message distinguishes these.
             condition = types.Write.pb(write).current_document
             must_not_exist = condition.HasField("exists") and not condition.exists
             if "delete" in write and must_not_exist:

@@ -1,10 +1,9 @@
-"""A function in a process of its own, as the cloud runs it: to be called, killed, and started anew."""
+"""A function in a process of its own, as the cloud runs it, which tests call, kill and restart."""
 
 import base64
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,10 +16,11 @@ from local.config import base_environment
 from local.supervisor.forkserver import start_forked
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Process, Processes
+from tests.support.waiting import wait_until
 
 
 class FunctionProcess:
-    """A function under functions-framework, at one `url` from its first start to its last."""
+    """A function under functions-framework; it keeps its `url` when it is restarted."""
 
     def __init__(self, processes: Processes, name: str, env: Mapping[str, str], port: int) -> None:
         self.url = f"http://{HOST}:{port}"
@@ -32,7 +32,7 @@ class FunctionProcess:
         self._process: Process | None = None
 
     def start(self, **changes: str) -> None:
-        """Start it, with changed settings, and return when it answers."""
+        """Start it with changed settings, and return when it answers."""
         self._environment.update(changes)
         self._process = start_forked(
             self._processes,
@@ -45,16 +45,17 @@ class FunctionProcess:
             log=self._log,
             directory=self._log.parent,
         )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return probes.answers(self.url)
-            except probes.NotReady:
-                assert time.monotonic() < deadline, self._process.log_tail()
-            time.sleep(0.02)
+        wait_until(self._answers, self._process.log_tail)
+
+    def _answers(self) -> bool:
+        try:
+            probes.answers(self.url)
+        except probes.NotReady:
+            return False
+        return True
 
     def kill(self) -> None:
-        """SIGKILL it, whatever it is at, and return when it is gone."""
+        """SIGKILL it, and return when it is gone."""
         assert self._process
         self._processes.end(self._process, number=9)
 
@@ -67,7 +68,7 @@ class FunctionProcess:
         subscription: str = "sync",
         published: datetime | None = None,
     ) -> requests.Response:
-        """Return the answer to a message, pushed as Pub/Sub does; published now, unless told otherwise."""
+        """Push a message as Pub/Sub does, published now by default, and return the answer."""
         body = {
             "message": {
                 "attributes": dict(attributes),
@@ -84,10 +85,14 @@ class FunctionProcess:
         self, body: str | bytes, *, content_type: str = "text/plain; charset=UTF-8"
     ) -> requests.Response:
         """Return the answer to a request."""
-        return requests.post(self.url, body, headers={"Content-Type": content_type}, timeout=60)
+        return requests.post(self.url, body, headers={"Content-Type": content_type}, timeout=240)
+
+    def log_tail(self) -> str:
+        """Return the end of its log."""
+        return self._log.read_text()[-5000:]
 
     def logged(self, message: str) -> list[dict[str, Any]]:
-        """Return the lines of its log that say this."""
+        """Return the lines of its log with this message."""
         rows = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith("{")]
         return [row for row in rows if row.get("message") == message]
 

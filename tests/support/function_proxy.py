@@ -1,4 +1,4 @@
-"""A front of a function that workflows call, in which tests make things go wrong; and the mortal function."""
+"""A proxy of a function that workflows call: tests make steps fail in it, and kill the function behind it."""
 
 import http.client
 import json
@@ -18,12 +18,12 @@ from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Process, Processes
 from tests.support.waiting import wait_until
 
-# Returns the status to answer instead of the function; None lets a request through.
+# Returns the status to answer with; None passes the request on to the function.
 Rule = Callable[[dict[str, Any]], int | None]
 
 
 class FunctionProxy:
-    """Where a workflow believes its function to be. `seen` are the requests that came; `rules` are by job."""
+    """Answers for a function. `seen` are the requests that came; `rules` are by job id."""
 
     def __init__(
         self, env: Mapping[str, str], port: int, processes: Processes, log: Path, name: str = "copy"
@@ -39,7 +39,7 @@ class FunctionProxy:
         self._log = log
 
     def start(self, **changes: str) -> None:
-        """Start the function, with settings changed for this once, and return when it answers."""
+        """Start the function, with `changes` to its settings this time, and return when it answers."""
         self._process = start_forked(
             self._processes,
             self._name,
@@ -62,7 +62,7 @@ class FunctionProxy:
         wait_until(answers, f"the function answers; {self._log.read_text()[-2000:]}")
 
     def kill(self) -> None:
-        """SIGKILL the function, whatever it is at."""
+        """SIGKILL the function."""
         assert self._process
         self._processes.end(self._process, number=9)
         self._process = None
@@ -72,7 +72,7 @@ class FunctionProxy:
         return self._process is not None and not self._process.living()
 
     def peak_memory(self) -> int:
-        """Return the most bytes of memory that a process of the function has had."""
+        """Return the peak memory of the largest process of the function, in bytes."""
         assert self._process
         peaks = []
         for pid in self._process.living():
@@ -81,7 +81,7 @@ class FunctionProxy:
         return max(peaks)
 
     def steps(self, job: str) -> list[str]:
-        """Return the steps that were asked for, for a job, in order."""
+        """Return the steps that the workflow asked for, for a job, in order."""
         with self._lock:
             return [body["step"] for body in self.seen if _subject(body) == job]
 
@@ -90,7 +90,7 @@ class FunctionProxy:
         body = json.loads(request)
         with self._lock:
             self.seen.append(body)
-            # Those of the empty name are about all that have none of their own.
+            # The rule of the empty name is for all jobs without a rule of their own.
             rule = self.rules.get(_subject(body)) or self.rules.get("")
         status = rule(body) if rule else None
         if status:
@@ -107,13 +107,13 @@ class FunctionProxy:
 
 
 def _subject(body: Mapping[str, Any]) -> str:
-    """Return the id of what a step is about; a run has that of its first execution."""
+    """Return the id of the job or run of a step; a run has the id of its first execution."""
     return str(body.get("job") or body.get("run") or body.get("execution"))
 
 
 @contextmanager
 def serve_proxy(front: list[FunctionProxy]) -> Iterator[str]:
-    """Yield the URL of a server that answers what the front, once it is in the list, has it answer."""
+    """Serve the proxy that will be put into the list, and yield the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -140,7 +140,7 @@ def serve_proxy(front: list[FunctionProxy]) -> Iterator[str]:
 def function_proxy(
     env: Mapping[str, str], front: list[FunctionProxy], name: str = "copy"
 ) -> Iterator[FunctionProxy]:
-    """Run a function against a stack, behind the front."""
+    """Run a function against a stack, and put its proxy into the list."""
     with reserve() as keeper, Processes() as processes:
         one = FunctionProxy(env, keeper.getsockname()[1], processes, processes.scratch / f"{name}.log", name)
         one.start()

@@ -1,4 +1,4 @@
-"""Stands in for the google provider, so that `terraform` itself checks `terraform/` against its schema.
+"""A stand-in for the google provider, with which `terraform` checks `terraform/` against its schema.
 
 It serves `google-schema.json` by Terraform's provider protocol, version 5, and nothing else: Terraform then
 refuses unknown arguments and blocks, missing and wrongly typed ones, and references to what does not exist.
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 @contextmanager
 def serving(schema: Json) -> Iterator[dict[str, str]]:
-    """The environment in which `terraform` uses this schema for hashicorp/google, while the block lasts."""
+    """Serve the schema for hashicorp/google; yield the environment that `terraform` needs to use it."""
     server = grpc.server(ThreadPoolExecutor(8), handlers=[_Provider(schema)])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

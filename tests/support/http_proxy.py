@@ -1,4 +1,4 @@
-"""A reverse proxy for HTTP that counts what passes, and does harm where a test asks for it.
+"""A reverse proxy for HTTP that records exchanges and injects the faults that tests ask for.
 
 It stands between the API and an object store. Bodies are streamed, connections kept, the Host header left as
 it is: signatures hold.
@@ -24,7 +24,7 @@ _OF_THE_CONNECTION = {"connection", "keep-alive", "proxy-connection", "transfer-
 
 @dataclass(kw_only=True)
 class Exchange:
-    """A request that came by, and its answer: status 0 while there is none; bytes are those of the bodies."""
+    """A request and its answer: status 0 before there is one; bytes are those of the bodies."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Exchange:
 
 @dataclass(kw_only=True)
 class Fault:
-    """What befalls the next `times` requests of a method (any) whose path and query hold `text`.
+    """A fault of the next `times` requests of a method (any) whose path and query contain `text`.
 
     Delayed by `delay` seconds; answered `status` (and `content`) without being forwarded; its connection
     reset; forwarded with a body that ends after `send_until` bytes, or has a bit of the byte at `spoil_at`
@@ -61,7 +61,7 @@ class Fault:
     corrupt_at: int | None = None
 
     def befalls(self, method: str, target: str) -> bool:
-        """Tell whether a request is one of those, if any are left."""
+        """Return whether the fault applies to a request."""
         return self.times > 0 and self.method in ("", method) and self.text in target
 
 
@@ -90,18 +90,18 @@ class HttpProxy:
         self._thread.join()
 
     def inflict(self, harm: Fault) -> None:
-        """Let harm befall requests to come."""
+        """Inject a fault into requests to come."""
         with self._lock:
             self._harms.append(harm)
 
     def forget(self) -> None:
-        """Forget what came by, and every harm."""
+        """Forget all exchanges and faults."""
         with self._lock:
             self.exchanges.clear()
             self._harms.clear()
 
     def begin(self, method: str, target: str) -> tuple[Exchange, Fault]:
-        """Record a request, and return what befalls it."""
+        """Record a request, and return its fault, if any."""
         parts = urlsplit(target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         exchange = Exchange(method=method, path=parts.path, query=query)
@@ -119,7 +119,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that was killed has closed its connection, and that is all."""
+        """Log nothing: a killed client has closed its connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -128,13 +128,13 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: HttpProxy
 
     def __getattr__(self, name: str) -> Any:
-        """Let every method be relayed: the base class looks for `do_GET`, `do_PUT` and so on."""
+        """Relay every method: the base class looks for `do_GET`, `do_PUT` and so on."""
         if name.startswith("do_"):
             return self._relay
         raise AttributeError(name)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: the exchanges are on record."""
+        """Log nothing: the exchanges are recorded."""
 
     def _relay(self) -> None:
         exchange, harm = self.proxy.begin(self.command, self.path)
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(exchange, harm.status or 502, harm.content)
             return
         if harm.reset:
-            # Closed with nothing lingering, it is a reset for the other side.
+            # Closing without lingering resets the connection for the other side.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
             self.close_connection = True
@@ -240,7 +240,7 @@ def _as_chunk(data: bytes) -> bytes:
 
 
 def _harmed(data: bytes, position: int, *, cut_at: int | None, corrupt_at: int | None) -> bytes:
-    """Return what is passed on of the bytes of a body that begin at `position`."""
+    """Return the part to pass on of the bytes of a body that begin at `position`."""
     if corrupt_at is not None and 0 <= (at := corrupt_at - position) < len(data):
         data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
     if cut_at is not None:

@@ -1,4 +1,4 @@
-"""A reader of journals, as a client is one: pages, signed URLs, ranges."""
+"""Read journals as clients do: by pages, signed URLs and ranges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.support.api import Api
 
 @dataclass(frozen=True, order=True)
 class JournalEvent:
-    """An event as it was read: when, which, its bytes, and the journal that it was in."""
+    """An event as a client reads it, with the journal that holds it."""
 
     timestamp: str
     event_id: str
@@ -25,13 +25,13 @@ def events_of(stream: dict[str, Any]) -> Iterator[JournalEvent]:
         assert stream["from_date"] <= event["timestamp"] <= stream["to_date"]
         first, last = event["offset"], event["offset"] + event["size"] - 1
         assert last < stream["size"]
-        answer = requests.get(stream["stream_url"], headers={"Range": f"bytes={first}-{last}"}, timeout=30)
+        answer = requests.get(stream["stream_url"], headers={"Range": f"bytes={first}-{last}"}, timeout=120)
         assert answer.status_code == 206, answer.text
         yield JournalEvent(event["timestamp"], event["event_id"], answer.content, stream["journal_id"])
 
 
 def read_events(api: Api, replica: str, **query: Any) -> Iterator[JournalEvent]:
-    """Yield what GET /events gives, page by page."""
+    """Yield the events of GET /events, page by page."""
     for page in api.pages("/v1/events", replica=replica, **query):
         assert page.status_code in (200, 206), page.text
         assert page.headers["X-OpenAPI-Paginated-Content-Key"] == "event_streams"

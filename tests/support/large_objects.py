@@ -1,4 +1,4 @@
-"""Source objects that do not fit into a test's memory, and what an API process takes of it."""
+"""Source objects that do not fit into memory, and the peak memory of processes."""
 
 import random
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.clouds import SCHEMES, Clouds
 
 
 def write_numbered_blocks(path: Path, size: int) -> Checksums:
-    """Write a file of `size` bytes, no MiB of which is like another; return its checksums."""
+    """Write a file of `size` bytes, each MiB different; return its checksums."""
     noise = random.Random(size).randbytes(MIB)
     calculator = ChecksumCalculator(size)
     with path.open("wb") as file:
@@ -38,7 +38,7 @@ def stage_large(clouds: Clouds, replica: str, path: Path, checksums: Checksums) 
 
 
 def peak_memory(pid: int) -> int:
-    """Return the most memory, in bytes, that a process and its children have had, summed. Linux only."""
+    """Return the sum of the peak memory of a process and its descendants, in bytes. Linux only."""
     own = Path(f"/proc/{pid}/status").read_text()
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     (peak,) = [line.split()[1] for line in own.splitlines() if line.startswith("VmHWM")]

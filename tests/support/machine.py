@@ -1,4 +1,4 @@
-"""`make machine`: names all that the tests need and this machine lacks, each with what installs it."""
+"""`make machine`: name what the tests need and this machine lacks, with the command that installs it."""
 
 import os
 import shutil
@@ -9,17 +9,18 @@ from local.errors import MissingRequirements
 from local.machine import find_emulators
 from local.servers.postgresql import find_programs
 
-# Programs, any of the names of each, and what installs it.
+# The names of a program, any of which will do, and the command that installs it.
 PROGRAMS = {
     ("curl",): "apt-get install curl",
     ("chromium", "chromium-browser", "google-chrome"): "apt-get install --no-install-recommends chromium",
+    ("rclone",): "apt-get install rclone",
     ("gcloud",): "apt-get install google-cloud-cli, or https://cloud.google.com/sdk/docs/install",
     ("terraform",): "https://developer.hashicorp.com/terraform/install (1.11 or newer)",
 }
 
 
 def missing(environment: Mapping[str, str]) -> list[str]:
-    """Return a line for each thing that is missing."""
+    """Return a line for each missing program."""
     path = environment.get("PATH", os.defpath)
     lines = [
         f"{names[0]}: {how}"

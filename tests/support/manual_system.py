@@ -1,4 +1,4 @@
-"""A running system as its operators have it: both clouds, the catalog, and ways to damage them."""
+"""A system in which nothing happens by itself: tests replicate, publish, and damage clouds and catalog."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ REASON = {"reason": "withdrawn"}
 
 @dataclass(frozen=True, kw_only=True)
 class ManualSystem:
-    """A system of a test's own, in which nothing moves by itself."""
+    """A system for the tests of one file or folder."""
 
     env: Mapping[str, str]
     api: Api
@@ -32,19 +32,19 @@ class ManualSystem:
     dss: Dss
 
     def remove(self, replica: str, key: str) -> None:
-        """Remove an object from a replica's main bucket, as nobody should."""
+        """Remove an object from a replica's main bucket."""
         if replica == "gcp":
             self.clouds.gcs.bucket(self.clouds.main[replica]).blob(key).delete()
         else:
             self.clouds.s3.delete_object(Bucket=self.clouds.main[replica], Key=key)
 
     def overwrite(self, replica: str, key: str, data: bytes) -> None:
-        """Put an object into a replica's main bucket, whatever is there."""
+        """Put an object into a replica's main bucket, over any that is there."""
         bucket = self.clouds.main[replica]
         self.clouds.stage(replica, data, bucket=bucket, key=key, metadata={})
 
     def forget(self, collection: str, name: str) -> None:
-        """Remove a document from the catalog, with all that is under it."""
+        """Remove a document and its subcollections from the catalog."""
         client = self.dss.catalog.database.client
         client.recursive_delete(client.collection(collection).document(name))
 
@@ -55,7 +55,7 @@ class ManualSystem:
         requests.delete(url, timeout=30).raise_for_status()
 
     def replicate(self, replica: str, *keys: str) -> None:
-        """Bring objects of a replica to the other one, as the function `sync` does."""
+        """Replicate objects of a replica, as the function `sync` does."""
         bucket = self.dss.replicas.named(replica).bucket
         for key in keys:
             replicate(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key))
@@ -69,16 +69,16 @@ class ManualSystem:
         return told
 
     def everywhere(self, replica: str, content: bytes) -> "World":
-        """Make a world on one replica, and bring it to the other."""
+        """Make a world on one replica and replicate it."""
         world = self.world(replica, content)
         self.replicate(replica, *world.documents)
         return world
 
     def world(self, replica: str, content: bytes) -> "World":
-        """Make a file, a bundle and a collection that are to be seen, and others that are hidden."""
+        """Make a file, and bundles and collections with and without tombstones."""
         file = put_file(self.api, self.clouds.stage(replica, content, content_type="text/plain"))
         seen, one_hidden, all_hidden = (put_bundle(self.api, replica, [file.named("name")]) for _ in range(3))
-        # The last one twice: a tombstone of its version, and one of its UUID.
+        # The last bundle gets two tombstones: one of its version, one of its UUID.
         hidden = ((one_hidden, one_hidden.version), (all_hidden, all_hidden.version), (all_hidden, None))
         for bundle, version in hidden:
             path = f"/v1/bundles/{bundle.uuid}"
@@ -117,7 +117,7 @@ class World:
 
     @property
     def documents(self) -> tuple[str, ...]:
-        """The keys of all manifests and tombstones, each behind what it rests on."""
+        """The keys of all manifests and tombstones, each after those that it requires."""
         bundles = [f"bundles/{bundle}" for bundle in (self.seen, self.one_hidden, self.all_hidden)]
         gone = f"collections/{self.all_gone.uuid}.dead"
         collections = (f"collections/{self.collection}", f"collections/{self.all_gone}", gone)
@@ -138,7 +138,7 @@ class World:
 
 @contextlib.contextmanager
 def manual_system(**settings: str) -> Iterator[ManualSystem]:
-    """Run a system of one's own, with other settings: the API and what it needs."""
+    """Run the API and what it needs, with other settings."""
     with Stack(port=0, table=(*API_TABLE, topics), caller={**os.environ, **settings}).running() as env:
         yield ManualSystem(
             env=env,

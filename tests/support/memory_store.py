@@ -1,4 +1,4 @@
-"""A store in memory: the least that a subclass of `PlainStore` has to be."""
+"""A store in memory: the smallest possible subclass of `PlainStore`."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""An API process all of whose back ends are behind proxies: what a call costs, and what it asks, is seen."""
+"""An API process with proxies before its back ends, which show what a call asks and costs."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -15,10 +15,10 @@ from tests.support.http_proxy import Exchange, HttpProxy
 
 @dataclass(frozen=True, kw_only=True)
 class Bill:
-    """What was asked of the clouds.
+    """The operations that the clouds would bill.
 
-    `requests` are those to Firestore, a batch of whatever size being one; `checks` are writes that change
-    nothing but make their commit fail where a document exists.
+    `requests` are those to Firestore, where a batch of any size is one; `checks` are writes that change
+    nothing but make their commit fail if a document exists.
     """
 
     object_operations: int = 0
@@ -29,7 +29,7 @@ class Bill:
 
 
 class Usage:
-    """What came by while a `with` block ran; complete at its end."""
+    """The traffic during a `with` block; complete at its end."""
 
     def __init__(self) -> None:
         self.operations: list[Exchange] = []
@@ -37,7 +37,7 @@ class Usage:
 
     @property
     def bill(self) -> Bill:
-        """The sums. Fails where a call to Firestore failed: its price would be anybody's guess."""
+        """The sums. Fails if a call to Firestore failed, because its price is not known."""
         well = {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
         assert {call.code for call in self.calls} <= well, self.calls
         return Bill(
@@ -50,20 +50,20 @@ class Usage:
 
     @property
     def bytes_moved(self) -> int:
-        """The bytes of all bodies that went between the API and the object stores."""
+        """The bytes of all bodies between the API and the object stores."""
         return sum(one.sent + one.received for one in self.operations)
 
     @property
     def queries(self) -> list[types.StructuredQuery]:
-        """Every query that Firestore was asked."""
+        """All queries to Firestore."""
         return [query for call in self.calls for query in call.queries]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeteredApi:
-    """The API process, who may write and who is an admin there, and the proxies of its back ends.
+    """The API process, its clients as a writer and as an admin, and the proxies of its back ends.
 
-    `elsewhere` is where any request to the world outside this machine would go.
+    `elsewhere` would receive any request to other hosts.
     """
 
     process: ApiProcess
@@ -76,7 +76,7 @@ class MeteredApi:
 
     @contextlib.contextmanager
     def usage(self) -> Iterator[Usage]:
-        """Note what the API asks of the clouds within the block."""
+        """Record the traffic of the API within the block."""
         for proxy in (self.gcs, self.s3, self.firestore, self.elsewhere):
             proxy.forget()
         usage = Usage()

@@ -17,18 +17,18 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-# What they try again, for about 100 seconds; POST and PATCH they never do.
+# They retry these for about 100 seconds, but never POST and PATCH.
 RETRIES = Retry(total=10, backoff_factor=0.1, status_forcelist={500, 502, 503, 504})
-# Seconds until they give up a request.
+# Seconds to connect, and to wait for an answer.
 TIMEOUT = (20, 40)
 
 
-# What their tokens' claims begin with.
+# The prefix of the claims in their tokens.
 _CLAIMS = "https://auth.data.humancellatlas.org"
 
 
 def settings_of_their_time(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings by which the API of `env` takes their tokens beside its own."""
+    """Return settings with which the API of `env` accepts their tokens beside its own."""
     return {
         "OIDC_AUDIENCE": f"https://dev.data.humancellatlas.org/,{env['OIDC_AUDIENCE']}",
         "OIDC_EMAIL_CLAIM": f"{_CLAIMS}/email,email",
@@ -49,9 +49,9 @@ class OldClient:
     """`client.call("put_file", uuid=…, version=…, creator_uid=…, source_url=…)`."""
 
     def __init__(self, swagger_url: str, service_account: Path) -> None:
-        self.contract = requests.get(swagger_url, timeout=10).json()
+        self.contract = requests.get(swagger_url, timeout=60).json()
         self._account = json.loads(service_account.read_text())
-        # The tools say https here; this one takes the scheme of the machine that it is tested on.
+        # The tools speak https here; this one uses the scheme of the test server.
         self._base = f"{swagger_url.partition('://')[0]}://{self.contract['host']}"
         self._operations: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
         for path, methods in self.contract["paths"].items():
@@ -70,13 +70,13 @@ class OldClient:
     def _name(method: str, path: str) -> str:
         words = [word for word in path.split("/") if word and not word.startswith("{")]
         name = "_".join([method, *words])
-        # One thing is put, and one is found by its id.
+        # PUT creates one item, a path that ends with an id reads one.
         one = method in ("put", "post") or path.endswith("/{uuid}")
         return name.removesuffix("s") if one else name
 
     @property
     def email(self) -> str:
-        """Who the service account is."""
+        """The email of the service account."""
         return str(self._account["client_email"])
 
     @property
@@ -85,7 +85,7 @@ class OldClient:
         return set(self._operations)
 
     def call(self, name: str, /, **arguments: Any) -> Any:
-        """Return what a method answers: JSON parsed, all else as bytes, of HEAD the answer itself."""
+        """Return the answer of a method: parsed JSON, other content as bytes, for HEAD the response."""
         answer = self.answer(name, **arguments)
         if answer.request.method == "HEAD":
             return answer
@@ -93,7 +93,7 @@ class OldClient:
         return answer.json() if is_json else answer.content
 
     def pages(self, name: str, /, **arguments: Any) -> Iterator[requests.Response]:
-        """Yield the pages that a method answers."""
+        """Yield the pages of a method's answer."""
         answer = self.answer(name, **arguments)
         yield answer
         while next_url := answer.links.get("next", {}).get("url"):
@@ -101,7 +101,7 @@ class OldClient:
             yield answer
 
     def items(self, name: str, /, **arguments: Any) -> Iterator[Any]:
-        """Yield the items on all pages, which are where a header of each page says."""
+        """Yield the items of all pages, from the key that a header of each page names."""
         for page in self.pages(name, **arguments):
             items = page.json()
             for key in page.headers["X-OpenAPI-Paginated-Content-Key"].split("."):
@@ -164,7 +164,7 @@ class OldClient:
         return {"Authorization": f"Bearer {token}"}
 
     def download(self, uuid: str, replica: str) -> dict[str, bytes]:
-        """Return the files of a bundle by name; fail where one is not what its manifest says."""
+        """Return the files of a bundle by name; fail if one differs from its manifest."""
         found = {}
         for file in self.items("get_bundle", uuid=uuid, replica=replica):
             if file["size"] == 0:

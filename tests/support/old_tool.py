@@ -15,7 +15,7 @@ PROGRAMS = Path(sys.prefix) / "clients" / "bin"
 
 
 class ToolFailed(Exception):
-    """A command ended with an exit code other than 0; the text is what its user reads."""
+    """A command ended with an exit code other than 0; the message is its output."""
 
 
 class OldTool:
@@ -26,7 +26,7 @@ class OldTool:
     ) -> None:
         self.name = name
         config = home / f"{name}.json"
-        # The tool builds its `auth` commands at every start, and the server that it knows for them is gone.
+        # The tool builds its `auth` commands at every start, but the server that it has for them is gone.
         config.write_text(json.dumps({one: {"swagger_url": contract} for one in ("DSSClient", "AuthClient")}))
         self._env = {
             "PATH": "/usr/bin:/bin",
@@ -38,9 +38,9 @@ class OldTool:
         }
 
     def signed_in_by_browser(self, email: str) -> None:
-        """Be somebody who signs in with the browser, from now on, in place of the service account."""
+        """From now on use the login of somebody with a browser instead of the service account."""
         del self._env["GOOGLE_APPLICATION_CREDENTIALS"]
-        # The local issuer has no TLS, and asks nobody: it is told who comes.
+        # The local issuer has no TLS and no login page: the request names the user.
         self._env["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
         self._env["BROWSER"] = f"curl -sSL %s&login_hint={email} &"
         wait_until(self._signed_in, "somebody signs in", seconds=90)
@@ -56,7 +56,7 @@ class OldTool:
         return True
 
     def __call__(self, command: str, /, **options: Any) -> Any:
-        """Return what a command prints, JSON parsed, all else as text. Raises ToolFailed."""
+        """Return the output of a command, as parsed JSON or else as text. Raise ToolFailed if it fails."""
         words = [str(PROGRAMS / self.name), "dss", command]
         for name, value in options.items():
             words.append(f"--{name.replace('_', '-')}")

@@ -1,4 +1,4 @@
-"""What Python sources import, and whether a deployment has it: modules of ours, and packages it installs."""
+"""The imports of Python sources, and whether a deployment has the modules and packages."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ OURS = ("run", "shared", "functions", "tests")
 
 
 def modules_imported(source: str) -> set[str]:
-    """The modules that a source imports, also the names it imports from packages."""
+    """Return the modules that a source imports, and the names that it imports from packages."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -25,7 +25,7 @@ def modules_imported(source: str) -> set[str]:
 
 
 def is_ours(module: str, root: Path) -> bool:
-    """Tell whether this is a module of ours under a directory, and no name in one."""
+    """Return whether this is a module of this project under a directory, and not a name in one."""
     path = root.joinpath(*module.split("."))
     return module.split(".")[0] in OURS and (
         path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
@@ -33,7 +33,7 @@ def is_ours(module: str, root: Path) -> bool:
 
 
 def is_locked(module: str) -> bool:
-    """Tell whether a module is ours, Python's, or of a package that the lock file pins."""
+    """Return whether a module is of this project, of Python, or of a package in the lock file."""
     top = module.split(".")[0]
     # Stubs are for type checkers only.
     if top in sys.stdlib_module_names or top in OURS or top.startswith("mypy_boto3"):
@@ -48,11 +48,11 @@ def _distributions() -> dict[str, list[str]]:
 
 @cache
 def locked() -> set[str]:
-    """The packages of the lock file."""
+    """Return the packages of the lock file."""
     names = re.findall(r"^([\w.-]+)(?:\[.*\])?==", LOCK_FILE.read_text(), re.MULTILINE)
     return {normal(name) for name in names}
 
 
 def normal(name: str) -> str:
-    """A package's name in the form in which names are compared."""
+    """Return the normalized name of a package."""
     return re.sub(r"[-_.]+", "-", name).lower()

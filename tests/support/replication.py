@@ -1,4 +1,4 @@
-"""What tests of replication share: a system whose events are delivered by the test, as it likes."""
+"""Replication step by step: tests deliver the events themselves, in any order."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _ROUNDS = 20
 
 @dataclass
 class RecordingPublisher:
-    """A publisher that keeps what it is given, or fails."""
+    """A publisher that records messages, or raises `error`."""
 
     messages: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     error: Exception | None = None
@@ -31,17 +31,17 @@ class RecordingPublisher:
 
 
 def object_event(dss: Dss, replica: str, key: str) -> ObjectEvent:
-    """Return the event that tells of an object in a replica's main bucket."""
+    """Return the event of an object in a replica's main bucket."""
     return ObjectEvent(replica=replica, bucket=dss.replicas.named(replica).bucket, key=key)
 
 
 def replicate_keys(dss: Dss, replica: str, *keys: str) -> list[Replicated]:
-    """Replicate objects that a replica has, in this order."""
+    """Replicate objects of a replica, in this order."""
     return [done for key in keys for done in replicate(dss, object_event(dss, replica, key))]
 
 
 def deliver_events(dss: Dss, events: Iterable[ObjectEvent]) -> None:
-    """Deliver events in this order, and those that have to wait again, as Pub/Sub does."""
+    """Deliver events in this order, and again those that have to wait, as Pub/Sub does."""
     waiting = list(events)
     for _ in range(_ROUNDS):
         again = []
@@ -67,14 +67,14 @@ def new_bundle(api: Api, replica: str, *files: Version) -> Version:
 
 
 def read_status(api: Api, kind: str, name: Version, replica: str) -> int:
-    """Return how a read of this version on a replica is answered."""
+    """Return the status of a read of this version on a replica."""
     if kind == "files":
         return api.head(f"/v1/files/{name.uuid}", replica=replica, version=name.version).status_code
     return api.get(f"/v1/{kind}/{name.uuid}", replica=replica, version=name.version).status_code
 
 
 def head_states(dss: Dss, kind: str, *names: str) -> dict[str, Any]:
-    """Return what the catalog says of where these are."""
+    """Return for each name where the catalog has it as available and missing, and whether it is hidden."""
     collection = dss.catalog.database.client.collection(kind)
     found = {}
     for name in names:
@@ -84,7 +84,7 @@ def head_states(dss: Dss, kind: str, *names: str) -> dict[str, Any]:
 
 
 def read_manifests(clouds: Clouds, *uuids: str) -> dict[str, dict[str, bytes]]:
-    """Return all manifests and tombstones about these UUIDs, in each bucket."""
+    """Return all manifests and tombstones of these UUIDs, by replica and key."""
     return {
         replica: {
             key: clouds.read(replica, key)

@@ -1,4 +1,4 @@
-"""Which index Firestore needs for a query, by the rules of its documentation; the emulator needs none.
+"""The index that Firestore requires for a query, by the rules of its documentation; the emulator needs none.
 
 https://cloud.google.com/firestore/docs/query-data/index-overview: fields compared for equality or membership
 come first, in any order among themselves, then those that are ordered or ranged over, in order. A query of
@@ -25,7 +25,7 @@ _ORDER = {
 
 @dataclass(frozen=True)
 class RequiredIndex:
-    """What an index must have: the fields of `any_order` first, then those of `in_order`; with modes."""
+    """The fields of an index, with modes: those of `any_order` first, then those of `in_order`."""
 
     collection: str
     any_order: frozenset[tuple[str, str]]
@@ -37,7 +37,7 @@ class RequiredIndex:
         return {name for name, _ in (*self.any_order, *self.in_order)}
 
     def served_by(self, index: Index) -> bool:
-        """Tell whether a composite index serves the query."""
+        """Return whether a composite index serves the query."""
         first, rest = index.fields[: len(self.any_order)], index.fields[len(self.any_order) :]
         return (
             index.collection == self.collection
@@ -46,7 +46,7 @@ class RequiredIndex:
         )
 
     def hindered_by(self, exemption: Exemption) -> bool:
-        """Tell whether a query of one field lacks that field's own index."""
+        """Return whether the exemption takes away the index that a query of one field requires."""
         return (
             self.collection == exemption.collection
             and len(self.fields) == 1
@@ -55,7 +55,7 @@ class RequiredIndex:
 
 
 def required_index(query: StructuredQuery) -> RequiredIndex:
-    """Return what a query needs. Raises AssertionError for one of a form that this doesn't know."""
+    """Return the index that a query requires. Raise AssertionError if the form of the query is unknown."""
     (source,) = query.from_
     any_order: set[tuple[str, str]] = set()
     ranged: list[str] = []

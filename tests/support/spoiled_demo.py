@@ -1,7 +1,7 @@
-"""The demo, with one step more that spoils what the next ones read: `python -m tests.support.spoiled_demo`.
+"""The demo with a further step that corrupts data: `python -m tests.support.spoiled_demo DIRECTORY WHAT`.
 
-Arguments: the directory to move, and what is spoiled: `gcp` or `aws`, a blob in that cloud; `source`, a file
-after the demo has looked at it and before it goes in.
+WHAT is `gcp` or `aws` for a blob in that cloud, or `source` for a file of the directory between its checksum
+and its upload.
 """
 
 import sys

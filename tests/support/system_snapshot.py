@@ -1,4 +1,4 @@
-"""A system with something of everything, and what every read of it answers."""
+"""A system with objects of every kind, and a snapshot of the answers to every read of it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from tests.support.api import Version, now, put_bundle, put_collection, put_file
 from tests.support.manual_system import ManualSystem
 
-# Names in the largest bundle, more than a page has; each file has so many of them.
+# The largest bundle has more names than a page holds; each file stands under NAMES_A_FILE of them.
 NAMES = 600
 NAMES_A_FILE = 100
 
 
 def populate(system: ManualSystem, replica: str) -> None:
-    """Write on one replica, and bring to the other: versions, tombstones, and a bundle of many pages."""
+    """Write versions, tombstones and a bundle of many pages on one replica, and replicate them."""
     system.everywhere(replica, f"first on {replica}".encode())
     source = system.clouds.stage(replica, b"one content of many files", content_type="text/plain")
     first = put_file(system.api, source)
@@ -34,7 +34,7 @@ def populate(system: ManualSystem, replica: str) -> None:
     empty = put_bundle(system.api, replica, [])
     files = [f"files/{file}" for file in (first, second, *many)]
     system.replicate(replica, *files, *(f"bundles/{bundle}" for bundle in (large, newer, empty)))
-    # One in another, in an order that no listing of them is in; and in the last one what is deleted.
+    # Nested collections, in an order that no listing has; the last one holds a deleted one.
     nested = [put_collection(system.api, replica, [second.linked("json", path="/second")])]
     for _ in range(5):
         nested.append(
@@ -47,7 +47,7 @@ def populate(system: ManualSystem, replica: str) -> None:
 
 
 def snapshot(system: ManualSystem, replica: str) -> dict[str, Any]:
-    """Return what every read of files and bundles on a replica answers."""
+    """Return the answers to every read of files, bundles and collections on a replica."""
     files, bundles, collections = (
         system.clouds.keys("gcp", prefix) for prefix in ("files/", "bundles/", "collections/")
     )
@@ -68,7 +68,7 @@ def _reads_of_file(system: ManualSystem, replica: str, key: str) -> list[Any]:
         head = system.api.head(f"/v1/files/{uuid}", replica=replica, version=asked)
         get = system.api.get(f"/v1/files/{uuid}", replica=replica, version=asked)
         kept = {name: value for name, value in head.headers.items() if name.startswith("X-DSS")}
-        # The signature is of its time; what is signed is not.
+        # The signature changes with time; what is signed does not.
         place = get.headers.get("Location", "").partition("?")[0]
         answers.append((head.status_code, kept, get.status_code, place))
     return answers

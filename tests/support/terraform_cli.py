@@ -1,6 +1,7 @@
-"""Runs `terraform` on a copy of `terraform/` and of what that reads, without a cloud: the google provider is
-the stand-in, the aws provider the real one (taken from a mirror, or else from its registry), and both are
-mocked where a plan is made.
+"""Run `terraform` without a cloud, on a copy of `terraform/` and of the files that it reads.
+
+The google provider is the stand-in, the aws provider the real one, from a mirror or else from its registry; a
+plan mocks both.
 """
 
 import json
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.waiting import SLOWNESS
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBSCRIPTIONS = ROOT / "functions" / "subscriptions.json"
@@ -55,17 +58,17 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Deployment:
-    """What Terraform would make of given variables, with made-up values for what a cloud decides."""
+    """The plan for given variables, with made-up values for the attributes that a cloud decides."""
 
     resources: Mapping[str, Json]
     outputs: Json
 
     def of_type(self, name: str) -> dict[str, Json]:
-        """The resources or data sources of a type, by their addresses."""
+        """Return the resources or data sources of a type, by address."""
         return {address: row["values"] for address, row in self.resources.items() if row["type"] == name}
 
     def by_key(self, address: str) -> dict[str, Json]:
-        """The values of the instances of a resource that has `for_each`, by their keys."""
+        """Return the values of the instances of a resource with `for_each`, by key."""
         start, end = f'{address}["', '"]'
         return {
             name.removeprefix(start).removesuffix(end): row["values"]
@@ -74,13 +77,13 @@ class Deployment:
         }
 
     def one(self, address: str) -> Json:
-        """The values at an address."""
+        """Return the values at an address."""
         values: Json = self.resources[address]["values"]
         return values
 
 
 class Workspace:
-    """A copy of the repository as far as `terraform` reads it. A failure names what the machine lacks."""
+    """A copy of the files that `terraform` reads. A failure names the program that the machine lacks."""
 
     def __init__(self, root: Path, provider: Mapping[str, str]) -> None:
         self.root = root
@@ -102,12 +105,12 @@ class Workspace:
             pytest.fail(MISSING_PROVIDER.format(error=done.stderr), pytrace=False)
 
     def validate(self) -> list[str]:
-        """What `terraform validate` finds, each as `file: summary. detail`."""
+        """Return the findings of `terraform validate`, each as `file: summary. detail`."""
         answer = json.loads(self.run("validate", "-json").stdout)
         return [_diagnosis(row) for row in answer["diagnostics"]]
 
     def apply(self, runs: Mapping[str, Json]) -> dict[str, Deployment]:
-        """What Terraform makes of each set of variables. Fails the test where it refuses one."""
+        """Apply each set of variables, and return the deployments. Fail the test if Terraform refuses one."""
         messages = self._test(runs)
         errors = [_diagnosis(row["diagnostic"]) for row in messages if row["type"] == "diagnostic"]
         assert not errors, errors
@@ -115,12 +118,12 @@ class Workspace:
         return {row["@testrun"]: _deployment(row["test_state"]) for row in states}
 
     def refusals(self, variables: Json) -> list[str]:
-        """What Terraform says against these variables."""
+        """Return the errors that Terraform reports for these variables."""
         messages = self._test({"refused": variables})
         return [_diagnosis(row["diagnostic"]) for row in messages if row["type"] == "diagnostic"]
 
     def _test(self, runs: Mapping[str, Json]) -> list[Json]:
-        # One after the other in one file, so that all that was deployed is taken down but once.
+        # One file with one run after the other, so that Terraform destroys everything only once.
         content = MOCKS
         for name, variables in runs.items():
             given = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in variables.items())
@@ -138,18 +141,18 @@ class Workspace:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=SLOWNESS * 120,
             check=False,
         )
 
 
 def pack_functions(archive: Path) -> None:
-    """Write the archive that functions are built from, as a deployment does."""
+    """Write the source archive of the functions, as a deployment does."""
     subprocess.run([sys.executable, ROOT / "terraform" / "package_functions.py", archive], check=True)
 
 
 def terraform() -> str:
-    """The path of the terraform program."""
+    """Return the path of the terraform program."""
     found = shutil.which("terraform")
     if not found:
         pytest.fail(MISSING_TERRAFORM, pytrace=False)
@@ -157,10 +160,10 @@ def terraform() -> str:
 
 
 def _environment(provider: Mapping[str, str]) -> dict[str, str]:
-    # Go: garbage is collected when the heap is five times what is in use, not twice. Most are providers'
+    # Go: collect garbage when the heap is five times the live data, not twice. Most of it are the providers'
     # schemas, which stay: a test of two deployments took 12 s of CPU time, and takes 8.5 s.
     environment = {**os.environ, **provider, "CHECKPOINT_DISABLE": "1", "GOGC": "400"}
-    # A configuration file that isn't there is a warning on every run.
+    # A configuration file that does not exist would be a warning on every run.
     if not Path(environment.get("TF_CLI_CONFIG_FILE", "")).is_file():
         environment.pop("TF_CLI_CONFIG_FILE", None)
     return environment

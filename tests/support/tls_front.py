@@ -1,4 +1,4 @@
-"""TLS before an API of the tests, for clients that say https to whatever host the contract names."""
+"""TLS in front of an API, for clients that speak https to the host that the contract names."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ CHUNK = 64 * 1024
 
 
 class TlsFront:
-    """Listens at `url`, and passes on what comes to the address that `towards` was last told."""
+    """Listens at `url`, and forwards to the address of the last call of `towards`."""
 
     def __init__(self, directory: Path) -> None:
         key = Key.new()

@@ -1,4 +1,4 @@
-"""The operations of the contract: parameters (`*` required, `=` default, bounds), and answers of each."""
+"""The operations of the contract, each with its parameters and answers."""
 
 # Every operation with its parameters (* required, = default, [lowest..highest]) and its answers.
 THE_V1_CONTRACT = {
@@ -72,7 +72,7 @@ THE_V1_CONTRACT = {
     ),
 }
 
-# What this system has beside that.
+# The operations that this system adds.
 BEYOND_V1 = {
     ("subscriptions.deliveries", "GET /subscriptions/{uuid}/deliveries"): (
         "uuid* replica* per_page=100[10..500] search_after",

@@ -1,14 +1,27 @@
-"""Waiting for conditions, with deadlines."""
+"""Waiting for conditions, with deadlines.
+
+Tests say how many seconds something takes at most on a machine that runs nothing else. Deadlines are SLOWNESS
+times as far away, so that a busy machine only makes the tests slower.
+"""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
+SLOWNESS = 4.0
+_PAUSE = 0.02
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Return what the condition says once that is true; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (said := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return said
+
+def deadline_after(seconds: float) -> float:
+    """Return the deadline for what takes at most `seconds`, by the monotonic clock."""
+    return time.monotonic() + SLOWNESS * seconds
+
+
+def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 60.0) -> Any:
+    """Return the result of the condition once it is true; fail with `what` after SLOWNESS times `seconds`."""
+    deadline = deadline_after(seconds)
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {SLOWNESS * seconds} s: {what() if callable(what) else what}")
+        time.sleep(_PAUSE)
+    return result

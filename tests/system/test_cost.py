@@ -73,12 +73,13 @@ def test_a_new_bundle(metered: MeteredApi, many_files: ManyFiles, replica: str, 
     with metered.usage() as usage:
         put_bundle(metered.api, replica, items)
 
-    # The check rides on the last commit: no version becomes visible once its UUID is hidden.
+    # The checks ride on the first and the last commit: no version is written or becomes visible once its UUID
+    # is hidden.
     assert usage.bill == Bill(
         object_operations=1,
         reads=count,
         writes=2 + math.ceil(count / 500),
-        checks=1,
+        checks=2,
         requests=math.ceil(count / 500) + 3,
     )
 
@@ -128,7 +129,7 @@ def test_listing_bundles(metered: MeteredApi, file: Version, replica: str) -> No
         rest = metered.api.get(page.links["next"]["url"])
 
     assert (len(page.json()["bundles"]), len(rest.json()["bundles"])) == (10, 2)
-    # One row more than is answered tells whether there is another page.
+    # One row more than the page shows whether there is another page.
     assert first.bill == Bill(reads=11, requests=1)
     assert last.bill == Bill(reads=2, requests=1)
 

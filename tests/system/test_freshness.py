@@ -1,4 +1,4 @@
-"""What one process has answered, every other knows: the newest version, and what is hidden."""
+"""All processes agree at once on the newest version and on hidden versions."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ ROUNDS = 8
 
 @pytest.fixture(scope="module")
 def everyone(stack: dict[str, str]) -> Iterator[list[Api]]:
-    """Admins who ask three APIs: two of one process, and one of two, which gets twice the questions."""
+    """Clients of three APIs: two with one process, and one with two, which gets twice the requests."""
     with api_process(stack) as one, api_process(stack) as other:
         urls = [one.url, other.url, stack["DSS_URL"], stack["DSS_URL"]]
         yield [Api(url, stack["DSS_ADMIN_TOKEN"]) for url in urls]
@@ -33,7 +33,7 @@ def file(api: Api, clouds: Clouds, replica: str) -> Version:
 
 
 def newest(everyone: list[Api], kind: str, uuid: str, replica: str) -> set[str]:
-    """Return what processes hold to be the newest version; 404 where one says that there is none."""
+    """Return the newest version by each process; 404 if a process finds none."""
     found = set()
     for api in everyone:
         if kind == "files":
@@ -93,7 +93,7 @@ def test_every_process_hides_a_deleted_bundle_at_once(
 
 @dataclass(frozen=True)
 class Look:
-    """What a reader saw, and between which moments it was so."""
+    """An answer to a reader, and the moments before and after it."""
 
     began: float
     ended: float
@@ -129,7 +129,7 @@ def test_all_versions_of_a_deleted_bundle_are_hidden_at_one_moment(everyone: lis
 
 
 def await_looks(everyone: list[Api], versions: list[Version], replica: str) -> None:
-    """Return once the readers are well under way: every process has answered for every version."""
+    """Wait until every process has answered for every version."""
     for api in everyone:
         assert {status_of(api, version, replica) for version in versions} == {200}
 
@@ -165,7 +165,7 @@ def test_versions_written_while_their_bundle_is_deleted_never_stay_visible(
 
 
 def delete(admin: Api, bundle: Version, replica: str, *, whole: bool = False) -> None:
-    """Delete a version of a bundle, or the whole of it."""
+    """Delete a version of a bundle, or all of it."""
     version = None if whole else bundle.version
     reason = {"reason": "to see it gone"}
     answer = admin.delete(f"/v1/bundles/{bundle.uuid}", replica=replica, version=version, json=reason)

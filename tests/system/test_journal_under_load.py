@@ -21,6 +21,7 @@ from tests.support.function_process import FunctionProcess, function_process
 from tests.support.journal_reader import JournalEvent, events_of
 from tests.support.replication import OTHER
 from tests.support.topic_listener import TopicListener, listen_to
+from tests.support.waiting import deadline_after
 
 KILLS = 4
 # Deliveries that come to an end between two kills, at most, and those that wait at one moment.
@@ -142,10 +143,10 @@ def follow(traffic: Traffic, api: Api, replica: str, start: str) -> list[Journal
 
 
 def kill_again_and_again(traffic: Traffic) -> None:
-    """Kill the functions that write to the journal, at moments that nobody knows, and start them anew."""
+    """Kill the functions that write to the journal at random moments, and restart them."""
     for number in range(KILLS):
         wanted = traffic.delivered + random.randint(1, MOST_DELIVERED)
-        deadline = time.monotonic() + SECONDS
+        deadline = deadline_after(SECONDS)
         while traffic.delivered < wanted:
             assert time.monotonic() < deadline, "nothing is delivered any more"
             time.sleep(0.001)
@@ -167,7 +168,7 @@ def _compact(traffic: Traffic) -> None:
 
 def settle(traffic: Traffic, listener: TopicListener) -> int:
     """Deliver all, then sweep and deliver until nothing is unpublished; return how many events were lost."""
-    deadline = time.monotonic() + SECONDS
+    deadline = deadline_after(SECONDS)
     while not traffic.deliveries.empty():
         assert time.monotonic() < deadline, f"{traffic.deliveries.qsize()} deliveries are never done"
         time.sleep(0.05)
@@ -186,7 +187,7 @@ def _swept(traffic: Traffic, listener: TopicListener) -> set[tuple[str, str]]:
     listener.attributes.clear()
     count = int(traffic.functions["sweep"].post("").text)
     while len(listener.attributes) < count:
-        listener.pull(10)
+        listener.pull()
     ours = f"bundles/{traffic.prefix}"
     return {
         (one["replica"], one["objectId"]) for one in listener.attributes if one["objectId"].startswith(ours)
@@ -234,7 +235,8 @@ def test_the_journal_has_exactly_the_committed_events(
         for courier in couriers:
             courier.result()
         assert lost > 0, "no event was lost"
-        assert traffic.functions["compact"].post("").status_code == 200
+        compact = traffic.functions["compact"]
+        assert compact.post("").status_code == 200, compact.log_tail()
         for replica in REPLICAS:
             seen = [read for read in readers[replica].result() if read.content]
             assert_whole(traffic, api, replica, start, seen)
@@ -284,12 +286,7 @@ def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: lis
 
 def _published(live: TopicListener, traffic: Traffic) -> dict[str, dict[tuple[str, str], set[str]]]:
     """Return what was published, by replica: the events, each with the times that it was given."""
-    live.pull(1.0)
-    while True:
-        count = len(live.attributes)
-        live.pull(1.0)
-        if len(live.attributes) == count:
-            break
+    live.drain()
     published: dict[str, dict[tuple[str, str], set[str]]] = {name: defaultdict(set) for name in REPLICAS}
     for one in live.attributes:
         if one["uuid"].startswith(traffic.prefix):

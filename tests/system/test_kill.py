@@ -57,7 +57,7 @@ class Mortal:
     other: Api
 
     def dies_of(self, call: Callable[..., Any], *arguments: Any, **more: Any) -> bool:
-        """Make a call; tell whether the process was killed before it answered."""
+        """Make a call; return whether the process was killed before it answered."""
         try:
             call(*arguments, **more)
         except requests.ConnectionError:

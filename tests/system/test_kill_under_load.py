@@ -35,7 +35,7 @@ class Work:
     def until_answered(self, call: Callable[[], requests.Response]) -> requests.Response:
         """Make a call until it is answered."""
         while True:
-            assert self.up.wait(timeout=60), "the process did not come back"
+            assert self.up.wait(timeout=240), "the process did not come back"
             try:
                 answer = call()
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
@@ -50,7 +50,7 @@ class Work:
         """Return after so many answers more."""
         with self.answered:
             wanted = self.answers + count
-            assert self.answered.wait_for(lambda: self.answers >= wanted, timeout=60), (
+            assert self.answered.wait_for(lambda: self.answers >= wanted, timeout=240), (
                 "the writers stand still"
             )
 

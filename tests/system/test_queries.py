@@ -167,7 +167,7 @@ def test_every_query_has_its_index(asked: set[RequiredIndex]) -> None:
     assert without == []
 
 
-def test_no_query_asks_for_a_field_that_is_kept_out_of_indexes(asked: set[RequiredIndex]) -> None:
+def test_no_query_uses_a_field_that_is_exempt_from_indexes(asked: set[RequiredIndex]) -> None:
     assert [query for query in asked if any(map(query.hindered_by, EXEMPTIONS))] == []
 
 
@@ -176,7 +176,7 @@ def test_every_index_has_its_query(asked: set[RequiredIndex], index: Index) -> N
     assert any(query.served_by(index) for query in asked)
 
 
-def test_the_rules_are_told_apart() -> None:
+def test_an_index_serves_a_query_by_the_rules_of_firestore() -> None:
     """Fields of equality in any order; those of order in theirs; nothing more and nothing less."""
     needed = RequiredIndex("c", frozenset({("a", "ASCENDING"), ("b", "CONTAINS")}), (("d", "DESCENDING"),))
 

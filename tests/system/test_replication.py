@@ -4,9 +4,9 @@ import hashlib
 import json
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.support.api import (
 from tests.support.clouds import Clouds, checksum_metadata
 from tests.support.replication import DIRECTIONS, OTHER, new_bundle, new_file, read_status
 from tests.support.topic_listener import listen_to
+from tests.support.waiting import wait_until
 
 # Seconds within which everything here appears; far less on a machine that is not busy.
 _SOON = 40
@@ -42,13 +43,7 @@ def both(whole_system: dict[str, str]) -> Clouds:
     return Clouds(whole_system)
 
 
-def soon(condition: Callable[[], Any], what: str) -> Any:
-    """Return what the condition says once that is true; fail after _SOON seconds."""
-    deadline = time.monotonic() + _SOON
-    while not (said := condition()):
-        assert time.monotonic() < deadline, f"not within {_SOON} s: {what}"
-        time.sleep(0.05)
-    return said
+soon = partial(wait_until, seconds=_SOON)
 
 
 def log_lines(env: dict[str, str], name: str, message: str) -> list[dict[str, Any]]:
@@ -69,7 +64,7 @@ def test_what_is_written_here_appears_there(
     soon(lambda: read_status(writer, "bundles", bundle, there) == 200, f"{bundle} is on {there}")
     path = f"/v1/bundles/{bundle.uuid}"
     (read,) = writer.get(path, replica=there, presignedurls=True).json()["bundle"]["files"]
-    assert requests.get(read["url"], timeout=10).content == data
+    assert requests.get(read["url"], timeout=60).content == data
     (line,) = [
         line
         for line in log_lines(whole_system, "sync", "replicated")
@@ -143,7 +138,7 @@ def complete(api: Api, bundle: Version, replica: str, wanted: dict[str, str]) ->
     files = answer.json()["bundle"]["files"]
     assert {file["name"]: file["sha256"] for file in files} == wanted
     for file in files:
-        content = requests.get(file["url"], timeout=10)
+        content = requests.get(file["url"], timeout=60)
         assert content.status_code == 200
         assert hashlib.sha256(content.content).hexdigest() == file["sha256"]
     return True
@@ -164,9 +159,9 @@ def test_a_reader_never_sees_half_of_anything(writer: Api, both: Clouds, here: s
                     for file in files:
                         answer = api[number].get(f"/v1/files/{file.uuid}", replica=there)
                         if answer.status_code == 302:
-                            content = requests.get(answer.headers["Location"], timeout=10).content
+                            content = requests.get(answer.headers["Location"], timeout=60).content
                             assert hashlib.sha256(content).hexdigest() == answer.headers["X-DSS-SHA256"]
-        except BaseException as error:  # noqa: BLE001 # told by the main thread
+        except BaseException as error:  # noqa: BLE001 # raised by the main thread
             errors.append(error)
 
     readers = [threading.Thread(target=read, args=(number,)) for number in (0, 1)]

@@ -48,7 +48,7 @@ def behind(system: Behind) -> Iterator[Behind]:
         proxy.forget()
 
 
-# How each cloud is asked to write an object, to write a part, to read one, and to tell of one.
+# The requests of each cloud that write an object, write a part, read one, and return its metadata.
 WRITES = {"gcp": ("POST", "uploadType=multipart"), "aws": ("PUT", "/blobs/")}
 PARTS = {"gcp": ("PUT", "upload_id="), "aws": ("PUT", "partNumber=2")}
 READS = {"gcp": ("GET", "alt=media"), "aws": ("GET", "/blobs/")}
@@ -199,7 +199,7 @@ def test_a_manifest_that_is_misread_claims_nothing(
     request = ("GET", "alt=media" if here == "gcp" else "/bundles/")
     inflict(behind.proxies[here], Fault(corrupt_at=at), request)
 
-    with pytest.raises(Unavailable, match="it did not arrive as the store has it"):
+    with pytest.raises(Unavailable, match="it did not arrive intact"):
         replicate_keys(behind.dss, here, f"bundles/{bundle}")
     replicate_keys(behind.dss, here, f"bundles/{bundle}")
 

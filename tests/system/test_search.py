@@ -27,7 +27,7 @@ THREE_CLAUSES = {
 }
 
 
-def test_what_was_uploaded_is_found_in_both_clouds_until_it_is_deleted(
+def test_an_uploaded_bundle_is_found_in_both_clouds_until_it_is_deleted(
     whole_system: dict[str, str], tmp_path: Path
 ) -> None:
     env = {**whole_system, "XDG_CACHE_HOME": str(tmp_path)}
@@ -63,7 +63,7 @@ def test_what_was_uploaded_is_found_in_both_clouds_until_it_is_deleted(
         assert hit["metadata"]["reason"] == "to see it leave"
 
 
-def test_a_clause_that_is_not_served_is_named_to_people(whole_system: dict[str, str]) -> None:
+def test_the_command_line_names_a_clause_that_is_not_served(whole_system: dict[str, str]) -> None:
     outcome = dss(whole_system, "search", '{"query": {"fuzzy": {"a": "b"}}}')
     assert (outcome.code, "es_query.query.fuzzy" in outcome.err) == (1, True)
     assert dss(whole_system, "search", "no JSON").code == 1

@@ -1,4 +1,4 @@
-"""What is large goes in within the time of a request, or is refused; none of it goes through the API."""
+"""Large files and bundles are written within the time of a request, or refused; no content passes the API."""
 
 import base64
 import sys
@@ -19,6 +19,7 @@ from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_b
 from tests.support.clouds import Clouds
 from tests.support.large_objects import peak_memory, stage_large, write_numbered_blocks
 from tests.support.metered_api import MeteredApi
+from tests.support.waiting import deadline_after
 from tests.system.conftest import ManyFiles, files_in_number
 
 FILES = 10_000
@@ -37,7 +38,7 @@ OnDisk = tuple[Path, Checksums]
 
 @pytest.fixture(scope="module")
 def crowded(stack: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The system with a catalog of its own: the emulator goes over all of a project for each query."""
+    """The system with a catalog of its own: the emulator scans a whole project for each query."""
     env = {**stack, "GOOGLE_CLOUD_PROJECT": "dss-crowded"}
     with api_process(env) as process:
         yield {**env, "DSS_URL": process.url}
@@ -46,13 +47,13 @@ def crowded(stack: dict[str, str]) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def api(crowded: dict[str, str]) -> Api:
-    """The API of the catalog of many, asked by somebody who may write."""
+    """The API of that catalog, for a writer."""
     return Api(crowded["DSS_URL"], crowded["DSS_TOKEN"])
 
 
 @pytest.fixture(scope="module")
 def many_files(crowded: dict[str, str], api: Api, clouds: Clouds) -> ManyFiles:
-    """Return some number of files in the catalog of many."""
+    """Return `count` files in that catalog."""
     return files_in_number(crowded, api, clouds)
 
 
@@ -160,7 +161,7 @@ def last_bytes(path: Path, count: int) -> bytes:
 
 
 def assert_refused_without_a_trace(api: Api, clouds: Clouds, replica: str, source: str, blob: str) -> None:
-    """Fail unless a PUT of the source is refused, and nothing has come of it."""
+    """Fail unless a PUT of the source is refused, and has no effect."""
     file = Version(new_uuid(), now())
 
     answer = api.put(
@@ -205,7 +206,7 @@ def far_away(stack: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
         )
         log = processes.scratch / "gcs.log"
         processes.start("gcs", command, {"PYTHONPATH": python_path()}, log=log, directory=Path.cwd())
-        deadline = time.monotonic() + 30
+        deadline = deadline_after(30)
         while not _answers(url):
             assert time.monotonic() < deadline, log.read_text()
         main = [stack["DSS_GS_BUCKET"], stack["DSS_GS_CHECKOUT_BUCKET"]]
@@ -225,7 +226,9 @@ def _answers(url: str) -> bool:
     return True
 
 
-def test_what_gcs_copies_in_several_calls_is_refused(far_away: dict[str, str], tmp_path: Path) -> None:
+def test_an_object_that_gcs_copies_in_several_calls_is_refused(
+    far_away: dict[str, str], tmp_path: Path
+) -> None:
     clouds, path = Clouds(far_away), tmp_path / "content"
     checksums = write_numbered_blocks(path, 3 * MIB)
     source = stage_large(clouds, "gcp", path, checksums)
@@ -236,7 +239,7 @@ def test_what_gcs_copies_in_several_calls_is_refused(far_away: dict[str, str], t
         process.kill()
 
 
-def test_what_gcs_copies_in_one_call_goes_in_whatever_the_class(
+def test_an_object_that_gcs_copies_in_one_call_is_accepted_in_any_class(
     far_away: dict[str, str], tmp_path: Path
 ) -> None:
     clouds, path = Clouds(far_away), tmp_path / "content"

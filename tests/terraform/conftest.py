@@ -33,7 +33,9 @@ OPTIONAL = {
     "aws_staging_writer_arns": ["arn:aws:iam::111122223333:root"],
     "aws_checkout_reader_arns": ["arn:aws:iam::111122223333:root"],
     "aws_source_buckets": ["a-lab"],
+    "aws_permissions_boundary_arn": "arn:aws:iam::111122223333:policy/dss-boundary",
     "signing_key_version": "1",
+    "subscription_key_version": "4",
     "application_secrets_version": "2",
     "postgresql_tier": "db-custom-2-7680",
     "postgresql_high_availability": True,
@@ -52,7 +54,7 @@ OPTIONAL = {
     "deliver_max_instances": 10,
     "callback_networks": ["10.1.0.0/16", "fd00::/8"],
 }
-# Beside those of the repository: whatever is in workflows/ is deployed.
+# Beside those of the repository: all files in workflows/ are deployed.
 ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"
 
 

@@ -174,7 +174,7 @@ def test_dead_letters_are_kept_as_long_as_pub_sub_keeps_anything(deployment: Dep
 
     assert (kept["name"], kept["topic"]) == (DEAD_LETTERS, topic_id(deployment, DEAD_LETTERS))
     assert kept["message_retention_duration"] == f"{31 * 24 * 3600}s"
-    # Pulled by operators: whoever acknowledges has seen it.
+    # Operators pull it: an operator who acknowledges a message has seen it.
     assert kept["push_config"] == []
 
 

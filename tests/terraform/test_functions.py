@@ -12,6 +12,8 @@ from tests.support.terraform_cli import SUBSCRIPTIONS, Deployment
 PUSHED = {row["function"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
 # Measured; docs/deploy.md says how.
 IDLE_MIB = 110
+# Cloud Run: CpuAllocPerProjectRegion and MemAllocPerProjectRegion of a project that has asked for no more.
+QUOTA_VCPU, QUOTA_MIB = 20, 40 * 1024
 
 
 def service(deployment: Deployment, name: str) -> dict[str, Any]:
@@ -60,6 +62,29 @@ def test_a_push_ends_before_pub_sub_gives_it_up(deployment: Deployment) -> None:
     for name, row in PUSHED.items():
         # Pub/Sub: 600 s at most.
         assert service(deployment, name)["timeout_seconds"] < row["ack_deadline_seconds"] <= 600
+
+
+def test_by_default_every_service_fits_into_the_quota_of_a_new_project(
+    deployments: dict[str, Deployment],
+) -> None:
+    least = deployments["least"]
+    [template] = least.one("google_cloud_run_v2_service.api")["template"]
+    [api] = template["containers"]
+    [limits] = api["resources"]
+    needs = {"api": (template["scaling"][0]["max_instance_count"], limits["limits"])}
+    for name in functions.main.__all__:
+        config = service(least, name)
+        sizes = {"cpu": config["available_cpu"], "memory": config["available_memory"]}
+        needs[name] = (config["max_instance_count"], sizes)
+
+    for name, (instances, sizes) in needs.items():
+        assert instances * int(sizes["cpu"]) <= QUOTA_VCPU, name
+        assert instances * mebibytes(sizes["memory"]) < QUOTA_MIB, name
+
+
+def mebibytes(size: str) -> int:
+    """Return a size of Kubernetes' form, `512Mi` or `2Gi`, in MiB."""
+    return int(size[:-2]) * {"Mi": 1, "Gi": 1024}[size[-2:]]
 
 
 def test_limits_are_the_variables(deployments: dict[str, Deployment]) -> None:

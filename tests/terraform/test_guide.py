@@ -1,11 +1,15 @@
 """`docs/deploy.md` names every account and every role that there is."""
 
+import json
 import re
+from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
 from tests.support.terraform_cli import ROOT, Deployment
 
+BOUNDARY = "arn:aws:iam::111122223333:policy/dss-boundary"
 GUIDE = (ROOT / "docs" / "deploy.md").read_text()
 # What one must hold to make resources of these kinds, the first prefix counts: a role of the account that
 # deploys, in step 3 of the guide.
@@ -33,13 +37,73 @@ MAKERS = {
 }
 
 
-def test_whoever_deploys_may_make_what_there_is_to_make(deployment: Deployment) -> None:
+def test_the_account_that_deploys_may_make_every_google_resource(deployment: Deployment) -> None:
     granted = " ".join(re.findall(r"for role in (.*?); do", GUIDE, re.DOTALL))
     kinds = {row["type"] for row in deployment.resources.values() if row["type"].startswith("google_")}
 
     for kind in kinds - {"google_project", "google_storage_project_service_account"}:
         [maker] = [role for prefix, role in MAKERS.items() if kind.startswith(prefix)]
         assert maker in granted.split(), f"docs/deploy.md, step 3: {kind}"
+
+
+def policy_in_the_guide(name: str) -> list[dict[str, Any]]:
+    """Return the statements of a policy that step 4 of the guide makes in AWS, its actions as lists."""
+    text = GUIDE.split(f"--policy-name {name} ")[1].split("--policy-document '")[1].split("\n}'")[0] + "\n}"
+    for variable, value in (("PREFIX", "a-project-dss"), ("BOUNDARY", BOUNDARY)):
+        text = text.replace(f"'\"${variable}\"'", value)
+    statements: list[dict[str, Any]] = json.loads(text)["Statement"]
+    return [
+        {**row, "Action": [row["Action"]] if isinstance(row["Action"], str) else row["Action"]}
+        for row in statements
+    ]
+
+
+def is_allowed(statements: list[dict[str, Any]], action: str, resource: str, boundary: str = "") -> bool:
+    """Return whether IAM allows an action: some statement allows it, and none denies it."""
+    effects = {
+        row["Effect"]
+        for row in statements
+        if any(fnmatchcase(action, pattern) for pattern in row["Action"])
+        and fnmatchcase(resource, row["Resource"])
+        and row.get("Condition", {}) in ({}, {"StringEquals": {"iam:PermissionsBoundary": boundary}})
+    }
+    return effects == {"Allow"}
+
+
+def test_the_account_that_deploys_may_make_every_aws_role(deployments: dict[str, Deployment]) -> None:
+    deploy = policy_in_the_guide("deploy")
+    roles = deployments["most"].of_type("aws_iam_role").values()
+
+    assert len(roles) >= 9
+    for role in roles:
+        arn = f"arn:aws:iam::111122223333:role/{role['name']}"
+        assert role["permissions_boundary"] == BOUNDARY
+        for action in ("CreateRole", "PutRolePolicy", "DeleteRolePolicy"):
+            assert is_allowed(deploy, f"iam:{action}", arn, BOUNDARY), role["name"]
+            # Not without the bound: with it, no role can do more than the bound.
+            assert not is_allowed(deploy, f"iam:{action}", arn), role["name"]
+        for action in ("GetRole", "GetRolePolicy", "ListRolePolicies", "UpdateAssumeRolePolicy"):
+            assert is_allowed(deploy, f"iam:{action}", arn), role["name"]
+    itself = "arn:aws:iam::111122223333:role/dss-deploy"
+    for action in ("PutRolePolicy", "UpdateAssumeRolePolicy", "DeleteRolePolicy", "DeleteRole"):
+        assert not is_allowed(deploy, f"iam:{action}", itself, BOUNDARY)
+
+
+def test_the_account_that_deploys_may_make_every_bucket_and_topic_in_aws(deployment: Deployment) -> None:
+    deploy = policy_in_the_guide("deploy")
+
+    for bucket in deployment.outputs["s3_buckets"].values():
+        name = bucket.replace(deployment.outputs["s3_buckets"]["main"].removesuffix("-main"), "a-project-dss")
+        assert is_allowed(deploy, "s3:CreateBucket", f"arn:aws:s3:::{name}")
+    for topic in deployment.of_type("aws_sns_topic").values():
+        assert is_allowed(deploy, "sns:CreateTopic", f"arn:aws:sns:us-east-1:111122223333:{topic['name']}")
+
+
+def test_the_bound_allows_what_the_roles_need_and_nothing_beyond_objects() -> None:
+    bound = policy_in_the_guide("dss-boundary")
+    needed = set(re.findall(r'"(s3:\w+)"', (ROOT / "terraform" / "aws" / "roles.tf").read_text()))
+
+    assert {action for row in bound for action in row["Action"]} == needed
 
 
 def test_the_guide_says_what_each_account_may(deployment: Deployment) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from run.api.gateway import THREADS
 from tests.support.dockerfile import copied, ignored, instructions
 from tests.support.python_imports import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
 from tests.support.terraform_cli import ROOT
@@ -100,7 +101,7 @@ def test_cloud_run_sends_as_many_requests_as_there_are_threads() -> None:
         r"max_instance_request_concurrency = (\d+)", (ROOT / "terraform/api.tf").read_text()
     )
 
-    assert concurrency and int(concurrency[1]) == int(options["threads"]) * int(options["workers"])
+    assert concurrency and int(concurrency[1]) == THREADS * int(options["workers"])
 
 
 def command() -> list[str]:

@@ -1,4 +1,4 @@
-"""What goes wrong in silence is told: dead letters, a replica that lags, pushes that fail."""
+"""Alerts exist for silent failures: dead letters, a replica that lags, pushes that fail."""
 
 import re
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""`terraform/` is well-formed, and is what the providers' schemas allow; and who breaks it is told."""
+"""`terraform/` is formatted and valid by the providers' schemas, and errors in it are found."""
 
 import re
 import subprocess

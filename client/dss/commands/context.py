@@ -24,7 +24,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 TEXT_FILE = click.File(encoding="utf-8")
 JOBS = click.IntRange(1, 64)
 
-# Failures that are listed on stderr; `--json` lists all.
+# Warnings and failures that are listed on stderr; `--json` lists all.
 _LISTED = 20
 
 
@@ -71,8 +71,10 @@ class Context:
     def conclude(self, report: Report, text: str) -> int:
         """Print what became of files, with the reason of each failure; return the exit code."""
         self.show(report.as_json(), text if report.ok else "")
-        for warning in report.warnings:
+        for warning in report.warnings[:_LISTED]:
             print(f"dss: warning: {warning}", file=sys.stderr)
+        if len(report.warnings) > _LISTED:
+            print(f"  … and {len(report.warnings) - _LISTED} more (--json lists all)", file=sys.stderr)
         if report.ok:
             return 0
         print(f"dss: {len(report.failed)} of {report.files} files failed:", file=sys.stderr)

@@ -20,9 +20,17 @@ from dss.commands.context import DIRECTORY, FILE, JOBS, Context, shared_options
 )
 @click.option("--creator-uid", type=int, default=0, show_default=True, help="A number that stands for you.")
 @click.option("--jobs", type=JOBS, default=8, show_default=True, help="Files to upload at once.")
-@click.option("--exclude", metavar="GLOB", multiple=True, help="Names to leave out; repeatable.")
+@click.option(
+    "--exclude",
+    metavar="GLOB",
+    multiple=True,
+    help="Names to leave out; repeatable. Hidden files: '.*' and '*/.*'.",
+)
 @click.option("--state", type=FILE, help="File that records what is done  [default: in ~/.cache/dss]")
 @click.option("--keep-staged", is_flag=True, help="Do not remove the staged objects.")
+@click.option(
+    "--checksum", is_flag=True, help="Read every file again, even if its size, times and inode are the same."
+)
 @shared_options
 @click.pass_obj
 def upload(context: Context, /, directory: Path, **options: Any) -> int:

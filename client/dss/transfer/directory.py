@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,31 +11,59 @@ from dss.errors import ContentChanged, InvalidInput
 from dss.transfer.names import check_bundle_name
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What the file system says about a file's content without reading it.
+
+    `cp -p`, `rsync -t` and `touch` can set any mtime, but not the ctime, which every write, chmod and rename
+    changes; and a file that replaces another has a new inode.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Stamp":
+        """Return the stamp in the status of a file."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LocalFile:
     """A file as it was when the directory was read."""
 
     name: str
     path: Path
-    size: int
-    mtime_ns: int
+    stamp: Stamp
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return self.stamp.size
 
     def check_unchanged(self) -> None:
         """Raise ContentChanged if the file is not what it was."""
-        now = self.path.stat()
-        if (now.st_size, now.st_mtime_ns) != (self.size, self.mtime_ns):
+        if Stamp.of(self.path.stat()) != self.stamp:
             raise ContentChanged(f"{self.path} changed while it was being read")
 
 
-def scan(directory: Path, exclude: Sequence[str] = ()) -> list[LocalFile]:
+def scan(
+    directory: Path,
+    exclude: Sequence[str] = (),
+    *,
+    on_empty_directory: Callable[[str], None] | None = None,
+) -> list[LocalFile]:
     """Return the files under a directory, by name; `exclude` holds globs of names to leave out.
 
-    Follows symbolic links that stay inside. Raises InvalidInput, which names every file that a bundle can't
-    hold, and if there are no files.
+    Calls `on_empty_directory` with the name of each empty directory, which a bundle can't hold. Follows
+    symbolic links that stay inside. Raises InvalidInput, which names every file that a bundle can't hold, and
+    if there are no files.
     """
     if not directory.is_dir():
         raise InvalidInput(f"{directory} is not a directory")
-    walk = _Walk(directory.resolve(), exclude)
+    walk = _Walk(directory.resolve(), exclude, on_empty_directory)
     found = sorted(walk.files(walk.root, "", (walk.root,)), key=lambda file: file.name)
     if walk.problems:
         listed = "\n  ".join(walk.problems)
@@ -46,10 +74,13 @@ def scan(directory: Path, exclude: Sequence[str] = ()) -> list[LocalFile]:
 
 
 class _Walk:
-    def __init__(self, root: Path, exclude: Sequence[str]) -> None:
+    def __init__(
+        self, root: Path, exclude: Sequence[str], on_empty_directory: Callable[[str], None] | None
+    ) -> None:
         self.root = root
         self.problems: list[str] = []
         self._exclude = exclude
+        self._on_empty_directory = on_empty_directory
 
     def files(self, folder: Path, prefix: str, ancestors: tuple[Path, ...]) -> Iterator[LocalFile]:
         try:
@@ -57,6 +88,8 @@ class _Walk:
         except OSError as error:
             self.problems.append(f"{prefix or folder}: {error.strerror}")
             return
+        if prefix and not entries and self._on_empty_directory:
+            self._on_empty_directory(prefix)
         for entry in entries:
             name = prefix + entry.name
             if any(fnmatchcase(name, glob) for glob in self._exclude):
@@ -80,7 +113,7 @@ class _Walk:
         check_bundle_name(name)
         if not os.access(path, os.R_OK):
             raise InvalidInput(f"{name!r} can't be read")
-        yield LocalFile(name=name, path=path, size=status.st_size, mtime_ns=status.st_mtime_ns)
+        yield LocalFile(name=name, path=path, stamp=Stamp.of(status))
 
     def _check_link(self, path: Path, name: str, ancestors: tuple[Path, ...]) -> None:
         try:

@@ -2,9 +2,11 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ from dss.progress import Progress
 from dss.reports import DownloadReport
 from dss.stopping import StoppableClock
 from dss.transfer.fetching import Content, FileFetcher, sha256_of
-from dss.transfer.names import WORK_DIRECTORY, safe_target
+from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
 from dss.transfer.parallel import for_each, only_process, threads
+from dss.transfer.placement import Rehearsal, longest_step, place
 from dss.transfer.ranges import RANGE_BYTES, PartFile
+
+_ADVICE = "fetch one of them with --name, or download to a file system that tells them apart"
 
 
 @dataclass(kw_only=True)
@@ -34,19 +39,29 @@ class DownloadOptions:
 @dataclass(frozen=True, kw_only=True)
 class _Target:
     name: str
+    path: str
     uuid: str
     version: str
     content: Content
 
 
-def download(session: Session, uuid: str, version: str | None, options: DownloadOptions) -> DownloadReport:
+def download(
+    session: Session,
+    uuid: str,
+    version: str | None,
+    options: DownloadOptions,
+    rehearsal: Rehearsal | None = None,
+) -> DownloadReport:
     """Fetch the files of a bundle version (default: the newest) into a directory.
 
     A file gets its name only once its size and sha256 are verified. A file that is there and verified is not
     fetched again; one with other content is replaced. The next call continues what was interrupted. Files
-    that fail are in the report's `failed`; all others are done.
+    that fail are in the report's `failed`; all others are done. Names that are one file on this file system
+    fail before anything is fetched; `rehearsal` finds them. The report's `placed` has the path of each file
+    whose name a directory can't hold.
 
-    Raises CallFailed if the bundle can't be read, and Busy if another process works on the directory.
+    Raises CallFailed if the bundle can't be read, InvalidInput if one of `names` matches no file, and Busy if
+    another process works on the directory.
     """
     session = session.renewed()
     bundle = bundles.bundle(session, uuid, version, presigned=True)
@@ -54,31 +69,70 @@ def download(session: Session, uuid: str, version: str | None, options: Download
     report = DownloadReport(
         uuid=bundle["uuid"], version=bundle["version"], replica=session.replica, directory=str(directory)
     )
-    targets = _choose(session, bundle["files"], options.names, report)
+    rows = _named(bundle["files"], options.names)
+    paths = place([str(row.get("name")) for row in bundle["files"]], longest=longest_step(directory))
+    targets = _choose(session, rows, paths, report)
     report.files = len(targets) + len(report.failed)
     report.bytes = sum(file.content.size for file in targets)
     options.progress.expect(report.bytes, files=len(targets))
     directory.mkdir(parents=True, exist_ok=True)
     with only_process(directory, f"{directory}"), _work_directory(directory) as work:
-        _fetch_all(session, targets, directory, work, options, report)
+        placed = _without_collisions(targets, rehearsal or Rehearsal(work / "names"), report)
+        _fetch_all(session, placed, directory, work, options, report)
     report.close()
     return report
 
 
+def _named(rows: Sequence[dict[str, Any]], globs: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of files whose names match a glob, all without globs."""
+    names = [str(row.get("name")) for row in rows]
+    unmatched = [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]
+    if unmatched:
+        raise InvalidInput(f"no file of the bundle matches {', '.join(map(repr, unmatched))}")
+    matched = [not globs or any(fnmatchcase(name, glob) for glob in globs) for name in names]
+    return list(compress(rows, matched))
+
+
+def _without_collisions(
+    targets: Sequence[_Target], rehearsal: Rehearsal, report: DownloadReport
+) -> list[_Target]:
+    """Return the files that are files of their own on this file system; note those at another path."""
+    pairs = rehearsal.collisions([file.path for file in targets if is_safe(file.path)])
+    placed = []
+    for file in targets:
+        if file.path in pairs:
+            other = _distinct(pairs[file.path], file.path)
+            report.fail(
+                file.name, InvalidInput(f"is the same file as {other} on this file system; {_ADVICE}")
+            )
+            continue
+        placed.append(file)
+        if file.path != file.name:
+            report.placed[file.name] = file.path
+            report.warnings.append(f"{file.name!r} is at {file.path!r}: a directory can't hold its name")
+    return placed
+
+
+def _distinct(name: str, other: str) -> str:
+    """Return a name in quotes, with escapes if it looks like the other one."""
+    same = unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other)
+    return ascii(name) if same else repr(name)
+
+
 def _choose(
-    session: Session, rows: Sequence[dict[str, Any]], globs: Sequence[str], report: DownloadReport
+    session: Session, rows: Sequence[dict[str, Any]], paths: Mapping[str, str], report: DownloadReport
 ) -> list[_Target]:
     chosen: dict[str, _Target] = {}
     for row in rows:
         name = str(row.get("name"))
-        if globs and not any(fnmatchcase(name, glob) for glob in globs):
-            continue
         try:
             if name in chosen:
                 raise InvalidInput("the bundle has another file of this name")
             source = files.signed_url(session, row["uuid"], row["version"], row["url"])
             content = Content(source=source, size=int(row["size"]), sha256=row["sha256"].lower())
-            chosen[name] = _Target(name=name, uuid=row["uuid"], version=row["version"], content=content)
+            chosen[name] = _Target(
+                name=name, path=paths[name], uuid=row["uuid"], version=row["version"], content=content
+            )
         except KeyError as error:
             report.fail(name, InvalidInput(f"the bundle lacks this file's {error}"))
         except InvalidInput as error:
@@ -114,7 +168,7 @@ def _fetch_all(
 
         def fetch(file: _Target) -> None:
             try:
-                target = safe_target(directory, file.name)
+                target = safe_target(directory, file.path)
                 if is_there(target, file.content, session.clock):
                     report.count(skipped=1)
                     options.progress.advance(file.content.size)

@@ -1,4 +1,4 @@
-"""Names of files in a bundle: which ones a directory may give, and which ones may be written to disk."""
+"""Names of files in a bundle: those that an upload may give, and paths that a download may write to."""
 
 import re
 import stat
@@ -10,9 +10,9 @@ from dss.identifiers import check_file_name
 # Downloads keep unfinished files here, inside the target directory, so that a rename finishes one.
 WORK_DIRECTORY = ".dss-download"
 
-# BundleFile.name in the v1 contract, as it stands there.
+# BundleFile.name in the contract, as it stands there.
 _CONTRACT = re.compile(
-    r"(?=^((?!\.\/).)*$)(?=^((?!\\).)*$)(?=^((?!\/\.).)*$)"
+    r"(?=^((?!\.\/).)*$)(?=^((?!\\).)*$)(?=^((?!\/\.{1,2}(\/|$)).)*$)"
     r"(?=^(?!\/).*$)(?=^(?!~\/).*$)(?=^(?!\.\.$).*)(?=^(?!\.$).*)"
 )
 
@@ -21,19 +21,8 @@ def check_bundle_name(name: str) -> str:
     """Return the name if the DSS accepts it for a file of a bundle. Raises InvalidInput, with the reason."""
     check_file_name(name)
     if not _CONTRACT.match(name):
-        raise InvalidInput(
-            f"name: {name[:80]!r} has a step in its path that begins with '.' or ends with '.'"
-        )
+        raise InvalidInput(f"name: {name[:80]!r} has a directory whose name ends with '.'")
     return name
-
-
-def content_type_of(name: str) -> str:
-    """Return the content type of a file with this name."""
-    if name.endswith(".json"):
-        return "application/json"
-    if name.endswith(".gz"):
-        return "gzip"
-    return "application/octet-stream"
 
 
 def is_indexed(name: str) -> bool:
@@ -41,15 +30,32 @@ def is_indexed(name: str) -> bool:
     return name.endswith(".json")
 
 
+def is_safe(path: str) -> bool:
+    """Return whether a path stays in its directory, and is neither reserved nor malformed."""
+    try:
+        _check_path(path)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _check_path(path: str) -> list[str]:
+    """Return the steps of a path that stays in its directory. Raises InvalidInput for others."""
+    check_file_name(path)
+    steps = path.split("/")
+    if any(step in ("", ".", "..") for step in steps):
+        raise InvalidInput(f"name: {path[:80]!r} has an empty, '.' or '..' step in its path")
+    if steps[0].casefold() == WORK_DIRECTORY:
+        raise InvalidInput(f"name: {path[:80]!r} is reserved for unfinished downloads")
+    return steps
+
+
 def safe_target(directory: Path, name: str) -> Path:
     """Return the path of a bundle's file inside `directory`, without symbolic links on the way.
 
     Raises InvalidInput for a name that leads elsewhere: the server is not trusted with that.
     """
-    check_file_name(name)
-    steps = name.split("/")
-    if steps[0].casefold() == WORK_DIRECTORY:
-        raise InvalidInput(f"name: {name[:80]!r} is reserved for unfinished downloads")
+    steps = _check_path(name)
     path = directory
     for number, step in enumerate(steps, start=1):
         path = path / step

@@ -105,7 +105,7 @@ class GsStaging:
             except PreconditionFailed:
                 # An earlier run was killed after this object, before it could record it.
                 blob.reload(timeout=_GS_SECONDS)
-        if base64.b64decode(blob.crc32c or "").hex() != checksums.crc32c or blob.size != size:
+        if base64.b64decode(blob.crc32c or "").hex() != checksums.crc32c or (blob.size or 0) != size:
             self.delete(url)
             raise ContentChanged(f"{path} changed while it was being staged, or {url} held something else")
         return url

@@ -22,7 +22,8 @@ from dss.progress import Progress
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile, scan
-from dss.transfer.names import content_type_of, is_indexed
+from dss.transfer.media_types import content_type_of
+from dss.transfer.names import is_indexed
 from dss.transfer.parallel import for_each
 from dss.transfer.staging import Staging, staging_for
 from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_state
@@ -46,6 +47,7 @@ class UploadOptions:
     exclude: Sequence[str] = ()
     state: Path | None = None
     keep_staged: bool = False
+    checksum: bool = False
     copy_seconds: float = COPY_SECONDS
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
@@ -73,13 +75,17 @@ def upload(
     if not session.token:
         raise InvalidInput("an upload needs a token; give --token or set DSS_TOKEN")
     session = session.renewed()
-    local_files = scan(directory, options.exclude)
+    empty: list[str] = []
+    local_files = scan(directory, options.exclude, on_empty_directory=empty.append)
     staging = staging or staging_for(session.replica, options.staging)
     path = options.state or default_path(directory, session.url, session.replica)
     report = UploadReport(replica=session.replica, state=str(path), files=len(local_files))
     report.bytes = sum(file.size for file in local_files)
+    report.warnings += [f"{name!r} is an empty directory, which a bundle can't hold" for name in empty]
     identity = {"url": session.url, "replica": session.replica}
     with open_state(path, directory=directory.resolve(), **identity) as state:
+        if state.unreadable_lines:
+            options.progress.note(f"{path}: {state.unreadable_lines} unreadable lines; repeating those steps")
         _Upload(session, local_files, staging, state, options, report).run()
     report.close()
     return report
@@ -151,11 +157,11 @@ class _Upload:
 
     def _entry_of(self, file: LocalFile) -> FileEntry:
         known = self._state.files.get(file.name)
-        if known and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
+        if known and known.stamp == file.stamp and not self._options.checksum:
             return known
         checksums = checksum_file(file, self._session.clock)
-        if known and (known.size, known.checksums) == (file.size, checksums):
-            return self._state.record_file(replace(known, mtime_ns=file.mtime_ns))
+        if known and (known.stamp.size, known.checksums) == (file.size, checksums):
+            return self._state.record_file(replace(known, stamp=file.stamp))
         if known and known.staged:
             self._staging.delete(known.staged)
         return self._state.record_file(
@@ -163,8 +169,7 @@ class _Upload:
                 name=file.name,
                 uuid=known.uuid if known else str(uuid.uuid4()),
                 version=new_version(self._session.clock),
-                size=file.size,
-                mtime_ns=file.mtime_ns,
+                stamp=file.stamp,
                 checksums=checksums,
             )
         )

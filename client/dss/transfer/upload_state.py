@@ -1,8 +1,9 @@
 """What an upload has done so far, on disk, so that the next run does only the rest.
 
 The state is a file of JSON lines: which upload this is, then each step that was done, appended when it was
-done; the last line about a file counts. A line torn by a kill does not count, so the state never says more
-than what was done. (One JSON document, rewritten for each file, would cost the square of their number.)
+done; the last line about a file counts. A line torn by a kill or by a full disk does not count: that step is
+repeated. So the state never says more than what was done. (One JSON document, rewritten for each file, would
+cost the square of their number.)
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from typing import Any
 from dss import environment
 from dss.checksums import Checksums
 from dss.errors import InvalidInput
+from dss.transfer.directory import Stamp
 from dss.transfer.parallel import only_process
 
 _FORMAT = 1
@@ -34,8 +36,7 @@ class FileEntry:
     name: str
     uuid: str
     version: str
-    size: int
-    mtime_ns: int
+    stamp: Stamp
     checksums: Checksums
     staged: str | None = None
     put: bool = False
@@ -64,37 +65,49 @@ class UploadState:
         self.path = path
         self.files: dict[str, FileEntry] = {}
         self.bundle: BundleEntry | None = None
+        self.unreadable_lines = 0
         self._identity = {"format": _FORMAT, **identity}
         self._lock = threading.Lock()
+        self._torn = False
         self._read()
         self._rewrite()
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     def _read(self) -> None:
         try:
-            text = self.path.read_text("utf-8")
+            content = self.path.read_bytes()
         except FileNotFoundError:
             return
-        if not text:
+        if not content:
             return
-        lines = text.split("\n")[:-1]
+        head, *lines = content.split(b"\n")[:-1] or [b""]
+        self._check_head(head)
+        # An empty line ends a torn one.
+        for line in filter(None, lines):
+            try:
+                self._apply(json.loads(line))
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                self.unreadable_lines += 1
+
+    def _check_head(self, line: bytes) -> None:
         try:
-            records = [json.loads(line) for line in lines]
-            if records[0].get("upload") != self._identity:
-                raise InvalidInput(f"{self.path} is the state of another upload: {records[0].get('upload')}")
-            for record in records[1:]:
-                self._apply(record)
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            upload = json.loads(line)["upload"]
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise InvalidInput(
                 f"{self.path} is not the state of an upload; remove it, or give another --state"
             ) from error
+        if upload != self._identity:
+            raise InvalidInput(
+                f"{self.path} is the state of another upload, {upload}; remove it, or give another --state"
+            )
 
     def _apply(self, record: dict[str, Any]) -> None:
         if "bundle" in record:
             self.bundle = BundleEntry(**record["bundle"])
         else:
             values = record["file"]
-            entry = FileEntry(**{**values, "checksums": Checksums(**values["checksums"])})
+            parts = {"stamp": Stamp(**values["stamp"]), "checksums": Checksums(**values["checksums"])}
+            entry = FileEntry(**{**values, **parts})
             self.files[entry.name] = entry
 
     def _rewrite(self) -> None:
@@ -121,8 +134,11 @@ class UploadState:
     def _append(self, record: dict[str, Any]) -> None:
         line = (json.dumps(record) + "\n").encode()
         with self._lock:
-            written = os.write(self._fd, line)
-            if written != len(line):
+            # The rest of a torn line must not become part of this one.
+            data = b"\n" + line if self._torn else line
+            written = os.write(self._fd, data)
+            self._torn = written != len(data)
+            if self._torn:
                 raise OSError(f"{self.path}: no space left for the state of the upload")
 
     def close(self) -> None:

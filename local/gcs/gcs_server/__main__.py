@@ -1,4 +1,4 @@
-"""`python -m gcs_server`: the server as a process; it prints its address when it is ready."""
+"""`python -m gcs_server`: the server as a process, which prints its address when it is ready."""
 
 import argparse
 import signal
@@ -10,10 +10,10 @@ from gcs_server.server import Server, Settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, then exits with 0; exits with 2 if it can't begin."""
+    """Serve until SIGTERM or SIGINT, then exit with 0; exit with 2 if the start fails."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    # Raised in the main thread, out of accept: connections under way end with the process.
+    # Raised in the main thread, in accept: open connections end with the process.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     try:
@@ -38,23 +38,23 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where everything is kept")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where to keep everything")
     parser.add_argument(
         "--signing-cert",
         type=Path,
         action="append",
         default=[],
         metavar="PEM_FILE",
-        help="certificate or public key whose signed URLs are good; may be given several times",
+        help="certificate or public key of a signer of URLs; can be given several times",
     )
-    parser.add_argument("--pubsub-emulator", metavar="HOST:PORT", help="where notifications go")
-    parser.add_argument("--project", default="dss-local", help="of buckets created without one")
+    parser.add_argument("--pubsub-emulator", metavar="HOST:PORT", help="where to publish notifications")
+    parser.add_argument("--project", default="dss-local", help="project of buckets created without one")
     parser.add_argument(
         "--rewrite-bytes-per-call",
         type=int,
         default=1024**3,
         metavar="BYTES",
-        help="what one call moves between locations or storage classes (default: 1 GiB)",
+        help="bytes that one call of a rewrite moves between locations or storage classes (default: 1 GiB)",
     )
     return parser
 

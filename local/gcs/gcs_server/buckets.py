@@ -1,4 +1,4 @@
-"""Buckets: created, found, listed, deleted when empty."""
+"""Create, get, list and delete buckets."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _PERMISSIONS = {
 
 
 def find_bucket(connection: sqlite3.Connection, name: str) -> Bucket:
-    """The bucket; raises BucketNotFound."""
+    """Return the bucket. Raises BucketNotFound."""
     row = connection.execute("SELECT project, attributes FROM buckets WHERE name = ?", (name,)).fetchone()
     if row is None:
         raise BucketNotFound
@@ -27,7 +27,7 @@ def find_bucket(connection: sqlite3.Connection, name: str) -> Bucket:
 
 
 def open_bucket(connection: sqlite3.Connection, name: str, action: str) -> Bucket:
-    """The bucket, to `read` or `write` its objects; raises BucketNotFound, or Forbidden if it denies that."""
+    """Return the bucket, to `read` or `write` its objects. Raises BucketNotFound, Forbidden."""
     bucket = find_bucket(connection, name)
     if bucket.denies in (action, "all"):
         permission = _PERMISSIONS[action][0]
@@ -45,7 +45,7 @@ class Buckets:
         self._database = database
 
     def create(self, resource: Json, project: str) -> Bucket:
-        """A new bucket; raises Conflict if the name is taken, BadRequest if it is no bucket's name."""
+        """Create a bucket. Raises Conflict if the name is taken, BadRequest if it is invalid."""
         name = resource.get("name")
         if not isinstance(name, str) or not _is_name(name):
             raise BadRequest(f"Invalid bucket name: '{name}'")
@@ -61,12 +61,12 @@ class Buckets:
         return bucket
 
     def get(self, name: str) -> Bucket:
-        """The bucket; raises BucketNotFound."""
+        """Return the bucket. Raises BucketNotFound."""
         with self._database.read() as connection:
             return find_bucket(connection, name)
 
     def of_project(self, project: str, prefix: str, after: str) -> Iterator[Bucket]:
-        """A project's buckets whose names begin with `prefix` and follow `after`, in order."""
+        """Yield a project's buckets with names that begin with `prefix` and follow `after`, in order."""
         query = "SELECT name, attributes FROM buckets WHERE project = ? AND name > ? ORDER BY name"
         with self._database.read() as connection:
             rows = connection.execute(query, (project, after)).fetchall()
@@ -75,7 +75,7 @@ class Buckets:
                 yield Bucket(name, project, json.loads(attributes))
 
     def delete(self, name: str) -> None:
-        """Removes an empty bucket; raises BucketNotFound, or Conflict if it holds objects."""
+        """Delete an empty bucket. Raises BucketNotFound, or Conflict if it has objects."""
         with self._database.write() as connection:
             find_bucket(connection, name)
             if connection.execute("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", (name,)).fetchone():
@@ -84,7 +84,7 @@ class Buckets:
             connection.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
     def granted(self, name: str, permissions: list[str]) -> list[str]:
-        """Those of the permissions that the bucket doesn't deny; raises BucketNotFound."""
+        """Return the given permissions without those that the bucket denies. Raises BucketNotFound."""
         denies = self.get(name).denies
         denied = {
             permission

@@ -1,4 +1,4 @@
-"""The metadata: one SQLite file, one writer at a time, readers that wait for nobody."""
+"""The metadata: one SQLite file, with one writer at a time and readers that never wait."""
 
 import sqlite3
 import threading
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS outbox (
 
 
 class Database:
-    """Transactions over the metadata file, which is created where it doesn't exist."""
+    """Transactions on the metadata file, which is created if it doesn't exist."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that nothing else writes beside: all of it is kept, or, on an exception, none."""
+        """Open the only write transaction: it commits at the end, and rolls back on an exception."""
         with self._writing:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -54,7 +54,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection to read what is committed; a statement sees one moment, two may see two."""
+        """Open a connection that reads committed data; each statement sees its own snapshot."""
         try:
             connection = self._readers.pop()
         except IndexError:
@@ -65,19 +65,18 @@ class Database:
             self._readers.append(connection)
 
     def files_in_use(self) -> set[str]:
-        """The content files that objects and uploads have."""
+        """Return the content files of objects and uploads."""
         with self.read() as connection:
             rows = connection.execute("SELECT file FROM objects UNION ALL SELECT file FROM uploads")
             return {row[0] for row in rows}
 
     def close(self) -> None:
-        """Waits for the write under way and allows no other."""
+        """Wait for the current write, and prevent any other."""
         self._writing.acquire()
         self._writer.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=60)
-        # A killed process loses nothing that was written; only a machine that loses power would, and what
-        # is lost then is a test's.
+        # A killed process loses nothing. Only a power failure would lose data, and they are a test's.
         connection.execute("PRAGMA synchronous = OFF")
         return connection

@@ -1,4 +1,4 @@
-"""The content of objects: one file each, written once, named by nobody until it is complete."""
+"""The content of objects: one file each, written once, and used only when it is complete."""
 
 import base64
 import hashlib
@@ -17,12 +17,12 @@ _COPY = 1024 * 1024
 
 
 def base64_text(digest: bytes) -> str:
-    """A digest as Google Cloud Storage writes it."""
+    """Return a digest in the form of Google Cloud Storage."""
     return base64.b64encode(digest).decode()
 
 
-class Sums:
-    """The checksums of bytes that go by, in order."""
+class RunningChecksums:
+    """The checksums of a stream of bytes."""
 
     def __init__(self) -> None:
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -30,20 +30,20 @@ class Sums:
         self.size = 0
 
     def update(self, data: bytes) -> None:
-        """Adds what comes next."""
+        """Add the next bytes."""
         self._md5.update(data)
         self._crc32c = google_crc32c.extend(self._crc32c, data)
         self.size += len(data)
 
-    def content(self, file: str) -> "Content":
-        """What `file` holds, if it holds exactly what went by."""
+    def content(self, file: str) -> "ContentFile":
+        """Describe `file`, which has to hold exactly these bytes."""
         crc32c = base64_text(self._crc32c.to_bytes(4, "big"))
-        return Content(file, self.size, crc32c, base64_text(self._md5.digest()), None)
+        return ContentFile(file, self.size, crc32c, base64_text(self._md5.digest()), None)
 
 
 @dataclass(frozen=True)
-class Content:
-    """A complete file. Composed content has a component count and no MD5."""
+class ContentFile:
+    """A complete file of content. Composed content has a component count and no MD5."""
 
     file: str
     size: int
@@ -51,17 +51,17 @@ class Content:
     md5: str | None
     components: int | None
 
-    def check(self, claims: dict[str, str]) -> None:
-        """Raises BadRequest if `crc32c` or `md5Hash` was claimed, and isn't so."""
+    def check(self, expected: dict[str, str]) -> None:
+        """Raise BadRequest if the content differs from an expected `crc32c` or `md5Hash`."""
         for label, name, actual in (("CRC32C", "crc32c", self.crc32c), ("MD5 hash", "md5Hash", self.md5)):
-            if name in claims and claims[name] != actual:
+            if name in expected and expected[name] != actual:
                 raise BadRequest(
-                    f'Provided {label} "{claims[name]}" doesn\'t match calculated {label} "{actual}".'
+                    f'Provided {label} "{expected[name]}" doesn\'t match calculated {label} "{actual}".'
                 )
 
 
 class DataFiles:
-    """Files under a directory, spread over 256 folders."""
+    """Files in a directory, spread over 256 folders."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -69,29 +69,29 @@ class DataFiles:
             (directory / f"{number:02x}").mkdir(parents=True, exist_ok=True)
 
     def path(self, file: str) -> Path:
-        """Where the file is, or would be."""
+        """Return the path of a file, whether it exists or not."""
         return self._directory / file[:2] / file
 
     def new(self) -> str:
-        """A name that no file has."""
+        """Return a new name."""
         return secrets.token_hex(16)
 
-    def receive(self, blocks: Iterable[bytes]) -> Content:
-        """Writes the blocks to a new file; whatever they raise is raised, and the file is gone then."""
+    def receive(self, blocks: Iterable[bytes]) -> ContentFile:
+        """Write the blocks to a new file; if they raise an error, remove the file."""
         file = self.new()
-        sums = Sums()
+        checksums = RunningChecksums()
         try:
             with self.path(file).open("wb", buffering=0) as target:
                 for block in blocks:
                     target.write(block)
-                    sums.update(block)
+                    checksums.update(block)
         except BaseException:
             self.discard(file)
             raise
-        return sums.content(file)
+        return checksums.content(file)
 
-    def concatenate(self, sources: Iterable[BinaryIO], components: int) -> Content:
-        """A new file of the sources' content, in order; composed content has no MD5."""
+    def concatenate(self, sources: Iterable[BinaryIO], components: int) -> ContentFile:
+        """Write the sources' content to a new file, in order; composed content has no MD5."""
         file = self.new()
         crc32c = size = 0
         with self.path(file).open("wb", buffering=0) as target:
@@ -99,20 +99,20 @@ class DataFiles:
                 target.write(block)
                 crc32c = google_crc32c.extend(crc32c, block)
                 size += len(block)
-        return Content(file, size, base64_text(crc32c.to_bytes(4, "big")), None, components)
+        return ContentFile(file, size, base64_text(crc32c.to_bytes(4, "big")), None, components)
 
     def link(self, file: str) -> str:
-        """A second file of the same content, at no cost; raises FileNotFoundError if it has gone."""
+        """Make a hard link to a file, and return its name. Raises FileNotFoundError."""
         second = self.new()
         os.link(self.path(file), self.path(second))
         return second
 
     def discard(self, file: str) -> None:
-        """Removes the file, if it is there; who has it open can read on."""
+        """Remove the file if it exists; open handles can still read it."""
         self.path(file).unlink(missing_ok=True)
 
     def sweep(self, keep: set[str]) -> None:
-        """Removes every file that isn't to be kept: what a kill left behind."""
+        """Remove all files except `keep`: a kill left the others behind."""
         for folder in self._directory.iterdir():
             for entry in os.scandir(folder):
                 if entry.name not in keep:

@@ -1,7 +1,7 @@
-"""Every refusal this server answers with, and its two shapes: JSON and XML.
+"""Every error that this server answers with, and its two shapes: JSON and XML.
 
-Refused
-├── BadRequest            400  the request is malformed, or its content isn't what it claims
+ApiError                  500  a fault of this server
+├── BadRequest            400  the request is malformed, or the content doesn't match its checksums
 │   └── BadSignedUrl      400  a signed URL is malformed
 │       └── ExpiredUrl    400  a signed URL is past its time
 ├── Forbidden             403  the bucket denies it, or the request isn't signed
@@ -13,15 +13,15 @@ Refused
 ├── UploadCancelled       499
 ├── UploadOffset          503  a chunk begins beyond what was received
 ├── NotModified           304
-└── NotServed             501  known to nobody here, or knowingly not built
+└── Unsupported           501  unknown to this server, or deliberately absent
 """
 
 import json
 from xml.sax.saxutils import escape
 
 
-class Refused(Exception):
-    """A request that is answered with an error of Google Cloud Storage's shape."""
+class ApiError(Exception):
+    """An error that is answered in the shape of Google Cloud Storage's errors."""
 
     status = 500
     reason = "backendError"
@@ -33,15 +33,15 @@ class Refused(Exception):
         self.details = details
 
     def location(self) -> dict[str, str]:
-        """What the JSON shape says of where in the request the fault is."""
+        """Return the place of the fault in the request, for the JSON shape."""
         return {}
 
     def headers(self) -> list[tuple[str, str]]:
-        """Headers the answer carries beside its content type and length."""
+        """Return the answer's headers, without content type and length."""
         return []
 
 
-class BadRequest(Refused):
+class BadRequest(ApiError):
     """The request is malformed, or its content is not what it claims."""
 
     status = 400
@@ -61,7 +61,7 @@ class ExpiredUrl(BadSignedUrl):
     code = "ExpiredToken"
 
 
-class Forbidden(Refused):
+class Forbidden(ApiError):
     """The bucket denies the request, or nobody has signed it."""
 
     status = 403
@@ -75,7 +75,7 @@ class BadSignature(Forbidden):
     code = "SignatureDoesNotMatch"
 
 
-class NotFound(Refused):
+class NotFound(ApiError):
     """The object, upload or other resource does not exist."""
 
     status = 404
@@ -92,7 +92,7 @@ class BucketNotFound(NotFound):
         super().__init__("The specified bucket does not exist.")
 
 
-class Conflict(Refused):
+class Conflict(ApiError):
     """The request contradicts the state of the resource."""
 
     status = 409
@@ -100,7 +100,7 @@ class Conflict(Refused):
     code = "Conflict"
 
 
-class PreconditionFailed(Refused):
+class PreconditionFailed(ApiError):
     """A precondition on generation or metageneration does not hold."""
 
     status = 412
@@ -115,13 +115,13 @@ class PreconditionFailed(Refused):
         return {"locationType": "header", "location": "If-Match"}
 
 
-class NotModified(Refused):
+class NotModified(ApiError):
     """A precondition says that the client already has this generation."""
 
     status = 304
 
 
-class RangeNotSatisfiable(Refused):
+class RangeNotSatisfiable(ApiError):
     """The range begins behind the end of the object, which has `size` bytes."""
 
     status = 416
@@ -137,20 +137,20 @@ class RangeNotSatisfiable(Refused):
         return [("Content-Range", f"bytes */{self.size}")]
 
 
-class UploadCancelled(Refused):
+class UploadCancelled(ApiError):
     """The client has cancelled the resumable upload."""
 
     status = 499
     reason = "clientClosedRequest"
 
 
-class UploadOffset(Refused):
+class UploadOffset(ApiError):
     """A chunk begins behind what has been received."""
 
     status = 503
 
 
-class NotServed(Refused):
+class Unsupported(ApiError):
     """This server does not implement the request."""
 
     status = 501
@@ -158,14 +158,14 @@ class NotServed(Refused):
     code = "NotImplemented"
 
 
-def json_body(error: Refused) -> bytes:
-    """The error as the JSON API words it."""
+def json_body(error: ApiError) -> bytes:
+    """Return the error in the JSON API's shape."""
     entry = {"message": error.message, "domain": "global", "reason": error.reason, **error.location()}
     return json.dumps({"error": {"code": error.status, "message": error.message, "errors": [entry]}}).encode()
 
 
-def xml_body(error: Refused) -> bytes:
-    """The error as the XML API words it, which is what a signed URL's user sees."""
+def xml_body(error: ApiError) -> bytes:
+    """Return the error in the XML API's shape, which users of signed URLs see."""
     details = f"<Details>{escape(error.details)}</Details>" if error.details else ""
     return (
         f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{error.code}</Code>"

@@ -3,11 +3,11 @@
 from itertools import islice
 
 from gcs_server.buckets import Buckets
-from gcs_server.errors import BadRequest
+from gcs_server.errors import BadRequest, Unsupported
 from gcs_server.listing import page_token, position_of
 from gcs_server.notifications import Notifications
 from gcs_server.resources import Json
-from gcs_server.routing import Call, Route
+from gcs_server.routing import Route, RoutedRequest
 from gcs_server.wire import Response
 
 _PAGE_LIMIT = 1000
@@ -16,7 +16,7 @@ _CONFIGS = _ROOT + "/{bucket}/notificationConfigs"
 
 
 class BucketRoutes:
-    """Handlers of everything that is about a bucket as a whole."""
+    """Handlers for buckets, but not their objects."""
 
     def __init__(self, buckets: Buckets, notifications: Notifications, address: str, project: str) -> None:
         self._buckets = buckets
@@ -25,11 +25,11 @@ class BucketRoutes:
         self._project = project
 
     def routes(self) -> list[Route]:
-        """The routes, for the router."""
+        """Return the routes, for the router."""
         one = _ROOT + "/{bucket}"
         listing = ("project", "prefix", "maxResults", "pageToken", "projection")
         return [
-            Route("POST", _ROOT, self.create, ("project", "projection")),
+            Route("POST", _ROOT, self.create, ("project", "projection", "enableObjectRetention")),
             Route("GET", _ROOT, self.list, listing),
             Route("GET", one, self.get, ("projection",)),
             Route("DELETE", one, self.delete),
@@ -40,67 +40,71 @@ class BucketRoutes:
             Route("DELETE", _CONFIGS + "/{id}", self.delete_config),
         ]
 
-    def create(self, call: Call) -> Response:
+    def create(self, routed: RoutedRequest) -> Response:
         """POST /b"""
-        _check_projection(call)
-        bucket = self._buckets.create(call.json(), call.text("project", self._project))
-        return call.answer(bucket.resource(self._address))
+        _check_projection(routed)
+        if routed.flag("enableObjectRetention"):
+            raise Unsupported("enableObjectRetention=true is not served")
+        bucket = self._buckets.create(routed.json(), routed.text("project", self._project))
+        return routed.answer(bucket.resource(self._address))
 
-    def get(self, call: Call) -> Response:
+    def get(self, routed: RoutedRequest) -> Response:
         """GET /b/{bucket}"""
-        _check_projection(call)
-        return call.answer(self._buckets.get(call.path["bucket"]).resource(self._address))
+        _check_projection(routed)
+        return routed.answer(self._buckets.get(routed.path["bucket"]).resource(self._address))
 
-    def list(self, call: Call) -> Response:
+    def list(self, routed: RoutedRequest) -> Response:
         """GET /b"""
-        _check_projection(call)
-        limit = min(call.number("maxResults") or _PAGE_LIMIT, _PAGE_LIMIT)
-        project = call.text("project", self._project)
-        found = self._buckets.of_project(project, call.text("prefix"), position_of(call.text("pageToken")))
+        _check_projection(routed)
+        limit = min(routed.number("maxResults") or _PAGE_LIMIT, _PAGE_LIMIT)
+        project = routed.text("project", self._project)
+        found = self._buckets.of_project(
+            project, routed.text("prefix"), position_of(routed.text("pageToken"))
+        )
         page = list(islice(found, limit + 1))
         answer: Json = {"kind": "storage#buckets"}
         if page:
             answer["items"] = [bucket.resource(self._address) for bucket in page[:limit]]
         if len(page) > limit:
             answer["nextPageToken"] = page_token(page[limit - 1].name)
-        return call.answer(answer)
+        return routed.answer(answer)
 
-    def delete(self, call: Call) -> Response:
+    def delete(self, routed: RoutedRequest) -> Response:
         """DELETE /b/{bucket}"""
-        self._buckets.delete(call.path["bucket"])
+        self._buckets.delete(routed.path["bucket"])
         return Response(204)
 
-    def test_permissions(self, call: Call) -> Response:
+    def test_permissions(self, routed: RoutedRequest) -> Response:
         """GET /b/{bucket}/iam/testPermissions"""
-        asked = call.values.get("permissions", [])
+        asked = routed.values.get("permissions", [])
         if not asked:
             raise BadRequest("Required parameter: permissions")
         answer: Json = {"kind": "storage#testIamPermissionsResponse"}
-        if granted := self._buckets.granted(call.path["bucket"], asked):
+        if granted := self._buckets.granted(routed.path["bucket"], asked):
             answer["permissions"] = granted
-        return call.answer(answer)
+        return routed.answer(answer)
 
-    def create_config(self, call: Call) -> Response:
+    def create_config(self, routed: RoutedRequest) -> Response:
         """POST /b/{bucket}/notificationConfigs"""
-        return call.answer(self._notifications.create(call.path["bucket"], call.json()))
+        return routed.answer(self._notifications.create(routed.path["bucket"], routed.json()))
 
-    def list_configs(self, call: Call) -> Response:
+    def list_configs(self, routed: RoutedRequest) -> Response:
         """GET /b/{bucket}/notificationConfigs"""
         answer: Json = {"kind": "storage#notifications"}
-        if configs := self._notifications.of_bucket(call.path["bucket"]):
+        if configs := self._notifications.of_bucket(routed.path["bucket"]):
             answer["items"] = configs
-        return call.answer(answer)
+        return routed.answer(answer)
 
-    def get_config(self, call: Call) -> Response:
+    def get_config(self, routed: RoutedRequest) -> Response:
         """GET /b/{bucket}/notificationConfigs/{id}"""
-        return call.answer(self._notifications.get(call.path["bucket"], call.path["id"]))
+        return routed.answer(self._notifications.get(routed.path["bucket"], routed.path["id"]))
 
-    def delete_config(self, call: Call) -> Response:
+    def delete_config(self, routed: RoutedRequest) -> Response:
         """DELETE /b/{bucket}/notificationConfigs/{id}"""
-        self._notifications.delete(call.path["bucket"], call.path["id"])
+        self._notifications.delete(routed.path["bucket"], routed.path["id"])
         return Response(204)
 
 
-def _check_projection(call: Call) -> None:
-    # Without access control lists, both projections show the same.
-    call.choice("projection", "noAcl", "full")
+def _check_projection(routed: RoutedRequest) -> None:
+    # Without access control lists, both projections are the same.
+    routed.choice("projection", "noAcl", "full")

@@ -1,14 +1,14 @@
 """The JSON API of objects: metadata, content, listing, compose, rewrite, copy."""
 
-from gcs_server.copying import Copying, Part, Source, Target
+from gcs_server.copying import ComposeSource, Copying, CopySource, CopyTarget
 from gcs_server.database import Database
-from gcs_server.errors import BadRequest, NotServed
+from gcs_server.errors import BadRequest, Unsupported
 from gcs_server.listing import PAGE_LIMIT, Selection, list_objects
 from gcs_server.media import hash_values, media
 from gcs_server.objects import Objects
 from gcs_server.preconditions import OF_SOURCE, OF_TARGET, Preconditions, whole_number
-from gcs_server.resources import Json, StoredObject, merged, split_object
-from gcs_server.routing import Call, Route
+from gcs_server.resources import Json, ObjectRecord, merged, split_object
+from gcs_server.routing import Route, RoutedRequest
 from gcs_server.wire import Response
 
 _OBJECTS = "/storage/v1/b/{bucket}/o"
@@ -19,6 +19,8 @@ _COPY = ("sourceGeneration", "projection", *OF_TARGET, *OF_SOURCE)
 _LIST = [
     "delimiter",
     "endOffset",
+    # Buckets here have no folders, which it would add.
+    "includeFoldersAsPrefixes",
     "includeTrailingDelimiter",
     "maxResults",
     "pageToken",
@@ -30,7 +32,7 @@ _LIST = [
 
 
 class ObjectRoutes:
-    """Handlers of everything about objects but their upload."""
+    """Handlers for objects, except uploads."""
 
     def __init__(self, database: Database, objects: Objects, copying: Copying) -> None:
         self._database = database
@@ -38,7 +40,7 @@ class ObjectRoutes:
         self._copying = copying
 
     def routes(self) -> list[Route]:
-        """The routes, for the router."""
+        """Return the routes, for the router."""
         with_projection = (*_ONE, "projection")
         rewriting = ("rewriteToken", "maxBytesRewrittenPerCall", *_COPY)
         return [
@@ -53,12 +55,12 @@ class ObjectRoutes:
             Route("POST", _OBJECT + "/copyTo" + _TARGET, self.copy, _COPY),
         ]
 
-    def get(self, call: Call) -> Response:
+    def get(self, routed: RoutedRequest) -> Response:
         """GET /b/{bucket}/o/{name}, with `alt=media` its content."""
-        call.choice("projection", "noAcl", "full")
-        asked = (*_named(call), call.number("generation"), Preconditions.parse(call.parameters))
-        if call.choice("alt", "json", "media") == "json":
-            return self._shown(call, self._objects.get(*asked))
+        routed.choice("projection", "noAcl", "full")
+        asked = (*_named(routed), routed.number("generation"), Preconditions.parse(routed.parameters))
+        if routed.choice("alt", "json", "media") == "json":
+            return self._shown(routed, self._objects.get(*asked))
         stored, file = self._objects.open(*asked)
         headers = [
             ("Content-Type", stored.attributes.get("contentType", "application/octet-stream")),
@@ -66,22 +68,22 @@ class ObjectRoutes:
         ]
         if "contentDisposition" in stored.attributes:
             headers.append(("Content-Disposition", stored.attributes["contentDisposition"]))
-        return media(call.request, stored, file, headers)
+        return media(routed.request, stored, file, headers)
 
-    def list(self, call: Call) -> Response:
+    def list(self, routed: RoutedRequest) -> Response:
         """GET /b/{bucket}/o"""
-        call.choice("projection", "noAcl", "full")
-        if call.flag("versions"):
-            raise NotServed("versions=true is not served")
+        routed.choice("projection", "noAcl", "full")
+        if routed.flag("versions"):
+            raise Unsupported("versions=true is not served")
         selection = Selection(
-            prefix=call.text("prefix"),
-            delimiter=call.text("delimiter"),
-            start=call.text("startOffset"),
-            end=call.text("endOffset"),
-            trailing=call.flag("includeTrailingDelimiter"),
-            limit=min(call.number("maxResults") or PAGE_LIMIT, PAGE_LIMIT),
+            prefix=routed.text("prefix"),
+            delimiter=routed.text("delimiter"),
+            start=routed.text("startOffset"),
+            end=routed.text("endOffset"),
+            trailing=routed.flag("includeTrailingDelimiter"),
+            limit=min(routed.number("maxResults") or PAGE_LIMIT, PAGE_LIMIT),
         )
-        page = list_objects(self._database, call.path["bucket"], selection, call.text("pageToken"))
+        page = list_objects(self._database, routed.path["bucket"], selection, routed.text("pageToken"))
         answer: Json = {"kind": "storage#objects"}
         if page.items:
             answer["items"] = [stored.resource(self._objects.address) for stored in page.items]
@@ -89,38 +91,38 @@ class ObjectRoutes:
             answer["prefixes"] = page.prefixes
         if page.token:
             answer["nextPageToken"] = page.token
-        return call.answer(answer)
+        return routed.answer(answer)
 
-    def delete(self, call: Call) -> Response:
+    def delete(self, routed: RoutedRequest) -> Response:
         """DELETE /b/{bucket}/o/{name}"""
-        conditions = Preconditions.parse(call.parameters)
-        self._objects.delete(*_named(call), call.number("generation"), conditions)
+        conditions = Preconditions.parse(routed.parameters)
+        self._objects.delete(*_named(routed), routed.number("generation"), conditions)
         return Response(204)
 
-    def patch(self, call: Call) -> Response:
-        """PATCH /b/{bucket}/o/{name}: what isn't named stays, null unsets."""
-        return self._change(call, whole=False)
+    def patch(self, routed: RoutedRequest) -> Response:
+        """PATCH /b/{bucket}/o/{name}: change the given properties; null unsets."""
+        return self._change(routed, whole=False)
 
-    def update(self, call: Call) -> Response:
-        """PUT /b/{bucket}/o/{name}: what isn't named is unset."""
-        return self._change(call, whole=True)
+    def update(self, routed: RoutedRequest) -> Response:
+        """PUT /b/{bucket}/o/{name}: unset all other properties."""
+        return self._change(routed, whole=True)
 
-    def compose(self, call: Call) -> Response:
+    def compose(self, routed: RoutedRequest) -> Response:
         """POST /b/{bucket}/o/{name}/compose"""
-        body = call.json()
-        parts = [_part(entry) for entry in body.pop("sourceObjects", [])]
-        # Checksums here are what a client was given of an earlier generation: output, not claims.
+        body = routed.json()
+        sources = [_compose_source(entry) for entry in body.pop("sourceObjects", [])]
+        # Checksums here describe an earlier generation: they are output, and not checked.
         settings, _ = split_object(body.pop("destination", {}))
         body.pop("kind", None)
-        _refuse_rest(body, "compose property")
-        conditions = Preconditions.parse(call.parameters)
-        return self._shown(call, self._copying.compose(*_named(call), parts, settings, conditions))
+        _check_empty(body, "compose property")
+        conditions = Preconditions.parse(routed.parameters)
+        return self._shown(routed, self._copying.compose(*_named(routed), sources, settings, conditions))
 
-    def rewrite(self, call: Call) -> Response:
+    def rewrite(self, routed: RoutedRequest) -> Response:
         """POST /b/{bucket}/o/{name}/rewriteTo/b/{target_bucket}/o/{target_name}"""
-        source, target = _source(call), _target(call)
-        limit = call.number("maxBytesRewrittenPerCall")
-        progress = self._copying.rewrite(source, target, call.parameters.get("rewriteToken"), limit)
+        source, target = _source(routed), _target(routed)
+        limit = routed.number("maxBytesRewrittenPerCall")
+        progress = self._copying.rewrite(source, target, routed.parameters.get("rewriteToken"), limit)
         answer: Json = {
             "kind": "storage#rewriteResponse",
             "totalBytesRewritten": str(progress.rewritten),
@@ -131,52 +133,52 @@ class ObjectRoutes:
             answer["rewriteToken"] = progress.token
         if progress.created:
             answer["resource"] = progress.created.resource(self._objects.address)
-        return call.answer(answer)
+        return routed.answer(answer)
 
-    def copy(self, call: Call) -> Response:
+    def copy(self, routed: RoutedRequest) -> Response:
         """POST /b/{bucket}/o/{name}/copyTo/b/{target_bucket}/o/{target_name}"""
-        return self._shown(call, self._copying.copy(_source(call), _target(call)))
+        return self._shown(routed, self._copying.copy(_source(routed), _target(routed)))
 
-    def _change(self, call: Call, *, whole: bool) -> Response:
-        call.choice("projection", "full", "noAcl")
-        changes, _ = split_object(call.json())
+    def _change(self, routed: RoutedRequest, *, whole: bool) -> Response:
+        routed.choice("projection", "full", "noAcl")
+        changes, _ = split_object(routed.json())
         changed = self._objects.change(
-            *_named(call),
-            call.number("generation"),
-            Preconditions.parse(call.parameters),
+            *_named(routed),
+            routed.number("generation"),
+            Preconditions.parse(routed.parameters),
             lambda attributes: merged(attributes, changes, whole=whole),
         )
-        return self._shown(call, changed)
+        return self._shown(routed, changed)
 
-    def _shown(self, call: Call, stored: StoredObject) -> Response:
-        return call.answer(stored.resource(self._objects.address))
-
-
-def _named(call: Call) -> tuple[str, str]:
-    return call.path["bucket"], call.path["name"]
+    def _shown(self, routed: RoutedRequest, stored: ObjectRecord) -> Response:
+        return routed.answer(stored.resource(self._objects.address))
 
 
-def _source(call: Call) -> Source:
-    conditions = Preconditions.parse(call.parameters, "ifSource")
-    return Source(*_named(call), call.number("sourceGeneration"), conditions)
+def _named(routed: RoutedRequest) -> tuple[str, str]:
+    return routed.path["bucket"], routed.path["name"]
 
 
-def _target(call: Call) -> Target:
-    call.choice("projection", "noAcl", "full")
-    settings, _ = split_object(call.json())
-    conditions = Preconditions.parse(call.parameters)
-    return Target(call.path["target_bucket"], call.path["target_name"], settings, conditions)
+def _source(routed: RoutedRequest) -> CopySource:
+    conditions = Preconditions.parse(routed.parameters, "ifSource")
+    return CopySource(*_named(routed), routed.number("sourceGeneration"), conditions)
 
 
-def _part(entry: Json) -> Part:
+def _target(routed: RoutedRequest) -> CopyTarget:
+    routed.choice("projection", "noAcl", "full")
+    settings, _ = split_object(routed.json())
+    conditions = Preconditions.parse(routed.parameters)
+    return CopyTarget(routed.path["target_bucket"], routed.path["target_name"], settings, conditions)
+
+
+def _compose_source(entry: Json) -> ComposeSource:
     rest = dict(entry)
     name, generation = rest.pop("name", None), rest.pop("generation", None)
     conditions = dict(rest.pop("objectPreconditions", None) or {})
     match = conditions.pop("ifGenerationMatch", None)
-    _refuse_rest({**rest, **conditions}, "compose source property")
+    _check_empty({**rest, **conditions}, "compose source property")
     if not isinstance(name, str):
         raise BadRequest(f"A source object has no name: {name!r}")
-    return Part(name, _integer("generation", generation), _generation_is(match))
+    return ComposeSource(name, _integer("generation", generation), _generation_is(match))
 
 
 def _generation_is(match: object) -> Preconditions:
@@ -187,6 +189,6 @@ def _integer(name: str, value: object) -> int | None:
     return None if value is None else whole_number(name, str(value))
 
 
-def _refuse_rest(rest: Json, kind: str) -> None:
+def _check_empty(rest: Json, kind: str) -> None:
     for name in rest:
-        raise NotServed(f"{kind} not served: {name}")
+        raise Unsupported(f"{kind} not served: {name}")

@@ -1,4 +1,4 @@
-"""Listing a bucket: names in the order of their UTF-8, common prefixes, pages."""
+"""List a bucket: names in UTF-8 order, common prefixes, pages."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gcs_server.buckets import open_bucket
 from gcs_server.database import Database
 from gcs_server.errors import BadRequest
-from gcs_server.resources import COLUMNS, StoredObject
+from gcs_server.resources import COLUMNS, ObjectRecord
 
 # https://cloud.google.com/storage/docs/json_api/v1/objects/list: items and prefixes of one page
 PAGE_LIMIT = 1000
@@ -19,7 +19,7 @@ _LAST_CODE_POINT = 0x10FFFF
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which objects to list; names are compared as UTF-8."""
+    """The parameters of a list; names are compared as UTF-8."""
 
     prefix: str = ""
     delimiter: str = ""
@@ -30,10 +30,10 @@ class Selection:
 
 
 @dataclass
-class Page:
-    """Objects and common prefixes, each in order, and where the next page begins, if there is one."""
+class ListPage:
+    """Objects and common prefixes, each in order, and the token of the next page, if there is one."""
 
-    items: list[StoredObject] = field(default_factory=list)
+    items: list[ObjectRecord] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     token: str = ""
 
@@ -41,8 +41,8 @@ class Page:
         return len(self.items) + len(self.prefixes)
 
 
-def list_objects(database: Database, bucket: str, selection: Selection, token: str = "") -> Page:
-    """One page of the bucket's objects; raises BucketNotFound, Forbidden, and BadRequest for a bad token."""
+def list_objects(database: Database, bucket: str, selection: Selection, token: str = "") -> ListPage:
+    """Return a page of the bucket's objects. Raises BucketNotFound, Forbidden, BadRequest for a bad token."""
     lower = max(selection.prefix, selection.start, position_of(token))
     bounds = [bound for bound in (following(selection.prefix), selection.end) if bound]
     upper = min(bounds) if bounds else ""
@@ -52,7 +52,7 @@ def list_objects(database: Database, bucket: str, selection: Selection, token: s
 
 
 def following(prefix: str) -> str:
-    """The least text above every text that begins with the prefix; empty if there is none."""
+    """Return the least text greater than every text with the prefix; empty if there is none."""
     while prefix:
         last = ord(prefix[-1])
         if last < _LAST_CODE_POINT:
@@ -62,8 +62,10 @@ def following(prefix: str) -> str:
     return ""
 
 
-def _fill(connection: sqlite3.Connection, bucket: str, selection: Selection, lower: str, upper: str) -> Page:
-    page = Page()
+def _fill(
+    connection: sqlite3.Connection, bucket: str, selection: Selection, lower: str, upper: str
+) -> ListPage:
+    page = ListPage()
     while True:
         for found in _rows(connection, bucket, lower, upper):
             if len(page) >= selection.limit:
@@ -82,7 +84,7 @@ def _fill(connection: sqlite3.Connection, bucket: str, selection: Selection, low
             return page
 
 
-def _rows(connection: sqlite3.Connection, bucket: str, lower: str, upper: str) -> Iterator[StoredObject]:
+def _rows(connection: sqlite3.Connection, bucket: str, lower: str, upper: str) -> Iterator[ObjectRecord]:
     query = (
         f"SELECT {COLUMNS} FROM objects "
         f"WHERE bucket = ? AND name >= ? {'AND name < ?' if upper else ''} ORDER BY name"
@@ -90,7 +92,7 @@ def _rows(connection: sqlite3.Connection, bucket: str, lower: str, upper: str) -
     cursor = connection.execute(query, (bucket, lower, upper) if upper else (bucket, lower))
     try:
         for row in cursor:
-            yield StoredObject.from_row(row)
+            yield ObjectRecord.from_row(row)
     finally:
         cursor.close()
 
@@ -103,12 +105,12 @@ def _common_prefix(name: str, selection: Selection) -> str:
 
 
 def page_token(position: str) -> str:
-    """Where a page begins, as clients see it."""
+    """Return the token of the page that begins at a name."""
     return base64.urlsafe_b64encode(position.encode()).decode()
 
 
 def position_of(token: str) -> str:
-    """Where the page of that token begins; raises BadRequest if it is none."""
+    """Return the name at which a token's page begins. Raises BadRequest."""
     try:
         return base64.urlsafe_b64decode(token.encode()).decode()
     except (ValueError, binascii.Error) as error:

@@ -8,8 +8,8 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import BinaryIO
 
-from gcs_server.errors import NotServed, RangeNotSatisfiable
-from gcs_server.resources import StoredObject, etag
+from gcs_server.errors import RangeNotSatisfiable, Unsupported
+from gcs_server.resources import ObjectRecord, etag
 from gcs_server.wire import Request, Response
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -17,12 +17,12 @@ _INFLATE_STEP = 64 * 1024
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """The range asked for, as offset and length; None if it is malformed, which means all.
+    """Return the requested range as offset and length; None if it is malformed, which means all.
 
-    Raises RangeNotSatisfiable for a range that has nothing of the content, NotServed for several ranges.
+    Raises RangeNotSatisfiable for a range outside the content, Unsupported for several ranges.
     """
     if "," in header:
-        raise NotServed("several ranges in one request are not served")
+        raise Unsupported("several ranges in one request are not served")
     match = _RANGE.fullmatch(header.strip())
     if not match or match.groups() == ("", ""):
         return None
@@ -38,10 +38,10 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     return start, end - start
 
 
-def media(request: Request, stored: StoredObject, file: BinaryIO, headers: list[tuple[str, str]]) -> Response:
-    """The content, or the range of it that is asked for, with `headers` after those it always has.
+def media(request: Request, stored: ObjectRecord, file: BinaryIO, headers: list[tuple[str, str]]) -> Response:
+    """Answer with the content, or the requested range of it, with `headers` added to the usual ones.
 
-    Compressed content is sent as it is to who accepts that, else inflated, and then as a whole.
+    Compressed content is sent as it is if the client accepts that; otherwise it is inflated, and sent whole.
     """
     values = stored.attributes
     common = [
@@ -65,8 +65,8 @@ def media(request: Request, stored: StoredObject, file: BinaryIO, headers: list[
     return _whole_or_range(request, stored, file, common)
 
 
-def hash_values(stored: StoredObject) -> list[str]:
-    """The checksums as `X-Goog-Hash` has them."""
+def hash_values(stored: ObjectRecord) -> list[str]:
+    """Return the checksums in the form of `X-Goog-Hash`."""
     values = [f"crc32c={stored.attributes['crc32c']}"]
     if "md5Hash" in stored.attributes:
         values.append(f"md5={stored.attributes['md5Hash']}")
@@ -74,7 +74,7 @@ def hash_values(stored: StoredObject) -> list[str]:
 
 
 def _whole_or_range(
-    request: Request, stored: StoredObject, file: BinaryIO, headers: list[tuple[str, str]]
+    request: Request, stored: ObjectRecord, file: BinaryIO, headers: list[tuple[str, str]]
 ) -> Response:
     try:
         asked = byte_range(request.headers["range"], stored.size) if "range" in request.headers else None
@@ -88,20 +88,20 @@ def _whole_or_range(
     return Response(206, headers, file=file, offset=offset, length=length)
 
 
-def _content_tag(stored: StoredObject) -> str:
+def _content_tag(stored: ObjectRecord) -> str:
     if "md5Hash" in stored.attributes:
         return base64.b64decode(stored.attributes["md5Hash"]).hex()
     return etag(stored.generation, stored.metageneration)
 
 
-def _accepts_gzip(request: Request, stored: StoredObject) -> bool:
+def _accepts_gzip(request: Request, stored: ObjectRecord) -> bool:
     if "no-transform" in stored.attributes.get("cacheControl", ""):
         return True
     return "gzip" in request.headers.get("accept-encoding", "")
 
 
 def _inflated(file: BinaryIO) -> Iterator[bytes]:
-    # 16 + MAX_WBITS: zlib's way to say that a gzip header is expected.
+    # zlib: 16 + MAX_WBITS expects a gzip header.
     inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
     with file:
         while block := file.read(_INFLATE_STEP):

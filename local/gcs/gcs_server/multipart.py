@@ -1,4 +1,4 @@
-"""A multipart body: a small part, then one of any size, which is passed on as it comes in."""
+"""Read a multipart body: a small part, then one of any size, as a stream."""
 
 from collections.abc import Iterator
 
@@ -9,39 +9,46 @@ _SMALL = 1024 * 1024  # bytes of metadata, far beyond what an object may have
 
 
 class Multipart:
-    """Parts are asked for in their order; BadRequest is raised where the body isn't of that form."""
+    """Read the parts in their order. All methods raise BadRequest if the body is malformed.
+
+    Lines end as the first boundary's line does: with CRLF, or with LF alone, as apitools writes it.
+    """
 
     def __init__(self, body: Body, boundary: bytes) -> None:
         self._body = body
-        self._buffer = b"\r\n"  # so that the first boundary, too, follows a line's end
-        self._boundary = b"\r\n--" + boundary
-        self._until(self._boundary)
+        self._buffer = b""
+        while (line := self._until(b"\n")).rstrip() != b"--" + boundary:
+            pass
+        self._newline = b"\r\n" if line.endswith(b"\r") else b"\n"
+        self._delimiter = self._newline + b"--" + boundary
+        # `next_headers` begins after a boundary, at the end of its line.
+        self._buffer = self._newline + self._buffer
 
     def small_part(self) -> tuple[dict[str, str], bytes]:
-        """The next part's headers and content, of at most a mebibyte."""
+        """Return the next part's headers and content, of at most a mebibyte."""
         headers = self.next_headers()
-        return headers, self._until(self._boundary)
+        return headers, self._until(self._delimiter)
 
     def next_headers(self) -> dict[str, str]:
-        """The next part's headers, in lower case."""
-        if self._until(b"\r\n").strip():
+        """Return the next part's headers, in lower case."""
+        if self._until(self._newline).strip():
             raise BadRequest("Invalid multipart request: a part is missing")
         headers = {}
-        while line := self._until(b"\r\n"):
+        while line := self._until(self._newline):
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
         return headers
 
     def blocks(self) -> Iterator[bytes]:
-        """The content of the last part, whose headers were read."""
-        held = len(self._boundary)
-        while (end := self._buffer.find(self._boundary)) < 0:
-            if len(self._buffer) > held:
-                yield self._buffer[:-held]
-                self._buffer = self._buffer[-held:]
+        """Yield the content of the last part, after `next_headers`."""
+        overlap = len(self._delimiter)
+        while (end := self._buffer.find(self._delimiter)) < 0:
+            if len(self._buffer) > overlap:
+                yield self._buffer[:-overlap]
+                self._buffer = self._buffer[-overlap:]
             self._fill()
         yield self._buffer[:end]
-        rest = self._buffer[end + held :]
+        rest = self._buffer[end + overlap :]
         while block := self._body.read():
             rest += block
         if rest.strip() != b"--":

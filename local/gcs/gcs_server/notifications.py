@@ -1,7 +1,7 @@
-"""What happened to objects, for Pub/Sub to tell: who wants to know what, and the outbox.
+"""Notifications for Pub/Sub: their configurations, and the outbox.
 
-An event is recorded in the transaction that makes it true, and leaves the outbox when Pub/Sub has it: a
-kill in between publishes it once more or later, never not at all.
+An event is recorded in the transaction that changes the object, and leaves the outbox when Pub/Sub has it. A
+kill in between publishes it late or twice, but never loses it.
 """
 
 import base64
@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 from gcs_server.buckets import find_bucket
 from gcs_server.database import Database
-from gcs_server.errors import BadRequest, NotFound, NotServed
-from gcs_server.resources import Json, StoredObject
+from gcs_server.errors import BadRequest, NotFound, Unsupported
+from gcs_server.resources import Json, ObjectRecord
 
 FINALIZED, UPDATED, DELETED = "OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE", "OBJECT_DELETE"
 _EVENTS = (FINALIZED, UPDATED, DELETED, "OBJECT_ARCHIVE")
@@ -25,17 +25,17 @@ _OUTPUT_ONLY = {"id", "kind", "etag", "selfLink"}
 
 
 class Notifications:
-    """Notification configurations of buckets, and the events they ask for."""
+    """Notification configurations of buckets, and the events that match them."""
 
-    def __init__(self, database: Database, news: threading.Event, *, publishing: bool) -> None:
+    def __init__(self, database: Database, wakeup: threading.Event, *, publishing: bool) -> None:
         self._database = database
         self._publishing = publishing
-        self._news = news
+        self._wakeup = wakeup
 
     def create(self, bucket: str, resource: Json) -> Json:
-        """A new configuration; raises BadRequest, BucketNotFound, and NotServed where nothing publishes."""
+        """Create a configuration. Raises BadRequest, BucketNotFound, Unsupported."""
         if not self._publishing:
-            raise NotServed("notifications are not served without --pubsub-emulator")
+            raise Unsupported("notifications are not served without --pubsub-emulator")
         config = _checked(resource)
         with self._database.write() as connection:
             find_bucket(connection, bucket)
@@ -46,20 +46,20 @@ class Notifications:
         return _shown(number, config)
 
     def of_bucket(self, bucket: str) -> list[Json]:
-        """All of the bucket's configurations; raises BucketNotFound."""
+        """Return the bucket's configurations. Raises BucketNotFound."""
         with self._database.read() as connection:
             find_bucket(connection, bucket)
             return [_shown(number, config) for number, config in _configs(connection, bucket)]
 
     def get(self, bucket: str, identifier: str) -> Json:
-        """The configuration; raises BucketNotFound, NotFound."""
+        """Return the configuration. Raises BucketNotFound, NotFound."""
         for config in self.of_bucket(bucket):
             if config["id"] == identifier:
                 return config
         raise NotFound(f"Notification {identifier} not found in bucket {bucket}.")
 
     def delete(self, bucket: str, identifier: str) -> None:
-        """Removes the configuration; raises BucketNotFound, NotFound."""
+        """Delete the configuration. Raises BucketNotFound, NotFound."""
         self.get(bucket, identifier)
         with self._database.write() as connection:
             query = "DELETE FROM notifications WHERE bucket = ? AND id = ?"
@@ -69,11 +69,11 @@ class Notifications:
         self,
         connection: sqlite3.Connection,
         event: str,
-        stored: StoredObject,
+        stored: ObjectRecord,
         address: str,
         more: dict[str, str] | None = None,
     ) -> None:
-        """Puts the event in the outbox, within the transaction, for each configuration that asks for it."""
+        """Put the event into the outbox, within the transaction, for each configuration that matches."""
         for number, config in _configs(connection, stored.bucket):
             if _wants(config, event, stored.name):
                 message = _message(number, config, event, stored, address, more or {})
@@ -81,8 +81,8 @@ class Notifications:
                 connection.execute("INSERT INTO outbox (topic, message) VALUES (?, ?)", row)
 
     def wake(self) -> None:
-        """Says that there may be events to publish."""
-        self._news.set()
+        """Wake the publisher: there may be events."""
+        self._wakeup.set()
 
 
 def _configs(connection: sqlite3.Connection, bucket: str) -> list[tuple[int, Json]]:
@@ -96,7 +96,7 @@ def _wants(config: Json, event: str, name: str) -> bool:
 
 
 def _message(
-    number: int, config: Json, event: str, stored: StoredObject, address: str, more: dict[str, str]
+    number: int, config: Json, event: str, stored: ObjectRecord, address: str, more: dict[str, str]
 ) -> Json:
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     attributes = {
@@ -119,7 +119,7 @@ def _message(
 def _checked(resource: Json) -> Json:
     for name in resource:
         if name not in _KNOWN | _OUTPUT_ONLY:
-            raise NotServed(f"notification property not served: {name}")
+            raise Unsupported(f"notification property not served: {name}")
     topic = _TOPIC.fullmatch(str(resource.get("topic")))
     if not topic:
         raise BadRequest(f"Invalid Google Cloud Pub/Sub topic: '{resource.get('topic')}'.")
@@ -128,8 +128,8 @@ def _checked(resource: Json) -> Json:
     for event in resource.get("event_types") or ():
         if event not in _EVENTS:
             raise BadRequest(f"Invalid event type: '{event}'.")
-    kept = {name: value for name, value in resource.items() if name in _KNOWN and value is not None}
-    return {**kept, "topic": topic[1]}
+    config = {name: value for name, value in resource.items() if name in _KNOWN and value is not None}
+    return {**config, "topic": topic[1]}
 
 
 def _shown(number: int, config: Json) -> Json:

@@ -1,4 +1,4 @@
-"""Objects: one live generation under each name, created, replaced, changed and deleted in one step."""
+"""Create, replace, change and delete objects atomically; each name has one live generation."""
 
 import json
 import sqlite3
@@ -9,21 +9,21 @@ from typing import BinaryIO
 
 from gcs_server.buckets import open_bucket
 from gcs_server.database import Database
-from gcs_server.datafiles import Content, DataFiles
+from gcs_server.datafiles import ContentFile, DataFiles
 from gcs_server.errors import BadRequest, NotFound
 from gcs_server.notifications import DELETED, FINALIZED, UPDATED, Notifications
 from gcs_server.preconditions import Preconditions
-from gcs_server.resources import COLUMNS, Json, StoredObject, content_attributes, timestamp
+from gcs_server.resources import COLUMNS, Json, ObjectRecord, content_attributes, timestamp
 
 # https://cloud.google.com/storage/docs/objects#naming: bytes of UTF-8
 _NAME_LIMIT = 1024
 _NO_CONDITIONS = Preconditions()
 
-Also = Callable[[sqlite3.Connection, StoredObject], None]
+InTransaction = Callable[[sqlite3.Connection, ObjectRecord], None]
 
 
 def check_name(name: str) -> None:
-    """Raises BadRequest if no object may be called so."""
+    """Raise BadRequest if the name is invalid for an object."""
     if not name:
         raise BadRequest("Required parameter: name")
     refused = name in (".", "..") or name.startswith(".well-known/acme-challenge/")
@@ -31,17 +31,17 @@ def check_name(name: str) -> None:
         raise BadRequest(f"Invalid object name: '{name}'")
 
 
-def find_object(connection: sqlite3.Connection, bucket: str, name: str) -> StoredObject | None:
-    """The live generation, or None."""
+def find_object(connection: sqlite3.Connection, bucket: str, name: str) -> ObjectRecord | None:
+    """Return the live generation, or None."""
     query = f"SELECT {COLUMNS} FROM objects WHERE bucket = ? AND name = ?"
     row = connection.execute(query, (bucket, name)).fetchone()
-    return StoredObject.from_row(row) if row else None
+    return ObjectRecord.from_row(row) if row else None
 
 
 class Objects:
     """The objects of all buckets.
 
-    Every method raises BucketNotFound for a bucket that isn't there, Forbidden for one that denies it.
+    Every method raises BucketNotFound, or Forbidden if the bucket denies it.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Objects:
         name: str,
         generation: int | None = None,
         conditions: Preconditions = _NO_CONDITIONS,
-    ) -> StoredObject:
-        """The object; raises NotFound, PreconditionFailed or NotModified."""
+    ) -> ObjectRecord:
+        """Return the object. Raises NotFound, PreconditionFailed, NotModified."""
         with self._database.read() as connection:
             open_bucket(connection, bucket, "read")
             found = _required(find_object(connection, bucket, name), bucket, name, generation)
@@ -75,19 +75,19 @@ class Objects:
         name: str,
         generation: int | None = None,
         conditions: Preconditions = _NO_CONDITIONS,
-    ) -> tuple[StoredObject, BinaryIO]:
-        """As `get`, with its content, which stays readable whatever happens to the object."""
+    ) -> tuple[ObjectRecord, BinaryIO]:
+        """Like `get`, with the content, which stays readable after a delete."""
         while True:
             found = self.get(bucket, name, generation, conditions)
             try:
                 return found, self.files.path(found.file).open("rb")
             except FileNotFoundError:
-                self._refuse_lost(found)
+                self._check_not_lost(found)
 
     def linked(
         self, bucket: str, name: str, generation: int | None, conditions: Preconditions
-    ) -> tuple[StoredObject, str]:
-        """As `get`, with a second file of its content, which is the caller's."""
+    ) -> tuple[ObjectRecord, str]:
+        """Like `get`, with a hard link to its content file, which the caller owns."""
         while True:
             with self._database.read() as connection:
                 open_bucket(connection, bucket, "read")
@@ -96,10 +96,10 @@ class Objects:
             try:
                 return found, self.files.link(found.file)
             except FileNotFoundError:
-                self._refuse_lost(found)
+                self._check_not_lost(found)
 
     def check_target(self, bucket: str, name: str, conditions: Preconditions) -> None:
-        """Raises what `create` would, now, so that nobody sends much for nothing."""
+        """Raise early what `create` would raise, before the client sends content."""
         check_name(name)
         with self._database.read() as connection:
             open_bucket(connection, bucket, "write")
@@ -110,14 +110,14 @@ class Objects:
         bucket: str,
         name: str,
         settings: Json,
-        content: Content,
+        content: ContentFile,
         conditions: Preconditions = _NO_CONDITIONS,
-        also: Also | None = None,
-    ) -> StoredObject:
-        """A new generation with that content, whose file is the object's from now on.
+        also: InTransaction | None = None,
+    ) -> ObjectRecord:
+        """Create a generation with that content, and take over its file.
 
-        `also` takes part in the transaction. Raises BadRequest for a bad name, PreconditionFailed; the
-        file is gone then.
+        `also` runs in the transaction. Raises BadRequest for a bad name, PreconditionFailed; the file is
+        removed then.
         """
         try:
             check_name(name)
@@ -146,8 +146,8 @@ class Objects:
         generation: int | None,
         conditions: Preconditions,
         edit: Callable[[Json], Json],
-    ) -> StoredObject:
-        """The object with its attributes edited; raises NotFound, PreconditionFailed and what edit does."""
+    ) -> ObjectRecord:
+        """Edit the object's attributes. Raises NotFound, PreconditionFailed, and the errors of `edit`."""
         with self._database.write() as connection:
             open_bucket(connection, bucket, "write")
             before = _required(find_object(connection, bucket, name), bucket, name, generation)
@@ -159,7 +159,7 @@ class Objects:
         return changed
 
     def delete(self, bucket: str, name: str, generation: int | None, conditions: Preconditions) -> None:
-        """Removes the object; raises NotFound, PreconditionFailed."""
+        """Delete the object. Raises NotFound, PreconditionFailed."""
         with self._database.write() as connection:
             open_bucket(connection, bucket, "write")
             before = _required(find_object(connection, bucket, name), bucket, name, generation)
@@ -169,16 +169,16 @@ class Objects:
         self.files.discard(before.file)
         self._notifications.wake()
 
-    def _new_object(self, bucket: str, name: str, settings: Json, content: Content) -> StoredObject:
+    def _new_object(self, bucket: str, name: str, settings: Json, content: ContentFile) -> ObjectRecord:
         self._newest = max(time.time_ns() // 1000, self._newest + 1)
         now = timestamp()
         given = {key: value for key, value in settings.items() if value not in (None, {})}
         times = {"timeCreated": now, "updated": now, "timeStorageClassUpdated": now, "timeFinalized": now}
         attributes = {**given, **content_attributes(content), **times}
-        return StoredObject(bucket, name, self._newest, 1, content.file, content.size, attributes)
+        return ObjectRecord(bucket, name, self._newest, 1, content.file, content.size, attributes)
 
     def _announce_creation(
-        self, connection: sqlite3.Connection, created: StoredObject, before: StoredObject | None
+        self, connection: sqlite3.Connection, created: ObjectRecord, before: ObjectRecord | None
     ) -> None:
         about_new: dict[str, str] = {}
         if before:
@@ -187,25 +187,25 @@ class Objects:
             self._notifications.record(connection, DELETED, before, self.address, about_old)
         self._notifications.record(connection, FINALIZED, created, self.address, about_new)
 
-    def _refuse_lost(self, found: StoredObject) -> None:
-        """The file may go between reading its name and using it; if the name still stands, it is lost."""
+    def _check_not_lost(self, found: ObjectRecord) -> None:
+        """Return if the object changed since its file was looked up; otherwise its content is lost."""
         again = self.get(found.bucket, found.name)
         if again.file == found.file:
             path: Path = self.files.path(found.file)
             raise RuntimeError(f"the content of {found.bucket}/{found.name} is lost: {path}")
 
 
-def _check(conditions: Preconditions, found: StoredObject | None) -> None:
+def _check(conditions: Preconditions, found: ObjectRecord | None) -> None:
     conditions.check(found.generation if found else 0, found.metageneration if found else 0)
 
 
-def _required(found: StoredObject | None, bucket: str, name: str, generation: int | None) -> StoredObject:
+def _required(found: ObjectRecord | None, bucket: str, name: str, generation: int | None) -> ObjectRecord:
     if found is None or generation not in (None, found.generation):
         raise NotFound(f"No such object: {bucket}/{name}")
     return found
 
 
-def _save(connection: sqlite3.Connection, stored: StoredObject) -> None:
+def _save(connection: sqlite3.Connection, stored: ObjectRecord) -> None:
     connection.execute(
         f"INSERT OR REPLACE INTO objects ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (

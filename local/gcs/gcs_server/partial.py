@@ -1,4 +1,4 @@
-"""Partial responses: `fields=items(name,size),nextPageToken` cuts a JSON answer down to what is asked.
+"""Partial responses: `fields=items(name,size),nextPageToken` selects parts of a JSON answer.
 
 https://cloud.google.com/storage/docs/json_api#partial-response
 """
@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_.*-]+|[(),/]")
 
 
 def parse_fields(text: str) -> Mask:
-    """The mask: names to masks of what is below them, an empty one for all; raises BadRequest."""
+    """Parse a mask: names to the masks below them; an empty mask selects all. Raises BadRequest."""
     tokens = _TOKEN.findall(text.replace(" ", ""))
     if "".join(tokens) != text.replace(" ", ""):
         raise BadRequest(f"Invalid field selection {text}")
@@ -24,7 +24,7 @@ def parse_fields(text: str) -> Mask:
 
 
 def select(value: Any, mask: Mask) -> Any:
-    """What of the value the mask shows; of a list, what it shows of each."""
+    """Return the selected parts of a value; of a list, those of each entry."""
     if not mask:
         return value
     if isinstance(value, list):

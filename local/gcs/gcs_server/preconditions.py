@@ -1,4 +1,4 @@
-"""Preconditions on generations, as the query parameters `if…Match` state them."""
+"""Preconditions on generations: the query parameters `if…Match`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ OF_SOURCE = tuple(f"ifSource{name}" for name in _FIELDS.values())
 
 
 def whole_number(name: str, text: str) -> int:
-    """The number, zero or more; raises BadRequest naming the parameter for anything else."""
+    """Parse a number, zero or more. Raises BadRequest, with the parameter's name."""
     if not (text.isascii() and text.isdigit()):
         raise BadRequest(f"Invalid value for {name}: '{text}'.")
     return int(text)
@@ -24,7 +24,7 @@ def whole_number(name: str, text: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Preconditions:
-    """What must hold of an object, or of its absence (generation 0)."""
+    """Conditions on an object; a missing object has generation 0."""
 
     generation_match: int | None = None
     generation_not_match: int | None = None
@@ -33,7 +33,7 @@ class Preconditions:
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str], prefix: str = "if") -> "Preconditions":
-        """Those among the parameters; raises BadRequest for what is no number."""
+        """Parse those among the parameters. Raises BadRequest for a value that is not a number."""
         return cls(
             **{
                 field: whole_number(prefix + name, parameters[prefix + name])
@@ -43,11 +43,11 @@ class Preconditions:
         )
 
     def as_dict(self) -> dict[str, int | None]:
-        """For storing; `Preconditions(**stored)` is the way back."""
+        """Return them for storage; `Preconditions(**stored)` restores them."""
         return asdict(self)
 
     def check(self, generation: int, metageneration: int) -> None:
-        """Raises PreconditionFailed unless all hold; an object that isn't there has generation 0."""
+        """Raise PreconditionFailed unless all hold; a missing object has generation 0."""
         if self.generation_match not in (None, generation):
             raise PreconditionFailed
         if self.generation_not_match == generation:
@@ -60,7 +60,7 @@ class Preconditions:
             raise PreconditionFailed
 
     def check_read(self, generation: int, metageneration: int) -> None:
-        """As `check`, but an object that is still what the reader has raises NotModified."""
+        """Like `check`, but raise NotModified if the reader has this generation already."""
         if generation == self.generation_not_match or metageneration == self.metageneration_not_match:
             raise NotModified("Not Modified")
         self.check(generation, metageneration)

@@ -1,4 +1,4 @@
-"""The outbox, emptied: events go to Pub/Sub, in order by topic, and stay until it has them."""
+"""Publish the events of the outbox to Pub/Sub, in order by topic; they stay until it has them."""
 
 import http.client
 import sys
@@ -15,22 +15,22 @@ _TIMEOUT = 10  # seconds
 
 
 class Publisher:
-    """Publishes what the outbox has and gets; a topic that refuses is tried again, and delays no other."""
+    """Publishes events as they come; retries a topic that fails without delaying the others."""
 
-    def __init__(self, database: Database, host: str, news: threading.Event) -> None:
+    def __init__(self, database: Database, host: str, wakeup: threading.Event) -> None:
         self._database = database
         self._host = host
-        self._news = news
+        self._wakeup = wakeup
         self._pauses: dict[str, float] = {}
         self._due: dict[str, float] = {}
 
     def run(self) -> None:
-        """Never returns; what it waits for is said on standard error."""
+        """Publish for ever, and print errors to standard error."""
         while True:
-            self._news.clear()
+            self._wakeup.clear()
             self._publish_due()
             earliest = min(self._due.values(), default=None)
-            self._news.wait(None if earliest is None else max(earliest - time.monotonic(), 0))
+            self._wakeup.wait(None if earliest is None else max(earliest - time.monotonic(), 0))
 
     def _publish_due(self) -> None:
         while True:

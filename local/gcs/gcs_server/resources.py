@@ -1,4 +1,4 @@
-"""What of an object or a bucket is kept, what may be set, and how it is shown in JSON."""
+"""Resources of objects and buckets: which properties are stored, settable and shown in JSON."""
 
 import base64
 import json
@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from gcs_server.datafiles import Content
-from gcs_server.errors import BadRequest, NotServed
+from gcs_server.datafiles import ContentFile
+from gcs_server.errors import BadRequest, Unsupported
 
 Json = dict[str, Any]
 
 _TEXTS = ("contentType", "contentEncoding", "contentDisposition", "contentLanguage", "cacheControl")
 EDITABLE = frozenset({*_TEXTS, "metadata", "customTime", "storageClass"})
-_CLAIMS = ("md5Hash", "crc32c")
-# Clients send back what they were given; the real service, too, takes no notice of these.
+_CHECKSUMS = ("md5Hash", "crc32c")
+# Clients send these back; they are ignored, as by the real service.
 _OUTPUT_ONLY = frozenset(
     [
         "bucket",
@@ -69,19 +69,19 @@ _METADATA_LIMIT = 8 * 1024
 
 
 def timestamp(moment: datetime | None = None) -> str:
-    """The moment, or now, as Google Cloud Storage writes times: UTC, in milliseconds."""
+    """Format a time, or now, like Google Cloud Storage: UTC, in milliseconds."""
     moment = moment or datetime.now(UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def etag(generation: int, metageneration: int) -> str:
-    """Changes with every change of content or metadata."""
+    """Return a tag that changes with every change of content or metadata."""
     return base64.b64encode(f"{generation}/{metageneration}".encode()).decode()
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket; `attributes` is everything JSON shows that isn't computed."""
+    """A bucket; `attributes` are the properties that are stored."""
 
     name: str
     project: str
@@ -89,16 +89,16 @@ class Bucket:
 
     @property
     def denies(self) -> str | None:
-        """`read`, `write` or `all` in a bucket made to refuse that; else None."""
+        """The denied actions of the bucket: `read`, `write` or `all`; None for none."""
         denied: str | None = self.attributes.get("labels", {}).get("dss-local-deny")
         return denied
 
     def same_place(self, other: "Bucket", storage_class: str, other_class: str) -> bool:
-        """Whether content goes from here to there without being moved."""
+        """Return whether a copy to `other` needs no move of content."""
         return self.attributes["location"] == other.attributes["location"] and storage_class == other_class
 
     def resource(self, address: str) -> Json:
-        """As the JSON API shows it."""
+        """Return the JSON API's form."""
         return {
             "kind": "storage#bucket",
             "id": self.name,
@@ -115,8 +115,8 @@ COLUMNS = "bucket, name, generation, metageneration, file, size, attributes"
 
 
 @dataclass(frozen=True)
-class StoredObject:
-    """One generation of an object; `attributes` is everything JSON shows that isn't computed."""
+class ObjectRecord:
+    """One generation of an object; `attributes` are the properties that are stored as JSON."""
 
     bucket: str
     name: str
@@ -127,29 +127,31 @@ class StoredObject:
     attributes: Json
 
     @classmethod
-    def from_row(cls, row: tuple[Any, ...]) -> "StoredObject":
-        """From a row of COLUMNS."""
+    def from_row(cls, row: tuple[Any, ...]) -> "ObjectRecord":
+        """Make a record from a row of COLUMNS."""
         bucket, name, generation, metageneration, file, size, attributes = row
         return cls(bucket, name, generation, metageneration, file, size, json.loads(attributes))
 
-    def changed(self, attributes: Json) -> "StoredObject":
-        """The same content with other metadata, a metageneration later."""
+    def changed(self, attributes: Json) -> "ObjectRecord":
+        """Return the next metageneration, with other attributes."""
         attributes = {**attributes, "updated": timestamp()}
         return replace(self, metageneration=self.metageneration + 1, attributes=attributes)
 
-    def content(self, file: str) -> Content:
-        """This object's content, if it were in that file."""
+    def content(self, file: str) -> ContentFile:
+        """Describe `file`, which has to hold this object's content."""
         values = self.attributes
-        return Content(file, self.size, values["crc32c"], values.get("md5Hash"), values.get("componentCount"))
+        return ContentFile(
+            file, self.size, values["crc32c"], values.get("md5Hash"), values.get("componentCount")
+        )
 
     def editable(self) -> Json:
-        """The attributes that a copy inherits."""
+        """Return the attributes that a copy inherits."""
         return {
             name: self.attributes[name] for name in EDITABLE - {"storageClass"} if name in self.attributes
         }
 
     def resource(self, address: str) -> Json:
-        """As the JSON API shows it."""
+        """Return the JSON API's form."""
         path = f"/storage/v1/b/{self.bucket}/o/{quote(self.name, safe='~')}"
         return {
             "kind": "storage#object",
@@ -166,25 +168,25 @@ class StoredObject:
         }
 
 
-def content_attributes(content: Content) -> Json:
-    """What an object's attributes say of its content."""
+def content_attributes(content: ContentFile) -> Json:
+    """Return the attributes of an object that describe its content."""
     known = {"crc32c": content.crc32c, "md5Hash": content.md5, "componentCount": content.components}
     return {name: value for name, value in known.items() if value is not None}
 
 
 def split_object(resource: Json) -> tuple[Json, dict[str, str]]:
-    """What the resource sets, and the checksums it claims.
+    """Split a resource into settings and expected checksums.
 
-    Raises BadRequest for a value of the wrong kind, NotServed for a property that isn't built.
+    Raises BadRequest for a value of the wrong kind, Unsupported for an unknown property.
     """
     settings: Json = {}
     for name, value in resource.items():
         if name in EDITABLE:
             _check_object_value(name, value)
             settings[name] = value
-        elif name not in _OUTPUT_ONLY and name not in _CLAIMS:
-            raise NotServed(f"object property not served: {name}")
-    return settings, {name: resource[name] for name in _CLAIMS if resource.get(name)}
+        elif name not in _OUTPUT_ONLY and name not in _CHECKSUMS:
+            raise Unsupported(f"object property not served: {name}")
+    return settings, {name: resource[name] for name in _CHECKSUMS if resource.get(name)}
 
 
 def _check_object_value(name: str, value: object) -> None:
@@ -211,7 +213,7 @@ def _check_metadata(value: object) -> None:
 
 
 def check_storage_class(value: str) -> None:
-    """Raises BadRequest for none of Google Cloud Storage's."""
+    """Raise BadRequest unless this is a class of Google Cloud Storage."""
     if value not in _STORAGE_CLASSES:
         raise BadRequest(f"Invalid storage class: {value}")
 
@@ -227,14 +229,14 @@ def _moment(text: str) -> datetime:
 
 
 def merged(attributes: Json, changes: Json, *, whole: bool) -> Json:
-    """The attributes after a patch, or, if `whole`, after an update, which unsets what it doesn't name.
+    """Return the attributes after a patch, or, if `whole`, after an update, which unsets all others.
 
     Raises BadRequest for a change that Google Cloud Storage doesn't allow.
     """
     if changes.get("storageClass", attributes["storageClass"]) != attributes["storageClass"]:
         raise BadRequest("The storage class of an existing object is changed by a rewrite.")
-    kept = EDITABLE - set(changes) - {"storageClass"} if whole else set()
-    result = {name: value for name, value in attributes.items() if name not in kept}
+    unset = EDITABLE - set(changes) - {"storageClass"} if whole else set()
+    result = {name: value for name, value in attributes.items() if name not in unset}
     for name, value in changes.items():
         if name == "metadata" and value is not None:
             base = {} if whole else attributes.get("metadata", {})
@@ -250,9 +252,9 @@ def _check_custom_time(before: str | None, after: str | None) -> None:
 
 
 def new_bucket_attributes(resource: Json) -> Json:
-    """The attributes of a bucket to be created.
+    """Return the attributes of a new bucket.
 
-    Raises BadRequest for a bad storage class, NotServed for a property that isn't built.
+    Raises BadRequest for a bad storage class, Unsupported for an unknown property.
     """
     settings: Json = {}
     for name, value in resource.items():
@@ -261,7 +263,7 @@ def new_bucket_attributes(resource: Json) -> Json:
         elif name == "versioning" and not (value or {}).get("enabled"):
             settings[name] = {"enabled": False}
         elif name not in _BUCKET_OUTPUT_ONLY:
-            raise NotServed(f"bucket property not served: {name}")
+            raise Unsupported(f"bucket property not served: {name}")
     location = str(settings.get("location") or "US").upper()
     storage_class = settings.get("storageClass") or "STANDARD"
     check_storage_class(storage_class)

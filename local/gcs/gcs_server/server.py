@@ -1,4 +1,4 @@
-"""The server: its parts wired together, on a port of this machine."""
+"""The server: its parts, wired together, on a port of this machine."""
 
 import socket
 import threading
@@ -27,7 +27,7 @@ _BACKLOG = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a server is told: where its data is, who may sign, who gets events."""
+    """The settings of a server: data directory, signers, Pub/Sub."""
 
     data: Path
     signing_keys: Iterable[bytes] = ()
@@ -37,25 +37,25 @@ class Settings:
 
 
 class Server:
-    """A server that listens from the start and answers once `run` is called."""
+    """A server that listens at once, and answers after `run`."""
 
     def __init__(self, settings: Settings, port: int = 0) -> None:
-        """Raises OSError if the port is taken, ValueError for a bad signing key."""
+        """Raise OSError if the port is taken, ValueError for a bad signing key."""
         self._socket = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
         self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._settings = settings
         settings.data.mkdir(parents=True, exist_ok=True)
         self._database = Database(settings.data / "metadata.sqlite")
-        self._news = threading.Event()
+        self._wakeup = threading.Event()
         publishing = settings.pubsub_emulator is not None
-        self._notifications = Notifications(self._database, self._news, publishing=publishing)
+        self._notifications = Notifications(self._database, self._wakeup, publishing=publishing)
         self._router = self._wire()
 
     def run(self) -> None:
-        """Answers requests until an exception, such as SystemExit, comes in."""
+        """Answer requests until an exception, such as SystemExit, is raised."""
         host = self._settings.pubsub_emulator
         if host is not None:
-            publisher = Publisher(self._database, host, self._news)
+            publisher = Publisher(self._database, host, self._wakeup)
             threading.Thread(target=publisher.run, daemon=True).start()
         try:
             while True:

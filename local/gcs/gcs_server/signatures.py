@@ -1,4 +1,4 @@
-"""V4 signatures of URLs: who signed what, recomputed from the request.
+"""Check V4 signatures of URLs.
 
 https://cloud.google.com/storage/docs/authentication/canonical-requests
 """
@@ -32,14 +32,14 @@ _DATE = "%Y%m%dT%H%M%SZ"
 
 
 class Signatures:
-    """Checks signed URLs against a set of public keys; any of them may have signed."""
+    """Checks signed URLs against public keys; a signature by any of them is good."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
-        """Takes PEM certificates or public keys; raises ValueError for what is neither, or isn't RSA."""
+        """Take PEM certificates or public keys. Raises ValueError for anything else than RSA."""
         self._keys = [_public_key(pem) for pem in keys]
 
     def verify(self, request: Request) -> None:
-        """Returns if a known key signed this very request and its time has come and isn't over.
+        """Return if a known key signed this request, and the signature is valid now.
 
         Raises Forbidden for an unsigned request, BadSignedUrl for a malformed one, ExpiredUrl,
         BadSignature.
@@ -74,7 +74,7 @@ class Signatures:
 
 
 def canonical_request(request: Request, query: list[tuple[str, str]], signed_headers: str) -> bytes:
-    """What is hashed and signed; raises BadSignedUrl if the headers signed aren't the headers sent."""
+    """Return the canonical request. Raises BadSignedUrl if the signed headers aren't those of the request."""
     names = signed_headers.split(";")
     _check_headers(request, names)
     headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names)

@@ -1,6 +1,6 @@
-"""Resumable uploads: what has arrived stays, across broken connections and a killed server.
+"""Resumable uploads: received bytes survive broken connections and a killed server.
 
-How much has arrived is the length of the file, so a chunk costs no transaction.
+The length of the file is the number of received bytes, so a chunk needs no transaction.
 """
 
 import json
@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gcs_server.database import Database
-from gcs_server.datafiles import DataFiles, Sums
-from gcs_server.errors import BadRequest, NotFound, Refused, UploadCancelled, UploadOffset
+from gcs_server.datafiles import DataFiles, RunningChecksums
+from gcs_server.errors import ApiError, BadRequest, NotFound, UploadCancelled, UploadOffset
 from gcs_server.objects import Objects
 from gcs_server.preconditions import Preconditions
-from gcs_server.resources import Json, StoredObject
+from gcs_server.resources import Json, ObjectRecord
 from gcs_server.wire import BLOCK, Body
 
 # https://cloud.google.com/storage/docs/resumable-uploads: a session is good for a week (seconds)
@@ -26,31 +26,31 @@ _LIFETIME = 7 * 24 * 60 * 60
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What an upload shall become; `size` is None where it isn't known beforehand."""
+class UploadRequest:
+    """The object to create; `size` is None if it is unknown."""
 
     bucket: str
     name: str
     settings: Json
-    claims: dict[str, str]
+    checksums: dict[str, str]
     conditions: Preconditions
     size: int | None
 
     def as_json(self) -> str:
-        """For storing."""
-        fields = (self.bucket, self.name, self.settings, self.claims, self.conditions.as_dict(), self.size)
+        """Return it for storage."""
+        fields = (self.bucket, self.name, self.settings, self.checksums, self.conditions.as_dict(), self.size)
         return json.dumps(fields)
 
     @classmethod
-    def from_json(cls, text: str) -> "Plan":
-        """The way back."""
-        bucket, name, settings, claims, conditions, size = json.loads(text)
-        return cls(bucket, name, settings, claims, Preconditions(**conditions), size)
+    def from_json(cls, text: str) -> "UploadRequest":
+        """Restore it from storage."""
+        bucket, name, settings, checksums, conditions, size = json.loads(text)
+        return cls(bucket, name, settings, checksums, Preconditions(**conditions), size)
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Where a request's body belongs: the `length` bytes from `start` on, of `total`, if that is known."""
+    """The place of a request's body: `length` bytes from `start` on, of `total`; None if unknown."""
 
     start: int
     length: int | None
@@ -58,18 +58,18 @@ class Chunk:
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing is to follow."""
+        """Whether this is the last chunk."""
         return self.length is None or (self.total is not None and self.start + self.length == self.total)
 
 
-class Session:
-    """One upload under way; whoever uses it holds its lock."""
+class UploadSession:
+    """A running upload; hold its lock to use it."""
 
-    def __init__(self, identifier: str, plan: Plan, file: str) -> None:
+    def __init__(self, identifier: str, request: UploadRequest, file: str) -> None:
         self.identifier = identifier
-        self.plan = plan
+        self.request = request
         self.file = file
-        self.sums = Sums()
+        self.checksums = RunningChecksums()
         self.lock = threading.Lock()
         self.is_open = True
 
@@ -81,69 +81,73 @@ class Uploads:
         self._database = database
         self._files = files
         self._objects = objects
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, UploadSession] = {}
         self._loading = threading.Lock()
 
-    def start(self, plan: Plan) -> str:
-        """The new upload's id; raises what creating the object now would."""
-        self._objects.check_target(plan.bucket, plan.name, plan.conditions)
-        session = Session(secrets.token_urlsafe(32), plan, self._files.new())
+    def start(self, request: UploadRequest) -> str:
+        """Start an upload, and return its id. Raises what creating the object now would raise."""
+        self._objects.check_target(request.bucket, request.name, request.conditions)
+        session = UploadSession(secrets.token_urlsafe(32), request, self._files.new())
         self._files.path(session.file).touch()
-        row = (session.identifier, plan.as_json(), session.file, time.time(), "open", None)
+        row = (session.identifier, request.as_json(), session.file, time.time(), "open", None)
         with self._database.write() as connection:
             connection.execute("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)", row)
         self._sessions[session.identifier] = session
         return session.identifier
 
     def received(self, identifier: str) -> int | Json:
-        """How many bytes have arrived, or, of a finished upload, the object's JSON.
+        """Return the number of received bytes, or the object's JSON if the upload is complete.
 
         Raises NotFound, UploadCancelled.
         """
         with self._use(identifier) as session:
-            return session.sums.size if isinstance(session, Session) else session
+            return session.checksums.size if isinstance(session, UploadSession) else session
 
-    def add(self, identifier: str, chunk: Chunk, body: Body, claims: dict[str, str]) -> int | Json:
-        """Takes in the chunk: how many bytes there are now, or, after the last, the object's JSON.
+    def add(self, identifier: str, chunk: Chunk, body: Body, checksums: dict[str, str]) -> int | Json:
+        """Append a chunk, and return the number of received bytes, or the object's JSON after the last chunk.
 
         Raises NotFound, UploadCancelled; BadRequest for a chunk that doesn't fit; UploadOffset for one
-        that begins too late; Disconnected, having kept all whole blocks that came before; and what
-        creating the object does, which ends the upload.
+        that begins too late; Disconnected, after keeping all whole blocks that arrived; and the errors
+        of creating the object, which end the upload.
         """
         with self._use(identifier) as session:
-            if not isinstance(session, Session):
+            if not isinstance(session, UploadSession):
                 return session
-            _check_chunk(session.plan, chunk)
-            if chunk.start > session.sums.size:
+            _check_chunk(session.request, chunk)
+            if chunk.start > session.checksums.size:
                 raise UploadOffset(
                     f"Invalid request. According to the Content-Range header, the upload offset is "
                     f"{chunk.start} byte(s), which exceeds already uploaded size of "
-                    f"{session.sums.size} byte(s)."
+                    f"{session.checksums.size} byte(s)."
                 )
             self._append(session, chunk, body)
-            return self._finish(session, claims) if chunk.is_last else session.sums.size
+            return self._finish(session, checksums) if chunk.is_last else session.checksums.size
 
-    def finish(self, identifier: str, total: int, claims: dict[str, str]) -> int | Json:
-        """As `add` with no bytes, by a sender that now knows there are `total`."""
+    def finish(self, identifier: str, total: int, checksums: dict[str, str]) -> int | Json:
+        """Like `add` with no bytes, by a sender that now knows the `total`."""
         with self._use(identifier) as session:
-            if not isinstance(session, Session):
+            if not isinstance(session, UploadSession):
                 return session
-            _check_chunk(session.plan, Chunk(0, 0, total))
-            return self._finish(session, claims) if session.sums.size == total else session.sums.size
+            _check_chunk(session.request, Chunk(0, 0, total))
+            return (
+                self._finish(session, checksums)
+                if session.checksums.size == total
+                else session.checksums.size
+            )
 
     def cancel(self, identifier: str) -> None:
-        """Ends the upload and removes what had arrived; raises NotFound, UploadCancelled."""
+        """Cancel the upload, and remove its bytes. Raises NotFound, UploadCancelled."""
         with self._use(identifier) as session:
-            if isinstance(session, Session):
+            if isinstance(session, UploadSession):
                 self._close(session, "cancelled")
 
     def sweep(self) -> None:
-        """Forgets the uploads that are past their time."""
+        """Remove expired uploads."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM uploads WHERE started < ?", (time.time() - _LIFETIME,))
 
     @contextmanager
-    def _use(self, identifier: str) -> Iterator[Session | Json]:
+    def _use(self, identifier: str) -> Iterator[UploadSession | Json]:
         session = self._session(identifier)
         if session is None:
             yield self._result(identifier)
@@ -151,8 +155,8 @@ class Uploads:
         with session.lock:
             yield session if session.is_open else self._result(identifier)
 
-    def _session(self, identifier: str) -> Session | None:
-        """The session, read back from the disk if this process doesn't know it; None if it isn't open."""
+    def _session(self, identifier: str) -> UploadSession | None:
+        """Return the session, from the disk after a restart; None if it isn't open."""
         with self._loading:
             if identifier not in self._sessions:
                 with self._database.read() as connection:
@@ -160,17 +164,17 @@ class Uploads:
                     row = connection.execute(query, (identifier,)).fetchone()
                 if row is None:
                     return None
-                session = Session(identifier, Plan.from_json(row[0]), row[1])
+                session = UploadSession(identifier, UploadRequest.from_json(row[0]), row[1])
                 self._recover(session)
                 self._sessions[identifier] = session
             return self._sessions[identifier]
 
-    def _recover(self, session: Session) -> None:
+    def _recover(self, session: UploadSession) -> None:
         path = self._files.path(session.file)
         os.truncate(path, path.stat().st_size // BLOCK * BLOCK)
         with path.open("rb") as file:
             while block := file.read(BLOCK):
-                session.sums.update(block)
+                session.checksums.update(block)
 
     def _result(self, identifier: str) -> Json:
         with self._database.read() as connection:
@@ -183,9 +187,9 @@ class Uploads:
         result: Json = json.loads(row[1])
         return result
 
-    def _append(self, session: Session, chunk: Chunk, body: Body) -> None:
-        """Only whole blocks are kept of a chunk that breaks off, as the real service does."""
-        known = session.sums.size - chunk.start
+    def _append(self, session: UploadSession, chunk: Chunk, body: Body) -> None:
+        """Keep only whole blocks of a chunk that breaks off, like the real service."""
+        known = session.checksums.size - chunk.start
         while known > 0 and (skipped := body.read(min(known, BLOCK))):
             known -= len(skipped)
         with self._files.path(session.file).open("ab", buffering=0) as target:
@@ -193,31 +197,33 @@ class Uploads:
                 if len(block) < BLOCK and not (chunk.is_last and body.ended):
                     continue
                 target.write(block)
-                session.sums.update(block)
+                session.checksums.update(block)
 
-    def _finish(self, session: Session, claims: dict[str, str]) -> Json:
-        plan = session.plan
-        content = session.sums.content(session.file)
+    def _finish(self, session: UploadSession, checksums: dict[str, str]) -> Json:
+        request = session.request
+        content = session.checksums.content(session.file)
         try:
-            if plan.size not in (None, content.size):
-                raise BadRequest(f"The upload was announced with {plan.size} bytes and has {content.size}.")
-            content.check({**plan.claims, **claims})
+            if request.size not in (None, content.size):
+                raise BadRequest(
+                    f"The upload was announced with {request.size} bytes and has {content.size}."
+                )
+            content.check({**request.checksums, **checksums})
 
-            def close(connection: sqlite3.Connection, created: StoredObject) -> None:
+            def close(connection: sqlite3.Connection, created: ObjectRecord) -> None:
                 result = json.dumps(created.resource(self._objects.address))
                 query = "UPDATE uploads SET state = 'done', result = ?, file = '' WHERE id = ?"
                 connection.execute(query, (result, session.identifier))
 
             created = self._objects.create(
-                plan.bucket, plan.name, plan.settings, content, plan.conditions, also=close
+                request.bucket, request.name, request.settings, content, request.conditions, also=close
             )
-        except Refused:
+        except ApiError:
             self._close(session, None)
             raise
         self._forget(session)
         return created.resource(self._objects.address)
 
-    def _close(self, session: Session, state: str | None) -> None:
+    def _close(self, session: UploadSession, state: str | None) -> None:
         with self._database.write() as connection:
             if state:
                 query = "UPDATE uploads SET state = ?, file = '' WHERE id = ?"
@@ -227,14 +233,14 @@ class Uploads:
         self._files.discard(session.file)
         self._forget(session)
 
-    def _forget(self, session: Session) -> None:
+    def _forget(self, session: UploadSession) -> None:
         session.is_open = False
         self._sessions.pop(session.identifier, None)
 
 
-def _check_chunk(plan: Plan, chunk: Chunk) -> None:
-    if None not in (plan.size, chunk.total) and plan.size != chunk.total:
-        raise BadRequest(f"The upload was announced with {plan.size} bytes, not {chunk.total}.")
+def _check_chunk(request: UploadRequest, chunk: Chunk) -> None:
+    if None not in (request.size, chunk.total) and request.size != chunk.total:
+        raise BadRequest(f"The upload was announced with {request.size} bytes, not {chunk.total}.")
     if chunk.length is None or chunk.is_last:
         return
     if chunk.length % BLOCK:

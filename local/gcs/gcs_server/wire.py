@@ -1,7 +1,7 @@
-"""HTTP/1.1 over a socket: requests in, responses out, bodies never held in memory as a whole.
+"""HTTP/1.1 over a socket, with bodies as streams.
 
-The standard library's server spends more on parsing one request's headers (it parses them as e-mail)
-than this server spends on answering it; that is why there is an own one.
+The standard library's server is not used because it spends more time on parsing a request's headers, as
+e-mail, than this server spends on answering it.
 """
 
 import os
@@ -13,10 +13,10 @@ from http import HTTPStatus
 from io import BufferedReader
 from typing import BinaryIO
 
-# Google Cloud Storage keeps a resumable upload in multiples of this; everything here is read in it.
+# Google Cloud Storage keeps resumable uploads in multiples of this; bodies are read in such blocks.
 BLOCK = 256 * 1024
 _LINE_LIMIT = 64 * 1024
-# Beyond this much unread body (bytes) it is cheaper for both sides to begin a new connection.
+# Bytes of unread body beyond which a new connection is cheaper for both sides.
 _DRAIN_LIMIT = 128 * 1024 * 1024
 _SENT_WITH_HEADERS = 64 * 1024
 _REASONS = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
@@ -24,15 +24,15 @@ _READ_FAULTS = (ConnectionError, TimeoutError)
 
 
 class Disconnected(Exception):
-    """The other side went away before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class Malformed(Exception):
-    """What came in isn't HTTP/1.1; the connection can't be used any further."""
+    """The input isn't HTTP/1.1; the connection is unusable."""
 
 
 class Body:
-    """A request's body, read in order, once; `Expect: 100-continue` is answered at the first read."""
+    """A request's body, to read once, in order; the first read answers `Expect: 100-continue`."""
 
     def __init__(self, reader: BufferedReader, length: int | None, invite: Callable[[], None] | None) -> None:
         self._reader = reader
@@ -43,9 +43,9 @@ class Body:
         self.length = length
 
     def read(self, limit: int = BLOCK) -> bytes:
-        """Up to `limit` bytes, fewer only at the end, empty after it.
+        """Return up to `limit` bytes, fewer only at the end, empty after it.
 
-        Raises Disconnected where the connection ends early, once all that had arrived was returned.
+        Raises Disconnected if the connection ends early, after it returned all received bytes.
         """
         if self.ended:
             return b""
@@ -55,12 +55,12 @@ class Body:
         return self._read_chunked(limit) if self._chunked else self._read_sized(limit)
 
     def blocks(self) -> Iterator[bytes]:
-        """The rest of the body, in blocks of BLOCK bytes and a shorter last one."""
+        """Yield the rest of the body, in blocks of BLOCK bytes and a shorter last one."""
         while block := self.read():
             yield block
 
     def drained(self) -> bool:
-        """Reads past what nobody asked for; False if the connection can't serve another request."""
+        """Skip the unread rest; return False if the connection can't serve another request."""
         if self._invite:
             return self.ended
         past = 0
@@ -75,8 +75,7 @@ class Body:
         return False
 
     def _read_sized(self, limit: int) -> bytes:
-        wanted = min(limit, self._left)
-        data = self._take(wanted)
+        data = self._take(min(limit, self._left))
         self._left -= len(data)
         self.ended = self._left == 0
         return data
@@ -104,9 +103,9 @@ class Body:
             self.ended = True
         return not self.ended
 
-    def _take(self, wanted: int) -> bytes:
+    def _take(self, count: int) -> bytes:
         try:
-            data = self._reader.read(wanted)
+            data = self._reader.read(count)
         except _READ_FAULTS as error:
             raise Disconnected from error
         if not data:
@@ -116,7 +115,7 @@ class Body:
 
 @dataclass(slots=True)
 class Request:
-    """One request. `path` and `query` are as they came, percent-encoded; header names are lower case."""
+    """A request. `path` and `query` are still percent-encoded; header names are lower case."""
 
     method: str
     path: str
@@ -128,7 +127,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """One answer: `body`, or `length` bytes of `file` from `offset` on, or `stream`, of unknown length."""
+    """An answer: `body`, or `length` bytes of `file` from `offset` on, or `stream`, of unknown length."""
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -140,7 +139,7 @@ class Response:
 
 
 def serve(connection: socket.socket, answer: Callable[[Request], Response]) -> None:
-    """Answers the connection's requests, in order, until either side has had enough."""
+    """Answer the connection's requests, in order, until either side closes it."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with connection, connection.makefile("rb") as reader:
         try:
@@ -154,7 +153,7 @@ def serve(connection: socket.socket, answer: Callable[[Request], Response]) -> N
             pass
         except Malformed as error:
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" + str(error).encode())
-        except Exception:  # noqa: BLE001  the last place where a fault of one connection can be seen
+        except Exception:  # noqa: BLE001  a fault of one connection must not stay silent
             traceback.print_exc()
 
 

@@ -1,16 +1,16 @@
-"""The XML API, as far as signed URLs use it: one object read, asked about, or written."""
+"""The XML API, as far as signed URLs use it: GET, HEAD and PUT of an object."""
 
 import base64
 import binascii
 
 from gcs_server.datafiles import DataFiles
-from gcs_server.errors import BadRequest, NotServed
-from gcs_server.json_uploads import hash_claims
+from gcs_server.errors import BadRequest, Unsupported
+from gcs_server.json_uploads import parse_hash_header
 from gcs_server.media import hash_values, media
 from gcs_server.objects import Objects, check_name
 from gcs_server.preconditions import Preconditions
 from gcs_server.resources import Json, split_object
-from gcs_server.routing import Call, Route
+from gcs_server.routing import Route, RoutedRequest
 from gcs_server.signatures import PARAMETERS, Signatures
 from gcs_server.wire import Response
 
@@ -32,7 +32,7 @@ _WRITING = (*_SIGNED, *_CONDITIONS, _META, "x-goog-hash")
 
 
 class SignedRoutes:
-    """Handlers that first check who signed."""
+    """Handlers for signed URLs."""
 
     def __init__(self, files: DataFiles, objects: Objects, signatures: Signatures) -> None:
         self._files = files
@@ -40,7 +40,7 @@ class SignedRoutes:
         self._signatures = signatures
 
     def routes(self) -> list[Route]:
-        """The routes, for the router."""
+        """Return the routes, for the router."""
         reading = (*PARAMETERS, "generation", "response-content-disposition", "response-content-type")
         return [
             Route("GET", _OBJECT, self.get, reading, (*_SIGNED, *_CONDITIONS)),
@@ -48,15 +48,15 @@ class SignedRoutes:
             Route("PUT", _OBJECT, self.put, PARAMETERS, _WRITING),
         ]
 
-    def get(self, call: Call) -> Response:
-        """GET and HEAD: the content, under the type and disposition that the URL says, or its own."""
-        self._signatures.verify(call.request)
-        bucket, name = call.path["bucket"], call.path["name"]
-        stored, file = self._objects.open(bucket, name, call.number("generation"), _conditions(call))
+    def get(self, routed: RoutedRequest) -> Response:
+        """GET and HEAD: the content, with the type and disposition of the URL, or its own."""
+        self._signatures.verify(routed.request)
+        bucket, name = routed.path["bucket"], routed.path["name"]
+        stored, file = self._objects.open(bucket, name, routed.number("generation"), _conditions(routed))
         values = stored.attributes
         kind = values.get("contentType", "application/octet-stream")
-        headers = [("Content-Type", call.text("response-content-type", kind))]
-        disposition = call.text("response-content-disposition", values.get("contentDisposition", ""))
+        headers = [("Content-Type", routed.text("response-content-type", kind))]
+        disposition = routed.text("response-content-disposition", values.get("contentDisposition", ""))
         if disposition:
             headers.append(("Content-Disposition", disposition))
         headers += [("x-goog-hash", value) for value in hash_values(stored)]
@@ -64,21 +64,21 @@ class SignedRoutes:
             headers.append((_META + key, text))
         if "componentCount" in values:
             headers.append(("x-goog-component-count", str(values["componentCount"])))
-        return media(call.request, stored, file, headers)
+        return media(routed.request, stored, file, headers)
 
-    def put(self, call: Call) -> Response:
-        """PUT: a new object of the body, verified by what the headers claim of it."""
-        self._signatures.verify(call.request)
-        headers = call.request.headers
+    def put(self, routed: RoutedRequest) -> Response:
+        """PUT: create an object of the body, checked against the checksums of the headers."""
+        self._signatures.verify(routed.request)
+        headers = routed.request.headers
         if "content-range" in headers:
-            raise NotServed("header not served: content-range")
-        bucket, name = call.path["bucket"], call.path["name"]
+            raise Unsupported("header not served: content-range")
+        bucket, name = routed.path["bucket"], routed.path["name"]
         check_name(name)
-        settings, conditions = _settings(headers), _conditions(call)
+        settings, conditions = _settings(headers), _conditions(routed)
         self._objects.check_target(bucket, name, conditions)
-        content = self._files.receive(call.request.body.blocks())
+        content = self._files.receive(routed.request.body.blocks())
         try:
-            content.check(_claims(headers))
+            content.check(_expected_checksums(headers))
         except BadRequest:
             self._files.discard(content.file)
             raise
@@ -92,8 +92,8 @@ class SignedRoutes:
         return Response(200, answer)
 
 
-def _conditions(call: Call) -> Preconditions:
-    headers = call.request.headers
+def _conditions(routed: RoutedRequest) -> Preconditions:
+    headers = routed.request.headers
     given = {name: headers[header] for header, name in _CONDITIONS.items() if header in headers}
     return Preconditions.parse(given)
 
@@ -108,13 +108,13 @@ def _settings(headers: dict[str, str]) -> Json:
     return split_object({**settings, "metadata": metadata})[0]
 
 
-def _claims(headers: dict[str, str]) -> dict[str, str]:
-    claims = hash_claims(headers.get("x-goog-hash", ""))
+def _expected_checksums(headers: dict[str, str]) -> dict[str, str]:
+    checksums = parse_hash_header(headers.get("x-goog-hash", ""))
     if "content-md5" in headers:
-        claims["md5Hash"] = headers["content-md5"]
-    for name, value in claims.items():
+        checksums["md5Hash"] = headers["content-md5"]
+    for name, value in checksums.items():
         try:
             base64.b64decode(value, validate=True)
         except binascii.Error as error:
             raise BadRequest(f"Invalid {name}: {value}") from error
-    return claims
+    return checksums

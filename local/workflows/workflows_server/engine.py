@@ -1,9 +1,9 @@
 """Run a workflow by `workflows-emulator`, patched where it differs from Cloud Workflows.
 
-As released (1.10.0) it starts all iterations of a parallel step at once, whatever the limit, with one set
+As released (1.10.0) it ignores the limit of a parallel step, and starts all iterations at once, with one set
 of variables for all of them; reads `delay` instead of `initial_delay`, and stops when that reaches
-`max_delay`; knows no OIDC; ends the execution on a broken connection instead of retrying; turns `null`
-into text; and keeps a lock for ever if an assignment fails.
+`max_delay`; knows no OIDC; ends the execution on a broken connection instead of retrying; turns `null` into
+text; and keeps a lock for ever if an assignment fails.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class EmulatorChanged(Exception):
 
 
 def run(path: Path, argument: Any, options: Options) -> Any:
-    """Return the result of a workflow for an argument. Raises WorkflowError, or whatever else ends it."""
+    """Return the result of a workflow for an argument. Raises WorkflowError if it fails."""
     patch_emulator(options)
     workflow = emulator.load_workflow(str(path))
     names = workflow["main"].get("params", [])

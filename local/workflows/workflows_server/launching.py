@@ -103,6 +103,6 @@ def _execute(engine: Any, connection: "Connection[Any, Any]", options: Options) 
         connection.send({"state": "SUCCEEDED", "result": json.dumps(result)})
     except WorkflowError as error:
         connection.send({"state": "FAILED", "error": json.dumps(error.payload, default=str)})
-    except Exception:  # noqa: BLE001 # whatever it is, it ends this execution only
+    except Exception:  # noqa: BLE001 # any error ends this execution only
         connection.send({"state": "FAILED", "error": json.dumps(traceback.format_exc())})
     connection.poll(None)

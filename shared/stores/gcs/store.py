@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from shared.checksums import MIB, Checksums
 from shared.clock import Deadline
+from shared.deadlines import limited
 from shared.errors import (
     CopyTakesLonger,
     InvalidChecksum,
@@ -64,7 +65,7 @@ class GoogleCloudStorage(PartsAside):
         return StoredObject(
             bucket=blob.bucket.name,
             key=blob.name,
-            size=blob.size,
+            size=_size(blob),
             content_type=blob.content_type or "application/octet-stream",
             metadata=blob.metadata or {},
             revision=str(blob.generation),
@@ -106,7 +107,7 @@ class GoogleCloudStorage(PartsAside):
         blob.crc32c = base64.b64encode(bytes.fromhex(checksums.crc32c)).decode()
         self._send(blob, data, size=size, content_type=content_type, if_generation_match=0)
         # GCS has compared it; servers that only speak like GCS may not have. The blob has their answer.
-        if (blob.size, _hex(blob.crc32c)) != (size, checksums.crc32c):
+        if (_size(blob), _hex(blob.crc32c)) != (size, checksums.crc32c):
             self.delete(bucket, key)
             raise InvalidChecksum(f"gs://{bucket}/{key}: the content does not match its checksums")
 
@@ -235,9 +236,9 @@ class GoogleCloudStorage(PartsAside):
             )
         finally:
             self.abort_upload(scratch)
-        if whole.size != scratch.size:
+        if _size(whole) != scratch.size:
             self.delete(bucket, key)
-            raise ObjectChanged(f"gs://{bucket}/{key}: {whole.size} bytes instead of {scratch.size}")
+            raise ObjectChanged(f"gs://{bucket}/{key}: {_size(whole)} bytes instead of {scratch.size}")
 
     def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
         """Write a part as it is read, _CHUNK bytes in memory."""
@@ -308,12 +309,25 @@ def open_client(project: str) -> Client:
     client = Client(project=project)
     # For traces, which nobody takes, it asks for each bucket in a thread of its own, without the permission.
     client._bucket_metadata_cache = None  # noqa: SLF001
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
+    adapter = _Limited(pool_connections=4, pool_maxsize=_CONNECTIONS)
     # The client takes a session only with credentials, and finds those by itself only without one.
     session: AuthorizedSession | requests.Session = client._http  # noqa: SLF001
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return client
+
+
+class _Limited(HTTPAdapter):
+    """Sends requests that end at the deadline of shared/deadlines.py."""
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        """Send a request; wait at most until the deadline for each answer of the server."""
+        return super().send(request, *arguments, **{**options, "timeout": limited(options["timeout"])})
+
+
+def _size(blob: Blob) -> int:
+    # Google's own storage-testbench leaves `size` out of an empty object's JSON.
+    return int(blob.size or 0)
 
 
 def _hex(base64_digest: str | None) -> str | None:

@@ -27,7 +27,7 @@ def test_a_bucket_name_is_taken_once(client, bucket):
 
 @pytest.mark.parametrize("name", ["no", "Upper", "a" * 64, "-dash", "under score"])
 def test_what_is_no_bucket_name_is_refused(server, name):
-    answer = requests.post(f"{server.address}/storage/v1/b?project=p", json={"name": name}, timeout=10)
+    answer = requests.post(f"{server.address}/storage/v1/b?project=p", json={"name": name}, timeout=60)
     assert answer.status_code == 400
 
 
@@ -105,7 +105,7 @@ def test_a_bucket_that_denies_writes_takes_nothing_in(client, bucket):
 
 def test_a_denial_has_the_shape_of_the_real_service_s_errors(server, client):
     closed = denying(client, "read")
-    answer = requests.get(f"{server.address}/storage/v1/b/{closed.name}/o/x", timeout=10)
+    answer = requests.get(f"{server.address}/storage/v1/b/{closed.name}/o/x", timeout=60)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (403, 403)
     assert error["errors"][0]["reason"] == "forbidden"
@@ -114,7 +114,7 @@ def test_a_denial_has_the_shape_of_the_real_service_s_errors(server, client):
 
 def test_versioning_is_refused_since_it_is_not_built(server):
     body = {"name": f"bucket-{uuid.uuid4()}", "versioning": {"enabled": True}}
-    answer = requests.post(f"{server.address}/storage/v1/b?project=p", json=body, timeout=10)
+    answer = requests.post(f"{server.address}/storage/v1/b?project=p", json=body, timeout=60)
     assert (answer.status_code, "versioning" in answer.text) == (501, True)
 
 

@@ -101,9 +101,9 @@ def test_a_caller_may_set_what_one_call_of_a_rewrite_moves(client, bucket):
     source = uploaded(bucket, "source", os.urandom(3 * MEBIBYTE))
     there = elsewhere(client, location="EU")
     path = f"{source.self_link}/rewriteTo/b/{there.name}/o/target"
-    answer = requests.post(path, params={"maxBytesRewrittenPerCall": 2 * MEBIBYTE}, timeout=10).json()
+    answer = requests.post(path, params={"maxBytesRewrittenPerCall": 2 * MEBIBYTE}, timeout=60).json()
     assert (answer["done"], answer["totalBytesRewritten"]) == (False, str(2 * MEBIBYTE))
-    odd = requests.post(path, params={"maxBytesRewrittenPerCall": MEBIBYTE + 1}, timeout=10)
+    odd = requests.post(path, params={"maxBytesRewrittenPerCall": MEBIBYTE + 1}, timeout=60)
     assert odd.status_code == 400
 
 

@@ -37,7 +37,7 @@ def watched(publishing, pubsub):
     return bucket, watch
 
 
-def test_a_created_object_is_told_as_the_real_service_tells_it(watched, eventually):
+def test_a_created_object_is_notified_as_the_real_service_tells_it(watched, eventually):
     bucket, watch = watched
     delivered = watch()
     blob = bucket.blob("a/é")
@@ -54,10 +54,10 @@ def test_a_created_object_is_told_as_the_real_service_tells_it(watched, eventual
         "objectGeneration": str(blob.generation),
     }
     payload = json.loads(base64.b64decode(message["data"]))
-    assert payload == requests.get(blob.self_link, timeout=10).json()
+    assert payload == requests.get(blob.self_link, timeout=60).json()
 
 
-def test_replacing_changing_and_deleting_are_told(watched, eventually):
+def test_replacing_changing_and_deleting_are_notified(watched, eventually):
     bucket, watch = watched
     delivered = watch()
     first = bucket.blob("x")
@@ -69,7 +69,7 @@ def test_replacing_changing_and_deleting_are_told(watched, eventually):
     second.delete()
     eventually(lambda: len(delivered()) >= 5)
     old, new = str(first.generation), str(second.generation)
-    told = [
+    notified = [
         (
             attributes["eventType"],
             attributes["objectGeneration"],
@@ -77,7 +77,7 @@ def test_replacing_changing_and_deleting_are_told(watched, eventually):
         )
         for attributes in (message["attributes"] for message in delivered())
     ]
-    assert sorted(told, key=str) == sorted(
+    assert sorted(notified, key=str) == sorted(
         [
             ("OBJECT_FINALIZE", old, None),
             ("OBJECT_DELETE", old, new),
@@ -89,7 +89,7 @@ def test_replacing_changing_and_deleting_are_told(watched, eventually):
     )
 
 
-def test_only_what_was_asked_for_is_told(watched, eventually):
+def test_only_what_was_asked_for_is_notified(watched, eventually):
     bucket, watch = watched
     options = {"blob_name_prefix": "kept/", "event_types": ["OBJECT_DELETE"], "payload_format": "NONE"}
     delivered = watch(custom_attributes={"replica": "gcp"}, **options)
@@ -106,7 +106,7 @@ def test_only_what_was_asked_for_is_told(watched, eventually):
     assert "data" not in message
 
 
-def test_every_way_to_create_an_object_is_told(watched, eventually):
+def test_every_way_to_create_an_object_is_notified(watched, eventually):
     bucket, watch = watched
     delivered = watch(payload_format="NONE")
     resumable = bucket.blob("resumable", chunk_size=256 * 1024)
@@ -121,7 +121,7 @@ def test_every_way_to_create_an_object_is_told(watched, eventually):
 
 def test_configurations_can_be_listed_found_and_removed(watched, eventually):
     bucket, watch = watched
-    silent, told = watch(), watch()
+    silent, notified = watch(), watch()
     first, second = bucket.list_notifications()
     assert first.topic_name != second.topic_name
     found = bucket.get_notification(first.notification_id)
@@ -130,7 +130,7 @@ def test_configurations_can_be_listed_found_and_removed(watched, eventually):
     with pytest.raises(NotFound):
         bucket.get_notification(first.notification_id)
     bucket.blob("x").upload_from_string(b"x")
-    eventually(told)
+    eventually(notified)
     assert silent() == []
 
 
@@ -143,8 +143,8 @@ def test_a_topic_that_is_missing_delays_no_other(watched, pubsub, eventually):
     eventually(delivered)
     topic = f"projects/dss-local/topics/{late}"
     subscription = f"projects/dss-local/subscriptions/{late}"
-    requests.put(f"{pubsub.address}/{topic}", timeout=10).raise_for_status()
-    requests.put(f"{pubsub.address}/{subscription}", json={"topic": topic}, timeout=10).raise_for_status()
+    requests.put(f"{pubsub.address}/{topic}", timeout=60).raise_for_status()
+    requests.put(f"{pubsub.address}/{subscription}", json={"topic": topic}, timeout=60).raise_for_status()
     # Pub/Sub keeps nothing for a subscription that comes after the message.
     bucket.blob("y").upload_from_string(b"y")
     [message, *_] = eventually(lambda: pubsub.pull(subscription))
@@ -163,11 +163,11 @@ def test_events_outlive_a_kill_before_they_were_published(start_server, free_por
     start_server("--pubsub-emulator", pubsub.host)
     names: set[str] = set()
 
-    def all_told():
+    def all_notified():
         names.update(message["attributes"]["objectId"] for message in pubsub.pull(subscription))
         return len(names) == 300
 
-    eventually(all_told)
+    eventually(all_notified)
     assert names == {f"object-{number}" for number in range(300)}
 
 
@@ -179,7 +179,7 @@ def test_a_configuration_that_makes_no_sense_is_refused(watched, publishing):
             bucket.notification(topic_name="some", topic_project="dss-local", **options).create()
     path = f"{publishing.address}/storage/v1/b/{bucket.name}/notificationConfigs"
     body = {"topic": "some", "payload_format": "NONE"}
-    assert requests.post(path, json=body, timeout=10).status_code == 400
+    assert requests.post(path, json=body, timeout=60).status_code == 400
 
 
 def test_without_pubsub_a_configuration_is_refused_since_nothing_would_come_of_it(bucket):

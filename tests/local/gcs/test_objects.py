@@ -48,8 +48,8 @@ def test_an_object_has_everything_the_real_service_says_of_it(bucket):
     assert found.id == f"{bucket.name}/{blob.name}/{found.generation}"
     assert found.time_created == found.updated is not None
     assert found.etag
-    assert requests.get(found.self_link, timeout=10).json()["name"] == blob.name
-    assert requests.get(found.media_link, timeout=10).content == CONTENT
+    assert requests.get(found.self_link, timeout=60).json()["name"] == blob.name
+    assert requests.get(found.media_link, timeout=60).content == CONTENT
     assert found.download_as_bytes() == CONTENT
 
 
@@ -82,7 +82,7 @@ def test_a_deleted_object_is_gone(bucket):
 def test_who_reads_an_object_reads_on_while_it_is_replaced(bucket):
     content = os.urandom(8 * 1024 * 1024)
     blob = uploaded(bucket, content=content)
-    with requests.get(blob.media_link, stream=True, timeout=10) as answer:
+    with requests.get(blob.media_link, stream=True, timeout=60) as answer:
         beginning = answer.raw.read(1024)
         uploaded(bucket, content=b"other")
         assert beginning + answer.raw.read() == content
@@ -208,7 +208,7 @@ def test_an_update_unsets_what_it_does_not_name(bucket):
     blob = uploaded(bucket, content_type="text/x")
     blob.metadata = {"one": "1"}
     blob.patch()
-    answer = requests.put(blob.self_link, json={"metadata": {"two": "2"}}, timeout=10).json()
+    answer = requests.put(blob.self_link, json={"metadata": {"two": "2"}}, timeout=60).json()
     assert answer["metadata"] == {"two": "2"}
     assert "contentType" not in answer
     assert answer["md5Hash"] == blob.md5_hash
@@ -226,26 +226,26 @@ def test_custom_time_never_goes_back(bucket):
 @pytest.mark.parametrize("name", ["", ".", "..", "a\nb", "a\rb", "é" * 513, ".well-known/acme-challenge/x"])
 def test_what_is_no_object_name_is_refused(server, bucket, name):
     path = f"{server.address}/upload/storage/v1/b/{bucket.name}/o"
-    answer = requests.post(path, params={"uploadType": "media", "name": name}, data=b"x", timeout=10)
+    answer = requests.post(path, params={"uploadType": "media", "name": name}, data=b"x", timeout=60)
     assert answer.status_code == 400
 
 
 def test_the_fields_asked_for_are_the_fields_given(server, bucket):
     uploaded(bucket)
     path = f"{server.address}/storage/v1/b/{bucket.name}/o"
-    assert requests.get(f"{path}/object?fields=name,size", timeout=10).json() == {
+    assert requests.get(f"{path}/object?fields=name,size", timeout=60).json() == {
         "name": "object",
         "size": str(len(CONTENT)),
     }
-    listed = requests.get(f"{path}?fields=items(name,md5Hash),prefixes", timeout=10).json()
+    listed = requests.get(f"{path}?fields=items(name,md5Hash),prefixes", timeout=60).json()
     assert [sorted(item) for item in listed["items"]] == [["md5Hash", "name"]]
-    assert requests.get(f"{path}?fields=items/name", timeout=10).json() == {"items": [{"name": "object"}]}
-    assert requests.get(f"{path}?fields=items(name", timeout=10).status_code == 400
+    assert requests.get(f"{path}?fields=items/name", timeout=60).json() == {"items": [{"name": "object"}]}
+    assert requests.get(f"{path}?fields=items(name", timeout=60).status_code == 400
 
 
 def test_a_download_says_what_it_is(bucket):
     blob = uploaded(bucket, content_type="text/x")
-    answer = requests.get(blob.media_link, timeout=10)
+    answer = requests.get(blob.media_link, timeout=60)
     assert answer.headers["X-Goog-Hash"] == f"crc32c={blob.crc32c},md5={blob.md5_hash}"
     assert answer.headers["X-Goog-Generation"] == str(blob.generation)
     assert answer.headers["Content-Type"] == "text/x"
@@ -258,9 +258,9 @@ def test_compressed_content_is_inflated_for_who_does_not_accept_it(bucket):
     blob = bucket.blob("object")
     blob.content_encoding = "gzip"
     blob.upload_from_string(gzip.compress(CONTENT))
-    plain = requests.get(blob.media_link, headers={"Accept-Encoding": "identity"}, timeout=10)
+    plain = requests.get(blob.media_link, headers={"Accept-Encoding": "identity"}, timeout=60)
     assert (plain.content, "Content-Encoding" in plain.headers) == (CONTENT, False)
-    packed = requests.get(blob.media_link, timeout=10)
+    packed = requests.get(blob.media_link, timeout=60)
     assert (packed.content, packed.headers["Content-Encoding"]) == (CONTENT, "gzip")
     assert blob.download_as_bytes(raw_download=True) == gzip.compress(CONTENT)
 
@@ -283,7 +283,7 @@ def test_any_range_is_answered_as_rfc_9110_says(server, client, size, first, las
         blob.upload_from_string(CONTENT[:size])
     header = f"bytes={'' if first is None else first}-{'' if last is None else last}"
     path = f"{server.address}/download/storage/v1/b/{bucket.name}/o/{name}?alt=media"
-    answer = requests.get(path, headers={"Range": header}, timeout=10)
+    answer = requests.get(path, headers={"Range": header}, timeout=60)
     content = CONTENT[:size]
     if (first is None and last is None) or (None not in (first, last) and last < first):
         assert (answer.status_code, answer.content) == (200, content)
@@ -299,5 +299,5 @@ def test_any_range_is_answered_as_rfc_9110_says(server, client, size, first, las
 
 def test_metadata_values_are_texts(bucket):
     blob = uploaded(bucket)
-    answer = requests.patch(blob.self_link, data=json.dumps({"metadata": {"one": 1}}), timeout=10)
+    answer = requests.patch(blob.self_link, data=json.dumps({"metadata": {"one": 1}}), timeout=60)
     assert answer.status_code == 400

@@ -79,10 +79,10 @@ def test_a_resumable_upload_goes_on_after_a_kill(start_server, tmp_path, eventua
         end.write(b"part of a block")
     again = start_server()
     address = again.address + where
-    status = requests.put(address, headers={"Content-Range": f"bytes */{len(CONTENT)}"}, timeout=10)
+    status = requests.put(address, headers={"Content-Range": f"bytes */{len(CONTENT)}"}, timeout=60)
     assert (status.status_code, status.headers["Range"]) == (308, f"bytes=0-{3 * BLOCK - 1}")
     rest = f"bytes {3 * BLOCK}-{len(CONTENT) - 1}/{len(CONTENT)}"
-    done = requests.put(address, CONTENT[3 * BLOCK :], headers={"Content-Range": rest}, timeout=10)
+    done = requests.put(address, CONTENT[3 * BLOCK :], headers={"Content-Range": rest}, timeout=60)
     assert done.status_code == 200
     found = again.client().bucket("some-bucket").get_blob("object")
     assert (found.md5_hash, found.download_as_bytes()) == (done.json()["md5Hash"], CONTENT)

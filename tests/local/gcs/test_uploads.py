@@ -30,7 +30,7 @@ def begin(server, bucket, size=None, **query):
         params={"uploadType": "resumable", "name": "object", **query},
         json={"metadata": {"one": "1"}},
         headers=headers,
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 200, answer.text
     return answer.headers["Location"]
@@ -39,7 +39,7 @@ def begin(server, bucket, size=None, **query):
 def put(address, content=b"", content_range=None, **headers):
     if content_range:
         headers["Content-Range"] = content_range
-    return requests.put(address, data=content, headers=headers, timeout=10)
+    return requests.put(address, data=content, headers=headers, timeout=60)
 
 
 def test_a_resumable_upload_in_chunks_is_the_content_as_a_whole(bucket):
@@ -157,7 +157,7 @@ def test_a_chunk_that_does_not_fit_is_refused_and_changes_nothing(
 def test_a_cancelled_upload_takes_nothing_more(server, bucket):
     address = begin(server, bucket)
     put(address, CONTENT[:BLOCK], f"bytes 0-{BLOCK - 1}/*")
-    assert requests.delete(address, timeout=10).status_code == 499
+    assert requests.delete(address, timeout=60).status_code == 499
     assert put(address, CONTENT).status_code == 499
     assert not bucket.blob("object").exists()
 
@@ -182,7 +182,7 @@ def test_a_resumable_upload_heeds_preconditions_at_its_beginning_and_at_its_end(
 def test_content_that_is_not_what_was_claimed_is_not_stored(server, bucket, claim):
     headers = {"X-Goog-Hash": claim}
     path = f"{server.address}/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name=object"
-    answer = requests.post(path, data=CONTENT, headers=headers, timeout=10)
+    answer = requests.post(path, data=CONTENT, headers=headers, timeout=60)
     assert (answer.status_code, "doesn't match" in answer.text) == (400, True)
     address = begin(server, bucket)
     assert put(address, CONTENT, **headers).status_code == 400
@@ -194,9 +194,9 @@ def test_checksums_claimed_in_metadata_are_verified(server, bucket):
     kind = {"Content-Type": "multipart/related; boundary=edge"}
     body = '--edge\r\nContent-Type: application/json\r\n\r\n{"name":"object","crc32c":"%s"}\r\n'
     rest = "--edge\r\nContent-Type: text/x\r\n\r\ncontent\r\n--edge--\r\n"
-    wrong = requests.post(path, data=body % "AAAAAA==" + rest, headers=kind, timeout=10)
+    wrong = requests.post(path, data=body % "AAAAAA==" + rest, headers=kind, timeout=60)
     assert (wrong.status_code, bucket.blob("object").exists()) == (400, False)
-    right = requests.post(path, data=body % crc32c(b"content") + rest, headers=kind, timeout=10)
+    right = requests.post(path, data=body % crc32c(b"content") + rest, headers=kind, timeout=60)
     assert (right.status_code, right.json()["contentType"]) == (200, "text/x")
 
 
@@ -206,22 +206,32 @@ def test_multipart_content_may_hold_what_looks_like_a_boundary(server, bucket, s
     body = b'--edgy\r\n\r\n{"name":"object"}\r\n--edgy\r\n\r\n' + content + b"\r\n--edgy--"
     path = f"{server.address}/upload/storage/v1/b/{bucket.name}/o?uploadType=multipart"
     kind = {"Content-Type": 'multipart/related; boundary="edgy"'}
-    assert requests.post(path, data=body, headers=kind, timeout=10).status_code == 200
+    assert requests.post(path, data=body, headers=kind, timeout=60).status_code == 200
     assert bucket.blob("object").download_as_bytes() == content
+
+
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_a_multipart_body_may_have_the_line_ends_and_quotes_of_apitools(server, bucket, quote):
+    path = f"{server.address}/upload/storage/v1/b/{bucket.name}/o?uploadType=multipart"
+    kind = {"Content-Type": f"multipart/related; boundary={quote}==edge=={quote}"}
+    first = b'--==edge==\nContent-Type: application/json\n\n{"name":"object"}\n'
+    body = first + b"--==edge==\n\nline\r\n\n--==edge==--"
+    assert requests.post(path, data=body, headers=kind, timeout=10).status_code == 200
+    assert bucket.blob("object").download_as_bytes() == b"line\r\n"
 
 
 def test_a_multipart_body_that_breaks_off_is_refused(server, bucket):
     path = f"{server.address}/upload/storage/v1/b/{bucket.name}/o?uploadType=multipart"
     kind = {"Content-Type": "multipart/related; boundary=edge"}
     body = b'--edge\r\n\r\n{"name":"object"}\r\n--edge\r\n\r\ncont'
-    assert requests.post(path, data=body, headers=kind, timeout=10).status_code == 400
+    assert requests.post(path, data=body, headers=kind, timeout=60).status_code == 400
     assert not bucket.blob("object").exists()
 
 
 def test_a_chunked_body_of_any_pieces_is_one_content(server, bucket):
     path = f"{server.address}/upload/storage/v1/b/{bucket.name}/o?uploadType=media&name=object"
     pieces = (CONTENT[start : start + 99_999] for start in range(0, len(CONTENT), 99_999))
-    assert requests.post(path, data=pieces, timeout=10).json()["crc32c"] == crc32c(CONTENT)
+    assert requests.post(path, data=pieces, timeout=60).json()["crc32c"] == crc32c(CONTENT)
 
 
 def test_a_client_that_expects_to_be_invited_is(server, bucket):

@@ -19,7 +19,7 @@ STATE = Execution.State
 
 
 class Web:
-    """A web server that counts who is there at once, and fails as often as it is told."""
+    """A web server that counts concurrent requests, and fails the first `failures` of them."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -82,7 +82,7 @@ def test_an_execution_is_answered_before_it_ends_and_keeps_its_result(server: Se
     assert ended.end_time >= ended.start_time
 
 
-def test_what_fails_says_so(server: Server) -> None:
+def test_a_failure_has_its_payload(server: Server) -> None:
     ended = server.run('main: {steps: [{stop: {raise: {code: 7, message: "no more"}}}]}')
     assert ended.state == STATE.FAILED
     assert json.loads(ended.error.payload) == {"code": 7, "message": "no more"}
@@ -238,21 +238,21 @@ def test_executions_are_filtered_and_ordered(
         {"page_token": "x"},
     ],
 )
-def test_what_is_no_filter_and_no_order_is_refused(server: Server, request_: dict[str, str]) -> None:
+def test_an_invalid_filter_or_order_is_refused(server: Server, request_: dict[str, str]) -> None:
     with pytest.raises(exceptions.InvalidArgument):
         server.client.list_executions(request={"parent": f"{PARENT}/t-listed", **request_})
 
 
-def test_by_rest_it_is_the_same_state(server: Server, listed: list[str]) -> None:
+def test_rest_and_grpc_show_the_same_state(server: Server, listed: list[str]) -> None:
     begun = requests.post(
         f"{server.rest}/{PARENT}/t-listed/executions", json={"argument": '{"x": 7}'}, timeout=10
     ).json()
     ended = server.ended(begun["name"])
     server.kill()
     server.start()
-    again = requests.get(f"{server.rest}/{begun['name']}", timeout=10).json()
+    again = requests.get(f"{server.rest}/{begun['name']}", timeout=60).json()
     query = {"filter": "state=FAILED", "pageSize": "1", "alt": "json"}
-    found = requests.get(f"{server.rest}/{PARENT}/t-listed/executions", query, timeout=10).json()
+    found = requests.get(f"{server.rest}/{PARENT}/t-listed/executions", query, timeout=60).json()
 
     assert (begun["state"], ended.result) == ("ACTIVE", "7")
     assert (again["state"], again["result"], again["argument"]) == ("SUCCEEDED", "7", '{"x": 7}')
@@ -273,15 +273,15 @@ def test_by_rest_it_is_the_same_state(server: Server, listed: list[str]) -> None
         ("POST", "t-listed/executions/none:exportData", {}, 501),
     ],
 )
-def test_what_is_not_known_by_rest_is_refused_in_words(
+def test_an_unknown_rest_request_is_refused_with_a_message(
     server: Server, verb: str, path: str, body: Any, status: int
 ) -> None:
-    answer = requests.request(verb, f"{server.rest}/{PARENT}/{path}", json=body, timeout=10)
+    answer = requests.request(verb, f"{server.rest}/{PARENT}/{path}", json=body, timeout=60)
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
 
 
-def test_what_is_not_there_is_not_found(server: Server) -> None:
+def test_a_missing_workflow_or_execution_is_not_found(server: Server) -> None:
     with pytest.raises(exceptions.NotFound):
         server.client.create_execution(parent=f"{PARENT}/t-nothing", execution=Execution())
     with pytest.raises(exceptions.NotFound):

@@ -81,7 +81,7 @@ def test_findings_end_with_1_and_are_repaired_when_asked(
     assert clean.out.endswith("0 findings, 0 of them repaired\n")
 
 
-def test_what_is_wrong_with_the_command_is_told_before_anything_is_done(system: ManualSystem) -> None:
+def test_invalid_arguments_and_settings_are_rejected_first(system: ManualSystem) -> None:
     unknown = dss(env(system), "admin", "audit", "--replica", "moon")
     unset = dss({**env(system), "DSS_GS_BUCKET": ""}, "admin", "audit")
     down = dss(
@@ -89,7 +89,7 @@ def test_what_is_wrong_with_the_command_is_told_before_anything_is_done(system: 
     )
 
     assert [unknown.code, unset.code, down.code] == [1, 1, 1]
-    assert "dss: replica: 'moon' is none of gcp, aws" in unknown.err
+    assert "dss: replica: 'moon' is not one of gcp, aws" in unknown.err
     assert "DSS_GS_BUCKET is not set" in unset.err
     assert down.err.startswith("dss: s3://")
     assert "Traceback" not in unknown.err + unset.err + down.err
@@ -110,7 +110,7 @@ class BusyClock(SystemClock):
         self._now += timedelta(seconds=seconds)
 
 
-def test_replication_tells_what_is_missing_and_how_fast_it_comes(system: ManualSystem) -> None:
+def test_replication_shows_the_backlog_and_the_rate(system: ManualSystem) -> None:
     world = system.world("aws", os.urandom(100))
     busy = BusyClock(lambda: system.replicate("aws", *world.documents))
 
@@ -126,14 +126,14 @@ def test_replication_tells_what_is_missing_and_how_fast_it_comes(system: ManualS
     rows = [line.split() for line in after.out.splitlines()]
     assert rows[0] == ["replica", "missing", "oldest", "gained/min", "unpublished", "oldest"]
     assert [row[:5] for row in rows[1:]] == [[name, "0", "0", "s", "0.0"] for name in ("gcp", "aws")]
-    # Nobody is told of anything here: of bundles and their tombstones, where they are.
-    told_of = [key for key in world.documents if key.startswith("bundles/")]
-    assert behind["aws"]["unpublished"] - behind["gcp"]["unpublished"] == len(told_of)
+    # Nothing publishes events here: bundles and their tombstones stay unpublished.
+    unpublished_keys = [key for key in world.documents if key.startswith("bundles/")]
+    assert behind["aws"]["unpublished"] - behind["gcp"]["unpublished"] == len(unpublished_keys)
     assert behind["aws"]["unpublished_oldest_seconds"] > 0
     assert [row[5] for row in rows[1:]] == [str(behind["aws"]["unpublished"])] * 2
 
 
-def test_who_downloads_needs_no_sdk_of_a_cloud() -> None:
+def test_help_and_download_import_no_cloud_sdk() -> None:
     code = (
         "import sys; from dss.commands.main import cli;"
         "cli.main(['download', '--help'], standalone_mode=False);"

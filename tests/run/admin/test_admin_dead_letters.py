@@ -89,7 +89,7 @@ def listener(env: dict[str, str]) -> Iterator[TopicListener]:
         yield listener
 
 
-def test_a_letter_is_shown_and_stays(env: dict[str, str], die: Callable[[str], str]) -> None:
+def test_a_listed_letter_stays(env: dict[str, str], die: Callable[[str], str]) -> None:
     key = die("aws: the bucket is gone")
 
     first, second = admin(env, "list"), admin(env, "list")
@@ -112,7 +112,7 @@ def test_a_letter_is_shown_and_stays(env: dict[str, str], die: Callable[[str], s
     assert text.endswith("1 dead letters\n")
 
 
-def test_a_replayed_letter_is_the_message_that_it_was(
+def test_a_replay_publishes_the_original_message(
     env: dict[str, str], die: Callable[[str], str], listener: TopicListener
 ) -> None:
     key = die("a reason")
@@ -127,7 +127,7 @@ def test_a_replayed_letter_is_the_message_that_it_was(
     assert admin(env, "list").json["count"] == 0
 
 
-def test_only_the_letters_that_were_asked_for_are_replayed(
+def test_only_the_selected_letters_are_replayed(
     env: dict[str, str], die: Callable[[str], str], listener: TopicListener
 ) -> None:
     keys = {die("a reason") for _ in range(4)}
@@ -144,12 +144,12 @@ def test_only_the_letters_that_were_asked_for_are_replayed(
     assert (absent.code, absent.json["absent"], absent.json["replayed"]) == (1, ["12345"], [])
     assert len(two.json["replayed"]) == 2
     assert admin(env, "list").json["count"] == 1
-    listener.pull(2)
+    listener.drain()
     assert len(listener.attributes) == 3
     assert {attributes["objectId"] for attributes in listener.attributes} < keys
 
 
-def test_a_letter_that_cannot_be_sent_anywhere_stays(env: dict[str, str], publisher: PubSub) -> None:
+def test_a_letter_without_a_topic_stays(env: dict[str, str], publisher: PubSub) -> None:
     publisher.publish(DEAD_LETTERS, {"objectId": "a", "deadSubscription": "no such"})
     publisher.publish(DEAD_LETTERS, {"objectId": "b"})
 
@@ -158,12 +158,12 @@ def test_a_letter_that_cannot_be_sent_anywhere_stays(env: dict[str, str], publis
     assert (outcome.code, outcome.json["replayed"]) == (1, [])
     assert sorted(row["why"] for row in outcome.json["left"]) == [
         "it does not say which subscription could not deliver it",
-        "subscription 'no such' is not there any more, or has no topic",
+        "subscription 'no such' does not exist any more, or has no topic",
     ]
     assert admin(env, "list").json["count"] == 2
 
 
-def test_what_pub_sub_gave_up_by_itself_is_replayed_too(
+def test_letters_of_pub_sub_itself_are_replayed(
     env: dict[str, str], publisher: PubSub, listener: TopicListener
 ) -> None:
     prefix = "CloudPubSubDeadLetterSource"
@@ -183,9 +183,7 @@ def test_what_pub_sub_gave_up_by_itself_is_replayed_too(
     assert listener.wait(lambda _: True) == {"objectId": "a key"}
 
 
-def test_a_replay_that_is_not_durable_loses_nothing(
-    letters: PullSubscription, die: Callable[[str], str]
-) -> None:
+def test_a_failed_replay_loses_nothing(letters: PullSubscription, die: Callable[[str], str]) -> None:
     key = die("a reason")
 
     class Failing:
@@ -200,7 +198,7 @@ def test_a_replay_that_is_not_durable_loses_nothing(
     assert letter.message.data == b"bytes"
 
 
-def test_every_one_of_many_is_seen_once(
+def test_each_of_many_letters_is_listed_once(
     letters: PullSubscription, publisher: PubSub, die: Callable[[str], str]
 ) -> None:
     keys = sorted(die("a reason") for _ in range(150))

@@ -57,7 +57,7 @@ def test_the_workflow_audits_and_a_run_is_found_again(env: Mapping[str, str]) ->
     assert (again.code, "has succeeded: it cannot be resumed" in again.err) == (1, True)
 
 
-def test_the_workflow_rebuilds_the_index_of_which_it_has_made_a_check(env: Mapping[str, str]) -> None:
+def test_the_workflow_rebuilds_an_index_after_its_check(env: Mapping[str, str]) -> None:
     checked = dss(env, "admin", "index", "check", "--names-only", "--remote", "--wait", "--json")
     how = ("--remote", "--wait", "--json", "--confirmation", checked.json["run"])
     rebuilt = dss(env, "admin", "index", "rebuild", *how)
@@ -87,9 +87,7 @@ def test_a_resync_is_made_here_or_by_the_workflow(
     assert (done.json["state"], done.json["counts"]) == ("SUCCEEDED", {"keys": 1, "published": 1})
 
 
-def test_the_cache_is_filled_by_criteria_and_not_without(
-    env: Mapping[str, str], clouds: Clouds, api: Api
-) -> None:
+def test_the_cache_is_filled_by_criteria_only(env: Mapping[str, str], clouds: Clouds, api: Api) -> None:
     kept, other = (
         put_file(api, clouds.stage("gcp", new_uuid().encode(), content_type=content_type))
         for content_type in ("application/x-kept", "text/plain")
@@ -134,7 +132,7 @@ def test_tombstones_are_previewed_and_confirmed(
     assert deed.json["counts"]["hidden"] == 1
 
 
-def test_what_is_wrong_is_told_in_words(env: Mapping[str, str]) -> None:
+def test_invalid_commands_have_readable_errors(env: Mapping[str, str]) -> None:
     commands = (
         ("resync", "--remote", "--wait"),
         ("resync",),

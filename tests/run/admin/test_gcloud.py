@@ -32,7 +32,7 @@ class Gcloud:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=480,
             check=False,
         )
 
@@ -62,7 +62,7 @@ def test_gcloud_runs_lists_describes_and_cancels(gcloud: Gcloud, whole_system: d
 
     assert (execution["state"], result["state"], result["counts"]["keys"]) == ("SUCCEEDED", "SUCCEEDED", 1)
     assert result["report"].startswith(f"gs://{bucket}/runs/")
-    assert json.loads(json.loads(refused.stdout)["error"]["payload"]).startswith("kind: a text")
+    assert json.loads(json.loads(refused.stdout)["error"]["payload"]).startswith("kind: it must be a string")
     assert [one["state"] for one in json.loads(listed.stdout)] == ["FAILED"]
     assert (
         json.loads(described.stdout)["result"] == json.loads(waited.stdout)["result"] == execution["result"]

@@ -1,4 +1,4 @@
-"""Further API processes, with settings that the shared one has not."""
+"""More API processes, with settings that the shared one lacks."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from local.api import api_process
 from tests.support.api import Api, Version, new_uuid, put_file
 from tests.support.clouds import Clouds
 
-# Where the claims of old deployments are found, and for whom their tokens were meant.
+# The claims and the audience of tokens of old deployments.
 OLD_CLAIMS = "https://auth.data.humancellatlas.org"
 OLD_AUDIENCE = "https://dev.data.humancellatlas.org/"
 PUBLIC_URL = "https://dss.example.org"
@@ -16,7 +16,7 @@ PUBLIC_URL = "https://dss.example.org"
 
 @pytest.fixture(scope="session")
 def read_only(stack: dict[str, str]) -> Iterator[Api]:
-    """An API that takes no writes, in debug mode."""
+    """A read-only API, in debug mode."""
     with api_process(stack, {"DSS_READ_ONLY_MODE": "true", "DSS_DEBUG": "true"}) as process:
         yield Api(process.url, stack["DSS_ADMIN_TOKEN"])
 
@@ -31,7 +31,7 @@ def configured(stack: dict[str, str]) -> Iterator[Api]:
         "OIDC_EMAIL_CLAIM": f"{OLD_CLAIMS}/email,email",
         "OIDC_GROUP_CLAIM": f"{OLD_CLAIMS}/group,group",
         "DSS_WRITE_GROUPS": "dss,hca",
-        # Whose token is DSS_TOKEN2.
+        # The owner of DSS_TOKEN2.
         "ADMIN_USER_EMAILS": f"{stack['ADMIN_USER_EMAILS']},second-writer@example.org",
     }
     with api_process(stack, settings) as process:
@@ -40,11 +40,11 @@ def configured(stack: dict[str, str]) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def without_issuer(stack: dict[str, str]) -> Iterator[Api]:
-    """An API whose token issuer answers nobody, and one of whose buckets may be deleted."""
+    """An API whose token issuer does not answer, with a bucket that a test may delete."""
     clouds = Clouds(stack)
     bucket = f"dss-short-lived-{new_uuid()}"
     clouds.gcs.create_bucket(bucket)
-    # Port 9 is that of a service which nobody runs any more.
+    # Port 9 (discard): no service listens there.
     settings = {"OIDC_ISSUER": "http://127.0.0.1:9", "DSS_GS_CHECKOUT_BUCKET": bucket}
     with api_process(stack, settings) as process:
         yield Api(process.url, stack["DSS_TOKEN"])
@@ -52,5 +52,5 @@ def without_issuer(stack: dict[str, str]) -> Iterator[Api]:
 
 @pytest.fixture
 def file(api: Api, clouds: Clouds, replica: str) -> Version:
-    """A new file of a few bytes on the replica in turn."""
+    """A new file of a few bytes on `replica`."""
     return put_file(api, clouds.stage(replica, b"content of a file"))

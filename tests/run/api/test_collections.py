@@ -1,4 +1,4 @@
-"""Collections: one's own, checked, versioned, hidden for ever; and nobody else's business."""
+"""Collections: owned, checked, versioned, hidden for ever, and private."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ ABOUT = {"name": "cells", "description": "all of them", "details": {"n": 1, "é"
 
 @pytest.fixture
 def other(api: Api, stack: dict[str, str]) -> Api:
-    """The API, asked by somebody else who may write."""
+    """The API for another user who may write."""
     return api.signed_in(stack["DSS_TOKEN2"])
 
 
@@ -63,7 +63,7 @@ def listed(api: Api, **query: Any) -> list[dict[str, str]]:
     return [one for page in api.pages("/v1/collections", **query) for one in page.json()["collections"]]
 
 
-def test_what_is_put_is_read_as_it_was_put(
+def test_a_collection_is_read_as_it_was_put(
     api: Api, stack: dict[str, str], json_file: Version, replica: str
 ) -> None:
     bundle = put_bundle(api, replica, [json_file.named("a")])
@@ -120,7 +120,11 @@ def test_a_patch_makes_a_new_version(api: Api, json_file: Version, replica: str)
     assert second.version > first.version
     found = read(api, replica, first, newest=True)
     assert found["version"] == second.version
-    assert found["contents"] == [items[1], link("file", json_file), link("y", json_file, path="/cells")]
+    assert found["contents"] == [
+        items[1],
+        link("file", json_file),
+        {**link("y", json_file), "fragment": "/cells"},
+    ]
     assert (found["name"], found["description"], found["details"]) == ("cells", "fewer", body()["details"])
     assert read(api, replica, first)["contents"] == items
     third = patch(api, replica, second, details={}, name="")
@@ -170,7 +174,7 @@ def test_a_deleted_collection_is_gone_for_ever(
         assert (answer.status_code, answer.json()) == (200, {})
 
     later = Version(first.uuid, now())
-    put(api, replica, to=later)
+    put_collection(api, replica, [], collection=later, status=409)
     for version in (first.version, second.version, later.version, None):
         assert_problem(api.get(path, replica=replica, version=version), 404, "not_found", first.uuid)
     gone = api.patch(path, replica=replica, version=first.version, json={})
@@ -238,8 +242,8 @@ def test_a_link_to_nothing_is_named(api: Api, json_file: Version, replica: str, 
         ({"path": "/cells/0/name/0"}, "nothing at"),
         ({"path": "/absent"}, "nothing at"),
         ({"path": "//"}, "nothing at"),
-        ({"path": "cells"}, "no JSON Pointer"),
-        ({"path": "/~2"}, "no JSON Pointer"),
+        ({"path": "cells"}, "not a JSON Pointer"),
+        ({"path": "/~2"}, "not a JSON Pointer"),
         ({"path": "/" + "a" * 4096}, "longer"),
         ({"path": f"/cells/{'1' * 4000}"}, "nothing at"),
         ({"path": "/cells", "fragment": "/other"}, "differ"),
@@ -248,7 +252,7 @@ def test_a_link_to_nothing_is_named(api: Api, json_file: Version, replica: str, 
         ({"type": "file", "path": "/cells"}, "has none"),
     ],
 )
-def test_a_fragment_that_its_file_has_not_is_named(
+def test_a_fragment_that_its_file_lacks_is_named(
     api: Api, json_file: Version, replica: str, item: dict[str, Any], word: str
 ) -> None:
     query = {"replica": replica, "uuid": new_uuid(), "version": now()}
@@ -271,7 +275,7 @@ def test_fragments_are_those_of_json_files_of_a_bounded_size(
     assert_problem(answer, 422, "invalid_link", str(file))
 
 
-def test_what_is_hidden_is_no_target(api: Api, admin: Api, json_file: Version, replica: str) -> None:
+def test_a_hidden_object_cannot_be_linked(api: Api, admin: Api, json_file: Version, replica: str) -> None:
     bundle = put_bundle(api, replica, [json_file.named("a")])
     inner = put(api, replica)
     items = [link("bundle", bundle), link("collection", inner)]
@@ -302,7 +306,7 @@ def test_a_request_has_a_thousand_items_at_most(api: Api, json_file: Version, re
     assert_problem(api.patch(path, json=both, **query), 400, "illegal_arguments", "1200")
 
 
-def test_what_the_catalog_cannot_hold_is_refused(api: Api, replica: str) -> None:
+def test_a_collection_that_the_catalog_cannot_hold_is_refused(api: Api, replica: str) -> None:
     query = {"replica": replica, "uuid": new_uuid(), "version": now()}
     answer = api.put("/v1/collections", json=body(details={"x": "y" * 900_000}), **query)
     assert_problem(answer, 400, "illegal_arguments", "details")
@@ -311,7 +315,7 @@ def test_what_the_catalog_cannot_hold_is_refused(api: Api, replica: str) -> None
 
 
 @pytest.mark.parametrize("version", ["rubbish", "2021-02-29T000000.000000Z"])
-def test_a_version_that_is_none_is_400(api: Api, replica: str, version: str) -> None:
+def test_a_malformed_version_is_400(api: Api, replica: str, version: str) -> None:
     uuid = new_uuid()
     path, query = f"/v1/collections/{uuid}", {"replica": replica, "version": version}
     assert_problem(api.get(path, **query), 400, "illegal_version", "version")

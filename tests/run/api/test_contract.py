@@ -1,4 +1,4 @@
-"""The contract: the form that existing clients need, and what it lets through to the handlers."""
+"""The contract: the form that existing clients need, and the validation of requests."""
 
 import argparse
 import copy
@@ -96,7 +96,7 @@ class TestTheDocument:
         assert len(OPERATIONS) == len(CONTRACT.operations) == len(THE_V1_CONTRACT | BEYOND_V1)
         assert all(name.count(".") == 1 for name in OPERATIONS)
 
-    def test_operations_tell_where_they_are_served_and_to_whom(self) -> None:
+    def test_operations_have_their_paths_and_their_sign_in(self) -> None:
         put = OPERATIONS["bundles.put"]
         assert (put.method, put.path, put.rule) == ("PUT", "/bundles/{uuid}", "/v1/bundles/<uuid>")
         assert (put.secured, put.paginated) == (True, False)
@@ -304,7 +304,7 @@ class TestWhateverIsSent:
             assert refused.title.startswith("json_request_body")
 
     @pytest.mark.parametrize("operation", CONTRACT.operations, ids=lambda operation: operation.operation_id)
-    def test_what_the_contract_allows_is_let_through(self, operation: Operation) -> None:
+    def test_a_request_that_the_contract_allows_is_accepted(self, operation: Operation) -> None:
         path_args, query = valid_request(operation)
         body = sample_body(operation) if takes_body(operation) else {}
         arguments = operation.arguments(path_args, MultiDict(query), json.dumps(body).encode(), JSON)

@@ -1,4 +1,4 @@
-"""Replicas that are configured can be named wherever those of the contract can."""
+"""Requests may name configured replicas like those of the contract."""
 
 import json
 from collections.abc import Iterator

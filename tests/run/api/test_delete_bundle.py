@@ -1,4 +1,4 @@
-"""DELETE /bundles/{uuid}: tombstones, and all that they hide, for ever."""
+"""DELETE /bundles/{uuid}: tombstones, which hide bundles for ever."""
 
 import json
 
@@ -22,7 +22,7 @@ def delete(api, replica, bundle, *, version=None, reason="a mistake"):
 
 
 def is_readable(api, replica, bundle, version=None):
-    """Tell whether GET finds a version of a bundle, or the newest."""
+    """Return whether GET finds a version of a bundle, or the newest."""
     answer = api.get(f"/v1/bundles/{bundle.uuid}", replica=replica, version=version)
     if answer.status_code != 200:
         assert_problem(answer, 404, "not_found", bundle.uuid)
@@ -30,7 +30,7 @@ def is_readable(api, replica, bundle, version=None):
 
 
 def listed(api, replica, bundle):
-    """Return the versions of a bundle that the list of all holds."""
+    """Return the versions of a bundle in the list of all bundles."""
     answer = api.get("/v1/bundles/all", replica=replica, prefix=bundle.uuid)
     return [item["version"] for item in answer.json()["bundles"]]
 
@@ -64,11 +64,10 @@ def test_a_whole_uuid_is_hidden_with_all_its_versions(api, admin, bundle, replic
     assert not is_readable(api, replica, second, second.version)
 
 
-def test_versions_written_after_a_uuid_was_hidden_are_hidden_too(api, admin, bundle, replica):
+def test_no_version_is_written_after_a_uuid_was_hidden(api, admin, bundle, replica):
     delete(admin, replica, bundle)
     for one in REPLICAS:
-        later = put_bundle(api, one, [], bundle=Version(bundle.uuid, now()))
-        put_bundle(api, one, [], bundle=later, status=200)
+        later = put_bundle(api, one, [], bundle=Version(bundle.uuid, now()), status=409)
         assert not is_readable(api, one, later, later.version)
         assert not is_readable(api, one, later)
         assert listed(api, one, later) == []
@@ -76,7 +75,7 @@ def test_versions_written_after_a_uuid_was_hidden_are_hidden_too(api, admin, bun
 
 def test_a_hidden_version_stays_hidden_when_it_is_put_again(api, admin, bundle, replica):
     delete(admin, replica, bundle, version=bundle.version)
-    put_bundle(api, replica, [], bundle=bundle, status=200)
+    put_bundle(api, replica, [], bundle=bundle, status=409)
     assert not is_readable(api, replica, bundle, bundle.version)
 
 
@@ -120,11 +119,11 @@ def test_only_admins_delete(api, anyone, bundle, replica):
     assert is_readable(api, replica, bundle)
 
 
-def test_others_are_not_told_whether_it_exists(api, replica):
+def test_others_cannot_find_out_whether_it_exists(api, replica):
     assert_problem(delete(api, replica, Version(new_uuid(), now())), 403, "Forbidden")
 
 
-def test_what_is_not_on_the_replica_is_404(api, admin, replica):
+def test_a_bundle_that_the_replica_lacks_is_404(api, admin, replica):
     other = "aws" if replica == "gcp" else "gcp"
     there = put_bundle(api, other, [])
     for bundle, version in (
@@ -144,7 +143,7 @@ def test_a_reason_is_text_that_a_document_can_hold(admin, bundle, replica, reaso
     assert_problem(answer, 400, "illegal_arguments", "json_request_body.reason")
 
 
-def test_a_reason_is_wanted(admin, bundle, replica):
+def test_a_reason_is_required(admin, bundle, replica):
     path = f"/v1/bundles/{bundle.uuid}"
     for body in ({}, None):
         answer = admin.delete(path, replica=replica, json=body)

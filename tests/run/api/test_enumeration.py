@@ -1,4 +1,4 @@
-"""GET /bundles/all: what is not hidden, in order, page by page."""
+"""GET /bundles/all: all bundles that are not hidden, in order, page by page."""
 
 import re
 
@@ -28,7 +28,7 @@ def prefixes(api: Api) -> dict[str, str]:
 
 @pytest.fixture
 def prefix(prefixes: dict[str, str], replica: str) -> str:
-    """The prefix of the twelve on the replica in turn."""
+    """The prefix of the twelve on `replica`."""
     return prefixes[replica]
 
 
@@ -37,7 +37,7 @@ def fqids(answer) -> list[str]:
     return [f"{item['uuid']}.{item['version']}" for item in answer.json()["bundles"]]
 
 
-def test_a_page_tells_all_about_itself(api, anyone, prefix, replica):
+def test_a_page_describes_itself(api, anyone, prefix, replica):
     answer = anyone.get("/v1/bundles/all", replica=replica, prefix=prefix, per_page=10)
     body = answer.json()
     assert answer.status_code == 206
@@ -47,8 +47,10 @@ def test_a_page_tells_all_about_itself(api, anyone, prefix, replica):
     assert body["link"].startswith(f"{api.url}/v1/bundles/all?")
     assert VERSION.fullmatch(body["event_timestamp"])
     assert set(body["bundles"][0]) == {"uuid", "version"}
-    told = {name: body[name] for name in ("dss_api", "object", "per_page", "page_count", "search_prefix")}
-    assert told == {
+    described = {
+        name: body[name] for name in ("dss_api", "object", "per_page", "page_count", "search_prefix")
+    }
+    assert described == {
         "dss_api": f"{api.url}/v1",
         "object": "list",
         "per_page": 10,
@@ -136,7 +138,7 @@ def test_the_other_replica_lists_its_own(api, prefix, replica):
     assert fqids(api.get("/v1/bundles/all", replica=other, prefix=prefix)) == []
 
 
-def test_what_is_hidden_is_not_listed(api, admin, replica):
+def test_hidden_bundles_are_not_listed(api, admin, replica):
     prefix = put_twelve(api, replica)
     everything = fqids(api.get("/v1/bundles/all", replica=replica, prefix=prefix))
     one_version, one_uuid = everything[0].split("."), everything[2].split(".")[0]
@@ -148,7 +150,7 @@ def test_what_is_hidden_is_not_listed(api, admin, replica):
     assert left == [everything[1], *everything[4:]]
 
 
-def test_pages_hold_a_hundred_unless_told_otherwise(api, prefix, replica):
+def test_pages_hold_a_hundred_by_default(api, prefix, replica):
     assert api.get("/v1/bundles/all", replica=replica, prefix=prefix).json()["per_page"] == 100
     for per_page in (10, 500):
         answer = api.get("/v1/bundles/all", replica=replica, per_page=per_page, prefix=prefix)
@@ -168,7 +170,7 @@ def test_a_prefix_of_another_form_is_400(api, replica, prefix):
 
 
 @pytest.mark.parametrize("token", ["rubbish", "e30=", "====", "ü", "🎫", "/w==", "YQ=="])
-def test_a_token_that_no_list_gave_out_is_400(api, replica, token):
+def test_a_token_of_no_list_is_400(api, replica, token):
     answer = api.get("/v1/bundles/all", replica=replica, token=token)
     assert_problem(answer, 400, "illegal_token", "token")
 
@@ -183,6 +185,6 @@ def test_a_token_that_no_list_gave_out_is_400(api, replica, token):
         ("00000000-0000-0000-0000-000000000000.", "illegal_version"),
     ],
 )
-def test_a_search_after_that_is_no_fqid_is_400(api, replica, search_after, code):
+def test_a_search_after_that_is_not_an_fqid_is_400(api, replica, search_after, code):
     answer = api.get("/v1/bundles/all", replica=replica, search_after=search_after)
     assert_problem(answer, 400, code, "search_after")

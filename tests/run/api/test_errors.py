@@ -1,4 +1,4 @@
-"""Errors: one shape for all, what is written into it, and when to try again."""
+"""Errors: one shape for all, its content, and when to try again."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ SETTINGS = Settings(
 
 
 class Broken:
-    """A dependency that raises one error, whatever is asked of it."""
+    """A dependency whose every attribute raises one error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -42,7 +42,7 @@ class Broken:
 
 
 def client_of_broken(error: Exception, **settings: Any) -> FlaskClient:
-    """Return a client of an API whose catalog raises `error` at each look."""
+    """Return a client of an API whose catalog always raises `error`."""
     broken: Any = Broken(error)
     catalog: Any = SimpleNamespace(files=broken, bundles=broken, database=broken)
     known = {field.name for field in dataclasses.fields(Dss)}
@@ -60,7 +60,7 @@ def client_of_broken(error: Exception, **settings: Any) -> FlaskClient:
 PATH = f"/v1/files/{new_uuid()}?replica=gcp&version={now()}"
 
 
-def test_what_nobody_foresaw_is_500_with_the_id_under_which_its_trace_is_logged():
+def test_an_unexpected_error_is_500_with_the_id_under_which_its_trace_is_logged():
     with capture_logs() as lines:
         answer = client_of_broken(ZeroDivisionError("the secret")).get(PATH)
     assert (answer.status_code, answer.content_type) == (500, PROBLEM)
@@ -92,25 +92,25 @@ def test_a_trace_is_shown_in_debug_mode_only(error):
         (errors.Unavailable("x"), 503),
     ],
 )
-def test_what_may_be_tried_again_says_when(method, error, status):
+def test_an_answer_that_may_be_retried_says_when(method, error, status):
     answer = client_of_broken(error).open(PATH, method=method)
     assert (answer.status_code, answer.headers["Retry-After"]) == (status, "10")
 
 
-def test_what_must_not_be_repeated_says_no_time():
+def test_an_answer_that_must_not_be_repeated_says_no_time():
     answer = client_of_broken(errors.NotYetImplemented("x")).get(PATH)
     assert (answer.status_code, "Retry-After" in answer.headers) == (501, False)
 
 
 def all_errors(kind: type[DssError] = DssError) -> list[type[DssError]]:
-    """Return a class and all that derive from it in `shared.errors` and are made of a title alone."""
+    """Return a class and its subclasses in `shared.errors` that take a title alone."""
     below = [found for child in kind.__subclasses__() for found in all_errors(child)]
     own = [found for found in [kind, *below] if found.__module__ == errors.__name__]
     return [found for found in own if found.__init__ is DssError.__init__]
 
 
 @pytest.mark.parametrize("kind", all_errors())
-def test_every_error_of_the_house_has_the_one_shape(kind):
+def test_every_domain_error_has_the_same_shape(kind):
     answer = client_of_broken(kind("what is wrong")).get(PATH)
     problem = answer.get_json()
     assert answer.content_type == PROBLEM
@@ -143,7 +143,7 @@ SOME_UUID = "0f1e2d3c-4b5a-4678-8796-a5b4c3d2e1f0"
         ("DELETE", "/v1/swagger.json", {"GET", "HEAD"}),
     ],
 )
-def test_a_method_that_a_path_has_not_is_405_and_says_which_it_has(anyone, method, path, allowed):
+def test_a_method_that_a_path_lacks_is_405_and_lists_those_it_has(anyone, method, path, allowed):
     answer = anyone.request(method, path)
     assert_problem(answer, 405, "method_not_allowed", method)
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) - {"OPTIONS"} == allowed
@@ -161,7 +161,7 @@ def test_head_answers_an_error_without_a_body(anyone):
     assert (answer.status_code, answer.content) == (404, b"")
 
 
-def test_what_comes_later_is_501_and_says_so(api):
+def test_an_operation_without_a_handler_is_501(api):
     body = {"es_query": {}}
     answer = api.request("POST", "/v1/search", replica="gcp", json=body)
     assert answer.status_code in (200, 206, 501), answer.text
@@ -170,7 +170,7 @@ def test_what_comes_later_is_501_and_says_so(api):
 
 
 class TestReadOnlyMode:
-    """Nothing is written, and all that reads works."""
+    """Writes are refused, and reads work."""
 
     @pytest.mark.parametrize(
         ("method", "path", "body"),
@@ -196,7 +196,7 @@ class TestReadOnlyMode:
         assert "ReadOnly" in problem["stacktrace"]
         assert answer.headers["Retry-After"] == "600"
 
-    def test_who_is_not_known_is_told_that_first(self, read_only: Api):
+    def test_sign_in_comes_first(self, read_only: Api):
         assert read_only.signed_in(None).put(f"/v1/bundles/{new_uuid()}").status_code == 401
 
     def test_reads_work(self, read_only: Api, file, replica):
@@ -206,6 +206,6 @@ class TestReadOnlyMode:
         unknown = read_only.get(f"/v1/bundles/{new_uuid()}", replica=replica)
         assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
 
-    def test_a_search_is_no_write(self, read_only: Api):
+    def test_a_search_works_in_read_only_mode(self, read_only: Api):
         answer = read_only.request("POST", "/v1/search", replica="gcp", json={"es_query": {}})
         assert answer.status_code != 503

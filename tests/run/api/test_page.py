@@ -20,14 +20,14 @@ ALONE = (
 
 
 def opened(url: str, profile: Path) -> str:
-    """Return the page at a URL as a browser has it when its scripts have run."""
+    """Return the page at a URL after a browser has run its scripts."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert browser, "no browser on this machine: apt-get install --no-install-recommends chromium"
     # Milliseconds, on the clock of the page, which runs ahead while nothing is to be waited for.
     budget = "--virtual-time-budget=20000"
     command = [browser, *ALONE, f"--user-data-dir={profile}", budget, "--dump-dom", url]
     environment = {**os.environ, "HOME": str(profile)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True, env=environment)
     return unescape(done.stdout)
 
 
@@ -38,7 +38,7 @@ def test_a_browser_shows_every_operation(anyone, tmp_path):
     assert "Failed to load" not in page
 
 
-def test_all_that_it_loads_is_served_here(anyone):
+def test_everything_that_it_loads_is_served_here(anyone):
     page = anyone.get("/")
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")

@@ -1,4 +1,4 @@
-"""Path and query parameters: what arrives at the handlers, and what is refused by name."""
+"""Path and query parameters: valid ones arrive at the handlers, others are refused by name."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def read_query(operation_id: str, *pairs: tuple[str, str]) -> dict[str, Any]:
 
 
 class TestParameters:
-    def test_what_is_given_arrives_typed_and_what_is_not_has_its_default_or_none(self) -> None:
+    def test_parameters_arrive_typed_with_defaults_or_none(self) -> None:
         assert read_query(
             "bundles.get", ("replica", "aws"), ("presignedurls", "True"), ("start_at", "500")
         ) == {
@@ -44,7 +44,7 @@ class TestParameters:
         "text", ["", "x", UUID[:-1], UUID + "0", UUID.replace("-", ""), f"{{{UUID}}}", UUID + "\n"]
     )
     @pytest.mark.parametrize("operation_id", ["files.head", "files.get", "bundles.delete"])
-    def test_what_is_no_uuid_is_refused(self, operation_id: str, text: str) -> None:
+    def test_a_malformed_uuid_is_refused(self, operation_id: str, text: str) -> None:
         with pytest.raises(IllegalArguments, match=r"^uuid: "):
             OPERATIONS[operation_id].arguments(
                 {"uuid": text}, MultiDict({"replica": "gcp"}), b'{"reason": ""}'
@@ -57,7 +57,7 @@ class TestParameters:
         "text",
         ["", "2024", "2023-02-29T000000.000000Z", "2024-02-29T240000.000000Z", "2024-02-29T23:59:59.000001Z"],
     )
-    def test_what_is_no_version_is_an_illegal_version_on_reads_too(
+    def test_a_malformed_version_is_an_illegal_version_on_reads_too(
         self, operation_id: str, text: str
     ) -> None:
         with pytest.raises(IllegalVersion, match=r"^version: "):
@@ -83,7 +83,7 @@ class TestParameters:
         assert read_query("files.get", ("replica", "gcp"), ("directurl", text))["directurl"] is value
 
     @pytest.mark.parametrize("text", ["", "yes", "2", "tru", "None"])
-    def test_what_is_no_boolean_is_refused(self, text: str) -> None:
+    def test_a_malformed_boolean_is_refused(self, text: str) -> None:
         with pytest.raises(IllegalArguments, match=r"^directurl: "):
             read_query("files.get", ("replica", "gcp"), ("directurl", text))
 
@@ -99,7 +99,7 @@ class TestParameters:
         with pytest.raises(IllegalArguments, match=r"'replcia': .* did you mean replica"):
             read_query("files.get", ("replica", "gcp"), ("replcia", "gcp"))
 
-    def test_of_a_parameter_given_twice_the_first_counts(self) -> None:
+    def test_the_first_of_repeated_parameters_counts(self) -> None:
         # Following a Link, clients append their original query.
         arguments = read_query(
             "bundles.get", ("replica", "gcp"), ("start_at", "500"), ("replica", "gcp"), ("start_at", "0")
@@ -107,7 +107,7 @@ class TestParameters:
         assert arguments["start_at"] == 500
 
     @pytest.mark.parametrize("text", ["a" * 4097, "a\0b", "a\r\nSet-Cookie: b", "\x7f", "\ud800"])
-    def test_text_that_is_endless_or_holds_control_characters_is_refused(self, text: str) -> None:
+    def test_text_that_is_too_long_or_has_control_characters_is_refused(self, text: str) -> None:
         with pytest.raises(IllegalArguments, match=r"^content_disposition: "):
             read_query("files.get", ("replica", "gcp"), ("content_disposition", text))
         with pytest.raises(IllegalArguments, match=r"^object_id: "):

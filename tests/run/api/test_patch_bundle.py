@@ -1,4 +1,4 @@
-"""PATCH /bundles/{uuid}: a new version, of an old one's files less some and plus others."""
+"""PATCH /bundles/{uuid}: a new version with some files removed and others added."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_the_new_version_is_stamped_now_and_is_the_newest(api, bundle, replica):
     assert newest["files"][1]["indexed"] is True
 
 
-def test_files_go_only_where_name_uuid_and_version_all_match(api, file, bundle, replica):
+def test_files_are_removed_only_if_name_uuid_and_version_all_match(api, file, bundle, replica):
     near_misses = [
         file.named("c"),
         Version(new_uuid(), file.version).named("a"),
@@ -57,13 +57,13 @@ def test_files_go_only_where_name_uuid_and_version_all_match(api, file, bundle, 
     assert files_of(api, replica, patched) == [("b", file.uuid)]
 
 
-def test_all_files_may_go(api, file, bundle, replica):
+def test_all_files_may_be_removed(api, file, bundle, replica):
     removed = [file.named("a"), file.named("b")]
     patched = Version(**patch(api, replica, bundle, remove_files=removed).json())
     assert files_of(api, replica, patched) == []
 
 
-def test_what_is_added_must_exist_and_not_collide(api, file, bundle, replica):
+def test_added_files_must_exist_and_not_collide(api, file, bundle, replica):
     nowhere = Version(new_uuid(), now())
     assert_problem(
         patch(api, replica, bundle, add_files=[nowhere.named("c")]), 400, "file_missing", str(nowhere)
@@ -75,7 +75,7 @@ def test_what_is_added_must_exist_and_not_collide(api, file, bundle, replica):
     assert_problem(answer, 400, "illegal_arguments", "add_files[0].name")
 
 
-def test_what_is_unknown_hidden_or_elsewhere_is_404(api, admin, bundle, replica):
+def test_a_bundle_that_is_unknown_hidden_or_elsewhere_is_404(api, admin, bundle, replica):
     other = "aws" if replica == "gcp" else "gcp"
     for where, unknown in (
         (replica, Version(new_uuid(), now())),

@@ -1,4 +1,4 @@
-"""PUT /files: what becomes a file, and what is refused and leaves nothing behind."""
+"""PUT /files: which requests create a file, and which are refused and leave nothing behind."""
 
 import json
 
@@ -29,7 +29,7 @@ def sha256_of(api, replica, file):
 
 
 def assert_nothing_left(clouds, replica, data, file):
-    """Fail where a blob of the content, or a manifest of the file, is in the main bucket."""
+    """Fail if a blob of the content, or a manifest of the file, is in the main bucket."""
     assert clouds.keys(replica, f"blobs/{checksums_of(data).sha256}") == []
     assert clouds.keys(replica, f"files/{file.uuid}") == []
 
@@ -88,7 +88,7 @@ def test_checksums_are_found_under_both_spellings_of_metadata(api, clouds, repli
 
 
 @pytest.mark.parametrize("prefix", ["dss-", "hca-dss-"])
-def test_metadata_may_have_dashes_where_headers_take_no_underscores(api, clouds, replica, prefix):
+def test_metadata_may_have_dashes_instead_of_underscores(api, clouds, replica, prefix):
     metadata = {name.replace("_", "-"): value for name, value in checksum_metadata(b"data", prefix).items()}
     file = put_file(api, clouds.stage(replica, b"data", metadata=metadata))
     assert sha256_of(api, replica, file) == checksums_of(b"data").sha256
@@ -136,7 +136,9 @@ def test_a_malformed_checksum_is_named(api, clouds, name, wrong):
         ("aws", "size", "21"),
     ],
 )
-def test_what_contradicts_the_cloud_is_refused_and_leaves_nothing(api, clouds, replica, name, wrong):
+def test_a_checksum_that_contradicts_the_cloud_is_refused_and_leaves_nothing(
+    api, clouds, replica, name, wrong
+):
     data, file = unique(), Version(new_uuid(), now())
     metadata = {**checksum_metadata(data), f"dss-{name}": wrong}
     answer = put(api, clouds.stage(replica, data, metadata=metadata), file)
@@ -182,7 +184,7 @@ def test_an_empty_file_is_a_file(api, clouds, replica):
 @pytest.mark.parametrize(
     "content_type", ["text/plain; charset=ütf", "text/\x01plain", "a" * 300, "text/плоский"]
 )
-def test_a_content_type_that_no_header_carries_is_422(api, clouds, content_type):
+def test_a_content_type_that_cannot_be_a_header_is_422(api, clouds, content_type):
     source = clouds.stage("gcp", b"data")
     blob = clouds.gcs.bucket(clouds.staging["gcp"]).blob(source.split("/", 3)[3])
     blob.content_type = content_type

@@ -1,4 +1,4 @@
-"""A replica that has something not yet says so: `pending` is worth waiting for, `absent` is not."""
+"""A 404 says if the replica will have the object: `pending`, else `absent`."""
 
 import pytest
 
@@ -8,14 +8,16 @@ from tests.support.replication import OTHER
 
 
 def state(api: Api, kind: str, name: Version, replica: str, *, versioned: bool) -> str:
-    """Return what the answer to a read says of the replica."""
+    """Return the `replica_state` in the answer to a read."""
     version = name.version if versioned else None
     answer = api.get(f"/v1/{kind}/{name.uuid}", replica=replica, version=version)
     return str(assert_problem(answer, 404, "not_found", name.uuid)["replica_state"])
 
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
-def test_what_another_replica_has_is_pending(api: Api, clouds: Clouds, replica: str, versioned: bool) -> None:
+def test_an_object_of_another_replica_is_pending(
+    api: Api, clouds: Clouds, replica: str, versioned: bool
+) -> None:
     file = put_file(api, clouds.stage(replica, b"content"))
     bundle = put_bundle(api, replica, [file.named("a")])
     for kind, name in (("files", file), ("bundles", bundle)):
@@ -24,7 +26,7 @@ def test_what_another_replica_has_is_pending(api: Api, clouds: Clouds, replica: 
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
 @pytest.mark.parametrize("kind", ["files", "bundles"])
-def test_what_nobody_has_is_absent(api: Api, replica: str, kind: str, versioned: bool) -> None:
+def test_an_object_of_no_replica_is_absent(api: Api, replica: str, kind: str, versioned: bool) -> None:
     assert state(api, kind, Version(new_uuid(), now()), replica, versioned=versioned) == "absent"
 
 
@@ -37,7 +39,7 @@ def test_another_version_is_no_reason_to_wait(api: Api, clouds: Clouds, replica:
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["version", "newest"])
 @pytest.mark.parametrize("whole", [True, False], ids=["uuid hidden", "version hidden"])
-def test_what_is_hidden_is_absent_everywhere(
+def test_a_hidden_object_is_absent_everywhere(
     admin: Api, clouds: Clouds, replica: str, whole: bool, versioned: bool
 ) -> None:
     bundle = put_bundle(admin, replica, [put_file(admin, clouds.stage(replica, b"content")).named("a")])

@@ -1,4 +1,4 @@
-"""POST /search: by their metadata bundles are found, page by page, and what is not served is named."""
+"""POST /search finds bundles by their metadata, page by page, and names clauses that are not served."""
 
 import os
 import re
@@ -23,7 +23,7 @@ Put = Callable[..., Fqid]
 
 @pytest.fixture(scope="module")
 def index(stack: dict[str, str]) -> IndexBackend:
-    """The index of the running system, into which tests put what they search for."""
+    """The index of the running system."""
     with mock.patch.dict(os.environ, stack):
         return open_system(Settings.from_environment(stack)).index
 
@@ -44,7 +44,7 @@ def put(index: IndexBackend, replica: str) -> Put:
 
 @pytest.fixture
 def mark() -> str:
-    """A word that no other document holds."""
+    """A word that only the documents of this test hold."""
     return new_uuid()
 
 
@@ -80,7 +80,7 @@ def test_a_result_names_its_bundle_and_its_url(api, anyone, put, mark, replica):
     assert raw["results"][0]["metadata"] == {"mark": mark, "organ": ["brain"]}
 
 
-def test_what_is_not_found_is_an_empty_last_page(anyone, mark, replica):
+def test_a_search_without_hits_is_an_empty_last_page(anyone, mark, replica):
     answer = search(anyone, replica, marked(mark))
     assert (answer.status_code, answer.json()["results"], answer.json()["total_hits"]) == (200, [], 0)
 
@@ -116,7 +116,7 @@ def test_an_old_client_gets_all_pages(stack, put, mark, replica):
     assert {hit["bundle_fqid"] for hit in found} == fqids and len(found) == 11
 
 
-def test_a_tombstone_is_found_by_that_only(anyone, put, mark, replica):
+def test_only_its_own_content_finds_a_tombstone(anyone, put, mark, replica):
     uuid = new_uuid()
     fqid = put({"mark": mark, "uuid": uuid}, fqid=Fqid(uuid, now()))
     dead = tombstone_document(uuid, "who@example.org", "withdrawn")
@@ -157,12 +157,12 @@ def test_a_query_that_is_not_served_is_400_and_names_the_clause(anyone, replica,
     # Not the values: two workers would each make up their own, and then agree on no list of tests.
     ids=["one word", "a version", "two words", "a year"],
 )
-def test_a_search_after_of_another_form_is_400(anyone, replica, search_after, code):
+def test_a_malformed_search_after_is_400(anyone, replica, search_after, code):
     answer = search(anyone, replica, {}, search_after=search_after)
     assert_problem(answer, 400, code, "search_after")
 
 
-def test_a_search_is_no_write(read_only, put, mark, replica):
+def test_a_search_works_in_read_only_mode(read_only, put, mark, replica):
     fqid = put({"mark": mark})
     [hit] = search(read_only.signed_in(None), replica, marked(mark)).json()["results"]
     assert hit["bundle_fqid"] == str(fqid)

@@ -1,4 +1,4 @@
-"""The service about itself: contract, version, health, sign-in of command lines."""
+"""Routes about the service itself: contract, version, health, sign-in of command lines."""
 
 import importlib.metadata
 import json
@@ -54,13 +54,13 @@ def test_a_configured_url_counts_more_than_any_header(configured, replica):
     assert answer.links["next"]["url"].startswith(f"{PUBLIC_URL}/v1/bundles/all?")
 
 
-def test_the_contract_tells_service_accounts_what_to_sign(anyone, configured, stack):
-    def told(api):
+def test_the_contract_has_the_claims_that_service_accounts_sign(anyone, configured, stack):
+    def names(api):
         definition = api.get("/v1/swagger.json").json()["securityDefinitions"]["OauthSecurity"]
         return [definition[f"x-{name}"] for name in ("audience", "email-claim", "group-claim")]
 
-    assert told(anyone) == [stack["OIDC_AUDIENCE"], "email", "group"]
-    assert told(configured) == [OLD_AUDIENCE, f"{OLD_CLAIMS}/email", f"{OLD_CLAIMS}/group"]
+    assert names(anyone) == [stack["OIDC_AUDIENCE"], "email", "group"]
+    assert names(configured) == [OLD_AUDIENCE, f"{OLD_CLAIMS}/email", f"{OLD_CLAIMS}/group"]
 
 
 def test_the_version_is_that_of_the_package(anyone):
@@ -76,7 +76,7 @@ def test_command_lines_find_their_oauth_client(anyone, stack):
     assert {"client_id", "client_secret", "auth_uri", "token_uri"} <= installed.keys()
 
 
-def test_a_service_is_healthy_until_what_it_needs_is_gone(anyone, without_issuer, clouds: Clouds):
+def test_a_service_is_healthy_until_a_back_end_is_gone(anyone, without_issuer, clouds: Clouds):
     answer = anyone.get("/internal/health")
     assert (answer.status_code, answer.json()) == (200, {"Healthy": True})
 

@@ -1,4 +1,4 @@
-"""Signed URLs of stores that serve none themselves: who may fetch what, how long, and which part of it."""
+"""Signed URLs of stores without a server: who may fetch which bytes, and how long."""
 
 import socket
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ DISPOSITION = 'attachment; filename="x & y.txt"'
 
 
 class Hand:
-    """A clock whose hand a test moves."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.moment = datetime(2024, 2, 29, tzinfo=UTC)
@@ -69,10 +69,10 @@ def changed(url: str, **query: str | None) -> str:
 
 
 def fetch(url: str, **headers: str) -> requests.Response:
-    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=10)
+    return requests.get(url, headers={"Accept-Encoding": "identity", **headers}, timeout=60)
 
 
-def test_whoever_has_the_url_gets_the_object(url):
+def test_anybody_with_the_url_gets_the_object(url):
     answer = fetch(url)
     assert (answer.status_code, answer.content) == (200, TEXT)
     assert answer.headers["Content-Disposition"] == DISPOSITION
@@ -81,13 +81,13 @@ def test_whoever_has_the_url_gets_the_object(url):
     assert answer.headers["Accept-Ranges"] == "bytes"
 
 
-def test_no_page_of_a_user_runs_as_one_of_the_service(url):
+def test_an_object_never_acts_as_a_page_of_the_service(url):
     headers = fetch(url).headers
     assert (headers["Content-Security-Policy"], headers["X-Content-Type-Options"]) == ("sandbox", "nosniff")
 
 
-def test_a_head_says_what_a_get_would(url):
-    answer = requests.head(url, headers={"Accept-Encoding": "identity"}, timeout=10)
+def test_a_head_has_the_headers_of_a_get(url):
+    answer = requests.head(url, headers={"Accept-Encoding": "identity"}, timeout=60)
     assert (answer.status_code, answer.content) == (200, b"")
     wanted = ("Content-Length", "Content-Type", "Content-Disposition", "ETag", "Accept-Ranges")
     assert {n: answer.headers[n] for n in wanted} == {n: fetch(url).headers[n] for n in wanted}
@@ -111,7 +111,7 @@ def test_a_range_is_that_range(url, asked, first, last):
     assert answer.headers["Content-Disposition"] == DISPOSITION
 
 
-def test_a_range_behind_the_end_is_refused(url):
+def test_a_range_beyond_the_end_is_refused(url):
     assert fetch(url, Range=f"bytes={len(TEXT)}-").status_code == 416
 
 
@@ -148,7 +148,7 @@ def test_a_signature_is_of_one_object(url, path):
     assert fetch(f"{url.partition('/main/')[0]}/{path}?{query}").status_code == 403
 
 
-def test_a_url_without_disposition_takes_none(store):
+def test_a_disposition_cannot_be_added_to_a_url(store):
     url = store.sign_get("main", KEY, lifetime=MINUTE)
     assert "Content-Disposition" not in fetch(url).headers
     assert fetch(changed(url, disposition="attachment")).status_code == 403
@@ -164,7 +164,7 @@ def test_a_url_is_not_signed_with_a_short_key(clock):
         SignedUrls(base="http://x", key=b"short", clock=clock)
 
 
-def test_a_url_dies_when_its_time_is_over(store, clock):
+def test_a_url_expires(store, clock):
     url = store.sign_get("main", KEY, lifetime=MINUTE)
     clock.sleep(59)
     assert fetch(url).status_code == 200
@@ -174,11 +174,11 @@ def test_a_url_dies_when_its_time_is_over(store, clock):
     assert "expired" in answer.json()["title"]
 
 
-def test_what_is_not_there_is_not_found(store):
+def test_a_missing_object_is_404(store):
     assert fetch(store.sign_get("main", "none", lifetime=MINUTE)).status_code == 404
 
 
-def test_a_directory_of_the_root_that_is_no_bucket_of_a_replica_is_not_served(store):
+def test_a_directory_that_is_not_a_bucket_of_a_replica_is_not_served(store):
     assert fetch(store.sign_get("private", KEY, lifetime=MINUTE)).status_code == 404
 
 
@@ -186,7 +186,7 @@ def test_a_directory_of_the_root_that_is_no_bucket_of_a_replica_is_not_served(st
     "path", ["..%2f..%2fetc%2fpasswd", "../../etc/passwd", "%2fetc/passwd", ".dss/x", "%00"]
 )
 def test_no_path_leads_out_of_a_bucket(store, path):
-    """Sent as they stand, which no client library would do."""
+    """Send a path unchanged, which no client library does."""
     host, port = urlsplit(store.urls.base).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(f"GET /objects/main/{path} HTTP/1.0\r\n\r\n".encode())
@@ -195,7 +195,7 @@ def test_no_path_leads_out_of_a_bucket(store, path):
     assert b"root:" not in answer
 
 
-def test_where_no_replica_is_a_directory_nothing_is_served():
+def test_nothing_is_served_if_no_replica_is_a_directory():
     app = Flask(__name__)
     signed_objects.install(app, Replicas())
     assert app.test_client().get("/objects/main/a").status_code == 404

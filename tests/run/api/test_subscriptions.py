@@ -1,4 +1,4 @@
-"""Subscriptions, asked for, looked up and ended by REST."""
+"""Subscriptions, created, read and deleted by REST."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,12 +17,12 @@ MATCH_ALL = {"query": {"match_all": {}}}
 
 @pytest.fixture
 def owner(stack: dict[str, str]) -> Iterator[Api]:
-    """Somebody who has no subscriptions yet."""
+    """A user without subscriptions."""
     yield somebody(stack)
 
 
 def somebody(stack: dict[str, str]) -> Api:
-    """Return the API, asked by a person who is new to it."""
+    """Return the API for a new user."""
     return Api(stack["DSS_URL"], request_token(stack, f"{new_uuid()}@example.org", "dss"))
 
 
@@ -30,8 +30,12 @@ def put(api: Api, replica: str, **body: Any) -> str:
     """Return the UUID of a new subscription."""
     answer = api.put(PATH, replica=replica, json={"callback_url": CALLBACK, **body})
     assert answer.status_code == 201, answer.text
-    assert set(answer.json()) == {"uuid"}
-    return str(answer.json()["uuid"])
+    uuid = str(answer.json()["uuid"])
+    kind = {"subscription_type": "elasticsearch"} if "es_query" in body else {}
+    # The answer is the whole subscription, without its secret.
+    assert answer.json() == api.get(f"{PATH}/{uuid}", replica=replica, **kind).json()
+    assert "hmac_secret_key" not in answer.json()
+    return uuid
 
 
 def listed(api: Api, replica: str, **query: str) -> list[str]:
@@ -41,7 +45,7 @@ def listed(api: Api, replica: str, **query: str) -> list[str]:
     return [one["uuid"] for one in answer.json()["subscriptions"]]
 
 
-def test_what_was_asked_for_is_what_is_shown_but_for_the_secret(owner: Api, replica: str) -> None:
+def test_a_subscription_is_shown_as_it_was_put_without_its_secret(owner: Api, replica: str) -> None:
     wanted = {
         "callback_url": CALLBACK,
         "jmespath_query": "files.cell_json[?age > `3`] && event_type == 'CREATE'",
@@ -52,7 +56,7 @@ def test_what_was_asked_for_is_what_is_shown_but_for_the_secret(owner: Api, repl
         "hmac_key_id": "my key",
         "attachments": {"cells": {"type": "jmespath", "expression": "files.cell_json[].id"}},
     }
-    uuid = put(owner, replica, **wanted, hmac_secret_key="not to be told")
+    uuid = put(owner, replica, **wanted, hmac_secret_key="a secret")
 
     shown = owner.get(f"{PATH}/{uuid}", replica=replica)
 
@@ -60,10 +64,10 @@ def test_what_was_asked_for_is_what_is_shown_but_for_the_secret(owner: Api, repl
     email = shown.json()["owner"]
     assert shown.json() == {**wanted, "uuid": uuid, "replica": replica, "owner": email}
     assert owner.get(PATH, replica=replica).json()["subscriptions"] == [shown.json()]
-    assert "not to be told" not in shown.text
+    assert "a secret" not in shown.text
 
 
-def test_what_was_not_said_has_its_default(owner: Api, replica: str) -> None:
+def test_missing_properties_have_their_defaults(owner: Api, replica: str) -> None:
     shown = owner.get(f"{PATH}/{put(owner, replica)}", replica=replica).json()
     assert (shown["method"], shown["encoding"]) == ("POST", "application/json")
     assert (shown["form_fields"], shown["payload_form_field"]) == ({}, "payload")
@@ -107,7 +111,7 @@ def test_a_subscription_is_its_owners_and_the_admins(
     assert_problem(owner.get(path, replica=replica), 404, "not_found")
 
 
-def test_an_ended_subscription_is_gone(owner: Api, replica: str) -> None:
+def test_a_deleted_subscription_is_gone(owner: Api, replica: str) -> None:
     uuid, other = put(owner, replica), put(owner, replica)
     # Old clients send a body along.
     ended = owner.delete(f"{PATH}/{uuid}", replica=replica, json={})
@@ -159,6 +163,8 @@ def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], repli
     [
         ({"jmespath_query": "files["}, 400, "invalid_jmespath", "jmespath_query"),
         ({"jmespath_query": ""}, 400, "invalid_jmespath", "jmespath_query"),
+        ({"jmespath_query": "nothing(@)"}, 400, "invalid_jmespath", "unknown function nothing()"),
+        ({"jmespath_query": "[?length()]"}, 400, "invalid_jmespath", "needs 1 argument"),
         ({"jmespath_query": "(" * 5000}, 400, "invalid_jmespath", "jmespath_query"),
         ({"jmespath_query": "a" * 9000}, 400, "invalid_jmespath", "8192"),
         ({"jmespath_query": "a", "es_query": MATCH_ALL}, 400, "invalid_query_type", "es_query"),
@@ -174,11 +180,18 @@ def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], repli
             {"attachments": {"a": {"type": "jmespath", "expression": "a["}}},
             *(400, "invalid_attachment_expression", "attachments.a"),
         ),
+        (
+            {"attachments": {"a": {"type": "jmespath", "expression": "a | b()"}}},
+            *(400, "invalid_attachment_expression", "unknown function b()"),
+        ),
         ({"attachments": {"a": {"type": "xpath", "expression": "a"}}}, 400, "illegal_arguments", "type"),
         ({"attachments": {"a": {"type": "jmespath"}}}, 400, "illegal_arguments", "expression"),
         ({"callback_url": "ftp://example.org"}, 400, "illegal_arguments", "callback_url"),
         ({"callback_url": "to https://example.org"}, 422, "unprocessable", "callback_url"),
         ({"callback_url": "https://"}, 422, "unprocessable", "callback_url"),
+        ({"callback_url": "http://169.254.169.254/"}, 400, "illegal_arguments", "169.254.169.254"),
+        ({"callback_url": "http://0xa.1:8080/a"}, 400, "illegal_arguments", "10.0.0.1"),
+        ({"callback_url": "https://[fe80::1]/"}, 400, "illegal_arguments", "fe80::1"),
         ({"callback_url": "https://example.org:port/"}, 422, "unprocessable", "callback_url"),
         ({"callback_url": "https://[::1/"}, 422, "unprocessable", "callback_url"),
         ({"callback_url": "https://example.org/\r\nHost: x"}, 422, "unprocessable", "callback_url"),
@@ -204,7 +217,7 @@ def test_nobody_has_more_than_a_hundred(owner: Api, stack: dict[str, str], repli
         ),
     ],
 )
-def test_what_cannot_be_served_is_refused(
+def test_a_subscription_that_cannot_be_served_is_refused(
     owner: Api, body: dict[str, Any], status: int, code: str, word: str
 ) -> None:
     answer = owner.put(PATH, replica="gcp", json={"callback_url": CALLBACK, **body})
@@ -212,7 +225,7 @@ def test_what_cannot_be_served_is_refused(
     assert listed(owner, "gcp") == []
 
 
-def test_a_read_only_system_takes_no_subscriptions(read_only: Api) -> None:
+def test_a_read_only_system_accepts_no_subscriptions(read_only: Api) -> None:
     asked = (
         read_only.put(PATH, replica="gcp", json={"callback_url": CALLBACK}),
         read_only.delete(f"{PATH}/{new_uuid()}", replica="gcp"),

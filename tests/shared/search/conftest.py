@@ -1,4 +1,4 @@
-"""The index back ends that the contract suite runs on: a fixture each, named in BACK_ENDS."""
+"""The index back ends of the contract suite: a fixture for each, and a row of BACK_ENDS."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from shared.wiring import open_system
 from tests.support.api import new_uuid
 from tests.support.postgresql_server import StoppableServer
 
-# A back end is a fixture of this name with `_index` behind it.
+# The fixture of a back end has its name and `_index`.
 BACK_ENDS = ("firestore", "postgresql")
 
 
@@ -41,5 +41,5 @@ def index(request: pytest.FixtureRequest) -> IndexBackend:
 
 @pytest.fixture
 def replica() -> str:
-    """A replica on which nothing is indexed yet."""
+    """A replica without entries."""
     return f"test-{new_uuid()}"

@@ -1,6 +1,7 @@
-"""What every index back end does, on each of them; see conftest.py for how to add one."""
+"""The contract of index back ends, run on each of them; conftest.py says how to add one."""
 
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,15 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from shared.errors import IndexQueryRefused
 from shared.identifiers import Fqid
-from shared.search.base import IndexBackend, IndexEntry
+from shared.search.base import IndexBackend, IndexEntry, Total
 from shared.search.documents import digest_of, tombstone_document
 from shared.search.matching import matches
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support.api import new_uuid, now
 from tests.support.queries import queries, total
 
-# In Firestore, one bundle in a thousand has more values than are looked up one by one.
+# More values than a row of Firestore, or the range terms of PostgreSQL, can hold.
 MANY = 21_000
 
 
@@ -99,7 +101,7 @@ def known(index: IndexBackend) -> tuple[str, list[IndexEntry]]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries)
-def test_a_query_finds_what_it_means_and_nothing_else(index, known, query):
+def test_a_query_finds_its_matches_and_nothing_else(index, known, query):
     replica, entries = known
     meant = sorted((one.fqid for one in entries if matches(query, one.fqid, one.document)), reverse=True)
 
@@ -107,7 +109,7 @@ def test_a_query_finds_what_it_means_and_nothing_else(index, known, query):
     assert total(index, replica, query) == len(meant)
 
 
-def test_names_and_many_values_are_looked_up(index, known):
+def test_fqids_and_many_values_are_looked_up(index, known):
     replica, entries = known
     living = sorted((one.fqid for one in entries if not one.dead), reverse=True)
     others = tuple(f"{new_uuid()}.{now()}" for _ in range(100))
@@ -207,7 +209,7 @@ def test_an_entry_is_replaced_and_removed(index, replica):
     assert found(index, replica, Terms("a", ("old",))) == [one.fqid]
 
 
-def test_the_dead_stay_dead_whatever_comes_later(index, replica):
+def test_no_living_entry_replaces_a_dead_one(index, replica):
     fqid = Fqid(new_uuid(), now())
     living = entry(replica, {"a": "x"}, fqid)
     dead = entry(replica, tombstone_document(fqid.uuid, "who@example.org", "gone"), fqid, dead=True)
@@ -220,7 +222,7 @@ def test_the_dead_stay_dead_whatever_comes_later(index, replica):
     assert [one.dead for one in index.entries(replica)] == [True]
 
 
-def test_writers_at_once_leave_one_entry_whole(index, replica):
+def test_concurrent_writers_leave_one_whole_entry(index, replica):
     fqid = Fqid(new_uuid(), now())
     dead = entry(replica, tombstone_document(fqid.uuid, "who@example.org", "gone"), fqid, dead=True)
     living = [entry(replica, {"a": "x", "n": number}, fqid) for number in range(3)]
@@ -245,7 +247,7 @@ def test_replicas_know_nothing_of_each_other(index, replica):
     assert list(index.entries(other)) == []
 
 
-def test_all_entries_are_told_in_order_with_their_digests(index, replica):
+def test_all_entries_are_listed_in_order_with_their_digests(index, replica):
     entries = [entry(replica, {"n": number}) for number in range(12)]
     put_all(index, entries)
     entries.sort(key=lambda one: one.fqid)
@@ -290,7 +292,7 @@ def many_bytes() -> dict[str, Any]:
         (many_bytes, Match("organ", ("brain",)), Match("organ", ("kidney",)), Prefix("organ", "Br")),
     ],
 )
-def test_a_document_of_any_size_is_found_by_all_that_it_holds(
+def test_a_document_of_any_size_is_found_by_any_of_its_values(
     index: IndexBackend,
     replica: str,
     make: Callable[[], dict[str, Any]],
@@ -316,3 +318,58 @@ def test_a_document_of_any_size_is_found_by_all_that_it_holds(
     assert hit.document == {**document, "organ": "liver"}
     index.delete(replica, large.fqid)
     assert found(index, replica, sought) == []
+
+
+def test_a_page_with_documents_ends_by_their_size(index, replica):
+    text = "x" * 3_000_000
+    entries = [entry(replica, {"a": "x", "text": text, "n": number}) for number in range(7)]
+    put_all(index, entries)
+    order = sorted((one.fqid for one in entries), reverse=True)
+
+    sizes = [len(page) for page in pages(index, replica, Terms("a", ("x",)), 10, documents=True)]
+    hits = [hit for page in pages(index, replica, Range("n", gte=0), 10, documents=True) for hit in page]
+
+    # Three documents are more than 8 MiB.
+    assert sizes == [3, 3, 1]
+    assert [hit.fqid for hit in hits] == order
+    assert {hit.document["n"] for hit in hits} == set(range(7))
+    # Names alone are as many as ever.
+    assert [len(page) for page in pages(index, replica, Terms("a", ("x",)), 10)] == [7]
+
+
+def test_the_total_is_that_of_all_pages(index, replica):
+    put_all(index, (entry(replica, {"a": "x", "n": number}) for number in range(9)))
+
+    for query in (Terms("a", ("x",)), Range("n", gte=0), Bool(must_not=(Exists("b"),))):
+        first = index.search(replica, query, after=None, count=4, total=True)
+        second = index.search(replica, query, after=first.after, count=4, total=True)
+        whole = index.search(replica, query, after=None, count=9, documents=True, total=True)
+        assert first.total == second.total == whole.total == Total(hits=9), query
+        assert index.search(replica, query, after=None, count=4).total is None
+
+
+def costly_clauses(form: str) -> Bool:
+    clauses = tuple(
+        Wildcard("text", f"*{form}{number}?x*") if form else Match("text", (f"none{number}",))
+        for number in range(1000)
+    )
+    return Bool(should=clauses, minimum_should_match=1)
+
+
+@pytest.mark.parametrize("form", ["", "word?"])
+def test_a_thousand_clauses_end_within_the_budget(index, replica, form):
+    text = " ".join(f"word{number}" for number in range(10_000))
+    put_all(index, (entry(replica, {"text": text, "n": number}) for number in range(4)))
+
+    started, processor = time.monotonic(), time.thread_time()
+    after, asked = None, 0
+    try:
+        while asked == 0 or after:
+            page = index.search(replica, costly_clauses(form), after=after, count=10, total=True)
+            assert page.hits == []
+            after, asked = page.after, asked + 1
+    except IndexQueryRefused as error:
+        assert "fewer clauses" in error.title
+    # Python takes processor time in this thread; PostgreSQL takes its own, and ends by the clock.
+    assert time.thread_time() - processor < 5 * (asked + 1)
+    assert time.monotonic() - started < 40 * (asked + 1)

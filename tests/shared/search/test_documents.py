@@ -1,4 +1,4 @@
-"""Indexed documents: what they are made of."""
+"""The content of indexed documents."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def listed(name: str, *, indexed: bool = True, content_type: str = "application/
     return {"name": name, "indexed": indexed, "content-type": content_type}
 
 
-def test_a_bundle_is_found_by_its_manifest_and_by_the_files_that_are_indexed():
+def test_the_document_has_the_manifest_and_the_indexed_files():
     files = [
         *(listed("cell_0.json"), listed("cell_1.json", indexed=False), listed("cell_2.json")),
         *(listed("reads.fastq.gz", content_type="gzip"), listed("other.json", indexed=False)),
@@ -50,7 +50,7 @@ def test_the_files_of_a_very_large_manifest_are_left_out():
     assert document["files"] == {"cell_json": [described("cell")]}
 
 
-def test_a_tombstone_is_found_by_what_it_says():
+def test_the_document_of_a_tombstone_is_its_content():
     tombstone = metadata(event_type="TOMBSTONE", email="who@example.org", reason="withdrawn")
     document = indexed_document(tombstone)
     assert document == {
@@ -76,10 +76,10 @@ def test_a_tombstone_is_found_by_what_it_says():
         ({"a_json": [{"describedBy": "https://[bad/1.0.0/a"}]}, None),
     ],
 )
-def test_the_shape_of_a_bundle_is_its_schemas(files, shape):
+def test_the_shape_descriptor_names_the_schemas(files, shape):
     assert shape_descriptor(files) == shape
 
 
-def test_a_digest_tells_documents_apart_and_not_their_order():
+def test_a_digest_depends_on_content_and_not_on_order():
     assert digest_of({"a": 1, "b": {"c": 2, "d": 3}}) == digest_of({"b": {"d": 3, "c": 2}, "a": 1})
     assert digest_of({"a": 1}) != digest_of({"a": "1"})

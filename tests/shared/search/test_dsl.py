@@ -93,14 +93,14 @@ def words(path: str, least: int, *asked: str) -> Bool:
         ({"bool": {"must": [A], "minimum_should_match": 1}}, Bool(must=(ONE,), minimum_should_match=1)),
     ],
 )
-def test_a_clause_is_read_alone_and_in_a_whole_body(clause, query):
+def test_a_clause_is_parsed_alone_and_in_a_whole_body(clause, query):
     assert parse(clause) == query
     assert parse({"query": clause}) == query
     assert parse({"query": {"bool": {"must": [clause]}}}) == Bool(must=(query,))
 
 
 @pytest.mark.parametrize("kind", ["filter", "must_not"])
-def test_what_filters_asks_for_one_of_what_should_match(kind):
+def test_a_bool_in_a_filter_requires_one_should_clause(kind):
     inner = {"bool": {"must": [A], "should": [B]}}
     one, none = (Bool(must=(ONE,), should=(TWO,), minimum_should_match=least) for least in (1, 0))
 
@@ -156,16 +156,29 @@ def test_an_empty_body_finds_everything():
         ({"exists": {}}, "es_query.exists.field: "),
         ({"prefix": {"a": 5}}, "es_query.prefix.a: "),
         ({"wildcard": {"a": {}}}, "value is missing"),
-        ({"ids": {"values": ["x"]}}, "es_query.ids.values[0]: "),
+        ({"ids": {"values": [FQID, {}]}}, "es_query.ids.values[1]: "),
+        ({"bool": {"must": [{"match": {"a": "x" * 4000}}] * 33}}, "es_query.bool.must[32].match: "),
+        ({"bool": {"must": [{"wildcard": {"a": "?" * 4000}}] * 33}}, "131072 characters"),
         ({"ids": {}}, "es_query.ids.values"),
         ({"term": {"a": "x" * 5000}}, "es_query.term.a: "),
         ({"bool": {"should": [A] * 1024}}, "1024 clauses"),
     ],
 )
-def test_what_is_not_served_is_named(body, words):
+def test_a_clause_or_option_that_is_not_served_is_named(body, words):
     with pytest.raises(IndexQueryRefused) as error:
         parse(body)
     assert words in error.value.title
+
+
+def test_ids_that_are_no_fqids_find_nothing():
+    """As in Elasticsearch, where every text may be an id."""
+    assert parse({"ids": {"values": ["x", FQID.upper(), 5, "", "a.b", "x" * 300]}}) == Ids((FQID,))
+    assert parse({"ids": {"values": "x"}}) == Ids(())
+
+
+def test_values_that_are_looked_up_count_as_no_characters():
+    values = [f"{number:036d}" for number in range(65_536)]
+    assert parse({"terms": {"a": values}}) == Terms("a", tuple(values))
 
 
 def test_depth_is_bounded():
@@ -204,7 +217,7 @@ def test_depth_is_bounded():
         ),
     )
 )
-def test_whatever_is_sent_is_read_or_refused(body):
+def test_any_json_is_parsed_or_refused(body):
     try:
         parse(body)
     except IndexQueryRefused as error:
@@ -228,5 +241,5 @@ def test_whatever_is_sent_is_read_or_refused(body):
         *[("2 < 75%", 4, 3), (" 2 <-25%  9< -3 ", 10, 7), ("+2", 3, 2), ("150%", 2, 3)],
     ],
 )
-def test_how_many_should_match(value, count, least):
+def test_minimum_should_match_is_read_as_elasticsearch_does(value, count, least):
     assert least_of(value, count) == least

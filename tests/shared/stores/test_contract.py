@@ -297,10 +297,10 @@ def test_a_signed_url_serves_the_object_with_ranges(place):
     url = place.store.sign_get(
         place.bucket, place.key("a"), lifetime=MINUTE, disposition='attachment; filename="x.txt"'
     )
-    answer = requests.get(url, timeout=10)
+    answer = requests.get(url, timeout=60)
     assert (answer.status_code, answer.content) == (200, TEXT)
     assert answer.headers["Content-Disposition"] == 'attachment; filename="x.txt"'
-    part = requests.get(url, headers={"Range": "bytes=5-11"}, timeout=10)
+    part = requests.get(url, headers={"Range": "bytes=5-11"}, timeout=60)
     assert (part.status_code, part.content) == (206, TEXT[5:12])
 
 

@@ -115,7 +115,7 @@ def as_the_service(stack, metadata, seconds):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
@@ -173,6 +173,6 @@ def test_a_url_that_iam_signed_is_served(stack, monkeypatch):
     name = f"by-iam/{time.time_ns()}"
     store.create(stack["DSS_GS_CHECKOUT_BUCKET"], name, b"content", "text/plain")
     url = store.sign_get(stack["DSS_GS_CHECKOUT_BUCKET"], name, lifetime=timedelta(hours=1))
-    assert requests.get(url, timeout=10).content == b"content"
+    assert requests.get(url, timeout=60).content == b"content"
     assert len(asked) == 1
     assert key.signer_email in asked[0]

@@ -26,7 +26,7 @@ from requests import PreparedRequest
 from requests_http_signature import HTTPSignatureAuth
 
 from local.issuer.keys import Key
-from shared.webhooks.callbacks import Callback, Callbacks, CallFailed, is_public
+from shared.webhooks.callbacks import Callback, Callbacks, CallFailed, check_literal_address, is_public
 from tests.support.subscriber import Subscriber, subscriber
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -232,6 +232,8 @@ def test_a_closed_port_and_an_unknown_name_are_failures(callbacks: Callbacks) ->
             "224.0.0.1",
             "[ff02::1]",
             "255.255.255.255",
+            # Not global by the IANA registries, though some releases of Python say so.
+            *("192.0.0.9", "192.0.0.192", "192.88.99.1", "[3fff::1]", "[64:ff9b::c000:9]"),
         ),
     ],
 )
@@ -317,6 +319,39 @@ def test_a_call_over_tls_ends_at_its_deadline_even_if_single_bytes_keep_arriving
         assert time.monotonic() - start < 20
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "2130706433", "0x7f.1", "127.1", "localhost", "LOCALHOST.", "a.localhost", "::1"),
+        *(
+            "[::ffff:10.0.0.1]",
+            "169.254.169.254",
+            "fe80::1%eth0",
+            "10.0.0.1",
+            "192.88.99.1",
+            "0",
+            "224.0.0.1",
+        ),
+    ],
+)
+def test_a_literal_address_that_is_never_called_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="is not public"):
+        check_literal_address(host, ())
+
+
+@pytest.mark.parametrize(
+    "host", ["8.8.8.8", "example.org", "10.example.org", "[2a00::1]", "localhost.example"]
+)
+def test_public_addresses_and_names_are_not_refused(host: str) -> None:
+    check_literal_address(host, ())
+
+
+def test_a_literal_address_of_an_allowed_network_is_not_refused() -> None:
+    check_literal_address("127.0.0.1", LOOPBACK)
+    with pytest.raises(ValueError, match=r"10\.0\.0\.1"):
+        check_literal_address("10.0.0.1", LOOPBACK)
+
+
 @given(st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address))
 def test_an_embedded_address_is_as_public_as_it_is_alone(address: ipaddress.IPv4Address) -> None:
     number = int(address)
@@ -326,7 +361,19 @@ def test_an_embedded_address_is_as_public_as_it_is_alone(address: ipaddress.IPv4
 
 
 @given(
-    st.sampled_from(["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "fc00::/7", "fe80::/10"]),
+    st.sampled_from(
+        [
+            "192.0.0.0/24",
+            "192.88.99.0/24",
+            "3fff::/20",
+            "10.0.0.0/8",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "224.0.0.0/4",
+            "fc00::/7",
+            "fe80::/10",
+        ]
+    ),
     st.integers(0, 2**128 - 1),
 )
 def test_no_address_of_a_private_network_is_public(network: str, number: int) -> None:

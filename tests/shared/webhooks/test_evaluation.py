@@ -10,7 +10,16 @@ import pytest
 
 from shared.catalog import Subscription
 from shared.errors import Unavailable
-from shared.webhooks.evaluation import EvaluatorPool, EvaluatorProcess
+from shared.webhooks.budgets import CAPACITY, EVENT_SECONDS, FREE_SECONDS, REFILL, OwnerBudgets
+from shared.webhooks.evaluation import (
+    FIRST_TRY,
+    EvaluatorPool,
+    EvaluatorProcess,
+    Failure,
+    Match,
+    Outcome,
+    OverBudget,
+)
 from tests.support.api import new_uuid
 
 DOCUMENT = {
@@ -40,12 +49,12 @@ def pool() -> Iterator[EvaluatorPool]:
     pool.close()
 
 
-def asking(jmespath: str | None = None, **more: Any) -> Subscription:
-    """Return a subscription."""
+def asking(jmespath: str | None = None, *, owner: str = "", **more: Any) -> Subscription:
+    """Return a subscription, of an owner who has no other one unless it is given."""
     return Subscription(
         uuid=new_uuid(),
         replica="gcp",
-        owner="somebody",
+        owner=owner or new_uuid(),
         callback_url="https://example.org",
         created=datetime.now(UTC),
         jmespath_query=jmespath,
@@ -55,7 +64,17 @@ def asking(jmespath: str | None = None, **more: Any) -> Subscription:
 
 def matching(pool: EvaluatorPool, *subscriptions: Subscription) -> list[Subscription]:
     """Return the subscriptions that the document matches, in the order in which they are found."""
-    return [match.subscription for match in pool.matches(ENCODED, subscriptions)]
+    return [match.subscription for match in matches(pool, ENCODED, *subscriptions)]
+
+
+def matches(pool: EvaluatorPool, document: bytes, *subscriptions: Subscription) -> list[Match]:
+    """Return the matches of a document, in the order in which they are found."""
+    return [outcome for outcome in pool.outcomes(document, subscriptions) if isinstance(outcome, Match)]
+
+
+def reasons(outcomes: Iterator[Outcome]) -> dict[str, str]:
+    """Return why queries failed, by subscription."""
+    return {one.subscription.uuid: one.reason for one in outcomes if isinstance(one, Failure)}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +118,7 @@ def test_attachments_are_the_values_of_expressions(pool: EvaluatorPool) -> None:
     wanted = {"names": "files.cell_json[].name", "none": "nothing", "wrong": "abs(files)", "odd": "f(@)"}
     # What JMESPath knows and JSON does not.
     wanted |= {"infinite": "to_number('inf')", "expression": "&files"}
-    [match] = pool.matches(ENCODED, [asking(attachments=wanted)])
+    [match] = matches(pool, ENCODED, asking(attachments=wanted))
     found = match.attachments
     assert (found["names"], found["none"]) == (["a", "b"], None)
     assert found.keys() == {"names", "none", "_errors"}
@@ -112,7 +131,7 @@ def test_attachments_are_the_values_of_expressions(pool: EvaluatorPool) -> None:
 def test_attachments_are_at_most_128_kib_as_json(pool: EvaluatorPool, size: int, fits: bool) -> None:
     text = "x" * (size - len('{"a": ""}'))
     document = json.dumps({**DOCUMENT, "text": text}).encode()
-    [match] = pool.matches(document, [asking(attachments={"a": "text"})])
+    [match] = matches(pool, document, asking(attachments={"a": "text"}))
     expected = {"a": text} if fits else {"_errors": f"Attachments too large ({size} > 131072)"}
     assert match.attachments == expected
 
@@ -133,7 +152,7 @@ def test_queries_that_never_end_harm_no_other_subscription(pool: EvaluatorPool) 
 
 def test_a_subscription_matches_even_if_its_attachment_never_ends(pool: EvaluatorPool) -> None:
     attaching = asking("event_type", attachments={"a": f"length({ENDLESS})"})
-    [match] = pool.matches(ENCODED, [attaching])
+    [match] = matches(pool, ENCODED, attaching)
     assert match.subscription == attaching
     assert match.attachments == {"_errors": "Attachments: it took too long"}
 
@@ -164,15 +183,73 @@ def test_a_failed_process_loses_no_match() -> None:
 
 def test_a_document_that_cannot_be_parsed_is_unavailable(pool: EvaluatorPool) -> None:
     with pytest.raises(Unavailable, match="cannot be evaluated"):
-        list(pool.matches(b"{no json", [asking()]))
+        list(pool.outcomes(b"{no json", [asking()]))
     assert len(matching(pool, asking())) == 1
+
+
+def test_a_document_that_search_cannot_read_fails_elasticsearch_queries_only(pool: EvaluatorPool) -> None:
+    document = json.dumps({"event_type": "CREATE", "bundle_info": DOCUMENT["bundle_info"]}).encode()
+    failing, good = asking(es_query={"query": {"match_all": {}}}), asking("event_type")
+    assert [match.subscription for match in matches(pool, document, failing, good)] == [good]
+    assert reasons(pool.outcomes(document, [failing])) == {failing.uuid: "KeyError: 'files'"}
 
 
 def test_no_process_is_started_without_subscriptions() -> None:
     def start() -> EvaluatorProcess:
         raise AssertionError("started")
 
-    assert list(EvaluatorPool(start=start).matches(ENCODED, [])) == []
+    assert list(EvaluatorPool(start=start).outcomes(ENCODED, [])) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("abs(files)", "abs"),
+        ("length(files.nothing_json)", "length"),
+        # It runs out of time or memory.
+        (f"length({ENDLESS})", ""),
+        (f"({HUGE}) == ({HUGE})", "it ended the evaluator process"),
+    ],
+    ids=["type", "null", "endless", "huge"],
+)
+def test_a_query_that_fails_is_an_outcome_with_its_reason(
+    pool: EvaluatorPool, query: str, reason: str
+) -> None:
+    failing, good = asking(query), asking("event_type")
+    found = reasons(pool.outcomes(ENCODED, [failing, good]))
+    assert (found.keys(), reason in found[failing.uuid]) == ({failing.uuid}, True)
+
+
+def test_the_costly_queries_of_one_owner_cost_an_event_no_more_than_its_budget() -> None:
+    pool = EvaluatorPool()
+    good = asking("event_type")
+    costly = [asking(f"length({ENDLESS})", owner="bad") for _ in range(60)]
+    try:
+        outcomes = list(pool.outcomes(ENCODED, [*costly, good]))
+        after = [[type(outcome) for outcome in pool.outcomes(ENCODED, [*costly, good])] for _ in range(8)]
+        # By now all of them are known, or wait for the budget, and another owner's query comes first.
+        assert after[-1] == [Match, *[OverBudget] * 60]
+        assert pool.budgets.available("bad") <= 0 < CAPACITY == pool.budgets.available(good.owner)
+    finally:
+        pool.close()
+    kinds = [type(outcome) for outcome in outcomes]
+    # A query may take twice its time before it is stopped.
+    assert kinds.count(OverBudget) >= 60 - 2 * EVENT_SECONDS / FIRST_TRY
+    assert kinds.count(Match) == 1
+
+
+def test_a_budget_is_refilled_and_small_evaluations_are_free() -> None:
+    seconds = [0.0]
+    budgets = OwnerBudgets(clock=lambda: seconds[0])
+    for _ in range(10_000):
+        budgets.charge("owner", FREE_SECONDS)
+    assert budgets.available("owner") == CAPACITY
+    budgets.charge("owner", CAPACITY + 1 + FREE_SECONDS)
+    assert (budgets.available("owner"), budgets.available("other")) == (pytest.approx(-1), CAPACITY)
+    seconds[0] += 2 / REFILL
+    assert budgets.available("owner") == pytest.approx(1)
+    seconds[0] += 100 / REFILL
+    assert budgets.available("owner") == CAPACITY
 
 
 def test_the_process_has_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

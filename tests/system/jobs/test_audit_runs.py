@@ -187,7 +187,7 @@ def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(sys
         ({**AUDIT, "repare": True}, "repare: this job type has no such option"),
         ({**AUDIT, "repair": "yes"}, "repair: it must be true or false"),
         ({**AUDIT, "page": 0}, "page: it must be a whole number from 1"),
-        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is none of gcp, aws"),
+        ({**AUDIT, "replicas": ["moon"]}, "replica: 'moon' is not one of gcp, aws"),
         ({"resume": "nothing"}, "run: 'nothing' does not exist"),
         ({"resume": "a/b"}, "run: 'a/b' is not the id of a run"),
         ({"resume": "x", "kind": "audit"}, "resume: it must be the id of a run"),

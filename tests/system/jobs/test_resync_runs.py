@@ -2,19 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterator
-from unittest import mock
 
 import pytest
 
 from shared.catalog import JobState
-from shared.config import Settings
-from shared.messages import ObjectEvent
-from shared.wiring import open_subscription
+from shared.messages import OBJECT_EVENTS, ObjectEvent
 from tests.support.admin_system import AdminSystem, put_list
 from tests.support.api import new_uuid, now
 from tests.support.manual_system import World
+from tests.support.topic_listener import listen_to
 
-Told = Callable[[], list[tuple[str, str]]]
+Published = Callable[[], list[tuple[str, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +23,21 @@ def worlds(system: AdminSystem) -> dict[str, World]:
 
 
 @pytest.fixture
-def told(system: AdminSystem) -> Iterator[Told]:
-    """What has been published since this was asked last: replicas and keys, in order of key."""
-    subscription = open_subscription(Settings.from_environment(system.env), "sync")
+def published(system: AdminSystem) -> Iterator[Published]:
+    """Return what has been published since the last call: replicas and keys, in order of key."""
+    with listen_to(system.env, OBJECT_EVENTS) as listener:
 
-    def pulled() -> list[tuple[str, str]]:
-        events = []
-        while messages := subscription.pull(100, seconds=1):
-            events += [ObjectEvent.parse(message.attributes) for message in messages]
-            subscription.acknowledge(messages)
-        return sorted(((event.replica, event.key) for event in events), key=lambda one: one[1])
+        def drained() -> list[tuple[str, str]]:
+            listener.drain()
+            events = [ObjectEvent.parse(attributes) for attributes in listener.attributes]
+            listener.attributes.clear()
+            return sorted(((event.replica, event.key) for event in events), key=lambda one: one[1])
 
-    with mock.patch.dict(os.environ, system.env):
-        pulled()
-        yield pulled
+        yield drained
 
 
 def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
-    system: AdminSystem, worlds: dict[str, World], told: Told
+    system: AdminSystem, worlds: dict[str, World], published: Published
 ) -> None:
     nowhere = f"files/{new_uuid()}.{now()}"
     keys = [key for world in worlds.values() for key in world.documents]
@@ -58,17 +53,17 @@ def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
         source = "gcp" if name == "both" else name
         assert {outcomes[key] for key in world.documents} == {f"published, from {source}"}
     expected = [("aws" if key in worlds["aws"].documents else "gcp", key) for key in keys]
-    assert told() == sorted(expected, key=lambda one: one[1])
+    assert published() == sorted(expected, key=lambda one: one[1])
     assert run.counts == {"keys": len(keys) + 1, "published": len(keys)}
 
 
 def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
-    system: AdminSystem, worlds: dict[str, World], told: Told
+    system: AdminSystem, worlds: dict[str, World], published: Published
 ) -> None:
     run = system.run(kind="resync", prefix="files/", page=1)
-    everything = told()
+    everything = published()
     missing = system.run(kind="resync", prefix="files/", only_missing=True)
-    lacking = told()
+    lacking = published()
     one = f"bundles/{worlds['both'].seen.uuid}"
     system.run(kind="resync", prefix=one, replicas=["aws"])
 
@@ -80,7 +75,7 @@ def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
     assert {"key": files["both"], "outcome": "not published: all replicas have it"} in system.reported(
         missing
     )
-    assert told() == [("aws", f"bundles/{worlds['both'].seen}")]
+    assert published() == [("aws", f"bundles/{worlds['both'].seen}")]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is Firestore's own in its index back end; what all of them do is in test_backends.py."""
+"""The Firestore back end, beyond test_backends.py."""
 
 import random
 
@@ -31,7 +31,7 @@ def some_entries(replica: str, count: int = 12) -> list[IndexEntry]:
     ]
 
 
-def test_a_search_without_time_gets_on_row_by_row(hurried: FirestoreIndex, replica: str) -> None:
+def test_a_search_without_time_advances_row_by_row(hurried: FirestoreIndex, replica: str) -> None:
     entries = some_entries(replica)
     for entry in entries:
         hurried.put(entry)
@@ -46,7 +46,7 @@ def test_a_search_without_time_gets_on_row_by_row(hurried: FirestoreIndex, repli
     assert [hit.fqid for hit in hits] == sorted(meant, reverse=True)
 
 
-def test_a_count_ends_where_too_much_had_to_be_read(
+def test_there_is_no_total_if_it_needs_too_many_rows(
     firestore_index: FirestoreIndex, hurried: FirestoreIndex, replica: str
 ) -> None:
     patient = FirestoreIndex(firestore_index._database, counted=12)

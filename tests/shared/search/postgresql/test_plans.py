@@ -1,4 +1,4 @@
-"""How PostgreSQL goes about queries: what is rare is looked up in an index, what is common is not."""
+"""Query plans of PostgreSQL: it looks up rare clauses in an index, and reads rows for frequent ones."""
 
 import contextlib
 import json
@@ -54,9 +54,7 @@ def many(postgresql: StoppableServer) -> Iterator[psycopg.Connection]:
 def _plan(
     connection: psycopg.Connection, query: Query, count: int = 100, frequent: frozenset[Query] = frozenset()
 ) -> str:
-    statement, values = search_statement(
-        "many", condition(query, "many", frequent), after=None, count=count, documents=True
-    )
+    statement, values = search_statement("many", condition(query, "many", frequent), after=None, count=count)
     [[plan]] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + statement, values).fetchall()
     return json.dumps(plan)
 
@@ -78,7 +76,7 @@ RANGE = Range("number", gte=77, lt=79)
         Ids((f"{new_uuid()}.2020-01-01T000000.000000Z",)),
     ],
 )
-def test_what_is_rare_is_looked_up_in_the_index(many, query):
+def test_rare_clauses_are_looked_up_in_the_index(many, query):
     plan = _plan(many, query)
 
     assert '"Index Name": "dss_index_postings"' in plan
@@ -96,14 +94,14 @@ def test_what_is_rare_is_looked_up_in_the_index(many, query):
         Wildcard("text", "w?rd*"),
     ],
 )
-def test_what_is_in_order_is_looked_up_by_its_words(many, query):
+def test_ranges_and_prefixes_are_looked_up_by_their_range_terms(many, query):
     plan = _plan(many, query)
 
     assert '"Index Name": "dss_index_range_terms"' in plan
     assert "Seq Scan" not in plan and '"Index Name": "dss_index_pkey"' not in plan
 
 
-def test_a_range_that_is_common_is_looked_for_and_not_looked_up(many):
+def test_range_terms_of_a_frequent_clause_are_not_looked_up(many):
     often, path = Range("number", gte=500), '"Index Name": "dss_index_range_terms"'
     for query in (often, Bool(must=(RANGE, often)), Bool(should=(often, RARE)), RANGE):
         frequent = frequent_clauses(many, "many", query, after=None)
@@ -117,7 +115,7 @@ def test_a_range_that_is_common_is_looked_for_and_not_looked_up(many):
 
 @pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("count", [1, 100])
-def test_what_is_common_and_what_is_not_are_found_alike(postgresql, count):
+def test_frequent_and_rare_ranges_find_the_same(postgresql, count):
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn)) as index:
         for query, number in ((Range("number", lte=15_000), 15_000), (RANGE, 2)):
             page = index.search("many", query, after=None, count=count, documents=False)
@@ -127,7 +125,7 @@ def test_what_is_common_and_what_is_not_are_found_alike(postgresql, count):
 
 
 @pytest.mark.usefixtures("many")
-def test_what_cannot_be_found_in_time_is_looked_for_page_by_page(postgresql):
+def test_a_search_without_time_advances_window_by_window(postgresql):
     query = Bool(must_not=(Range("number", lt=19_990),))
     hits, pages, after = 0, 0, None
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn, seconds=0)) as index:
@@ -140,7 +138,7 @@ def test_what_cannot_be_found_in_time_is_looked_for_page_by_page(postgresql):
     assert 40 <= pages <= 45
 
 
-def test_what_is_common_is_read_in_the_order_of_the_page(many):
+def test_frequent_clauses_read_rows_in_the_order_of_the_page(many):
     plan = _plan(many, Bool(filter=(COMMON, Exists("number"))), count=10)
 
     # No sort of 20,000 rows for ten of them.

@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own in its index back end; what all of them do is in test_backends.py."""
+"""The PostgreSQL back end, beyond test_backends.py."""
 
 import contextlib
 import threading
@@ -24,6 +24,7 @@ from tests.support import queries
 from tests.support.api import new_uuid, now
 from tests.support.postgresql_server import StoppableServer
 from tests.support.queries import total
+from tests.support.waiting import deadline_after
 
 # What PostgreSQL has its own opinion of: null bytes, halves of surrogate pairs and what stands for them, wild
 # cards of LIKE and of expressions, numbers that no float or no integer of its is.
@@ -93,7 +94,7 @@ def _found(index: PostgreSqlIndex, replica: str, query: Query) -> list[Fqid]:
     ),
     some.lists(some.one_of(queries.queries, hard_clauses), min_size=1, max_size=6),
 )
-def test_it_finds_just_what_the_query_means(index: PostgreSqlIndex, documents, asked):
+def test_it_finds_exactly_what_the_query_means(index: PostgreSqlIndex, documents, asked):
     replica = new_uuid()
     entries = {entry.fqid: entry for entry in (_entry(one, replica=replica) for one in documents)}
     for entry in entries.values():
@@ -107,7 +108,7 @@ def test_it_finds_just_what_the_query_means(index: PostgreSqlIndex, documents, a
         assert hit.document == entries[hit.fqid].document
 
 
-def test_as_many_of_several_clauses_as_are_asked_for_must_hold(index: PostgreSqlIndex):
+def test_at_least_minimum_should_match_clauses_match(index: PostgreSqlIndex):
     entry = _entry({"a": ["x", "y"]})
     index.put(entry)
     clauses = tuple(Terms("a", (value,)) for value in ("x", "y", "z", "0"))
@@ -116,7 +117,7 @@ def test_as_many_of_several_clauses_as_are_asked_for_must_hold(index: PostgreSql
     assert [len(one) for one in found] == [1, 1, 1, 0, 0, 0]
 
 
-def test_a_path_that_only_leads_on_has_no_value_that_could_be_excluded(index: PostgreSqlIndex):
+def test_must_not_finds_a_path_that_only_leads_on(index: PostgreSqlIndex):
     entry = _entry({"a": {"b": "x"}})
     index.put(entry)
 
@@ -125,7 +126,7 @@ def test_a_path_that_only_leads_on_has_no_value_that_could_be_excluded(index: Po
         assert _found(index, entry.replica, clause) == []
 
 
-def test_a_number_is_the_one_that_it_is_however_large(index: PostgreSqlIndex):
+def test_large_numbers_stay_exact(index: PostgreSqlIndex):
     # As a decimal, 1e23 would be 10**23; it is a little less.
     entry = _entry({"n": 1e23})
     index.put(entry)
@@ -136,7 +137,7 @@ def test_a_number_is_the_one_that_it_is_however_large(index: PostgreSqlIndex):
 
 
 @given(some.lists(some.one_of(hard_texts, some.text()), min_size=2, max_size=2))
-def test_what_stands_for_a_text_keeps_its_order_and_what_it_begins_with(pair):
+def test_escapes_keep_order_and_prefixes(pair):
     one, other = pair
     assert (escape(one) < escape(other)) == (one < other)
     assert escape(one).startswith(escape(other)) == one.startswith(other)
@@ -144,7 +145,7 @@ def test_what_stands_for_a_text_keeps_its_order_and_what_it_begins_with(pair):
     escape(one).encode()
 
 
-def test_a_document_that_is_deep_large_and_odd_comes_back_as_it_was(index: PostgreSqlIndex):
+def test_a_deep_large_and_odd_document_comes_back_as_it_was(index: PostgreSqlIndex):
     deep: Any = "bottom"
     for _ in range(400):
         deep = {"d": [deep]}
@@ -169,7 +170,7 @@ def _made_database(postgresql: StoppableServer) -> str:
     return postgresql.dsn.replace("/postgres", f"/{name}").replace(f"{name}ql:", "postgresql:")
 
 
-def test_many_processes_may_make_the_tables_at_once(postgresql: StoppableServer):
+def test_many_processes_can_create_the_tables_at_once(postgresql: StoppableServer):
     dsn = _made_database(postgresql)
     start = threading.Barrier(8)
 
@@ -187,7 +188,7 @@ def test_many_processes_may_make_the_tables_at_once(postgresql: StoppableServer)
     index.close()
 
 
-def test_the_dead_stay_dead_whoever_writes_at_the_same_time(index: PostgreSqlIndex):
+def test_concurrent_writers_never_revive_a_dead_entry(index: PostgreSqlIndex):
     replica, fqid = new_uuid(), Fqid(new_uuid(), now())
     living = [_entry({"n": n}, fqid=fqid, replica=replica) for n in range(40)]
     dead = _entry({"admin_deleted": True}, fqid=fqid, replica=replica)
@@ -199,7 +200,7 @@ def test_the_dead_stay_dead_whoever_writes_at_the_same_time(index: PostgreSqlInd
     assert total(index, replica, MatchAll()) == 0
 
 
-def test_entries_of_the_first_form_are_found_until_they_are_written_anew(postgresql):
+def test_entries_of_the_first_release_are_found_before_and_after_they_are_rewritten(postgresql):
     dsn = _made_database(postgresql)
     entries = [_entry({"n": n, "text": f"word {n}"}, replica="gcp") for n in range(3)]
     with contextlib.closing(PostgreSqlIndex(dsn)) as index:
@@ -224,7 +225,7 @@ def test_entries_of_the_first_form_are_found_until_they_are_written_anew(postgre
             index.put(entries[written])
 
 
-def test_what_was_put_is_in_the_index_and_not_on_a_list_that_every_search_goes_through(index, postgresql):
+def test_the_gin_indexes_have_no_pending_list(index, postgresql):
     for number in range(3):
         index.put(_entry({"number": number}))
 
@@ -234,7 +235,7 @@ def test_what_was_put_is_in_the_index_and_not_on_a_list_that_every_search_goes_t
             assert pages == 0
 
 
-def test_an_entry_written_in_an_older_form_says_so_and_is_written_anew(index, postgresql):
+def test_an_entry_in_an_older_form_has_no_digest_until_it_is_rewritten(index, postgresql):
     entry = _entry({"a": 1})
     index.put(entry)
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
@@ -250,7 +251,7 @@ def test_an_entry_written_in_an_older_form_says_so_and_is_written_anew(index, po
     assert total(index, entry.replica, Exists("a")) == 1
 
 
-def test_what_takes_too_long_is_unavailable(index, postgresql):
+def test_a_put_that_takes_too_long_is_unavailable(index, postgresql):
     entry = _entry({})
     index.put(entry)
     hurried = PostgreSqlIndex(postgresql.dsn, statement_seconds=0.2)
@@ -262,9 +263,7 @@ def test_what_takes_too_long_is_unavailable(index, postgresql):
     hurried.close()
 
 
-def test_a_server_that_goes_and_comes_is_unavailable_meanwhile_and_nothing_is_lost(
-    postgresql: StoppableServer,
-):
+def test_a_stopped_server_is_unavailable_and_loses_nothing(postgresql: StoppableServer):
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn, connection_seconds=1)) as index:
         entry = _entry({})
         index.put(entry)
@@ -278,7 +277,7 @@ def test_a_server_that_goes_and_comes_is_unavailable_meanwhile_and_nothing_is_lo
         assert _recovered(lambda: total(index, entry.replica, MatchAll())) == 1
 
 
-def test_a_connection_that_was_cut_is_not_noticed(index: PostgreSqlIndex, postgresql: StoppableServer):
+def test_a_cut_connection_is_replaced(index: PostgreSqlIndex, postgresql: StoppableServer):
     entry = _entry({})
     index.put(entry)
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
@@ -292,7 +291,7 @@ def test_a_connection_that_was_cut_is_not_noticed(index: PostgreSqlIndex, postgr
 
 
 def _recovered(ask: Callable[[], int]) -> int:
-    deadline = time.monotonic() + 30
+    deadline = deadline_after(30)
     while True:
         try:
             return ask()

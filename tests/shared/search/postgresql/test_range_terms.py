@@ -1,4 +1,4 @@
-"""Words by which PostgreSQL finds values in order: those of a value answer to whatever it is between."""
+"""Range terms: a value has one of the terms of every range that it is in."""
 
 import pytest
 from hypothesis import given
@@ -30,14 +30,14 @@ def terms(document: dict) -> list[str]:
 
 
 def answers(held: list[str], asked: str) -> bool:
-    """Return whether a tsvector answers to a tsquery, as it does in PostgreSQL."""
+    """Return whether a tsvector matches a tsquery, as in PostgreSQL."""
     wanted = asked.split(" | ")
     begins = tuple(one.removesuffix(":*") for one in wanted if one.endswith(":*"))
     return any(word.startswith(begins) or word in wanted for word in held)
 
 
 @given(thrice, some.sampled_from(["gt", "gte", None]), some.sampled_from(["lt", "lte", None]))
-def test_a_value_answers_to_the_bounds_that_it_is_between(values, lower, upper):
+def test_a_value_between_bounds_has_one_of_their_terms(values, lower, upper):
     value, *ends = values
     low, high = sorted(ends)
     bounds = {name: as_jsonb(end) for name, end in ((lower, low), (upper, high)) if name}
@@ -48,7 +48,7 @@ def test_a_value_answers_to_the_bounds_that_it_is_between(values, lower, upper):
 
 
 @given(texts, texts)
-def test_a_text_answers_to_what_it_begins_with(begin, rest):
+def test_a_text_with_a_prefix_has_one_of_its_terms(begin, rest):
     assert answers(terms({"a": begin + rest}), terms_beginning(HASHED, "a", as_jsonb(begin)))
 
 
@@ -62,7 +62,7 @@ def test_a_text_answers_to_what_it_begins_with(begin, rest):
         ({"gt": "2026-01-12"}, ["2026-01-11T235959", "2025", ""]),
     ],
 )
-def test_a_value_that_is_well_outside_does_not_answer(bounds, apart):
+def test_a_value_well_outside_has_none_of_the_terms(bounds, apart):
     asked = terms_between(HASHED, "a", bounds)
 
     assert [value for value in apart if answers(terms({"a": value}), asked)] == []
@@ -70,14 +70,14 @@ def test_a_value_that_is_well_outside_does_not_answer(bounds, apart):
     assert len(asked.split(" | ")) <= 320
 
 
-def test_nothing_is_asked_for_where_nothing_can_be_between():
+def test_there_is_no_query_if_no_value_can_be_between():
     assert terms_between(HASHED, "a", {"gt": 5, "lt": 4}) == terms_between(
         HASHED, "a", {"gte": "b", "lt": "a"}
     )
     assert terms_between(HASHED, "a", {"gt": 5, "lt": 4}) == ""
 
 
-def test_what_has_too_many_values_answers_to_all_that_is_asked_of_them():
+def test_a_path_with_too_many_values_has_an_overflow_marker():
     many = terms({"n": [number / 3 for number in range(MOST_RANGE_TERMS)], "few": "brain"})
     most = terms({f"p{number}": number for number in range(MOST_RANGE_TERMS + 1)})
 

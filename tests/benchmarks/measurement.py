@@ -1,4 +1,4 @@
-"""One measurement: a load on an API, and what it costs the API and its back ends."""
+"""One measurement: a load on an API, and the CPU time that the API and its back ends need."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from tests.benchmarks.processes import back_ends, cpu_seconds
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """What is measured: `target` may hold `UUID`, which is a new one in each request."""
+    """A request to measure: `UUID` in `target` is a new one in each request."""
 
     name: str
     method: str
@@ -26,7 +26,7 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What was measured; times are seconds, `cores` are how many of them a process kept busy."""
+    """Results; times are seconds, `cores` says how many cores each process used."""
 
     operation: str
     clients: int
@@ -49,7 +49,7 @@ class Figures:
 
 
 def measure(api: ApiProcess, token: str, operation: Operation, *, clients: int, seconds: float) -> Figures:
-    """Return the figures of an operation that some clients ask for all the time."""
+    """Return the figures of an operation that `clients` clients send without a pause."""
     where = urlsplit(api.url)
     plan = Plan(
         host=where.hostname or "",

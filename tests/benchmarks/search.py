@@ -1,7 +1,7 @@
-"""What search takes.
+"""Times of indexing and of POST /search.
 
-Two measurements for each back end: an empty index is made anew of the documents of some bundles, and another,
-of many bundles, is asked some queries by POST /search, one client.
+Two measurements for each back end: an empty index is rebuilt from the documents of some bundles, and another,
+of many bundles, answers some queries of one client by POST /search.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ QUERIES: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Searched:
-    """How long a back end took for a query, in seconds, and how many bundles it found.
+    """The seconds that a back end took for a query, and the number of bundles that it found.
 
     `reads` is what Firestore bills for one request; None for another back end. `found` is None where it was
     not counted.
@@ -80,7 +80,7 @@ class Searched:
         return f"{self.back_end:11} {self.query:46} {_number(self.found):>11} found  {times} {self.reads}"
 
 
-def searching() -> str:
+def search() -> str:
     """Measure, and return the section of the report. Raises LocalError."""
     rates, rows = {}, []
     for name in BACK_ENDS:
@@ -99,7 +99,7 @@ def _stack(back_end: str) -> Iterator[dict[str, str]]:
 
 
 def _rebuild(back_end: str) -> float:
-    """Return how many bundles a second an empty index gains."""
+    """Return the bundles per second that an empty index gains."""
     with _stack(back_end) as env, mock.patch.dict(os.environ, env):
         dss = open_system(Settings.from_environment())
         bundle = put_bundle(Api(env["DSS_URL"], env["DSS_TOKEN"]), REPLICA, [])
@@ -152,7 +152,7 @@ def _timed(api: Api, query: Mapping[str, Any]) -> Iterator[float]:
 
 
 def _asked(api: Api, query: Mapping[str, Any]) -> tuple[float, int | None]:
-    """Return how long the answer took, and how many bundles it says there are."""
+    """Return the seconds until the answer, and the number of bundles in it."""
     began = time.monotonic()
     answer = api.request("POST", "/v1/search", replica=REPLICA, json={"es_query": {"query": query}})
     seconds = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""How many bundles a second come from PUT to searchable and to notified."""
+"""Ingest: how many bundles a second become searchable and are notified of after their PUT."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ _LONGEST_SECONDS = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """By when all bundles had come so far, in seconds from the first PUT."""
+    """When all bundles had reached a stage, in seconds from the first PUT."""
 
     name: str
     seconds: float
@@ -32,7 +32,7 @@ class Stage:
         return BUNDLES / self.seconds
 
 
-def told() -> str:
+def ingest() -> str:
     """Measure, and return the section of the report. Raises LocalError."""
     with Stack(port=0).running() as env, subscriber() as server:
         api, clouds = Api(env["DSS_URL"], env["DSS_TOKEN"]), Clouds(env)
@@ -44,8 +44,8 @@ def told() -> str:
             "## From PUT to searchable and notified",
             "",
             f"{BUNDLES} bundles of one JSON file, put by {CLIENTS} clients as fast as they are answered; one",
-            "subscription that matches all. The bundles replicate to the other cloud, and are told of there,",
-            "at the same time and on the same cores.",
+            "subscription that matches all. The bundles replicate to the other cloud, where their events are",
+            "published, at the same time and on the same cores.",
             "",
             "| all bundles are | s | bundles/s |",
             "| --- | ---: | ---: |",
@@ -95,7 +95,7 @@ def _measure(api: Api, clouds: Clouds, server: Subscriber, count: int) -> tuple[
 
 
 def _when(holds: Callable[[], bool]) -> float:
-    """Return when something came to hold, by the monotonic clock."""
+    """Return when a condition became true, by the monotonic clock."""
     deadline, pause = time.monotonic() + _LONGEST_SECONDS, threading.Event()
     while not holds():
         if time.monotonic() > deadline:

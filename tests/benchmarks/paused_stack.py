@@ -1,4 +1,4 @@
-"""The whole system with its events in hand: they wait in Pub/Sub until a benchmark lets them go."""
+"""The whole system with its events paused: they wait in Pub/Sub until a benchmark has them pushed."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -10,10 +10,10 @@ from local.components.base import Component, Exported
 from local.config import StackConfig, base_environment
 from local.stack import Stack
 from local.supervisor.processes import Processes
-from tests.benchmarks.processes import cpu_seconds, started
+from tests.benchmarks.processes import cpu_seconds, descendants
 from tests.benchmarks.sync_log import SyncLog
 
-# What is looked for in a command, and what the process is called in the report.
+# Texts in command lines, and the names of these processes in the report.
 _NAMES = {
     "run.api.main:app": "API",
     "[sync]": "sync",
@@ -29,7 +29,7 @@ _NAMES = {
 }
 
 
-class HeldStack:
+class PausedStack:
     """A running system; `env` is what `Stack.running` hands out."""
 
     def __init__(self, env: Mapping[str, str], pushing: Component) -> None:
@@ -43,7 +43,7 @@ class HeldStack:
 
     @contextlib.contextmanager
     def pushed(self) -> Iterator[None]:
-        """Hand events over, all that have waited first."""
+        """Push events to the functions within the block, those that have waited first."""
         with Processes() as processes:
             processes.start(
                 "push",
@@ -56,31 +56,31 @@ class HeldStack:
 
     def cpu(self) -> dict[str, float]:
         """Return the CPU time that each process of the system has had, in seconds, by name."""
-        return {name: cpu_seconds(pid) for name, pid in started(_NAMES).items()}
+        return {name: cpu_seconds(pid) for name, pid in descendants(_NAMES).items()}
 
 
 @contextlib.contextmanager
-def held_stack() -> Iterator[HeldStack]:
-    """Run the whole system, and hold its events. Raises LocalError."""
-    held: list[Component] = []
+def paused_stack() -> Iterator[PausedStack]:
+    """Run the whole system without pushing its events. Raises LocalError."""
+    pushing: list[Component] = []
 
-    def hold(config: StackConfig, exported: Exported) -> Component:
+    def without_process(config: StackConfig, exported: Exported) -> Component:
         component = events.pushing(config, exported)
-        held.append(component)
+        pushing.append(component)
         return replace(component, command=())
 
-    table = tuple(hold if builder is events.pushing else builder for builder in TABLE)
+    table = tuple(without_process if builder is events.pushing else builder for builder in TABLE)
     stack = Stack(port=0, table=table)
     with stack.running() as env:
-        yield HeldStack(env, _complete(held[0], stack))
+        yield PausedStack(env, _complete(pushing[0], stack))
 
 
 def _complete(component: Component, stack: Stack) -> Component:
-    """Return a component with what the stack would have let it inherit."""
+    """Return a component with the environment that the stack would have given it."""
     return replace(component, environment={**base_environment(stack.caller), **component.environment})
 
 
-def busy(before: Mapping[str, float], after: Mapping[str, float], seconds: float) -> dict[str, float]:
-    """Return how many cores each process kept busy, the busiest first, and none that had nothing to do."""
+def busy_cores(before: Mapping[str, float], after: Mapping[str, float], seconds: float) -> dict[str, float]:
+    """Return how many cores each process used, most first; leave out those below 0.05."""
     cores = {name: (after[name] - before.get(name, 0.0)) / seconds for name in after}
     return {name: used for name, used in sorted(cores.items(), key=lambda item: -item[1]) if used >= 0.05}

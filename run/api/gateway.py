@@ -1,0 +1,202 @@
+"""Serves the application from an event loop, so that clients never hold the threads that answer requests.
+
+    head of a request     event loop    received with a limit of time and size (run/api/connections.py)
+    routing, sign-in      a thread      errors are answered without reading the body
+    body                  event loop    received with a limit of time and memory
+    handler               a thread      for a long answer, once more for each part of it
+    answer                event loop    sent as fast as the client receives, with a limit of time
+
+Requests that need no back end have threads of their own: they are answered even if all back ends hang.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from flask import Flask
+
+from run.api.admission import ADMISSION, Admission
+from run.api.connections import MAX_URL
+from run.api.errors import problem
+from run.api.service import HEALTH, WITHOUT_BACK_END
+from run.api.wsgi import Answer, Environ, environ_of, has_body, next_part, respond, with_body
+from shared.config import Settings
+
+# Seconds that a request waits for a thread.
+QUEUE_SECONDS = 8.0
+# terraform/api.tf sends as many requests at once.
+THREADS = 32
+# Bytes. Cloud Run refuses larger bodies.
+_LARGEST_BODY = 32 * 1024 * 1024
+_SLICE = 64 * 1024
+
+_T = TypeVar("_T")
+_Receive = Callable[[], Awaitable[dict[str, Any]]]
+_Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class _Refused(Exception):
+    """The gateway itself answers the request, with this problem."""
+
+    def __init__(self, status: int, code: str, title: str) -> None:
+        super().__init__(title)
+        self.response = problem(status, code, title)
+
+
+class _ClientGone(Exception):
+    """The client has disconnected, or receives its answer too slowly."""
+
+
+class _Threads:
+    """A number of threads, for which requests wait if all are in use."""
+
+    def __init__(self, count: int) -> None:
+        self._executor = ThreadPoolExecutor(count)
+        self._free = asyncio.Semaphore(count)
+
+    async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
+        """Run `work` in a thread. Raise _Refused if none becomes free in time."""
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            title = "too many requests are in progress; try again later"
+            raise _Refused(503, "service_unavailable", title) from None
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+        finally:
+            self._free.release()
+
+
+class Gateway:
+    """An ASGI application that serves the WSGI application of `create_app`."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self.app = app
+        self.request_seconds = settings.request_seconds
+        self.client_seconds = settings.client_seconds
+        self.max_body = settings.max_body_bytes
+        # Part of the memory beside the budgets of run/api/memory_budget.py.
+        self.memory_for_bodies = settings.api_memory_bytes // 4
+        self._threads = _Threads(THREADS)
+        self._threads_without_back_end = _Threads(4)
+        self._threads_for_health = _Threads(2)
+
+    async def __call__(self, scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
+        """Answer a request; drop the connection if its client is too slow."""
+        exchange = _Exchange(self, self._threads_of(scope["path"]), receive, send)
+        try:
+            await exchange.send(await exchange.answer(scope))
+        except (_ClientGone, _Refused):
+            scope["abort"]()
+        finally:
+            self.memory_for_bodies += exchange.body_size
+
+    def _threads_of(self, path: str) -> _Threads:
+        if path == HEALTH:
+            return self._threads_for_health
+        return self._threads_without_back_end if path in WITHOUT_BACK_END else self._threads
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, gateway: Gateway, threads: _Threads, receive: _Receive, send: _Send) -> None:
+        self.body_size = 0
+        self._gateway = gateway
+        self._threads = threads
+        self._receive = receive
+        self._send = send
+
+    async def answer(self, scope: dict[str, Any]) -> Answer:
+        """Return the answer, or its first part. Raise _ClientGone."""
+        environ = environ_of(scope)
+        try:
+            if len(scope["raw_path"]) + len(scope["query_string"]) >= MAX_URL:
+                raise _Refused(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")
+            if not has_body(environ):
+                return await self._respond(environ)
+            admission = environ[ADMISSION] = Admission()
+            answer = await self._respond(environ)
+            if not admission.waits_for_body:
+                return answer
+            environ = with_body(environ, await self._body())
+            admission.body_received = True
+            return await self._respond(environ)
+        except _Refused as refused:
+            return respond(refused.response, environ)
+
+    async def _respond(self, environ: Environ) -> Answer:
+        return await self._threads.run(respond, self._gateway.app, environ, self._ends())
+
+    def _ends(self) -> float:
+        """Return the deadline of a step that begins now; waiting for a thread is part of it."""
+        return time.monotonic() + self._gateway.request_seconds
+
+    async def _body(self) -> bytes:
+        """Receive the body; one that is too large up to one byte more than the limit, and drop the rest."""
+        body = bytearray()
+        received, more = 0, True
+        try:
+            async with asyncio.timeout(self._gateway.client_seconds):
+                while more and received < _LARGEST_BODY:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise _ClientGone
+                    received, more = received + len(message["body"]), message["more_body"]
+                    if len(body) <= self._gateway.max_body:
+                        self._reserve(len(message["body"]))
+                        body += message["body"]
+        except TimeoutError:
+            title = f"the body took more than {self._gateway.client_seconds} seconds"
+            raise _Refused(408, "request_timeout", title) from None
+        return bytes(body[: self._gateway.max_body + 1])
+
+    def _reserve(self, size: int) -> None:
+        if size > self._gateway.memory_for_bodies:
+            raise _Refused(
+                503, "service_unavailable", "too many large requests are in progress; try again later"
+            )
+        self._gateway.memory_for_bodies -= size
+        self.body_size += size
+
+    async def send(self, answer: Answer) -> None:
+        """Send an answer. Raise _ClientGone, or _Refused if no thread prepares its next part in time."""
+        disconnected: asyncio.Task[None] | None = None
+        try:
+            await self._send_message(
+                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+            )
+            while answer.rest:
+                await self._send_body(answer.body, more=True)
+                disconnected = disconnected or asyncio.create_task(self._disconnect())
+                answer = await self._threads.run(next_part, answer, self._ends())
+                if disconnected.done():
+                    raise _ClientGone
+            await self._send_body(answer.body, more=False)
+        finally:
+            if disconnected:
+                disconnected.cancel()
+            if answer.close:
+                await asyncio.to_thread(answer.close)
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        for start in range(0, max(len(body), 1), _SLICE):
+            piece = body[start : start + _SLICE]
+            last = start + _SLICE >= len(body)
+            await self._send_message(
+                {"type": "http.response.body", "body": piece, "more_body": more or not last}
+            )
+
+    async def _send_message(self, message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(self._gateway.client_seconds):
+                await self._send(message)
+        except TimeoutError:
+            raise _ClientGone from None
+
+    async def _disconnect(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
