@@ -45,8 +45,8 @@ def check_names(names: Iterable[str]) -> None:
 def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[PagedFile]:
     """Return the files as a manifest describes them, in order of name.
 
-    Waits for files that exist only on another replica. Raises FileMissing, naming them, at once for files
-    that exist nowhere, and after the wait for those that have not arrived.
+    Waits for files that are on another replica only, or are being verified. Raises FileMissing, which names
+    them, for files that exist nowhere (at once) or did not arrive in time.
     """
     records: dict[Fqid, FileRecord] = {}
 
@@ -57,7 +57,7 @@ def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[Paged
     def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
         return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")
 
-    wait_for(dss, replica, {file.fqid for file in files}, available, missing)
+    wait_for(dss, replica, {file.fqid for file in files}, available, missing, dss.catalog.jobs.are_under_way)
     return sorted(
         (_paged(file, records[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
     )

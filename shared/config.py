@@ -92,6 +92,12 @@ class Settings:
         "larger ones.",
         default=1024 * 1024 * 1024,
     )
+    inline_verify_bytes: int = _setting(
+        "DSS_INLINE_VERIFY_BYTES",
+        "Largest source object in bytes whose checksums a PUT computes while the request runs; the copy "
+        "workflow verifies larger ones.",
+        default=16 * 1024 * 1024,
+    )
     checkout_days: int = _setting(
         "DSS_BLOB_TTL_DAYS",
         "Days that a checkout bucket keeps an object after its last use; its lifecycle rules say the same.",

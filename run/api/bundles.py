@@ -54,7 +54,13 @@ def get(
 
     def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
         if presignedurls:
-            return signed_url(call.dss, replica, copy.checksums, disposition=attachment(file.name))
+            return signed_url(
+                call.dss,
+                replica,
+                copy.checksums,
+                content_type=file.content_type,
+                disposition=attachment(file.name),
+            )
         return copy.url if directurls else None
 
     bundle = {

@@ -13,17 +13,24 @@ from shared.system import Dss
 _UNQUOTED = "!#$&+^`|"
 
 
-def signed_url(dss: Dss, replica: str, checksums: Checksums, *, disposition: str | None) -> str:
+def signed_url(
+    dss: Dss, replica: str, checksums: Checksums, *, content_type: str, disposition: str | None
+) -> str:
     """Return a URL that serves a blob of a replica to anyone for DSS_SIGNED_URL_SECONDS.
 
-    The store sends `disposition` as Content-Disposition. Raise IllegalArguments if it cannot be a header.
+    The store sends `content_type`, which is the file's and not the blob's, as Content-Type, and `disposition`
+    as Content-Disposition. Raise IllegalArguments if the latter cannot be a header.
     """
     if disposition is not None and not (disposition.isascii() and disposition.isprintable()):
         raise IllegalArguments("content_disposition: must be printable ASCII, as every header is")
     target = dss.replicas.named(replica)
     lifetime = timedelta(seconds=dss.settings.signed_url_seconds)
     return target.store.sign_get(
-        target.bucket, checksums.blob_key, lifetime=lifetime, disposition=disposition
+        target.bucket,
+        checksums.blob_key,
+        lifetime=lifetime,
+        disposition=disposition,
+        content_type=content_type,
     )
 
 
