@@ -121,6 +121,13 @@ def test_a_message_without_a_count_is_at_its_first_attempt() -> None:
     assert push(RecordingPublisher(), Handler(Unavailable("busy")))[1] == 503
 
 
+@pytest.mark.parametrize("attempt", [float("inf"), float("-inf"), float("nan"), "x", [], {}, None])
+def test_a_count_that_is_no_number_is_refused(attempt: Any) -> None:
+    handler = Handler()
+    assert push(RecordingPublisher(), handler, deliveryAttempt=attempt)[1] == 400
+    assert handler.processed == []
+
+
 @pytest.mark.parametrize("reason", ["plain", "é" * 2000, "x" + "漢" * 2000, "\ud800 alone"])
 def test_a_reason_fits_into_an_attribute(reason: str) -> None:
     published = RecordingPublisher()
