@@ -85,3 +85,22 @@ resource "google_firestore_field" "exempt" {
     delete = local.firestore_timeout
   }
 }
+
+# One schedule of each kind is all that Firestore allows a database, and 14 weeks the longest retention. A backup is
+# restored into a new database.
+# https://cloud.google.com/firestore/native/docs/backups
+resource "google_firestore_backup_schedule" "daily" {
+  database  = google_firestore_database.catalog.name
+  retention = "${14 * 24 * 60 * 60}s"
+
+  daily_recurrence {}
+}
+
+resource "google_firestore_backup_schedule" "weekly" {
+  database  = google_firestore_database.catalog.name
+  retention = "${14 * 7 * 24 * 60 * 60}s"
+
+  weekly_recurrence {
+    day = "SUNDAY"
+  }
+}

@@ -68,3 +68,13 @@ def test_an_index_has_time_to_be_built_within_the_time_of_a_build(deployments: d
         for row in least.of_type(kind).values():
             minutes = {int(row["timeouts"][name].removesuffix("m")) for name in ("create", "delete")}
             assert 60 < min(minutes) <= max(minutes) < build / 60
+
+
+def test_the_catalog_is_backed_up_each_day_and_each_week(deployments: dict[str, Deployment]) -> None:
+    daily = deployments["least"].one("google_firestore_backup_schedule.daily")
+    weekly = deployments["least"].one("google_firestore_backup_schedule.weekly")
+
+    assert {daily["database"], weekly["database"]} == {"(default)"}
+    assert (len(daily["daily_recurrence"]), daily["retention"]) == (1, f"{14 * 86400}s")
+    # Firestore: 14 weeks at most.
+    assert (len(weekly["weekly_recurrence"]), weekly["retention"]) == (1, f"{14 * 7 * 86400}s")
