@@ -37,8 +37,8 @@ def open_system(settings: Settings) -> Dss:
     """
     clock = SystemClock()
     replicas = open_replicas(settings)
-    database = Database(firestore.Client(project=settings.project), replicas=replicas.names, clock=clock)
-    catalog = Catalog(database)
+    client = firestore.Client(project=settings.project, database=settings.firestore_database)
+    catalog = Catalog(Database(client, replicas=replicas.names, clock=clock))
     return Dss(
         settings=settings,
         replicas=replicas,
