@@ -52,6 +52,11 @@ class Settings:
     s3_bucket: str = _setting("DSS_S3_BUCKET", "Main bucket of replica `aws`.")
     gs_checkout_bucket: str = _setting("DSS_GS_CHECKOUT_BUCKET", "Checkout bucket of replica `gcp`.")
     s3_checkout_bucket: str = _setting("DSS_S3_CHECKOUT_BUCKET", "Checkout bucket of replica `aws`.")
+    firestore_database: str = _setting(
+        "DSS_FIRESTORE_DATABASE",
+        "Firestore database of the catalog; a backup is restored into a new one.",
+        default="(default)",
+    )
     extra_replicas: tuple[ReplicaSetting, ...] = _setting(
         "DSS_EXTRA_REPLICAS",
         "More replicas than `gcp` and `aws`, as a JSON list of objects; `docs/stores.md` describes them.",

@@ -261,8 +261,10 @@ resource "google_cloud_run_v2_service" "api" {
     percent = 100
   }
 
-  # A revision that starts before it may read does not become ready.
+  # A revision that starts before it may read does not become ready, and a query without its index fails.
   depends_on = [
+    google_firestore_field.exempt,
+    google_firestore_index.composite,
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,
     google_secret_manager_secret_iam_member.api,

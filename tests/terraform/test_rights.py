@@ -324,3 +324,19 @@ def test_the_password_of_the_mail_server_is_a_secret(deployments: dict[str, Depl
         assert secrets == {
             function: given if function in ("checkout", "sweep") else [] for function in functions
         }
+
+
+def test_the_audit_log_says_who_started_a_run_or_wrote_to_a_bucket(deployment: Deployment) -> None:
+    configs = deployment.by_key("google_project_iam_audit_config.writes")
+    own = {
+        row["member"]
+        for address, row in deployment.of_type("google_service_account").items()
+        if address.startswith(("google_service_account.api", "google_service_account.function"))
+    }
+
+    assert set(configs) == {"storage.googleapis.com", "workflowexecutions.googleapis.com"}
+    for service, row in configs.items():
+        [config] = row["audit_log_config"]
+        assert (row["service"], config["log_type"]) == (service, "DATA_WRITE")
+        # Operators are logged; the catalog records the work of the system itself.
+        assert set(config["exempted_members"]) == own
