@@ -67,6 +67,12 @@ class Settings:
         "Service account key file (JSON) that signs URLs of GCS; without it IAM signs, one call per URL.",
         default="",
     )
+    secrets_key_file: str = _setting(
+        "DSS_SECRETS_KEY_FILE",
+        "File with the keys that encrypt the secrets of subscriptions, one per line, the newest first; "
+        "without it there are no signed notifications.",
+        default="",
+    )
     aws_role_arn: str = _setting(
         "DSS_AWS_ROLE_ARN",
         "AWS role to assume with the Google identity of this service; without it boto3 finds credentials.",
@@ -90,6 +96,12 @@ class Settings:
         "Largest object in bytes that one call of a function copies between clouds; the copy workflow copies "
         "larger ones.",
         default=1024 * 1024 * 1024,
+    )
+    inline_verify_bytes: int = _setting(
+        "DSS_INLINE_VERIFY_BYTES",
+        "Largest source object in bytes whose checksums a PUT computes while the request runs; the copy "
+        "workflow verifies larger ones.",
+        default=16 * 1024 * 1024,
     )
     checkout_days: int = _setting(
         "DSS_BLOB_TTL_DAYS",
@@ -154,6 +166,12 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API accepts, in bytes.", default=8 * 1024 * 1024
+    )
+    request_seconds: int = _setting(
+        "DSS_REQUEST_SECONDS",
+        "Time limit of the API for a request in seconds, without its body; then calls to back ends end, and "
+        "the answer is 503. Clients give up after 40.",
+        default=30,
     )
     client_seconds: int = _setting(
         "DSS_CLIENT_SECONDS",

@@ -60,6 +60,7 @@ resource "google_service_account_iam_member" "api_signs_as_itself" {
 resource "google_secret_manager_secret_iam_member" "api" {
   for_each = {
     signing_key         = google_secret_manager_secret.signing_key.id
+    subscription_key    = google_secret_manager_secret.subscription_key.id
     application_secrets = google_secret_manager_secret.application_secrets.id
   }
 
@@ -69,7 +70,8 @@ resource "google_secret_manager_secret_iam_member" "api" {
 }
 
 locals {
-  api_name = "dss-api"
+  api_name              = "dss-api"
+  subscription_key_file = "/secrets/subscription-key/keys"
   # Cloud Run: every service has this address, known before the service exists.
   api_run_url      = "https://${local.api_name}-${data.google_project.this.number}.${var.region}.run.app"
   api_public_url   = coalesce(var.public_url, local.api_run_url)
@@ -89,6 +91,9 @@ locals {
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file
+    )
+    DSS_SECRETS_KEY_FILE = (
+      var.subscription_key_version == null ? "" : local.subscription_key_file
     )
   })
 }
@@ -192,6 +197,14 @@ resource "google_cloud_run_v2_service" "api" {
         }
       }
 
+      dynamic "volume_mounts" {
+        for_each = var.subscription_key_version[*]
+        content {
+          name       = "subscription-key"
+          mount_path = dirname(local.subscription_key_file)
+        }
+      }
+
       # Not /internal/health: that is 503 while either cloud is away, and then the other one's replica must
       # still be served, by new instances too. monitoring.tf watches it.
       startup_probe {
@@ -222,6 +235,20 @@ resource "google_cloud_run_v2_service" "api" {
           items {
             version = volumes.value
             path    = basename(local.signing_key_file)
+          }
+        }
+      }
+    }
+
+    dynamic "volumes" {
+      for_each = var.subscription_key_version[*]
+      content {
+        name = "subscription-key"
+        secret {
+          secret = google_secret_manager_secret.subscription_key.secret_id
+          items {
+            version = volumes.value
+            path    = basename(local.subscription_key_file)
           }
         }
       }

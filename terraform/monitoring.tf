@@ -30,7 +30,7 @@ resource "google_monitoring_uptime_check_config" "health" {
 locals {
   backlogs = {
     replication = { message = "replication backlog", what = "object that a replica lacks" }
-    events      = { message = "event backlog", what = "object that a replica has, and nobody was told of there" }
+    events      = { message = "event backlog", what = "object that a replica has, and whose event is not published there" }
     journals    = { message = "journal backlog", what = "event that is in no journal of many" }
   }
   backlog_metrics = merge([
@@ -160,8 +160,8 @@ locals {
       silent_after = 1800
     }
     event_age = {
-      title        = "DSS: events are not told"
-      says         = "Nobody has been told for more than ${var.event_alert_seconds} s of a bundle or tombstone that a replica has. `dss admin replication` shows how many there are; the logs of dss-index say what fails, and `dss admin dead-letters list` what is not tried any more. Where replication lags as well, it may be that alone: the age counts from when something was written."
+      title        = "DSS: events are not published"
+      says         = "The event of a bundle or tombstone that a replica has is not published for more than ${var.event_alert_seconds} s. `dss admin replication` shows how many there are; the logs of dss-index have the errors, and `dss admin dead-letters list` the events that are not retried any more. If replication lags as well, that may be the only cause: the age counts from the write on the first replica."
       filter       = local.oldest_seconds_filters["events"]
       out_of       = null
       aligner      = "ALIGN_PERCENTILE_99"

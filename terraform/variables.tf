@@ -381,7 +381,7 @@ variable "replication_alert_seconds" {
 
 variable "event_alert_seconds" {
   type        = number
-  description = "Age of the oldest bundle or tombstone that nobody was told of, in seconds, from which on it is an alert."
+  description = "Age in seconds at which the oldest unpublished event of a bundle or tombstone is an alert."
   default     = 3600
 
   validation {
@@ -465,6 +465,17 @@ variable "signing_key_version" {
 
   validation {
     condition     = var.signing_key_version == null || can(regex("^([1-9][0-9]*|latest)$", var.signing_key_version))
+    error_message = "A number, or latest."
+  }
+}
+
+variable "subscription_key_version" {
+  type        = string
+  description = "Version of secret dss-subscription-key that encrypts the secrets of subscriptions. When null, none is signed."
+  default     = null
+
+  validation {
+    condition     = var.subscription_key_version == null || can(regex("^([1-9][0-9]*|latest)$", var.subscription_key_version))
     error_message = "A number, or latest."
   }
 }

@@ -19,6 +19,7 @@ GRANTS = {
         CATALOG, STARTS_WORKFLOWS, ("topic deliveries", PUBLISH), ("topic replays", PUBLISH),
         ("secret dss-signing-key", "roles/secretmanager.secretAccessor"),
         ("secret dss-application-secrets", "roles/secretmanager.secretAccessor"),
+        ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
         ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
         ("account dss-api", "roles/iam.serviceAccountTokenCreator"),
     },
@@ -33,8 +34,14 @@ GRANTS = {
         ("topic deliveries", PUBLISH), ("topic delivery-retries", PUBLISH),
         ("topic replays", PUBLISH), ("topic dead-letters", PUBLISH),
     },
-    "dss-deliver": {("topic delivery-retries", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG},
-    "dss-redeliver": {("topic dead-letters", PUBLISH), CATALOG},
+    "dss-deliver": {
+        ("topic delivery-retries", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG,
+        ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
+    },
+    "dss-redeliver": {
+        ("topic dead-letters", PUBLISH), CATALOG,
+        ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
+    },
     "dss-s3-events": {("topic object-events", PUBLISH)},
     "dss-sweep": {
         ("bucket main", WRITE), ("bucket checkout", WRITE),
