@@ -7,7 +7,7 @@ locals {
 }
 
 resource "google_firestore_database" "catalog" {
-  name        = "(default)"
+  name        = var.firestore_database
   location_id = coalesce(var.firestore_location, var.region)
   type        = "FIRESTORE_NATIVE"
 

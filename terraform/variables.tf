@@ -42,6 +42,18 @@ variable "firestore_location" {
   default     = null
 }
 
+variable "firestore_database" {
+  type        = string
+  description = "Firestore database of the catalog. A backup is restored into a new one, which this then names."
+  default     = "(default)"
+
+  validation {
+    # https://cloud.google.com/firestore/native/docs/manage-databases
+    condition     = var.firestore_database == "(default)" || can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.firestore_database))
+    error_message = "(default), or 4 to 63 lower-case letters, digits and dashes that begin with a letter."
+  }
+}
+
 variable "bucket_prefix" {
   type        = string
   description = "What the names of all buckets begin with, in both clouds. PROJECT-dss when null."

@@ -19,6 +19,7 @@ REQUIRED = {
 }
 OPTIONAL = {
     "storage_location": "eu",
+    "firestore_database": "restored",
     "storage_class": "NEARLINE",
     "bucket_prefix": "cells",
     "staging_ttl_days": 3,

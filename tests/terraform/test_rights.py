@@ -11,7 +11,6 @@ CATALOG = ("project", "roles/datastore.user")
 STARTS_WORKFLOWS = ("project", "roles/workflows.invoker")
 LOGS = ("project", "roles/logging.logWriter")
 PUBLISH = "roles/pubsub.publisher"
-DATABASE = 'resource.name == "projects/a-project/databases/(default)"'
 
 # By account: where, and which role; calls of functions are in test_functions.py.
 GRANTS = {
@@ -153,11 +152,13 @@ def test_each_account_may_do_what_its_work_needs_and_no_more(deployment: Deploym
 
 def test_grants_on_the_project_are_bound_to_a_place_where_google_knows_one(deployment: Deployment) -> None:
     rows = deployment.of_type("google_project_iam_member").values()
+    name = deployment.one("google_firestore_database.catalog")["name"]
+    database = f'resource.name == "projects/a-project/databases/{name}"'
     bound = {(row["role"], row["condition"][0]["expression"]) for row in rows if row["condition"]}
 
     # Operators, where there are any, read how far their runs have come.
-    assert bound - {("roles/datastore.viewer", DATABASE)} == {
-        ("roles/datastore.user", DATABASE),
+    assert bound - {("roles/datastore.viewer", database)} == {
+        ("roles/datastore.user", database),
         (READ, 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-123456789012-us-east1")'),
     }
     # Cloud Workflows and Cloud Logging know no smaller place.
