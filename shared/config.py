@@ -92,6 +92,12 @@ class Settings:
         "larger ones.",
         default=1024 * 1024 * 1024,
     )
+    inline_verify_bytes: int = _setting(
+        "DSS_INLINE_VERIFY_BYTES",
+        "Largest source object in bytes whose checksums a PUT computes while the request runs; the copy "
+        "workflow verifies larger ones.",
+        default=16 * 1024 * 1024,
+    )
     checkout_days: int = _setting(
         "DSS_BLOB_TTL_DAYS",
         "Days that a checkout bucket keeps an object after its last use; its lifecycle rules say the same.",
@@ -155,6 +161,12 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API accepts, in bytes.", default=8 * 1024 * 1024
+    )
+    request_seconds: int = _setting(
+        "DSS_REQUEST_SECONDS",
+        "Time limit of the API for a request in seconds, without its body; then calls to back ends end, and "
+        "the answer is 503. Clients give up after 40.",
+        default=30,
     )
     client_seconds: int = _setting(
         "DSS_CLIENT_SECONDS",

@@ -124,11 +124,12 @@ locals {
       starts_workflows = true
       environment      = {}
     }
-    # Parts are streamed, as sync does.
+    # Parts are streamed, as sync does. While an object is verified, 8 chunks of 8 MiB are read ahead and 16 are on
+    # their way to the other replica; one of a single part (64 MiB) is in memory three times.
     copy = {
       summary         = "Does the steps of a large copy."
       called_by       = "workflows"
-      memory          = "512Mi"
+      memory          = "1Gi"
       timeout_seconds = 1800 # Cloud Workflows gives up after as long.
       concurrency     = 2
       max_instances   = var.copy_max_instances

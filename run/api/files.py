@@ -10,7 +10,7 @@ from run.api.pagination import answer
 from run.api.urls import signed_url
 from shared.catalog import CheckoutOrder, FileRecord
 from shared.checkouts.objects import copy_of_file
-from shared.copying.large import copy_order, failure_of, job_at_work, request_copy
+from shared.copying.large import copy_order, failure_of, is_under_way, job_at_work, request_copy
 from shared.errors import CopyTakesLonger, NotFound
 from shared.files import file_record, write_file
 from shared.identifiers import Fqid, Kind
@@ -38,7 +38,13 @@ def get(
     record = _find(call, uuid, replica, version)
     if directurl:
         return _direct(call, replica, record, token)
-    url = signed_url(call.dss, replica, record.checksums, disposition=content_disposition)
+    url = signed_url(
+        call.dss,
+        replica,
+        record.checksums,
+        content_type=record.content_type,
+        disposition=content_disposition,
+    )
     return Response(status=302, headers={"Location": url, **_headers(record)}, mimetype="application/json")
 
 
@@ -57,11 +63,13 @@ def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any
     call.check_new_version(version)
     source = find_source(call.dss.replicas, json_request_body["source_url"])
     record = file_record(Fqid(uuid, version), json_request_body["creator_uid"], source)
-    order = copy_order(source.object, source.replica, source.replica, record)
+    order = copy_order(source.object, source.replica, source.replica, record, verify=True)
     job = job_at_work(call.dss, order)
     if job is None:
+        held = source.object.size if source.object.size <= call.dss.settings.inline_verify_bytes else 0
         try:
-            created = write_file(call.dss, record, source)
+            with call.memory.contents.reserve(held):
+                created = write_file(call.dss, record, source)
             return answer({"version": version}, 201 if created else 200)
         except CopyTakesLonger:
             job = request_copy(call.dss, order)
@@ -81,7 +89,9 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecor
 
 
 def _state(call: Call, uuid: str, replica: str, version: str | None, record: FileRecord | None) -> str:
-    """Return `pending` if another replica has a file that this one lacks, else `absent`."""
+    """Return `pending` if a file is being verified, or another replica has it, else `absent`."""
+    if record is None and is_under_way(call.dss, uuid, version, replica):
+        return "pending"
     if version:
         elsewhere = bool(record and record.available)
     else:

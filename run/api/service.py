@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -14,6 +15,7 @@ from run.api.call import base_url
 from run.api.contract import Contract
 from run.api.pagination import answer
 from shared.api_path import API_PATH
+from shared.deadlines import deadline, inherited
 from shared.errors import DssError
 from shared.system import Dss
 
@@ -84,21 +86,26 @@ class _Health:
 
     def answer(self) -> Response:
         """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not."""
+        ends = time.monotonic() + _HEALTH_SECONDS
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
-            pending = {name: self._threads.submit(check) for name, check in self._checks.items()}
-        broken = {name: why for name, future in pending.items() if (why := _failure(future))}
+            with deadline(ends):
+                pending = {
+                    name: self._threads.submit(inherited(check)) for name, check in self._checks.items()
+                }
+        broken = {name: why for name, future in pending.items() if (why := _failure(future, ends))}
         body = {"Healthy": not broken, **({"broken": broken} if broken else {})}
         return answer(body, 503 if broken else 200)
 
 
-def _failure(future: "Future[None]") -> str | None:
+def _failure(future: "Future[None]", ends: float) -> str | None:
     try:
-        future.result(timeout=_HEALTH_SECONDS)
+        future.result(timeout=max(0.0, ends - time.monotonic()))
     except DssError as error:
         return error.title
     except TimeoutError:
+        future.cancel()
         return f"no answer within {_HEALTH_SECONDS} seconds"
     except Exception as error:  # noqa: BLE001 # a health check reports every failure
         return type(error).__name__

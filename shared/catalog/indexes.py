@@ -139,7 +139,7 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("index_rows", field)
-        for field in ("fqid", "postings", "partial", "dead", "digest", "form", "data", "pieces")
+        for field in ("fqid", "postings", "partial", "dead", "digest", "form", "size", "data", "pieces")
     ),
     Exemption("index_pieces", "data"),
     Exemption("pages", "files"),

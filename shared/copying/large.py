@@ -11,11 +11,17 @@ from shared.workflows import COPY
 
 
 def copy_order(
-    source: StoredObject, source_replica: Replica, destination: Replica, record: FileRecord
+    source: StoredObject,
+    source_replica: Replica,
+    destination: Replica,
+    record: FileRecord,
+    *,
+    verify: bool = False,
 ) -> CopyOrder:
     """Return the order to copy a file's blob to a replica, and to make the file available there.
 
-    `source_replica` is any replica of the source's store.
+    `source_replica` is any replica of the source's store. With `verify`, the source is not a blob, and its
+    checksums are to be computed first.
     """
     return CopyOrder(
         source=copy_source(replace(source, content_type=record.content_type), source_replica),
@@ -25,6 +31,7 @@ def copy_order(
         checksums=record.checksums,
         file=record.fqid,
         creator_uid=record.creator_uid,
+        verify=verify,
     )
 
 
@@ -72,7 +79,7 @@ def job_at_work(dss: Dss, order: CopyOrder) -> CopyJob | None:
 
     Then a repeated request for a large file returns the job, and does not make the cloud copy it once more.
     """
-    if order.source.size <= dss.settings.inline_copy_bytes:
+    if order.source.size <= dss.settings.inline_verify_bytes:
         return None
     job = dss.catalog.jobs.get(order.job_id)
     return job if job and job.state is JobState.RUNNING and job.execution else None
@@ -91,6 +98,12 @@ def _start(dss: Dss, order: CopyOrder) -> CopyJob:
 def resume_abandoned(dss: Dss) -> list[str]:
     """Start again the jobs that no step has worked on for an hour, and return their ids. For the sweep."""
     return [_start(dss, job.order).id for job in dss.catalog.jobs.abandoned()]
+
+
+def is_under_way(dss: Dss, uuid: str, version: str | None, replica: str) -> bool:
+    """Return whether a job is making a file version, or any version, on a replica that a PUT named."""
+    jobs = dss.catalog.jobs.of_file(uuid, version, replica)
+    return any(job.state is JobState.RUNNING and job.order.source.replica == replica for job in jobs)
 
 
 def failure_of(dss: Dss, uuid: str, version: str | None, replica: str) -> CopyFailed | None:

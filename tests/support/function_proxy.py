@@ -67,6 +67,10 @@ class FunctionProxy:
         self._processes.end(self._process, number=9)
         self._process = None
 
+    def has_died(self) -> bool:
+        """Return whether the function has ended by itself."""
+        return self._process is not None and not self._process.living()
+
     def peak_memory(self) -> int:
         """Return the peak memory of the largest process of the function, in bytes."""
         assert self._process

@@ -38,7 +38,8 @@ class Row:
 def row_of(entry: IndexEntry) -> Row:
     """Return the row of an entry."""
     digest = digest_of(entry.document)
-    data = zlib.compress(json.dumps(entry.document, separators=(",", ":")).encode())
+    encoded = json.dumps(entry.document, separators=(",", ":")).encode()
+    data = zlib.compress(encoded)
     inline = len(data) <= MOST_INLINE_BYTES
     pieces = [] if inline else [data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)]
     postings, partial = postings_of(entry)
@@ -49,6 +50,7 @@ def row_of(entry: IndexEntry) -> Row:
         "dead": entry.dead,
         "digest": digest,
         "form": FORM,
+        "size": len(encoded),
         "data": data if inline else b"",
         "pieces": len(pieces),
     }
@@ -63,12 +65,6 @@ def row_name(replica: str, fqid: Fqid) -> str:
 def piece_name(row: str, digest: str, number: int) -> str:
     """Return the name of a piece of a row's document."""
     return f"{row}.{digest}.{number:03d}"
-
-
-def unpacked(data: bytes) -> dict[str, Any]:
-    """Return the document that was compressed to `data`."""
-    document: dict[str, Any] = json.loads(zlib.decompress(data))
-    return document
 
 
 def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:

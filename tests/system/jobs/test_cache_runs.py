@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.checkouts.objects import copy_of_file
 from shared.identifiers import Fqid
 from tests.support.admin_system import AdminSystem
 from tests.support.api import Version, put_file
@@ -35,7 +36,8 @@ def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keep
     records = keeping.dss.catalog.files.get_many(
         {Fqid(one.uuid, one.version) for one in (*kept.values(), large, other)}
     )
-    keys = {str(fqid): record.checksums.blob_key for fqid, record in records.items()}
+    place = keeping.dss.replicas.primary
+    keys = {str(fqid): copy_of_file(place, "", record).key for fqid, record in records.items()}
 
     first = keeping.run(**FILL, page=1)
     again = keeping.run(**FILL)
