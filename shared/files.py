@@ -1,14 +1,14 @@
-"""Files: how a new file version becomes visible."""
+"""Files: verify the content of a new version, and let it become visible."""
 
 from shared.catalog import FileRecord
 from shared.clock import Deadline
 from shared.copying.blobs import hand_on, is_proved, is_vouched_for
 from shared.copying.verification import read_verified
 from shared.errors import CopyTakesLonger
-from shared.identifiers import Fqid, Kind, manifest_key
-from shared.manifests import encode, file_manifest, write_once
+from shared.identifiers import Fqid
 from shared.sources import Source
 from shared.system import Dss
+from shared.visibility import make_visible
 
 
 def file_record(fqid: Fqid, creator_uid: int, source: Source) -> FileRecord:
@@ -25,7 +25,7 @@ def file_record(fqid: Fqid, creator_uid: int, source: Source) -> FileRecord:
 def write_file(dss: Dss, record: FileRecord, source: Source) -> bool:
     """Create a file version from a source object; it is readable on the source's replica when this returns.
 
-    Returns whether the version is new: False means that the same was written before. Safe to repeat after
+    Returns whether the version is new: False if the same version was written before. Safe to repeat after
     a kill at any point: the blob comes first, so that no FQID is ever claimed for content that the store
     does not hold; nothing is readable before the last step. All four checksums are computed of the content
     before that, unless its blob exists, whose were computed before.
@@ -72,19 +72,3 @@ def _is_blob(source: Source) -> bool:
     return is_vouched_for(source.object, checksums) and is_proved(
         replica.store, replica.bucket, checksums.blob_key, size=source.object.size, checksums=checksums
     )
-
-
-def make_visible(dss: Dss, record: FileRecord, replica_name: str) -> bool:
-    """Claim the FQID of a file whose blob is on a replica and proved, and let reads there see it.
-
-    Returns whether the FQID was claimed now. Safe to repeat after a kill at any point. Raises
-    FileAlreadyExists if the FQID has other content.
-    """
-    created = dss.catalog.files.create(record)
-    dss.faults.reach("file: head created")
-    replica = dss.replicas.named(replica_name)
-    write_once(replica, manifest_key(Kind.FILE, record.fqid), encode(file_manifest(record)))
-    dss.faults.reach("file: manifest written")
-    dss.catalog.files.make_available(record.fqid, replica_name)
-    dss.faults.reach("file: available")
-    return created

@@ -28,10 +28,10 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.files import make_visible
 from shared.replicas import Replica
 from shared.stores.base import CopiesStretches, ObjectStore, StoredObject, Upload
 from shared.system import Dss
+from shared.visibility import make_visible
 
 _log = structlog.get_logger()
 
