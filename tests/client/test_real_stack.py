@@ -95,7 +95,15 @@ def test_hidden_files_go_up_are_listed_and_come_down(
 ) -> None:
     """As Zarr v2 has them, and git."""
     zarr = tmp_path / "zarr"
-    for name in (".zgroup", "counts/.zarray", "counts/.zattrs", "counts/0.0", ".git/HEAD", "a/.b/..c"):
+    for name in (
+        ".zgroup",
+        "counts/.zarray",
+        "counts/.zattrs",
+        "counts/0.0",
+        ".git/HEAD",
+        "a/.b/..c",
+        "d./e",
+    ):
         (zarr / name).parent.mkdir(parents=True, exist_ok=True)
         (zarr / name).write_text(name)
 
