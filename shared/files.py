@@ -2,9 +2,9 @@
 
 from shared.catalog import FileRecord
 from shared.clock import Deadline
-from shared.copying.blobs import check_proof, hand_on, is_vouched_for
+from shared.copying.blobs import hand_on, is_proved, is_vouched_for
 from shared.copying.verification import read_verified
-from shared.errors import CopyTakesLonger, InvalidChecksum, ObjectNotFound
+from shared.errors import CopyTakesLonger
 from shared.identifiers import Fqid, Kind, manifest_key
 from shared.manifests import encode, file_manifest, write_once
 from shared.sources import Source
@@ -68,15 +68,10 @@ def _write_blob(dss: Dss, source: Source) -> None:
 
 def _is_blob(source: Source) -> bool:
     """Return whether the replica has this content as a blob: by name, and by what its store says of both."""
-    if not is_vouched_for(source.object, source.checksums):
-        return False
-    replica = source.replica
-    try:
-        blob = replica.store.stat(replica.bucket, source.checksums.blob_key)
-        check_proof(blob, source.object.size, source.checksums)
-    except (ObjectNotFound, InvalidChecksum):
-        return False
-    return True
+    replica, checksums = source.replica, source.checksums
+    return is_vouched_for(source.object, checksums) and is_proved(
+        replica.store, replica.bucket, checksums.blob_key, size=source.object.size, checksums=checksums
+    )
 
 
 def make_visible(dss: Dss, record: FileRecord, replica_name: str) -> bool:

@@ -22,7 +22,7 @@ locals {
       starts_workflows = true
       environment      = {}
     }
-    # A document is made of 16 MiB of JSON at most (shared/events/documents.py); parsed, that is some 30 MiB, and 320 MiB at worst.
+    # Measured: to make and index a document takes 160 MiB at worst (shared/search/bounds.py has the limits), beside 80 MiB idle.
     index = {
       summary          = "Journals, indexes and tells what a replica has gained."
       called_by        = "pubsub"

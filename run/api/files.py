@@ -10,7 +10,7 @@ from run.api.pagination import answer
 from run.api.urls import signed_url
 from shared.catalog import CheckoutOrder, FileRecord
 from shared.checkouts.objects import copy_of_file
-from shared.copying.large import copy_order, failure_of, is_under_way, job_at_work, request_copy
+from shared.copying.large import copy_order, job_at_work, progress_of_file, request_copy
 from shared.errors import CopyTakesLonger, NotFound
 from shared.files import file_record, write_file
 from shared.identifiers import Fqid, Kind
@@ -79,25 +79,25 @@ def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any
 def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecord:
     files = call.dss.catalog.files
     record = files.get(Fqid(uuid, version)) if version else files.newest(uuid, replica)
-    if record is None and (failure := failure_of(call.dss, uuid, version, replica)):
-        raise failure
+    progress = progress_of_file(call.dss, uuid, version, replica) if record is None else None
+    if progress and progress.failure:
+        raise progress.failure
     if record is None or replica not in record.available:
         name = f"{uuid}.{version}" if version else uuid
-        state = _state(call, uuid, replica, version, record)
+        is_pending = (progress and progress.under_way) or _is_elsewhere(call, uuid, replica, version, record)
+        state = "pending" if is_pending else "absent"
         raise NotFound(f"replica {replica} has no file {name}", replica_state=state)
     return record
 
 
-def _state(call: Call, uuid: str, replica: str, version: str | None, record: FileRecord | None) -> str:
-    """Return `pending` if a file is being verified, or another replica has it, else `absent`."""
-    if record is None and is_under_way(call.dss, uuid, version, replica):
-        return "pending"
+def _is_elsewhere(
+    call: Call, uuid: str, replica: str, version: str | None, record: FileRecord | None
+) -> bool:
+    """Return whether another replica has a file that this one lacks."""
     if version:
-        elsewhere = bool(record and record.available)
-    else:
-        others = (name for name in call.dss.replicas.names if name != replica)
-        elsewhere = any(call.dss.catalog.files.newest(uuid, name) for name in others)
-    return "pending" if elsewhere else "absent"
+        return bool(record and record.available)
+    others = (name for name in call.dss.replicas.names if name != replica)
+    return any(call.dss.catalog.files.newest(uuid, name) for name in others)
 
 
 def _headers(record: FileRecord) -> dict[str, str]:

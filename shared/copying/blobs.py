@@ -94,6 +94,15 @@ def holds(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Ch
     return True
 
 
+def is_proved(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Checksums) -> bool:
+    """Return whether there is an object that proves right. Changes nothing."""
+    try:
+        check_proof(store.stat(bucket, key), size, checksums)
+    except (ObjectNotFound, InvalidChecksum):
+        return False
+    return True
+
+
 def prove(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Checksums) -> None:
     """Return if the store's description of an object proves its size and checksums.
 

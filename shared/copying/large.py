@@ -1,6 +1,6 @@
 """Copies that take longer than a request: ordered here, done by the copy workflow, in `steps`."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shared.catalog import CopyJob, CopyOrder, CopySource, FileRecord, JobState
 from shared.errors import CopyFailed, FileAlreadyExists
@@ -100,23 +100,27 @@ def resume_abandoned(dss: Dss) -> list[str]:
     return [_start(dss, job.order).id for job in dss.catalog.jobs.abandoned()]
 
 
-def is_under_way(dss: Dss, uuid: str, version: str | None, replica: str) -> bool:
-    """Return whether a job is making a file version, or any version, on a replica that a PUT named."""
-    jobs = dss.catalog.jobs.of_file(uuid, version, replica)
-    return any(job.state is JobState.RUNNING and job.order.source.replica == replica for job in jobs)
+@dataclass(frozen=True)
+class FileProgress:
+    """What became of a file version that PUTs were to make on a replica, as far as jobs do so."""
+
+    under_way: bool
+    failure: CopyFailed | None
 
 
-def failure_of(dss: Dss, uuid: str, version: str | None, replica: str) -> CopyFailed | None:
-    """Return why the copy failed that was to make a file version, or any version, on a replica.
+def progress_of_file(dss: Dss, uuid: str, version: str | None, replica: str) -> FileProgress:
+    """Return the progress of a file version, or of any version; one query.
 
-    Returns None if no copy has failed, or if one is still running. Ignores copies from other replicas: the
-    sweep tries those again.
+    Ignores copies from other replicas: the sweep tries those again.
     """
     jobs = [
         job for job in dss.catalog.jobs.of_file(uuid, version, replica) if job.order.source.replica == replica
     ]
+    if any(job.state is JobState.RUNNING for job in jobs):
+        return FileProgress(under_way=True, failure=None)
     failed = [job for job in jobs if job.state is JobState.FAILED]
-    if not failed or any(job.state is JobState.RUNNING for job in jobs):
-        return None
+    if not failed:
+        return FileProgress(under_way=False, failure=None)
     last = max(failed, key=lambda job: job.touched)
-    return CopyFailed(last.code, f"file {last.order.file} could not be copied to {replica}: {last.cause}")
+    title = f"file {last.order.file} could not be copied to {replica}: {last.cause}"
+    return FileProgress(under_way=False, failure=CopyFailed(last.code, title))

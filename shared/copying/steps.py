@@ -1,4 +1,4 @@
-"""The steps of a large copy, as the copy workflow calls them: plan, batches of parts, finish, or abort.
+"""The steps of a large copy, as its workflow calls them: plan, verify, batches of parts, finish; or abort.
 
 They are steps of an attempt, see `shared.attempts`. A step whose attempt ended meanwhile removes its parts.
 """
@@ -13,7 +13,7 @@ from shared.attempts import AttemptStep, Result
 from shared.catalog import CopyJob, CopyOrder, JobState
 from shared.checksums import ResumableCalculator, part_count
 from shared.clock import Deadline
-from shared.copying.blobs import create_whole, hand_on, holds, is_vouched_for, prove, put_parts
+from shared.copying.blobs import create_whole, hand_on, holds, is_proved, is_vouched_for, prove, put_parts
 from shared.copying.large import record_of
 from shared.copying.plan import CopyPlan, Way, all_parts, plan_copy
 from shared.copying.relays import relaying
@@ -93,6 +93,7 @@ class CopyStep(AttemptStep[CopyJob]):
         with self._working() as over:
             if over:
                 return {"done": True}
+            self._require_verified(copied=False)
             deadline = Deadline(self._dss.clock, _STEP_SECONDS)
             try:
                 if self._plan.way is Way.STRETCHES:
@@ -107,8 +108,7 @@ class CopyStep(AttemptStep[CopyJob]):
             if over:
                 return {"state": self._reloaded().state.value}
             copied = self._is_copied()
-            if self._is_unverified(copied):
-                raise StoreError(f"{self._order.key}: the source is not verified")
+            self._require_verified(copied=copied)
             if not copied:
                 self._put_together()
                 prove(self._store, self._order.bucket, self._order.key, **self._claims())
@@ -277,6 +277,10 @@ class CopyStep(AttemptStep[CopyJob]):
             return False
         return not (copied and is_vouched_for(self._source, self._order.checksums))
 
+    def _require_verified(self, *, copied: bool) -> None:
+        if self._is_unverified(copied):
+            raise StoreError(f"{self._order.key}: the source is not verified")
+
     def _verify(self) -> bool:
         deadline, patience = (
             Deadline(self._dss.clock, seconds) for seconds in (_STEP_SECONDS, _READ_SECONDS)
@@ -350,6 +354,9 @@ class CopyStep(AttemptStep[CopyJob]):
         deadline = Deadline(self._dss.clock, _STEP_SECONDS)
         for store, upload in self._relays():
             try:
+                if is_proved(store, upload.bucket, upload.key, **self._claims()):
+                    store.abort_upload(upload)
+                    continue
                 present = store.parts(upload)
                 missing = [part for part in all_parts(upload.size) if present.get(part.number) != part.size]
                 put_parts(self._source, self._source_store, upload, store, missing, deadline=deadline)

@@ -17,7 +17,7 @@ from typing import Any
 import regex
 
 from shared.identifiers import Fqid
-from shared.search.analysis import scalar_tokens
+from shared.search.analysis import iter_scalar_tokens
 from shared.search.budget import Budget, NoLimit
 from shared.search.query import (
     Bool,
@@ -117,7 +117,7 @@ class Subject:
         """Return the tokens of all values at a path."""
         if path not in self._tokens:
             values = self.checked(self.values(path))
-            self._tokens[path] = {token for value in values for token in scalar_tokens(value)}
+            self._tokens[path] = {token for value in values for token in iter_scalar_tokens(value)}
         return self._tokens[path]
 
     def has(self, path: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.identifiers import Fqid
-from shared.search.analysis import scalar_tokens
+from shared.search.analysis import iter_scalar_tokens
 from shared.search.base import IndexEntry
 from shared.search.documents import digest_of
 from shared.search.matching import paths_to, scalars_of
@@ -78,7 +78,7 @@ def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
     for path, value in scalars_of(entry.document):
         of_path = at_path.setdefault(path, set())
         of_path.add(hashed.of_value(path, value))
-        of_path.update(hashed.of_token(path, token) for token in scalar_tokens(value))
+        of_path.update(hashed.of_token(path, token) for token in iter_scalar_tokens(value))
     of_paths = set(map(hashed.of_path, {known for path in at_path for known in paths_to(path)}))
     room = MOST_POSTINGS - len(of_entry) - len(of_paths)
     partial = sum(map(len, at_path.values())) > room
