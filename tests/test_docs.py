@@ -21,6 +21,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What looks like a path, and is a URL's, an object's, or made by a run.
 _NOT_FILES = re.compile(
     r"/|object-events|(blobs|files|bundles|logs|application|copy|content|walk|roles)/|\.dss/|\.venv"
+    r"|counts/\.zarray|a//b|path\.json/"
 )
 
 
