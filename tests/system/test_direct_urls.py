@@ -112,7 +112,7 @@ def test_what_is_not_there_any_more_is_checked_out_again(
     assert followed(api, missing).status_code == 200
 
 
-def test_a_checkout_that_failed_is_told_to_who_waits_for_it_and_begun_anew_for_who_asks(
+def test_a_failed_checkout_is_an_error_once_and_starts_again_at_the_next_request(
     api: Api, writer: Api, clouds: Clouds, replica: str
 ) -> None:
     data = new_uuid().encode()

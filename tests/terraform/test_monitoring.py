@@ -69,7 +69,7 @@ def test_a_replica_that_lags_is_an_alert_and_so_is_a_sweep_that_does_not_run(
         assert (absent["filter"], absent["duration"]) == (threshold(lags)["filter"], "1800s")
 
 
-def test_events_that_are_not_told_are_an_alert_and_so_are_journals_that_are_not_made(
+def test_unpublished_events_and_missing_journals_are_alerts(
     deployments: dict[str, Deployment],
 ) -> None:
     due = Settings.__dataclass_fields__["journal_seconds"].default

@@ -187,7 +187,7 @@ def test_operators_start_workflows_and_put_lists_and_change_nothing_themselves(
     }  # fmt: skip
 
 
-def test_whoever_holds_the_signing_key_can_only_read(deployment: Deployment) -> None:
+def test_the_owner_of_the_signing_key_can_only_read(deployment: Deployment) -> None:
     signer = deployment.one("google_service_account.signer")
 
     assert {role for _, role in grants(deployment, signer["member"])} == {READ}
@@ -200,7 +200,7 @@ def component(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_the_components_that_use_s3_have_a_role_there_and_are_told_of_it(deployment: Deployment) -> None:
+def test_the_components_that_use_s3_have_an_aws_role_and_its_arn(deployment: Deployment) -> None:
     roles = deployment.by_key("module.aws.aws_iam_role.dss")
     functions = deployment.by_key("google_cloudfunctions2_function.dss")
     [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
@@ -282,7 +282,7 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
         assert not {"s3:PutObject", "s3:DeleteObject"} & set(sources["actions"])
 
 
-def test_further_source_buckets_are_read_by_those_who_copy_from_sources(
+def test_components_that_copy_from_sources_read_further_source_buckets(
     deployments: dict[str, Deployment],
 ) -> None:
     documents = deployments["most"].by_key("module.aws.data.aws_iam_policy_document.objects")
@@ -300,7 +300,7 @@ def test_further_source_buckets_are_read_by_those_who_copy_from_sources(
     }
 
 
-def test_those_who_check_out_to_users_buckets_are_named(deployment: Deployment) -> None:
+def test_the_accounts_that_check_out_to_users_buckets_are_outputs(deployment: Deployment) -> None:
     accounts = deployment.by_key("google_service_account.function")
     roles = deployment.by_key("module.aws.aws_iam_role.dss")
 
