@@ -30,6 +30,8 @@ class FunctionProxy:
     ) -> None:
         self._name = name
         self.seen: list[dict[str, Any]] = []
+        # Steps within which a process of the function died.
+        self.broken: list[str] = []
         self.rules: dict[str, Rule] = {}
         self._lock = threading.Lock()
         self._port = port
@@ -67,10 +69,6 @@ class FunctionProxy:
         self._processes.end(self._process, number=9)
         self._process = None
 
-    def has_died(self) -> bool:
-        """Return whether the function has ended by itself."""
-        return self._process is not None and not self._process.living()
-
     def peak_memory(self) -> int:
         """Return the peak memory of the largest process of the function, in bytes."""
         assert self._process
@@ -101,6 +99,7 @@ class FunctionProxy:
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException):
+            self.broken.append(str(body.get("step")))
             return 503, b"{}"
         finally:
             connection.close()

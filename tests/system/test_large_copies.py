@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -274,14 +275,24 @@ def test_a_function_that_dies_while_a_file_is_verified_shows_nothing_and_finishe
     data = content()
     checksums, claims = metadata(data)
     source, file = stage(large, replica, data, claims), Version(new_uuid(), now())
-    large.front.rules = {}
+    restarted = threading.Event()
+
+    def hold(_: dict[str, Any]) -> None:
+        # What is tried again is for the process that lives.
+        if large.front.broken:
+            restarted.wait(200)
+
+    large.front.rules = _Every(hold)  # type: ignore[assignment]
     large.front.kill()
     large.front.start(DSS_FAULT_POINT=point)
+    large.front.broken.clear()
 
     task_id = put(large, file, source).json()["task_id"]
-    wait_until(large.front.has_died, f"{point!r} is reached")
+    wait_until(lambda: large.front.broken, f"{point!r} is reached")
     assert head(large, file, replica) == 404
+    large.front.kill()
     large.front.start()
+    restarted.set()
 
     assert large.ended(task_id).state is JobState.SUCCEEDED
     assert_readable(large, file, replica, data)
