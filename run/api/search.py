@@ -44,7 +44,7 @@ def post(
         )
         more = call.url(search_after=f"{found.after.uuid},{found.after.version}") if found.after else None
         response = page({"es_query": es_query}, content_key="results", next_url=more)
-        pieces = [*_body(call, replica, es_query, found)]
+        pieces = [*answer_of(call.base_url, replica, es_query, found)]
         response.content_length = sum(map(len, pieces))
         # One by one if they are large; to join them would take as much memory again.
         response.response = pieces if raw else [b"".join(pieces)]
@@ -53,8 +53,8 @@ def post(
     return response
 
 
-def _body(call: Call, replica: str, es_query: Any, found: Page) -> Iterator[bytes]:
-    """Yield the pieces of an answer. Documents go into it as the index returns them, and are not parsed."""
+def answer_of(base_url: str, replica: str, es_query: Any, found: Page) -> Iterator[bytes]:
+    """Yield the JSON of an answer in pieces. Documents are as the index returns them, and not parsed."""
     yield b'{"es_query": ' + _json(es_query)
     if found.total:
         yield b', "total_hits": ' + _json(found.total.hits)
@@ -62,7 +62,7 @@ def _body(call: Call, replica: str, es_query: Any, found: Page) -> Iterator[byte
             yield b', "total_hits_relation": "gte"'
     yield b', "results": ['
     for number, hit in enumerate(found.hits):
-        yield (b", " if number else b"") + _json(_result(call, replica, hit))[:-1]
+        yield (b", " if number else b"") + _json(_result(base_url, replica, hit))[:-1]
         if hit.encoded is not None:
             yield b', "metadata": '
             yield hit.encoded
@@ -74,11 +74,11 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def _result(call: Call, replica: str, hit: Hit) -> dict[str, Any]:
+def _result(base_url: str, replica: str, hit: Hit) -> dict[str, Any]:
     query = urlencode({"version": hit.fqid.version, "replica": replica})
     return {
         "bundle_fqid": str(hit.fqid),
-        "bundle_url": f"{api_url(call.base_url)}/bundles/{quote(hit.fqid.uuid)}?{query}",
+        "bundle_url": f"{api_url(base_url)}/bundles/{quote(hit.fqid.uuid)}?{query}",
         # Results are in order of FQID, and have no score.
         "search_score": None,
     }

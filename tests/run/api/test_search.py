@@ -1,5 +1,6 @@
 """POST /search finds bundles by their metadata, page by page, and names clauses that are not served."""
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from unittest import mock
 import pytest
 import requests
 
+from run.api.search import answer_of
 from shared.config import Settings
 from shared.identifiers import Fqid
-from shared.search.base import IndexBackend, IndexEntry
+from shared.search.base import IndexBackend, IndexEntry, Page, Total
 from shared.search.documents import tombstone_document
 from shared.wiring import open_system
 from tests.support.api import Api, assert_problem, new_uuid, now
@@ -105,6 +107,44 @@ def test_pages_lead_to_each_other(anyone, put, mark, replica, output_format, siz
     assert [fqid for page in found for fqid in page] == list(map(str, fqids))
     assert {page.json()["total_hits"] for page in pages} == {25}
     assert [page.headers["X-OpenAPI-Pagination"] for page in pages] == ["true", "true", "false"]
+
+
+def test_a_raw_page_ends_by_the_size_of_its_documents(anyone, put, mark, replica):
+    text = "x" * 4 * 1024 * 1024
+    fqids = sorted((put({"mark": mark, "text": text, "n": n}) for n in range(5)), reverse=True)
+
+    answer = search(anyone, replica, marked(mark), output_format="raw")
+    pages = [answer]
+    while answer.status_code == 206:
+        answer = anyone.request("POST", answer.links["next"]["url"], json={"es_query": marked(mark)})
+        pages.append(answer)
+
+    # Two documents are more than 8 MiB. Before, this was one answer of 20 MiB.
+    assert [len(page.json()["results"]) for page in pages] == [2, 2, 1]
+    hits = [hit for page in pages for hit in page.json()["results"]]
+    assert [hit["bundle_fqid"] for hit in hits] == list(map(str, fqids))
+    assert {hit["metadata"]["n"] for hit in hits} == set(range(5))
+    assert {hit["metadata"]["text"] for hit in hits} == {text}
+    assert {page.json()["total_hits"] for page in pages} == {5}
+    assert all(int(page.headers["Content-Length"]) == len(page.content) for page in pages)
+
+
+def test_ids_that_are_no_fqids_find_nothing(anyone, put, mark, replica):
+    fqid = put({"mark": mark})
+
+    answer = search(anyone, replica, {"ids": {"values": ["x", 5, str(fqid)]}})
+    nothing = search(anyone, replica, {"query": {"ids": {"values": ["x"]}}})
+
+    assert [hit["bundle_fqid"] for hit in answer.json()["results"]] == [str(fqid)]
+    assert (nothing.status_code, nothing.json()["results"], nothing.json()["total_hits"]) == (200, [], 0)
+
+
+def test_a_lower_bound_of_the_total_says_so(replica):
+    found = Page(hits=[], after=None, total=Total(hits=7, exact=False))
+
+    body = json.loads(b"".join(answer_of("https://dss.example.org", replica, {}, found)))
+
+    assert body == {"es_query": {}, "results": [], "total_hits": 7, "total_hits_relation": "gte"}
 
 
 def test_an_old_client_gets_all_pages(stack, put, mark, replica):
