@@ -52,6 +52,11 @@ class Settings:
     s3_bucket: str = _setting("DSS_S3_BUCKET", "Main bucket of replica `aws`.")
     gs_checkout_bucket: str = _setting("DSS_GS_CHECKOUT_BUCKET", "Checkout bucket of replica `gcp`.")
     s3_checkout_bucket: str = _setting("DSS_S3_CHECKOUT_BUCKET", "Checkout bucket of replica `aws`.")
+    firestore_database: str = _setting(
+        "DSS_FIRESTORE_DATABASE",
+        "Firestore database of the catalog; a backup is restored into a new one.",
+        default="(default)",
+    )
     extra_replicas: tuple[ReplicaSetting, ...] = _setting(
         "DSS_EXTRA_REPLICAS",
         "More replicas than `gcp` and `aws`, as a JSON list of objects; `docs/stores.md` describes them.",
@@ -60,6 +65,12 @@ class Settings:
     gs_signing_key_file: str = _setting(
         "DSS_GS_SIGNING_KEY_FILE",
         "Service account key file (JSON) that signs URLs of GCS; without it IAM signs, one call per URL.",
+        default="",
+    )
+    secrets_key_file: str = _setting(
+        "DSS_SECRETS_KEY_FILE",
+        "File with the keys that encrypt the secrets of subscriptions, one per line, the newest first; "
+        "without it there are no signed notifications.",
         default="",
     )
     aws_role_arn: str = _setting(
@@ -85,6 +96,12 @@ class Settings:
         "Largest object in bytes that one call of a function copies between clouds; the copy workflow copies "
         "larger ones.",
         default=1024 * 1024 * 1024,
+    )
+    inline_verify_bytes: int = _setting(
+        "DSS_INLINE_VERIFY_BYTES",
+        "Largest source object in bytes whose checksums a PUT computes while the request runs; the copy "
+        "workflow verifies larger ones.",
+        default=16 * 1024 * 1024,
     )
     checkout_days: int = _setting(
         "DSS_BLOB_TTL_DAYS",

@@ -37,8 +37,8 @@ def open_system(settings: Settings) -> Dss:
     """
     clock = SystemClock()
     replicas = open_replicas(settings)
-    database = Database(open_client(settings.project), replicas=replicas.names, clock=clock)
-    catalog = Catalog(database)
+    client = open_client(settings.project, settings.firestore_database)
+    catalog = Catalog(Database(client, replicas=replicas.names, clock=clock))
     return Dss(
         settings=settings,
         replicas=replicas,

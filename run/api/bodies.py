@@ -19,7 +19,7 @@ import fastjsonschema
 
 from run.api.parameters import INTEGER_BOUNDS, MAX_TEXT
 from shared.errors import IllegalArguments, UnknownSourceSchema
-from shared.identifiers import check_uuid, check_version
+from shared.identifiers import check_file_name, check_uuid, check_version
 
 BODY = "json_request_body"
 
@@ -54,6 +54,7 @@ def _check_email(text: str, name: str) -> str:
 _FORMATS: dict[str, Callable[[str, str], str]] = {
     "UUID": check_uuid,
     "DSS_VERSION": check_version,
+    "DSS_FILE_NAME": check_file_name,
     "email": _check_email,
 }
 
@@ -139,6 +140,9 @@ def _json_schema(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> d
     if "pattern" in schema:
         # Some patterns look ahead at every character; this bounds their cost.
         result["maxLength"] = MAX_TEXT
+    if schema.get("format") in _FORMATS:
+        # The check of a format says what is wrong with a text; the pattern beside it is for clients.
+        result = {key: value for key, value in result.items() if key not in ("pattern", "maxLength")}
     return result
 
 

@@ -1,5 +1,8 @@
 """Search: `/search`, in the index of the deployment."""
 
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,11 +13,14 @@ from run.api.pagination import page
 from shared.api_path import api_url
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid
-from shared.search.base import Hit
+from shared.search.base import MOST_PAGE_BYTES, Hit, Page
 from shared.search.dsl import parse
 
 # v1: a page with documents has at most ten.
 _RAW_PER_PAGE = 10
+# Bytes. A page ends with the document that exceeds its limit, and that has at most 16 MiB of files and a
+# manifest.
+_MEMORY_OF_RAW = MOST_PAGE_BYTES + 32 * 1024 * 1024
 
 
 def post(
@@ -30,17 +36,42 @@ def post(
     es_query = json_request_body["es_query"]
     query, after = parse(es_query), _position(search_after)
     raw = output_format == "raw"
-    found = call.dss.index.search(
-        replica, query, after=after, count=_RAW_PER_PAGE if raw else per_page, documents=raw, total=True
-    )
-    body = {
-        "es_query": es_query,
-        "results": [_result(call, replica, hit) for hit in found.hits],
-        # Left out if counting takes too long: a wrong number would be worse.
-        **({} if found.total is None else {"total_hits": found.total}),
-    }
-    more = call.url(search_after=f"{found.after.uuid},{found.after.version}") if found.after else None
-    return page(body, content_key="results", next_url=more)
+    with ExitStack() as memory:
+        if raw:
+            memory.enter_context(call.memory.collections.reserve(_MEMORY_OF_RAW))
+        found = call.dss.index.search(
+            replica, query, after=after, count=_RAW_PER_PAGE if raw else per_page, documents=raw, total=True
+        )
+        more = call.url(search_after=f"{found.after.uuid},{found.after.version}") if found.after else None
+        response = page({"es_query": es_query}, content_key="results", next_url=more)
+        pieces = [*_body(call, replica, es_query, found)]
+        response.content_length = sum(map(len, pieces))
+        # One by one if they are large; to join them would take as much memory again.
+        response.response = pieces if raw else [b"".join(pieces)]
+        # The documents are in memory until the last one is sent, or the client is gone.
+        response.call_on_close(memory.pop_all().close)
+    return response
+
+
+def _body(call: Call, replica: str, es_query: Any, found: Page) -> Iterator[bytes]:
+    """Yield the pieces of an answer. Documents go into it as the index returns them, and are not parsed."""
+    yield b'{"es_query": ' + _json(es_query)
+    if found.total:
+        yield b', "total_hits": ' + _json(found.total.hits)
+        if not found.total.exact:
+            yield b', "total_hits_relation": "gte"'
+    yield b', "results": ['
+    for number, hit in enumerate(found.hits):
+        yield (b", " if number else b"") + _json(_result(call, replica, hit))[:-1]
+        if hit.encoded is not None:
+            yield b', "metadata": '
+            yield hit.encoded
+        yield b"}"
+    yield b"]}"
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _result(call: Call, replica: str, hit: Hit) -> dict[str, Any]:
@@ -50,7 +81,6 @@ def _result(call: Call, replica: str, hit: Hit) -> dict[str, Any]:
         "bundle_url": f"{api_url(call.base_url)}/bundles/{quote(hit.fqid.uuid)}?{query}",
         # Results are in order of FQID, and have no score.
         "search_score": None,
-        **({} if hit.document is None else {"metadata": hit.document}),
     }
 
 

@@ -14,13 +14,13 @@ from shared.deadlines import limited
 _LIMIT_SECONDS = 60
 
 
-def open_client(project: str) -> firestore.Client:
-    """Return a client for Firestore, or for the emulator that FIRESTORE_EMULATOR_HOST names.
+def open_client(project: str, database: str) -> firestore.Client:
+    """Return a client for a database of Firestore, or for the emulator that FIRESTORE_EMULATOR_HOST names.
 
     Each attempt of each call ends at the deadline of its request: the client library starts some streams
     again and again, and gives its transactions no limit.
     """
-    client = firestore.Client(project=project)
+    client = firestore.Client(project=project, database=database)
     # The client makes its transport here, at its first use, and has no other way to be given one.
     client._firestore_api_helper(_Transport, firestore_client.FirestoreClient, firestore_client)  # noqa: SLF001
     return client

@@ -17,6 +17,7 @@ from shared.manifests import digest, encode, read_required, tombstone_document, 
 from shared.metadata import CREATE, TOMBSTONE, group_name, is_json
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
+from shared.search.bounds import IndexBounds, nodes_in
 from shared.stores.base import read_all
 from shared.system import Dss
 
@@ -86,13 +87,17 @@ def _bundle(replica: Replica, head: BundleHead) -> bytes:
     manifest = json.loads(encoded)
     groups: dict[str, list[Any]] = {}
     left_out = []
+    bounds = IndexBounds()
     files = list(_json_files(manifest["files"]))
-    parsed = map_in_threads(partial(_content, replica), files, threads=_AT_ONCE)
-    for (file, too_large), (content, fault) in zip(files, parsed, strict=True):
-        if too_large or fault:
-            left_out.append({"name": file["name"], "reason": too_large or fault})
+    # Read in threads, and parsed one by one: how much memory a parsed file takes is its writer's choice.
+    read = map_in_threads(partial(_read, replica), files, threads=_AT_ONCE)
+    for (file, too_large), encoded in zip(files, read, strict=True):
+        group = group_name(file["name"])
+        content, fault = (None, too_large) if too_large else _content(encoded, group, bounds)
+        if fault:
+            left_out.append({"name": file["name"], "reason": fault})
         else:
-            groups.setdefault(group_name(file["name"]), []).append(content)
+            groups.setdefault(group, []).append(content)
     document = {**_heading(CREATE, head.fqid), "manifest": manifest, "files": groups}
     return encode({**document, "left_out": left_out} if left_out else document)
 
@@ -114,23 +119,33 @@ def _json_files(files: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[st
             yield file, ""
 
 
-def _content(replica: Replica, file_and_reason: tuple[Mapping[str, Any], str]) -> tuple[Any, str]:
-    """Return the parsed content of a file, and the reason if it is left out."""
+def _read(replica: Replica, file_and_reason: tuple[Mapping[str, Any], str]) -> bytes:
+    """Return the content of a file; nothing if there is a reason to leave it out."""
     file, too_large = file_and_reason
     if too_large:
-        return None, too_large
+        return b""
     key = Checksums.parse({**file, "s3_etag": file["s3-etag"]}).blob_key
     try:
-        encoded = read_all(replica.store, replica.bucket, key)
+        return read_all(replica.store, replica.bucket, key)
     except ObjectNotFound as error:
         raise NotYetThere(f"{file['name']}: replica {replica.name} has lost its blob") from error
+
+
+def _content(encoded: bytes, group: str, bounds: IndexBounds) -> tuple[Any, str]:
+    """Return the parsed content of a file, and the reason if it is left out."""
+    nodes = nodes_in(encoded)
+    if fault := bounds.exceeded_by_nodes(nodes):
+        return None, fault
     try:
         content = json.loads(encoded, parse_constant=_refused)
         # Python reads numbers like 1e999 as infinite, which is not JSON.
         json.dumps(content, allow_nan=False)
     except (ValueError, RecursionError):
         return None, "no JSON"
-    return (None, f"deeper than {MOST_DEPTH} levels") if _is_deep(content) else (content, "")
+    if _is_deep(content):
+        return None, f"deeper than {MOST_DEPTH} levels"
+    fault = bounds.add(group, content, nodes)
+    return (None, fault) if fault else (content, "")
 
 
 def _is_deep(content: Any) -> bool:

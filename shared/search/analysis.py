@@ -5,6 +5,7 @@ in folded case: `Homo sapiens` has two tokens, `don't` and `1.5` have one, `left
 """
 
 import unicodedata
+from collections.abc import Iterator
 
 import regex
 
@@ -16,15 +17,23 @@ _LONGEST = 255
 
 def tokens(text: str) -> list[str]:
     """Return the tokens of a text, in order, with repetitions."""
-    pieces = []
-    for word in _WORD.findall(unicodedata.normalize("NFC", text).casefold()):
-        pieces += [word[start : start + _LONGEST] for start in range(0, len(word), _LONGEST)]
-    return pieces
+    return [*_iter_tokens(text)]
 
 
 def scalar_tokens(value: str | int | float | bool) -> list[str]:
     """Return the tokens of a scalar value: those of a text; a number or boolean is one token, as in JSON."""
-    return tokens(value) if isinstance(value, str) else [scalar_text(value)]
+    return [*iter_scalar_tokens(value)]
+
+
+def iter_scalar_tokens(value: str | int | float | bool) -> Iterator[str]:
+    """Yield the tokens of a scalar value; all of them at once can take many times the memory of a text."""
+    return _iter_tokens(value) if isinstance(value, str) else iter((scalar_text(value),))
+
+
+def _iter_tokens(text: str) -> Iterator[str]:
+    for match in _WORD.finditer(unicodedata.normalize("NFC", text).casefold()):
+        word = match[0]
+        yield from (word[start : start + _LONGEST] for start in range(0, len(word), _LONGEST))
 
 
 def scalar_text(value: str | int | float | bool) -> str:

@@ -1,11 +1,15 @@
 """The protocol of index back ends. Every method is about one replica, and sees no other."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.identifiers import Fqid
 from shared.search.query import Query
+
+# A page ends with the document that makes its documents, in JSON, larger than this.
+MOST_PAGE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,23 +24,36 @@ class IndexEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A bundle version that a query finds, with its document if the caller asked for documents."""
+    """A bundle version that a query finds, with its document, in JSON, if the caller asked for documents."""
 
     fqid: Fqid
-    document: Mapping[str, Any] | None = None
+    encoded: bytes | None = None
+
+    @property
+    def document(self) -> Any:
+        """The document, parsed at each call; None if the caller asked for none."""
+        return None if self.encoded is None else json.loads(self.encoded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """The number of hits on all pages; if it is not `exact`, there are at least so many."""
+
+    hits: int
+    exact: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
     """Hits in order, and the FQID after which the next page begins; None on the last page.
 
-    A page may hold fewer hits than the caller asked for, and even none, if finding more would take too long.
-    `total` is the exact number of hits on all pages; None if nobody asked, or if counting takes too long.
+    A page may hold fewer hits than the caller asked for, and even none, if finding more would take too long,
+    or if their documents together are larger than MOST_PAGE_BYTES. `total` is None if nobody asked for it.
     """
 
     hits: Sequence[Hit]
     after: Fqid | None
-    total: int | None = None
+    total: Total | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +95,9 @@ class IndexBackend(Protocol):
     ) -> Page:
         """Return up to `count` hits after the FQID `after`, by UUID and then version, both descending.
 
-        `documents` adds their documents, and `total` the number of all hits. Raises IndexQueryRefused, naming
-        the clause, if this back end does not serve the query.
+        `documents` adds their documents, and `total` the number of all hits. Page and total together take a
+        bounded time. Raises IndexQueryRefused, with the reason, if this back end does not serve the query, or
+        can't match a single document in that time.
         """
         ...
 

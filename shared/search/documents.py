@@ -17,6 +17,8 @@ from shared.search.base import IndexEntry
 
 # v1 has always left the files of longer manifests out of the index.
 MAX_MANIFEST_FILES = 20_000
+# And of those with more characters in the names of files: each word of a name is in the index.
+MAX_NAME_CHARACTERS = 3 * 1024 * 1024
 
 _VERSION = re.compile(r"([0-9]+)\.[0-9]+\.[0-9]+")
 
@@ -31,7 +33,8 @@ def indexed_document(metadata: Mapping[str, Any]) -> dict[str, Any]:
         if file["indexed"]:
             files.setdefault(group_name(file["name"]), []).append(content)
     manifest = metadata["manifest"]
-    if len(manifest["files"]) > MAX_MANIFEST_FILES:
+    names = sum(len(file["name"]) for file in manifest["files"])
+    if len(manifest["files"]) > MAX_MANIFEST_FILES or names > MAX_NAME_CHARACTERS:
         manifest = {**manifest, "files": []}
     return {
         "manifest": manifest,

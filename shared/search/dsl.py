@@ -34,6 +34,8 @@ MAX_CLAUSES = 1024
 MAX_VALUES = 65_536
 # Of a path, pattern or text; generous for everything that people ask for.
 MAX_CHARACTERS = 4096
+# Of all values and paths together, except those of terms and ids: each is compared with text of documents.
+MAX_COMPARED_CHARACTERS = 128 * 1024
 
 # Elasticsearch maps text by default to an analysed field and, under this name, to one of exact values.
 KEYWORD = ".keyword"
@@ -77,10 +79,11 @@ def _refused(where: str, why: str) -> IndexQueryRefused:
 
 
 class _Reader:
-    """Parses one query and counts its clauses."""
+    """Parses one query and counts its clauses and their characters."""
 
     def __init__(self) -> None:
         self._clauses = 0
+        self._characters = 0
 
     def clause(self, body: Any, where: str, depth: int = 1, *, filters: bool = False) -> Query:
         """Return the query of a clause; `where` is its path, and `depth` counts from 1.
@@ -97,7 +100,12 @@ class _Reader:
         read = _CLAUSES.get(name)
         if read is None:
             raise _refused(where, f"this clause is not served; use one of {', '.join(SERVED)}")
-        return read(inner, where)
+        query = read(inner, where)
+        if name not in _LOOKED_UP:
+            self._characters += len(json.dumps(inner, ensure_ascii=False))
+        if self._characters > MAX_COMPARED_CHARACTERS:
+            raise _refused(where, f"clauses up to here have more than {MAX_COMPARED_CHARACTERS} characters")
+        return query
 
     def _bool(self, body: Mapping[str, Any], where: str, depth: int, filters: bool) -> Bool:
         _check_options(body, where, {"must", "filter", "must_not", "should", "minimum_should_match"})
@@ -340,14 +348,16 @@ def _ids(body: Any, where: str) -> Query:
     asked: Sequence[Any] = values if isinstance(values, list) else [values]
     if len(asked) > MAX_VALUES:
         raise _refused(f"{where}.values", f"has more than {MAX_VALUES} values")
-    return Ids(tuple(_fqid(value, f"{where}.values[{index}]") for index, value in enumerate(asked)))
+    texts = (str(_scalar(value, f"{where}.values[{index}]")) for index, value in enumerate(asked))
+    return Ids(tuple(fqid for text in texts if (fqid := _fqid(text))))
 
 
-def _fqid(value: Any, where: str) -> str:
+def _fqid(text: str) -> str:
+    """Return the FQID that a text is; empty if it is none, which finds nothing, as in Elasticsearch."""
     try:
-        return str(Fqid.parse(_text(value, where), where))
-    except IllegalArguments as error:
-        raise IndexQueryRefused(error.title) from None
+        return str(Fqid.parse(text))
+    except IllegalArguments:
+        return ""
 
 
 _CLAUSES: dict[str, Callable[[Any, str], Query]] = {
@@ -362,3 +372,5 @@ _CLAUSES: dict[str, Callable[[Any, str], Query]] = {
     "ids": _ids,
 }
 SERVED = (*_CLAUSES, "bool")
+# Clauses whose values are looked up, at little cost for each.
+_LOOKED_UP = frozenset({"terms", "ids"})

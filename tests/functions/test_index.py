@@ -193,6 +193,8 @@ def test_files_that_are_not_json_are_left_out_with_a_reason(
         "vast.json": b"1e999",
         "deep.json": b"[" * 101 + b"]" * 101,
         "large.json": b"1" + b" " * 4 * 1024 * 1024,
+        "dots.json": json.dumps({"." * 48_000: 1}).encode(),
+        "lists.json": b"[" + b",".join([b"[]"] * 1_300_000) + b"]",
         "text.txt": b"1",
     }
     files = {
@@ -216,6 +218,8 @@ def test_files_that_are_not_json_are_left_out_with_a_reason(
     assert document["files"] == {"fine_json": [[1]]}
     assert {row["name"]: row["reason"] for row in document["left_out"]} == {
         "deep.json": "deeper than 100 levels",
+        "dots.json": "a path in it has over 2000 characters or 200 steps",
+        "lists.json": "with it, the files hold more than 400000 values, objects and lists",
         "large.json": "larger than 4194304 bytes",
         "nan.json": "no JSON",
         "no.json": "no JSON",

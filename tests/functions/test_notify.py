@@ -69,6 +69,7 @@ def happened(clouds: Clouds, replica: str, *, dead: bool = False, **document: An
     """Return an event of a bundle that nobody has, and whose document is kept."""
     uuid, version, kind = new_uuid(), now(), "TOMBSTONE" if dead else "CREATE"
     content = {"event_type": kind, "bundle_info": {"uuid": uuid, "version": version}, **document}
+    content |= {"email": "", "reason": ""} if dead else {"manifest": {"files": []}, "files": {}}
     key = document_key(Fqid(uuid, version), dead=dead)
     clouds.stage(replica, json.dumps(content).encode(), bucket=clouds.main[replica], key=key, metadata={})
     return BundleEvent(id=new_uuid(), replica=replica, type=kind, uuid=uuid, version=version, timestamp=now())
@@ -207,6 +208,8 @@ def test_costly_queries_of_one_owner_wait_and_delay_nobody_else(
     finally:
         for subscription in costly:
             bad.delete(f"/v1/subscriptions/{subscription}", replica=replica)
+    # Deleted ones wait for no budget.
+    assert notify.push(deferred, data=data).status_code == 204
 
 
 @pytest.mark.parametrize("point", NOTIFY)

@@ -40,7 +40,7 @@ def system() -> Iterator[ManualSystem]:
 @pytest.fixture(scope="module")
 def worlds(system: ManualSystem) -> dict[str, World]:
     """What was made on each replica, and is on both."""
-    worlds = {name: system.everywhere(name, f"of {name}".encode()) for name in REPLICAS}
+    worlds = {name: system.replicated_world(name, f"of {name}".encode()) for name in REPLICAS}
     for world in worlds.values():
         for name in REPLICAS:
             system.publish_event(name, *world.documents)

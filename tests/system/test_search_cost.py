@@ -13,7 +13,7 @@ from local.stack import Stack
 from shared.catalog import Database
 from shared.clock import SystemClock
 from shared.identifiers import Fqid
-from shared.search.base import IndexEntry
+from shared.search.base import IndexEntry, Total
 from shared.search.dsl import parse
 from shared.search.firestore.backend import FirestoreIndex
 from shared.search.firestore.rows import Row, row_of
@@ -134,17 +134,21 @@ def test_one_clause_reads_a_page_of_names_and_its_total_is_a_count(few: Watched)
     assert len(page.hits) == 10 and page.after
     # Two more: a count is a read for each thousand, and another one looks for overflow markers.
     with few.costing(reads=11 + 2, requests=1 + 2):
-        assert few.index.search(few.replica, query, after=None, count=10, total=True).total == 50
+        assert few.index.search(few.replica, query, after=None, count=10, total=True).total == Total(hits=50)
     with few.costing(reads=11 + 1, requests=1 + 1):
-        assert few.index.search(few.replica, parse({}), after=None, count=10, total=True).total == 50
+        assert few.index.search(few.replica, parse({}), after=None, count=10, total=True).total == Total(
+            hits=50
+        )
 
 
 def test_hits_that_no_posting_decides_are_counted_up_to_a_bound(few: Watched) -> None:
     frequent = parse({"range": {"number": {"gte": 0}}})
     both = parse({"bool": {"must": [{"range": {"number": {"gte": 40}}}, {"term": {"organ": "brain"}}]}})
 
-    with few.costing(reads=21 + 21, requests=1 + 1):
-        assert few.index.search(few.replica, frequent, after=None, count=20, total=True).total is None
+    # A page, one row more, and then twenty; the request for the last of them reads a page's worth of rows.
+    with few.costing(reads=42, requests=2):
+        page = few.index.search(few.replica, frequent, after=None, count=20, total=True)
+    assert page.total == Total(hits=40, exact=False)
     # Two counts, then the five rows of a term that leads to fewer than the path does. One page is all.
     with few.costing(reads=2 + 5, requests=2 + 1):
-        assert few.index.search(few.replica, both, after=None, count=20, total=True).total == 1
+        assert few.index.search(few.replica, both, after=None, count=20, total=True).total == Total(hits=1)

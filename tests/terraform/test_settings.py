@@ -57,6 +57,8 @@ def test_everybody_works_on_the_same_buckets_and_workflows(
         settings = Settings.from_environment(given)
 
         assert settings.project == "a-project", component
+        catalog = deployment.one("google_firestore_database.catalog")
+        assert settings.firestore_database == catalog["name"], component
         assert (settings.gs_bucket, settings.gs_checkout_bucket) == (gcs["main"], gcs["checkout"]), component
         assert (settings.s3_bucket, settings.s3_checkout_bucket) == (s3["main"], s3["checkout"]), component
         assert settings.workflows_location == "us-east1", component

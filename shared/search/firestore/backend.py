@@ -5,8 +5,13 @@ chooses which. The back end matches the document of each row against the query, 
 """
 
 import heapq
+import json
+import threading
+import zlib
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
 from typing import Any
 
 from google.api_core import exceptions
@@ -20,18 +25,19 @@ from shared.config import Settings
 from shared.errors import IndexQueryRefused, Unavailable
 from shared.identifiers import Fqid
 from shared.parallel import map_in_threads
-from shared.search.base import Hit, IndexBackend, Indexed, IndexEntry, Page
+from shared.search.base import MOST_PAGE_BYTES, Hit, IndexBackend, Indexed, IndexEntry, Page, Total
+from shared.search.budget import Budget, BudgetSpent, too_costly
 from shared.search.firestore.planning import Selection, plan
-from shared.search.firestore.rows import Row, piece_name, row_name, row_of, unpacked
-from shared.search.matching import Subject
+from shared.search.firestore.rows import Row, piece_name, row_name, row_of
+from shared.search.matching import Matcher, Subject
 from shared.search.postings import FORM, Postings
 from shared.search.query import Query
 
 # Firestore: a query compares with at most 30 values. Each such query takes at least one round trip.
 _MOST_VALUES = 30
 _MOST_QUERIES = 40
-# Rows that one request returns: with documents, each of half a MiB at most, and without.
-_PAGE = 100
+# Rows that are in memory at once: with documents, each of half a MiB at most, and without.
+_PAGE = 25
 _NAMES_PAGE = 500
 _ENTRIES_PAGE = 2000
 # Firestore bills a count as one read for each thousand. What has more rows is not rare.
@@ -41,10 +47,14 @@ _COUNTS_AT_ONCE = 8
 # Seconds for a page, and as many for its total; clients give up after 40. Every row that is read costs money.
 _SECONDS = 12.0
 _MOST_COUNTED = 2000
+# Seconds of processor time, for both together: some hundred documents of usual size.
+_CPU_SECONDS = 3.0
+# Bytes. Of documents larger than this, so many are parsed at once: one may take 100 MiB.
+_LARGE, _MOST_LARGE = 1024 * 1024, 2
 _ATTEMPTS = 5
 
 _NAMES = ["fqid", "partial"]
-_DOCUMENTS = [*_NAMES, "digest", "data", "pieces"]
+_DOCUMENTS = [*_NAMES, "digest", "size", "data", "pieces"]
 
 
 def open_index(_: Settings, catalog: Catalog) -> IndexBackend:
@@ -56,15 +66,22 @@ class FirestoreIndex:
     """An index back end in the catalog's database.
 
     A search ends its page after `seconds`, takes as long again for its total, and reads at most `counted`
-    rows for it.
+    rows for it. Both together take at most `cpu_seconds` of processor time, and one more document.
     """
 
     def __init__(
-        self, database: Database, *, seconds: float = _SECONDS, counted: int = _MOST_COUNTED
+        self,
+        database: Database,
+        *,
+        seconds: float = _SECONDS,
+        cpu_seconds: float = _CPU_SECONDS,
+        counted: int = _MOST_COUNTED,
     ) -> None:
         self._database = database
         self._seconds = seconds
+        self._cpu_seconds = cpu_seconds
         self._counted = counted
+        self._large = threading.BoundedSemaphore(_MOST_LARGE)
         self._rows = database.client.collection("index_rows")
         self._pieces = database.client.collection("index_pieces")
 
@@ -101,19 +118,25 @@ class FirestoreIndex:
     ) -> Page:
         """Return up to `count` hits after the FQID `after`, by UUID and then version, both descending.
 
-        A page has fewer hits if clauses that all must match are each frequent, and rare together. The total
-        is None if more rows than `counted` have to be read for it.
+        A page has fewer hits if clauses that all must match are each frequent, and rare together.
         """
-        selection = self._plan(replica, query)
-        page = self._page(query, selection, after=after, count=count, documents=documents)
+        search = _Search(
+            budget=Budget(self._cpu_seconds),
+            deadline=Deadline(self._database.clock, self._seconds),
+            index=self,
+            matcher=Matcher(query),
+            selection=self._plan(replica, query),
+            documents=documents,
+        )
+        page, rows = search.page(after, count)
         if not total:
             return page
-        is_whole = after is None and page.after is None
-        return Page(
-            hits=page.hits,
-            after=page.after,
-            total=len(page.hits) if is_whole else self._total(query, selection),
-        )
+        if after is None and page.after is None:
+            return replace(page, total=Total(hits=len(page.hits)))
+        known = self._counted_total(search.selection)
+        search.deadline = Deadline(self._database.clock, self._seconds)
+        following = rows if after is None else None
+        return replace(page, total=known or search.total(page, following, self._counted))
 
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
         """Yield all entries after the FQID `after`, by UUID and then version, both ascending; a read each."""
@@ -127,7 +150,7 @@ class FirestoreIndex:
         )
         for row in self._database.every(query, _ENTRIES_PAGE):
             digest = row.get("digest") if row.get("form") == FORM else ""
-            yield Indexed(fqid=_fqid(row), digest=digest, dead=row.get("dead"))
+            yield Indexed(fqid=fqid_of(row), digest=digest, dead=row.get("dead"))
 
     def _put_living(self, row: Row) -> bool:
         """Write an entry that is not dead; return False if another process was faster."""
@@ -171,56 +194,27 @@ class FirestoreIndex:
 
         return plan(query, Postings(replica), costs)
 
-    def _page(
-        self, query: Query, selection: Selection, *, after: Fqid | None, count: int, documents: bool
-    ) -> Page:
-        deadline = Deadline(self._database.clock, self._seconds)
-        fields = _DOCUMENTS if documents or not selection.exact else _NAMES
-        hits: list[Hit] = []
-        seen = after
-        for row in self._selected(selection, after, fields, at_most=count + 1):
-            if deadline.passed and seen != after:
-                return Page(hits=hits, after=seen)
-            document = self._matching_document(row, query, selection, documents)
-            if document is not None:
-                if len(hits) == count:
-                    return Page(hits=hits, after=seen)
-                hits.append(Hit(fqid=_fqid(row), document=document if documents else None))
-            seen = _fqid(row)
-        return Page(hits=hits, after=None)
-
-    def _total(self, query: Query, selection: Selection) -> int | None:
-        """Return the number of all hits; None if it takes too long.
-
-        That is one read for each thousand if postings decide, and otherwise one for each row.
-        """
-        deadline = Deadline(self._database.clock, self._seconds)
+    def _counted_total(self, selection: Selection) -> Total | None:
+        """Return the number of all hits if postings alone decide; one read for each thousand."""
         is_countable = selection.exact and len(selection.postings) <= _MOST_VALUES
         if is_countable and not self._count(selection.markers, 1):
-            return self._count(selection.postings)
-        total = 0
-        fields = _NAMES if selection.exact else _DOCUMENTS
-        rows = self._selected(selection, None, fields, at_most=min(self._counted + 1, _NAMES_PAGE))
-        for number, row in enumerate(rows):
-            if number == self._counted or deadline.passed:
-                return None
-            total += self._matching_document(row, query, selection, documents=False) is not None
-        return total
+            return Total(hits=self._count(selection.postings))
+        return None
 
-    def _selected(
+    def selected(
         self, selection: Selection, after: Fqid | None, fields: Sequence[str], *, at_most: int
     ) -> Iterator[Any]:
         """Yield the rows of a selection in descending order, each once."""
         if not selection.postings:
             return
         values = sorted(selection.postings | selection.markers)
-        page = min(at_most, _NAMES_PAGE if fields is _NAMES else _PAGE)
         queries = [self._query(values[at : at + _MOST_VALUES]) for at in range(0, len(values), _MOST_VALUES)]
         if len(queries) > _MOST_QUERIES:
             most = _MOST_VALUES * _MOST_QUERIES
             raise IndexQueryRefused(
                 f"es_query: has {len(values)} values to look up; at most {most} are served"
             )
+        page = min(at_most, max(4, (_NAMES_PAGE if fields is _NAMES else _PAGE) // len(queries)))
         if after:
             queries = [query.start_after({"fqid": str(after)}) for query in queries]
         streams = [self._database.every(query.select(fields), page) for query in queries]
@@ -228,30 +222,49 @@ class FirestoreIndex:
         for _, same in groupby(merged, key=lambda row: row.get("fqid")):
             yield next(same)
 
-    def _matching_document(
-        self, row: Any, query: Query, selection: Selection, documents: bool
-    ) -> dict[str, Any] | None:
-        """Return the document of a row if the query finds it, or {} if nobody needs it; None if not."""
-        certain = selection.exact and not row.get("partial")
-        if certain and not documents:
-            return {}
-        document = self._document(row)
-        if document is None or not (certain or Subject(_fqid(row), document).is_found_by(query)):
-            return None
-        return document
+    def match(self, row: Any, search: "_Search") -> bytes | None:
+        """Return the document of a row if the query finds it, or b"" if nobody needs it; None if not.
 
-    def _document(self, row: Any) -> dict[str, Any] | None:
+        Raises BudgetSpent.
+        """
+        certain = search.selection.exact and not row.get("partial")
+        if certain and not search.documents:
+            return b""
+        is_large = not certain and (row.to_dict().get("size") or 0) > _LARGE
+        with self._one_of_few(search.deadline) if is_large else nullcontext():
+            encoded = self._document(row)
+            if encoded is None or certain:
+                return encoded
+            search.budget.check()
+            subject = Subject(fqid_of(row), json.loads(encoded), search.budget)
+            is_hit = search.matcher.finds(subject)
+        return (encoded if search.documents else b"") if is_hit else None
+
+    @contextmanager
+    def _one_of_few(self, deadline: Deadline) -> Iterator[None]:
+        """Let few threads in at once, since a parsed document takes many times its size.
+
+        Raises Unavailable if the others take until the deadline.
+        """
+        if not self._large.acquire(timeout=deadline.remaining()):
+            raise Unavailable("too many searches read large documents; try again later")
+        try:
+            yield
+        finally:
+            self._large.release()
+
+    def _document(self, row: Any) -> bytes | None:
         """Return the document of a row; None if the row has been removed meanwhile."""
         for _ in range(_ATTEMPTS):
             fields = row.to_dict()
             if "data" in fields and not fields["pieces"]:
-                return unpacked(fields["data"])
+                return zlib.decompress(fields["data"])
             if "data" in fields:
                 names = [piece_name(row.id, fields["digest"], number) for number in range(fields["pieces"])]
                 snapshots = self._database.get_many([self._pieces.document(name) for name in names])
                 pieces = {piece.id: piece.get("data") for piece in snapshots}
                 if len(pieces) == len(names):
-                    return unpacked(b"".join(pieces[name] for name in names))
+                    return zlib.decompress(b"".join(pieces[name] for name in names))
             # The query did not select the document, or another process has just replaced it.
             row = self._read(row.id, _DOCUMENTS)
             if row is None:
@@ -295,7 +308,60 @@ class FirestoreIndex:
             self._database.commit(*(_deleting(piece) for piece in pieces))
 
 
-def _fqid(row: Any) -> Fqid:
+@dataclass(kw_only=True)
+class _Search:
+    """A search that is under way: its page, and then its total, within one budget."""
+
+    index: FirestoreIndex
+    matcher: Matcher
+    selection: Selection
+    documents: bool
+    budget: Budget
+    deadline: Deadline
+
+    def page(self, after: Fqid | None, count: int) -> tuple[Page, Iterator[Any]]:
+        """Return a page, and the rows behind it; the hit that tells that there is another page is gone."""
+        rows = self._rows(after, at_most=count + 1)
+        hits: list[Hit] = []
+        size, seen = 0, after
+        for row in rows:
+            is_over = self.deadline.passed or not self.budget.remaining or size > MOST_PAGE_BYTES
+            if is_over and seen != after:
+                return Page(hits=hits, after=seen), chain([row], rows)
+            try:
+                encoded = self.index.match(row, self)
+            except BudgetSpent:
+                if seen == after:
+                    raise too_costly(self.budget.seconds) from None
+                return Page(hits=hits, after=seen), chain([row], rows)
+            if encoded is not None:
+                if len(hits) == count:
+                    return Page(hits=hits, after=seen), chain([row], rows)
+                size += len(encoded)
+                hits.append(Hit(fqid=fqid_of(row), encoded=encoded if self.documents else None))
+            seen = fqid_of(row)
+        return Page(hits=hits, after=None), iter(())
+
+    def total(self, page: Page, rows: Iterator[Any] | None, most: int) -> Total:
+        """Return the total, of at most so many further rows; `rows` are those behind a first page."""
+        hits = len(page.hits) if rows else 0
+        self.documents = False
+        for number, row in enumerate(rows or self._rows(None, at_most=most + 1)):
+            if number == most or self.deadline.passed:
+                return Total(hits=max(hits, len(page.hits)), exact=False)
+            try:
+                hits += self.index.match(row, self) is not None
+            except BudgetSpent:
+                return Total(hits=max(hits, len(page.hits)), exact=False)
+        return Total(hits=hits)
+
+    def _rows(self, after: Fqid | None, *, at_most: int) -> Iterator[Any]:
+        fields = _DOCUMENTS if self.documents or not self.selection.exact else _NAMES
+        return self.index.selected(self.selection, after, fields, at_most=at_most)
+
+
+def fqid_of(row: Any) -> Fqid:
+    """Return the FQID of a row."""
     return Fqid(*row.get("fqid").split(".", 1))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.identifiers import Fqid
-from shared.search.analysis import scalar_tokens
+from shared.search.analysis import iter_scalar_tokens
 from shared.search.base import IndexEntry
 from shared.search.documents import digest_of
 from shared.search.matching import paths_to, scalars_of
@@ -38,7 +38,8 @@ class Row:
 def row_of(entry: IndexEntry) -> Row:
     """Return the row of an entry."""
     digest = digest_of(entry.document)
-    data = zlib.compress(json.dumps(entry.document, separators=(",", ":")).encode())
+    encoded = json.dumps(entry.document, separators=(",", ":")).encode()
+    data = zlib.compress(encoded)
     inline = len(data) <= MOST_INLINE_BYTES
     pieces = [] if inline else [data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)]
     postings, partial = postings_of(entry)
@@ -49,6 +50,7 @@ def row_of(entry: IndexEntry) -> Row:
         "dead": entry.dead,
         "digest": digest,
         "form": FORM,
+        "size": len(encoded),
         "data": data if inline else b"",
         "pieces": len(pieces),
     }
@@ -65,12 +67,6 @@ def piece_name(row: str, digest: str, number: int) -> str:
     return f"{row}.{digest}.{number:03d}"
 
 
-def unpacked(data: bytes) -> dict[str, Any]:
-    """Return the document that was compressed to `data`."""
-    document: dict[str, Any] = json.loads(zlib.decompress(data))
-    return document
-
-
 def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
     """Return the postings of an entry, MOST_POSTINGS at most, and whether overflow markers stand for some.
 
@@ -82,7 +78,7 @@ def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
     for path, value in scalars_of(entry.document):
         of_path = at_path.setdefault(path, set())
         of_path.add(hashed.of_value(path, value))
-        of_path.update(hashed.of_token(path, token) for token in scalar_tokens(value))
+        of_path.update(hashed.of_token(path, token) for token in iter_scalar_tokens(value))
     of_paths = set(map(hashed.of_path, {known for path in at_path for known in paths_to(path)}))
     room = MOST_POSTINGS - len(of_entry) - len(of_paths)
     partial = sum(map(len, at_path.values())) > room

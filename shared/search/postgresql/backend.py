@@ -6,7 +6,9 @@ combines them; see `shared.search.postgresql.rows`.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import Connection, sql
@@ -15,7 +17,8 @@ from psycopg.sql import Composed
 
 from shared.config import Settings
 from shared.identifiers import Fqid
-from shared.search.base import Hit, IndexBackend, Indexed, IndexEntry, Page
+from shared.search.base import MOST_PAGE_BYTES, Hit, IndexBackend, Indexed, IndexEntry, Page, Total
+from shared.search.budget import too_costly
 from shared.search.documents import digest_of
 from shared.search.postgresql.clauses import Condition, clauses_by_range_terms, condition
 from shared.search.postgresql.connections import Connections
@@ -32,8 +35,15 @@ _WINDOW = 500
 # A clause that matches so many of so many entries is frequent, and not looked up: among a million entries,
 # finding one in a hundred takes as long either way. Of more clauses than this, none is looked up.
 _SAMPLE, _FREQUENT, _MOST_SAMPLED = 100, 2, 8
-# For a page; its total takes at most half as long again. Clients give up after 40.
+# For a page and its total; clients give up after 40. Shares of it: for a sample of clauses, for a page found
+# by indexes, and until the last window ends. The total has the rest.
 _SECONDS = 10.0
+_SAMPLING, _SEARCHING, _WINDOWS_END = 0.1, 0.4, 0.8
+# Seconds for one window. One that takes longer is read again with fewer entries.
+_WINDOW_SECONDS = 2.0
+_SMALLER_WINDOWS = {_WINDOW: 20, 20: 1}
+# If not all hits can be counted in time, so many are.
+_LEAST_COUNTED = 1000
 
 _PUT = """
     INSERT INTO dss_index AS existing
@@ -49,19 +59,35 @@ _PUT = """
 _DELETE = "DELETE FROM dss_index WHERE replica = %s AND uuid = %s AND version = %s"
 _LIMIT = "SELECT set_config('statement_timeout', %s, true)"
 _COUNT = sql.SQL("SELECT count(*) FROM dss_index WHERE replica = %s AND {}")
+_COUNT_SOME = sql.SQL(
+    "SELECT count(*) FROM (SELECT 1 FROM dss_index WHERE replica = %s AND {} LIMIT %s) AS some"
+)
 _SEARCH = sql.SQL(
-    "SELECT uuid, version, {} FROM dss_index WHERE replica = %s AND {} {}"
+    "SELECT uuid, version, digest FROM dss_index WHERE replica = %s AND {} {}"
     " ORDER BY uuid DESC, version DESC LIMIT %s"
 )
 # MATERIALIZED, so that PostgreSQL evaluates the condition for these entries and for no others.
 _WINDOWED = sql.SQL("""
     WITH next AS MATERIALIZED (
-        SELECT uuid, version, {} AS document, dead, form, postings, range_terms, scalars
+        SELECT uuid, version, digest, dead, form, postings, range_terms, scalars
         FROM dss_index WHERE replica = %s {}
         ORDER BY uuid DESC, version DESC LIMIT %s
     )
-    SELECT uuid, version, document, {} FROM next ORDER BY uuid DESC, version DESC
+    SELECT uuid, version, digest, {} FROM next ORDER BY uuid DESC, version DESC
 """)
+# The documents of hits that have not changed meanwhile; NULL behind so many bytes. PostgreSQL knows the size
+# of a text without reading it.
+_DOCUMENTS = """
+    SELECT uuid, version, CASE WHEN bytes_before < %s THEN document END FROM (
+        SELECT dss_index.uuid, dss_index.version, document,
+            sum(octet_length(document)) OVER (ORDER BY dss_index.uuid DESC, dss_index.version DESC)
+                - octet_length(document) AS bytes_before
+        FROM unnest(%s::text[], %s::text[], %s::text[]) AS hit (uuid, version, digest)
+        JOIN dss_index
+            ON dss_index.uuid = hit.uuid AND dss_index.version = hit.version AND dss_index.digest = hit.digest
+        WHERE replica = %s
+    ) AS sized ORDER BY uuid DESC, version DESC
+"""
 _SAMPLED = sql.SQL("""
     SELECT {} FROM (
         SELECT dead, form, postings, range_terms, scalars FROM dss_index WHERE replica = %s {}
@@ -83,8 +109,8 @@ def open_index(settings: Settings, _: object) -> IndexBackend:
 class PostgreSqlIndex:
     """An index back end in one PostgreSQL database; it creates missing tables.
 
-    A search ends its page after `seconds`, and counts its total for half as long; the other options are those
-    of `Connections`.
+    A search takes `seconds` for its page and its total, and longer only to read at least one entry. The other
+    options are those of `Connections`.
     """
 
     def __init__(self, dsn: str, *, seconds: float = _SECONDS, **options: Any) -> None:
@@ -120,32 +146,28 @@ class PostgreSqlIndex:
     ) -> Page:
         """Return up to `count` hits after the FQID `after`, by UUID and then version, both descending.
 
-        If PostgreSQL needs more than half the time, the search reads window after window of entries until the
-        page is full or the time is up. The total is None if counting takes more than half the time.
+        If PostgreSQL takes too long to find a page by indexes, the search reads window after window of
+        entries until the page is full or its time is up.
         """
-        deadline = time.monotonic() + self._seconds
+        started = time.monotonic()
         with self._connections.connection() as connection:
-            hit = condition(query, replica, frequent_clauses(connection, replica, query, after=after))
+            hit = condition(query, replica, self._frequent(connection, replica, query, after))
             try:
                 # One more hit tells whether another page follows.
-                statement, values = search_statement(
-                    replica, hit, after=after, count=count + 1, documents=documents
-                )
-                rows = _within(connection, self._seconds / 2, statement, values)
-                hits = [_hit(row) for row in rows[:count]]
-                page = Page(hits=hits, after=hits[-1].fqid if len(rows) > count and hits else None)
+                statement, values = search_statement(replica, hit, after=after, count=count + 1)
+                rows = _within(connection, self._seconds * _SEARCHING, statement, values)
+                found = _Found(rows[:count], _fqid(rows[count - 1]) if len(rows) > count else None)
             except QueryCanceled:
-                page = _windowed_page(
-                    connection, deadline, replica, query, after=after, count=count, documents=documents
-                )
+                deadline = started + self._seconds * _WINDOWS_END
+                found = _windowed(connection, deadline, replica, query, after=after, count=count)
+            page = self._with_documents(connection, replica, found) if documents else found.page()
             if not total:
                 return page
-            is_whole = after is None and page.after is None
-            return Page(
-                hits=page.hits,
-                after=page.after,
-                total=len(page.hits) if is_whole else self._total(connection, replica, hit),
-            )
+            if after is None and page.after is None:
+                return replace(page, total=Total(hits=len(page.hits)))
+            left = started + self._seconds - time.monotonic()
+            known = len(found.rows) + (found.after is not None)
+            return replace(page, total=_total(connection, replica, hit, left, at_least=known))
 
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
         """Yield all entries after the FQID `after`, by UUID and then version, both ascending.
@@ -166,18 +188,54 @@ class PostgreSqlIndex:
         """Close all connections."""
         self._connections.close()
 
-    def _total(self, connection: Connection, replica: str, hit: Condition) -> int | None:
+    def _frequent(
+        self, connection: Connection, replica: str, query: Query, after: Fqid | None
+    ) -> frozenset[Query]:
+        """Return the clauses that are frequent; all, if that takes too long to find out."""
         try:
-            statement = _COUNT.format(hit.text)
-            rows = _within(connection, self._seconds / 2, statement, (replica, *hit.values))
+            with _limited(connection, self._seconds * _SAMPLING):
+                return frequent_clauses(connection, replica, query, after=after)
         except QueryCanceled:
-            return None
-        return int(rows[0][0])
+            return frozenset(clauses_by_range_terms(query))
+
+    def _with_documents(self, connection: Connection, replica: str, found: "_Found") -> Page:
+        uuids, versions, digests = zip(*found.rows, strict=True) if found.rows else ((), (), ())
+        values = (MOST_PAGE_BYTES, list(uuids), list(versions), list(digests), replica)
+        rows = connection.execute(_DOCUMENTS, values).fetchall()
+        hits = [Hit(fqid=_fqid(row), encoded=row[2].encode()) for row in rows if row[2] is not None]
+        is_cut = len(hits) < len(rows)
+        return Page(hits=hits, after=hits[-1].fqid if is_cut else found.after)
 
 
-def _hit(row: Row) -> Hit:
-    uuid, version, document, *_ = row
-    return Hit(fqid=Fqid(uuid, version), document=None if document is None else json.loads(document))
+@dataclass(frozen=True)
+class _Found:
+    """The names and digests of hits, and the FQID after which the next page begins."""
+
+    rows: Sequence[Row]
+    after: Fqid | None
+
+    def page(self) -> Page:
+        return Page(hits=[Hit(fqid=_fqid(row)) for row in self.rows], after=self.after)
+
+
+def _fqid(row: Row) -> Fqid:
+    return Fqid(row[0], row[1])
+
+
+def _total(connection: Connection, replica: str, hit: Condition, seconds: float, *, at_least: int) -> Total:
+    """Return the number of hits; if time is short, up to _LEAST_COUNTED, or as many as are known."""
+    try:
+        statement = _COUNT.format(hit.text)
+        [[hits]] = _within(connection, seconds * 3 / 4, statement, (replica, *hit.values))
+        return Total(hits=hits)
+    except QueryCanceled:
+        pass
+    try:
+        statement = _COUNT_SOME.format(hit.text)
+        [[hits]] = _within(connection, seconds / 4, statement, (replica, *hit.values, _LEAST_COUNTED))
+        return Total(hits=max(hits, at_least), exact=False)
+    except QueryCanceled:
+        return Total(hits=at_least, exact=False)
 
 
 def frequent_clauses(
@@ -198,62 +256,61 @@ def frequent_clauses(
     return frozenset(clause for clause, number in zip(clauses, counts, strict=True) if number >= _FREQUENT)
 
 
-def _windowed_page(
-    connection: Connection,
-    deadline: float,
-    replica: str,
-    query: Query,
-    *,
-    after: Fqid | None,
-    count: int,
-    documents: bool,
-) -> Page:
+def _windowed(
+    connection: Connection, deadline: float, replica: str, query: Query, *, after: Fqid | None, count: int
+) -> _Found:
     """Return the hits among the next entries, as many as the time allows; at least one window is read."""
     # In every entry the values decide; to look up range terms as well would take longer.
     hit = condition(query, replica, frozenset(clauses_by_range_terms(query)))
-    hits: list[Hit] = []
+    hits: list[Row] = []
+    first, size = after, _WINDOW
     while True:
-        statement, values = window_statement(replica, hit, after=after, count=_WINDOW, documents=documents)
-        rows = connection.execute(statement, values).fetchall()
-        hits += [_hit(row) for row in rows if row[3]]
+        statement, values = window_statement(replica, hit, after=after, count=size)
+        try:
+            rows = _within(connection, _WINDOW_SECONDS, statement, values)
+        except QueryCanceled:
+            if after != first:
+                return _Found(hits, after)
+            if size not in _SMALLER_WINDOWS:
+                raise too_costly(_WINDOW_SECONDS) from None
+            size = _SMALLER_WINDOWS[size]
+            continue
+        hits += [row[:3] for row in rows if row[3]]
         if len(hits) > count:
-            return Page(hits=hits[:count], after=hits[count - 1].fqid)
-        if len(rows) < _WINDOW:
-            return Page(hits=hits, after=None)
-        after = Fqid(*rows[-1][:2])
+            return _Found(hits[:count], _fqid(hits[count - 1]))
+        if len(rows) < size:
+            return _Found(hits, None)
+        after = _fqid(rows[-1])
         if time.monotonic() > deadline:
-            return Page(hits=hits, after=after)
+            return _Found(hits, after)
+
+
+@contextmanager
+def _limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """Begin a transaction whose statements raise QueryCanceled if they take longer."""
+    with connection.transaction():
+        # PostgreSQL: milliseconds, and 0 is no limit.
+        connection.execute(_LIMIT, (str(max(int(seconds * 1000), 1)),))
+        yield
 
 
 def _within(connection: Connection, seconds: float, statement: Composed, values: Row) -> list[Row]:
     """Return the rows of a statement. Raises QueryCanceled if it takes longer."""
-    with connection.transaction():
-        # PostgreSQL: milliseconds, and 0 is no limit.
-        connection.execute(_LIMIT, (str(max(int(seconds * 1000), 1)),))
+    with _limited(connection, seconds):
         return connection.execute(statement, values).fetchall()
 
 
-def search_statement(
-    replica: str, hit: Condition, *, after: Fqid | None, count: int, documents: bool
-) -> tuple[Composed, Row]:
+def search_statement(replica: str, hit: Condition, *, after: Fqid | None, count: int) -> tuple[Composed, Row]:
     """Return the statement that finds the entries that meet a condition, and the values of its parameters."""
     behind, last = _behind(after)
-    statement = _SEARCH.format(_document(documents), hit.text, behind)
-    return statement, (replica, *hit.values, *last, count)
+    return _SEARCH.format(hit.text, behind), (replica, *hit.values, *last, count)
 
 
-def window_statement(
-    replica: str, hit: Condition, *, after: Fqid | None, count: int, documents: bool
-) -> tuple[Composed, Row]:
+def window_statement(replica: str, hit: Condition, *, after: Fqid | None, count: int) -> tuple[Composed, Row]:
     """Return the statement that reads the next entries, and whether each meets a condition."""
     behind, last = _behind(after)
-    statement = _WINDOWED.format(_document(documents), behind, hit.text)
-    return statement, (replica, *last, count, *hit.values)
+    return _WINDOWED.format(behind, hit.text), (replica, *last, count, *hit.values)
 
 
 def _behind(after: Fqid | None) -> tuple[sql.SQL, Row]:
     return (_AFTER, (after.uuid, after.version)) if after else (sql.SQL(""), ())
-
-
-def _document(selected: bool) -> sql.SQL:
-    return sql.SQL("document" if selected else "NULL")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from shared.search.analysis import scalar_tokens
+from shared.search.analysis import iter_scalar_tokens
 from shared.search.base import IndexEntry
 from shared.search.matching import paths_to, scalars_of
 from shared.search.postings import FORM as _FORM_OF_POSTINGS
@@ -77,6 +77,6 @@ def postings(entry: IndexEntry) -> list[UUID]:
     for path, value in scalars_of(entry.document):
         paths.update((path, *paths_to(path)))
         of_entry.add(hashed.of_value(path, value))
-        of_entry.update(hashed.of_token(path, token) for token in scalar_tokens(value))
+        of_entry.update(hashed.of_token(path, token) for token in iter_scalar_tokens(value))
     of_entry.update(map(hashed.of_path, paths))
     return sorted(of_entry)

@@ -267,7 +267,15 @@ class GoogleCloudStorage(PartsAside):
             pass
         self.abort_upload(upload)
 
-    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
+    def sign_get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        lifetime: timedelta,
+        disposition: str | None = None,
+        content_type: str | None = None,
+    ) -> str:
         """Return a V4 signed URL."""
         with translated(bucket, key):
             url: str = (
@@ -278,6 +286,7 @@ class GoogleCloudStorage(PartsAside):
                     method="GET",
                     expiration=lifetime,
                     response_disposition=disposition,
+                    response_type=content_type,
                     credentials=self._signing_credentials,
                     api_access_endpoint=self._client.api_endpoint,
                 )
@@ -298,6 +307,8 @@ def open_client(project: str) -> Client:
     each request.
     """
     client = Client(project=project)
+    # For traces, which nobody takes, it asks for each bucket in a thread of its own, without the permission.
+    client._bucket_metadata_cache = None  # noqa: SLF001
     adapter = _Limited(pool_connections=4, pool_maxsize=_CONNECTIONS)
     # The client takes a session only with credentials, and finds those by itself only without one.
     session: AuthorizedSession | requests.Session = client._http  # noqa: SLF001

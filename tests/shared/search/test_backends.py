@@ -1,6 +1,7 @@
 """The contract of index back ends, run on each of them; conftest.py says how to add one."""
 
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from shared.errors import IndexQueryRefused
 from shared.identifiers import Fqid
-from shared.search.base import IndexBackend, IndexEntry
+from shared.search.base import IndexBackend, IndexEntry, Total
 from shared.search.documents import digest_of, tombstone_document
 from shared.search.matching import matches
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
@@ -316,3 +318,58 @@ def test_a_document_of_any_size_is_found_by_any_of_its_values(
     assert hit.document == {**document, "organ": "liver"}
     index.delete(replica, large.fqid)
     assert found(index, replica, sought) == []
+
+
+def test_a_page_with_documents_ends_by_their_size(index, replica):
+    text = "x" * 3_000_000
+    entries = [entry(replica, {"a": "x", "text": text, "n": number}) for number in range(7)]
+    put_all(index, entries)
+    order = sorted((one.fqid for one in entries), reverse=True)
+
+    sizes = [len(page) for page in pages(index, replica, Terms("a", ("x",)), 10, documents=True)]
+    hits = [hit for page in pages(index, replica, Range("n", gte=0), 10, documents=True) for hit in page]
+
+    # Three documents are more than 8 MiB.
+    assert sizes == [3, 3, 1]
+    assert [hit.fqid for hit in hits] == order
+    assert {hit.document["n"] for hit in hits} == set(range(7))
+    # Names alone are as many as ever.
+    assert [len(page) for page in pages(index, replica, Terms("a", ("x",)), 10)] == [7]
+
+
+def test_the_total_is_that_of_all_pages(index, replica):
+    put_all(index, (entry(replica, {"a": "x", "n": number}) for number in range(9)))
+
+    for query in (Terms("a", ("x",)), Range("n", gte=0), Bool(must_not=(Exists("b"),))):
+        first = index.search(replica, query, after=None, count=4, total=True)
+        second = index.search(replica, query, after=first.after, count=4, total=True)
+        whole = index.search(replica, query, after=None, count=9, documents=True, total=True)
+        assert first.total == second.total == whole.total == Total(hits=9), query
+        assert index.search(replica, query, after=None, count=4).total is None
+
+
+def costly_clauses(form: str) -> Bool:
+    clauses = tuple(
+        Wildcard("text", f"*{form}{number}?x*") if form else Match("text", (f"none{number}",))
+        for number in range(1000)
+    )
+    return Bool(should=clauses, minimum_should_match=1)
+
+
+@pytest.mark.parametrize("form", ["", "word?"])
+def test_a_thousand_clauses_end_within_the_budget(index, replica, form):
+    text = " ".join(f"word{number}" for number in range(10_000))
+    put_all(index, (entry(replica, {"text": text, "n": number}) for number in range(4)))
+
+    started, processor = time.monotonic(), time.thread_time()
+    after, asked = None, 0
+    try:
+        while asked == 0 or after:
+            page = index.search(replica, costly_clauses(form), after=after, count=10, total=True)
+            assert page.hits == []
+            after, asked = page.after, asked + 1
+    except IndexQueryRefused as error:
+        assert "fewer clauses" in error.title
+    # Python takes processor time in this thread; PostgreSQL takes its own, and ends by the clock.
+    assert time.thread_time() - processor < 5 * (asked + 1)
+    assert time.monotonic() - started < 40 * (asked + 1)

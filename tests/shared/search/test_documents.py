@@ -50,6 +50,14 @@ def test_the_files_of_a_very_large_manifest_are_left_out():
     assert document["files"] == {"cell_json": [described("cell")]}
 
 
+def test_the_files_of_a_manifest_with_very_long_names_are_left_out():
+    """Each word of a name is in the index: 20,000 names of 900 bytes can have nine million."""
+    for length, files in ((157, 20_000), (158, 0)):
+        listing = [listed("x" * length, content_type="text/plain") for _ in range(20_000)]
+        document = indexed_document(metadata(manifest={"version": VERSION, "files": listing}, files={}))
+        assert len(document["manifest"]["files"]) == files
+
+
 def test_the_document_of_a_tombstone_is_its_content():
     tombstone = metadata(event_type="TOMBSTONE", email="who@example.org", reason="withdrawn")
     document = indexed_document(tombstone)

@@ -156,7 +156,9 @@ def test_an_empty_body_finds_everything():
         ({"exists": {}}, "es_query.exists.field: "),
         ({"prefix": {"a": 5}}, "es_query.prefix.a: "),
         ({"wildcard": {"a": {}}}, "value is missing"),
-        ({"ids": {"values": ["x"]}}, "es_query.ids.values[0]: "),
+        ({"ids": {"values": [FQID, {}]}}, "es_query.ids.values[1]: "),
+        ({"bool": {"must": [{"match": {"a": "x" * 4000}}] * 33}}, "es_query.bool.must[32].match: "),
+        ({"bool": {"must": [{"wildcard": {"a": "?" * 4000}}] * 33}}, "131072 characters"),
         ({"ids": {}}, "es_query.ids.values"),
         ({"term": {"a": "x" * 5000}}, "es_query.term.a: "),
         ({"bool": {"should": [A] * 1024}}, "1024 clauses"),
@@ -166,6 +168,17 @@ def test_a_clause_or_option_that_is_not_served_is_named(body, words):
     with pytest.raises(IndexQueryRefused) as error:
         parse(body)
     assert words in error.value.title
+
+
+def test_ids_that_are_no_fqids_find_nothing():
+    """As in Elasticsearch, where every text may be an id."""
+    assert parse({"ids": {"values": ["x", FQID.upper(), 5, "", "a.b", "x" * 300]}}) == Ids((FQID,))
+    assert parse({"ids": {"values": "x"}}) == Ids(())
+
+
+def test_values_that_are_looked_up_count_as_no_characters():
+    values = [f"{number:036d}" for number in range(65_536)]
+    assert parse({"terms": {"a": values}}) == Terms("a", tuple(values))
 
 
 def test_depth_is_bounded():

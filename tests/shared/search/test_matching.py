@@ -1,6 +1,8 @@
 """What queries mean, as laws that hold for all documents."""
 
+import contextlib
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -8,8 +10,9 @@ from hypothesis import strategies as some
 
 from shared.identifiers import Fqid
 from shared.search.analysis import tokens
+from shared.search.budget import Budget, BudgetSpent
 from shared.search.documents import tombstone_document
-from shared.search.matching import matches, scalars_of
+from shared.search.matching import Matcher, Subject, matches, paths_to, scalars_of, values_at
 from shared.search.query import (
     Bool,
     Exists,
@@ -123,6 +126,53 @@ def test_a_wildcard_matches_what_its_regular_expression_matches(pattern, text):
 @pytest.mark.timeout(10)
 def test_no_wildcard_takes_more_than_proportional_time():
     assert not found(Wildcard("a", "*a" * 500 + "b"), {"a": "a" * 5000})
+
+
+@given(paths, documents)
+def test_the_values_at_a_path_are_those_of_the_document_with_this_path(path, document):
+    here = [value for at, value in scalars_of(document) if at == path]
+    below = [value for at, value in scalars_of(document) if path in paths_to(at)]
+
+    assert [value for value in values_at(document, path) if value is not None] == here
+    assert [value for value in values_at(document, path, below=True) if value is not None] == below
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [({"": {"a": 1}}, "a"), ({"a.b": {"c": 1}}, "a.b.c"), ({"a": {"": 1}}, "a."), ({"a.b": 1}, "a.b")],
+)
+def test_a_path_leads_through_dotted_and_empty_keys(document, path):
+    assert [value for value in values_at(document, path) if value is not None] == [1]
+    assert all(found(Exists(known), document) for known in paths_to(path))
+
+
+TEXT = " ".join(f"word{number}" for number in range(100_000))
+LETTERS = "a" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("document", "query"),
+    [
+        ({"a": TEXT}, Bool(should=tuple(Match("a", (f"none{n}",)) for n in range(1000)))),
+        ({"a": TEXT}, Bool(should=tuple(Wildcard("a", f"*none{n}*") for n in range(1000)))),
+        ({"a": LETTERS}, Wildcard("a", "*" + "a?" * 1998 + "b*")),
+        ({"a": [TEXT[:20_000]] * 50}, Bool(must_not=tuple(Wildcard("a", f"*?{n}?*") for n in range(900)))),
+        ({"a": [[]] * 2_000_000}, Range("a", gte=0)),
+        ({"a": {str(number): number for number in range(300_000)}}, Exists("a.none")),
+    ],
+)
+def test_a_budget_of_processor_time_ends_a_match_within_a_document(document, query):
+    """Each of these took up to two minutes, some of it in one step that nothing could interrupt."""
+    started = time.thread_time()
+    with contextlib.suppress(BudgetSpent):
+        Matcher(Bool(should=(query,), minimum_should_match=1)).finds(Subject(FQID, document, Budget(0.2)))
+    assert time.thread_time() - started < 1.0
+
+
+def test_a_spent_budget_is_an_error_and_not_an_answer():
+    for query in (Exists("a"), Terms("a", (1,)), Match("a", ("x",)), Wildcard("a", "*")):
+        with pytest.raises(BudgetSpent):
+            Matcher(query).finds(Subject(FQID, {"a": "x"}, Budget(0)))
 
 
 @given(paths, scalars)

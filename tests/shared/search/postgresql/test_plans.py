@@ -54,9 +54,7 @@ def many(postgresql: StoppableServer) -> Iterator[psycopg.Connection]:
 def _plan(
     connection: psycopg.Connection, query: Query, count: int = 100, frequent: frozenset[Query] = frozenset()
 ) -> str:
-    statement, values = search_statement(
-        "many", condition(query, "many", frequent), after=None, count=count, documents=True
-    )
+    statement, values = search_statement("many", condition(query, "many", frequent), after=None, count=count)
     [[plan]] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + statement, values).fetchall()
     return json.dumps(plan)
 
