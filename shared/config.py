@@ -140,6 +140,11 @@ class Settings:
         "Checkouts in progress at once, of all callers together; one more is answered by 503.",
         default=100,
     )
+    checkouts_per_client: int = _setting(
+        "DSS_CHECKOUTS_PER_CLIENT",
+        "Checkouts in progress at once that one caller, or one IP address, has begun.",
+        default=10,
+    )
     workflows_location: str = _setting(
         "DSS_WORKFLOWS_LOCATION", "Region of the workflows.", default="us-east1"
     )
@@ -234,8 +239,14 @@ class Settings:
     )
     public_url: str = _setting(
         "DSS_PUBLIC_URL",
-        "URL by which clients reach the API; without it that of the request (`X-Forwarded-Proto`, `-Host`).",
+        "URL by which clients reach the API; without it that of the request.",
         default="",
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        "DSS_TRUSTED_PROXIES",
+        "Networks (as 169.254.0.0/16) of proxies whose `X-Forwarded-Proto`, `-Host` and `-For` count; "
+        "comma-separated.",
+        default=(),
     )
     read_only_mode: bool = _setting("DSS_READ_ONLY_MODE", "Answer every write by 503.", default=False)
     debug: bool = _setting("DSS_DEBUG", "Include stack traces in error answers.", default=False)
@@ -304,6 +315,7 @@ class Settings:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must be at least 1 and less than DSS_BLOB_TTL_DAYS")
         _check_mail(settings)
         _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
+        _check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
         # S3 and GCS: a signed URL is valid for at most seven days.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must be between 1 and 604800")

@@ -79,8 +79,10 @@ locals {
 
   # Settings left out keep their defaults in shared/config.py.
   api_environment = merge(local.shared_environment, local.index_environment, {
-    DSS_AWS_ROLE_ARN      = module.aws.role_arns["api"]
-    DSS_PUBLIC_URL        = local.api_public_url
+    DSS_AWS_ROLE_ARN = module.aws.role_arns["api"]
+    DSS_PUBLIC_URL   = local.api_public_url
+    # Cloud Run's front end connects from a link-local address.
+    DSS_TRUSTED_PROXIES   = "169.254.0.0/16"
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
     DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)

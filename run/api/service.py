@@ -11,9 +11,10 @@ from pathlib import Path
 import swagger_ui_bundle
 from flask import Flask, Response, send_from_directory
 
-from run.api.call import base_url
+from run.api.clients import base_url
 from run.api.contract import Contract
 from run.api.pagination import answer
+from run.api.security_headers import page_policy
 from shared.api_path import API_PATH
 from shared.deadlines import deadline, inherited
 from shared.errors import DssError
@@ -36,13 +37,14 @@ _PAGE = """<!doctype html>
 <div id="api"></div>
 <script src="/assets/swagger-ui-bundle.js"></script>
 <script src="/assets/swagger-ui-standalone-preset.js"></script>
-<script>
-SwaggerUIBundle({url: "API_PATH/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
-                 presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]});
-</script>
+<script>SCRIPT</script>
 </body>
 </html>
-""".replace("API_PATH", API_PATH)
+"""
+_SCRIPT = f"""
+SwaggerUIBundle({{url: "{API_PATH}/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
+                 presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]}});
+"""
 
 
 def install(app: Flask, dss: Dss, contract: Contract) -> None:
@@ -64,7 +66,12 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
     def application_secrets() -> Response:
         return answer({"installed": dss.settings.application_secrets})
 
-    app.add_url_rule("/", "page", lambda: Response(_PAGE, mimetype="text/html"))
+    def page() -> Response:
+        response = Response(_PAGE.replace("SCRIPT", _SCRIPT), mimetype="text/html")
+        response.headers["Content-Security-Policy"] = page_policy(_SCRIPT)
+        return response
+
+    app.add_url_rule("/", "page", page)
     app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
     app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))

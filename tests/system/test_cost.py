@@ -250,8 +250,8 @@ def test_beginning_a_checkout(
         metered.process.kill()
 
     # The bundle; the job, read and written in a transaction, and read; and again when its execution is noted.
-    # Those that are under way, which are counted: a read for each thousand, and one at least.
-    assert usage.bill == Bill(reads=5, writes=2, requests=9), usage.calls
+    # The running ones are counted, and those of this client: a read for each thousand, and one at least.
+    assert usage.bill == Bill(reads=6, writes=2, requests=10), usage.calls
     # And one for each page of files that has been begun.
     assert status.bill == Bill(reads=1, requests=1)
 

@@ -1,12 +1,13 @@
 """JSON bodies: valid ones arrive at the handlers, others are refused with the path of a property."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from run.api.bodies import MAX_DEPTH
+from run.api.bodies import MAX_DEPTH, memory_of
 from run.api.contract import Contract
 from shared.errors import IllegalArguments, IllegalVersion, UnknownSourceSchema
 
@@ -184,3 +185,31 @@ class TestBodies:
         assert read_body("checkout.post", {"email": "ada@example.org"})["email"] == "ada@example.org"
         with pytest.raises(IllegalArguments, match=r"^json_request_body\.email: "):
             read_body("checkout.post", {"email": email})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"[]," * 50_000 + b"1]",
+        b"[" + b"{}," * 50_000 + b"1]",
+        b"[" + b'{"a":1},' * 30_000 + b"1]",
+        b"{" + b",".join(b'"key %d":%d' % (n, n) for n in range(30_000)) + b"}",
+        b"[" + b"1.5," * 50_000 + b"1]",
+        b'["' + b"a" * 200_000 + b'"]',
+        json.dumps({"files": [bundle_file(name=f"reads/{number}") for number in range(5000)]}).encode(),
+    ],
+    ids=["lists", "objects", "members", "keys", "numbers", "text", "files"],
+)  # fmt: skip
+def test_the_memory_of_a_body_is_known_before_it_is_parsed(body: bytes) -> None:
+    tracemalloc.start()
+    try:
+        value = json.loads(body)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert value
+    assert taken <= memory_of(body) <= 12 * taken
+
+
+def test_padding_of_a_body_takes_no_memory() -> None:
+    assert memory_of(b'{"a":' + b" \n" * 4_000_000 + b"1}") < 1000

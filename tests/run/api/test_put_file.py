@@ -221,7 +221,7 @@ def test_a_source_that_may_not_be_read_is_403(api, clouds, replica):
 
 
 @pytest.mark.parametrize(
-    "url", ["wasb://container/blob", "https://example.org/x", "file:///etc/passwd", "no url", ""]
+    "url", ["wasb://container/blob", "wasb://x", "https://example.org/x", "file:///etc/passwd", "no url", ""]
 )
 def test_a_source_of_an_unknown_scheme_is_400(api, url):
     assert_problem(put(api, url), 400, "unknown_source_schema", "source_url")

@@ -163,7 +163,7 @@ def test_a_token_of_another_issuer_is_403(api, stack, issuer):
     assert_problem(answer, 403, "Forbidden", "issuer")
 
 
-@pytest.mark.parametrize("issuer", [None, "", 5, [], {}])
+@pytest.mark.parametrize("issuer", [None, ""])
 def test_a_token_without_an_issuer_is_401(api, stack, issuer):
     answer = try_to_write(api, signed_by_issuer(stack, iss=issuer))
     assert_problem(answer, 401, "Unauthorized", "issuer")
