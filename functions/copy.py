@@ -16,6 +16,7 @@ from shared.system import Dss
 
 _STEPS: dict[str, Callable[[CopyStep, dict[str, Any]], Result]] = {
     "plan": lambda step, _: step.plan(),
+    "verify": lambda step, _: step.verify(),
     "batch": lambda step, body: step.batch(int(body["batch"])),
     "finish": lambda step, _: step.finish(),
     "abort": lambda step, body: step.abort(str(body["cause"])),

@@ -32,8 +32,9 @@ class _Delivery(PushHandler):
     def __init__(self, deliverer: Deliverer) -> None:
         self._deliverer = deliverer
 
-    def give_up(self, message: Message, reason: str) -> None:
+    def give_up(self, message: Message, reason: str, error: Exception | None) -> None:
         """Save that the notification is a dead letter, for the subscription's owner to see."""
+        del error
         self._deliverer.give_up(_notification(message), reason)
 
 

@@ -1,12 +1,16 @@
 """`index`: journal, index and publish events of new bundles. Started by Pub/Sub, topic `object-events`."""
 
+from contextlib import suppress
+
 import functions_framework
 import structlog
 from flask import Request
 
 from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
+from shared.errors import IllegalArguments
 from shared.events.publishing import publish_event
+from shared.maintenance.sweep import leave_alone, publication_on
 from shared.messages import BundleEvent, ObjectEvent
 from shared.system import Dss
 
@@ -28,6 +32,13 @@ class EventPublication(PushHandler):
     def process(self, message: Message) -> None:
         """Publish the events of the manifest or tombstone, and log each."""
         publish_event(self._dss, ObjectEvent.parse(message.attributes), _log_published)
+
+    def give_up(self, message: Message, reason: str, error: Exception | None) -> None:
+        """Have sweeps leave the event alone."""
+        del reason
+        with suppress(IllegalArguments):
+            event = ObjectEvent.parse(message.attributes)
+            leave_alone(self._dss, event, publication_on(event.replica), error)
 
 
 def _log_published(event: BundleEvent) -> None:

@@ -3,7 +3,8 @@
 2xx acknowledges a message; any other answer makes Pub/Sub retry it, with growing delays. A message whose last
 attempt fails goes to the topic `dead-letters`, with the reason, and is acknowledged. The last attempt is the
 one of number DSS_DELIVERY_ATTEMPTS, or, if `subscriptions.json` has `give_up_after_seconds`, the first one so
-many seconds after the message was published.
+many seconds after the message was published. An attempt counts from its start: a message that kills the
+function each time becomes a dead letter, too.
 """
 
 import base64
@@ -78,8 +79,11 @@ class PushHandler(ABC):
     def process(self, message: Message) -> None:
         """Do the work of a message. If this raises, Pub/Sub retries the message."""
 
-    def give_up(self, message: Message, reason: str) -> None:  # noqa: B027 # most handlers have nothing to do
-        """Record that a message is a dead letter, after it was published as one."""
+    def give_up(self, message: Message, reason: str, error: Exception | None) -> None:  # noqa: B027 # optional
+        """Record that a message is a dead letter, after it was published as one.
+
+        `error` is that of the last attempt; None if the function was killed, or did not answer in time.
+        """
 
 
 def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
@@ -95,6 +99,8 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
     except (ValueError, RecursionError):
         return "this is not JSON", 400
     with structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt):
+        if _is_exhausted(dss, message):
+            return _dead_letter(dss, message, _KILLED, handler, None)
         try:
             handler.process(message)
         except Exception as error:  # noqa: BLE001 # any error may be gone at the next attempt
@@ -109,7 +115,15 @@ def _failed(dss: Dss, message: Message, error: Exception, handler: PushHandler) 
         level = _log.info if isinstance(error, NotYetThere) else _log.warning
         level("to be tried again", reason=reason, exc_info=None if isinstance(error, DssError) else error)
         return reason, 503
-    return _dead_letter(dss, message, reason, handler)
+    return _dead_letter(dss, message, reason, handler, error)
+
+
+_KILLED = "the function was killed at each attempt, or did not answer in time"
+
+
+def _is_exhausted(dss: Dss, message: Message) -> bool:
+    """Return whether the last attempt has ended without an answer; otherwise there would be no other."""
+    return message.subscription not in _GIVE_UP_AFTER and message.attempt > dss.settings.delivery_attempts
 
 
 def _has_attempts_left(dss: Dss, message: Message) -> bool:
@@ -118,7 +132,9 @@ def _has_attempts_left(dss: Dss, message: Message) -> bool:
     return message.attempt < dss.settings.delivery_attempts
 
 
-def _dead_letter(dss: Dss, message: Message, reason: str, handler: PushHandler) -> Answer:
+def _dead_letter(
+    dss: Dss, message: Message, reason: str, handler: PushHandler, error: Exception | None
+) -> Answer:
     _log.error("dead letter", reason=reason, attributes=dict(message.attributes))
     dss.publisher.publish(
         DEAD_LETTERS,
@@ -130,7 +146,7 @@ def _dead_letter(dss: Dss, message: Message, reason: str, handler: PushHandler) 
         },
         message.data,
     )
-    handler.give_up(message, reason)
+    handler.give_up(message, reason, error)
     return json.dumps({"dead": reason}), 200
 
 

@@ -1,6 +1,7 @@
 """`sync`: replicate new objects to all other replicas. Started by Pub/Sub, topic `object-events`."""
 
 import time
+from contextlib import suppress
 
 import functions_framework
 import structlog
@@ -8,6 +9,8 @@ from flask import Request
 
 from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
+from shared.errors import IllegalArguments
+from shared.maintenance.sweep import REPLICATION, leave_alone
 from shared.messages import ObjectEvent
 from shared.replication import Replicated, replicate
 from shared.system import Dss
@@ -30,6 +33,12 @@ class ObjectReplication(PushHandler):
     def process(self, message: Message) -> None:
         """Replicate the object to all replicas that lack it."""
         replicate(self._dss, ObjectEvent.parse(message.attributes), _ReplicationLog().replicated)
+
+    def give_up(self, message: Message, reason: str, error: Exception | None) -> None:
+        """Have sweeps leave the object alone."""
+        del reason
+        with suppress(IllegalArguments):
+            leave_alone(self._dss, ObjectEvent.parse(message.attributes), REPLICATION, error)
 
 
 class _ReplicationLog:

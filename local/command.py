@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from local import envfile
+from local.components import TABLE
+from local.components.latency import delayed
 from local.components.search import BACK_ENDS
 from local.config import PATIENCE
 from local.errors import LocalError, StartInterrupted
@@ -49,8 +51,17 @@ from local.stack import Stack, Stop
     metavar="SECONDS",
     help="How long a component may take to start before the start fails.",
 )
+@click.option(
+    "--latency",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="MILLISECONDS",
+    help="Delay before every request to GCS, S3 and Firestore, as on the way to a cloud.  [default: none]",
+)
 @click.option("--app", default="run.api.main:app", hidden=True, help="The API's application.")
-def local(port: int, env_file: Path, data: Path | None, index: str | None, patience: float, app: str) -> None:
+def local(
+    port: int, env_file: Path, data: Path | None, index: str | None, patience: float, latency: float, app: str
+) -> None:
     """Run the whole system on this machine, until Ctrl-C.
 
     STORAGE_EMULATOR_HOST in the environment names a GCS server to use instead of ours. Settings of the API in
@@ -64,6 +75,7 @@ def local(port: int, env_file: Path, data: Path | None, index: str | None, patie
         port=port,
         data=data,
         caller={**os.environ, **({"DSS_INDEX": index} if index else {})},
+        table=delayed(TABLE, latency) if latency else TABLE,
         api_app=app,
         patience=patience,
         stop=stop,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from cryptography.fernet import Fernet
+
 from local.errors import DataDirectoryInUse
 from local.issuer.claims import AUDIENCE, ISSUER_KEY_FILE, SERVICE_ACCOUNT_KEY_FILE, sign, token_claims
 from local.issuer.keys import Key, write_service_account
@@ -194,6 +196,7 @@ def _write_keys(config: StackConfig) -> None:
     for name, (key, account) in files.items():
         email = f"{account}@{PROJECT}.iam.gserviceaccount.com"
         write_service_account(config.keys / name, key, email=email, project=PROJECT, token_url=token_url)
+    (config.keys / "subscription-secrets.key").write_bytes(Fernet.generate_key())
     (config.keys / "gcs-signer.pem").write_text(
         signer.certificate(f"signer@{PROJECT}.iam.gserviceaccount.com")
     )
@@ -221,4 +224,5 @@ def api_settings(config: StackConfig) -> dict[str, str]:
         "DSS_SERVICE_ACCOUNT_JWKS_URL": f"{issuer}/service_accounts/v1/jwk/{{email}}",
         "DSS_APPLICATION_SECRETS": json.dumps(client),
         "DSS_GS_SIGNING_KEY_FILE": str(config.keys / "gcs-signer.json"),
+        "DSS_SECRETS_KEY_FILE": str(config.keys / "subscription-secrets.key"),
     }

@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
 from shared.changes import claim_change, following_versions, require_newest
-from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing, IllegalArguments
-from shared.identifiers import Fqid, Kind, check_file_name, manifest_key, tombstone_key
+from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing
+from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
 from shared.manifests import bundle_manifest, digest, encode, tombstone_document, write_once
 from shared.replication_wait import listed, wait_for
 from shared.system import Dss
@@ -24,16 +24,9 @@ class NamedFile:
     indexed: bool
 
     @classmethod
-    def parse(cls, item: Mapping[str, Any], where: str) -> "NamedFile":
-        """Return the file of an item of a request.
-
-        Raises IllegalArguments, naming the place `where` it is, if the name is not allowed.
-        """
-        try:
-            name = check_file_name(item["name"])
-        except IllegalArguments as error:
-            raise IllegalArguments(f"{where}.{error.title}") from error
-        return cls(name, Fqid(item["uuid"], item["version"]), item["indexed"])
+    def of(cls, item: Mapping[str, Any]) -> "NamedFile":
+        """Return the file of an item of a request whose body has been checked."""
+        return cls(item["name"], Fqid(item["uuid"], item["version"]), item["indexed"])
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -52,8 +45,8 @@ def check_names(names: Iterable[str]) -> None:
 def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[PagedFile]:
     """Return the files as a manifest describes them, in order of name.
 
-    Waits for files that exist only on another replica. Raises FileMissing, naming them, at once for files
-    that exist nowhere, and after the wait for those that have not arrived.
+    Waits for files that are on another replica only, or are being verified. Raises FileMissing, which names
+    them, for files that exist nowhere (at once) or did not arrive in time.
     """
     records: dict[Fqid, FileRecord] = {}
 
@@ -64,7 +57,7 @@ def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[Paged
     def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
         return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")
 
-    wait_for(dss, replica, {file.fqid for file in files}, available, missing)
+    wait_for(dss, replica, {file.fqid for file in files}, available, missing, dss.catalog.jobs.are_under_way)
     return sorted(
         (_paged(file, records[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
     )

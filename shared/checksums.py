@@ -5,7 +5,9 @@ MD5 of the content if it is one part, else the MD5 of the parts' MD5s, a dash, a
 itself proves a copy that is cut by the same rule.
 """
 
+import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from functools import cache
 import google_crc32c
 
 from shared.errors import InvalidChecksum
+from shared.resumable_hashes import ResumableHash
 
 MIB = 1024 * 1024
 # The part size of the HCA's tools, which made the `s3_etag` of every existing file.
@@ -112,6 +115,13 @@ class Checksums:
                 raise InvalidChecksum(f"{name}: {value[:80]!r} does not have the form of a {name}")
         return cls(**lowered)
 
+    def check_computed(self, computed: "Checksums") -> None:
+        """Raise InvalidChecksum, which names the claim, unless these claims are what was computed."""
+        for name in CHECKSUM_NAMES:
+            claim, value = getattr(self, name), getattr(computed, name)
+            if claim != value:
+                raise InvalidChecksum(f"{name}: {claim!r} is claimed, the content has {value!r}")
+
     @property
     def blob_key(self) -> str:
         """The key of the blob in each replica's bucket."""
@@ -169,6 +179,52 @@ class ChecksumCalculator:
             sha1=self._sha1.hexdigest(),
             s3_etag=etag_of_parts([*self._part_md5s, self._part.digest()]),
             crc32c=self._crc32c.digest().hex(),
+        )
+
+
+class ResumableCalculator:
+    """Computes the four checksums of content that comes part by part, in any number of processes.
+
+    Its state, less than a KiB, can be stored between two parts of `part_size(size)` bytes. Raises StoreError
+    if this Python has no resumable hashes.
+    """
+
+    def __init__(self, state: str = "") -> None:
+        stored = json.loads(state) if state else {}
+        self._hashes = {
+            name: ResumableHash(name, base64.b64decode(stored.get(name, "")))
+            for name in ("SHA1", "SHA256", "MD5")
+        }
+        self._crc32c = stored.get("crc32c", 0)
+        self._part = hashlib.md5(usedforsecurity=False)
+        # How many parts were added.
+        self.parts: int = stored.get("parts", 0)
+
+    def update(self, data: bytes) -> None:
+        """Add the next bytes of a part."""
+        self._hashes["SHA1"].update(data)
+        self._hashes["SHA256"].update(data)
+        self._crc32c = google_crc32c.extend(self._crc32c, data)
+        self._part.update(data)
+
+    def end_part(self) -> None:
+        """Note that a part is complete."""
+        self._hashes["MD5"].update(self._part.digest())
+        self._part = hashlib.md5(usedforsecurity=False)
+        self.parts += 1
+
+    def state(self) -> str:
+        """Return what continues this calculation, between two parts, when it is passed to the constructor."""
+        states = {name: base64.b64encode(each.state()).decode() for name, each in self._hashes.items()}
+        return json.dumps({**states, "crc32c": self._crc32c, "parts": self.parts})
+
+    def result(self) -> Checksums:
+        """Return the checksums of the parts so far, which must be two or more."""
+        return Checksums(
+            sha256=self._hashes["SHA256"].digest().hex(),
+            sha1=self._hashes["SHA1"].digest().hex(),
+            s3_etag=f"{self._hashes['MD5'].digest().hex()}-{self.parts}",
+            crc32c=f"{self._crc32c:08x}",
         )
 
 

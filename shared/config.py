@@ -52,6 +52,11 @@ class Settings:
     s3_bucket: str = _setting("DSS_S3_BUCKET", "Main bucket of replica `aws`.")
     gs_checkout_bucket: str = _setting("DSS_GS_CHECKOUT_BUCKET", "Checkout bucket of replica `gcp`.")
     s3_checkout_bucket: str = _setting("DSS_S3_CHECKOUT_BUCKET", "Checkout bucket of replica `aws`.")
+    firestore_database: str = _setting(
+        "DSS_FIRESTORE_DATABASE",
+        "Firestore database of the catalog; a backup is restored into a new one.",
+        default="(default)",
+    )
     extra_replicas: tuple[ReplicaSetting, ...] = _setting(
         "DSS_EXTRA_REPLICAS",
         "More replicas than `gcp` and `aws`, as a JSON list of objects; `docs/stores.md` describes them.",
@@ -60,6 +65,12 @@ class Settings:
     gs_signing_key_file: str = _setting(
         "DSS_GS_SIGNING_KEY_FILE",
         "Service account key file (JSON) that signs URLs of GCS; without it IAM signs, one call per URL.",
+        default="",
+    )
+    secrets_key_file: str = _setting(
+        "DSS_SECRETS_KEY_FILE",
+        "File with the keys that encrypt the secrets of subscriptions, one per line, the newest first; "
+        "without it there are no signed notifications.",
         default="",
     )
     aws_role_arn: str = _setting(
@@ -85,6 +96,12 @@ class Settings:
         "Largest object in bytes that one call of a function copies between clouds; the copy workflow copies "
         "larger ones.",
         default=1024 * 1024 * 1024,
+    )
+    inline_verify_bytes: int = _setting(
+        "DSS_INLINE_VERIFY_BYTES",
+        "Largest source object in bytes whose checksums a PUT computes while the request runs; the copy "
+        "workflow verifies larger ones.",
+        default=16 * 1024 * 1024,
     )
     checkout_days: int = _setting(
         "DSS_BLOB_TTL_DAYS",
@@ -123,6 +140,11 @@ class Settings:
         "Checkouts in progress at once, of all callers together; one more is answered by 503.",
         default=100,
     )
+    checkouts_per_client: int = _setting(
+        "DSS_CHECKOUTS_PER_CLIENT",
+        "Checkouts in progress at once that one caller, or one IP address, has begun.",
+        default=10,
+    )
     workflows_location: str = _setting(
         "DSS_WORKFLOWS_LOCATION", "Region of the workflows.", default="us-east1"
     )
@@ -149,6 +171,12 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         "DSS_MAX_BODY_BYTES", "Largest request body that the API accepts, in bytes.", default=8 * 1024 * 1024
+    )
+    request_seconds: int = _setting(
+        "DSS_REQUEST_SECONDS",
+        "Time limit of the API for a request in seconds, without its body; then calls to back ends end, and "
+        "the answer is 503. Clients give up after 40.",
+        default=30,
     )
     client_seconds: int = _setting(
         "DSS_CLIENT_SECONDS",
@@ -211,8 +239,14 @@ class Settings:
     )
     public_url: str = _setting(
         "DSS_PUBLIC_URL",
-        "URL by which clients reach the API; without it that of the request (`X-Forwarded-Proto`, `-Host`).",
+        "URL by which clients reach the API; without it that of the request.",
         default="",
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        "DSS_TRUSTED_PROXIES",
+        "Networks (as 169.254.0.0/16) of proxies whose `X-Forwarded-Proto`, `-Host` and `-For` count; "
+        "comma-separated.",
+        default=(),
     )
     read_only_mode: bool = _setting("DSS_READ_ONLY_MODE", "Answer every write by 503.", default=False)
     debug: bool = _setting("DSS_DEBUG", "Include stack traces in error answers.", default=False)
@@ -281,6 +315,7 @@ class Settings:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must be at least 1 and less than DSS_BLOB_TTL_DAYS")
         _check_mail(settings)
         _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
+        _check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
         # S3 and GCS: a signed URL is valid for at most seven days.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must be between 1 and 604800")

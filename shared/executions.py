@@ -12,6 +12,7 @@ from google.cloud.workflows.executions_v1 import ExecutionsClient
 from google.cloud.workflows.executions_v1.services.executions.transports import ExecutionsGrpcTransport
 from google.cloud.workflows.executions_v1.types import Execution
 
+from shared.deadlines import limited
 from shared.errors import NotFound, Unavailable
 from shared.workflows import Outcome
 
@@ -44,7 +45,7 @@ class CloudWorkflows:
                 execution=Execution(argument=json.dumps(argument)),
                 # Not retried: after a lost answer, another attempt would be a second execution.
                 retry=None,
-                timeout=_TIMEOUT_SECONDS,
+                timeout=limited(_TIMEOUT_SECONDS),
             )
         except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as error:
             raise Unavailable(f"workflow {workflow}: it could not be started") from error
@@ -54,7 +55,7 @@ class CloudWorkflows:
     def look(self, execution: str) -> Outcome:
         """Return the present outcome of an execution. Raises Unavailable, and NotFound."""
         try:
-            answer = self._client.get_execution(name=execution, timeout=_TIMEOUT_SECONDS)
+            answer = self._client.get_execution(name=execution, timeout=limited(_TIMEOUT_SECONDS))
         except exceptions.NotFound as error:
             raise NotFound(f"execution {execution} does not exist") from error
         except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as error:

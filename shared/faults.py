@@ -8,7 +8,8 @@ import os
 import signal
 
 FAULT_POINTS = (
-    "file: before the blob is copied",
+    "file: before the content is read",
+    "file: content verified",
     "file: blob copied",
     "file: head created",
     "file: manifest written",
@@ -29,6 +30,9 @@ FAULT_POINTS = (
     "collection tombstone: created",
     "collection tombstone: written",
     "collection tombstone: hidden",
+    "copy: source hashed",
+    "copy: blob proved",
+    "copy: relays finished",
     "checkout: page copied",
     "checkout: mail sent",
     "replication: before a blob is copied",

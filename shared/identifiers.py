@@ -18,6 +18,10 @@ _VERSION_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
 
 # GCS and S3: an object's name is at most 1,024 bytes; a checkout puts `bundles/{fqid}/` (73 bytes) in front.
 MAX_FILE_NAME_BYTES = 900
+# Most file systems, ext4, APFS and NTFS among them: no name of a file or directory is longer.
+MAX_STEP_BYTES = 255
+_NOT_IN_A_NAME = re.compile(r"[\\\x00-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # The namespace of event ids. It must never change.
 _EVENTS = UUID("1b0e0e54-6f0c-5a0e-9a5c-6d1f0a3b7c52")
@@ -72,28 +76,32 @@ def version_after(version: str) -> str:
         raise IllegalVersion(f"version: no version can come after {version}") from error
 
 
-def check_file_name(name: str) -> str:
+def check_file_name(name: str, parameter: str = "name") -> str:
     """Return a name that a file may have in a bundle: a relative path that stays in its directory.
 
-    Raises IllegalArguments for names that are empty, absolute, leave their directory, hold a backslash or
-    control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8.
+    Steps may be empty: `a//b` and `a/` are names. Raises IllegalArguments, naming the parameter, for names
+    that are empty, absolute, leave their directory, hold a backslash or control characters, or are longer
+    than MAX_FILE_NAME_BYTES in UTF-8, or have a step of more than MAX_STEP_BYTES.
     """
 
     def refuse(why: str) -> IllegalArguments:
-        return IllegalArguments(f"name: {name[:80]!r} {why}")
+        return IllegalArguments(f"{parameter}: {name[:80]!r} {why}")
 
     if not name:
         raise refuse("is empty")
     if len(name.encode("utf-8", "surrogatepass")) > MAX_FILE_NAME_BYTES:
         raise refuse(f"is longer than {MAX_FILE_NAME_BYTES} bytes")
-    if "\\" in name or any(ord(character) < 32 or ord(character) == 127 for character in name):
+    if _NOT_IN_A_NAME.search(name):
         raise refuse("holds a backslash or a control character")
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in name):
+    if _SURROGATE.search(name):
         raise refuse("is not valid Unicode")
     if name.startswith(("/", "~/")):
         raise refuse("is not relative")
-    if any(part in ("", ".", "..") for part in name.split("/")):
-        raise refuse("has an empty, '.' or '..' step in its path")
+    for step in name.split("/"):
+        if step in (".", ".."):
+            raise refuse("has a '.' or '..' step in its path")
+        if len(step.encode()) > MAX_STEP_BYTES:
+            raise refuse(f"has a step in its path that is longer than {MAX_STEP_BYTES} bytes: {step[:40]!r}…")
     return name
 
 

@@ -198,8 +198,9 @@ def places(dss: Dss, targets: Iterable[Target]) -> dict[Target, Place]:
 def check_links(dss: Dss, replica: str, links: Sequence[Link]) -> None:
     """Raise InvalidLink unless reads on a replica see the targets of all links; name those they don't.
 
-    Waits for targets that exist only on another replica. Targets that exist nowhere or are hidden, and
-    fragments that their files lack, are invalid.
+    Waits for targets that are on another replica only, and for files that are being verified. Raises
+    InvalidLink, which names them, for targets that exist nowhere or are hidden, and for fragments that their
+    files do not have.
     """
     lookup = _Lookup(dss)
 
@@ -210,7 +211,11 @@ def check_links(dss: Dss, replica: str, links: Sequence[Link]) -> None:
     def missing(targets: Collection[Target], why: str) -> InvalidLink:
         return InvalidLink(f"{listed(targets)}: {why or 'does not exist'}")
 
-    wait_for(dss, replica, {link.target for link in links}, available, missing)
+    def under_way(targets: Collection[Target]) -> bool:
+        fqids = [target.fqid for target in targets if target.kind is Kind.FILE]
+        return len(fqids) == len(targets) and dss.catalog.jobs.are_under_way(fqids)
+
+    wait_for(dss, replica, {link.target for link in links}, available, missing, under_way)
     paths: dict[Fqid, list[str]] = defaultdict(list)
     for link in links:
         if link.path is not None:

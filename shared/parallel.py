@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from shared.deadlines import inherited
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -18,6 +20,7 @@ def map_in_threads(
     and no further item is begun.
     """
     waiting: deque[Future[Result]] = deque()
+    work = inherited(work)
     with ThreadPoolExecutor(threads) as executor:
         try:
             for item in items:

@@ -9,6 +9,7 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud.pubsub import PublisherClient, SubscriberClient
 
+from shared.deadlines import limited
 from shared.errors import Unavailable
 from shared.messages import PulledMessage
 
@@ -32,7 +33,7 @@ class PubSub:
         """Publish a message, and return when Pub/Sub has it. Raises Unavailable if Pub/Sub fails."""
         path = self._client.topic_path(self._project, topic)
         try:
-            self._client.publish(path, data, **attributes).result(timeout=_TIMEOUT_SECONDS)
+            self._client.publish(path, data, **attributes).result(timeout=limited(_TIMEOUT_SECONDS))
         except (exceptions.GoogleAPICallError, exceptions.RetryError, TimeoutError) as error:
             raise Unavailable(f"topic {topic}: the message could not be published") from error
 

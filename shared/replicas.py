@@ -27,6 +27,11 @@ class Replicas:
         return iter(self._by_name.values())
 
     @property
+    def primary(self) -> Replica:
+        """The replica of the cloud in which this system runs."""
+        return next(iter(self))
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of all replicas, the primary's first."""
         return tuple(self._by_name)

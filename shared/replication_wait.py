@@ -1,4 +1,4 @@
-"""Wait until objects that exist on another replica have been replicated."""
+"""Waits for files, bundles and collections that are being verified, or come from another replica."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
@@ -21,21 +21,25 @@ def wait_for(
     items: Iterable[Item],
     available: Callable[[Collection[Item]], Mapping[Item, Collection[str]]],
     missing: Callable[[Collection[Item], str], DssError],
+    under_way: Callable[[Collection[Item]], bool],
 ) -> None:
     """Return once all items are on a replica, at the latest after DSS_FILE_WAIT_SECONDS.
 
-    `available` returns the replicas of each item that exists. Raises the error that `missing` returns for
-    items that exist nowhere, at once and with an empty reason, or that have not arrived in time, with the
-    reason.
+    `available` returns the replicas of each item that exists, and `under_way` whether jobs are making all of
+    some items. Raises the error that `missing` returns for items that exist nowhere and are not under way, at
+    once and with an empty reason, or that have not arrived in time, with the reason.
     """
     deadline = Deadline(dss.clock, dss.settings.file_wait_seconds)
     pending = set(items)
     while True:
-        replicas = available(pending)
+        replicas = dict(available(pending))
         nowhere = [item for item in pending if not replicas.get(item)]
-        if nowhere:
-            raise missing(nowhere, "")
-        pending = {item for item in pending if replica not in replicas[item]}
+        if nowhere and not under_way(nowhere):
+            # A job may have ended between the two look-ups.
+            replicas.update(available(nowhere))
+            if lost := [item for item in nowhere if not replicas.get(item)]:
+                raise missing(lost, "")
+        pending = {item for item in pending if replica not in replicas.get(item, ())}
         if not pending:
             return
         if deadline.passed:

@@ -48,8 +48,8 @@ def find_source(replicas: Replicas, url: str) -> Source:
     InvalidChecksum if a claim is malformed or contradicts the cloud, and Unprocessable if the content type
     does not fit into an HTTP header, or the cloud refuses the request for another reason.
     """
-    scheme, bucket, key = _parts(url)
-    replica = replicas.of_scheme(scheme)
+    replica = replicas.of_scheme(url.partition("://")[0])
+    bucket, key = _bucket_and_key(url)
     try:
         found = replica.store.stat(bucket, key)
         claims = _claims(found.metadata)
@@ -73,12 +73,12 @@ def find_source(replicas: Replicas, url: str) -> Source:
     return Source(replica=replica, object=found, checksums=checksums)
 
 
-def _parts(url: str) -> tuple[str, str, str]:
-    """Return scheme, bucket and key of a URL. Raises IllegalArguments if neither cloud allows them."""
+def _bucket_and_key(url: str) -> tuple[str, str]:
+    """Return bucket and key of a URL. Raises IllegalArguments if neither cloud allows them."""
     match = _URL.fullmatch(url)
     if not match:
         raise IllegalArguments(f"source_url: {url[:200]!r} does not have the form scheme://bucket/key")
-    scheme, bucket, key = match.groups()
+    _, bucket, key = match.groups()
     if not _BUCKET.fullmatch(bucket):
         raise IllegalArguments(f"source_url: {bucket[:200]!r} is not a bucket name")
     if len(key.encode()) > _MAX_KEY_BYTES or _UNFIT_KEY.match(key):
@@ -86,7 +86,7 @@ def _parts(url: str) -> tuple[str, str, str]:
             f"source_url: {key[:200]!r} is not a valid key: it is '.' or '..', has a control character, or "
             f"is longer than {_MAX_KEY_BYTES} bytes"
         )
-    return scheme, bucket, key
+    return bucket, key
 
 
 def _claims(metadata: Mapping[str, str]) -> dict[str, str]:

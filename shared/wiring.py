@@ -10,10 +10,10 @@ import google.auth
 import google.auth.credentials
 from google.auth import iam
 from google.auth.transport.requests import Request
-from google.cloud import firestore
 from google.oauth2 import service_account
 
 from shared.catalog import Catalog, Database
+from shared.catalog.client import open_client
 from shared.clock import SystemClock
 from shared.config import ReplicaSetting, Settings
 from shared.executions import CloudWorkflows
@@ -37,8 +37,8 @@ def open_system(settings: Settings) -> Dss:
     """
     clock = SystemClock()
     replicas = open_replicas(settings)
-    database = Database(firestore.Client(project=settings.project), replicas=replicas.names, clock=clock)
-    catalog = Catalog(database)
+    client = open_client(settings.project, settings.firestore_database)
+    catalog = Catalog(Database(client, replicas=replicas.names, clock=clock))
     return Dss(
         settings=settings,
         replicas=replicas,

@@ -60,6 +60,7 @@ resource "google_service_account_iam_member" "api_signs_as_itself" {
 resource "google_secret_manager_secret_iam_member" "api" {
   for_each = {
     signing_key         = google_secret_manager_secret.signing_key.id
+    subscription_key    = google_secret_manager_secret.subscription_key.id
     application_secrets = google_secret_manager_secret.application_secrets.id
   }
 
@@ -69,7 +70,8 @@ resource "google_secret_manager_secret_iam_member" "api" {
 }
 
 locals {
-  api_name = "dss-api"
+  api_name              = "dss-api"
+  subscription_key_file = "/secrets/subscription-key/keys"
   # Cloud Run: every service has this address, known before the service exists.
   api_run_url      = "https://${local.api_name}-${data.google_project.this.number}.${var.region}.run.app"
   api_public_url   = coalesce(var.public_url, local.api_run_url)
@@ -77,8 +79,10 @@ locals {
 
   # Settings left out keep their defaults in shared/config.py.
   api_environment = merge(local.shared_environment, local.index_environment, {
-    DSS_AWS_ROLE_ARN      = module.aws.role_arns["api"]
-    DSS_PUBLIC_URL        = local.api_public_url
+    DSS_AWS_ROLE_ARN = module.aws.role_arns["api"]
+    DSS_PUBLIC_URL   = local.api_public_url
+    # Cloud Run's front end connects from a link-local address.
+    DSS_TRUSTED_PROXIES   = "169.254.0.0/16"
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
     DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
@@ -89,6 +93,9 @@ locals {
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file
+    )
+    DSS_SECRETS_KEY_FILE = (
+      var.subscription_key_version == null ? "" : local.subscription_key_file
     )
   })
 }
@@ -192,6 +199,14 @@ resource "google_cloud_run_v2_service" "api" {
         }
       }
 
+      dynamic "volume_mounts" {
+        for_each = var.subscription_key_version[*]
+        content {
+          name       = "subscription-key"
+          mount_path = dirname(local.subscription_key_file)
+        }
+      }
+
       # Not /internal/health: that is 503 while either cloud is away, and then the other one's replica must
       # still be served, by new instances too. monitoring.tf watches it.
       startup_probe {
@@ -226,6 +241,20 @@ resource "google_cloud_run_v2_service" "api" {
         }
       }
     }
+
+    dynamic "volumes" {
+      for_each = var.subscription_key_version[*]
+      content {
+        name = "subscription-key"
+        secret {
+          secret = google_secret_manager_secret.subscription_key.secret_id
+          items {
+            version = volumes.value
+            path    = basename(local.subscription_key_file)
+          }
+        }
+      }
+    }
   }
 
   # Said, so that an apply ends what an operator did by hand to go back.
@@ -234,8 +263,10 @@ resource "google_cloud_run_v2_service" "api" {
     percent = 100
   }
 
-  # A revision that starts before it may read does not become ready.
+  # A revision that starts before it may read does not become ready, and a query without its index fails.
   depends_on = [
+    google_firestore_field.exempt,
+    google_firestore_index.composite,
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,
     google_secret_manager_secret_iam_member.api,

@@ -1,10 +1,13 @@
 # What the queries in shared/catalog/ need; a test compares the file with shared/catalog/indexes.py.
 locals {
   firestore = jsondecode(file("${path.module}/firestore-indexes.json"))
+  # The provider gives up after 20 minutes by default and forgets the index, which the next apply then finds in its
+  # way. Over an hour has been reported; the build ends after two (cloudbuild.yaml).
+  firestore_timeout = "100m"
 }
 
 resource "google_firestore_database" "catalog" {
-  name        = "(default)"
+  name        = var.firestore_database
   location_id = coalesce(var.firestore_location, var.region)
   type        = "FIRESTORE_NATIVE"
 
@@ -51,6 +54,11 @@ resource "google_firestore_index" "composite" {
       array_config = fields.value.mode == "CONTAINS" ? "CONTAINS" : null
     }
   }
+
+  timeouts {
+    create = local.firestore_timeout
+    delete = local.firestore_timeout
+  }
 }
 
 resource "google_firestore_field" "exempt" {
@@ -69,5 +77,30 @@ resource "google_firestore_field" "exempt" {
   dynamic "ttl_config" {
     for_each = contains(local.firestore.times_to_live, each.value) ? [1] : []
     content {}
+  }
+
+  timeouts {
+    create = local.firestore_timeout
+    update = local.firestore_timeout
+    delete = local.firestore_timeout
+  }
+}
+
+# One schedule of each kind is all that Firestore allows a database, and 14 weeks the longest retention. A backup is
+# restored into a new database.
+# https://cloud.google.com/firestore/native/docs/backups
+resource "google_firestore_backup_schedule" "daily" {
+  database  = google_firestore_database.catalog.name
+  retention = "${14 * 24 * 60 * 60}s"
+
+  daily_recurrence {}
+}
+
+resource "google_firestore_backup_schedule" "weekly" {
+  database  = google_firestore_database.catalog.name
+  retention = "${14 * 7 * 24 * 60 * 60}s"
+
+  weekly_recurrence {
+    day = "SUNDAY"
   }
 }

@@ -124,11 +124,12 @@ locals {
       starts_workflows = true
       environment      = {}
     }
-    # Parts are streamed, as sync does.
+    # Parts are streamed, as sync does. While an object is verified, 8 chunks of 8 MiB are read ahead and 16 are on
+    # their way to the other replica; one of a single part (64 MiB) is in memory three times.
     copy = {
       summary         = "Does the steps of a large copy."
       called_by       = "workflows"
-      memory          = "512Mi"
+      memory          = "1Gi"
       timeout_seconds = 1800 # Cloud Workflows gives up after as long.
       concurrency     = 2
       max_instances   = var.copy_max_instances
@@ -199,6 +200,7 @@ locals {
   }
 
   mailing_functions = toset(["checkout", "sweep"])
+  signing_functions = toset(["deliver", "redeliver"])
 
   function_names = { for name, row in local.functions : name => "dss-${replace(name, "_", "-")}" }
   # Only this form of a function's URL counts as internal when Google's own services call it.
@@ -256,6 +258,7 @@ resource "google_cloudfunctions2_function" "dss" {
       { THREADS = tostring(each.value.concurrency) },
       each.value.s3 == null ? {} : { DSS_AWS_ROLE_ARN = module.aws.role_arns[each.key] },
       each.value.environment,
+      contains(local.signing_functions, each.key) && var.subscription_key_version != null ? { DSS_SECRETS_KEY_FILE = local.subscription_key_file } : {},
       contains(local.index_users, each.key) ? local.index_environment : {},
     )
 
@@ -279,6 +282,19 @@ resource "google_cloudfunctions2_function" "dss" {
       }
     }
 
+    dynamic "secret_volumes" {
+      for_each = contains(local.signing_functions, each.key) ? var.subscription_key_version[*] : []
+      content {
+        mount_path = dirname(local.subscription_key_file)
+        project_id = var.project_id
+        secret     = google_secret_manager_secret.subscription_key.secret_id
+        versions {
+          version = secret_volumes.value
+          path    = basename(local.subscription_key_file)
+        }
+      }
+    }
+
     vpc_connector                 = contains(local.index_users, each.key) ? one(values(google_vpc_access_connector.dss)[*].id) : null
     vpc_connector_egress_settings = contains(local.index_users, each.key) && var.postgresql_tier != null ? "PRIVATE_RANGES_ONLY" : null
   }
@@ -288,10 +304,13 @@ resource "google_cloudfunctions2_function" "dss" {
     google_project_iam_member.build,
     google_storage_bucket_iam_member.build,
     # A function that is called before it may do its work fails, and is called again: harmless, but loud.
+    google_firestore_field.exempt,
+    google_firestore_index.composite,
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,
     google_pubsub_topic_iam_member.function,
     google_secret_manager_secret_iam_member.function,
+    google_secret_manager_secret_iam_member.subscription_key,
     google_secret_manager_secret_iam_member.postgresql_password,
     google_storage_bucket_iam_member.function,
   ]
@@ -340,6 +359,15 @@ resource "google_secret_manager_secret_iam_member" "function" {
   for_each = local.mailing_functions
 
   secret_id = google_secret_manager_secret.smtp_password.id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.function[each.key].member
+}
+
+# Who signs notifications.
+resource "google_secret_manager_secret_iam_member" "subscription_key" {
+  for_each = local.signing_functions
+
+  secret_id = google_secret_manager_secret.subscription_key.id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.function[each.key].member
 }

@@ -30,7 +30,7 @@ resource "google_monitoring_uptime_check_config" "health" {
 locals {
   backlogs = {
     replication = { message = "replication backlog", what = "object that a replica lacks" }
-    events      = { message = "event backlog", what = "object that a replica has, and nobody was told of there" }
+    events      = { message = "event backlog", what = "object that a replica has, and whose event is not published there" }
     journals    = { message = "journal backlog", what = "event that is in no journal of many" }
   }
   backlog_metrics = merge([
@@ -117,7 +117,18 @@ locals {
     "resource.labels.subscription_id!=\"${google_pubsub_subscription.push["delivery-retries"].name}\"",
   ])
 
-  alerts = {
+  api_requests_filter = join(" AND ", [
+    "metric.type=\"run.googleapis.com/request_count\"",
+    "resource.type=\"cloud_run_revision\"",
+    "resource.labels.service_name=\"${local.api_name}\"",
+  ])
+  # Of those that may have more than one.
+  largest_counts = merge(
+    { (local.api_name) = var.api_max_instances },
+    { for name, row in local.functions : local.function_names[name] => row.max_instances if row.max_instances > 1 },
+  )
+
+  alerts = merge(local.service_alerts, local.instance_alerts, {
     dead_letters = {
       title = "DSS: dead letters"
       says  = "Something could not be done, often enough that nobody tries any more. `dss admin dead-letters list` says what and why; `dss admin dead-letters replay` has it tried again."
@@ -149,8 +160,8 @@ locals {
       silent_after = 1800
     }
     event_age = {
-      title        = "DSS: events are not told"
-      says         = "Nobody has been told for more than ${var.event_alert_seconds} s of a bundle or tombstone that a replica has. `dss admin replication` shows how many there are; the logs of dss-index say what fails, and `dss admin dead-letters list` what is not tried any more. Where replication lags as well, it may be that alone: the age counts from when something was written."
+      title        = "DSS: events are not published"
+      says         = "The event of a bundle or tombstone that a replica has is not published for more than ${var.event_alert_seconds} s. `dss admin replication` shows how many there are; the logs of dss-index have the errors, and `dss admin dead-letters list` the events that are not retried any more. If replication lags as well, that may be the only cause: the age counts from the write on the first replica."
       filter       = local.oldest_seconds_filters["events"]
       out_of       = null
       aligner      = "ALIGN_PERCENTILE_99"
@@ -204,6 +215,113 @@ locals {
       reducer      = "REDUCE_SUM"
       group_by     = ["resource.label.subscription_id"]
       above        = 0.5
+      for_seconds  = 1800
+      silent_after = null
+    }
+  })
+
+  service_alerts = {
+    api_down = {
+      title = "DSS: the API does not answer"
+      says  = "From at least two places in the world, `/internal/health` of the API does not answer 200. It names what does not: Firestore, or the buckets of a cloud; reads of the other cloud's replica go on. If it answers nothing at all, see the logs and revisions of the service dss-api."
+      filter = join(" AND ", [
+        "metric.type=\"monitoring.googleapis.com/uptime_check/check_passed\"",
+        "resource.type=\"uptime_url\"",
+        "metric.labels.check_id=\"${google_monitoring_uptime_check_config.health.uptime_check_id}\"",
+      ])
+      out_of       = null
+      aligner      = "ALIGN_NEXT_OLDER"
+      period       = 600
+      reducer      = "REDUCE_COUNT_FALSE"
+      group_by     = ["resource.label.host"]
+      above        = 1
+      for_seconds  = 300
+      silent_after = null
+    }
+    api_errors = {
+      title        = "DSS: the API answers with errors"
+      says         = "For ten minutes, more than one of twenty requests to the API has been answered 5xx. Its logs have a line for each, with the request id and the reason; a 500 has a traceback."
+      filter       = "${local.api_requests_filter} AND metric.labels.response_code_class=\"5xx\""
+      out_of       = local.api_requests_filter
+      aligner      = "ALIGN_DELTA"
+      period       = 300
+      reducer      = "REDUCE_SUM"
+      group_by     = ["resource.label.service_name"]
+      above        = 0.05
+      for_seconds  = 600
+      silent_after = null
+    }
+    api_slow = {
+      title = "DSS: the API is slow"
+      says  = "For a quarter of an hour, one of a hundred requests to the API has taken longer than 20 s; clients give up after 40. The logs have the time of each request; if instances are at their maximum, raise `api_max_instances`."
+      filter = join(" AND ", [
+        "metric.type=\"run.googleapis.com/request_latencies\"",
+        "resource.type=\"cloud_run_revision\"",
+        "resource.labels.service_name=\"${local.api_name}\"",
+      ])
+      out_of   = null
+      aligner  = "ALIGN_PERCENTILE_99"
+      period   = 300
+      reducer  = "REDUCE_MAX"
+      group_by = ["resource.label.service_name"]
+      # Milliseconds.
+      above        = 20000
+      for_seconds  = 900
+      silent_after = null
+    }
+    # One or two come from users: a checkout into a bucket that refuses it, say.
+    workflows_fail = {
+      title = "DSS: workflows fail"
+      says  = "More than five executions of a workflow have failed within an hour. `gcloud workflows executions list` shows them with their errors; the logs of dss-copy, dss-checkout and dss-administer say more."
+      filter = join(" AND ", [
+        "metric.type=\"workflows.googleapis.com/finished_execution_count\"",
+        "resource.type=\"workflows.googleapis.com/Workflow\"",
+        "metric.labels.status=\"FAILED\"",
+      ])
+      out_of       = null
+      aligner      = "ALIGN_DELTA"
+      period       = 3600
+      reducer      = "REDUCE_SUM"
+      group_by     = ["resource.label.workflow_id"]
+      above        = 5
+      for_seconds  = 0
+      silent_after = null
+    }
+    schedules_fail = {
+      title = "DSS: scheduled jobs fail"
+      says  = "For half an hour, Cloud Scheduler has logged errors for a job: the function that it calls, dss-sweep or dss-compact, fails or does not answer. The logs of the function say why."
+      filter = join(" AND ", [
+        "metric.type=\"logging.googleapis.com/log_entry_count\"",
+        "resource.type=\"cloud_scheduler_job\"",
+        "metric.labels.severity=\"ERROR\"",
+      ])
+      out_of       = null
+      aligner      = "ALIGN_DELTA"
+      period       = 600
+      reducer      = "REDUCE_SUM"
+      group_by     = ["resource.label.job_id"]
+      above        = 0
+      for_seconds  = 1800
+      silent_after = null
+    }
+  }
+
+  instance_alerts = {
+    for service, largest in local.largest_counts : "instances_${service}" => {
+      title = "DSS: ${service} has no instance left"
+      says  = "For half an hour, as many instances of ${service} have run as its `max_instances` allows, so calls wait. It is behind, or something that it calls is slow; raise the variable in terraform/variables.tf if the quota of the project allows it."
+      filter = join(" AND ", [
+        "metric.type=\"run.googleapis.com/container/instance_count\"",
+        "resource.type=\"cloud_run_revision\"",
+        "resource.labels.service_name=\"${service}\"",
+        "metric.labels.state=\"active\"",
+      ])
+      out_of       = null
+      aligner      = "ALIGN_MEAN"
+      period       = 300
+      reducer      = "REDUCE_SUM"
+      group_by     = ["resource.label.service_name"]
+      above        = largest - 0.5
       for_seconds  = 1800
       silent_after = null
     }

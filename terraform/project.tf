@@ -9,6 +9,7 @@ locals {
   # Settings (shared/config.py) of all that runs our code.
   shared_environment = merge(local.smtp_environment, {
     GOOGLE_CLOUD_PROJECT     = var.project_id
+    DSS_FIRESTORE_DATABASE   = google_firestore_database.catalog.name
     DSS_GS_BUCKET            = google_storage_bucket.dss["main"].name
     DSS_S3_BUCKET            = module.aws.bucket_names["main"]
     DSS_BLOB_TTL_DAYS        = tostring(var.checkout_ttl_days)

@@ -11,6 +11,18 @@ resource "google_secret_manager_secret" "signing_key" {
   depends_on = [google_project_service.enabled]
 }
 
+# Encrypts the secrets of subscriptions, so that who can read the catalog cannot read them.
+resource "google_secret_manager_secret" "subscription_key" {
+  secret_id = "dss-subscription-key"
+  labels    = local.labels
+
+  replication {
+    auto {}
+  }
+
+  depends_on = [google_project_service.enabled]
+}
+
 resource "google_secret_manager_secret" "application_secrets" {
   secret_id = "dss-application-secrets"
   labels    = local.labels

@@ -42,6 +42,18 @@ variable "firestore_location" {
   default     = null
 }
 
+variable "firestore_database" {
+  type        = string
+  description = "Firestore database of the catalog. A backup is restored into a new one, which this then names."
+  default     = "(default)"
+
+  validation {
+    # https://cloud.google.com/firestore/native/docs/manage-databases
+    condition     = var.firestore_database == "(default)" || can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.firestore_database))
+    error_message = "(default), or 4 to 63 lower-case letters, digits and dashes that begin with a letter."
+  }
+}
+
 variable "bucket_prefix" {
   type        = string
   description = "What the names of all buckets begin with, in both clouds. PROJECT-dss when null."
@@ -369,7 +381,7 @@ variable "replication_alert_seconds" {
 
 variable "event_alert_seconds" {
   type        = number
-  description = "Age of the oldest bundle or tombstone that nobody was told of, in seconds, from which on it is an alert."
+  description = "Age in seconds at which the oldest unpublished event of a bundle or tombstone is an alert."
   default     = 3600
 
   validation {
@@ -453,6 +465,17 @@ variable "signing_key_version" {
 
   validation {
     condition     = var.signing_key_version == null || can(regex("^([1-9][0-9]*|latest)$", var.signing_key_version))
+    error_message = "A number, or latest."
+  }
+}
+
+variable "subscription_key_version" {
+  type        = string
+  description = "Version of secret dss-subscription-key that encrypts the secrets of subscriptions. When null, none is signed."
+  default     = null
+
+  validation {
+    condition     = var.subscription_key_version == null || can(regex("^([1-9][0-9]*|latest)$", var.subscription_key_version))
     error_message = "A number, or latest."
   }
 }

@@ -1,5 +1,6 @@
 """What all tests share: one running system, and clients of its parts (see tests/support/api.py)."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from local.components import API_TABLE
 from local.stack import Stack
+from shared.checksums import MIB
 from tests.support.api import Api
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.postgresql_server import StoppableServer, postgresql_server
@@ -23,9 +25,11 @@ _OPT_IN = ("large", "clients")
 def stack() -> Iterator[dict[str, str]]:
     """The API and all that it needs, running; the environment of who uses it, as `dss local` writes it.
 
-    Nothing replicates here, so that a test decides what is on which replica; see `whole_system`.
+    Nothing replicates here, so that a test decides what is on which replica; see `whole_system`. Without
+    workflows, requests verify large files too.
     """
-    with Stack(port=0, table=API_TABLE).running() as env:
+    caller = {**os.environ, "DSS_INLINE_VERIFY_BYTES": str(128 * MIB)}
+    with Stack(port=0, table=API_TABLE, caller=caller).running() as env:
         yield env
 
 

@@ -96,7 +96,7 @@ def test_the_fixtures_of_a_test_count(request):
     assert not tests["test_needs_nothing"]
 
 
-def test_a_process_that_nobody_foresaw_is_refused():
+def test_an_unforeseen_process_is_refused():
     code = (
         "from tests.support.process_use import refuse_processes; import os; refuse_processes()\n"
         "try: os.system('true')\n"

@@ -1,10 +1,10 @@
 """One clock, passed in, so that a test can control time."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
-from dss.identifiers import version_of
+from dss.identifiers import UTC, version_of
 
 
 class Clock(Protocol):

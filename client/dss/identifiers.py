@@ -5,9 +5,12 @@ The client imports nothing of the service; `tests/client/test_identifiers.py` co
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from dss.errors import InvalidInput
+
+# Python 3.11 has it in datetime.
+UTC = timezone.utc
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}\.[0-9]{6}Z")
@@ -15,6 +18,8 @@ _VERSION_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
 
 # GCS and S3: an object's name is at most 1,024 bytes; a checkout puts `bundles/{fqid}/` (73 bytes) in front.
 MAX_FILE_NAME_BYTES = 900
+# Most file systems, ext4, APFS and NTFS among them: no name of a file or directory is longer.
+MAX_STEP_BYTES = 255
 
 
 def check_uuid(text: str, name: str = "uuid") -> str:
@@ -63,7 +68,8 @@ def check_file_name(name: str) -> str:
     """Return the name if a file in a bundle can have it: a relative path that stays in its directory.
 
     Raises InvalidInput for names that are empty, absolute, leave their directory, hold a backslash or
-    control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8.
+    control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8, or have a step that is empty or
+    longer than MAX_STEP_BYTES. The service also has names with empty steps, which no directory can give.
     """
 
     def refuse(why: str) -> InvalidInput:
@@ -81,4 +87,6 @@ def check_file_name(name: str) -> str:
         raise refuse("is not relative")
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise refuse("has an empty, '.' or '..' step in its path")
+    if any(len(part.encode()) > MAX_STEP_BYTES for part in name.split("/")):
+        raise refuse(f"has a step in its path that is longer than {MAX_STEP_BYTES} bytes")
     return name

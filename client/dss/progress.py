@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 # Seconds between two lines of progress in a log.
 _LINE_SECONDS = 5
@@ -72,7 +72,7 @@ class Progress:
             status = f"; {self._status}" if self._status else ""
             print(f"{self._title}: {self._done:,}{of} {self._unit}{status}", file=sys.stderr, flush=True)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Progress":
         if self._bar:
             self._bar.start()
         return self

@@ -1,7 +1,6 @@
 """A clock whose sleepers can be woken to stop."""
 
 import threading
-from typing import Self
 
 from dss.clock import SystemClock
 from dss.errors import Interrupted
@@ -30,6 +29,6 @@ class StoppableClock(SystemClock):
         self._stopped.wait(seconds)
         self.check()
 
-    def renewed(self) -> Self:
+    def renewed(self) -> "StoppableClock":
         """Return another clock of this kind that is not stopped."""
-        return type(self)()
+        return StoppableClock()

@@ -1,6 +1,8 @@
 """The application: one route for each path of the contract, one handler for each operation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from types import ModuleType
 from typing import Any, cast
 
@@ -19,12 +21,17 @@ from run.api import (
 )
 from run.api.admission import ADMISSION, Admission
 from run.api.auth import Authenticator, Caller
-from run.api.call import Call, base_url
+from run.api.bodies import memory_of
+from run.api.call import Call
+from run.api.clients import base_url, client_address
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
 from run.api.memory_budget import MemoryBudgets
 from run.api.request_log import install_request_log
-from shared.errors import NotYetImplemented, ReadOnly, RequestTooLarge
+from run.api.security_headers import install_headers
+from run.api.wsgi import Application, Environ
+from shared.api_path import API_PATH
+from shared.errors import DssError, NotYetImplemented, ReadOnly, RequestTooLarge
 from shared.system import Dss
 
 # The first word of an operation's id, and the module with its handler. Operations of other areas answer 501.
@@ -40,9 +47,6 @@ AREAS: dict[str, ModuleType] = {
 
 Handler = Callable[..., Response]
 
-# Bytes of memory that parsing takes for each byte of a body: measured, 55 MiB for 8 MiB of `details`.
-_MEMORY_OF_BODY = 7
-
 
 def create_app(dss: Dss) -> Flask:
     """Return the application that serves the contract, with `dss` as its dependencies."""
@@ -51,7 +55,7 @@ def create_app(dss: Dss) -> Flask:
     contract = Contract.load(replicas=dss.replicas.names)
     dispatcher = _Dispatcher(dss)
     by_rule: dict[str, list[Operation]] = {}
-    for operation in contract.operations:
+    for operation in (*contract.operations, _bundles_of_old(contract)):
         by_rule.setdefault(operation.rule, []).append(operation)
     for rule, operations in by_rule.items():
         app.add_url_rule(
@@ -65,7 +69,26 @@ def create_app(dss: Dss) -> Flask:
     signed_objects.install(app, dss.replicas)
     install_error_handlers(app, debug=dss.settings.debug)
     install_request_log(app)
+    install_headers(app)
+    app.wsgi_app = partial(_without_trailing_slash, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
     return app
+
+
+def _bundles_of_old(contract: Contract) -> Operation:
+    """Return the list of all bundles at the path at which the predecessor had it, too."""
+    [listed] = [
+        operation for operation in contract.operations if operation.operation_id == "bundles.list_all"
+    ]
+    return listed.served_also_at(f"{API_PATH}/bundles", replica="gcp")
+
+
+def _without_trailing_slash(
+    application: Application, environ: Environ, start_response: Any
+) -> Iterable[bytes]:
+    """Serve `.../files/UUID/` as `.../files/UUID`."""
+    if environ["PATH_INFO"].startswith(API_PATH + "/"):
+        environ["PATH_INFO"] = environ["PATH_INFO"].rstrip("/")
+    return application(environ, start_response)
 
 
 class _Dispatcher:
@@ -99,13 +122,14 @@ class _Dispatcher:
             caller=admission.caller,
             base_url=base_url(self._dss.settings),
             path=request.path,
-            query=request.args.to_dict(),
+            query={name: text for name, text in request.args.items() if name in operation.query_names},
             memory=self._memory,
+            requester=partial(self._requester, admission.caller),
             repeat_key=request.headers.get("Idempotency-Key", ""),
             if_match=request.headers.get("If-Match", ""),
         )
         body = self._body() if operation.takes_body else None
-        with self._memory.bodies.reserve(len(body or b"") * _MEMORY_OF_BODY):
+        with self._memory.bodies.reserve(memory_of(body or b"")):
             return handler(
                 call, **operation.arguments(path_arguments, request.args, body, request.content_type)
             )
@@ -119,6 +143,14 @@ class _Dispatcher:
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
+
+    def _requester(self, caller: Caller | None) -> str:
+        header = request.headers.get("Authorization")
+        if caller is None and header:
+            # An open operation ignores tokens that are not valid.
+            with suppress(DssError):
+                caller = self._authenticator.caller(header)
+        return caller.email if caller else client_address(self._dss.settings)
 
     def _body(self) -> bytes | None:
         limit = self._dss.settings.max_body_bytes

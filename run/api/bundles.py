@@ -54,7 +54,13 @@ def get(
 
     def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
         if presignedurls:
-            return signed_url(call.dss, replica, copy.checksums, disposition=attachment(file.name))
+            return signed_url(
+                call.dss,
+                replica,
+                copy.checksums,
+                content_type=file.content_type,
+                disposition=attachment(file.name),
+            )
         return copy.url if directurls else None
 
     bundle = {
@@ -181,8 +187,7 @@ def _state(call: Call, uuid: str, replica: str, version: str | None, head: Bundl
 
 
 def _named_files(body: dict[str, Any], key: str) -> list[NamedFile]:
-    items = body.get(key) or []
-    return [NamedFile.parse(item, f"{key}[{index}]") for index, item in enumerate(items)]
+    return [NamedFile.of(item) for item in body.get(key) or []]
 
 
 def _file_version(file: PagedFile, url: str | None) -> dict[str, Any]:

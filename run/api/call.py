@@ -1,15 +1,12 @@
 """One request, as the handlers see it: the caller, the address of the API, and the dependencies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
-
-from flask import request
 
 from run.api.auth import Caller
 from run.api.memory_budget import MemoryBudgets
 from shared.clock import check_not_ahead
-from shared.config import Settings
 from shared.errors import Unauthorized
 from shared.identifiers import Fqid, check_version
 from shared.system import Dss
@@ -19,6 +16,7 @@ from shared.system import Dss
 class Call:
     """What a handler gets beside the arguments of the contract.
 
+    `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
     the header `If-Match`.
     """
@@ -29,6 +27,7 @@ class Call:
     path: str
     query: Mapping[str, str]
     memory: MemoryBudgets
+    requester: Callable[[], str]
     repeat_key: str = ""
     if_match: str = ""
 
@@ -61,17 +60,3 @@ class Call:
         """
         unchanged = {name: value for name, value in self.query.items() if name not in changes}
         return f"{self.base_url}{self.path}?{urlencode({**changes, **unchanged})}"
-
-
-def base_url(settings: Settings) -> str:
-    """Return the `scheme://host` by which the client of the current request reached the API."""
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    scheme = _first(request.headers.get("X-Forwarded-Proto")) or request.scheme
-    host = _first(request.headers.get("X-Forwarded-Host")) or request.host
-    return f"{scheme}://{host}"
-
-
-def _first(header: str | None) -> str:
-    """Return the entry that the outermost proxy wrote."""
-    return (header or "").partition(",")[0].strip()

@@ -10,7 +10,7 @@ from run.api.call import Call
 from run.api.pagination import answer
 from shared.catalog import CheckoutOrder
 from shared.checkouts.jobs import find_job, request_checkout, status_of
-from shared.errors import IllegalArguments
+from shared.errors import AccessDenied, IllegalArguments, ObjectNotFound
 from shared.identifiers import Kind
 
 # For every cloud: GCS allows 222 characters, S3 63.
@@ -27,7 +27,9 @@ def post(
     bucket = _destination(call, replica, json_request_body.get("destination"))
     head = find_bundle(call, uuid, replica, version)
     order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
-    job = request_checkout(call.dss, order, email)
+    if bucket != call.dss.replicas.named(replica).checkout_bucket:
+        _check_bucket(call, replica, bucket)
+    job = request_checkout(call.dss, order, email, requester=call.requester())
     return answer({"checkout_job_id": job.id})
 
 
@@ -35,6 +37,16 @@ def get(call: Call, *, replica: str, checkout_job_id: str) -> Response:
     """Return the status of a checkout."""
     job = find_job(call.dss, replica, checkout_job_id)
     return answer(status_of(call.dss, job))
+
+
+def _check_bucket(call: Call, replica: str, bucket: str) -> None:
+    """Raise IllegalArguments if the bucket cannot be reached, before a job takes one of few places."""
+    try:
+        call.dss.replicas.named(replica).store.check_bucket(bucket)
+    except ObjectNotFound as error:
+        raise IllegalArguments(f"destination: {bucket}: no such bucket") from error
+    except AccessDenied as error:
+        raise IllegalArguments(f"destination: {bucket}: this system has no access to it") from error
 
 
 def _destination(call: Call, replica: str, bucket: str | None) -> str:

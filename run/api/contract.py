@@ -5,14 +5,14 @@ parts of a request into the keyword arguments of its handler.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from run.api.bodies import BODY, Body
-from run.api.parameters import Parameter, compile_parameter, unknown_parameter
+from run.api.parameters import Parameter, compile_parameter
 
 _DOCUMENT = Path(__file__).with_name("dss-api.yml")
 # The loader in C, if PyYAML has it, saves half a second at the start.
@@ -31,8 +31,18 @@ class Operation:
     paginated: bool
     _path_parameters: tuple[Parameter, ...] = field(repr=False)
     _query_parameters: tuple[Parameter, ...] = field(repr=False)
-    _query_names: frozenset[str] = field(repr=False)
+    query_names: frozenset[str] = field(repr=False)
     _body: Body | None = field(repr=False)
+
+    def served_also_at(self, rule: str, **defaults: str) -> "Operation":
+        """Return this operation at another path, with defaults for some query parameters."""
+        parameters = (
+            replace(parameter, required=False, default=defaults[parameter.name])
+            if parameter.name in defaults
+            else parameter
+            for parameter in self._query_parameters
+        )
+        return replace(self, rule=rule, _query_parameters=tuple(parameters))
 
     @property
     def takes_body(self) -> bool:
@@ -48,15 +58,14 @@ class Operation:
     ) -> dict[str, Any]:
         """Return the keyword arguments of the handler: all parameters, and the body as `json_request_body`.
 
-        A missing parameter has its default, or is None. UUIDs are in lower case. If a query parameter is
+        A missing parameter has its default, or is None. Query parameters that the contract does not declare
+        are ignored: clients of other servers send some. UUIDs are in lower case. If a query parameter is
         repeated, the first counts (`query` is a werkzeug MultiDict, or behaves like one): clients that follow
         a `Link` and append their own query rely on it. The body is read only if the operation has one.
 
         Raise IllegalArguments, which names the parameter, for anything that the contract does not allow;
         IllegalVersion for versions; UnknownSourceSchema for the scheme of a source URL.
         """
-        if not self._query_names.issuperset(query):
-            raise unknown_parameter(set(query) - self._query_names, self._query_names)
         arguments = {
             parameter.name: parameter.read(path_args[parameter.name]) for parameter in self._path_parameters
         }
@@ -136,6 +145,6 @@ def _operation(document: dict[str, Any], path: str, method: str, declared: dict[
         paginated="206" in declared["responses"],
         _path_parameters=tuple(map(compile_parameter, by_place["path"])),
         _query_parameters=tuple(map(compile_parameter, by_place["query"])),
-        _query_names=frozenset(parameter["name"] for parameter in by_place["query"]),
+        query_names=frozenset(parameter["name"] for parameter in by_place["query"]),
         _body=Body(by_place["body"][0], document["definitions"]) if by_place["body"] else None,
     )

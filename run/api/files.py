@@ -10,7 +10,7 @@ from run.api.pagination import answer
 from run.api.urls import signed_url
 from shared.catalog import CheckoutOrder, FileRecord
 from shared.checkouts.objects import copy_of_file
-from shared.copying.large import copy_order, failure_of, job_at_work, request_copy
+from shared.copying.large import copy_order, job_at_work, progress_of_file, request_copy
 from shared.errors import CopyTakesLonger, NotFound
 from shared.files import file_record, write_file
 from shared.identifiers import Fqid, Kind
@@ -38,7 +38,13 @@ def get(
     record = _find(call, uuid, replica, version)
     if directurl:
         return _direct(call, replica, record, token)
-    url = signed_url(call.dss, replica, record.checksums, disposition=content_disposition)
+    url = signed_url(
+        call.dss,
+        replica,
+        record.checksums,
+        content_type=record.content_type,
+        disposition=content_disposition,
+    )
     return Response(status=302, headers={"Location": url, **_headers(record)}, mimetype="application/json")
 
 
@@ -57,11 +63,13 @@ def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any
     call.check_new_version(version)
     source = find_source(call.dss.replicas, json_request_body["source_url"])
     record = file_record(Fqid(uuid, version), json_request_body["creator_uid"], source)
-    order = copy_order(source.object, source.replica, source.replica, record)
+    order = copy_order(source.object, source.replica, source.replica, record, verify=True)
     job = job_at_work(call.dss, order)
     if job is None:
+        held = source.object.size if source.object.size <= call.dss.settings.inline_verify_bytes else 0
         try:
-            created = write_file(call.dss, record, source)
+            with call.memory.contents.reserve(held):
+                created = write_file(call.dss, record, source)
             return answer({"version": version}, 201 if created else 200)
         except CopyTakesLonger:
             job = request_copy(call.dss, order)
@@ -71,23 +79,25 @@ def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any
 def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecord:
     files = call.dss.catalog.files
     record = files.get(Fqid(uuid, version)) if version else files.newest(uuid, replica)
-    if record is None and (failure := failure_of(call.dss, uuid, version, replica)):
-        raise failure
+    progress = progress_of_file(call.dss, uuid, version, replica) if record is None else None
+    if progress and progress.failure:
+        raise progress.failure
     if record is None or replica not in record.available:
         name = f"{uuid}.{version}" if version else uuid
-        state = _state(call, uuid, replica, version, record)
+        is_pending = (progress and progress.under_way) or _is_elsewhere(call, uuid, replica, version, record)
+        state = "pending" if is_pending else "absent"
         raise NotFound(f"replica {replica} has no file {name}", replica_state=state)
     return record
 
 
-def _state(call: Call, uuid: str, replica: str, version: str | None, record: FileRecord | None) -> str:
-    """Return `pending` if another replica has a file that this one lacks, else `absent`."""
+def _is_elsewhere(
+    call: Call, uuid: str, replica: str, version: str | None, record: FileRecord | None
+) -> bool:
+    """Return whether another replica has a file that this one lacks."""
     if version:
-        elsewhere = bool(record and record.available)
-    else:
-        others = (name for name in call.dss.replicas.names if name != replica)
-        elsewhere = any(call.dss.catalog.files.newest(uuid, name) for name in others)
-    return "pending" if elsewhere else "absent"
+        return bool(record and record.available)
+    others = (name for name in call.dss.replicas.names if name != replica)
+    return any(call.dss.catalog.files.newest(uuid, name) for name in others)
 
 
 def _headers(record: FileRecord) -> dict[str, str]:

@@ -10,6 +10,7 @@ Requests that need no back end have threads of their own: they are answered even
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -74,6 +75,7 @@ class Gateway:
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         self.app = app
+        self.request_seconds = settings.request_seconds
         self.client_seconds = settings.client_seconds
         self.max_body = settings.max_body_bytes
         # Part of the memory beside the budgets of run/api/memory_budget.py.
@@ -127,7 +129,11 @@ class _Exchange:
             return respond(refused.response, environ)
 
     async def _respond(self, environ: Environ) -> Answer:
-        return await self._threads.run(respond, self._gateway.app, environ)
+        return await self._threads.run(respond, self._gateway.app, environ, self._ends())
+
+    def _ends(self) -> float:
+        """Return the deadline of a step that begins now; waiting for a thread is part of it."""
+        return time.monotonic() + self._gateway.request_seconds
 
     async def _body(self) -> bytes:
         """Receive the body; one that is too large up to one byte more than the limit, and drop the rest."""
@@ -166,7 +172,7 @@ class _Exchange:
             while answer.rest:
                 await self._send_body(answer.body, more=True)
                 disconnected = disconnected or asyncio.create_task(self._disconnect())
-                answer = await self._threads.run(next_part, answer)
+                answer = await self._threads.run(next_part, answer, self._ends())
                 if disconnected.done():
                     raise _ClientGone
             await self._send_body(answer.body, more=False)

@@ -5,9 +5,8 @@ call for each. Errors are IllegalArguments whose titles begin with the parameter
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from shared.errors import IllegalArguments
@@ -58,14 +57,6 @@ def compile_parameter(declared: Mapping[str, Any]) -> Parameter:
     return Parameter(name, declared.get("required", False), declared.get("default"), read, expected)
 
 
-def unknown_parameter(names: Iterable[str], known: Collection[str]) -> IllegalArguments:
-    """Return the error for a request with query parameters that its operation lacks."""
-    name = min(names)
-    nearest = get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"it has {', '.join(sorted(known))}"
-    return IllegalArguments(f"{name[:80]!r}: this operation has no such query parameter; {hint}")
-
-
 def _reader(name: str, declared: Mapping[str, Any]) -> tuple[Reader, str]:
     kind, form = declared["type"], declared.get("format")
     if form == "UUID" or name == "uuid":
@@ -78,7 +69,7 @@ def _reader(name: str, declared: Mapping[str, Any]) -> tuple[Reader, str]:
         return _booleans(name)
     if "enum" in declared:
         return _words(name, declared["enum"])
-    return _texts(name, declared.get("pattern"))
+    return _texts(name, declared.get("pattern"), declared.get("x-expected", "text of the required form"))
 
 
 def _integers(name: str, declared: Mapping[str, Any]) -> tuple[Reader, str]:
@@ -116,17 +107,17 @@ def _words(name: str, words: list[str]) -> tuple[Reader, str]:
     return read, expected
 
 
-def _texts(name: str, pattern: str | None) -> tuple[Reader, str]:
-    form = re.compile(pattern) if pattern else None
-    expected = f"text of the form {pattern}" if pattern else "text"
+def _texts(name: str, pattern: str | None, form: str) -> tuple[Reader, str]:
+    compiled = re.compile(pattern) if pattern else None
+    expected = form if pattern else "text"
 
     def read(text: str) -> str:
         if len(text) > MAX_TEXT:
             raise IllegalArguments(f"{name}: longer than {MAX_TEXT} characters")
         if _FORBIDDEN_CHARACTER.search(text):
             raise IllegalArguments(f"{name}: {text[:80]!r} holds a control character")
-        if form and not form.search(text):
-            raise IllegalArguments(f"{name}: {text[:80]!r} does not have the form {pattern}")
+        if compiled and not compiled.search(text):
+            raise IllegalArguments(f"{name}: {text[:80]!r} is not {expected}")
         return text
 
     return read, expected

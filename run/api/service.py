@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -10,10 +11,12 @@ from pathlib import Path
 import swagger_ui_bundle
 from flask import Flask, Response, send_from_directory
 
-from run.api.call import base_url
+from run.api.clients import base_url
 from run.api.contract import Contract
 from run.api.pagination import answer
+from run.api.security_headers import page_policy
 from shared.api_path import API_PATH
+from shared.deadlines import deadline, inherited
 from shared.errors import DssError
 from shared.system import Dss
 
@@ -34,13 +37,14 @@ _PAGE = """<!doctype html>
 <div id="api"></div>
 <script src="/assets/swagger-ui-bundle.js"></script>
 <script src="/assets/swagger-ui-standalone-preset.js"></script>
-<script>
-SwaggerUIBundle({url: "API_PATH/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
-                 presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]});
-</script>
+<script>SCRIPT</script>
 </body>
 </html>
-""".replace("API_PATH", API_PATH)
+"""
+_SCRIPT = f"""
+SwaggerUIBundle({{url: "{API_PATH}/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
+                 presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]}});
+"""
 
 
 def install(app: Flask, dss: Dss, contract: Contract) -> None:
@@ -62,7 +66,12 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
     def application_secrets() -> Response:
         return answer({"installed": dss.settings.application_secrets})
 
-    app.add_url_rule("/", "page", lambda: Response(_PAGE, mimetype="text/html"))
+    def page() -> Response:
+        response = Response(_PAGE.replace("SCRIPT", _SCRIPT), mimetype="text/html")
+        response.headers["Content-Security-Policy"] = page_policy(_SCRIPT)
+        return response
+
+    app.add_url_rule("/", "page", page)
     app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
     app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
@@ -84,21 +93,26 @@ class _Health:
 
     def answer(self) -> Response:
         """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not."""
+        ends = time.monotonic() + _HEALTH_SECONDS
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
-            pending = {name: self._threads.submit(check) for name, check in self._checks.items()}
-        broken = {name: why for name, future in pending.items() if (why := _failure(future))}
+            with deadline(ends):
+                pending = {
+                    name: self._threads.submit(inherited(check)) for name, check in self._checks.items()
+                }
+        broken = {name: why for name, future in pending.items() if (why := _failure(future, ends))}
         body = {"Healthy": not broken, **({"broken": broken} if broken else {})}
         return answer(body, 503 if broken else 200)
 
 
-def _failure(future: "Future[None]") -> str | None:
+def _failure(future: "Future[None]", ends: float) -> str | None:
     try:
-        future.result(timeout=_HEALTH_SECONDS)
+        future.result(timeout=max(0.0, ends - time.monotonic()))
     except DssError as error:
         return error.title
     except TimeoutError:
+        future.cancel()
         return f"no answer within {_HEALTH_SECONDS} seconds"
     except Exception as error:  # noqa: BLE001 # a health check reports every failure
         return type(error).__name__

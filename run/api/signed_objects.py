@@ -45,7 +45,7 @@ def _answer(store: PlainStore, bucket: str, key: str) -> Response:
     # Not the server's own wrapper: gunicorn's cannot seek, and reads everything before a range.
     response = Response(FileWrapper(file, _BLOCK), direct_passthrough=True)
     response.call_on_close(file.close)
-    response.headers["Content-Type"] = stored.content_type
+    response.headers["Content-Type"] = request.args.get("type") or stored.content_type
     response.content_length = stored.size
     response.set_etag(stored.revision)
     if "disposition" in request.args:

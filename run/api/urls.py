@@ -13,23 +13,31 @@ from shared.system import Dss
 _UNQUOTED = "!#$&+^`|"
 
 
-def signed_url(dss: Dss, replica: str, checksums: Checksums, *, disposition: str | None) -> str:
+def signed_url(
+    dss: Dss, replica: str, checksums: Checksums, *, content_type: str, disposition: str | None
+) -> str:
     """Return a URL that serves a blob of a replica to anyone for DSS_SIGNED_URL_SECONDS.
 
-    The store sends `disposition` as Content-Disposition. Raise IllegalArguments if it cannot be a header.
+    The store sends `content_type`, which is the file's and not the blob's, as Content-Type, and `disposition`
+    as Content-Disposition. Raise IllegalArguments if the latter cannot be a header.
     """
     if disposition is not None and not (disposition.isascii() and disposition.isprintable()):
         raise IllegalArguments("content_disposition: must be printable ASCII, as every header is")
     target = dss.replicas.named(replica)
     lifetime = timedelta(seconds=dss.settings.signed_url_seconds)
     return target.store.sign_get(
-        target.bucket, checksums.blob_key, lifetime=lifetime, disposition=disposition
+        target.bucket,
+        checksums.blob_key,
+        lifetime=lifetime,
+        disposition=disposition,
+        content_type=content_type,
     )
 
 
 def attachment(name: str) -> str:
     """Return the Content-Disposition that makes browsers save a file under the last step of its name."""
-    last = name.rpartition("/")[2]
+    # `path.json2/` is a name; its last step is empty.
+    last = name.rstrip("/").rpartition("/")[2]
     if last.isascii():
         return dump_options_header("attachment", {"filename": last})
     # RFC 8187: other characters are percent-encoded in this parameter.

@@ -7,6 +7,8 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from shared.deadlines import deadline
+
 # Bytes of a long answer that are in memory at once.
 _PART = 256 * 1024
 
@@ -72,21 +74,30 @@ def with_body(environ: Environ, body: bytes) -> Environ:
     return result
 
 
-def respond(application: Application, environ: Environ) -> Answer:
-    """Call the application; return its whole answer, or the first part of a long one."""
+def respond(application: Application, environ: Environ, ends: float | None = None) -> Answer:
+    """Call the application; return its whole answer, or the first part of a long one.
+
+    Calls to back ends end at `ends`, a moment of `time.monotonic()`.
+    """
     answer = Answer(status=500, headers=[])
 
     def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
         answer.status = int(status.partition(" ")[0])
         answer.headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
-    body = application(environ, start_response)
-    answer.rest, answer.close = iter(body), getattr(body, "close", None)
-    return next_part(answer)
+    with deadline(ends):
+        body = application(environ, start_response)
+        answer.rest, answer.close = iter(body), getattr(body, "close", None)
+        return _part(answer)
 
 
-def next_part(answer: Answer) -> Answer:
+def next_part(answer: Answer, ends: float) -> Answer:
     """Return the next part of an answer. The application's iterator is closed after the last, or an error."""
+    with deadline(ends):
+        return _part(answer)
+
+
+def _part(answer: Answer) -> Answer:
     assert answer.rest is not None
     part = bytearray()
     try:

@@ -1,10 +1,12 @@
 """The backlog: heads of objects that replicas still lack, or whose events are not published there yet."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from google.api_core.exceptions import NotFound
 from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database
@@ -38,12 +40,16 @@ class Heads(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """An object that some replicas have, and others lack since a moment."""
+    """An object that some replicas have, and others lack since a moment.
+
+    `left_alone` has the times until which sweeps leave it alone, by the work that has failed.
+    """
 
     key: str
     available: tuple[str, ...]
     missing: tuple[str, ...]
     since: datetime
+    left_alone: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,7 @@ class Unpublished:
 
     key: str
     since: datetime
+    left_alone: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class BacklogCatalog:
@@ -69,6 +76,13 @@ class BacklogCatalog:
         }
         heads = self._database.get_many(list(map(self._database.client.document, paths)), ["available"])
         return {paths[head.reference.path]: frozenset(head.get("available")) for head in heads}
+
+    def leave_alone(self, kind: Heads, name: ObjectName, work: str, *, until: datetime) -> None:
+        """Write to the head of an object until when sweeps leave it alone; nothing if it has no head."""
+        head = self._database.client.collection(kind.collection).document(name.subject)
+        path = self._database.client.field_path("left_alone", work)
+        with suppress(NotFound):
+            self._database.commit(lambda batch: batch.update(head, {path: until}))
 
     def missing(self, kinds: Iterable[Heads], replica: str, *, before: datetime) -> Iterator[Missing]:
         """Yield what a replica has lacked since before a moment, the oldest first in each collection.
@@ -89,6 +103,7 @@ class BacklogCatalog:
                     available=tuple(head["available"]),
                     missing=tuple(head["missing"]),
                     since=head["missing_since"],
+                    left_alone=head.get("left_alone", {}),
                 )
 
     def unpublished(self, kinds: Iterable[Heads], replica: str, *, before: datetime) -> Iterator[Unpublished]:
@@ -109,5 +124,7 @@ class BacklogCatalog:
                 head = snapshot.to_dict()
                 if replica in head["available"]:
                     yield Unpublished(
-                        key=kind.name(head["uuid"], head.get("version")).key, since=head["created"]
+                        key=kind.name(head["uuid"], head.get("version")).key,
+                        since=head["created"],
+                        left_alone=head.get("left_alone", {}),
                     )

@@ -4,6 +4,7 @@ Under each is a document for each page of files, with the progress of that page,
 side by side never wait for each other's writes.
 """
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -83,17 +84,28 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
     def __init__(self, database: Database) -> None:
         super().__init__(database, "checkout_jobs", _from_snapshot)
 
-    def under_way(self) -> int:
-        """Return the number of running jobs; one read for each thousand of them."""
-        running = FieldFilter("state", "==", JobState.RUNNING.value)
-        return self._database.count(self._collection.where(filter=running))
+    def under_way(self, requester: str = "") -> int:
+        """Return the number of running jobs, of one requester if named; a read for each thousand of them."""
+        jobs = self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
+        if requester:
+            jobs = jobs.where(filter=FieldFilter("requester", "==", _pseudonym(requester)))
+        return self._database.count(jobs)
 
-    def begin(self, order: CheckoutOrder, email: str | None = None, *, at_most: int) -> CheckoutJob:
+    def begin(
+        self,
+        order: CheckoutOrder,
+        email: str | None = None,
+        *,
+        at_most: int,
+        requester: str = "",
+        at_most_each: int = 0,
+    ) -> CheckoutJob:
         """Return the job of this order, running: joined, begun, or begun again.
 
         Its `execution` is empty if none is known to have started. `email` gets a mail when the job ends.
         Raises IllegalArguments if too many addresses are to get one, and TooManyUnderWay if a job would begin
-        while `at_most` are running (a few more may, if several begin at the same moment).
+        while `at_most` are running, or `at_most_each` of those that `requester`, if named, began (a few more
+        may, if several begin at the same moment).
         """
 
         def emails_of(job: CheckoutJob | None) -> list[str]:
@@ -109,6 +121,10 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
             resumed = previous is not None and previous.state is JobState.RUNNING
             if not resumed and self.under_way() >= at_most:
                 raise TooManyUnderWay(f"{at_most} checkouts are running; try again when one has ended")
+            if requester and not resumed and self.under_way(requester) >= at_most_each:
+                raise TooManyUnderWay(
+                    f"{at_most_each} checkouts of yours are running; try again when one has ended"
+                )
             return {
                 **_order_to_document(order),
                 "files": 0,
@@ -116,6 +132,7 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
                 "pages": 0,
                 "location": "",
                 "emails": emails_of(previous),
+                "requester": _pseudonym(requester),
                 "mail_due": False,
                 "resumed": previous.resumed + 1 if previous and resumed else 0,
             }
@@ -184,6 +201,11 @@ def _order_to_document(order: CheckoutOrder) -> dict[str, Any]:
         "replica": order.replica,
         "bucket": order.bucket,
     }
+
+
+def _pseudonym(requester: str) -> str:
+    """Return what stands for a requester in a document, which need not name people or their addresses."""
+    return hashlib.sha256(requester.encode()).hexdigest()[:32] if requester else ""
 
 
 def _from_snapshot(snapshot: Any) -> CheckoutJob:

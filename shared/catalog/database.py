@@ -17,6 +17,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1 import LastUpdateOption
 
 from shared.clock import Clock
+from shared.deadlines import inherited
 from shared.errors import DssError, Unavailable
 
 # Documents per BatchGetDocuments call, and calls at once: 10,000 documents then take few round trips, and no
@@ -106,7 +107,7 @@ class Database:
         if len(batches) <= 1:
             results: Iterable[list[Any]] = map(read, batches)
         else:
-            results = self._pool().map(read, batches)
+            results = self._pool().map(inherited(read), batches)
         for result in results:
             yield from result
 
@@ -177,9 +178,11 @@ class Database:
             try:
                 firestore.transactional(work)(self.client.transaction())
             except ValueError as error:
-                # The client raises this if its last attempt was aborted, too.
-                if isinstance(error.__cause__, exceptions.Aborted):
-                    raise error.__cause__ from None
+                # The client hides another error behind this one: its last attempt was aborted, too, or the
+                # transaction never began.
+                hidden = error.__cause__ or error.__context__
+                if isinstance(hidden, exceptions.GoogleAPICallError | DssError):
+                    raise hidden from None
                 raise
 
         with translated():

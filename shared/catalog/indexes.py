@@ -81,11 +81,11 @@ COMPOSITE_INDEXES = (
 # versions and times have no index of their own. No query uses the other fields; writes cost less without.
 _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
-    "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing"),
-    "bundles": ("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on"),
-    "collections": ("owner", "item_count", "page_count", "digest", "missing"),
-    "collection_tombstones": ("email", "owner", "missing", "available", "uuid"),
-    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished"),
+    "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing", "left_alone"),
+    "bundles": ("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on", "left_alone"),
+    "collections": ("owner", "item_count", "page_count", "digest", "missing", "left_alone"),
+    "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
+    "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),
 }
 EXEMPTIONS = (
     *(

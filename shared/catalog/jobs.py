@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,8 @@ from shared.identifiers import Fqid
 _NAMESPACE = uuid.UUID("5f0f9bd5-5dd9-4a52-8a34-6f3c1f2cf0d1")
 # Jobs of one file that are read to find out what became of it.
 _FEW = 20
+# Firestore: values of one `in` filter.
+_MOST_VALUES = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,9 @@ class CopySource:
 class CopyOrder:
     """A copy to be made: its source, its destination, and the file version that it makes available.
 
-    `last_used` makes it temporary: the bucket's life cycle removes it. An existing copy is good enough if it
-    was used then or later.
+    With `verify`, the checksums are claims of the source's owner, to be computed before anything is copied.
+    `last_used` makes the copy temporary: the bucket's life cycle removes it. An existing copy is good enough
+    if it was used then or later.
     """
 
     source: CopySource
@@ -48,6 +51,7 @@ class CopyOrder:
     checksums: Checksums
     file: Fqid | None = None
     creator_uid: int = 0
+    verify: bool = False
     last_used: datetime | None = None
 
     @property
@@ -60,7 +64,11 @@ class CopyOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class CopyJob:
-    """A large copy, and its progress. `code` and `cause` are those of its last error."""
+    """A large copy, and its progress. `code` and `cause` are those of its last error.
+
+    `hashed` is the state of the checksums of the parts read so far, and `verified` says that they are right.
+    `relays` are uploads to further replicas, by name, to which the parts go as they are read.
+    """
 
     id: str
     order: CopyOrder
@@ -69,9 +77,15 @@ class CopyJob:
     execution: str
     upload_id: str
     token: str
+    hashed: str
+    verified: bool
+    relays: Mapping[str, str]
     code: str
     cause: str
     touched: datetime
+
+
+_PROGRESS: Mapping[str, Any] = {"upload_id": "", "token": "", "hashed": "", "verified": False, "relays": {}}
 
 
 class JobCatalog(AttemptCatalog[CopyJob]):
@@ -100,12 +114,48 @@ class JobCatalog(AttemptCatalog[CopyJob]):
     def uploads_at_work(self) -> frozenset[str]:
         """Return the ids of the uploads that running jobs have begun, in one query."""
         running = self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
-        found = self._database.query(running.select(["upload_id"]))
-        return frozenset(job.get("upload_id") for job in found) - {""}
+        jobs = self._database.query(running.select(["upload_id", "relays"]))
+        ids = ((job.get("upload_id"), *job.get("relays").values()) for job in jobs)
+        return frozenset(upload_id for of_job in ids for upload_id in of_job) - {""}
+
+    def are_under_way(self, fqids: Collection[Fqid]) -> bool:
+        """Return whether running jobs are to make all these file versions available.
+
+        Costs a query for each 30 of them, up to the first that has another.
+        """
+        names = sorted(map(str, fqids))
+        for start in range(0, len(names), _MOST_VALUES):
+            batch = names[start : start + _MOST_VALUES]
+            jobs = self._database.query(
+                self._collection.where(filter=FieldFilter("file", "in", batch)).select(["file", "state"])
+            )
+            running = {job.get("file") for job in jobs if job.get("state") == JobState.RUNNING.value}
+            if not running.issuperset(batch):
+                return False
+        return True
 
     def set_token(self, job: CopyJob, token: str) -> None:
         """Note the token with which the next stretch of a copy continues."""
         self._update(job, {"token": token})
+
+    def note_hashed(self, job: CopyJob, hashed: str, *, verified: bool) -> None:
+        """Note how far the source has been hashed, and whether its checksums are right."""
+        self._update(job, {"hashed": hashed, "verified": verified})
+
+    def add_relays(self, job: CopyJob, relays: Mapping[str, str]) -> Mapping[str, str]:
+        """Note uploads to further replicas, and return those to use.
+
+        These are others if another step has noted some first.
+        """
+        chosen = relays
+
+        def add(current: CopyJob) -> dict[str, Any]:
+            nonlocal chosen
+            chosen = current.relays or relays
+            return {"relays": dict(chosen)}
+
+        self._change(job, add)
+        return chosen
 
     def replace_upload(self, job: CopyJob, upload_id: str) -> str:
         """Replace the job's upload, and return the id of the one to use.
@@ -124,12 +174,9 @@ class JobCatalog(AttemptCatalog[CopyJob]):
 
 
 def _left_by(previous: CopyJob | None, order: CopyOrder) -> dict[str, Any]:
-    """Return the upload and token of an abandoned attempt, if the source is still the same."""
+    """Return the progress of an abandoned attempt, if the source is still the same."""
     resumed = previous and previous.state is JobState.RUNNING and previous.order.source == order.source
-    return {
-        "upload_id": previous.upload_id if previous and resumed else "",
-        "token": previous.token if previous and resumed else "",
-    }
+    return {name: getattr(previous, name) if resumed else first for name, first in _PROGRESS.items()}
 
 
 def _order_to_document(order: CopyOrder) -> dict[str, Any]:
@@ -142,6 +189,7 @@ def _order_to_document(order: CopyOrder) -> dict[str, Any]:
         "file": str(order.file) if order.file else None,
         "file_uuid": order.file.uuid if order.file else None,
         "creator_uid": order.creator_uid,
+        "verify": order.verify,
         "last_used": order.last_used,
     }
 
@@ -155,6 +203,7 @@ def _order_from(document: Mapping[str, Any]) -> CopyOrder:
         checksums=Checksums(**document["checksums"]),
         file=Fqid.parse(document["file"]) if document["file"] else None,
         creator_uid=document["creator_uid"],
+        verify=document["verify"],
         last_used=document["last_used"],
     )
 
@@ -165,8 +214,5 @@ def _from_snapshot(snapshot: Any) -> CopyJob:
         id=snapshot.id,
         order=_order_from(document),
         state=JobState(document["state"]),
-        **{
-            name: document[name]
-            for name in ("attempt", "execution", "upload_id", "token", "code", "cause", "touched")
-        },
+        **{name: document[name] for name in ("attempt", "execution", *_PROGRESS, "code", "cause", "touched")},
     )

@@ -11,13 +11,22 @@ from shared.workflows import CHECKOUT
 _MOST_RESUMED = 5
 
 
-def request_checkout(dss: Dss, order: CheckoutOrder, email: str | None = None) -> CheckoutJob:
+def request_checkout(
+    dss: Dss, order: CheckoutOrder, email: str | None = None, *, requester: str = ""
+) -> CheckoutJob:
     """Return the job of an order, running and durable: a new one, or the running one.
 
     Safe to repeat; a job that has ended begins again, and keeps the existing copies. Raises Unavailable, and
-    TooManyUnderWay if DSS_CHECKOUTS_AT_ONCE are running: callers need not sign in.
+    TooManyUnderWay if DSS_CHECKOUTS_AT_ONCE are running, or DSS_CHECKOUTS_PER_CLIENT that `requester` (an
+    e-mail or an address; empty for the system itself) has begun: callers need not sign in.
     """
-    job = dss.catalog.checkouts.begin(order, email, at_most=dss.settings.checkouts_at_once)
+    job = dss.catalog.checkouts.begin(
+        order,
+        email,
+        at_most=dss.settings.checkouts_at_once,
+        requester=requester,
+        at_most_each=dss.settings.checkouts_per_client,
+    )
     if not job.execution:
         # A kill between these lines, or two callers at once, cost no more than a second execution: steps may
         # run twice.

@@ -1,11 +1,12 @@
 """The objects of checkouts: copies of blobs, under readable keys, in a checkout bucket or in a user's bucket.
 
 The copies of a bundle's files are at `bundles/{uuid}.{version}/{name}`; the copy of a single file is at its
-blob's key, so that all files with this content share it. In the checkout bucket a damaged copy is replaced;
-in a user's bucket nothing is ever removed.
+blob's key and a hash of its content type, so that all files with this content and type share it. In the
+checkout bucket a damaged copy is replaced; in a user's bucket nothing is ever removed.
 """
 
 import contextlib
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -116,11 +117,16 @@ def copy_of_file(replica: Replica, bucket: str, record: FileRecord) -> CheckoutC
     return CheckoutCopy(
         replica=replica,
         bucket=bucket,
-        key=record.checksums.blob_key,
+        key=f"{record.checksums.blob_key}.{_type_name(record.content_type)}",
         size=record.size,
         content_type=record.content_type,
         checksums=record.checksums,
     )
+
+
+def _type_name(content_type: str) -> str:
+    """Return a short name of a content type, for keys: 16 digits of its SHA-256."""
+    return hashlib.sha256(content_type.encode()).hexdigest()[:16]
 
 
 class CheckoutContent:

@@ -5,14 +5,19 @@ it by its CRC-32C. A copy that proves wrong is removed before anybody can see it
 """
 
 import contextlib
+import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
+
+import structlog
 
 from shared.checksums import MIB, Checksums, part_count
 from shared.clock import Deadline
-from shared.copying.plan import Part, part_of
+from shared.copying.plan import Part, all_parts
+from shared.deadlines import inherited
 from shared.errors import (
     CopyTakesLonger,
     DssError,
@@ -24,12 +29,16 @@ from shared.replicas import Replica
 from shared.retry import RetryPolicy
 from shared.stores.base import CopiesParts, ObjectStore, Reader, StoredObject, Upload, bucket_url
 
+_log = structlog.get_logger()
+
 # Parts that are streamed at once; each holds a chunk of 8 MiB on its way through.
 PARALLEL_PARTS = 4
 # Objects up to so many bytes are sent without asking whether the destination has them. Mostly it does not,
 # which saves two requests of three; if it does, so many bytes were sent in vain.
 _SMALL_BYTES = MIB
 _ATTEMPTS = 3
+
+Result = TypeVar("Result")
 
 
 def copy_inline(
@@ -40,9 +49,11 @@ def copy_inline(
     *,
     checksums: Checksums,
     deadline: Deadline,
+    expected: bool = False,
 ) -> None:
     """Copy an object so that `key` in the destination's bucket holds, proved, content with these checksums.
 
+    `expected` says that the destination mostly has it: then nothing is sent without asking.
     In bounded memory: server side within one store, else streamed, a few parts of an object at once. Keeps an
     object at `key` that proves right, and replaces one that proves wrong: so call it only while the
     destination is not available. Safe to repeat, and to run twice at once.
@@ -52,7 +63,7 @@ def copy_inline(
     short; Unavailable and other errors of the stores. Aborts its upload if it fails.
     """
     source.check(checksums)
-    if source_store is not destination.store and source.size <= _SMALL_BYTES:
+    if source_store is not destination.store and source.size <= _SMALL_BYTES and not expected:
         with contextlib.suppress(ObjectExists):
             # The store itself proves the content, and refuses it if there is an object at the key.
             create_whole(
@@ -83,6 +94,15 @@ def holds(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Ch
     return True
 
 
+def is_proved(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Checksums) -> bool:
+    """Return whether there is an object that proves right. Changes nothing."""
+    try:
+        check_proof(store.stat(bucket, key), size, checksums)
+    except (ObjectNotFound, InvalidChecksum):
+        return False
+    return True
+
+
 def prove(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Checksums) -> None:
     """Return if the store's description of an object proves its size and checksums.
 
@@ -96,6 +116,11 @@ def prove(store: ObjectStore, bucket: str, key: str, *, size: int, checksums: Ch
         raise InvalidChecksum(f"{bucket_url(store, bucket, key)} was removed: {error.title}") from error
 
 
+def is_vouched_for(source: StoredObject, checksums: Checksums) -> bool:
+    """Return whether the source's own store says that its content is that of a blob with these checksums."""
+    return source.crc32c == checksums.crc32c or checksums.s3_etag in (source.revision, source.md5)
+
+
 def check_proof(found: StoredObject, size: int, checksums: Checksums) -> None:
     """Return if a store's description of an object proves its size and checksums.
 
@@ -105,7 +130,7 @@ def check_proof(found: StoredObject, size: int, checksums: Checksums) -> None:
         raise InvalidChecksum(f"size: {size} bytes are claimed, the store has {found.size}")
     found.check(checksums)
     # An ETag of S3 is its revision; a generation of GCS never looks like one.
-    if found.crc32c != checksums.crc32c and checksums.s3_etag not in (found.revision, found.md5):
+    if not is_vouched_for(found, checksums):
         raise InvalidChecksum(f"s3_etag: {checksums.s3_etag!r} is claimed, the store says {found.revision!r}")
 
 
@@ -138,6 +163,26 @@ def create_whole(
     retried(create, source, deadline)
 
 
+def hand_on(destination: Replica, source: StoredObject, data: bytes, checksums: Checksums) -> None:
+    """Write a small blob, whose content was read and verified here, to a replica in another store.
+
+    Best effort: replication does it otherwise, and has to read the content once more.
+    """
+    try:
+        destination.store.create_from(
+            destination.bucket,
+            checksums.blob_key,
+            io.BytesIO(data),
+            size=len(data),
+            content_type=source.content_type,
+            checksums=checksums,
+        )
+    except ObjectExists:
+        return
+    except DssError as error:
+        _log.warning("blob not handed on", replica=destination.name, key=source.key, reason=error.title)
+
+
 def _stream(
     source: StoredObject,
     source_store: ObjectStore,
@@ -154,8 +199,7 @@ def _stream(
             return
         upload = store.begin_upload(bucket, key, size=source.size, content_type=source.content_type)
         with _aborted_on_failure(store, upload):
-            parts = [part_of(source.size, number) for number in range(1, part_count(source.size) + 1)]
-            put_parts(source, source_store, upload, store, parts, deadline=deadline)
+            put_parts(source, source_store, upload, store, all_parts(source.size), deadline=deadline)
             store.finish_upload(upload, checksums)
 
 
@@ -204,7 +248,7 @@ def put_parts(
             raise
 
     with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
-        list(threads.map(put_unless_stopped, parts))
+        list(threads.map(inherited(put_unless_stopped), parts))
 
 
 @contextlib.contextmanager
@@ -237,15 +281,15 @@ class _Reading:
         self._reader.close()
 
 
-def retried(work: Callable[[], None], source: StoredObject, deadline: Deadline) -> None:
-    """Do work that may fail for a while, with a few attempts.
+def retried(work: Callable[[], Result], source: StoredObject, deadline: Deadline) -> Result:
+    """Return the result of work that may fail for a while, after a few attempts.
 
     Raises CopyTakesLonger if the deadline passes before an attempt, and the error of the last attempt.
     """
 
-    def attempt() -> None:
+    def attempt() -> Result:
         if deadline.passed:
             raise CopyTakesLonger(f"{source.key}: there is no time left to copy it within this call")
-        work()
+        return work()
 
-    RetryPolicy(clock=deadline.clock, attempts=_ATTEMPTS, deadline=deadline).run(attempt)
+    return RetryPolicy(clock=deadline.clock, attempts=_ATTEMPTS, deadline=deadline).run(attempt)

@@ -1,6 +1,6 @@
 """Copies that take longer than a request: ordered here, done by the copy workflow, in `steps`."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shared.catalog import CopyJob, CopyOrder, CopySource, FileRecord, JobState
 from shared.errors import CopyFailed, FileAlreadyExists
@@ -11,11 +11,17 @@ from shared.workflows import COPY
 
 
 def copy_order(
-    source: StoredObject, source_replica: Replica, destination: Replica, record: FileRecord
+    source: StoredObject,
+    source_replica: Replica,
+    destination: Replica,
+    record: FileRecord,
+    *,
+    verify: bool = False,
 ) -> CopyOrder:
     """Return the order to copy a file's blob to a replica, and to make the file available there.
 
-    `source_replica` is any replica of the source's store.
+    `source_replica` is any replica of the source's store. With `verify`, the source is not a blob, and its
+    checksums are to be computed first.
     """
     return CopyOrder(
         source=copy_source(replace(source, content_type=record.content_type), source_replica),
@@ -25,6 +31,7 @@ def copy_order(
         checksums=record.checksums,
         file=record.fqid,
         creator_uid=record.creator_uid,
+        verify=verify,
     )
 
 
@@ -72,7 +79,7 @@ def job_at_work(dss: Dss, order: CopyOrder) -> CopyJob | None:
 
     Then a repeated request for a large file returns the job, and does not make the cloud copy it once more.
     """
-    if order.source.size <= dss.settings.inline_copy_bytes:
+    if order.source.size <= dss.settings.inline_verify_bytes:
         return None
     job = dss.catalog.jobs.get(order.job_id)
     return job if job and job.state is JobState.RUNNING and job.execution else None
@@ -93,17 +100,27 @@ def resume_abandoned(dss: Dss) -> list[str]:
     return [_start(dss, job.order).id for job in dss.catalog.jobs.abandoned()]
 
 
-def failure_of(dss: Dss, uuid: str, version: str | None, replica: str) -> CopyFailed | None:
-    """Return why the copy failed that was to make a file version, or any version, on a replica.
+@dataclass(frozen=True)
+class FileProgress:
+    """What became of a file version that PUTs were to make on a replica, as far as jobs do so."""
 
-    Returns None if no copy has failed, or if one is still running. Ignores copies from other replicas: the
-    sweep tries those again.
+    under_way: bool
+    failure: CopyFailed | None
+
+
+def progress_of_file(dss: Dss, uuid: str, version: str | None, replica: str) -> FileProgress:
+    """Return the progress of a file version, or of any version; one query.
+
+    Ignores copies from other replicas: the sweep tries those again.
     """
     jobs = [
         job for job in dss.catalog.jobs.of_file(uuid, version, replica) if job.order.source.replica == replica
     ]
+    if any(job.state is JobState.RUNNING for job in jobs):
+        return FileProgress(under_way=True, failure=None)
     failed = [job for job in jobs if job.state is JobState.FAILED]
-    if not failed or any(job.state is JobState.RUNNING for job in jobs):
-        return None
+    if not failed:
+        return FileProgress(under_way=False, failure=None)
     last = max(failed, key=lambda job: job.touched)
-    return CopyFailed(last.code, f"file {last.order.file} could not be copied to {replica}: {last.cause}")
+    title = f"file {last.order.file} could not be copied to {replica}: {last.cause}"
+    return FileProgress(under_way=False, failure=CopyFailed(last.code, title))

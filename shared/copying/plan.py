@@ -76,5 +76,10 @@ def part_of(size: int, number: int) -> Part:
     return Part(number, first, min(per_part, size - first))
 
 
+def all_parts(size: int) -> list[Part]:
+    """Return all parts of an object of `size` bytes."""
+    return [part_of(size, number) for number in range(1, part_count(size) + 1)]
+
+
 def _parts_a_batch(size: int) -> int:
     return max(1, _BATCH_BYTES // part_size(size))

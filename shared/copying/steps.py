@@ -1,20 +1,26 @@
-"""The steps of a large copy, as the copy workflow calls them: plan, batches of parts, finish, or abort.
+"""The steps of a large copy, as its workflow calls them: plan, verify, batches of parts, finish; or abort.
 
 They are steps of an attempt, see `shared.attempts`. A step whose attempt ended meanwhile removes its parts.
 """
 
 import contextlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
+
+import structlog
 
 from shared.attempts import AttemptStep, Result
 from shared.catalog import CopyJob, CopyOrder, JobState
+from shared.checksums import ResumableCalculator, part_count
 from shared.clock import Deadline
-from shared.copying.blobs import create_whole, holds, prove, put_parts
+from shared.copying.blobs import create_whole, hand_on, holds, is_proved, is_vouched_for, prove, put_parts
 from shared.copying.large import record_of
-from shared.copying.plan import CopyPlan, Way, plan_copy
+from shared.copying.plan import CopyPlan, Way, all_parts, plan_copy
+from shared.copying.relays import relaying
+from shared.copying.verification import read_verified, verify_part
 from shared.errors import (
     CopyTakesLonger,
+    DssError,
     InvalidChecksum,
     ObjectChanged,
     ObjectExists,
@@ -22,13 +28,18 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.files import make_visible
+from shared.replicas import Replica
 from shared.stores.base import CopiesStretches, ObjectStore, StoredObject, Upload
 from shared.system import Dss
+from shared.visibility import make_visible
+
+_log = structlog.get_logger()
 
 # After this, a call begins no further part. Parts in work then have twice as long until Cloud Workflows gives
 # up the call (1,800 seconds).
 _STEP_SECONDS = 600
+# Seconds in which the part that is being read at that time has to be complete, and relayed.
+_READ_SECONDS = 1200
 
 
 class CopyStep(AttemptStep[CopyJob]):
@@ -48,22 +59,41 @@ class CopyStep(AttemptStep[CopyJob]):
         )
 
     def plan(self) -> Result:
-        """Return the number of batches to copy: `{over, batches}`. Raises ObjectChanged."""
+        """Return what is to be done: `{over, verify, batches}`. Raises ObjectChanged."""
         with self._working() as over:
             if over:
-                return {"over": True, "batches": 0}
-            if self._is_copied():
-                return {"over": False, "batches": 0}
-            self._check_source()
-            if self._plan.way is Way.PARTS:
+                return {"over": True, "verify": False, "batches": 0}
+            copied = self._is_copied()
+            verify = self._is_unverified(copied)
+            if verify or not copied:
+                self._check_source()
+            if not copied and self._plan.way is Way.PARTS:
                 self._find_or_begin_upload()
-            return {"over": False, "batches": self._plan.batches}
+            return {"over": False, "verify": verify, "batches": 0 if copied else self._plan.batches}
+
+    def verify(self) -> Result:
+        """Compute checksums of the source, and return `{done}`: whether all of it was read and is right.
+
+        Sends what it reads to the other replicas. Raises InvalidChecksum.
+        """
+        with self._working() as over:
+            if over or not self._is_unverified(self._is_copied()):
+                return {"done": True}
+            try:
+                done = self._verify()
+                self._dss.faults.reach("copy: source hashed")
+                return {"done": done}
+            except CopyTakesLonger as error:
+                raise Unavailable(error.title) from error
+            finally:
+                self._leave_nothing_if_over()
 
     def batch(self, number: int) -> Result:
         """Copy the missing parts of a batch, and return `{done}`: whether all of them are copied."""
         with self._working() as over:
             if over:
                 return {"done": True}
+            self._require_verified(copied=False)
             deadline = Deadline(self._dss.clock, _STEP_SECONDS)
             try:
                 if self._plan.way is Way.STRETCHES:
@@ -77,11 +107,16 @@ class CopyStep(AttemptStep[CopyJob]):
         with self._working() as over:
             if over:
                 return {"state": self._reloaded().state.value}
-            if not self._is_copied():
+            copied = self._is_copied()
+            self._require_verified(copied=copied)
+            if not copied:
                 self._put_together()
                 prove(self._store, self._order.bucket, self._order.key, **self._claims())
+            self._dss.faults.reach("copy: blob proved")
             if self._job.upload_id:
                 self._store.abort_upload(self._upload(self._job.upload_id))
+            self._finish_relays()
+            self._dss.faults.reach("copy: relays finished")
             if self._order.file:
                 make_visible(self._dss, record_of(self._order), self._order.replica)
             self._dss.catalog.jobs.end(self._job, JobState.SUCCEEDED)
@@ -94,8 +129,8 @@ class CopyStep(AttemptStep[CopyJob]):
             self._dss.catalog.jobs.end(self._job, JobState.FAILED, code=code, cause=self._job.cause or cause)
         # Only now: a step that is still copying parts then sees that the attempt is over, and removes them.
         job = self._reloaded()
-        if job.state is not JobState.RUNNING and self._job.upload_id:
-            self._store.abort_upload(self._upload(self._job.upload_id))
+        if job.state is not JobState.RUNNING:
+            self._abort_uploads(job)
         return {"state": job.state.value}
 
     @property
@@ -123,9 +158,9 @@ class CopyStep(AttemptStep[CopyJob]):
         if found.revision != self._source.revision:
             raise ObjectChanged(f"{self._source.key}: it was replaced before it was copied")
 
-    def _upload(self, upload_id: str) -> Upload:
+    def _upload(self, upload_id: str, bucket: str = "") -> Upload:
         return Upload(
-            bucket=self._order.bucket,
+            bucket=bucket or self._order.bucket,
             key=self._order.key,
             size=self._source.size,
             content_type=self._source.content_type,
@@ -220,9 +255,116 @@ class CopyStep(AttemptStep[CopyJob]):
     def _leave_nothing_if_over(self) -> None:
         """Remove parts that were copied while another step aborted the attempt."""
         job = self._reloaded()
-        if self._job.upload_id and (job.state, job.attempt) != (JobState.RUNNING, self._attempt):
+        if (job.state, job.attempt) != (JobState.RUNNING, self._attempt):
             with contextlib.suppress(Unavailable):
-                self._store.abort_upload(self._upload(self._job.upload_id))
+                self._abort_uploads(self._job)
+
+    def _abort_uploads(self, job: CopyJob) -> None:
+        if job.upload_id:
+            self._store.abort_upload(self._upload(job.upload_id))
+        for name, upload_id in job.relays.items():
+            replica = self._dss.replicas.named(name)
+            with contextlib.suppress(DssError):
+                # The sweep aborts it later.
+                replica.store.abort_upload(self._upload(upload_id, replica.bucket))
+
+    def _is_unverified(self, copied: bool) -> bool:
+        """Return whether the source has to be read: nobody has computed the checksums of its bytes.
+
+        They were computed for a blob that exists, so it is enough if the source's store says that it is this.
+        """
+        if not self._order.verify or self._job.verified:
+            return False
+        return not (copied and is_vouched_for(self._source, self._order.checksums))
+
+    def _require_verified(self, *, copied: bool) -> None:
+        if self._is_unverified(copied):
+            raise StoreError(f"{self._order.key}: the source is not verified")
+
+    def _verify(self) -> bool:
+        deadline, patience = (
+            Deadline(self._dss.clock, seconds) for seconds in (_STEP_SECONDS, _READ_SECONDS)
+        )
+        if part_count(self._source.size) == 1:
+            self._verify_whole(patience)
+            self._dss.catalog.jobs.note_hashed(self._job, "", verified=True)
+            return True
+        if not self._job.hashed and not self._job.relays:
+            self._begin_relays()
+        calculator = ResumableCalculator(self._job.hashed)
+        parts = all_parts(self._source.size)[calculator.parts :]
+        with relaying(*self._relays()) as relays:
+            for part in parts:
+                verify_part(calculator, self._source, self._source_store, part, relays, patience)
+                if deadline.passed:
+                    break
+        done = calculator.parts == part_count(self._source.size)
+        if done:
+            self._order.checksums.check_computed(calculator.result())
+        self._dss.catalog.jobs.note_hashed(self._job, calculator.state(), verified=done)
+        return done
+
+    def _verify_whole(self, deadline: Deadline) -> None:
+        checksums = self._order.checksums
+        data = read_verified(self._source, self._source_store, checksums, deadline)
+        for replica in self._lacking_replicas():
+            hand_on(replica, self._source, data, checksums)
+
+    def _lacking_replicas(self) -> list[Replica]:
+        """Return the replicas to which the content has to be sent; those of one store copy it themselves."""
+        lacking = []
+        for replica in self._dss.replicas:
+            if replica.store is not self._source_store:
+                with contextlib.suppress(DssError):
+                    try:
+                        replica.store.stat(replica.bucket, self._order.key)
+                    except ObjectNotFound:
+                        lacking.append(replica)
+        return lacking
+
+    def _begin_relays(self) -> None:
+        """Begin an upload to each replica that lacks the content and answers."""
+        begun = {}
+        for replica in self._lacking_replicas():
+            with contextlib.suppress(DssError):
+                begun[replica.name] = self._begin_relay(replica).id
+        chosen = self._dss.catalog.jobs.add_relays(self._job, begun)
+        for name in begun.keys() - {name for name in chosen if chosen[name] == begun.get(name)}:
+            replica = self._dss.replicas.named(name)
+            with contextlib.suppress(DssError):
+                replica.store.abort_upload(self._upload(begun[name], replica.bucket))
+        self._job = replace(self._job, relays=chosen)
+
+    def _relays(self) -> list[tuple[ObjectStore, Upload]]:
+        uploads = [
+            (self._dss.replicas.named(name), upload_id) for name, upload_id in self._job.relays.items()
+        ]
+        return [(replica.store, self._upload(upload_id, replica.bucket)) for replica, upload_id in uploads]
+
+    def _begin_relay(self, replica: Replica) -> Upload:
+        return replica.store.begin_upload(
+            replica.bucket,
+            self._order.key,
+            size=self._source.size,
+            content_type=self._source.content_type,
+        )
+
+    def _finish_relays(self) -> None:
+        """Make blobs of what was sent to other replicas; what fails is left to replication."""
+        deadline = Deadline(self._dss.clock, _STEP_SECONDS)
+        for store, upload in self._relays():
+            try:
+                if is_proved(store, upload.bucket, upload.key, **self._claims()):
+                    store.abort_upload(upload)
+                    continue
+                present = store.parts(upload)
+                missing = [part for part in all_parts(upload.size) if present.get(part.number) != part.size]
+                put_parts(self._source, self._source_store, upload, store, missing, deadline=deadline)
+                store.finish_upload(upload, self._order.checksums)
+            except DssError as error:
+                _log.warning("blob not relayed", key=upload.key, bucket=upload.bucket, reason=error.title)
+                with contextlib.suppress(DssError):
+                    store.abort_upload(upload)
 
     def _put_together(self) -> None:
         if self._plan.way is Way.STRETCHES:

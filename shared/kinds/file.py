@@ -105,6 +105,15 @@ def _copied(dss: Dss, record: FileRecord, blob: StoredObject, source: Replica, d
     deadline = Deadline(dss.clock, _EVENT_SECONDS)
     sums = record.checksums
     with contextlib.suppress(CopyTakesLonger):
-        copy_inline(blob, source.store, destination, sums.blob_key, checksums=sums, deadline=deadline)
+        copy_inline(
+            blob,
+            source.store,
+            destination,
+            sums.blob_key,
+            checksums=sums,
+            deadline=deadline,
+            # A PUT in another cloud has written it there, too.
+            expected=destination is dss.replicas.primary,
+        )
         return True
     return False

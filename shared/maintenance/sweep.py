@@ -1,18 +1,18 @@
 """The sweep: publish object events again for what a replica has lacked, or not published, too long."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 
 from shared.clock import Deadline
-from shared.errors import ObjectNotFound
+from shared.errors import NotYetThere, ObjectNotFound
 from shared.events.journal import uncompacted
-from shared.identifiers import moment_of
-from shared.kinds import KINDS
+from shared.identifiers import moment_of, parse_key
+from shared.kinds import KINDS, find_kind
 from shared.messages import OBJECT_EVENTS, ObjectEvent
 from shared.replicas import Replica
 from shared.system import Dss
@@ -24,6 +24,11 @@ _BATCH = 1000
 # For how long sweeps look for the object of a claim that is available nowhere: if a killed writer has written
 # one, it is there from then on. Later it is the audit that finds it.
 _CLAIMED_FOR = timedelta(days=1)
+# For how long sweeps leave an object alone after its event has become a dead letter.
+_LEFT_ALONE = timedelta(days=1)
+_FOR_GOOD = datetime(9999, 1, 1, tzinfo=UTC)
+# The work that brings an object to other replicas.
+REPLICATION = "sync"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,7 @@ def sweep(dss: Dss, *, older_than: timedelta) -> int:
 
     Includes objects whose writer was killed before it could update the catalog. Safe to repeat. Ends after
     _SECONDS, the oldest first in each collection; the next sweep finds the rest. Raises Unavailable if an
-    event cannot be published.
+    event cannot be published. Leaves alone what `leave_alone` names.
     """
     deadline = Deadline(dss.clock, _SECONDS)
     # An object that several replicas lack is one event.
@@ -59,13 +64,38 @@ def _overdue(dss: Dss, older_than: timedelta) -> Iterator[ObjectEvent]:
     before = dss.clock.now() - older_than
     for replica in dss.replicas:
         for missing in dss.catalog.backlog.missing(KINDS.values(), replica.name, before=before):
+            if _is_left_alone(dss, missing.left_alone, REPLICATION):
+                continue
             source = next(filter(None, map(dss.replicas.find, missing.available)), None)
             if not missing.available and missing.since > before - _CLAIMED_FOR:
                 source = _holder(dss, missing.key)
             if source:
                 yield ObjectEvent(replica=source.name, bucket=source.bucket, key=missing.key)
         for unpublished in dss.catalog.backlog.unpublished(KINDS.values(), replica.name, before=before):
-            yield ObjectEvent(replica=replica.name, bucket=replica.bucket, key=unpublished.key)
+            if not _is_left_alone(dss, unpublished.left_alone, publication_on(replica.name)):
+                yield ObjectEvent(replica=replica.name, bucket=replica.bucket, key=unpublished.key)
+
+
+def _is_left_alone(dss: Dss, left_alone: Mapping[str, datetime], work: str) -> bool:
+    return work in left_alone and dss.clock.now() < left_alone[work]
+
+
+def publication_on(replica: str) -> str:
+    """Return the name of the work that publishes the event of an object on a replica."""
+    return f"index {replica}"
+
+
+def leave_alone(dss: Dss, event: ObjectEvent, work: str, error: Exception | None) -> None:
+    """Have sweeps leave an object alone whose event is a dead letter: an operator may replay that.
+
+    For a day; for good if there is no error, because the event has killed the function each time, and would
+    do so again. An object that waits for others (NotYetThere) is not left alone.
+    """
+    name = parse_key(event.key)
+    kind = find_kind(name) if name else None
+    if name and kind and not isinstance(error, NotYetThere):
+        until = dss.clock.now() + _LEFT_ALONE if error else _FOR_GOOD
+        dss.catalog.backlog.leave_alone(kind, name, work, until=until)
 
 
 def _holder(dss: Dss, key: str) -> Replica | None:

@@ -223,10 +223,19 @@ class ObjectStore(Protocol):
         """Yield all uploads of a bucket that were neither finished nor aborted."""
         ...
 
-    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
+    def sign_get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        lifetime: timedelta,
+        disposition: str | None = None,
+        content_type: str | None = None,
+    ) -> str:
         """Return a URL by which anyone can GET an object for `lifetime`, ranges included.
 
-        The answer carries `disposition` as its Content-Disposition.
+        The answer carries `disposition` as its Content-Disposition, and `content_type`, or else the object's
+        own, as its Content-Type.
         """
         ...
 

@@ -163,9 +163,17 @@ class PlainStore(PartsAside):
         with closing(self._unchanged(found)) as data, self.translated(found.bucket, found.key):
             self.touch(found, data, last_used)
 
-    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
+    def sign_get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        lifetime: timedelta,
+        disposition: str | None = None,
+        content_type: str | None = None,
+    ) -> str:
         """Return a URL of the API, signed with the key that all processes share."""
-        return self.urls.sign(bucket, key, lifetime, disposition)
+        return self.urls.sign(bucket, key, lifetime, disposition=disposition, type=content_type)
 
     def check_bucket(self, bucket: str) -> None:
         """Return if the bucket answers."""

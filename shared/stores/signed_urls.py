@@ -27,11 +27,13 @@ class SignedUrls:
         if len(self.key) < _SHORTEST_KEY:
             raise ValueError(f"signing_key_file: {len(self.key)} bytes; it needs at least {_SHORTEST_KEY}")
 
-    def sign(self, bucket: str, key: str, lifetime: timedelta, disposition: str | None) -> str:
-        """Return a URL of an object that is valid for `lifetime`, in whole seconds."""
+    def sign(self, bucket: str, key: str, lifetime: timedelta, **headers: str | None) -> str:
+        """Return a URL of an object that is valid for `lifetime`, in whole seconds.
+
+        `headers` (`disposition` and `type`) are members of the URL by which the answer is to be served.
+        """
         query = {"expires": str(int((self.clock.now() + lifetime).timestamp()))}
-        if disposition:
-            query["disposition"] = disposition
+        query |= {name: value for name, value in headers.items() if value}
         query["signature"] = self._signature(bucket, key, query)
         return f"{self.base}/{bucket}/{quote(key, safe='/~')}?{urlencode(query)}"
 
@@ -45,5 +47,6 @@ class SignedUrls:
             raise AccessDenied("expires: this URL has expired")
 
     def _signature(self, bucket: str, key: str, query: Mapping[str, str]) -> str:
-        signed = json.dumps(["dss-object-1", bucket, key, query.get("expires"), query.get("disposition")])
+        members = [query.get(name) for name in ("expires", "disposition", "type")]
+        signed = json.dumps(["dss-object-2", bucket, key, *members])
         return hmac.new(self.key, signed.encode(), hashlib.sha256).hexdigest()

@@ -6,8 +6,8 @@ than that, and are never held up. One event takes EVENT_SECONDS out of a budget 
 of 0.2 s, one event per second:
 
     event 1    3 queries are evaluated (0.6 s), 57 wait; the bucket has 1.4 s
-    event 2    3 are evaluated, the bucket has 0.9 s; … from event 5 on, all wait until the bucket has gained
-    something
+    event 2    3 are evaluated; the bucket has 1.4 + 0.2 - 0.6 = 1.0 s
+    event 6    the bucket is empty: all 60 wait until it has gained something
 
 Queries that wait are evaluated later, from a queue of their own (`shared.webhooks.fanout`).
 """
@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 # Seconds of processor time that an owner may use at once, and gains per second, in one process.
 CAPACITY = 2.0
-REFILL = 0.1
+REFILL = 0.2
 # Seconds that one event may take out of an owner's budget.
 EVENT_SECONDS = 0.5
 # Seconds of an evaluation that are free. What people write takes about a tenth of it.

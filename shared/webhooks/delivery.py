@@ -32,6 +32,7 @@ from shared.messages import DELIVERY_RETRIES
 from shared.system import Dss
 from shared.webhooks.callbacks import Callback, Callbacks, CallFailed
 from shared.webhooks.notifications import Notification
+from shared.webhooks.secrets import decrypt_secret
 
 _log = structlog.get_logger()
 
@@ -172,10 +173,7 @@ class Deliverer:
         _log.info("delivered", delivery=delivery.id, attempt=delivery.attempts, seconds=took)
 
     def _callback(self, subscription: Subscription, notification: Notification, attempt: int) -> Callback:
-        secret = self._dss.catalog.subscriptions.secret(subscription.uuid) if subscription.signed else None
-        if subscription.signed and secret is None:
-            # The secret is deleted with its subscription, perhaps a moment ago.
-            raise Unavailable(f"subscription {subscription.uuid} has no secret to sign with; nothing is sent")
+        secret = self._secret(subscription.uuid) if subscription.signed else None
         return Callback(
             url=subscription.callback_url,
             method=subscription.method,
@@ -185,6 +183,13 @@ class Deliverer:
             key_id=subscription.hmac_key_id or f"hca-dss:{subscription.uuid}",
             secret=secret,
         )
+
+    def _secret(self, subscription: str) -> str:
+        encrypted = self._dss.catalog.subscriptions.secret(subscription)
+        if encrypted is None:
+            # The secret is deleted with its subscription, perhaps a moment ago.
+            raise Unavailable(f"subscription {subscription} has no secret to sign with; nothing is sent")
+        return decrypt_secret(self._dss.settings, subscription, encrypted)
 
     def _retry_later(self, notification: Notification) -> None:
         self._dss.publisher.publish(DELIVERY_RETRIES, notification.attributes, notification.data)

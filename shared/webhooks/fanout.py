@@ -119,6 +119,9 @@ class Notifier:
         subscriptions = [
             one for one in self._subscriptions.of(deferred.event.replica) if one.uuid in requested
         ]
+        if not subscriptions:
+            # They were deleted meanwhile.
+            return 0
         if any(self._evaluators.budgets.available(one.owner) > 0 for one in subscriptions):
             return self._fan_out(deferred.event, subscriptions, since=deferred.since)
         if self._dss.clock.now() - moment_of(deferred.since) < _LONGEST_DEFERRAL:

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from shared.search.dsl import parse
 from shared.system import Dss
 from shared.webhooks.callbacks import check_literal_address, networks_of
 from shared.webhooks.expressions import check_expression
+from shared.webhooks.secrets import decrypt_secret, encrypt_secret
 
 # Most subscriptions of one owner on one replica, of both kinds together.
 MOST_SUBSCRIPTIONS = 100
@@ -52,10 +54,20 @@ def subscribe(
     subscription = Subscription(
         uuid=str(name), replica=replica, owner=owner, created=dss.clock.now(), **definition
     )
+    secret = requested.get("hmac_secret_key")
     dss.catalog.subscriptions.add(
-        subscription, secret=requested.get("hmac_secret_key"), at_most=MOST_SUBSCRIPTIONS
+        subscription,
+        secret=None if secret is None else encrypt_secret(dss.settings, subscription.uuid, secret),
+        at_most=MOST_SUBSCRIPTIONS,
+        is_same_secret=partial(_is_same_secret, dss, subscription.uuid, secret),
     )
     return subscription
+
+
+def _is_same_secret(dss: Dss, uuid: str, secret: str | None, stored: str | None) -> bool:
+    if secret is None or stored is None:
+        return secret == stored
+    return decrypt_secret(dss.settings, uuid, stored) == secret
 
 
 def find_subscription(dss: Dss, replica: str, uuid: str, *, owner: str | None) -> Subscription:

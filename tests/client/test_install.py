@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -138,3 +140,26 @@ def test_signing_a_token_without_the_extra_names_it(installed: Installation) -> 
 
     assert outcome.returncode == 1
     assert "pip install 'dss-client[sign]'" in outcome.stderr
+
+
+def cpu_seconds(installed: Installation, *command: str) -> float:
+    """Return the CPU time of a command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert installed.run(*command).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+
+
+def test_help_takes_less_than_a_third_of_a_second_of_cpu(installed: Installation) -> None:
+    assert min(cpu_seconds(installed, "dss", "--help") for _ in range(3)) < 0.3
+
+
+def test_it_uses_nothing_that_its_oldest_python_lacks() -> None:
+    """By the declared types of the standard library; other tests run on one version."""
+    oldest = re.findall(r'requires-python = ">=(\d+\.\d+)"', (ROOT / "client" / "pyproject.toml").read_text())
+    command = [sys.executable, "-m", "mypy", "--python-version", *oldest, "-p", "dss"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+    assert oldest == ["3.10"]
+    assert (done.returncode, done.stdout[:10]) == (0, "Success: n"), done.stdout

@@ -74,7 +74,7 @@ def test_the_command_line_imports_only_what_it_uses() -> None:
     code = (
         "import sys; import dss.commands.main; "
         "print([name for name in ('local', 'run.api', 'flask', 'moto', 'google.cloud.storage', 'boto3',"
-        " 'rich', 'jwt') if name in sys.modules])"
+        " 'rich', 'jwt', 'requests') if name in sys.modules])"
     )
 
     out = subprocess.check_output([sys.executable, "-c", code], env=environment({}), text=True, cwd=ROOT)

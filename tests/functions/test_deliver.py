@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests_http_signature import HTTPSignatureAuth
 
 from shared.catalog import Subscription
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
@@ -129,6 +130,20 @@ def test_a_signed_subscription_gets_nothing_unsigned(
     firestore_client(stack).document(f"subscription_secrets/{notification.subscription}").delete()
     assert (pushed(first, notification), pushed(second, notification)) == (503, 503)
     assert server.calls_of(path) == []
+
+
+def test_a_secret_is_stored_encrypted_and_signs_notifications(
+    stack: dict[str, str], api: Api, first: FunctionProcess, server: Subscriber
+) -> None:
+    path, secret = f"/ok/{new_uuid()}", new_uuid()
+    notification = new_notification(subscribed(api, server, path, hmac_secret_key=secret))
+    stored = firestore_client(stack).document(f"subscription_secrets/{notification.subscription}").get()
+    assert secret not in str(stored.to_dict())
+    assert pushed(first, notification) == 204
+    [call] = server.calls_of(path)
+    received = requests.PreparedRequest()
+    received.prepare(method="POST", url=server.url(path), headers=dict(call.headers), data=call.body)
+    HTTPSignatureAuth.verify(received, key_resolver=lambda **_: secret.encode())
 
 
 def test_a_backoff_expires(

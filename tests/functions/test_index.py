@@ -11,7 +11,7 @@ from tests.support.api import Api, Version, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.replication import new_bundle, new_file, object_event_attributes
+from tests.support.replication import OTHER, new_bundle, new_file, object_event_attributes
 from tests.support.topic_listener import TopicListener
 
 POINTS = [point for point in FAULT_POINTS if point.startswith("index: ")]
@@ -124,8 +124,12 @@ def test_a_tombstone_of_a_uuid_is_an_event_for_each_version_that_was_visible(
     one = delete(admin, replica, first.uuid, second.version)
     assert index.push(object_event_attributes(clouds, replica, one)).status_code == 204
 
+    # A version that reaches the replica after the tombstone was never visible there.
+    put_bundle(admin, OTHER[replica], [], bundle=late)
     whole = delete(admin, replica, first.uuid)
-    put_bundle(admin, replica, [file.named("name")], bundle=late)
+    with function_process("sync", stack) as sync:
+        late_event = object_event_attributes(clouds, OTHER[replica], f"bundles/{late}")
+        assert sync.push(late_event).status_code == 204
     for key in (whole, f"bundles/{late}", f"bundles/{third}", whole, one):
         assert index.push(object_event_attributes(clouds, replica, key)).status_code == 204
 

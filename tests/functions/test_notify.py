@@ -69,6 +69,7 @@ def happened(clouds: Clouds, replica: str, *, dead: bool = False, **document: An
     """Return an event of a bundle that nobody has, and whose document is kept."""
     uuid, version, kind = new_uuid(), now(), "TOMBSTONE" if dead else "CREATE"
     content = {"event_type": kind, "bundle_info": {"uuid": uuid, "version": version}, **document}
+    content |= {"email": "", "reason": ""} if dead else {"manifest": {"files": []}, "files": {}}
     key = document_key(Fqid(uuid, version), dead=dead)
     clouds.stage(replica, json.dumps(content).encode(), bucket=clouds.main[replica], key=key, metadata={})
     return BundleEvent(id=new_uuid(), replica=replica, type=kind, uuid=uuid, version=version, timestamp=now())
@@ -194,19 +195,22 @@ def test_costly_queries_of_one_owner_wait_and_delay_nobody_else(
 
         deferred = pages.wait(lambda one: one.get("eventId") == event.id and "deferredSince" in one)
         data = pages.data[pages.attributes.index(deferred)]
-        assert len(costly & set(json.loads(data))) == len(json.loads(data)) >= 15
-        deadline = time.monotonic() + 60
-        while notify.push(deferred, data=data).status_code != 503:
-            assert time.monotonic() < deadline, "the budget is never used up"
-        # After an hour without a budget, the event counts as failed.
+        assert len(costly & set(json.loads(data))) == len(json.loads(data)) >= 10
+        # Each push evaluates some, as far as the budget goes, or all have failed after an hour without.
         late = {**deferred, "deferredSince": "2026-01-01T000000.000000Z"}
-        assert notify.push(late, data=data).status_code == 204
-        rows = [rows_of(bad, replica, subscription, event) for subscription in costly]
-        assert [len(row) for row in rows] == [1] * len(costly)
-        assert {row[0]["state"] for row in rows} == {"query_failed"}
+        deadline = time.monotonic() + 120
+        while not all(rows_of(bad, replica, subscription, event) for subscription in costly):
+            assert time.monotonic() < deadline, "not all of them are evaluated"
+            assert notify.push(late, data=data).status_code == 204
+        states = {
+            row["state"] for subscription in costly for row in rows_of(bad, replica, subscription, event)
+        }
+        assert states == {"query_failed"}
     finally:
         for subscription in costly:
             bad.delete(f"/v1/subscriptions/{subscription}", replica=replica)
+    # Deleted ones wait for no budget.
+    assert notify.push(deferred, data=data).status_code == 204
 
 
 @pytest.mark.parametrize("point", NOTIFY)
@@ -226,8 +230,8 @@ def test_a_kill_between_deliveries_loses_none(
         mortal.kill()
         mortal.start(DSS_FAULT_POINT="")
         assert pushed(mortal, event) == 204
-    # One of them was published before the kill as well; what comes twice has one id.
-    found = waited_for(deliveries, event, mine, 5)
+    # Some may have been published before the kill as well; what comes twice has one id.
+    found = waited_for(deliveries, event, mine, 4)
     assert len(set(found)) == 4
 
 

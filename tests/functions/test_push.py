@@ -26,14 +26,16 @@ class Handler(PushHandler):
         self.error = error
         self.processed: list[Message] = []
         self.given_up: list[tuple[Message, str]] = []
+        self.last_error: Exception | None = None
 
     def process(self, message: Message) -> None:
         self.processed.append(message)
         if self.error:
             raise self.error
 
-    def give_up(self, message: Message, reason: str) -> None:
+    def give_up(self, message: Message, reason: str, error: Exception | None) -> None:
         self.given_up.append((message, reason))
+        self.last_error = error
 
 
 def push(
@@ -81,6 +83,17 @@ def test_every_error_is_retried_until_the_last_attempt(error: Exception) -> None
     assert [topic for topic, _ in published.messages] == [DEAD_LETTERS]
 
 
+def test_a_message_that_kills_the_function_at_each_attempt_is_a_dead_letter_before_the_next() -> None:
+    published, handler = RecordingPublisher(), Handler()
+    assert push(published, handler, deliveryAttempt=ATTEMPTS)[1] == 204
+    assert push(published, handler, deliveryAttempt=ATTEMPTS + 1)[1] == 200
+    # The work of the last one has not begun.
+    assert (len(handler.processed), len(handler.given_up), handler.last_error) == (1, 1, None)
+    [(topic, attributes)] = published.messages
+    assert (topic, attributes["deadAttempts"]) == (DEAD_LETTERS, str(ATTEMPTS + 1))
+    assert "was killed at each attempt" in attributes["deadReason"]
+
+
 def test_a_subscription_with_a_maximal_age_does_not_count_attempts() -> None:
     published, handler = RecordingPublisher(), Handler(Unavailable("busy"))
     retries = {"subscription": "projects/p/subscriptions/delivery-retries"}
@@ -106,6 +119,13 @@ def test_a_message_is_given_up_only_when_its_dead_letter_is_durable() -> None:
 
 def test_a_message_without_a_count_is_at_its_first_attempt() -> None:
     assert push(RecordingPublisher(), Handler(Unavailable("busy")))[1] == 503
+
+
+@pytest.mark.parametrize("attempt", [float("inf"), float("-inf"), float("nan"), "x", [], {}, None])
+def test_a_count_that_is_no_number_is_refused(attempt: Any) -> None:
+    handler = Handler()
+    assert push(RecordingPublisher(), handler, deliveryAttempt=attempt)[1] == 400
+    assert handler.processed == []
 
 
 @pytest.mark.parametrize("reason", ["plain", "é" * 2000, "x" + "漢" * 2000, "\ud800 alone"])

@@ -1,18 +1,26 @@
 """The sweep publishes lost object events again, and logs how far each replica is behind."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
 from google.cloud.firestore import FieldFilter
 
 from local.api import api_process
-from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
+from shared.checksums import checksums_of
+from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, OBJECT_EVENTS
 from tests.support.api import Api, Version, new_uuid, now, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
-from tests.support.replication import OTHER, new_bundle, new_file, read_status
+from tests.support.replication import (
+    OTHER,
+    new_bundle,
+    new_file,
+    object_event_attributes,
+    read_status,
+)
 from tests.support.topic_listener import TopicListener, listen_to
 
 
@@ -138,6 +146,53 @@ def test_an_object_of_a_killed_writer_is_found_though_its_event_is_lost(
     assert event["replica"] == replica
     assert sync.push(event).status_code == 204
     assert [read_status(admin, "files", file, name) for name in (replica, OTHER[replica])] == [200, 200]
+
+
+@pytest.mark.usefixtures("clean")
+def test_objects_whose_events_are_dead_letters_are_left_alone(
+    stack: dict[str, str],
+    sweep: FunctionProcess,
+    sync: FunctionProcess,
+    index: FunctionProcess,
+    admin: Api,
+    clouds: Clouds,
+    replica: str = "gcp",
+) -> None:
+    def last_push(function: FunctionProcess, key: str, *, killed: bool) -> int:
+        """Return the status of the last attempt, or of the one after it if that was killed."""
+        event = object_event_attributes(clouds, replica, key)
+        return function.push(event, attempt=31 if killed else 30).status_code
+
+    data = new_uuid().encode()
+    deadly, broken = new_file(admin, clouds, replica, b"deadly"), new_file(admin, clouds, replica, data)
+    key = checksums_of(data).blob_key
+    clouds.stage(replica, data[::-1], bucket=clouds.main[replica], key=key, metadata={})
+    bundle = new_bundle(admin, replica, deadly)
+    nowhere = Version(new_uuid(), now())
+    assert sweep.post("").text == "3"
+    with listen_to(stack, DEAD_LETTERS):
+        for function, key, killed in (
+            (sync, f"files/{deadly}", True),
+            (sync, f"files/{broken}", False),
+            (sync, f"files/{nowhere}", True),
+            (index, f"bundles/{bundle}", True),
+        ):
+            assert last_push(function, key, killed=killed) == 200
+        # The bundle is still to be replicated; a bundle that waits for its files is not left alone.
+        assert sweep.post("").text == "1"
+        assert last_push(sync, f"bundles/{bundle}", killed=False) == 200
+        assert sweep.post("").text == "1"
+        assert last_push(sync, f"bundles/{bundle}", killed=True) == 200
+    assert sweep.post("").text == "0"
+    # What has failed is tried again after a day; what has killed the function is not.
+    client = firestore_client(stack)
+    left_alone = {
+        name: client.document(f"files/{name}").get().get("left_alone.sync") for name in (deadly, broken)
+    }
+    assert left_alone[deadly].year == 9999
+    assert timedelta(hours=23) < left_alone[broken] - datetime.now(UTC) <= timedelta(days=1)
+    client.document(f"files/{broken}").update({"left_alone.sync": datetime.now(UTC)})
+    assert sweep.post("").text == "1"
 
 
 @pytest.mark.usefixtures("clean")

@@ -21,12 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 # Seconds after which a process that has to end counts as left behind.
 GONE_SECONDS = 60.0
 STANDIN = '''
-import json
-
-def app(environ, start_response):
+async def app(scope, receive, send):
     """An API that is healthy, and does nothing else."""
-    start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps({"Healthy": True}).encode()]
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"17")]})
+        await send({"type": "http.response.body", "body": b'{"Healthy": true}'})
+
+# The limit of a slow client, which run/api/connections.py asks the application for.
+app.client_seconds = 60.0
 '''
 
 
@@ -110,7 +112,10 @@ class Command:
 
     def wait_for(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
         """Return when the condition holds; fail if the command ends first."""
-        wait_until(lambda: condition() or self.process.poll() is not None, seconds, f"{what}; {self.errors}")
+        try:
+            wait_until(lambda: condition() or self.process.poll() is not None, seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.errors}") from error
         assert condition(), f"it ended before {what}: {self.errors}"
 
     def wait_until_ready(self) -> str:

@@ -44,8 +44,9 @@ def test_it_prints_when_it_is_ready_and_sh_can_source_the_env_file(dss_local):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_when_it_ends(dss_local, number):
-    command = dss_local(*STANDIN)
+    command = dss_local(*STANDIN, "--latency", "1")
     command.wait_until_ready()
+    assert "latency ready after" in command.errors
     command.send(number)
     command.assert_all_gone()
 

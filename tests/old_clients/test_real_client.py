@@ -116,7 +116,9 @@ def _or_none(tool: OldTool, command: str, **options: Any) -> Any:
         return None
 
 
-def test_pages_are_turned_to_the_end(tool: OldTool, writer: Api, replica: str, file: Version, tmp_path: Path):
+def test_pages_are_followed_to_the_last(
+    tool: OldTool, writer: Api, replica: str, file: Version, tmp_path: Path
+):
     names = [f"{number:03}" for number in range(620)]
     bundle = put_bundle(writer, replica, [file.named(name) for name in names])
     query = {"uuid": bundle.uuid, "replica": replica}

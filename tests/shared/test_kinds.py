@@ -143,7 +143,7 @@ class Backlog:
             for record in getattr(kind, "records", {}).values():
                 if replica not in record.available:
                     yield SimpleNamespace(
-                        key=record.name.key, available=tuple(record.available), since=before
+                        key=record.name.key, available=tuple(record.available), since=before, left_alone={}
                     )
 
     def unpublished(self, kinds: Any, replica: str, *, before: datetime) -> Iterator[Any]:

@@ -47,7 +47,7 @@ def test_a_check_of_12_000_files_resumes_where_it_stopped(
     bundle = put_bundle(api, replica, [*items, late.named("99999")])
     reads(proxy)
 
-    with pytest.raises(NotYetThere, match=f"1 of its files are not on {there} yet, {late}"):
+    with pytest.raises(NotYetThere, match=f"1 of its files are not on {there} yet, for example {late}"):
         replicate_keys(dss, replica, f"bundles/{bundle}")
     # 5,000 files a step: all heads, three times, and the pages of all files.
     first = reads(proxy)
@@ -76,7 +76,7 @@ def test_a_check_of_a_large_collection_resumes_and_that_of_its_next_version_asks
     first = put_collection(api, replica, items)
     reads(proxy)
 
-    with pytest.raises(NotYetThere, match=f"1 of its contents are not on {there} yet, file {late} for one"):
+    with pytest.raises(NotYetThere, match=f"1 of its contents .* {there} yet, for example file {late}"):
         replicate_keys(dss, replica, f"collections/{first}")
     whole = reads(proxy)
     assert whole > 400

@@ -40,7 +40,7 @@ class AdminSystem(ManualSystem):
         """Start the workflow and return the name of its execution."""
         return self.dss.workflows.start(ADMINISTER, argument)
 
-    def ended(self, name: str) -> Execution:
+    def wait_for_end(self, name: str) -> Execution:
         """Wait for the end of an execution and return it."""
         client = self.dss.workflows._client  # type: ignore[attr-defined]
 
@@ -54,41 +54,45 @@ class AdminSystem(ManualSystem):
     def run(self, **argument: Any) -> AdminRun:
         """Make a run, and return it once it has succeeded."""
         name = self.start(**argument)
-        execution = self.ended(name)
+        execution = self.wait_for_end(name)
         assert execution.state == SUCCEEDED, execution.error.payload
-        return self.row(name)
+        return self.get_run(name)
 
-    def refused(self, **argument: Any) -> str:
+    def run_and_fail(self, **argument: Any) -> str:
         """Make a run whose execution fails, and return the error."""
-        execution = self.ended(self.start(**argument))
+        execution = self.wait_for_end(self.start(**argument))
         assert execution.state == FAILED, execution.result
         return str(json.loads(execution.error.payload))
 
-    def row(self, name: str) -> AdminRun:
+    def get_run(self, name: str) -> AdminRun:
         """Return the run of an execution."""
         run = self.dss.catalog.runs.get(name.rpartition("/")[2])
         assert run
         return run
 
-    def reported(self, run: AdminRun) -> list[dict[str, Any]]:
+    def report_lines(self, run: AdminRun) -> list[dict[str, Any]]:
         """Return all lines of a run's report, without the last line of each part."""
-        lines = [json.loads(line) for name in self.objects(run) for line in self.report(name).splitlines()]
+        lines = [
+            json.loads(line)
+            for name in self.report_parts(run)
+            for line in self.read_report(name).splitlines()
+        ]
         return [line for line in lines if "state_of_run" not in line]
 
-    def objects(self, run: AdminRun) -> list[str]:
+    def report_parts(self, run: AdminRun) -> list[str]:
         """Return the object names of the parts of a run's report."""
         blobs = self.clouds.gcs.list_blobs(self.env["DSS_REPORTS_BUCKET"])
         return [blob.name for blob in blobs if run.id in blob.name and blob.name.endswith(".jsonl")]
 
-    def report(self, name: str) -> bytes:
+    def read_report(self, name: str) -> bytes:
         """Return the content of an object of the reports bucket."""
         content: bytes = self.clouds.gcs.bucket(self.env["DSS_REPORTS_BUCKET"]).blob(name).download_as_bytes()
         return content
 
-    def concluded(self, run: AdminRun, name: str = "summary") -> dict[str, Any]:
+    def summary(self, run: AdminRun, name: str = "summary") -> dict[str, Any]:
         """Return the summary of a run, or another closing document, from the bucket."""
-        folder = self.objects(run)[0].rpartition("/")[0]
-        said: dict[str, Any] = json.loads(self.report(f"{folder}/{name}.json"))
+        folder = self.report_parts(run)[0].rpartition("/")[0]
+        said: dict[str, Any] = json.loads(self.read_report(f"{folder}/{name}.json"))
         return said
 
 

@@ -1,10 +1,13 @@
 """Sources to copy, and the uploads that copies leave unfinished."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from shared.checksums import MIB, Checksums, checksums_of
+from shared.errors import Unavailable
 from shared.replicas import Replica
-from shared.stores.base import StoredObject
+from shared.stores.base import ObjectStore, Reader, StoredObject, Upload
 from shared.system import Dss
 from tests.support.api import new_uuid
 from tests.support.clouds import Clouds
@@ -31,3 +34,30 @@ def unfinished_uploads(clouds: Clouds, place: Replica, key: str = "") -> list[st
         return clouds.keys("gcp", "uploads/")
     found = clouds.s3.list_multipart_uploads(Bucket=place.bucket, Prefix=key)
     return [upload["UploadId"] for upload in found.get("Uploads", [])]
+
+
+class WatchedStore:
+    """A store that counts the parts it is given and the bytes that are read, and fails at some parts."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self.parts_put: list[int] = []
+        self.fails_at: int | None = None
+        self.bytes_read = 0
+        self.on_read: Callable[[], None] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def read(self, source: StoredObject, first: int, size: int) -> Reader:
+        """Read from the store."""
+        self.bytes_read += size
+        self.on_read()
+        return self._store.read(source, first, size)
+
+    def put_part(self, upload: Upload, number: int, data: Reader, size: int) -> None:
+        """Write a part to the store, unless it is the one that fails."""
+        self.parts_put.append(number)
+        if number == self.fails_at:
+            raise Unavailable("made to fail")
+        self._store.put_part(upload, number, data, size)

@@ -43,12 +43,12 @@ class ManualSystem:
         bucket = self.clouds.main[replica]
         self.clouds.stage(replica, data, bucket=bucket, key=key, metadata={})
 
-    def forget(self, collection: str, name: str) -> None:
+    def delete_document(self, collection: str, name: str) -> None:
         """Remove a document and its subcollections from the catalog."""
         client = self.dss.catalog.database.client
         client.recursive_delete(client.collection(collection).document(name))
 
-    def forget_everything(self) -> None:
+    def delete_catalog(self) -> None:
         """Remove all documents of the catalog."""
         host, project = self.env["FIRESTORE_EMULATOR_HOST"], self.env["GOOGLE_CLOUD_PROJECT"]
         url = f"http://{host}/emulator/v1/projects/{project}/databases/(default)/documents"
@@ -68,7 +68,7 @@ class ManualSystem:
             publish_event(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key), told.append)
         return told
 
-    def everywhere(self, replica: str, content: bytes) -> "World":
+    def replicated_world(self, replica: str, content: bytes) -> "World":
         """Make a world on one replica and replicate it."""
         world = self.world(replica, content)
         self.replicate(replica, *world.documents)

@@ -13,7 +13,7 @@ NAMES_A_FILE = 100
 
 def populate(system: ManualSystem, replica: str) -> None:
     """Write versions, tombstones and a bundle of many pages on one replica, and replicate them."""
-    system.everywhere(replica, f"first on {replica}".encode())
+    system.replicated_world(replica, f"first on {replica}".encode())
     source = system.clouds.stage(replica, b"one content of many files", content_type="text/plain")
     first = put_file(system.api, source)
     second = put_file(

@@ -58,6 +58,23 @@ def test_a_bundle_is_checked_out_to_the_checkout_bucket(
     }
 
 
+def test_names_with_empty_and_hidden_steps_are_checked_out_as_they_are(
+    api: Api, clouds: Clouds, replica: str
+) -> None:
+    names = ["path.json2/", "a//b", "counts/.zarray", "a./b", "n" * 255 + "/n"]
+    file = put_file(api, clouds.stage(replica, b"content"))
+    bundle = put_bundle(api, replica, [file.named(name) for name in names])
+
+    status = await_checkout(api, replica, check_out(api, replica, bundle))
+
+    assert (status["status"], status["files_done"]) == ("SUCCEEDED", len(names))
+    prefix = f"bundles/{bundle}"
+    found = read_objects(clouds, replica, clouds.checkout[replica], prefix)
+    assert {key: data for key, (data, _) in found.items()} == {
+        f"{prefix}/{name}": b"content" for name in names
+    }
+
+
 def test_a_bundle_is_checked_out_to_ones_own_bucket(
     api: Api, clouds: Clouds, replica: str, bundle: Version
 ) -> None:

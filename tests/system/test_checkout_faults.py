@@ -18,7 +18,7 @@ from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind
 from shared.messages import ObjectEvent
 from shared.replication import replicate
-from tests.support.api import Version, new_uuid, put_bundle, put_file
+from tests.support.api import Version, assert_problem, new_uuid, put_bundle, put_file
 from tests.support.checkout_harness import INLINE_BYTES, ClockAhead, Harness, LostWorkflows, checkout_harness
 from tests.support.checkouts import await_checkout, checkout_status, read_objects, remove_object, user_bucket
 from tests.support.copies import distinct_bytes
@@ -114,27 +114,23 @@ def test_who_wants_to_is_told_once_where_the_data_are(rig: Harness, replica: str
     assert ended["location"] in mail and "2 files, 72 bytes" in mail
 
 
-def test_a_destination_that_is_not_there_fails_the_job(rig: Harness, replica: str, bundle: Version) -> None:
-    bucket = f"no-{new_uuid()}"
+def test_a_destination_that_cannot_be_reached_is_refused(rig: Harness, replica: str, bundle: Version) -> None:
+    path = f"/v1/bundles/{bundle.uuid}/checkout"
+    missing, denied = f"no-{new_uuid()}", user_bucket(rig.clouds, replica, denied="all")
+    for bucket, words in ((missing, "no such bucket"), (denied, "no access")):
+        answer = rig.api.post(path, replica=replica, json={"destination": bucket})
+        assert_problem(answer, 400, "illegal_arguments", "destination", bucket, words)
 
-    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
-    assert ended["status"] == "FAILED"
-    assert f"{bucket}: no such bucket" in ended["cause"]
-
-
-@pytest.mark.parametrize(
-    ("denied", "words"), [("write", "has no permission to write to it"), ("all", "has no access to it")]
-)
 def test_a_destination_that_may_not_be_written_fails_the_job(
-    rig: Harness, replica: str, bundle: Version, denied: str, words: str
+    rig: Harness, replica: str, bundle: Version
 ) -> None:
-    bucket = user_bucket(rig.clouds, replica, denied=denied)
+    bucket = user_bucket(rig.clouds, replica, denied="write")
 
     ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, destination=bucket))
 
     assert ended["status"] == "FAILED"
-    assert f"{bucket}: this system {words}" in ended["cause"]
+    assert f"{bucket}: this system has no permission to write to it" in ended["cause"]
 
 
 def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
@@ -166,13 +162,13 @@ def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
         replicate(rig.dss, ObjectEvent(replica=replica, bucket=where.bucket, key=key))
     own = directory / "buckets" / "own"
 
-    missing = await_checkout(rig.api, NAME, rig.check_out(NAME, bundle, destination="own"))
+    path = f"/v1/bundles/{bundle.uuid}/checkout"
+    missing = rig.api.post(path, replica=NAME, json={"destination": "own"})
     own.mkdir()
     jobs = [rig.check_out(NAME, bundle), rig.check_out(NAME, bundle, destination="own")]
     ends = [await_checkout(rig.api, NAME, job) for job in jobs]
 
-    assert missing["status"] == "FAILED"
-    assert "destination file://own: no such bucket" in missing["cause"]
+    assert_problem(missing, 400, "illegal_arguments", "destination", "no such bucket")
     for bucket, ended in zip((CHECKOUT, "own"), ends, strict=True):
         assert ended["location"] == f"file://{bucket}/bundles/{bundle}"
         assert (ended["status"], ended["files_done"], ended["bytes_done"]) == ("SUCCEEDED", 2, 72)

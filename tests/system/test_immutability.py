@@ -216,9 +216,7 @@ def revision(clouds: Clouds, replica: str, key: str) -> object:
     return clouds.s3.head_object(Bucket=clouds.main["aws"], Key=key)["LastModified"]
 
 
-def test_of_all_who_want_a_collection_to_be_theirs_one_gets_it(
-    processes: list[str], stack: dict[str, str]
-) -> None:
+def test_one_of_many_owners_gets_a_new_collection(processes: list[str], stack: dict[str, str]) -> None:
     """Two people, each with two versions of one UUID, in different processes."""
     people = {name: [Api(url, stack[name]) for url in processes] for name in ("DSS_TOKEN", "DSS_TOKEN2")}
     wanted = [(name, api) for name, apis in people.items() for api in apis]

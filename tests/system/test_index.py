@@ -40,7 +40,7 @@ def system() -> Iterator[ManualSystem]:
 @pytest.fixture(scope="module")
 def worlds(system: ManualSystem) -> dict[str, World]:
     """What was made on each replica, and is on both."""
-    worlds = {name: system.everywhere(name, f"of {name}".encode()) for name in REPLICAS}
+    worlds = {name: system.replicated_world(name, f"of {name}".encode()) for name in REPLICAS}
     for world in worlds.values():
         for name in REPLICAS:
             system.publish_event(name, *world.documents)
@@ -88,11 +88,11 @@ def fqid(bundle: Version) -> Fqid:
 
 
 @pytest.mark.usefixtures("worlds", "bundles")
-def test_what_was_told_is_right_and_another_back_end_is_filled_by_a_rebuild(system):
+def test_the_index_is_right_and_a_rebuild_fills_another_back_end(system):
     checked = dss(system.env, "admin", "index", "check")
-    told = held(system.dss.index)
+    entries = held(system.dss.index)
     # The bundle of each world that is to be seen, and where they were to be seen once, two that are hidden.
-    assert [len(told[name]) for name in REPLICAS] == [4 + BUNDLES, 4]
+    assert [len(entries[name]) for name in REPLICAS] == [4 + BUNDLES, 4]
     empty = admin(system, "firestore", "check", "--json")
 
     rebuilt = admin(system, "firestore", "rebuild", "--json")
@@ -100,7 +100,7 @@ def test_what_was_told_is_right_and_another_back_end_is_filled_by_a_rebuild(syst
     assert (checked.code, checked.out.splitlines()[-1]) == (0, "0 findings")
     assert (empty.code, empty.json["replicas"]["gcp"]["missing"]) == (1, 4 + BUNDLES)
     assert (rebuilt.code, rebuilt.json["failed"]) == (0, 0), rebuilt
-    assert held(index_of(system, "firestore")) == told
+    assert held(index_of(system, "firestore")) == entries
     assert admin(system, "firestore", "check").code == 0
     again = admin(system, "firestore", "rebuild", "--replica", "gcp", "--json").json["replicas"]["gcp"]
     assert (again["right"], again["written"], again["removed"]) == (4 + BUNDLES, 0, 0)

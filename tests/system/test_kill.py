@@ -31,9 +31,10 @@ COLLECTION_CLAIMED = "collection: head created"
 
 
 def test_every_fault_point_is_tried() -> None:
-    # Those of the functions are tried in tests/functions/.
+    # Those of the functions are tried in tests/functions/, those of copies in test_large_copies.py.
     functions = (
         "checkout: ",
+        "copy: ",
         "replication: ",
         "index: ",
         "compact: ",

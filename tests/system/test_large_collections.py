@@ -123,7 +123,7 @@ def _one_waits_for_the_room_of_another(stack: dict[str, str], path: str, version
         assert changing.result(timeout=PATIENCE).status_code == 200
 
 
-def test_what_hardly_gets_smaller_is_kept_and_read(stack: dict[str, str]) -> None:
+def test_content_that_hardly_compresses_is_stored_and_read(stack: dict[str, str]) -> None:
     catalog = Catalog(Database(firestore_client(stack), replicas=REPLICAS, clock=SystemClock()))
     pages = [os.urandom(PAGE_BYTES) for _ in range(8)]
     head = CollectionHead(

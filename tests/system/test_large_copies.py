@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from shared.catalog import CopyJob, JobState
 from shared.checksums import MIB, ChecksumCalculator, Checksums
 from shared.config import Settings
 from shared.copying.large import copy_order, request_copy
+from shared.faults import FAULT_POINTS
 from shared.identifiers import Fqid
 from shared.system import Dss
 from shared.wiring import open_system
@@ -74,7 +76,6 @@ def large() -> Iterator[Large]:
     front: list[FunctionProxy] = []
     caller = {
         **os.environ,
-        "DSS_INLINE_COPY_SECONDS": "0",
         "DSS_INLINE_COPY_BYTES": str(64 * MIB),
         "DSS_LOCAL_WORKFLOWS_PACE": "0.02",
     }
@@ -207,12 +208,14 @@ class _Every(dict[str, Any]):
 
 @pytest.fixture
 def on_aws(large: Large) -> tuple[Version, bytes]:
-    """A file of several parts that is on `aws` only."""
+    """A file of several parts that is on `aws` only, the blob too."""
     large.front.rules = {}
     data = content()
-    _, claims = metadata(data)
+    checksums, claims = metadata(data)
     source, file = stage(large, "aws", data, claims), Version(new_uuid(), now())
     assert large.ended(put(large, file, source).json()["task_id"]).state is JobState.SUCCEEDED
+    gcp = large.dss.replicas.named("gcp")
+    gcp.store.delete(gcp.bucket, checksums.blob_key)
     return file, data
 
 
@@ -262,6 +265,40 @@ def test_a_function_that_dies_within_a_batch_goes_on_from_the_parts_that_are_the
     assert large.ended(job.id).state is JobState.SUCCEEDED
     assert_readable(large, file, "gcp", data)
     assert large.uploads("gcp") == []
+
+
+@pytest.mark.parametrize("replica", ["gcp", "aws"])
+@pytest.mark.parametrize("point", [point for point in FAULT_POINTS if point.startswith("copy: ")])
+def test_a_function_that_dies_while_a_file_is_verified_shows_nothing_and_finishes_in_the_end(
+    large: Large, replica: str, point: str
+) -> None:
+    data = content()
+    checksums, claims = metadata(data)
+    source, file = stage(large, replica, data, claims), Version(new_uuid(), now())
+    restarted = threading.Event()
+
+    def hold(_: dict[str, Any]) -> None:
+        # What is tried again is for the process that lives.
+        if large.front.broken:
+            restarted.wait(200)
+
+    large.front.rules = _Every(hold)  # type: ignore[assignment]
+    large.front.kill()
+    large.front.start(DSS_FAULT_POINT=point)
+    large.front.broken.clear()
+
+    task_id = put(large, file, source).json()["task_id"]
+    wait_until(lambda: large.front.broken, f"{point!r} is reached")
+    assert head(large, file, replica) == 404
+    large.front.kill()
+    large.front.start()
+    restarted.set()
+
+    assert large.ended(task_id).state is JobState.SUCCEEDED
+    assert_readable(large, file, replica, data)
+    for name in OTHER:
+        assert large.clouds.read(name, checksums.blob_key) == data
+        assert large.uploads(name) == []
 
 
 @pytest.mark.parametrize("step", ["batch", "finish"])

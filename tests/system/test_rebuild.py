@@ -53,7 +53,7 @@ def test_the_catalog_is_rebuilt_from_either_bucket(system: ManualSystem) -> None
     before = {name: snapshot(system, name) for name in REPLICAS}
     counts = _counts(system)
     assert len(before["gcp"]["all"]) == 8, "four bundles that are seen were written on each replica"
-    system.forget_everything()
+    system.delete_catalog()
     dry = dss(system.env, "admin", "rebuild", "--replica", "aws", "--dry-run", "--json")
     assert dry.json["files"] == {"objects": counts["files"], "new": counts["files"], "failed": 0}
     assert sum(_counts(system).values()) == 0
@@ -79,7 +79,7 @@ def test_the_catalog_is_rebuilt_from_either_bucket(system: ManualSystem) -> None
 
 def test_a_rebuild_that_was_stopped_goes_on(system: ManualSystem) -> None:
     counts = _counts(system)
-    system.forget_everything()
+    system.delete_catalog()
     replica = system.dss.replicas.named("gcp")
     # Restored with so few threads that they aren't far ahead of what has been asked for.
     with mock.patch.object(rebuilding, "_THREADS", 2):
@@ -145,7 +145,7 @@ def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: ManualSy
     before = {name: _events(system, name) for name in REPLICAS}
     # One that was journalled, and not told before its teller was killed.
     unpublished = put_bundle(system.api, "gcp", [])
-    system.forget_everything()
+    system.delete_catalog()
 
     for name in REPLICAS:
         outcome = dss(system.env, "admin", "rebuild", "--replica", name, "--json")
@@ -173,7 +173,7 @@ def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(sys
     before = {name: _events(system, name) for name in REPLICAS}
     documents = {name: system.clouds.keys(name, "documents/") for name in REPLICAS}
     at_once = replace(system.dss, settings=replace(system.dss.settings, journal_seconds=0))
-    system.forget_everything()
+    system.delete_catalog()
     told: list[BundleEvent] = []
     seen: set[str] = set()
 
@@ -321,7 +321,7 @@ def test_what_cannot_be_proven_is_told_and_does_not_stop_the_rest(system: Manual
     system.overwrite("gcp", garbage, b"garbage")
     counts = _counts(system)
     system.remove("gcp", blob)
-    system.forget_everything()
+    system.delete_catalog()
 
     outcome = dss(system.env, "admin", "rebuild", "--replica", "gcp", "--json")
 

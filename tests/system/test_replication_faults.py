@@ -199,7 +199,7 @@ def test_a_manifest_that_is_misread_claims_nothing(
     request = ("GET", "alt=media" if here == "gcp" else "/bundles/")
     inflict(behind.proxies[here], Fault(corrupt_at=at), request)
 
-    with pytest.raises(Unavailable, match="it did not arrive as the store has it"):
+    with pytest.raises(Unavailable, match="it did not arrive intact"):
         replicate_keys(behind.dss, here, f"bundles/{bundle}")
     replicate_keys(behind.dss, here, f"bundles/{bundle}")
 

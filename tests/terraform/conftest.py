@@ -19,6 +19,7 @@ REQUIRED = {
 }
 OPTIONAL = {
     "storage_location": "eu",
+    "firestore_database": "restored",
     "storage_class": "NEARLINE",
     "bucket_prefix": "cells",
     "staging_ttl_days": 3,
@@ -35,6 +36,7 @@ OPTIONAL = {
     "aws_source_buckets": ["a-lab"],
     "aws_permissions_boundary_arn": "arn:aws:iam::111122223333:policy/dss-boundary",
     "signing_key_version": "1",
+    "subscription_key_version": "4",
     "application_secrets_version": "2",
     "postgresql_tier": "db-custom-2-7680",
     "postgresql_high_availability": True,

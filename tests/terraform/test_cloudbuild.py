@@ -66,6 +66,16 @@ def test_every_variable_given_to_terraform_is_declared() -> None:
     assert given and given <= declared
 
 
+def test_nothing_is_pushed_or_applied_before_the_checks_pass() -> None:
+    def waits_for(name: str) -> set[str]:
+        direct = set(STEPS[name]["waitFor"]) - {"-"}
+        return direct.union(*map(waits_for, direct))
+
+    assert STEPS["check"]["args"] == ["lint", "types", "quick"]
+    for name in ("push", "plan", "apply"):
+        assert "check" in waits_for(name), name
+
+
 def test_nothing_is_applied_unless_asked_for() -> None:
     assert BUILD["substitutions"]["_APPLY"] == "false"
     applying = [step for step in STEPS.values() if "terraform apply" in step["args"][-1]]

@@ -46,7 +46,7 @@ def test_lists_reach_the_code_as_lists(deployments: dict[str, Deployment]) -> No
 
 def test_the_signing_key_is_mounted_where_the_code_looks_for_it(deployments: dict[str, Deployment]) -> None:
     template = deployments["most"].one("google_cloud_run_v2_service.api")["template"][0]
-    [volume], [mount] = template["volumes"], template["containers"][0]["volume_mounts"]
+    [volume, _], [mount, _] = template["volumes"], template["containers"][0]["volume_mounts"]
     [item] = volume["secret"][0]["items"]
 
     assert mount["name"] == volume["name"]
@@ -54,6 +54,34 @@ def test_the_signing_key_is_mounted_where_the_code_looks_for_it(deployments: dic
         environment(deployments["most"])["DSS_GS_SIGNING_KEY_FILE"] == f"{mount['mount_path']}/{item['path']}"
     )
     assert (volume["secret"][0]["secret"], item["version"]) == ("dss-signing-key", "1")
+
+
+def test_the_key_of_subscriptions_is_mounted_where_the_code_looks_for_it(
+    deployments: dict[str, Deployment],
+) -> None:
+    file = "/secrets/subscription-key/keys"
+    template = deployments["most"].one("google_cloud_run_v2_service.api")["template"][0]
+    [_, volume], [_, mount] = template["volumes"], template["containers"][0]["volume_mounts"]
+    [item] = volume["secret"][0]["items"]
+    assert (
+        environment(deployments["most"])["DSS_SECRETS_KEY_FILE"]
+        == f"{mount['mount_path']}/{item['path']}"
+        == file
+    )
+    assert (volume["secret"][0]["secret"], item["version"]) == ("dss-subscription-key", "4")
+
+    for name, version in (("least", None), ("most", "4")):
+        functions = deployments[name].by_key("google_cloudfunctions2_function.dss")
+        for function, resource in functions.items():
+            config = resource["service_config"][0]
+            signs = version is not None and function in ("deliver", "redeliver")
+            assert config["environment_variables"].get("DSS_SECRETS_KEY_FILE") == (file if signs else None)
+            mounted = [
+                (row["secret"], f"{row['mount_path']}/{one['path']}", one["version"])
+                for row in config["secret_volumes"]
+                for one in row["versions"]
+            ]
+            assert mounted == ([("dss-subscription-key", file, version)] if signs else [])
 
 
 def test_without_a_signing_key_nothing_is_mounted(deployments: dict[str, Deployment]) -> None:

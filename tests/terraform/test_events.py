@@ -37,7 +37,7 @@ def test_the_topics_are_those_that_the_code_names(deployment: Deployment) -> Non
     }
 
 
-def test_gcs_tells_of_manifests_and_of_nothing_else(deployment: Deployment) -> None:
+def test_gcs_announces_manifests_and_nothing_else(deployment: Deployment) -> None:
     rows = deployment.by_key("google_storage_notification.main")
 
     assert {row["object_name_prefix"] for row in rows.values()} == PREFIXES
@@ -49,7 +49,7 @@ def test_gcs_tells_of_manifests_and_of_nothing_else(deployment: Deployment) -> N
         assert row["custom_attributes"] == {"replica": "gcp"}
 
 
-def test_s3_tells_sns_of_manifests_and_of_nothing_else(deployment: Deployment) -> None:
+def test_s3_announces_manifests_to_sns_and_nothing_else(deployment: Deployment) -> None:
     notification = deployment.one("module.aws.aws_s3_bucket_notification.main")
     topic = deployment.one("module.aws.aws_sns_topic.object_events")
 
@@ -74,7 +74,7 @@ def test_only_the_main_bucket_may_publish_to_the_sns_topic(deployment: Deploymen
     assert deployment.one("module.aws.aws_sns_topic_policy.object_events")["arn"] == topic["arn"]
 
 
-def test_sns_tells_the_function_which_believes_no_other_topic(deployment: Deployment) -> None:
+def test_sns_pushes_to_the_function_which_accepts_no_other_topic(deployment: Deployment) -> None:
     subscription = deployment.one("aws_sns_topic_subscription.s3_events")
     topic = deployment.one("module.aws.aws_sns_topic.object_events")
     [config] = deployment.by_key("google_cloudfunctions2_function.dss")["s3_events"]["service_config"]
@@ -136,7 +136,7 @@ def test_the_code_makes_dead_letters_with_reasons_before_pub_sub_makes_them_with
         assert settings.delivery_attempts < policy["max_delivery_attempts"] <= 100
 
 
-def test_what_is_given_up_by_age_is_never_given_up_by_pub_sub_before(deployment: Deployment) -> None:
+def test_pub_sub_gives_up_no_message_before_its_function_does_by_age(deployment: Deployment) -> None:
     by_age = {name: row for name, row in ROWS.items() if "give_up_after_seconds" in row}
     deployed = deployment.by_key("google_pubsub_subscription.push")
 
@@ -150,7 +150,7 @@ def test_what_is_given_up_by_age_is_never_given_up_by_pub_sub_before(deployment:
         assert deployed[name]["retry_policy"][0]["maximum_backoff"] == "600s"
 
 
-def test_pub_sub_may_move_what_nobody_could_handle(deployment: Deployment) -> None:
+def test_pub_sub_may_move_messages_that_no_function_handled(deployment: Deployment) -> None:
     agent = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
     subscribing = deployment.by_key("google_pubsub_subscription_iam_member.pubsub_dead_letters")
     publishing = deployment.one("google_pubsub_topic_iam_member.pubsub_dead_letters")

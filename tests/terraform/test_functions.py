@@ -107,13 +107,17 @@ def scheduled(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_of_what_the_clock_calls_one_runs_at_a_time(deployment: Deployment, scheduled: str) -> None:
+def test_a_scheduled_function_has_one_instance_and_takes_one_call_at_a_time(
+    deployment: Deployment, scheduled: str
+) -> None:
     config = service(deployment, scheduled)
 
     assert (config["max_instance_count"], config["max_instance_request_concurrency"]) == (1, 1)
 
 
-def test_the_clock_calls_every_five_minutes_with_an_identity(deployment: Deployment, scheduled: str) -> None:
+def test_cloud_scheduler_calls_every_five_minutes_with_an_identity(
+    deployment: Deployment, scheduled: str
+) -> None:
     job = deployment.one(f'google_cloud_scheduler_job.dss["{scheduled}"]')
     [target] = job["http_target"]
     [token] = target["oidc_token"]

@@ -24,7 +24,7 @@ MAKERS = {
     "google_monitoring_alert_policy": "monitoring.alertPolicyEditor",
     "google_monitoring_notification_channel": "monitoring.notificationChannelEditor",
     "google_monitoring_uptime_check_config": "monitoring.uptimeCheckConfigEditor",
-    "google_project_iam_member": "resourcemanager.projectIamAdmin",
+    "google_project_iam_": "resourcemanager.projectIamAdmin",
     "google_project_service": "serviceusage.serviceUsageAdmin",
     "google_pubsub_": "pubsub.admin",
     "google_secret_manager_": "secretmanager.admin",

@@ -1,6 +1,9 @@
 """Firestore has the indexes that the code's queries need, and no others."""
 
 import json
+import re
+
+import yaml
 
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, TIMES_TO_LIVE
 from tests.support.terraform_cli import ROOT, Deployment
@@ -44,3 +47,34 @@ def test_what_is_described_is_what_is_deployed(deployments: dict[str, Deployment
     assert [(field["collection"], field["field"]) for field in exempt if field["ttl_config"]] == list(
         TIMES_TO_LIVE
     )
+
+
+def test_services_wait_for_the_indexes_of_their_queries() -> None:
+    for file, kind in (
+        ("api.tf", "google_cloud_run_v2_service"),
+        ("functions.tf", "google_cloudfunctions2_function"),
+    ):
+        text = (ROOT / "terraform" / file).read_text()
+        [block] = re.findall(rf'^resource "{kind}" .*?^}}', text, re.MULTILINE | re.DOTALL)
+        waits = block.split("depends_on = [")[1]
+        assert {"google_firestore_index.composite,", "google_firestore_field.exempt,"} <= set(waits.split())
+
+
+def test_an_index_has_time_to_be_built_within_the_time_of_a_build(deployments: dict[str, Deployment]) -> None:
+    build = int(yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())["timeout"].removesuffix("s"))
+    least = deployments["least"]
+
+    for kind in ("google_firestore_index", "google_firestore_field"):
+        for row in least.of_type(kind).values():
+            minutes = {int(row["timeouts"][name].removesuffix("m")) for name in ("create", "delete")}
+            assert 60 < min(minutes) <= max(minutes) < build / 60
+
+
+def test_the_catalog_is_backed_up_each_day_and_each_week(deployments: dict[str, Deployment]) -> None:
+    daily = deployments["least"].one("google_firestore_backup_schedule.daily")
+    weekly = deployments["least"].one("google_firestore_backup_schedule.weekly")
+
+    assert {daily["database"], weekly["database"]} == {"(default)"}
+    assert (len(daily["daily_recurrence"]), daily["retention"]) == (1, f"{14 * 86400}s")
+    # Firestore: 14 weeks at most.
+    assert (len(weekly["weekly_recurrence"]), weekly["retention"]) == (1, f"{14 * 7 * 86400}s")

@@ -8,7 +8,7 @@ from functions.sweep import BACKLOGS
 from shared.config import Settings
 from shared.maintenance.sweep import Backlog
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES
-from tests.support.terraform_cli import Deployment
+from tests.support.terraform_cli import ROOT, Deployment
 
 
 def alert(deployment: Deployment, name: str) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def test_a_replica_that_lags_is_an_alert_and_so_is_a_sweep_that_does_not_run(
         assert (absent["filter"], absent["duration"]) == (threshold(lags)["filter"], "1800s")
 
 
-def test_events_that_are_not_told_are_an_alert_and_so_are_journals_that_are_not_made(
+def test_unpublished_events_and_missing_journals_are_alerts(
     deployments: dict[str, Deployment],
 ) -> None:
     due = Settings.__dataclass_fields__["journal_seconds"].default
@@ -105,6 +105,59 @@ def test_pushes_to_subscribers_that_fail_are_no_alert_but_those_that_stay_are(
     subscription = deployment.by_key("google_pubsub_subscription.push")[DELIVERY_RETRIES]
     kept = int(subscription["message_retention_duration"].removesuffix("s"))
     assert 7 * 24 * 3600 < found["threshold_value"] < kept - 24 * 3600
+
+
+def test_an_api_that_is_down_slow_or_failing_is_an_alert(deployment: Deployment) -> None:
+    name = deployment.one("google_cloud_run_v2_service.api")["name"]
+    [down], [errors], [slow] = (alert(deployment, key) for key in ("api_down", "api_errors", "api_slow"))
+
+    [by_place] = threshold(down)["aggregations"]
+    assert "uptime_check/check_passed" in threshold(down)["filter"]
+    assert (by_place["cross_series_reducer"], threshold(down)["threshold_value"]) == ("REDUCE_COUNT_FALSE", 1)
+    assert threshold(errors)["filter"] == (
+        f'{threshold(errors)["denominator_filter"]} AND metric.labels.response_code_class="5xx"'
+    )
+    assert 0 < threshold(errors)["threshold_value"] <= 0.05
+    # Clients give up after 40 s.
+    assert threshold(slow)["threshold_value"] < 40_000
+    for condition in (errors, slow):
+        assert f'resource.labels.service_name="{name}"' in threshold(condition)["filter"]
+
+
+def test_workflows_and_schedules_that_fail_are_alerts(deployment: Deployment) -> None:
+    [workflows], [schedules] = (alert(deployment, key) for key in ("workflows_fail", "schedules_fail"))
+
+    assert 'metric.labels.status="FAILED"' in threshold(workflows)["filter"]
+    assert 'resource.type="cloud_scheduler_job"' in threshold(schedules)["filter"]
+
+
+def test_a_service_at_its_largest_number_of_instances_is_an_alert(
+    deployments: dict[str, Deployment],
+) -> None:
+    for deployment in deployments.values():
+        services = {
+            row["name"]: row["service_config"][0]["max_instance_count"]
+            for row in deployment.by_key("google_cloudfunctions2_function.dss").values()
+        }
+        [template] = deployment.one("google_cloud_run_v2_service.api")["template"]
+        api = deployment.one("google_cloud_run_v2_service.api")["name"]
+        services[api] = template["scaling"][0]["max_instance_count"]
+        alerts = deployment.by_key("google_monitoring_alert_policy.dss")
+
+        watched = {key.removeprefix("instances_") for key in alerts if key.startswith("instances_")}
+        assert watched == {service for service, largest in services.items() if largest > 1}
+        for service in watched:
+            [condition] = alert(deployment, f"instances_{service}")
+            assert f'service_name="{service}"' in threshold(condition)["filter"]
+            assert services[service] - 1 < threshold(condition)["threshold_value"] < services[service]
+
+
+def test_the_guide_has_a_row_for_each_alert(deployment: Deployment) -> None:
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+
+    for row in deployment.by_key("google_monitoring_alert_policy.dss").values():
+        title = re.sub("^dss-[a-z0-9-]+ has", "… has", row["display_name"].removeprefix("DSS: "))
+        assert f"\n| {title} |" in guide
 
 
 def test_alerts_say_what_to_do_and_reach_the_operators(deployments: dict[str, Deployment]) -> None:

@@ -27,7 +27,7 @@ def environments(deployment: Deployment) -> dict[str, dict[str, str | None]]:
     return {"api": {row["name"]: row["value"] for row in api(deployment)["containers"][0]["env"]}} | rows
 
 
-def test_without_it_there_is_none_of_it(deployments: dict[str, Deployment]) -> None:
+def test_without_a_tier_no_postgresql_is_deployed(deployments: dict[str, Deployment]) -> None:
     least = deployments["least"]
 
     assert not [address for kind in KINDS for address in least.of_type(kind)]
@@ -36,7 +36,7 @@ def test_without_it_there_is_none_of_it(deployments: dict[str, Deployment]) -> N
     assert api(least)["vpc_access"] == []
 
 
-def test_whoever_searches_or_indexes_is_led_to_it(deployments: dict[str, Deployment]) -> None:
+def test_components_that_search_or_index_connect_to_postgresql(deployments: dict[str, Deployment]) -> None:
     most = deployments["most"]
     [instance] = most.of_type("google_sql_database_instance").values()
     [connector] = most.of_type("google_vpc_access_connector").values()
@@ -62,7 +62,7 @@ def test_whoever_searches_or_indexes_is_led_to_it(deployments: dict[str, Deploym
         assert secrets == ([("PGPASSWORD", "dss-postgresql-password", "3")] if name in USERS else []), name
 
 
-def test_nobody_reaches_it_from_outside_or_in_clear(deployments: dict[str, Deployment]) -> None:
+def test_postgresql_has_no_public_address_and_requires_tls(deployments: dict[str, Deployment]) -> None:
     [instance] = deployments["most"].of_type("google_sql_database_instance").values()
     [address] = instance["settings"][0]["ip_configuration"]
 

@@ -11,7 +11,6 @@ CATALOG = ("project", "roles/datastore.user")
 STARTS_WORKFLOWS = ("project", "roles/workflows.invoker")
 LOGS = ("project", "roles/logging.logWriter")
 PUBLISH = "roles/pubsub.publisher"
-DATABASE = 'resource.name == "projects/a-project/databases/(default)"'
 
 # By account: where, and which role; calls of functions are in test_functions.py.
 GRANTS = {
@@ -20,6 +19,7 @@ GRANTS = {
         CATALOG, STARTS_WORKFLOWS, ("topic deliveries", PUBLISH), ("topic replays", PUBLISH),
         ("secret dss-signing-key", "roles/secretmanager.secretAccessor"),
         ("secret dss-application-secrets", "roles/secretmanager.secretAccessor"),
+        ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
         ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
         ("account dss-api", "roles/iam.serviceAccountTokenCreator"),
     },
@@ -34,8 +34,14 @@ GRANTS = {
         ("topic deliveries", PUBLISH), ("topic delivery-retries", PUBLISH),
         ("topic replays", PUBLISH), ("topic dead-letters", PUBLISH),
     },
-    "dss-deliver": {("topic delivery-retries", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG},
-    "dss-redeliver": {("topic dead-letters", PUBLISH), CATALOG},
+    "dss-deliver": {
+        ("topic delivery-retries", PUBLISH), ("topic dead-letters", PUBLISH), CATALOG,
+        ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
+    },
+    "dss-redeliver": {
+        ("topic dead-letters", PUBLISH), CATALOG,
+        ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
+    },
     "dss-s3-events": {("topic object-events", PUBLISH)},
     "dss-sweep": {
         ("bucket main", WRITE), ("bucket checkout", WRITE),
@@ -146,11 +152,13 @@ def test_each_account_may_do_what_its_work_needs_and_no_more(deployment: Deploym
 
 def test_grants_on_the_project_are_bound_to_a_place_where_google_knows_one(deployment: Deployment) -> None:
     rows = deployment.of_type("google_project_iam_member").values()
+    name = deployment.one("google_firestore_database.catalog")["name"]
+    database = f'resource.name == "projects/a-project/databases/{name}"'
     bound = {(row["role"], row["condition"][0]["expression"]) for row in rows if row["condition"]}
 
     # Operators, where there are any, read how far their runs have come.
-    assert bound - {("roles/datastore.viewer", DATABASE)} == {
-        ("roles/datastore.user", DATABASE),
+    assert bound - {("roles/datastore.viewer", database)} == {
+        ("roles/datastore.user", database),
         (READ, 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-123456789012-us-east1")'),
     }
     # Cloud Workflows and Cloud Logging know no smaller place.
@@ -179,7 +187,7 @@ def test_operators_start_workflows_and_put_lists_and_change_nothing_themselves(
     }  # fmt: skip
 
 
-def test_whoever_holds_the_signing_key_can_only_read(deployment: Deployment) -> None:
+def test_the_owner_of_the_signing_key_can_only_read(deployment: Deployment) -> None:
     signer = deployment.one("google_service_account.signer")
 
     assert {role for _, role in grants(deployment, signer["member"])} == {READ}
@@ -192,7 +200,7 @@ def component(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_the_components_that_use_s3_have_a_role_there_and_are_told_of_it(deployment: Deployment) -> None:
+def test_the_components_that_use_s3_have_an_aws_role_and_its_arn(deployment: Deployment) -> None:
     roles = deployment.by_key("module.aws.aws_iam_role.dss")
     functions = deployment.by_key("google_cloudfunctions2_function.dss")
     [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
@@ -274,7 +282,7 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
         assert not {"s3:PutObject", "s3:DeleteObject"} & set(sources["actions"])
 
 
-def test_further_source_buckets_are_read_by_those_who_copy_from_sources(
+def test_components_that_copy_from_sources_read_further_source_buckets(
     deployments: dict[str, Deployment],
 ) -> None:
     documents = deployments["most"].by_key("module.aws.data.aws_iam_policy_document.objects")
@@ -292,7 +300,7 @@ def test_further_source_buckets_are_read_by_those_who_copy_from_sources(
     }
 
 
-def test_those_who_check_out_to_users_buckets_are_named(deployment: Deployment) -> None:
+def test_the_accounts_that_check_out_to_users_buckets_are_outputs(deployment: Deployment) -> None:
     accounts = deployment.by_key("google_service_account.function")
     roles = deployment.by_key("module.aws.aws_iam_role.dss")
 
@@ -317,3 +325,19 @@ def test_the_password_of_the_mail_server_is_a_secret(deployments: dict[str, Depl
         assert secrets == {
             function: given if function in ("checkout", "sweep") else [] for function in functions
         }
+
+
+def test_the_audit_log_says_who_started_a_run_or_wrote_to_a_bucket(deployment: Deployment) -> None:
+    configs = deployment.by_key("google_project_iam_audit_config.writes")
+    own = {
+        row["member"]
+        for address, row in deployment.of_type("google_service_account").items()
+        if address.startswith(("google_service_account.api", "google_service_account.function"))
+    }
+
+    assert set(configs) == {"storage.googleapis.com", "workflowexecutions.googleapis.com"}
+    for service, row in configs.items():
+        [config] = row["audit_log_config"]
+        assert (row["service"], config["log_type"]) == (service, "DATA_WRITE")
+        # Operators are logged; the catalog records the work of the system itself.
+        assert set(config["exempted_members"]) == own

@@ -27,7 +27,9 @@ def environments(deployment: Deployment) -> dict[str, dict[str, str | None]]:
     }
 
 
-def test_nothing_is_given_that_is_no_setting(environments: dict[str, dict[str, str | None]]) -> None:
+def test_components_get_no_variable_that_is_not_a_setting(
+    environments: dict[str, dict[str, str | None]],
+) -> None:
     for component, environment in environments.items():
         assert set(environment) - READ_BY_LIBRARIES <= set(SETTINGS), component
 
@@ -41,13 +43,13 @@ def test_every_setting_without_a_default_is_given(environments: dict[str, dict[s
         assert required <= set(environment), component
 
 
-def test_nothing_is_given_that_is_for_emulators(environments: dict[str, dict[str, str | None]]) -> None:
+def test_components_get_no_setting_for_emulators(environments: dict[str, dict[str, str | None]]) -> None:
     assert set(SETTINGS) >= FOR_EMULATORS_ONLY
     for component, environment in environments.items():
         assert not FOR_EMULATORS_ONLY & set(environment), component
 
 
-def test_everybody_works_on_the_same_buckets_and_workflows(
+def test_all_components_use_the_same_buckets_and_workflows(
     environments: dict[str, dict[str, str | None]], deployment: Deployment
 ) -> None:
     gcs, s3 = deployment.outputs["gcs_buckets"], deployment.outputs["s3_buckets"]
@@ -57,6 +59,8 @@ def test_everybody_works_on_the_same_buckets_and_workflows(
         settings = Settings.from_environment(given)
 
         assert settings.project == "a-project", component
+        catalog = deployment.one("google_firestore_database.catalog")
+        assert settings.firestore_database == catalog["name"], component
         assert (settings.gs_bucket, settings.gs_checkout_bucket) == (gcs["main"], gcs["checkout"]), component
         assert (settings.s3_bucket, settings.s3_checkout_bucket) == (s3["main"], s3["checkout"]), component
         assert settings.workflows_location == "us-east1", component

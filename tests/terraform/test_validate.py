@@ -88,7 +88,7 @@ resource "aws_s3_bucket" "unknown_argument" {
 """
 
 
-def test_every_break_of_a_schema_is_noticed(another_workspace: Workspace) -> None:
+def test_every_violation_of_a_schema_is_found(another_workspace: Workspace) -> None:
     (another_workspace.directory / "broken.tf").write_text(BROKEN)
 
     found = "\n".join(another_workspace.validate())

@@ -149,7 +149,7 @@ def test_routines_call_each_other_within_the_stack_and_never_in_a_circle(path):
 
 
 @by_name
-def test_what_fails_is_caught_and_the_function_told(path):
+def test_a_failure_is_caught_and_reported_to_the_function(path):
     """Every call of a function from `main` stands in a try, and the function hears of what ends the work."""
     text = routines(path)["main"]
     tried = [found for _, found in nodes(text) if isinstance(found, dict) and "try" in found]
@@ -180,7 +180,7 @@ def test_only_names_and_numbers_are_sent_to_a_function(path):
 
 
 @by_name
-def test_parallel_steps_stand_in_no_other_ones(path):
+def test_parallel_steps_are_not_nested(path):
     # https://cloud.google.com/workflows/quotas: two deep at most.
     for found in maps(path):
         if "parallel" in found:

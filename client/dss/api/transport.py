@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from dss.clock import Deadline
 from dss.errors import CallFailed, ClientError, Unreachable
+from dss.identifiers import UTC
 from dss.stopping import StoppableClock
 
 # 501 will not go away; these may.

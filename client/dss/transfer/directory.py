@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from dss.errors import ContentChanged, InvalidInput
-from dss.transfer.names import check_bundle_name
+from dss.identifiers import check_file_name
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Walk:
             return
         if not stat.S_ISREG(status.st_mode):
             raise InvalidInput(f"{name!r} is neither a file nor a directory")
-        check_bundle_name(name)
+        check_file_name(name)
         if not os.access(path, os.R_OK):
             raise InvalidInput(f"{name!r} can't be read")
         yield LocalFile(name=name, path=path, stamp=Stamp.of(status))

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -55,9 +56,9 @@ def download(
 
     A file gets its name only once its size and sha256 are verified. A file that is there and verified is not
     fetched again; one with other content is replaced. The next call continues what was interrupted. Files
-    that fail are in the report's `failed`; all others are done. So are names that are one file on this file
-    system, of which none is fetched; `rehearsal` finds them. A file whose name a file system can't hold is at
-    the path that the report's `placed` has.
+    that fail are in the report's `failed`; all others are done. Names that are one file on this file system
+    fail before anything is fetched; `rehearsal` finds them. The report's `placed` has the path of each file
+    whose name a directory can't hold.
 
     Raises CallFailed if the bundle can't be read, InvalidInput if one of `names` matches no file, and Busy if
     another process works on the directory.
@@ -100,9 +101,9 @@ def _without_collisions(
     placed = []
     for file in targets:
         if file.path in pairs:
-            other = pairs[file.path]
+            other = _distinct(pairs[file.path], file.path)
             report.fail(
-                file.name, InvalidInput(f"is the same file as {other!r} on this file system; {_ADVICE}")
+                file.name, InvalidInput(f"is the same file as {other} on this file system; {_ADVICE}")
             )
             continue
         placed.append(file)
@@ -110,6 +111,12 @@ def _without_collisions(
             report.placed[file.name] = file.path
             report.warnings.append(f"{file.name!r} is at {file.path!r}: a directory can't hold its name")
     return placed
+
+
+def _distinct(name: str, other: str) -> str:
+    """Return a name in quotes, with escapes if it looks like the other one."""
+    same = unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other)
+    return ascii(name) if same else repr(name)
 
 
 def _choose(

@@ -1,6 +1,5 @@
 """Names of files in a bundle: those that an upload may give, and paths that a download may write to."""
 
-import re
 import stat
 from pathlib import Path
 
@@ -9,20 +8,6 @@ from dss.identifiers import check_file_name
 
 # Downloads keep unfinished files here, inside the target directory, so that a rename finishes one.
 WORK_DIRECTORY = ".dss-download"
-
-# BundleFile.name in the contract, as it stands there.
-_CONTRACT = re.compile(
-    r"(?=^((?!\.\/).)*$)(?=^((?!\\).)*$)(?=^((?!\/\.{1,2}(\/|$)).)*$)"
-    r"(?=^(?!\/).*$)(?=^(?!~\/).*$)(?=^(?!\.\.$).*)(?=^(?!\.$).*)"
-)
-
-
-def check_bundle_name(name: str) -> str:
-    """Return the name if the DSS accepts it for a file of a bundle. Raises InvalidInput, with the reason."""
-    check_file_name(name)
-    if not _CONTRACT.match(name):
-        raise InvalidInput(f"name: {name[:80]!r} has a directory whose name ends with '.'")
-    return name
 
 
 def is_indexed(name: str) -> bool:

@@ -24,17 +24,21 @@ def place(names: Collection[str], *, longest: int = _LONGEST_STEP) -> dict[str, 
     `longest` is the limit of a step in bytes. The same names always get the same paths. Names that a bundle
     can't have (`/a`, `a/../b`) keep theirs.
     """
+    # Of `a`, `a/b` and `a//b` only `a/b` keeps its name. `a` can't be a file beside it, and becomes `a~1`.
+    # The nearest path of `a//b` is `a/b`, which is taken, so it becomes `a/b~1`.
     nearest = {name: _nearest(name, longest) for name in names if not _leads_elsewhere(name)}
     exact = {name for name, path in nearest.items() if name == path}
     directories = {parent for name in exact for parent in _parents(name)}
     files = exact - directories
     paths = {name: name for name in names if name in files or name not in nearest}
+    # Of files only: all files of a directory go to one directory.
+    numbers: dict[str, int] = {}
     for name in sorted(set(nearest) - files):
         path = ""
         steps = nearest[name].split("/")
         for step in steps[:-1]:
-            path = _free(path, step, longest, files) + "/"
-        path = _free(path, steps[-1], longest, files, directories)
+            path = _free(path, step, longest, {}, files) + "/"
+        path = _free(path, steps[-1], longest, numbers, files, directories)
         paths[name] = path
         files.add(path)
         directories.update(_parents(path))
@@ -56,12 +60,15 @@ def _parents(path: str) -> Iterator[str]:
             yield path[:position]
 
 
-def _free(directory: str, step: str, longest: int, *taken: Collection[str]) -> str:
-    path, number = directory + step, 0
+def _free(directory: str, step: str, longest: int, numbers: dict[str, int], *taken: Collection[str]) -> str:
+    """Return a path that is not taken; `numbers` has the last number that each path was given."""
+    nearest = path = directory + step
+    number = numbers.get(nearest, 0)
     while any(path in paths for paths in taken):
         number += 1
         stem, extension = _split(step)
         path = directory + _shortened(f"{stem}~{number}{extension}", longest)
+    numbers[nearest] = number
     return path
 
 

@@ -18,10 +18,9 @@ _CONFIGS = _ROOT + "/{bucket}/notificationConfigs"
 class BucketRoutes:
     """Handlers for buckets, but not their objects."""
 
-    def __init__(self, buckets: Buckets, notifications: Notifications, address: str, project: str) -> None:
+    def __init__(self, buckets: Buckets, notifications: Notifications, project: str) -> None:
         self._buckets = buckets
         self._notifications = notifications
-        self._address = address
         self._project = project
 
     def routes(self) -> list[Route]:
@@ -46,12 +45,12 @@ class BucketRoutes:
         if routed.flag("enableObjectRetention"):
             raise Unsupported("enableObjectRetention=true is not served")
         bucket = self._buckets.create(routed.json(), routed.text("project", self._project))
-        return routed.answer(bucket.resource(self._address))
+        return routed.answer(bucket.resource(routed.address))
 
     def get(self, routed: RoutedRequest) -> Response:
         """GET /b/{bucket}"""
         _check_projection(routed)
-        return routed.answer(self._buckets.get(routed.path["bucket"]).resource(self._address))
+        return routed.answer(self._buckets.get(routed.path["bucket"]).resource(routed.address))
 
     def list(self, routed: RoutedRequest) -> Response:
         """GET /b"""
@@ -64,7 +63,7 @@ class BucketRoutes:
         page = list(islice(found, limit + 1))
         answer: Json = {"kind": "storage#buckets"}
         if page:
-            answer["items"] = [bucket.resource(self._address) for bucket in page[:limit]]
+            answer["items"] = [bucket.resource(routed.address) for bucket in page[:limit]]
         if len(page) > limit:
             answer["nextPageToken"] = page_token(page[limit - 1].name)
         return routed.answer(answer)

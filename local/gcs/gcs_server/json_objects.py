@@ -86,7 +86,7 @@ class ObjectRoutes:
         page = list_objects(self._database, routed.path["bucket"], selection, routed.text("pageToken"))
         answer: Json = {"kind": "storage#objects"}
         if page.items:
-            answer["items"] = [stored.resource(self._objects.address) for stored in page.items]
+            answer["items"] = [stored.resource(routed.address) for stored in page.items]
         if page.prefixes:
             answer["prefixes"] = page.prefixes
         if page.token:
@@ -132,7 +132,7 @@ class ObjectRoutes:
         if progress.token:
             answer["rewriteToken"] = progress.token
         if progress.created:
-            answer["resource"] = progress.created.resource(self._objects.address)
+            answer["resource"] = progress.created.resource(routed.address)
         return routed.answer(answer)
 
     def copy(self, routed: RoutedRequest) -> Response:
@@ -151,7 +151,7 @@ class ObjectRoutes:
         return self._shown(routed, changed)
 
     def _shown(self, routed: RoutedRequest, stored: ObjectRecord) -> Response:
-        return routed.answer(stored.resource(self._objects.address))
+        return routed.answer(stored.resource(routed.address))
 
 
 def _named(routed: RoutedRequest) -> tuple[str, str]:

@@ -117,10 +117,12 @@ class UploadRoutes:
             size = whole_number("X-Upload-Content-Length", headers["x-upload-content-length"])
         conditions = Preconditions.parse(routed.parameters)
         checksums = {**checksums, **_header_checksums(routed)}
-        request = UploadRequest(routed.path["bucket"], name, settings, checksums, conditions, size)
+        request = UploadRequest(
+            routed.path["bucket"], name, settings, checksums, conditions, size, routed.address
+        )
         identifier = self._uploads.start(request)
         path = _PATH.format(bucket=routed.path["bucket"])
-        location = f"{self._objects.address}{path}?uploadType=resumable&upload_id={identifier}"
+        location = f"{routed.address}{path}?uploadType=resumable&upload_id={identifier}"
         return Response(200, [("Location", location), ("X-GUploader-UploadID", identifier)])
 
     def _progress(self, routed: RoutedRequest, outcome: int | Json) -> Response:
@@ -133,7 +135,7 @@ class UploadRoutes:
         return Response(308, headers)
 
     def _shown(self, routed: RoutedRequest, stored: ObjectRecord) -> Response:
-        return routed.answer(stored.resource(self._objects.address))
+        return routed.answer(stored.resource(routed.address))
 
 
 def parse_hash_header(header: str) -> dict[str, str]:

@@ -46,6 +46,11 @@ class RoutedRequest:
     def __post_init__(self) -> None:
         self.parameters = {name: values[0] for name, values in self.values.items()}
 
+    @property
+    def address(self) -> str:
+        """The address that the client used, for links: with a proxy in front, the proxy's."""
+        return f"http://{self.request.headers.get('host', '127.0.0.1')}"
+
     def text(self, name: str, default: str = "") -> str:
         """Return the parameter, or the default."""
         return self.parameters.get(name, default)

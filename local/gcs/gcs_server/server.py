@@ -77,7 +77,7 @@ class Server:
         json_routes = [
             *ObjectRoutes(self._database, objects, copying).routes(),
             *UploadRoutes(files, objects, uploads).routes(),
-            *BucketRoutes(buckets, self._notifications, self.address, settings.project).routes(),
+            *BucketRoutes(buckets, self._notifications, settings.project).routes(),
         ]
         signed_routes = SignedRoutes(files, objects, Signatures(settings.signing_keys)).routes()
         return Router(json_routes, signed_routes)

@@ -27,7 +27,7 @@ _LIFETIME = 7 * 24 * 60 * 60
 
 @dataclass(frozen=True)
 class UploadRequest:
-    """The object to create; `size` is None if it is unknown."""
+    """The object to create; `size` is None if it is unknown; `address` is that of its links."""
 
     bucket: str
     name: str
@@ -35,17 +35,19 @@ class UploadRequest:
     checksums: dict[str, str]
     conditions: Preconditions
     size: int | None
+    address: str
 
     def as_json(self) -> str:
         """Return it for storage."""
-        fields = (self.bucket, self.name, self.settings, self.checksums, self.conditions.as_dict(), self.size)
+        conditions = self.conditions.as_dict()
+        fields = (self.bucket, self.name, self.settings, self.checksums, conditions, self.size, self.address)
         return json.dumps(fields)
 
     @classmethod
     def from_json(cls, text: str) -> "UploadRequest":
         """Restore it from storage."""
-        bucket, name, settings, checksums, conditions, size = json.loads(text)
-        return cls(bucket, name, settings, checksums, Preconditions(**conditions), size)
+        bucket, name, settings, checksums, conditions, size, address = json.loads(text)
+        return cls(bucket, name, settings, checksums, Preconditions(**conditions), size, address)
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ class Uploads:
             content.check({**request.checksums, **checksums})
 
             def close(connection: sqlite3.Connection, created: ObjectRecord) -> None:
-                result = json.dumps(created.resource(self._objects.address))
+                result = json.dumps(created.resource(request.address))
                 query = "UPDATE uploads SET state = 'done', result = ?, file = '' WHERE id = ?"
                 connection.execute(query, (result, session.identifier))
 
@@ -221,7 +223,7 @@ class Uploads:
             self._close(session, None)
             raise
         self._forget(session)
-        return created.resource(self._objects.address)
+        return created.resource(request.address)
 
     def _close(self, session: UploadSession, state: str | None) -> None:
         with self._database.write() as connection:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from google.cloud.storage import Blob, Bucket
 
+from shared.deadlines import inherited
 from shared.stores.gcs.errors import translated
 
 # GCS: a compose request takes 32 source objects.
@@ -32,7 +33,9 @@ def compose(
         while len(names) > _MAX_SOURCES:
             groups = [names[start : start + _MAX_SOURCES] for start in range(0, len(names), _MAX_SOURCES)]
             targets = [f"{scratch or into}-{level}-{number:05d}" for number in range(len(groups))]
-            list(threads.map(lambda target, group: _compose(bucket, group, target), targets, groups))
+            list(
+                threads.map(inherited(lambda target, group: _compose(bucket, group, target)), targets, groups)
+            )
             names, level = targets, level + 1
     return _compose(bucket, names, into, content_type, only_new=only_new)
 

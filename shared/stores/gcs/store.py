@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from shared.checksums import MIB, Checksums
 from shared.clock import Deadline
+from shared.deadlines import limited
 from shared.errors import (
     CopyTakesLonger,
     InvalidChecksum,
@@ -266,7 +267,15 @@ class GoogleCloudStorage(PartsAside):
             pass
         self.abort_upload(upload)
 
-    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
+    def sign_get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        lifetime: timedelta,
+        disposition: str | None = None,
+        content_type: str | None = None,
+    ) -> str:
         """Return a V4 signed URL."""
         with translated(bucket, key):
             url: str = (
@@ -277,6 +286,7 @@ class GoogleCloudStorage(PartsAside):
                     method="GET",
                     expiration=lifetime,
                     response_disposition=disposition,
+                    response_type=content_type,
                     credentials=self._signing_credentials,
                     api_access_endpoint=self._client.api_endpoint,
                 )
@@ -297,12 +307,22 @@ def open_client(project: str) -> Client:
     each request.
     """
     client = Client(project=project)
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
+    # For traces, which nobody takes, it asks for each bucket in a thread of its own, without the permission.
+    client._bucket_metadata_cache = None  # noqa: SLF001
+    adapter = _Limited(pool_connections=4, pool_maxsize=_CONNECTIONS)
     # The client takes a session only with credentials, and finds those by itself only without one.
     session: AuthorizedSession | requests.Session = client._http  # noqa: SLF001
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return client
+
+
+class _Limited(HTTPAdapter):
+    """Sends requests that end at the deadline of shared/deadlines.py."""
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        """Send a request; wait at most until the deadline for each answer of the server."""
+        return super().send(request, *arguments, **{**options, "timeout": limited(options["timeout"])})
 
 
 def _size(blob: Blob) -> int:

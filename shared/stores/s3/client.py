@@ -1,19 +1,22 @@
 """The client of boto3 that talks to S3."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from boto3 import Session
 from botocore.config import Config
+
+from shared.deadlines import limited
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CONNECTIONS = 64
+_READ_SECONDS = 30
 
 
 def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -> "S3Client":
     """Return a client for S3, or for the server that `endpoint_url` or else AWS_ENDPOINT_URL names."""
-    return session.client(
+    client = session.client(
         "s3",
         region_name=region or None,
         endpoint_url=endpoint_url or None,
@@ -21,7 +24,7 @@ def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -
             signature_version="s3v4",
             max_pool_connections=_CONNECTIONS,
             connect_timeout=5,
-            read_timeout=30,
+            read_timeout=_READ_SECONDS,
             retries={"mode": "standard", "max_attempts": 4},
             # Each write proves its bytes by Content-MD5 or by the MD5s of its parts, from which ETags are
             # made; S3's further checksums would change the form of the upload for nothing.
@@ -30,3 +33,10 @@ def open_client(session: Session, *, region: str = "", endpoint_url: str = "") -
             s3={"payload_signing_enabled": False},
         ),
     )
+    client.meta.events.register("before-send.s3", _limit)
+    return client
+
+
+def _limit(request: Any, **_: object) -> None:
+    """End each attempt of a request at the deadline of shared/deadlines.py."""
+    request.context["read_timeout"] = limited(_READ_SECONDS)

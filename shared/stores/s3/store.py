@@ -282,11 +282,21 @@ class S3:
         """Remove an upload and its parts."""
         uploads.abort(self._client, upload)
 
-    def sign_get(self, bucket: str, key: str, *, lifetime: timedelta, disposition: str | None = None) -> str:
+    def sign_get(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        lifetime: timedelta,
+        disposition: str | None = None,
+        content_type: str | None = None,
+    ) -> str:
         """Return a presigned URL; it dies earlier if the credentials that sign it do."""
         parameters = {"Bucket": bucket, "Key": key}
         if disposition:
             parameters["ResponseContentDisposition"] = disposition
+        if content_type:
+            parameters["ResponseContentType"] = content_type
         with translated(bucket, key):
             return self._client.generate_presigned_url(
                 "get_object", Params=parameters, ExpiresIn=int(lifetime.total_seconds())

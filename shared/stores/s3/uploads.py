@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.checksums import Checksums, etag_of_parts, part_count, part_size
 from shared.clock import Deadline
+from shared.deadlines import inherited
 from shared.errors import CopyTakesLonger, InvalidChecksum, ObjectNotFound
 from shared.stores.base import StoredObject, UnfinishedUpload, Upload, UploadName
 from shared.stores.s3.errors import source_pinned, translated
@@ -100,7 +101,7 @@ def copied(
         client, bucket, key, size=source.size, content_type=source.content_type, last_used=last_used
     ) as upload:
         with ThreadPoolExecutor(_PARALLEL_PARTS) as threads:
-            list(threads.map(copy, range(1, part_count(source.size) + 1)))
+            list(threads.map(inherited(copy), range(1, part_count(source.size) + 1)))
         yield upload, parts_of(client, upload)
 
 

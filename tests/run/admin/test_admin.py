@@ -27,7 +27,7 @@ def system() -> Iterator[ManualSystem]:
 
 @pytest.fixture(scope="module")
 def world(system: ManualSystem) -> World:
-    return system.everywhere("gcp", b"content")
+    return system.replicated_world("gcp", b"content")
 
 
 def env(system: ManualSystem) -> Mapping[str, str]:

@@ -148,7 +148,7 @@ def test_invalid_commands_have_readable_errors(env: Mapping[str, str]) -> None:
     assert {outcome.code for outcome in (refused, here, unknown, report, wait, somebody)} == {1}
     assert "list, prefix: give one of them, not both" in refused.err
     assert "list, prefix: give one of them, not both" in here.err
-    assert "'none' does not exist" in unknown.err
+    assert "there is no run none" in unknown.err
     assert "--report: with --remote the report is in a bucket" in report.err
     assert "only with --remote" in wait.err
     assert "is not in ADMIN_USER_EMAILS" in somebody.err

@@ -39,6 +39,13 @@ def configured(stack: dict[str, str]) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="session")
+def proxied(stack: dict[str, str]) -> Iterator[Api]:
+    """An API that takes the clients of this machine for its proxies."""
+    with api_process(stack, {"DSS_TRUSTED_PROXIES": "127.0.0.0/8"}) as process:
+        yield Api(process.url, stack["DSS_TOKEN"])
+
+
+@pytest.fixture(scope="session")
 def without_issuer(stack: dict[str, str]) -> Iterator[Api]:
     """An API whose token issuer does not answer, with a bucket that a test may delete."""
     clouds = Clouds(stack)

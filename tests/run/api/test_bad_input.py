@@ -77,7 +77,7 @@ def test_a_malformed_version_of_a_file_is_400(api, version):
 @pytest.mark.parametrize("operation", [one for one in OPERATIONS if "<uuid>" in one.rule])
 def test_an_id_that_is_not_a_uuid_is_400(admin, operation, uuid):
     query = {"replica": "gcp", "version": VERSION}
-    known = {name: value for name, value in query.items() if name in operation._query_names}
+    known = {name: value for name, value in query.items() if name in operation.query_names}
     answer = admin.request(operation.method, path_of(operation, uuid), **known)
     assert answer.status_code == 400
     if operation.method != "HEAD":
@@ -91,7 +91,7 @@ def test_an_id_that_is_not_a_uuid_is_400(admin, operation, uuid):
 def test_an_unknown_replica_is_400(admin, operation, replica):
     if operation.operation_id.startswith("drs") and replica is None:
         return  # The one operation with a default.
-    query = {"replica": replica, "version": VERSION if "version" in operation._query_names else None}
+    query = {"replica": replica, "version": VERSION if "version" in operation.query_names else None}
     query |= {"uuid": UUID} if operation.operation_id == "collections.put" else {}
     answer = admin.request(operation.method, path_of(operation), **query)
     assert answer.status_code == 400
@@ -111,11 +111,9 @@ def test_an_unknown_replica_is_400(admin, operation, replica):
         ({"start_at": str(2**63)}, "start_at"),
         ({"presignedurls": "yes"}, "presignedurls"),
         ({"directurls": "2"}, "directurls"),
-        ({"presigned_urls": "true"}, "presigned_urls"),
-        ({"x" * 500: "1"}, "xxx"),
     ],
 )
-def test_a_query_that_the_contract_lacks_is_400(api, query, name):
+def test_a_malformed_query_is_400(api, query, name):
     if len(str(query)) > 4000:
         query = {key: value[:3000] for key, value in query.items()}
     answer = api.get(f"/v1/bundles/{UUID}", replica="gcp", **query)
@@ -276,7 +274,7 @@ def requests_of_any_kind(draw: st.DrawFn) -> tuple[str, str, bytes]:
     path = path_of(
         operation, draw(st.one_of(st.just(UUID), JUNK.map(lambda text: urlencode({"": text})[1:])))
     )
-    names = sorted(operation._query_names)
+    names = sorted(operation.query_names)
     good = {"replica": "gcp", "version": VERSION, "uuid": UUID}
     query = {name: good[name] for name in names if name in good and draw(st.integers(0, 9))}
     # An old client's junk, or somebody's attack; now and then a parameter that does not exist.

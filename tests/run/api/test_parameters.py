@@ -95,9 +95,10 @@ class TestParameters:
         with pytest.raises(IllegalArguments, match=r"^replica: 'azure' is not one of aws, gcp$"):
             read_query("files.get", ("replica", "azure"))
 
-    def test_a_misspelt_parameter_is_refused_and_the_right_one_suggested(self) -> None:
-        with pytest.raises(IllegalArguments, match=r"'replcia': .* did you mean replica"):
-            read_query("files.get", ("replica", "gcp"), ("replcia", "gcp"))
+    def test_a_parameter_that_the_contract_does_not_declare_is_ignored(self) -> None:
+        assert read_query("files.get", ("replica", "gcp"), ("replcia", "aws")) == read_query(
+            "files.get", ("replica", "gcp")
+        )
 
     def test_the_first_of_repeated_parameters_counts(self) -> None:
         # Following a Link, clients append their original query.
@@ -115,5 +116,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("prefix", ["-a", "a*", "", "a/b", "a\n"])
     def test_a_prefix_has_the_form_of_the_beginning_of_a_uuid(self, prefix: str) -> None:
-        with pytest.raises(IllegalArguments, match=r"^prefix: "):
+        with pytest.raises(
+            IllegalArguments, match=r"^prefix: .* (is not the beginning of a UUID|holds a control character)"
+        ):
             read_query("bundles.list_all", ("replica", "gcp"), ("prefix", prefix))

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import requests
 
 from shared.checksums import checksums_of
 from tests.support.api import Version, assert_problem, new_uuid, now, put_bundle, put_file
@@ -137,8 +138,9 @@ def test_names_that_only_look_alike_do_not_collide(api, file, replica):
 @pytest.mark.parametrize(
     "name",
     [
-        *("", ".", "..", "../x", "./x", "/x", "~/x", "a/../b", "a/./b", "a/..", "a/.", "a//b"),
-        *("a/", "a\\b", "\\", "a\nb", "a\x00b", "a\x7f", "n" * 901, "ü" * 451),
+        *("", ".", "..", "../x", "./x", "/x", "~/x", "a/../b", "a/./b", "a/..", "a/.", "a//../b", "//a", "/"),
+        *("a\\b", "\\", "a\nb", "a\n", "a\x00b", "a\x7f", "n/" * 450 + "n", "ü/" * 300 + "n"),
+        *("n" * 256, "ü" * 128, "a/" + "n" * 256, "n" * 256 + "/a"),
     ],
 )
 def test_names_that_leave_their_directory_or_cannot_be_stored_are_400(api, file, replica, name):
@@ -148,12 +150,41 @@ def test_names_that_leave_their_directory_or_cannot_be_stored_are_400(api, file,
 
 @pytest.mark.parametrize(
     "name",
-    ["a b", ".hidden", "x/.hidden", "a/.zarray", "..a", "a..b", "näme €.txt", "日本/語", "'\"<>&?#%;", "~"],
+    [
+        *("a b", ".hidden", "..a", "a..b", "näme €.txt", "日本/語", "'\"<>&?#%;", "~"),
+        *("path.json2/", "a//b", "a///", "a/.hidden", "counts/.zarray", ".git/HEAD"),
+        *("a./b", "a/...", "a/~/b", "n" * 255, "ü" * 127 + "n", "n" * 255 + "/a"),
+        *("n/" * 450, ("n" * 255 + "/") * 3 + "n" * 132),
+    ],
 )
 def test_all_other_names_are_kept_as_they_are(api, file, replica, name):
     bundle = put_bundle(api, replica, [file.named(name)])
     [item] = api.get(f"/v1/bundles/{bundle.uuid}", replica=replica).json()["bundle"]["files"]
     assert item["name"] == name
+
+
+def test_a_name_that_ends_with_a_slash_is_saved_under_its_last_step(api, file, replica):
+    bundle = put_bundle(api, replica, [file.named("a//path.json2/")])
+    answer = api.get(f"/v1/bundles/{bundle.uuid}", replica=replica, presignedurls=True)
+    [item] = answer.json()["bundle"]["files"]
+    saved = requests.get(item["url"], timeout=10)
+    assert (saved.status_code, saved.content) == (200, b"content of a file")
+    assert saved.headers["Content-Disposition"] == "attachment; filename=path.json2"
+
+
+def test_what_is_wrong_with_a_name_is_said_without_a_pattern(api, file, replica):
+    for name, words in (
+        ("a/../b", "has a '.' or '..' step"),
+        ("a/" + "n" * 256, "longer than 255 bytes"),
+        ("/a", "is not relative"),
+    ):
+        title = put(api, replica, [file.named(name)]).json()["title"]
+        assert title.startswith("json_request_body.files[0].name: ") and words in title
+        assert "?!" not in title
+        bundle = put_bundle(api, replica, [])
+        path, query = f"/v1/bundles/{bundle.uuid}", {"replica": replica, "version": bundle.version}
+        answer = api.patch(path, json={"add_files": [file.named(name)]}, **query)
+        assert_problem(answer, 400, "illegal_arguments", "add_files[0].name", words)
 
 
 def test_the_same_bundle_can_be_put_on_both_replicas(api, clouds):

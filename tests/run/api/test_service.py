@@ -2,11 +2,12 @@
 
 import importlib.metadata
 import json
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
-from tests.support.api import put_bundle
+from tests.support.api import new_uuid, put_bundle
 from tests.support.clouds import Clouds
 
 
@@ -29,17 +30,17 @@ def test_the_contract_names_this_server(anyone):
         ({"X-Forwarded-Proto": "", "X-Forwarded-Host": ""}, "http", None),
     ],
 )
-def test_behind_a_proxy_the_contract_names_what_the_client_sees(anyone, headers, scheme, host):
-    contract = anyone.get("/v1/swagger.json", headers=headers).json()
-    host = host or anyone.url.partition("://")[2]
+def test_behind_a_proxy_the_contract_names_what_the_client_sees(proxied, headers, scheme, host):
+    contract = proxied.get("/v1/swagger.json", headers=headers).json()
+    host = host or proxied.url.partition("://")[2]
     assert (contract["schemes"], contract["host"]) == ([scheme], host)
 
 
-def test_behind_a_proxy_links_lead_through_it(api, replica):
+def test_behind_a_proxy_links_lead_through_it(proxied, replica):
     for _ in range(11):
-        put_bundle(api, replica, [])
+        put_bundle(proxied, replica, [])
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "dss.example.org"}
-    answer = api.get("/v1/bundles/all", replica=replica, per_page=10, headers=headers)
+    answer = proxied.get("/v1/bundles/all", replica=replica, per_page=10, headers=headers)
     assert answer.json()["link"].startswith("https://dss.example.org/v1/bundles/all?")
     assert answer.json()["dss_api"] == "https://dss.example.org/v1"
 
@@ -61,6 +62,59 @@ def test_the_contract_has_the_claims_that_service_accounts_sign(anyone, configur
 
     assert names(anyone) == [stack["OIDC_AUDIENCE"], "email", "group"]
     assert names(configured) == [OLD_AUDIENCE, f"{OLD_CLAIMS}/email", f"{OLD_CLAIMS}/group"]
+
+
+SPOOFED = {"X-Forwarded-Proto": "javascript", "X-Forwarded-Host": "evil.example/x?"}
+
+
+def test_headers_of_proxies_count_from_trusted_proxies_only(anyone, proxied):
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "dss.example.org"}
+    own = urlsplit(anyone.url).netloc
+    for api, headers, scheme, host in (
+        (anyone, forwarded, "http", own),
+        (proxied, SPOOFED, "http", urlsplit(proxied.url).netloc),
+        (proxied, forwarded, "https", "dss.example.org"),
+    ):
+        contract = api.get("/v1/swagger.json", headers=headers).json()
+        assert (contract["schemes"], contract["host"]) == ([scheme], host)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/version", "/v1/swagger.json", "/assets/swagger-ui.css", "/v1/nothing"]
+)
+def test_answers_have_security_headers(anyone, path):
+    headers = anyone.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "'unsafe-inline'" not in policy.partition("style-src")[0]
+    assert "Server" not in headers
+
+
+def test_answers_of_the_api_are_not_stored(api, replica):
+    for path in ("/v1/collections", "/v1/bundles/all", f"/v1/files/{new_uuid()}"):
+        assert api.get(path, replica=replica).headers["Cache-Control"] == "no-store"
+
+
+def test_a_trailing_slash_is_taken_off(anyone, api, replica):
+    bundle = put_bundle(api, replica, [])
+    for path in (f"/v1/bundles/{bundle.uuid}/", "/v1/bundles/all/", f"/v1/bundles/{bundle.uuid}//"):
+        assert anyone.get(path, replica=replica).status_code in (200, 206)
+
+
+def test_the_bundles_are_listed_where_the_predecessor_listed_them(anyone, api, replica):
+    for _ in range(11):
+        put_bundle(api, replica, [])
+    listed = anyone.get("/v1/bundles/all", replica=replica, per_page=10).json()
+    answer = anyone.get("/v1/bundles", replica=replica, per_page=10)
+    assert answer.status_code == 206
+    assert answer.json()["per_page"] == listed["per_page"] == 10
+    assert anyone.get(answer.links["next"]["url"].removeprefix(anyone.url)).status_code in (200, 206)
+    # Without a replica it is gcp.
+    of_gcp = anyone.get("/v1/bundles", replica="gcp").json()["bundles"]
+    assert anyone.get("/v1/bundles").json()["bundles"] == of_gcp
+    assert "/bundles" not in anyone.get("/v1/swagger.json").json()["paths"]
 
 
 def test_the_version_is_that_of_the_package(anyone):

@@ -156,7 +156,7 @@ def test_a_disposition_cannot_be_added_to_a_url(store):
 
 def test_a_url_of_another_key_is_refused(store, clock):
     other = SignedUrls(base=store.urls.base, key=b"o" * 32, clock=clock)
-    assert fetch(other.sign("main", KEY, MINUTE, None)).status_code == 403
+    assert fetch(other.sign("main", KEY, MINUTE)).status_code == 403
 
 
 def test_a_url_is_not_signed_with_a_short_key(clock):

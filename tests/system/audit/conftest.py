@@ -20,7 +20,7 @@ def system() -> Iterator[ManualSystem]:
 @pytest.fixture(scope="package")
 def worlds(system: ManualSystem) -> dict[str, World]:
     """Things that were written on either replica, and are on both."""
-    return {name: system.everywhere(name, os.urandom(1000)) for name in REPLICAS}
+    return {name: system.replicated_world(name, os.urandom(1000)) for name in REPLICAS}
 
 
 @pytest.fixture

@@ -126,16 +126,16 @@ def test_a_corrupt_document_stays_where_nobody_else_has_it(system: ManualSystem,
 
 def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: ManualSystem, world: World) -> None:
     answers = [_answers(system, name, world) for name in REPLICAS]
-    system.forget("files", str(world.file))
+    system.delete_document("files", str(world.file))
     for bundle in (world.seen, world.one_hidden, world.all_hidden):
-        system.forget("bundles", str(bundle))
+        system.delete_document("bundles", str(bundle))
     for name in (world.one_hidden, world.all_hidden, world.all_hidden.uuid):
-        system.forget("bundle_tombstones", str(name))
-    system.forget("hidden_bundles", world.all_hidden.uuid)
+        system.delete_document("bundle_tombstones", str(name))
+    system.delete_document("hidden_bundles", world.all_hidden.uuid)
     for collection in (world.collection, world.all_gone):
-        system.forget("collections", str(collection))
-        system.forget("owned_collections", collection.uuid)
-    system.forget("collection_tombstones", world.all_gone.uuid)
+        system.delete_document("collections", str(collection))
+        system.delete_document("owned_collections", collection.uuid)
+    system.delete_document("collection_tombstones", world.all_gone.uuid)
 
     assert audit_problems(system.dss) == sorted(
         (Problem.DARK, name, key) for name in REPLICAS for key in world.keys
@@ -179,8 +179,8 @@ def test_pages_that_the_catalog_has_lost_are_written_again(
     system: ManualSystem, world: World, replica: str
 ) -> None:
     before = _answers(system, replica, world)
-    system.forget("bundles", f"{world.seen}/pages/00000")
-    system.forget("collections", f"{world.collection}/pages/00000")
+    system.delete_document("bundles", f"{world.seen}/pages/00000")
+    system.delete_document("collections", f"{world.collection}/pages/00000")
     keys = (f"bundles/{world.seen}", f"collections/{world.collection}")
 
     for key in keys:

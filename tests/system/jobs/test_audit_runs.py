@@ -25,7 +25,7 @@ AUDIT = {"kind": "audit", "settled_after": 0}
 
 @pytest.fixture(scope="module")
 def world(system: AdminSystem) -> World:
-    return system.everywhere("gcp", os.urandom(1000))
+    return system.replicated_world("gcp", os.urandom(1000))
 
 
 @pytest.fixture
@@ -48,15 +48,15 @@ def test_an_audit_in_slices_finds_what_one_in_one_pass_finds(system: AdminSystem
 
     assert [finding.key for finding in found] == damaged
     for run in (whole, sliced):
-        assert [line["key"] for line in system.reported(run)] == damaged
-        assert {(line["kind"], line["replica"]) for line in system.reported(run)} == {
+        assert [line["key"] for line in system.report_lines(run)] == damaged
+        assert {(line["kind"], line["replica"]) for line in system.report_lines(run)} == {
             *(("lost", "aws"), ("dark", "aws"))
         }
         assert run.counts["findings"] == len(damaged)
         assert (run.counts["known"], run.counts["gcp objects"]) == (tally.known, tally.objects["gcp"])
-        assert system.concluded(run)["counts"] == run.counts
-    assert (whole.parts, len(system.objects(whole))) == (1, 1)
-    assert sliced.parts == len(system.objects(sliced)) > len(damaged)
+        assert system.summary(run)["counts"] == run.counts
+    assert (whole.parts, len(system.report_parts(whole))) == (1, 1)
+    assert sliced.parts == len(system.report_parts(sliced)) > len(damaged)
 
 
 def test_a_run_repairs_and_the_next_one_finds_nothing(system: AdminSystem, damaged: list[str]) -> None:
@@ -64,11 +64,11 @@ def test_a_run_repairs_and_the_next_one_finds_nothing(system: AdminSystem, damag
     system.remove("aws", "stray")
     after = system.run(**AUDIT)
 
-    told = {line["key"]: line.get("repaired") or line["left"] for line in system.reported(repaired)}
+    told = {line["key"]: line.get("repaired") or line["left"] for line in system.report_lines(repaired)}
     assert set(told) == set(damaged)
     assert told["stray"] == "nothing tells what it is for"
     assert (repaired.counts["repaired"], repaired.counts["findings"]) == (len(damaged) - 1, len(damaged))
-    assert (after.counts["findings"], system.reported(after)) == (0, [])
+    assert (after.counts["findings"], system.report_lines(after)) == (0, [])
 
 
 @contextlib.contextmanager
@@ -107,10 +107,10 @@ def test_a_function_that_is_killed_in_a_slice_reports_nothing_twice(
         system.front.start()
         # What the first slice has found is found no more when it is done again.
         system.overwrite("aws", damaged[0], system.clouds.read("gcp", damaged[0]))
-    system.ended(name)
+    system.wait_for_end(name)
 
-    run = system.row(name)
-    told = [line["key"] for line in system.reported(run)]
+    run = system.get_run(name)
+    told = [line["key"] for line in system.report_lines(run)]
     assert told == (damaged if point == "administration: part written" else damaged[1:])
     assert run.counts["findings"] == len(told)
 
@@ -121,15 +121,15 @@ def test_an_execution_that_is_cancelled_is_gone_on_with_from_its_cursor(
     with held_from(system, 4) as (came, name):
         wait_until(came, "three slices are done")
         system.dss.workflows._client.cancel_execution(name=name)  # type: ignore[attr-defined]
-        stopped = system.row(name)
+        stopped = system.get_run(name)
     run_id = name.rpartition("/")[2]
-    resumed = system.ended(system.start(resume=run_id))
-    again = system.refused(resume=run_id)
+    resumed = system.wait_for_end(system.start(resume=run_id))
+    again = system.run_and_fail(resume=run_id)
 
     assert (stopped.state, stopped.parts, stopped.attempt) == (JobState.RUNNING, 3, 1)
-    run = system.row(name)
+    run = system.get_run(name)
     assert (resumed.state, run.state, run.attempt) == (SUCCEEDED, JobState.SUCCEEDED, 2)
-    assert [line["key"] for line in system.reported(run)] == damaged
+    assert [line["key"] for line in system.report_lines(run)] == damaged
     assert again == f"run {run_id} has succeeded: it cannot be resumed"
 
 
@@ -150,13 +150,13 @@ def test_a_run_whose_workflow_is_killed_with_its_server_is_gone_on_with_and_repo
     system.front.rules[""] = kill
     name = system.start(**AUDIT, page=3)
     wait_until(lambda: until["finish"] < 0, "it ends for the second time")
-    ended = system.ended(name)
+    ended = system.wait_for_end(name)
     del system.front.rules[""]
 
-    run = system.row(name)
+    run = system.get_run(name)
     assert (ended.state, run.state, run.attempt) == (SUCCEEDED, JobState.SUCCEEDED, 1)
-    assert [line["key"] for line in system.reported(run)] == damaged
-    assert system.concluded(run)["counts"] == run.counts
+    assert [line["key"] for line in system.report_lines(run)] == damaged
+    assert system.summary(run)["counts"] == run.counts
     assert run.counts["findings"] == len(damaged)
 
 
@@ -168,14 +168,14 @@ def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(sys
         return 503 if failures[body["step"]] >= 0 else None
 
     system.front.rules[""] = five_times
-    tried = system.ended(system.start(**AUDIT))
+    tried = system.wait_for_end(system.start(**AUDIT))
     system.front.rules[""] = lambda body: 503 if body["step"] == "work" else None
-    given_up = system.ended(system.start(**AUDIT))
+    given_up = system.wait_for_end(system.start(**AUDIT))
     del system.front.rules[""]
 
-    assert system.row(tried.name).state is JobState.SUCCEEDED
+    assert system.get_run(tried.name).state is JobState.SUCCEEDED
     assert given_up.state == FAILED
-    row = system.row(given_up.name)
+    row = system.get_run(given_up.name)
     assert (row.state, row.cause) == (JobState.FAILED, "made to fail by a test")
 
 
@@ -196,16 +196,16 @@ def test_a_step_that_fails_for_long_is_tried_again_and_for_ever_ends_the_run(sys
 def test_what_is_not_understood_is_refused_in_words(
     system: AdminSystem, argument: dict[str, object], words: str
 ) -> None:
-    assert words in system.refused(**argument)
+    assert words in system.run_and_fail(**argument)
 
 
 def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: AdminSystem) -> None:
     system.front.kill()
     system.front.start(DSS_REPORTS_BUCKET="nowhere")
-    refused = system.refused(**AUDIT)
+    refused = system.run_and_fail(**AUDIT)
     system.front.kill()
     system.front.start(DSS_REPORTS_BUCKET="")
-    unset = system.refused(**AUDIT)
+    unset = system.run_and_fail(**AUDIT)
     system.front.kill()
     system.front.start()
 
@@ -223,21 +223,21 @@ def test_every_replica_is_named_in_what_a_run_counts(system: AdminSystem) -> Non
 def test_a_run_that_nobody_works_on_is_ended_and_can_be_gone_on_with(system: AdminSystem) -> None:
     system.front.rules[""] = lambda body: 422 if body["step"] in ("work", "fail") else None
     name = system.start(**AUDIT)
-    system.ended(name)
+    system.wait_for_end(name)
     del system.front.rules[""]
-    left = system.row(name)
+    left = system.get_run(name)
     runs = system.dss.catalog.database.client.collection("admin_runs")
     runs.document(left.id).update({"touched": system.dss.clock.now() - timedelta(minutes=61)})
 
     ended = end_abandoned(system.dss)
-    failed = system.row(name)
-    resumed = system.ended(system.start(resume=left.id))
+    failed = system.get_run(name)
+    resumed = system.wait_for_end(system.start(resume=left.id))
 
     assert (left.state, ended) == (JobState.RUNNING, [left.id])
     assert (failed.state, failed.cause) == (
         *(JobState.FAILED, "no execution has worked on it for an hour; it can be resumed from its cursor"),
     )
-    assert (resumed.state, system.row(name).state) == (SUCCEEDED, JobState.SUCCEEDED)
+    assert (resumed.state, system.get_run(name).state) == (SUCCEEDED, JobState.SUCCEEDED)
 
 
 @pytest.mark.usefixtures("world")
@@ -251,13 +251,13 @@ def test_a_reports_bucket_that_vanishes_under_way_ends_the_run(system: AdminSyst
 
     system.front.rules[""] = restart
     name = system.start(**AUDIT, page=1)
-    ended = system.ended(name)
+    ended = system.wait_for_end(name)
     del system.front.rules[""]
     system.front.kill()
     system.front.start()
 
     assert ended.state == FAILED
-    run = system.row(name)
+    run = system.get_run(name)
     assert run.state is JobState.FAILED
     assert "nowhere" in run.cause
 
@@ -265,7 +265,7 @@ def test_a_reports_bucket_that_vanishes_under_way_ends_the_run(system: AdminSyst
 def test_a_blob_that_takes_longer_than_a_step_is_copied_by_the_workflow(
     system: AdminSystem, world: World
 ) -> None:
-    other = system.everywhere("aws", os.urandom(1001))
+    other = system.replicated_world("aws", os.urandom(1001))
     system.remove("aws", world.blob)
     system.overwrite("gcp", other.blob, b"?")
     system.front.kill()
@@ -297,7 +297,7 @@ def test_a_blob_that_takes_longer_than_a_step_is_copied_by_the_workflow(
 def told_of(system: AdminSystem, keys: set[str]) -> dict[str, dict[str, Any]]:
     """Have a run repair what it finds, and return what it tells of these keys, which it counts as copied."""
     run = system.run(**AUDIT, repair=True)
-    told = {line["key"]: line for line in system.reported(run) if line["key"] in keys}
+    told = {line["key"]: line for line in system.report_lines(run) if line["key"] in keys}
     assert run.counts["copying"] == len(told)
     return told
 

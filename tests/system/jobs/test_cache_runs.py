@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.checkouts.objects import copy_of_file
 from shared.identifiers import Fqid
 from tests.support.admin_system import AdminSystem
 from tests.support.api import Version, put_file
@@ -35,7 +36,8 @@ def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keep
     records = keeping.dss.catalog.files.get_many(
         {Fqid(one.uuid, one.version) for one in (*kept.values(), large, other)}
     )
-    keys = {str(fqid): record.checksums.blob_key for fqid, record in records.items()}
+    place = keeping.dss.replicas.primary
+    keys = {str(fqid): copy_of_file(place, "", record).key for fqid, record in records.items()}
 
     first = keeping.run(**FILL, page=1)
     again = keeping.run(**FILL)
@@ -47,11 +49,11 @@ def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keep
     in_s3 = {found.key for found in bucket.store.list(bucket.checkout_bucket, "blobs/")}
     assert keys[str(kept["gcp"])] in in_gcs and keys[str(kept["aws"])] in in_s3
     assert not {keys[str(large)], keys[str(other)]} & (in_gcs | in_s3)
-    told = [(line["replica"], line["file"]) for line in keeping.reported(first)]
+    told = [(line["replica"], line["file"]) for line in keeping.report_lines(first)]
     assert {(name, str(one)) for name, one in kept.items()} <= set(told)
     assert len(set(told)) == len(told) == first.counts["cached"] < first.counts["files"] < first.parts
-    assert keeping.reported(again) == keeping.reported(first)
-    assert {line["replica"] for line in keeping.reported(only)} == {"aws"}
+    assert keeping.report_lines(again) == keeping.report_lines(first)
+    assert {line["replica"] for line in keeping.report_lines(only)} == {"aws"}
 
 
 def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: AdminSystem) -> None:
@@ -64,7 +66,7 @@ def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: Admi
     run = keeping.run(**FILL)
 
     keeping.overwrite("gcp", record.checksums.blob_key, content)
-    told = {line["file"]: line for line in keeping.reported(run)}
+    told = {line["file"]: line for line in keeping.report_lines(run)}
     assert record.checksums.blob_key in told[str(lost)]["failed"], told[str(lost)]
     assert "failed" not in told[str(right)]
     assert run.counts["failed"] == 1
@@ -73,6 +75,6 @@ def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: Admi
 def test_without_criteria_there_is_nothing_to_do(keeping: AdminSystem) -> None:
     keeping.front.kill()
     keeping.front.start()
-    words = keeping.refused(**FILL)
+    words = keeping.run_and_fail(**FILL)
 
     assert "CHECKOUT_CACHE_CRITERIA is not set" in words

@@ -18,7 +18,7 @@ CHECK, REBUILD = {"kind": "index-check"}, {"kind": "index-rebuild"}
 @pytest.fixture(scope="module")
 def told(system: AdminSystem) -> Fqid:
     """A bundle version of which the index holds all that it should, on every replica."""
-    world = system.everywhere("gcp", os.urandom(1000))
+    world = system.replicated_world("gcp", os.urandom(1000))
     for name in REPLICAS:
         system.publish_event(name, *world.documents)
     return Fqid(world.seen.uuid, world.seen.version)
@@ -45,10 +45,10 @@ def test_what_slices_find_wrong_is_put_right_in_slices(system: AdminSystem, told
     # What the catalog knows, and what it does not.
     assert (whole.parts, sliced.parts) == (1, (whole.counts["known"] + 1) // 2 + 1)
     for run in (whole, sliced):
-        lines = system.reported(run)
+        lines = system.report_lines(run)
         assert wrong == {(line["kind"], line["replica"], Fqid.parse(line["fqid"])) for line in lines}
         assert run.counts == whole.counts and len(lines) == run.counts["findings"] == 3
-    done = {(line["done"], line["replica"], line["fqid"]) for line in system.reported(rebuilt)}
+    done = {(line["done"], line["replica"], line["fqid"]) for line in system.report_lines(rebuilt)}
     assert done >= {
         ("written", "aws", str(told)),
         ("written", "gcp", str(told)),
@@ -61,15 +61,15 @@ def test_what_slices_find_wrong_is_put_right_in_slices(system: AdminSystem, told
 def test_a_rebuild_without_a_check_is_refused(system: AdminSystem, checked: AdminRun) -> None:
     audit = system.run(kind="audit")
     refused = [
-        system.refused(**REBUILD),
-        system.refused(**REBUILD, confirmation="a/b"),
-        system.refused(**REBUILD, confirmation=new_uuid()),
-        system.refused(**REBUILD, confirmation=audit.id),
-        system.refused(**REBUILD, confirmation=checked.id),
+        system.run_and_fail(**REBUILD),
+        system.run_and_fail(**REBUILD, confirmation="a/b"),
+        system.run_and_fail(**REBUILD, confirmation=new_uuid()),
+        system.run_and_fail(**REBUILD, confirmation=audit.id),
+        system.run_and_fail(**REBUILD, confirmation=checked.id),
     ]
     rows = system.dss.catalog.database.client.collection("admin_runs")
     rows.document(checked.id).update({"touched": system.dss.clock.now() - timedelta(hours=25)})
-    refused.append(system.refused(**REBUILD, confirmation=checked.id, replicas=["gcp"]))
+    refused.append(system.run_and_fail(**REBUILD, confirmation=checked.id, replicas=["gcp"]))
 
     unknown = ["not the id of an index-check that has succeeded"] * 2
     words = ("a string of", "not the id of a run", *unknown, "checked only gcp", "older than a day")

@@ -19,7 +19,7 @@ Published = Callable[[], list[tuple[str, str]]]
 def worlds(system: AdminSystem) -> dict[str, World]:
     """Things that are in `gcp` alone, in `aws` alone, and in both."""
     alone = {name: system.world(name, os.urandom(100)) for name in ("gcp", "aws")}
-    return {**alone, "both": system.everywhere("gcp", os.urandom(100))}
+    return {**alone, "both": system.replicated_world("gcp", os.urandom(100))}
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_the_keys_of_a_list_are_published_from_a_replica_that_has_them(
     run = system.run(kind="resync", list=url, page=3)
 
     assert run.parts > len(keys) / 3
-    outcomes = {line["key"]: line["outcome"] for line in system.reported(run)}
-    assert [line["key"] for line in system.reported(run)] == [*keys, nowhere]
+    outcomes = {line["key"]: line["outcome"] for line in system.report_lines(run)}
+    assert [line["key"] for line in system.report_lines(run)] == [*keys, nowhere]
     assert outcomes[nowhere] == "not published: no replica has it"
     for name, world in worlds.items():
         source = "gcp" if name == "both" else name
@@ -72,7 +72,7 @@ def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
     assert len({key for _, key in everything}) == len(everything) == run.counts["published"]
     assert {key for _, key in lacking} >= {files["gcp"], files["aws"]}
     assert files["both"] not in {key for _, key in lacking}
-    assert {"key": files["both"], "outcome": "not published: all replicas have it"} in system.reported(
+    assert {"key": files["both"], "outcome": "not published: all replicas have it"} in system.report_lines(
         missing
     )
     assert published() == [("aws", f"bundles/{worlds['both'].seen}")]
@@ -92,7 +92,7 @@ def test_a_prefix_is_published_once_and_what_is_everywhere_may_be_left_out(
 def test_a_list_that_is_not_there_is_told_at_once(
     system: AdminSystem, options: dict[str, str], words: str
 ) -> None:
-    assert words in system.refused(kind="resync", **options)
+    assert words in system.run_and_fail(kind="resync", **options)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ def test_a_malformed_line_ends_the_run_and_is_named(
     url = put_list(system, b"\n".join([key, key, line, key]))
 
     name = system.start(kind="resync", list=url, page=2)
-    system.ended(name)
-    run = system.row(name)
+    system.wait_for_end(name)
+    run = system.get_run(name)
 
     assert (run.state, run.cause) == (JobState.FAILED, f"{url}, {words}")
     # What came before it, in an earlier slice, is done and told.
-    assert len(system.reported(run)) == 2
-    assert system.concluded(run, "failed-1")["cause"] == run.cause
+    assert len(system.report_lines(run)) == 2
+    assert system.summary(run, "failed-1")["cause"] == run.cause
 
 
 def test_a_list_that_is_replaced_under_way_ends_the_run(
@@ -126,8 +126,8 @@ def test_a_list_that_is_replaced_under_way_ends_the_run(
     url = put_list(system, keys)
     system.front.rules[""] = lambda body: 422 if body["step"] == "work" else None
     name = system.start(kind="resync", list=url)
-    system.ended(name)
+    system.wait_for_end(name)
     del system.front.rules[""]
     put_list(system, keys[::-1], key=url.split("/", 3)[3])
 
-    assert system.refused(resume=name.rpartition("/")[2]) == f"{url} was replaced since this run began"
+    assert system.run_and_fail(resume=name.rpartition("/")[2]) == f"{url} was replaced since this run began"

@@ -41,7 +41,7 @@ def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
     deed = system.run(**WHO, list=url, page=1, confirmation=preview.result["confirmation"])
     after = [status(system, each) for each in (one, two, again, kept)]
 
-    told = [(line["bundle"], line["hides"], line["files"]) for line in system.reported(preview)]
+    told = [(line["bundle"], line["hides"], line["files"]) for line in system.report_lines(preview)]
     assert told == [
         (str(one), [one.version], 1),
         (two.uuid, [two.version, again.version], 2),
@@ -50,14 +50,14 @@ def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
     assert preview.counts == {"bundles": 3, "unknown": 0, "versions": 4, "files": 4}
     assert (before, after) == ([200] * 4, [404, 404, 404, 200])
     assert deed.counts["hidden"] == 3
-    assert [line["name"] for line in system.reported(deed) if "hidden" in line] == [
+    assert [line["name"] for line in system.report_lines(deed) if "hidden" in line] == [
         *(str(one), two.uuid, str(one))
     ]
     tombstone = system.dss.catalog.scan.tombstone(two.uuid, None)
     assert tombstone and (tombstone.tombstone.email, tombstone.tombstone.reason) == (
         *(WHO["email"], WHO["reason"]),
     )
-    repeated = system.refused(**WHO, list=url, confirmation=preview.result["confirmation"])
+    repeated = system.run_and_fail(**WHO, list=url, confirmation=preview.result["confirmation"])
     assert "Nothing was hidden; run a new preview" in repeated
 
 
@@ -74,12 +74,12 @@ def test_what_changed_since_the_preview_is_refused_and_nothing_hidden(
     url, code = previewed(system, lines)
     shorter = put_list(system, lines[:1])
     refusals = [
-        system.refused(**WHO, list=shorter, confirmation=code),
-        system.refused(**{**WHO, "reason": "another"}, list=url, confirmation=code),
-        system.refused(**WHO, list=url, confirmation="0" * 32),
+        system.run_and_fail(**WHO, list=shorter, confirmation=code),
+        system.run_and_fail(**{**WHO, "reason": "another"}, list=url, confirmation=code),
+        system.run_and_fail(**WHO, list=url, confirmation="0" * 32),
     ]
     new = bundle(system, file, two.uuid)
-    refusals.append(system.refused(**WHO, list=url, confirmation=code))
+    refusals.append(system.run_and_fail(**WHO, list=url, confirmation=code))
 
     assert all("Nothing was hidden" in words for words in refusals)
     assert [status(system, each) for each in (one, two, new)] == [200, 200, 200]
@@ -99,20 +99,20 @@ def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
 
     system.front.rules[""] = stop_behind_check
     name = system.start(**WHO, list=url, confirmation=code)
-    system.ended(name)
+    system.wait_for_end(name)
     del system.front.rules[""]
-    stopped = system.row(name)
+    stopped = system.get_run(name)
     new = bundle(system, file, one.uuid)
     answer = system.admin.delete(
         f"/v1/bundles/{other.uuid}", replica="aws", version=other.version, json=REASON
     )
-    resumed = system.ended(system.start(resume=stopped.id))
+    resumed = system.wait_for_end(system.start(resume=stopped.id))
 
     assert answer.status_code == 200
     assert (stopped.cursor["stage"], resumed.state) == ("hide", SUCCEEDED)
-    run = system.row(name)
+    run = system.get_run(name)
     assert (run.state, run.attempt) == (JobState.SUCCEEDED, 2)
-    told = {line["name"]: line for line in system.reported(run) if "name" in line}
+    told = {line["name"]: line for line in system.report_lines(run) if "name" in line}
     assert told[one.uuid]["refused"] == f"it has versions that the preview did not have: {new.version}"
     assert "by another person or for another reason" in told[str(other)]["refused"]
     assert told[two.uuid]["hidden"] == [two.version]
@@ -127,7 +127,7 @@ def test_what_is_hidden_already_or_unknown_is_told(system: AdminSystem, file: Ve
 
     run = system.run(**WHO, list=put_list(system, [hidden.uuid, unknown]))
 
-    first, second = system.reported(run)
+    first, second = system.report_lines(run)
     assert (first["known"], first["hides"]) == (True, [])
     assert first["hidden_before"] == "by admin@example.org: withdrawn"
     assert (second["known"], second["hides"]) == (False, [])
@@ -145,7 +145,7 @@ def test_what_is_hidden_already_or_unknown_is_told(system: AdminSystem, file: Ve
 def test_who_is_no_admin_and_who_has_no_reason_is_refused(
     system: AdminSystem, options: dict[str, Any], words: str
 ) -> None:
-    assert words in system.refused(**{**WHO, "list": "gs://a/b", **options})
+    assert words in system.run_and_fail(**{**WHO, "list": "gs://a/b", **options})
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_who_is_no_admin_and_who_has_no_reason_is_refused(
 def test_a_list_of_nothing_or_of_nonsense_is_refused(
     system: AdminSystem, lines: list[str], words: str
 ) -> None:
-    assert words in system.refused(**WHO, list=put_list(system, lines))
+    assert words in system.run_and_fail(**WHO, list=put_list(system, lines))

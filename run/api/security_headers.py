@@ -1,0 +1,39 @@
+"""Headers that tell browsers, and caches, what they must not do with answers."""
+
+import base64
+import hashlib
+
+from flask import Flask, Response, request
+
+from shared.api_path import API_PATH
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def page_policy(script: str) -> str:
+    """Return the Content-Security-Policy of a page with this inline script and assets of this server."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
+def install_headers(app: Flask) -> None:
+    """Add the headers to all answers that do not have their own."""
+
+    def add(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        # Answers of the API may be private, or have signed URLs.
+        if request.path.startswith(API_PATH):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    app.after_request(add)

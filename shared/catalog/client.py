@@ -1,0 +1,53 @@
+"""The client of Firestore, whose calls obey the deadline of a request (shared/deadlines.py)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import grpc
+from google.cloud import firestore
+from google.cloud.firestore_v1.services.firestore import client as firestore_client
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+
+from shared.deadlines import limited
+
+# Seconds, for calls to which the client library gives no limit.
+_LIMIT_SECONDS = 60
+
+
+def open_client(project: str, database: str) -> firestore.Client:
+    """Return a client for a database of Firestore, or for the emulator that FIRESTORE_EMULATOR_HOST names.
+
+    Each attempt of each call ends at the deadline of its request: the client library starts some streams
+    again and again, and gives its transactions no limit.
+    """
+    client = firestore.Client(project=project, database=database)
+    # The client makes its transport here, at its first use, and has no other way to be given one.
+    client._firestore_api_helper(_Transport, firestore_client.FirestoreClient, firestore_client)  # noqa: SLF001
+    return client
+
+
+class _Transport(FirestoreGrpcTransport):
+    def __init__(self, *, channel: grpc.Channel, **options: Any) -> None:
+        super().__init__(channel=grpc.intercept_channel(channel, _Limit()), **options)
+
+
+class _Call(NamedTuple):
+    """What grpc.ClientCallDetails has."""
+
+    method: str
+    timeout: float | None
+    metadata: Any
+    credentials: Any
+    wait_for_ready: bool | None
+    compression: Any
+
+
+class _Limit(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):  # type: ignore[misc] # no types
+    def intercept_unary_unary(self, continuation: Callable[..., Any], call: Any, request: Any) -> Any:
+        limit = limited(call.timeout or _LIMIT_SECONDS)
+        return continuation(
+            _Call(call.method, limit, call.metadata, call.credentials, call.wait_for_ready, call.compression),
+            request,
+        )
+
+    intercept_unary_stream = intercept_unary_unary

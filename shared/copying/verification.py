@@ -1,0 +1,86 @@
+"""Proof that content has the checksums that its owner claims: all four are computed from its bytes.
+
+The bytes that are read here may go to other replicas at once (`shared.copying.relays`), so that none leaves
+its cloud twice.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from shared.checksums import MIB, Checksums, ResumableCalculator, checksums_of
+from shared.clock import Deadline
+from shared.copying.blobs import retried
+from shared.copying.plan import Part
+from shared.copying.relays import Relay
+from shared.errors import ObjectChanged
+from shared.parallel import map_in_threads
+from shared.stores.base import ObjectStore, StoredObject
+
+# Bytes of one request, and requests at once. Twice as many chunks are in memory: 64 MiB.
+_CHUNK = 8 * MIB
+_READERS = 4
+
+
+def read_verified(
+    source: StoredObject, store: ObjectStore, checksums: Checksums, deadline: Deadline
+) -> bytes:
+    """Return the whole content of a small object, which has these checksums.
+
+    Raises InvalidChecksum if it has others, ObjectChanged if the object was replaced since it was described,
+    CopyTakesLonger if the deadline passes, and the errors of the store.
+    """
+    data = b"".join(_chunks(source, store, 0, source.size, deadline))
+    checksums.check_computed(checksums_of(data))
+    return data
+
+
+def verify_part(
+    calculator: ResumableCalculator,
+    source: StoredObject,
+    store: ObjectStore,
+    part: Part,
+    relays: Sequence[Relay],
+    deadline: Deadline,
+) -> None:
+    """Read the next part of an object; add it to a calculation, and send it on.
+
+    Raises what `read_verified` raises but for InvalidChecksum. The calculation is then of no more use.
+    """
+    for relay in relays:
+        relay.begin_part(part)
+    try:
+        for chunk in _chunks(source, store, part.first, part.size, deadline):
+            for relay in relays:
+                relay.send(chunk)
+            calculator.update(chunk)
+    finally:
+        for relay in relays:
+            relay.end_part()
+    calculator.end_part()
+
+
+def _chunks(
+    source: StoredObject, store: ObjectStore, first: int, size: int, deadline: Deadline
+) -> Iterator[bytes]:
+    """Yield a range of an object in order; a few chunks are read ahead, side by side."""
+    end = first + size
+
+    def read(start: int) -> bytes:
+        work = partial(_read, source, store, start, min(_CHUNK, end - start))
+        return retried(work, source, deadline)
+
+    yield from map_in_threads(read, range(first, end, _CHUNK), threads=_READERS)
+
+
+def _read(source: StoredObject, store: ObjectStore, first: int, size: int) -> bytes:
+    reader = store.read(source, first, size)
+    try:
+        data = reader.read(size)
+        # Mostly all of it has come at once; what is joined is in memory twice.
+        while len(data) < size and (more := reader.read(size - len(data))):
+            data += more
+    finally:
+        reader.close()
+    if len(data) != size:
+        raise ObjectChanged(f"{source.key}: it ended after {first + len(data)} of {source.size} bytes")
+    return data

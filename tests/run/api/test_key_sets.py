@@ -1,0 +1,123 @@
+"""Keys of issuers are fetched for those who exist; forged tokens cause few requests."""
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from run.api.auth import Authenticator
+from run.api.key_sets import MOST_LOOKUPS
+from shared.errors import DssError, Forbidden, Unauthorized, Unavailable
+from tests.run.api.test_errors import SETTINGS
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+KNOWN = "known@p.iam.gserviceaccount.com"
+
+
+class KeyServer(ThreadingHTTPServer):
+    """Publishes the key of the issuer and of one account; counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: KeyServer
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        answers = {
+            "/.well-known/openid-configuration": {"jwks_uri": f"{self.server.url}/keys"},
+            "/keys": _KEYS,
+            f"/accounts/{KNOWN}": _KEYS,
+        }
+        body = json.dumps(answers.get(self.path, {})).encode()
+        self.send_response(200 if self.path in answers else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Write nothing."""
+
+
+_JWK = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
+_KEYS = {"keys": [{**_JWK, "kid": "1", "alg": "RS256", "use": "sig"}]}
+
+
+@pytest.fixture
+def server() -> Iterator[KeyServer]:
+    with KeyServer() as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture
+def sign_in(server: KeyServer) -> Callable[..., str]:
+    """Return what signs in with claims and a key id, and returns the caller's e-mail."""
+    settings = dataclasses.replace(
+        SETTINGS,
+        oidc_issuer=server.url,
+        trusted_projects=("p",),
+        service_account_jwks_url=f"{server.url}/accounts/{{email}}",
+    )
+    authenticator = Authenticator(settings)
+
+    def sign_in(key_id: str = "1", **claims: Any) -> str:
+        payload = {"aud": "a", "exp": 2**33, **claims}
+        token = jwt.encode(payload, KEY, "RS256", headers={"kid": key_id})
+        return authenticator.caller(f"Bearer {token}").email
+
+    return sign_in
+
+
+def account(number: int) -> dict[str, str]:
+    """Return the claims of an account that does not exist."""
+    name = f"invented-{number}@p.iam.gserviceaccount.com"
+    return {"iss": name, "sub": name, "email": name}
+
+
+def test_forged_tokens_of_the_issuer_cause_two_requests(
+    server: KeyServer, sign_in: Callable[..., str]
+) -> None:
+    for number in range(200):
+        with pytest.raises(Unauthorized):
+            sign_in(f"key-{number}", iss=server.url + "/" * (number % 50), email="a@example.org")
+    assert server.asked == ["/.well-known/openid-configuration", "/keys"]
+
+
+def test_invented_accounts_cause_few_requests(server: KeyServer, sign_in: Callable[..., str]) -> None:
+    errors: list[type[DssError]] = []
+    for number in range(600):
+        with pytest.raises(DssError) as raised:
+            sign_in(**account(number % 300))
+        errors.append(raised.type)
+    assert len(server.asked) == MOST_LOOKUPS
+    assert errors.count(Unauthorized) == 2 * MOST_LOOKUPS
+    assert errors.count(Unavailable) == 600 - 2 * MOST_LOOKUPS
+
+
+def test_accounts_that_have_signed_in_are_known(server: KeyServer, sign_in: Callable[..., str]) -> None:
+    claims = {"iss": KNOWN, "sub": KNOWN}
+    assert sign_in(**claims) == KNOWN
+    for number in range(MOST_LOOKUPS + 5):
+        with pytest.raises((Unauthorized, Unavailable)):
+            sign_in(**account(number))
+    assert sign_in(**claims) == KNOWN
+    assert server.asked.count(f"/accounts/{KNOWN}") == 1
+
+
+def test_accounts_of_other_projects_cause_no_request(server: KeyServer, sign_in: Callable[..., str]) -> None:
+    name = "a@q.iam.gserviceaccount.com"
+    with pytest.raises(Forbidden):
+        sign_in(iss=name, sub=name, email=name)
+    assert server.asked == []
