@@ -98,6 +98,9 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Give the client time for the rest of its request, or of the answer."""
         super().on_response_complete()
+        if not self.cycle.response_complete:
+            # A pipelined request is next.
+            return
         if self._reading_body:
             self._linger_timer = self._restart(self._linger_timer, self.transport.abort)
         elif self.transport.get_write_buffer_size():

@@ -124,6 +124,15 @@ def test_a_client_that_never_reads_loses_its_connection(impatient: Api) -> None:
         assert len(received(client)) < 40 * one
 
 
+def test_a_client_that_pipelines_and_reads_slowly_gets_all_answers(impatient: Api) -> None:
+    one = len(impatient.get("/assets/swagger-ui-bundle.js").content)
+    with connect(impatient, LARGE * 8) as client:
+        size = 0
+        while size < 8 * one:
+            size += len(client.recv(256 * 1024) or pytest.fail(f"closed after {size} bytes"))
+            time.sleep(0.05)
+
+
 def test_a_body_that_continues_after_its_answer_does_not_keep_the_connection(impatient: Api) -> None:
     with connect(impatient, b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n") as client:
         assert answer_of(client)[0] == 404
