@@ -17,12 +17,18 @@ _SIZES = {"MD5": (92, 16), "SHA1": (96, 20), "SHA256": (112, 32)}
 
 
 class ResumableHash:
-    """A hash of bytes; `algorithm` is MD5, SHA1 or SHA256. Raises StoreError without OpenSSL."""
+    """A hash of bytes; `algorithm` is MD5, SHA1 or SHA256. Raises StoreError without OpenSSL.
+
+    `state` is what another hash of the algorithm returned as its state, or empty for a new hash. Raises
+    ValueError if it is of another size.
+    """
 
     def __init__(self, algorithm: str, state: bytes = b"") -> None:
         self._algorithm = algorithm
         size, self._digest_size = _SIZES[algorithm]
         self._context = ctypes.create_string_buffer(size)
+        if state and len(state) != size:
+            raise ValueError(f"state: {len(state)} bytes are not the state of {algorithm}, which has {size}")
         if state:
             ctypes.memmove(self._context, state, size)
         else:

@@ -37,3 +37,9 @@ def test_the_four_checksums_are_continued_from_part_to_part() -> None:
         state = calculator.state()
     assert len(state) < 1024
     assert ResumableCalculator(state).result() == checksums_of(data)
+
+
+@pytest.mark.parametrize("state", [b"x", b"x" * 200])
+def test_a_state_of_another_size_is_refused(state):
+    with pytest.raises(ValueError, match="bytes are not the state of SHA256"):
+        ResumableHash("SHA256", state)

@@ -65,14 +65,14 @@ def test_an_address_gets_so_many_mails_a_day_and_the_others_are_struck_off(
     assert send_result_mails(dss, third) == 1
 
 
-def test_a_checkout_tells_a_hundred_addresses_at_most(dss: Dss) -> None:
+def test_at_most_a_hundred_addresses_get_a_mail_about_a_checkout(dss: Dss) -> None:
     wanted = order()
     job = request_checkout(dss, wanted, "0@example.org")
     document = dss.catalog.database.client.collection("checkout_jobs").document(job.id)
     document.update({"emails": [f"{n}@example.org" for n in range(99)]})
 
     assert len(request_checkout(dss, wanted, "99@example.org").emails) == 100
-    with pytest.raises(IllegalArguments, match="email: 100 are told"):
+    with pytest.raises(IllegalArguments, match="email: 100 addresses"):
         request_checkout(dss, wanted, "one-more@example.org")
     assert len(request_checkout(dss, wanted, "5@example.org").emails) == 100
     assert request_checkout(dss, wanted).state is JobState.RUNNING
