@@ -70,7 +70,7 @@ def next_version(clock: Clock, base: str) -> str:
 def check_not_ahead(clock: Clock, version: str, seconds: int) -> None:
     """Raise IllegalVersion if a version is more than so many seconds ahead of the clock.
 
-    Such a version would be the newest for as long, whatever is written after it.
+    Such a version would stay the newest until then, even if others are written after it.
     """
     if moment_of(version) > clock.now() + timedelta(seconds=seconds):
         raise IllegalVersion(

@@ -105,7 +105,7 @@ class Link:
 
     @property
     def meaning(self) -> tuple[str, Fqid, str | None]:
-        """What two links have in common that lead to the same, whatever else is said of them."""
+        """What two links to the same target have in common, even if their other keys differ."""
         return self.type, self.fqid, self.path
 
 

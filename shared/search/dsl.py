@@ -119,7 +119,7 @@ class _Reader:
         should, asked = len(read["should"]), body.get("minimum_should_match")
         least = _least(asked, should, f"{where}.minimum_should_match")
         if not any(read.values()):
-            # Elasticsearch: without clauses it finds everything, whatever minimum_should_match is.
+            # Elasticsearch: without clauses it finds everything, with any minimum_should_match.
             return Bool()
         if should and (not (read["must"] or read["filter"]) or (filters and asked is None)):
             # Lucene: if nothing else is required, one optional clause must match. Elasticsearch 5 and 6: also

@@ -271,7 +271,7 @@ class _Deadline:
 
 
 class _PinnedAdapter(HTTPAdapter):
-    """Connects to one address, whatever the URL's host; Host, SNI and certificate are those of the host."""
+    """Connects to one address instead of the URL's host; Host, SNI and certificate are those of the host."""
 
     def __init__(self, address: str, deadline: "_Deadline") -> None:
         self._address = address

@@ -1,4 +1,4 @@
-"""Evaluation: match subscriptions with a metadata document, at a bounded cost whatever they ask.
+"""Evaluation: match subscriptions with a metadata document, at a bounded cost for any query.
 
 Subscriptions are evaluated in order of what they have cost before, the cheap ones first. Each has a short
 first try. One that times out waits until all others are done, and has a longer second try; a subscription
@@ -167,7 +167,7 @@ class EvaluatorPool:
         if result["over_budget"]:
             return
         self.budgets.charge(subscription.owner, result["seconds"])
-        # Whatever the processor time says: one that has timed out is slow.
+        # One that has timed out is slow, even if it took little processor time.
         cost = max(result["seconds"], FIRST_TRY) if result["timed_out"] else result["seconds"]
         with self._lock:
             self._costs.pop(subscription.uuid, None)

@@ -61,12 +61,12 @@ class ManualSystem:
             replicate(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key))
 
     def publish_event(self, replica: str, *keys: str) -> list[BundleEvent]:
-        """Tell of objects of a replica, as the function `index` does; return the events told."""
-        told: list[BundleEvent] = []
+        """Publish the events of objects of a replica, as the function `index` does; return them."""
+        published: list[BundleEvent] = []
         bucket = self.dss.replicas.named(replica).bucket
         for key in keys:
-            publish_event(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key), told.append)
-        return told
+            publish_event(self.dss, ObjectEvent(replica=replica, bucket=bucket, key=key), published.append)
+        return published
 
     def replicated_world(self, replica: str, content: bytes) -> "World":
         """Make a world on one replica and replicate it."""

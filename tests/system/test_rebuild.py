@@ -115,7 +115,7 @@ def _line(system: ManualSystem, replica: str) -> list[JournalEvent]:
 
 
 def _publish_unpublished(system: ManualSystem, replica: str) -> list[BundleEvent]:
-    """Do what a sweep and `index` do, for whom everything has waited too long; return the events told."""
+    """Sweep and index as if everything had waited too long; return the events that are published."""
     unpublished = system.dss.catalog.backlog.unpublished(
         KINDS.values(), replica, before=system.dss.clock.now()
     )
@@ -143,7 +143,7 @@ def _with_events(system: ManualSystem) -> None:
 def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: ManualSystem) -> None:
     _with_events(system)
     before = {name: _events(system, name) for name in REPLICAS}
-    # One that was journalled, and not told before its teller was killed.
+    # An event that is in the journal, and was not published before its process was killed.
     unpublished = put_bundle(system.api, "gcp", [])
     system.delete_catalog()
 
@@ -156,10 +156,10 @@ def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: ManualSy
     assert {name: _events(system, name) for name in REPLICAS} == before
     assert {name: len(alone) for name, (_, alone) in before.items()} == {"gcp": 4, "aws": 3}
     assert len(before["aws"][0]) > 5
-    # Only what was not told is told now.
-    [told] = _publish_unpublished(system, "gcp")
-    assert (told.uuid, told.version) == (unpublished.uuid, unpublished.version)
-    assert told.timestamp > before["gcp"][1][-1].timestamp
+    # Only the event that was not published is published now.
+    [event] = _publish_unpublished(system, "gcp")
+    assert (event.uuid, event.version) == (unpublished.uuid, unpublished.version)
+    assert event.timestamp > before["gcp"][1][-1].timestamp
     system.replicate("gcp", f"bundles/{unpublished}")
     assert len(_publish_unpublished(system, "aws")) == 1
     for replica in system.dss.replicas:
@@ -174,7 +174,7 @@ def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(sys
     documents = {name: system.clouds.keys(name, "documents/") for name in REPLICAS}
     at_once = replace(system.dss, settings=replace(system.dss.settings, journal_seconds=0))
     system.delete_catalog()
-    told: list[BundleEvent] = []
+    events_published: list[BundleEvent] = []
     seen: set[str] = set()
 
     for replica in system.dss.replicas:
@@ -185,13 +185,13 @@ def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(sys
                 pass
             begun.close()  # type: ignore[attr-defined]
             # The sweep finds whatever is unpublished, others put journals together, and readers look.
-            told += _publish_unpublished(system, replica.name)
+            events_published += _publish_unpublished(system, replica.name)
             if system.dss.catalog.journals.checkpoint(replica.name).held:
                 assert list(compact(at_once, replica)) == []
             listed = system.dss.catalog.bundles.enumerate(replica.name, prefix="", after="", count=500)
             seen |= {str(fqid) for fqid in listed if {str(fqid), fqid.uuid} & hidden}
 
-    assert told == []
+    assert events_published == []
     assert seen == set()
     assert {name: _events(system, name) for name in REPLICAS} == before
     assert {name: system.clouds.keys(name, "documents/") for name in REPLICAS} == documents
@@ -286,7 +286,7 @@ def test_what_nothing_explains_is_left_as_it_is(system: ManualSystem) -> None:
     kept = {name: system.clouds.read(name, document) for name in REPLICAS}
     journal = system.clouds.read("gcp", of_journal.key)
     row = system.dss.catalog.database.client.collection("events").document(entry.event_id)
-    told = row.get().to_dict()
+    original = row.get().to_dict()
 
     def damaged(key: str) -> Finding:
         found = audit(
@@ -306,7 +306,7 @@ def test_what_nothing_explains_is_left_as_it_is(system: ManualSystem) -> None:
     assert system.clouds.read("gcp", of_journal.key) == journal[:-1]
     assert {system.clouds.read(name, document) for name in REPLICAS} == {b"wrong"}
 
-    row.set(told)
+    row.set(original)
     for name in REPLICAS:
         system.overwrite(name, document, kept[name])
     assert repair(system.dss, damaged(of_journal.key)).done

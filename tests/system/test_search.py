@@ -46,9 +46,9 @@ def test_an_uploaded_bundle_is_found_in_both_clouds_until_it_is_deleted(
         assert (document["uuid"], document["state"]) == (uuid, "new")
         assert document["manifest"]["version"] == version
         assert document["shape_descriptor"].startswith("v.cell_suspension.13.")
-        told = Api(env["DSS_URL"]).get(f"/v1/events/{uuid}", version=version, replica=replica)
+        event = Api(env["DSS_URL"]).get(f"/v1/events/{uuid}", version=version, replica=replica)
         names = {file["name"] for file in document["manifest"]["files"] if file["indexed"]}
-        assert document["files"] == told.json()["files"] and "links.json" in names
+        assert document["files"] == event.json()["files"] and "links.json" in names
     (tmp_path / "query").write_text(json.dumps(THREE_CLAUSES))
     assert fqid in dss(env, "search", f"@{tmp_path / 'query'}").out.splitlines()
     shown = dss(env, "search", json.dumps(THREE_CLAUSES), "--replica", "aws", "--json").json

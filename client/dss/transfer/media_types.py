@@ -36,7 +36,7 @@ _TYPES = {
 }
 # Zarr v2: its metadata files are JSON, and have no other name.
 _NAMES = dict.fromkeys((".zarray", ".zattrs", ".zgroup", ".zmetadata"), "application/json")
-# What a file is as it is stored, whatever it holds: compressed bytes are not decoded on the way.
+# The type of a file as it is stored, not of its content: compressed bytes are not decoded on the way.
 _COMPRESSED = {
     "br": "application/x-brotli",
     "bzip2": "application/x-bzip2",

@@ -39,7 +39,7 @@ def order() -> CheckoutOrder:
 
 
 def ended(dss: Dss, address: str) -> CheckoutJob:
-    """Return a new checkout that has ended, and of which an address is to be told."""
+    """Return a new checkout that has ended, and about which an address is to get a mail."""
     dss.catalog.checkouts.end(request_checkout(dss, (wanted := order()), address), JobState.SUCCEEDED)
     job = dss.catalog.checkouts.get(wanted.job_id)
     assert job and job.emails == (address,)
@@ -53,9 +53,9 @@ def test_an_address_gets_so_many_mails_a_day_and_the_others_are_struck_off(
     first, second = ended(dss, address), ended(dss, address.upper())
     third, others = ended(dss, address), ended(dss, f"other-{address}")
 
-    told = [send_result_mails(dss, job) for job in (first, first, second, third, others)]
+    sent = [send_result_mails(dss, job) for job in (first, first, second, third, others)]
 
-    assert told == [1, 1, 1, 0, 1]
+    assert sent == [1, 1, 1, 0, 1]
     # What is sent again is not counted again: a kill after the mail and before the note does that.
     assert len(kept.mails) == 4 and len({mail["Message-ID"] for _, _, mail in kept.mails}) == 3
     there = dss.catalog.checkouts.get(third.id)

@@ -252,11 +252,11 @@ def test_all_entries_are_listed_in_order_with_their_digests(index, replica):
     put_all(index, entries)
     entries.sort(key=lambda one: one.fqid)
 
-    told = list(index.entries(replica))
-    assert [(one.fqid, one.digest, one.dead) for one in told] == [
+    listed = list(index.entries(replica))
+    assert [(one.fqid, one.digest, one.dead) for one in listed] == [
         (one.fqid, digest_of(one.document), False) for one in entries
     ]
-    assert list(index.entries(replica, after=entries[4].fqid)) == told[5:]
+    assert list(index.entries(replica, after=entries[4].fqid)) == listed[5:]
     assert list(index.entries(replica, after=entries[-1].fqid)) == []
 
 

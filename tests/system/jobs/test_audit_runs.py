@@ -64,9 +64,9 @@ def test_a_run_repairs_and_the_next_one_finds_nothing(system: AdminSystem, damag
     system.remove("aws", "stray")
     after = system.run(**AUDIT)
 
-    told = {line["key"]: line.get("repaired") or line["left"] for line in system.report_lines(repaired)}
-    assert set(told) == set(damaged)
-    assert told["stray"] == "nothing tells what it is for"
+    reported = {line["key"]: line.get("repaired") or line["left"] for line in system.report_lines(repaired)}
+    assert set(reported) == set(damaged)
+    assert reported["stray"] == "nothing tells what it is for"
     assert (repaired.counts["repaired"], repaired.counts["findings"]) == (len(damaged) - 1, len(damaged))
     assert (after.counts["findings"], system.report_lines(after)) == (0, [])
 
@@ -110,9 +110,9 @@ def test_a_function_that_is_killed_in_a_slice_reports_nothing_twice(
     system.wait_for_end(name)
 
     run = system.get_run(name)
-    told = [line["key"] for line in system.report_lines(run)]
-    assert told == (damaged if point == "administration: part written" else damaged[1:])
-    assert run.counts["findings"] == len(told)
+    reported = [line["key"] for line in system.report_lines(run)]
+    assert reported == (damaged if point == "administration: part written" else damaged[1:])
+    assert run.counts["findings"] == len(reported)
 
 
 def test_an_execution_that_is_cancelled_is_gone_on_with_from_its_cursor(
@@ -297,9 +297,9 @@ def test_a_blob_that_takes_longer_than_a_step_is_copied_by_the_workflow(
 def told_of(system: AdminSystem, keys: set[str]) -> dict[str, dict[str, Any]]:
     """Have a run repair what it finds, and return what it tells of these keys, which it counts as copied."""
     run = system.run(**AUDIT, repair=True)
-    told = {line["key"]: line for line in system.report_lines(run) if line["key"] in keys}
-    assert run.counts["copying"] == len(told)
-    return told
+    reported = {line["key"]: line for line in system.report_lines(run) if line["key"] in keys}
+    assert run.counts["copying"] == len(reported)
+    return reported
 
 
 def copied(system: AdminSystem, job_id: str) -> CopyJob:

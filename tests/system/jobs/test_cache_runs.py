@@ -49,9 +49,9 @@ def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keep
     in_s3 = {found.key for found in bucket.store.list(bucket.checkout_bucket, "blobs/")}
     assert keys[str(kept["gcp"])] in in_gcs and keys[str(kept["aws"])] in in_s3
     assert not {keys[str(large)], keys[str(other)]} & (in_gcs | in_s3)
-    told = [(line["replica"], line["file"]) for line in keeping.report_lines(first)]
-    assert {(name, str(one)) for name, one in kept.items()} <= set(told)
-    assert len(set(told)) == len(told) == first.counts["cached"] < first.counts["files"] < first.parts
+    reported = [(line["replica"], line["file"]) for line in keeping.report_lines(first)]
+    assert {(name, str(one)) for name, one in kept.items()} <= set(reported)
+    assert len(set(reported)) == len(reported) == first.counts["cached"] < first.counts["files"] < first.parts
     assert keeping.report_lines(again) == keeping.report_lines(first)
     assert {line["replica"] for line in keeping.report_lines(only)} == {"aws"}
 
@@ -66,9 +66,9 @@ def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: Admi
     run = keeping.run(**FILL)
 
     keeping.overwrite("gcp", record.checksums.blob_key, content)
-    told = {line["file"]: line for line in keeping.report_lines(run)}
-    assert record.checksums.blob_key in told[str(lost)]["failed"], told[str(lost)]
-    assert "failed" not in told[str(right)]
+    reported = {line["file"]: line for line in keeping.report_lines(run)}
+    assert record.checksums.blob_key in reported[str(lost)]["failed"], reported[str(lost)]
+    assert "failed" not in reported[str(right)]
     assert run.counts["failed"] == 1
 
 

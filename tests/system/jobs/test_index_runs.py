@@ -16,7 +16,7 @@ CHECK, REBUILD = {"kind": "index-check"}, {"kind": "index-rebuild"}
 
 
 @pytest.fixture(scope="module")
-def told(system: AdminSystem) -> Fqid:
+def indexed(system: AdminSystem) -> Fqid:
     """A bundle version of which the index holds all that it should, on every replica."""
     world = system.replicated_world("gcp", os.urandom(1000))
     for name in REPLICAS:
@@ -30,10 +30,10 @@ def checked(system: AdminSystem) -> AdminRun:
     return system.run(**CHECK, replicas=["gcp"], names_only=True)
 
 
-def test_what_slices_find_wrong_is_put_right_in_slices(system: AdminSystem, told: Fqid) -> None:
+def test_what_slices_find_wrong_is_put_right_in_slices(system: AdminSystem, indexed: Fqid) -> None:
     index, unknown = system.dss.index, Fqid(new_uuid(), now())
-    index.delete("aws", told)
-    index.put(IndexEntry(replica="gcp", fqid=told, document={"uuid": told.uuid}))
+    index.delete("aws", indexed)
+    index.put(IndexEntry(replica="gcp", fqid=indexed, document={"uuid": indexed.uuid}))
     index.put(IndexEntry(replica="gcp", fqid=unknown, document={}))
 
     whole = system.run(**CHECK)
@@ -41,7 +41,7 @@ def test_what_slices_find_wrong_is_put_right_in_slices(system: AdminSystem, told
     rebuilt = system.run(**REBUILD, confirmation=sliced.id, page=4)
     after = system.run(**CHECK)
 
-    wrong = {("missing", "aws", told), ("stale", "gcp", told), ("superfluous", "gcp", unknown)}
+    wrong = {("missing", "aws", indexed), ("stale", "gcp", indexed), ("superfluous", "gcp", unknown)}
     # What the catalog knows, and what it does not.
     assert (whole.parts, sliced.parts) == (1, (whole.counts["known"] + 1) // 2 + 1)
     for run in (whole, sliced):
@@ -50,8 +50,8 @@ def test_what_slices_find_wrong_is_put_right_in_slices(system: AdminSystem, told
         assert run.counts == whole.counts and len(lines) == run.counts["findings"] == 3
     done = {(line["done"], line["replica"], line["fqid"]) for line in system.report_lines(rebuilt)}
     assert done >= {
-        ("written", "aws", str(told)),
-        ("written", "gcp", str(told)),
+        ("written", "aws", str(indexed)),
+        ("written", "gcp", str(indexed)),
         ("removed", "gcp", str(unknown)),
     }
     assert (rebuilt.counts["gcp removed"], rebuilt.counts["failed"]) == (1, 0)

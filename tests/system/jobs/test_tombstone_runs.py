@@ -41,8 +41,8 @@ def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
     deed = system.run(**WHO, list=url, page=1, confirmation=preview.result["confirmation"])
     after = [status(system, each) for each in (one, two, again, kept)]
 
-    told = [(line["bundle"], line["hides"], line["files"]) for line in system.report_lines(preview)]
-    assert told == [
+    reported = [(line["bundle"], line["hides"], line["files"]) for line in system.report_lines(preview)]
+    assert reported == [
         (str(one), [one.version], 1),
         (two.uuid, [two.version, again.version], 2),
         (str(one), [one.version], 1),
@@ -112,10 +112,10 @@ def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
     assert (stopped.cursor["stage"], resumed.state) == ("hide", SUCCEEDED)
     run = system.get_run(name)
     assert (run.state, run.attempt) == (JobState.SUCCEEDED, 2)
-    told = {line["name"]: line for line in system.report_lines(run) if "name" in line}
-    assert told[one.uuid]["refused"] == f"it has versions that the preview did not have: {new.version}"
-    assert "by another person or for another reason" in told[str(other)]["refused"]
-    assert told[two.uuid]["hidden"] == [two.version]
+    reported = {line["name"]: line for line in system.report_lines(run) if "name" in line}
+    assert reported[one.uuid]["refused"] == f"it has versions that the preview did not have: {new.version}"
+    assert "by another person or for another reason" in reported[str(other)]["refused"]
+    assert reported[two.uuid]["hidden"] == [two.version]
     assert (run.counts["hidden"], run.counts["refused"]) == (1, 2)
     assert [status(system, each) for each in (one, new, two)] == [200, 200, 404]
 
