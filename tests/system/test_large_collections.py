@@ -64,7 +64,7 @@ def test_a_collection_of_100_000_items_is_built_by_patches(
     assert len(answer.content) < 12 * MIB
     # Whose it is, the head and pages before, the file; then the head, the pages, and that they are there.
     pages = 14
-    # The fragments' file is described and read; google-cloud-storage uploads 11.8 MB, over 8 MiB, in two requests.
+    # The file of the fragments is described and read; an upload of more than 8 MiB takes two requests.
     assert usage.bill == Bill(
         object_operations=4, reads=2 + pages - 1 + 1, writes=1 + pages + 2, requests=usage.bill.requests
     )
