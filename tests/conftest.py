@@ -10,9 +10,9 @@ from xdist.scheduler import LoadFileScheduling
 
 from local.components import API_TABLE
 from local.stack import Stack
-from shared.checksums import MIB
 from tests.support.api import Api
 from tests.support.clouds import REPLICAS, Clouds
+from tests.support.large_objects import VERIFIES_INLINE
 from tests.support.postgresql_server import StoppableServer, postgresql_server
 from tests.support.process_use import ProcessUse, refuse_processes
 from tests.support.schedule import DurationRecorder, GroupScheduling, longest_first, recorded
@@ -28,7 +28,7 @@ def stack() -> Iterator[dict[str, str]]:
     Nothing replicates here, so that a test decides what is on which replica; see `whole_system`. Without
     workflows, requests verify large files too.
     """
-    caller = {**os.environ, "DSS_INLINE_VERIFY_BYTES": str(128 * MIB)}
+    caller = {**os.environ, **VERIFIES_INLINE}
     with Stack(port=0, table=API_TABLE, caller=caller).running() as env:
         yield env
 

@@ -36,6 +36,7 @@ from tests.support.replication import (
     object_event,
     read_manifests,
     read_status,
+    remove_relayed,
     replicate_keys,
 )
 
@@ -58,12 +59,6 @@ def delete_object(clouds: Clouds, replica: str, key: str) -> None:
         clouds.gcs.bucket(clouds.main["gcp"]).blob(key).delete()
     else:
         clouds.s3.delete_object(Bucket=clouds.main["aws"], Key=key)
-
-
-def remove_relayed(clouds: Clouds, replica: str, key: str) -> None:
-    """Remove a blob that a PUT on another replica may have written here, too."""
-    if clouds.keys(replica, key):
-        delete_object(clouds, replica, key)
 
 
 def overwrite(clouds: Clouds, replica: str, key: str, data: bytes) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from shared.clock import SystemClock, new_version
-from tests.support.waiting import SLOWNESS
+from tests.support.waiting import SLOWNESS, wait_until
 
 PROBLEM = "application/problem+json"
 # Seconds: clients give up after 40.
@@ -135,6 +135,23 @@ def put_file(
     answer = api.put(f"/v1/files/{file.uuid}", version=file.version, json=body)
     assert answer.status_code == status, answer.text
     return file
+
+
+def put_large_file(api: Api, source_url: str, replica: str) -> Version:
+    """PUT a new file that the copy workflow verifies; return it once it is readable on the replica."""
+    file = put_file(api, source_url, status=202)
+    await_file(api, file, replica)
+    return file
+
+
+def await_file(api: Api, file: Version, replica: str) -> None:
+    """Wait until a file is readable on a replica; fail if its verification fails."""
+
+    def status() -> int:
+        return api.head(f"/v1/files/{file.uuid}", replica=replica, version=file.version).status_code
+
+    wait_until(lambda: status() != 404, f"{file} is verified")
+    assert status() == 200
 
 
 def put_bundle(

@@ -9,6 +9,9 @@ from shared.checksums import CHECKSUM_NAMES, MIB, ChecksumCalculator, Checksums,
 from tests.support.api import new_uuid
 from tests.support.clouds import SCHEMES, Clouds
 
+# Settings of an API without workflows, whose requests verify large files too.
+VERIFIES_INLINE = {"DSS_INLINE_VERIFY_BYTES": str(128 * MIB)}
+
 
 def write_numbered_blocks(path: Path, size: int) -> Checksums:
     """Write a file of `size` bytes, each MiB different; return its checksums."""

@@ -9,6 +9,7 @@ from shared.messages import ObjectEvent
 from shared.replication import Replicated, replicate
 from shared.system import Dss
 from tests.support.api import Api, Version, put_bundle, put_file
+from tests.support.checkouts import remove_object
 from tests.support.clouds import REPLICAS, Clouds
 
 OTHER = {"gcp": "aws", "aws": "gcp"}
@@ -59,6 +60,12 @@ def deliver_events(dss: Dss, events: Iterable[ObjectEvent]) -> None:
 def new_file(api: Api, clouds: Clouds, replica: str, data: bytes) -> Version:
     """Return a new file on one replica."""
     return put_file(api, clouds.stage(replica, data))
+
+
+def remove_relayed(clouds: Clouds, replica: str, key: str) -> None:
+    """Remove a blob that a PUT on another replica may have written here, too."""
+    if clouds.keys(replica, key):
+        remove_object(clouds, replica, clouds.main[replica], key)
 
 
 def new_bundle(api: Api, replica: str, *files: Version) -> Version:

@@ -18,7 +18,7 @@ from shared.clock import SystemClock
 from shared.identifiers import Fqid, Kind
 from shared.messages import ObjectEvent
 from shared.replication import replicate
-from tests.support.api import Version, assert_problem, new_uuid, put_bundle, put_file
+from tests.support.api import Version, assert_problem, new_uuid, put_bundle, put_file, put_large_file
 from tests.support.checkout_harness import INLINE_BYTES, ClockAhead, Harness, LostWorkflows, checkout_harness
 from tests.support.checkouts import await_checkout, checkout_status, read_objects, remove_object, user_bucket
 from tests.support.copies import distinct_bytes
@@ -45,8 +45,15 @@ def rig(
 
 
 def new_bundle(rig: Harness, replica: str, *contents: bytes) -> Version:
-    files = [put_file(rig.api, rig.clouds.stage(replica, data)) for data in contents]
+    files = [new_file(rig, replica, data) for data in contents]
     return put_bundle(rig.api, replica, [file.named(f"{n}.bin") for n, file in enumerate(files)])
+
+
+def new_file(rig: Harness, replica: str, data: bytes) -> Version:
+    source = rig.clouds.stage(replica, data)
+    if len(data) > rig.dss.settings.inline_verify_bytes:
+        return put_large_file(rig.api, source, replica)
+    return put_file(rig.api, source)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from shared.wiring import open_system
 from tests.support.api import Api, Version, assert_problem, new_uuid, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.directory_replica import MAIN, NAME, directory_replica
+from tests.support.large_objects import VERIFIES_INLINE
 
 SECOND = ("gcp-second", "aws-second")
 CONTENT = b"content for a third replica\n"
@@ -66,7 +67,7 @@ def third(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
         os.environ.update(stack)
         try:
             dss = open_system(Settings.from_environment({**stack, **setting}))
-            with api_process(stack, setting, port=port) as process:
+            with api_process(stack, {**setting, **VERIFIES_INLINE}, port=port) as process:
                 api = Api(process.url, stack["DSS_TOKEN"])
                 yield Third(
                     process, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), dss, root / "buckets" / MAIN

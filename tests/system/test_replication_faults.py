@@ -10,12 +10,19 @@ import requests
 from shared.checksums import MIB, checksums_of
 from shared.errors import DssError, Unavailable
 from shared.system import Dss
-from tests.support.api import Api, Version, new_uuid, put_file
+from tests.support.api import Api, Version, new_uuid
 from tests.support.clouds import Clouds
 from tests.support.copies import distinct_bytes, unfinished_uploads
 from tests.support.dss import open_dss
 from tests.support.http_proxy import Fault, HttpProxy
-from tests.support.replication import DIRECTIONS, new_bundle, new_file, read_status, replicate_keys
+from tests.support.replication import (
+    DIRECTIONS,
+    new_bundle,
+    new_file,
+    read_status,
+    remove_relayed,
+    replicate_keys,
+)
 
 # Attempts that a test grants; each fault befalls fewer.
 _ATTEMPTS = 5
@@ -74,6 +81,13 @@ AT_SOURCE = {
 }
 
 
+def new_file_to_copy(api: Api, clouds: Clouds, here: str, there: str, data: bytes) -> Version:
+    """Return a new file on one replica whose blob the other lacks."""
+    file = new_file(api, clouds, here, data)
+    remove_relayed(clouds, there, checksums_of(data).blob_key)
+    return file
+
+
 def assert_comes_through(
     behind: Behind, api: Api, clouds: Clouds, file: Version, data: bytes, here: str, there: str
 ) -> None:
@@ -107,7 +121,7 @@ def test_a_destination_that_fails_to_write(
     behind: Behind, api: Api, clouds: Clouds, here: str, there: str, fault: str
 ) -> None:
     data = os.urandom(5000)
-    file = new_file(api, clouds, here, data)
+    file = new_file_to_copy(api, clouds, here, there, data)
 
     harm = inflict(behind.proxies[there], AT_DESTINATION[fault], WRITES[there])
 
@@ -121,7 +135,7 @@ def test_a_source_that_fails_to_read(
     behind: Behind, api: Api, clouds: Clouds, here: str, there: str, fault: str
 ) -> None:
     data = os.urandom(5000)
-    file = new_file(api, clouds, here, data)
+    file = new_file_to_copy(api, clouds, here, there, data)
 
     harm = inflict(behind.proxies[here], AT_SOURCE[fault], READS[here])
 
@@ -136,7 +150,7 @@ def test_a_destination_that_fails_to_prove(
 ) -> None:
     # Smaller ones are proved by the write itself.
     data = os.urandom(MIB + 5000)
-    file = new_file(api, clouds, here, data)
+    file = new_file_to_copy(api, clouds, here, there, data)
 
     # The first look finds nothing, the second is the proof.
     looks = inflict(behind.proxies[there], replace(fault, times=2), LOOKS[there])
@@ -220,7 +234,7 @@ def test_a_part_that_fails(
     behind: Behind, api: Api, clouds: Clouds, here: str, there: str, fault: Fault
 ) -> None:
     data = distinct_bytes(64 * MIB + 300_000)
-    file = put_file(api, clouds.stage(here, data))
+    file = new_file_to_copy(api, clouds, here, there, data)
     # The last part is small: GCS takes it in one request.
     request = ("POST", "uploadType=multipart") if there == "gcp" else PARTS[there]
     harm = inflict(behind.proxies[there], fault, request)
