@@ -1,5 +1,6 @@
 """The steps of the demo for search, notifications, collections and checkouts."""
 
+import json
 import time
 from typing import Any
 from uuid import uuid4
@@ -102,9 +103,12 @@ def receive_all(scene: Scene) -> str:
     for event_type in ("CREATE", "TOMBSTONE"):
         _wait_for_events(scene, event_type, expected)
     received = {row["event_id"] for row in scene.subscriber.notifications}
-    in_journals = set()
-    for replica in REPLICAS:
-        in_journals |= {event.event_id for event in scene.client(replica).events()}
+    in_journals = {
+        event.event_id
+        for replica in REPLICAS
+        for event in scene.client(replica).events()
+        if json.loads(event.document)["bundle_info"]["uuid"] == scene.uuid
+    }
     scene.subscriber.shutdown()
     scene.subscriber.server_close()
     check(

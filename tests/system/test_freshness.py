@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from local.api import api_process
-from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
 
 ROUNDS = 8
@@ -140,23 +140,27 @@ def test_versions_written_while_their_bundle_is_deleted_never_stay_visible(
     for _ in range(3):
         uuid = new_uuid()
         written = [put_bundle(everyone[0], replica, [], bundle=Version(uuid, now()))]
-        deleted = Event()
 
-        def write(somebody: Api, uuid: str = uuid, deleted: Event = deleted) -> list[Version]:
+        def write(somebody: Api, uuid: str = uuid) -> list[Version]:
             # With a connection of their own.
             writer, versions = somebody.signed_in(somebody.token), []
-            while not deleted.is_set():
-                versions.append(put_bundle(writer, replica, [], bundle=Version(uuid, now())))
-            return [*versions, put_bundle(writer, replica, [], bundle=Version(uuid, now()))]
+            while True:
+                bundle = Version(uuid, now())
+                body = {"files": [], "creator_uid": 1}
+                answer = writer.put(f"/v1/bundles/{uuid}", replica=replica, version=bundle.version, json=body)
+                if answer.status_code == 409:
+                    assert_problem(answer, 409, "bundle_tombstone_already_exists", uuid)
+                    return versions
+                # Before the deletion, or at the same time.
+                assert answer.status_code == 201, answer.text
+                assert len(versions) < 10_000, "the deletion never takes effect"
+                versions.append(bundle)
 
         with ThreadPoolExecutor() as threads:
             writers = [threads.submit(write, api) for api in everyone]
             while len(listed(everyone[0], uuid, replica)) < 10:
                 assert not any(writer.done() for writer in writers), "a writer has failed"
-            try:
-                delete(everyone[0], written[0], replica, whole=True)
-            finally:
-                deleted.set()
+            delete(everyone[0], written[0], replica, whole=True)
             written += [version for writer in writers for version in writer.result()]
 
         assert {status_of(api, version, replica) for api in everyone for version in written} == {404}
