@@ -287,11 +287,16 @@ def _windowed(
 
 @contextmanager
 def _limited(connection: Connection, seconds: float) -> Iterator[None]:
-    """Begin a transaction whose statements raise QueryCanceled if they take longer."""
-    with connection.transaction():
-        # PostgreSQL: milliseconds, and 0 is no limit.
-        connection.execute(_LIMIT, (str(max(int(seconds * 1000), 1)),))
-        yield
+    """Begin a transaction whose statements raise QueryCanceled if they take longer; it has ended then."""
+    try:
+        with connection.transaction():
+            # PostgreSQL: milliseconds, and 0 is no limit.
+            connection.execute(_LIMIT, (str(max(int(seconds * 1000), 1)),))
+            yield
+    except QueryCanceled:
+        # The limit holds for COMMIT too, and psycopg rolls back every statement but that.
+        connection.rollback()
+        raise
 
 
 def _within(connection: Connection, seconds: float, statement: Composed, values: Row) -> list[Row]:

@@ -1,5 +1,6 @@
 """`dss admin` has things done to the whole store, by the workflow or by itself, and says what came of it."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -109,7 +110,8 @@ def is_cached(clouds: Clouds, api: Api, file: Version) -> bool:
     """Say whether a file's content is in the checkout bucket of `gcp`, to stay."""
     headers = api.head(f"/v1/files/{file.uuid}", replica="gcp").headers
     names = ("SHA256", "SHA1", "S3-ETAG", "CRC32C")
-    key = "blobs/" + ".".join(headers[f"X-DSS-{name}"] for name in names)
+    content_type = hashlib.sha256(headers["X-DSS-CONTENT-TYPE"].encode()).hexdigest()[:16]
+    key = "blobs/" + ".".join([*(headers[f"X-DSS-{name}"] for name in names), content_type])
     blob = clouds.gcs.bucket(clouds.checkout["gcp"]).get_blob(key)
     return blob is not None and blob.custom_time is None
 
@@ -148,7 +150,7 @@ def test_invalid_commands_have_readable_errors(env: Mapping[str, str]) -> None:
     assert {outcome.code for outcome in (refused, here, unknown, report, wait, somebody)} == {1}
     assert "list, prefix: give one of them, not both" in refused.err
     assert "list, prefix: give one of them, not both" in here.err
-    assert "there is no run none" in unknown.err
+    assert "run: 'none' does not exist" in unknown.err
     assert "--report: with --remote the report is in a bucket" in report.err
     assert "only with --remote" in wait.err
     assert "is not in ADMIN_USER_EMAILS" in somebody.err

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from shared.errors import Unavailable
 from shared.identifiers import Fqid
@@ -24,6 +25,7 @@ from tests.support import queries
 from tests.support.api import new_uuid, now
 from tests.support.postgresql_server import StoppableServer
 from tests.support.queries import total
+from tests.support.tcp_relay import tcp_relay
 from tests.support.waiting import deadline_after
 
 # What PostgreSQL has its own opinion of: null bytes, halves of surrogate pairs and what stands for them, wild
@@ -261,6 +263,33 @@ def test_a_put_that_takes_too_long_is_unavailable(index, postgresql):
             hurried.put(entry)
     hurried.put(entry)
     hurried.close()
+
+
+@pytest.mark.parametrize("slow", ["sample", "page"])
+def test_a_search_goes_on_after_a_commit_that_takes_too_long(postgresql: StoppableServer, slow: str):
+    # Messages of PostgreSQL's protocol: a letter, the length of the rest, and the statement.
+    commit, wait = b"Q\x00\x00\x00\x0bCOMMIT\x00", b"Q\x00\x00\x00\x18SELECT pg_sleep(60)\x00"
+    passing = {"sample": 0, "page": 1}[slow]
+    armed, commits, entry = threading.Event(), 0, _entry({"number": 1})
+
+    def rewrite(data: bytes) -> bytes:
+        nonlocal commits
+        if not (armed.is_set() and data == commit):
+            return data
+        commits += 1
+        return wait if commits == passing + 1 else data
+
+    server = conninfo_to_dict(postgresql.dsn)
+    with tcp_relay(f"{server['host']}:{server['port']}", rewrite=rewrite) as relay:
+        host, _, port = relay.address.rpartition(":")
+        dsn = make_conninfo(postgresql.dsn, host=host, port=port)
+        with contextlib.closing(PostgreSqlIndex(dsn, seconds=5)) as index:
+            index.put(entry)
+            armed.set()
+            assert _found(index, entry.replica, Range("number", gte=1)) == [entry.fqid]
+
+    # The sample's, the page's, and after the page's the window's.
+    assert commits == {"sample": 2, "page": 3}[slow]
 
 
 def test_a_stopped_server_is_unavailable_and_loses_nothing(postgresql: StoppableServer):
