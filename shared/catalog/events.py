@@ -9,6 +9,7 @@ new `last` only if the checkpoint is unchanged:
     C is appended by a process whose clock is behind, 10:00:00.9   -> C 10:00:01.200002
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,12 +19,18 @@ from google.cloud.firestore import FieldFilter
 
 from shared.batching import Batcher
 from shared.catalog.database import Database, Step, Write, create_document, set_document
+from shared.errors import InvalidChecksum
 from shared.identifiers import Fqid, version_after, version_of
 
 # Events per commit. Firestore: 10 MiB a request; an event is some 300 bytes. A longer commit delays the
 # others.
 _BATCH = 200
 _PAGE = 500
+_FORMS = {
+    "digest": re.compile(r"[0-9a-f]{64}"),
+    "md5": re.compile(r"[0-9a-f]{32}"),
+    "crc32c": re.compile(r"[0-9a-f]{8}"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +51,13 @@ class Event:
     crc32c: str
     timestamp: str = ""
 
+    def check_digests(self) -> None:
+        """Raise InvalidChecksum, which names the event, if a digest of its document is malformed or empty."""
+        for name, form in _FORMS.items():
+            value = str(getattr(self, name))
+            if not form.fullmatch(value):
+                raise InvalidChecksum(f"event {self.id}: {value[:80]!r} does not have the form of its {name}")
+
 
 class EventCatalog:
     """Reads and writes of events."""
@@ -58,7 +72,11 @@ class EventCatalog:
         }
 
     def record(self, event: Event) -> Event:
-        """Append an event, unless it was recorded before, and return it with its timestamp."""
+        """Append an event, unless it was recorded before, and return it with its timestamp.
+
+        Raises InvalidChecksum if a digest of its document is malformed.
+        """
+        event.check_digests()
         return self._appenders[event.replica](event)
 
     def _append(self, replica: str, events: Sequence[Event]) -> Sequence[Event]:
@@ -83,7 +101,12 @@ class EventCatalog:
         return [recorded[event.id] for event in events]
 
     def restore(self, replica: str, events: Sequence[Event]) -> None:
-        """Write events of a replica that were recorded before, each with its timestamp. Safe to repeat."""
+        """Write events of a replica that were recorded before, each with its timestamp. Safe to repeat.
+
+        Raises InvalidChecksum, before anything is written, if a digest of a document is malformed.
+        """
+        for event in events:
+            event.check_digests()
         for first in range(0, len(events), _BATCH):
             batch = events[first : first + _BATCH]
             writes = [

@@ -83,9 +83,13 @@ def journal_of_one(event: Event) -> Journal:
 
 
 def journal_of_many(events: Sequence[Event]) -> Journal:
-    """Return the compacted journal of consecutive events, named by their first and last timestamps."""
+    """Return the compacted journal of consecutive events, named by their first and last timestamps.
+
+    Raises InvalidChecksum if a digest of an event is malformed.
+    """
     entries, offset = [], 0
     for event in events:
+        event.check_digests()
         entries.append(JournalEntry(event.id, event.timestamp, offset, event.size))
         offset += event.size
     index = journal_index(events)
@@ -109,9 +113,16 @@ def journal_index(events: Sequence[Event]) -> bytes:
 
 
 def indexed_events(content: bytes) -> list[Event]:
-    """Return the events that a journal's index object lists, in order of time."""
+    """Return the events that a journal's index object lists, in order of time.
+
+    Raises InvalidChecksum if a digest of an event is malformed, and ValueError, LookupError, TypeError or
+    another DssError if the content is no index.
+    """
     rows = json.loads(content)["events"]
-    return [Event(**{**row, "fqid": Fqid.parse(row["fqid"])}) for row in rows]
+    events = [Event(**{**row, "fqid": Fqid.parse(row["fqid"])}) for row in rows]
+    for event in events:
+        event.check_digests()
+    return events
 
 
 def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from shared.faults import FAULT_POINTS
 from tests.support.api import Api, Version, assert_problem, new_uuid, now
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.command_line import dss
+from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
 from tests.support.journal_reader import JournalEvent, read_events
 from tests.support.replication import new_bundle, new_file, object_event_attributes
@@ -184,6 +186,31 @@ def test_no_journal_is_written_if_a_document_has_changed_since_it_was_published(
     found = line.read()
     assert what(found) == expected
     assert len({event.journal_id for event in found}) == 1
+
+
+def test_an_event_that_lost_its_checksum_is_reported_and_stops_no_other_replica(
+    stack: dict[str, str], index: FunctionProcess, compact: FunctionProcess, admin: Api, clouds: Clouds
+) -> None:
+    first, other = (Line(index, admin, clouds, name) for name in REPLICAS)
+    for line in (first, other):
+        line.grow(2)
+    expected = what(first.read())
+    event_id = expected[0][1]
+    with closing(firestore_client(stack)) as client:
+        event = client.collection("events").document(event_id)
+        crc32c = event.get().get("crc32c")
+        event.update({"crc32c": ""})
+        try:
+            failed = compact.post("")
+        finally:
+            event.update({"crc32c": crc32c})
+
+    assert (failed.status_code, event_id in failed.text) == (503, True), failed.text
+    assert len({row.journal_id for row in other.read()}) == 1
+    assert what(first.read()) == expected
+    assert compact.post("").status_code == 200
+    assert len({row.journal_id for row in first.read()}) == 1
+    assert what(first.read()) == expected
 
 
 def test_events_that_are_new_and_few_are_not_compacted(line: Line, stack: dict[str, str]) -> None:

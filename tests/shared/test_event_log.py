@@ -1,15 +1,20 @@
 """The events of a replica are one append-only log: a reader misses none, whichever process appends."""
 
-import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from shared.catalog import Catalog, Database, Event, EventCatalog, Subscription
 from shared.clock import Deadline, SystemClock
+from shared.errors import InvalidChecksum
+from shared.events.journal import indexed_events, journal_index, journal_of_many
+from shared.events.publishing import event_of
 from shared.identifiers import Fqid, version_after
 from shared.system import Dss
 from shared.webhooks.replays import ReplayPage, begin_replay
@@ -27,11 +32,7 @@ class Wrong(SystemClock):
 
 
 def new_event(replica: str) -> Event:
-    digest = hashlib.sha256().hexdigest()
-    fqid = Fqid(new_uuid(), now())
-    return Event(
-        id=new_uuid(), replica=replica, type="CREATE", fqid=fqid, size=0, digest=digest, md5="", crc32c=""
-    )
+    return event_of(replica, Fqid(new_uuid(), now()), b"", dead=False)
 
 
 def followed(catalog: EventCatalog, replica: str, count: int) -> Iterator[Event]:
@@ -88,3 +89,25 @@ def test_a_replay_includes_events_of_a_clock_that_is_ahead(stack: dict[str, str]
 
     found = [list(catalog.events.since(replica, start=page.start, stop=page.stop)) for page in pages]
     assert found == [[], [recorded]]
+
+
+@pytest.mark.parametrize("name", ["digest", "md5", "crc32c"])
+@pytest.mark.parametrize("value", ["", "0", "not-hex!"])
+def test_an_event_with_a_malformed_digest_is_never_recorded(
+    stack: dict[str, str], name: str, value: str
+) -> None:
+    replica = f"line-{new_uuid()[:8]}"
+    catalog = EventCatalog(Database(firestore_client(stack), replicas=(replica,), clock=SystemClock()))
+    good = replace(new_event(replica), timestamp=now())
+    bad = replace(good, id=new_uuid(), **{name: value})
+
+    with pytest.raises(InvalidChecksum, match=f"{bad.id}.*{name}"):
+        catalog.record(bad)
+    with pytest.raises(InvalidChecksum, match=f"{bad.id}.*{name}"):
+        catalog.restore(replica, [good, bad])
+    assert list(catalog.since(replica)) == []
+    with pytest.raises(InvalidChecksum, match=f"{bad.id}.*{name}"):
+        journal_of_many([good, bad])
+    with pytest.raises(InvalidChecksum, match=f"{bad.id}.*{name}"):
+        indexed_events(journal_index([good, bad]))
+    assert indexed_events(journal_index([good])) == [good]
