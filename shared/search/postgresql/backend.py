@@ -60,7 +60,7 @@ _DELETE = "DELETE FROM dss_index WHERE replica = %s AND uuid = %s AND version = 
 _LIMIT = "SELECT set_config('statement_timeout', %s, true)"
 _COUNT = sql.SQL("SELECT count(*) FROM dss_index WHERE replica = %s AND {}")
 _COUNT_SOME = sql.SQL(
-    "SELECT count(*) FROM (SELECT 1 FROM dss_index WHERE replica = %s AND {} LIMIT %s) AS some"
+    "SELECT count(*) FROM (SELECT 1 FROM dss_index WHERE replica = %s AND {} LIMIT %s) AS first_hits"
 )
 _SEARCH = sql.SQL(
     "SELECT uuid, version, digest FROM dss_index WHERE replica = %s AND {} {}"

@@ -18,6 +18,7 @@ from shared.errors import Unavailable
 from shared.identifiers import Fqid
 from shared.search.base import IndexEntry
 from shared.search.matching import is_dead, matches
+from shared.search.postgresql import backend
 from shared.search.postgresql.backend import PostgreSqlIndex
 from shared.search.postgresql.rows import escape
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
@@ -326,3 +327,15 @@ def _recovered(ask: Callable[[], int]) -> int:
             return ask()
         except Unavailable:
             assert time.monotonic() < deadline
+
+
+def test_a_count_that_is_cut_short_counts_some_of_the_hits(
+    index: PostgreSqlIndex, postgresql: StoppableServer
+):
+    entries = [_entry({"number": number}) for number in range(5)]
+    for entry in entries:
+        index.put(entry)
+    one_replica = sql.SQL("replica = {}").format(entries[0].replica)
+    with psycopg.connect(postgresql.dsn) as connection:
+        statement = backend._COUNT_SOME.format(one_replica)
+        assert connection.execute(statement, (entries[0].replica, 1)).fetchone() == (1,)
