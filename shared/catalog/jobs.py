@@ -114,8 +114,9 @@ class JobCatalog(AttemptCatalog[CopyJob]):
     def uploads_at_work(self) -> frozenset[str]:
         """Return the ids of the uploads that running jobs have begun, in one query."""
         running = self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
-        jobs = self._database.query(running.select(["upload_id", "relays"]))
-        ids = ((job.get("upload_id"), *job.get("relays").values()) for job in jobs)
+        found = self._database.query(running.select(["upload_id", "relays"]))
+        jobs = ({**_PROGRESS, **snapshot.to_dict()} for snapshot in found)
+        ids = ((job["upload_id"], *job["relays"].values()) for job in jobs)
         return frozenset(upload_id for of_job in ids for upload_id in of_job) - {""}
 
     def are_under_way(self, fqids: Collection[Fqid]) -> bool:

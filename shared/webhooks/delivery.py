@@ -31,7 +31,7 @@ from shared.errors import NotYetThere, Unavailable
 from shared.messages import DELIVERY_RETRIES
 from shared.system import Dss
 from shared.webhooks.callbacks import Callback, Callbacks, CallFailed
-from shared.webhooks.notifications import Notification
+from shared.webhooks.notifications import Notification, new_delivery
 from shared.webhooks.secrets import decrypt_secret
 
 _log = structlog.get_logger()
@@ -117,15 +117,10 @@ class Deliverer:
         """Return the delivery as the catalog has it, or a new one."""
         if context.delivery:
             return replace(context.delivery, replay=notification.replay)
-        event = notification.event
-        return Delivery(
-            id=notification.id,
+        return new_delivery(
+            notification.event,
+            delivery_id=notification.id,
             subscription=notification.subscription,
-            event_id=event.id,
-            event_type=event.type,
-            bundle_uuid=event.uuid,
-            bundle_version=event.version,
-            state=DeliveryState.WAITING,
             created=self._dss.clock.now(),
             replay=notification.replay,
         )

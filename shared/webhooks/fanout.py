@@ -9,13 +9,13 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 import structlog
 
-from shared.catalog import Catalog, Delivery, DeliveryState, Subscription
+from shared.catalog import Catalog, DeliveryState, Subscription
 from shared.errors import IllegalArguments, NotYetThere
 from shared.events.documents import read_document
 from shared.identifiers import Fqid, moment_of, version_of
@@ -25,7 +25,7 @@ from shared.parallel import map_in_threads
 from shared.system import Dss
 from shared.webhooks.budgets import REFILL
 from shared.webhooks.evaluation import EvaluatorPool, Failure, Match, Outcome, OverBudget
-from shared.webhooks.notifications import Notification, delivery_id, notification_of, sample_of
+from shared.webhooks.notifications import Notification, delivery_id, new_delivery, notification_of, sample_of
 
 _log = structlog.get_logger()
 
@@ -166,20 +166,15 @@ _OVER_BUDGET = f"the queries of your subscriptions took more than {REFILL:g} s o
 
 def save_failure(dss: Dss, event: BundleEvent, failure: Failure, *, replay: str = "") -> None:
     """Save that a query failed on an event, for the subscription's owner to see, unless it was delivered."""
-    dss.catalog.deliveries.add(
-        Delivery(
-            id=delivery_id(failure.subscription, event),
-            subscription=failure.subscription.uuid,
-            event_id=event.id,
-            event_type=event.type,
-            bundle_uuid=event.uuid,
-            bundle_version=event.version,
-            state=DeliveryState.QUERY_FAILED,
-            created=dss.clock.now(),
-            replay=replay,
-            reason=failure.reason,
-        )
+    delivery = new_delivery(
+        event,
+        delivery_id=delivery_id(failure.subscription, event),
+        subscription=failure.subscription.uuid,
+        created=dss.clock.now(),
+        replay=replay,
     )
+    failed = replace(delivery, state=DeliveryState.QUERY_FAILED, reason=failure.reason)
+    dss.catalog.deliveries.add(failed)
 
 
 def check_public_url(dss: Dss) -> None:

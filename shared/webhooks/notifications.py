@@ -8,11 +8,12 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from shared.api_path import api_url
-from shared.catalog import Subscription
+from shared.catalog import Delivery, DeliveryState, Subscription
 from shared.errors import IllegalArguments
 from shared.messages import BundleEvent
 
@@ -69,6 +70,23 @@ class Notification:
 def delivery_id(subscription: Subscription, event: BundleEvent) -> str:
     """Return the id of the delivery of an event to a subscription, the same each time."""
     return str(uuid.uuid5(_NAMES, f"{subscription.uuid}/{event.id}"))
+
+
+def new_delivery(
+    event: BundleEvent, *, delivery_id: str, subscription: str, created: datetime, replay: str = ""
+) -> Delivery:
+    """Return the delivery of an event to a subscription, before its first attempt."""
+    return Delivery(
+        id=delivery_id,
+        subscription=subscription,
+        event_id=event.id,
+        event_type=event.type,
+        bundle_uuid=event.uuid,
+        bundle_version=event.version,
+        state=DeliveryState.WAITING,
+        created=created,
+        replay=replay,
+    )
 
 
 def notification_of(
