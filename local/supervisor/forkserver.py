@@ -62,7 +62,7 @@ def start_forked(
         raise ValueError(f"{name}: not a command of a Python module: {command}")
     module, *arguments = command[2:]
     context, guard = _server()
-    own = {**environment, MARK_NAME: processes.mark}
+    own = {**environment, **processes.environment}
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(
         target=_run,

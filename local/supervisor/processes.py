@@ -99,7 +99,8 @@ class Process:
 class Processes:
     """Start processes, and guarantee their end: on leaving, and when this process dies, even by SIGKILL.
 
-    `scratch` is a temporary directory, removed after the last process has ended.
+    `scratch` is a temporary directory, removed after the last process has ended. The processes put their
+    temporary files into it too: a process that is killed can't remove its own.
     """
 
     def __init__(self) -> None:
@@ -109,6 +110,12 @@ class Processes:
         self.scratch = Path(tempfile.gettempdir()) / f"dss-local-{secrets.token_hex(8)}"
         self._reaper = self._start_reaper()
         self.scratch.mkdir(mode=0o700)
+        (self.scratch / "tmp").mkdir()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that every process of this supervisor has: its mark and where temporary files go."""
+        return {reaper.MARK_NAME: self.mark, "TMPDIR": str(self.scratch / "tmp")}
 
     def __enter__(self) -> "Processes":
         return self
@@ -148,7 +155,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**environment, reaper.MARK_NAME: self.mark},
+                env={**environment, **self.environment},
                 cwd=directory,
                 start_new_session=True,
             )

@@ -19,6 +19,8 @@ from pathlib import Path
 MARK_NAME = "DSS_LOCAL_STACK"
 # Seconds. A process that survives SIGKILL for longer hangs in the kernel: waiting helps nobody.
 KILL_SECONDS = 3.0
+# Seconds. A disk that is busy, and thousands of files, take a while.
+REMOVE_SECONDS = 30.0
 
 
 def marked(mark: str) -> list[int]:
@@ -44,6 +46,18 @@ def kill_all(mark: str) -> None:
         time.sleep(0.01)
 
 
+def remove(directory: str) -> None:
+    """Remove a directory with all that is in it, for REMOVE_SECONDS at most.
+
+    A process that was killed in the middle of a system call can still create a file after its directory was
+    listed, and then the directory is not empty.
+    """
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while Path(directory).exists() and time.monotonic() < deadline:
+        shutil.rmtree(directory, ignore_errors=True)
+        time.sleep(0.01)
+
+
 def main(mark: str, directory: str) -> None:
     """Wait for the end of standard input, then kill and remove everything."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -52,7 +66,7 @@ def main(mark: str, directory: str) -> None:
     while os.read(0, 1024):
         pass
     kill_all(mark)
-    shutil.rmtree(directory, ignore_errors=True)
+    remove(directory)
 
 
 if __name__ == "__main__":

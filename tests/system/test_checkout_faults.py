@@ -368,13 +368,17 @@ def test_a_kill_between_two_steps_leaves_a_job_that_ends(
                 rig.front.kill()
                 rig.front.start()
 
-    ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, revive, email=address))
+    job_id = rig.check_out(replica, bundle, revive, email=address)
+    ended = await_checkout(rig.api, replica, job_id)
 
     assert ended["status"] == "SUCCEEDED"
     wait_until(lambda: len(rig.mails(address)) == (2 if step == "mail" else 1), "mail has come")
     # Twice where it was killed before it was noted; and known to be the same.
     assert len({mail["Message-ID"] for mail in rig.mails(address)}) == 1
-    job = rig.dss.catalog.checkouts.get(rig.check_out(replica, bundle))
+    # Noted as sent: until then, the next run of the job has to send it.
+    catalog = rig.dss.catalog.checkouts
+    wait_until(lambda: (sent := catalog.get(job_id)) and sent.emails == (), "the mail is noted")
+    job = catalog.get(rig.check_out(replica, bundle))
     assert job and job.state is JobState.RUNNING and job.emails == ()
     assert await_checkout(rig.api, replica, job.id)["status"] == "SUCCEEDED"
 
