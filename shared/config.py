@@ -268,6 +268,19 @@ class Settings:
     write_groups: tuple[str, ...] = _setting(
         "DSS_WRITE_GROUPS", "Groups whose members may write; comma-separated.", default=("dss", "hca")
     )
+    default_access: str = _setting(
+        "DSS_DEFAULT_ACCESS",
+        "Who may read what is bound to no group: `public`, `signed-in`, or the name of a group.",
+        default="public",
+    )
+    hide_managed: bool = _setting(
+        "DSS_HIDE_MANAGED",
+        "Answer 404 for managed data, as if they weren't there, to those who may not read them.",
+        default=False,
+    )
+    access_contact: str = _setting(
+        "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
+    )
     admin_user_emails: tuple[str, ...] = _setting(
         "ADMIN_USER_EMAILS", "E-mails of admins, who may do everything; comma-separated.", default=()
     )

@@ -21,6 +21,7 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     ├── Unauthorized                the caller is unknown
     ├── Forbidden                   the caller is known, and is not allowed
     ├── NotFound
+    ├── Gone                        removed for good
     ├── NotAcceptable               the caller has reached a limit
     ├── Conflict                    the name has other content, for ever
     │   ├── FileAlreadyExists
@@ -173,6 +174,12 @@ class NotFound(DssError):
     def __init__(self, title: str, *, replica_state: str = "absent") -> None:
         super().__init__(title)
         self.replica_state = replica_state
+
+
+class Gone(DssError):
+    """Something was removed for good; the title says why."""
+
+    code = "gone"
 
 
 class NotAcceptable(DssError):

@@ -1,7 +1,9 @@
 """What every part of the system is handed: replicas, catalog, index, publisher, clock, settings, faults."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
+from shared.access import Policy
 from shared.catalog import Catalog
 from shared.clock import Clock
 from shared.config import Settings
@@ -24,3 +26,8 @@ class Dss:
     workflows: Workflows
     clock: Clock
     faults: FaultPoints
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Who may do what, by the settings."""
+        return Policy.of(self.settings)

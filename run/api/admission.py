@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from run.api.auth import Caller
+from shared.access import Principal
 
 # The key of a request's admission in its WSGI environment; missing if the server receives the body itself.
 ADMISSION = "dss.admission"
@@ -17,4 +17,4 @@ class Admission:
 
     body_received: bool = False
     waits_for_body: bool = False
-    caller: Caller | None = None
+    caller: Principal | None = None

@@ -20,7 +20,7 @@ from run.api import (
     subscriptions,
 )
 from run.api.admission import ADMISSION, Admission
-from run.api.auth import Authenticator, Caller
+from run.api.auth import Authenticator
 from run.api.bodies import memory_of
 from run.api.call import Call
 from run.api.clients import base_url, client_address
@@ -30,6 +30,7 @@ from run.api.memory_budget import MemoryBudgets
 from run.api.request_log import install_request_log
 from run.api.security_headers import install_headers
 from run.api.wsgi import Application, Environ
+from shared.access import STRANGER, Action, Principal, Resource
 from shared.api_path import API_PATH
 from shared.errors import DssError, NotYetImplemented, ReadOnly, RequestTooLarge
 from shared.system import Dss
@@ -120,6 +121,7 @@ class _Dispatcher:
         call = Call(
             dss=self._dss,
             caller=admission.caller,
+            identify=partial(self._identify, admission.caller),
             base_url=base_url(self._dss.settings),
             path=request.path,
             query={name: text for name, text in request.args.items() if name in operation.query_names},
@@ -134,23 +136,29 @@ class _Dispatcher:
                 call, **operation.arguments(path_arguments, request.args, body, request.content_type)
             )
 
-    def _admit(self, operation: Operation) -> Caller | None:
+    def _admit(self, operation: Operation) -> Principal | None:
         """Return the caller of a secured operation. Raise Unauthorized, Forbidden or ReadOnly."""
         caller = None
         if operation.secured:
             caller = self._authenticator.caller(request.headers.get("Authorization"))
-            caller.require_group(self._dss.settings.write_groups)
+            what = Resource(name=f"operation {operation.operation_id}")
+            self._dss.policy.decide(caller, Action.CONTRIBUTE, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
 
-    def _requester(self, caller: Caller | None) -> str:
+    def _identify(self, caller: Principal | None) -> Principal:
+        """Return who has signed in. Raise as the authenticator if the header proves nothing."""
         header = request.headers.get("Authorization")
         if caller is None and header:
-            # An open operation ignores tokens that are not valid.
-            with suppress(DssError):
-                caller = self._authenticator.caller(header)
-        return caller.email if caller else client_address(self._dss.settings)
+            caller = self._authenticator.caller(header)
+        return caller or STRANGER
+
+    def _requester(self, caller: Principal | None) -> str:
+        # An open operation ignores tokens that are not valid.
+        with suppress(DssError):
+            caller = self._identify(caller)
+        return caller.email if caller and caller.is_known else client_address(self._dss.settings)
 
     def _body(self) -> bytes | None:
         limit = self._dss.settings.max_body_bytes

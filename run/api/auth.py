@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
 from run.api.key_sets import AccountKeys, KeySet
+from shared.access import Principal
 from shared.config import Settings
 from shared.errors import Forbidden, Unauthorized
 
@@ -16,30 +16,6 @@ _ALGORITHM = "RS256"
 _LEEWAY_SECONDS = 30
 # RFC 5321: an address has at most 254 characters.
 _MOST_CHARACTERS = 254
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caller:
-    """A person or service account that has signed in."""
-
-    email: str
-    groups: frozenset[str]
-    is_admin: bool
-
-    def require_group(self, groups: Iterable[str]) -> None:
-        """Raise Forbidden unless the caller is in one of the groups, or is an admin."""
-        if not self.is_admin and self.groups.isdisjoint(groups):
-            raise Forbidden(f"{self.email} is not a member of any group that may write")
-
-    def require_self(self, email: str) -> None:
-        """Raise Forbidden unless the caller has this e-mail address, or is an admin."""
-        if not self.is_admin and self.email != email:
-            raise Forbidden(f"{self.email} is not the owner")
-
-    def require_admin(self) -> None:
-        """Raise Forbidden unless the caller is an admin."""
-        if not self.is_admin:
-            raise Forbidden(f"{self.email} is not an admin")
 
 
 class Authenticator:
@@ -52,8 +28,8 @@ class Authenticator:
         projects = "|".join(map(re.escape, settings.trusted_projects))
         self._trusted_account = re.compile(rf"[a-z0-9-]+@({projects})\.iam\.gserviceaccount\.com")
 
-    def caller(self, authorization: str | None) -> Caller:
-        """Return the caller that an `Authorization` header proves.
+    def caller(self, authorization: str | None) -> Principal:
+        """Return the principal that an `Authorization` header proves.
 
         Raise Unauthorized if it is missing or proves nothing, Forbidden if the token's issuer is not trusted,
         and Unavailable if the issuer's keys cannot be fetched.
@@ -71,8 +47,9 @@ class Authenticator:
             raise Unauthorized("email_verified: the issuer has not verified this e-mail address")
         groups = self._claim(claims, self._settings.oidc_group_claim)
         listed = groups if isinstance(groups, list) else [groups]
-        return Caller(
+        return Principal(
             email=email,
+            issuer=str(claims["iss"]),
             groups=frozenset(group for group in listed if isinstance(group, str)),
             is_admin=email in self._settings.admin_user_emails,
         )

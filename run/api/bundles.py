@@ -10,6 +10,7 @@ from run.api.call import Call
 from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
+from shared.access import Action, Resource
 from shared.api_path import api_url
 from shared.bundles import (
     NamedFile,
@@ -116,7 +117,7 @@ def delete(
     call: Call, *, uuid: str, replica: str, version: str | None, json_request_body: dict[str, Any]
 ) -> Response:
     """Hide a bundle version, or all versions of a UUID, for ever."""
-    call.signed_in.require_admin()
+    call.require(Action.DELETE, Resource(name=f"bundle {uuid}"))
     bundles = call.dss.catalog.bundles
     head = bundles.head(Fqid(uuid, version)) if version else bundles.any_version(uuid, replica)
     tombstone = BundleTombstone(

@@ -1,13 +1,15 @@
 """One request, as the handlers see it: the caller, the address of the API, and the dependencies."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import urlencode
 
-from run.api.auth import Caller
 from run.api.memory_budget import MemoryBudgets
+from shared.access import STRANGER, Action, Principal, Resource
 from shared.clock import check_not_ahead
-from shared.errors import Unauthorized
+from shared.errors import DssError, Unauthorized
 from shared.identifiers import Fqid, check_version
 from shared.system import Dss
 
@@ -16,13 +18,16 @@ from shared.system import Dss
 class Call:
     """What a handler gets beside the arguments of the contract.
 
-    `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
+    `caller` is who has signed in to a secured operation. `identify` returns who has signed in to any, and
+    raises Unauthorized or Forbidden if the header proves nothing. `requester` returns the e-mail of the
+    caller, also in an open operation, or else the client's address.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
     the header `If-Match`.
     """
 
     dss: Dss
-    caller: Caller | None
+    caller: Principal | None
+    identify: Callable[[], Principal]
     base_url: str
     path: str
     query: Mapping[str, str]
@@ -32,11 +37,27 @@ class Call:
     if_match: str = ""
 
     @property
-    def signed_in(self) -> Caller:
+    def signed_in(self) -> Principal:
         """The caller of a secured operation. Raise Unauthorized in an open one."""
         if self.caller is None:
             raise Unauthorized("this operation needs a token")
         return self.caller
+
+    @cached_property
+    def reader(self) -> Principal:
+        """Who reads, for lists and searches: a stranger if the token, or its absence, proves nothing."""
+        with suppress(DssError):
+            return self.identify()
+        return STRANGER
+
+    def require(self, action: Action, what: Resource) -> None:
+        """Raise Unauthorized, Forbidden, NotFound or Gone unless the caller may do something with something.
+
+        What everybody may read costs no look at the token.
+        """
+        if action is Action.READ and self.dss.policy.is_open(what):
+            return
+        self.dss.policy.decide(self.identify(), action, what).require()
 
     def check_new_version(self, version: str) -> None:
         """Raise IllegalVersion if a version to write is more than DSS_VERSION_AHEAD_SECONDS ahead."""

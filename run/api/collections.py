@@ -7,6 +7,7 @@ from flask import Response
 
 from run.api.call import Call
 from run.api.pagination import answer, page
+from shared.access import Action, Resource
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
 from shared.catalog.pages import PAGE_BYTES
 from shared.changes import require_newest
@@ -45,7 +46,7 @@ def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body:
     links = _links(json_request_body, "contents")
     owned = call.dss.catalog.collections.owned(uuid)
     if owned:
-        call.signed_in.require_self(owned.owner)
+        call.require(Action.WRITE, _resource(owned))
     check_links(call.dss, replica, links)
     owner = owned.owner if owned else call.signed_in.email
     made = collection_of(Fqid(uuid, version), owner, json_request_body, unique(links))
@@ -76,6 +77,7 @@ def patch(
     added = _links(json_request_body, "add_contents", "remove_contents")
     removed = _links(json_request_body, "remove_contents")
     owned, head = _find(call, uuid, replica, version)
+    call.require(Action.WRITE, _resource(owned))
     if replaces:
         require_newest(replaces, owned.newest)
     check_links(call.dss, replica, added)
@@ -92,7 +94,7 @@ def delete(call: Call, *, uuid: str, replica: str) -> Response:
     if owned is None or call.dss.catalog.collections.newest(uuid, replica) is None:
         state = "pending" if owned and owned.newest and not owned.hidden else "absent"
         raise NotFound(f"replica {replica} has no collection {uuid}", replica_state=state)
-    call.signed_in.require_self(owned.owner)
+    call.require(Action.DELETE, _resource(owned))
     tombstone = CollectionTombstone(uuid=uuid, owner=owned.owner, email=call.signed_in.email)
     delete_collection(call.dss, replica, tombstone)
     return answer({})
@@ -104,7 +106,7 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
     owned = collections.owned(uuid)
     if owned is None or owned.hidden or owned.newest is None:
         raise NotFound(f"replica {replica} has no collection {name}")
-    call.signed_in.require_self(owned.owner)
+    call.require(Action.READ, _resource(owned))
     head = collections.head(Fqid(uuid, version)) if version else collections.newest(uuid, replica)
     if head is None or replica not in head.available:
         # `newest` is set, so without a version another replica has one.
@@ -112,6 +114,10 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
         state = "pending" if elsewhere else "absent"
         raise NotFound(f"replica {replica} has no collection {name}", replica_state=state)
     return owned, head
+
+
+def _resource(owned: OwnedCollection) -> Resource:
+    return Resource(name=f"collection {owned.uuid}", owner=owned.owner)
 
 
 def _links(body: dict[str, Any], key: str, *besides: str) -> list[Link]:

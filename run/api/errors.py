@@ -17,6 +17,7 @@ STATUS: dict[type[DssError], int] = {
     errors.RequestTooLarge: 413,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.Gone: 410,
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.Conflict: 409,

@@ -1,0 +1,23 @@
+"""Who may do what with what: one decision, and what it rests on.
+
+`Policy.decide` is the decision. Every route, function and command asks it, and nothing else decides.
+"""
+
+from shared.access.policy import Action, Decision, Policy, Resource, Verdict
+from shared.access.principals import STRANGER, Principal
+from shared.access.readers import DEFAULT, PUBLIC, SIGNED_IN, check_group, narrowed
+
+__all__ = [
+    "DEFAULT",
+    "PUBLIC",
+    "SIGNED_IN",
+    "STRANGER",
+    "Action",
+    "Decision",
+    "Policy",
+    "Principal",
+    "Resource",
+    "Verdict",
+    "check_group",
+    "narrowed",
+]
