@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.access import Resource, narrowed
-from shared.catalog import Binding, CurrentBinding
+from shared.catalog import Binding, CurrentBinding, FileRecord
 from shared.checkouts.objects import remove_shared_copies
 from shared.clock import new_version, next_version
 from shared.errors import TooManyUnderWay
@@ -115,18 +115,34 @@ def bind_files(dss: Dss, binding: Binding, files: Iterable[str]) -> None:
 
 
 def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
-    """Have the head of a bundle version say who may read its content: who may read it, and all its files."""
+    """Have the head of a bundle version say who may read its content, and whether files of it are purged.
 
-    def readers_of(_: Any) -> frozenset[str]:
+    Those may read it who may read the bundle, and all its files.
+    """
+
+    def readers_of(_: Any) -> tuple[frozenset[str], bool]:
         head = dss.catalog.bundles.head(bundle)
         if head is None:
-            return frozenset()
+            return frozenset(), False
         files = dss.catalog.bundles.files(head, 0, head.file_count)
-        records = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in files})
+        named = {Fqid(file.uuid, file.version) for file in files}
+        records = dss.catalog.files.get_many(named)
         own = {record.readers for record in records.values() if record.readers}
-        return narrowed([head.readers, *own], dss.policy.default) if own else frozenset()
+        readers = narrowed([head.readers, *own], dss.policy.default) if own else frozenset()
+        return readers, bool(purged_files(dss, named, records))
 
     dss.catalog.bindings.narrow(bundle, readers_of)
+
+
+def purged_files(dss: Dss, fqids: Iterable[Fqid], records: Mapping[Fqid, FileRecord]) -> Mapping[Fqid, str]:
+    """Return those of the file versions that were removed for good, or are about to be, and the reasons.
+
+    `records` are those that the catalog has of them. A read for each that is purged or unknown.
+    """
+    doubtful = [fqid for fqid in fqids if fqid not in records or records[fqid].purged]
+    current = dss.catalog.bindings.current_many(fqid.uuid for fqid in doubtful) if doubtful else {}
+    reasons = {fqid: current[fqid.uuid].purged(fqid.version) for fqid in doubtful if fqid.uuid in current}
+    return {fqid: reason for fqid, reason in reasons.items() if reason}
 
 
 def _files_of(dss: Dss, bundle: Fqid) -> set[str]:
@@ -134,13 +150,22 @@ def _files_of(dss: Dss, bundle: Fqid) -> set[str]:
     return {file.uuid for file in dss.catalog.bundles.files(head, 0, head.file_count)} if head else set()
 
 
-def bound_resource(kind: Kind, uuid: str, current: CurrentBinding | None) -> Resource:
-    """Return a UUID as a resource, with what its binding says."""
+def bound_resource(
+    kind: Kind, uuid: str, current: CurrentBinding | None, version: str | None = None, *, absent: bool = False
+) -> Resource:
+    """Return a UUID, or a version of it, as a resource, with what its binding says.
+
+    Of a UUID without version it says that it was removed for good if all versions were; if `absent`, because
+    none is left, also if only some were.
+    """
     name = f"{kind.removesuffix('s')} {uuid}"
     if current is None:
         return Resource(name=name)
     binding = current.binding
-    return Resource(name=name, readers=binding.all_readers, owner_group=binding.owner_group)
+    purged = current.purged_last if absent and version is None else current.purged(version)
+    if purged and version:
+        name += f".{version}"
+    return Resource(name=name, readers=binding.all_readers, owner_group=binding.owner_group, purged=purged)
 
 
 def binding_document(binding: Binding) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from shared.bindings import bind_files, narrow_bundle
+from shared.bindings import bind_files, narrow_bundle, purged_files
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
 from shared.changes import claim_change, following_versions, require_newest
 from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing
@@ -60,6 +60,9 @@ def find_files(
         return {fqid: records[fqid].available for fqid in fqids if fqid in records}
 
     def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
+        if purged := purged_files(dss, fqids, records):
+            file, reason = min(purged.items())
+            return FileMissing(f"files: {file} was removed for good: {reason}")
         return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")
 
     wait_for(dss, replica, {file.fqid for file in files}, available, missing, dss.catalog.jobs.are_under_way)

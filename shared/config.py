@@ -278,6 +278,11 @@ class Settings:
         "Answer 404 for managed data, as if they weren't there, to those who may not read them.",
         default=False,
     )
+    purge_grace_hours: int = _setting(
+        "DSS_PURGE_GRACE_HOURS",
+        "Hours for which what is to be removed for good is only withheld, and can be given back.",
+        default=72,
+    )
     access_contact: str = _setting(
         "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
     )

@@ -134,6 +134,7 @@ class Kind(StrEnum):
     BUNDLE = "bundles"
     COLLECTION = "collections"
     ACCESS = "access"
+    PURGE = "purges"
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,11 @@ class _Lookup:
     files: dict[Fqid, FileRecord] = field(default_factory=dict)
 
     def places(self, targets: Iterable[Target]) -> dict[Target, Place]:
-        """Return the places of those targets that exist. One read each, two for a collection."""
+        """Return the places of those targets that exist, or did until they were removed for good.
+
+        One read each, two for a collection or a target that is unknown.
+        """
+        targets = list(targets)
         fqids: dict[Kind, list[Fqid]] = defaultdict(list)
         for target in targets:
             fqids[target.kind].append(target.fqid)
@@ -176,18 +180,34 @@ class _Lookup:
         collections = catalog.collections.get_many(fqids[Kind.COLLECTION])
         owned = catalog.collections.owned_many(fqid.uuid for fqid in fqids[Kind.COLLECTION])
         known = {
-            Target(Kind.FILE, fqid): Place(available=self.files[fqid].available)
+            Target(Kind.FILE, fqid): Place(
+                available=self.files[fqid].available, hidden=self.files[fqid].purged
+            )
             for fqid in fqids[Kind.FILE]
             if fqid in self.files
         }
         for fqid, bundle in bundles.items():
-            known[Target(Kind.BUNDLE, fqid)] = Place(available=bundle.available, hidden=bundle.hidden)
+            hidden = bundle.hidden or bundle.purged
+            known[Target(Kind.BUNDLE, fqid)] = Place(available=bundle.available, hidden=hidden)
         for fqid in fqids[Kind.COLLECTION]:
-            hidden = fqid.uuid in owned and owned[fqid.uuid].hidden
+            hidden = fqid.uuid in owned and (owned[fqid.uuid].hidden or owned[fqid.uuid].purged)
             if fqid in collections or hidden:
-                available = collections[fqid].available if fqid in collections else frozenset()
-                known[Target(Kind.COLLECTION, fqid)] = Place(available=available, hidden=hidden)
-        return known
+                head = collections.get(fqid)
+                known[Target(Kind.COLLECTION, fqid)] = Place(
+                    available=head.available if head else frozenset(),
+                    hidden=hidden or bool(head and head.purged),
+                )
+        return known | self._removed([target for target in targets if target not in known])
+
+    def _removed(self, unknown: Sequence[Target]) -> dict[Target, Place]:
+        """Return the places of targets that were removed for good: hidden, and nowhere; one read each."""
+        bindings = self.dss.catalog.bindings
+        current = bindings.current_many(target.fqid.uuid for target in unknown) if unknown else {}
+        return {
+            target: Place(available=frozenset(), hidden=True)
+            for target in unknown
+            if target.fqid.uuid in current and current[target.fqid.uuid].purged(target.fqid.version)
+        }
 
 
 def places(dss: Dss, targets: Iterable[Target]) -> dict[Target, Place]:

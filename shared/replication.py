@@ -6,9 +6,11 @@ its store has proved it. Every event may come twice, and several at once.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from shared.errors import Gone
 from shared.identifiers import ObjectName, parse_key
 from shared.kinds import ObjectKind, find_kind
 from shared.manifests import write_once
@@ -31,7 +33,8 @@ def replicate(
 ) -> list[Replicated]:
     """Bring the object of an event to all replicas that lack it; `report` each, and return them.
 
-    Does nothing for objects that aren't manifests or tombstones of the system. Raises NotYetThere if what the
+    Does nothing for objects that aren't manifests or tombstones of the system, and for those of what was removed
+    for good. Raises NotYetThere if what the
     object rests on is not at its destination yet, and Unavailable or StoreError if a cloud fails; another
     attempt goes on from there. If one replica fails, the others are served first.
     """
@@ -41,9 +44,11 @@ def replicate(
         return []
     kind = find_kind(name)
     done = []
-    for replicated in _replicate(dss, kind, name, source) if kind else ():
-        report(replicated)
-        done.append(replicated)
+    # What was removed for good meanwhile is not brought back.
+    with suppress(Gone):
+        for replicated in _replicate(dss, kind, name, source) if kind else ():
+            report(replicated)
+            done.append(replicated)
     return done
 
 

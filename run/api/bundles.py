@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response
@@ -12,6 +13,7 @@ from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
 from shared.access import Action, Resource
 from shared.api_path import api_url
+from shared.bindings import purged_files
 from shared.bundles import (
     NamedFile,
     change_bundle,
@@ -23,8 +25,9 @@ from shared.bundles import (
 )
 from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
 from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
-from shared.errors import Forbidden, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
+from shared.errors import Forbidden, Gone, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
+from shared.system import Dss
 
 
 def get(
@@ -46,8 +49,11 @@ def get(
     head = find_bundle(call, uuid, replica, version)
     if presignedurls or directurls:
         require_content(call, head, Action.SHARE if directurls else Action.READ)
+    if directurls:
+        require_all_files(head)
     start = start_at or 0
     files = call.dss.catalog.bundles.files(head, start, per_page)
+    purged = purged_of(call.dss, files) if presignedurls and head.lacks_files else frozenset()
     bucket = call.dss.replicas.named(replica).checkout_bucket
     copies = copies_of_bundle(call.dss.replicas.named(replica), bucket, head.fqid, files)
     if directurls:
@@ -56,7 +62,7 @@ def get(
             return wait
 
     def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
-        if presignedurls:
+        if presignedurls and Fqid(file.uuid, file.version) not in purged:
             return signed_url(
                 call.dss,
                 replica,
@@ -81,7 +87,7 @@ def get(
 def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a bundle version of files that the replica has, or is about to have."""
     call.check_new_version(version)
-    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid))
+    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid, version))
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
     files = find_files(call.dss, replica, named, call.may_read)
@@ -101,7 +107,7 @@ def patch(
     replaces = call.replaced(uuid)
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
-    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid))
+    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid, version))
     old = find_bundle(call, uuid, replica, version)
     if replaces:
         require_newest_bundle(call.dss, replaces)
@@ -121,7 +127,7 @@ def delete(
     call: Call, *, uuid: str, replica: str, version: str | None, json_request_body: dict[str, Any]
 ) -> Response:
     """Hide a bundle version, or all versions of a UUID, for ever."""
-    call.require(Action.DELETE, call.resource(Kind.BUNDLE, uuid))
+    call.require(Action.DELETE, call.resource(Kind.BUNDLE, uuid, version))
     bundles = call.dss.catalog.bundles
     head = bundles.head(Fqid(uuid, version)) if version else bundles.any_version(uuid, replica)
     tombstone = BundleTombstone(
@@ -179,7 +185,11 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
     bundles = call.dss.catalog.bundles
     head = bundles.head(Fqid(uuid, version)) if version else bundles.newest(uuid, replica)
     name = f"{uuid}.{version}" if version else uuid
-    if not call.sees(_resource(head) if head else call.resource(Kind.BUNDLE, uuid)):
+    if not call.sees(
+        _resource(head)
+        if head and not head.purged
+        else call.resource(Kind.BUNDLE, uuid, version, absent=True)
+    ):
         raise NotFound(f"replica {replica} has no bundle {name}")
     if head is None or replica not in head.available or head.hidden:
         state = _state(call, uuid, replica, version, head)
@@ -193,6 +203,21 @@ def require_content(call: Call, head: BundleHead, action: Action) -> None:
     if not call.sees(what):
         raise Forbidden(f"{what.name} is managed")
     call.require(action, what)
+
+
+def require_all_files(head: BundleHead) -> None:
+    """Raise Gone if files of a bundle were removed for good: a copy of the others would not be the bundle."""
+    if head.lacks_files:
+        raise Gone(
+            f"bundle {head.fqid}: files of it were removed for good, so it can't be checked out; "
+            "presigned URLs of the others can be had"
+        )
+
+
+def purged_of(dss: Dss, files: Iterable[PagedFile]) -> frozenset[Fqid]:
+    """Return those of the files that were removed for good; a read each, and one for each of those."""
+    fqids = {Fqid(file.uuid, file.version) for file in files}
+    return frozenset(purged_files(dss, fqids, dss.catalog.files.get_many(fqids)))
 
 
 def _resource(head: BundleHead) -> Resource:

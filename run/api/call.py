@@ -81,10 +81,12 @@ class Call:
         what = Resource(name="", readers=readers)
         return self.dss.policy.is_open(what) or self.dss.policy.may_read(self.reader, readers)
 
-    def resource(self, kind: Kind, uuid: str) -> Resource:
-        """Return a UUID with its binding, which is read; for writes, and if no version is there."""
+    def resource(
+        self, kind: Kind, uuid: str, version: str | None = None, *, absent: bool = False
+    ) -> Resource:
+        """Return a UUID, or a version, with its binding, which is read; for writes, and if it is `absent`."""
         current = self.dss.catalog.bindings.current(uuid)
-        return bound_resource(kind, uuid, current)
+        return bound_resource(kind, uuid, current, version, absent=absent)
 
     def check_new_version(self, version: str) -> None:
         """Raise IllegalVersion if a version to write is more than DSS_VERSION_AHEAD_SECONDS ahead."""

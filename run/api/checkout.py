@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response
 
-from run.api.bundles import find_bundle, require_content
+from run.api.bundles import find_bundle, require_all_files, require_content
 from run.api.call import Call
 from run.api.pagination import answer
 from shared.access import Action, Resource
@@ -29,6 +29,7 @@ def post(
     head = find_bundle(call, uuid, replica, version)
     shared = bucket == call.dss.replicas.named(replica).checkout_bucket
     require_content(call, head, Action.SHARE if shared else Action.READ)
+    require_all_files(head)
     order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
     if not shared:
         _check_bucket(call, replica, bucket)
@@ -39,7 +40,12 @@ def post(
 def get(call: Call, *, replica: str, checkout_job_id: str) -> Response:
     """Return the status of a checkout."""
     job = find_job(call.dss, replica, checkout_job_id)
-    if not call.sees(Resource(name=f"checkout {job.id}", readers=job.readers)):
+    fqid = job.order.fqid
+    if not call.sees(
+        call.resource(job.order.kind, fqid.uuid, fqid.version)
+        if job.purged
+        else Resource(name=f"checkout {job.id}", readers=job.readers)
+    ):
         raise no_such_job(replica, checkout_job_id)
     return answer(status_of(call.dss, job))
 

@@ -21,7 +21,7 @@ from shared.collections import (
     write_collection,
 )
 from shared.errors import IllegalArguments, NotFound
-from shared.identifiers import Fqid
+from shared.identifiers import Fqid, Kind
 from shared.links import Link, check_links, without
 
 _MAX_ITEMS = 1000
@@ -92,6 +92,7 @@ def delete(call: Call, *, uuid: str, replica: str) -> Response:
     """Hide a collection, with all its versions, for ever."""
     owned = call.dss.catalog.collections.owned(uuid)
     if owned is None or call.dss.catalog.collections.newest(uuid, replica) is None:
+        _require_not_purged(call, uuid, None)
         state = "pending" if owned and owned.newest and not owned.hidden else "absent"
         raise NotFound(f"replica {replica} has no collection {uuid}", replica_state=state)
     call.require(Action.DELETE, _resource(owned))
@@ -105,15 +106,24 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
     collections = call.dss.catalog.collections
     owned = collections.owned(uuid)
     if owned is None or owned.hidden or owned.newest is None:
+        _require_not_purged(call, uuid, version)
         raise NotFound(f"replica {replica} has no collection {name}")
     call.require(Action.READ, _resource(owned))
     head = collections.head(Fqid(uuid, version)) if version else collections.newest(uuid, replica)
     if head is None or replica not in head.available:
+        _require_not_purged(call, uuid, version)
         # `newest` is set, so without a version another replica has one.
         elsewhere = bool(head and head.available) if version else True
         state = "pending" if elsewhere else "absent"
         raise NotFound(f"replica {replica} has no collection {name}", replica_state=state)
     return owned, head
+
+
+def _require_not_purged(call: Call, uuid: str, version: str | None) -> None:
+    """Raise Gone if a version that is not there, or any if it is None, was removed for good; one read."""
+    what = call.resource(Kind.COLLECTION, uuid, version, absent=True)
+    if what.purged:
+        call.sees(what)
 
 
 def _resource(owned: OwnedCollection) -> Resource:

@@ -13,7 +13,7 @@ from shared.catalog import Journal
 from shared.errors import BadRequest, IllegalArguments, IllegalToken, NotFound
 from shared.events.documents import document_of
 from shared.events.journal import journals, next_start
-from shared.identifiers import Fqid, check_version
+from shared.identifiers import Fqid, Kind, check_version
 
 
 def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:
@@ -21,6 +21,8 @@ def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:
     fqid = Fqid(uuid, version)
     head = call.dss.catalog.bundles.head(fqid)
     if head is None or not head.was_visible(replica):
+        if not call.sees(call.resource(Kind.BUNDLE, uuid, version)):
+            raise NotFound(f"replica {replica} has no bundle {fqid}")
         state = "pending" if head and head.available and not head.hidden else "absent"
         raise NotFound(f"replica {replica} has no bundle {fqid}", replica_state=state)
     document = document_of(call.dss, call.dss.replicas.named(replica), head)

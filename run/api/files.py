@@ -65,7 +65,7 @@ def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any
     """Create a file version from an object in a bucket of either cloud."""
     call.check_new_version(version)
     binding = call.dss.catalog.bindings.current(uuid)
-    call.require(Action.WRITE, bound_resource(Kind.FILE, uuid, binding))
+    call.require(Action.WRITE, bound_resource(Kind.FILE, uuid, binding, version))
     source = find_source(call.dss.replicas, json_request_body["source_url"])
     record = file_record(Fqid(uuid, version), json_request_body["creator_uid"], source)
     order = copy_order(source.object, source.replica, source.replica, record, verify=True)
@@ -85,7 +85,11 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecor
     files = call.dss.catalog.files
     record = files.get(Fqid(uuid, version)) if version else files.newest(uuid, replica)
     name = f"{uuid}.{version}" if version else uuid
-    if not call.sees(_resource(record) if record else call.resource(Kind.FILE, uuid)):
+    if not call.sees(
+        _resource(record)
+        if record and not record.purged
+        else call.resource(Kind.FILE, uuid, version, absent=True)
+    ):
         raise NotFound(f"replica {replica} has no file {name}")
     progress = progress_of_file(call.dss, uuid, version, replica) if record is None else None
     if progress and progress.failure:

@@ -152,9 +152,7 @@ class Policy:
     def _read(self, who: Principal, what: Resource) -> Decision:
         if not self._is_reader(who, what):
             return self._not_for(who, what, "read")
-        if what.purged:
-            return Decision(verdict=Verdict.PURGED, reason=f"{what.name} was removed for good: {what.purged}")
-        return _ALLOWED
+        return _present(what)
 
     def _is_reader(self, who: Principal, what: Resource) -> bool:
         if who.is_admin or (what.owner_group and what.owner_group in who.groups):
@@ -176,7 +174,7 @@ class Policy:
     def _write(self, who: Principal, what: Resource) -> Decision:
         signed_in = self._signed_in(who, what)
         if not signed_in.is_allowed or who.is_admin:
-            return signed_in
+            return _present(what) if signed_in.is_allowed else signed_in
         if who.groups.isdisjoint(self.write_groups):
             return _forbidden(f"{who.email} is not a member of any group that may write")
         if what.owner and what.owner != who.email:
@@ -185,12 +183,12 @@ class Policy:
             return _forbidden(f"{what.name} belongs to group {what.owner_group}; ask a member of it")
         if not what.owner and not self._is_reader(who, what):
             return self._not_for(who, what, "write")
-        return _ALLOWED
+        return _present(what)
 
     def _delete(self, who: Principal, what: Resource) -> Decision:
         signed_in = self._signed_in(who, what)
         if not signed_in.is_allowed or who.is_admin:
-            return signed_in
+            return _present(what) if signed_in.is_allowed else signed_in
         if what.owner or what.owner_group:
             return self._write(who, what)
         return _forbidden(f"{who.email} is not an admin")
@@ -219,6 +217,13 @@ class Policy:
         if what.owner:
             return _forbidden(f"{who.email} is not the owner")
         return _forbidden(f"{what.name} is managed, and {who.email} may not {verb} it{ask}")
+
+
+def _present(what: Resource) -> Decision:
+    """Return that an action is allowed, unless the thing was removed for good."""
+    if what.purged:
+        return Decision(verdict=Verdict.PURGED, reason=f"{what.name} was removed for good: {what.purged}")
+    return _ALLOWED
 
 
 def _forbidden(reason: str) -> Decision:

@@ -23,11 +23,12 @@ from shared.catalog.deliveries import (
     SubscriberBackoff,
 )
 from shared.catalog.events import Event, EventCatalog
-from shared.catalog.files import FileCatalog, FileRecord
+from shared.catalog.files import ContentRemoved, FileCatalog, FileRecord
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog, JournalEntry
 from shared.catalog.mails import MailCatalog
 from shared.catalog.progress import ProgressCatalog
+from shared.catalog.purges import Purge, PurgeCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
 from shared.catalog.scan import KnownTombstone, ScanCatalog
 from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
@@ -54,6 +55,7 @@ __all__ = [
     "CollectionHead",
     "CollectionTombstone",
     "CollectionTombstoneCatalog",
+    "ContentRemoved",
     "CopyJob",
     "CopyOrder",
     "CopySource",
@@ -80,6 +82,8 @@ __all__ = [
     "PageProgress",
     "PagedFile",
     "ProgressCatalog",
+    "Purge",
+    "PurgeCatalog",
     "RunCatalog",
     "ScanCatalog",
     "SubscriberBackoff",
@@ -97,6 +101,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.bindings = BindingCatalog(database)
+        self.purges = PurgeCatalog(database)
         self.files = FileCatalog(database)
         self.bundles = BundleCatalog(database)
         self.tombstones = TombstoneCatalog(database)

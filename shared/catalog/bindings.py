@@ -8,6 +8,7 @@ exist: so there is none that a change misses.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from google.cloud.firestore import FieldFilter
 from google.cloud.firestore_v1 import ExistsOption, LastUpdateOption
 
 from shared.catalog.database import Database, NameTaken, Step, Write, create_document
-from shared.errors import Conflict
+from shared.errors import Conflict, Gone, Unavailable
 from shared.identifiers import Fqid
 
 # Documents that one query returns.
@@ -24,6 +25,10 @@ _PAGE = 500
 _ATTEMPTS = 10
 # The collections of heads with a UUID's readers, by the field that names it.
 _HEADS = ("files", "bundles", "owned_collections", "checkout_jobs")
+# Stands for all versions among the purges of a UUID.
+ALL_VERSIONS = "all"
+# Purges that the document of a UUID holds. Firestore: a document is at most 1 MiB, and a reason 1,000 characters.
+MOST_PURGES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,39 @@ class CurrentBinding:
     binding: Binding
     claimed: str
     revision: Any = field(compare=False)
+    purges: Mapping[str, "PurgeInEffect"] = field(default_factory=dict)
+
+    def purged(self, version: str | None) -> str:
+        """Return the reason for which a version was removed for good, or all if it is None; else empty."""
+        for name in (ALL_VERSIONS, version):
+            found = self.purges.get(name or "")
+            if found and not found.undone:
+                return found.reason
+        return ""
+
+    @property
+    def purged_last(self) -> str:
+        """The reason of the last purge of a version or of all; empty if there was none."""
+        counting = [purge for purge in self.purges.values() if not purge.undone]
+        return self.purged(None) or (max(counting, key=lambda purge: purge.record).reason if counting else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurgeInEffect:
+    """The newest record of a purge of a version, or of a whole UUID: its time, as a version, and its reason.
+
+    It counts unless it was `undone`. `removed`: nothing is left.
+    """
+
+    record: str
+    reason: str
+    undone: bool
+    removed: bool
+
+    @classmethod
+    def all_of(cls, document: Mapping[str, Any]) -> Mapping[str, "PurgeInEffect"]:
+        """Return the purges of a UUID by version, that of all versions as ALL_VERSIONS."""
+        return {name: cls(**fields) for name, fields in document.items()}
 
 
 class BindingCatalog:
@@ -89,7 +127,9 @@ class BindingCatalog:
         query = self._current.order_by("uuid")
         if after:
             query = query.start_after({"uuid": after})
-        return map(_current_of, self._database.every(query, _PAGE))
+        found = map(_current_of, self._database.every(query, _PAGE))
+        # A purge has a document, too, of UUIDs that never were bound.
+        return (current for current in found if current.claimed)
 
     def create(self, binding: Binding) -> bool:
         """Make a binding known that a bucket has. It is not in effect yet. Safe to repeat.
@@ -111,7 +151,7 @@ class BindingCatalog:
 
         def follow(batch: Any) -> None:
             if before is None:
-                batch.create(current, {**_fields(Binding(fqid=Fqid(binding.fqid.uuid, ""))), **claimed})
+                batch.create(current, {**empty_binding(binding.fqid.uuid), **claimed})
             else:
                 batch.update(current, claimed, option=LastUpdateOption(before.revision))
 
@@ -152,6 +192,18 @@ class BindingCatalog:
         # Firestore: a write that changes nothing leaves the time of the last change as it is.
         return lambda batch: batch.update(current, {"uuid": uuid}, option=unchanged)
 
+    def commit_unless_purged(self, fqid: Fqid, *writes: Write) -> None:
+        """Commit writes about a version, in one request if its UUID has no binding.
+
+        Raises Gone, with the reason, if it was removed for good.
+        """
+        for known in self.attempts(fqid.uuid, None):
+            require_not_purged(known, fqid)
+            with suppress(NameTaken):
+                self._database.commit(*writes, self.guard(fqid.uuid, known))
+                return
+        raise Unavailable(f"{fqid}: its binding changes all the time; try again")
+
     def attempts(self, uuid: str, known: CurrentBinding | None) -> Iterator[CurrentBinding | None]:
         """Yield the binding of a UUID for each attempt to create a head: the known one, then a fresh read."""
         yield known
@@ -190,20 +242,21 @@ class BindingCatalog:
                 yield Fqid.parse(name)
 
     def narrow(self, fqid: Fqid, readers_of: Any) -> frozenset[str] | None:
-        """Set who may read the content of a bundle version: what `readers_of(head)` returns.
+        """Set who may read the content of a bundle version, and whether files of it were removed for good.
 
-        It is called again if the head changes meanwhile. Returns the readers; None if there is no such head.
+        That is what `readers_of(head)` returns, which is called again if the head changes meanwhile. Returns
+        the readers; None if there is no such head.
         """
         narrowed: list[frozenset[str]] = []
 
         def step(snapshot: Any) -> Step | None:
             if not snapshot.exists:
                 return None
-            readers = readers_of(snapshot)
+            readers, lacks_files = readers_of(snapshot)
             narrowed.append(readers)
-            if frozenset(snapshot.to_dict().get("content_readers", ())) == readers:
-                return None
-            return {"content_readers": sorted(readers)}, []
+            changes = {"content_readers": sorted(readers), "lacks_files": lacks_files}
+            before = {"content_readers": [], "lacks_files": False, **snapshot.to_dict()}
+            return (changes, []) if any(before[name] != changes[name] for name in changes) else None
 
         self._database.advance(self._database.client.collection("bundles").document(str(fqid)), step)
         return narrowed[-1] if narrowed else None
@@ -252,6 +305,17 @@ def _rebound(head: Any, bound: dict[str, Any]) -> Step | None:
     return bound, []
 
 
+def empty_binding(uuid: str) -> dict[str, Any]:
+    """Return the document of a UUID that nobody is bound to."""
+    return {**_fields(Binding(fqid=Fqid(uuid, ""))), "claimed": ""}
+
+
+def require_not_purged(current: CurrentBinding | None, fqid: Fqid) -> None:
+    """Raise Gone, with the reason, if a version was removed for good."""
+    if current and (reason := current.purged(fqid.version)):
+        raise Gone(f"{fqid} was removed for good: {reason}")
+
+
 def _fields(binding: Binding) -> dict[str, Any]:
     return {
         "uuid": binding.fqid.uuid,
@@ -278,5 +342,8 @@ def binding_of(snapshot: Any) -> Binding:
 
 def _current_of(snapshot: Any) -> CurrentBinding:
     return CurrentBinding(
-        binding=binding_of(snapshot), claimed=snapshot.get("claimed"), revision=snapshot.update_time
+        binding=binding_of(snapshot),
+        claimed=snapshot.get("claimed"),
+        revision=snapshot.update_time,
+        purges=PurgeInEffect.all_of(snapshot.to_dict().get("purges", {})),
     )

@@ -16,10 +16,15 @@ from google.cloud.firestore import And, FieldFilter, Or, Query
 from google.cloud.firestore_v1 import ExistsOption
 
 from shared.access import DEFAULT
-from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields
+from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields, require_not_purged
 from shared.catalog.database import Database, NameTaken, Write, create_document
 from shared.catalog.pages import Pages
-from shared.errors import BundleAlreadyExists, BundleTombstoneAlreadyExists, PreconditionFailed
+from shared.errors import (
+    BundleAlreadyExists,
+    BundleTombstoneAlreadyExists,
+    PreconditionFailed,
+    Unavailable,
+)
 from shared.identifiers import Fqid
 
 # Files per page. Firestore: a document is at most 1 MiB; 500 files with the longest names, compressed, are
@@ -68,6 +73,11 @@ class BundleHead:
     # included, if that is fewer because files are bound on their own.
     readers: frozenset[str] = field(default=frozenset(), compare=False)
     narrowed_readers: frozenset[str] = field(default=frozenset(), compare=False)
+    # Whether it is about to be removed for good, and the replicas on which reads would see it otherwise.
+    purged: bool = field(default=False, compare=False)
+    withheld: frozenset[str] = field(default=frozenset(), compare=False)
+    # Whether files of it were removed for good, or are about to be.
+    lacks_files: bool = field(default=False, compare=False)
 
     @property
     def content_readers(self) -> frozenset[str]:
@@ -76,7 +86,7 @@ class BundleHead:
 
     def was_visible(self, replica: str) -> bool:
         """Return whether reads on a replica see the version, or saw it before it was hidden."""
-        return replica in (self.hidden_on if self.hidden else self.available)
+        return not self.purged and replica in (self.hidden_on if self.hidden else self.available)
 
 
 class BundleCatalog:
@@ -93,8 +103,8 @@ class BundleCatalog:
         """Claim the FQID for this content, for the whole system and for ever; in one write.
 
         `binding` is the last read of the UUID's; it is read again if it has changed. Returns False if the
-        same content has claimed the FQID before. Raises BundleAlreadyExists if other content has. The caller
-        writes the pages next.
+        same content has claimed the FQID before. Raises BundleAlreadyExists if other content has, and Gone if
+        it was removed for good. The caller writes the pages next.
         """
         return self._create(head, binding)
 
@@ -124,6 +134,7 @@ class BundleCatalog:
         }
         existing = None
         for known in self._bindings.attempts(head.fqid.uuid, binding):
+            require_not_purged(known, head.fqid)
             bound = bound_fields(known.binding if known else None)
             with suppress(NameTaken):
                 guard = self._bindings.guard(head.fqid.uuid, known)
@@ -163,20 +174,28 @@ class BundleCatalog:
     def make_available(self, fqid: Fqid, replica: str) -> None:
         """Make the bundle visible on a replica, or hidden if its whole UUID is hidden. Safe to repeat.
 
-        One commit decides: it fails if the UUID's marker exists, and then the version is hidden.
+        One commit decides: it fails if the UUID's marker exists, and then the version is hidden. Raises Gone
+        if it was removed for good.
         """
         head = self._collection.document(str(fqid))
         marker = self._hidden_uuids.document(fqid.uuid)
         changes = self._database.gained(replica)
-        try:
-            # The delete of a document that must not exist changes nothing. Its precondition is what counts:
-            # unlike a read in a transaction, it costs no round trip and no read.
-            self._database.commit(
-                lambda batch: batch.update(head, changes),
-                lambda batch: batch.delete(marker, option=ExistsOption(exists=False)),
-            )
-        except NameTaken:
-            self._database.commit(lambda batch: batch.update(head, {**changes, "hidden": True}))
+        for known in self._bindings.attempts(fqid.uuid, None):
+            require_not_purged(known, fqid)
+            guard = self._bindings.guard(fqid.uuid, known)
+            with suppress(NameTaken):
+                # The delete of a document that must not exist changes nothing. Its precondition is what
+                # counts: unlike a read in a transaction, it costs no round trip and no read.
+                self._database.commit(
+                    lambda batch: batch.update(head, changes),
+                    lambda batch: batch.delete(marker, option=ExistsOption(exists=False)),
+                    guard,
+                )
+                return
+            with suppress(NameTaken):
+                self._database.commit(lambda batch: batch.update(head, {**changes, "hidden": True}), guard)
+                return
+        raise Unavailable(f"bundle {fqid}: its binding changes all the time; try again")
 
     def mark_published(self, fqid: Fqid, replica: str) -> None:
         """Take a replica from the outbox: the version's event is published there. Safe to repeat."""
@@ -312,6 +331,9 @@ def head_of(snapshot: Any) -> BundleHead:
         unpublished=frozenset(document.get("unpublished", ())),
         readers=frozenset(document["readers"]),
         narrowed_readers=frozenset(document.get("content_readers", ())),
+        purged=document.get("purged", False),
+        withheld=frozenset(document.get("withheld", ())),
+        lacks_files=document.get("lacks_files", False),
     )
 
 

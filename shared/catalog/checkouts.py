@@ -64,6 +64,8 @@ class CheckoutJob:
     created: datetime
     # Those who may read what is checked out; none if it is unbound.
     readers: frozenset[str] = frozenset()
+    # Whether what is checked out was removed for good, or is about to be.
+    purged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +155,11 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
     def _at_end(self, job: CheckoutJob) -> dict[str, Any]:
         return {"mail_due": bool(job.emails)}
 
+    def of_uuid(self, uuid: str) -> list[CheckoutJob]:
+        """Return the checkouts of a bundle or file, one read each."""
+        found = self._collection.where(filter=FieldFilter("uuid", "==", uuid))
+        return [_from_snapshot(snapshot) for snapshot in self._database.query(found)]
+
     def progress(self, job: CheckoutJob, page: int) -> PageProgress:
         """Return the progress of a page in this attempt, in one read."""
         snapshot = self._database.get(self._page(job, page))
@@ -228,5 +235,6 @@ def _from_snapshot(snapshot: Any) -> CheckoutJob:
         state=JobState(document["state"]),
         emails=tuple(document["emails"]),
         readers=frozenset(document["readers"]),
+        purged=document.get("purged", False),
         **{name: document[name] for name in (*plain, "touched", "created")},
     )

@@ -6,6 +6,7 @@ are in pages under its head.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter, Query
 
-from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields
+from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields, require_not_purged
 from shared.catalog.database import Database, NameTaken, Write
 from shared.catalog.pages import Pages
 from shared.errors import CollectionAlreadyExists, PreconditionFailed
@@ -28,13 +29,14 @@ _LAST_POSITION = 2**31 - 1
 class OwnedCollection:
     """The owner of a collection, and its newest version; None if no version is visible on any replica.
 
-    `readers` are those that its UUID is bound to.
+    `readers` are those that its UUID is bound to. `purged`: it was removed for good, or is about to be.
     """
 
     uuid: str
     owner: str
     newest: str | None
     hidden: bool
+    purged: bool = False
     readers: frozenset[str] = frozenset()
 
 
@@ -51,6 +53,9 @@ class CollectionHead:
     page_count: int
     digest: str
     available: frozenset[str] = frozenset()
+    # Whether it is about to be removed for good, and the replicas on which reads would see it otherwise.
+    purged: bool = False
+    withheld: frozenset[str] = frozenset()
 
 
 class CollectionCatalog:
@@ -94,18 +99,20 @@ class CollectionCatalog:
 
         `owned` is the last read of the UUID's document. Returns False if the same content has claimed the
         FQID before. Raises CollectionAlreadyExists if other content has, or another owner has claimed the
-        UUID. Commits other writes with it, or nothing: raises PreconditionFailed if one of them fails. The
-        caller writes the pages next.
+        UUID; Gone if the version or the UUID was removed for good. Commits other writes with it, or nothing:
+        raises PreconditionFailed if one of them fails. The caller writes the pages next.
         """
-        claims = [self._claim(head), *also]
-        if owned is None:
-            known = self._bindings.current(head.fqid.uuid)
-            claims += [self._claim_uuid(head, known), self._bindings.guard(head.fqid.uuid, known)]
-        try:
-            self._database.commit(*claims)
-            return True
-        except NameTaken:
-            owned = self.owned(head.fqid.uuid)
+        for known in self._bindings.attempts(head.fqid.uuid, None):
+            require_not_purged(known, head.fqid)
+            claims = [self._claim(head), self._bindings.guard(head.fqid.uuid, known), *also]
+            if owned is None:
+                claims.append(self._claim_uuid(head, known))
+            with suppress(NameTaken):
+                self._database.commit(*claims)
+                return True
+            if self._bindings.current(head.fqid.uuid) == known:
+                break
+        owned = self.owned(head.fqid.uuid)
         if owned and owned.owner != head.owner:
             raise CollectionAlreadyExists(f"collection {head.fqid.uuid} is somebody else's")
         before = self.head(head.fqid)
@@ -160,8 +167,9 @@ class CollectionCatalog:
         """Make the version visible on a replica, unless the collection is hidden. Safe to repeat."""
         head, owned = self._collection.document(str(fqid)), self._owned.document(fqid.uuid)
         # A number, because Firestore can keep the greater of two numbers by itself.
-        newest = {"visible": True, "newest": firestore.Maximum(_number_of(fqid.version))}
-        self._database.commit(
+        newest = {"visible": True, "newest": firestore.Maximum(number_of(fqid.version))}
+        self._bindings.commit_unless_purged(
+            fqid,
             lambda batch: batch.update(head, self._database.gained(replica)),
             lambda batch: batch.update(owned, newest),
         )
@@ -177,6 +185,11 @@ class CollectionCatalog:
         heads = map(collection_head_of, self._database.get_many(references))
         return {head.fqid: head for head in heads}
 
+    def versions(self, uuid: str) -> list[CollectionHead]:
+        """Return the heads of all versions, available or not, in order; one read each."""
+        found = self._database.query(self._collection.where(filter=FieldFilter("uuid", "==", uuid)))
+        return sorted(map(collection_head_of, found), key=lambda head: head.fqid)
+
     def newest(self, uuid: str, replica: str) -> CollectionHead | None:
         """Return the head of the newest version on a replica, hidden or not, in one read."""
         snapshots = self._database.query(
@@ -188,7 +201,7 @@ class CollectionCatalog:
         return collection_head_of(snapshots[0]) if snapshots else None
 
 
-def _number_of(version: str) -> int:
+def number_of(version: str) -> int:
     """Return a version as microseconds since 1970."""
     return (moment_of(version) - _EPOCH) // timedelta(microseconds=1)
 
@@ -201,6 +214,7 @@ def _owned_of(snapshot: Any) -> OwnedCollection:
         owner=document["owner"],
         newest=None if newest is None else version_of(_EPOCH + timedelta(microseconds=newest)),
         hidden=document["hidden"],
+        purged=document.get("purged", False),
         readers=frozenset(document["readers"]),
     )
 
@@ -215,4 +229,6 @@ def collection_head_of(snapshot: Any) -> CollectionHead:
         page_count=document["page_count"],
         digest=document["digest"],
         available=frozenset(document["available"]),
+        purged=document.get("purged", False),
+        withheld=frozenset(document.get("withheld", ())),
     )

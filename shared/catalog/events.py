@@ -116,6 +116,18 @@ class EventCatalog:
             step = partial(_restored, batch[-1].timestamp, writes)
             self._database.advance(self._checkpoints.document(replica), step)
 
+    def replace(self, event: Event) -> None:
+        """Write an event again whose document was replaced; whether it is in the log stays. Safe to repeat."""
+        document = {name: value for name, value in _to_document(event).items() if name != "replica"}
+        reference = self._collection.document(event.id)
+        self._database.commit(lambda batch: batch.update(reference, document))
+
+    def append_again(self, event: Event) -> Event:
+        """Append an event anew, which readers of the log would miss at its place; return it as it is now."""
+        reference = self._collection.document(event.id)
+        self._database.commit(lambda batch: batch.delete(reference))
+        return self.record(replace(event, timestamp=""))
+
     def since(self, replica: str, *, start: str = "", stop: str = "", count: int = 0) -> Iterator[Event]:
         """Yield a replica's events in order of time: from `start`, before `stop`, up to `count`, if given."""
         query = self._log(replica, start)
@@ -141,6 +153,12 @@ class EventCatalog:
         """Return the events that exist, by id; one read each, in parallel batches."""
         references = [self._collection.document(event_id) for event_id in ids]
         return {snapshot.id: event_of(snapshot) for snapshot in self._database.get_many(references)}
+
+    def in_log(self, ids: Sequence[str]) -> Mapping[str, Event]:
+        """Return those of the events that are in the log of their replica; as `get_many` does."""
+        references = [self._collection.document(event_id) for event_id in ids]
+        found = self._database.get_many(references)
+        return {snapshot.id: event_of(snapshot) for snapshot in found if snapshot.get("replica")}
 
 
 def _restored(newest: str, writes: Sequence[Write], checkpoint: Any) -> Step:
@@ -176,7 +194,8 @@ def event_of(snapshot: Any) -> Event:
     document: Mapping[str, Any] = snapshot.to_dict()
     return Event(
         id=snapshot.id,
-        replica=document["replica"],
+        # Out of the log while its bundle is about to be removed for good: see shared/catalog/purges.py.
+        replica=document.get("withheld_from") or document["replica"],
         type=document["type"],
         fqid=Fqid(document["uuid"], document["version"]),
         size=document["size"],

@@ -89,6 +89,16 @@ class JournalCatalog:
         snapshot = self._database.get(self._collection.document(f"{replica} {journal_id}"))
         return journal_of(snapshot) if snapshot.exists else None
 
+    def holding(self, replica: str, timestamp: str) -> Journal | None:
+        """Return the journal of many events that was made of an event of this time, in one read."""
+        found = self.since(replica, start=timestamp, count=1)
+        return found[0] if found and found[0].from_date <= timestamp else None
+
+    def replace(self, journal: Journal) -> None:
+        """Write a journal again whose content was replaced. Safe to repeat."""
+        reference = self._collection.document(f"{journal.replica} {journal.id}")
+        self._database.commit(set_document(reference, _to_document(journal)))
+
     def checkpoint(self, replica: str) -> Checkpoint:
         """Return how far a replica's events are compacted, in one read."""
         return _checkpoint_of(self._database.get(self._checkpoints.document(replica)))

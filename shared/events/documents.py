@@ -5,10 +5,11 @@ on any replica. It is stored as an object beside the bundle's manifest.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from shared.bindings import purged_files
 from shared.catalog import BundleHead
 from shared.checksums import MIB, Checksums
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound
@@ -68,7 +69,26 @@ def make_document(dss: Dss, replica: Replica, head: BundleHead, *, dead: bool) -
     Stores nothing. Raises NotYetThere if the replica lacks an object, and InvalidChecksum if its manifest
     is not the one that the catalog has the digest of.
     """
-    return _tombstone(dss, head) if dead else _bundle(replica, head)
+    return _tombstone(dss, head) if dead else _bundle(dss, replica, head)
+
+
+def published_document(dss: Dss, replica: Replica, head: BundleHead, *, size: int, dead: bool) -> bytes:
+    """Build a document as `make_document` does, of the size at which it was published.
+
+    It is shorter if files of the bundle were removed for good since, and is filled up with spaces: what is
+    beside it in a journal stays where it is.
+    """
+    made = make_document(dss, replica, head, dead=dead)
+    if len(made) > size and head.lacks_files and not dead:
+        # The names of what was left out took more than its content, or made room for what had none.
+        made = encode(
+            {
+                name: {} if name == "files" else value
+                for name, value in json.loads(made).items()
+                if name != "left_out"
+            }
+        )
+    return made.ljust(size)
 
 
 def _tombstone(dss: Dss, head: BundleHead) -> bytes:
@@ -79,7 +99,7 @@ def _tombstone(dss: Dss, head: BundleHead) -> bytes:
     return encode({**_heading(TOMBSTONE, head.fqid), **tombstone_document(known.tombstone)})
 
 
-def _bundle(replica: Replica, head: BundleHead) -> bytes:
+def _bundle(dss: Dss, replica: Replica, head: BundleHead) -> bytes:
     key = manifest_key(Kind.BUNDLE, head.fqid)
     encoded = read_required(replica, key)
     if digest(encoded) != head.digest:
@@ -88,7 +108,7 @@ def _bundle(replica: Replica, head: BundleHead) -> bytes:
     groups: dict[str, list[Any]] = {}
     left_out = []
     bounds = IndexBounds()
-    files = list(_json_files(manifest["files"]))
+    files = list(_json_files(manifest["files"], _purged_files(dss, head, manifest["files"])))
     # Read in threads, and parsed one by one: how much memory a parsed file takes is its writer's choice.
     read = map_in_threads(partial(_read, replica), files, threads=_AT_ONCE)
     for (file, too_large), encoded in zip(files, read, strict=True):
@@ -106,7 +126,17 @@ def _heading(event_type: str, fqid: Fqid) -> dict[str, Any]:
     return {"event_type": event_type, "bundle_info": {"uuid": fqid.uuid, "version": fqid.version}}
 
 
-def _json_files(files: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _purged_files(dss: Dss, head: BundleHead, files: Sequence[Mapping[str, Any]]) -> Container[Fqid]:
+    """Return the JSON files of a manifest that were removed for good."""
+    if not head.lacks_files:
+        return ()
+    fqids = {Fqid(file["uuid"], file["version"]) for file in files if is_json(file)}
+    return purged_files(dss, fqids, dss.catalog.files.get_many(fqids))
+
+
+def _json_files(
+    files: Sequence[Mapping[str, Any]], purged: Container[Fqid]
+) -> Iterator[tuple[Mapping[str, Any], str]]:
     """Yield the JSON files of a manifest, in its order, each with the reason if it is left out."""
     total = 0
     for file in filter(is_json, files):
@@ -116,7 +146,7 @@ def _json_files(files: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[st
             yield file, f"with it, the files are larger than {MOST_BYTES} bytes"
         else:
             total += file["size"]
-            yield file, ""
+            yield file, "removed for good" if Fqid(file["uuid"], file["version"]) in purged else ""
 
 
 def _read(replica: Replica, file_and_reason: tuple[Mapping[str, Any], str]) -> bytes:

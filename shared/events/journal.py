@@ -7,7 +7,8 @@ reader who continues after the last event meets every event once, even if events
     events      e1 e2 e3 e4 e5        listed from the start, 3 journals: [e1] [e2] [e3]
     compacted  [e1 e2 e3 e4] e5       listed after e3:                   [e4], of the object of e1..e4; [e5]
 
-No object is ever removed: a signed URL that was given out stays valid.
+No object is ever removed: a signed URL that was given out stays valid. If a bundle is removed for good, spaces take
+the place of its documents (`shared/purges/scrubbing.py`), and its events are no longer listed.
 """
 
 import contextlib
@@ -37,29 +38,41 @@ from shared.system import Dss
 MOST_EVENTS = 1000
 # Most bytes of one journal, unless it has a single event: a reader may want to keep it in memory.
 MOST_BYTES = 64 * MIB
-_CONTENT_TYPE = "application/octet-stream"
+CONTENT_TYPE = "application/octet-stream"
+# The type of a gap, and the UUID in it.
+_PURGED = "PURGED"
+_NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 
 def journals(dss: Dss, replica: str, *, start: str, stop: str, count: int) -> list[Journal]:
     """Return up to `count` journals with events from `start` on and before `stop`, in order of time.
 
-    Each lists only these events. An empty `stop` is no bound. Costs two queries at most.
+    Each lists only these events. An empty `stop` is no bound. Costs two queries, and one more for each page
+    of journals of which nothing is left.
     """
-    listed = dss.catalog.journals.since(replica, start=start, count=count)
+    listed: list[Journal] = []
+    after = start
+    while True:
+        wanted = count - len(listed)
+        found = dss.catalog.journals.since(replica, start=after, count=wanted)
+        limited = (_within(journal, start, stop) for journal in found)
+        # Of a journal all of whose events were removed for good nothing is listed.
+        listed += [journal for journal in limited if journal.entries]
+        after = version_after(found[-1].to_date) if found else after
+        if len(found) < wanted or len(listed) == count or (stop and after >= stop):
+            break
     # Events that are not compacted yet come after all compacted journals.
-    after = version_after(listed[-1].to_date) if listed else start
     if len(listed) < count and not (stop and after >= stop):
         events = dss.catalog.events.since(replica, start=after, stop=stop, count=count - len(listed))
         listed += map(journal_of_one, events)
-    limited = (_within(journal, start, stop) for journal in listed)
-    return [journal for journal in limited if journal.entries]
+    return listed
 
 
 def _within(journal: Journal, start: str, stop: str) -> Journal:
     entries = [
         entry
         for entry in journal.entries
-        if entry.timestamp >= start and (not stop or entry.timestamp < stop)
+        if entry.event_id and entry.timestamp >= start and (not stop or entry.timestamp < stop)
     ]
     return replace(journal, entries=entries)
 
@@ -105,6 +118,38 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
         crc32c=crc32c_of_joined((event.crc32c, event.size) for event in events),
         index=Digests(size=len(index), sha256=digest(index), md5=md5_of(index), crc32c=crc32c_of(index)),
     )
+
+
+def gap(replica: str, entry: JournalEntry) -> Event:
+    """Return what stands in a journal for an event that was removed for good: as many spaces, and its time.
+
+    It has no id, and is nobody's event.
+    """
+    spaces = b" " * entry.size
+    return Event(
+        id="",
+        replica=replica,
+        type=_PURGED,
+        fqid=Fqid(_NO_UUID, entry.timestamp),
+        size=entry.size,
+        digest=digest(spaces),
+        md5=md5_of(spaces),
+        crc32c=crc32c_of(spaces),
+        timestamp=entry.timestamp,
+    )
+
+
+def events_of(dss: Dss, journal: Journal, *also: Event) -> list[Event]:
+    """Return the events of a journal, in order, a read each; a gap for each that is not in the log any more.
+
+    `also` are events that may be in gaps and are in the log again.
+    """
+    known = dss.catalog.events.in_log([entry.event_id for entry in journal.entries if entry.event_id])
+    back = {event.timestamp: event for event in also}
+    return [
+        known.get(entry.event_id) or back.get(entry.timestamp) or gap(journal.replica, entry)
+        for entry in journal.entries
+    ]
 
 
 def journal_index(events: Sequence[Event]) -> bytes:
@@ -202,7 +247,7 @@ def _write(replica: Replica, events: Sequence[Event]) -> Journal:
 def join(replica: Replica, journal: Journal, events: Sequence[Event]) -> None:
     """Write the object of a journal by joining the documents of its events. Raises as the store's `join`."""
     pieces = [Piece(journal_of_one(event).key, event.size) for event in events]
-    replica.store.join(replica.bucket, pieces, journal.key, content_type=_CONTENT_TYPE)
+    replica.store.join(replica.bucket, pieces, journal.key, content_type=CONTENT_TYPE)
 
 
 def contradiction(journal: Journal, stored: StoredObject) -> str:

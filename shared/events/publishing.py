@@ -54,12 +54,19 @@ def _publish_version(dss: Dss, replica: Replica, name: ObjectName, on_published:
     deadline = Deadline(dss.clock, _WRITER_SECONDS)
     # The object event usually arrives while the writer is about to update the catalog.
     while (head := dss.catalog.bundles.head(fqid)) and replica.name not in head.available:
-        if deadline.passed:
+        if head.purged or deadline.passed:
             break
         deadline.pause(_POLL_SECONDS)
+    if head.purged if head else _is_purged(dss, fqid):
+        return
     if head is None or replica.name not in head.available:
         raise NotYetThere(f"bundle {fqid}: replica {replica.name} does not have it yet")
     _publish_creation(dss, replica, on_published, head)
+
+
+def _is_purged(dss: Dss, fqid: Fqid) -> bool:
+    current = dss.catalog.bindings.current(fqid.uuid)
+    return current is not None and bool(current.purged(fqid.version))
 
 
 def _publish_creation(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> None:
@@ -72,23 +79,30 @@ def _publish_creation(dss: Dss, replica: Replica, on_published: OnPublished, hea
 
 def _publish_tombstone(dss: Dss, replica: Replica, name: ObjectName, on_published: OnPublished) -> None:
     known = dss.catalog.scan.tombstone(name.uuid, name.version)
+    if known is None and _is_purged(dss, Fqid(name.uuid, name.version or "")):
+        return
     if known is None or replica.name not in known.available:
         raise NotYetThere(f"{name.key}: it is not in effect on replica {replica.name} yet")
     if replica.name not in known.unpublished:
         return
     hidden = dss.catalog.bundles.hidden_by(known.tombstone.name)
     work = partial(_publish_hidden, dss, replica, on_published)
-    for _ in map_in_threads(work, hidden, threads=_THREADS):
-        pass
+    purged = False
+    for head in map_in_threads(work, hidden, threads=_THREADS):
+        purged = purged or head.purged
+    if purged:
+        # It is published when the purge is undone; the sweep tries again.
+        return
     dss.catalog.tombstones.mark_published(known.tombstone, replica.name)
 
 
-def _publish_hidden(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> None:
+def _publish_hidden(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> BundleHead:
     if head.was_visible(replica.name):
         _publish_creation(dss, replica, on_published, head)
         # An earlier attempt at a UUID with many versions may have published some of them.
         if not _was_published(dss, replica, head.fqid):
             _publish(dss, replica, on_published, head, dead=True)
+    return head
 
 
 def _was_published(dss: Dss, replica: Replica, fqid: Fqid) -> bool:

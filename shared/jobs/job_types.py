@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.catalog import AdminRun
 from shared.errors import IllegalArguments
-from shared.jobs import audit, cache, index, resync, tombstones
+from shared.jobs import audit, cache, index, purge, resync, tombstones
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page
 from shared.system import Dss
@@ -35,6 +35,9 @@ JOB_TYPES: Mapping[str, JobType] = {
     "fill-cache": JobType(check=cache.check, work=cache.work, items=20_000),
     index.CHECK: JobType(check=index.check_options, work=index.check, items=20_000),
     "index-rebuild": JobType(check=index.rebuild_options, work=index.rebuild, items=5_000),
+    "purge": JobType(check=purge.check, work=purge.work, items=2_000),
+    "purge-undo": JobType(check=purge.check_undo, work=purge.work_undo, items=200),
+    purge.REMOVAL: JobType(check=purge.check_removal, work=purge.work_removal, items=100),
     "resync": JobType(check=resync.check, work=resync.work, items=5_000),
     "tombstones": JobType(check=tombstones.check, work=tombstones.work, items=1_000),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from shared.bindings import narrow_bundle
+from shared.bindings import narrow_bundle, purged_files
 from shared.catalog import BundleHead, FileRecord, PagedFile
 from shared.errors import CatalogBroken, NotProven
 from shared.events.history import was_published, was_visible
@@ -86,8 +86,12 @@ class BundleKind(PagedKind[BundleHead]):
         head, files = bundle_of_manifest(name.fqid, encoded)
         if encode(bundle_manifest(head.fqid, head.creator_uid, files)) != encoded:
             raise NotProven("it is not as the system writes it")
-        known = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in files})
+        fqids = {Fqid(file.uuid, file.version) for file in files}
+        known = dss.catalog.files.get_many(fqids)
+        purged = purged_files(dss, fqids, known)
         for file in files:
+            if Fqid(file.uuid, file.version) in purged:
+                continue
             record = known.get(Fqid(file.uuid, file.version))
             if record is None or replica.name not in record.available:
                 raise NotProven(f"file {file.uuid}.{file.version} of it is not here")
@@ -114,7 +118,10 @@ class BundleKind(PagedKind[BundleHead]):
 def _lacking(dss: Dss, files: Collection[PagedFile], replica: Replica) -> list[Fqid]:
     fqids = {Fqid(file.uuid, file.version) for file in files}
     known = dss.catalog.files.get_many(fqids)
-    return [fqid for fqid in fqids if fqid not in known or replica.name not in known[fqid].available]
+    lacking = [fqid for fqid in fqids if fqid not in known or replica.name not in known[fqid].available]
+    # The manifest of a bundle outlives files of it that were removed for good.
+    purged = purged_files(dss, lacking, known) if lacking else {}
+    return [fqid for fqid in lacking if fqid not in purged]
 
 
 def _same_content(file: PagedFile, record: FileRecord) -> bool:

@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from shared.catalog import FileRecord
+from shared.catalog import ContentRemoved, FileRecord
 from shared.clock import Deadline
 from shared.copying.blobs import check_proof, copy_inline
 from shared.copying.large import copy_order, request_copy
@@ -81,7 +81,14 @@ class FileKind(ObjectKind[FileRecord]):
         """Return the version that a manifest describes, known to the catalog."""
         with understood(name):
             record = file_of_manifest(name.fqid, json.loads(encoded))
-        dss.catalog.files.create(record)
+        try:
+            dss.catalog.files.create(record)
+        except ContentRemoved:
+            removal = dss.catalog.files.removal(record.checksums)
+            if removal is None or not removal.done:
+                raise
+            # Its blob is required next.
+            dss.catalog.files.create(record, removal=removal)
         return record
 
     def prove(self, dss: Dss, name: ObjectName, encoded: bytes, replica: Replica) -> None:

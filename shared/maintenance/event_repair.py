@@ -10,14 +10,15 @@ from dataclasses import replace
 
 from shared.catalog import Event, Journal
 from shared.errors import InvalidChecksum, NotProven, NotYetThere, ObjectNotFound, StoreError
-from shared.events.documents import make_document
-from shared.events.journal import join, journal_index, journal_of_many, journal_of_one
+from shared.events.documents import published_document
+from shared.events.journal import events_of, join, journal_index, journal_of_many, journal_of_one
 from shared.events.publishing import event_type
 from shared.identifiers import event_id, journal_index_key, parse_document_key
 from shared.maintenance.audit import Finding, Problem
 from shared.manifests import digest, write_once
 from shared.metadata import TOMBSTONE
 from shared.parallel import map_in_threads
+from shared.purges.scrubbing import put_journal
 from shared.replicas import Replica
 from shared.stores.base import read_all
 from shared.system import Dss
@@ -70,7 +71,8 @@ def _candidates(dss: Dss, event: Event, key: str, replica: Replica) -> Iterator[
         return
     for source in (replica, *others):
         with suppress(*_NOT_HERE):
-            made = make_document(dss, source, head, dead=event.type == TOMBSTONE)
+            dead = event.type == TOMBSTONE
+            made = published_document(dss, source, head, size=event.size, dead=dead)
             yield made, f"from the bundle on {source.name}"
 
 
@@ -92,7 +94,10 @@ def _write_journal(dss: Dss, finding: Finding, replica: Replica) -> str:
         write_once(replica, finding.key, journal_index(events))
         return f"written again, for {len(events)} events"
     _require_documents(replica, events)
-    join(replica, journal, events)
+    if all(event.id for event in events):
+        join(replica, journal, events)
+    else:
+        put_journal(dss, replica, journal, events)
     return f"put together again, from {len(events)} documents"
 
 
@@ -111,10 +116,12 @@ def _journal(dss: Dss, key: str, replica: Replica) -> tuple[Journal, list[Event]
     journal = dss.catalog.journals.get(replica.name, name)
     if journal is None or key not in (journal.key, journal_index_key(journal.id)):
         raise NotProven("the catalog does not know it any more")
-    known = dss.catalog.events.get_many([entry.event_id for entry in journal.entries])
-    events = [known[entry.event_id] for entry in journal.entries if entry.event_id in known]
-    if len(events) < len(journal.entries):
-        raise NotProven(f"the catalog lacks {len(journal.entries) - len(events)} of its events")
+    events = events_of(dss, journal)
+    lacking = sum(
+        bool(entry.event_id and not event.id) for entry, event in zip(journal.entries, events, strict=True)
+    )
+    if lacking:
+        raise NotProven(f"the catalog lacks {lacking} of its events")
     made = journal_of_many(events)
     if journal not in (made, replace(made, crc32c="", index=None)):
         raise NotProven("the catalog's events make up another journal")
@@ -136,6 +143,8 @@ def _require_documents(replica: Replica, events: list[Event]) -> None:
         except ObjectNotFound:
             return False
 
+    # Spaces stand for what was removed for good.
+    events = [event for event in events if event.id]
     for event, right in zip(events, map_in_threads(is_right, events, threads=_AT_ONCE), strict=True):
         if not right:
             raise NotProven(f"{journal_of_one(event).key} is not as it was published")

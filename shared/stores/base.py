@@ -153,6 +153,13 @@ class ObjectStore(Protocol):
         """Remove an object, if it exists."""
         ...
 
+    def erase(self, bucket: str, key: str) -> None:
+        """Remove an object with all earlier versions that the store keeps and lets anybody remove.
+
+        Does nothing if there is none.
+        """
+        ...
+
     def copy(
         self,
         source: StoredObject,

@@ -185,6 +185,10 @@ class PlainStore(PartsAside):
         with suppress(ObjectNotFound), self.translated(bucket, key):
             self.remove(bucket, key)
 
+    def erase(self, bucket: str, key: str) -> None:
+        """Remove an object: there are no earlier versions."""
+        self.delete(bucket, key)
+
     def create(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write a new object. Raises ObjectExists if there is one."""
         self._write(bucket, key, iter([data]), len(data), content_type)

@@ -73,8 +73,8 @@ class ObjectRoutes:
     def list(self, routed: RoutedRequest) -> Response:
         """GET /b/{bucket}/o"""
         routed.choice("projection", "noAcl", "full")
-        if routed.flag("versions"):
-            raise Unsupported("versions=true is not served")
+        # Without versioning of buckets, which is not served, an object has no other generations.
+        routed.flag("versions")
         selection = Selection(
             prefix=routed.text("prefix"),
             delimiter=routed.text("delimiter"),

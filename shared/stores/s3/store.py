@@ -143,6 +143,15 @@ class S3:
         with translated(bucket, key):
             self._client.delete_object(Bucket=bucket, Key=key)
 
+    def erase(self, bucket: str, key: str) -> None:
+        """Remove all versions of an object, and the markers of its deletions."""
+        with translated(bucket, key):
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
+            for page in pages:
+                rows = (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+                for version in [row["VersionId"] for row in rows if row["Key"] == key]:
+                    self._client.delete_object(Bucket=bucket, Key=key, VersionId=version)
+
     def copy(
         self,
         source: StoredObject,

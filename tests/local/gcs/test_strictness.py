@@ -8,7 +8,6 @@ import requests
     ("method", "path", "named"),
     [
         ("GET", "/storage/v1/b/{b}/o?matchGlob=x", "matchGlob"),
-        ("GET", "/storage/v1/b/{b}/o?versions=true", "versions"),
         ("GET", "/storage/v1/b/{b}/o?softDeleted=true", "softDeleted"),
         ("GET", "/storage/v1/b/{b}?userProject=x", "userProject"),
         ("GET", "/storage/v1/b/{b}/o/x?ifgenerationmatch=1", "ifgenerationmatch"),

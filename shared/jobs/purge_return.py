@@ -1,0 +1,52 @@
+"""What an undone purge leaves to do if the catalog was rebuilt meanwhile: it then has neither heads nor events."""
+
+from shared.catalog import Event, Purge
+from shared.errors import ObjectNotFound
+from shared.events.journal import indexed_events
+from shared.identifiers import Fqid, Kind, event_id, publication_key
+from shared.kinds import KINDS
+from shared.metadata import CREATE, TOMBSTONE
+from shared.purges.removal import objects
+from shared.purges.scrubbing import scrub
+from shared.replicas import Replica
+from shared.stores.base import read_all
+from shared.system import Dss
+
+
+def give_back(dss: Dss, purge: Purge) -> int:
+    """Have the catalog know what an undone purge names, as the buckets have it; return how much was news.
+
+    Safe to repeat. Raises as `ObjectKind.restore`.
+    """
+    new = 0
+    for replica in dss.replicas:
+        named = list(objects(purge, replica))
+        for name in named:
+            if name.kind is Kind.BUNDLE and name.version and not name.dead:
+                new += _restore_events(dss, replica, name.fqid)
+        hidden = {name.subject for name in named if name.kind is Kind.BUNDLE and name.dead}
+        for kind in KINDS.values():
+            for name in filter(kind.owns, named):
+                record, is_new = kind.learn(dss, name, replica)
+                kind.recall(dss, record, replica, hidden)
+                if is_new:
+                    kind.make_available(dss, record, replica.name)
+                    new += 1
+    if new:
+        scrub(dss, purge)
+    return new
+
+
+def _restore_events(dss: Dss, replica: Replica, fqid: Fqid) -> int:
+    ids = [event_id(replica.name, fqid, kind) for kind in (CREATE, TOMBSTONE)]
+    known = dss.catalog.events.get_many(ids)
+    events = [event for name in ids if name not in known for event in _published(replica, name)]
+    dss.catalog.events.restore(replica.name, events)
+    return len(events)
+
+
+def _published(replica: Replica, name: str) -> list[Event]:
+    try:
+        return indexed_events(read_all(replica.store, replica.bucket, publication_key(name)))
+    except ObjectNotFound:
+        return []
