@@ -14,6 +14,7 @@ from shared.checkouts.mails import send_due_mails
 from shared.copying.large import resume_abandoned
 from shared.copying.uploads import abort_abandoned
 from shared.errors import Unavailable
+from shared.jobs.purge import start_due_removals
 from shared.jobs.steps import end_abandoned
 from shared.maintenance.sweep import backlogs, unjournalled, unpublished
 from shared.maintenance.sweep import sweep as sweep_all
@@ -45,6 +46,8 @@ def sweep(request: Request) -> Answer:
             _log.warning("abandoned checkouts resumed", jobs=checkouts)
         if ended := end_abandoned(dss):
             _log.warning("abandoned administrative runs ended", runs=ended)
+        if start_due_removals(dss):
+            _log.info("removal for good started")
         if sent := send_due_mails(dss):
             _log.info("due mails sent", mails=sent)
         _measure(dss)

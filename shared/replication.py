@@ -33,9 +33,9 @@ def replicate(
 ) -> list[Replicated]:
     """Bring the object of an event to all replicas that lack it; `report` each, and return them.
 
-    Does nothing for objects that aren't manifests or tombstones of the system, and for those of what was removed
-    for good. Raises NotYetThere if what the
-    object rests on is not at its destination yet, and Unavailable or StoreError if a cloud fails; another
+    Does nothing for objects that aren't manifests or tombstones of the system, and for those of what was
+    removed for good. Raises NotYetThere if what the object rests on is not at its destination yet, and
+    Unavailable or StoreError if a cloud fails; another
     attempt goes on from there. If one replica fails, the others are served first.
     """
     name = parse_key(event.key)

@@ -14,7 +14,8 @@ def make_visible(
     """Claim the FQID of a file whose blob is on a replica and proved, and let reads there see it.
 
     `binding` is the last read of the UUID's. Returns whether the FQID was claimed now. Safe to repeat after a
-    kill at any point. Raises FileAlreadyExists if the FQID has other content, Gone if it was removed for good.
+    kill at any point. Raises FileAlreadyExists if the FQID has other content, and Gone if it was removed for
+    good.
     """
     replica = dss.replicas.named(replica_name)
     created = _claim(dss, record, replica, binding)

@@ -6,6 +6,7 @@ from dss.commands.context import json_option
 from run.admin.commands.audit import audit
 from run.admin.commands.dead_letters import dead_letters
 from run.admin.commands.index import index
+from run.admin.commands.purge import purge, purge_removal, purges
 from run.admin.commands.rebuild import rebuild
 from run.admin.commands.replication import replication
 from run.admin.commands.runs import fill_cache, resync, runs, tombstones
@@ -17,5 +18,7 @@ def admin() -> None:
     """Commands for operators. Settings come from the environment, the same as for the services."""
 
 
+for command in (purge, purges, purge_removal):
+    admin.add_command(command)
 for command in (audit, rebuild, replication, index, resync, fill_cache, tombstones, runs, dead_letters):
     admin.add_command(command)

@@ -27,7 +27,7 @@ _ATTEMPTS = 10
 _HEADS = ("files", "bundles", "owned_collections", "checkout_jobs")
 # Stands for all versions among the purges of a UUID.
 ALL_VERSIONS = "all"
-# Purges that the document of a UUID holds. Firestore: a document is at most 1 MiB, and a reason 1,000 characters.
+# Purges that the document of a UUID holds. Firestore: it is at most 1 MiB; a reason is 1,000 characters.
 MOST_PURGES = 200
 
 
@@ -72,6 +72,11 @@ class CurrentBinding:
                 return found.reason
         return ""
 
+    def removed(self, version: str | None) -> bool:
+        """Return whether nothing is left of a version, or of all if it is None, that was purged."""
+        found = [self.purges.get(name or "") for name in (ALL_VERSIONS, version)]
+        return any(purge.removed and not purge.undone for purge in found if purge)
+
     @property
     def purged_last(self) -> str:
         """The reason of the last purge of a version or of all; empty if there was none."""
@@ -114,12 +119,12 @@ class BindingCatalog:
     def current(self, uuid: str) -> CurrentBinding | None:
         """Return the binding in effect of a UUID, in one read; None if it never had one."""
         snapshot = self._database.get(self._current.document(uuid))
-        return _current_of(snapshot) if snapshot.exists else None
+        return current_of(snapshot) if snapshot.exists else None
 
     def current_many(self, uuids: Iterable[str]) -> Mapping[str, CurrentBinding]:
         """Return the bindings in effect of those of the UUIDs that have one, one read each, in parallel."""
         references = [self._current.document(uuid) for uuid in dict.fromkeys(uuids)]
-        found = map(_current_of, self._database.get_many(references))
+        found = map(current_of, self._database.get_many(references))
         return {current.binding.fqid.uuid: current for current in found}
 
     def all_current(self, after: str = "") -> Iterator[CurrentBinding]:
@@ -127,7 +132,7 @@ class BindingCatalog:
         query = self._current.order_by("uuid")
         if after:
             query = query.start_after({"uuid": after})
-        found = map(_current_of, self._database.every(query, _PAGE))
+        found = map(current_of, self._database.every(query, _PAGE))
         # A purge has a document, too, of UUIDs that never were bound.
         return (current for current in found if current.claimed)
 
@@ -340,7 +345,8 @@ def binding_of(snapshot: Any) -> Binding:
     )
 
 
-def _current_of(snapshot: Any) -> CurrentBinding:
+def current_of(snapshot: Any) -> CurrentBinding:
+    """Return what a document of `bindings` holds."""
     return CurrentBinding(
         binding=binding_of(snapshot),
         claimed=snapshot.get("claimed"),

@@ -18,8 +18,10 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
+from shared.catalog.bindings import current_of
 from shared.catalog.database import Database, NameTaken, create_document, set_document
 from shared.catalog.subscriptions import Subscription, subscription_of
+from shared.identifiers import Fqid
 
 # How long the owner of a subscription can look up a delivery: twice as long as it is retried.
 _RETENTION = timedelta(days=14)
@@ -90,11 +92,15 @@ class SubscriberBackoff:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryContext:
-    """What an attempt reads before it starts; each is None if its document does not exist."""
+    """What an attempt reads before it starts; each is None if its document does not exist.
+
+    `purged` is the reason for which the bundle was removed for good.
+    """
 
     subscription: Subscription | None
     backoff: SubscriberBackoff | None
     delivery: Delivery | None
+    purged: str = ""
 
 
 class DeliveryCatalog:
@@ -105,9 +111,13 @@ class DeliveryCatalog:
         self._collection = database.client.collection("deliveries")
         self._subscriptions = database.client.collection("subscriptions")
         self._backoffs = database.client.collection("subscriber_backoffs")
+        self._bindings = database.client.collection("bindings")
 
-    def context(self, subscription: str, delivery: str) -> DeliveryContext:
-        """Return a subscription, its backoff and a delivery to it, in three reads and one request."""
+    def context(self, subscription: str, delivery: str, bundle: Fqid) -> DeliveryContext:
+        """Return a subscription, its backoff and a delivery to it of a bundle, in one request.
+
+        Three reads, and one for the bundle's binding.
+        """
         snapshots = {
             snapshot.reference.parent.id: snapshot
             for snapshot in self._database.get_many(
@@ -115,16 +125,19 @@ class DeliveryCatalog:
                     self._subscriptions.document(subscription),
                     self._backoffs.document(subscription),
                     self._collection.document(delivery),
+                    self._bindings.document(bundle.uuid),
                 ]
             )
         }
         subscribed = snapshots.get(self._subscriptions.id)
         backoff = snapshots.get(self._backoffs.id)
+        bound = snapshots.get(self._bindings.id)
         tried = snapshots.get(self._collection.id)
         return DeliveryContext(
             subscription=subscription_of(subscribed) if subscribed else None,
             backoff=_backoff_of(backoff) if backoff else None,
             delivery=_delivery_of(tried) if tried else None,
+            purged=current_of(bound).purged(bundle.version) if bound else "",
         )
 
     def save(self, delivery: Delivery) -> None:

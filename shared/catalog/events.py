@@ -117,7 +117,7 @@ class EventCatalog:
             self._database.advance(self._checkpoints.document(replica), step)
 
     def replace(self, event: Event) -> None:
-        """Write an event again whose document was replaced; whether it is in the log stays. Safe to repeat."""
+        """Write an event again whose document was replaced, in the log or not. Safe to repeat."""
         document = {name: value for name, value in _to_document(event).items() if name != "replica"}
         reference = self._collection.document(event.id)
         self._database.commit(lambda batch: batch.update(reference, document))

@@ -7,8 +7,8 @@ reader who continues after the last event meets every event once, even if events
     events      e1 e2 e3 e4 e5        listed from the start, 3 journals: [e1] [e2] [e3]
     compacted  [e1 e2 e3 e4] e5       listed after e3:                   [e4], of the object of e1..e4; [e5]
 
-No object is ever removed: a signed URL that was given out stays valid. If a bundle is removed for good, spaces take
-the place of its documents (`shared/purges/scrubbing.py`), and its events are no longer listed.
+No object is ever removed: a signed URL that was given out stays valid. If a bundle is removed for good,
+spaces take the place of its documents (`shared/purges/scrubbing.py`), and its events are no longer listed.
 """
 
 import contextlib

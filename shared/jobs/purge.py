@@ -1,11 +1,11 @@
 """`purge`, `purge-undo` and `purge-removal`: remove for good what somebody has withdrawn.
 
-Options of `purge`: `name` (a UUID or UUID.VERSION), `reason`, `with_files` (false: also the files of its bundles
-that no other bundle names), and, the second time, `email` (of the admin) and `confirmation`. A run without it
-changes nothing: each line of the report is something that is removed or refers to it, and the result has the
-code that confirms exactly this. A run with the code makes the preview again: if it differs, nothing is purged;
-else no read sees what it names from then on. After DSS_PURGE_GRACE_HOURS a `purge-removal`, which the sweep
-starts, removes it.
+Options of `purge`: `name` (a UUID or UUID.VERSION), `reason`, `with_files` (false: also the files of its
+bundles that no other bundle names), and, the second time, `email` (of the admin) and `confirmation`. A run
+without it changes nothing: each line of the report is something that is removed or refers to it, and the
+result has the code that confirms exactly this. A run with the code makes the preview again: if it differs,
+nothing is purged; else no read sees what it names from then on. After DSS_PURGE_GRACE_HOURS a
+`purge-removal`, which the sweep starts, removes it.
 
 Options of `purge-undo`, within that time: `name`, `email`. Options of `purge-removal`: none.
 """
@@ -17,7 +17,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from shared.catalog import AdminRun, Purge
+from shared.catalog import AdminRun, JobState, Purge
 from shared.errors import Conflict, DssError, Forbidden, IllegalArguments, NotFound, Unavailable
 from shared.identifiers import Fqid, check_uuid
 from shared.jobs.argument import Argument
@@ -30,10 +30,13 @@ from shared.purges.records import declare, is_due, last_of, new_purge, newest, p
 from shared.purges.removal import remove
 from shared.retry import retry
 from shared.system import Dss
+from shared.workflows import ADMINISTER
 
 REMOVAL = "purge-removal"
 _AT_ONCE = 8
 _BATCH = 100
+# Runs among which a removal is looked for that is under way.
+_RECENT = 50
 _CODE_DIGITS = 32
 # Lines that tell what is found now, and may differ a moment later, without a decision being another one.
 _PASSING = ("document", "search_entry", "journal")
@@ -221,7 +224,7 @@ def _give_back(dss: Dss, run: AdminRun, page: Page, purge: Purge) -> None:
     page.count(given_back=1)
 
 
-def check_removal(dss: Dss, argument: Argument) -> dict[str, Any]:
+def check_removal(_: Dss, __: Argument) -> dict[str, Any]:
     """Return the options of a removal: none."""
     return {}
 
@@ -252,8 +255,17 @@ def _removed(dss: Dss, purge: Purge, page: Page) -> Line:
     return {"removed": purge.subject, **counts}
 
 
-def due_removals(dss: Dss) -> bool:
-    """Return whether anything is due to be removed; a read for each open record, and one for each due one."""
-    return any(
+def start_due_removals(dss: Dss) -> bool:
+    """Start a removal if anything is due and none is running; return whether one was started. For the sweep.
+
+    A read for each open record, and some for each that is due.
+    """
+    if not any(
         is_due(dss, purge) and newest(dss, purge) == purge for purge in dss.catalog.purges.unfinished()
-    )
+    ):
+        return False
+    running = (run for run in dss.catalog.runs.newest(_RECENT) if run.state is JobState.RUNNING)
+    if any(run.kind == REMOVAL for run in running):
+        return False
+    dss.workflows.start(ADMINISTER, {"kind": REMOVAL})
+    return True

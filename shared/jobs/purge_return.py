@@ -1,4 +1,4 @@
-"""What an undone purge leaves to do if the catalog was rebuilt meanwhile: it then has neither heads nor events."""
+"""What is left to do for an undone purge if the catalog was rebuilt meanwhile: it has no heads, no events."""
 
 from shared.catalog import Event, Purge
 from shared.errors import ObjectNotFound

@@ -167,7 +167,9 @@ class ObjectKind(ABC, Generic[KnownRecord]):
 
     def lacks(self, dss: Dss, name: ObjectName, replica: Replica) -> bool:
         """Return whether the catalog would have to learn of an object on a replica, in one read."""
-        return self._lookup_on(dss, name, replica) is None
+        record = self.lookup(dss, name)
+        held = record.available | getattr(record, "withheld", frozenset()) if record else frozenset()
+        return replica.name not in held
 
 
 class PagedKind(ObjectKind[KnownPagedRecord]):

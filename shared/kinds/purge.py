@@ -1,4 +1,4 @@
-"""Records of purges: an object for each removal for good, and for each undoing of one. They rest on nothing."""
+"""Records of purges: an object for each removal for good, and for each undoing. They rest on nothing."""
 
 import json
 from collections.abc import Iterator

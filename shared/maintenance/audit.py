@@ -15,7 +15,7 @@ from functools import partial
 
 from shared.copying.uploads import abandoned, name_of
 from shared.errors import ObjectNotFound
-from shared.identifiers import parse_key
+from shared.identifiers import parse_document_key, parse_key
 from shared.kinds import find_kind
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument
 from shared.maintenance.merge import by_key, side_by_side
@@ -111,6 +111,8 @@ def check_object(dss: Dss, section: Section, replica: Replica, key: str) -> Verd
     except ObjectNotFound:
         return _verdict(section, replica, expected, None)
     verdict = _verdict(section, replica, expected, found)
+    if verdict and verdict.kind is Problem.DARK:
+        return _unless_purged(dss, key, verdict)
     if verdict and verdict.kind in _ABOUT_CONTENT and isinstance(expected, ExpectedDocument):
         # It is small: its content decides.
         content = read_all(replica.store, replica.bucket, key) if found.size == expected.size else b""
@@ -118,6 +120,15 @@ def check_object(dss: Dss, section: Section, replica: Replica, key: str) -> Verd
             return None
         return replace(verdict, kind=Problem.CORRUPT)
     return verdict
+
+
+def _unless_purged(dss: Dss, key: str, verdict: Verdict) -> Verdict | None:
+    """Return the verdict on a dark object; None if it waits for its removal for good."""
+    name = parse_key(key) or parse_document_key(key)
+    current = dss.catalog.bindings.current(name.uuid) if name else None
+    if name is None or current is None or not current.purged(name.version):
+        return verdict
+    return replace(verdict, why="it was removed for good") if current.removed(name.version) else None
 
 
 def _verdict(

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
-from shared.catalog import Event, Journal
+from shared.catalog import Event, Journal, JournalEntry
 from shared.errors import DssError, ObjectNotFound, StoreError
-from shared.events.journal import contradiction, indexed_events, join, journal_of_many
+from shared.events.journal import contradiction, gap, indexed_events, join, journal_of_many
 from shared.identifiers import publication_key
 from shared.parallel import map_in_threads
+from shared.purges.scrubbing import put_journal
 from shared.replicas import Replica
 from shared.retry import retry
 from shared.stores.base import read_all
@@ -65,25 +66,49 @@ def rebuild_events(dss: Dss, replica: Replica, *, dry_run: bool) -> Iterator[Res
 def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredEvent]:
     """Restore a journal and its events from its index. Events of a lost index have their own objects."""
     try:
-        events = indexed_events(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
+        listed = indexed_events(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
+        events = _without_purged(dss, replica.name, listed)
         journal = journal_of_many(events)
     except (ValueError, LookupError, TypeError, DssError) as error:
         yield RestoredEvent(key=key, failed=f"it is no index of events: {error!r}")
         return
-    known = dss.catalog.events.get_many([event.id for event in events])
-    dss.catalog.events.restore(replica.name, events)
+    present = [event for event in events if event.id]
+    known = dss.catalog.events.get_many([event.id for event in present])
+    dss.catalog.events.restore(replica.name, present)
     dss.catalog.journals.add(journal)
-    for event in events:
+    for event in present:
         yield RestoredEvent(key=publication_key(event.id), new=event.id not in known)
     try:
-        retry(dss.clock, partial(_require_journal, replica, journal, events))
+        retry(dss.clock, partial(_require_journal, dss, replica, journal, events))
     except DssError as error:
         # Its events are listed all the same, and an audit can repair it once their documents are right.
         yield RestoredEvent(key=journal.key, failed=error.title)
 
 
-def _require_journal(replica: Replica, journal: Journal, events: Sequence[Event]) -> None:
+def _without_purged(dss: Dss, replica: str, events: Sequence[Event]) -> list[Event]:
+    """Return the events of a journal with gaps in place of those whose bundles were removed for good."""
+    purged = _purged(dss, events)
+    return [
+        gap(replica, JournalEntry("", event.timestamp, 0, event.size)) if event.id in purged else event
+        for event in events
+    ]
+
+
+def _purged(dss: Dss, events: Sequence[Event]) -> set[str]:
+    """Return the ids of the events whose bundles were removed for good; a read for each bundle."""
+    current = dss.catalog.bindings.current_many(event.fqid.uuid for event in events if event.id)
+    return {
+        event.id
+        for event in events
+        if event.fqid.uuid in current and current[event.fqid.uuid].purged(event.fqid.version)
+    }
+
+
+def _require_journal(dss: Dss, replica: Replica, journal: Journal, events: Sequence[Event]) -> None:
     """Return if the object of a journal is right, or could be put together again because it was lost."""
+    if not all(event.id for event in events):
+        put_journal(dss, replica, journal, events)
+        return
     try:
         found = replica.store.stat(replica.bucket, journal.key)
     except ObjectNotFound:
@@ -111,6 +136,8 @@ def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[R
             events.append(event)
         else:
             yield RestoredEvent(key=publication_key(name), failed=event)
+    purged = _purged(dss, events)
+    events = [event for event in events if event.id not in purged]
     events.sort(key=lambda event: event.timestamp)
     compacted = dss.catalog.journals.checkpoint(replica.name).compacted
     dss.catalog.events.restore(replica.name, [event for event in events if event.timestamp > compacted])

@@ -1,7 +1,7 @@
 """Repairs of what an audit finds, if it is clear what is right; everything else is left as it is.
 
-No right object is ever removed, and a wrong one only while a right copy elsewhere is proved. Every repair
-checks its finding again first, and is safe to repeat.
+No right object is ever removed but what was removed for good before, and a wrong one only while a right copy
+elsewhere is proved. Every repair checks its finding again first, and is safe to repeat.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -210,6 +210,10 @@ def _restore(dss: Dss, finding: Finding, replica: Replica) -> str:
     kind = find_kind(name) if name else None
     if name is None or kind is None:
         raise NotProven("the system gives no such name")
+    current = dss.catalog.bindings.current(name.uuid)
+    if current and current.removed(name.version):
+        replica.store.erase(replica.bucket, finding.key)
+        return "erased: it was removed for good"
     kind.prove(dss, name, _read(replica, finding.key), replica)
     kind.restore(dss, name, replica)
     return "taken into the catalog"

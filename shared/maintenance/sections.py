@@ -94,14 +94,16 @@ class KindSection(Section):
 
 def _of_record(dss: Dss, kind: ObjectKind[Any], record: Any) -> ExpectedDocument:
     key = kind.name_of(record).key
-    if not record.available:
+    # What is about to be removed for good is there until then.
+    held = record.available | getattr(record, "withheld", frozenset())
+    if not held:
         # A claim whose writer was killed, or is still writing: its pages may be incomplete.
         return ExpectedDocument(key=key, available=frozenset(), size=0, sha256="")
     try:
-        return _described(key, record.available, kind.document(dss, record))
+        return _described(key, held, kind.document(dss, record))
     except CatalogBroken as error:
         why = f"the catalog contradicts itself: {error}"
-        return ExpectedDocument(key=key, available=record.available, size=0, sha256="", broken=why)
+        return ExpectedDocument(key=key, available=held, size=0, sha256="", broken=why)
 
 
 def _described(key: str, available: frozenset[str], content: bytes) -> ExpectedDocument:
@@ -157,7 +159,7 @@ class BlobSection(Section):
 
 
 def _of_blob(record: FileRecord, same: ExpectedBlob | None) -> ExpectedBlob:
-    available = record.available | (same.available if same else frozenset())
+    available = record.available | record.withheld | (same.available if same else frozenset())
     return ExpectedBlob(
         key=record.checksums.blob_key, available=available, size=record.size, checksums=record.checksums
     )

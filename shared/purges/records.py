@@ -70,7 +70,7 @@ def declare(dss: Dss, purge: Purge) -> None:
 
 
 def take_effect(dss: Dss, purge: Purge, replica: str) -> None:
-    """Put a record into effect that a replica has, unless a later one counts. Safe to repeat, in any order."""
+    """Put a record into effect that a replica has, unless a later one counts. Safe to repeat."""
     purges = dss.catalog.purges
     purges.put_into_effect(purge)
     dss.faults.reach("purge: withheld")

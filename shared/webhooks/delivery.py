@@ -28,6 +28,7 @@ from shared.catalog import (
     Subscription,
 )
 from shared.errors import NotYetThere, Unavailable
+from shared.identifiers import Fqid
 from shared.messages import DELIVERY_RETRIES
 from shared.system import Dss
 from shared.webhooks.callbacks import Callback, Callbacks, CallFailed
@@ -129,10 +130,16 @@ class Deliverer:
         return replace(delivery, attempts=delivery.attempts + 1, last_attempt=self._dss.clock.now())
 
     def _context(self, notification: Notification) -> DeliveryContext:
-        return self._dss.catalog.deliveries.context(notification.subscription, notification.id)
+        bundle = Fqid(notification.event.uuid, notification.event.version)
+        return self._dss.catalog.deliveries.context(notification.subscription, notification.id, bundle)
 
     def _recipient(self, notification: Notification, context: DeliveryContext) -> Subscription | None:
-        """Return the subscription to call; None if it was deleted, or has the notification already."""
+        """Return the subscription to call; None if none is to be called.
+
+        It was deleted, or has the notification already, or the bundle was removed for good.
+        """
+        if context.purged:
+            return None
         delivery = context.delivery
         delivered = delivery is not None and delivery.state is DeliveryState.DELIVERED
         if delivery and delivered and notification.replay in ("", delivery.replay):

@@ -131,7 +131,7 @@ class Notifier:
         return 0
 
     def _fan_out(self, event: BundleEvent, subscriptions: Sequence[Subscription], *, since: str) -> int:
-        if not subscriptions:
+        if not subscriptions or is_purged(self._dss, event):
             return 0
         outcomes = self._evaluators.outcomes(document_of_event(self._dss, event), subscriptions)
         handled = map_in_threads(partial(self._handle, event), outcomes, threads=PUBLISH_THREADS)
@@ -193,6 +193,12 @@ def send_sample(dss: Dss, subscription: Subscription, base_url: str) -> Notifica
 def publish_delivery(dss: Dss, notification: Notification) -> None:
     """Publish a delivery, which sends a notification. Raises Unavailable."""
     dss.publisher.publish(DELIVERIES, notification.attributes, notification.data)
+
+
+def is_purged(dss: Dss, event: BundleEvent) -> bool:
+    """Return whether the bundle of an event was removed for good, or is about to be; one read."""
+    current = dss.catalog.bindings.current(event.uuid)
+    return current is not None and bool(current.purged(event.version))
 
 
 def document_of_event(dss: Dss, event: BundleEvent) -> bytes:

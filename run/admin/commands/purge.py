@@ -1,0 +1,69 @@
+"""`dss admin purge`, `purges` and `purge-removal`: remove for good what somebody has withdrawn."""
+
+from typing import Any
+
+import click
+
+from dss.commands.context import Context, json_option
+from dss.errors import InvalidInput
+from run.admin.commands import options
+from run.admin.commands.runs import start_run
+
+
+@click.command()
+@click.argument("name", metavar="UUID[.VERSION]")
+@click.option("--reason", metavar="TEXT", help="Why; those who ask for it later are told.")
+@click.option("--with-files", is_flag=True, help="Also the files of its bundles that no other bundle names.")
+@click.option("--email", help="The admin who confirms or undoes it.")
+@click.option("--confirmation", metavar="CODE", help="The code of the preview; without it, make a preview.")
+@click.option("--undo", is_flag=True, help="Give it back, within the grace period.")
+@options.run_options
+@click.pass_obj
+def purge(
+    context: Context,
+    /,
+    name: str,
+    reason: str | None,
+    with_files: bool,
+    email: str | None,
+    confirmation: str | None,
+    undo: bool,
+    **run: Any,
+) -> int:
+    """Remove a file, bundle or collection for good: first make a preview, then confirm it with its code.
+
+    From the confirmation on nobody sees it. It is removed when the grace period is over; until then --undo
+    gives it back.
+    """
+    if undo:
+        if reason or confirmation or with_files:
+            raise InvalidInput("--undo: it takes no --reason, --with-files and --confirmation")
+        return start_run(context, "purge-undo", {"name": name, "email": email}, run)
+    if not reason:
+        raise InvalidInput("--reason: say why; those who ask for it later are told")
+    chosen = {
+        "name": name,
+        "reason": reason,
+        "with_files": with_files,
+        "email": email,
+        "confirmation": confirmation,
+    }
+    return start_run(context, "purge", chosen, run)
+
+
+@click.command("purge-removal")
+@options.run_options
+@click.pass_obj
+def purge_removal(context: Context, /, **run: Any) -> int:
+    """Remove what was purged and whose grace period is over, now: else the sweep has it removed."""
+    return start_run(context, "purge-removal", {}, run)
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def purges(context: Context) -> int:
+    """List what is about to be removed for good, or was, and what was given back."""
+    from run.admin.purges import show_purges
+
+    return show_purges(context)
