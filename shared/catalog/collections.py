@@ -94,15 +94,21 @@ class CollectionCatalog:
         owned = map(_owned_of, self._database.query(query))
         return [Fqid(collection.uuid, collection.newest or "") for collection in owned]
 
-    def create(self, head: CollectionHead, owned: OwnedCollection | None, *also: Write) -> bool:
+    def create(
+        self,
+        head: CollectionHead,
+        owned: OwnedCollection | None,
+        *also: Write,
+        binding: CurrentBinding | None = None,
+    ) -> bool:
         """Claim the FQID for this content, and the UUID for its owner, for the whole system and for ever.
 
-        `owned` is the last read of the UUID's document. Returns False if the same content has claimed the
-        FQID before. Raises CollectionAlreadyExists if other content has, or another owner has claimed the
+        `owned` is the last read of the UUID's document, and `binding` that of its binding. Returns False if
+        the same content has claimed the FQID before. Raises CollectionAlreadyExists if other content has, or another owner has claimed the
         UUID; Gone if the version or the UUID was removed for good. Commits other writes with it, or nothing:
         raises PreconditionFailed if one of them fails. The caller writes the pages next.
         """
-        for known in self._bindings.attempts(head.fqid.uuid, None):
+        for known in self._bindings.attempts(head.fqid.uuid, binding):
             require_not_purged(known, head.fqid)
             claims = [self._claim(head), self._bindings.guard(head.fqid.uuid, known), *also]
             if owned is None:
@@ -119,8 +125,8 @@ class CollectionCatalog:
         if before is None and also:
             raise PreconditionFailed(f"collection {head.fqid.uuid}: somebody else has just changed it")
         if before is None:
-            # Only the UUID was taken: another version has claimed it meanwhile, for the same owner.
-            return self.create(head, owned)
+            # Another version has claimed the UUID meanwhile, for the same owner; or it has been bound.
+            return self.create(head, owned, binding=self._bindings.current(head.fqid.uuid))
         if before.digest != head.digest:
             raise CollectionAlreadyExists(f"collection {head.fqid} exists with other content")
         return False
