@@ -104,9 +104,9 @@ class CollectionCatalog:
         """Claim the FQID for this content, and the UUID for its owner, for the whole system and for ever.
 
         `owned` is the last read of the UUID's document, and `binding` that of its binding. Returns False if
-        the same content has claimed the FQID before. Raises CollectionAlreadyExists if other content has, or another owner has claimed the
-        UUID; Gone if the version or the UUID was removed for good. Commits other writes with it, or nothing:
-        raises PreconditionFailed if one of them fails. The caller writes the pages next.
+        the same content has claimed the FQID before. Raises CollectionAlreadyExists if other content has, or
+        another owner has claimed the UUID; Gone if it was removed for good. Commits other writes with it, or
+        nothing: raises PreconditionFailed if one of them fails. The caller writes the pages next.
         """
         for known in self._bindings.attempts(head.fqid.uuid, binding):
             require_not_purged(known, head.fqid)

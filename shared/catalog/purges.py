@@ -172,7 +172,8 @@ class PurgeCatalog:
             for kind in _EVENT_TYPES
         }
         changes: list[tuple[Any, dict[str, Any]]] = []
-        for event in transaction.get_all([events.document(name) for name in names]):
+        # Firestore refuses to get no documents.
+        for event in transaction.get_all([events.document(name) for name in names]) if names else ():
             if not event.exists:
                 continue
             withheld = event.to_dict().get("withheld_from", "")

@@ -46,7 +46,7 @@ def undo(dss: Dss, purge: Purge, by: str) -> bool:
     if is_due(dss, latest):
         raise Conflict(f"{latest.subject}: its grace period ended at {latest.due}; it can't be undone")
     record = Fqid(latest.fqid.uuid, _next_time(dss, latest.fqid.uuid))
-    declare(dss, replace(latest, fqid=record, by=by, undone=True))
+    declare(dss, replace(latest, fqid=record, by=by, undone=True, available=frozenset(), open=False))
     dss.catalog.purges.close(latest)
     return True
 
@@ -72,10 +72,12 @@ def declare(dss: Dss, purge: Purge) -> None:
 def take_effect(dss: Dss, purge: Purge, replica: str) -> None:
     """Put a record into effect that a replica has, unless a later one counts. Safe to repeat."""
     purges = dss.catalog.purges
-    purges.put_into_effect(purge)
-    dss.faults.reach("purge: withheld")
-    if newest(dss, purge) == purge:
-        scrub(dss, purge)
+    # All follows a record before it becomes available anywhere.
+    if not purge.available:
+        purges.put_into_effect(purge)
+        dss.faults.reach("purge: withheld")
+        if newest(dss, purge) == purge:
+            scrub(dss, purge)
     purges.make_available(purge.fqid, replica)
     dss.faults.reach("purge: available")
 

@@ -44,7 +44,8 @@ def remove(dss: Dss, purge: Purge) -> Counter[str]:
     counts: Counter[str] = Counter()
     _replicate_record(dss, purge)
     scrub(dss, purge)
-    for record in list(_contents(dss, purge)):
+    contents = {record.checksums.blob_key: record for record in _contents(dss, purge)}
+    for record in contents.values():
         counts.update(_remove_blob(dss, purge, record))
     dss.faults.reach("purge: blobs removed")
     for replica in dss.replicas:

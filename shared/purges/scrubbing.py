@@ -148,7 +148,12 @@ def _joined(replica: Replica, journal: Journal, events: Sequence[Event]) -> byte
 
 def _is(replica: Replica, key: str, content: bytes) -> bool:
     try:
-        return replica.store.stat(replica.bucket, key).is_content(content)
+        found = replica.store.stat(replica.bucket, key)
+        if not found.is_content(content):
+            return False
+        # What S3 has joined has no checksum, and what takes its place has the same size.
+        vouched = found.md5 or found.crc32c
+        return bool(vouched) or read_all(replica.store, replica.bucket, key) == content
     except ObjectNotFound:
         return False
 
