@@ -59,6 +59,10 @@ class Call:
             return
         self.dss.policy.decide(self.identify(), action, what).require()
 
+    def require_source(self, url: str) -> None:
+        """Raise Forbidden unless the caller may put a file from the object at a URL."""
+        self.dss.bucket_policy.source(self.signed_in, url).require()
+
     def check_new_version(self, version: str) -> None:
         """Raise IllegalVersion if a version to write is more than DSS_VERSION_AHEAD_SECONDS ahead."""
         check_not_ahead(self.dss.clock, version, self.dss.settings.version_ahead_seconds)
