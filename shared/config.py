@@ -67,7 +67,7 @@ class Settings:
     sources: tuple[BucketRule, ...] = _setting(
         "DSS_SOURCES",
         "Further places from which members of groups put files, as a JSON list of `{url, groups}`: "
-        "`gs://bucket`, `s3://bucket/prefix/`, with `*` for any characters; `signed-in` stands for everybody.",
+        "`gs://bucket`, `s3://bucket/prefix/`, with `*` for any characters; `signed-in` is everybody.",
         default=(),
     )
     destinations: tuple[BucketRule, ...] = _setting(

@@ -44,7 +44,7 @@ class Proof:
 
 @dataclass(frozen=True, kw_only=True)
 class BucketPolicy:
-    """What a deployment allows with buckets; `own` are the URLs of its own, `staging` of those for sources."""
+    """What a deployment allows with buckets; all are URLs, as `gs://bucket`."""
 
     own: frozenset[str] = frozenset()
     staging: tuple[str, ...] = ()
