@@ -1,4 +1,4 @@
-"""Files are put from staging, and from what the settings name for the groups of the caller; from nowhere else."""
+"""Files are put from staging, and from what the settings name for the caller's groups; from nowhere else."""
 
 import pytest
 import requests
