@@ -148,6 +148,7 @@ def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
     bucket = user_bucket(rig.clouds, replica)
 
     def delete() -> None:
+        remove_object(rig.clouds, replica, bucket, PROOF_KEY)
         if replica == "gcp":
             rig.clouds.gcs.bucket(bucket).delete()
         else:
