@@ -84,7 +84,8 @@ class BucketPolicy:
         """Return whether somebody may name the bucket at a URL as a destination at all."""
         if not who.is_known:
             return _unauthorized("destination: a checkout into a bucket of yours needs a token: sign in")
-        if bucket in self.own:
+        # Those who may stage could prove that a staging bucket is theirs.
+        if bucket in self.own or bucket in map(_bucket_of, self.staging):
             return _forbidden(f"destination: {bucket} is a bucket of this system; choose one of your own")
         return _ALLOWED
 

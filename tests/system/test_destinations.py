@@ -121,7 +121,11 @@ def test_strangers_check_out_to_the_checkout_bucket_only(
 def test_nobody_checks_out_into_the_systems_own_buckets(
     whole_system: dict[str, str], api: Api, clouds: Clouds, replica: str, ask: Ask
 ) -> None:
-    own = [clouds.main[replica], *([whole_system["DSS_REPORTS_BUCKET"]] if replica == "gcp" else [])]
+    own = [
+        clouds.main[replica],
+        clouds.staging[replica],
+        *([whole_system["DSS_REPORTS_BUCKET"]] if replica == "gcp" else []),
+    ]
 
     for bucket in own:
         clouds.stage(replica, WRITER_EMAIL.encode(), bucket=bucket, key=PROOF_KEY, metadata={})

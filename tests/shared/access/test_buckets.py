@@ -98,6 +98,14 @@ def test_the_systems_own_buckets_are_no_sources_and_no_destinations_for_anybody(
         assert not found.proved(who, bucket, Proof(names=frozenset((who.email,)))).is_allowed
 
 
+def test_staging_buckets_are_no_destinations() -> None:
+    found = policy(DSS_DESTINATIONS=EVERYWHERE)
+
+    for bucket in ("gs://staging", "s3://staging"):
+        assert not found.lists(ADA, bucket)
+        assert not found.proved(ADA, bucket, Proof(names=frozenset((ADA.email,)))).is_allowed
+
+
 def test_members_of_its_groups_check_out_into_a_bucket_that_a_pattern_names() -> None:
     found = policy(DSS_DESTINATIONS=[rule("gs://lab-*", "lab-a")])
 
