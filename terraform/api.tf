@@ -94,6 +94,8 @@ locals {
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
     DSS_WRITE_GROUPS      = join(",", var.write_groups)
     ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_HIDE_MANAGED      = tostring(var.hide_managed)
+    DSS_ACCESS_CONTACT    = var.access_contact
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file
@@ -270,6 +272,7 @@ resource "google_cloud_run_v2_service" "api" {
   # A revision that starts before it may read does not become ready, and a query without its index fails.
   depends_on = [
     google_firestore_field.exempt,
+    google_firestore_field.group_list,
     google_firestore_index.composite,
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,
