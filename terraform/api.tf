@@ -96,6 +96,7 @@ locals {
     ADMIN_USER_EMAILS     = join(",", var.admin_emails)
     DSS_HIDE_MANAGED      = tostring(var.hide_managed)
     DSS_ACCESS_CONTACT    = var.access_contact
+    DSS_PURGE_GRACE_HOURS = tostring(var.purge_grace_hours) # For operators, who take the API's settings.
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file

@@ -189,13 +189,17 @@ locals {
         reads_sources = false
         creates       = ["main", "checkout"]
         aborts        = ["main", "checkout"]
-        removes       = ["main/blobs", "checkout"]
+        removes       = ["main", "checkout"] # A purge removes manifests, too.
+        erases        = ["main"]
         checks_out    = false
       }
       catalog          = true
       publishes_to     = ["object-events"]
       starts_workflows = true # What is too large for a step goes to the copy workflow.
-      environment      = { ADMIN_USER_EMAILS = join(",", var.admin_emails) }
+      environment = {
+        ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+        DSS_PURGE_GRACE_HOURS = tostring(var.purge_grace_hours)
+      }
     }
   }
 

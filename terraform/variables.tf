@@ -474,6 +474,17 @@ variable "hide_managed" {
   default     = false
 }
 
+variable "purge_grace_hours" {
+  type        = number
+  description = "Hours for which what is to be removed for good is only withheld, and can be given back."
+  default     = 72
+
+  validation {
+    condition     = var.purge_grace_hours >= 0 && floor(var.purge_grace_hours) == var.purge_grace_hours
+    error_message = "purge_grace_hours must be a whole number of hours."
+  }
+}
+
 variable "access_contact" {
   type        = string
   description = "Whom to ask for access to managed data: an address or a URL."

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from google.api_core.exceptions import NotFound
 from google.cloud.firestore import FieldFilter
 from google.cloud.firestore_v1 import ExistsOption, LastUpdateOption
 
@@ -265,6 +266,13 @@ class BindingCatalog:
 
         self._database.advance(self._database.client.collection("bundles").document(str(fqid)), step)
         return narrowed[-1] if narrowed else None
+
+    def expect_to_lack_files(self, fqid: Fqid) -> None:
+        """Have a bundle version say that files of it may be purged, until `narrow` knows better."""
+        head = self._database.client.collection("bundles").document(str(fqid))
+        # A head without the pages by which it was found is none.
+        with suppress(NotFound):
+            self._database.commit(lambda batch: batch.update(head, {"lacks_files": True}))
 
     def any_in_effect(self) -> bool:
         """Return whether any UUID was ever bound, in one read.

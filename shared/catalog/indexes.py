@@ -74,7 +74,7 @@ COMPOSITE_INDEXES = (
         Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
         for collection in (
             *("files", "bundles", "collections"),
-            *("bundle_tombstones", "collection_tombstones", "access"),
+            *("bundle_tombstones", "collection_tombstones", "access", "purges"),
         )
     ),
     # The subscriptions of an owner.
@@ -100,14 +100,17 @@ _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
     "files": (
         *("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing", "left_alone"),
-        *("readers", "bound", "bound_at"),
+        *("readers", "bound", "bound_at", "purged", "withheld"),
     ),
     "bundles": (
         *("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on", "left_alone"),
-        *("bound_at", "content_readers"),
+        *("bound_at", "content_readers", "purged", "withheld", "lacks_files"),
     ),
     "access": ("readers", "owner_group", "with_files", "by", "missing", "available", "left_alone"),
-    "collections": ("owner", "item_count", "page_count", "digest", "missing", "left_alone"),
+    "purges": (*("of", "reason", "by", "due", "undone", "scrubbed", "missing", "available", "left_alone"),),
+    "collections": (
+        *("owner", "item_count", "page_count", "digest", "missing", "left_alone", "purged", "withheld"),
+    ),
     "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
     "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),
 }
@@ -137,7 +140,10 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("events", field)
-        for field in ("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid")
+        for field in (
+            *("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid"),
+            "withheld_from",
+        )
     ),
     *(Exemption("journal_checkpoints", field) for field in ("last", "compacted", "claimed", "held")),
     *(
@@ -149,7 +155,7 @@ EXEMPTIONS = (
         for field in (
             *("created", "touched", "expires", "kind", "fqid", "replica", "bucket", "attempt", "execution"),
             *("files", "bytes", "pages", "location", "emails", "resumed", "code", "cause"),
-            *("readers", "bound", "bound_at"),
+            *("readers", "bound", "bound_at", "purged"),
         )
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
@@ -169,11 +175,15 @@ EXEMPTIONS = (
     Exemption("index_pieces", "data"),
     Exemption("pages", "files"),
     Exemption("pages", "lines"),
-    *(Exemption("owned_collections", field) for field in ("newest", "readers", "bound", "bound_at")),
+    *(
+        Exemption("owned_collections", field)
+        for field in ("newest", "readers", "bound", "bound_at", "purged")
+    ),
     *(
         Exemption("bindings", field)
-        for field in ("version", "claimed", "readers", "owner_group", "with_files", "by")
+        for field in ("version", "claimed", "readers", "owner_group", "with_files", "by", "purges")
     ),
+    Exemption("content_removals", "done"),
     Exemption("binding_marks", "changed"),
     Exemption("hidden_bundles", "email"),
 )

@@ -43,6 +43,8 @@ class Purge:
     available: frozenset[str] = field(default=frozenset(), compare=False)
     # Whether something is left to do about it: to remove what it names, or to wait for that.
     open: bool = field(default=True, compare=False)
+    # Whether all that is made of what it names has followed it.
+    scrubbed: bool = field(default=False, compare=False)
 
     @property
     def subject(self) -> str:
@@ -73,7 +75,7 @@ class PurgeCatalog:
 
         Returns False if it was known. Raises Conflict if the name has other content.
         """
-        document = {**_fields(purge), "open": not purge.undone, **self._database.new_head()}
+        document = {**_fields(purge), "open": True, "scrubbed": False, **self._database.new_head()}
         try:
             self._database.commit(create_document(self._collection.document(str(purge.fqid)), document))
         except NameTaken:
@@ -202,6 +204,13 @@ class PurgeCatalog:
 
         self._database.advance(self._current.document(purge.fqid.uuid), step)
 
+    def mark_scrubbed(self, purge: Purge) -> None:
+        """Note that all that is made of what a record names has followed it. Safe to repeat."""
+        head = self._collection.document(str(purge.fqid))
+        # Nothing is left to do about an undoing.
+        changes = {"scrubbed": True, **({"open": False} if purge.undone else {})}
+        self._database.commit(lambda batch: batch.update(head, changes))
+
     def close(self, purge: Purge) -> None:
         """Note that nothing is left to do about a record, because a later one counts. Safe to repeat."""
         head = self._collection.document(str(purge.fqid))
@@ -246,7 +255,7 @@ class PurgeCatalog:
             if tombstones:
                 self._delete(client.collection(tombstones).document(purge.subject))
             if tombstones and not purge.of:
-                self._delete(*(one.reference for one in self._of_uuid(tombstones, purge.fqid.uuid)))
+                self._delete(*self._tombstones(tombstones, purge.fqid.uuid))
         if not purge.of:
             markers = ("hidden_bundles", "owned_collections")
             self._delete(*(client.collection(name).document(purge.fqid.uuid) for name in markers))
@@ -258,6 +267,13 @@ class PurgeCatalog:
             for replica in self._database.replicas
             for kind in _EVENT_TYPES
         ]
+
+    def _tombstones(self, collection: str, uuid: str) -> list[Any]:
+        """Return all tombstones of a UUID, by their names: their fields have no index."""
+        documents = self._database.client.collection(collection)
+        query = documents.order_by("__name__").start_at({"__name__": documents.document(uuid)})
+        query = query.end_at({"__name__": documents.document(f"{uuid}.~")})
+        return [snapshot.reference for snapshot in self._database.query(query)]
 
     def _of_uuid(self, collection: str, uuid: str) -> list[Any]:
         query = self._database.client.collection(collection).where(filter=FieldFilter("uuid", "==", uuid))
@@ -286,7 +302,7 @@ def _fields(purge: Purge) -> dict[str, Any]:
 def purge_of(snapshot: Any) -> Purge:
     """Return the record that a document of `purges` holds."""
     document = snapshot.to_dict()
-    names = ("of", "reason", "by", "due", "part_of", "undone", "open")
+    names = ("of", "reason", "by", "due", "part_of", "undone", "open", "scrubbed")
     return Purge(
         fqid=Fqid(document["uuid"], document["version"]),
         available=frozenset(document["available"]),

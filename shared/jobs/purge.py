@@ -13,20 +13,21 @@ Options of `purge-undo`, within that time: `name`, `email`. Options of `purge-re
 import hashlib
 import json
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from shared.catalog import AdminRun, JobState, Purge
 from shared.errors import Conflict, DssError, Forbidden, IllegalArguments, NotFound, Unavailable
-from shared.identifiers import Fqid, check_uuid
+from shared.identifiers import Fqid, check_uuid, moment_of
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page
 from shared.jobs.purge_return import give_back
 from shared.jobs.reports import Reports
 from shared.parallel import map_in_threads
 from shared.purges.preview import Line, Subject
-from shared.purges.records import declare, is_due, last_of, new_purge, newest, part, undo
+from shared.purges.records import declare, finish, is_due, last_of, new_purge, newest, part, undo
 from shared.purges.removal import remove
 from shared.retry import retry
 from shared.system import Dss
@@ -37,6 +38,7 @@ _AT_ONCE = 8
 _BATCH = 100
 # Runs among which a removal is looked for that is under way.
 _RECENT = 50
+_ABANDONED_AFTER = timedelta(hours=1)
 _CODE_DIGITS = 32
 # Lines that tell what is found now, and may differ a moment later, without a decision being another one.
 _PASSING = ("document", "search_entry", "journal")
@@ -230,13 +232,18 @@ def check_removal(_: Dss, __: Argument) -> dict[str, Any]:
 
 
 def work_removal(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
-    """Remove what is due, from the cursor on; see `JobType`."""
+    """Remove what is due, and finish what was left half-done, from the cursor on; see `JobType`."""
     after = run.cursor.get("after", "")
     for purge in (one for one in dss.catalog.purges.unfinished() if str(one.fqid) > after):
         if newest(dss, purge) != purge:
             dss.catalog.purges.close(purge)
-        elif is_due(dss, purge):
+        elif not purge.undone and is_due(dss, purge):
             page.report(_removed(dss, purge, page))
+        elif not purge.scrubbed:
+            # The run that declared it was killed, and nobody has resumed it.
+            retry(dss.clock, partial(finish, dss, purge))
+            page.report({"finished": purge.subject})
+            page.count(finished=1)
         if page.taken():
             return {"after": str(purge.fqid)}
     return None
@@ -256,16 +263,22 @@ def _removed(dss: Dss, purge: Purge, page: Page) -> Line:
 
 
 def start_due_removals(dss: Dss) -> bool:
-    """Start a removal if anything is due and none is running; return whether one was started. For the sweep.
+    """Start a removal if there is work for it and none is running; return whether one was started.
 
-    A read for each open record, and some for each that is due.
+    For the sweep. A read for each open record, and some for each that is due.
     """
-    if not any(
-        is_due(dss, purge) and newest(dss, purge) == purge for purge in dss.catalog.purges.unfinished()
-    ):
+    if not any(_needs_work(dss, purge) for purge in dss.catalog.purges.unfinished()):
         return False
     running = (run for run in dss.catalog.runs.newest(_RECENT) if run.state is JobState.RUNNING)
     if any(run.kind == REMOVAL for run in running):
         return False
     dss.workflows.start(ADMINISTER, {"kind": REMOVAL})
     return True
+
+
+def _needs_work(dss: Dss, purge: Purge) -> bool:
+    if not purge.undone and is_due(dss, purge):
+        return newest(dss, purge) == purge
+    # A run is likely to be at work on a record that was made a short while ago.
+    made = moment_of(purge.fqid.version)
+    return not purge.scrubbed and dss.clock.now() - made > _ABANDONED_AFTER

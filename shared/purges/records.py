@@ -40,13 +40,13 @@ def undo(dss: Dss, purge: Purge, by: str) -> bool:
     """
     latest = newest(dss, purge)
     if latest.undone:
-        if not latest.available:
+        if not latest.scrubbed:
             declare(dss, latest)
         return False
     if is_due(dss, latest):
         raise Conflict(f"{latest.subject}: its grace period ended at {latest.due}; it can't be undone")
     record = Fqid(latest.fqid.uuid, _next_time(dss, latest.fqid.uuid))
-    declare(dss, replace(latest, fqid=record, by=by, undone=True, available=frozenset(), open=False))
+    declare(dss, replace(latest, fqid=record, by=by, undone=True, available=frozenset()))
     dss.catalog.purges.close(latest)
     return True
 
@@ -67,19 +67,30 @@ def declare(dss: Dss, purge: Purge) -> None:
     write_once(primary, manifest_key(Kind.PURGE, purge.fqid), encode(purge_document(purge)))
     dss.faults.reach("purge: object written")
     take_effect(dss, purge, primary.name)
+    finish(dss, purge)
 
 
 def take_effect(dss: Dss, purge: Purge, replica: str) -> None:
-    """Put a record into effect that a replica has, unless a later one counts. Safe to repeat."""
-    purges = dss.catalog.purges
-    # All follows a record before it becomes available anywhere.
+    """Put a record into effect that a replica has, unless a later one counts. Safe to repeat.
+
+    Reads follow it. What is made of the content does so later: see `finish`, for which only operators' runs have the right.
+    """
     if not purge.available:
-        purges.put_into_effect(purge)
+        for bundle in () if purge.undone else dss.catalog.bindings.bundles_with_file(purge.fqid.uuid):
+            # Before: who then asks for URLs of its files finds out which of them are purged.
+            dss.catalog.bindings.expect_to_lack_files(bundle)
+        dss.catalog.purges.put_into_effect(purge)
         dss.faults.reach("purge: withheld")
-        if newest(dss, purge) == purge:
-            scrub(dss, purge)
-    purges.make_available(purge.fqid, replica)
+    dss.catalog.purges.make_available(purge.fqid, replica)
     dss.faults.reach("purge: available")
+
+
+def finish(dss: Dss, purge: Purge) -> None:
+    """Have all that is made of what a record in effect names follow it. Safe to repeat."""
+    if newest(dss, purge) == purge:
+        scrub(dss, purge)
+    dss.catalog.purges.mark_scrubbed(purge)
+    dss.faults.reach("purge: scrubbed")
 
 
 def newest(dss: Dss, purge: Purge) -> Purge:

@@ -32,7 +32,10 @@ _AT_ONCE = 4
 
 
 def scrub(dss: Dss, purge: Purge) -> None:
-    """Have everything that is made of what a purge names follow it, or its undoing."""
+    """Have everything that is made of what a purge names follow it, or its undoing.
+
+    Its index entries, shared checkouts and journals; of a file those of the bundles that name it.
+    """
     uuid = purge.fqid.uuid
     heads = [head for head in dss.catalog.bundles.versions(uuid) if purge.covers(head.fqid.version)]
     files = [file for file in dss.catalog.files.versions(uuid) if purge.covers(file.fqid.version)]
@@ -43,7 +46,6 @@ def scrub(dss: Dss, purge: Purge) -> None:
     naming = sorted(dss.catalog.bindings.bundles_with_file(uuid))
     for _ in map_in_threads(partial(refresh_bundle, dss), naming, threads=_AT_ONCE):
         pass
-    dss.faults.reach("purge: journals rewritten")
 
 
 def _scrub_bundle(dss: Dss, head: BundleHead) -> None:

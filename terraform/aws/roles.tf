@@ -99,8 +99,27 @@ data "aws_iam_policy_document" "objects" {
     }
   }
 
+  # What is removed for good must not stay as an earlier version, if somebody has switched versioning on.
+  dynamic "statement" {
+    for_each = length(each.value.erases) > 0 ? [each.value.erases] : []
+    content {
+      sid       = "FindVersions"
+      actions   = ["s3:ListBucketVersions"]
+      resources = [for purpose in statement.value : aws_s3_bucket.dss[purpose].arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(each.value.erases) > 0 ? [each.value.erases] : []
+    content {
+      sid       = "EraseVersions"
+      actions   = ["s3:DeleteObjectVersion"]
+      resources = [for purpose in statement.value : "${aws_s3_bucket.dss[purpose].arn}/*"]
+    }
+  }
+
   # Copies that prove wrong are removed before anybody sees them. S3 keeps nothing of what is deleted, so in main
-  # the right ends where copies of blobs are: no manifest and no tombstone can be removed.
+  # the right ends where copies of blobs are: but for operators' runs, no manifest and no tombstone can be removed.
   dynamic "statement" {
     for_each = length(each.value.removes) > 0 ? [each.value.removes] : []
     content {

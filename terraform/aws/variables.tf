@@ -52,6 +52,7 @@ variable "roles" {
     creates               = list(string) # Purposes of buckets.
     aborts                = list(string) # Purposes of buckets whose unfinished uploads are found and aborted.
     removes               = list(string) # Purposes of buckets, or folders of them: "main/blobs".
+    erases                = optional(list(string), [])
     checks_out            = bool         # Into buckets of other AWS accounts, too.
     reads_proofs          = bool         # In buckets of other AWS accounts: that their owners allow checkouts.
   }))

@@ -252,6 +252,7 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     removing = statements.pop("RemoveWrongCopies", None)
     elsewhere = statements.pop("CheckOutToOthers", None)
     tagging = statements.pop("TagCheckouts", None)
+    erasing = [statements.pop(sid, {}) for sid in ("FindVersions", "EraseVersions")]
 
     creating = statements.pop("Create", None)
     aborting = {sid: statements.pop(sid, {}) for sid in ("FindUploads", "AbortUploads")}
@@ -273,8 +274,18 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     assert bool(removing) == bool(AWS_REMOVES[component])
     if removing:
         assert removing["actions"] == ["s3:DeleteObject"]
-        folders = {"main": f"{arns['main']}/blobs/*", "checkout": f"{arns['checkout']}/*"}
+        # Only what operators start removes more than copies: for good, and with earlier versions.
+        blobs = "/*" if component == "administer" else "/blobs/*"
+        folders = {"main": f"{arns['main']}{blobs}", "checkout": f"{arns['checkout']}/*"}
         assert set(removing["resources"]) == {folders[where] for where in AWS_REMOVES[component]}
+    assert [(row["actions"], row["resources"]) for row in erasing if row] == (
+        [
+            (["s3:ListBucketVersions"], [arns["main"]]),
+            (["s3:DeleteObjectVersion"], [f"{arns['main']}/*"]),
+        ]
+        if component == "administer"
+        else []
+    )
     assert bool(elsewhere) == (component in AWS_CHECKS_OUT)
     assert bool(tagging) == ("checkout" in AWS_CREATES[component])
     if elsewhere:
