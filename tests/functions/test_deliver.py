@@ -10,6 +10,8 @@ from requests_http_signature import HTTPSignatureAuth
 
 from shared.catalog import Subscription
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
+from shared.purges.records import declare, new_purge
+from shared.system import Dss
 from shared.webhooks.notifications import Notification, notification_of
 from tests.support.api import Api, new_uuid, now
 from tests.support.dss import firestore_client
@@ -108,6 +110,16 @@ def test_a_notification_is_delivered_once(
     assert call.json == {**notification.payload, "attempt": 1}
     assert shown(api, notification)["state"] == "delivered"
     assert not is_queued_for_retry(retries, notification)
+
+
+def test_a_notification_of_what_was_purged_is_dropped(
+    api: Api, dss: Dss, first: FunctionProcess, second: FunctionProcess, server: Subscriber
+) -> None:
+    path = f"/ok/{new_uuid()}"
+    notification = new_notification(subscribed(api, server, path))
+    declare(dss, new_purge(dss, notification.event.uuid, "", reason="withdrawn", by="admin@example.org"))
+    assert (pushed(first, notification), pushed(second, notification)) == (204, 204)
+    assert server.calls_of(path) == []
 
 
 def test_a_deleted_subscription_gets_no_more_notifications(

@@ -16,6 +16,8 @@ from shared.events.publishing import event_of
 from shared.faults import FAULT_POINTS
 from shared.identifiers import Fqid, document_key
 from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent
+from shared.purges.records import declare, new_purge
+from shared.system import Dss
 from tests.support.api import Api, new_uuid, now
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.dss import firestore_client
@@ -119,6 +121,20 @@ def test_a_delivery_is_the_same_each_time(
     found = waited_for(deliveries, event, {*mine, other}, 6)
     assert {subscription for subscription, _ in found} == mine
     assert len(set(found)) == 3
+
+
+def test_nobody_is_notified_of_what_is_purged(
+    api: Api, clouds: Clouds, dss: Dss, notify: FunctionProcess, deliveries: TopicListener
+) -> None:
+    mark = new_uuid()
+    mine = subscribed(api, "gcp", f"mark == '{mark}'")
+    purged, other = (happened(clouds, "gcp", mark=mark) for _ in range(2))
+    declare(dss, new_purge(dss, purged.uuid, purged.version, reason="withdrawn", by="admin@example.org"))
+
+    assert (pushed(notify, purged), pushed(notify, other)) == (204, 204)
+
+    waited_for(deliveries, other, {mine}, 1)
+    assert not any(one.get("eventId") == purged.id for one in deliveries.attributes)
 
 
 def test_a_subscription_is_matched_from_its_answer_to_its_deletion(

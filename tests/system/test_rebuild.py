@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 
 from shared.events.journal import compact
+from shared.jobs.purge_return import give_back
 from shared.kinds import KINDS
 from shared.maintenance import rebuild as rebuilding
 from shared.maintenance.audit import Finding, Tally, audit
@@ -17,6 +18,8 @@ from shared.maintenance.event_rebuild import rebuild_events
 from shared.maintenance.rebuild import Restored, rebuild
 from shared.maintenance.repair import repair
 from shared.messages import BundleEvent
+from shared.purges.records import declare, new_purge, undo
+from shared.purges.removal import remove
 from tests.support.api import new_uuid, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS
 from tests.support.command_line import dss
@@ -311,6 +314,61 @@ def test_what_nothing_explains_is_left_as_it_is(system: ManualSystem) -> None:
         system.overwrite(name, document, kept[name])
     assert repair(system.dss, damaged(of_journal.key)).done
     assert system.clouds.read("gcp", of_journal.key) == journal
+
+
+def test_a_rebuild_brings_back_nothing_that_was_purged(system: ManualSystem) -> None:
+    gone, withheld, beside = (
+        put_file(system.api, system.clouds.stage("gcp", os.urandom(50))) for _ in range(3)
+    )
+    bundles = [put_bundle(system.api, "gcp", [file.named("a")]) for file in (gone, withheld)]
+    keys = [*(f"files/{file}" for file in (gone, withheld, beside)), *(f"bundles/{one}" for one in bundles)]
+    system.replicate("gcp", *keys)
+    for name in REPLICAS:
+        system.publish_event(name, *keys)
+    events = {name: len(_line(system, name)) for name in REPLICAS}
+    kept = {name: system.clouds.read(name, f"files/{gone}") for name in REPLICAS}
+    soon = replace(system.dss, settings=replace(system.dss.settings, purge_grace_hours=0))
+    for name in (bundles[0].uuid, gone.uuid):
+        purge = new_purge(soon, name, "", reason="withdrawn", by="admin@example.org")
+        declare(soon, purge)
+        remove(soon, purge)
+    waiting = [
+        new_purge(system.dss, name, "", reason="withdrawn", by="admin@example.org")
+        for name in (bundles[1].uuid, withheld.uuid)
+    ]
+    for purge in waiting:
+        declare(system.dss, purge)
+        system.replicate("gcp", f"purges/{purge.fqid}")
+    # As if it had been on its way when it was removed.
+    system.overwrite("aws", f"files/{gone}", kept["aws"])
+
+    def statuses() -> list[int]:
+        paths = [f"/v1/files/{file.uuid}" for file in (gone, withheld, beside)]
+        paths += [f"/v1/bundles/{bundle.uuid}" for bundle in bundles]
+        return [system.api.get(path, replica=name).status_code for name in REPLICAS for path in paths]
+
+    before = [410, 410, 302, 410, 410] * 2
+    assert statuses() == before
+    system.delete_catalog()
+
+    for name in ("aws", "gcp"):
+        failed = [one for one in rebuild(system.dss, system.dss.replicas.named(name)) if one.failed]
+        assert failed == []
+    system.replicate("aws", f"files/{gone}", f"files/{withheld}")
+
+    assert statuses() == before
+    assert {name: len(_line(system, name)) for name in REPLICAS} == {n: events[n] - 2 for n in REPLICAS}
+    found = list(audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally()))
+    [late] = [finding for finding in found if finding.section == "files"]
+    assert (late.key, late.why) == (f"files/{gone}", "it was removed for good")
+    assert repair(system.dss, late).done == "erased: it was removed for good"
+    for purge in waiting:
+        undo(system.dss, purge, "admin@example.org")
+    for purge in reversed(waiting):
+        give_back(system.dss, purge)
+    assert statuses() == [410, 302, 302, 410, 200] * 2
+    assert {name: len(_line(system, name)) for name in REPLICAS} == {n: events[n] - 1 for n in REPLICAS}
+    assert list(audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())) == []
 
 
 def test_what_cannot_be_proven_is_told_and_does_not_stop_the_rest(system: ManualSystem) -> None:

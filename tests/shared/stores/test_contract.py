@@ -119,6 +119,15 @@ def test_a_deleted_object_is_gone_and_may_be_deleted_again(place):
     assert place.names() == []
 
 
+def test_an_erased_object_is_gone_and_others_stay(place):
+    place.put("a", TEXT)
+    beside = place.put("ab", TEXT)
+    for _ in range(2):
+        place.store.erase(place.bucket, place.key("a"))
+        assert [found.key for found in place.store.list(place.bucket, place.key(""))] == [beside.key]
+    assert place.put("a", TEXT).size == len(TEXT)
+
+
 def test_objects_are_listed_in_order_behind_a_key(place):
     for name in ("b", "a/2", "a/10", "c"):
         place.put(name, TEXT)
