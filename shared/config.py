@@ -7,9 +7,11 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
+
+from shared.issuer_settings import IssuerSetting, check_distinct, is_secure, issuers_of
 
 # Replica names are in queries of the API, documents of the catalog, and attributes of messages.
 _REPLICA_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -265,6 +267,29 @@ class Settings:
         "Claims with the caller's groups; the first that is present counts; comma-separated.",
         default=("group",),
     )
+    oidc_issuers: tuple[IssuerSetting, ...] = _setting(
+        "OIDC_ISSUERS",
+        "More OpenID providers than OIDC_ISSUER, as a JSON list of objects; `docs/deploy.md` describes them.",
+        default=(),
+    )
+    token_info_url: str = _setting(
+        "DSS_TOKEN_INFO_URL",
+        "URL that tells whose an opaque access token is, as `https://oauth2.googleapis.com/tokeninfo` does; "
+        "without it such tokens are not accepted.",
+        default="",
+    )
+    token_info_clients: tuple[str, ...] = _setting(
+        "DSS_TOKEN_INFO_CLIENTS",
+        "OAuth clients (`aud` or `azp`) whose access tokens are accepted; comma-separated. Those of service "
+        "accounts of DSS_TRUSTED_PROJECTS are accepted as well.",
+        default=(),
+    )
+    secured: tuple[str, ...] = _setting(
+        "DSS_SECURED",
+        "Operations of the contract (`files.get`) that need sign-in beside those that always do, or `all`; "
+        "comma-separated.",
+        default=(),
+    )
     write_groups: tuple[str, ...] = _setting(
         "DSS_WRITE_GROUPS", "Groups whose members may write; comma-separated.", default=("dss", "hca")
     )
@@ -305,6 +330,17 @@ class Settings:
         default="",
     )
 
+    @property
+    def issuers(self) -> tuple[IssuerSetting, ...]:
+        """All issuers of tokens; the first is that of OIDC_ISSUER."""
+        first = IssuerSetting(
+            issuer=self.oidc_issuer,
+            audiences=self.oidc_audience,
+            email_claims=self.oidc_email_claim,
+            group_claims=self.oidc_group_claim,
+        )
+        return (first, *self.oidc_issuers)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Return the settings of an environment, by default that of this process.
@@ -327,6 +363,7 @@ class Settings:
         if not 0 < settings.checkout_public_days < settings.checkout_days:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must be at least 1 and less than DSS_BLOB_TTL_DAYS")
         _check_mail(settings)
+        _check_sign_in(settings)
         _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
         _check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
         # S3 and GCS: a signed URL is valid for at most seven days.
@@ -343,6 +380,16 @@ def _check_mail(settings: Settings) -> None:
     # One document of Firestore lists them.
     if not 0 < settings.mails_a_day <= 1000:
         raise ValueError("DSS_MAILS_A_DAY must be between 1 and 1000")
+
+
+def _check_sign_in(settings: Settings) -> None:
+    check_distinct("OIDC_ISSUERS", settings.issuers)
+    if not settings.token_info_url:
+        return
+    if not is_secure(settings.token_info_url):
+        raise ValueError("DSS_TOKEN_INFO_URL must begin with https://, because tokens are sent to it")
+    if not settings.token_info_clients and not settings.trusted_projects:
+        raise ValueError("DSS_TOKEN_INFO_CLIENTS is not set, but DSS_TOKEN_INFO_URL is: set both")
 
 
 def _check_networks(name: str, networks: tuple[str, ...]) -> None:
@@ -370,10 +417,8 @@ def _parsed(row: "Field[Any]", text: str) -> Any:
         if not isinstance(parsed, dict):
             raise ValueError(f"{name}: must be a JSON object")
         return parsed
-    if row.type == tuple[ReplicaSetting, ...]:
-        return _extra_replicas(name, _json(name, text))
-    if row.type == tuple[CacheCriterion, ...]:
-        return _cache_criteria(name, _json(name, text))
+    if row.type in _LISTS:
+        return _LISTS[row.type](name, _json(name, text))
     return text
 
 
@@ -414,3 +459,11 @@ def _extra_replicas(name: str, parsed: Any) -> tuple[ReplicaSetting, ...]:
         names.add(own["name"])
         replicas.append(ReplicaSetting(**own, options=members))
     return tuple(replicas)
+
+
+# What reads the JSON list of a setting, by the type of its field.
+_LISTS: dict[Any, Callable[[str, Any], Any]] = {
+    tuple[CacheCriterion, ...]: _cache_criteria,
+    tuple[IssuerSetting, ...]: issuers_of,
+    tuple[ReplicaSetting, ...]: _extra_replicas,
+}

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from run.api.auth import Authenticator
-from run.api.key_sets import MOST_LOOKUPS
+from run.api.lookup_limit import MOST_OF_CLIENT
 from shared.errors import DssError, Forbidden, Unauthorized, Unavailable
 from tests.run.api.test_errors import SETTINGS
 
@@ -101,15 +101,15 @@ def test_invented_accounts_cause_few_requests(server: KeyServer, sign_in: Callab
         with pytest.raises(DssError) as raised:
             sign_in(**account(number % 300))
         errors.append(raised.type)
-    assert len(server.asked) == MOST_LOOKUPS
-    assert errors.count(Unauthorized) == 2 * MOST_LOOKUPS
-    assert errors.count(Unavailable) == 600 - 2 * MOST_LOOKUPS
+    assert len(server.asked) == MOST_OF_CLIENT
+    assert errors.count(Unauthorized) == 2 * MOST_OF_CLIENT
+    assert errors.count(Unavailable) == 600 - 2 * MOST_OF_CLIENT
 
 
 def test_accounts_that_have_signed_in_are_known(server: KeyServer, sign_in: Callable[..., str]) -> None:
     claims = {"iss": KNOWN, "sub": KNOWN}
     assert sign_in(**claims) == KNOWN
-    for number in range(MOST_LOOKUPS + 5):
+    for number in range(MOST_OF_CLIENT + 5):
         with pytest.raises((Unauthorized, Unavailable)):
             sign_in(**account(number))
     assert sign_in(**claims) == KNOWN
