@@ -60,6 +60,7 @@ class AccessTokens:
         clients: tuple[str, ...],
         trusts: Callable[[str], bool],
         seconds: float = SECONDS,
+        most_known: int = MOST_KNOWN,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`url` is the endpoint; it gets `access_token` in the query.
@@ -71,6 +72,7 @@ class AccessTokens:
         self._clients = frozenset(clients)
         self._trusts = trusts
         self._seconds = seconds
+        self._most_known = most_known
         self._monotonic = monotonic
         self._limit = LookupLimit(monotonic)
         self._lock = threading.Lock()
@@ -130,7 +132,7 @@ class AccessTokens:
             # Apart, so that invented tokens don't displace good ones.
             kept = self._refused if known.who is None else self._good
             kept[digest] = known
-            if len(kept) > MOST_KNOWN:
+            if len(kept) > self._most_known:
                 kept.popitem(last=False)
         return known
 
@@ -164,7 +166,7 @@ class AccessTokens:
             ) as answer:
                 status = answer.status_code
                 body = answer.raw.read(_MOST_BYTES, decode_content=True)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
             raise _unavailable() from None
         # Google: 400 with `invalid_token`. 403 and 429 are about us, not about the token.
         if status in (400, 401):
