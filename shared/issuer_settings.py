@@ -71,6 +71,8 @@ def _issuer(path: str, members: Any) -> IssuerSetting:
     for member in ("issuer", "audiences"):
         if not members.get(member):
             raise ValueError(f"{path}.{member}: missing; without it no token is accepted")
+    if members.get("email_claims") == []:
+        raise ValueError(f"{path}.email_claims: empty; leave it out for the claim `email`")
     values: dict[str, Any] = {
         member: tuple(value) if member in _LISTS else value for member, value in members.items()
     }

@@ -199,7 +199,7 @@ def create_app(issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> Fla
     app.get(f"{OTHER_PATH}/.well-known/openid-configuration")(provider.other_configuration)
     app.get(f"{OTHER_PATH}/.well-known/jwks.json")(provider.other_keys)
     app.get(GOOGLE_KEYS_PATH)(provider.google_keys)
-    app.get(TOKEN_INFO_PATH)(provider.token_info)
+    app.route(TOKEN_INFO_PATH, methods=["GET", "POST"])(provider.token_info)
     app.get("/service_accounts/v1/jwk/<email>")(provider.account_keys)
     app.get(IDENTITY_PATH)(provider.identity)
     app.get("/authorize")(provider.authorize)

@@ -64,7 +64,8 @@ class OpenIdProvider:
             email_claims=self._setting.email_claims,
             group_claims=self._setting.group_claims,
         )
-        if self._domains and who.email.rpartition("@")[2].lower() not in self._domains:
+        name, _, domain = who.email.rpartition("@")
+        if self._domains and not (name and domain.lower() in self._domains):
             raise Unauthorized("email: this issuer is not trusted for addresses of this domain")
         return who
 
