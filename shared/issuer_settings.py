@@ -66,7 +66,7 @@ def _issuer(path: str, members: Any) -> IssuerSetting:
             raise ValueError(f"{path}.{member}: unknown; there are {', '.join(known)}")
         if member in _LISTS and not _is_list_of_strings(value):
             raise ValueError(f"{path}.{member}: must be a list of strings")
-        if member in _URLS and not (isinstance(value, str) and is_secure(value)):
+        if member in _URLS and value != "" and not (isinstance(value, str) and is_secure(value)):
             raise ValueError(f"{path}.{member}: must be a URL that begins with https://")
     for member in ("issuer", "audiences"):
         if not members.get(member):

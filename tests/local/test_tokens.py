@@ -113,7 +113,7 @@ def test_a_sign_in_that_lacks_what_it_needs_is_refused_and_that_is_named(issuer)
         assert named in answer.json["error_description"]
 
 
-def test_each_kind_of_token_has_the_claims_and_the_published_key_of_its_issuer(issuer, key):
+def test_each_kind_of_token_has_the_claims_and_the_published_key_of_its_issuer(issuer):
     robot = "robot@p.iam.gserviceaccount.com"
     kinds = {
         "own": (ISSUER, "/.well-known/jwks.json"),

@@ -87,7 +87,7 @@ def settings_of(**variables: str) -> Settings:
 
 def test_issuers_come_after_the_first_with_defaults_for_what_they_lack():
     further = [
-        ISSUER,
+        {**ISSUER, "jwks_url": ""},
         {**ISSUER, "issuer": "https://b.example", "email_claims": ["mail"], "group_claims": ["g", "h"]},
         {
             **ISSUER,
@@ -115,6 +115,7 @@ def test_issuers_come_after_the_first_with_defaults_for_what_they_lack():
         ([{**ISSUER, "email_claims": []}], "OIDC_ISSUERS[0].email_claims: empty"),
         ([{**ISSUER, "email_domains": [""]}], "OIDC_ISSUERS[0].email_domains: must be a list"),
         ([{"audiences": ["dss"]}], "OIDC_ISSUERS[0].issuer: missing"),
+        ([{**ISSUER, "issuer": ""}], "OIDC_ISSUERS[0].issuer: missing"),
         ([{**ISSUER, "issuer": "http://issuer.example"}], "OIDC_ISSUERS[0].issuer: must be a URL"),
         ([{**ISSUER, "issuer": "issuer.example"}], "OIDC_ISSUERS[0].issuer: must be a URL"),
         ([{**ISSUER, "jwks_url": "http://issuer.example/k"}], "OIDC_ISSUERS[0].jwks_url: must be a URL"),
