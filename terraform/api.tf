@@ -77,24 +77,30 @@ locals {
   api_public_url   = coalesce(var.public_url, local.api_run_url)
   signing_key_file = "/secrets/signing-key/key.json"
 
-  # Settings left out keep their defaults in shared/config.py.
-  api_environment = merge(local.shared_environment, local.index_environment, {
-    DSS_AWS_ROLE_ARN = module.aws.role_arns["api"]
-    DSS_PUBLIC_URL   = local.api_public_url
-    # Cloud Run's front end connects from a link-local address.
-    DSS_TRUSTED_PROXIES    = "169.254.0.0/16"
-    DSS_READ_ONLY_MODE     = tostring(var.read_only)
-    DSS_CHECKOUTS_AT_ONCE  = tostring(var.checkouts_at_once)
-    DSS_CALLBACK_NETWORKS  = join(",", var.callback_networks)
-    OIDC_EMAIL_CLAIM       = join(",", var.oidc_email_claims)
-    OIDC_GROUP_CLAIM       = join(",", var.oidc_group_claims)
+  # Whose tokens the API accepts beside those of the first issuer, and where it asks for them.
+  sign_in_environment = {
     OIDC_ISSUERS           = jsonencode(var.oidc_issuers)
     DSS_TOKEN_INFO_URL     = var.token_info_url
     DSS_TOKEN_INFO_CLIENTS = join(",", var.token_info_clients)
     DSS_SECURED            = join(",", var.secured_operations)
-    DSS_WRITE_GROUPS       = join(",", var.write_groups)
-    ADMIN_USER_EMAILS      = join(",", var.admin_emails)
-    DSS_TRUSTED_PROJECTS   = join(",", var.trusted_projects)
+  }
+
+  # Settings left out keep their defaults in shared/config.py.
+  api_environment = merge(local.shared_environment, local.index_environment, local.sign_in_environment, {
+    DSS_AWS_ROLE_ARN = module.aws.role_arns["api"]
+    DSS_PUBLIC_URL   = local.api_public_url
+    # Cloud Run's front end connects from a link-local address.
+    DSS_TRUSTED_PROXIES   = "169.254.0.0/16"
+    DSS_READ_ONLY_MODE    = tostring(var.read_only)
+    DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
+    DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
+    OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
+    OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
+    DSS_WRITE_GROUPS      = join(",", var.write_groups)
+    ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_HIDE_MANAGED      = tostring(var.hide_managed)
+    DSS_ACCESS_CONTACT    = var.access_contact
+    DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file
     )
