@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, said = self.server.answers.get(token, self.server.otherwise)
         body = said if isinstance(said, bytes) else json.dumps(said).encode()
         self.send_response(status)
-        self.send_header("Location", self.server.url)
+        self.send_header("Location", f"{self.server.url}?access_token=followed")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
