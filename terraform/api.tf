@@ -77,8 +77,16 @@ locals {
   api_public_url   = coalesce(var.public_url, local.api_run_url)
   signing_key_file = "/secrets/signing-key/key.json"
 
+  # Whose tokens the API accepts beside those of the first issuer, and where it asks for them.
+  sign_in_environment = {
+    OIDC_ISSUERS           = jsonencode(var.oidc_issuers)
+    DSS_TOKEN_INFO_URL     = var.token_info_url
+    DSS_TOKEN_INFO_CLIENTS = join(",", var.token_info_clients)
+    DSS_SECURED            = join(",", var.secured_operations)
+  }
+
   # Settings left out keep their defaults in shared/config.py.
-  api_environment = merge(local.shared_environment, local.index_environment, {
+  api_environment = merge(local.shared_environment, local.index_environment, local.sign_in_environment, {
     DSS_AWS_ROLE_ARN = module.aws.role_arns["api"]
     DSS_PUBLIC_URL   = local.api_public_url
     # Cloud Run's front end connects from a link-local address.

@@ -456,6 +456,47 @@ variable "oidc_group_claims" {
   default     = ["group"]
 }
 
+variable "oidc_issuers" {
+  type = list(object({
+    issuer        = string
+    audiences     = list(string)
+    email_claims  = optional(list(string), ["email"])
+    group_claims  = optional(list(string), [])
+    email_domains = optional(list(string), [])
+    jwks_url      = optional(string, "")
+  }))
+  description = "More OpenID providers, each with the claims that count and the domains of addresses that it may prove."
+  default     = []
+
+  validation {
+    condition     = alltrue([for each in var.oidc_issuers : startswith(each.issuer, "https://") && length(each.audiences) > 0])
+    error_message = "Each issuer begins with https://, and has an audience or more."
+  }
+}
+
+variable "token_info_url" {
+  type        = string
+  description = "URL that tells whose an opaque access token is, as https://oauth2.googleapis.com/tokeninfo does. Empty: no such tokens."
+  default     = ""
+
+  validation {
+    condition     = var.token_info_url == "" || startswith(var.token_info_url, "https://")
+    error_message = "Empty, or begins with https://."
+  }
+}
+
+variable "token_info_clients" {
+  type        = list(string)
+  description = "OAuth clients whose access tokens are accepted, beside those of service accounts of trusted_projects."
+  default     = []
+}
+
+variable "secured_operations" {
+  type        = list(string)
+  description = "Operations of the contract, such as files.get, that need sign-in beside those that always do; or all."
+  default     = []
+}
+
 variable "write_groups" {
   type        = list(string)
   description = "Groups whose members may write."

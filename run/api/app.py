@@ -30,7 +30,7 @@ from run.api.memory_budget import MemoryBudgets
 from run.api.request_log import install_request_log
 from run.api.security_headers import install_headers
 from run.api.wsgi import Application, Environ
-from shared.access import STRANGER, Action, Principal, Resource
+from shared.access import STRANGER, Principal, Resource
 from shared.api_path import API_PATH
 from shared.errors import DssError, NotYetImplemented, ReadOnly, RequestTooLarge
 from shared.system import Dss
@@ -53,7 +53,7 @@ def create_app(dss: Dss) -> Flask:
     """Return the application that serves the contract, with `dss` as its dependencies."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    contract = Contract.load(replicas=dss.replicas.names)
+    contract = Contract.load(replicas=dss.replicas.names, secured=dss.settings.secured)
     dispatcher = _Dispatcher(dss)
     by_rule: dict[str, list[Operation]] = {}
     for operation in (*contract.operations, _bundles_of_old(contract)):
@@ -139,20 +139,24 @@ class _Dispatcher:
     def _admit(self, operation: Operation) -> Principal | None:
         """Return the caller of a secured operation. Raise Unauthorized, Forbidden or ReadOnly."""
         caller = None
-        if operation.secured:
-            caller = self._authenticator.caller(request.headers.get("Authorization"))
+        if operation.needs:
+            caller = self._sign_in()
             what = Resource(name=f"operation {operation.operation_id}")
-            self._dss.policy.decide(caller, Action.CONTRIBUTE, what).require()
+            self._dss.policy.decide(caller, operation.needs, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
 
     def _identify(self, caller: Principal | None) -> Principal:
         """Return who has signed in. Raise as the authenticator if the header proves nothing."""
-        header = request.headers.get("Authorization")
-        if caller is None and header:
-            caller = self._authenticator.caller(header)
+        if caller is None and request.headers.get("Authorization"):
+            caller = self._sign_in()
         return caller or STRANGER
+
+    def _sign_in(self) -> Principal:
+        return self._authenticator.caller(
+            request.headers.get("Authorization"), client_address(self._dss.settings)
+        )
 
     def _requester(self, caller: Principal | None) -> str:
         # An open operation ignores tokens that are not valid.

@@ -48,6 +48,13 @@ OPTIONAL = {
     "postgresql_password_version": "3",
     "admin_emails": ["ada@example.org", "bob@example.org"],
     "trusted_projects": ["another-project"],
+    "oidc_issuers": [
+        {"issuer": "https://accounts.google.com", "audiences": ["an-app"], "group_claims": ["hd"]},
+        {"issuer": "https://b.example", "audiences": ["b"], "email_domains": ["b.example"]},
+    ],
+    "token_info_url": "https://oauth2.googleapis.com/tokeninfo",
+    "token_info_clients": ["an-app", "another-app"],
+    "secured_operations": ["files.get", "bundles.get"],
     "public_url": "https://dss.example.org",
     "alert_emails": ["operators@example.org"],
     "replication_alert_seconds": 900,
