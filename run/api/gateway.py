@@ -7,6 +7,9 @@
     answer                event loop    sent as fast as the client receives, with a limit of time
 
 Requests that need no back end have threads of their own: they are answered even if all back ends hang.
+
+A caller whose request budget is used up is refused in the event loop, and waits a moment for that answer, so
+that who asks again at once takes no time from others.
 """
 
 import asyncio
@@ -19,15 +22,22 @@ from flask import Flask
 
 from run.api.admission import ADMISSION, Admission
 from run.api.connections import MAX_URL
-from run.api.errors import problem
+from run.api.errors import problem, problem_of
+from run.api.limits import LIMITS, Limits
 from run.api.service import HEALTH, WITHOUT_BACK_END
 from run.api.wsgi import Answer, Environ, environ_of, has_body, next_part, respond, with_body
+from shared.api_path import API_PATH
 from shared.config import Settings
+from shared.errors import TooManyRequests
 
 # Seconds that a request waits for a thread.
 QUEUE_SECONDS = 8.0
 # terraform/api.tf sends as many requests at once.
 THREADS = 32
+# Seconds for which the answer to a refused request is held, and how many are held at once: half of the requests
+# that terraform/api.tf sends.
+_HOLD_SECONDS = 0.25
+_MOST_HELD = THREADS // 2
 # Bytes. Cloud Run refuses larger bodies.
 _LARGEST_BODY = 32 * 1024 * 1024
 _SLICE = 64 * 1024
@@ -83,6 +93,8 @@ class Gateway:
         self._threads = _Threads(THREADS)
         self._threads_without_back_end = _Threads(4)
         self._threads_for_health = _Threads(2)
+        self._limits: Limits = app.extensions[LIMITS]
+        self._held = 0
 
     async def __call__(self, scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         """Answer a request; drop the connection if its client is too slow."""
@@ -93,6 +105,22 @@ class Gateway:
             scope["abort"]()
         finally:
             self.memory_for_bodies += exchange.body_size
+
+    async def admit(self, environ: Environ) -> None:
+        """Raise TooManyRequests, after a moment, if the caller of an operation has used up its budget."""
+        path = environ["PATH_INFO"]
+        if not path.startswith(API_PATH) or path in WITHOUT_BACK_END:
+            return
+        try:
+            self._limits.check(environ)
+        except TooManyRequests:
+            if self._held < _MOST_HELD:
+                self._held += 1
+                try:
+                    await asyncio.sleep(_HOLD_SECONDS)
+                finally:
+                    self._held -= 1
+            raise
 
     def _threads_of(self, path: str) -> _Threads:
         if path == HEALTH:
@@ -116,6 +144,7 @@ class _Exchange:
         try:
             if len(scope["raw_path"]) + len(scope["query_string"]) >= MAX_URL:
                 raise _Refused(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")
+            await self._gateway.admit(environ)
             if not has_body(environ):
                 return await self._respond(environ)
             admission = environ[ADMISSION] = Admission()
@@ -127,6 +156,8 @@ class _Exchange:
             return await self._respond(environ)
         except _Refused as refused:
             return respond(refused.response, environ)
+        except TooManyRequests as error:
+            return respond(problem_of(error), environ)
 
     async def _respond(self, environ: Environ) -> Answer:
         return await self._threads.run(respond, self._gateway.app, environ, self._ends())
