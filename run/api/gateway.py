@@ -34,8 +34,8 @@ from shared.errors import TooManyRequests
 QUEUE_SECONDS = 8.0
 # terraform/api.tf sends as many requests at once.
 THREADS = 32
-# Seconds for which the answer to a refused request is held, and how many are held at once: half of the requests
-# that terraform/api.tf sends.
+# Seconds for which the answer to a refused request is held, and how many are held at once: half of those that
+# terraform/api.tf sends.
 _HOLD_SECONDS = 0.25
 _MOST_HELD = THREADS // 2
 # Bytes. Cloud Run refuses larger bodies.

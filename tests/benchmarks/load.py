@@ -18,7 +18,7 @@ from typing import Any
 class Plan:
     """The requests: `UUID` in the target is a new one in each. Every answer must have `status`.
 
-    `pause` is the seconds between the requests of a client. If they are `limited`, 429 is an answer too, whose
+    `pause` is the seconds between the requests of a client. If they are `limited`, 429 is an answer too; its
     latency does not count.
     """
 
