@@ -252,14 +252,15 @@ class Settings:
         "DSS_PRINCIPAL_UNITS",
         "Cost units a minute that a caller who has signed in may spend in each process of the API; 0 is no "
         "limit. `docs/operations.md` says what operations cost.",
-        # Half of what a process on one CPU can do, at 2 ms a unit: an upload of 50 files a second.
-        default=12_000,
+        # A fifth of what a process on one CPU can do, at 2 ms a unit. `dss upload` with its eight files at
+        # once stays below: in the cloud a PUT of a small file takes some 0.4 s, and it costs 4.
+        default=6_000,
     )
     address_units: int = _setting(
         "DSS_ADDRESS_UNITS",
         "Cost units a minute that an IP address, or an IPv6 network of 64 bits, may spend in each process of "
         "the API by requests whose token is not verified; 0 is no limit.",
-        default=12_000,
+        default=6_000,
     )
     unlimited_networks: tuple[str, ...] = _setting(
         "DSS_UNLIMITED_NETWORKS",

@@ -66,11 +66,12 @@ class Limits:
             per_minute = 0 if principal.is_admin else self._settings.principal_units
         return Account(name, 0 if is_within(address, self._settings.unlimited_networks) else per_minute)
 
-    def check(self, environ: Environ) -> None:
-        """Raise TooManyRequests if the account of a request has nothing left."""
+    def check(self, environ: Environ) -> Account:
+        """Return by whom a request counts. Raise TooManyRequests if they have nothing left."""
         account = self.account(environ)
         if account.per_minute:
             self._refuse_for(self._budgets.wait(account.name), account)
+        return account
 
     def spend(self, environ: Environ, operation_id: str) -> None:
         """Take what an operation costs from the account of a request. Raise TooManyRequests as `check`."""

@@ -10,7 +10,7 @@ import multiprocessing
 import sys
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -37,17 +37,21 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The latency of every request, in seconds, how long all of it took, and how many requests got 429."""
+    """The latency of every request, in seconds, how long all of it took, and how many requests got 429.
+
+    `began` has the moment of `time.monotonic()`, which all processes share, at which each was sent.
+    """
 
     latencies: list[float]
     seconds: float
     refused: int = 0
+    began: list[float] = field(default_factory=list)
 
 
 def _client(plan: Plan, ready: Any, results: Any) -> None:
     connection = http.client.HTTPConnection(plan.host, plan.port, timeout=60)
     body = plan.body.encode() or None
-    latencies, refused = [], 0
+    latencies, moments, refused = [], [], 0
     # The first request opens the connection, and anything else the server opens once.
     _ask(connection, plan, body)
     ready.wait()
@@ -55,11 +59,12 @@ def _client(plan: Plan, ready: Any, results: Any) -> None:
     while (began := time.monotonic()) < end:
         if _ask(connection, plan, body):
             latencies.append(time.monotonic() - began)
+            moments.append(began)
         else:
             refused += 1
         if plan.pause:
             time.sleep(plan.pause)
-    results.put((latencies, refused))
+    results.put((latencies, moments, refused))
 
 
 def _ask(connection: http.client.HTTPConnection, plan: Plan, body: bytes | None) -> bool:
@@ -88,8 +93,12 @@ def run(plan: Plan) -> Result:
     seconds = time.monotonic() - began
     for client in clients:
         client.join()
-    latencies = [latency for of_client, _ in found for latency in of_client]
-    return Result(latencies=latencies, seconds=seconds, refused=sum(refused for _, refused in found))
+    return Result(
+        latencies=[latency for latencies, _, _ in found for latency in latencies],
+        seconds=seconds,
+        refused=sum(refused for _, _, refused in found),
+        began=[moment for _, moments, _ in found for moment in moments],
+    )
 
 
 if __name__ == "__main__":
