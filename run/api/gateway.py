@@ -35,10 +35,11 @@ from shared.errors import TooManyRequests
 QUEUE_SECONDS = 8.0
 # terraform/api.tf sends as many requests at once.
 THREADS = 32
-# Of these, what one caller may have while others are there: as many as `dss upload` has requests at once.
-SHARE = 4
-# Seconds for which the answer to a refused request is held: various, so that a caller's connections do not come
-# back all at once. Held at once are half of those that terraform/api.tf sends.
+# Of these, what one caller may have while others are there: as many as `dss upload` has requests at once; and
+# what one may have who spends faster than its budget comes back.
+SHARE, SMALL_SHARE = 8, 2
+# Seconds for which the answer to a refused request is held: various, so that a caller's connections do not
+# come back all at once. Held at once are half of those that terraform/api.tf sends.
 _HOLD_SECONDS = (0.1, 0.4)
 _MOST_HELD = THREADS // 2
 # Bytes. Cloud Run refuses larger bodies.
@@ -71,11 +72,11 @@ class Gateway:
         self.max_body = settings.max_body_bytes
         # Part of the memory beside the budgets of run/api/memory_budget.py.
         self.memory_for_bodies = settings.api_memory_bytes // 4
-        self._threads = SharedThreads(THREADS, SHARE)
-        self._threads_without_back_end = SharedThreads(4)
-        self._threads_for_health = SharedThreads(2)
         self._limits: Limits = app.extensions[LIMITS]
         self._held = 0
+        self._threads = SharedThreads(THREADS, self._share)
+        self._threads_without_back_end = SharedThreads(4)
+        self._threads_for_health = SharedThreads(2)
 
     async def __call__(self, scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         """Answer a request; drop the connection if its client is too slow."""
@@ -105,6 +106,9 @@ class Gateway:
                 finally:
                     self._held -= 1
             raise
+
+    def _share(self, caller: str) -> int:
+        return SMALL_SHARE if self._limits.spends_much(caller) else SHARE
 
     def _threads_of(self, path: str) -> SharedThreads:
         if path == HEALTH:

@@ -18,7 +18,7 @@ import structlog
 
 from run.api.clients import counted_address, exact_address, is_within
 from run.api.costs import COSTS, FAILED_SIGN_IN
-from run.api.request_budgets import RequestBudgets
+from run.api.request_budgets import BURST_SECONDS, RequestBudgets
 from run.api.wsgi import Environ
 from shared.access import Principal
 from shared.config import Settings
@@ -72,6 +72,10 @@ class Limits:
         if account.per_minute:
             self._refuse_for(self._budgets.wait(account.name), account)
         return account
+
+    def spends_much(self, name: str) -> bool:
+        """Return whether an account has spent more than a quarter of what it may spend at once."""
+        return self._budgets.owed(name) > BURST_SECONDS / 4
 
     def spend(self, environ: Environ, operation_id: str) -> None:
         """Take what an operation costs from the account of a request. Raise TooManyRequests as `check`."""

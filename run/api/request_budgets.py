@@ -36,11 +36,14 @@ class RequestBudgets:
         self._lock = threading.Lock()
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
+    def owed(self, name: str) -> float:
+        """Return the seconds until the bucket of an account is full."""
+        account = self._accounts.get(name)
+        return max(0.0, account.full_at - self._clock()) if account else 0.0
+
     def wait(self, name: str) -> float:
         """Return the seconds until an account may spend anything; 0 if it may now."""
-        with self._lock:
-            account = self._accounts.get(name)
-            return _wait(account, self._clock()) if account else 0.0
+        return max(0.0, self.owed(name) - BURST_SECONDS)
 
     def spend(self, name: str, cost: float, per_minute: float) -> float:
         """Take a cost from an account, and return 0; or take nothing, and return the seconds to wait.
@@ -51,7 +54,7 @@ class RequestBudgets:
         with self._lock:
             now = self._clock()
             account = self._account(name, now)
-            wait = _wait(account, now)
+            wait = max(0.0, account.full_at - now - BURST_SECONDS)
             if not wait:
                 account.full_at = max(account.full_at, now) + cost * 60 / per_minute
             return wait
@@ -76,7 +79,3 @@ class RequestBudgets:
         else:
             self._accounts.move_to_end(name)
         return account
-
-
-def _wait(account: _Account, now: float) -> float:
-    return max(0.0, account.full_at - now - BURST_SECONDS)

@@ -20,14 +20,14 @@ class NoThread(Exception):
 class SharedThreads:
     """A number of threads, for which requests wait if all are in use; for one event loop.
 
-    While several callers are there, each has at most `share` of the threads, and they take turns at those
+    While several callers are there, each has at most its `share` of the threads, and they take turns at those
     that become free. A caller who is alone may have all.
     """
 
-    def __init__(self, count: int, share: int | None = None) -> None:
+    def __init__(self, count: int, share: Callable[[str], int] | None = None) -> None:
         self._executor = ThreadPoolExecutor(count)
         self._free = count
-        self._share = share or count
+        self._share = share or (lambda _: count)
         self._running: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         # When each caller asked last, the latest at the end.
@@ -68,7 +68,7 @@ class SharedThreads:
             self._present.popitem(last=False)
 
     def _may_run(self, caller: str) -> bool:
-        return self._free > 0 and (self._running[caller] < self._share or self._is_alone(caller))
+        return self._free > 0 and (self._running[caller] < self._share(caller) or self._is_alone(caller))
 
     def _is_alone(self, caller: str) -> bool:
         latest = next((seen for name, seen in reversed(self._present.items()) if name != caller), 0.0)

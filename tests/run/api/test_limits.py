@@ -1,9 +1,11 @@
 """Limits: by whom a request counts, who is not limited, and what a client is told."""
 
 import dataclasses
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,14 @@ def held() -> Limits:
 def test_every_operation_of_the_contract_has_a_cost() -> None:
     assert set(COSTS) == {operation.operation_id for operation in Contract.load().operations}
     assert min(COSTS.values()) > 0
+
+
+def test_the_costs_in_the_guide_are_those_of_the_code() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ((?:`\w+\.\w+`(?:, )?)+) \|$", guide, re.MULTILINE)
+
+    assert {name: int(cost) for cost, names in rows for name in re.findall(r"`(.*?)`", names)} == COSTS
+    assert f"A sign-in that fails costs {FAILED_SIGN_IN}" in guide
 
 
 def test_more_expensive_operations_are_fewer(held: Limits) -> None:
