@@ -87,22 +87,27 @@ locals {
     var.load_balancer == null ? [] : ["${module.load_balancer["api"].address}/32", "130.211.0.0/22", "35.191.0.0/16"],
   )
 
-  # Settings left out keep their defaults in shared/config.py.
-  api_environment = merge(local.shared_environment, local.index_environment, {
-    DSS_AWS_ROLE_ARN       = module.aws.role_arns["api"]
-    DSS_PUBLIC_URL         = local.api_public_url
-    DSS_TRUSTED_PROXIES    = join(",", local.trusted_proxies)
-    DSS_READ_ONLY_MODE     = tostring(var.read_only)
-    DSS_CHECKOUTS_AT_ONCE  = tostring(var.checkouts_at_once)
+  limits_environment = {
     DSS_PRINCIPAL_UNITS    = var.principal_units == null ? "" : tostring(var.principal_units)
     DSS_ADDRESS_UNITS      = var.address_units == null ? "" : tostring(var.address_units)
     DSS_UNLIMITED_NETWORKS = join(",", var.unlimited_networks)
-    DSS_CALLBACK_NETWORKS  = join(",", var.callback_networks)
-    OIDC_EMAIL_CLAIM       = join(",", var.oidc_email_claims)
-    OIDC_GROUP_CLAIM       = join(",", var.oidc_group_claims)
-    DSS_WRITE_GROUPS       = join(",", var.write_groups)
-    ADMIN_USER_EMAILS      = join(",", var.admin_emails)
-    DSS_TRUSTED_PROJECTS   = join(",", var.trusted_projects)
+  }
+
+  # Settings left out keep their defaults in shared/config.py.
+  api_environment = merge(local.shared_environment, local.index_environment, local.limits_environment, {
+    DSS_AWS_ROLE_ARN      = module.aws.role_arns["api"]
+    DSS_PUBLIC_URL        = local.api_public_url
+    DSS_TRUSTED_PROXIES   = join(",", local.trusted_proxies)
+    DSS_READ_ONLY_MODE    = tostring(var.read_only)
+    DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
+    DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
+    OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
+    OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
+    DSS_WRITE_GROUPS      = join(",", var.write_groups)
+    ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_HIDE_MANAGED      = tostring(var.hide_managed)
+    DSS_ACCESS_CONTACT    = var.access_contact
+    DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file
     )
@@ -278,6 +283,7 @@ resource "google_cloud_run_v2_service" "api" {
   # A revision that starts before it may read does not become ready, and a query without its index fails.
   depends_on = [
     google_firestore_field.exempt,
+    google_firestore_field.group_list,
     google_firestore_index.composite,
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,

@@ -1,7 +1,8 @@
 """What one caller at full speed does to the requests of another, and what checking the limits costs.
 
-A caller asks all the time. The flood is stopped and continued in turns, so that whatever else the machine
-does falls on the caller's time alone and in the flood alike.
+A caller asks all the time. Floods are stopped and continued in turns, so that whatever else the machine does
+falls on all phases alike. One flood is at another process of the API: what it does to the caller is due to the
+cores and the emulators that they share here, which in the cloud they do not.
 """
 
 import json
@@ -32,8 +33,14 @@ from tests.support.clouds import Clouds
 # Milliseconds before each request to a back end: those of Firestore in its own region.
 LATENCY = 10
 TURNS = 10
-# Seconds of each turn without the flood, of its beginning, and of the rest.
-PHASES: Mapping[str, float] = {"alone": 3.0, "beginning": 2.0, "flood": 4.0}
+# The phases of a turn, their seconds, and where the flood is.
+_PHASES: Mapping[str, tuple[float, str]] = {
+    "alone": (3.0, ""),
+    "another process, beginning": (2.0, "other"),
+    "another process": (3.0, "other"),
+    "this process, beginning": (2.0, "this"),
+    "this process": (3.0, "this"),
+}
 CONNECTIONS = 16
 # Seconds between the requests of the other caller.
 PAUSE = 0.02
@@ -55,7 +62,7 @@ _SETTINGS = Settings.from_environment(
 class Latencies:
     """The latencies of a caller's requests, in seconds, by phase; and what became of the flood's."""
 
-    by_phase: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in PHASES})
+    by_phase: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _PHASES})
     served: float = 0.0
     refused: float = 0.0
 
@@ -66,6 +73,10 @@ class Latencies:
     def ratio(self, phase: str) -> float:
         """Return how many times that of the caller alone the p95 of a phase is."""
         return self.quantile(phase, 95) / self.quantile("alone", 95)
+
+    def beside(self) -> float:
+        """Return how many times that beside a flood at another process the p95 in a flood at this one is."""
+        return self.quantile("this process", 95) / self.quantile("another process", 95)
 
 
 def limits() -> str:
@@ -79,41 +90,50 @@ def measure_flood(overrides: Mapping[str, str]) -> Latencies:
     with (
         Stack(port=0, table=delayed(API_TABLE, LATENCY)).running() as env,
         api_process(env, settings) as process,
+        api_process(env, settings) as other,
     ):
         file = put_file(Api(process.url, env["DSS_TOKEN"]), Clouds(env).stage("gcp", b"content"))
-        return _turns(process, f"/v1/files/{file.uuid}?replica=gcp&version={file.version}")
+        target = f"/v1/files/{file.uuid}?replica=gcp&version={file.version}"
+        return _turns(process, other, target)
 
 
-def _turns(process: ApiProcess, target: str) -> Latencies:
-    # A second more than the turns, for the start of the processes.
-    seconds = TURNS * sum(PHASES.values()) + 1
+def _turns(process: ApiProcess, other: ApiProcess, target: str) -> Latencies:
+    # Some seconds more than the turns, for the start of the processes.
+    seconds = TURNS * sum(lasting for lasting, _ in _PHASES.values()) + 3
+    plan = partial(_plan, "flood", target, clients=CONNECTIONS, seconds=seconds)
     with (
-        _loaded(_plan(process, "flood", target, clients=CONNECTIONS, seconds=seconds)) as flood,
-        _loaded(_plan(process, "caller", target, clients=1, seconds=seconds, pause=PAUSE)) as caller,
+        _loaded(plan(other)) as elsewhere,
+        _loaded(plan(process)) as here,
+        _loaded(_plan("caller", target, process, clients=1, seconds=seconds, pause=PAUSE)) as caller,
     ):
-        spans = [span for _ in range(TURNS) for span in _turn(flood)]
-        result, flooded = _result(caller), _result(flood)
+        floods = {"other": elsewhere, "this": here}
+        spans = [span for _ in range(TURNS) for span in _turn(floods)]
+        # For the end of its time, which it does not see while it is stopped.
+        os.killpg(elsewhere.pid, signal.SIGCONT)
+        result, flooded = _result(caller), _result(here)
+        _result(elsewhere)
     found = Latencies()
     for began, latency in zip(result.began, result.latencies, strict=True):
         for phase, start, end in spans:
             if start <= began < end:
                 found.by_phase[phase].append(latency)
-    lasted = sum(end - start for phase, start, end in spans if phase != "alone")
+    lasted = sum(end - start for phase, start, end in spans if _PHASES[phase][1] == "this")
     found.served, found.refused = len(flooded.latencies) / lasted, flooded.refused / lasted
     return found
 
 
-def _turn(flood: "subprocess.Popen[str]") -> Iterator[tuple[str, float, float]]:
-    """Stop the flood, and continue it; yield each phase with its beginning and its end."""
-    for phase, seconds in PHASES.items():
-        os.killpg(flood.pid, signal.SIGSTOP if phase == "alone" else signal.SIGCONT)
+def _turn(floods: Mapping[str, "subprocess.Popen[str]"]) -> Iterator[tuple[str, float, float]]:
+    """Stop and continue the floods; yield each phase with its beginning and its end."""
+    for phase, (seconds, where) in _PHASES.items():
+        for name, flood in floods.items():
+            os.killpg(flood.pid, signal.SIGCONT if name == where else signal.SIGSTOP)
         began = time.monotonic()
         time.sleep(seconds)
         yield phase, began, time.monotonic()
 
 
 def _plan(
-    process: ApiProcess, who: str, target: str, *, clients: int, seconds: float, pause: float = 0.0
+    who: str, target: str, process: ApiProcess, *, clients: int, seconds: float, pause: float = 0.0
 ) -> Plan:
     where = urlsplit(process.url)
     return Plan(
@@ -170,21 +190,21 @@ def _section(found: Latencies) -> str:
         f"| {1000 * found.quantile(phase, 95):.1f} | {found.ratio(phase):.2f} |"
         for phase, latencies in found.by_phase.items()
     ]
-    alone, beginning, rest = PHASES.values()
     return "\n".join(
         [
             "## One caller beside another at full speed",
             "",
-            f"HEAD of a file version, with {LATENCY} ms before each request to Firestore; one process of the",
-            f"API. One address asks every {1000 * PAUSE:.0f} ms. The flood is another, with {CONNECTIONS}",
-            f"connections and no pauses: in {TURNS} turns it rests for {alone:.0f} s, begins for",
-            f"{beginning:.0f} s, when it has its burst, and goes on for {rest:.0f} s. Latencies of the first",
-            "are in ms.",
+            f"HEAD of a file version, with {LATENCY} ms before each request to Firestore; each process of the API",
+            f"has one worker. One address asks every {1000 * PAUSE:.0f} ms. A flood is another address, with",
+            f"{CONNECTIONS} connections and no pauses. It is stopped and continued, {TURNS} times, and begins with a",
+            "burst. A flood at another process shows what is due to the cores and emulators that both share here.",
+            "Latencies are those of the first address, in ms; x is the p95 by that of the address alone.",
             "",
             "| flood | requests | p50 | p95 | x |",
             "| --- | ---: | ---: | ---: | ---: |",
             *rows,
             "",
+            f"A flood at the same process raises the p95 to {found.beside():.2f} times that beside a flood at another.",
             f"Of the flood {found.served:,.0f} requests a second were served, {found.refused:,.0f} refused.",
             "",
         ]
