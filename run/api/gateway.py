@@ -35,9 +35,9 @@ from shared.errors import TooManyRequests
 QUEUE_SECONDS = 8.0
 # terraform/api.tf sends as many requests at once.
 THREADS = 32
-# Of these, what one caller may have while others are there: as many as `dss upload` has requests at once; and
-# what one may have who spends faster than its budget comes back.
-SHARE, SMALL_SHARE = 8, 2
+# Of these, what one caller may have while others are there: as many as `dss upload` has requests at once, and
+# fewer the more of its budget it has spent.
+SHARE = 8
 # Seconds for which the answer to a refused request is held: various, so that a caller's connections do not
 # come back all at once. Held at once are half of those that terraform/api.tf sends.
 _HOLD_SECONDS = (0.1, 0.4)
@@ -108,7 +108,8 @@ class Gateway:
             raise
 
     def _share(self, caller: str) -> int:
-        return SMALL_SHARE if self._limits.spends_much(caller) else SHARE
+        # One at a time for who has spent half of its budget: then it is served as fast as its budget comes back.
+        return max(1, round(SHARE * (1 - 2 * self._limits.spent(caller))))
 
     def _threads_of(self, path: str) -> SharedThreads:
         if path == HEALTH:

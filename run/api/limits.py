@@ -73,9 +73,9 @@ class Limits:
             self._refuse_for(self._budgets.wait(account.name), account)
         return account
 
-    def spends_much(self, name: str) -> bool:
-        """Return whether an account has spent more than a quarter of what it may spend at once."""
-        return self._budgets.owed(name) > BURST_SECONDS / 4
+    def spent(self, name: str) -> float:
+        """Return how much an account has spent of what it may spend at once: 0 to 1, or more if it owes."""
+        return self._budgets.owed(name) / BURST_SECONDS
 
     def spend(self, environ: Environ, operation_id: str) -> None:
         """Take what an operation costs from the account of a request. Raise TooManyRequests as `check`."""

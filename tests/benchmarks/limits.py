@@ -1,8 +1,8 @@
 """What one caller at full speed does to the requests of another, and what checking the limits costs.
 
 A caller asks all the time. Floods are stopped and continued in turns, so that whatever else the machine does
-falls on all phases alike. One flood is at another process of the API: what it does to the caller is due to the
-cores and the emulators that they share here, which in the cloud they do not.
+falls on all phases alike. One flood is at another process of the API: what it does to the caller is due to
+the cores and the emulators that they share here, which in the cloud they do not.
 """
 
 import json
@@ -194,18 +194,19 @@ def _section(found: Latencies) -> str:
         [
             "## One caller beside another at full speed",
             "",
-            f"HEAD of a file version, with {LATENCY} ms before each request to Firestore; each process of the API",
-            f"has one worker. One address asks every {1000 * PAUSE:.0f} ms. A flood is another address, with",
-            f"{CONNECTIONS} connections and no pauses. It is stopped and continued, {TURNS} times, and begins with a",
-            "burst. A flood at another process shows what is due to the cores and emulators that both share here.",
-            "Latencies are those of the first address, in ms; x is the p95 by that of the address alone.",
+            f"HEAD of a file version, with {LATENCY} ms before each request to Firestore; each process of the",
+            f"API has one worker. One address asks every {1000 * PAUSE:.0f} ms. A flood is another address,",
+            f"with {CONNECTIONS} connections and no pauses. It is stopped and continued, {TURNS} times, and begins",
+            "with a burst. A flood at another process shows what is due to the cores and emulators that both",
+            "share here. Latencies are those of the first address, in ms; x is the p95 by that of it alone.",
             "",
             "| flood | requests | p50 | p95 | x |",
             "| --- | ---: | ---: | ---: | ---: |",
             *rows,
             "",
-            f"A flood at the same process raises the p95 to {found.beside():.2f} times that beside a flood at another.",
+            f"A flood at the same process raises the p95 to {found.beside():.2f} times that beside one at another.",
             f"Of the flood {found.served:,.0f} requests a second were served, {found.refused:,.0f} refused.",
+            "",
             "",
         ]
     )
