@@ -108,7 +108,7 @@ class Gateway:
             raise
 
     def _share(self, caller: str) -> int:
-        # One at a time for who has spent half of its budget: then it is served as fast as its budget comes back.
+        # One for who has spent half: then it is served no faster than its budget comes back.
         return max(1, round(SHARE * (1 - 2 * self._limits.spent(caller))))
 
     def _threads_of(self, path: str) -> SharedThreads:
