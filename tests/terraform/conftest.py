@@ -65,6 +65,10 @@ OPTIONAL = {
     "checkout_max_instances": 8,
     "notify_max_instances": 9,
     "deliver_max_instances": 10,
+    "load_balancer": {"requests_per_minute": 1000},
+    "principal_units": 700,
+    "address_units": 0,
+    "unlimited_networks": [f"192.0.{number}.0/24" for number in range(11)],
     "callback_networks": ["10.1.0.0/16", "fd00::/8"],
 }
 # Beside those of the repository: all files in workflows/ are deployed.
