@@ -56,8 +56,9 @@ def get(
     def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
         if presignedurls:
             return signed_url(
-                call.dss,
+                call,
                 replica,
+                file.uuid,
                 copy.checksums,
                 content_type=file.content_type,
                 disposition=attachment(file.name),
@@ -110,6 +111,7 @@ def patch(
     files = [*remaining, *find_files(call.dss, replica, added)]
     files.sort(key=lambda file: file.name.encode())
     new = change_bundle(call.dss, replica, old, files, replaces=replaces)
+    call.is_about(new.uuid, new.version)
     return answer({"uuid": new.uuid, "version": new.version})
 
 
@@ -174,6 +176,7 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
         name = f"{uuid}.{version}" if version else uuid
         state = _state(call, uuid, replica, version, head)
         raise NotFound(f"replica {replica} has no bundle {name}", replica_state=state)
+    call.is_about(uuid, head.fqid.version)
     return head
 
 

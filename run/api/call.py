@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from urllib.parse import urlencode
 
+from run.api.audit_log import noted
 from run.api.memory_budget import MemoryBudgets
 from shared.access import STRANGER, Action, Principal, Resource
 from shared.clock import check_not_ahead
@@ -57,7 +59,23 @@ class Call:
         """
         if action is Action.READ and self.dss.policy.is_open(what):
             return
-        self.dss.policy.decide(self.identify(), action, what).require()
+        decision = self.dss.policy.decide(self.identify(), action, what)
+        noted().decided(action, what, decision)
+        decision.require()
+
+    def is_about(self, uuid: str, version: str = "") -> None:
+        """Note the object of this request for the audit log, where the request does not name it itself."""
+        noted().uuid, noted().version = uuid, version
+
+    def writes(self) -> None:
+        """Note for the audit log that this request writes, although its operation reads."""
+        noted().writes = True
+
+    def hands_out(self, name: str) -> timedelta:
+        """Note a signed URL of a file, by its UUID, or of a journal, by its id; return its lifetime."""
+        lifetime = timedelta(seconds=self.dss.settings.signed_url_seconds)
+        noted().hand_out(name, self.dss.clock.now() + lifetime)
+        return lifetime
 
     def check_new_version(self, version: str) -> None:
         """Raise IllegalVersion if a version to write is more than DSS_VERSION_AHEAD_SECONDS ahead."""

@@ -29,14 +29,20 @@ def base_url(settings: Settings) -> str:
 
 def client_address(settings: Settings) -> str:
     """Return the IP address of the client of the current request; of IPv6 its network of 64 bits."""
+    address = client_ip(settings)
+    parsed = _parsed(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address
+
+
+def client_ip(settings: Settings) -> str:
+    """Return the IP address of the client of the current request."""
     forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
     address = request.remote_addr or ""
     # Each proxy appends the address that it sees. The last one that is not a proxy of ours is the client's.
     while _is_trusted(settings, address) and forwarded and _parsed(forwarded[-1]):
         address = forwarded.pop()
-    parsed = _parsed(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
     return address
 
 
