@@ -34,6 +34,8 @@ module "aws" {
   source_buckets       = var.aws_source_buckets
   event_prefixes       = local.event_prefixes
   google_audience      = local.aws_role_audience
+  audit_log_days       = var.audit_log_days
+  audit_log_locked     = var.audit_log_locked
 
   permissions_boundary_arn = var.aws_permissions_boundary_arn
 
