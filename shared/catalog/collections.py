@@ -13,6 +13,7 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter, Query
 
+from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields
 from shared.catalog.database import Database, NameTaken, Write
 from shared.catalog.pages import Pages
 from shared.errors import CollectionAlreadyExists, PreconditionFailed
@@ -25,12 +26,16 @@ _LAST_POSITION = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class OwnedCollection:
-    """The owner of a collection, and its newest version; None if no version is visible on any replica."""
+    """The owner of a collection, and its newest version; None if no version is visible on any replica.
+
+    `readers` are those that its UUID is bound to.
+    """
 
     uuid: str
     owner: str
     newest: str | None
     hidden: bool
+    readers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,7 @@ class CollectionCatalog:
         self._collection = database.client.collection("collections")
         self._owned = database.client.collection("owned_collections")
         self._pages = Pages(database, "lines")
+        self._bindings = BindingCatalog(database)
 
     def owned(self, uuid: str) -> OwnedCollection | None:
         """Return the owner and newest version of a collection, in one read; None if it does not exist."""
@@ -83,17 +89,23 @@ class CollectionCatalog:
         owned = map(_owned_of, self._database.query(query))
         return [Fqid(collection.uuid, collection.newest or "") for collection in owned]
 
-    def create(self, head: CollectionHead, owned: OwnedCollection | None, *also: Write) -> bool:
+    def create(
+        self,
+        head: CollectionHead,
+        owned: OwnedCollection | None,
+        *also: Write,
+        binding: CurrentBinding | None = None,
+    ) -> bool:
         """Claim the FQID for this content, and the UUID for its owner, for the whole system and for ever.
 
-        `owned` is the last read of the UUID's document. Returns False if the same content has claimed the
-        FQID before. Raises CollectionAlreadyExists if other content has, or another owner has claimed the
-        UUID. Commits other writes with it, or nothing: raises PreconditionFailed if one of them fails. The
-        caller writes the pages next.
+        `owned` is the last read of the UUID's document, and `binding` that of its binding. Returns False if
+        the same content has claimed the FQID before. Raises CollectionAlreadyExists if other content has, or
+        another owner has claimed the UUID. Commits other writes with it, or nothing: raises
+        PreconditionFailed if one of them fails. The caller writes the pages next.
         """
         claims = [self._claim(head), *also]
         if owned is None:
-            claims.append(self._claim_uuid(head))
+            claims += [self._claim_uuid(head, binding), self._bindings.guard(head.fqid.uuid, binding)]
         try:
             self._database.commit(*claims)
             return True
@@ -105,8 +117,8 @@ class CollectionCatalog:
         if before is None and also:
             raise PreconditionFailed(f"collection {head.fqid.uuid}: somebody else has just changed it")
         if before is None:
-            # Only the UUID was taken: another version has claimed it meanwhile, for the same owner.
-            return self.create(head, owned)
+            # Another version has claimed the UUID meanwhile, for the same owner; or it has been bound.
+            return self.create(head, owned, binding=self._bindings.current(head.fqid.uuid))
         if before.digest != head.digest:
             raise CollectionAlreadyExists(f"collection {head.fqid} exists with other content")
         return False
@@ -123,13 +135,14 @@ class CollectionCatalog:
         }
         return lambda batch: batch.create(self._collection.document(str(head.fqid)), document)
 
-    def _claim_uuid(self, head: CollectionHead) -> Any:
+    def _claim_uuid(self, head: CollectionHead, binding: CurrentBinding | None) -> Any:
         document = {
             "uuid": head.fqid.uuid,
             "owner": head.owner,
             "newest": None,
             "visible": False,
             "hidden": False,
+            **bound_fields(binding.binding if binding else None),
         }
         return lambda batch: batch.create(self._owned.document(head.fqid.uuid), document)
 
@@ -193,6 +206,7 @@ def _owned_of(snapshot: Any) -> OwnedCollection:
         owner=document["owner"],
         newest=None if newest is None else version_of(_EPOCH + timedelta(microseconds=newest)),
         hidden=document["hidden"],
+        readers=frozenset(document["readers"]),
     )
 
 

@@ -16,6 +16,8 @@ from shared.access import PUBLIC, Action, Decision, Resource, Verdict
 from shared.access.audit_log import AuditEntry
 from shared.events.publishing import publish_event
 from shared.messages import ObjectEvent
+from shared.system import Dss
+from tests.run.api.test_access import bind
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.audit_lines import AuditLines, new_trace
 from tests.support.clouds import Clouds
@@ -374,6 +376,41 @@ def test_while_an_issuer_does_not_answer_reads_go_on_and_are_logged(
     assert answer.status_code == 302
     [line] = lines.of_trace(trace)
     assert (line.identity, line.decision) == ("", "allowed")
+
+
+def test_reads_of_managed_data_are_logged_with_their_reader_and_so_are_refusals(
+    world: World, api: Api, stack: dict[str, str], lines: AuditLines, dss: Dss
+) -> None:
+    file = put_file(api, world.clouds.stage("gcp", b"managed"))
+    bind(dss, file.uuid, "dss")
+    trace, headers = new_trace()
+
+    for token in (stack["DSS_TOKEN"], stack["DSS_TOKEN_OTHER_GROUP"], None):
+        api.signed_in(token).head(f"/v1/files/{file.uuid}", replica="gcp", headers=headers)
+
+    assert [(line.decision, line.identity, line.uuid, line.urls) for line in lines.of_trace(trace)] == [
+        ("allowed", "writer@example.org", file.uuid, 0),
+        ("forbidden", "reader@example.org", file.uuid, 0),
+        ("unauthorized", "", file.uuid, 0),
+    ]
+
+
+def test_a_404_that_hides_something_is_a_refusal_and_another_is_none(
+    world: World, api: Api, stack: dict[str, str], lines: AuditLines, dss: Dss
+) -> None:
+    file = put_file(api, world.clouds.stage("gcp", b"hidden"))
+    bind(dss, file.uuid, "dss")
+    trace, headers = new_trace()
+
+    with api_process(stack, {"DSS_HIDE_MANAGED": "true"}) as process:
+        other = Api(process.url, stack["DSS_TOKEN_OTHER_GROUP"])
+        answers = [
+            other.get(f"/v1/files/{uuid}", replica="gcp", headers=headers) for uuid in (file.uuid, new_uuid())
+        ]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    [line] = lines.of_trace(trace)
+    assert (line.uuid, line.decision, line.identity) == (file.uuid, "hidden", "reader@example.org")
 
 
 @pytest.mark.parametrize(
