@@ -111,10 +111,12 @@ def install_audit_log(app: Flask, dss: Dss) -> None:
         seen = noted()
         # 100: the server receives the body, then the request begins again; see run/api/admission.py.
         if response.status_code != 100 and (decision := seen.decision(response.status_code)):
-            who = seen.who or callers.ask(seen.identify)
-            now = dss.clock.now()
-            log.write(_entry(seen, who, decision, response.status_code, now, client_ip(dss.settings)))
+            log.write(lambda: entry(seen, decision, response.status_code))
         return response
+
+    def entry(seen: Noted, decision: str, status: int) -> AuditEntry:
+        who = seen.who or callers.ask(seen.identify)
+        return _entry(seen, who, decision, status, dss.clock.now(), client_ip(dss.settings))
 
     app.before_request_funcs.setdefault(None, []).insert(0, begin)
     app.after_request(end)

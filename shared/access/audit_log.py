@@ -96,12 +96,15 @@ class AuditLog:
             return cls(AuditFile(Path(settings.audit_log)).append)
         return cls(StandardOutput(settings.project).print)
 
-    def write(self, entry: AuditEntry) -> None:
-        """Write a line. It raises nothing: what cannot be written is an error in the ordinary log."""
+    def write(self, make: Callable[[], AuditEntry]) -> None:
+        """Make a line and write it. It raises nothing: what fails is an error in the ordinary log."""
+        entry: AuditEntry | None = None
         try:
+            entry = make()
             self._write(entry)
         except Exception as error:  # noqa: BLE001 # no request fails because its line does
-            _log.error("audit line not written", reason=str(error), line=entry.as_json())
+            line = entry.as_json() if entry else None
+            _log.error("audit line not written", error=type(error).__name__, reason=str(error), line=line)
 
 
 class AuditFile:
