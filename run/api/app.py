@@ -145,7 +145,7 @@ class _Dispatcher:
         """Return the caller of a secured operation. Raise Unauthorized, Forbidden or ReadOnly."""
         caller = None
         if operation.secured:
-            caller = self._signed_in()
+            caller = self._sign_in()
             what = Resource(name=f"operation {operation.operation_id}")
             self._dss.policy.decide(caller, Action.CONTRIBUTE, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
@@ -155,10 +155,10 @@ class _Dispatcher:
     def _identify(self, caller: Principal | None) -> Principal:
         """Return who has signed in. Raise as the authenticator if the header proves nothing."""
         if caller is None and "Authorization" in request.headers:
-            caller = self._signed_in()
+            caller = self._sign_in()
         return caller or STRANGER
 
-    def _signed_in(self) -> Principal:
+    def _sign_in(self) -> Principal:
         noted().who = caller = self._authenticator.caller(request.headers.get("Authorization"))
         return caller
 

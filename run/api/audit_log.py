@@ -11,7 +11,7 @@ from datetime import datetime
 
 from flask import Flask, Response, g, request
 
-from run.api.clients import client_ip
+from run.api.clients import exact_address
 from run.api.contract import Operation
 from run.api.request_log import trace_id
 from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
@@ -116,7 +116,9 @@ def install_audit_log(app: Flask, dss: Dss) -> None:
 
     def entry(seen: Noted, decision: str, status: int) -> AuditEntry:
         who = seen.who or callers.ask(seen.identify)
-        return _entry(seen, who, decision, status, dss.clock.now(), client_ip(dss.settings))
+        return _entry(
+            seen, who, decision, status, dss.clock.now(), exact_address(dss.settings, request.environ)
+        )
 
     app.before_request_funcs.setdefault(None, []).insert(0, begin)
     app.after_request(end)

@@ -5,7 +5,9 @@
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from flask import request
 
@@ -29,17 +31,17 @@ def base_url(settings: Settings) -> str:
 
 def client_address(settings: Settings) -> str:
     """Return the IP address of the client of the current request; of IPv6 its network of 64 bits."""
-    address = client_ip(settings)
+    address = exact_address(settings, request.environ)
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return address
 
 
-def client_ip(settings: Settings) -> str:
-    """Return the IP address of the client of the current request."""
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-    address = request.remote_addr or ""
+def exact_address(settings: Settings, environ: Mapping[str, Any]) -> str:
+    """Return the IP address of the client of a request, from its WSGI environment."""
+    address = environ.get("REMOTE_ADDR") or ""
+    forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     # Each proxy appends the address that it sees. The last one that is not a proxy of ours is the client's.
     while _is_trusted(settings, address) and forwarded and _parsed(forwarded[-1]):
         address = forwarded.pop()
