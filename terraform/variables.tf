@@ -161,7 +161,7 @@ variable "staging_writers" {
 
 variable "operators" {
   type        = list(string)
-  description = "IAM members (a group:…, say) who start administrative runs, put lists for them into the reports bucket, and read reports."
+  description = "IAM members (a group:…, say) who start administrative runs, put lists for them into the reports bucket, read reports, and use the audit log."
   default     = []
 }
 
