@@ -10,6 +10,7 @@ import requests
 
 from local.api import api_process
 from local.config import ADMIN_EMAIL
+from local.issuer.client import request_token
 from run.api.audit_log import Noted
 from run.api.contract import Contract
 from shared.access import PUBLIC, Action, Decision, Resource, Verdict
@@ -296,6 +297,21 @@ def test_a_caller_of_an_open_operation_is_known_by_a_valid_token_only(
         assert answer.status_code == 302
         [line] = lines.of_trace(trace)
         assert (line.identity, line.address) == (identity, "127.0.0.1")
+
+
+def test_a_read_that_starts_a_checkout_is_a_write(
+    world: World, stack: dict[str, str], lines: AuditLines
+) -> None:
+    # A user of its own: this checkout stays under way, and a caller may have a few.
+    email = f"{new_uuid()}@example.org"
+    reader = Api(stack["DSS_URL"], request_token(stack, email, "dss"))
+    trace, headers = new_trace()
+
+    reader.get(f"/v1/files/{world.file.uuid}", replica="gcp", directurl=True, headers=headers)
+
+    [line] = lines.of_trace(trace)
+    assert (line.operation, line.identity, line.urls) == ("files.get", email, 0)
+    assert (line.uuid, line.version, line.decision) == (world.file.uuid, world.file.version, "allowed")
 
 
 def test_a_request_that_writes_nothing_leaves_no_line(world: World, lines: AuditLines) -> None:
