@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.access import Policy
+from shared.access import BucketPolicy, Policy
 from shared.access.audit_log import AuditLog
 from shared.catalog import Catalog
 from shared.clock import Clock
@@ -37,3 +37,8 @@ class Dss:
     def audit_log(self) -> AuditLog:
         """Where the audit log goes, by the settings."""
         return AuditLog.of(self.settings)
+
+    @cached_property
+    def bucket_policy(self) -> BucketPolicy:
+        """Who may take sources from which buckets, and check out into which, by the settings."""
+        return BucketPolicy.of(self.settings)
