@@ -348,6 +348,18 @@ class Settings:
     access_contact: str = _setting(
         "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
     )
+    audit_log: str = _setting(
+        "DSS_AUDIT_LOG",
+        "File to which the audit log is appended, and which `dss admin who` reads; without it the API prints "
+        "the lines, and `dss admin` writes and reads them in Cloud Logging.",
+        default="",
+    )
+    audit_log_bucket: str = _setting(
+        "DSS_AUDIT_LOG_BUCKET",
+        "Log bucket that keeps the audit log, `projects/…/locations/…/buckets/…`, for `dss admin who`; "
+        "without it that reads all logs of the project.",
+        default="",
+    )
     admin_user_emails: tuple[str, ...] = _setting(
         "ADMIN_USER_EMAILS", "E-mails of admins, who may do everything; comma-separated.", default=()
     )

@@ -20,6 +20,7 @@ from run.api import (
     subscriptions,
 )
 from run.api.admission import ADMISSION, Admission
+from run.api.audit_log import install_audit_log, noted
 from run.api.auth import Authenticator
 from run.api.bodies import memory_of
 from run.api.call import Call
@@ -71,6 +72,7 @@ def create_app(dss: Dss) -> Flask:
     service.install(app, dss, contract)
     signed_objects.install(app, dss.replicas)
     install_error_handlers(app, debug=dss.settings.debug)
+    install_audit_log(app, dss)
     install_request_log(app)
     install_headers(app)
     app.wsgi_app = partial(_without_trailing_slash, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
@@ -115,16 +117,19 @@ class _Dispatcher:
         return answer
 
     def _answer(self, operation: Operation, handler: Handler, path_arguments: dict[str, str]) -> Response:
+        noted().begin(operation, path_arguments, writes=_writes(operation))
         admission: Admission = request.environ.get(ADMISSION) or Admission(body_received=True)
         if not admission.waits_for_body:
             admission.caller = self._admit(operation)
             if operation.takes_body and not admission.body_received:
                 admission.waits_for_body = True
                 return Response(status=100)
+        identify = partial(self._identify, admission.caller)
+        noted().who, noted().identify = admission.caller, identify
         call = Call(
             dss=self._dss,
             caller=admission.caller,
-            identify=partial(self._identify, admission.caller),
+            identify=identify,
             base_url=base_url(self._dss.settings),
             path=request.path,
             query={name: text for name, text in request.args.items() if name in operation.query_names},
@@ -165,6 +170,7 @@ class _Dispatcher:
             self._limits.not_signed_in(request.environ)
             raise
         self._limits.signed_in(request.environ, caller)
+        noted().who = caller
         return caller
 
     def _identify(self, caller: Principal | None) -> Principal:
