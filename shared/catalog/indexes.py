@@ -139,7 +139,9 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("index_rows", field)
-        for field in ("fqid", "postings", "partial", "dead", "digest", "form", "size", "data", "pieces")
+        for field in (
+            *("fqid", "labels", "postings", "partial", "dead", "digest", "form", "size", "data", "pieces"),
+        )
     ),
     Exemption("index_pieces", "data"),
     Exemption("pages", "files"),

@@ -223,7 +223,9 @@ def _look(dss: Dss, row: IndexRow) -> tuple[Hit | None, bool]:
 def _find(dss: Dss, row: IndexRow, query: Query) -> Hit | None:
     after = None
     while True:
-        page = dss.index.search(row.replica.name, query, after=after, count=_PAGE, documents=True)
+        page = dss.index.search(
+            row.replica.name, query, readers=None, after=after, count=_PAGE, documents=True
+        )
         for hit in page.hits:
             if hit.fqid == row.fqid:
                 return hit

@@ -118,7 +118,7 @@ def test_range_terms_of_a_frequent_clause_are_not_looked_up(many):
 def test_frequent_and_rare_ranges_find_the_same(postgresql, count):
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn)) as index:
         for query, number in ((Range("number", lte=15_000), 15_000), (RANGE, 2)):
-            page = index.search("many", query, after=None, count=count, documents=False)
+            page = index.search("many", query, readers=None, after=None, count=count, documents=False)
             assert len(page.hits) == min(count, number)
             assert (page.after is None) is (number <= count)
             assert total(index, "many", query) == number
@@ -130,7 +130,7 @@ def test_a_search_without_time_advances_window_by_window(postgresql):
     hits, pages, after = 0, 0, None
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn, seconds=0)) as index:
         while pages == 0 or after:
-            page = index.search("many", query, after=after, count=4, documents=False)
+            page = index.search("many", query, readers=None, after=after, count=4, documents=False)
             hits, pages, after = hits + len(page.hits), pages + 1, page.after
 
     # 500 entries a page, and an end where a page is full.

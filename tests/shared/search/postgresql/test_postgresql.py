@@ -81,7 +81,10 @@ def _entry(document: dict[str, Any], *, fqid: Fqid | None = None, replica: str =
 
 
 def _found(index: PostgreSqlIndex, replica: str, query: Query) -> list[Fqid]:
-    return [hit.fqid for hit in index.search(replica, query, after=None, count=100, documents=False).hits]
+    return [
+        hit.fqid
+        for hit in index.search(replica, query, readers=None, after=None, count=100, documents=False).hits
+    ]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -107,7 +110,7 @@ def test_it_finds_exactly_what_the_query_means(index: PostgreSqlIndex, documents
         means = {fqid for fqid, entry in entries.items() if matches(query, fqid, entry.document)}
         assert _found(index, replica, query) == sorted(means, reverse=True), query
         assert total(index, replica, query) == len(means), query
-    for hit in index.search(replica, MatchAll(), after=None, count=100, documents=True).hits:
+    for hit in index.search(replica, MatchAll(), readers=None, after=None, count=100, documents=True).hits:
         assert hit.document == entries[hit.fqid].document
 
 
@@ -161,7 +164,7 @@ def test_a_deep_large_and_odd_document_comes_back_as_it_was(index: PostgreSqlInd
         Match("many", ("29999",)),
         Prefix("long", "xxx"),
     ):
-        [hit] = index.search(entry.replica, query, after=None, count=10, documents=True).hits
+        [hit] = index.search(entry.replica, query, readers=None, after=None, count=10, documents=True).hits
         assert hit.document == entry.document
 
 
