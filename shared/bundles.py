@@ -1,11 +1,12 @@
 """Bundles: check the files of a new version, and make the version or a tombstone take effect."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from shared.bindings import bind_files, narrow_bundle
 from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
 from shared.changes import claim_change, following_versions, require_newest
 from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing
@@ -42,16 +43,20 @@ def check_names(names: Iterable[str]) -> None:
             step = name.rfind("/", 0, step)
 
 
-def find_files(dss: Dss, replica: str, files: Sequence[NamedFile]) -> list[PagedFile]:
+def find_files(
+    dss: Dss, replica: str, files: Sequence[NamedFile], may_read: Callable[[frozenset[str]], bool]
+) -> list[PagedFile]:
     """Return the files as a manifest describes them, in order of name.
 
+    Those with readers for which `may_read` returns False are taken as if they existed nowhere.
     Waits for files that are on another replica only, or are being verified. Raises FileMissing, which names
     them, for files that exist nowhere (at once) or did not arrive in time.
     """
     records: dict[Fqid, FileRecord] = {}
 
     def available(fqids: Collection[Fqid]) -> dict[Fqid, frozenset[str]]:
-        records.update(dss.catalog.files.get_many(fqids))
+        found = dss.catalog.files.get_many(fqids)
+        records.update({fqid: record for fqid, record in found.items() if may_read(record.readers)})
         return {fqid: records[fqid].available for fqid in fqids if fqid in records}
 
     def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
@@ -79,17 +84,22 @@ def write_bundle(
     BundleAlreadyExists if the FQID has other content, BundleTombstoneAlreadyExists if it or its UUID is
     hidden, and PreconditionFailed if somebody else replaces the version that this one `replaces`.
     """
+    binding = dss.catalog.bindings.current(fqid.uuid)
     claims = [claim_change(dss, Kind.BUNDLE, replaces, fqid)] if replaces else []
     manifest = bundle_manifest(fqid, creator_uid, files)
     encoded = encode(manifest)
     dss.faults.reach("bundle: before the head is created")
     head = BundleHead(fqid=fqid, creator_uid=creator_uid, file_count=len(files), digest=digest(encoded))
-    created = dss.catalog.bundles.create_visible(head, *claims)
+    created = dss.catalog.bundles.create_visible(head, binding, *claims)
     dss.faults.reach("bundle: head created")
     dss.catalog.bundles.write_pages(fqid, files)
     dss.faults.reach("bundle: all pages created")
     write_once(dss.replicas.named(replica), manifest_key(Kind.BUNDLE, fqid), encoded)
     dss.faults.reach("bundle: manifest written")
+    if binding and binding.binding.with_files:
+        bind_files(dss, binding.binding, {file.uuid for file in files})
+    if dss.catalog.bindings.any_in_effect():
+        narrow_bundle(dss, fqid)
     dss.catalog.bundles.make_available(fqid, replica)
     dss.faults.reach("bundle: available")
     return manifest, created

@@ -1,6 +1,6 @@
 """Files: verify the content of a new version, and let it become visible."""
 
-from shared.catalog import FileRecord
+from shared.catalog import CurrentBinding, FileRecord
 from shared.clock import Deadline
 from shared.copying.blobs import hand_on, is_proved, is_vouched_for
 from shared.copying.verification import read_verified
@@ -22,13 +22,13 @@ def file_record(fqid: Fqid, creator_uid: int, source: Source) -> FileRecord:
     )
 
 
-def write_file(dss: Dss, record: FileRecord, source: Source) -> bool:
+def write_file(dss: Dss, record: FileRecord, source: Source, binding: CurrentBinding | None = None) -> bool:
     """Create a file version from a source object; it is readable on the source's replica when this returns.
 
-    Returns whether the version is new: False if the same version was written before. Safe to repeat after
-    a kill at any point: the blob comes first, so that no FQID is ever claimed for content that the store
-    does not hold; nothing is readable before the last step. All four checksums are computed of the content
-    before that, unless its blob exists, whose were computed before.
+    `binding` is the last read of the UUID's. Returns whether the version is new: False if the same version
+    was written before. Safe to repeat after a kill at any point: the blob comes first, so that no FQID is
+    ever claimed for content that the store does not hold; nothing is readable before the last step. All four
+    checksums are computed of the content before that, unless its blob exists, whose were computed before.
 
     Raises FileAlreadyExists if other content has the FQID; InvalidChecksum, and leaves nothing, if the
     content has other checksums than claimed; ObjectChanged; and CopyTakesLonger for content of more than
@@ -36,13 +36,13 @@ def write_file(dss: Dss, record: FileRecord, source: Source) -> bool:
     """
     if source.object.size <= dss.settings.inline_verify_bytes:
         _write_blob(dss, source)
-        return make_visible(dss, record, source.replica.name)
+        return make_visible(dss, record, source.replica.name, binding)
     existing = dss.catalog.files.get(record.fqid)
     if existing and existing.same_content(record) and source.replica.name in existing.available:
         return False
     if not _is_blob(source):
         raise CopyTakesLonger(f"{source.object.key}: {source.object.size} bytes take longer to verify")
-    return make_visible(dss, record, source.replica.name)
+    return make_visible(dss, record, source.replica.name, binding)
 
 
 def _write_blob(dss: Dss, source: Source) -> None:

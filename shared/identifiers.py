@@ -133,6 +133,7 @@ class Kind(StrEnum):
     FILE = "files"
     BUNDLE = "bundles"
     COLLECTION = "collections"
+    ACCESS = "access"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from shared.bundles import (
 )
 from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
 from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
-from shared.errors import IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
+from shared.errors import Forbidden, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
 
 
@@ -44,6 +44,8 @@ def get(
         raise OnlyOneUrlType("directurls, presignedurls: ask for one of them only")
     check_token(token)
     head = find_bundle(call, uuid, replica, version)
+    if presignedurls or directurls:
+        require_content(call, head, Action.SHARE if directurls else Action.READ)
     start = start_at or 0
     files = call.dss.catalog.bundles.files(head, start, per_page)
     bucket = call.dss.replicas.named(replica).checkout_bucket
@@ -79,9 +81,10 @@ def get(
 def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a bundle version of files that the replica has, or is about to have."""
     call.check_new_version(version)
+    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid))
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
-    files = find_files(call.dss, replica, named)
+    files = find_files(call.dss, replica, named, call.may_read)
     creator_uid = json_request_body["creator_uid"]
     manifest, created = write_bundle(call.dss, replica, Fqid(uuid, version), creator_uid, files)
     return answer({"version": version, "manifest": manifest}, 201 if created else 200)
@@ -98,6 +101,7 @@ def patch(
     replaces = call.replaced(uuid)
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
+    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid))
     old = find_bundle(call, uuid, replica, version)
     if replaces:
         require_newest_bundle(call.dss, replaces)
@@ -107,7 +111,7 @@ def patch(
         if (file.name, Fqid(file.uuid, file.version)) not in removed
     ]
     check_names([*(file.name for file in remaining), *(file.name for file in added)])
-    files = [*remaining, *find_files(call.dss, replica, added)]
+    files = [*remaining, *find_files(call.dss, replica, added, call.may_read)]
     files.sort(key=lambda file: file.name.encode())
     new = change_bundle(call.dss, replica, old, files, replaces=replaces)
     return answer({"uuid": new.uuid, "version": new.version})
@@ -117,7 +121,7 @@ def delete(
     call: Call, *, uuid: str, replica: str, version: str | None, json_request_body: dict[str, Any]
 ) -> Response:
     """Hide a bundle version, or all versions of a UUID, for ever."""
-    call.require(Action.DELETE, Resource(name=f"bundle {uuid}"))
+    call.require(Action.DELETE, call.resource(Kind.BUNDLE, uuid))
     bundles = call.dss.catalog.bundles
     head = bundles.head(Fqid(uuid, version)) if version else bundles.any_version(uuid, replica)
     tombstone = BundleTombstone(
@@ -143,7 +147,11 @@ def list_all(
     # One row more than a page shows that there is another page.
     rows = list(
         call.dss.catalog.bundles.enumerate(
-            replica, prefix=(prefix or "").lower(), after=after, count=per_page + 1
+            replica,
+            readers=call.dss.policy.labels(call.reader),
+            prefix=(prefix or "").lower(),
+            after=after,
+            count=per_page + 1,
         )
     )
     bundles, has_more = rows[:per_page], len(rows) > per_page
@@ -170,11 +178,25 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
     """Return the head of a version, or of the newest, that is not hidden. Raise NotFound."""
     bundles = call.dss.catalog.bundles
     head = bundles.head(Fqid(uuid, version)) if version else bundles.newest(uuid, replica)
+    name = f"{uuid}.{version}" if version else uuid
+    if not call.sees(_resource(head) if head else call.resource(Kind.BUNDLE, uuid)):
+        raise NotFound(f"replica {replica} has no bundle {name}")
     if head is None or replica not in head.available or head.hidden:
-        name = f"{uuid}.{version}" if version else uuid
         state = _state(call, uuid, replica, version, head)
         raise NotFound(f"replica {replica} has no bundle {name}", replica_state=state)
     return head
+
+
+def require_content(call: Call, head: BundleHead, action: Action) -> None:
+    """Raise Unauthorized or Forbidden unless the caller may read the files of a bundle that it sees."""
+    what = Resource(name=f"a file of bundle {head.fqid}", readers=head.content_readers)
+    if not call.sees(what):
+        raise Forbidden(f"{what.name} is managed")
+    call.require(action, what)
+
+
+def _resource(head: BundleHead) -> Resource:
+    return Resource(name=f"bundle {head.fqid.uuid}", readers=head.readers)
 
 
 def _state(call: Call, uuid: str, replica: str, version: str | None, head: BundleHead | None) -> str:

@@ -7,10 +7,11 @@ from functools import cached_property
 from urllib.parse import urlencode
 
 from run.api.memory_budget import MemoryBudgets
-from shared.access import STRANGER, Action, Principal, Resource
+from shared.access import STRANGER, Action, Principal, Resource, Verdict
+from shared.bindings import bound_resource
 from shared.clock import check_not_ahead
 from shared.errors import DssError, Unauthorized
-from shared.identifiers import Fqid, check_version
+from shared.identifiers import Fqid, Kind, check_version
 from shared.system import Dss
 
 
@@ -55,9 +56,35 @@ class Call:
 
         What everybody may read costs no look at the token.
         """
-        if action is Action.READ and self.dss.policy.is_open(what):
+        if action in (Action.READ, Action.SHARE) and self.dss.policy.is_open(what):
             return
         self.dss.policy.decide(self.identify(), action, what).require()
+
+    def sees(self, what: Resource) -> bool:
+        """Return whether the caller may read something; False if it must seem not to be there.
+
+        Raise Unauthorized, Forbidden or Gone if the caller may not, and may know. What everybody may read
+        costs no look at the token.
+        """
+        policy = self.dss.policy
+        if policy.is_open(what):
+            return True
+        # A token that proves nothing must not make a difference to what seems not to be there.
+        decision = policy.decide(self.reader if policy.hide_managed else self.identify(), Action.READ, what)
+        if decision.verdict is Verdict.HIDDEN:
+            return False
+        decision.require()
+        return True
+
+    def may_read(self, readers: frozenset[str]) -> bool:
+        """Return whether the caller is among the readers of something."""
+        what = Resource(name="", readers=readers)
+        return self.dss.policy.is_open(what) or self.dss.policy.may_read(self.reader, readers)
+
+    def resource(self, kind: Kind, uuid: str) -> Resource:
+        """Return a UUID with its binding, which is read; for writes, and if no version is there."""
+        current = self.dss.catalog.bindings.current(uuid)
+        return bound_resource(kind, uuid, current)
 
     def check_new_version(self, version: str) -> None:
         """Raise IllegalVersion if a version to write is more than DSS_VERSION_AHEAD_SECONDS ahead."""

@@ -5,11 +5,12 @@ from typing import Any
 
 from flask import Response
 
-from run.api.bundles import find_bundle
+from run.api.bundles import find_bundle, require_content
 from run.api.call import Call
 from run.api.pagination import answer
+from shared.access import Action, Resource
 from shared.catalog import CheckoutOrder
-from shared.checkouts.jobs import find_job, request_checkout, status_of
+from shared.checkouts.jobs import find_job, no_such_job, request_checkout, status_of
 from shared.errors import AccessDenied, IllegalArguments, ObjectNotFound
 from shared.identifiers import Kind
 
@@ -26,16 +27,20 @@ def post(
         raise IllegalArguments("email: this deployment sends no mail; poll the status instead")
     bucket = _destination(call, replica, json_request_body.get("destination"))
     head = find_bundle(call, uuid, replica, version)
+    shared = bucket == call.dss.replicas.named(replica).checkout_bucket
+    require_content(call, head, Action.SHARE if shared else Action.READ)
     order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
-    if bucket != call.dss.replicas.named(replica).checkout_bucket:
+    if not shared:
         _check_bucket(call, replica, bucket)
-    job = request_checkout(call.dss, order, email, requester=call.requester())
+    job = request_checkout(call.dss, order, email, requester=call.requester(), readers=head.content_readers)
     return answer({"checkout_job_id": job.id})
 
 
 def get(call: Call, *, replica: str, checkout_job_id: str) -> Response:
     """Return the status of a checkout."""
     job = find_job(call.dss, replica, checkout_job_id)
+    if not call.sees(Resource(name=f"checkout {job.id}", readers=job.readers)):
+        raise no_such_job(replica, checkout_job_id)
     return answer(status_of(call.dss, job))
 
 

@@ -117,7 +117,7 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
 
 
 def _resource(owned: OwnedCollection) -> Resource:
-    return Resource(name=f"collection {owned.uuid}", owner=owned.owner)
+    return Resource(name=f"collection {owned.uuid}", owner=owned.owner, readers=owned.readers)
 
 
 def _links(body: dict[str, Any], key: str, *besides: str) -> list[Link]:

@@ -8,6 +8,8 @@ from run.api.call import Call
 from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer
 from run.api.urls import signed_url
+from shared.access import Action, Resource
+from shared.bindings import bound_resource
 from shared.catalog import CheckoutOrder, FileRecord
 from shared.checkouts.objects import copy_of_file
 from shared.copying.large import copy_order, job_at_work, progress_of_file, request_copy
@@ -37,6 +39,7 @@ def get(
     check_token(token)
     record = _find(call, uuid, replica, version)
     if directurl:
+        call.require(Action.SHARE, _resource(record))
         return _direct(call, replica, record, token)
     url = signed_url(
         call.dss,
@@ -61,6 +64,8 @@ def _direct(call: Call, replica_name: str, record: FileRecord, token: str | None
 def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a file version from an object in a bucket of either cloud."""
     call.check_new_version(version)
+    binding = call.dss.catalog.bindings.current(uuid)
+    call.require(Action.WRITE, bound_resource(Kind.FILE, uuid, binding))
     source = find_source(call.dss.replicas, json_request_body["source_url"])
     record = file_record(Fqid(uuid, version), json_request_body["creator_uid"], source)
     order = copy_order(source.object, source.replica, source.replica, record, verify=True)
@@ -69,7 +74,7 @@ def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any
         held = source.object.size if source.object.size <= call.dss.settings.inline_verify_bytes else 0
         try:
             with call.memory.contents.reserve(held):
-                created = write_file(call.dss, record, source)
+                created = write_file(call.dss, record, source, binding)
             return answer({"version": version}, 201 if created else 200)
         except CopyTakesLonger:
             job = request_copy(call.dss, order)
@@ -79,15 +84,21 @@ def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any
 def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecord:
     files = call.dss.catalog.files
     record = files.get(Fqid(uuid, version)) if version else files.newest(uuid, replica)
+    name = f"{uuid}.{version}" if version else uuid
+    if not call.sees(_resource(record) if record else call.resource(Kind.FILE, uuid)):
+        raise NotFound(f"replica {replica} has no file {name}")
     progress = progress_of_file(call.dss, uuid, version, replica) if record is None else None
     if progress and progress.failure:
         raise progress.failure
     if record is None or replica not in record.available:
-        name = f"{uuid}.{version}" if version else uuid
         is_pending = (progress and progress.under_way) or _is_elsewhere(call, uuid, replica, version, record)
         state = "pending" if is_pending else "absent"
         raise NotFound(f"replica {replica} has no file {name}", replica_state=state)
     return record
+
+
+def _resource(record: FileRecord) -> Resource:
+    return Resource(name=f"file {record.fqid.uuid}", readers=record.readers)
 
 
 def _is_elsewhere(

@@ -12,6 +12,8 @@ from shared.errors import IllegalArguments
 PUBLIC = "public"
 SIGNED_IN = "signed-in"
 DEFAULT = "default"
+# The only reader of what nobody but an admin may read.
+NOBODY = "nobody"
 
 # Names of groups are in documents, queries and tokens: LDAP and OIDC providers use paths and addresses.
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/+-]{0,127}")
@@ -19,14 +21,14 @@ _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/+-]{0,127}")
 
 def check_group(name: str, parameter: str = "group") -> str:
     """Return the name of a group. Raise IllegalArguments, naming the parameter, if it can't be one."""
-    if name in (PUBLIC, SIGNED_IN, DEFAULT):
+    if name in (PUBLIC, SIGNED_IN, DEFAULT, NOBODY):
         raise IllegalArguments(f"{parameter}: {name!r} is not a group; it stands for who reads by default")
     return check_reader(name, parameter)
 
 
 def check_reader(name: str, parameter: str = "group") -> str:
     """Return the name of a group, `public` or `signed-in`. Raise IllegalArguments if it is none."""
-    if name == DEFAULT or not _GROUP.fullmatch(name):
+    if name in (DEFAULT, NOBODY) or not _GROUP.fullmatch(name):
         raise IllegalArguments(
             f"{parameter}: {name[:80]!r} is not the name of a group: 1 to 128 letters, digits and ._@:/+-"
         )
@@ -45,7 +47,9 @@ def narrowed(readers: Iterable[Iterable[str]], default: str) -> frozenset[str]:
         if PUBLIC in own:
             continue
         common = own if common is None else _common(common, own)
-    return frozenset((PUBLIC,)) if common is None else common
+    if common is None:
+        return frozenset((PUBLIC,))
+    return common or frozenset((NOBODY,))
 
 
 def _common(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:

@@ -6,6 +6,7 @@ tombstone; the files of a bundle and the contents of a collection are in pages u
 
 from shared.catalog.attempts import JobState
 from shared.catalog.backlog import BacklogCatalog, Missing, Unpublished
+from shared.catalog.bindings import Binding, BindingCatalog, CurrentBinding
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
 from shared.catalog.changes import Change, ChangeCatalog
 from shared.catalog.checkouts import CheckoutCatalog, CheckoutJob, CheckoutOrder, PageProgress
@@ -37,6 +38,8 @@ __all__ = [
     "AdminRun",
     "Attempt",
     "BacklogCatalog",
+    "Binding",
+    "BindingCatalog",
     "BundleCatalog",
     "BundleHead",
     "BundleTombstone",
@@ -54,6 +57,7 @@ __all__ = [
     "CopyJob",
     "CopyOrder",
     "CopySource",
+    "CurrentBinding",
     "Database",
     "Delivery",
     "DeliveryCatalog",
@@ -92,6 +96,7 @@ class Catalog:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.bindings = BindingCatalog(database)
         self.files = FileCatalog(database)
         self.bundles = BundleCatalog(database)
         self.tombstones = TombstoneCatalog(database)

@@ -6,13 +6,18 @@ version of a UUID that is hidden as a whole is hidden from the moment it becomes
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
 from typing import Any
 
-from google.cloud.firestore import And, FieldFilter, Query
+from google.cloud.firestore import And, FieldFilter, Or, Query
 from google.cloud.firestore_v1 import ExistsOption
 
-from shared.catalog.database import Database, NameTaken, Write
+from shared.access import DEFAULT
+from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields
+from shared.catalog.database import Database, NameTaken, Write, create_document
 from shared.catalog.pages import Pages
 from shared.errors import BundleAlreadyExists, BundleTombstoneAlreadyExists, PreconditionFailed
 from shared.identifiers import Fqid
@@ -20,6 +25,8 @@ from shared.identifiers import Fqid
 # Files per page. Firestore: a document is at most 1 MiB; 500 files with the longest names, compressed, are
 # less.
 PAGE_FILES = 500
+# Firestore: a query has at most 30 alternatives, and that of unbound bundles is one.
+_MOST_NAMES = 29
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,15 @@ class BundleHead:
     hidden_on: frozenset[str] = frozenset()
     # The outbox: the replicas on which its event is not published yet, whether it is available there or not.
     unpublished: frozenset[str] = frozenset()
+    # Those whom its UUID is bound to; and those who may read the content, the metadata document and the files
+    # included, if that is fewer because files are bound on their own.
+    readers: frozenset[str] = field(default=frozenset(), compare=False)
+    narrowed_readers: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def content_readers(self) -> frozenset[str]:
+        """Those who may read the content, the metadata document and the files included; none if unbound."""
+        return self.narrowed_readers or self.readers
 
     def was_visible(self, replica: str) -> bool:
         """Return whether reads on a replica see the version, or saw it before it was hidden."""
@@ -71,16 +87,18 @@ class BundleCatalog:
         self._collection = database.client.collection("bundles")
         self._hidden_uuids = database.client.collection("hidden_bundles")
         self._pages = Pages(database, "files")
+        self._bindings = BindingCatalog(database)
 
-    def create(self, head: BundleHead) -> bool:
+    def create(self, head: BundleHead, binding: CurrentBinding | None = None) -> bool:
         """Claim the FQID for this content, for the whole system and for ever; in one write.
 
-        Returns False if the same content has claimed it before. Raises BundleAlreadyExists if other content
-        has. The caller writes the pages next.
+        `binding` is the last read of the UUID's; it is read again if it has changed. Returns False if the
+        same content has claimed the FQID before. Raises BundleAlreadyExists if other content has. The caller
+        writes the pages next.
         """
-        return self._create(head)
+        return self._create(head, binding)
 
-    def create_visible(self, head: BundleHead, *also: Write) -> bool:
+    def create_visible(self, head: BundleHead, binding: CurrentBinding | None, *also: Write) -> bool:
         """Do as `create`, but only if reads will see the version. Commit other writes with it, or nothing.
 
         Raises BundleTombstoneAlreadyExists if the version or its UUID is hidden for ever, and
@@ -89,9 +107,9 @@ class BundleCatalog:
         marker = self._hidden_uuids.document(head.fqid.uuid)
         # As in `make_available`: a precondition that costs no round trip and no read.
         unmarked = ExistsOption(exists=False)
-        return self._create(head, lambda batch: batch.delete(marker, option=unmarked), *also)
+        return self._create(head, binding, lambda batch: batch.delete(marker, option=unmarked), *also)
 
-    def _create(self, head: BundleHead, *also: Write) -> bool:
+    def _create(self, head: BundleHead, binding: CurrentBinding | None, *also: Write) -> bool:
         reference = self._collection.document(str(head.fqid))
         document = {
             "fqid": str(head.fqid),
@@ -104,14 +122,18 @@ class BundleCatalog:
             **self._database.new_head(),
             **self._database.unpublished_everywhere(),
         }
-        try:
-            self._database.commit(lambda batch: batch.create(reference, document), *also)
-        except NameTaken:
+        existing = None
+        for known in self._bindings.attempts(head.fqid.uuid, binding):
+            bound = bound_fields(known.binding if known else None)
+            with suppress(NameTaken):
+                guard = self._bindings.guard(head.fqid.uuid, known)
+                self._database.commit(create_document(reference, document | bound), guard, *also)
+                return True
             existing = self.head(head.fqid)
-        else:
-            return True
-        if also:
-            self._require_visible(head.fqid, existing)
+            if also:
+                self._require_visible(head.fqid, existing)
+            if existing or self._bindings.current(head.fqid.uuid) == known:
+                break
         if existing is None:
             raise PreconditionFailed(f"bundle {head.fqid.uuid}: somebody else has just changed it")
         if existing.digest != head.digest:
@@ -131,7 +153,12 @@ class BundleCatalog:
         """
         starts = range(0, len(files), PAGE_FILES)
         pages = (_pack(files[start : start + PAGE_FILES]) for start in starts)
-        self._pages.write(self._collection.document(str(fqid)), pages)
+        # By these a change of a file's binding, and a removal for good, find the bundles that name it.
+        contained = (
+            {"contains": sorted({file.uuid for file in files[start : start + PAGE_FILES]})}
+            for start in starts
+        )
+        self._pages.write(self._collection.document(str(fqid)), pages, contained)
 
     def make_available(self, fqid: Fqid, replica: str) -> None:
         """Make the bundle visible on a replica, or hidden if its whole UUID is hidden. Safe to repeat.
@@ -210,23 +237,64 @@ class BundleCatalog:
         files = [file for page in pages for file in _unpack(page)]
         return files[start - first * PAGE_FILES : stop - first * PAGE_FILES]
 
-    def enumerate(self, replica: str, *, prefix: str, after: str, count: int) -> Iterator[Fqid]:
+    def enumerate(
+        self,
+        replica: str,
+        *,
+        readers: frozenset[str] | None,
+        prefix: str,
+        after: str,
+        count: int,
+    ) -> Iterator[Fqid]:
         """Yield up to `count` FQIDs on a replica that are not hidden, in order, one read each.
 
-        They begin with `prefix`, and come after the FQID `after` if it is not empty.
+        They begin with `prefix`, come after the FQID `after` if it is not empty, and may be read by one of
+        `readers`, `default` standing for those of unbound bundles; None is everybody's. A bound bundle that
+        is not on the replica yet costs a read too.
         """
-        conditions: list[Any] = [
-            FieldFilter("hidden", "==", False),
-            FieldFilter("available", "array_contains", replica),
-        ]
+        lists = [self._listed(replica, names, prefix, after, count) for names in _chunks(readers)]
+        return islice(merge(*lists), count)
+
+    def _listed(
+        self, replica: str, readers: frozenset[str] | None, prefix: str, after: str, count: int
+    ) -> Iterator[Fqid]:
+        conditions: list[Any] = [FieldFilter("hidden", "==", False), _may_read(replica, readers)]
         if prefix:
             # U+F8FF sorts after every character of an FQID.
             conditions += [FieldFilter("fqid", ">=", prefix), FieldFilter("fqid", "<", prefix + "\uf8ff")]
-        query = self._collection.where(filter=And(conditions)).order_by("fqid").select(["uuid", "version"])
-        if after:
-            query = query.start_after({"fqid": after})
-        for snapshot in self._database.query(query.limit(count)):
-            yield Fqid(snapshot.get("uuid"), snapshot.get("version"))
+        query = self._collection.where(filter=And(conditions)).order_by("fqid")
+        query = query.select(["uuid", "version", "available"])
+        while True:
+            page = query.start_after({"fqid": after}) if after else query
+            snapshots = self._database.query(page.limit(count))
+            for snapshot in snapshots:
+                if replica in snapshot.get("available"):
+                    yield Fqid(snapshot.get("uuid"), snapshot.get("version"))
+            if len(snapshots) < count:
+                return
+            after = snapshots[-1].id
+
+
+def _chunks(readers: frozenset[str] | None) -> list[frozenset[str] | None]:
+    """Return readers in parts that one query takes, those who read unbound bundles in the first."""
+    if readers is None:
+        return [None]
+    names = sorted(readers - {DEFAULT})
+    parts = [names[start : start + _MOST_NAMES] for start in range(0, len(names), _MOST_NAMES)] or [[]]
+    return [frozenset(part) | ({DEFAULT} & readers if part is parts[0] else frozenset()) for part in parts]
+
+
+def _may_read(replica: str, readers: frozenset[str] | None) -> Any:
+    """Return the condition that a bundle may be read, and, but for bound ones, that a replica has it.
+
+    Firestore can't ask for elements of two lists at once.
+    """
+    here = FieldFilter("available", "array_contains", replica)
+    if readers is None:
+        return here
+    unbound = And([FieldFilter("bound", "==", False), here])
+    bound = FieldFilter("readers", "array_contains_any", sorted(readers - {DEFAULT}))
+    return Or([unbound, bound]) if DEFAULT in readers else bound
 
 
 def head_of(snapshot: Any) -> BundleHead:
@@ -242,6 +310,8 @@ def head_of(snapshot: Any) -> BundleHead:
         hidden_by=document.get("hidden_by", ""),
         hidden_on=frozenset(document.get("hidden_on", ())),
         unpublished=frozenset(document.get("unpublished", ())),
+        readers=frozenset(document["readers"]),
+        narrowed_readers=frozenset(document.get("content_readers", ())),
     )
 
 

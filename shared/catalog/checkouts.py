@@ -62,6 +62,8 @@ class CheckoutJob:
     cause: str
     touched: datetime
     created: datetime
+    # Those who may read what is checked out; none if it is unbound.
+    readers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +99,16 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
         email: str | None = None,
         *,
         at_most: int,
+        readers: frozenset[str] = frozenset(),
         requester: str = "",
         at_most_each: int = 0,
     ) -> CheckoutJob:
         """Return the job of this order, running: joined, begun, or begun again.
 
-        Its `execution` is empty if none is known to have started. `email` gets a mail when the job ends.
-        Raises IllegalArguments if too many addresses are to get one, and TooManyUnderWay if a job would begin
-        while `at_most` are running, or `at_most_each` of those that `requester`, if named, began (a few more
-        may, if several begin at the same moment).
+        `readers` are those who may read what is checked out. Its `execution` is empty if none is known to
+        have started. `email` gets a mail when the job ends. Raises IllegalArguments if too many addresses are
+        to get one, and TooManyUnderWay if a job would begin while `at_most` are running, or `at_most_each` of
+        those that `requester`, if named, began (a few more may, if several begin at the same moment).
         """
 
         def emails_of(job: CheckoutJob | None) -> list[str]:
@@ -127,6 +130,7 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
                 )
             return {
                 **_order_to_document(order),
+                "readers": sorted(readers),
                 "files": 0,
                 "bytes": 0,
                 "pages": 0,
@@ -198,6 +202,7 @@ def _order_to_document(order: CheckoutOrder) -> dict[str, Any]:
     return {
         "kind": order.kind.value,
         "fqid": str(order.fqid),
+        "uuid": order.fqid.uuid,
         "replica": order.replica,
         "bucket": order.bucket,
     }
@@ -222,5 +227,6 @@ def _from_snapshot(snapshot: Any) -> CheckoutJob:
         order=order,
         state=JobState(document["state"]),
         emails=tuple(document["emails"]),
+        readers=frozenset(document["readers"]),
         **{name: document[name] for name in (*plain, "touched", "created")},
     )

@@ -13,6 +13,7 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter, Query
 
+from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields
 from shared.catalog.database import Database, NameTaken, Write
 from shared.catalog.pages import Pages
 from shared.errors import CollectionAlreadyExists, PreconditionFailed
@@ -25,12 +26,16 @@ _LAST_POSITION = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class OwnedCollection:
-    """The owner of a collection, and its newest version; None if no version is visible on any replica."""
+    """The owner of a collection, and its newest version; None if no version is visible on any replica.
+
+    `readers` are those that its UUID is bound to.
+    """
 
     uuid: str
     owner: str
     newest: str | None
     hidden: bool
+    readers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,7 @@ class CollectionCatalog:
         self._collection = database.client.collection("collections")
         self._owned = database.client.collection("owned_collections")
         self._pages = Pages(database, "lines")
+        self._bindings = BindingCatalog(database)
 
     def owned(self, uuid: str) -> OwnedCollection | None:
         """Return the owner and newest version of a collection, in one read; None if it does not exist."""
@@ -93,7 +99,8 @@ class CollectionCatalog:
         """
         claims = [self._claim(head), *also]
         if owned is None:
-            claims.append(self._claim_uuid(head))
+            known = self._bindings.current(head.fqid.uuid)
+            claims += [self._claim_uuid(head, known), self._bindings.guard(head.fqid.uuid, known)]
         try:
             self._database.commit(*claims)
             return True
@@ -123,13 +130,14 @@ class CollectionCatalog:
         }
         return lambda batch: batch.create(self._collection.document(str(head.fqid)), document)
 
-    def _claim_uuid(self, head: CollectionHead) -> Any:
+    def _claim_uuid(self, head: CollectionHead, binding: CurrentBinding | None) -> Any:
         document = {
             "uuid": head.fqid.uuid,
             "owner": head.owner,
             "newest": None,
             "visible": False,
             "hidden": False,
+            **bound_fields(binding.binding if binding else None),
         }
         return lambda batch: batch.create(self._owned.document(head.fqid.uuid), document)
 
@@ -193,6 +201,7 @@ def _owned_of(snapshot: Any) -> OwnedCollection:
         owner=document["owner"],
         newest=None if newest is None else version_of(_EPOCH + timedelta(microseconds=newest)),
         hidden=document["hidden"],
+        readers=frozenset(document["readers"]),
     )
 
 

@@ -1,24 +1,26 @@
 """The catalog of file versions: collection `files`, one document per version, named by its FQID."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.cloud.firestore import FieldFilter, Query
 
-from shared.catalog.database import Database, NameTaken
+from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields
+from shared.catalog.database import Database, NameTaken, create_document
 from shared.checksums import CHECKSUM_NAMES, Checksums
-from shared.errors import FileAlreadyExists
+from shared.errors import FileAlreadyExists, Unavailable
 from shared.identifiers import Fqid
 
 # The fields of a record. Reading the others too, most of them times, takes a third more CPU time, measured on
 # thousands of heads.
-_FIELDS = ("uuid", "version", "creator_uid", "content_type", "size", "available", *CHECKSUM_NAMES)
+_FIELDS = ("uuid", "version", "creator_uid", "content_type", "size", "available", "readers", *CHECKSUM_NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileRecord:
-    """A file version, as the catalog has it."""
+    """A file version, as the catalog has it. `readers` are those that its UUID is bound to."""
 
     fqid: Fqid
     creator_uid: int
@@ -26,9 +28,10 @@ class FileRecord:
     size: int
     checksums: Checksums
     available: frozenset[str] = frozenset()
+    readers: frozenset[str] = field(default=frozenset(), compare=False)
 
     def same_content(self, other: "FileRecord") -> bool:
-        """Return whether two records are equal but for where they are available."""
+        """Return whether two records are equal but for where they are available, and to whom."""
         return replace(self, available=other.available) == other
 
 
@@ -38,24 +41,31 @@ class FileCatalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._collection = database.client.collection("files")
+        self._bindings = BindingCatalog(database)
 
-    def create(self, record: FileRecord) -> bool:
+    def create(self, record: FileRecord, binding: CurrentBinding | None = None) -> bool:
         """Claim the FQID for this content, for the whole system and for ever; in one write.
 
-        Returns False if the same content has claimed it before. Raises FileAlreadyExists if other content
-        has.
+        `binding` is the last read of the UUID's; it is read again if it has changed. Returns False if the
+        same content has claimed the FQID before. Raises FileAlreadyExists if other content has.
         """
         reference = self._collection.document(str(record.fqid))
-        document = _to_document(record) | self._database.new_head()
-        try:
-            self._database.commit(lambda batch: batch.create(reference, document))
-        except NameTaken:
-            if not record_of(self._database.get(reference)).same_content(record):
-                raise FileAlreadyExists(
-                    f"file {record.fqid} exists with other content, creator or content type"
-                ) from None
-            return False
-        return True
+        for known in self._bindings.attempts(record.fqid.uuid, binding):
+            bound = bound_fields(known.binding if known else None)
+            document = _to_document(record) | bound | self._database.new_head()
+            with suppress(NameTaken):
+                self._database.commit(
+                    create_document(reference, document), self._bindings.guard(record.fqid.uuid, known)
+                )
+                return True
+            existing = self._database.get(reference)
+            if existing.exists:
+                if not record_of(existing).same_content(record):
+                    raise FileAlreadyExists(
+                        f"file {record.fqid} exists with other content, creator or content type"
+                    )
+                return False
+        raise Unavailable(f"file {record.fqid}: its binding changes all the time; try again")
 
     def make_available(self, fqid: Fqid, replica: str) -> None:
         """Let reads on a replica see the file, in one write. Safe to repeat."""
@@ -105,4 +115,5 @@ def record_of(snapshot: Any) -> FileRecord:
         size=document["size"],
         checksums=Checksums(**{name: document[name] for name in CHECKSUM_NAMES}),
         available=frozenset(document["available"]),
+        readers=frozenset(document["readers"]),
     )

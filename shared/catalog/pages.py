@@ -4,7 +4,8 @@ Each holds one compressed value, which is read and written as a whole and never 
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
 from shared.catalog.database import Database, Write, set_document
@@ -25,17 +26,22 @@ class Pages:
         self._database = database
         self._field = field
 
-    def write(self, head: Any, contents: Iterable[bytes]) -> None:
-        """Write all pages of a head, in this order, one write each. Safe to repeat with the same contents."""
+    def write(
+        self, head: Any, contents: Iterable[bytes], fields: Iterable[Mapping[str, Any]] | None = None
+    ) -> None:
+        """Write all pages of a head, in this order, one write each. Safe to repeat with the same contents.
+
+        `fields` are further ones of each page, for queries.
+        """
         pages = head.collection("pages")
         writes: list[Write] = []
         pending = 0
-        for number, content in enumerate(contents):
+        for number, (content, further) in enumerate(zip(contents, fields or repeat({}), strict=False)):
             data = zlib.compress(content, _LEVEL)
             if writes and pending + len(data) > _COMMIT_BYTES:
                 self._database.commit(*writes)
                 writes, pending = [], 0
-            writes.append(set_document(pages.document(_page_name(number)), {self._field: data}))
+            writes.append(set_document(pages.document(_page_name(number)), {self._field: data, **further}))
             pending += len(data)
         if writes:
             self._database.commit(*writes)

@@ -12,17 +12,24 @@ _MOST_RESUMED = 5
 
 
 def request_checkout(
-    dss: Dss, order: CheckoutOrder, email: str | None = None, *, requester: str = ""
+    dss: Dss,
+    order: CheckoutOrder,
+    email: str | None = None,
+    *,
+    requester: str = "",
+    readers: frozenset[str] = frozenset(),
 ) -> CheckoutJob:
     """Return the job of an order, running and durable: a new one, or the running one.
 
     Safe to repeat; a job that has ended begins again, and keeps the existing copies. Raises Unavailable, and
     TooManyUnderWay if DSS_CHECKOUTS_AT_ONCE are running, or DSS_CHECKOUTS_PER_CLIENT that `requester` (an
-    e-mail or an address; empty for the system itself) has begun: callers need not sign in.
+    e-mail or an address; empty for the system itself) has begun: callers need not sign in. `readers` are
+    those who may read what is checked out, none if it is unbound.
     """
     job = dss.catalog.checkouts.begin(
         order,
         email,
+        readers=readers,
         at_most=dss.settings.checkouts_at_once,
         requester=requester,
         at_most_each=dss.settings.checkouts_per_client,
@@ -39,8 +46,13 @@ def find_job(dss: Dss, replica: str, job_id: str) -> CheckoutJob:
     """Return a checkout of a replica. Raises NotFound."""
     job = dss.catalog.checkouts.get(job_id)
     if job is None or job.order.replica != replica:
-        raise NotFound(f"checkout_job_id: replica {replica} has no checkout {job_id}")
+        raise no_such_job(replica, job_id)
     return job
+
+
+def no_such_job(replica: str, job_id: str) -> NotFound:
+    """Return the error for a checkout that is not there."""
+    return NotFound(f"checkout_job_id: replica {replica} has no checkout {job_id}")
 
 
 def status_of(dss: Dss, job: CheckoutJob) -> dict[str, Any]:
@@ -74,5 +86,5 @@ def resume_abandoned_checkouts(dss: Dss) -> list[str]:
             cause = f"its execution ended without a result, and so did {job.resumed} further ones"
             dss.catalog.checkouts.end(job, JobState.FAILED, code="checkout_error", cause=job.cause or cause)
         else:
-            resumed.append(request_checkout(dss, job.order).id)
+            resumed.append(request_checkout(dss, job.order, readers=job.readers).id)
     return resumed

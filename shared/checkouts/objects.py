@@ -7,10 +7,11 @@ checkout bucket a damaged copy is replaced; in a user's bucket nothing is ever r
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.access import Resource
 from shared.catalog import CheckoutOrder, CopyOrder, FileRecord, PagedFile
 from shared.catalog.bundles import PAGE_FILES
 from shared.checksums import Checksums
@@ -19,6 +20,7 @@ from shared.config import Settings
 from shared.copying.blobs import check_proof, prove
 from shared.copying.large import copy_source, request_copy
 from shared.errors import (
+    CheckoutFailed,
     CopyTakesLonger,
     InvalidChecksum,
     NotFound,
@@ -132,7 +134,8 @@ def _type_name(content_type: str) -> str:
 class CheckoutContent:
     """The present content of an order's bundle or file, in pages of PAGE_FILES files.
 
-    Raises NotFound if the version is not on the replica, or is hidden.
+    Raises NotFound if the version is not on the replica, or is hidden, and CheckoutFailed if it is managed
+    and would come into the shared bucket.
     """
 
     def __init__(self, dss: Dss, order: CheckoutOrder) -> None:
@@ -149,8 +152,17 @@ class CheckoutContent:
                 f"replica {order.replica} has no {order.kind[:-1]} {order.fqid}, or it was deleted"
             )
         self._head = head
+        self._check_destination()
         self.files: int = 1 if isinstance(head, FileRecord) else head.file_count
         self.pages = -(-self.files // PAGE_FILES)
+
+    def _check_destination(self) -> None:
+        head = self._head
+        readers = head.readers if isinstance(head, FileRecord) else head.content_readers
+        # It may have been bound since the checkout was asked for.
+        managed = Resource(name=str(self._order.fqid), readers=readers).is_managed
+        if managed and self._order.bucket == self._replica.checkout_bucket:
+            raise CheckoutFailed(f"{self._order.fqid} is managed: it is not put into the shared bucket")
 
     @property
     def location(self) -> str:
@@ -275,3 +287,16 @@ def cache_file(dss: Dss, replica_name: str, record: FileRecord) -> str | None:
     if job_id is None:
         prove(copy.store, copy.bucket, copy.key, size=copy.size, checksums=copy.checksums)
     return job_id
+
+
+def remove_shared_copies(replica: Replica, bundles: Iterable[Fqid], files: Iterable[FileRecord]) -> None:
+    """Remove the copies of bundles and files from the shared checkout bucket of a replica. Safe to repeat.
+
+    Another file with the same content and type loses its copy too, and gets a new one when it is asked for.
+    """
+    bucket = replica.checkout_bucket
+    for bundle in bundles:
+        for stored in replica.store.list(bucket, f"{bundle_prefix(bundle)}/"):
+            replica.store.delete(bucket, stored.key)
+    for record in files:
+        replica.store.delete(bucket, copy_of_file(replica, bucket, record).key)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from shared.identifiers import Kind, ObjectName
+from shared.kinds.access import AccessKind
 from shared.kinds.base import ObjectKind
 from shared.kinds.bundle import BundleKind
 from shared.kinds.bundle_tombstone import BundleTombstoneKind
@@ -10,9 +11,11 @@ from shared.kinds.collection import CollectionKind
 from shared.kinds.collection_tombstone import CollectionTombstoneKind
 from shared.kinds.file import FileKind
 
-# In an order in which a repair can take in what it finds: a bundle rests on its files, a tombstone proves
-# right once what it hides is known, and a collection rests on what it links to.
+# In an order in which a repair can take in what it finds: nothing is seen before its binding is known, a
+# bundle rests on its files, a tombstone proves right once what it hides is known, and a collection rests on
+# what it links to.
 _ALL: tuple[ObjectKind[Any], ...] = (
+    AccessKind(),
     FileKind(),
     BundleKind(),
     BundleTombstoneKind(),

@@ -25,12 +25,16 @@ def open_dss(stack: Mapping[str, str]) -> Iterator[Dss]:
         os.environ.update(before)
 
 
-def open_dss_for_threads(env: Mapping[str, str]) -> Dss:
-    """Return the dependencies of a running system, for any thread; os.environ stays as it is."""
+def open_dss_for_threads(env: Mapping[str, str], *, publishes: bool = True) -> Dss:
+    """Return the dependencies of a running system, for any thread; os.environ stays as it is.
+
+    Without `publishes`, the system may be one without topics.
+    """
     with mock.patch.dict(os.environ, env):
         dss = open_system(Settings.from_environment())
         # The publisher reads the emulator's address from os.environ when it is first used. Nobody subscribes.
-        dss.publisher.publish(BUNDLE_EVENTS, {"to": "nobody"})
+        if publishes:
+            dss.publisher.publish(BUNDLE_EVENTS, {"to": "nobody"})
     return dss
 
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from local.api import api_process
+from shared.system import Dss
 from tests.support.api import Api, Version, new_uuid, put_file
 from tests.support.clouds import Clouds
+from tests.support.dss import open_dss_for_threads
 
 # The claims and the audience of tokens of old deployments.
 OLD_CLAIMS = "https://auth.data.humancellatlas.org"
@@ -55,6 +57,12 @@ def without_issuer(stack: dict[str, str]) -> Iterator[Api]:
     settings = {"OIDC_ISSUER": "http://127.0.0.1:9", "DSS_GS_CHECKOUT_BUCKET": bucket}
     with api_process(stack, settings) as process:
         yield Api(process.url, stack["DSS_TOKEN"])
+
+
+@pytest.fixture(scope="session")
+def dss(stack: dict[str, str]) -> Dss:
+    """The dependencies of the running system, as an operator has them."""
+    return open_dss_for_threads(stack, publishes=False)
 
 
 @pytest.fixture
