@@ -13,6 +13,7 @@ from shared.catalog import Binding, CurrentBinding
 from shared.checkouts.objects import remove_shared_copies
 from shared.clock import new_version, next_version
 from shared.errors import TooManyUnderWay
+from shared.events.readers import follow_readers
 from shared.identifiers import Fqid, Kind, manifest_key
 from shared.manifests import encode, write_once
 from shared.parallel import map_in_threads
@@ -91,6 +92,7 @@ def _spread(dss: Dss, binding: Binding) -> None:
         bundles |= set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid))
     for bundle in sorted(bundles):
         narrow_bundle(dss, bundle)
+        follow_readers(dss, bundle)
     if Resource(name="", readers=binding.readers).is_managed:
         files = dss.catalog.files.get_many(
             Fqid.parse(name) for collection, name in heads if collection == "files"

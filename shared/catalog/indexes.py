@@ -73,6 +73,9 @@ COMPOSITE_INDEXES = (
     Index("events", (("replica", "ASCENDING"), ("timestamp", "ASCENDING"))),
     # The journals of a replica, in order of time.
     Index("journals", (("replica", "ASCENDING"), ("to_date", "ASCENDING"))),
+    # Both again, of those that a caller may see.
+    Index("events", (("replica", "ASCENDING"), ("labels", "CONTAINS"), ("timestamp", "ASCENDING"))),
+    Index("journals", (("replica", "ASCENDING"), ("labels", "CONTAINS"), ("to_date", "ASCENDING"))),
     # The rows with a posting, in order; array elements are indexed here only.
     Index("index_rows", (("postings", "CONTAINS"), ("fqid", "DESCENDING"))),
 )
@@ -113,12 +116,18 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("events", field)
-        for field in ("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid")
+        for field in (
+            *("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid"),
+            "labels",
+        )
     ),
     *(Exemption("journal_checkpoints", field) for field in ("last", "compacted", "claimed", "held")),
     *(
         Exemption("journals", field)
-        for field in ("replica", "key", "from_date", "to_date", "size", "entries", "crc32c", "index")
+        for field in (
+            *("replica", "key", "from_date", "to_date", "size", "entries", "crc32c", "index"),
+            *("labels", "bound"),
+        )
     ),
     *(
         Exemption("checkout_jobs", field)

@@ -65,7 +65,7 @@ class Indexed:
     """What an index holds of a bundle version: enough to check whether it is right.
 
     `digest` is `shared.search.documents.digest_of` of the document, or empty if another release wrote the
-    entry in another form. `labels` are those of its readers (`shared.search.labels`).
+    entry in another form. `labels` are those of its readers (`shared.access.labels`).
     """
 
     fqid: Fqid
@@ -114,6 +114,10 @@ class IndexBackend(Protocol):
         IndexQueryRefused, with the reason, if this back end does not serve the query, or can't match a single
         document in that time.
         """
+        ...
+
+    def held(self, replica: str, fqid: Fqid) -> Indexed | None:
+        """Return what the index holds of a bundle version; None if it has no entry."""
         ...
 
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:

@@ -60,7 +60,7 @@ class Postings:
 
 
 def labelled(postings: Iterable[UUID], labels: Iterable[str]) -> frozenset[UUID]:
-    """Return postings under each of some labels (`shared.search.labels`).
+    """Return postings under each of some labels (`shared.access.labels`).
 
     For back ends that can't intersect: a posting under a label is a posting of its own. Under `default` it is
     the posting itself, since most entries have no other label.

@@ -18,6 +18,7 @@ from google.api_core import exceptions
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
+from shared.access import labels_of, labels_sought
 from shared.catalog import Catalog
 from shared.catalog.database import Database, NameTaken, set_document
 from shared.clock import Deadline
@@ -29,7 +30,6 @@ from shared.search.base import MOST_PAGE_BYTES, Hit, IndexBackend, Indexed, Inde
 from shared.search.budget import Budget, BudgetSpent, too_costly
 from shared.search.firestore.planning import Selection, plan
 from shared.search.firestore.rows import Row, fields_of_readers, piece_name, row_name, row_of
-from shared.search.labels import labels_of, labels_sought
 from shared.search.matching import Matcher, Subject
 from shared.search.postings import FORM, Postings
 from shared.search.query import Query
@@ -59,6 +59,7 @@ _LARGE, _MOST_LARGE = 1024 * 1024, 2
 _ATTEMPTS = 5
 
 _NAMES = ["fqid", "partial"]
+_HELD = ["fqid", "digest", "form", "dead", "labels"]
 _DOCUMENTS = [*_NAMES, "digest", "size", "data", "pieces"]
 
 
@@ -153,6 +154,11 @@ class FirestoreIndex:
         following = rows if after is None else None
         return replace(page, total=known or search.total(page, following, self._counted))
 
+    def held(self, replica: str, fqid: Fqid) -> Indexed | None:
+        """Return what the index holds of a bundle version, in one read; None if it has no entry."""
+        row = self._read(row_name(replica, fqid), _HELD)
+        return None if row is None else _held(row)
+
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
         """Yield all entries after the FQID `after`, by UUID and then version, both ascending; a read each."""
         first = row_name(replica, after) if after else f"{replica}."
@@ -161,12 +167,9 @@ class FirestoreIndex:
             self._rows.where(filter=FieldFilter("__name__", ">", self._rows.document(first)))
             .where(filter=FieldFilter("__name__", "<", self._rows.document(f"{replica}.g")))
             .order_by("__name__")
-            .select(["fqid", "digest", "form", "dead", "labels"])
+            .select(_HELD)
         )
-        for row in self._database.every(query, _ENTRIES_PAGE):
-            digest = row.get("digest") if row.get("form") == FORM else ""
-            labels = frozenset(row.get("labels"))
-            yield Indexed(fqid=fqid_of(row), digest=digest, dead=row.get("dead"), labels=labels)
+        return map(_held, self._database.every(query, _ENTRIES_PAGE))
 
     def _put_living(self, row: Row) -> bool:
         """Write an entry that is not dead; return False if another process was faster."""
@@ -405,6 +408,15 @@ class _Search:
 def fqid_of(row: Any) -> Fqid:
     """Return the FQID of a row."""
     return Fqid(*row.get("fqid").split(".", 1))
+
+
+def _held(row: Any) -> Indexed:
+    return Indexed(
+        fqid=fqid_of(row),
+        digest=row.get("digest") if row.get("form") == FORM else "",
+        dead=row.get("dead"),
+        labels=frozenset(row.get("labels")),
+    )
 
 
 def _parts(values: Sequence[Any]) -> list[Sequence[Any]]:

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.access import labels_of
 from shared.identifiers import Fqid
 from shared.search.analysis import iter_scalar_tokens
 from shared.search.base import IndexEntry
 from shared.search.documents import digest_of
-from shared.search.labels import labels_of
 from shared.search.matching import paths_to, scalars_of
 from shared.search.postings import FORM, Postings, labelled, truncate
 

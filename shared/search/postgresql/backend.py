@@ -9,18 +9,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 from psycopg.errors import QueryCanceled
 from psycopg.sql import Composed
 
+from shared.access import labels_of
 from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.search.base import MOST_PAGE_BYTES, Hit, IndexBackend, Indexed, IndexEntry, Page, Total
 from shared.search.budget import too_costly
 from shared.search.documents import digest_of
-from shared.search.labels import labels_of
 from shared.search.postgresql.clauses import Condition, both, clauses_by_range_terms, condition, readable
 from shared.search.postgresql.connections import Connections
 from shared.search.postgresql.range_terms import range_terms_of
@@ -100,10 +100,11 @@ _SAMPLED = sql.SQL("""
     ) AS next
 """)
 _AFTER = sql.SQL("AND (uuid, version) < (%s, %s)")
-_ENTRIES = """
+_HELD: LiteralString = """
     SELECT uuid, version, CASE WHEN form = %s THEN digest ELSE '' END, dead, labels FROM dss_index
-    WHERE replica = %s AND (uuid, version) > (%s, %s) ORDER BY uuid, version LIMIT %s
 """
+_ENTRY = _HELD + "WHERE replica = %s AND uuid = %s AND version = %s"
+_ENTRIES = _HELD + "WHERE replica = %s AND (uuid, version) > (%s, %s) ORDER BY uuid, version LIMIT %s"
 
 
 def open_index(settings: Settings, _: object) -> IndexBackend:
@@ -182,6 +183,12 @@ class PostgreSqlIndex:
             known = len(found.rows) + (found.after is not None)
             return replace(page, total=_total(connection, replica, hit, left, at_least=known))
 
+    def held(self, replica: str, fqid: Fqid) -> Indexed | None:
+        """Return what the index holds of a bundle version; None if it has no entry."""
+        with self._connections.connection() as connection:
+            row = connection.execute(_ENTRY, (FORM, replica, fqid.uuid, fqid.version)).fetchone()
+        return None if row is None else _held(row)
+
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
         """Yield all entries after the FQID `after`, by UUID and then version, both ascending.
 
@@ -191,8 +198,7 @@ class PostgreSqlIndex:
             last = (after.uuid, after.version) if after else ("", "")
             with self._connections.connection() as connection:
                 rows = connection.execute(_ENTRIES, (FORM, replica, *last, _PAGE)).fetchall()
-            for uuid, version, digest, dead, labels in rows:
-                yield Indexed(fqid=Fqid(uuid, version), digest=digest, dead=dead, labels=frozenset(labels))
+            yield from map(_held, rows)
             if len(rows) < _PAGE:
                 return
             after = Fqid(rows[-1][0], rows[-1][1])
@@ -229,6 +235,10 @@ class _Found:
 
     def page(self) -> Page:
         return Page(hits=[Hit(fqid=_fqid(row)) for row in self.rows], after=self.after)
+
+
+def _held(row: Row) -> Indexed:
+    return Indexed(fqid=_fqid(row), digest=row[2], dead=row[3], labels=frozenset(row[4]))
 
 
 def _fqid(row: Row) -> Fqid:

@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from shared.search.labels import labels_sought
+from shared.access import labels_sought
 from shared.search.postgresql.range_terms import terms_beginning, terms_between
 from shared.search.postgresql.rows import as_jsonb, escape
 from shared.search.postgresql.schema import WITHOUT_RANGE_TERMS

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from shared.access import PUBLIC, SIGNED_IN, STRANGER, Policy, Principal
+from shared.access import PUBLIC, SIGNED_IN, STRANGER, Policy, Principal, labels_of
 from shared.errors import IndexQueryRefused
 from shared.identifiers import Fqid
 from shared.search.base import IndexBackend, IndexEntry, Total
 from shared.search.documents import digest_of, tombstone_document
-from shared.search.labels import labels_of
 from shared.search.matching import matches
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support.api import new_uuid, now

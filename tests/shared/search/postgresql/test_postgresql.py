@@ -213,7 +213,7 @@ def test_entries_of_the_first_release_are_found_before_and_after_they_are_rewrit
         for entry in entries:
             index.put(entry)
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("ALTER TABLE dss_index DROP COLUMN range_terms")
+        connection.execute("ALTER TABLE dss_index DROP COLUMN range_terms, DROP COLUMN labels")
         connection.execute("ALTER TABLE dss_index RENAME COLUMN scalars TO leaves")
         connection.execute("UPDATE dss_index SET form = 1")
         connection.execute("DROP INDEX dss_index_without_range_terms")

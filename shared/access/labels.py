@@ -1,9 +1,9 @@
-"""Labels: the names under which an entry is indexed, so that a search finds only what its caller may read.
+"""Labels: the names under which things are indexed, so that a query finds only what its caller may read.
 
-An entry has the labels of those who may read its document. A search looks up the labels as which its caller
-counts, and finds the entries that have one of them: what it leaves out is never read, counted or paged over.
+An index entry, event or journal has the labels of those who may read it. A query looks up the labels as which
+its caller counts, and finds what has one of them: what it leaves out is never read, counted or paged over.
 
-    readers of the document      labels of the entry     found by
+    readers                      labels                  found by
     none: the default            default                 who may read by default
     {public}                     default, public         everybody
     {lab-a, lab-b}               lab-a, lab-b, *         members of one of the two
@@ -12,14 +12,14 @@ counts, and finds the entries that have one of them: what it leaves out is never
 
 from collections.abc import Iterable
 
-from shared.access import DEFAULT, PUBLIC
+from shared.access.readers import DEFAULT, PUBLIC
 
 # Stands for all readers but the public; no group has this name.
 _MANAGED = "*"
 
 
 def labels_of(readers: Iterable[str]) -> frozenset[str]:
-    """Return the labels of an entry whose document these may read; none of them means the default."""
+    """Return the labels of what these may read; none of them means the default."""
     names = frozenset(readers)
     if not names:
         return frozenset((DEFAULT,))
@@ -28,7 +28,7 @@ def labels_of(readers: Iterable[str]) -> frozenset[str]:
 
 
 def labels_sought(readers: frozenset[str] | None) -> frozenset[str]:
-    """Return the labels that a search looks up for somebody who counts as these; None is an admin."""
+    """Return the labels that a query looks up for somebody who counts as these; None is an admin."""
     if readers is None:
         return frozenset((DEFAULT, _MANAGED))
     names = readers - {_MANAGED}
