@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.bindings import bind_files, narrow_bundle
-from shared.catalog import BundleHead, BundleTombstone, FileRecord, PagedFile
+from shared.catalog import BundleHead, BundleTombstone, CurrentBinding, FileRecord, PagedFile
 from shared.changes import claim_change, following_versions, require_newest
 from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing
 from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
@@ -75,16 +75,17 @@ def write_bundle(
     creator_uid: int,
     files: Sequence[PagedFile],
     *,
+    binding: CurrentBinding | None = None,
     replaces: Fqid | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Create a bundle version from files that are on the replica; it is readable there when this returns.
 
-    Returns its manifest, and whether the version is new: False if the same version was written before.
-    Safe to repeat after a kill at any point; nothing is readable before the last step. Raises
-    BundleAlreadyExists if the FQID has other content, BundleTombstoneAlreadyExists if it or its UUID is
-    hidden, and PreconditionFailed if somebody else replaces the version that this one `replaces`.
+    `binding` is the last read of the UUID's. Returns its manifest, and whether the version is new: False if
+    the same version was written before. Safe to repeat after a kill at any point; nothing is readable before
+    the last step. Raises BundleAlreadyExists if the FQID has other content, BundleTombstoneAlreadyExists if
+    it or its UUID is hidden, and PreconditionFailed if somebody else replaces the version that this one
+    `replaces`.
     """
-    binding = dss.catalog.bindings.current(fqid.uuid)
     claims = [claim_change(dss, Kind.BUNDLE, replaces, fqid)] if replaces else []
     manifest = bundle_manifest(fqid, creator_uid, files)
     encoded = encode(manifest)
@@ -106,7 +107,13 @@ def write_bundle(
 
 
 def change_bundle(
-    dss: Dss, replica: str, old: BundleHead, files: Sequence[PagedFile], *, replaces: Fqid | None
+    dss: Dss,
+    replica: str,
+    old: BundleHead,
+    files: Sequence[PagedFile],
+    *,
+    binding: CurrentBinding | None,
+    replaces: Fqid | None,
 ) -> Fqid:
     """Create the version that follows another one, from files that are on the replica; return its FQID.
 
@@ -115,7 +122,7 @@ def change_bundle(
     for version in following_versions(dss, old.fqid.version):
         new = Fqid(old.fqid.uuid, version)
         with suppress(BundleAlreadyExists):
-            write_bundle(dss, replica, new, old.creator_uid, files, replaces=replaces)
+            write_bundle(dss, replica, new, old.creator_uid, files, binding=binding, replaces=replaces)
             break
     return new
 

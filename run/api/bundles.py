@@ -12,6 +12,7 @@ from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
 from shared.access import Action, Resource
 from shared.api_path import api_url
+from shared.bindings import bound_resource
 from shared.bundles import (
     NamedFile,
     change_bundle,
@@ -81,12 +82,15 @@ def get(
 def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a bundle version of files that the replica has, or is about to have."""
     call.check_new_version(version)
-    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid))
+    binding = call.dss.catalog.bindings.current(uuid)
+    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
     files = find_files(call.dss, replica, named, call.may_read)
     creator_uid = json_request_body["creator_uid"]
-    manifest, created = write_bundle(call.dss, replica, Fqid(uuid, version), creator_uid, files)
+    manifest, created = write_bundle(
+        call.dss, replica, Fqid(uuid, version), creator_uid, files, binding=binding
+    )
     return answer({"version": version, "manifest": manifest}, 201 if created else 200)
 
 
@@ -101,7 +105,8 @@ def patch(
     replaces = call.replaced(uuid)
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
-    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid))
+    binding = call.dss.catalog.bindings.current(uuid)
+    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
     old = find_bundle(call, uuid, replica, version)
     if replaces:
         require_newest_bundle(call.dss, replaces)
@@ -113,7 +118,7 @@ def patch(
     check_names([*(file.name for file in remaining), *(file.name for file in added)])
     files = [*remaining, *find_files(call.dss, replica, added, call.may_read)]
     files.sort(key=lambda file: file.name.encode())
-    new = change_bundle(call.dss, replica, old, files, replaces=replaces)
+    new = change_bundle(call.dss, replica, old, files, binding=binding, replaces=replaces)
     return answer({"uuid": new.uuid, "version": new.version})
 
 

@@ -216,13 +216,6 @@ class BindingCatalog:
         """
         return bool(self._database.get(self._marks.document("files")).exists)
 
-    def scan(self, since: str = "") -> Iterator[Binding]:
-        """Yield all bindings ever made, in order of FQID, beginning at `since`; one read each."""
-        query = self._collection.order_by("__name__")
-        if since:
-            query = query.start_at({"__name__": self._collection.document(since)})
-        return map(binding_of, self._database.every(query, _PAGE))
-
     def _reference(self, binding: Binding) -> Any:
         return self._collection.document(str(binding.fqid))
 

@@ -31,7 +31,7 @@ class AccessKind(ObjectKind[Binding]):
 
     def scan(self, dss: Dss, since: str) -> Iterator[Binding]:
         """Yield all bindings, in the order of their keys."""
-        return dss.catalog.bindings.scan(since)
+        return dss.catalog.scan.bindings(since)
 
     def name_of(self, record: Binding) -> ObjectName:
         """Return the name of a binding's object."""
