@@ -281,6 +281,11 @@ class Settings:
     access_contact: str = _setting(
         "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
     )
+    subscription_days: int = _setting(
+        "DSS_SUBSCRIPTION_DAYS",
+        "Days without a sign-in of its owner after which a subscription pauses; 0: it never does.",
+        default=90,
+    )
     admin_user_emails: tuple[str, ...] = _setting(
         "ADMIN_USER_EMAILS", "E-mails of admins, who may do everything; comma-separated.", default=()
     )

@@ -446,6 +446,35 @@ variable "write_groups" {
   default     = ["dss"]
 }
 
+variable "default_access" {
+  type        = string
+  description = "Who may read what is bound to no group: `public`, `signed-in`, or the name of a group."
+  default     = "public"
+}
+
+variable "subscription_days" {
+  type        = number
+  description = "Days without a sign-in of its owner after which a subscription pauses; 0: it never does."
+  default     = 90
+
+  validation {
+    condition     = var.subscription_days >= 0 && floor(var.subscription_days) == var.subscription_days
+    error_message = "It must be a whole number of days."
+  }
+}
+
+variable "hide_managed" {
+  type        = bool
+  description = "Whether managed data are answered by 404, as if they weren't there, to those who may not read them."
+  default     = false
+}
+
+variable "access_contact" {
+  type        = string
+  description = "Whom to ask for access to managed data: an address or a URL."
+  default     = ""
+}
+
 variable "admin_emails" {
   type        = list(string)
   description = "E-mails of those who may do everything."

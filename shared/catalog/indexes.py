@@ -127,7 +127,10 @@ EXEMPTIONS = (
             *("creator_uid", "last_used", "attempt", "execution", "upload_id", "token", "code", "cause"),
         )
     ),
-    *(Exemption("subscriptions", field) for field in ("created", "definition", "slot")),
+    *(
+        Exemption("subscriptions", field)
+        for field in ("created", "definition", "slot", "groups", "signed_in", "last_pause")
+    ),
     Exemption("subscription_slots", "subscription"),
     Exemption("subscription_secrets", "secret"),
     *(Exemption("subscriber_backoffs", field) for field in ("since", "failures", "next_try", "expires")),
