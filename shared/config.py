@@ -69,8 +69,8 @@ class Settings:
     )
     secrets_key_file: str = _setting(
         "DSS_SECRETS_KEY_FILE",
-        "File with the keys that encrypt the secrets of subscriptions, one per line, the newest first; "
-        "without it there are no signed notifications.",
+        "File with the keys that encrypt the secrets of subscriptions and tokens of journals, one per line, the "
+        "newest first; without it there are no signed notifications, and no streams of parts of journals.",
         default="",
     )
     aws_role_arn: str = _setting(
