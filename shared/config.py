@@ -69,7 +69,7 @@ class Settings:
     )
     secrets_key_file: str = _setting(
         "DSS_SECRETS_KEY_FILE",
-        "File with the keys that encrypt the secrets of subscriptions and tokens of journals, one per line, the "
+        "File with the keys that encrypt secrets of subscriptions and tokens of journals, one per line, the "
         "newest first; without it there are no signed notifications, and no streams of parts of journals.",
         default="",
     )

@@ -10,7 +10,7 @@ import requests
 
 from local.issuer.client import request_token
 from shared.bindings import change_binding
-from shared.events.journal import compact, journal_of_many
+from shared.events.journal import compact, join, journal_of_many
 from shared.identifiers import Fqid
 from shared.system import Dss
 from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
@@ -267,6 +267,8 @@ def test_a_change_while_a_journal_is_being_added_is_not_lost(line: Line, anyone:
             line.bind(bundles[0], LAB)
         return known
 
-    dss.catalog.journals.add(journal_of_many(events), labels)
+    made = journal_of_many(events)
+    join(replica, made, events)
+    dss.catalog.journals.add(made, labels)
     assert len(asked) == 2 and asked[0] != asked[1]
     assert line.seen(anyone)[-1:] == names(bundles[1])

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from shared.search.base import IndexEntry
 from shared.search.matching import is_dead, matches
 from shared.search.postgresql import backend
 from shared.search.postgresql.backend import PostgreSqlIndex
+from shared.search.postgresql.clauses import condition, readable
 from shared.search.postgresql.rows import escape
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support import queries
@@ -330,6 +332,29 @@ def _recovered(ask: Callable[[], int]) -> int:
             return ask()
         except Unavailable:
             assert time.monotonic() < deadline
+
+
+def test_a_window_holds_nothing_that_a_caller_may_not_see(
+    index: PostgreSqlIndex, postgresql: StoppableServer
+):
+    replica = new_uuid()
+    managed = frozenset(("lab",))
+    entries = [
+        replace(_entry({"n": n}, replica=replica), readers=managed if n % 3 else frozenset())
+        for n in range(9)
+    ]
+    for entry in entries:
+        index.put(entry)
+    visible = sorted((entry.fqid for entry in entries if not entry.readers), reverse=True)
+
+    for labels, meant in (({"default", "public"}, visible), ({"public"}, [])):
+        statement, values = backend.window_statement(
+            replica, condition(Range("n", gte=0), replica), readable(frozenset(labels)), after=None, count=3
+        )
+        with psycopg.connect(postgresql.dsn) as connection:
+            rows = connection.execute(statement, values).fetchall()
+        # Its last row may be where a page ends.
+        assert [Fqid(row[0], row[1]) for row in rows] == meant
 
 
 def test_a_count_that_is_cut_short_counts_some_of_the_hits(
