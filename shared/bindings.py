@@ -13,6 +13,7 @@ from shared.catalog import Binding, CurrentBinding
 from shared.checkouts.objects import remove_shared_copies
 from shared.clock import new_version, next_version
 from shared.errors import TooManyUnderWay
+from shared.events.readers import follow_readers
 from shared.identifiers import Fqid, Kind, manifest_key
 from shared.manifests import encode, write_once
 from shared.parallel import map_in_threads
@@ -103,7 +104,7 @@ def _spread(dss: Dss, binding: Binding) -> None:
     """Have all heads follow a binding: those of its UUID, and bundles that name it as a file."""
     bundles = _bind_heads(dss, binding)
     for bundle in sorted(bundles):
-        narrow_bundle(dss, bundle)
+        _bind_content(dss, bundle)
     if binding.with_files:
         bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)})
 
@@ -137,7 +138,13 @@ def bind_files(dss: Dss, binding: Binding, files: Iterable[str]) -> None:
     for found in map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE):
         bundles |= found
     for bundle in sorted(bundles):
-        narrow_bundle(dss, bundle)
+        _bind_content(dss, bundle)
+
+
+def _bind_content(dss: Dss, bundle: Fqid) -> None:
+    """Have the head of a bundle version follow who may read its content, then all that is derived from it."""
+    narrow_bundle(dss, bundle)
+    follow_readers(dss, bundle)
 
 
 def _as_bundle(before: Binding, bundle: Binding) -> Binding:
