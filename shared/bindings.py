@@ -4,86 +4,84 @@ A binding is an immutable object like a manifest, `access/{uuid}.{version}`, and
 So bindings are replicated, audited and rebuilt as all other objects are.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from shared.access import Resource, narrowed
-from shared.catalog import Binding, CurrentBinding
+from shared.catalog import Binding, CurrentBinding, VersionedCatalog
 from shared.checkouts.objects import remove_shared_copies
-from shared.clock import new_version, next_version
-from shared.errors import TooManyUnderWay
-from shared.identifiers import Fqid, Kind, manifest_key
-from shared.manifests import encode, write_once
+from shared.identifiers import Fqid, Kind
 from shared.parallel import map_in_threads
 from shared.system import Dss
+from shared.versioned_objects import VersionedObjects, change_newest
 
-# How often a change starts again because another one was faster.
-_ATTEMPTS = 20
 # Files that are bound at once with their bundle.
 _FILES_AT_ONCE = 16
 
+# Called with the number of files that are bound so far with a bundle, and of all of them.
+Notify = Callable[[int, int], None]
 
-def change_binding(dss: Dss, uuid: str, by: str, change: Callable[[Binding], Binding]) -> Binding:
+
+def _quiet(done: int, total: int) -> None:
+    pass
+
+
+def change_binding(
+    dss: Dss, uuid: str, by: str, change: Callable[[Binding], Binding], notify: Notify = _quiet
+) -> Binding:
     """Change the binding of a UUID, which need not exist yet, and return the new one.
 
     It is in effect everywhere when this returns. `change` gets the one in effect, with no readers if there is
     none; if it changes nothing, nothing is written. Safe to repeat after a kill at any point: a binding that
     was left on its way is finished first. Raises TooManyUnderWay if many others change it at once.
     """
-    for _ in range(_ATTEMPTS):
-        current = dss.catalog.bindings.current(uuid)
-        if current and (left := _left_on_its_way(dss, current)):
-            _finish(dss, left)
-            continue
-        before = current.binding if current else Binding(fqid=Fqid(uuid, ""))
-        changed = change(before)
-        if changed == before:
-            return before
-        version = (
-            next_version(dss.clock, before.fqid.version) if before.fqid.version else new_version(dss.clock)
+    return change_newest(dss, Bindings(notify), Binding(fqid=Fqid(uuid, "")), by, change)
+
+
+class Bindings(VersionedObjects[Binding]):
+    """Bindings, as objects of which the newest counts."""
+
+    kind = Kind.ACCESS
+    noun = "access"
+
+    def __init__(self, notify: Notify = _quiet) -> None:
+        self._notify = notify
+
+    def catalog(self, dss: Dss) -> VersionedCatalog[Binding]:
+        """Return the catalog of bindings."""
+        return dss.catalog.bindings
+
+    def document(self, record: Binding) -> dict[str, Any]:
+        """Return the content of a binding's object."""
+        return {
+            "format": "0.0.1",
+            "readers": sorted(record.readers),
+            "owner_group": record.owner_group,
+            "with_files": record.with_files,
+            "by": record.by,
+        }
+
+    def record(self, fqid: Fqid, document: Mapping[str, Any]) -> Binding:
+        """Return the binding that an object's content describes."""
+        return Binding(
+            fqid=fqid,
+            readers=frozenset(document["readers"]),
+            owner_group=str(document["owner_group"]),
+            with_files=bool(document["with_files"]),
+            by=str(document["by"]),
         )
-        new = replace(changed, fqid=Fqid(uuid, version), by=by)
-        dss.faults.reach("access: before the binding is claimed")
-        if dss.catalog.bindings.claim(new, current):
-            _finish(dss, new)
-            return new
-    raise TooManyUnderWay(f"access of {uuid} is being changed by many at once; try again")
+
+    def stamped(self, record: Binding, fqid: Fqid, by: str) -> Binding:
+        """Return a binding with its version and its author."""
+        return replace(record, fqid=fqid, by=by)
+
+    def spread(self, dss: Dss, record: Binding) -> None:
+        """Have all heads follow a binding: those of its UUID, and bundles that name it as a file."""
+        _spread(dss, record, self._notify)
 
 
-def _left_on_its_way(dss: Dss, current: CurrentBinding) -> Binding | None:
-    if current.claimed == current.binding.fqid.version:
-        known = dss.catalog.bindings.get(current.binding.fqid)
-        return known if known and not known.available else None
-    return dss.catalog.bindings.get(Fqid(current.binding.fqid.uuid, current.claimed))
-
-
-def _finish(dss: Dss, binding: Binding) -> None:
-    """Write the object of a binding that was claimed, and put it into effect."""
-    dss.faults.reach("access: binding claimed")
-    primary = dss.replicas.primary
-    write_once(primary, manifest_key(Kind.ACCESS, binding.fqid), encode(binding_document(binding)))
-    dss.faults.reach("access: object written")
-    take_effect(dss, binding, primary.name)
-
-
-def take_effect(dss: Dss, binding: Binding, replica: str) -> None:
-    """Put a binding into effect that a replica has: from then on no read sees what it forbids.
-
-    Safe to repeat, in any order with other bindings of the UUID: the newest counts.
-    """
-    bindings = dss.catalog.bindings
-    bindings.put_into_effect(binding)
-    dss.faults.reach("access: in effect")
-    current = bindings.current(binding.fqid.uuid)
-    if current and current.binding.fqid == binding.fqid:
-        _spread(dss, binding)
-    bindings.make_available(binding.fqid, replica)
-    dss.faults.reach("access: available")
-
-
-def _spread(dss: Dss, binding: Binding) -> None:
-    """Have all heads follow a binding: those of its UUID, and bundles that name it as a file."""
+def _spread(dss: Dss, binding: Binding, notify: Notify) -> None:
     heads = dss.catalog.bindings.bind_heads(binding)
     dss.faults.reach("access: heads bound")
     bundles = {Fqid.parse(name) for collection, name in heads if collection == "bundles"}
@@ -98,10 +96,10 @@ def _spread(dss: Dss, binding: Binding) -> None:
         for replica in dss.replicas:
             remove_shared_copies(replica, sorted(bundles), files.values())
     if binding.with_files:
-        bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)})
+        bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)}, notify)
 
 
-def bind_files(dss: Dss, binding: Binding, files: Iterable[str]) -> None:
+def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notify = _quiet) -> None:
     """Bind files, by their UUIDs, as the bundle that they are bound with."""
 
     def follow(file: str) -> None:
@@ -110,8 +108,9 @@ def bind_files(dss: Dss, binding: Binding, files: Iterable[str]) -> None:
 
         change_binding(dss, file, binding.by, as_bundle)
 
-    for _ in map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE):
-        pass
+    bound = map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE)
+    for done, _ in enumerate(bound, start=1):
+        notify(done, len(files))
 
 
 def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
@@ -139,27 +138,5 @@ def bound_resource(kind: Kind, uuid: str, current: CurrentBinding | None) -> Res
     name = f"{kind.removesuffix('s')} {uuid}"
     if current is None:
         return Resource(name=name)
-    binding = current.binding
+    binding = current.record
     return Resource(name=name, readers=binding.all_readers, owner_group=binding.owner_group)
-
-
-def binding_document(binding: Binding) -> dict[str, Any]:
-    """Return the content of a binding's object."""
-    return {
-        "format": "0.0.1",
-        "readers": sorted(binding.readers),
-        "owner_group": binding.owner_group,
-        "with_files": binding.with_files,
-        "by": binding.by,
-    }
-
-
-def binding_of_document(fqid: Fqid, document: Mapping[str, Any]) -> Binding:
-    """Return the binding that an object's content describes."""
-    return Binding(
-        fqid=fqid,
-        readers=frozenset(document["readers"]),
-        owner_group=str(document["owner_group"]),
-        with_files=bool(document["with_files"]),
-        by=str(document["by"]),
-    )

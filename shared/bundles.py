@@ -96,8 +96,8 @@ def write_bundle(
     dss.faults.reach("bundle: all pages created")
     write_once(dss.replicas.named(replica), manifest_key(Kind.BUNDLE, fqid), encoded)
     dss.faults.reach("bundle: manifest written")
-    if binding and binding.binding.with_files:
-        bind_files(dss, binding.binding, {file.uuid for file in files})
+    if binding and binding.record.with_files:
+        bind_files(dss, binding.record, {file.uuid for file in files})
     if dss.catalog.bindings.any_in_effect():
         narrow_bundle(dss, fqid)
     dss.catalog.bundles.make_available(fqid, replica)

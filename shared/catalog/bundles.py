@@ -124,7 +124,7 @@ class BundleCatalog:
         }
         existing = None
         for known in self._bindings.attempts(head.fqid.uuid, binding):
-            bound = bound_fields(known.binding if known else None)
+            bound = bound_fields(known.record if known else None)
             with suppress(NameTaken):
                 guard = self._bindings.guard(head.fqid.uuid, known)
                 self._database.commit(create_document(reference, document | bound), guard, *also)

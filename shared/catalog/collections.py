@@ -137,7 +137,7 @@ class CollectionCatalog:
             "newest": None,
             "visible": False,
             "hidden": False,
-            **bound_fields(binding.binding if binding else None),
+            **bound_fields(binding.record if binding else None),
         }
         return lambda batch: batch.create(self._owned.document(head.fqid.uuid), document)
 

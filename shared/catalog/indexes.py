@@ -57,7 +57,7 @@ COMPOSITE_INDEXES = (
         Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
         for collection in (
             *("files", "bundles", "collections"),
-            *("bundle_tombstones", "collection_tombstones"),
+            *("bundle_tombstones", "collection_tombstones", "access", "groups"),
         )
     ),
     # The subscriptions of an owner.
@@ -86,6 +86,11 @@ _NEVER_QUERIED = {
     "collections": ("owner", "item_count", "page_count", "digest", "missing", "left_alone"),
     "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
     "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),
+    "access": (
+        *("by", "missing", "available", "uuid", "left_alone"),
+        *("readers", "owner_group", "with_files"),
+    ),
+    "groups": ("by", "missing", "available", "uuid", "left_alone", "name", "members"),
 }
 EXEMPTIONS = (
     *(
@@ -93,6 +98,11 @@ EXEMPTIONS = (
         for collection, unasked in _NEVER_QUERIED.items()
         for field in (*_GROWING, *unasked)
     ),
+    *(
+        Exemption("bindings", field)
+        for field in ("version", "claimed", "by", "readers", "owner_group", "with_files")
+    ),
+    *(Exemption("memberships", field) for field in ("version", "claimed", "by", "name")),
     *(
         Exemption("copy_jobs", field)
         for field in (
