@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from shared.access import Resource, narrowed
-from shared.catalog import Binding, CurrentBinding, VersionedCatalog
+from shared.catalog import Binding, BundleHead, CurrentBinding, PagedFile, VersionedCatalog
+from shared.catalog.versioned import Current
 from shared.checkouts.objects import remove_shared_copies
+from shared.errors import AlreadyOwned, CatalogBroken
 from shared.identifiers import Fqid, Kind
 from shared.parallel import map_in_threads
 from shared.system import Dss
-from shared.versioned_objects import VersionedObjects, change_newest
+from shared.versioned_objects import VersionedObjects, change_newest, following, settled
 
 # Files that are bound at once with their bundle.
 _FILES_AT_ONCE = 16
@@ -120,23 +122,66 @@ def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
         head = dss.catalog.bundles.head(bundle)
         if head is None:
             return frozenset()
-        files = dss.catalog.bundles.files(head, 0, head.file_count)
-        records = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in files})
+        records = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in _files(dss, head)})
         own = {record.readers for record in records.values() if record.readers}
         return narrowed([head.readers, *own], dss.policy.default) if own else frozenset()
 
     dss.catalog.bindings.narrow(bundle, readers_of)
 
 
+def bind_content(dss: Dss, bundle: Fqid) -> None:
+    """Bind the files of a new bundle version with it, if its UUID is bound so, and the version to its files.
+
+    Call it when its pages are written, and before reads see it: whoever binds it or a file later finds them.
+    """
+    if dss.catalog.bindings.any_in_effect():
+        current = dss.catalog.bindings.current(bundle.uuid)
+        if current and current.record.with_files:
+            bind_files(dss, current.record, _files_of(dss, bundle))
+        narrow_bundle(dss, bundle)
+
+
 def _files_of(dss: Dss, bundle: Fqid) -> set[str]:
     head = dss.catalog.bundles.head(bundle)
-    return {file.uuid for file in dss.catalog.bundles.files(head, 0, head.file_count)} if head else set()
+    return {file.uuid for file in _files(dss, head)} if head else set()
 
 
-def bound_resource(kind: Kind, uuid: str, current: CurrentBinding | None) -> Resource:
+def _files(dss: Dss, head: BundleHead) -> list[PagedFile]:
+    """Return the files of a bundle; none while its writer, who calls `bind_content` next, writes pages."""
+    try:
+        return dss.catalog.bundles.files(head, 0, head.file_count)
+    except CatalogBroken:
+        if head.available:
+            raise
+        return []
+
+
+def claimed_by(dss: Dss, uuid: str, group: str, by: str, current: CurrentBinding | None) -> Binding | None:
+    """Return the binding by which a group claims a bundle's UUID with its first version.
+
+    None if the group owns it. Raises AlreadyOwned if another one does, or if it has versions and no owner.
+    """
+    before = current.record if current else Binding(fqid=Fqid(uuid, ""))
+    if before.owner_group == group:
+        return None
+    if before.owner_group:
+        raise AlreadyOwned(f"bundle {uuid} belongs to group {before.owner_group}; {group} can't claim it")
+    if dss.catalog.bundles.any_head(uuid):
+        raise AlreadyOwned(f"bundle {uuid} has versions, and no owner; only an operator can give it one")
+    return following(dss, Bindings(), replace(before, owner_group=group), before.fqid, by)
+
+
+def settled_binding(dss: Dss, uuid: str) -> CurrentBinding | None:
+    """Return the binding of a UUID, in one read; finish first what a killed claim of an owner has left."""
+    current = dss.catalog.bindings.current(uuid)
+    return settled(dss, Bindings(), uuid) if current and current.record.owner_group else current
+
+
+def bound_resource(kind: Kind, uuid: str, binding: CurrentBinding | Binding | None) -> Resource:
     """Return a UUID as a resource, with what its binding says."""
     name = f"{kind.removesuffix('s')} {uuid}"
-    if current is None:
+    if binding is None:
         return Resource(name=name)
-    binding = current.record
+    if isinstance(binding, Current):
+        binding = binding.record
     return Resource(name=name, readers=binding.all_readers, owner_group=binding.owner_group)

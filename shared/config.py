@@ -281,6 +281,11 @@ class Settings:
     access_contact: str = _setting(
         "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
     )
+    owner_group: str = _setting(
+        "DSS_OWNER_GROUP",
+        "Group that owns the new bundles whose PUT names no `owner_group`: only its members may write them.",
+        default="",
+    )
     admin_user_emails: tuple[str, ...] = _setting(
         "ADMIN_USER_EMAILS", "E-mails of admins, who may do everything; comma-separated.", default=()
     )

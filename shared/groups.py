@@ -79,13 +79,13 @@ def check_member(text: str) -> str:
 def add_member(dss: Dss, name: str, member: str, by: str) -> bool:
     """Make somebody a member of a group, which need not exist yet; return False if they were one.
 
-    In effect in every process within five seconds. Raises IllegalArguments if the group, or the somebody's
-    groups, are too many.
+    In effect in every process within five seconds. Raises IllegalArguments if the group has too many members,
+    or the member too many groups.
     """
     member = check_member(member)
-    if len(dss.catalog.groups.names_with([member]) - {name}) >= MOST_GROUPS // 2:
+    if len(dss.catalog.groups.names_with([member]) - {name}) >= MOST_GROUPS_OF_MEMBER:
         raise IllegalArguments(
-            f"member: {member} is in {MOST_GROUPS // 2} groups, the most that there may be"
+            f"member: {member} is in {MOST_GROUPS_OF_MEMBER} groups, the most there may be"
         )
 
     def add(group: Group) -> Group:

@@ -33,6 +33,7 @@ from run.api.wsgi import Application, Environ
 from shared.access import STRANGER, Action, Principal, Resource
 from shared.api_path import API_PATH
 from shared.errors import DssError, NotYetImplemented, ReadOnly, RequestTooLarge
+from shared.groups import Memberships
 from shared.system import Dss
 
 # The first word of an operation's id, and the module with its handler. Operations of other areas answer 501.
@@ -99,6 +100,7 @@ class _Dispatcher:
         self._dss = dss
         self._memory = MemoryBudgets.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
+        self._memberships = Memberships(dss)
 
     def view(self, operations: list[Operation]) -> Callable[..., Response]:
         """Return the view of a path; it chooses the operation by the request's method."""
@@ -142,12 +144,19 @@ class _Dispatcher:
         if operation.secured:
             caller = self._authenticator.caller(request.headers.get("Authorization"))
             what = Resource(name=f"operation {operation.operation_id}")
-            self._dss.policy.decide(caller, Action.CONTRIBUTE, what).require()
+            # More groups never take a right away, so those of the token come first: they cost no read.
+            if not self._dss.policy.decide(caller, Action.CONTRIBUTE, what).is_allowed:
+                caller = self._memberships.join(caller)
+                self._dss.policy.decide(caller, Action.CONTRIBUTE, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
 
     def _identify(self, caller: Principal | None) -> Principal:
+        """Return who has signed in, with all groups. Raise as the authenticator, or Unavailable."""
+        return self._memberships.join(self._proved(caller))
+
+    def _proved(self, caller: Principal | None) -> Principal:
         """Return who has signed in. Raise as the authenticator if the header proves nothing."""
         header = request.headers.get("Authorization")
         if caller is None and header:
@@ -157,7 +166,7 @@ class _Dispatcher:
     def _requester(self, caller: Principal | None) -> str:
         # An open operation ignores tokens that are not valid.
         with suppress(DssError):
-            caller = self._identify(caller)
+            caller = self._proved(caller)
         return caller.email if caller and caller.is_known else client_address(self._dss.settings)
 
     def _body(self) -> bytes | None:

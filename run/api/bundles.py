@@ -10,8 +10,9 @@ from run.api.call import Call
 from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
-from shared.access import Action, Resource
+from shared.access import Action, Resource, check_group
 from shared.api_path import api_url
+from shared.bindings import bound_resource, claimed_by, settled_binding
 from shared.bundles import (
     NamedFile,
     change_bundle,
@@ -21,9 +22,16 @@ from shared.bundles import (
     require_newest_bundle,
     write_bundle,
 )
-from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
+from shared.catalog import (
+    Binding,
+    BundleHead,
+    BundleTombstone,
+    CheckoutOrder,
+    CurrentBinding,
+    PagedFile,
+)
 from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
-from shared.errors import Forbidden, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
+from shared.errors import AlreadyOwned, Forbidden, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
 
 
@@ -78,15 +86,29 @@ def get(
     return page({"bundle": bundle}, content_key="bundle.files", next_url=more)
 
 
-def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]) -> Response:
-    """Create a bundle version of files that the replica has, or is about to have."""
+def put(
+    call: Call,
+    *,
+    uuid: str,
+    replica: str,
+    version: str,
+    owner_group: str | None,
+    json_request_body: dict[str, Any],
+) -> Response:
+    """Create a bundle version of files that the replica has, or is about to have.
+
+    With the first version, a group may claim the UUID.
+    """
     call.check_new_version(version)
-    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid))
+    binding = settled_binding(call.dss, uuid)
+    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
+    claim = _claim(call, uuid, owner_group, binding)
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
     files = find_files(call.dss, replica, named, call.may_read)
     creator_uid = json_request_body["creator_uid"]
-    manifest, created = write_bundle(call.dss, replica, Fqid(uuid, version), creator_uid, files)
+    fqid = Fqid(uuid, version)
+    manifest, created = write_bundle(call.dss, replica, fqid, creator_uid, files, binding, claim=claim)
     return answer({"version": version, "manifest": manifest}, 201 if created else 200)
 
 
@@ -101,7 +123,8 @@ def patch(
     replaces = call.replaced(uuid)
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
-    call.require(Action.WRITE, call.resource(Kind.BUNDLE, uuid))
+    binding = settled_binding(call.dss, uuid)
+    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
     old = find_bundle(call, uuid, replica, version)
     if replaces:
         require_newest_bundle(call.dss, replaces)
@@ -113,7 +136,7 @@ def patch(
     check_names([*(file.name for file in remaining), *(file.name for file in added)])
     files = [*remaining, *find_files(call.dss, replica, added, call.may_read)]
     files.sort(key=lambda file: file.name.encode())
-    new = change_bundle(call.dss, replica, old, files, replaces=replaces)
+    new = change_bundle(call.dss, replica, old, files, binding, replaces=replaces)
     return answer({"uuid": new.uuid, "version": new.version})
 
 
@@ -185,6 +208,25 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
         state = _state(call, uuid, replica, version, head)
         raise NotFound(f"replica {replica} has no bundle {name}", replica_state=state)
     return head
+
+
+def _claim(call: Call, uuid: str, owner_group: str | None, binding: CurrentBinding | None) -> Binding | None:
+    """Return the binding by which a group of the caller claims a UUID; None if none does, or it owns it.
+
+    Raise AlreadyOwned if the group that is asked for can't; the default one may not, and is no owner then.
+    """
+    group = check_group(owner_group, "owner_group") if owner_group else call.dss.settings.owner_group
+    if not group:
+        return None
+    try:
+        claim = claimed_by(call.dss, uuid, group, call.signed_in.email, binding)
+    except AlreadyOwned:
+        if owner_group:
+            raise
+        return None
+    if claim:
+        call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, claim))
+    return claim
 
 
 def require_content(call: Call, head: BundleHead, action: Action) -> None:

@@ -19,9 +19,9 @@ from shared.system import Dss
 class Call:
     """What a handler gets beside the arguments of the contract.
 
-    `caller` is who has signed in to a secured operation. `identify` returns who has signed in to any, and
-    raises Unauthorized or Forbidden if the header proves nothing. `requester` returns the e-mail of the
-    caller, also in an open operation, or else the client's address.
+    `caller` is who has signed in to a secured operation, with the groups of the token. `identify` returns who
+    has signed in to any, with all groups, and raises Unauthorized or Forbidden if the header proves nothing.
+    `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
     the header `If-Match`.
     """
@@ -54,9 +54,12 @@ class Call:
     def require(self, action: Action, what: Resource) -> None:
         """Raise Unauthorized, Forbidden, NotFound or Gone unless the caller may do something with something.
 
-        What everybody may read costs no look at the token.
+        What everybody may read costs no look at the token, and what the groups of the token allow no look at
+        other ones.
         """
         if action in (Action.READ, Action.SHARE) and self.dss.policy.is_open(what):
+            return
+        if self.caller and self.dss.policy.decide(self.caller, action, what).is_allowed:
             return
         self.dss.policy.decide(self.identify(), action, what).require()
 

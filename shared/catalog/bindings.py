@@ -85,8 +85,8 @@ class BindingCatalog(VersionedCatalog[Binding]):
         return Binding(fqid=fqid)
 
     def with_effect(self, record: Binding) -> Sequence[Write]:
-        """Return the mark that a UUID was bound to readers: heads have those before until `bind_heads`."""
-        if not record.readers:
+        """Return the mark that a bundle has to look for what it is bound to, and its files."""
+        if not (record.readers or record.with_files):
             return ()
         # Before anybody looks for bundles with this file: see `any_in_effect`.
         mark = self._marks.document("files")
@@ -161,7 +161,7 @@ class BindingCatalog(VersionedCatalog[Binding]):
         return narrowed[-1] if narrowed else None
 
     def any_in_effect(self) -> bool:
-        """Return whether any UUID was ever bound to readers, in one read.
+        """Return whether any UUID was ever bound to readers, or with its files, in one read.
 
         Who writes pages of a bundle first, and asks then, misses no file that is bound: the binding either
         comes before the answer, or finds the pages.
