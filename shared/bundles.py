@@ -74,8 +74,8 @@ def write_bundle(
     fqid: Fqid,
     creator_uid: int,
     files: Sequence[PagedFile],
-    binding: CurrentBinding | None,
     *,
+    binding: CurrentBinding | None,
     claim: Binding | None = None,
     replaces: Fqid | None = None,
 ) -> tuple[dict[str, Any], bool]:
@@ -113,8 +113,8 @@ def change_bundle(
     replica: str,
     old: BundleHead,
     files: Sequence[PagedFile],
-    binding: CurrentBinding | None,
     *,
+    binding: CurrentBinding | None,
     replaces: Fqid | None,
 ) -> Fqid:
     """Create the version that follows another one, from files that are on the replica; return its FQID.
@@ -124,7 +124,7 @@ def change_bundle(
     for version in following_versions(dss, old.fqid.version):
         new = Fqid(old.fqid.uuid, version)
         with suppress(BundleAlreadyExists):
-            write_bundle(dss, replica, new, old.creator_uid, files, binding, replaces=replaces)
+            write_bundle(dss, replica, new, old.creator_uid, files, binding=binding, replaces=replaces)
             break
     return new
 

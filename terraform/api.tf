@@ -266,6 +266,7 @@ resource "google_cloud_run_v2_service" "api" {
   # A revision that starts before it may read does not become ready, and a query without its index fails.
   depends_on = [
     google_firestore_field.exempt,
+    google_firestore_field.group_list,
     google_firestore_index.composite,
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,

@@ -86,6 +86,30 @@ resource "google_firestore_field" "exempt" {
   }
 }
 
+# By default a list is indexed within each collection only.
+resource "google_firestore_field" "group_list" {
+  for_each = {
+    for list in local.firestore.group_lists : "${list.collection} ${list.field}" => list
+  }
+
+  database   = google_firestore_database.catalog.name
+  collection = each.value.collection
+  field      = each.value.field
+
+  index_config {
+    indexes {
+      query_scope  = "COLLECTION_GROUP"
+      array_config = "CONTAINS"
+    }
+  }
+
+  timeouts {
+    create = local.firestore_timeout
+    update = local.firestore_timeout
+    delete = local.firestore_timeout
+  }
+}
+
 # One schedule of each kind is all that Firestore allows a database, and 14 weeks the longest retention. A backup is
 # restored into a new database.
 # https://cloud.google.com/firestore/native/docs/backups

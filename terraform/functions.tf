@@ -305,6 +305,7 @@ resource "google_cloudfunctions2_function" "dss" {
     google_storage_bucket_iam_member.build,
     # A function that is called before it may do its work fails, and is called again: harmless, but loud.
     google_firestore_field.exempt,
+    google_firestore_field.group_list,
     google_firestore_index.composite,
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,

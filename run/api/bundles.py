@@ -108,7 +108,9 @@ def put(
     files = find_files(call.dss, replica, named, call.may_read)
     creator_uid = json_request_body["creator_uid"]
     fqid = Fqid(uuid, version)
-    manifest, created = write_bundle(call.dss, replica, fqid, creator_uid, files, binding, claim=claim)
+    manifest, created = write_bundle(
+        call.dss, replica, fqid, creator_uid, files, binding=binding, claim=claim
+    )
     return answer({"version": version, "manifest": manifest}, 201 if created else 200)
 
 
@@ -136,7 +138,7 @@ def patch(
     check_names([*(file.name for file in remaining), *(file.name for file in added)])
     files = [*remaining, *find_files(call.dss, replica, added, call.may_read)]
     files.sort(key=lambda file: file.name.encode())
-    new = change_bundle(call.dss, replica, old, files, binding, replaces=replaces)
+    new = change_bundle(call.dss, replica, old, files, binding=binding, replaces=replaces)
     return answer({"uuid": new.uuid, "version": new.version})
 
 

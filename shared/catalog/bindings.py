@@ -7,7 +7,7 @@ only if the binding is still the one that its fields were taken from, and a chan
 exist: so there is none that a change misses.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,16 +69,9 @@ class BindingCatalog(VersionedCatalog[Binding]):
             "by": record.by,
         }
 
-    def record_of(self, document: Mapping[str, Any]) -> Binding:
+    def record_of(self, snapshot: Any) -> Binding:
         """Return the binding of a document."""
-        return Binding(
-            fqid=Fqid(document["uuid"], document["version"]),
-            readers=frozenset(document["readers"]),
-            owner_group=document["owner_group"],
-            with_files=document["with_files"],
-            by=document["by"],
-            available=frozenset(document.get("available", ())),
-        )
+        return binding_of(snapshot)
 
     def nothing_yet(self, fqid: Fqid, like: Binding) -> Binding:
         """Return the binding of a UUID that was never bound."""
@@ -167,6 +160,19 @@ class BindingCatalog(VersionedCatalog[Binding]):
         comes before the answer, or finds the pages.
         """
         return bool(self._database.get(self._marks.document("files")).exists)
+
+
+def binding_of(snapshot: Any) -> Binding:
+    """Return the binding that a document of `access` or `bindings` holds."""
+    document = snapshot.to_dict()
+    return Binding(
+        fqid=Fqid(document["uuid"], document["version"]),
+        readers=frozenset(document["readers"]),
+        owner_group=document["owner_group"],
+        with_files=document["with_files"],
+        by=document["by"],
+        available=frozenset(document.get("available", ())),
+    )
 
 
 def unbound_fields() -> dict[str, Any]:

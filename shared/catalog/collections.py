@@ -89,18 +89,23 @@ class CollectionCatalog:
         owned = map(_owned_of, self._database.query(query))
         return [Fqid(collection.uuid, collection.newest or "") for collection in owned]
 
-    def create(self, head: CollectionHead, owned: OwnedCollection | None, *also: Write) -> bool:
+    def create(
+        self,
+        head: CollectionHead,
+        owned: OwnedCollection | None,
+        *also: Write,
+        binding: CurrentBinding | None = None,
+    ) -> bool:
         """Claim the FQID for this content, and the UUID for its owner, for the whole system and for ever.
 
-        `owned` is the last read of the UUID's document. Returns False if the same content has claimed the
-        FQID before. Raises CollectionAlreadyExists if other content has, or another owner has claimed the
-        UUID. Commits other writes with it, or nothing: raises PreconditionFailed if one of them fails. The
-        caller writes the pages next.
+        `owned` is the last read of the UUID's document, and `binding` that of its binding. Returns False if
+        the same content has claimed the FQID before. Raises CollectionAlreadyExists if other content has, or
+        another owner has claimed the UUID. Commits other writes with it, or nothing: raises
+        PreconditionFailed if one of them fails. The caller writes the pages next.
         """
         claims = [self._claim(head), *also]
         if owned is None:
-            known = self._bindings.current(head.fqid.uuid)
-            claims += [self._claim_uuid(head, known), self._bindings.guard(head.fqid.uuid, known)]
+            claims += [self._claim_uuid(head, binding), self._bindings.guard(head.fqid.uuid, binding)]
         try:
             self._database.commit(*claims)
             return True
@@ -112,8 +117,8 @@ class CollectionCatalog:
         if before is None and also:
             raise PreconditionFailed(f"collection {head.fqid.uuid}: somebody else has just changed it")
         if before is None:
-            # Only the UUID was taken: another version has claimed it meanwhile, for the same owner.
-            return self.create(head, owned)
+            # Another version has claimed the UUID meanwhile, for the same owner; or it has been bound.
+            return self.create(head, owned, binding=self._bindings.current(head.fqid.uuid))
         if before.digest != head.digest:
             raise CollectionAlreadyExists(f"collection {head.fqid} exists with other content")
         return False

@@ -4,7 +4,7 @@ Collection `groups` has a document for each change ever made; collection `member
 its members, in which a query finds the groups of somebody.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,15 +47,9 @@ class GroupCatalog(VersionedCatalog[Group]):
             "by": record.by,
         }
 
-    def record_of(self, document: Mapping[str, Any]) -> Group:
+    def record_of(self, snapshot: Any) -> Group:
         """Return the group of a document."""
-        return Group(
-            fqid=Fqid(document["uuid"], document["version"]),
-            name=document["name"],
-            members=frozenset(document["members"]),
-            by=document["by"],
-            available=frozenset(document.get("available", ())),
-        )
+        return group_of(snapshot)
 
     def nothing_yet(self, fqid: Fqid, like: Group) -> Group:
         """Return a group that never had a member."""
@@ -69,3 +63,15 @@ class GroupCatalog(VersionedCatalog[Group]):
             .limit(MOST_GROUPS_OF_MEMBER * len(members))
         )
         return frozenset(snapshot.get("name") for snapshot in self._database.query(query))
+
+
+def group_of(snapshot: Any) -> Group:
+    """Return the group that a document of `groups` or `memberships` holds."""
+    document = snapshot.to_dict()
+    return Group(
+        fqid=Fqid(document["uuid"], document["version"]),
+        name=document["name"],
+        members=frozenset(document["members"]),
+        by=document["by"],
+        available=frozenset(document.get("available", ())),
+    )

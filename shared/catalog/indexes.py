@@ -16,6 +16,14 @@ class Index:
 
 
 @dataclass(frozen=True)
+class GroupList:
+    """A field of the collections of one name under all heads, indexed for its elements across them."""
+
+    collection: str
+    field: str
+
+
+@dataclass(frozen=True)
 class Exemption:
     """A field of a collection that has no single-field index."""
 
@@ -40,6 +48,15 @@ COMPOSITE_INDEXES = (
     Index("bundles", (("uuid", "ASCENDING"), ("available", "CONTAINS"))),
     # All bundles of a replica that are not hidden, in order.
     Index("bundles", (("hidden", "ASCENDING"), ("available", "CONTAINS"), ("fqid", "ASCENDING"))),
+    # Of these, those that are bound to nobody, and those that are bound to some readers.
+    Index(
+        "bundles",
+        (
+            *(("hidden", "ASCENDING"), ("bound", "ASCENDING")),
+            *(("available", "CONTAINS"), ("fqid", "ASCENDING")),
+        ),
+    ),
+    Index("bundles", (("hidden", "ASCENDING"), ("readers", "CONTAINS"), ("fqid", "ASCENDING"))),
     # The newest version of a collection on a replica.
     Index("collections", (("uuid", "ASCENDING"), ("available", "CONTAINS"), ("version", "DESCENDING"))),
     # The collections of an owner.
@@ -81,16 +98,19 @@ COMPOSITE_INDEXES = (
 # versions and times have no index of their own. No query uses the other fields; writes cost less without.
 _GROWING = ("version", "created", "missing_since")
 _NEVER_QUERIED = {
-    "files": ("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing", "left_alone"),
-    "bundles": ("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on", "left_alone"),
+    "files": (
+        *("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing", "left_alone"),
+        *("readers", "bound", "bound_at"),
+    ),
+    "bundles": (
+        *("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on", "left_alone"),
+        *("bound_at", "content_readers"),
+    ),
+    "access": ("readers", "owner_group", "with_files", "by", "missing", "available", "left_alone"),
+    "groups": ("name", "members", "by", "missing", "available", "left_alone"),
     "collections": ("owner", "item_count", "page_count", "digest", "missing", "left_alone"),
     "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
     "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),
-    "access": (
-        *("by", "missing", "available", "uuid", "left_alone"),
-        *("readers", "owner_group", "with_files"),
-    ),
-    "groups": ("by", "missing", "available", "uuid", "left_alone", "name", "members"),
 }
 EXEMPTIONS = (
     *(
@@ -98,11 +118,6 @@ EXEMPTIONS = (
         for collection, unasked in _NEVER_QUERIED.items()
         for field in (*_GROWING, *unasked)
     ),
-    *(
-        Exemption("bindings", field)
-        for field in ("version", "claimed", "by", "readers", "owner_group", "with_files")
-    ),
-    *(Exemption("memberships", field) for field in ("version", "claimed", "by", "name")),
     *(
         Exemption("copy_jobs", field)
         for field in (
@@ -135,6 +150,7 @@ EXEMPTIONS = (
         for field in (
             *("created", "touched", "expires", "kind", "fqid", "replica", "bucket", "attempt", "execution"),
             *("files", "bytes", "pages", "location", "emails", "resumed", "code", "cause"),
+            *("readers", "bound", "bound_at"),
         )
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
@@ -154,9 +170,18 @@ EXEMPTIONS = (
     Exemption("index_pieces", "data"),
     Exemption("pages", "files"),
     Exemption("pages", "lines"),
-    Exemption("owned_collections", "newest"),
+    *(Exemption("owned_collections", field) for field in ("newest", "readers", "bound", "bound_at")),
+    *(
+        Exemption("bindings", field)
+        for field in ("version", "claimed", "readers", "owner_group", "with_files", "by")
+    ),
+    Exemption("binding_marks", "changed"),
+    *(Exemption("memberships", field) for field in ("version", "claimed", "name", "by")),
     Exemption("hidden_bundles", "email"),
 )
+
+# Lists that are queried below all heads at once: the collections under them, and the field.
+GROUP_LISTS = (GroupList("pages", "contains"),)
 
 # A collection, and the field that says when Firestore may remove a document.
 TIMES_TO_LIVE = (

@@ -9,12 +9,14 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
+from shared.catalog.bindings import Binding, binding_of
 from shared.catalog.bundles import BundleHead, head_of
 from shared.catalog.collection_tombstones import CollectionTombstone, collection_tombstone_of
 from shared.catalog.collections import CollectionHead, collection_head_of
 from shared.catalog.database import Database
 from shared.catalog.events import Event, event_of
 from shared.catalog.files import FileRecord, record_of
+from shared.catalog.groups import Group, group_of
 from shared.catalog.journals import Journal, journal_of
 from shared.catalog.tombstones import BundleTombstone
 from shared.identifiers import Fqid
@@ -40,6 +42,8 @@ class ScanCatalog:
         self._files = database.client.collection("files")
         self._bundles = database.client.collection("bundles")
         self._tombstones = database.client.collection("bundle_tombstones")
+        self._bindings = database.client.collection("access")
+        self._groups = database.client.collection("groups")
         self._events = database.client.collection("events")
         self._journals = database.client.collection("journals")
         self._collections = database.client.collection("collections")
@@ -60,6 +64,14 @@ class ScanCatalog:
     def collections(self, since: str = "") -> Iterator[CollectionHead]:
         """Yield the heads of all versions of collections, in order of FQID; as `files` does."""
         return map(collection_head_of, self._by_name(self._collections, since))
+
+    def bindings(self, since: str = "") -> Iterator[Binding]:
+        """Yield all bindings ever made, in order of FQID; as `files` does."""
+        return map(binding_of, self._by_name(self._bindings, since))
+
+    def groups(self, since: str = "") -> Iterator[Group]:
+        """Yield all changes of groups ever made, in order of FQID; as `files` does."""
+        return map(group_of, self._by_name(self._groups, since))
 
     def tombstones(self, since: str = "") -> Iterator[KnownTombstone]:
         """Yield all tombstones, in order of UUID; that of the whole UUID before those of its versions."""

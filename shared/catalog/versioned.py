@@ -64,7 +64,7 @@ class VersionedCatalog(ABC, Generic[R]):
         """Return what documents say of an object: `uuid`, `version` and its content."""
 
     @abstractmethod
-    def record_of(self, document: Mapping[str, Any]) -> R:
+    def record_of(self, snapshot: Any) -> R:
         """Return the object of a document."""
 
     @abstractmethod
@@ -78,7 +78,7 @@ class VersionedCatalog(ABC, Generic[R]):
     def get(self, fqid: Fqid) -> R | None:
         """Return an object, in effect or not, in one read."""
         snapshot = self._database.get(self._heads.document(str(fqid)))
-        return self.record_of(snapshot.to_dict()) if snapshot.exists else None
+        return self.record_of(snapshot) if snapshot.exists else None
 
     def current(self, uuid: str) -> Current[R] | None:
         """Return the one in effect of a UUID, in one read; None if it never had one."""
@@ -145,14 +145,6 @@ class VersionedCatalog(ABC, Generic[R]):
         head = self._heads.document(str(fqid))
         self._database.commit(lambda batch: batch.update(head, self._database.gained(replica)))
 
-    def scan(self, since: str = "") -> Iterator[R]:
-        """Yield all objects ever made, in order of FQID, beginning at `since`; one read each."""
-        query = self._heads.order_by("__name__")
-        if since:
-            query = query.start_at({"__name__": self._heads.document(since)})
-        found = self._database.every(query, _PAGE)
-        return (self.record_of(snapshot.to_dict()) for snapshot in found)
-
     def _create_head(self, record: R) -> Write:
         document = {**self.fields(record), **self._database.new_head()}
         return create_document(self._heads.document(str(record.fqid)), document)
@@ -165,7 +157,6 @@ class VersionedCatalog(ABC, Generic[R]):
         return lambda batch: batch.update(current, dict(change), option=unchanged)
 
     def _current_of(self, snapshot: Any) -> Current[R]:
-        document = snapshot.to_dict()
         return Current(
-            record=self.record_of(document), claimed=document["claimed"], revision=snapshot.update_time
+            record=self.record_of(snapshot), claimed=snapshot.get("claimed"), revision=snapshot.update_time
         )

@@ -1,7 +1,6 @@
 """Objects of which the newest of a UUID counts, as a kind. They rest on nothing."""
 
 import json
-from collections.abc import Iterator
 from typing import TypeVar
 
 from shared.catalog.versioned import Versioned
@@ -28,10 +27,6 @@ class VersionedKind(ObjectKind[R]):
     def lookup(self, dss: Dss, name: ObjectName) -> R | None:
         """Return what the catalog knows of an object, in one read."""
         return self.objects.catalog(dss).get(name.fqid)
-
-    def scan(self, dss: Dss, since: str) -> Iterator[R]:
-        """Yield all objects, in the order of their keys."""
-        return self.objects.catalog(dss).scan(since)
 
     def name_of(self, record: R) -> ObjectName:
         """Return the name of the object that a record is about."""

@@ -43,8 +43,9 @@ def public_methods(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
 
 
-def test_there_are_five_kinds_each_in_its_row() -> None:
+def test_there_are_six_kinds_each_in_its_row() -> None:
     assert set(KINDS) == {
+        (Kind.ACCESS, False),
         (Kind.FILE, False),
         (Kind.BUNDLE, False),
         (Kind.BUNDLE, True),
@@ -55,7 +56,7 @@ def test_there_are_five_kinds_each_in_its_row() -> None:
     assert (
         len({kind.section for kind in KINDS.values()})
         == len({kind.collection for kind in KINDS.values()})
-        == 5
+        == 6
     )
 
 
@@ -93,7 +94,7 @@ def test_names_that_the_system_does_not_write_are_of_no_kind(name: ObjectName) -
 
 @dataclass(frozen=True)
 class FileTombstone:
-    """What a sixth kind knows of one object."""
+    """What a further kind knows of one object."""
 
     name: ObjectName
     reason: str
@@ -102,7 +103,7 @@ class FileTombstone:
 
 @dataclass
 class FileTombstoneKind(TombstoneKind[FileTombstone]):
-    """A sixth kind, with a dictionary for a catalog."""
+    """A further kind, with a dictionary for a catalog."""
 
     kind = Kind.FILE
     section = "file_tombstones"
@@ -168,8 +169,8 @@ class Store(MemoryStore):
 
 
 @pytest.fixture
-def sixth() -> Iterator[FileTombstoneKind]:
-    """A sixth kind, in a row of the table for one test."""
+def further() -> Iterator[FileTombstoneKind]:
+    """A further kind, in a row of the table for one test."""
     kind = FileTombstoneKind()
     with mock.patch.dict(KINDS, {(Kind.FILE, True): kind}):
         yield kind
@@ -183,7 +184,7 @@ def dss() -> Any:
             name: lambda *_: iter(())
             for name in (
                 *("files", "bundles", "tombstones", "collections", "collection_tombstones"),
-                *("contents", "events", "journals"),
+                *("bindings", "contents", "events", "journals"),
             )
         }
     )
@@ -221,24 +222,24 @@ def problems(dss: Any) -> list[Any]:
     return list(audit(dss, list(dss.replicas), settled_after=timedelta(0), tally=Tally()))
 
 
-def test_a_sixth_kind_is_replicated(sixth: FileTombstoneKind, dss: Any) -> None:
+def test_a_further_kind_is_replicated(further: FileTombstoneKind, dss: Any) -> None:
     put(dss, "gcp")
     event = ObjectEvent(replica="gcp", bucket="bucket", key=NAME.key)
 
     assert replicate(dss, event) == [Replicated(key=NAME.key, replica=name) for name in ("gcp", "aws")]
 
-    assert sixth.records[NAME.key].available == {"gcp", "aws"}
+    assert further.records[NAME.key].available == {"gcp", "aws"}
     assert replicate(dss, event) == []
     assert problems(dss) == []
 
 
-def test_a_sixth_kind_is_audited_and_repaired(sixth: FileTombstoneKind, dss: Any) -> None:
+def test_a_further_kind_is_audited_and_repaired(further: FileTombstoneKind, dss: Any) -> None:
     assert "file_tombstones" in sections()
     put(dss, "gcp")
     [dark] = problems(dss)
     assert (dark.kind, dark.section, dark.key) == (Problem.DARK, "file_tombstones", NAME.key)
     assert repair(dss, dark).done == "taken into the catalog"
-    assert sixth.records[NAME.key] == FileTombstone(NAME, "x", frozenset({"gcp"}))
+    assert further.records[NAME.key] == FileTombstone(NAME, "x", frozenset({"gcp"}))
 
     dss.replicas.named("gcp").store.delete("bucket", NAME.key)
     [lost] = problems(dss)
@@ -247,14 +248,14 @@ def test_a_sixth_kind_is_audited_and_repaired(sixth: FileTombstoneKind, dss: Any
     assert problems(dss) == []
 
 
-def test_a_sixth_kind_that_is_not_proved_is_left(sixth: FileTombstoneKind, dss: Any) -> None:
+def test_a_further_kind_that_is_not_proved_is_left(further: FileTombstoneKind, dss: Any) -> None:
     put(dss, "gcp", b'{"reason":"x","more":1}')
     [dark] = problems(dss)
     assert repair(dss, dark).left == "it is not as the system writes it"
-    assert sixth.records == {}
+    assert further.records == {}
 
 
-def test_a_sixth_kind_is_rebuilt(sixth: FileTombstoneKind, dss: Any) -> None:
+def test_a_further_kind_is_rebuilt(further: FileTombstoneKind, dss: Any) -> None:
     assert "file_tombstones" in section_names()
     put(dss, "aws")
     replica = dss.replicas.named("aws")
@@ -262,19 +263,19 @@ def test_a_sixth_kind_is_rebuilt(sixth: FileTombstoneKind, dss: Any) -> None:
     [dry] = rebuild(dss, replica, dry_run=True)
 
     assert (dry.section, dry.key, dry.new) == ("file_tombstones", NAME.key, True)
-    assert sixth.records == {}
+    assert further.records == {}
     assert list(rebuild(dss, replica)) == [dry]
-    assert sixth.records[NAME.key].available == {"aws"}
+    assert further.records[NAME.key].available == {"aws"}
     assert [one.new for one in rebuild(dss, replica)] == [False]
 
 
-def test_a_sixth_kind_is_swept(sixth: FileTombstoneKind, dss: Any) -> None:
-    sixth.records[NAME.key] = FileTombstone(NAME, "x", frozenset({"gcp"}))
+def test_a_further_kind_is_swept(further: FileTombstoneKind, dss: Any) -> None:
+    further.records[NAME.key] = FileTombstone(NAME, "x", frozenset({"gcp"}))
     assert sweep(dss, older_than=timedelta(0)) == 1
     assert dss.publisher.keys == [NAME.key]
 
 
-def test_without_its_row_a_sixth_kind_is_none_of_the_systems(dss: Any) -> None:
+def test_without_its_row_a_further_kind_is_none_of_the_systems(dss: Any) -> None:
     put(dss, "gcp")
     assert replicate(dss, ObjectEvent(replica="gcp", bucket="bucket", key=NAME.key)) == []
     [dark] = problems(dss)

@@ -5,8 +5,8 @@ come first, in any order among themselves, then those that are ordered or ranged
 one field is served by that field's own index, unless the field is exempted.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, product
 
 from google.cloud.firestore_v1.types import StructuredQuery
 
@@ -54,12 +54,19 @@ class RequiredIndex:
         )
 
 
-def required_index(query: StructuredQuery) -> RequiredIndex:
-    """Return the index that a query requires. Raise AssertionError if the form of the query is unknown."""
+def required_indexes(query: StructuredQuery) -> set[RequiredIndex]:
+    """Return the indexes that a query requires, one for each of its alternatives.
+
+    Raise AssertionError if the form of the query is unknown.
+    """
+    return {_required(query, conditions) for conditions in _alternatives(query.where)}
+
+
+def _required(query: StructuredQuery, conditions: list[StructuredQuery.FieldFilter]) -> RequiredIndex:
     (source,) = query.from_
     any_order: set[tuple[str, str]] = set()
     ranged: list[str] = []
-    for condition in _conditions(query.where):
+    for condition in conditions:
         name = condition.field.field_path
         if condition.op in _EQUALITY:
             any_order.add((name, "ASCENDING"))
@@ -77,12 +84,14 @@ def required_index(query: StructuredQuery) -> RequiredIndex:
     return RequiredIndex(source.collection_id, frozenset(any_order), tuple(in_order))
 
 
-def _conditions(where: StructuredQuery.Filter) -> Iterator[StructuredQuery.FieldFilter]:
+def _alternatives(where: StructuredQuery.Filter) -> list[list[StructuredQuery.FieldFilter]]:
+    """Return the conditions of a query in disjunctive normal form, as Firestore serves it."""
     if "composite_filter" in where:
-        assert where.composite_filter.op == StructuredQuery.CompositeFilter.Operator.AND, where
-        for part in where.composite_filter.filters:
-            yield from _conditions(part)
-    elif "field_filter" in where:
-        yield where.field_filter
-    else:
-        assert not StructuredQuery.Filter.pb(where).ByteSize(), f"a filter of a kind not known here: {where}"
+        parts = [_alternatives(part) for part in where.composite_filter.filters]
+        if where.composite_filter.op == StructuredQuery.CompositeFilter.Operator.OR:
+            return [conditions for part in parts for conditions in part]
+        return [list(chain(*chosen)) for chosen in product(*parts)]
+    if "field_filter" in where:
+        return [[where.field_filter]]
+    assert not StructuredQuery.Filter.pb(where).ByteSize(), f"a filter of a kind not known here: {where}"
+    return [[]]

@@ -5,7 +5,7 @@ import re
 
 import yaml
 
-from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, TIMES_TO_LIVE
+from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, GROUP_LISTS, TIMES_TO_LIVE
 from tests.support.terraform_cli import ROOT, Deployment
 
 DESCRIBED = json.loads((ROOT / "terraform" / "firestore-indexes.json").read_text())
@@ -28,7 +28,9 @@ def test_terraform_exempts_the_fields_that_the_code_does() -> None:
 
 def test_what_is_described_is_what_is_deployed(deployments: dict[str, Deployment]) -> None:
     indexes = deployments["least"].of_type("google_firestore_index").values()
-    exempt = deployments["least"].of_type("google_firestore_field").values()
+    fields = deployments["least"].of_type("google_firestore_field")
+    exempt = [row for name, row in fields.items() if ".exempt[" in name]
+    lists = [row for name, row in fields.items() if ".group_list[" in name]
 
     assert sorted(
         (
@@ -42,8 +44,14 @@ def test_what_is_described_is_what_is_deployed(deployments: dict[str, Deployment
     assert sorted((field["collection"], field["field"]) for field in exempt) == sorted(
         (row.collection, row.field) for row in EXEMPTIONS
     )
+    assert [(field["collection"], field["field"]) for field in lists] == [
+        (row.collection, row.field) for row in GROUP_LISTS
+    ]
+    for field in lists:
+        [[index]] = [config["indexes"] for config in field["index_config"]]
+        assert (index["query_scope"], index["array_config"]) == ("COLLECTION_GROUP", "CONTAINS")
     assert all(field["index_config"] == [{"indexes": []}] for field in exempt), "an index is left on"
-    assert {row["database"] for row in [*indexes, *exempt]} == {"(default)"}
+    assert {row["database"] for row in [*indexes, *exempt, *lists]} == {"(default)"}
     assert [(field["collection"], field["field"]) for field in exempt if field["ttl_config"]] == list(
         TIMES_TO_LIVE
     )

@@ -81,6 +81,7 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
         tombstones=lambda _: iter(()),
         collections=lambda _: iter(()),
         collection_tombstones=lambda _: iter(()),
+        bindings=lambda _: iter(()),
         events=lambda _: iter(()),
         journals=lambda _: iter(()),
     )
@@ -132,6 +133,7 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         tombstones=lambda _: iter(()),
         collections=lambda _: iter(()),
         collection_tombstones=lambda _: iter(()),
+        bindings=lambda _: iter(()),
         events=lambda _: iter(()),
         journals=lambda _: iter(()),
     )
