@@ -166,7 +166,7 @@ def claimed_by(dss: Dss, uuid: str, group: str, by: str, current: CurrentBinding
         return None
     if before.owner_group:
         raise AlreadyOwned(f"bundle {uuid} belongs to group {before.owner_group}; {group} can't claim it")
-    if dss.catalog.bundles.any_head(uuid):
+    if "bundle" in dss.catalog.bindings.kinds_of(uuid):
         raise AlreadyOwned(f"bundle {uuid} has versions, and no owner; only an operator can give it one")
     return following(dss, Bindings(), replace(before, owner_group=group), before.fqid, by)
 

@@ -7,7 +7,7 @@ also that of a service account, or `@domain` for all addresses of exactly this d
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -76,44 +76,44 @@ def check_member(text: str) -> str:
     return member
 
 
-def add_member(dss: Dss, name: str, member: str, by: str) -> bool:
-    """Make somebody a member of a group, which need not exist yet; return False if they were one.
+def add_members(dss: Dss, name: str, members: Collection[str], by: str) -> frozenset[str]:
+    """Make somebody members of a group, which need not exist yet; return those who were none before.
 
-    In effect in every process within five seconds. Raises IllegalArguments if the group has too many members,
-    or the member too many groups.
+    In effect in every process within five seconds. Raises IllegalArguments if one can't be a member, if the
+    group has too many members, or a member too many groups.
     """
-    member = check_member(member)
-    if len(dss.catalog.groups.names_with([member]) - {name}) >= MOST_GROUPS_OF_MEMBER:
-        raise IllegalArguments(
-            f"member: {member} is in {MOST_GROUPS_OF_MEMBER} groups, the most there may be"
-        )
-
-    def add(group: Group) -> Group:
-        members = group.members | {member}
-        if len(members) > MOST_MEMBERS:
-            raise IllegalArguments(f"group: {name} has {MOST_MEMBERS:,} members, the most there may be")
-        return replace(group, members=members)
-
-    return _changed(dss, name, by, add)
+    added = frozenset(map(check_member, members))
+    for member in sorted(added):
+        others = dss.catalog.groups.names_with([member]) - {name}
+        if len(others) >= MOST_GROUPS_OF_MEMBER:
+            raise IllegalArguments(f"member: {member} is in {len(others)} groups, the most that there may be")
+    before, after = _change(dss, name, by, lambda members: members | added)
+    return after - before
 
 
-def remove_member(dss: Dss, name: str, member: str, by: str) -> bool:
-    """Let somebody no longer be a member of a group; return False if they were none. As `add_member`."""
-    member = check_member(member)
-    return _changed(dss, name, by, lambda group: replace(group, members=group.members - {member}))
+def remove_members(dss: Dss, name: str, members: Collection[str], by: str) -> frozenset[str]:
+    """Let somebody no longer be members of a group; return those who were. In effect as `add_members`."""
+    removed = frozenset(map(check_member, members))
+    before, after = _change(dss, name, by, lambda members: members - removed)
+    return before - after
 
 
-def _changed(dss: Dss, name: str, by: str, change: Any) -> bool:
+def _change(
+    dss: Dss, name: str, by: str, change: Callable[[frozenset[str]], frozenset[str]]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Change the members of a group; return those before and after."""
     before: list[Group] = []
 
-    def remembered(group: Group) -> Group:
+    def changed(group: Group) -> Group:
         before.append(group)
-        changed: Group = change(group)
-        return changed
+        members = change(group.members)
+        if len(members) > MOST_MEMBERS:
+            raise IllegalArguments(f"group: {name} would have more than {MOST_MEMBERS:,} members, the most")
+        return replace(group, members=members)
 
     first = Group(fqid=Fqid(group_uuid(check_group(name)), ""), name=name)
-    after = change_newest(dss, Groups(), first, by, remembered)
-    return after.members != before[-1].members
+    after = change_newest(dss, Groups(), first, by, changed)
+    return before[-1].members, after.members
 
 
 def group_named(dss: Dss, name: str) -> Group | None:

@@ -120,6 +120,18 @@ class BindingCatalog(VersionedCatalog[Binding]):
                     self._database.advance(snapshot.reference, lambda head: _rebound(head, bound))
         return heads
 
+    def kinds_of(self, uuid: str) -> list[str]:
+        """Return what there is under a UUID: `file`, `bundle`, `collection`; a read each."""
+        collections = {"file": "files", "bundle": "bundles", "collection": "owned_collections"}
+        of_uuid = FieldFilter("uuid", "==", uuid)
+        return [
+            kind
+            for kind, name in collections.items()
+            if self._database.query(
+                self._database.client.collection(name).where(filter=of_uuid).select([]).limit(1)
+            )
+        ]
+
     def bundles_with_file(self, uuid: str) -> Iterator[Fqid]:
         """Yield the bundle versions that name a version of a file; one read for each page of files."""
         query = (

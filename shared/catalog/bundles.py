@@ -120,11 +120,6 @@ class BundleCatalog:
             head, binding, lambda batch: batch.delete(marker, option=unmarked), *also, claim=claim
         )
 
-    def any_head(self, uuid: str) -> bool:
-        """Return whether a UUID has a version, seen or not, in one read."""
-        query = self._collection.where(filter=FieldFilter("uuid", "==", uuid)).select([]).limit(1)
-        return bool(self._database.query(query))
-
     def _create(
         self, head: BundleHead, binding: CurrentBinding | None, *also: Write, claim: Binding | None = None
     ) -> bool:
