@@ -83,36 +83,57 @@ class Bindings(VersionedObjects[Binding]):
         _spread(dss, record, self._notify)
 
 
+class _FilesOfBundle(Bindings):
+    """Bindings of files that are bound with their bundle, which is narrowed when all of them are."""
+
+    def spread(self, dss: Dss, record: Binding) -> None:
+        """Have all heads of the file follow."""
+        _bind_heads(dss, record)
+
+
 def _spread(dss: Dss, binding: Binding, notify: Notify) -> None:
-    heads = dss.catalog.bindings.bind_heads(binding)
-    dss.faults.reach("access: heads bound")
-    bundles = {Fqid.parse(name) for collection, name in heads if collection == "bundles"}
-    if any(collection == "files" for collection, _ in heads):
-        bundles |= set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid))
+    bundles = _bind_heads(dss, binding)
     for bundle in sorted(bundles):
         narrow_bundle(dss, bundle)
-    if Resource(name="", readers=binding.readers).is_managed:
-        files = dss.catalog.files.get_many(
-            Fqid.parse(name) for collection, name in heads if collection == "files"
-        )
-        for replica in dss.replicas:
-            remove_shared_copies(replica, sorted(bundles), files.values())
     if binding.with_files:
         bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)}, notify)
 
 
-def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notify = _quiet) -> None:
-    """Bind files, by their UUIDs, as the bundle that they are bound with."""
+def _bind_heads(dss: Dss, binding: Binding) -> set[Fqid]:
+    """Have the heads of a UUID follow its binding; return the bundles whose content it is, or is part of."""
+    heads = dss.catalog.bindings.bind_heads(binding)
+    dss.faults.reach("access: heads bound")
+    bundles = {Fqid.parse(name) for collection, name in heads if collection == "bundles"}
+    files = [Fqid.parse(name) for collection, name in heads if collection == "files"]
+    if Resource(name="", readers=binding.readers).is_managed:
+        records = dss.catalog.files.get_many(files).values()
+        for replica in dss.replicas:
+            remove_shared_copies(replica, sorted(bundles), records)
+    return bundles | (set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid)) if files else set())
 
-    def follow(file: str) -> None:
+
+def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notify = _quiet) -> None:
+    """Bind files, by their UUIDs, as the bundle that they are bound with.
+
+    Bundles that name them are narrowed once all are bound, and not for each: so the cost grows with the
+    number of files, and not with its square. A kill in between is mended since the bundle's binding is not
+    available until all of this has been done.
+    """
+
+    def follow(file: str) -> set[Fqid]:
         def as_bundle(before: Binding) -> Binding:
             return replace(before, readers=binding.readers, owner_group=binding.owner_group)
 
-        change_binding(dss, file, binding.by, as_bundle)
+        change_newest(dss, _FilesOfBundle(), Binding(fqid=Fqid(file, "")), binding.by, as_bundle)
+        return set(dss.catalog.bindings.bundles_with_file(file))
 
-    bound = map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE)
-    for done, _ in enumerate(bound, start=1):
+    bundles: set[Fqid] = set()
+    found = map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE)
+    for done, with_file in enumerate(found, start=1):
+        bundles |= with_file
         notify(done, len(files))
+    for bundle in sorted(bundles):
+        narrow_bundle(dss, bundle)
 
 
 def narrow_bundle(dss: Dss, bundle: Fqid) -> None:

@@ -104,10 +104,12 @@ def take_effect(dss: Dss, objects: VersionedObjects[R], record: R, replica: str)
     Safe to repeat, in any order with others of the UUID: the newest counts.
     """
     catalog = objects.catalog(dss)
-    catalog.put_into_effect(record)
-    dss.faults.reach(f"{objects.noun}: in effect")
-    current = catalog.current(record.fqid.uuid)
-    if current and current.record.fqid == record.fqid:
-        objects.spread(dss, record)
+    # Everything follows an object before it becomes available anywhere.
+    if not record.available:
+        catalog.put_into_effect(record)
+        dss.faults.reach(f"{objects.noun}: in effect")
+        current = catalog.current(record.fqid.uuid)
+        if current and current.record.fqid == record.fqid:
+            objects.spread(dss, record)
     catalog.make_available(record.fqid, replica)
     dss.faults.reach(f"{objects.noun}: available")

@@ -90,6 +90,8 @@ locals {
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
     DSS_WRITE_GROUPS      = join(",", var.write_groups)
     ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_HIDE_MANAGED      = tostring(var.hide_managed)
+    DSS_ACCESS_CONTACT    = var.access_contact
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file

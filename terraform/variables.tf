@@ -446,6 +446,24 @@ variable "write_groups" {
   default     = ["dss"]
 }
 
+variable "default_access" {
+  type        = string
+  description = "Who may read what is bound to no group: `public`, `signed-in`, or the name of a group."
+  default     = "public"
+}
+
+variable "hide_managed" {
+  type        = bool
+  description = "Whether managed data are answered by 404, as if they weren't there, to those who may not read them."
+  default     = false
+}
+
+variable "access_contact" {
+  type        = string
+  description = "Whom to ask for access to managed data: an address or a URL."
+  default     = ""
+}
+
 variable "admin_emails" {
   type        = list(string)
   description = "E-mails of those who may do everything."

@@ -76,7 +76,7 @@ def _change(context: Context, uuid: str, change: Change, *, dry_run: bool) -> in
                 seen.append(known)
                 return change(known)
 
-            after = change_binding(dss, uuid, operator_name(settings), remembered, reach)
+            after = change_binding(dss, uuid, operator_name(), remembered, reach)
             before = seen[-1]
         kinds = dss.catalog.bindings.kinds_of(uuid)
         default = dss.policy.default

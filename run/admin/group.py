@@ -23,7 +23,7 @@ def change_members(context: Context, name: str, members: Sequence[str], *, add: 
             changed = asked - known if add else asked & known
         else:
             change = add_members if add else remove_members
-            changed = change(dss, name, asked, operator_name(settings))
+            changed = change(dss, name, asked, operator_name())
         after = group_named(dss, name)
     count = len(after.members) if after else 0
     verb = "added" if add else "removed"

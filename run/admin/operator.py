@@ -1,6 +1,7 @@
 """The start of every command of an operator: settings of the environment, errors as `dss` prints them."""
 
 import getpass
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -44,12 +45,13 @@ def replicas_named(dss: Dss, names: Sequence[str]) -> list[Replica]:
     return [dss.replicas.named(name) for name in names] or list(dss.replicas)
 
 
-def operator_name(settings: Settings) -> str:
+def operator_name() -> str:
     """Return who runs this command, for what is kept of a change: the e-mail of the Google credentials.
 
     The name of the account of this machine if it works on emulators, or if the credentials name nobody.
     """
-    if settings.workflows_emulator_host:
+    # As the client of Firestore decides.
+    if os.environ.get("FIRESTORE_EMULATOR_HOST"):
         return getpass.getuser()
     credentials, _ = google.auth.default(scopes=_SCOPES)
     credentials.refresh(google.auth.transport.requests.Request())
