@@ -177,17 +177,20 @@ def _files(dss: Dss, head: BundleHead) -> list[PagedFile]:
         return []
 
 
-def claimed_by(dss: Dss, uuid: str, group: str, by: str, current: CurrentBinding | None) -> Binding | None:
+def claimed_by(
+    dss: Dss, uuid: str, group: str, by: str, current: CurrentBinding | None, *, is_new: bool
+) -> Binding | None:
     """Return the binding by which a group claims a bundle's UUID with its first version.
 
-    None if the group owns it. Raises AlreadyOwned if another one does, or if it has versions and no owner.
+    `is_new` is whether the UUID had no version before `current` was read. Returns None if the group owns it.
+    Raises AlreadyOwned if another one does, or if it has versions and no owner.
     """
     before = current.record if current else Binding(fqid=Fqid(uuid, ""))
     if before.owner_group == group:
         return None
     if before.owner_group:
         raise AlreadyOwned(f"bundle {uuid} belongs to group {before.owner_group}; {group} can't claim it")
-    if "bundle" in dss.catalog.bindings.kinds_of(uuid):
+    if not is_new:
         raise AlreadyOwned(f"bundle {uuid} has versions, and no owner; only an operator can give it one")
     return following(dss, Bindings(), replace(before, owner_group=group), before.fqid, by)
 

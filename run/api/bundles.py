@@ -31,7 +31,7 @@ from shared.catalog import (
     PagedFile,
 )
 from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
-from shared.errors import AlreadyOwned, Forbidden, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
+from shared.errors import Forbidden, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
 
 
@@ -100,9 +100,7 @@ def put(
     With the first version, a group may claim the UUID.
     """
     call.check_new_version(version)
-    binding = settled_binding(call.dss, uuid)
-    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
-    claim = _claim(call, uuid, owner_group, binding)
+    binding, claim = _owned(call, uuid, owner_group)
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
     files = find_files(call.dss, replica, named, call.may_read)
@@ -212,23 +210,24 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
     return head
 
 
-def _claim(call: Call, uuid: str, owner_group: str | None, binding: CurrentBinding | None) -> Binding | None:
-    """Return the binding by which a group of the caller claims a UUID; None if none does, or it owns it.
+def _owned(call: Call, uuid: str, owner_group: str | None) -> tuple[CurrentBinding | None, Binding | None]:
+    """Return the binding of a UUID that the caller may write, and one by which a group of theirs claims it.
 
-    Raise AlreadyOwned if the group that is asked for can't; the default one may not, and is no owner then.
+    Raise Unauthorized or Forbidden if they may not write it, or for that group, and AlreadyOwned if the group
+    that is asked for can't own it. The default group doesn't own it then.
     """
     group = check_group(owner_group, "owner_group") if owner_group else call.dss.settings.owner_group
-    if not group:
-        return None
-    try:
-        claim = claimed_by(call.dss, uuid, group, call.signed_in.email, binding)
-    except AlreadyOwned:
-        if owner_group:
-            raise
-        return None
+    # Before the binding is read: a version that has been claimed since comes with its owner.
+    is_new = bool(group) and call.dss.catalog.bundles.is_new(uuid)
+    binding = settled_binding(call.dss, uuid)
+    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
+    has_owner = bool(binding and binding.record.owner_group)
+    if not owner_group and (has_owner or not is_new):
+        return binding, None
+    claim = claimed_by(call.dss, uuid, group, call.signed_in.email, binding, is_new=is_new)
     if claim:
         call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, claim))
-    return claim
+    return binding, claim
 
 
 def require_content(call: Call, head: BundleHead, action: Action) -> None:

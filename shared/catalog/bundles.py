@@ -120,6 +120,11 @@ class BundleCatalog:
             head, binding, lambda batch: batch.delete(marker, option=unmarked), *also, claim=claim
         )
 
+    def is_new(self, uuid: str) -> bool:
+        """Return whether a UUID has no version yet, seen or not; in one read."""
+        query = self._collection.where(filter=FieldFilter("uuid", "==", uuid)).select([]).limit(1)
+        return not self._database.query(query)
+
     def _create(
         self, head: BundleHead, binding: CurrentBinding | None, *also: Write, claim: Binding | None = None
     ) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from shared.bindings import change_binding
 from shared.groups import add_members
 from shared.system import Dss
-from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_file
 from tests.support.clouds import Clouds
 from tests.support.concurrent_calls import ConcurrentCalls
 
@@ -75,7 +75,7 @@ def test_what_nobody_claims_is_written_by_all_writers(api, second, groups, body)
     assert_problem(late, 409, "already_owned", bundle.uuid)
 
 
-def test_only_a_member_claims_for_a_group(api, second, admin, groups, body):
+def test_only_a_member_claims_for_a_group(second, admin, groups, body):
     uuid = new_uuid()
     assert put(second, Version(uuid, now()), body, groups[0]) == 403
     assert put(second, Version(uuid, now()), body, "public") == 400
