@@ -62,27 +62,27 @@ def _change(context: Context, uuid: str, change: Change, *, dry_run: bool) -> in
     with operator_settings() as settings, context.progress("bind", unit="files") as progress:
         uuid = check_uuid(uuid)
         dss = open_system(settings)
+        seen, files = [_current(dss, uuid)], [0]
+
+        def remembered(known: Binding) -> Binding:
+            seen.append(known)
+            return change(known)
 
         def reach(done: int, total: int) -> None:
+            files.append(done)
             progress.reach(done, f"of {total:,} files of the bundle")
 
-        before = _current(dss, uuid)
         if dry_run:
-            after = change(before)
+            after = remembered(seen[0])
         else:
-            seen: list[Binding] = []
-
-            def remembered(known: Binding) -> Binding:
-                seen.append(known)
-                return change(known)
-
             after = change_binding(dss, uuid, operator_name(), remembered, reach)
-            before = seen[-1]
         kinds = dss.catalog.bindings.kinds_of(uuid)
         default = dss.policy.default
-    result = {"uuid": uuid, "dry_run": dry_run, "exists": kinds, "before": _as_json(before)}
-    result |= {"after": _as_json(after), "changed": _said(before) != _said(after)}
-    context.show(result, _report(uuid, before, after, kinds, default, dry_run=dry_run))
+    before = seen[-1]
+    result = {"uuid": uuid, "dry_run": dry_run, "exists": kinds, "files": max(files)}
+    result |= {"before": _as_json(before), "after": _as_json(after)}
+    result |= {"changed": _said(before) != _said(after)}
+    context.show(result, _report(result, before, after, default))
     return 0
 
 
@@ -91,14 +91,14 @@ def _current(dss: Dss, uuid: str) -> Binding:
     return current.record if current else Binding(fqid=Fqid(uuid, ""))
 
 
-def _report(
-    uuid: str, before: Binding, after: Binding, kinds: list[str], default: str, *, dry_run: bool
-) -> str:
-    if _said(before) == _said(after):
-        return f"nothing to change: {uuid}: {_text(after, default)}"
-    lines = [f"{uuid}: {'would be ' if dry_run else ''}{_text(after, default)}"]
+def _report(result: dict[str, Any], before: Binding, after: Binding, default: str) -> str:
+    if not result["changed"]:
+        return f"nothing to change: {result['uuid']}: {_text(after, default)}"
+    lines = [f"{result['uuid']}: {'would be ' if result['dry_run'] else ''}{_text(after, default)}"]
     lines.append(f"  before: {_text(before, default)}")
-    if not kinds:
+    if result["files"]:
+        lines.append(f"  {result['files']:,} files are bound as the bundle")
+    if not result["exists"]:
         lines.append("  nothing has this UUID yet; what gets it is bound from its first moment on")
     return "\n".join(lines)
 
