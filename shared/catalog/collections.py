@@ -206,7 +206,8 @@ def _owned_of(snapshot: Any) -> OwnedCollection:
         owner=document["owner"],
         newest=None if newest is None else version_of(_EPOCH + timedelta(microseconds=newest)),
         hidden=document["hidden"],
-        readers=frozenset(document["readers"]),
+        # None yet if a rebuild has found the tombstone first; nobody sees it then.
+        readers=frozenset(document.get("readers", ())),
     )
 
 
