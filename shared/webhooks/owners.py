@@ -65,7 +65,7 @@ def readers_of(dss: Dss, event: BundleEvent, head: BundleHead | None) -> frozens
     if head is not None:
         return head.content_readers
     current = dss.catalog.bindings.current(event.uuid)
-    return current.binding.all_readers if current else frozenset()
+    return current.record.all_readers if current else frozenset()
 
 
 def sign_in(dss: Dss, owner: Principal, subscription: Subscription) -> Subscription:
