@@ -94,8 +94,8 @@ class Settings:
     )
     secrets_key_file: str = _setting(
         "DSS_SECRETS_KEY_FILE",
-        "File with the keys that encrypt the secrets of subscriptions, one per line, the newest first; "
-        "without it there are no signed notifications.",
+        "File with the keys that encrypt secrets of subscriptions and tokens of journals, one per line, the "
+        "newest first; without it there are no signed notifications, and no streams of parts of journals.",
         default="",
     )
     aws_role_arn: str = _setting(
@@ -273,6 +273,25 @@ class Settings:
         "comma-separated.",
         default=(),
     )
+    principal_units: int = _setting(
+        "DSS_PRINCIPAL_UNITS",
+        "Cost units a minute that a caller who has signed in may spend in each process of the API; 0 is no "
+        "limit. `docs/operations.md` says what operations cost.",
+        # A fifth of what a process on one CPU can do, at 2 ms a unit. `dss upload` with its eight files at
+        # once stays below: in the cloud a PUT of a small file takes some 0.4 s, and it costs 4.
+        default=6_000,
+    )
+    address_units: int = _setting(
+        "DSS_ADDRESS_UNITS",
+        "Cost units a minute that an IP address, or an IPv6 network of 64 bits, may spend in each process of "
+        "the API by requests whose token is not verified; 0 is no limit.",
+        default=6_000,
+    )
+    unlimited_networks: tuple[str, ...] = _setting(
+        "DSS_UNLIMITED_NETWORKS",
+        "Networks (as 10.1.0.0/16) whose requests are not limited, as those of admins; comma-separated.",
+        default=(),
+    )
     read_only_mode: bool = _setting("DSS_READ_ONLY_MODE", "Answer every write by 503.", default=False)
     debug: bool = _setting("DSS_DEBUG", "Include stack traces in error answers.", default=False)
     oidc_issuer: str = _setting("OIDC_ISSUER", "URL of the OpenID provider whose tokens are accepted.")
@@ -328,6 +347,28 @@ class Settings:
     )
     access_contact: str = _setting(
         "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
+    )
+    audit_log: str = _setting(
+        "DSS_AUDIT_LOG",
+        "File to which the audit log is appended, and which `dss admin who` reads; without it the API prints "
+        "the lines, and `dss admin` writes and reads them in Cloud Logging.",
+        default="",
+    )
+    audit_log_bucket: str = _setting(
+        "DSS_AUDIT_LOG_BUCKET",
+        "Log bucket that keeps the audit log, `projects/…/locations/…/buckets/…`, for `dss admin who`; "
+        "without it that reads all logs of the project.",
+        default="",
+    )
+    subscription_days: int = _setting(
+        "DSS_SUBSCRIPTION_DAYS",
+        "Days without a sign-in of its owner after which a subscription pauses; 0: it never does.",
+        default=90,
+    )
+    owner_group: str = _setting(
+        "DSS_OWNER_GROUP",
+        "Group that owns the new bundles whose PUT names no `owner_group`: only its members may write them.",
+        default="",
     )
     admin_user_emails: tuple[str, ...] = _setting(
         "ADMIN_USER_EMAILS", "E-mails of admins, who may do everything; comma-separated.", default=()
@@ -390,6 +431,7 @@ class Settings:
         _check_sign_in(settings)
         _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
         _check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
+        _check_networks("DSS_UNLIMITED_NETWORKS", settings.unlimited_networks)
         # S3 and GCS: a signed URL is valid for at most seven days.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must be between 1 and 604800")

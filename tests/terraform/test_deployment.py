@@ -46,6 +46,25 @@ def test_lists_reach_the_code_as_lists(deployments: dict[str, Deployment]) -> No
     assert settings.trusted_projects == ("another-project",)
 
 
+def test_the_api_knows_where_sources_are_and_who_checks_out_where(deployments: dict[str, Deployment]) -> None:
+    ada = Principal(email="ada@example.org", groups=frozenset(("lab",)))
+    bob = Principal(email="bob@example.org", groups=frozenset(("dss",)))
+
+    for name, deployment in deployments.items():
+        given = {name: value for name, value in environment(deployment).items() if value is not None}
+        policy = BucketPolicy.of(Settings.from_environment(given))
+        outputs = deployment.outputs
+
+        for scheme, buckets in (("gs", outputs["gcs_buckets"]), ("s3", outputs["s3_buckets"])):
+            for purpose, bucket in buckets.items():
+                is_source = policy.source(bob, f"{scheme}://{bucket}/key").is_allowed
+                assert is_source == (purpose == "staging"), (scheme, purpose)
+        assert policy.source(ada, "s3://a-lab/key").is_allowed == (name == "most")
+        assert not policy.source(bob, "s3://a-lab/key").is_allowed
+        assert policy.source(bob, "s3://b-lab-1/in/key").is_allowed == (name == "most")
+        assert policy.lists(ada, "gs://a-lab-1") == (name == "most")
+
+
 def test_sign_in_reaches_the_code_as_it_is_configured(deployments: dict[str, Deployment]) -> None:
     least, most = (
         Settings.from_environment(
@@ -72,25 +91,6 @@ def test_sign_in_reaches_the_code_as_it_is_configured(deployments: dict[str, Dep
     assert most.token_info_url == "https://oauth2.googleapis.com/tokeninfo"
     assert most.token_info_clients == ("an-app", "another-app")
     assert most.secured == ("files.get", "bundles.get")
-
-
-def test_the_api_knows_where_sources_are_and_who_checks_out_where(deployments: dict[str, Deployment]) -> None:
-    ada = Principal(email="ada@example.org", groups=frozenset(("lab",)))
-    bob = Principal(email="bob@example.org", groups=frozenset(("dss",)))
-
-    for name, deployment in deployments.items():
-        given = {name: value for name, value in environment(deployment).items() if value is not None}
-        policy = BucketPolicy.of(Settings.from_environment(given))
-        outputs = deployment.outputs
-
-        for scheme, buckets in (("gs", outputs["gcs_buckets"]), ("s3", outputs["s3_buckets"])):
-            for purpose, bucket in buckets.items():
-                is_source = policy.source(bob, f"{scheme}://{bucket}/key").is_allowed
-                assert is_source == (purpose == "staging"), (scheme, purpose)
-        assert policy.source(ada, "s3://a-lab/key").is_allowed == (name == "most")
-        assert not policy.source(bob, "s3://a-lab/key").is_allowed
-        assert policy.source(bob, "s3://b-lab-1/in/key").is_allowed == (name == "most")
-        assert policy.lists(ada, "gs://a-lab-1") == (name == "most")
 
 
 def test_the_signing_key_is_mounted_where_the_code_looks_for_it(deployments: dict[str, Deployment]) -> None:
@@ -165,7 +165,7 @@ def test_no_bucket_can_become_public(deployment: Deployment) -> None:
     for bucket in deployment.of_type("google_storage_bucket").values():
         assert bucket["public_access_prevention"] == "enforced" and bucket["uniform_bucket_level_access"]
     blocks = deployment.of_type("aws_s3_bucket_public_access_block").values()
-    assert len(blocks) == 3
+    assert len(blocks) == len(deployment.of_type("aws_s3_bucket")) == 4
     for block in blocks:
         assert block["block_public_acls"] and block["block_public_policy"]
         assert block["ignore_public_acls"] and block["restrict_public_buckets"]
