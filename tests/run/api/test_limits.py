@@ -232,6 +232,7 @@ def test_refusals_are_in_the_audit_log_one_line_for_many(strict: Api, stack: dic
     # Searches that are answered leave none.
     assert {(line.decision, line.status, line.identity) for line in lines} == {("limited", 429, "")}
     assert 1 <= len(lines) <= 2
+    assert {line.operation for line in lines} == {"any"}
 
 
 def test_a_limited_address_costs_no_verification_of_tokens(strict: Api) -> None:
