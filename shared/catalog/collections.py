@@ -206,7 +206,8 @@ def _owned_of(snapshot: Any) -> OwnedCollection:
         owner=document["owner"],
         newest=None if newest is None else version_of(_EPOCH + timedelta(microseconds=newest)),
         hidden=document["hidden"],
-        readers=frozenset(document["readers"]),
+        # A rebuild may know of a tombstone first, and then not of a binding.
+        readers=frozenset(document.get("readers", ())),
     )
 
 
