@@ -9,6 +9,7 @@ from run.admin.commands.index import index
 from run.admin.commands.rebuild import rebuild
 from run.admin.commands.replication import replication
 from run.admin.commands.runs import fill_cache, resync, runs, tombstones
+from run.admin.commands.who import who
 
 
 @click.group()
@@ -17,5 +18,5 @@ def admin() -> None:
     """Commands for operators. Settings come from the environment, the same as for the services."""
 
 
-for command in (audit, rebuild, replication, index, resync, fill_cache, tombstones, runs, dead_letters):
+for command in (audit, rebuild, replication, index, resync, fill_cache, tombstones, runs, dead_letters, who):
     admin.add_command(command)

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -96,9 +95,10 @@ def _stream_url(call: Call, listed: ListedJournal, labels: frozenset[str]) -> st
     """
     if listed.is_whole:
         replica = call.dss.replicas.named(listed.whole.replica)
-        lifetime = timedelta(seconds=call.dss.settings.signed_url_seconds)
+        lifetime = call.hands_out(listed.whole.id)
         return replica.store.sign_get(replica.bucket, listed.whole.key, lifetime=lifetime)
     token = stream_token(call.dss, listed, labels)
+    call.hands_out(listed.whole.id)
     return f"{api_url(call.base_url)}/journals?{urlencode({'token': token})}" if token else None
 
 
