@@ -365,6 +365,11 @@ class Settings:
         "Days without a sign-in of its owner after which a subscription pauses; 0: it never does.",
         default=90,
     )
+    owner_group: str = _setting(
+        "DSS_OWNER_GROUP",
+        "Group that owns the new bundles whose PUT names no `owner_group`: only its members may write them.",
+        default="",
+    )
     admin_user_emails: tuple[str, ...] = _setting(
         "ADMIN_USER_EMAILS", "E-mails of admins, who may do everything; comma-separated.", default=()
     )

@@ -35,6 +35,7 @@ from run.api.wsgi import Application, Environ
 from shared.access import STRANGER, Principal, Resource
 from shared.api_path import API_PATH
 from shared.errors import DssError, Forbidden, NotYetImplemented, ReadOnly, RequestTooLarge, Unauthorized
+from shared.groups import Memberships
 from shared.system import Dss
 
 # The first word of an operation's id, and the module with its handler. Operations of other areas answer 501.
@@ -104,6 +105,7 @@ class _Dispatcher:
         self._limits = limits
         self._memory = MemoryBudgets.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
+        self._memberships = Memberships(dss)
 
     def view(self, operations: list[Operation]) -> Callable[..., Response]:
         """Return the view of a path; it chooses the operation by the request's method."""
@@ -155,7 +157,10 @@ class _Dispatcher:
         self._limits.spend(request.environ, operation.operation_id)
         if caller and operation.needs:
             what = Resource(name=f"operation {operation.operation_id}")
-            self._dss.policy.decide(caller, operation.needs, what).require()
+            # More groups never take a right away, so those of the token come first: they cost no read.
+            if not self._dss.policy.decide(caller, operation.needs, what).is_allowed:
+                caller = self._memberships.join(caller)
+                self._dss.policy.decide(caller, operation.needs, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
@@ -174,6 +179,10 @@ class _Dispatcher:
         return caller
 
     def _identify(self, caller: Principal | None) -> Principal:
+        """Return who has signed in, with all groups. Raise as the authenticator, or Unavailable."""
+        return self._memberships.join(self._proved(caller))
+
+    def _proved(self, caller: Principal | None) -> Principal:
         """Return who has signed in. Raise as the authenticator if the header proves nothing."""
         if caller is None and request.headers.get("Authorization"):
             caller = self._sign_in()
@@ -182,7 +191,7 @@ class _Dispatcher:
     def _requester(self, caller: Principal | None) -> str:
         # An open operation ignores tokens that are not valid.
         with suppress(DssError):
-            caller = self._identify(caller)
+            caller = self._proved(caller)
         return caller.email if caller and caller.is_known else client_address(self._dss.settings)
 
     def _body(self) -> bytes | None:

@@ -21,9 +21,9 @@ from shared.system import Dss
 class Call:
     """What a handler gets beside the arguments of the contract.
 
-    `caller` is who has signed in to a secured operation. `identify` returns who has signed in to any, and
-    raises Unauthorized or Forbidden if the header proves nothing. `requester` returns the e-mail of the
-    caller, also in an open operation, or else the client's address.
+    `caller` is who has signed in to a secured operation, with the groups of the token. `identify` returns who
+    has signed in to any, with all groups, and raises Unauthorized or Forbidden if the header proves nothing.
+    `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
     the header `If-Match`.
     """
@@ -56,11 +56,15 @@ class Call:
     def require(self, action: Action, what: Resource) -> None:
         """Raise Unauthorized, Forbidden, NotFound or Gone unless the caller may do something with something.
 
-        What everybody may read costs no look at the token.
+        What everybody may read costs no look at the token, and what the groups of the token allow no look at
+        other ones.
         """
         if action in (Action.READ, Action.SHARE) and self.dss.policy.is_open(what):
             return
-        decision = self.dss.policy.decide(self.identify(), action, what)
+        decision = self.dss.policy.decide(self.caller, action, what) if self.caller else None
+        # More groups never take a right away, so those of the token come first: they cost no read.
+        if decision is None or not decision.is_allowed:
+            decision = self.dss.policy.decide(self.identify(), action, what)
         noted().decided(action, what, decision)
         decision.require()
 
@@ -80,7 +84,7 @@ class Call:
 
     def require_source(self, url: str) -> None:
         """Raise Forbidden unless the caller may put a file from the object at a URL."""
-        self.dss.bucket_policy.source(self.signed_in, url).require()
+        self.dss.bucket_policy.source(self.identify(), url).require()
 
     def sees(self, what: Resource) -> bool:
         """Return whether the caller may read something; False if it must seem not to be there.

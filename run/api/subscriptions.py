@@ -11,22 +11,22 @@ from shared.catalog import Attempt, Delivery, DeliveryState, SubscriberBackoff, 
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
 from shared.webhooks.fanout import send_sample
-from shared.webhooks.owners import acts_until, is_paused, sign_in
+from shared.webhooks.owners import acts_until, after_sign_in, is_paused
 from shared.webhooks.replays import begin_replay
 from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscribe
 
 
 def list_own(call: Call, *, replica: str, subscription_type: str) -> Response:
     """List the caller's subscriptions of one query language on a replica."""
-    owner = call.signed_in
+    owner = call.identify()
     owned = call.dss.catalog.subscriptions.of_owner(owner.email, replica)
-    acting = [sign_in(call.dss, owner, one) for one in owned]
+    acting = after_sign_in(call.dss, owner, owned)
     return answer({"subscriptions": [_shown(call, one) for one in acting if one.kind == subscription_type]})
 
 
 def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Response:
     """Subscribe the caller to the events of a replica that match a query."""
-    owner = call.signed_in
+    owner = call.identify()
     subscription = subscribe(call.dss, replica, owner, json_request_body, key=call.repeat_key)
     call.is_about(subscription.uuid)
     return answer(_shown(call, subscription), 201)
@@ -71,11 +71,12 @@ def replay(call: Call, *, uuid: str, replica: str, from_date: str) -> Response:
 
 def _find(call: Call, uuid: str, replica: str, kind: str | None = None) -> Subscription:
     """Return one of the caller's subscriptions; an admin may have anybody's. Raise NotFound."""
-    caller = call.signed_in
+    caller = call.identify()
     subscription = find_subscription(call.dss, replica, uuid, owner=None if caller.is_admin else caller.email)
     if kind not in (None, subscription.kind):
         raise NotFound(f"replica {replica} has no {kind} subscription {uuid} of yours")
-    return sign_in(call.dss, caller, subscription)
+    [acting] = after_sign_in(call.dss, caller, [subscription])
+    return acting
 
 
 def _position(search_after: str) -> tuple[datetime, str]:

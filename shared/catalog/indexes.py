@@ -74,7 +74,7 @@ COMPOSITE_INDEXES = (
         Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
         for collection in (
             *("files", "bundles", "collections"),
-            *("bundle_tombstones", "collection_tombstones", "access"),
+            *("bundle_tombstones", "collection_tombstones", "access", "groups"),
         )
     ),
     # The subscriptions of an owner.
@@ -110,6 +110,7 @@ _NEVER_QUERIED = {
         *("bound_at", "content_readers"),
     ),
     "access": ("readers", "owner_group", "with_files", "by", "missing", "available", "left_alone"),
+    "groups": ("name", "members", "by", "missing", "available", "left_alone"),
     "collections": ("owner", "item_count", "page_count", "digest", "missing", "left_alone"),
     "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
     "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),
@@ -189,6 +190,7 @@ EXEMPTIONS = (
         for field in ("version", "claimed", "readers", "owner_group", "with_files", "by")
     ),
     Exemption("binding_marks", "changed"),
+    *(Exemption("memberships", field) for field in ("version", "claimed", "name", "by")),
     Exemption("hidden_bundles", "email"),
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from shared.bindings import narrow_bundle
+from shared.bindings import bind_content
 from shared.catalog import BundleHead, FileRecord, PagedFile
 from shared.errors import CatalogBroken, NotProven
 from shared.events.history import was_published, was_visible
@@ -68,7 +68,7 @@ class BundleKind(PagedKind[BundleHead]):
         """Let reads on a replica see the version, unless its UUID is hidden."""
         if dss.catalog.bindings.any_in_effect():
             if not record.available:
-                narrow_bundle(dss, record.fqid)
+                bind_content(dss, record.fqid)
             # A rebuild restores events before it knows who may see them.
             follow_readers(dss, record.fqid)
         dss.catalog.bundles.make_available(record.fqid, replica)

@@ -42,7 +42,7 @@ THE_V1_CONTRACT = {
         "200 206 301 400",
     ),
     ("bundles.put", "PUT /bundles/{uuid}"): (
-        "uuid* version* replica* json_request_body*",
+        "uuid* version* replica* owner_group json_request_body*",
         "200 201 400 409 default",
     ),
     ("bundles.patch", "PATCH /bundles/{uuid}"): (
