@@ -8,6 +8,11 @@ output "api_run_url" {
   value       = local.api_run_url
 }
 
+output "load_balancer_address" {
+  description = "IP address of the load balancer, to which the DNS of public_url has to point; null without one."
+  value       = one([for balancer in module.load_balancer : balancer.address])
+}
+
 output "signer_service_account" {
   description = "E-mail of the account whose key goes into secret dss-signing-key."
   value       = google_service_account.signer.email
@@ -36,6 +41,16 @@ output "checkout_writers" {
 output "aws_checkout_writer_role_arns" {
   description = "ARNs of the AWS roles that check out; policies of S3 buckets to check out to allow them to write."
   value       = [for name in local.checkout_writers : module.aws.role_arns[name]]
+}
+
+output "checkout_decider" {
+  description = "E-mail of the service account that looks for .dss-checkout-allowed; owners of GCS buckets to check out to grant it objectViewer."
+  value       = google_service_account.api.email
+}
+
+output "aws_checkout_decider_role_arn" {
+  description = "ARN of the AWS role that looks for .dss-checkout-allowed; policies of S3 buckets to check out to allow it to list them, and to read that object."
+  value       = module.aws.role_arns["api"]
 }
 
 output "image_repository" {

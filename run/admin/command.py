@@ -11,6 +11,7 @@ from run.admin.commands.index import index
 from run.admin.commands.rebuild import rebuild
 from run.admin.commands.replication import replication
 from run.admin.commands.runs import fill_cache, resync, runs, tombstones
+from run.admin.commands.who import who
 
 
 @click.group()
@@ -21,6 +22,6 @@ def admin() -> None:
 
 for command in (
     *(access, group, audit, rebuild, replication, index),
-    *(resync, fill_cache, tombstones, runs, dead_letters),
+    *(resync, fill_cache, tombstones, runs, dead_letters, who),
 ):
     admin.add_command(command)

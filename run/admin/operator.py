@@ -11,6 +11,7 @@ import requests
 from google.auth.exceptions import GoogleAuthError
 
 from dss.errors import InvalidInput, OperationFailed, translated
+from run.admin.commands_log import log_command
 from shared.config import Settings
 from shared.errors import DssError, IllegalArguments
 from shared.replicas import Replica
@@ -26,6 +27,7 @@ _TIMEOUT_SECONDS = 5
 def operator_settings() -> Iterator[Settings]:
     """Give the settings of the environment, and raise the service's errors as those of the command line.
 
+    The command that asks for them leaves a line in the audit log.
     Raises InvalidInput if a setting, an argument or a credential is wrong, OperationFailed if a cloud fails.
     """
     with translated([(ValueError, lambda error: InvalidInput(str(error)))]):
@@ -37,6 +39,7 @@ def operator_settings() -> Iterator[Settings]:
             (DssError, lambda error: OperationFailed(error.title)),
         ]
     ):
+        log_command(settings)
         yield settings
 
 

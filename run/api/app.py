@@ -20,19 +20,21 @@ from run.api import (
     subscriptions,
 )
 from run.api.admission import ADMISSION, Admission
+from run.api.audit_log import install_audit_log, noted
 from run.api.auth import Authenticator
 from run.api.bodies import memory_of
 from run.api.call import Call
 from run.api.clients import base_url, client_address
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
+from run.api.limits import LIMITS, Limits
 from run.api.memory_budget import MemoryBudgets
 from run.api.request_log import install_request_log
 from run.api.security_headers import install_headers
 from run.api.wsgi import Application, Environ
-from shared.access import STRANGER, Action, Principal, Resource
+from shared.access import STRANGER, Principal, Resource
 from shared.api_path import API_PATH
-from shared.errors import DssError, NotYetImplemented, ReadOnly, RequestTooLarge
+from shared.errors import DssError, Forbidden, NotYetImplemented, ReadOnly, RequestTooLarge, Unauthorized
 from shared.groups import Memberships
 from shared.system import Dss
 
@@ -54,8 +56,9 @@ def create_app(dss: Dss) -> Flask:
     """Return the application that serves the contract, with `dss` as its dependencies."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    contract = Contract.load(replicas=dss.replicas.names)
-    dispatcher = _Dispatcher(dss)
+    contract = Contract.load(replicas=dss.replicas.names, secured=dss.settings.secured)
+    limits = app.extensions[LIMITS] = Limits(dss.settings)
+    dispatcher = _Dispatcher(dss, limits)
     by_rule: dict[str, list[Operation]] = {}
     for operation in (*contract.operations, _bundles_of_old(contract)):
         by_rule.setdefault(operation.rule, []).append(operation)
@@ -70,6 +73,7 @@ def create_app(dss: Dss) -> Flask:
     service.install(app, dss, contract)
     signed_objects.install(app, dss.replicas)
     install_error_handlers(app, debug=dss.settings.debug)
+    install_audit_log(app, dss)
     install_request_log(app)
     install_headers(app)
     app.wsgi_app = partial(_without_trailing_slash, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
@@ -96,8 +100,9 @@ def _without_trailing_slash(
 class _Dispatcher:
     """Makes the views: each signs the caller in, refuses writes if read-only, then reads the arguments."""
 
-    def __init__(self, dss: Dss) -> None:
+    def __init__(self, dss: Dss, limits: Limits) -> None:
         self._dss = dss
+        self._limits = limits
         self._memory = MemoryBudgets.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
         self._memberships = Memberships(dss)
@@ -114,16 +119,19 @@ class _Dispatcher:
         return answer
 
     def _answer(self, operation: Operation, handler: Handler, path_arguments: dict[str, str]) -> Response:
+        noted().begin(operation, path_arguments, writes=_writes(operation))
         admission: Admission = request.environ.get(ADMISSION) or Admission(body_received=True)
         if not admission.waits_for_body:
             admission.caller = self._admit(operation)
             if operation.takes_body and not admission.body_received:
                 admission.waits_for_body = True
                 return Response(status=100)
+        identify = partial(self._identify, admission.caller)
+        noted().who, noted().identify = admission.caller, identify
         call = Call(
             dss=self._dss,
             caller=admission.caller,
-            identify=partial(self._identify, admission.caller),
+            identify=identify,
             base_url=base_url(self._dss.settings),
             path=request.path,
             query={name: text for name, text in request.args.items() if name in operation.query_names},
@@ -139,17 +147,35 @@ class _Dispatcher:
             )
 
     def _admit(self, operation: Operation) -> Principal | None:
-        """Return the caller of a secured operation. Raise Unauthorized, Forbidden or ReadOnly."""
-        caller = None
-        if operation.secured:
-            caller = self._authenticator.caller(request.headers.get("Authorization"))
+        """Return the caller of a secured operation.
+
+        Raise TooManyRequests, Unauthorized, Forbidden or ReadOnly.
+        """
+        # First, so that a flood of tokens is not verified.
+        self._limits.check(request.environ)
+        caller = self._sign_in() if operation.needs else None
+        self._limits.spend(request.environ, operation.operation_id)
+        if caller and operation.needs:
             what = Resource(name=f"operation {operation.operation_id}")
             # More groups never take a right away, so those of the token come first: they cost no read.
-            if not self._dss.policy.decide(caller, Action.CONTRIBUTE, what).is_allowed:
+            if not self._dss.policy.decide(caller, operation.needs, what).is_allowed:
                 caller = self._memberships.join(caller)
-                self._dss.policy.decide(caller, Action.CONTRIBUTE, what).require()
+                self._dss.policy.decide(caller, operation.needs, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
+        return caller
+
+    def _sign_in(self) -> Principal:
+        """Return whom the request's token proves. Raise as the authenticator; then it counts as a bad one."""
+        try:
+            caller = self._authenticator.caller(
+                request.headers.get("Authorization"), client_address(self._dss.settings)
+            )
+        except (Unauthorized, Forbidden):
+            self._limits.not_signed_in(request.environ)
+            raise
+        self._limits.signed_in(request.environ, caller)
+        noted().who = caller
         return caller
 
     def _identify(self, caller: Principal | None) -> Principal:
@@ -158,9 +184,8 @@ class _Dispatcher:
 
     def _proved(self, caller: Principal | None) -> Principal:
         """Return who has signed in. Raise as the authenticator if the header proves nothing."""
-        header = request.headers.get("Authorization")
-        if caller is None and header:
-            caller = self._authenticator.caller(header)
+        if caller is None and request.headers.get("Authorization"):
+            caller = self._sign_in()
         return caller or STRANGER
 
     def _requester(self, caller: Principal | None) -> str:

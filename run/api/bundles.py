@@ -66,8 +66,9 @@ def get(
     def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
         if presignedurls:
             return signed_url(
-                call.dss,
+                call,
                 replica,
+                file.uuid,
                 copy.checksums,
                 content_type=file.content_type,
                 disposition=attachment(file.name),
@@ -137,6 +138,7 @@ def patch(
     files = [*remaining, *find_files(call.dss, replica, added, call.may_read)]
     files.sort(key=lambda file: file.name.encode())
     new = change_bundle(call.dss, replica, old, files, binding=binding, replaces=replaces)
+    call.is_about(new.uuid, new.version)
     return answer({"uuid": new.uuid, "version": new.version})
 
 
@@ -207,6 +209,7 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
     if head is None or replica not in head.available or head.hidden:
         state = _state(call, uuid, replica, version, head)
         raise NotFound(f"replica {replica} has no bundle {name}", replica_state=state)
+    call.is_about(uuid, head.fqid.version)
     return head
 
 

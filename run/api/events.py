@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from datetime import timedelta
 from typing import Any
 
 from flask import Response
@@ -53,7 +52,7 @@ def list_journals(
 
 def _shown(call: Call, journal: Journal) -> dict[str, Any]:
     replica = call.dss.replicas.named(journal.replica)
-    lifetime = timedelta(seconds=call.dss.settings.signed_url_seconds)
+    lifetime = call.hands_out(journal.id)
     return {
         "journal_id": journal.id,
         "from_date": journal.from_date,

@@ -25,6 +25,7 @@ def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Respo
     """Subscribe the caller to the events of a replica that match a query."""
     owner = call.signed_in.email
     subscription = subscribe(call.dss, replica, owner, json_request_body, key=call.repeat_key)
+    call.is_about(subscription.uuid)
     return answer(_shown(subscription), 201)
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shared.access.buckets import PROOF_KEY
 from tests.support.terraform_cli import Deployment
 
 READ, WRITE = "roles/storage.objectViewer", "roles/storage.objectUser"
@@ -107,6 +108,8 @@ AWS_REMOVES = {
 # Where unfinished uploads are found, and aborted.
 AWS_ABORTS = {"administer": {"main", "checkout"}, "sweep": {"main", "checkout"}}
 AWS_CHECKS_OUT = {"copy", "checkout"}
+# What the API sees of buckets of others: that they are there, and the proofs of their owners.
+AWS_PROOFS = {("s3:ListBucket", "arn:aws:s3:::*"), ("s3:GetObject", f"arn:aws:s3:::*/{PROOF_KEY}")}
 
 
 def grants(deployment: Deployment, member: str) -> set[tuple[str, str]]:
@@ -156,8 +159,14 @@ def test_grants_on_the_project_are_bound_to_a_place_where_google_knows_one(deplo
     database = f'resource.name == "projects/a-project/databases/{name}"'
     bound = {(row["role"], row["condition"][0]["expression"]) for row in rows if row["condition"]}
 
-    # Operators, where there are any, read how far their runs have come.
-    assert bound - {("roles/datastore.viewer", database)} == {
+    view = "projects/a-project/locations/us-east1/buckets/dss-audit/views/_AllLogs"
+    of_operators = {
+        ("roles/datastore.viewer", database),
+        ("roles/logging.viewAccessor", f'resource.name == "{view}"'),
+    }
+
+    # Operators, where there are any, read how far their runs have come, and who read and wrote what.
+    assert bound - of_operators == {
         ("roles/datastore.user", database),
         (READ, 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-123456789012-us-east1")'),
     }
@@ -183,6 +192,8 @@ def test_operators_start_workflows_and_put_lists_and_change_nothing_themselves(
 ) -> None:
     assert grants(deployments["most"], "group:operators@example.org") == {
         STARTS_WORKFLOWS, ("project", "roles/datastore.viewer"),
+        # Each of their commands leaves a line in the audit log, which they read.
+        LOGS, ("project", "roles/logging.viewAccessor"),
         ("bucket reports", READ), ("bucket reports", "roles/storage.objectCreator"),
     }  # fmt: skip
 
@@ -244,7 +255,8 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     documents = deployment.by_key("module.aws.data.aws_iam_policy_document.objects")
     statements = {row["sid"]: row for row in documents[component]["statement"]}
     arns = {purpose: row["arn"] for purpose, row in deployment.by_key("module.aws.aws_s3_bucket.dss").items()}
-    sources = statements.pop("ReadSources", None)
+    sources = [statements.pop(sid) for sid in ("ListSources", "ReadSources") if sid in statements]
+    proofs = [statements.pop(sid) for sid in ("FindDestinations", "ReadProofs") if sid in statements]
     removing = statements.pop("RemoveWrongCopies", None)
     elsewhere = statements.pop("CheckOutToOthers", None)
     tagging = statements.pop("TagCheckouts", None)
@@ -278,20 +290,30 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
         [condition] = elsewhere["condition"]
         assert (condition["test"], condition["variable"]) == ("StringNotEquals", "aws:ResourceAccount")
         assert "s3:DeleteObject" not in elsewhere["actions"]
-    if sources:
-        assert not {"s3:PutObject", "s3:DeleteObject"} & set(sources["actions"])
+    for row in sources:
+        assert set(row["actions"]) <= {"s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket"}
+    assert {(*row["actions"], *row["resources"]) for row in proofs} == (
+        AWS_PROOFS if component == "api" else set()
+    )
+    for row in proofs:
+        [condition] = row["condition"]
+        assert (condition["test"], condition["variable"]) == ("StringNotEquals", "aws:ResourceAccount")
 
 
-def test_components_that_copy_from_sources_read_further_source_buckets(
+def test_components_that_copy_from_sources_read_what_is_named_as_such(
     deployments: dict[str, Deployment],
 ) -> None:
     documents = deployments["most"].by_key("module.aws.data.aws_iam_policy_document.objects")
-    reading = {
-        name
+    resources = {
+        (name, statement["sid"]): set(statement["resources"])
         for name, row in documents.items()
         for statement in row["statement"]
-        if "arn:aws:s3:::a-lab/*" in statement["resources"]
+        if statement["sid"].endswith("Sources")
     }
+    reading = {name for name, _ in resources}
+    for name in reading:
+        assert resources[name, "ListSources"] == {"arn:aws:s3:::a-lab", "arn:aws:s3:::b-lab-*"}
+        assert resources[name, "ReadSources"] == {"arn:aws:s3:::a-lab/*", "arn:aws:s3:::b-lab-*/in/*"}
 
     assert reading == {"api", "copy"}
     roles = deployments["most"].by_key("module.aws.aws_iam_role.dss")
@@ -310,6 +332,14 @@ def test_the_accounts_that_check_out_to_users_buckets_are_outputs(deployment: De
     }
 
 
+def test_the_account_that_reads_the_proofs_of_owners_is_an_output(deployment: Deployment) -> None:
+    api = deployment.one("google_service_account.api")
+    role = deployment.by_key("module.aws.aws_iam_role.dss")["api"]
+
+    assert deployment.outputs["checkout_decider"] == api["email"]
+    assert deployment.outputs["aws_checkout_decider_role_arn"] == role["arn"]
+
+
 def test_the_password_of_the_mail_server_is_a_secret(deployments: dict[str, Deployment]) -> None:
     for name, version in (("least", None), ("most", "3")):
         functions = deployments[name].by_key("google_cloudfunctions2_function.dss")
@@ -325,19 +355,3 @@ def test_the_password_of_the_mail_server_is_a_secret(deployments: dict[str, Depl
         assert secrets == {
             function: given if function in ("checkout", "sweep") else [] for function in functions
         }
-
-
-def test_the_audit_log_says_who_started_a_run_or_wrote_to_a_bucket(deployment: Deployment) -> None:
-    configs = deployment.by_key("google_project_iam_audit_config.writes")
-    own = {
-        row["member"]
-        for address, row in deployment.of_type("google_service_account").items()
-        if address.startswith(("google_service_account.api", "google_service_account.function"))
-    }
-
-    assert set(configs) == {"storage.googleapis.com", "workflowexecutions.googleapis.com"}
-    for service, row in configs.items():
-        [config] = row["audit_log_config"]
-        assert (row["service"], config["log_type"]) == (service, "DATA_WRITE")
-        # Operators are logged; the catalog records the work of the system itself.
-        assert set(config["exempted_members"]) == own
