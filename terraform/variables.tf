@@ -583,6 +583,17 @@ variable "default_access" {
   default     = "public"
 }
 
+variable "subscription_days" {
+  type        = number
+  description = "Days without a sign-in of its owner after which a subscription pauses; 0: it never does."
+  default     = 90
+
+  validation {
+    condition     = var.subscription_days >= 0 && floor(var.subscription_days) == var.subscription_days
+    error_message = "It must be a whole number of days."
+  }
+}
+
 variable "hide_managed" {
   type        = bool
   description = "Whether managed data are answered by 404, as if they weren't there, to those who may not read them."

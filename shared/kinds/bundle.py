@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterator
 
-from shared.bindings import bind_content
+from shared.bindings import bind_new_version
 from shared.catalog import BundleHead, FileRecord, PagedFile
 from shared.errors import CatalogBroken, NotProven
 from shared.events.history import was_published, was_visible
+from shared.events.readers import follow_readers
 from shared.identifiers import Fqid, Kind, ObjectName
 from shared.kinds.base import PagedKind, require_none, understood
 from shared.manifests import bundle_manifest, bundle_of_manifest, digest, encode
@@ -66,7 +67,10 @@ class BundleKind(PagedKind[BundleHead]):
     def make_available(self, dss: Dss, record: BundleHead, replica: str) -> None:
         """Let reads on a replica see the version, unless its UUID is hidden."""
         if not record.available:
-            bind_content(dss, record.fqid)
+            bind_new_version(dss, record.fqid)
+        if dss.catalog.bindings.any_in_effect():
+            # A rebuild restores events before it knows who may see them.
+            follow_readers(dss, record.fqid)
         dss.catalog.bundles.make_available(record.fqid, replica)
 
     def claim(self, dss: Dss, name: ObjectName, encoded: bytes) -> BundleHead:

@@ -20,7 +20,7 @@ from shared.maintenance.event_rebuild import rebuild_events
 from shared.maintenance.rebuild import Restored, rebuild
 from shared.maintenance.repair import repair
 from shared.messages import BundleEvent
-from tests.support.api import Version, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS
 from tests.support.command_line import dss
 from tests.support.dss import firestore_client
@@ -221,6 +221,36 @@ def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: ManualSy
         assert not system.dss.catalog.journals.checkpoint(replica.name).held
     found = audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())
     assert list(found) == []
+
+
+def test_a_rebuild_never_shows_managed_events_to_others(system: ManualSystem) -> None:
+    stranger, gcp = system.api.signed_in(None), system.dss.replicas.named("gcp")
+    bundles = [put_bundle(system.api, "gcp", []) for _ in range(3)]
+    system.publish_event("gcp", *(f"bundles/{bundle}" for bundle in bundles[:2]))
+    list(compact(replace(system.dss, settings=replace(system.dss.settings, journal_seconds=0)), gcp))
+    system.publish_event("gcp", f"bundles/{bundles[2]}")
+    for bundle in bundles[1:]:
+        change_binding(
+            system.dss,
+            bundle.uuid,
+            "operator@example.org",
+            lambda before: replace(before, readers=frozenset(("lab",))),
+        )
+
+    def listed(api: Api) -> set[str]:
+        pages = api.pages("/v1/events", replica="gcp", per_page=10)
+        streams = [stream for page in pages for stream in page.json()["event_streams"]]
+        return {event["event_id"] for stream in streams for event in stream["events"]}
+
+    public, everything = listed(stranger), listed(system.admin)
+    assert len(everything - public) == 2
+    system.delete_catalog()
+    for number, restored in enumerate(rebuild(system.dss, gcp)):
+        assert not restored.failed
+        # Now and then, and as soon as events are known.
+        if number % 20 == 0 or restored.section == "bundles":
+            assert listed(stranger) <= public
+    assert (listed(stranger), listed(system.admin)) == (public, everything)
 
 
 def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(system: ManualSystem) -> None:
