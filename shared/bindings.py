@@ -95,7 +95,7 @@ class _FilesOfBundle(Bindings):
 def _spread(dss: Dss, binding: Binding, notify: Notify) -> None:
     bundles = _bind_heads(dss, binding)
     for bundle in sorted(bundles):
-        _bind_content(dss, bundle)
+        _renew_readers(dss, bundle)
     if binding.with_files:
         bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)}, notify)
 
@@ -134,10 +134,10 @@ def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notif
         bundles |= with_file
         notify(done, len(files))
     for bundle in sorted(bundles):
-        _bind_content(dss, bundle)
+        _renew_readers(dss, bundle)
 
 
-def _bind_content(dss: Dss, bundle: Fqid) -> None:
+def _renew_readers(dss: Dss, bundle: Fqid) -> None:
     """Have the head of a bundle version follow who may read its content, then all that is derived from it."""
     narrow_bundle(dss, bundle)
     follow_readers(dss, bundle)
@@ -157,7 +157,7 @@ def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
     dss.catalog.bindings.narrow(bundle, readers_of)
 
 
-def bind_new_version(dss: Dss, bundle: Fqid) -> None:
+def bind_content(dss: Dss, bundle: Fqid) -> None:
     """Bind the files of a new bundle version with it, if its UUID is bound so, and the version to its files.
 
     Call it when its pages are written, and before reads see it: whoever binds it or a file later finds them.

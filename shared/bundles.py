@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from shared.bindings import bind_new_version, settled_binding
+from shared.bindings import bind_content, settled_binding
 from shared.catalog import Binding, BundleHead, BundleTombstone, CurrentBinding, FileRecord, PagedFile
 from shared.changes import claim_change, following_versions, require_newest
 from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing
@@ -102,7 +102,7 @@ def write_bundle(
     dss.faults.reach("bundle: all pages created")
     write_once(dss.replicas.named(replica), manifest_key(Kind.BUNDLE, fqid), encoded)
     dss.faults.reach("bundle: manifest written")
-    bind_new_version(dss, fqid)
+    bind_content(dss, fqid)
     dss.catalog.bundles.make_available(fqid, replica)
     dss.faults.reach("bundle: available")
     return manifest, created

@@ -348,11 +348,6 @@ class Settings:
     access_contact: str = _setting(
         "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
     )
-    owner_group: str = _setting(
-        "DSS_OWNER_GROUP",
-        "Group that owns the new bundles whose PUT names no `owner_group`: only its members may write them.",
-        default="",
-    )
     audit_log: str = _setting(
         "DSS_AUDIT_LOG",
         "File to which the audit log is appended, and which `dss admin who` reads; without it the API prints "
@@ -369,6 +364,11 @@ class Settings:
         "DSS_SUBSCRIPTION_DAYS",
         "Days without a sign-in of its owner after which a subscription pauses; 0: it never does.",
         default=90,
+    )
+    owner_group: str = _setting(
+        "DSS_OWNER_GROUP",
+        "Group that owns the new bundles whose PUT names no `owner_group`: only its members may write them.",
+        default="",
     )
     admin_user_emails: tuple[str, ...] = _setting(
         "ADMIN_USER_EMAILS", "E-mails of admins, who may do everything; comma-separated.", default=()

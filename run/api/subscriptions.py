@@ -18,7 +18,7 @@ from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscr
 
 def list_own(call: Call, *, replica: str, subscription_type: str) -> Response:
     """List the caller's subscriptions of one query language on a replica."""
-    owner = call.signed_in
+    owner = call.identify()
     owned = call.dss.catalog.subscriptions.of_owner(owner.email, replica)
     acting = [sign_in(call.dss, owner, one) for one in owned]
     return answer({"subscriptions": [_shown(call, one) for one in acting if one.kind == subscription_type]})
@@ -26,7 +26,7 @@ def list_own(call: Call, *, replica: str, subscription_type: str) -> Response:
 
 def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Response:
     """Subscribe the caller to the events of a replica that match a query."""
-    owner = call.signed_in
+    owner = call.identify()
     subscription = subscribe(call.dss, replica, owner, json_request_body, key=call.repeat_key)
     call.is_about(subscription.uuid)
     return answer(_shown(call, subscription), 201)
@@ -71,7 +71,7 @@ def replay(call: Call, *, uuid: str, replica: str, from_date: str) -> Response:
 
 def _find(call: Call, uuid: str, replica: str, kind: str | None = None) -> Subscription:
     """Return one of the caller's subscriptions; an admin may have anybody's. Raise NotFound."""
-    caller = call.signed_in
+    caller = call.identify()
     subscription = find_subscription(call.dss, replica, uuid, owner=None if caller.is_admin else caller.email)
     if kind not in (None, subscription.kind):
         raise NotFound(f"replica {replica} has no {kind} subscription {uuid} of yours")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from shared.bindings import bind_new_version
+from shared.bindings import bind_content
 from shared.catalog import BundleHead, FileRecord, PagedFile
 from shared.errors import CatalogBroken, NotProven
 from shared.events.history import was_published, was_visible
@@ -67,7 +67,7 @@ class BundleKind(PagedKind[BundleHead]):
     def make_available(self, dss: Dss, record: BundleHead, replica: str) -> None:
         """Let reads on a replica see the version, unless its UUID is hidden."""
         if not record.available:
-            bind_new_version(dss, record.fqid)
+            bind_content(dss, record.fqid)
         if dss.catalog.bindings.any_in_effect():
             # A rebuild restores events before it knows who may see them.
             follow_readers(dss, record.fqid)
