@@ -28,7 +28,9 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     │   ├── BundleAlreadyExists
     │   ├── CollectionAlreadyExists
     │   ├── CollectionTombstoneAlreadyExists
-    │   └── BundleTombstoneAlreadyExists
+    │   ├── BundleTombstoneAlreadyExists
+    │   └── AlreadyOwned            a UUID has another owner, or versions and none
+    ├── TooManyRequests             the caller has used up its request budget
     ├── PreconditionFailed          the newest version is not the one that `If-Match` names
     ├── Unprocessable               well-formed, but contradicted by the facts
     │   ├── MissingChecksum
@@ -188,6 +190,20 @@ class NotAcceptable(DssError):
     code = "not_acceptable"
 
 
+class TooManyRequests(DssError):
+    """The caller has used up its request budget, and may try again after `retry_after` seconds.
+
+    `refused` is how many of its requests are to be reported with this one; 0 if they are reported later.
+    """
+
+    code = "too_many_requests"
+
+    def __init__(self, title: str, *, retry_after: int = 1, refused: int = 1) -> None:
+        super().__init__(title)
+        self.retry_after = retry_after
+        self.refused = refused
+
+
 class Conflict(DssError):
     """The name already has other content, and content never changes."""
 
@@ -220,6 +236,12 @@ class BundleTombstoneAlreadyExists(Conflict):
     """This bundle has been deleted already, by another user or for another reason."""
 
     code = "bundle_tombstone_already_exists"
+
+
+class AlreadyOwned(Conflict):
+    """A group can't claim this UUID: another one owns it, or it has versions and no owner."""
+
+    code = "already_owned"
 
 
 class PreconditionFailed(DssError):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from google.auth.exceptions import GoogleAuthError
 
 from dss.errors import InvalidInput, OperationFailed, translated
+from run.admin.commands_log import log_command
 from shared.config import Settings
 from shared.errors import DssError, IllegalArguments
 from shared.replicas import Replica
@@ -16,6 +17,7 @@ from shared.system import Dss
 def operator_settings() -> Iterator[Settings]:
     """Give the settings of the environment, and raise the service's errors as those of the command line.
 
+    The command that asks for them leaves a line in the audit log.
     Raises InvalidInput if a setting, an argument or a credential is wrong, OperationFailed if a cloud fails.
     """
     with translated([(ValueError, lambda error: InvalidInput(str(error)))]):
@@ -27,6 +29,7 @@ def operator_settings() -> Iterator[Settings]:
             (DssError, lambda error: OperationFailed(error.title)),
         ]
     ):
+        log_command(settings)
         yield settings
 
 

@@ -20,19 +20,22 @@ from run.api import (
     subscriptions,
 )
 from run.api.admission import ADMISSION, Admission
+from run.api.audit_log import install_audit_log, noted
 from run.api.auth import Authenticator
 from run.api.bodies import memory_of
 from run.api.call import Call
 from run.api.clients import base_url, client_address
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
+from run.api.limits import LIMITS, Limits
 from run.api.memory_budget import MemoryBudgets
 from run.api.request_log import install_request_log
 from run.api.security_headers import install_headers
 from run.api.wsgi import Application, Environ
-from shared.access import STRANGER, Action, Principal, Resource
+from shared.access import STRANGER, Principal, Resource
 from shared.api_path import API_PATH
-from shared.errors import DssError, NotYetImplemented, ReadOnly, RequestTooLarge
+from shared.errors import DssError, Forbidden, NotYetImplemented, ReadOnly, RequestTooLarge, Unauthorized
+from shared.groups import Memberships
 from shared.system import Dss
 
 # The first word of an operation's id, and the module with its handler. Operations of other areas answer 501.
@@ -53,8 +56,9 @@ def create_app(dss: Dss) -> Flask:
     """Return the application that serves the contract, with `dss` as its dependencies."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    contract = Contract.load(replicas=dss.replicas.names)
-    dispatcher = _Dispatcher(dss)
+    contract = Contract.load(replicas=dss.replicas.names, secured=dss.settings.secured)
+    limits = app.extensions[LIMITS] = Limits(dss.settings)
+    dispatcher = _Dispatcher(dss, limits)
     by_rule: dict[str, list[Operation]] = {}
     for operation in (*contract.operations, _bundles_of_old(contract)):
         by_rule.setdefault(operation.rule, []).append(operation)
@@ -69,6 +73,7 @@ def create_app(dss: Dss) -> Flask:
     service.install(app, dss, contract)
     signed_objects.install(app, dss.replicas)
     install_error_handlers(app, debug=dss.settings.debug)
+    install_audit_log(app, dss)
     install_request_log(app)
     install_headers(app)
     app.wsgi_app = partial(_without_trailing_slash, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
@@ -95,10 +100,12 @@ def _without_trailing_slash(
 class _Dispatcher:
     """Makes the views: each signs the caller in, refuses writes if read-only, then reads the arguments."""
 
-    def __init__(self, dss: Dss) -> None:
+    def __init__(self, dss: Dss, limits: Limits) -> None:
         self._dss = dss
+        self._limits = limits
         self._memory = MemoryBudgets.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
+        self._memberships = Memberships(dss)
 
     def view(self, operations: list[Operation]) -> Callable[..., Response]:
         """Return the view of a path; it chooses the operation by the request's method."""
@@ -112,12 +119,15 @@ class _Dispatcher:
         return answer
 
     def _answer(self, operation: Operation, handler: Handler, path_arguments: dict[str, str]) -> Response:
+        noted().begin(operation, path_arguments, writes=_writes(operation))
         admission: Admission = request.environ.get(ADMISSION) or Admission(body_received=True)
         if not admission.waits_for_body:
             admission.caller = self._admit(operation)
             if operation.takes_body and not admission.body_received:
                 admission.waits_for_body = True
                 return Response(status=100)
+        # For the log alone nobody reads memberships, and a bad token is not counted.
+        noted().who, noted().identify = admission.caller, self._verified
         call = Call(
             dss=self._dss,
             caller=admission.caller,
@@ -137,27 +147,53 @@ class _Dispatcher:
             )
 
     def _admit(self, operation: Operation) -> Principal | None:
-        """Return the caller of a secured operation. Raise Unauthorized, Forbidden or ReadOnly."""
-        caller = None
-        if operation.secured:
-            caller = self._authenticator.caller(request.headers.get("Authorization"))
+        """Return the caller of a secured operation.
+
+        Raise TooManyRequests, Unauthorized, Forbidden or ReadOnly.
+        """
+        # First, so that a flood of tokens is not verified.
+        self._limits.check(request.environ)
+        caller = self._sign_in() if operation.needs else None
+        self._limits.spend(request.environ, operation.operation_id)
+        if caller and operation.needs:
             what = Resource(name=f"operation {operation.operation_id}")
-            self._dss.policy.decide(caller, Action.CONTRIBUTE, what).require()
+            # More groups never take a right away, so those of the token come first: they cost no read.
+            if not self._dss.policy.decide(caller, operation.needs, what).is_allowed:
+                caller = self._memberships.join(caller)
+                self._dss.policy.decide(caller, operation.needs, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
 
-    def _identify(self, caller: Principal | None) -> Principal:
-        """Return who has signed in. Raise as the authenticator if the header proves nothing."""
+    def _sign_in(self) -> Principal:
+        """Return whom the request's token proves. Raise as the authenticator; then it counts as a bad one."""
+        try:
+            noted().who = caller = self._verified()
+        except (Unauthorized, Forbidden):
+            self._limits.not_signed_in(request.environ)
+            raise
+        self._limits.signed_in(request.environ, caller)
+        return caller
+
+    def _verified(self) -> Principal:
+        """Return whom the request's token proves. Raise as the authenticator."""
         header = request.headers.get("Authorization")
-        if caller is None and header:
-            caller = self._authenticator.caller(header)
+        return self._authenticator.caller(header, client_address(self._dss.settings))
+
+    def _identify(self, caller: Principal | None) -> Principal:
+        """Return who has signed in, with all groups. Raise as the authenticator, or Unavailable."""
+        return self._memberships.join(self._proved(caller))
+
+    def _proved(self, caller: Principal | None) -> Principal:
+        """Return who has signed in. Raise as the authenticator if the header proves nothing."""
+        if caller is None and request.headers.get("Authorization"):
+            caller = self._sign_in()
         return caller or STRANGER
 
     def _requester(self, caller: Principal | None) -> str:
         # An open operation ignores tokens that are not valid.
         with suppress(DssError):
-            caller = self._identify(caller)
+            caller = self._proved(caller)
         return caller.email if caller and caller.is_known else client_address(self._dss.settings)
 
     def _body(self) -> bytes | None:

@@ -24,6 +24,7 @@ from shared.catalog.deliveries import (
 )
 from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import ContentRemoved, FileCatalog, FileRecord
+from shared.catalog.groups import Group, GroupCatalog
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog, JournalEntry
 from shared.catalog.mails import MailCatalog
@@ -33,6 +34,7 @@ from shared.catalog.runs import AdminRun, RunCatalog
 from shared.catalog.scan import KnownTombstone, ScanCatalog
 from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
+from shared.catalog.versioned import VersionedCatalog
 
 __all__ = [
     "KEPT_ATTEMPTS",
@@ -70,6 +72,8 @@ __all__ = [
     "EventCatalog",
     "FileCatalog",
     "FileRecord",
+    "Group",
+    "GroupCatalog",
     "JobCatalog",
     "JobState",
     "Journal",
@@ -92,6 +96,7 @@ __all__ = [
     "SubscriptionKind",
     "TombstoneCatalog",
     "Unpublished",
+    "VersionedCatalog",
 ]
 
 
@@ -102,6 +107,7 @@ class Catalog:
         self.database = database
         self.bindings = BindingCatalog(database)
         self.purges = PurgeCatalog(database)
+        self.groups = GroupCatalog(database)
         self.files = FileCatalog(database)
         self.bundles = BundleCatalog(database)
         self.tombstones = TombstoneCatalog(database)

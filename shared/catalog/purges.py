@@ -12,7 +12,7 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.bindings import ALL_VERSIONS, MOST_PURGES, PurgeInEffect, empty_binding
+from shared.catalog.bindings import ALL_VERSIONS, MOST_PURGES, BindingCatalog, PurgeInEffect
 from shared.catalog.collections import number_of
 from shared.catalog.database import Database, NameTaken, Step, create_document
 from shared.errors import Conflict, IllegalArguments
@@ -64,6 +64,7 @@ class PurgeCatalog:
         self._collection = database.client.collection("purges")
         self._current = database.client.collection("bindings")
         self._marks = database.client.collection("binding_marks")
+        self._bindings = BindingCatalog(database)
 
     def get(self, fqid: Fqid) -> Purge | None:
         """Return a record, in effect or not, in one read."""
@@ -93,7 +94,7 @@ class PurgeCatalog:
 
         def work(transaction: Any) -> None:
             current = self._current.document(uuid).get(transaction=transaction)
-            known: dict[str, Any] = current.to_dict() or empty_binding(uuid)
+            known: dict[str, Any] = current.to_dict() or self._bindings.empty(uuid)
             purges = dict(known.get("purges", {}))
             if purges.get(name, {}).get("record", "") >= purge.fqid.version:
                 return

@@ -9,7 +9,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from shared.bindings import purged_files
 from shared.catalog import BundleHead
 from shared.checksums import MIB, Checksums
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound
@@ -17,6 +16,7 @@ from shared.identifiers import Fqid, Kind, document_key, manifest_key
 from shared.manifests import digest, encode, read_required, tombstone_document, write_once
 from shared.metadata import CREATE, TOMBSTONE, group_name, is_json
 from shared.parallel import map_in_threads
+from shared.purged_files import purged_files
 from shared.replicas import Replica
 from shared.search.bounds import IndexBounds, nodes_in
 from shared.stores.base import read_all

@@ -9,13 +9,19 @@ reader who continues after the last event meets every event once, even if events
 
 No object is ever removed: a signed URL that was given out stays valid. If a bundle is removed for good,
 spaces take the place of its documents (`shared/purges/scrubbing.py`), and its events are no longer listed.
+
+A reader sees only the events of bundles that it may read. A journal that has others as well is shown as one
+of the events that the reader sees, and the API serves it (`shared.events.streams`):
+
+    journal     [e1 e2 e3 e4], e3 is bound to a group    listed to others: [e1 e2 e4]
 """
 
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from shared.catalog import Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
@@ -44,40 +50,87 @@ _PURGED = "PURGED"
 _NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 
-def journals(dss: Dss, replica: str, *, start: str, stop: str, count: int) -> list[Journal]:
+@dataclass(frozen=True, kw_only=True)
+class ListedJournal:
+    """A journal as a reader sees it: a whole one, or one of some events of a whole one.
+
+    `entries` are those in the range that the reader asked for.
+    """
+
+    seen: Journal
+    whole: Journal
+    entries: Sequence[JournalEntry]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the reader sees all events, and so may have the journal's object."""
+        return self.seen is self.whole
+
+
+def journals(
+    dss: Dss, replica: str, *, labels: frozenset[str], start: str, stop: str, count: int
+) -> list[ListedJournal]:
     """Return up to `count` journals with events from `start` on and before `stop`, in order of time.
 
-    Each lists only these events. An empty `stop` is no bound. Costs two queries, and one more for each page
-    of journals of which nothing is left.
+    Each lists only these events, and of these only those with one of the labels. An empty `stop` is no bound.
+    Costs two queries, and one more if the reader sees only events before `start` in the first journal.
     """
-    listed: list[Journal] = []
-    after = start
-    while True:
-        wanted = count - len(listed)
-        found = dss.catalog.journals.since(replica, start=after, count=wanted)
-        limited = (_within(journal, start, stop) for journal in found)
-        # Of a journal all of whose events were removed for good nothing is listed.
-        listed += [journal for journal in limited if journal.entries]
+    listed: list[ListedJournal] = []
+    after, complete = start, False
+    while len(listed) < count and not complete and not (stop and after >= stop):
+        asked = count - len(listed)
+        found = dss.catalog.journals.since(replica, labels=labels, start=after, count=asked)
+        shown = (_listed(journal, labels, start, stop) for journal in found)
+        listed += [one for one in shown if one.entries]
         after = version_after(found[-1].to_date) if found else after
-        if len(found) < wanted or len(listed) == count or (stop and after >= stop):
-            break
+        complete = len(found) < asked
     # Events that are not compacted yet come after all compacted journals.
     if len(listed) < count and not (stop and after >= stop):
-        events = dss.catalog.events.since(replica, start=after, stop=stop, count=count - len(listed))
-        listed += map(journal_of_one, events)
+        events = dss.catalog.events.readable(
+            replica, labels=labels, start=after, stop=stop, count=count - len(listed)
+        )
+        listed += (_listed(journal_of_one(event), labels, start, stop) for event in events)
     return listed
 
 
-def _within(journal: Journal, start: str, stop: str) -> Journal:
+def _listed(whole: Journal, labels: frozenset[str], start: str, stop: str) -> ListedJournal:
+    seen = seen_by(whole, labels)
     entries = [
         entry
-        for entry in journal.entries
+        for entry in seen.entries
         if entry.event_id and entry.timestamp >= start and (not stop or entry.timestamp < stop)
     ]
-    return replace(journal, entries=entries)
+    return ListedJournal(seen=seen, whole=whole, entries=entries)
 
 
-def next_start(listed: Sequence[Journal]) -> str:
+def seen_by(journal: Journal, labels: frozenset[str]) -> Journal:
+    """Return the journal of those events of a journal that have one of the labels.
+
+    It is the same one if all have. Otherwise it says nothing of the others: its name, times and size are
+    those of its own events, and its `key` is empty.
+    """
+    # Spaces are in place of what was removed for good: anybody may have those.
+    present = [entry for entry in journal.entries if entry.event_id]
+    entries = [entry for entry in present if not labels.isdisjoint(journal.labels_of(entry))]
+    if len(entries) == len(present):
+        return journal
+    moved, offset = [], 0
+    for entry in entries:
+        moved.append(replace(entry, offset=offset))
+        offset += entry.size
+    first, last = (entries[0].timestamp, entries[-1].timestamp) if entries else ("", "")
+    return Journal(
+        id=_name(first, last),
+        replica=journal.replica,
+        key="",
+        from_date=first,
+        to_date=last,
+        size=offset,
+        entries=moved,
+    )
+
+
+def next_start(listed: Sequence[ListedJournal]) -> str:
     """Return the `start` that lists the journals after these."""
     return version_after(listed[-1].entries[-1].timestamp)
 
@@ -92,6 +145,7 @@ def journal_of_one(event: Event) -> Journal:
         to_date=event.timestamp,
         size=event.size,
         entries=[JournalEntry(event.id, event.timestamp, 0, event.size)],
+        bound={event.id: event.labels},
     )
 
 
@@ -106,7 +160,7 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
         entries.append(JournalEntry(event.id, event.timestamp, offset, event.size))
         offset += event.size
     index = journal_index(events)
-    name = f"{events[0].timestamp}--{events[-1].timestamp}"
+    name = _name(events[0].timestamp, events[-1].timestamp)
     return Journal(
         id=name,
         replica=events[0].replica,
@@ -118,6 +172,10 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
         crc32c=crc32c_of_joined((event.crc32c, event.size) for event in events),
         index=Digests(size=len(index), sha256=digest(index), md5=md5_of(index), crc32c=crc32c_of(index)),
     )
+
+
+def _name(first: str, last: str) -> str:
+    return f"{first}--{last}"
 
 
 def gap(replica: str, entry: JournalEntry) -> Event:
@@ -154,7 +212,14 @@ def events_of(dss: Dss, journal: Journal, *also: Event) -> list[Event]:
 
 def journal_index(events: Sequence[Event]) -> bytes:
     """Return the content of a journal's index object: the events, with their timestamps."""
-    return encode({"events": [{**asdict(event), "fqid": str(event.fqid)} for event in events]})
+    return encode({"events": list(map(_index_row, events))})
+
+
+def _index_row(event: Event) -> dict[str, Any]:
+    row = {**asdict(event), "fqid": str(event.fqid)}
+    # Who may read an event changes, and the index never does.
+    del row["labels"]
+    return row
 
 
 def indexed_events(content: bytes) -> list[Event]:
@@ -180,9 +245,21 @@ def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
     while events := _due(dss, replica.name):
         journal = _write(replica, events)
         dss.faults.reach("compact: journal written")
-        dss.catalog.journals.add(journal)
+        add_journal(dss, journal, events)
         dss.faults.reach("compact: journal added")
         yield journal
+
+
+def add_journal(dss: Dss, journal: Journal, events: Sequence[Event]) -> None:
+    """Add a journal of these events to the catalog, with the labels that they have by now."""
+
+    def labels() -> dict[str, frozenset[str]]:
+        if not dss.catalog.bindings.any_in_effect():
+            return {}
+        known = dss.catalog.events.get_many([event.id for event in events])
+        return {event.id: event.labels for event in known.values()}
+
+    dss.catalog.journals.add(journal, labels)
 
 
 def _due(dss: Dss, replica: str) -> list[Event]:

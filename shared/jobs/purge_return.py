@@ -3,6 +3,7 @@
 from shared.catalog import Event, Purge
 from shared.errors import ObjectNotFound
 from shared.events.journal import indexed_events
+from shared.events.readers import labelled
 from shared.identifiers import Fqid, Kind, event_id, publication_key
 from shared.kinds import KINDS
 from shared.metadata import CREATE, TOMBSTONE
@@ -41,7 +42,7 @@ def _restore_events(dss: Dss, replica: Replica, fqid: Fqid) -> int:
     ids = [event_id(replica.name, fqid, kind) for kind in (CREATE, TOMBSTONE)]
     known = dss.catalog.events.get_many(ids)
     events = [event for name in ids if name not in known for event in _published(replica, name)]
-    dss.catalog.events.restore(replica.name, events)
+    dss.catalog.events.restore(replica.name, labelled(dss, events))
     return len(events)
 
 

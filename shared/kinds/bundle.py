@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Iterator
 
-from shared.bindings import narrow_bundle, purged_files
+from shared.bindings import bind_content
 from shared.catalog import BundleHead, FileRecord, PagedFile
 from shared.errors import CatalogBroken, NotProven
 from shared.events.history import was_published, was_visible
+from shared.events.readers import follow_readers
 from shared.identifiers import Fqid, Kind, ObjectName
 from shared.kinds.base import PagedKind, require_none, understood
 from shared.manifests import bundle_manifest, bundle_of_manifest, digest, encode
+from shared.purged_files import purged_files
 from shared.replicas import Replica
 from shared.system import Dss
 
@@ -65,15 +67,19 @@ class BundleKind(PagedKind[BundleHead]):
 
     def make_available(self, dss: Dss, record: BundleHead, replica: str) -> None:
         """Let reads on a replica see the version, unless its UUID is hidden."""
-        if not record.available and dss.catalog.bindings.any_in_effect():
-            narrow_bundle(dss, record.fqid)
+        if not record.available:
+            bind_content(dss, record.fqid)
+        if dss.catalog.bindings.any_in_effect():
+            # A rebuild restores events before it knows who may see them.
+            follow_readers(dss, record.fqid)
         dss.catalog.bundles.make_available(record.fqid, replica)
 
     def claim(self, dss: Dss, name: ObjectName, encoded: bytes) -> BundleHead:
         """Return the head of the version that a manifest describes, known to the catalog with its pages."""
         with understood(name):
             head, files = bundle_of_manifest(name.fqid, encoded)
-        dss.catalog.bundles.create(head)
+        # Whoever wrote it was allowed to: its owner is no obstacle.
+        dss.catalog.bundles.create(head, dss.catalog.bindings.current(name.uuid))
         dss.catalog.bundles.write_pages(name.fqid, files)
         return head
 

@@ -10,14 +10,15 @@ from shared.kinds.bundle_tombstone import BundleTombstoneKind
 from shared.kinds.collection import CollectionKind
 from shared.kinds.collection_tombstone import CollectionTombstoneKind
 from shared.kinds.file import FileKind
+from shared.kinds.group import GroupKind
 from shared.kinds.purge import PurgeKind
 
-# In an order in which a repair can take in what it finds: nothing is seen before its binding is known, and
-# nothing is taken in that was removed for good; a
-# bundle rests on its files, a tombstone proves right once what it hides is known, and a collection rests on
-# what it links to.
+# In an order in which a repair can take in what it finds: nothing is taken in that was removed for good;
+# nothing is seen before its binding is known, and who is in the groups that it names; a bundle rests on its
+# files, a tombstone proves right once what it hides is known, and a collection rests on what it links to.
 _ALL: tuple[ObjectKind[Any], ...] = (
     PurgeKind(),
+    GroupKind(),
     AccessKind(),
     FileKind(),
     BundleKind(),

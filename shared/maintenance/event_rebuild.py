@@ -2,7 +2,8 @@
 
 Each published event has an object with its time, and journals have the times of many events. Events that were
 not published are left to the sweep. So readers of the journal find each event where it was, no event is
-published again, and none for an object that was not visible.
+published again, and none for an object that was not visible. If anything is bound, only admins see an event
+until the bundle that it is of is known, with its readers.
 """
 
 import re
@@ -13,7 +14,8 @@ from itertools import islice
 
 from shared.catalog import Event, Journal, JournalEntry
 from shared.errors import DssError, ObjectNotFound, StoreError
-from shared.events.journal import contradiction, gap, indexed_events, join, journal_of_many
+from shared.events.journal import add_journal, contradiction, gap, indexed_events, join, journal_of_many
+from shared.events.readers import labelled
 from shared.identifiers import publication_key
 from shared.parallel import map_in_threads
 from shared.purges.scrubbing import put_journal
@@ -74,8 +76,8 @@ def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredE
         return
     present = [event for event in events if event.id]
     known = dss.catalog.events.get_many([event.id for event in present])
-    dss.catalog.events.restore(replica.name, present)
-    dss.catalog.journals.add(journal)
+    dss.catalog.events.restore(replica.name, labelled(dss, present))
+    add_journal(dss, journal, present)
     for event in present:
         yield RestoredEvent(key=publication_key(event.id), new=event.id not in known)
     try:
@@ -140,6 +142,7 @@ def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[R
     events = [event for event in events if event.id not in purged]
     events.sort(key=lambda event: event.timestamp)
     compacted = dss.catalog.journals.checkpoint(replica.name).compacted
+    events = labelled(dss, events)
     dss.catalog.events.restore(replica.name, [event for event in events if event.timestamp > compacted])
     for event in events:
         if event.timestamp <= compacted:

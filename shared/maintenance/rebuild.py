@@ -1,4 +1,4 @@
-"""Rebuild the catalog from one bucket alone: purges, events, then files, bundles, tombstones and collections.
+"""Rebuild the catalog from one bucket alone: purges, bindings, events, then files, bundles and all others.
 
 At every moment a read on the replica sees nothing that it would not have seen when the bucket was written,
 and nothing is published twice: so sweeps, events and deletions may go on meanwhile. Safe to repeat: a rebuild
@@ -23,6 +23,7 @@ from shared.system import Dss
 # object takes two writes and about six round trips, so these threads make some hundred.
 _THREADS = 32
 _EVENTS = "events"
+_FIRST = (Kind.PURGE, Kind.GROUP, Kind.ACCESS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,18 @@ class Restored:
 
 def section_names() -> tuple[str, ...]:
     """Return the sections of a rebuild, in its order."""
-    purges, *others = _ordered()
-    return (purges.section, _EVENTS, *(kind.section for kind in others))
+    first, others = _parted()
+    return (*(kind.section for kind in first), _EVENTS, *(kind.section for kind in others))
+
+
+def _parted() -> tuple[list[ObjectKind[Any]], list[ObjectKind[Any]]]:
+    """Return the kinds that come before events, and the others, each after those that it rests on."""
+    first = [kind for kind in _ordered() if kind.kind in _FIRST]
+    return first, [kind for kind in _ordered() if kind not in first]
 
 
 def _ordered() -> list[ObjectKind[Any]]:
-    """Return all kinds, each after those that it rests on; first what says what was removed for good.
+    """Return all kinds, bindings first, each after those that it rests on.
 
     A nested kind comes last: it may rest on everything else, unless a tombstone hides that.
     """
@@ -55,24 +62,27 @@ def _ordered() -> list[ObjectKind[Any]]:
 
 
 def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Restored]:
-    """Yield the outcome for every event in a replica's bucket, and then for every manifest and tombstone.
+    """Yield the outcome for every binding and event in a replica's bucket, and then for every other object.
 
-    The records of purges come before all: what they name is skipped. Then the catalog knows all that the
-    bucket proves, and reads on this replica answer as they did when the bucket was written. An object that is
-    not proved fails, and the rest goes on. With `dry_run` nothing is changed, and only the catalog is asked.
-    Raises what the store's listing raises.
+    The records of purges come first: what they name is skipped.
+
+    Afterwards the catalog knows all that the bucket proves, and reads on this replica answer as they did when
+    the bucket was written. An object that is not proved fails, and the rest goes on. With `dry_run` nothing
+    is changed, and only the catalog is asked. Raises what the store's listing raises.
     """
     hidden = frozenset(name.subject for name in _names(replica, KINDS[Kind.BUNDLE, True]))
-    purges, *others = _ordered()
-    yield from _rebuilt(dss, replica, purges, hidden, dry_run)
+    first, others = _parted()
+    # Before anything can be seen of what they remove, or bind.
+    for kind in first:
+        yield from _restored_kind(dss, replica, kind, hidden, dry_run=dry_run)
     for event in rebuild_events(dss, replica, dry_run=dry_run):
         yield Restored(section=_EVENTS, key=event.key, new=event.new, failed=event.failed)
     for kind in others:
-        yield from _rebuilt(dss, replica, kind, hidden, dry_run)
+        yield from _restored_kind(dss, replica, kind, hidden, dry_run=dry_run)
 
 
-def _rebuilt(
-    dss: Dss, replica: Replica, kind: ObjectKind[Any], hidden: Collection[str], dry_run: bool
+def _restored_kind(
+    dss: Dss, replica: Replica, kind: ObjectKind[Any], hidden: Collection[str], *, dry_run: bool
 ) -> Iterator[Restored]:
     """Yield the outcome for every object of a kind."""
     work = partial(_restored, dss, replica, kind, hidden, dry_run)

@@ -73,7 +73,8 @@ def declare(dss: Dss, purge: Purge) -> None:
 def take_effect(dss: Dss, purge: Purge, replica: str) -> None:
     """Put a record into effect that a replica has, unless a later one counts. Safe to repeat.
 
-    Reads follow it. What is made of the content does so later: see `finish`, for which only operators' runs have the right.
+    Reads follow it. What is made of the content does so later: see `finish`, for which only operators' runs
+    have the right.
     """
     if not purge.available:
         for bundle in () if purge.undone else dss.catalog.bindings.bundles_with_file(purge.fqid.uuid):

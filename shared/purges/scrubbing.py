@@ -17,7 +17,7 @@ from shared.checksums import crc32c_of, md5_of
 from shared.errors import ObjectExists, ObjectNotFound
 from shared.events.documents import document_of, published_document
 from shared.events.journal import CONTENT_TYPE as JOURNAL_TYPE
-from shared.events.journal import events_of, journal_index, journal_of_many, journal_of_one
+from shared.events.journal import add_journal, events_of, journal_index, journal_of_many, journal_of_one
 from shared.identifiers import Fqid, document_key, event_id, journal_index_key, publication_key
 from shared.manifests import CONTENT_TYPE, digest
 from shared.metadata import CREATE, TOMBSTONE
@@ -96,8 +96,9 @@ def refresh_bundle(dss: Dss, bundle: Fqid) -> None:
 
 def _index(dss: Dss, replica: Replica, head: BundleHead) -> None:
     content = document_of(dss, replica, head)
+    entry = entry_of(replica.name, head.fqid, content, dead=head.hidden, readers=head.content_readers)
     # The back end replaces a living entry, whatever it says.
-    dss.index.put(entry_of(replica.name, head.fqid, content, dead=head.hidden))
+    dss.index.put(entry)
 
 
 def _events(dss: Dss, fqid: Fqid, *types: str) -> list[Event]:
@@ -128,7 +129,8 @@ def put_journal(dss: Dss, replica: Replica, journal: Journal, events: Sequence[E
     if made != journal or not _is(replica, journal_index_key(made.id), index):
         replace_object(replica, journal_index_key(made.id), index, CONTENT_TYPE)
     if made != journal:
-        dss.catalog.journals.replace(made)
+        # With the labels of those that are in it now.
+        add_journal(dss, made, [event for event in events if event.id])
 
 
 def _joined(replica: Replica, journal: Journal, events: Sequence[Event]) -> bytes:

@@ -33,6 +33,7 @@ from shared.messages import DELIVERY_RETRIES
 from shared.system import Dss
 from shared.webhooks.callbacks import Callback, Callbacks, CallFailed
 from shared.webhooks.notifications import Notification, new_delivery
+from shared.webhooks.owners import is_paused, is_purged, may_read, readers_of
 from shared.webhooks.secrets import decrypt_secret
 
 _log = structlog.get_logger()
@@ -134,17 +135,37 @@ class Deliverer:
         return self._dss.catalog.deliveries.context(notification.subscription, notification.id, bundle)
 
     def _recipient(self, notification: Notification, context: DeliveryContext) -> Subscription | None:
-        """Return the subscription to call; None if none is to be called.
+        """Return the subscription to call.
 
-        It was deleted, or has the notification already, or the bundle was removed for good.
+        None if it was deleted, has the notification already, is paused, or its owner may not read the bundle
+        by now; the delivery then says which of the last two.
         """
-        if context.purged:
-            return None
         delivery = context.delivery
         delivered = delivery is not None and delivery.state is DeliveryState.DELIVERED
         if delivery and delivered and notification.replay in ("", delivery.replay):
             return None
-        return context.subscription
+        subscription = context.subscription
+        # A head that is gone was removed for good, unless the bundle is an invented one.
+        purged = context.head.purged if context.head else is_purged(self._dss, notification.event)
+        if subscription is None or purged:
+            return None
+        if is_paused(self._dss, subscription):
+            self._end(notification, context, DeliveryState.PAUSED, _PAUSED)
+            return None
+        readers = readers_of(self._dss, notification.event, context.head)
+        if not may_read(self._dss, subscription, readers):
+            # Who has not heard of the bundle does not hear of it now.
+            if delivery:
+                self._end(notification, context, DeliveryState.WITHHELD, _WITHHELD)
+            return None
+        return subscription
+
+    def _end(
+        self, notification: Notification, context: DeliveryContext, state: DeliveryState, reason: str
+    ) -> None:
+        delivery = self._delivery(notification, context)
+        self._save(replace(delivery, state=state, reason=reason, next_try=None))
+        _log.info("not sent", delivery=delivery.id, reason=reason)
 
     def _attempt(
         self, subscription: Subscription, notification: Notification, delivery: Delivery, *, seconds: float
@@ -230,6 +251,8 @@ class Deliverer:
         self._backing_off.pop(subscription, None)
 
 
+_PAUSED = "the owner of the subscription has not signed in for long; sign in, and replay what was missed"
+_WITHHELD = "the owner of the subscription may not read the bundle any more"
 _NOT_DUE = "the subscriber fails, and its next call is not due yet"
 
 

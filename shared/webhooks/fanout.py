@@ -26,6 +26,7 @@ from shared.system import Dss
 from shared.webhooks.budgets import REFILL
 from shared.webhooks.evaluation import EvaluatorPool, Failure, Match, Outcome, OverBudget
 from shared.webhooks.notifications import Notification, delivery_id, new_delivery, notification_of, sample_of
+from shared.webhooks.owners import is_purged, recipients
 
 _log = structlog.get_logger()
 
@@ -107,7 +108,8 @@ class Notifier:
 
         Safe to repeat: a delivery has the same id each time. Raises Unavailable.
         """
-        return self._fan_out(event, self._subscriptions.of(event.replica), since="")
+        subscriptions = recipients(self._dss, event, self._subscriptions.of(event.replica))
+        return self._fan_out(event, subscriptions, since="")
 
     def notify_deferred(self, deferred: DeferredEvent) -> int:
         """Publish the deliveries of a deferred event, and return how many.
@@ -116,11 +118,12 @@ class Notifier:
         already.
         """
         requested = set(deferred.subscriptions)
-        subscriptions = [
+        subscriptions: Sequence[Subscription] = [
             one for one in self._subscriptions.of(deferred.event.replica) if one.uuid in requested
         ]
+        subscriptions = recipients(self._dss, deferred.event, subscriptions)
         if not subscriptions:
-            # They were deleted meanwhile.
+            # They were deleted meanwhile, or their owners may not read the bundle any more.
             return 0
         if any(self._evaluators.budgets.available(one.owner) > 0 for one in subscriptions):
             return self._fan_out(deferred.event, subscriptions, since=deferred.since)
@@ -193,12 +196,6 @@ def send_sample(dss: Dss, subscription: Subscription, base_url: str) -> Notifica
 def publish_delivery(dss: Dss, notification: Notification) -> None:
     """Publish a delivery, which sends a notification. Raises Unavailable."""
     dss.publisher.publish(DELIVERIES, notification.attributes, notification.data)
-
-
-def is_purged(dss: Dss, event: BundleEvent) -> bool:
-    """Return whether the bundle of an event was removed for good, or is about to be; one read."""
-    current = dss.catalog.bindings.current(event.uuid)
-    return current is not None and bool(current.purged(event.version))
 
 
 def document_of_event(dss: Dss, event: BundleEvent) -> bytes:

@@ -47,6 +47,7 @@ def test_there_are_seven_kinds_each_in_its_row() -> None:
     assert set(KINDS) == {
         (Kind.PURGE, False),
         (Kind.ACCESS, False),
+        (Kind.GROUP, False),
         (Kind.FILE, False),
         (Kind.BUNDLE, False),
         (Kind.BUNDLE, True),
@@ -185,7 +186,7 @@ def dss() -> Any:
             name: lambda *_: iter(())
             for name in (
                 *("files", "bundles", "tombstones", "collections", "collection_tombstones"),
-                *("bindings", "contents", "events", "journals"),
+                *("bindings", "groups", "contents", "events", "journals"),
             )
         }
     )
