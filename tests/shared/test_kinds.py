@@ -43,7 +43,7 @@ def public_methods(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
 
 
-def test_there_are_seven_kinds_each_in_its_row() -> None:
+def test_there_are_eight_kinds_each_in_its_row() -> None:
     assert set(KINDS) == {
         (Kind.PURGE, False),
         (Kind.ACCESS, False),
@@ -58,7 +58,7 @@ def test_there_are_seven_kinds_each_in_its_row() -> None:
     assert (
         len({kind.section for kind in KINDS.values()})
         == len({kind.collection for kind in KINDS.values()})
-        == 7
+        == 8
     )
 
 
@@ -208,6 +208,11 @@ def dss() -> Any:
         catalog=SimpleNamespace(
             scan=nothing,
             backlog=Backlog(),
+            purges=SimpleNamespace(scan=lambda _: iter(())),
+            bundles=SimpleNamespace(get_many=lambda _: {}),
+            bindings=SimpleNamespace(
+                current=lambda _: None, current_many=lambda _: {}, any_in_effect=lambda: False
+            ),
             events=SimpleNamespace(restore=lambda *_: None),
             journals=SimpleNamespace(
                 checkpoint=lambda _: SimpleNamespace(compacted=""), hold=lambda *_, **__: None
