@@ -150,6 +150,7 @@ def _ask_what_operators_ask(env: dict[str, str]) -> None:
         next(every)
     list(scan.bindings())
     unknown = Event(
+        id=new_uuid(),
         replica=new_uuid(),
         fqid=Fqid(new_uuid(), now()),
         type="CREATE",
