@@ -153,8 +153,8 @@ def test_listing_events(metered: MeteredApi, stack: dict[str, str], replica: str
         rest = anyone.get(page.links["next"]["url"])
 
     assert [len(one.json()["event_streams"]) for one in (page, rest)] == [10, 2]
-    # Journals of many events, of which there are none (Firestore: a read), and then events alone; one more than
-    # the page shows. What the caller may not see is a condition of both queries, and costs nothing.
+    # Journals of many events, of which there are none (Firestore: a read), and then events alone; one more
+    # than the page shows. What the caller may not see is a condition of both queries, and costs nothing.
     assert first.bill == Bill(reads=1 + 11, requests=2)
     assert last.bill == Bill(reads=1 + 2, requests=2)
 
