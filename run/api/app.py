@@ -46,6 +46,9 @@ AREAS: dict[str, ModuleType] = {
     "subscriptions": subscriptions,
 }
 
+# Operations that need sign-in, but no group that may write: those who read something by its binding may not.
+_FOR_READERS = frozenset({"collections.get"})
+
 Handler = Callable[..., Response]
 
 
@@ -142,7 +145,8 @@ class _Dispatcher:
         if operation.secured:
             caller = self._authenticator.caller(request.headers.get("Authorization"))
             what = Resource(name=f"operation {operation.operation_id}")
-            self._dss.policy.decide(caller, Action.CONTRIBUTE, what).require()
+            action = Action.CALL if operation.operation_id in _FOR_READERS else Action.CONTRIBUTE
+            self._dss.policy.decide(caller, action, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
