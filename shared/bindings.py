@@ -31,24 +31,35 @@ def change_binding(dss: Dss, uuid: str, by: str, change: Callable[[Binding], Bin
     none; if it changes nothing, nothing is written. Safe to repeat after a kill at any point: a binding that
     was left on its way is finished first. Raises TooManyUnderWay if many others change it at once.
     """
+    return _change(dss, uuid, by, change, _spread)
+
+
+def _change(
+    dss: Dss,
+    uuid: str,
+    by: str,
+    change: Callable[[Binding], Binding],
+    spread: Callable[[Dss, Binding], object],
+) -> Binding:
     for _ in range(_ATTEMPTS):
         current = dss.catalog.bindings.current(uuid)
         if current and (left := _left_on_its_way(dss, current)):
-            _finish(dss, left)
+            _finish(dss, left, spread)
             continue
         before = current.binding if current else Binding(fqid=Fqid(uuid, ""))
         changed = change(before)
         if changed == before:
             return before
-        version = (
-            next_version(dss.clock, before.fqid.version) if before.fqid.version else new_version(dss.clock)
-        )
-        new = replace(changed, fqid=Fqid(uuid, version), by=by)
+        new = replace(changed, fqid=Fqid(uuid, _next_version(dss, before)), by=by)
         dss.faults.reach("access: before the binding is claimed")
         if dss.catalog.bindings.claim(new, current):
-            _finish(dss, new)
+            _finish(dss, new, spread)
             return new
     raise TooManyUnderWay(f"access of {uuid} is being changed by many at once; try again")
+
+
+def _next_version(dss: Dss, before: Binding) -> str:
+    return next_version(dss.clock, before.fqid.version) if before.fqid.version else new_version(dss.clock)
 
 
 def _left_on_its_way(dss: Dss, current: CurrentBinding) -> Binding | None:
@@ -58,13 +69,13 @@ def _left_on_its_way(dss: Dss, current: CurrentBinding) -> Binding | None:
     return dss.catalog.bindings.get(Fqid(current.binding.fqid.uuid, current.claimed))
 
 
-def _finish(dss: Dss, binding: Binding) -> None:
+def _finish(dss: Dss, binding: Binding, spread: Callable[[Dss, Binding], object]) -> None:
     """Write the object of a binding that was claimed, and put it into effect."""
     dss.faults.reach("access: binding claimed")
     primary = dss.replicas.primary
     write_once(primary, manifest_key(Kind.ACCESS, binding.fqid), encode(binding_document(binding)))
     dss.faults.reach("access: object written")
-    take_effect(dss, binding, primary.name)
+    _take_effect(dss, binding, primary.name, spread)
 
 
 def take_effect(dss: Dss, binding: Binding, replica: str) -> None:
@@ -72,46 +83,65 @@ def take_effect(dss: Dss, binding: Binding, replica: str) -> None:
 
     Safe to repeat, in any order with other bindings of the UUID: the newest counts.
     """
+    _take_effect(dss, binding, replica, _spread)
+
+
+def _take_effect(dss: Dss, binding: Binding, replica: str, spread: Callable[[Dss, Binding], object]) -> None:
     bindings = dss.catalog.bindings
-    bindings.put_into_effect(binding)
-    dss.faults.reach("access: in effect")
-    current = bindings.current(binding.fqid.uuid)
-    if current and current.binding.fqid == binding.fqid:
-        _spread(dss, binding)
+    # All heads follow a binding before it becomes available anywhere.
+    if not binding.available:
+        bindings.put_into_effect(binding)
+        dss.faults.reach("access: in effect")
+        current = bindings.current(binding.fqid.uuid)
+        if current and current.binding.fqid == binding.fqid:
+            spread(dss, binding)
     bindings.make_available(binding.fqid, replica)
     dss.faults.reach("access: available")
 
 
 def _spread(dss: Dss, binding: Binding) -> None:
     """Have all heads follow a binding: those of its UUID, and bundles that name it as a file."""
-    heads = dss.catalog.bindings.bind_heads(binding)
-    dss.faults.reach("access: heads bound")
-    bundles = {Fqid.parse(name) for collection, name in heads if collection == "bundles"}
-    if any(collection == "files" for collection, _ in heads):
-        bundles |= set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid))
+    bundles = _bind_heads(dss, binding)
     for bundle in sorted(bundles):
         narrow_bundle(dss, bundle)
-    if Resource(name="", readers=binding.readers).is_managed:
-        files = dss.catalog.files.get_many(
-            Fqid.parse(name) for collection, name in heads if collection == "files"
-        )
-        for replica in dss.replicas:
-            remove_shared_copies(replica, sorted(bundles), files.values())
     if binding.with_files:
         bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)})
 
 
+def _bind_heads(dss: Dss, binding: Binding) -> set[Fqid]:
+    """Have the heads of a UUID follow its binding; return the bundles whose content it is, or is part of."""
+    heads = dss.catalog.bindings.bind_heads(binding)
+    dss.faults.reach("access: heads bound")
+    bundles = {Fqid.parse(name) for collection, name in heads if collection == "bundles"}
+    files = [Fqid.parse(name) for collection, name in heads if collection == "files"]
+    if Resource(name="", readers=binding.readers).is_managed:
+        records = dss.catalog.files.get_many(files).values()
+        for replica in dss.replicas:
+            remove_shared_copies(replica, sorted(bundles), records)
+    return bundles | (set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid)) if files else set())
+
+
 def bind_files(dss: Dss, binding: Binding, files: Iterable[str]) -> None:
-    """Bind files, by their UUIDs, as the bundle that they are bound with."""
+    """Bind files, by their UUIDs, as the bundle that they are bound with.
 
-    def follow(file: str) -> None:
-        def as_bundle(before: Binding) -> Binding:
-            return replace(before, readers=binding.readers, owner_group=binding.owner_group)
+    Bundles that name them are narrowed once all are bound, and not for each: so the cost grows with the
+    number of files, and not with its square. A kill in between is mended since the bundle's binding is not
+    available until all of this has been done.
+    """
 
-        change_binding(dss, file, binding.by, as_bundle)
+    def follow(file: str) -> set[Fqid]:
+        _change(dss, file, binding.by, lambda before: _as_bundle(before, binding), _bind_heads)
+        return set(dss.catalog.bindings.bundles_with_file(file))
 
-    for _ in map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE):
-        pass
+    bundles: set[Fqid] = set()
+    for found in map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE):
+        bundles |= found
+    for bundle in sorted(bundles):
+        narrow_bundle(dss, bundle)
+
+
+def _as_bundle(before: Binding, bundle: Binding) -> Binding:
+    return replace(before, readers=bundle.readers, owner_group=bundle.owner_group)
 
 
 def narrow_bundle(dss: Dss, bundle: Fqid) -> None:

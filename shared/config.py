@@ -7,9 +7,11 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
+
+from shared.bucket_rules import BucketRule, check_whole_buckets, parse_rules
 
 # Replica names are in queries of the API, documents of the catalog, and attributes of messages.
 _REPLICA_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -52,6 +54,28 @@ class Settings:
     s3_bucket: str = _setting("DSS_S3_BUCKET", "Main bucket of replica `aws`.")
     gs_checkout_bucket: str = _setting("DSS_GS_CHECKOUT_BUCKET", "Checkout bucket of replica `gcp`.")
     s3_checkout_bucket: str = _setting("DSS_S3_CHECKOUT_BUCKET", "Checkout bucket of replica `aws`.")
+    gs_staging_bucket: str = _setting(
+        "DSS_GS_STAGING_BUCKET",
+        "GCS bucket, or `bucket/prefix`, from which everybody who may write puts files.",
+        default="",
+    )
+    s3_staging_bucket: str = _setting(
+        "DSS_S3_STAGING_BUCKET",
+        "S3 bucket, or `bucket/prefix`, from which everybody who may write puts files.",
+        default="",
+    )
+    sources: tuple[BucketRule, ...] = _setting(
+        "DSS_SOURCES",
+        "Further places from which members of groups put files, as a JSON list of `{url, groups}`: "
+        "`gs://bucket`, `s3://bucket/prefix/`, with `*` for any characters; `signed-in` is everybody.",
+        default=(),
+    )
+    destinations: tuple[BucketRule, ...] = _setting(
+        "DSS_DESTINATIONS",
+        "Buckets into which members of groups check out without a proof in them, as a JSON list of "
+        "`{url, groups}`: `gs://bucket`, with `*` for any characters.",
+        default=(),
+    )
     firestore_database: str = _setting(
         "DSS_FIRESTORE_DATABASE",
         "Firestore database of the catalog; a backup is restored into a new one.",
@@ -326,6 +350,7 @@ class Settings:
             raise ValueError("DSS_SNS_SIGNATURES: false is allowed on emulators only; unset it")
         if not 0 < settings.checkout_public_days < settings.checkout_days:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must be at least 1 and less than DSS_BLOB_TTL_DAYS")
+        check_whole_buckets("DSS_DESTINATIONS", settings.destinations)
         _check_mail(settings)
         _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
         _check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
@@ -370,10 +395,8 @@ def _parsed(row: "Field[Any]", text: str) -> Any:
         if not isinstance(parsed, dict):
             raise ValueError(f"{name}: must be a JSON object")
         return parsed
-    if row.type == tuple[ReplicaSetting, ...]:
-        return _extra_replicas(name, _json(name, text))
-    if row.type == tuple[CacheCriterion, ...]:
-        return _cache_criteria(name, _json(name, text))
+    if row.type in _PARSERS:
+        return _PARSERS[row.type](name, _json(name, text))
     return text
 
 
@@ -414,3 +437,11 @@ def _extra_replicas(name: str, parsed: Any) -> tuple[ReplicaSetting, ...]:
         names.add(own["name"])
         replicas.append(ReplicaSetting(**own, options=members))
     return tuple(replicas)
+
+
+# Of the settings that are lists of objects.
+_PARSERS: Mapping[Any, Callable[[str, Any], Any]] = {
+    tuple[ReplicaSetting, ...]: _extra_replicas,
+    tuple[CacheCriterion, ...]: _cache_criteria,
+    tuple[BucketRule, ...]: parse_rules,
+}

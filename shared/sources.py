@@ -17,7 +17,7 @@ from shared.errors import (
     Unprocessable,
 )
 from shared.replicas import Replica, Replicas
-from shared.stores.base import StoredObject
+from shared.stores.base import StoredObject, bucket_url
 
 _URL = re.compile(r"([a-z][a-z0-9]*)://([^/]+)/(.+)", re.DOTALL)
 # The bucket names that either cloud allows. Any other text would become part of the path of a request to the
@@ -32,6 +32,20 @@ _PREFIXES = ("dss-", "hca-dss-")
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceLocation:
+    """A key in a bucket of a replica's cloud, where a source object may be."""
+
+    replica: Replica
+    bucket: str
+    key: str
+
+    @property
+    def url(self) -> str:
+        """The `gs://` or `s3://` URL."""
+        return bucket_url(self.replica.store, self.bucket, self.key)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """An object in a replica's cloud, with the checksums that its metadata or tags claim."""
 
@@ -40,21 +54,30 @@ class Source:
     checksums: Checksums
 
 
-def find_source(replicas: Replicas, url: str) -> Source:
-    """Return the source object at a `gs://` or `s3://` URL, whose claims agree with what the cloud knows.
+def source_at(replicas: Replicas, url: str) -> SourceLocation:
+    """Return where a `gs://` or `s3://` URL leads. No request.
 
-    One request; a second one, for tags, only if the metadata lack a checksum. Raises UnknownSourceSchema,
-    IllegalArguments for a malformed URL, NotFound, Forbidden if the object is not readable, MissingChecksum,
-    InvalidChecksum if a claim is malformed or contradicts the cloud, and Unprocessable if the content type
-    does not fit into an HTTP header, or the cloud refuses the request for another reason.
+    Raises UnknownSourceSchema, and IllegalArguments for a malformed URL.
     """
     replica = replicas.of_scheme(url.partition("://")[0])
     bucket, key = _bucket_and_key(url)
+    return SourceLocation(replica=replica, bucket=bucket, key=key)
+
+
+def find_source(where: SourceLocation) -> Source:
+    """Return the source object at a location, whose claims agree with what the cloud knows.
+
+    One request; a second one, for tags, only if the metadata lack a checksum. Raises NotFound, Forbidden if
+    the object is not readable, MissingChecksum, InvalidChecksum if a claim is malformed or contradicts the
+    cloud, and Unprocessable if the content type does not fit into an HTTP header, or the cloud refuses the
+    request for another reason.
+    """
+    store = where.replica.store
     try:
-        found = replica.store.stat(bucket, key)
+        found = store.stat(where.bucket, where.key)
         claims = _claims(found.metadata)
         if not _complete(claims):
-            claims = _claims(replica.store.tags(bucket, key)) | claims
+            claims = _claims(store.tags(where.bucket, where.key)) | claims
     except ObjectNotFound as error:
         raise NotFound(f"source_url: {error.title}") from error
     except AccessDenied as error:
@@ -64,13 +87,12 @@ def find_source(replicas: Replicas, url: str) -> Source:
     _check_content_type(found.content_type)
     missing = [name for name in CHECKSUM_NAMES if name not in claims]
     if missing:
-        raise MissingChecksum(
-            f"source_url: {url[:200]} has no {' and no '.join(missing)} in its metadata (dss-{missing[0]})"
-        )
+        lacks = f"has no {' and no '.join(missing)} in its metadata (dss-{missing[0]})"
+        raise MissingChecksum(f"source_url: {where.url[:200]} {lacks}")
     checksums = Checksums.parse(claims)
     _check_size(claims, found.size)
     found.check(checksums)
-    return Source(replica=replica, object=found, checksums=checksums)
+    return Source(replica=where.replica, object=found, checksums=checksums)
 
 
 def _bucket_and_key(url: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.access import Policy
+from shared.access import BucketPolicy, Policy
 from shared.catalog import Catalog
 from shared.clock import Clock
 from shared.config import Settings
@@ -31,3 +31,8 @@ class Dss:
     def policy(self) -> Policy:
         """Who may do what, by the settings."""
         return Policy.of(self.settings)
+
+    @cached_property
+    def bucket_policy(self) -> BucketPolicy:
+        """Who may take sources from which buckets, and check out into which, by the settings."""
+        return BucketPolicy.of(self.settings)

@@ -86,10 +86,16 @@ locals {
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
     DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
+    DSS_GS_STAGING_BUCKET = google_storage_bucket.dss["staging"].name
+    DSS_S3_STAGING_BUCKET = module.aws.bucket_names["staging"]
+    DSS_SOURCES           = length(var.sources) == 0 ? "" : jsonencode(var.sources)
+    DSS_DESTINATIONS      = length(var.destinations) == 0 ? "" : jsonencode(var.destinations)
     OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
     DSS_WRITE_GROUPS      = join(",", var.write_groups)
     ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_HIDE_MANAGED      = tostring(var.hide_managed)
+    DSS_ACCESS_CONTACT    = var.access_contact
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (
       var.signing_key_version == null ? "" : local.signing_key_file

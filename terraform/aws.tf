@@ -11,10 +11,14 @@ locals {
         aborts        = []
         removes       = []
         checks_out    = false
+        reads_proofs  = true
       }
     },
-    { for name, row in local.functions : name => row.s3 if row.s3 != null },
+    { for name, row in local.functions : name => merge(row.s3, { reads_proofs = false }) if row.s3 != null },
   )
+
+  # Of what files are put from, what is in S3, as bucket/key.
+  aws_sources = [for row in var.sources : trimprefix(row.url, "s3://") if startswith(row.url, "s3://")]
 
   checkout_writers = [for name, rights in local.aws_rights : name if rights.checks_out]
 
@@ -31,7 +35,7 @@ module "aws" {
   checkout_ttl_days    = var.checkout_ttl_days
   staging_writer_arns  = var.aws_staging_writer_arns
   checkout_reader_arns = var.aws_checkout_reader_arns
-  source_buckets       = var.aws_source_buckets
+  sources              = local.aws_sources
   event_prefixes       = local.event_prefixes
   google_audience      = local.aws_role_audience
 

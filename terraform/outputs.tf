@@ -38,6 +38,16 @@ output "aws_checkout_writer_role_arns" {
   value       = [for name in local.checkout_writers : module.aws.role_arns[name]]
 }
 
+output "checkout_decider" {
+  description = "E-mail of the service account that looks for .dss-checkout-allowed; owners of GCS buckets to check out to grant it objectViewer."
+  value       = google_service_account.api.email
+}
+
+output "aws_checkout_decider_role_arn" {
+  description = "ARN of the AWS role that looks for .dss-checkout-allowed; policies of S3 buckets to check out to allow it to list them, and to read that object."
+  value       = module.aws.role_arns["api"]
+}
+
 output "image_repository" {
   description = "Where cloudbuild.yaml pushes images."
   value = join("/", [

@@ -24,6 +24,7 @@ locals {
     OIDC_ISSUER              = var.oidc_issuer
     OIDC_AUDIENCE            = join(",", var.oidc_audiences)
     DSS_REPORTS_BUCKET       = google_storage_bucket.dss["reports"].name
+    DSS_DEFAULT_ACCESS       = var.default_access
   })
 
   # Without a host the system sends no mail.

@@ -205,10 +205,26 @@ variable "aws_checkout_reader_arns" {
   default     = []
 }
 
-variable "aws_source_buckets" {
-  type        = list(string)
-  description = "Names of further S3 buckets that source objects may be read from, beside staging."
+variable "sources" {
+  type        = list(object({ url = string, groups = list(string) }))
+  description = "Beside staging, what files are put from, and by members of which groups: gs://bucket, s3://bucket/prefix/; * stands for any characters, and the group signed-in for everybody."
   default     = []
+
+  validation {
+    condition     = alltrue([for row in var.sources : can(regex("^(gs|s3)://[^/]+(/.*)?$", row.url)) && length(row.groups) > 0])
+    error_message = "URLs as gs://bucket, gs://bucket/prefix/ or s3://bucket, each with a group."
+  }
+}
+
+variable "destinations" {
+  type        = list(object({ url = string, groups = list(string) }))
+  description = "Buckets, gs://bucket or s3://bucket, into which members of groups check out without an object .dss-checkout-allowed in them; * stands for any characters."
+  default     = []
+
+  validation {
+    condition     = alltrue([for row in var.destinations : can(regex("^(gs|s3)://[^/]+/?$", row.url)) && length(row.groups) > 0])
+    error_message = "URLs of whole buckets, as gs://bucket, each with a group."
+  }
 }
 
 variable "api_image" {
@@ -444,6 +460,24 @@ variable "write_groups" {
   type        = list(string)
   description = "Groups whose members may write."
   default     = ["dss"]
+}
+
+variable "default_access" {
+  type        = string
+  description = "Who may read what is bound to no group: `public`, `signed-in`, or the name of a group."
+  default     = "public"
+}
+
+variable "hide_managed" {
+  type        = bool
+  description = "Whether managed data are answered by 404, as if they weren't there, to those who may not read them."
+  default     = false
+}
+
+variable "access_contact" {
+  type        = string
+  description = "Whom to ask for access to managed data: an address or a URL."
+  default     = ""
 }
 
 variable "admin_emails" {

@@ -225,8 +225,9 @@ class Client(Session):
             job_id = client.checkout(uuid)
             print(client.wait_for_checkout(job_id)["location"])
 
-        The DSS needs write access to a bucket of yours. It sends a mail to `email` when the job ends. The
-        same call again joins the job that runs.
+        A bucket of yours needs a token, the right of the DSS to write to it, and in it an object
+        `.dss-checkout-allowed`: a text with your e-mail address, or a group of yours, on a line of its own.
+        The DSS sends a mail to `email` when the job ends. The same call again joins the job that runs.
         """
         return checkouts.checkout(self, uuid, version, bucket=bucket, email=email)
 

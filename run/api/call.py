@@ -60,6 +60,10 @@ class Call:
             return
         self.dss.policy.decide(self.identify(), action, what).require()
 
+    def require_source(self, url: str) -> None:
+        """Raise Forbidden unless the caller may put a file from the object at a URL."""
+        self.dss.bucket_policy.source(self.signed_in, url).require()
+
     def sees(self, what: Resource) -> bool:
         """Return whether the caller may read something; False if it must seem not to be there.
 

@@ -10,8 +10,9 @@ from run.api.call import Call
 from run.api.pagination import answer
 from shared.access import Action, Resource
 from shared.catalog import CheckoutOrder
+from shared.checkouts.destinations import check_destination
 from shared.checkouts.jobs import find_job, no_such_job, request_checkout, status_of
-from shared.errors import AccessDenied, IllegalArguments, ObjectNotFound
+from shared.errors import IllegalArguments
 from shared.identifiers import Kind
 
 # For every cloud: GCS allows 222 characters, S3 63.
@@ -29,9 +30,9 @@ def post(
     head = find_bundle(call, uuid, replica, version)
     shared = bucket == call.dss.replicas.named(replica).checkout_bucket
     require_content(call, head, Action.SHARE if shared else Action.READ)
-    order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
     if not shared:
-        _check_bucket(call, replica, bucket)
+        check_destination(call.dss, call.identify(), replica, bucket)
+    order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
     job = request_checkout(call.dss, order, email, requester=call.requester(), readers=head.content_readers)
     return answer({"checkout_job_id": job.id})
 
@@ -44,21 +45,9 @@ def get(call: Call, *, replica: str, checkout_job_id: str) -> Response:
     return answer(status_of(call.dss, job))
 
 
-def _check_bucket(call: Call, replica: str, bucket: str) -> None:
-    """Raise IllegalArguments if the bucket cannot be reached, before a job takes one of few places."""
-    try:
-        call.dss.replicas.named(replica).store.check_bucket(bucket)
-    except ObjectNotFound as error:
-        raise IllegalArguments(f"destination: {bucket}: no such bucket") from error
-    except AccessDenied as error:
-        raise IllegalArguments(f"destination: {bucket}: this system has no access to it") from error
-
-
 def _destination(call: Call, replica: str, bucket: str | None) -> str:
     if bucket is None:
         return call.dss.replicas.named(replica).checkout_bucket
     if not _BUCKET.fullmatch(bucket):
         raise IllegalArguments(f"destination: {bucket[:80]!r} is not a bucket name")
-    if call.dss.replicas.of_bucket(bucket):
-        raise IllegalArguments(f"destination: {bucket!r} is a bucket of this system; choose one of your own")
     return bucket

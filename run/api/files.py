@@ -16,7 +16,7 @@ from shared.copying.large import copy_order, job_at_work, progress_of_file, requ
 from shared.errors import CopyTakesLonger, NotFound
 from shared.files import file_record, write_file
 from shared.identifiers import Fqid, Kind
-from shared.sources import find_source
+from shared.sources import find_source, source_at
 
 
 def head(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
@@ -64,9 +64,11 @@ def _direct(call: Call, replica_name: str, record: FileRecord, token: str | None
 def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any]) -> Response:
     """Create a file version from an object in a bucket of either cloud."""
     call.check_new_version(version)
+    where = source_at(call.dss.replicas, json_request_body["source_url"])
+    call.require_source(where.url)
     binding = call.dss.catalog.bindings.current(uuid)
     call.require(Action.WRITE, bound_resource(Kind.FILE, uuid, binding))
-    source = find_source(call.dss.replicas, json_request_body["source_url"])
+    source = find_source(where)
     record = file_record(Fqid(uuid, version), json_request_body["creator_uid"], source)
     order = copy_order(source.object, source.replica, source.replica, record, verify=True)
     job = job_at_work(call.dss, order)

@@ -3,6 +3,7 @@
 `Policy.decide` is the decision. Every route, function and command asks it, and nothing else decides.
 """
 
+from shared.access.buckets import BucketPolicy, Proof
 from shared.access.policy import Action, Decision, Policy, Resource, Verdict
 from shared.access.principals import STRANGER, Principal
 from shared.access.readers import DEFAULT, PUBLIC, SIGNED_IN, check_group, narrowed
@@ -13,9 +14,11 @@ __all__ = [
     "SIGNED_IN",
     "STRANGER",
     "Action",
+    "BucketPolicy",
     "Decision",
     "Policy",
     "Principal",
+    "Proof",
     "Resource",
     "Verdict",
     "check_group",

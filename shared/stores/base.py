@@ -285,7 +285,14 @@ def read_all(store: ObjectStore, bucket: str, key: str) -> bytes:
 
     Raises Unavailable if the bytes do not match the size and checksums of the store: another attempt may.
     """
-    found = store.stat(bucket, key)
+    return read_found(store, store.stat(bucket, key))
+
+
+def read_found(store: ObjectStore, found: StoredObject) -> bytes:
+    """Return the whole content of an object that was described; see `read_all`.
+
+    Raises ObjectChanged if it was replaced since.
+    """
     reader = store.read(found, 0, found.size)
     chunks = []
     while chunk := reader.read(found.size):
@@ -293,5 +300,5 @@ def read_all(store: ObjectStore, bucket: str, key: str) -> bytes:
     reader.close()
     data = b"".join(chunks)
     if not found.is_content(data):
-        raise Unavailable(f"{bucket_url(store, bucket, key)}: it did not arrive intact")
+        raise Unavailable(f"{bucket_url(store, found.bucket, found.key)}: it did not arrive intact")
     return data

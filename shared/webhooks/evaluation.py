@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -32,7 +32,7 @@ import shared
 from shared.catalog import Subscription
 from shared.errors import Unavailable
 from shared.webhooks.budgets import EVENT_SECONDS, FREE_SECONDS, OwnerBudgets
-from shared.webhooks.evaluator import EvaluationRequest, EvaluationResult, new_result
+from shared.webhooks.evaluator import NO_ATTACHMENTS, EvaluationRequest, EvaluationResult, new_result
 
 _log = structlog.get_logger()
 
@@ -50,7 +50,14 @@ _PIECE = 64 * 1024
 
 
 class EvaluatorFailed(Exception):
-    """An evaluator process ended, or returned no result in time, while it evaluated a subscription."""
+    """An evaluator process ended, or returned no result in time, while it evaluated a subscription.
+
+    `matched`: it had found that the document matches, and evaluated attachments.
+    """
+
+    def __init__(self, reason: str, *, matched: bool = False) -> None:
+        super().__init__(reason)
+        self.matched = matched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +154,13 @@ class EvaluatorPool:
                     yield remaining.pop(0), result
                 complete = True
             except EvaluatorFailed as error:
-                failed = new_result(timed_out=True, seconds=seconds + _KILL_SECONDS, error=str(error))
+                failed = new_result(
+                    timed_out=True,
+                    seconds=seconds + _KILL_SECONDS,
+                    error=str(error),
+                    matches=error.matched,
+                    attachments=dict(NO_ATTACHMENTS),
+                )
                 self._account(remaining[0], failed)
                 yield remaining.pop(0), failed
             finally:
@@ -246,8 +259,14 @@ class EvaluatorProcess:
 
     def result(self) -> EvaluationResult:
         """Return the next result. Raises EvaluatorFailed."""
-        result: EvaluationResult = json.loads(self._line())
-        return result
+        result: EvaluationResult | Literal[True] = json.loads(self._line())
+        if result is not True:
+            return result
+        try:
+            attached: EvaluationResult = json.loads(self._line())
+        except EvaluatorFailed as error:
+            raise EvaluatorFailed(str(error), matched=True) from error
+        return attached
 
     def _line(self) -> bytes:
         assert self._process.stdout

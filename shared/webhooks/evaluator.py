@@ -7,7 +7,8 @@ bounded, and which can be killed at any time; see `shared.webhooks.evaluation`.
 Standard input is a line of JSON, `{"size": …, "budgets": …, "requests": [EvaluationRequest, …]}`, followed by
 a metadata document of `size` bytes; `budgets` has the seconds of processor time that the requests of each
 owner may take in all. Standard output is an empty line when the document is parsed, and then one line of
-JSON, an EvaluationResult, for each request in order.
+JSON, an EvaluationResult, for each request in order. Before the attachments of a request that matches are
+evaluated, there is the line `true`: they may end the process, and it matches nevertheless.
 """
 
 import contextlib
@@ -17,8 +18,8 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, lru_cache, partial
 from typing import Any, BinaryIO, TypedDict
 
 from shared.identifiers import Fqid
@@ -32,6 +33,8 @@ from shared.webhooks.expressions import evaluate_expression
 # The contract: attachments have 128 KiB at most, as JSON.
 LARGEST_ATTACHMENTS = 128 * 1024
 _TIMED_OUT = "it took too long"
+# The attachments of a request that matches, if they take too long.
+NO_ATTACHMENTS = {"_errors": f"Attachments: {_TIMED_OUT}"}
 # Bytes of address space. A document has 16 MiB of files at most, and takes about eight times as much when
 # it is parsed; the search document shares most of that.
 _MEMORY = 512 * 1024 * 1024
@@ -88,30 +91,38 @@ def new_result(**fields: Any) -> EvaluationResult:
 
 
 def evaluate_within(
-    budgets: dict[str, float], request: EvaluationRequest, document: _Document
+    budgets: dict[str, float],
+    request: EvaluationRequest,
+    document: _Document,
+    report_match: Callable[[], None] = lambda: None,
 ) -> EvaluationResult:
-    """Return the result of one request, and take its processor time out of the budget of its owner."""
+    """Return the result of one request, and take its processor time out of the budget of its owner.
+
+    Calls `report_match` before attachments are evaluated.
+    """
     if budgets[request["owner"]] <= 0:
         return new_result(over_budget=True)
     start = time.process_time()
-    result = evaluate(request, document)
+    result = evaluate(request, document, report_match)
     result["seconds"] = time.process_time() - start
     budgets[request["owner"]] -= max(0.0, result["seconds"] - FREE_SECONDS)
     return result
 
 
-def evaluate(request: EvaluationRequest, document: _Document) -> EvaluationResult:
-    """Return the result of one request."""
+def evaluate(
+    request: EvaluationRequest, document: _Document, report_match: Callable[[], None] = lambda: None
+) -> EvaluationResult:
+    """Return the result of one request; call `report_match` before attachments are evaluated."""
     result = new_result()
     try:
         with _limited(request["seconds"]):
             result["matches"] = _matches(request, document)
-            if result["matches"]:
+            if result["matches"] and request["attachments"]:
+                report_match()
                 result["attachments"] = _attachments(request["attachments"], document.content)
     except _TimedOut:
         # If only the attachments time out, the document matches nevertheless.
-        attachments = {"_errors": f"Attachments: {_TIMED_OUT}"}
-        result |= {"timed_out": True, "error": _TIMED_OUT, "attachments": attachments}
+        result |= {"timed_out": True, "error": _TIMED_OUT, "attachments": dict(NO_ATTACHMENTS)}
     except Exception as error:  # noqa: BLE001 # a query that fails does not match
         result |= {"matches": False, "error": _text_of(error)}
     return result
@@ -187,12 +198,15 @@ def serve(requests: BinaryIO, results: BinaryIO) -> None:
             with contextlib.suppress(Exception):
                 # If it fails, it fails again for each of these queries, and for no others.
                 _ = document.subject
-        results.write(b"\n")
-        results.flush()
+        _write(results, b"")
         for request in header["requests"]:
-            result = evaluate_within(header["budgets"], request, document)
-            results.write(json.dumps(result).encode() + b"\n")
-            results.flush()
+            result = evaluate_within(header["budgets"], request, document, partial(_write, results, b"true"))
+            _write(results, json.dumps(result).encode())
+
+
+def _write(results: BinaryIO, line: bytes) -> None:
+    results.write(line + b"\n")
+    results.flush()
 
 
 def main() -> None:

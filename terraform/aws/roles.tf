@@ -133,14 +133,47 @@ data "aws_iam_policy_document" "objects" {
     }
   }
 
+  # Whether such a bucket is there, and the object in it by which its owner allows checkouts
+  # (shared/access/buckets.py).
   dynamic "statement" {
-    for_each = each.value.reads_sources && length(var.source_buckets) > 0 ? [var.source_buckets] : []
+    for_each = each.value.reads_proofs ? {
+      FindDestinations = { action = "s3:ListBucket", where = "*" }
+      ReadProofs       = { action = "s3:GetObject", where = "*/.dss-checkout-allowed" }
+    } : {}
+    content {
+      sid       = statement.key
+      actions   = [statement.value.action]
+      resources = ["arn:aws:s3:::${statement.value.where}"]
+
+      condition {
+        test     = "StringNotEquals"
+        variable = "aws:ResourceAccount"
+        values   = [data.aws_caller_identity.this.account_id]
+      }
+    }
+  }
+
+  # Without the right to list, a missing object is 403, not 404.
+  dynamic "statement" {
+    for_each = each.value.reads_sources && length(var.sources) > 0 ? [var.sources] : []
+    content {
+      sid       = "ListSources"
+      actions   = ["s3:ListBucket"]
+      resources = distinct([for source in statement.value : "arn:aws:s3:::${split("/", source)[0]}"])
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.value.reads_sources && length(var.sources) > 0 ? [var.sources] : []
     content {
       sid     = "ReadSources"
-      actions = ["s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket"]
-      resources = flatten([
-        for name in statement.value : ["arn:aws:s3:::${name}", "arn:aws:s3:::${name}/*"]
-      ])
+      actions = ["s3:GetObject", "s3:GetObjectTagging"]
+      resources = [
+        for source in statement.value : join("", [
+          "arn:aws:s3:::${source}",
+          endswith(source, "/") ? "*" : strcontains(source, "/") ? "" : "/*",
+        ])
+      ]
     }
   }
 }

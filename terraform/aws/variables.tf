@@ -23,9 +23,9 @@ variable "checkout_reader_arns" {
   description = "ARNs of principals who may read the checkout bucket."
 }
 
-variable "source_buckets" {
+variable "sources" {
   type        = list(string)
-  description = "Names of further buckets that source objects may be read from."
+  description = "Beside staging, what source objects are read from: bucket, bucket/prefix/ or bucket/key; * stands for any characters."
 }
 
 variable "permissions_boundary_arn" {
@@ -48,11 +48,12 @@ variable "roles" {
     service_account_id    = string
     service_account_email = string
     reads                 = list(string) # Purposes of buckets.
-    reads_sources         = bool         # Also source_buckets.
+    reads_sources         = bool         # Also sources.
     creates               = list(string) # Purposes of buckets.
     aborts                = list(string) # Purposes of buckets whose unfinished uploads are found and aborted.
     removes               = list(string) # Purposes of buckets, or folders of them: "main/blobs".
     checks_out            = bool         # Into buckets of other AWS accounts, too.
+    reads_proofs          = bool         # In buckets of other AWS accounts: that their owners allow checkouts.
   }))
   description = "By component: the Google service account that assumes its role, by unique id and e-mail, and what it may do."
 }

@@ -6,6 +6,7 @@ import pytest
 
 from dss.client import Client
 from dss.errors import OperationFailed
+from local.config import WRITER_EMAIL
 from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
 from tests.support.checkouts import user_bucket
 from tests.support.clouds import Clouds
@@ -33,6 +34,20 @@ def test_a_bundle_is_checked_out_and_waited_for(
     assert (done.code, done.out.strip()) == (0, f"gs://{bucket}/bundles/{bundle}")
     begun = dss(whole_system, "checkout", bundle.uuid, "--version", bundle.version, "--json")
     assert json.loads(begun.out)["checkout_job_id"]
+
+
+def test_who_lacks_a_proof_or_a_token_is_told_what_to_do(
+    whole_system: dict[str, str], clouds: Clouds, bundle: Version
+) -> None:
+    bucket = user_bucket(clouds, "gcp", allows=None)
+    command = ("checkout", bundle.uuid, "--to-bucket", bucket)
+
+    unproved, stranger = dss(whole_system, *command), dss({**whole_system, "DSS_TOKEN": ""}, *command)
+
+    assert (unproved.code, stranger.code) == (1, 1)
+    hint = f"Put an object gs://{bucket}/.dss-checkout-allowed there, a text with the line {WRITER_EMAIL}"
+    assert hint in unproved.err
+    assert "set DSS_TOKEN" in stranger.err
 
 
 def test_a_failed_checkout_says_why(whole_system: dict[str, str], bundle: Version) -> None:

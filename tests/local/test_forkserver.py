@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +93,7 @@ def test_it_has_its_own_arguments_environment_directory_log_and_exit_code(direct
         own = printed(directory)
         assert (own["arguments"], own["directory"], own["pid"]) == (["end", "x y"], str(directory), child.pid)
         assert own["environment"].pop("DSS_LOCAL_STACK") == processes.mark
+        assert Path(own["environment"].pop("TMPDIR")).parent == processes.scratch
         assert own["environment"] == {"A": "b"}
         assert child.exit_code == 3
         assert processes.ended() == [child]

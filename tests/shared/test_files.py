@@ -10,7 +10,7 @@ from shared.files import file_record, write_file
 from shared.identifiers import Fqid, Kind, manifest_key
 from shared.messages import ObjectEvent
 from shared.replication import replicate
-from shared.sources import find_source
+from shared.sources import find_source, source_at
 from tests.support.api import new_uuid, now
 from tests.support.clouds import REPLICAS
 from tests.support.copies import WatchedStore, distinct_bytes
@@ -29,7 +29,7 @@ def dss(stack):
 
 def prepare(dss, clouds, replica, data):
     """Stage an object; return its source, and the record of a new file."""
-    source = find_source(dss.replicas, clouds.stage(replica, data))
+    source = find_source(source_at(dss.replicas, clouds.stage(replica, data)))
     return source, file_record(Fqid(new_uuid(), now()), 1, source)
 
 

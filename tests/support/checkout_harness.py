@@ -24,7 +24,7 @@ from shared.checksums import MIB
 from shared.clock import Clock, SystemClock
 from shared.system import Dss
 from tests.support.api import Api
-from tests.support.checkouts import check_out
+from tests.support.checkouts import LISTED, check_out
 from tests.support.clouds import Clouds
 from tests.support.dss import open_dss
 from tests.support.function_proxy import FunctionProxy, Rule, function_proxy, serve_proxy
@@ -110,6 +110,7 @@ def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harnes
         processes = exits.enter_context(Processes())
         env = {
             **stack,
+            **LISTED,
             "DSS_WORKFLOWS_EMULATOR_HOST": f"{HOST}:{workflows}",
             "DSS_WORKFLOWS_PREFIX": _PREFIX,
             "DSS_INLINE_COPY_BYTES": str(INLINE_BYTES),

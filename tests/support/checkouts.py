@@ -3,9 +3,18 @@
 import json
 from typing import Any
 
+from local.config import WRITER_EMAIL
+from shared.access.buckets import PROOF_KEY
 from tests.support.api import Api, Version, new_uuid
-from tests.support.clouds import Clouds
+from tests.support.clouds import SCHEMES, Clouds
 from tests.support.waiting import wait_until
+
+# The setting of an API that lets everybody check out into the buckets that deny something.
+LISTED = {
+    "DSS_DESTINATIONS": json.dumps(
+        [{"url": f"{scheme}://denied-*", "groups": ["signed-in"]} for scheme in SCHEMES.values()]
+    )
+}
 
 
 def check_out(api: Api, replica: str, bundle: Version, *, version: str | None = None, **body: Any) -> str:
@@ -35,18 +44,34 @@ def await_checkout(api: Api, replica: str, job_id: str, seconds: float = 60.0) -
     return checkout_status(api, replica, job_id)
 
 
-def user_bucket(clouds: Clouds, replica: str, *, denied: str = "") -> str:
-    """Return a new bucket of a user that denies the system to `write`, or `all`."""
-    name = f"own-{new_uuid()}"
+def user_bucket(
+    clouds: Clouds,
+    replica: str,
+    *,
+    allows: bytes | None = WRITER_EMAIL.encode(),
+    denied: str = "",
+    name: str = "",
+) -> str:
+    """Return a new bucket of a user, with the proof that it `allows` checkouts; None for no proof.
+
+    One that denies the system to `write`, or `all`, has no proof: LISTED allows it.
+    """
+    name = name or f"{'denied' if denied else 'own'}-{new_uuid()}"
+    _create_bucket(clouds, replica, name, denied)
+    if allows is not None and not denied:
+        clouds.stage(replica, allows, bucket=name, key=PROOF_KEY, metadata={})
+    return name
+
+
+def _create_bucket(clouds: Clouds, replica: str, name: str, denied: str) -> None:
     if replica == "gcp":
         bucket = clouds.gcs.bucket(name)
         bucket.labels = {"dss-local-deny": denied} if denied else {}
         bucket.create()
-        return name
-    clouds.s3.create_bucket(Bucket=name)
-    if denied:
-        clouds.s3.put_bucket_policy(Bucket=name, Policy=json.dumps(_policy(name, denied)))
-    return name
+    else:
+        clouds.s3.create_bucket(Bucket=name)
+        if denied:
+            clouds.s3.put_bucket_policy(Bucket=name, Policy=json.dumps(_policy(name, denied)))
 
 
 def _policy(bucket: str, denied: str) -> dict[str, Any]:

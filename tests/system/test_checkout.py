@@ -138,16 +138,6 @@ def test_what_cannot_be_checked_out_is_refused(api: Api, replica: str, bundle: V
     assert_problem(api.get(f"/v1/bundles/checkout/{new_uuid()}", replica=replica), 404, "not_found")
 
 
-def test_nothing_is_checked_out_into_the_systems_own_data(
-    api: Api, clouds: Clouds, replica: str, bundle: Version
-) -> None:
-    body = {"destination": clouds.main[replica]}
-
-    answer = api.post(f"/v1/bundles/{bundle.uuid}/checkout", replica=replica, json=body)
-
-    assert_problem(answer, 400, "illegal_arguments", "destination", clouds.main[replica])
-
-
 def test_a_job_is_known_on_its_replica_only(api: Api, replica: str, bundle: Version) -> None:
     job_id = check_out(api, replica, bundle)
     other = {"gcp": "aws", "aws": "gcp"}[replica]

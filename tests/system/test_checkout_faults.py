@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from local.config import WRITER_EMAIL
+from shared.access.buckets import PROOF_KEY
 from shared.catalog import CheckoutOrder, JobState
 from shared.checkouts.jobs import request_checkout, resume_abandoned_checkouts
 from shared.checkouts.mails import send_due_mails
@@ -146,6 +148,7 @@ def test_a_destination_that_is_deleted_in_the_middle_fails_the_job(
     bucket = user_bucket(rig.clouds, replica)
 
     def delete() -> None:
+        remove_object(rig.clouds, replica, bucket, PROOF_KEY)
         if replica == "gcp":
             rig.clouds.gcs.bucket(bucket).delete()
         else:
@@ -172,10 +175,13 @@ def test_a_bundle_is_checked_out_of_a_directory_as_of_a_bucket(
     path = f"/v1/bundles/{bundle.uuid}/checkout"
     missing = rig.api.post(path, replica=NAME, json={"destination": "own"})
     own.mkdir()
+    unproved = rig.api.post(path, replica=NAME, json={"destination": "own"})
+    (own / PROOF_KEY).write_text(f"{WRITER_EMAIL}\n")
     jobs = [rig.check_out(NAME, bundle), rig.check_out(NAME, bundle, destination="own")]
     ends = [await_checkout(rig.api, NAME, job) for job in jobs]
 
     assert_problem(missing, 400, "illegal_arguments", "destination", "no such bucket")
+    assert_problem(unproved, 403, "Forbidden", f"file://own/{PROOF_KEY}", WRITER_EMAIL)
     for bucket, ended in zip((CHECKOUT, "own"), ends, strict=True):
         assert ended["location"] == f"file://{bucket}/bundles/{bundle}"
         assert (ended["status"], ended["files_done"], ended["bytes_done"]) == ("SUCCEEDED", 2, 72)

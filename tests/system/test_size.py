@@ -185,7 +185,7 @@ def assert_refused_without_a_trace(api: Api, clouds: Clouds, replica: str, sourc
     assert clouds.keys(replica, blob) == clouds.keys(replica, f"files/{file.uuid}") == []
     assert api.head(f"/v1/files/{file.uuid}", replica=replica).status_code == 404
     # The name is nobody's: it has not been claimed for what never came.
-    other = clouds.stage(replica, b"something smaller", bucket=clouds.main[replica])
+    other = clouds.stage(replica, b"something smaller")
     put_file(api, other, file=file, status=201)
 
 

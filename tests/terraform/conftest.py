@@ -33,7 +33,12 @@ OPTIONAL = {
     "operators": ["group:operators@example.org"],
     "aws_staging_writer_arns": ["arn:aws:iam::111122223333:root"],
     "aws_checkout_reader_arns": ["arn:aws:iam::111122223333:root"],
-    "aws_source_buckets": ["a-lab"],
+    "sources": [
+        {"url": "s3://a-lab", "groups": ["lab"]},
+        {"url": "s3://b-lab-*/in/", "groups": ["signed-in"]},
+        {"url": "gs://a-lab", "groups": ["lab"]},
+    ],
+    "destinations": [{"url": "gs://a-lab-*", "groups": ["lab"]}],
     "aws_permissions_boundary_arn": "arn:aws:iam::111122223333:policy/dss-boundary",
     "signing_key_version": "1",
     "subscription_key_version": "4",

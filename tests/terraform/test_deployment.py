@@ -7,6 +7,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 
+from shared.access import BucketPolicy, Principal
 from shared.config import Settings
 from shared.stores.gcs import GoogleCloudStorage
 from shared.stores.s3.temporary import TAG
@@ -42,6 +43,25 @@ def test_lists_reach_the_code_as_lists(deployments: dict[str, Deployment]) -> No
 
     assert settings.admin_user_emails == ("ada@example.org", "bob@example.org")
     assert settings.trusted_projects == ("another-project",)
+
+
+def test_the_api_knows_where_sources_are_and_who_checks_out_where(deployments: dict[str, Deployment]) -> None:
+    ada = Principal(email="ada@example.org", groups=frozenset(("lab",)))
+    bob = Principal(email="bob@example.org", groups=frozenset(("dss",)))
+
+    for name, deployment in deployments.items():
+        given = {name: value for name, value in environment(deployment).items() if value is not None}
+        policy = BucketPolicy.of(Settings.from_environment(given))
+        outputs = deployment.outputs
+
+        for scheme, buckets in (("gs", outputs["gcs_buckets"]), ("s3", outputs["s3_buckets"])):
+            for purpose, bucket in buckets.items():
+                is_source = policy.source(bob, f"{scheme}://{bucket}/key").is_allowed
+                assert is_source == (purpose == "staging"), (scheme, purpose)
+        assert policy.source(ada, "s3://a-lab/key").is_allowed == (name == "most")
+        assert not policy.source(bob, "s3://a-lab/key").is_allowed
+        assert policy.source(bob, "s3://b-lab-1/in/key").is_allowed == (name == "most")
+        assert policy.lists(ada, "gs://a-lab-1") == (name == "most")
 
 
 def test_the_signing_key_is_mounted_where_the_code_looks_for_it(deployments: dict[str, Deployment]) -> None:
@@ -217,6 +237,8 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "replication_alert_seconds": 600,
         "event_alert_seconds": 600,
         "sync_max_instances": 0,
+        "sources": [{"url": "gs://a-lab", "groups": []}],
+        "destinations": [{"url": "gs://a-lab/in/", "groups": ["lab"]}],
     }
 
     refused = "\n".join(workspace.refusals(bad))
@@ -232,6 +254,8 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "A number, or latest.",
         "3 to 54 lower-case letters, digits and dashes.",
         "More than 600.",
+        "URLs as gs://bucket, gs://bucket/prefix/ or s3://bucket, each with a group.",
+        "URLs of whole buckets, as gs://bucket, each with a group.",
         "1 or more.",
     ):
         assert reason in refused

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shared.access.buckets import PROOF_KEY
 from tests.support.terraform_cli import Deployment
 
 READ, WRITE = "roles/storage.objectViewer", "roles/storage.objectUser"
@@ -107,6 +108,8 @@ AWS_REMOVES = {
 # Where unfinished uploads are found, and aborted.
 AWS_ABORTS = {"administer": {"main", "checkout"}, "sweep": {"main", "checkout"}}
 AWS_CHECKS_OUT = {"copy", "checkout"}
+# What the API sees of buckets of others: that they are there, and the proofs of their owners.
+AWS_PROOFS = {("s3:ListBucket", "arn:aws:s3:::*"), ("s3:GetObject", f"arn:aws:s3:::*/{PROOF_KEY}")}
 
 
 def grants(deployment: Deployment, member: str) -> set[tuple[str, str]]:
@@ -244,7 +247,8 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
     documents = deployment.by_key("module.aws.data.aws_iam_policy_document.objects")
     statements = {row["sid"]: row for row in documents[component]["statement"]}
     arns = {purpose: row["arn"] for purpose, row in deployment.by_key("module.aws.aws_s3_bucket.dss").items()}
-    sources = statements.pop("ReadSources", None)
+    sources = [statements.pop(sid) for sid in ("ListSources", "ReadSources") if sid in statements]
+    proofs = [statements.pop(sid) for sid in ("FindDestinations", "ReadProofs") if sid in statements]
     removing = statements.pop("RemoveWrongCopies", None)
     elsewhere = statements.pop("CheckOutToOthers", None)
     tagging = statements.pop("TagCheckouts", None)
@@ -278,20 +282,30 @@ def test_an_aws_role_creates_and_removes_only_where_its_work_is(
         [condition] = elsewhere["condition"]
         assert (condition["test"], condition["variable"]) == ("StringNotEquals", "aws:ResourceAccount")
         assert "s3:DeleteObject" not in elsewhere["actions"]
-    if sources:
-        assert not {"s3:PutObject", "s3:DeleteObject"} & set(sources["actions"])
+    for row in sources:
+        assert set(row["actions"]) <= {"s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket"}
+    assert {(*row["actions"], *row["resources"]) for row in proofs} == (
+        AWS_PROOFS if component == "api" else set()
+    )
+    for row in proofs:
+        [condition] = row["condition"]
+        assert (condition["test"], condition["variable"]) == ("StringNotEquals", "aws:ResourceAccount")
 
 
-def test_components_that_copy_from_sources_read_further_source_buckets(
+def test_components_that_copy_from_sources_read_what_is_named_as_such(
     deployments: dict[str, Deployment],
 ) -> None:
     documents = deployments["most"].by_key("module.aws.data.aws_iam_policy_document.objects")
-    reading = {
-        name
+    resources = {
+        (name, statement["sid"]): set(statement["resources"])
         for name, row in documents.items()
         for statement in row["statement"]
-        if "arn:aws:s3:::a-lab/*" in statement["resources"]
+        if statement["sid"].endswith("Sources")
     }
+    reading = {name for name, _ in resources}
+    for name in reading:
+        assert resources[name, "ListSources"] == {"arn:aws:s3:::a-lab", "arn:aws:s3:::b-lab-*"}
+        assert resources[name, "ReadSources"] == {"arn:aws:s3:::a-lab/*", "arn:aws:s3:::b-lab-*/in/*"}
 
     assert reading == {"api", "copy"}
     roles = deployments["most"].by_key("module.aws.aws_iam_role.dss")
@@ -308,6 +322,14 @@ def test_the_accounts_that_check_out_to_users_buckets_are_outputs(deployment: De
     assert set(deployment.outputs["aws_checkout_writer_role_arns"]) == {
         roles[name]["arn"] for name in AWS_CHECKS_OUT
     }
+
+
+def test_the_account_that_reads_the_proofs_of_owners_is_an_output(deployment: Deployment) -> None:
+    api = deployment.one("google_service_account.api")
+    role = deployment.by_key("module.aws.aws_iam_role.dss")["api"]
+
+    assert deployment.outputs["checkout_decider"] == api["email"]
+    assert deployment.outputs["aws_checkout_decider_role_arn"] == role["arn"]
 
 
 def test_the_password_of_the_mail_server_is_a_secret(deployments: dict[str, Deployment]) -> None:

@@ -2,6 +2,7 @@
 
 import click
 
+from dss import tokens
 from dss.commands.context import Context, bundle_version, shared_options
 
 
@@ -9,7 +10,9 @@ from dss.commands.context import Context, bundle_version, shared_options
 @click.argument("uuid")
 @bundle_version
 @click.option(
-    "--to-bucket", metavar="BUCKET", help="A bucket that the DSS may write to  [default: the DSS's own]"
+    "--to-bucket",
+    metavar="BUCKET",
+    help="A bucket of yours, by its name; needs a token  [default: the DSS's own]",
 )
 @click.option("--email", metavar="ADDRESS", help="Address to send a mail to when it ends.")
 @click.option("--wait", is_flag=True, help="Wait until it ends, and print the location of the files.")
@@ -18,7 +21,13 @@ from dss.commands.context import Context, bundle_version, shared_options
 def checkout(
     context: Context, uuid: str, version: str | None, to_bucket: str | None, email: str | None, wait: bool
 ) -> int:
-    """Copy a bundle to a bucket. Prints the job's id, or with --wait the location of the copies."""
+    """Copy a bundle to a bucket. Prints the job's id, or with --wait the location of the copies.
+
+    The DSS needs the right to write to a bucket of yours, and in it an object .dss-checkout-allowed: a text
+    with your e-mail address, or the name of a group of yours, on a line of its own.
+    """
+    if to_bucket:
+        tokens.check_usable(context.token)
     client = context.client()
     job_id = client.checkout(uuid, version, bucket=to_bucket, email=email)
     status = client.wait_for_checkout(job_id) if wait else client.checkout_status(job_id)

@@ -1,5 +1,6 @@
 """More API processes, with settings that the shared one lacks."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -7,13 +8,19 @@ import pytest
 from local.api import api_process
 from shared.system import Dss
 from tests.support.api import Api, Version, new_uuid, put_file
-from tests.support.clouds import Clouds
+from tests.support.clouds import SCHEMES, Clouds
 from tests.support.dss import open_dss_for_threads
 
 # The claims and the audience of tokens of old deployments.
 OLD_CLAIMS = "https://auth.data.humancellatlas.org"
 OLD_AUDIENCE = "https://dev.data.humancellatlas.org/"
 PUBLIC_URL = "https://dss.example.org"
+# Beside staging: buckets of a lab, of which only what comes in, and such as nobody may read.
+SOURCES = [
+    {"url": f"{scheme}://{pattern}", "groups": [group]}
+    for scheme in SCHEMES.values()
+    for pattern, group in (("lab-*/in/", "lab"), ("closed-*", "signed-in"))
+]
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +32,10 @@ def read_only(stack: dict[str, str]) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def configured(stack: dict[str, str]) -> Iterator[Api]:
-    """An API that hardly waits for files, with a public URL, a second admin, and old clients' sign-in."""
+    """An API that hardly waits for files, with a public URL, a second admin, and old clients' sign-in.
+
+    It takes sources from SOURCES.
+    """
     settings = {
         "DSS_FILE_WAIT_SECONDS": "1",
         "DSS_PUBLIC_URL": PUBLIC_URL,
@@ -33,6 +43,7 @@ def configured(stack: dict[str, str]) -> Iterator[Api]:
         "OIDC_EMAIL_CLAIM": f"{OLD_CLAIMS}/email,email",
         "OIDC_GROUP_CLAIM": f"{OLD_CLAIMS}/group,group",
         "DSS_WRITE_GROUPS": "dss,hca",
+        "DSS_SOURCES": json.dumps(SOURCES),
         # The owner of DSS_TOKEN2.
         "ADMIN_USER_EMAILS": f"{stack['ADMIN_USER_EMAILS']},second-writer@example.org",
     }

@@ -6,7 +6,7 @@ import pytest
 
 from shared.checksums import checksums_of
 from tests.support.api import Version, assert_problem, new_uuid, now, put_file
-from tests.support.clouds import checksum_metadata
+from tests.support.clouds import SCHEMES, checksum_metadata
 
 OTHER_REPLICA = {"gcp": "aws", "aws": "gcp"}
 
@@ -192,14 +192,13 @@ def test_a_content_type_that_cannot_be_a_header_is_422(api, clouds, content_type
     assert_problem(put(api, source), 422, "unprocessable", "content-type")
 
 
-def test_a_source_that_does_not_exist_is_404(api, clouds, replica):
-    scheme = {"gcp": "gs", "aws": "s3"}[replica]
-    for bucket in (clouds.staging[replica], "no-such-bucket-anywhere"):
-        answer = put(api, f"{scheme}://{bucket}/no/such/key")
+def test_a_source_that_does_not_exist_is_404(configured, clouds, replica):
+    for bucket in (clouds.staging[replica], "closed-no-such-bucket"):
+        answer = put(configured, f"{SCHEMES[replica]}://{bucket}/no/such/key")
         assert_problem(answer, 404, "not_found", "source_url", bucket)
 
 
-def test_a_source_that_may_not_be_read_is_403(api, clouds, replica):
+def test_a_source_that_may_not_be_read_is_403(configured, clouds, replica):
     bucket = f"closed-{new_uuid()}"
     if replica == "gcp":
         closed = clouds.gcs.bucket(bucket)
@@ -217,7 +216,7 @@ def test_a_source_that_may_not_be_read_is_403(api, clouds, replica):
         }
         policy = {"Version": "2012-10-17", "Statement": [statement]}
         clouds.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
-    assert_problem(put(api, source), 403, "Forbidden", "source_url", bucket)
+    assert_problem(put(configured, source), 403, "Forbidden", "source_url", bucket, "access is denied")
 
 
 @pytest.mark.parametrize(

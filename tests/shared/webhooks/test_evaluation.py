@@ -157,6 +157,29 @@ def test_a_subscription_matches_even_if_its_attachment_never_ends(pool: Evaluato
     assert match.attachments == {"_errors": "Attachments: it took too long"}
 
 
+def test_a_subscription_matches_even_if_its_attachment_ends_the_process() -> None:
+    class Ended(EvaluatorProcess):
+        """Is ended by the kernel while it evaluates attachments."""
+
+        def _line(self) -> bytes:
+            line = super()._line()
+            if line == b"true":
+                self._process.kill()
+                self._process.wait()
+                self._buffer = b""
+            return line
+
+    pool = EvaluatorPool(start=Ended)
+    attaching = asking("event_type", attachments={"a": "event_type"})
+    plain = asking("event_type")
+    found = matches(pool, ENCODED, attaching, plain)
+    pool.close()
+    assert {match.subscription.uuid: match.attachments for match in found} == {
+        attaching.uuid: {"_errors": "Attachments: it took too long"},
+        plain.uuid: {},
+    }
+
+
 def test_a_failed_process_loses_no_match() -> None:
     class Mortal(EvaluatorProcess):
         """Is killed before its third result."""
