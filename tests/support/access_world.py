@@ -3,6 +3,7 @@
 `CALLS` has a request for each row of the table there. `World.make` prepares what its columns are about.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,9 @@ from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_colle
 from tests.support.clouds import Clouds
 
 PAGE = Path(__file__).parents[2] / "docs" / "access.md"
+_BUCKETS = "matrix-own-"
+# Lets everybody who has signed in check out into a bucket of their own.
+SETTINGS = {"DSS_DESTINATIONS": json.dumps([{"url": f"gs://{_BUCKETS}*", "groups": ["signed-in"]}])}
 # In the order of the statuses in a cell.
 WHO = ("stranger", "signed in", "other", "reader", "owner", "admin")
 HIDDEN = "hidden"
@@ -96,6 +100,7 @@ class World:
     targets: Mapping[str, Target]
     file: Version
     source: str
+    bucket: str
     _clients: dict[tuple[bool, str], Api] = field(default_factory=dict)
 
     @classmethod
@@ -122,6 +127,7 @@ class World:
             targets=targets,
             file=put_file(owner, clouds.stage("gcp", b"content of a file that everybody may read")),
             source=clouds.stage("gcp", b"content of later versions"),
+            bucket=clouds.gcs.create_bucket(f"{_BUCKETS}{new_uuid()}").name,
         )
 
     def client(self, column: str, who: str) -> Api:
@@ -251,6 +257,12 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     ),
     "checkout.post": lambda ask: ask.send(
         "POST", f"bundles/{ask.target.bundle.uuid}/checkout", version=ask.target.bundle.version, json={}
+    ),
+    "checkout.post with a destination": lambda ask: ask.send(
+        "POST",
+        f"bundles/{ask.target.bundle.uuid}/checkout",
+        version=ask.target.bundle.version,
+        json={"destination": ask.world.bucket},
     ),
     "checkout.get": lambda ask: ask.get(f"bundles/checkout/{ask.target.job}"),
     "events.list_journals": lambda ask: ask.get("events", from_date=now()),

@@ -13,7 +13,7 @@ from run.api.app import create_app
 from run.api.contract import Contract
 from shared.access import Action, Decision, Policy, Principal, Resource
 from shared.system import Dss
-from tests.support.access_world import CALLS, HIDDEN, READERS, WHO, Ask, Target, World, expected
+from tests.support.access_world import CALLS, HIDDEN, READERS, SETTINGS, WHO, Ask, Target, World, expected
 from tests.support.api import Api, new_uuid
 from tests.support.clouds import Clouds
 from tests.support.decisions import ASKS_NOTHING
@@ -35,7 +35,7 @@ def world(
         url = f"http://{stack['PUBSUB_EMULATOR_HOST']}/v1/projects/{stack['GOOGLE_CLOUD_PROJECT']}/topics"
         requests.put(f"{url}/{topic}", json={}, timeout=60)
     with executions_server(stack, tmp_path_factory.mktemp("executions")) as executions:
-        settings = {"DSS_WORKFLOWS_EMULATOR_HOST": executions}
+        settings = {**SETTINGS, "DSS_WORKFLOWS_EMULATOR_HOST": executions}
         with (
             api_process(stack, settings) as showing,
             api_process(stack, {**settings, "DSS_HIDE_MANAGED": "true"}) as hiding,
