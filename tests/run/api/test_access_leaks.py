@@ -62,6 +62,24 @@ def test_a_list_with_its_cursors_and_cost_is_the_same_with_managed_bundles_betwe
     assert len(everything["bundles"]) == SEEN + 1 + MANAGED
 
 
+def test_bundles_that_have_not_arrived_at_a_replica_cost_few_requests(
+    stack: dict[str, str], metered: MeteredApi, dss: Dss
+) -> None:
+    prefix, lacking = new_uuid()[:8], 500
+    elsewhere = put_bundle(metered.api, "aws", [], bundle=with_prefix(prefix))
+    bind(dss, elsewhere.uuid, readers=GROUP)
+    duplicate_bundles(stack, elsewhere, lacking, prefix=f"{prefix}-0")
+    last = put_bundle(metered.api, "gcp", [], bundle=with_prefix(f"{prefix}-f"))
+    reader = metered.api.signed_in(request_token(stack, f"{new_uuid()}@example.org", [*GROUP]))
+
+    with metered.usage() as usage:
+        answer = reader.get("/v1/bundles/all", replica="gcp", prefix=prefix, per_page=PER_PAGE)
+
+    assert [bundle["uuid"] for bundle in answer.json()["bundles"]] == [last.uuid]
+    # 11, 22, 44, ... rows
+    assert usage.bill.requests <= 7
+
+
 def found(metered: MeteredApi, mark: str) -> list[Any]:
     """Return all that a stranger gets of a search, page by page, with what each page costs."""
     stranger = metered.api.signed_in(None)
