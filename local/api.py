@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from local import probes
 from local.components.services import gunicorn
-from local.config import PATIENCE, base_environment
+from local.config import LOOPBACK_NETWORKS, PATIENCE, base_environment
 from local.errors import ComponentFailed
 from local.stack import ended
 from local.supervisor.forkserver import start_forked
@@ -25,7 +25,9 @@ class ApiProcess:
         self.url = f"http://{HOST}:{port}"
         self.log = processes.scratch / "api.log"
         self._processes = processes
-        self._settings = {**base_environment(os.environ), **env}
+        # Tests and measurements go at full speed, as with `dss local`.
+        unlimited = {"DSS_UNLIMITED_NETWORKS": LOOPBACK_NETWORKS}
+        self._settings = {**base_environment(os.environ), **unlimited, **env}
         self._command = gunicorn(app, port, workers)
         self._process: Process | None = None
 

@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 from local.errors import DataDirectoryInUse
 from local.issuer.claims import AUDIENCE, ISSUER_KEY_FILE, SERVICE_ACCOUNT_KEY_FILE, sign, token_claims
 from local.issuer.keys import Key, write_service_account
+from local.issuer.kinds import sign_in_settings
 from local.machine import Emulators, find_emulators
 from local.source_tree import python_path
 from local.supervisor.ports import HOST, Ports
@@ -205,6 +206,7 @@ def _write_keys(config: StackConfig) -> None:
 def api_settings(config: StackConfig) -> dict[str, str]:
     """Return the API's settings for sign-in and for signed URLs."""
     issuer = config.url("token issuer")
+    further = sign_in_settings(issuer)
     client: dict[str, Any] = {
         "client_id": AUDIENCE,
         "client_secret": "no-secret",
@@ -218,6 +220,8 @@ def api_settings(config: StackConfig) -> dict[str, str]:
         "OIDC_AUDIENCE": AUDIENCE,
         "OIDC_EMAIL_CLAIM": "email",
         "OIDC_GROUP_CLAIM": "group",
+        **further,
+        "OIDC_ISSUERS": json.dumps(further["OIDC_ISSUERS"]),
         "DSS_WRITE_GROUPS": WRITE_GROUP,
         "ADMIN_USER_EMAILS": ADMIN_EMAIL,
         "DSS_TRUSTED_PROJECTS": PROJECT,

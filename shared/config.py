@@ -12,6 +12,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from shared.bucket_rules import BucketRule, check_whole_buckets, parse_rules
+from shared.issuer_settings import IssuerSetting, check_distinct, is_secure, issuers_of
 
 # Replica names are in queries of the API, documents of the catalog, and attributes of messages.
 _REPLICA_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -272,6 +273,25 @@ class Settings:
         "comma-separated.",
         default=(),
     )
+    principal_units: int = _setting(
+        "DSS_PRINCIPAL_UNITS",
+        "Cost units a minute that a caller who has signed in may spend in each process of the API; 0 is no "
+        "limit. `docs/operations.md` says what operations cost.",
+        # A fifth of what a process on one CPU can do, at 2 ms a unit. `dss upload` with its eight files at
+        # once stays below: in the cloud a PUT of a small file takes some 0.4 s, and it costs 4.
+        default=6_000,
+    )
+    address_units: int = _setting(
+        "DSS_ADDRESS_UNITS",
+        "Cost units a minute that an IP address, or an IPv6 network of 64 bits, may spend in each process of "
+        "the API by requests whose token is not verified; 0 is no limit.",
+        default=6_000,
+    )
+    unlimited_networks: tuple[str, ...] = _setting(
+        "DSS_UNLIMITED_NETWORKS",
+        "Networks (as 10.1.0.0/16) whose requests are not limited, as those of admins; comma-separated.",
+        default=(),
+    )
     read_only_mode: bool = _setting("DSS_READ_ONLY_MODE", "Answer every write by 503.", default=False)
     debug: bool = _setting("DSS_DEBUG", "Include stack traces in error answers.", default=False)
     oidc_issuer: str = _setting("OIDC_ISSUER", "URL of the OpenID provider whose tokens are accepted.")
@@ -288,6 +308,29 @@ class Settings:
         "OIDC_GROUP_CLAIM",
         "Claims with the caller's groups; the first that is present counts; comma-separated.",
         default=("group",),
+    )
+    oidc_issuers: tuple[IssuerSetting, ...] = _setting(
+        "OIDC_ISSUERS",
+        "More OpenID providers than OIDC_ISSUER, as a JSON list of objects; `docs/deploy.md` describes them.",
+        default=(),
+    )
+    token_info_url: str = _setting(
+        "DSS_TOKEN_INFO_URL",
+        "URL that tells whose an opaque access token is, as `https://oauth2.googleapis.com/tokeninfo` does; "
+        "without it such tokens are not accepted.",
+        default="",
+    )
+    token_info_clients: tuple[str, ...] = _setting(
+        "DSS_TOKEN_INFO_CLIENTS",
+        "OAuth clients (`aud` or `azp`) whose access tokens are accepted; comma-separated. Those of service "
+        "accounts of DSS_TRUSTED_PROJECTS are accepted as well.",
+        default=(),
+    )
+    secured: tuple[str, ...] = _setting(
+        "DSS_SECURED",
+        "Operations of the contract (`files.get`) that need sign-in beside those that always do, or `all`; "
+        "comma-separated.",
+        default=(),
     )
     write_groups: tuple[str, ...] = _setting(
         "DSS_WRITE_GROUPS", "Groups whose members may write; comma-separated.", default=("dss", "hca")
@@ -329,6 +372,17 @@ class Settings:
         default="",
     )
 
+    @property
+    def issuers(self) -> tuple[IssuerSetting, ...]:
+        """All issuers of tokens; the first is that of OIDC_ISSUER."""
+        first = IssuerSetting(
+            issuer=self.oidc_issuer,
+            audiences=self.oidc_audience,
+            email_claims=self.oidc_email_claim,
+            group_claims=self.oidc_group_claim,
+        )
+        return (first, *self.oidc_issuers)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Return the settings of an environment, by default that of this process.
@@ -352,8 +406,10 @@ class Settings:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must be at least 1 and less than DSS_BLOB_TTL_DAYS")
         check_whole_buckets("DSS_DESTINATIONS", settings.destinations)
         _check_mail(settings)
+        _check_sign_in(settings)
         _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
         _check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
+        _check_networks("DSS_UNLIMITED_NETWORKS", settings.unlimited_networks)
         # S3 and GCS: a signed URL is valid for at most seven days.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must be between 1 and 604800")
@@ -368,6 +424,16 @@ def _check_mail(settings: Settings) -> None:
     # One document of Firestore lists them.
     if not 0 < settings.mails_a_day <= 1000:
         raise ValueError("DSS_MAILS_A_DAY must be between 1 and 1000")
+
+
+def _check_sign_in(settings: Settings) -> None:
+    check_distinct("OIDC_ISSUERS", settings.issuers)
+    if not settings.token_info_url:
+        return
+    if not is_secure(settings.token_info_url):
+        raise ValueError("DSS_TOKEN_INFO_URL must begin with https://, because tokens are sent to it")
+    if not settings.token_info_clients and not settings.trusted_projects:
+        raise ValueError("DSS_TOKEN_INFO_CLIENTS is not set, but DSS_TOKEN_INFO_URL is: set both")
 
 
 def _check_networks(name: str, networks: tuple[str, ...]) -> None:
@@ -444,4 +510,5 @@ _PARSERS: Mapping[Any, Callable[[str, Any], Any]] = {
     tuple[ReplicaSetting, ...]: _extra_replicas,
     tuple[CacheCriterion, ...]: _cache_criteria,
     tuple[BucketRule, ...]: parse_rules,
+    tuple[IssuerSetting, ...]: issuers_of,
 }

@@ -29,6 +29,7 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     │   ├── CollectionAlreadyExists
     │   ├── CollectionTombstoneAlreadyExists
     │   └── BundleTombstoneAlreadyExists
+    ├── TooManyRequests             the caller has used up its request budget
     ├── PreconditionFailed          the newest version is not the one that `If-Match` names
     ├── Unprocessable               well-formed, but contradicted by the facts
     │   ├── MissingChecksum
@@ -186,6 +187,16 @@ class NotAcceptable(DssError):
     """The caller has reached the limit of these."""
 
     code = "not_acceptable"
+
+
+class TooManyRequests(DssError):
+    """The caller has used up its request budget, and may try again after `retry_after` seconds."""
+
+    code = "too_many_requests"
+
+    def __init__(self, title: str, *, retry_after: int = 1) -> None:
+        super().__init__(title)
+        self.retry_after = retry_after
 
 
 class Conflict(DssError):

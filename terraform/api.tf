@@ -77,12 +77,35 @@ locals {
   api_public_url   = coalesce(var.public_url, local.api_run_url)
   signing_key_file = "/secrets/signing-key/key.json"
 
+  # Whose tokens the API accepts beside those of the first issuer, and where it asks for them.
+  sign_in_environment = {
+    OIDC_ISSUERS           = jsonencode(var.oidc_issuers)
+    DSS_TOKEN_INFO_URL     = var.token_info_url
+    DSS_TOKEN_INFO_CLIENTS = join(",", var.token_info_clients)
+    DSS_SECURED            = join(",", var.secured_operations)
+  }
+
+  # Whether all requests have to come through the load balancer.
+  behind_load_balancer = var.load_balancer != null && try(var.load_balancer.required, false)
+  # Cloud Run's front end connects from a link-local address. A load balancer appends its own address to
+  # X-Forwarded-For, and Google's proxies are in the other two networks.
+  # https://cloud.google.com/load-balancing/docs/https#x-forwarded-for_header
+  trusted_proxies = concat(
+    ["169.254.0.0/16"],
+    var.load_balancer == null ? [] : ["${module.load_balancer["api"].address}/32", "130.211.0.0/22", "35.191.0.0/16"],
+  )
+
+  limits_environment = {
+    DSS_PRINCIPAL_UNITS    = var.principal_units == null ? "" : tostring(var.principal_units)
+    DSS_ADDRESS_UNITS      = var.address_units == null ? "" : tostring(var.address_units)
+    DSS_UNLIMITED_NETWORKS = join(",", var.unlimited_networks)
+  }
+
   # Settings left out keep their defaults in shared/config.py.
-  api_environment = merge(local.shared_environment, local.index_environment, {
-    DSS_AWS_ROLE_ARN = module.aws.role_arns["api"]
-    DSS_PUBLIC_URL   = local.api_public_url
-    # Cloud Run's front end connects from a link-local address.
-    DSS_TRUSTED_PROXIES   = "169.254.0.0/16"
+  api_environment = merge(local.shared_environment, local.index_environment, local.sign_in_environment, local.limits_environment, {
+    DSS_AWS_ROLE_ARN      = module.aws.role_arns["api"]
+    DSS_PUBLIC_URL        = local.api_public_url
+    DSS_TRUSTED_PROXIES   = join(",", local.trusted_proxies)
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
     DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
@@ -118,7 +141,7 @@ resource "google_pubsub_topic_iam_member" "api" {
 resource "google_cloud_run_v2_service" "api" {
   name                = local.api_name
   location            = var.region
-  ingress             = "INGRESS_TRAFFIC_ALL"
+  ingress             = local.behind_load_balancer ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
   deletion_protection = false
   labels              = local.labels
 

@@ -18,7 +18,7 @@ resource "google_monitoring_uptime_check_config" "health" {
   monitored_resource {
     type = "uptime_url"
     labels = {
-      host       = trimprefix(local.api_run_url, "https://")
+      host       = trimprefix(local.behind_load_balancer ? local.api_public_url : local.api_run_url, "https://")
       project_id = var.project_id
     }
   }

@@ -8,6 +8,11 @@ output "api_run_url" {
   value       = local.api_run_url
 }
 
+output "load_balancer_address" {
+  description = "IP address of the load balancer, to which the DNS of public_url has to point; null without one."
+  value       = one([for balancer in module.load_balancer : balancer.address])
+}
+
 output "signer_service_account" {
   description = "E-mail of the account whose key goes into secret dss-signing-key."
   value       = google_service_account.signer.email

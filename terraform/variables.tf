@@ -418,6 +418,62 @@ variable "public_url" {
   }
 }
 
+variable "load_balancer" {
+  type = object({
+    requests_per_minute = optional(number, 30000) # Of one IP address.
+    ban_seconds         = optional(number, 300)   # For one that sends twice as many.
+    required            = optional(bool, true)    # Refuse requests that do not come through it.
+  })
+  description = "A load balancer with Cloud Armor in front of the API, at the host of public_url; null is none."
+  default     = null
+
+  validation {
+    condition     = var.load_balancer == null || var.public_url != null
+    error_message = "With public_url: its host is the one that the load balancer serves."
+  }
+
+  validation {
+    # Cloud Armor: a threshold is at most 1,000,000; ours is for twice as many.
+    condition = var.load_balancer == null || try(
+      var.load_balancer.requests_per_minute >= 1 && var.load_balancer.requests_per_minute <= 500000, false
+    )
+    error_message = "1 to 500,000 requests."
+  }
+}
+
+variable "principal_units" {
+  type        = number
+  description = "Cost units a minute that a caller who has signed in may spend in each instance of the API; 0 is no limit, null the default."
+  default     = null
+
+  validation {
+    condition     = var.principal_units == null || try(var.principal_units >= 0 && floor(var.principal_units) == var.principal_units, false)
+    error_message = "A whole number, 0 or more."
+  }
+}
+
+variable "address_units" {
+  type        = number
+  description = "Cost units a minute that an IP address may spend in each instance of the API; 0 is no limit, null the default."
+  default     = null
+
+  validation {
+    condition     = var.address_units == null || try(var.address_units >= 0 && floor(var.address_units) == var.address_units, false)
+    error_message = "A whole number, 0 or more."
+  }
+}
+
+variable "unlimited_networks" {
+  type        = list(string)
+  description = "Networks (as 10.1.0.0/16) whose requests are not limited."
+  default     = []
+
+  validation {
+    condition     = alltrue([for network in var.unlimited_networks : can(cidrhost(network, 0))])
+    error_message = "Networks of the form 10.1.0.0/16."
+  }
+}
+
 variable "read_only" {
   type        = bool
   description = "Refuse every write with 503."
@@ -454,6 +510,47 @@ variable "oidc_group_claims" {
   type        = list(string)
   description = "Claims that may hold the caller's groups; the first present counts."
   default     = ["group"]
+}
+
+variable "oidc_issuers" {
+  type = list(object({
+    issuer        = string
+    audiences     = list(string)
+    email_claims  = optional(list(string), ["email"])
+    group_claims  = optional(list(string), [])
+    email_domains = optional(list(string), [])
+    jwks_url      = optional(string, "")
+  }))
+  description = "More OpenID providers, each with the claims that count and the domains of addresses that it may prove."
+  default     = []
+
+  validation {
+    condition     = alltrue([for each in var.oidc_issuers : startswith(each.issuer, "https://") && length(each.audiences) > 0])
+    error_message = "Each issuer begins with https://, and has an audience or more."
+  }
+}
+
+variable "token_info_url" {
+  type        = string
+  description = "URL that tells whose an opaque access token is, as https://oauth2.googleapis.com/tokeninfo does. Empty: no such tokens."
+  default     = ""
+
+  validation {
+    condition     = var.token_info_url == "" || startswith(var.token_info_url, "https://")
+    error_message = "Empty, or begins with https://."
+  }
+}
+
+variable "token_info_clients" {
+  type        = list(string)
+  description = "OAuth clients whose access tokens are accepted, beside those of service accounts of trusted_projects."
+  default     = []
+}
+
+variable "secured_operations" {
+  type        = list(string)
+  description = "Operations of the contract, such as files.get, that need sign-in beside those that always do; or all."
+  default     = []
 }
 
 variable "write_groups" {

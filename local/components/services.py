@@ -71,6 +71,12 @@ def api(config: StackConfig, exported: Exported) -> Component:
         command=gunicorn(config.api_app, config.ports.of("api"), config.api_workers),
         ready=partial(probes.is_healthy, url),
         uses=("firestore", "pubsub", "gcs", "s3", "token issuer", *search.needed(config)),
-        environment={"DSS_CALLBACK_NETWORKS": LOOPBACK_NETWORKS, **config.passed_on(), **exported},
+        environment={
+            "DSS_CALLBACK_NETWORKS": LOOPBACK_NETWORKS,
+            # Uploads, tests and measurements of this machine go at full speed.
+            "DSS_UNLIMITED_NETWORKS": LOOPBACK_NETWORKS,
+            **config.passed_on(),
+            **exported,
+        },
         exports={"DSS_URL": url},
     )

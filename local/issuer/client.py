@@ -12,17 +12,24 @@ def request_token(
     email: str,
     group: str | Sequence[str] | None = None,
     *,
+    kind: str = "own",
     ttl: int | None = None,
     foreign_key: bool = False,
     **claims: Any,
 ) -> str:
     """Return a token for `email` from the issuer of the running stack that `env` describes.
 
+    `kind` is one of local/issuer/kinds.py; of an opaque token the claims are what is said of it.
     `ttl` is in seconds; if negative, the token has expired. `foreign_key` signs it by a key that the issuer
     doesn't publish. Any other argument replaces the claim of its name (`aud="x"`, `iss="x"`); None removes
     it. Raises ValueError if the issuer rejects the request, NotReady if it doesn't answer.
     """
-    fields: dict[str, Any] = {"email": email, "claims": claims, "foreign_key": foreign_key}
+    fields: dict[str, Any] = {
+        "kind": kind,
+        "email": email,
+        "claims": claims,
+        "foreign_key": foreign_key,
+    }
     if group is not None:
         fields["group"] = group if isinstance(group, str) else list(group)
     if ttl is not None:

@@ -6,6 +6,10 @@ GET  /.well-known/openid-configuration
 GET  /.well-known/jwks.json
 GET  /authorize                              redirects back with a code: see local/issuer/sign_in.py
 POST /token                                  JSON or form: see `token_request` and `fields_of_grant`
+GET  /other/.well-known/openid-configuration  a second OpenID provider, for tokens of the kind `other`
+GET  /other/.well-known/jwks.json
+GET  /google/certs                           as Google publishes its keys
+GET  /tokeninfo?access_token=...             as Google tells whose an access token is
 GET  /service_accounts/v1/jwk/{email}        as Google publishes a service account's keys
 GET  /computeMetadata/v1/instance/service-accounts/default/identity
                                              as Google Cloud's metadata server issues tokens
@@ -21,6 +25,7 @@ from flask import Flask, Response, jsonify, redirect, request
 from werkzeug import Response as AnyResponse
 from werkzeug.serving import run_simple
 
+from local.issuer.access_tokens import AccessTokens
 from local.issuer.claims import (
     IDENTITY_PATH,
     ISSUER_KEY_FILE,
@@ -30,6 +35,7 @@ from local.issuer.claims import (
     token_claims,
 )
 from local.issuer.keys import Key
+from local.issuer.kinds import GOOGLE_KEYS_PATH, KINDS, OTHER_PATH, TOKEN_INFO_PATH, TokenRequest
 from local.issuer.sign_in import GRANTS, BadGrant, fields_of_grant, redirect_url
 from local.supervisor.ports import HOST
 
@@ -37,7 +43,7 @@ from local.supervisor.ports import HOST
 MACHINE_EMAIL = "workflows@example.org"
 # The second row is what OAuth clients send along; it changes nothing here.
 KNOWN_FIELDS = {
-    *("email", "group", "ttl", "claims", "foreign_key"),
+    *("kind", "email", "group", "ttl", "claims", "foreign_key"),
     *("grant_type", "client_id", "client_secret", "scope", "audience"),
 }
 Answer = Response | tuple[Response, int]
@@ -47,45 +53,67 @@ class BadTokenRequest(Exception):
     """A token request is malformed; the text says what is wrong."""
 
 
-def token_request(fields: Mapping[str, Any], issuer: str) -> tuple[dict[str, Any], int, bool]:
-    """Return the requested claims, the seconds until the token expires, and whether to sign by a foreign key.
+def token_request(
+    fields: Mapping[str, Any], issuer: str, account: str
+) -> tuple[TokenRequest, dict[str, Any], bool]:
+    """Return the token that is wanted, its claims, and whether to sign by a foreign key.
 
-    Fields: `email`; `group` (text, or in JSON a list); `ttl` in seconds, negative for an expired token;
-    `claims`, an object that replaces any claim, and removes those that are null; `foreign_key`, true for a
-    signature by a key that the issuer doesn't publish. Raises BadTokenRequest.
+    Fields: `kind` (see local/issuer/kinds.py); `email`; `group` (text, or in JSON a list); `ttl` in seconds,
+    negative for an expired token; `claims`, an object that replaces any claim, and removes those that are
+    null; `foreign_key`, true for a signature by a key that the issuer doesn't publish.
+
+    Raises BadTokenRequest.
     """
     unknown = sorted(set(fields) - KNOWN_FIELDS)
     if unknown:
         raise BadTokenRequest(f"unknown: {', '.join(unknown)}")
-    email = fields.get("email")
+    kind, email = fields.get("kind", "own"), fields.get("email")
+    if kind not in KINDS:
+        raise BadTokenRequest(f"kind must be one of {', '.join(KINDS)}")
     if not isinstance(email, str) or not email:
         raise BadTokenRequest("email is missing")
     try:
         ttl = int(fields.get("ttl", TOKEN_SECONDS))
+        wanted = TokenRequest(
+            kind=kind, issuer=issuer, account=account, email=email, group=fields.get("group"), ttl=ttl
+        )
         extra = fields.get("claims") or {}
         extra = json.loads(extra) if isinstance(extra, str) else extra
-        changed = {**token_claims(issuer, email, fields.get("group"), ttl), **extra}
+        changed = {**wanted.claims(), **extra}
     except (TypeError, ValueError) as error:
         raise BadTokenRequest(f"ttl must be a whole number, claims an object: {error}") from error
     foreign = str(fields.get("foreign_key", "")).lower() in ("true", "1")
-    return {name: value for name, value in changed.items() if value is not None}, ttl, foreign
+    return wanted, {name: value for name, value in changed.items() if value is not None}, foreign
 
 
 class Provider:
-    """The handlers of the provider at URL `issuer`; `accounts` are service accounts with published keys."""
+    """The handlers of the provider at URL `issuer`.
+
+    `accounts` are service accounts with published keys; the first signs tokens of the kind `service-account`.
+    """
 
     def __init__(self, issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> None:
         self._issuer = issuer
         self._issuer_key = issuer_key
+        self._other_key = Key.new()
+        self._google_key = Key.new()
         self._accounts = accounts
+        self._access_tokens = AccessTokens()
 
     def configuration(self) -> Response:
         """Return the discovery document."""
+        return self._configuration(self._issuer)
+
+    def other_configuration(self) -> Response:
+        """Return the discovery document of the second provider."""
+        return self._configuration(self._issuer + OTHER_PATH)
+
+    def _configuration(self, issuer: str) -> Response:
         return jsonify(
-            issuer=self._issuer,
+            issuer=issuer,
             authorization_endpoint=f"{self._issuer}/authorize",
             token_endpoint=f"{self._issuer}/token",
-            jwks_uri=f"{self._issuer}/.well-known/jwks.json",
+            jwks_uri=f"{issuer}/.well-known/jwks.json",
             response_types_supported=["code", "id_token"],
             subject_types_supported=["public"],
             id_token_signing_alg_values_supported=["RS256"],
@@ -95,6 +123,21 @@ class Provider:
     def keys(self) -> Response:
         """Return the issuer's public keys."""
         return jsonify(keys=[self._issuer_key.jwk()])
+
+    def other_keys(self) -> Response:
+        """Return the public keys of the second provider."""
+        return jsonify(keys=[self._other_key.jwk()])
+
+    def google_keys(self) -> Response:
+        """Return what stands for Google's public keys."""
+        return jsonify(keys=[self._google_key.jwk()])
+
+    def token_info(self) -> Answer:
+        """Tell whose an access token is."""
+        info = self._access_tokens.info(request.values.get("access_token", ""))
+        if info is None:
+            return jsonify(error="invalid_token", error_description="Invalid Value"), 400
+        return jsonify(info)
 
     def account_keys(self, email: str) -> Answer:
         """Return a service account's public keys."""
@@ -125,12 +168,22 @@ class Provider:
         by_grant = fields.get("grant_type") in GRANTS
         try:
             fields = fields_of_grant(fields) if by_grant else fields
-            claims, ttl, foreign = token_request(fields, self._issuer)
+            wanted, claims, foreign = token_request(fields, self._issuer, next(iter(self._accounts)))
         except (BadGrant, BadTokenRequest) as error:
             return _invalid(str(error))
-        text = sign(Key.new() if foreign else self._issuer_key, claims)
-        answer = {"access_token": text, "id_token": text, "token_type": "Bearer", "expires_in": ttl}
+        text = self._token(wanted.kind, claims, foreign=foreign)
+        answer = {"access_token": text, "id_token": text, "token_type": "Bearer", "expires_in": wanted.ttl}
         return jsonify({**answer, "refresh_token": fields["email"]} if by_grant else answer)
+
+    def _token(self, kind: str, claims: Mapping[str, Any], *, foreign: bool) -> str:
+        if kind == "access":
+            return self._access_tokens.issue(claims)
+        keys = {
+            "other": self._other_key,
+            "google": self._google_key,
+            "service-account": next(iter(self._accounts.values())),
+        }
+        return sign(Key.new() if foreign else keys.get(kind, self._issuer_key), claims)
 
 
 def _invalid(description: str) -> Answer:
@@ -143,6 +196,10 @@ def create_app(issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> Fla
     provider = Provider(issuer, issuer_key, accounts)
     app.get("/.well-known/openid-configuration")(provider.configuration)
     app.get("/.well-known/jwks.json")(provider.keys)
+    app.get(f"{OTHER_PATH}/.well-known/openid-configuration")(provider.other_configuration)
+    app.get(f"{OTHER_PATH}/.well-known/jwks.json")(provider.other_keys)
+    app.get(GOOGLE_KEYS_PATH)(provider.google_keys)
+    app.route(TOKEN_INFO_PATH, methods=["GET", "POST"])(provider.token_info)
     app.get("/service_accounts/v1/jwk/<email>")(provider.account_keys)
     app.get(IDENTITY_PATH)(provider.identity)
     app.get("/authorize")(provider.authorize)

@@ -26,13 +26,14 @@ from run.api.call import Call
 from run.api.clients import base_url, client_address
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
+from run.api.limits import LIMITS, Limits
 from run.api.memory_budget import MemoryBudgets
 from run.api.request_log import install_request_log
 from run.api.security_headers import install_headers
 from run.api.wsgi import Application, Environ
-from shared.access import STRANGER, Action, Principal, Resource
+from shared.access import STRANGER, Principal, Resource
 from shared.api_path import API_PATH
-from shared.errors import DssError, NotYetImplemented, ReadOnly, RequestTooLarge
+from shared.errors import DssError, Forbidden, NotYetImplemented, ReadOnly, RequestTooLarge, Unauthorized
 from shared.system import Dss
 
 # The first word of an operation's id, and the module with its handler. Operations of other areas answer 501.
@@ -46,9 +47,6 @@ AREAS: dict[str, ModuleType] = {
     "subscriptions": subscriptions,
 }
 
-# Operations that need sign-in, but no group that may write: those who read something by its binding may not.
-_FOR_READERS = frozenset({"collections.get"})
-
 Handler = Callable[..., Response]
 
 
@@ -56,8 +54,9 @@ def create_app(dss: Dss) -> Flask:
     """Return the application that serves the contract, with `dss` as its dependencies."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    contract = Contract.load(replicas=dss.replicas.names)
-    dispatcher = _Dispatcher(dss)
+    contract = Contract.load(replicas=dss.replicas.names, secured=dss.settings.secured)
+    limits = app.extensions[LIMITS] = Limits(dss.settings)
+    dispatcher = _Dispatcher(dss, limits)
     by_rule: dict[str, list[Operation]] = {}
     for operation in (*contract.operations, _bundles_of_old(contract)):
         by_rule.setdefault(operation.rule, []).append(operation)
@@ -98,8 +97,9 @@ def _without_trailing_slash(
 class _Dispatcher:
     """Makes the views: each signs the caller in, refuses writes if read-only, then reads the arguments."""
 
-    def __init__(self, dss: Dss) -> None:
+    def __init__(self, dss: Dss, limits: Limits) -> None:
         self._dss = dss
+        self._limits = limits
         self._memory = MemoryBudgets.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
 
@@ -140,22 +140,37 @@ class _Dispatcher:
             )
 
     def _admit(self, operation: Operation) -> Principal | None:
-        """Return the caller of a secured operation. Raise Unauthorized, Forbidden or ReadOnly."""
-        caller = None
-        if operation.secured:
-            caller = self._authenticator.caller(request.headers.get("Authorization"))
+        """Return the caller of a secured operation.
+
+        Raise TooManyRequests, Unauthorized, Forbidden or ReadOnly.
+        """
+        # First, so that a flood of tokens is not verified.
+        self._limits.check(request.environ)
+        caller = self._sign_in() if operation.needs else None
+        self._limits.spend(request.environ, operation.operation_id)
+        if caller and operation.needs:
             what = Resource(name=f"operation {operation.operation_id}")
-            action = Action.CALL if operation.operation_id in _FOR_READERS else Action.CONTRIBUTE
-            self._dss.policy.decide(caller, action, what).require()
+            self._dss.policy.decide(caller, operation.needs, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
 
+    def _sign_in(self) -> Principal:
+        """Return whom the request's token proves. Raise as the authenticator; then it counts as a bad one."""
+        try:
+            caller = self._authenticator.caller(
+                request.headers.get("Authorization"), client_address(self._dss.settings)
+            )
+        except (Unauthorized, Forbidden):
+            self._limits.not_signed_in(request.environ)
+            raise
+        self._limits.signed_in(request.environ, caller)
+        return caller
+
     def _identify(self, caller: Principal | None) -> Principal:
         """Return who has signed in. Raise as the authenticator if the header proves nothing."""
-        header = request.headers.get("Authorization")
-        if caller is None and header:
-            caller = self._authenticator.caller(header)
+        if caller is None and request.headers.get("Authorization"):
+            caller = self._sign_in()
         return caller or STRANGER
 
     def _requester(self, caller: Principal | None) -> str:

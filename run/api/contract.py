@@ -4,7 +4,7 @@
 parts of a request into the keyword arguments of its handler.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,30 @@ import yaml
 
 from run.api.bodies import BODY, Body
 from run.api.parameters import Parameter, compile_parameter
+from shared.access import Action
 
 _DOCUMENT = Path(__file__).with_name("dss-api.yml")
 # The loader in C, if PyYAML has it, saves half a second at the start.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The name in DSS_SECURED that stands for every operation.
+ALL = "all"
+# Operations with sign-in that need no group that may write: those may not write who read it by its binding.
+_FOR_READERS = frozenset(("collections.get",))
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method on one path; `operation_id` is the module and function of its handler, as `files.get`."""
+    """One method on one path; `operation_id` is the module and function of its handler, as `files.get`.
+
+    `needs` is what its caller has to be allowed: Action.CONTRIBUTE if the contract asks for sign-in,
+    Action.CALL if only the deployment does, or if readers need it too, None if anybody may call it.
+    """
 
     operation_id: str
     method: str
     path: str
     rule: str
-    secured: bool
+    needs: Action | None
     paginated: bool
     _path_parameters: tuple[Parameter, ...] = field(repr=False)
     _query_parameters: tuple[Parameter, ...] = field(repr=False)
@@ -43,6 +52,11 @@ class Operation:
             for parameter in self._query_parameters
         )
         return replace(self, rule=rule, _query_parameters=tuple(parameters))
+
+    @property
+    def secured(self) -> bool:
+        """Whether the operation needs sign-in."""
+        return self.needs is not None
 
     @property
     def takes_body(self) -> bool:
@@ -90,12 +104,17 @@ class Contract:
     operations: tuple[Operation, ...]
 
     @classmethod
-    def load(cls, *, replicas: Iterable[str] = ()) -> "Contract":
-        """Return the contract of this release; `replicas` are allowed beside those in the document."""
+    def load(cls, *, replicas: Iterable[str] = (), secured: Collection[str] = ()) -> "Contract":
+        """Return the contract of this release; `replicas` are allowed beside those in the document.
+
+        `secured` are operations that need sign-in in this deployment, or `all`; the document says so. Raise
+        ValueError, which names them, if there are no such operations.
+        """
         document = yaml.load(_DOCUMENT.read_text(encoding="utf-8"), _Loader)
         _add_replicas(document, replicas)
+        by_setting = _secure(document, secured)
         operations = tuple(
-            _operation(document, path, method, declared)
+            _operation(document, path, method, declared, _need(declared, by_setting))
             for path, methods in document["paths"].items()
             for method, declared in methods.items()
         )
@@ -132,7 +151,38 @@ def _add_replicas(document: dict[str, Any], names: Iterable[str]) -> None:
         property_["enum"] = list(dict.fromkeys([*property_["enum"], *names]))
 
 
-def _operation(document: dict[str, Any], path: str, method: str, declared: dict[str, Any]) -> Operation:
+def _secure(document: dict[str, Any], names: Collection[str]) -> frozenset[str]:
+    """Add sign-in to the operations with these ids, and return the ids of those that lacked it."""
+    operations = {
+        operation["operationId"]: operation
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    }
+    unknown = sorted(set(names) - operations.keys() - {ALL})
+    if unknown:
+        raise ValueError(
+            f"DSS_SECURED: {', '.join(unknown)}: no such operation; there are {ALL}, {', '.join(operations)}"
+        )
+    added = frozenset(
+        name for name in (operations if ALL in names else names) if not operations[name].get("security")
+    )
+    refusal = {"description": "You are not signed in.", "schema": {"$ref": "#/definitions/Error"}}
+    for operation in map(operations.__getitem__, added):
+        operation["security"] = [{"dcpAuth": []}]
+        operation["responses"] = {"401": refusal, **operation["responses"]}
+    return added
+
+
+def _need(declared: Mapping[str, Any], by_setting: Collection[str]) -> Action | None:
+    """Return what the caller of an operation has to be allowed."""
+    if declared["operationId"] in by_setting or declared["operationId"] in _FOR_READERS:
+        return Action.CALL
+    return Action.CONTRIBUTE if declared.get("security") else None
+
+
+def _operation(
+    document: dict[str, Any], path: str, method: str, declared: dict[str, Any], needs: Action | None
+) -> Operation:
     by_place: dict[str, list[dict[str, Any]]] = {"path": [], "query": [], "body": []}
     for parameter in declared["parameters"]:
         by_place[parameter["in"]].append(parameter)
@@ -141,7 +191,7 @@ def _operation(document: dict[str, Any], path: str, method: str, declared: dict[
         method=method.upper(),
         path=path,
         rule=document["basePath"] + path.replace("{", "<").replace("}", ">"),
-        secured=bool(declared.get("security")),
+        needs=needs,
         paginated="206" in declared["responses"],
         _path_parameters=tuple(map(compile_parameter, by_place["path"])),
         _query_parameters=tuple(map(compile_parameter, by_place["query"])),

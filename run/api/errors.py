@@ -9,7 +9,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from shared import errors
-from shared.errors import CatalogBroken, DssError, NotFound, Unavailable
+from shared.errors import CatalogBroken, DssError, NotFound, TooManyRequests, Unavailable
 
 # The nearest ancestor of an error's class counts.
 STATUS: dict[type[DssError], int] = {
@@ -22,6 +22,7 @@ STATUS: dict[type[DssError], int] = {
     errors.NotAcceptable: 406,
     errors.Conflict: 409,
     errors.PreconditionFailed: 412,
+    errors.TooManyRequests: 429,
     errors.Unprocessable: 422,
     errors.NotYetImplemented: 501,
     errors.Unavailable: 503,
@@ -71,12 +72,17 @@ def install_error_handlers(app: Flask, *, debug: bool) -> None:
 
 
 def _answer_dss_error(error: DssError) -> Response:
-    status = status_of(error)
-    if status >= 500:
+    if status_of(error) >= 500:
         _log.warning("request failed", code=error.code, title=error.title, request_id=g.request_id)
+    return problem_of(error)
+
+
+def problem_of(error: DssError) -> Response:
+    """Return the answer to an error, with the headers that belong to it."""
+    status = status_of(error)
     state = {"replica_state": error.replica_state} if isinstance(error, NotFound) else {}
     response = problem(status, error.code, error.title, **state)
-    if isinstance(error, CatalogBroken | Unavailable):
+    if isinstance(error, CatalogBroken | TooManyRequests | Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if status == 401:
         # RFC 9110: a 401 names the authentication scheme.

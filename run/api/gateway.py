@@ -7,32 +7,45 @@
     answer                event loop    sent as fast as the client receives, with a limit of time
 
 Requests that need no back end have threads of their own: they are answered even if all back ends hang.
+
+A caller whose request budget is used up is refused in the event loop, and waits a moment for that answer, so
+that who asks again at once takes no time from others.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Flask
 
 from run.api.admission import ADMISSION, Admission
 from run.api.connections import MAX_URL
-from run.api.errors import problem
+from run.api.errors import problem, problem_of
+from run.api.limits import LIMITS, Limits
 from run.api.service import HEALTH, WITHOUT_BACK_END
+from run.api.shared_threads import NoThread, SharedThreads
 from run.api.wsgi import Answer, Environ, environ_of, has_body, next_part, respond, with_body
+from shared.api_path import API_PATH
 from shared.config import Settings
+from shared.errors import TooManyRequests
 
 # Seconds that a request waits for a thread.
 QUEUE_SECONDS = 8.0
 # terraform/api.tf sends as many requests at once.
 THREADS = 32
+# Of these, what one caller may have while others are there: as many as `dss upload` has requests at once, and
+# fewer the more of its budget it has spent.
+SHARE = 8
+# Seconds for which the answer to a refused request is held: various, so that a caller's connections do not
+# come back all at once. Held at once are half of those that terraform/api.tf sends.
+_HOLD_SECONDS = (0.1, 0.4)
+_MOST_HELD = THREADS // 2
 # Bytes. Cloud Run refuses larger bodies.
 _LARGEST_BODY = 32 * 1024 * 1024
 _SLICE = 64 * 1024
 
-_T = TypeVar("_T")
 _Receive = Callable[[], Awaitable[dict[str, Any]]]
 _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -49,27 +62,6 @@ class _ClientGone(Exception):
     """The client has disconnected, or receives its answer too slowly."""
 
 
-class _Threads:
-    """A number of threads, for which requests wait if all are in use."""
-
-    def __init__(self, count: int) -> None:
-        self._executor = ThreadPoolExecutor(count)
-        self._free = asyncio.Semaphore(count)
-
-    async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
-        """Run `work` in a thread. Raise _Refused if none becomes free in time."""
-        try:
-            async with asyncio.timeout(QUEUE_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            title = "too many requests are in progress; try again later"
-            raise _Refused(503, "service_unavailable", title) from None
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
-        finally:
-            self._free.release()
-
-
 class Gateway:
     """An ASGI application that serves the WSGI application of `create_app`."""
 
@@ -80,9 +72,11 @@ class Gateway:
         self.max_body = settings.max_body_bytes
         # Part of the memory beside the budgets of run/api/memory_budget.py.
         self.memory_for_bodies = settings.api_memory_bytes // 4
-        self._threads = _Threads(THREADS)
-        self._threads_without_back_end = _Threads(4)
-        self._threads_for_health = _Threads(2)
+        self._limits: Limits = app.extensions[LIMITS]
+        self._held = 0
+        self._threads = SharedThreads(THREADS, self._share)
+        self._threads_without_back_end = SharedThreads(4)
+        self._threads_for_health = SharedThreads(2)
 
     async def __call__(self, scope: dict[str, Any], receive: _Receive, send: _Send) -> None:
         """Answer a request; drop the connection if its client is too slow."""
@@ -94,7 +88,30 @@ class Gateway:
         finally:
             self.memory_for_bodies += exchange.body_size
 
-    def _threads_of(self, path: str) -> _Threads:
+    async def admit(self, environ: Environ) -> str:
+        """Return by whom a request counts.
+
+        Raise TooManyRequests, after a moment, if it is for an operation, and their budget is used up.
+        """
+        path = environ["PATH_INFO"]
+        try:
+            if path.startswith(API_PATH) and path not in WITHOUT_BACK_END:
+                return self._limits.check(environ).name
+            return self._limits.account(environ).name
+        except TooManyRequests:
+            if self._held < _MOST_HELD:
+                self._held += 1
+                try:
+                    await asyncio.sleep(random.uniform(*_HOLD_SECONDS))
+                finally:
+                    self._held -= 1
+            raise
+
+    def _share(self, caller: str) -> int:
+        # One for who has spent half: then it is served no faster than its budget comes back.
+        return max(1, round(SHARE * (1 - 2 * self._limits.spent(caller))))
+
+    def _threads_of(self, path: str) -> SharedThreads:
         if path == HEALTH:
             return self._threads_for_health
         return self._threads_without_back_end if path in WITHOUT_BACK_END else self._threads
@@ -103,12 +120,13 @@ class Gateway:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, gateway: Gateway, threads: _Threads, receive: _Receive, send: _Send) -> None:
+    def __init__(self, gateway: Gateway, threads: SharedThreads, receive: _Receive, send: _Send) -> None:
         self.body_size = 0
         self._gateway = gateway
         self._threads = threads
         self._receive = receive
         self._send = send
+        self._caller = ""
 
     async def answer(self, scope: dict[str, Any]) -> Answer:
         """Return the answer, or its first part. Raise _ClientGone."""
@@ -116,6 +134,7 @@ class _Exchange:
         try:
             if len(scope["raw_path"]) + len(scope["query_string"]) >= MAX_URL:
                 raise _Refused(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")
+            self._caller = await self._gateway.admit(environ)
             if not has_body(environ):
                 return await self._respond(environ)
             admission = environ[ADMISSION] = Admission()
@@ -127,9 +146,19 @@ class _Exchange:
             return await self._respond(environ)
         except _Refused as refused:
             return respond(refused.response, environ)
+        except TooManyRequests as error:
+            return respond(problem_of(error), environ)
 
     async def _respond(self, environ: Environ) -> Answer:
-        return await self._threads.run(respond, self._gateway.app, environ, self._ends())
+        return await self._run(respond, self._gateway.app, environ, self._ends())
+
+    async def _run(self, work: Callable[..., Answer], *arguments: object) -> Answer:
+        """Run `work` in a thread. Raise _Refused if none becomes free in time."""
+        try:
+            return await self._threads.run(self._caller, QUEUE_SECONDS, work, *arguments)
+        except NoThread:
+            title = "too many requests are in progress; try again later"
+            raise _Refused(503, "service_unavailable", title) from None
 
     def _ends(self) -> float:
         """Return the deadline of a step that begins now; waiting for a thread is part of it."""
@@ -172,7 +201,7 @@ class _Exchange:
             while answer.rest:
                 await self._send_body(answer.body, more=True)
                 disconnected = disconnected or asyncio.create_task(self._disconnect())
-                answer = await self._threads.run(next_part, answer, self._ends())
+                answer = await self._run(next_part, answer, self._ends())
                 if disconnected.done():
                     raise _ClientGone
             await self._send_body(answer.body, more=False)

@@ -16,6 +16,7 @@ from local.errors import LocalError
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.contract import contract
 from tests.benchmarks.ingest import ingest
+from tests.benchmarks.limits import limits
 from tests.benchmarks.notifications import notifications
 from tests.benchmarks.operations import operations
 from tests.benchmarks.rclone import find_rclone
@@ -26,6 +27,7 @@ REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
 # Each function measures a part and returns its sections; it raises LocalError.
 PARTS: Mapping[str, Callable[[], str]] = {
     "contract": contract,
+    "limits": limits,
     "operations": operations,
     "replication": replication,
     "checkouts": checkouts,

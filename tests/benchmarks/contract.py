@@ -20,15 +20,15 @@ def contract() -> str:
     """Measure, and return the section of the report."""
     operations = {operation.operation_id: operation for operation in Contract.load().operations}
     uuid, query = {"uuid": new_uuid()}, {"replica": "gcp", "version": now()}
-    parameters = _microseconds(partial(operations["files.get"].arguments, uuid, MultiDict(query)), 2000)
-    parsed = _microseconds(partial(parse_qsl, urlencode(query)), 2000)
+    parameters = microseconds(partial(operations["files.get"].arguments, uuid, MultiDict(query)), 2000)
+    parsed = microseconds(partial(parse_qsl, urlencode(query)), 2000)
     files = [
         {"uuid": new_uuid(), "version": now(), "name": f"reads/{number:06d}.fastq.gz", "indexed": False}
         for number in range(FILES)
     ]
     body = json.dumps({"files": files, "creator_uid": 1}).encode()
     put = partial(operations["bundles.put"].arguments, uuid, MultiDict(query), body, "application/json")
-    checked, loaded = _microseconds(put, 1), _microseconds(partial(json.loads, body), 1)
+    checked, loaded = microseconds(put, 1), microseconds(partial(json.loads, body), 1)
     rows = [
         ("GET /files: UUID, replica, version", parameters, "urllib.parse.parse_qsl", parsed),
         (f"PUT /bundles: a body of {FILES:,} files", checked, "json.loads", loaded),
@@ -50,6 +50,7 @@ def contract() -> str:
     )
 
 
-def _microseconds(call: Callable[[], object], number: int) -> float:
+def microseconds(call: Callable[[], object], number: int) -> float:
+    """Return the CPU time of a call, the least of some rounds of a number of calls each."""
     seconds = min(timeit.repeat(call, number=number, repeat=_ROUNDS, timer=time.process_time))
     return seconds / number * 1e6

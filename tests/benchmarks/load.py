@@ -10,13 +10,17 @@ import multiprocessing
 import sys
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The requests: `UUID` in the target is a new one in each. Every answer must have `status`."""
+    """The requests: `UUID` in the target is a new one in each. Every answer must have `status`.
+
+    `pause` is the seconds between the requests of a client. If they are `limited`, 429 is an answer too; its
+    latency does not count.
+    """
 
     host: str
     port: int
@@ -27,39 +31,52 @@ class Plan:
     status: int
     clients: int
     seconds: float
+    pause: float = 0.0
+    limited: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The latency of every request, in seconds, and how long all of it took."""
+    """The latency of every request, in seconds, how long all of it took, and how many requests got 429.
+
+    `began` has the moment of `time.monotonic()`, which all processes share, at which each was sent.
+    """
 
     latencies: list[float]
     seconds: float
+    refused: int = 0
+    began: list[float] = field(default_factory=list)
 
 
 def _client(plan: Plan, ready: Any, results: Any) -> None:
     connection = http.client.HTTPConnection(plan.host, plan.port, timeout=60)
     body = plan.body.encode() or None
-    latencies = []
+    latencies, moments, refused = [], [], 0
     # The first request opens the connection, and anything else the server opens once.
     _ask(connection, plan, body)
     ready.wait()
     end = time.monotonic() + plan.seconds
-    now = time.monotonic()
-    while now < end:
-        began = now
-        _ask(connection, plan, body)
-        now = time.monotonic()
-        latencies.append(now - began)
-    results.put(latencies)
+    while (began := time.monotonic()) < end:
+        if _ask(connection, plan, body):
+            latencies.append(time.monotonic() - began)
+            moments.append(began)
+        else:
+            refused += 1
+        if plan.pause:
+            time.sleep(plan.pause)
+    results.put((latencies, moments, refused))
 
 
-def _ask(connection: http.client.HTTPConnection, plan: Plan, body: bytes | None) -> None:
+def _ask(connection: http.client.HTTPConnection, plan: Plan, body: bytes | None) -> bool:
+    """Send a request; return False if it was refused by 429."""
     connection.request(plan.method, plan.target.replace("UUID", str(uuid.uuid4())), body, plan.headers)
     answer = connection.getresponse()
     content = answer.read()
+    if answer.status == 429 and plan.limited:
+        return False
     if answer.status != plan.status:
         raise SystemExit(f"{plan.method} {plan.target}: {answer.status} {content[:500]!r}")
+    return True
 
 
 def run(plan: Plan) -> Result:
@@ -72,11 +89,16 @@ def run(plan: Plan) -> Result:
     ready.wait(timeout=60)
     print("ready", file=sys.stderr, flush=True)
     began = time.monotonic()
-    latencies = [latency for _ in clients for latency in results.get(timeout=plan.seconds + 60)]
+    found = [results.get(timeout=plan.seconds + 60) for _ in clients]
     seconds = time.monotonic() - began
     for client in clients:
         client.join()
-    return Result(latencies=latencies, seconds=seconds)
+    return Result(
+        latencies=[latency for latencies, _, _ in found for latency in latencies],
+        seconds=seconds,
+        refused=sum(refused for _, _, refused in found),
+        began=[moment for _, moments, _ in found for moment in moments],
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dss.api.transport import retry_after_seconds
+from dss.api.transport import Call, retry_after_seconds
 from dss.client import Client
 from dss.errors import CallFailed, InvalidInput, Unreachable
 from tests.support.fake_dss import BUNDLE, FakeDss, Fault, HeldClock
@@ -45,6 +45,25 @@ def test_5xx_is_retried_as_the_server_asks(client: Client, fake: FakeDss, clock:
 
     assert clock.slept[0] == 7
     assert len(clock.slept) == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_a_caller_who_is_limited_waits_as_the_server_asks_and_no_longer_than_its_patience(
+    client: Client, fake: FakeDss, clock: HeldClock, method: str
+) -> None:
+    body = {"status": 429, "code": "too_many_requests", "title": "wait"}
+    limited = Fault(status=429, headers={"Retry-After": "3"}, body=body)
+    call = Call(method=method, url=client.url + PATH)
+    fake.fault(method, PATH, limited, limited, Fault(status=200))
+
+    # Nothing was done, so that every request may be repeated.
+    assert client.transport.send(call).status_code == 200
+    assert clock.slept == [3, 3]
+
+    fake.fault(method, PATH, *[limited] * 1000)
+    with pytest.raises(CallFailed, match="429"):
+        client.transport.send(call)
+    assert sum(clock.slept) <= client.transport.patience + 6
 
 
 def test_a_retried_subscription_has_the_same_idempotency_key(client: Client, fake: FakeDss) -> None:

@@ -5,7 +5,9 @@ from urllib.parse import parse_qsl, urlsplit
 import jwt
 import pytest
 
+from local.issuer.claims import TOKEN_SECONDS
 from local.issuer.keys import Key
+from local.issuer.kinds import GCLOUD_CLIENT
 from local.issuer.server import create_app
 
 ISSUER = "http://issuer.example.org"
@@ -60,6 +62,7 @@ def test_a_foreign_key_is_not_the_published_one(issuer, key):
         ({"email": "a@example.org", "claims": "[1"}, "claims"),
         ({"email": "a@example.org", "claims": [1]}, "claims"),
         ({"email": "a@example.org", "colour": "red"}, "colour"),
+        ({"email": "a@example.org", "kind": "saml"}, "kind must be one of own, other"),
         ([], "object"),
     ],
 )
@@ -108,3 +111,45 @@ def test_a_sign_in_that_lacks_what_it_needs_is_refused_and_that_is_named(issuer)
     ):
         assert answer.status_code == 400
         assert named in answer.json["error_description"]
+
+
+def test_each_kind_of_token_has_the_claims_and_the_published_key_of_its_issuer(issuer):
+    robot = "robot@p.iam.gserviceaccount.com"
+    kinds = {
+        "own": (ISSUER, "/.well-known/jwks.json"),
+        "other": (f"{ISSUER}/other", "/other/.well-known/jwks.json"),
+        "google": ("https://accounts.google.com", "/google/certs"),
+        "service-account": (robot, f"/service_accounts/v1/jwk/{robot}"),
+    }
+    for kind, (signer, keys_path) in kinds.items():
+        answer = issuer.post("/token", json={"kind": kind, "email": "a@example.org", "group": "g"})
+        [published] = issuer.get(keys_path).json["keys"]
+        verified = jwt.decode(
+            answer.json["access_token"],
+            jwt.PyJWK(published),
+            ["RS256"],
+            options={"verify_aud": False},
+            issuer=signer,
+        )
+        assert verified["exp"] - verified["iat"] == TOKEN_SECONDS
+    configuration = issuer.get("/other/.well-known/openid-configuration").json
+    assert configuration["issuer"] == f"{ISSUER}/other"
+    assert configuration["jwks_uri"] == f"{ISSUER}/other/.well-known/jwks.json"
+
+
+def test_an_access_token_is_opaque_and_an_endpoint_tells_whose_it_is_while_it_lives(issuer):
+    wanted = {"kind": "access", "email": "a@example.org", "ttl": 60, "claims": {"scope": "openid"}}
+    token = issuer.post("/token", json=wanted).json["access_token"]
+    assert token.startswith("ya29.")
+    for answer in (
+        issuer.get("/tokeninfo", query_string={"access_token": token}),
+        issuer.post("/tokeninfo", data={"access_token": token}),
+    ):
+        said = answer.json
+        assert (said["email"], said["email_verified"], said["scope"]) == ("a@example.org", "true", "openid")
+        assert said["aud"] == said["azp"] == GCLOUD_CLIENT
+        assert 50 < int(said["expires_in"]) <= 60
+    expired = issuer.post("/token", json={**wanted, "ttl": -1}).json["access_token"]
+    for unknown in (expired, "ya29.x", ""):
+        answer = issuer.get("/tokeninfo", query_string={"access_token": unknown})
+        assert (answer.status_code, answer.json["error"]) == (400, "invalid_token")

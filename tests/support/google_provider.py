@@ -16,7 +16,7 @@ import grpc
 
 ADDRESS = "registry.terraform.io/hashicorp/google"
 # tfplugin5.proto, message Schema.Attribute: the numbers of its fields.
-MODES = {"required": 4, "optional": 5, "computed": 6}
+MODES = {"required": (4,), "optional": (5,), "computed": (6,), "optional and computed": (5, 6)}
 # tfplugin5.proto, enum Schema.NestedBlock.NestingMode.
 NESTING = {"single": 1, "list": 2}
 
@@ -82,7 +82,8 @@ def _block(block: Json) -> bytes:
 
 
 def _attribute(name: str, row: Json) -> bytes:
-    return _field(1, name) + _field(2, json.dumps(row["type"])) + _field(MODES[row["mode"]], 1)
+    modes = b"".join(_field(number, 1) for number in MODES[row["mode"]])
+    return _field(1, name) + _field(2, json.dumps(row["type"])) + modes
 
 
 def _nested_block(name: str, row: Json) -> bytes:

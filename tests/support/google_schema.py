@@ -23,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMA_FILE = Path(__file__).with_name("google-schema.json")
 
 PRIMITIVES = {"string": "string", "number": "number", "boolean": "bool", "any": "dynamic"}
+# What the provider decides if the configuration does not. The package tells this of no attribute, and only
+# those that `terraform/` reads matter.
+ALSO_COMPUTED = {("google_compute_global_address", "address")}
 MAPS = {"cdktf.StringMap": "string", "cdktf.NumberMap": "number", "cdktf.BooleanMap": "bool"}
 
 Json = dict[str, Any]
@@ -51,7 +54,8 @@ class Assembly:
             "provider_version": self.provider_version,
             "provider": self._block(f"{PACKAGE}.provider.GoogleProviderConfig", ""),
             "resources": {
-                name: self._top_level(self._classes["resources", name]) for name in sorted(used["resource"])
+                name: _also_computed(name, self._top_level(self._classes["resources", name]))
+                for name in sorted(used["resource"])
             },
             "data_sources": {
                 name: self._top_level(self._classes["data-sources", name]) for name in sorted(used["data"])
@@ -150,6 +154,13 @@ class Assembly:
     def _object(self, list_class: str) -> Any:
         reader = list_class.removesuffix("List").removesuffix("OutputReference") + "OutputReference"
         return ["object", {_name(row): self._type(row["type"]) for row in self._read_only(reader, set())}]
+
+
+def _also_computed(resource: str, block: Json) -> Json:
+    for name, attribute in block["attributes"].items():
+        if (resource, name) in ALSO_COMPUTED:
+            attribute["mode"] = "optional and computed"
+    return block
 
 
 def _options(described: Json) -> list[Json]:

@@ -42,6 +42,9 @@ mock_provider "google" {
   mock_data "google_project" {
     defaults = { number = "123456789012" }
   }
+  mock_resource "google_compute_global_address" {
+    defaults = { address = "203.0.113.9" }
+  }
 }
 mock_provider "aws" {
   mock_data "aws_iam_policy_document" {

@@ -48,6 +48,13 @@ OPTIONAL = {
     "postgresql_password_version": "3",
     "admin_emails": ["ada@example.org", "bob@example.org"],
     "trusted_projects": ["another-project"],
+    "oidc_issuers": [
+        {"issuer": "https://accounts.google.com", "audiences": ["an-app"], "group_claims": ["hd"]},
+        {"issuer": "https://b.example", "audiences": ["b"], "email_domains": ["b.example"]},
+    ],
+    "token_info_url": "https://oauth2.googleapis.com/tokeninfo",
+    "token_info_clients": ["an-app", "another-app"],
+    "secured_operations": ["files.get", "bundles.get"],
     "public_url": "https://dss.example.org",
     "alert_emails": ["operators@example.org"],
     "replication_alert_seconds": 900,
@@ -58,6 +65,10 @@ OPTIONAL = {
     "checkout_max_instances": 8,
     "notify_max_instances": 9,
     "deliver_max_instances": 10,
+    "load_balancer": {"requests_per_minute": 1000},
+    "principal_units": 700,
+    "address_units": 0,
+    "unlimited_networks": [f"192.0.{number}.0/24" for number in range(11)],
     "callback_networks": ["10.1.0.0/16", "fd00::/8"],
 }
 # Beside those of the repository: all files in workflows/ are deployed.

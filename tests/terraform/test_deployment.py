@@ -9,6 +9,7 @@ from google.cloud.storage import Client
 
 from shared.access import BucketPolicy, Principal
 from shared.config import Settings
+from shared.issuer_settings import IssuerSetting
 from shared.stores.gcs import GoogleCloudStorage
 from shared.stores.s3.temporary import TAG
 from tests.support.terraform_cli import Deployment, Workspace
@@ -62,6 +63,34 @@ def test_the_api_knows_where_sources_are_and_who_checks_out_where(deployments: d
         assert not policy.source(bob, "s3://a-lab/key").is_allowed
         assert policy.source(bob, "s3://b-lab-1/in/key").is_allowed == (name == "most")
         assert policy.lists(ada, "gs://a-lab-1") == (name == "most")
+
+
+def test_sign_in_reaches_the_code_as_it_is_configured(deployments: dict[str, Deployment]) -> None:
+    least, most = (
+        Settings.from_environment(
+            {name: value for name, value in environment(deployments[name]).items() if value is not None}
+        )
+        for name in ("least", "most")
+    )
+
+    assert (least.oidc_issuers, least.token_info_url, least.token_info_clients, least.secured) == (
+        (),
+        "",
+        (),
+        (),
+    )
+    google, other = most.oidc_issuers
+    assert google == IssuerSetting(
+        issuer="https://accounts.google.com", audiences=("an-app",), group_claims=("hd",)
+    )
+    assert (other.name, other.email_claims, other.email_domains) == (
+        "https://b.example",
+        ("email",),
+        ("b.example",),
+    )
+    assert most.token_info_url == "https://oauth2.googleapis.com/tokeninfo"
+    assert most.token_info_clients == ("an-app", "another-app")
+    assert most.secured == ("files.get", "bundles.get")
 
 
 def test_the_signing_key_is_mounted_where_the_code_looks_for_it(deployments: dict[str, Deployment]) -> None:
@@ -229,6 +258,8 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "api_image": "an-image-of-no-version",
         "oidc_issuer": "http://issuer.example",
         "oidc_audiences": [],
+        "oidc_issuers": [{"issuer": "http://b.example", "audiences": ["b"]}],
+        "token_info_url": "http://b.example",
         "public_url": "https://dss.example/",
         "staging_ttl_days": 0.5,
         "main_soft_delete_days": 3,
@@ -248,6 +279,8 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "An image with its tag or digest.",
         "Begins with https://.",
         "At least one; without it every token is refused.",
+        "Each issuer begins with https://, and has an audience or more.",
+        "Empty, or begins with https://.",
         "https:// and a host.",
         "A whole number of days, 1 or more.",
         "0, or 7 to 90.",

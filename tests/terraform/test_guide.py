@@ -18,6 +18,9 @@ MAKERS = {
     "google_cloud_run_": "run.admin",
     "google_cloud_scheduler_": "cloudscheduler.admin",
     "google_cloudfunctions2_": "cloudfunctions.admin",
+    "google_compute_managed_ssl_certificate": "compute.securityAdmin",
+    "google_compute_security_policy": "compute.securityAdmin",
+    "google_compute_ssl_policy": "compute.securityAdmin",
     "google_compute_": "compute.networkAdmin",
     "google_firestore_": "datastore.owner",
     "google_logging_metric": "logging.configWriter",
@@ -42,7 +45,7 @@ def test_the_account_that_deploys_may_make_every_google_resource(deployment: Dep
     kinds = {row["type"] for row in deployment.resources.values() if row["type"].startswith("google_")}
 
     for kind in kinds - {"google_project", "google_storage_project_service_account"}:
-        [maker] = [role for prefix, role in MAKERS.items() if kind.startswith(prefix)]
+        maker = next(role for prefix, role in MAKERS.items() if kind.startswith(prefix))
         assert maker in granted.split(), f"docs/deploy.md, step 3: {kind}"
 
 

@@ -14,6 +14,7 @@ from openapi_spec_validator import OpenAPIV2SpecValidator
 from werkzeug.datastructures import MultiDict
 
 from run.api.contract import Contract, Operation
+from shared.access import Action
 from shared.errors import DssError
 from tests.support.v1_contract import BEYOND_V1, THE_V1_CONTRACT
 
@@ -121,6 +122,41 @@ class TestTheDocument:
             *("files.put", "bundles.put", "bundles.patch", "bundles.delete"),
             *(name for name in OPERATIONS if name.startswith(("collections.", "subscriptions."))),
         }
+
+
+class TestSignInByTheSetting:
+    def test_an_operation_of_the_setting_needs_sign_in_and_the_document_says_so(self) -> None:
+        contract = Contract.load(secured=("files.get", "files.put"))
+        assert {o.operation_id: o.needs for o in contract.operations} == {
+            **{name: operation.needs for name, operation in OPERATIONS.items()},
+            "files.get": Action.CALL,
+        }
+        # What the contract itself secures needs a write group, named by the setting or not.
+        assert OPERATIONS["files.put"].needs is Action.CONTRIBUTE
+        changed = copy.deepcopy(CONTRACT.document)
+        get = changed["paths"]["/files/{uuid}"]["get"]
+        get["security"] = [{"dcpAuth": []}]
+        get["responses"] = contract.document["paths"]["/files/{uuid}"]["get"]["responses"]
+        assert contract.document == changed
+        assert "401" in get["responses"]
+
+    def test_all_secures_every_operation(self) -> None:
+        contract = Contract.load(secured=("all",))
+        assert all(operation.secured for operation in contract.operations)
+        for methods in contract.document["paths"].values():
+            for operation in methods.values():
+                assert operation["security"] == [{"dcpAuth": []}]
+        assert list(OpenAPIV2SpecValidator(contract.document).iter_errors()) == []
+        assert {o.operation_id for o in contract.operations if o.needs is Action.CONTRIBUTE} == {
+            name for name, operation in OPERATIONS.items() if operation.secured
+        }
+
+    def test_operations_that_there_are_not_are_named(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"DSS_SECURED: files, files\.fetch: no such operation"
+        ) as raised:
+            Contract.load(secured=("files.get", "files.fetch", "all", "files"))
+        assert "files.head" in str(raised.value)
 
 
 class TestWhatExistingClientsNeed:

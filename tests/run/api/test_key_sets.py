@@ -4,6 +4,7 @@ import dataclasses
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from run.api.auth import Authenticator
-from run.api.key_sets import MOST_LOOKUPS
+from run.api.key_sets import KeySet
+from run.api.lookup_limit import MOST_OF_CLIENT
 from shared.errors import DssError, Forbidden, Unauthorized, Unavailable
 from tests.run.api.test_errors import SETTINGS
 
@@ -36,6 +38,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         answers = {
             "/.well-known/openid-configuration": {"jwks_uri": f"{self.server.url}/keys"},
+            "/of-no-key/.well-known/openid-configuration": {"jwks_uri": f"{self.server.url}/no-keys"},
+            "/no-keys": {"keys": []},
             "/keys": _KEYS,
             f"/accounts/{KNOWN}": _KEYS,
         }
@@ -101,15 +105,15 @@ def test_invented_accounts_cause_few_requests(server: KeyServer, sign_in: Callab
         with pytest.raises(DssError) as raised:
             sign_in(**account(number % 300))
         errors.append(raised.type)
-    assert len(server.asked) == MOST_LOOKUPS
-    assert errors.count(Unauthorized) == 2 * MOST_LOOKUPS
-    assert errors.count(Unavailable) == 600 - 2 * MOST_LOOKUPS
+    assert len(server.asked) == MOST_OF_CLIENT
+    assert errors.count(Unauthorized) == 2 * MOST_OF_CLIENT
+    assert errors.count(Unavailable) == 600 - 2 * MOST_OF_CLIENT
 
 
 def test_accounts_that_have_signed_in_are_known(server: KeyServer, sign_in: Callable[..., str]) -> None:
     claims = {"iss": KNOWN, "sub": KNOWN}
     assert sign_in(**claims) == KNOWN
-    for number in range(MOST_LOOKUPS + 5):
+    for number in range(MOST_OF_CLIENT + 5):
         with pytest.raises((Unauthorized, Unavailable)):
             sign_in(**account(number))
     assert sign_in(**claims) == KNOWN
@@ -121,3 +125,19 @@ def test_accounts_of_other_projects_cause_no_request(server: KeyServer, sign_in:
     with pytest.raises(Forbidden):
         sign_in(iss=name, sub=name, email=name)
     assert server.asked == []
+
+
+@pytest.mark.parametrize("issuer", ["/of-no-configuration", "/of-no-key"])
+def test_an_issuer_that_does_not_answer_is_left_alone_for_a_while(server: KeyServer, issuer: str) -> None:
+    keys = KeySet(discover=server.url + issuer)
+    for number in range(50):
+        with pytest.raises(Unavailable):
+            keys.key(str(number))
+    assert server.asked.count(f"{issuer}/.well-known/openid-configuration") == 1
+
+
+def test_a_good_key_is_not_waited_for_while_that_of_a_forged_token_is_looked_for(server: KeyServer) -> None:
+    keys = KeySet(url=f"{server.url}/keys")
+    keys.key("1")
+    with ThreadPoolExecutor(1) as threads, keys._lock:
+        assert threads.submit(keys.key, "1").result(timeout=10).key_id == "1"

@@ -1,0 +1,37 @@
+"""What each operation of the contract costs, in units of a request budget.
+
+A unit is about the CPU time of a HEAD of a file, 2 ms (docs/benchmarks/operations.md). An operation whose
+time depends on what it names has the cost of a usual one: a bundle of a hundred files, a full page of a list.
+Searches, and what starts jobs or calls somebody, cost more than their CPU time here: others do the work.
+"""
+
+COSTS = {
+    "bundles.delete": 5,
+    "bundles.get": 2,
+    "bundles.list_all": 10,
+    "bundles.patch": 15,
+    "bundles.put": 15,
+    "checkout.get": 1,
+    "checkout.post": 20,
+    "collections.delete": 5,
+    "collections.get": 5,
+    "collections.list_own": 5,
+    "collections.patch": 15,
+    "collections.put": 15,
+    "drs.get": 1,
+    "events.get": 5,
+    "events.list_journals": 5,
+    "files.get": 1,
+    "files.head": 1,
+    "files.put": 4,
+    "search.post": 10,
+    "subscriptions.delete": 5,
+    "subscriptions.deliveries": 5,
+    "subscriptions.get": 1,
+    "subscriptions.list_own": 5,
+    "subscriptions.put": 5,
+    "subscriptions.replay": 20,
+    "subscriptions.test": 20,
+}
+# A sign-in that fails: it may cost a request to the issuer of the token.
+FAILED_SIGN_IN = 5

@@ -1,0 +1,105 @@
+"""Threads that callers share: they take turns, so that requests of one do not keep out those of others."""
+
+import asyncio
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+# Seconds after its last request for which a caller counts as there.
+_PRESENT_SECONDS = 1.0
+
+_T = TypeVar("_T")
+
+
+class NoThread(Exception):
+    """No thread became free in time."""
+
+
+class SharedThreads:
+    """A number of threads, for which requests wait if all are in use; for one event loop.
+
+    While several callers are there, each has at most its `share` of the threads, and they take turns at those
+    that become free. A caller who is alone may have all.
+    """
+
+    def __init__(self, count: int, share: Callable[[str], int] | None = None) -> None:
+        self._executor = ThreadPoolExecutor(count)
+        self._free = count
+        self._share = share or (lambda _: count)
+        self._running: Counter[str] = Counter()
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        # When each caller asked last, the latest at the end.
+        self._present: OrderedDict[str, float] = OrderedDict()
+
+    async def run(self, caller: str, seconds: float, work: Callable[..., _T], *arguments: object) -> _T:
+        """Run `work` in a thread. Raise NoThread if the caller gets none within so many seconds."""
+        await self._acquire(caller, seconds)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+        finally:
+            self._release(caller)
+
+    async def _acquire(self, caller: str, seconds: float) -> None:
+        self._see(caller)
+        if caller not in self._waiting and self._may_run(caller):
+            self._take(caller)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(caller, deque()).append(turn)
+        try:
+            async with asyncio.timeout(seconds):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._release(caller)
+            else:
+                self._forget(caller, turn)
+            if isinstance(error, TimeoutError):
+                raise NoThread from None
+            raise
+
+    def _see(self, caller: str) -> None:
+        now = time.monotonic()
+        self._present[caller] = now
+        self._present.move_to_end(caller)
+        while now - next(iter(self._present.values())) > _PRESENT_SECONDS:
+            self._present.popitem(last=False)
+
+    def _may_run(self, caller: str) -> bool:
+        return self._free > 0 and (self._running[caller] < self._share(caller) or self._is_alone(caller))
+
+    def _is_alone(self, caller: str) -> bool:
+        latest = next((seen for name, seen in reversed(self._present.items()) if name != caller), 0.0)
+        return time.monotonic() - latest > _PRESENT_SECONDS
+
+    def _take(self, caller: str) -> None:
+        self._free -= 1
+        self._running[caller] += 1
+
+    def _release(self, caller: str) -> None:
+        self._free += 1
+        self._running[caller] -= 1
+        if not self._running[caller]:
+            del self._running[caller]
+        for waiting in list(self._waiting):
+            if not self._free:
+                return
+            if self._may_run(waiting):
+                self._give(waiting)
+
+    def _give(self, caller: str) -> None:
+        """Let the first request of a caller run; its others wait until all other callers had their turn."""
+        turns = self._waiting[caller]
+        self._take(caller)
+        turns.popleft().set_result(None)
+        self._waiting.move_to_end(caller)
+        if not turns:
+            del self._waiting[caller]
+
+    def _forget(self, caller: str, turn: "asyncio.Future[None]") -> None:
+        turns = self._waiting[caller]
+        turns.remove(turn)
+        if not turns:
+            del self._waiting[caller]
