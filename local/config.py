@@ -59,6 +59,11 @@ class StackConfig:
         return self.data / "keys"
 
     @property
+    def audit_log(self) -> Path:
+        """The file of the audit log."""
+        return self.data / "logs" / "audit.log"
+
+    @property
     def foreign_gcs(self) -> str:
         """URL of the GCS server that the caller names; empty if the stack runs its own."""
         return foreign_gcs(self.caller)

@@ -4,108 +4,100 @@ A binding is an immutable object like a manifest, `access/{uuid}.{version}`, and
 So bindings are replicated, audited and rebuilt as all other objects are.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from shared.access import Resource, narrowed
-from shared.catalog import Binding, CurrentBinding
+from shared.catalog import Binding, BundleHead, CurrentBinding, PagedFile, VersionedCatalog
+from shared.catalog.versioned import Current
 from shared.checkouts.objects import remove_shared_copies
-from shared.clock import new_version, next_version
-from shared.errors import TooManyUnderWay
-from shared.identifiers import Fqid, Kind, manifest_key
-from shared.manifests import encode, write_once
+from shared.errors import AlreadyOwned, CatalogBroken
+from shared.events.readers import follow_readers
+from shared.identifiers import Fqid, Kind
 from shared.parallel import map_in_threads
 from shared.system import Dss
+from shared.versioned_objects import VersionedObjects, change_newest, following, settled
 
-# How often a change starts again because another one was faster.
-_ATTEMPTS = 20
 # Files that are bound at once with their bundle.
 _FILES_AT_ONCE = 16
 
+# Called with the number of files that are bound so far with a bundle, and of all of them.
+Notify = Callable[[int, int], None]
 
-def change_binding(dss: Dss, uuid: str, by: str, change: Callable[[Binding], Binding]) -> Binding:
+
+def _quiet(done: int, total: int) -> None:
+    pass
+
+
+def change_binding(
+    dss: Dss, uuid: str, by: str, change: Callable[[Binding], Binding], notify: Notify = _quiet
+) -> Binding:
     """Change the binding of a UUID, which need not exist yet, and return the new one.
 
     It is in effect everywhere when this returns. `change` gets the one in effect, with no readers if there is
     none; if it changes nothing, nothing is written. Safe to repeat after a kill at any point: a binding that
     was left on its way is finished first. Raises TooManyUnderWay if many others change it at once.
     """
-    return _change(dss, uuid, by, change, _spread)
+    return change_newest(dss, Bindings(notify), Binding(fqid=Fqid(uuid, "")), by, change)
 
 
-def _change(
-    dss: Dss,
-    uuid: str,
-    by: str,
-    change: Callable[[Binding], Binding],
-    spread: Callable[[Dss, Binding], object],
-) -> Binding:
-    for _ in range(_ATTEMPTS):
-        current = dss.catalog.bindings.current(uuid)
-        if current and (left := _left_on_its_way(dss, current)):
-            _finish(dss, left, spread)
-            continue
-        before = current.binding if current else Binding(fqid=Fqid(uuid, ""))
-        changed = change(before)
-        if changed == before:
-            return before
-        new = replace(changed, fqid=Fqid(uuid, _next_version(dss, before)), by=by)
-        dss.faults.reach("access: before the binding is claimed")
-        if dss.catalog.bindings.claim(new, current):
-            _finish(dss, new, spread)
-            return new
-    raise TooManyUnderWay(f"access of {uuid} is being changed by many at once; try again")
+class Bindings(VersionedObjects[Binding]):
+    """Bindings, as objects of which the newest counts."""
+
+    kind = Kind.ACCESS
+    noun = "access"
+
+    def __init__(self, notify: Notify = _quiet) -> None:
+        self._notify = notify
+
+    def catalog(self, dss: Dss) -> VersionedCatalog[Binding]:
+        """Return the catalog of bindings."""
+        return dss.catalog.bindings
+
+    def document(self, record: Binding) -> dict[str, Any]:
+        """Return the content of a binding's object."""
+        return {
+            "format": "0.0.1",
+            "readers": sorted(record.readers),
+            "owner_group": record.owner_group,
+            "with_files": record.with_files,
+            "by": record.by,
+        }
+
+    def record(self, fqid: Fqid, document: Mapping[str, Any]) -> Binding:
+        """Return the binding that an object's content describes."""
+        return Binding(
+            fqid=fqid,
+            readers=frozenset(document["readers"]),
+            owner_group=str(document["owner_group"]),
+            with_files=bool(document["with_files"]),
+            by=str(document["by"]),
+        )
+
+    def stamped(self, record: Binding, fqid: Fqid, by: str) -> Binding:
+        """Return a binding with its version and its author."""
+        return replace(record, fqid=fqid, by=by)
+
+    def spread(self, dss: Dss, record: Binding) -> None:
+        """Have all heads follow a binding: those of its UUID, and bundles that name it as a file."""
+        _spread(dss, record, self._notify)
 
 
-def _next_version(dss: Dss, before: Binding) -> str:
-    return next_version(dss.clock, before.fqid.version) if before.fqid.version else new_version(dss.clock)
+class _FilesOfBundle(Bindings):
+    """Bindings of files that are bound with their bundle, which is narrowed when all of them are."""
+
+    def spread(self, dss: Dss, record: Binding) -> None:
+        """Have all heads of the file follow."""
+        _bind_heads(dss, record)
 
 
-def _left_on_its_way(dss: Dss, current: CurrentBinding) -> Binding | None:
-    if current.claimed == current.binding.fqid.version:
-        known = dss.catalog.bindings.get(current.binding.fqid)
-        return known if known and not known.available else None
-    return dss.catalog.bindings.get(Fqid(current.binding.fqid.uuid, current.claimed))
-
-
-def _finish(dss: Dss, binding: Binding, spread: Callable[[Dss, Binding], object]) -> None:
-    """Write the object of a binding that was claimed, and put it into effect."""
-    dss.faults.reach("access: binding claimed")
-    primary = dss.replicas.primary
-    write_once(primary, manifest_key(Kind.ACCESS, binding.fqid), encode(binding_document(binding)))
-    dss.faults.reach("access: object written")
-    _take_effect(dss, binding, primary.name, spread)
-
-
-def take_effect(dss: Dss, binding: Binding, replica: str) -> None:
-    """Put a binding into effect that a replica has: from then on no read sees what it forbids.
-
-    Safe to repeat, in any order with other bindings of the UUID: the newest counts.
-    """
-    _take_effect(dss, binding, replica, _spread)
-
-
-def _take_effect(dss: Dss, binding: Binding, replica: str, spread: Callable[[Dss, Binding], object]) -> None:
-    bindings = dss.catalog.bindings
-    # All heads follow a binding before it becomes available anywhere.
-    if not binding.available:
-        bindings.put_into_effect(binding)
-        dss.faults.reach("access: in effect")
-        current = bindings.current(binding.fqid.uuid)
-        if current and current.binding.fqid == binding.fqid:
-            spread(dss, binding)
-    bindings.make_available(binding.fqid, replica)
-    dss.faults.reach("access: available")
-
-
-def _spread(dss: Dss, binding: Binding) -> None:
-    """Have all heads follow a binding: those of its UUID, and bundles that name it as a file."""
+def _spread(dss: Dss, binding: Binding, notify: Notify) -> None:
     bundles = _bind_heads(dss, binding)
     for bundle in sorted(bundles):
-        narrow_bundle(dss, bundle)
+        _renew_readers(dss, bundle)
     if binding.with_files:
-        bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)})
+        bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)}, notify)
 
 
 def _bind_heads(dss: Dss, binding: Binding) -> set[Fqid]:
@@ -121,7 +113,7 @@ def _bind_heads(dss: Dss, binding: Binding) -> set[Fqid]:
     return bundles | (set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid)) if files else set())
 
 
-def bind_files(dss: Dss, binding: Binding, files: Iterable[str]) -> None:
+def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notify = _quiet) -> None:
     """Bind files, by their UUIDs, as the bundle that they are bound with.
 
     Bundles that name them are narrowed once all are bound, and not for each: so the cost grows with the
@@ -130,18 +122,25 @@ def bind_files(dss: Dss, binding: Binding, files: Iterable[str]) -> None:
     """
 
     def follow(file: str) -> set[Fqid]:
-        _change(dss, file, binding.by, lambda before: _as_bundle(before, binding), _bind_heads)
+        def as_bundle(before: Binding) -> Binding:
+            return replace(before, readers=binding.readers, owner_group=binding.owner_group)
+
+        change_newest(dss, _FilesOfBundle(), Binding(fqid=Fqid(file, "")), binding.by, as_bundle)
         return set(dss.catalog.bindings.bundles_with_file(file))
 
     bundles: set[Fqid] = set()
-    for found in map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE):
-        bundles |= found
+    found = map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE)
+    for done, with_file in enumerate(found, start=1):
+        bundles |= with_file
+        notify(done, len(files))
     for bundle in sorted(bundles):
-        narrow_bundle(dss, bundle)
+        _renew_readers(dss, bundle)
 
 
-def _as_bundle(before: Binding, bundle: Binding) -> Binding:
-    return replace(before, readers=bundle.readers, owner_group=bundle.owner_group)
+def _renew_readers(dss: Dss, bundle: Fqid) -> None:
+    """Have the head of a bundle version follow who may read its content, then all that is derived from it."""
+    narrow_bundle(dss, bundle)
+    follow_readers(dss, bundle)
 
 
 def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
@@ -151,45 +150,69 @@ def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
         head = dss.catalog.bundles.head(bundle)
         if head is None:
             return frozenset()
-        files = dss.catalog.bundles.files(head, 0, head.file_count)
-        records = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in files})
+        records = dss.catalog.files.get_many({Fqid(file.uuid, file.version) for file in _files(dss, head)})
         own = {record.readers for record in records.values() if record.readers}
         return narrowed([head.readers, *own], dss.policy.default) if own else frozenset()
 
     dss.catalog.bindings.narrow(bundle, readers_of)
 
 
+def bind_content(dss: Dss, bundle: Fqid) -> None:
+    """Bind the files of a new bundle version with it, if its UUID is bound so, and the version to its files.
+
+    Call it when its pages are written, and before reads see it: whoever binds it or a file later finds them.
+    """
+    if dss.catalog.bindings.any_in_effect():
+        current = dss.catalog.bindings.current(bundle.uuid)
+        if current and current.record.with_files:
+            bind_files(dss, current.record, _files_of(dss, bundle))
+        narrow_bundle(dss, bundle)
+
+
 def _files_of(dss: Dss, bundle: Fqid) -> set[str]:
     head = dss.catalog.bundles.head(bundle)
-    return {file.uuid for file in dss.catalog.bundles.files(head, 0, head.file_count)} if head else set()
+    return {file.uuid for file in _files(dss, head)} if head else set()
 
 
-def bound_resource(kind: Kind, uuid: str, current: CurrentBinding | None) -> Resource:
+def _files(dss: Dss, head: BundleHead) -> list[PagedFile]:
+    """Return the files of a bundle; none while its writer, who calls `bind_content` next, writes pages."""
+    try:
+        return dss.catalog.bundles.files(head, 0, head.file_count)
+    except CatalogBroken:
+        if head.available:
+            raise
+        return []
+
+
+def claimed_by(
+    dss: Dss, uuid: str, group: str, by: str, current: CurrentBinding | None, *, is_new: bool
+) -> Binding | None:
+    """Return the binding by which a group claims a bundle's UUID with its first version.
+
+    `is_new` is whether the UUID had no version before `current` was read. Returns None if the group owns it.
+    Raises AlreadyOwned if another one does, or if it has versions and no owner.
+    """
+    before = current.record if current else Binding(fqid=Fqid(uuid, ""))
+    if before.owner_group == group:
+        return None
+    if before.owner_group:
+        raise AlreadyOwned(f"bundle {uuid} belongs to group {before.owner_group}; {group} can't claim it")
+    if not is_new:
+        raise AlreadyOwned(f"bundle {uuid} has versions, and no owner; only an operator can give it one")
+    return following(dss, Bindings(), replace(before, owner_group=group), before.fqid, by)
+
+
+def settled_binding(dss: Dss, uuid: str) -> CurrentBinding | None:
+    """Return the binding of a UUID, in one read; finish first what a killed claim of an owner has left."""
+    current = dss.catalog.bindings.current(uuid)
+    return settled(dss, Bindings(), uuid) if current and current.record.owner_group else current
+
+
+def bound_resource(kind: Kind, uuid: str, binding: CurrentBinding | Binding | None) -> Resource:
     """Return a UUID as a resource, with what its binding says."""
     name = f"{kind.removesuffix('s')} {uuid}"
-    if current is None:
+    if binding is None:
         return Resource(name=name)
-    binding = current.binding
+    if isinstance(binding, Current):
+        binding = binding.record
     return Resource(name=name, readers=binding.all_readers, owner_group=binding.owner_group)
-
-
-def binding_document(binding: Binding) -> dict[str, Any]:
-    """Return the content of a binding's object."""
-    return {
-        "format": "0.0.1",
-        "readers": sorted(binding.readers),
-        "owner_group": binding.owner_group,
-        "with_files": binding.with_files,
-        "by": binding.by,
-    }
-
-
-def binding_of_document(fqid: Fqid, document: Mapping[str, Any]) -> Binding:
-    """Return the binding that an object's content describes."""
-    return Binding(
-        fqid=fqid,
-        readers=frozenset(document["readers"]),
-        owner_group=str(document["owner_group"]),
-        with_files=bool(document["with_files"]),
-        by=str(document["by"]),
-    )

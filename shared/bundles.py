@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from shared.bindings import bind_files, narrow_bundle
-from shared.catalog import BundleHead, BundleTombstone, CurrentBinding, FileRecord, PagedFile
+from shared.bindings import bind_content, settled_binding
+from shared.catalog import Binding, BundleHead, BundleTombstone, CurrentBinding, FileRecord, PagedFile
 from shared.changes import claim_change, following_versions, require_newest
 from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing
 from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
@@ -75,32 +75,34 @@ def write_bundle(
     creator_uid: int,
     files: Sequence[PagedFile],
     *,
-    binding: CurrentBinding | None = None,
+    binding: CurrentBinding | None,
+    claim: Binding | None = None,
     replaces: Fqid | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Create a bundle version from files that are on the replica; it is readable there when this returns.
 
-    `binding` is the last read of the UUID's. Returns its manifest, and whether the version is new: False if
-    the same version was written before. Safe to repeat after a kill at any point; nothing is readable before
-    the last step. Raises BundleAlreadyExists if the FQID has other content, BundleTombstoneAlreadyExists if
-    it or its UUID is hidden, and PreconditionFailed if somebody else replaces the version that this one
-    `replaces`.
+    `binding` is that of the UUID by which it was decided that its writer may write it, and `claim` is one
+    that gives it an owner together with this version. Returns the manifest, and whether the version is new:
+    False if the same version was written before. Safe to repeat after a kill at any point; nothing is
+    readable before the last step. Raises BundleAlreadyExists if the FQID has other content,
+    BundleTombstoneAlreadyExists if it or its UUID is hidden, AlreadyOwned if the UUID gets another owner
+    meanwhile, and PreconditionFailed if somebody else replaces the version that this one `replaces`.
     """
     claims = [claim_change(dss, Kind.BUNDLE, replaces, fqid)] if replaces else []
     manifest = bundle_manifest(fqid, creator_uid, files)
     encoded = encode(manifest)
     dss.faults.reach("bundle: before the head is created")
     head = BundleHead(fqid=fqid, creator_uid=creator_uid, file_count=len(files), digest=digest(encoded))
-    created = dss.catalog.bundles.create_visible(head, binding, *claims)
+    created = dss.catalog.bundles.create_visible(head, binding, *claims, claim=claim)
     dss.faults.reach("bundle: head created")
+    if claim:
+        # Before the manifest, so that no rebuild sees the bundle without its owner.
+        settled_binding(dss, fqid.uuid)
     dss.catalog.bundles.write_pages(fqid, files)
     dss.faults.reach("bundle: all pages created")
     write_once(dss.replicas.named(replica), manifest_key(Kind.BUNDLE, fqid), encoded)
     dss.faults.reach("bundle: manifest written")
-    if binding and binding.binding.with_files:
-        bind_files(dss, binding.binding, {file.uuid for file in files})
-    if dss.catalog.bindings.any_in_effect():
-        narrow_bundle(dss, fqid)
+    bind_content(dss, fqid)
     dss.catalog.bundles.make_available(fqid, replica)
     dss.faults.reach("bundle: available")
     return manifest, created

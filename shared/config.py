@@ -94,8 +94,8 @@ class Settings:
     )
     secrets_key_file: str = _setting(
         "DSS_SECRETS_KEY_FILE",
-        "File with the keys that encrypt the secrets of subscriptions, one per line, the newest first; "
-        "without it there are no signed notifications.",
+        "File with the keys that encrypt secrets of subscriptions and tokens of journals, one per line, the "
+        "newest first; without it there are no signed notifications, and no streams of parts of journals.",
         default="",
     )
     aws_role_arn: str = _setting(
@@ -347,6 +347,28 @@ class Settings:
     )
     access_contact: str = _setting(
         "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
+    )
+    audit_log: str = _setting(
+        "DSS_AUDIT_LOG",
+        "File to which the audit log is appended, and which `dss admin who` reads; without it the API prints "
+        "the lines, and `dss admin` writes and reads them in Cloud Logging.",
+        default="",
+    )
+    audit_log_bucket: str = _setting(
+        "DSS_AUDIT_LOG_BUCKET",
+        "Log bucket that keeps the audit log, `projects/…/locations/…/buckets/…`, for `dss admin who`; "
+        "without it that reads all logs of the project.",
+        default="",
+    )
+    subscription_days: int = _setting(
+        "DSS_SUBSCRIPTION_DAYS",
+        "Days without a sign-in of its owner after which a subscription pauses; 0: it never does.",
+        default=90,
+    )
+    owner_group: str = _setting(
+        "DSS_OWNER_GROUP",
+        "Group that owns the new bundles whose PUT names no `owner_group`: only its members may write them.",
+        default="",
     )
     admin_user_emails: tuple[str, ...] = _setting(
         "ADMIN_USER_EMAILS", "E-mails of admins, who may do everything; comma-separated.", default=()

@@ -28,7 +28,8 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     │   ├── BundleAlreadyExists
     │   ├── CollectionAlreadyExists
     │   ├── CollectionTombstoneAlreadyExists
-    │   └── BundleTombstoneAlreadyExists
+    │   ├── BundleTombstoneAlreadyExists
+    │   └── AlreadyOwned            a UUID has another owner, or versions and none
     ├── TooManyRequests             the caller has used up its request budget
     ├── PreconditionFailed          the newest version is not the one that `If-Match` names
     ├── Unprocessable               well-formed, but contradicted by the facts
@@ -231,6 +232,12 @@ class BundleTombstoneAlreadyExists(Conflict):
     """This bundle has been deleted already, by another user or for another reason."""
 
     code = "bundle_tombstone_already_exists"
+
+
+class AlreadyOwned(Conflict):
+    """A group can't claim this UUID: another one owns it, or it has versions and no owner."""
+
+    code = "already_owned"
 
 
 class PreconditionFailed(DssError):

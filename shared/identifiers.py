@@ -23,8 +23,9 @@ MAX_STEP_BYTES = 255
 _NOT_IN_A_NAME = re.compile(r"[\\\x00-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-# The namespace of event ids. It must never change.
+# The namespaces of event ids, and of the UUIDs of groups. They must never change.
 _EVENTS = UUID("1b0e0e54-6f0c-5a0e-9a5c-6d1f0a3b7c52")
+_GROUPS = UUID("5c0a4b86-2f31-5e7d-8c19-4b7e6a90d2f3")
 
 
 def check_uuid(text: str, name: str = "uuid") -> str:
@@ -134,6 +135,7 @@ class Kind(StrEnum):
     BUNDLE = "bundles"
     COLLECTION = "collections"
     ACCESS = "access"
+    GROUP = "groups"
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,11 @@ def parse_document_key(key: str) -> ObjectName | None:
 def event_id(replica: str, fqid: Fqid, event_type: str) -> str:
     """Return the id of an event, which never changes."""
     return str(uuid5(_EVENTS, f"{replica}/{fqid}/{event_type}"))
+
+
+def group_uuid(name: str) -> str:
+    """Return the UUID of a group of this name, which never changes."""
+    return str(uuid5(_GROUPS, name))
 
 
 def publication_key(event: str) -> str:

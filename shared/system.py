@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from shared.access import BucketPolicy, Policy
+from shared.access.audit_log import AuditLog
 from shared.catalog import Catalog
 from shared.clock import Clock
 from shared.config import Settings
@@ -31,6 +32,11 @@ class Dss:
     def policy(self) -> Policy:
         """Who may do what, by the settings."""
         return Policy.of(self.settings)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        """Where the audit log goes, by the settings."""
+        return AuditLog.of(self.settings)
 
     @cached_property
     def bucket_policy(self) -> BucketPolicy:

@@ -116,7 +116,9 @@ locals {
     OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
     DSS_WRITE_GROUPS      = join(",", var.write_groups)
+    DSS_AUDIT_LOG_BUCKET  = local.audit_log_bucket
     ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_SUBSCRIPTION_DAYS = tostring(var.subscription_days)
     DSS_HIDE_MANAGED      = tostring(var.hide_managed)
     DSS_ACCESS_CONTACT    = var.access_contact
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)

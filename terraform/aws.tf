@@ -38,6 +38,8 @@ module "aws" {
   sources              = local.aws_sources
   event_prefixes       = local.event_prefixes
   google_audience      = local.aws_role_audience
+  audit_log_days       = var.audit_log_days
+  audit_log_locked     = var.audit_log_locked
 
   permissions_boundary_arn = var.aws_permissions_boundary_arn
 

@@ -1,7 +1,7 @@
 # Object events: from the buckets to Pub/Sub, and from there to the functions.
 locals {
   # What the system acts on; a blob that no manifest names is nobody's.
-  event_prefixes = ["files/", "bundles/", "collections/"]
+  event_prefixes = ["files/", "bundles/", "collections/", "access/", "groups/"]
 
   # The local stack reads the same file.
   subscriptions = { for row in jsondecode(file("${path.module}/../functions/subscriptions.json")) : row.name => row }

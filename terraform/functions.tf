@@ -50,7 +50,7 @@ locals {
       catalog          = true
       publishes_to     = ["deliveries", "delivery-retries", "replays", "dead-letters"]
       starts_workflows = false
-      environment      = { DSS_PUBLIC_URL = local.api_public_url }
+      environment      = merge(local.notified_environment, { DSS_PUBLIC_URL = local.api_public_url })
     }
     # They wait for other people's servers, and do little else.
     deliver = {
@@ -65,7 +65,7 @@ locals {
       catalog          = true
       publishes_to     = ["delivery-retries", "dead-letters"]
       starts_workflows = false
-      environment      = { DSS_CALLBACK_NETWORKS = join(",", var.callback_networks) }
+      environment      = merge(local.notified_environment, { DSS_CALLBACK_NETWORKS = join(",", var.callback_networks) })
     }
     redeliver = {
       summary          = "Notifies subscribers that have failed, or are slow, and replays."
@@ -79,7 +79,7 @@ locals {
       catalog          = true
       publishes_to     = ["dead-letters"]
       starts_workflows = false
-      environment      = { DSS_CALLBACK_NETWORKS = join(",", var.callback_networks) }
+      environment      = merge(local.notified_environment, { DSS_CALLBACK_NETWORKS = join(",", var.callback_networks) })
     }
     compact = {
       summary          = "Puts events that have come by into journals of many."
@@ -199,6 +199,11 @@ locals {
     }
   }
 
+  # As whom subscriptions act.
+  notified_environment = {
+    ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_SUBSCRIPTION_DAYS = tostring(var.subscription_days)
+  }
   mailing_functions = toset(["checkout", "sweep"])
   signing_functions = toset(["deliver", "redeliver"])
 

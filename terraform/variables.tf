@@ -161,8 +161,26 @@ variable "staging_writers" {
 
 variable "operators" {
   type        = list(string)
-  description = "IAM members (a group:…, say) who start administrative runs, put lists for them into the reports bucket, and read reports."
+  description = "IAM members (a group:…, say) who start administrative runs, put lists for them into the reports bucket, read reports, and use the audit log."
   default     = []
+}
+
+variable "audit_log_days" {
+  type        = number
+  description = "Days for which the audit log, and data access in both clouds, are kept."
+  default     = 400
+
+  validation {
+    # Cloud Logging: 1 to 3,650 days.
+    condition     = var.audit_log_days >= 1 && var.audit_log_days <= 3650
+    error_message = "1 to 3,650."
+  }
+}
+
+variable "audit_log_locked" {
+  type        = bool
+  description = "Lock these days for good: nobody can shorten them, delete a line, or delete the log's buckets while they hold one."
+  default     = true
 }
 
 variable "checkout_readers" {
@@ -563,6 +581,17 @@ variable "default_access" {
   type        = string
   description = "Who may read what is bound to no group: `public`, `signed-in`, or the name of a group."
   default     = "public"
+}
+
+variable "subscription_days" {
+  type        = number
+  description = "Days without a sign-in of its owner after which a subscription pauses; 0: it never does."
+  default     = 90
+
+  validation {
+    condition     = var.subscription_days >= 0 && floor(var.subscription_days) == var.subscription_days
+    error_message = "It must be a whole number of days."
+  }
 }
 
 variable "hide_managed" {

@@ -44,23 +44,6 @@ resource "google_project_iam_member" "starts_workflows" {
   member  = local.google_accounts[each.key].member
 }
 
-# The audit log says who started or cancelled a run, and who wrote to a bucket beside the system. Such entries (Data
-# Access, DATA_WRITE) are off by default. The system's own accounts are exempt: the catalog records their work.
-# https://cloud.google.com/workflows/docs/audit-logging-workflow-executions
-resource "google_project_iam_audit_config" "writes" {
-  for_each = toset(["storage.googleapis.com", "workflowexecutions.googleapis.com"])
-
-  project = var.project_id
-  service = each.key
-
-  audit_log_config {
-    log_type         = "DATA_WRITE"
-    exempted_members = [for name in sort(keys(local.google_accounts)) : local.google_accounts[name].member]
-  }
-
-  depends_on = [google_project_service.enabled]
-}
-
 resource "google_project_iam_member" "operators" {
   for_each = toset(var.operators)
 

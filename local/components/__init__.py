@@ -35,7 +35,11 @@ TABLE: tuple[Builder, ...] = (
 def build(config: StackConfig, table: tuple[Builder, ...] = TABLE) -> tuple[list[Component], dict[str, str]]:
     """Return the components of a stack, and the environment for its users."""
     components = []
-    exported = {"GOOGLE_CLOUD_PROJECT": PROJECT, "DSS_LOCAL_DATA": str(config.data)}
+    exported = {
+        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "DSS_LOCAL_DATA": str(config.data),
+        "DSS_AUDIT_LOG": str(config.audit_log),
+    }
     inherited = base_environment(config.caller)
     for builder in table:
         component = builder(config, exported)

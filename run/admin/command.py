@@ -3,12 +3,15 @@
 import click
 
 from dss.commands.context import json_option
+from run.admin.commands.access import access
 from run.admin.commands.audit import audit
 from run.admin.commands.dead_letters import dead_letters
+from run.admin.commands.group import group
 from run.admin.commands.index import index
 from run.admin.commands.rebuild import rebuild
 from run.admin.commands.replication import replication
 from run.admin.commands.runs import fill_cache, resync, runs, tombstones
+from run.admin.commands.who import who
 
 
 @click.group()
@@ -17,5 +20,8 @@ def admin() -> None:
     """Commands for operators. Settings come from the environment, the same as for the services."""
 
 
-for command in (audit, rebuild, replication, index, resync, fill_cache, tombstones, runs, dead_letters):
+for command in (
+    *(access, group, audit, rebuild, replication, index),
+    *(resync, fill_cache, tombstones, runs, dead_letters, who),
+):
     admin.add_command(command)

@@ -20,6 +20,7 @@ from run.api import (
     subscriptions,
 )
 from run.api.admission import ADMISSION, Admission
+from run.api.audit_log import install_audit_log, noted
 from run.api.auth import Authenticator
 from run.api.bodies import memory_of
 from run.api.call import Call
@@ -34,6 +35,7 @@ from run.api.wsgi import Application, Environ
 from shared.access import STRANGER, Principal, Resource
 from shared.api_path import API_PATH
 from shared.errors import DssError, Forbidden, NotYetImplemented, ReadOnly, RequestTooLarge, Unauthorized
+from shared.groups import Memberships
 from shared.system import Dss
 
 # The first word of an operation's id, and the module with its handler. Operations of other areas answer 501.
@@ -71,6 +73,7 @@ def create_app(dss: Dss) -> Flask:
     service.install(app, dss, contract)
     signed_objects.install(app, dss.replicas)
     install_error_handlers(app, debug=dss.settings.debug)
+    install_audit_log(app, dss)
     install_request_log(app)
     install_headers(app)
     app.wsgi_app = partial(_without_trailing_slash, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
@@ -102,6 +105,7 @@ class _Dispatcher:
         self._limits = limits
         self._memory = MemoryBudgets.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
+        self._memberships = Memberships(dss)
 
     def view(self, operations: list[Operation]) -> Callable[..., Response]:
         """Return the view of a path; it chooses the operation by the request's method."""
@@ -115,16 +119,19 @@ class _Dispatcher:
         return answer
 
     def _answer(self, operation: Operation, handler: Handler, path_arguments: dict[str, str]) -> Response:
+        noted().begin(operation, path_arguments, writes=_writes(operation))
         admission: Admission = request.environ.get(ADMISSION) or Admission(body_received=True)
         if not admission.waits_for_body:
             admission.caller = self._admit(operation)
             if operation.takes_body and not admission.body_received:
                 admission.waits_for_body = True
                 return Response(status=100)
+        identify = partial(self._identify, admission.caller)
+        noted().who, noted().identify = admission.caller, identify
         call = Call(
             dss=self._dss,
             caller=admission.caller,
-            identify=partial(self._identify, admission.caller),
+            identify=identify,
             base_url=base_url(self._dss.settings),
             path=request.path,
             query={name: text for name, text in request.args.items() if name in operation.query_names},
@@ -150,7 +157,10 @@ class _Dispatcher:
         self._limits.spend(request.environ, operation.operation_id)
         if caller and operation.needs:
             what = Resource(name=f"operation {operation.operation_id}")
-            self._dss.policy.decide(caller, operation.needs, what).require()
+            # More groups never take a right away, so those of the token come first: they cost no read.
+            if not self._dss.policy.decide(caller, operation.needs, what).is_allowed:
+                caller = self._memberships.join(caller)
+                self._dss.policy.decide(caller, operation.needs, what).require()
         if self._dss.settings.read_only_mode and _writes(operation):
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
@@ -165,9 +175,14 @@ class _Dispatcher:
             self._limits.not_signed_in(request.environ)
             raise
         self._limits.signed_in(request.environ, caller)
+        noted().who = caller
         return caller
 
     def _identify(self, caller: Principal | None) -> Principal:
+        """Return who has signed in, with all groups. Raise as the authenticator, or Unavailable."""
+        return self._memberships.join(self._proved(caller))
+
+    def _proved(self, caller: Principal | None) -> Principal:
         """Return who has signed in. Raise as the authenticator if the header proves nothing."""
         if caller is None and request.headers.get("Authorization"):
             caller = self._sign_in()
@@ -176,7 +191,7 @@ class _Dispatcher:
     def _requester(self, caller: Principal | None) -> str:
         # An open operation ignores tokens that are not valid.
         with suppress(DssError):
-            caller = self._identify(caller)
+            caller = self._proved(caller)
         return caller.email if caller and caller.is_known else client_address(self._dss.settings)
 
     def _body(self) -> bytes | None:

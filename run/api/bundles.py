@@ -10,9 +10,9 @@ from run.api.call import Call
 from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
-from shared.access import Action, Resource
+from shared.access import Action, Resource, check_group
 from shared.api_path import api_url
-from shared.bindings import bound_resource
+from shared.bindings import bound_resource, claimed_by, settled_binding
 from shared.bundles import (
     NamedFile,
     change_bundle,
@@ -22,7 +22,14 @@ from shared.bundles import (
     require_newest_bundle,
     write_bundle,
 )
-from shared.catalog import BundleHead, BundleTombstone, CheckoutOrder, PagedFile
+from shared.catalog import (
+    Binding,
+    BundleHead,
+    BundleTombstone,
+    CheckoutOrder,
+    CurrentBinding,
+    PagedFile,
+)
 from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
 from shared.errors import Forbidden, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
@@ -59,8 +66,9 @@ def get(
     def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
         if presignedurls:
             return signed_url(
-                call.dss,
+                call,
                 replica,
+                file.uuid,
                 copy.checksums,
                 content_type=file.content_type,
                 disposition=attachment(file.name),
@@ -79,17 +87,28 @@ def get(
     return page({"bundle": bundle}, content_key="bundle.files", next_url=more)
 
 
-def put(call: Call, *, uuid: str, replica: str, version: str, json_request_body: dict[str, Any]) -> Response:
-    """Create a bundle version of files that the replica has, or is about to have."""
+def put(
+    call: Call,
+    *,
+    uuid: str,
+    replica: str,
+    version: str,
+    owner_group: str | None,
+    json_request_body: dict[str, Any],
+) -> Response:
+    """Create a bundle version of files that the replica has, or is about to have.
+
+    With the first version, a group may claim the UUID.
+    """
     call.check_new_version(version)
-    binding = call.dss.catalog.bindings.current(uuid)
-    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
+    binding, claim = _owned(call, uuid, owner_group)
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
     files = find_files(call.dss, replica, named, call.may_read)
     creator_uid = json_request_body["creator_uid"]
+    fqid = Fqid(uuid, version)
     manifest, created = write_bundle(
-        call.dss, replica, Fqid(uuid, version), creator_uid, files, binding=binding
+        call.dss, replica, fqid, creator_uid, files, binding=binding, claim=claim
     )
     return answer({"version": version, "manifest": manifest}, 201 if created else 200)
 
@@ -105,7 +124,7 @@ def patch(
     replaces = call.replaced(uuid)
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
-    binding = call.dss.catalog.bindings.current(uuid)
+    binding = settled_binding(call.dss, uuid)
     # First, so that nobody learns by a refusal what is hidden.
     old = find_bundle(call, uuid, replica, version)
     call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
@@ -120,6 +139,7 @@ def patch(
     files = [*remaining, *find_files(call.dss, replica, added, call.may_read)]
     files.sort(key=lambda file: file.name.encode())
     new = change_bundle(call.dss, replica, old, files, binding=binding, replaces=replaces)
+    call.is_about(new.uuid, new.version)
     return answer({"uuid": new.uuid, "version": new.version})
 
 
@@ -190,7 +210,28 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
     if head is None or replica not in head.available or head.hidden:
         state = _state(call, uuid, replica, version, head)
         raise NotFound(f"replica {replica} has no bundle {name}", replica_state=state)
+    call.is_about(uuid, head.fqid.version)
     return head
+
+
+def _owned(call: Call, uuid: str, owner_group: str | None) -> tuple[CurrentBinding | None, Binding | None]:
+    """Return the binding of a UUID that the caller may write, and one by which a group of theirs claims it.
+
+    Raise Unauthorized or Forbidden if they may not write it, or for that group, and AlreadyOwned if the group
+    that is asked for can't own it. The default group doesn't own it then.
+    """
+    group = check_group(owner_group, "owner_group") if owner_group else call.dss.settings.owner_group
+    # Before the binding is read: a version that has been claimed since comes with its owner.
+    is_new = bool(group) and call.dss.catalog.bundles.is_new(uuid)
+    binding = settled_binding(call.dss, uuid)
+    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
+    has_owner = bool(binding and binding.record.owner_group)
+    if not owner_group and (has_owner or not is_new):
+        return binding, None
+    claim = claimed_by(call.dss, uuid, group, call.signed_in.email, binding, is_new=is_new)
+    if claim:
+        call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, claim))
+    return binding, claim
 
 
 def require_content(call: Call, head: BundleHead, action: Action) -> None:

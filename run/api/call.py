@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from urllib.parse import urlencode
 
+from run.api.audit_log import noted
 from run.api.memory_budget import MemoryBudgets
 from shared.access import STRANGER, Action, Principal, Resource, Verdict
 from shared.bindings import bound_resource
@@ -19,9 +21,9 @@ from shared.system import Dss
 class Call:
     """What a handler gets beside the arguments of the contract.
 
-    `caller` is who has signed in to a secured operation. `identify` returns who has signed in to any, and
-    raises Unauthorized or Forbidden if the header proves nothing. `requester` returns the e-mail of the
-    caller, also in an open operation, or else the client's address.
+    `caller` is who has signed in to a secured operation, with the groups of the token. `identify` returns who
+    has signed in to any, with all groups, and raises Unauthorized or Forbidden if the header proves nothing.
+    `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
     the header `If-Match`.
     """
@@ -54,15 +56,35 @@ class Call:
     def require(self, action: Action, what: Resource) -> None:
         """Raise Unauthorized, Forbidden, NotFound or Gone unless the caller may do something with something.
 
-        What everybody may read costs no look at the token.
+        What everybody may read costs no look at the token, and what the groups of the token allow no look at
+        other ones.
         """
         if action in (Action.READ, Action.SHARE) and self.dss.policy.is_open(what):
             return
-        self.dss.policy.decide(self.identify(), action, what).require()
+        decision = self.dss.policy.decide(self.caller, action, what) if self.caller else None
+        # More groups never take a right away, so those of the token come first: they cost no read.
+        if decision is None or not decision.is_allowed:
+            decision = self.dss.policy.decide(self.identify(), action, what)
+        noted().decided(action, what, decision)
+        decision.require()
+
+    def is_about(self, uuid: str, version: str = "") -> None:
+        """Note the object of this request for the audit log, where the request does not name it itself."""
+        noted().uuid, noted().version = uuid, version
+
+    def writes(self) -> None:
+        """Note for the audit log that this request writes, although its operation reads."""
+        noted().writes = True
+
+    def hands_out(self, name: str) -> timedelta:
+        """Note a signed URL of a file, by its UUID, or of a journal, by its id; return its lifetime."""
+        lifetime = timedelta(seconds=self.dss.settings.signed_url_seconds)
+        noted().hand_out(name, self.dss.clock.now() + lifetime)
+        return lifetime
 
     def require_source(self, url: str) -> None:
         """Raise Forbidden unless the caller may put a file from the object at a URL."""
-        self.dss.bucket_policy.source(self.signed_in, url).require()
+        self.dss.bucket_policy.source(self.identify(), url).require()
 
     def sees(self, what: Resource) -> bool:
         """Return whether the caller may read something; False if it must seem not to be there.
@@ -75,6 +97,7 @@ class Call:
             return True
         # A token that proves nothing must not make a difference to what seems not to be there.
         decision = policy.decide(self.reader if policy.hide_managed else self.identify(), Action.READ, what)
+        noted().decided(Action.READ, what, decision)
         if decision.verdict is Verdict.HIDDEN:
             return False
         decision.require()

@@ -85,6 +85,7 @@ def patch(
         old = read_collection(call.dss, head)
         items = dict.fromkeys((*without(old.items, removed), *unique(added)))
         new = change_collection(call.dss, replica, old, json_request_body, [*items], owned, replaces=replaces)
+    call.is_about(uuid, new.version)
     return answer({"uuid": uuid, "version": new.version})
 
 

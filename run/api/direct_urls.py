@@ -77,6 +77,7 @@ def checkout_first(
             raise ReadOnly(
                 "this deployment is read-only at present, and a checkout is a write; try again later"
             )
+        call.writes()
         request_checkout(call.dss, order, requester=call.requester())
     headers = {
         "Location": call.url(token=str(current), version=order.fqid.version),

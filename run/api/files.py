@@ -42,8 +42,9 @@ def get(
         call.require(Action.SHARE, _resource(record))
         return _direct(call, replica, record, token)
     url = signed_url(
-        call.dss,
+        call,
         replica,
+        uuid,
         record.checksums,
         content_type=record.content_type,
         disposition=content_disposition,
@@ -96,6 +97,7 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecor
         is_pending = (progress and progress.under_way) or _is_elsewhere(call, uuid, replica, version, record)
         state = "pending" if is_pending else "absent"
         raise NotFound(f"replica {replica} has no file {name}", replica_state=state)
+    call.is_about(uuid, record.fqid.version)
     return record
 
 

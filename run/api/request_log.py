@@ -1,12 +1,25 @@
 """The request log: one structured line for each request, in the format of Cloud Logging."""
 
+import re
 import time
 import uuid
 
 import structlog
 from flask import Flask, Response, g, request
 
+# Of `X-Cloud-Trace-Context` (TRACE/SPAN;o=1), and of W3C's `traceparent` (00-TRACE-SPAN-01).
+_CLOUD_TRACE = re.compile(r"([0-9A-Fa-f]{1,32})(/.*)?")
+_W3C_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+
 _log = structlog.get_logger()
+
+
+def trace_id() -> str:
+    """Return the trace of the current request, as Cloud Run or its client names it; empty if nobody does."""
+    for header, form in (("X-Cloud-Trace-Context", _CLOUD_TRACE), ("traceparent", _W3C_TRACE)):
+        if match := form.fullmatch(request.headers.get(header, "")):
+            return match[1]
+    return ""
 
 
 def install_request_log(app: Flask) -> None:
@@ -14,8 +27,7 @@ def install_request_log(app: Flask) -> None:
 
     def begin() -> None:
         # Cloud Run's trace id connects our lines with its own request log.
-        trace = request.headers.get("X-Cloud-Trace-Context", "").partition("/")[0]
-        g.request_id = trace if trace.isalnum() else uuid.uuid4().hex
+        g.request_id = trace_id() or uuid.uuid4().hex
         g.began = time.monotonic()
 
     def end(response: Response) -> Response:

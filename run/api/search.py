@@ -32,7 +32,10 @@ def post(
     search_after: str | None,
     json_request_body: dict[str, Any],
 ) -> Response:
-    """Answer a page of the bundle versions that a query finds on a replica, highest UUID first."""
+    """Answer a page of the bundle versions that a query finds on a replica and the caller may read.
+
+    Highest UUID first.
+    """
     es_query = json_request_body["es_query"]
     query, after = parse(es_query), _position(search_after)
     raw = output_format == "raw"
@@ -40,7 +43,13 @@ def post(
         if raw:
             memory.enter_context(call.memory.collections.reserve(_MEMORY_OF_RAW))
         found = call.dss.index.search(
-            replica, query, after=after, count=_RAW_PER_PAGE if raw else per_page, documents=raw, total=True
+            replica,
+            query,
+            readers=call.dss.policy.labels(call.reader),
+            after=after,
+            count=_RAW_PER_PAGE if raw else per_page,
+            documents=raw,
+            total=True,
         )
         more = call.url(search_after=f"{found.after.uuid},{found.after.version}") if found.after else None
         response = page({"es_query": es_query}, content_key="results", next_url=more)

@@ -11,26 +11,30 @@ from shared.catalog import Attempt, Delivery, DeliveryState, SubscriberBackoff, 
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
 from shared.webhooks.fanout import send_sample
+from shared.webhooks.owners import acts_until, is_paused, sign_in
 from shared.webhooks.replays import begin_replay
 from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscribe
 
 
 def list_own(call: Call, *, replica: str, subscription_type: str) -> Response:
     """List the caller's subscriptions of one query language on a replica."""
-    owned = call.dss.catalog.subscriptions.of_owner(call.signed_in.email, replica)
-    return answer({"subscriptions": [_shown(one) for one in owned if one.kind == subscription_type]})
+    owner = call.identify()
+    owned = call.dss.catalog.subscriptions.of_owner(owner.email, replica)
+    acting = [sign_in(call.dss, owner, one) for one in owned]
+    return answer({"subscriptions": [_shown(call, one) for one in acting if one.kind == subscription_type]})
 
 
 def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Response:
     """Subscribe the caller to the events of a replica that match a query."""
-    owner = call.signed_in.email
+    owner = call.identify()
     subscription = subscribe(call.dss, replica, owner, json_request_body, key=call.repeat_key)
-    return answer(_shown(subscription), 201)
+    call.is_about(subscription.uuid)
+    return answer(_shown(call, subscription), 201)
 
 
 def get(call: Call, *, uuid: str, replica: str, subscription_type: str) -> Response:
     """Return one of the caller's subscriptions."""
-    return answer(_shown(_find(call, uuid, replica, subscription_type)))
+    return answer(_shown(call, _find(call, uuid, replica, subscription_type)))
 
 
 def delete(call: Call, *, uuid: str, replica: str, subscription_type: str) -> Response:
@@ -50,7 +54,7 @@ def deliveries(call: Call, *, uuid: str, replica: str, per_page: int, search_aft
     more = None
     if len(rows) > per_page:
         more = call.url(search_after=f"{version_of(on_page[-1].created)},{on_page[-1].id}")
-    body = {"deliveries": [_delivery(one, backoff) for one in on_page]}
+    body = {**_sign_in(call, subscription), "deliveries": [_delivery(one, backoff) for one in on_page]}
     return page(body, content_key="deliveries", next_url=more)
 
 
@@ -67,10 +71,11 @@ def replay(call: Call, *, uuid: str, replica: str, from_date: str) -> Response:
 
 def _find(call: Call, uuid: str, replica: str, kind: str | None = None) -> Subscription:
     """Return one of the caller's subscriptions; an admin may have anybody's. Raise NotFound."""
+    caller = call.identify()
     subscription = find_subscription(call.dss, replica, uuid, call.finds)
     if kind not in (None, subscription.kind):
         raise NotFound(f"replica {replica} has no {kind} subscription {uuid} of yours")
-    return subscription
+    return sign_in(call.dss, caller, subscription)
 
 
 def _position(search_after: str) -> tuple[datetime, str]:
@@ -117,7 +122,21 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _shown(subscription: Subscription) -> dict[str, Any]:
+def _sign_in(call: Call, subscription: Subscription) -> dict[str, Any]:
+    """Return until when a subscription acts without another sign-in of its owner, and when it last paused.
+
+    A sign-in ends a pause, so that the owner sees only the one before.
+    """
+    end, pause = acts_until(call.dss, subscription), subscription.last_pause
+    shown = {
+        "acts_until": version_of(end) if end else None,
+        "paused": is_paused(call.dss, subscription) or None,
+        "last_pause": {"from": version_of(pause[0]), "to": version_of(pause[1])} if pause else None,
+    }
+    return _given(shown)
+
+
+def _shown(call: Call, subscription: Subscription) -> dict[str, Any]:
     """Return a subscription as its owner sees it, without its secret."""
     shown = {
         "uuid": subscription.uuid,
@@ -136,5 +155,6 @@ def _shown(subscription: Subscription) -> dict[str, Any]:
             for name, expression in subscription.attachments.items()
         }
         or None,
+        **_sign_in(call, subscription),
     }
     return _given(shown)

@@ -1,34 +1,39 @@
 """Signed URLs of the content of files."""
 
-from datetime import timedelta
 from urllib.parse import quote
 
 from werkzeug.http import dump_options_header
 
+from run.api.call import Call
 from shared.checksums import Checksums
 from shared.errors import IllegalArguments
-from shared.system import Dss
 
 # RFC 8187: the characters of a parameter that need no encoding, beside letters, digits and `_.-~`.
 _UNQUOTED = "!#$&+^`|"
 
 
 def signed_url(
-    dss: Dss, replica: str, checksums: Checksums, *, content_type: str, disposition: str | None
+    call: Call,
+    replica: str,
+    uuid: str,
+    checksums: Checksums,
+    *,
+    content_type: str,
+    disposition: str | None,
 ) -> str:
     """Return a URL that serves a blob of a replica to anyone for DSS_SIGNED_URL_SECONDS.
 
+    The audit log will say who got a URL of the file `uuid`.
     The store sends `content_type`, which is the file's and not the blob's, as Content-Type, and `disposition`
     as Content-Disposition. Raise IllegalArguments if the latter cannot be a header.
     """
     if disposition is not None and not (disposition.isascii() and disposition.isprintable()):
         raise IllegalArguments("content_disposition: must be printable ASCII, as every header is")
-    target = dss.replicas.named(replica)
-    lifetime = timedelta(seconds=dss.settings.signed_url_seconds)
+    target = call.dss.replicas.named(replica)
     return target.store.sign_get(
         target.bucket,
         checksums.blob_key,
-        lifetime=lifetime,
+        lifetime=call.hands_out(uuid),
         disposition=disposition,
         content_type=content_type,
     )

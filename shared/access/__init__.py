@@ -4,12 +4,14 @@
 """
 
 from shared.access.buckets import BucketPolicy, Proof
+from shared.access.labels import labels_of, labels_sought
 from shared.access.policy import Action, Decision, Policy, Resource, Verdict
 from shared.access.principals import STRANGER, Principal
-from shared.access.readers import DEFAULT, PUBLIC, SIGNED_IN, check_group, narrowed
+from shared.access.readers import DEFAULT, NOBODY, PUBLIC, SIGNED_IN, check_group, narrowed
 
 __all__ = [
     "DEFAULT",
+    "NOBODY",
     "PUBLIC",
     "SIGNED_IN",
     "STRANGER",
@@ -22,5 +24,7 @@ __all__ = [
     "Resource",
     "Verdict",
     "check_group",
+    "labels_of",
+    "labels_sought",
     "narrowed",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.access.principals import Principal
-from shared.access.readers import DEFAULT, PUBLIC, SIGNED_IN
+from shared.access.readers import DEFAULT, NOBODY, PUBLIC, SIGNED_IN
 from shared.config import Settings
 from shared.errors import DssError, Forbidden, Gone, NotFound, Unauthorized
 
@@ -147,7 +147,9 @@ class Policy:
 
     @staticmethod
     def _names(who: Principal) -> frozenset[str]:
-        return who.groups | ({PUBLIC, SIGNED_IN} if who.is_known else {PUBLIC})
+        # A token may claim any group, but not to be what stands for other readers.
+        own = who.groups - {PUBLIC, SIGNED_IN, DEFAULT, NOBODY}
+        return own | ({PUBLIC, SIGNED_IN} if who.is_known else {PUBLIC})
 
     def _read(self, who: Principal, what: Resource) -> Decision:
         if not self._is_reader(who, what):

@@ -24,6 +24,7 @@ from shared.catalog.deliveries import (
 )
 from shared.catalog.events import Event, EventCatalog
 from shared.catalog.files import FileCatalog, FileRecord
+from shared.catalog.groups import Group, GroupCatalog
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog, JournalEntry
 from shared.catalog.mails import MailCatalog
@@ -32,6 +33,7 @@ from shared.catalog.runs import AdminRun, RunCatalog
 from shared.catalog.scan import KnownTombstone, ScanCatalog
 from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
+from shared.catalog.versioned import VersionedCatalog
 
 __all__ = [
     "KEPT_ATTEMPTS",
@@ -68,6 +70,8 @@ __all__ = [
     "EventCatalog",
     "FileCatalog",
     "FileRecord",
+    "Group",
+    "GroupCatalog",
     "JobCatalog",
     "JobState",
     "Journal",
@@ -88,6 +92,7 @@ __all__ = [
     "SubscriptionKind",
     "TombstoneCatalog",
     "Unpublished",
+    "VersionedCatalog",
 ]
 
 
@@ -97,6 +102,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.bindings = BindingCatalog(database)
+        self.groups = GroupCatalog(database)
         self.files = FileCatalog(database)
         self.bundles = BundleCatalog(database)
         self.tombstones = TombstoneCatalog(database)

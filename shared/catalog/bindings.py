@@ -7,19 +7,17 @@ only if the binding is still the one that its fields were taken from, and a chan
 exist: so there is none that a change misses.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.cloud.firestore import FieldFilter
 from google.cloud.firestore_v1 import ExistsOption, LastUpdateOption
 
-from shared.catalog.database import Database, NameTaken, Step, Write, create_document
-from shared.errors import Conflict
+from shared.catalog.database import Database, Step, Write, set_document
+from shared.catalog.versioned import Current, VersionedCatalog
 from shared.identifiers import Fqid
 
-# Documents that one query returns.
-_PAGE = 500
 # How often a head is created anew because its binding has changed meanwhile, before its writer gives up.
 _ATTEMPTS = 10
 # The collections of heads with a UUID's readers, by the field that names it.
@@ -48,97 +46,44 @@ class Binding:
         return self.readers | ({self.owner_group} - {""}) if self.readers else self.readers
 
 
-@dataclass(frozen=True, kw_only=True)
-class CurrentBinding:
-    """The binding in effect of a UUID; `claimed` is the version of the newest one, which may still be on its
-    way. `revision` is when its document last changed.
-    """
-
-    binding: Binding
-    claimed: str
-    revision: Any = field(compare=False)
+CurrentBinding = Current[Binding]
 
 
-class BindingCatalog:
+class BindingCatalog(VersionedCatalog[Binding]):
     """Reads and writes of bindings."""
 
+    noun = "access"
+
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._collection = database.client.collection("access")
-        self._current = database.client.collection("bindings")
+        super().__init__(database, heads="access", current="bindings")
         self._marks = database.client.collection("binding_marks")
 
-    def get(self, fqid: Fqid) -> Binding | None:
-        """Return a binding, in effect or not, in one read."""
-        snapshot = self._database.get(self._collection.document(str(fqid)))
-        return binding_of(snapshot) if snapshot.exists else None
+    def fields(self, record: Binding) -> dict[str, Any]:
+        """Return what documents say of a binding."""
+        return {
+            "uuid": record.fqid.uuid,
+            "version": record.fqid.version,
+            "readers": sorted(record.readers),
+            "owner_group": record.owner_group,
+            "with_files": record.with_files,
+            "by": record.by,
+        }
 
-    def current(self, uuid: str) -> CurrentBinding | None:
-        """Return the binding in effect of a UUID, in one read; None if it never had one."""
-        snapshot = self._database.get(self._current.document(uuid))
-        return _current_of(snapshot) if snapshot.exists else None
+    def record_of(self, snapshot: Any) -> Binding:
+        """Return the binding of a document."""
+        return binding_of(snapshot)
 
-    def current_many(self, uuids: Iterable[str]) -> Mapping[str, CurrentBinding]:
-        """Return the bindings in effect of those of the UUIDs that have one, one read each, in parallel."""
-        references = [self._current.document(uuid) for uuid in dict.fromkeys(uuids)]
-        found = map(_current_of, self._database.get_many(references))
-        return {current.binding.fqid.uuid: current for current in found}
+    def nothing_yet(self, fqid: Fqid, like: Binding) -> Binding:
+        """Return the binding of a UUID that was never bound."""
+        return Binding(fqid=fqid)
 
-    def all_current(self, after: str = "") -> Iterator[CurrentBinding]:
-        """Yield the bindings in effect, in order of UUID, one read each."""
-        query = self._current.order_by("uuid")
-        if after:
-            query = query.start_after({"uuid": after})
-        return map(_current_of, self._database.every(query, _PAGE))
-
-    def create(self, binding: Binding) -> bool:
-        """Make a binding known that a bucket has. It is not in effect yet. Safe to repeat.
-
-        Returns False if it was known. Raises Conflict if the name has other content.
-        """
-        try:
-            self._database.commit(create_document(self._reference(binding), self._document(binding)))
-        except NameTaken:
-            if self.get(binding.fqid) != binding:
-                raise Conflict(f"access {binding.fqid} exists with other content") from None
-            return False
-        return True
-
-    def claim(self, binding: Binding, before: CurrentBinding | None) -> bool:
-        """Make a new binding, which follows the one that was read; return False if another one does."""
-        current = self._current.document(binding.fqid.uuid)
-        claimed = {"claimed": binding.fqid.version}
-
-        def follow(batch: Any) -> None:
-            if before is None:
-                batch.create(current, {**_fields(Binding(fqid=Fqid(binding.fqid.uuid, ""))), **claimed})
-            else:
-                batch.update(current, claimed, option=LastUpdateOption(before.revision))
-
-        try:
-            self._database.commit(create_document(self._reference(binding), self._document(binding)), follow)
-        except NameTaken:
-            return False
-        return True
-
-    def put_into_effect(self, binding: Binding) -> None:
-        """Let a binding count, unless a later one does. Heads have the one before until `bind_heads`."""
-
-        def step(snapshot: Any) -> Step | None:
-            known = snapshot.to_dict() if snapshot.exists else {}
-            if known.get("version", "") >= binding.fqid.version:
-                return None
-            claimed = max(known.get("claimed", ""), binding.fqid.version)
-            # Before anybody looks for bundles with this file: see `changed_files`.
-            mark = (self._marks.document("files"), {"changed": self._database.clock.now()})
-            return {**_fields(binding), "claimed": claimed}, [lambda batch: batch.set(*mark)]
-
-        self._database.advance(self._current.document(binding.fqid.uuid), step)
-
-    def make_available(self, fqid: Fqid, replica: str) -> None:
-        """Note that a replica has a binding, and that all heads follow it. Safe to repeat."""
-        head = self._collection.document(str(fqid))
-        self._database.commit(lambda batch: batch.update(head, self._database.gained(replica)))
+    def with_effect(self, record: Binding) -> Sequence[Write]:
+        """Return the mark that a bundle has to look for what it is bound to, and its files."""
+        if not (record.readers or record.with_files):
+            return ()
+        # Before anybody looks for bundles with this file: see `any_in_effect`.
+        mark = self._marks.document("files")
+        return (set_document(mark, {"changed": self._database.clock.now()}),)
 
     def guard(self, uuid: str, known: CurrentBinding | None) -> Write:
         """Return a write that fails unless the UUID has the binding that was read, or still none.
@@ -175,6 +120,18 @@ class BindingCatalog:
                     self._database.advance(snapshot.reference, lambda head: _rebound(head, bound))
         return heads
 
+    def kinds_of(self, uuid: str) -> list[str]:
+        """Return what there is under a UUID: `file`, `bundle`, `collection`; a read each."""
+        collections = {"file": "files", "bundle": "bundles", "collection": "owned_collections"}
+        of_uuid = FieldFilter("uuid", "==", uuid)
+        return [
+            kind
+            for kind, name in collections.items()
+            if self._database.query(
+                self._database.client.collection(name).where(filter=of_uuid).select([]).limit(1)
+            )
+        ]
+
     def bundles_with_file(self, uuid: str) -> Iterator[Fqid]:
         """Yield the bundle versions that name a version of a file; one read for each page of files."""
         query = (
@@ -209,18 +166,25 @@ class BindingCatalog:
         return narrowed[-1] if narrowed else None
 
     def any_in_effect(self) -> bool:
-        """Return whether any UUID was ever bound, in one read.
+        """Return whether any UUID was ever bound to readers, or with its files, in one read.
 
         Who writes pages of a bundle first, and asks then, misses no file that is bound: the binding either
         comes before the answer, or finds the pages.
         """
         return bool(self._database.get(self._marks.document("files")).exists)
 
-    def _reference(self, binding: Binding) -> Any:
-        return self._collection.document(str(binding.fqid))
 
-    def _document(self, binding: Binding) -> dict[str, Any]:
-        return {**_fields(binding), **self._database.new_head()}
+def binding_of(snapshot: Any) -> Binding:
+    """Return the binding that a document of `access` or `bindings` holds."""
+    document = snapshot.to_dict()
+    return Binding(
+        fqid=Fqid(document["uuid"], document["version"]),
+        readers=frozenset(document["readers"]),
+        owner_group=document["owner_group"],
+        with_files=document["with_files"],
+        by=document["by"],
+        available=frozenset(document.get("available", ())),
+    )
 
 
 def unbound_fields() -> dict[str, Any]:
@@ -243,33 +207,3 @@ def _rebound(head: Any, bound: dict[str, Any]) -> Step | None:
     if not head.exists or head.to_dict().get("bound_at", "") >= bound["bound_at"]:
         return None
     return bound, []
-
-
-def _fields(binding: Binding) -> dict[str, Any]:
-    return {
-        "uuid": binding.fqid.uuid,
-        "version": binding.fqid.version,
-        "readers": sorted(binding.readers),
-        "owner_group": binding.owner_group,
-        "with_files": binding.with_files,
-        "by": binding.by,
-    }
-
-
-def binding_of(snapshot: Any) -> Binding:
-    """Return the binding that a document of `access` or `bindings` holds."""
-    document = snapshot.to_dict()
-    return Binding(
-        fqid=Fqid(document["uuid"], document["version"]),
-        readers=frozenset(document["readers"]),
-        owner_group=document["owner_group"],
-        with_files=document["with_files"],
-        by=document["by"],
-        available=frozenset(document.get("available", ())),
-    )
-
-
-def _current_of(snapshot: Any) -> CurrentBinding:
-    return CurrentBinding(
-        binding=binding_of(snapshot), claimed=snapshot.get("claimed"), revision=snapshot.update_time
-    )

@@ -16,10 +16,15 @@ from google.cloud.firestore import And, FieldFilter, Or, Query
 from google.cloud.firestore_v1 import ExistsOption
 
 from shared.access import DEFAULT
-from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields
+from shared.catalog.bindings import Binding, BindingCatalog, CurrentBinding, bound_fields
 from shared.catalog.database import Database, NameTaken, Write, create_document
 from shared.catalog.pages import Pages
-from shared.errors import BundleAlreadyExists, BundleTombstoneAlreadyExists, PreconditionFailed
+from shared.errors import (
+    AlreadyOwned,
+    BundleAlreadyExists,
+    BundleTombstoneAlreadyExists,
+    PreconditionFailed,
+)
 from shared.identifiers import Fqid
 
 # Files per page. Firestore: a document is at most 1 MiB; 500 files with the longest names, compressed, are
@@ -100,18 +105,31 @@ class BundleCatalog:
         """
         return self._create(head, binding)
 
-    def create_visible(self, head: BundleHead, binding: CurrentBinding | None, *also: Write) -> bool:
+    def create_visible(
+        self, head: BundleHead, binding: CurrentBinding | None, *also: Write, claim: Binding | None = None
+    ) -> bool:
         """Do as `create`, but only if reads will see the version. Commit other writes with it, or nothing.
 
-        Raises BundleTombstoneAlreadyExists if the version or its UUID is hidden for ever, and
-        PreconditionFailed if one of the other writes fails.
+        `claim` is a binding of the UUID to its owner, which follows `binding`, and takes effect with the
+        version. Raises BundleTombstoneAlreadyExists if the version or its UUID is hidden for ever,
+        AlreadyOwned if the owner is or becomes another one meanwhile, and PreconditionFailed if one of the
+        other writes fails.
         """
         marker = self._hidden_uuids.document(head.fqid.uuid)
         # As in `make_available`: a precondition that costs no round trip and no read.
         unmarked = ExistsOption(exists=False)
-        return self._create(head, binding, lambda batch: batch.delete(marker, option=unmarked), *also)
+        return self._create(
+            head, binding, lambda batch: batch.delete(marker, option=unmarked), *also, claim=claim
+        )
 
-    def _create(self, head: BundleHead, binding: CurrentBinding | None, *also: Write) -> bool:
+    def is_new(self, uuid: str) -> bool:
+        """Return whether a UUID has no version yet, seen or not; in one read."""
+        query = self._collection.where(filter=FieldFilter("uuid", "==", uuid)).select([]).limit(1)
+        return not self._database.query(query)
+
+    def _create(
+        self, head: BundleHead, binding: CurrentBinding | None, *also: Write, claim: Binding | None = None
+    ) -> bool:
         reference = self._collection.document(str(head.fqid))
         document = {
             "fqid": str(head.fqid),
@@ -125,22 +143,40 @@ class BundleCatalog:
             **self._database.unpublished_everywhere(),
         }
         existing = None
+        owner = _owner(claim or (binding.record if binding else None))
         for known in self._bindings.attempts(head.fqid.uuid, binding):
-            bound = bound_fields(known.binding if known else None)
+            record = claim or (known.record if known else None)
+            if _owner(record) != owner:
+                raise AlreadyOwned(
+                    f"bundle {head.fqid.uuid}: its owner has just changed; read it, and try again"
+                )
             with suppress(NameTaken):
-                guard = self._bindings.guard(head.fqid.uuid, known)
-                self._database.commit(create_document(reference, document | bound), guard, *also)
+                self._database.commit(
+                    create_document(reference, document | bound_fields(record)),
+                    *self._bound_by(head.fqid.uuid, known, claim),
+                    *also,
+                )
                 return True
             existing = self.head(head.fqid)
             if also:
                 self._require_visible(head.fqid, existing)
-            if existing or self._bindings.current(head.fqid.uuid) == known:
+            if (existing and claim is None) or self._bindings.current(head.fqid.uuid) == known:
                 break
+            # Somebody else has bound the UUID meanwhile, perhaps to the same owner.
+            claim = None
+        if existing and claim:
+            raise AlreadyOwned(f"bundle {head.fqid.uuid}: it has a version, and no owner to be claimed by")
         if existing is None:
             raise PreconditionFailed(f"bundle {head.fqid.uuid}: somebody else has just changed it")
         if existing.digest != head.digest:
             raise BundleAlreadyExists(f"bundle {head.fqid} exists with other files or another creator")
         return False
+
+    def _bound_by(self, uuid: str, known: CurrentBinding | None, claim: Binding | None) -> Sequence[Write]:
+        """Return the writes that fail unless the binding of a new head is still the one that was read."""
+        if claim:
+            return self._bindings.claim_in_effect(claim, known)
+        return (self._bindings.guard(uuid, known),)
 
     def _require_visible(self, fqid: Fqid, existing: BundleHead | None) -> None:
         if self._database.get(self._hidden_uuids.document(fqid.uuid)).exists:
@@ -330,3 +366,7 @@ def _pack(files: Sequence[PagedFile]) -> bytes:
 def _unpack(data: bytes) -> list[PagedFile]:
     names = PagedFile.__dataclass_fields__
     return [PagedFile(**dict(zip(names, row, strict=True))) for row in json.loads(data)]
+
+
+def _owner(binding: Binding | None) -> str:
+    return binding.owner_group if binding else ""

@@ -142,7 +142,7 @@ class CollectionCatalog:
             "newest": None,
             "visible": False,
             "hidden": False,
-            **bound_fields(binding.binding if binding else None),
+            **bound_fields(binding.record if binding else None),
         }
         return lambda batch: batch.create(self._owned.document(head.fqid.uuid), document)
 
@@ -206,7 +206,8 @@ def _owned_of(snapshot: Any) -> OwnedCollection:
         owner=document["owner"],
         newest=None if newest is None else version_of(_EPOCH + timedelta(microseconds=newest)),
         hidden=document["hidden"],
-        readers=frozenset(document["readers"]),
+        # None yet if a rebuild has found the tombstone first; nobody sees it then.
+        readers=frozenset(document.get("readers", ())),
     )
 
 

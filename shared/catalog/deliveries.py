@@ -18,8 +18,10 @@ from typing import Any
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
+from shared.catalog.bundles import BundleHead, head_of
 from shared.catalog.database import Database, NameTaken, create_document, set_document
 from shared.catalog.subscriptions import Subscription, subscription_of
+from shared.identifiers import Fqid
 
 # How long the owner of a subscription can look up a delivery: twice as long as it is retried.
 _RETENTION = timedelta(days=14)
@@ -37,6 +39,10 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     QUERY_FAILED = "query_failed"
     """Not sent, because the subscription's query failed on the event."""
+    PAUSED = "paused"
+    """Not sent, because the owner of the subscription has not signed in for long."""
+    WITHHELD = "withheld"
+    """Not sent any more, because the owner of the subscription may not read the bundle any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +96,15 @@ class SubscriberBackoff:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryContext:
-    """What an attempt reads before it starts; each is None if its document does not exist."""
+    """What an attempt reads before it starts; each is None if its document does not exist.
+
+    `head` is that of the bundle version that the event is about.
+    """
 
     subscription: Subscription | None
     backoff: SubscriberBackoff | None
     delivery: Delivery | None
+    head: BundleHead | None = None
 
 
 class DeliveryCatalog:
@@ -105,9 +115,10 @@ class DeliveryCatalog:
         self._collection = database.client.collection("deliveries")
         self._subscriptions = database.client.collection("subscriptions")
         self._backoffs = database.client.collection("subscriber_backoffs")
+        self._bundles = database.client.collection("bundles")
 
-    def context(self, subscription: str, delivery: str) -> DeliveryContext:
-        """Return a subscription, its backoff and a delivery to it, in three reads and one request."""
+    def context(self, subscription: str, delivery: str, bundle: Fqid) -> DeliveryContext:
+        """Return a subscription, its backoff, a delivery to it and a head: four reads, and one request."""
         snapshots = {
             snapshot.reference.parent.id: snapshot
             for snapshot in self._database.get_many(
@@ -115,16 +126,19 @@ class DeliveryCatalog:
                     self._subscriptions.document(subscription),
                     self._backoffs.document(subscription),
                     self._collection.document(delivery),
+                    self._bundles.document(str(bundle)),
                 ]
             )
         }
         subscribed = snapshots.get(self._subscriptions.id)
         backoff = snapshots.get(self._backoffs.id)
         tried = snapshots.get(self._collection.id)
+        head = snapshots.get(self._bundles.id)
         return DeliveryContext(
             subscription=subscription_of(subscribed) if subscribed else None,
             backoff=_backoff_of(backoff) if backoff else None,
             delivery=_delivery_of(tried) if tried else None,
+            head=head_of(head) if head else None,
         )
 
     def save(self, delivery: Delivery) -> None:

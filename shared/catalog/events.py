@@ -10,13 +10,14 @@ new `last` only if the checkpoint is unchanged:
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
+from shared.access import labels_of
 from shared.batching import Batcher
 from shared.catalog.database import Database, Step, Write, create_document, set_document
 from shared.errors import InvalidChecksum
@@ -33,12 +34,17 @@ _FORMS = {
 }
 
 
+# The labels of what is not bound.
+UNBOUND = labels_of(())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """A bundle version, or its tombstone, became available on a replica: `type` is `CREATE` or `TOMBSTONE`.
 
     `size` in bytes, `digest` (SHA-256), `md5` and `crc32c` are those of its document. `timestamp` is a
-    version, and empty until the event is recorded.
+    version, and empty until the event is recorded. `labels` are those of who may read the document
+    (`shared.access.labels`), which change with the binding of the bundle.
     """
 
     id: str
@@ -50,6 +56,7 @@ class Event:
     md5: str
     crc32c: str
     timestamp: str = ""
+    labels: frozenset[str] = field(default=UNBOUND, compare=False)
 
     def check_digests(self) -> None:
         """Raise InvalidChecksum, which names the event, if a digest of its document is malformed or empty."""
@@ -118,11 +125,22 @@ class EventCatalog:
 
     def since(self, replica: str, *, start: str = "", stop: str = "", count: int = 0) -> Iterator[Event]:
         """Yield a replica's events in order of time: from `start`, before `stop`, up to `count`, if given."""
-        query = self._log(replica, start)
-        if stop:
-            query = query.where(filter=FieldFilter("timestamp", "<", stop))
+        query = self._log(replica, start, stop)
         snapshots = self._database.query(query.limit(count)) if count else self._database.every(query, _PAGE)
         return map(event_of, snapshots)
+
+    def readable(
+        self, replica: str, *, labels: Collection[str], start: str, stop: str, count: int
+    ) -> Iterator[Event]:
+        """Yield up to `count` events that have one of some labels, as `since` does. Others cost no read."""
+        query = self._log(replica, start, stop)
+        snapshots = self._database.labelled(query, labels, count, by="timestamp")
+        return map(event_of, snapshots)
+
+    def set_labels(self, event: Event, labels: frozenset[str]) -> None:
+        """Change the labels of an event that is recorded."""
+        reference = self._collection.document(event.id)
+        self._database.commit(lambda batch: batch.update(reference, {"labels": sorted(labels)}))
 
     def last(self, replica: str) -> str:
         """Return the timestamp of a replica's last event, in one read; empty if there is none."""
@@ -132,10 +150,12 @@ class EventCatalog:
         """Return how many events a replica has from `start` on; one read per thousand."""
         return self._database.count(self._log(replica, start))
 
-    def _log(self, replica: str, start: str) -> Any:
-        """Return the query for a replica's events in order of time, from `start` on if it is given."""
+    def _log(self, replica: str, start: str, stop: str = "") -> Any:
+        """Return the query for a replica's events in order of time, between two times if they are given."""
         query = self._collection.where(filter=FieldFilter("replica", "==", replica)).order_by("timestamp")
-        return query.where(filter=FieldFilter("timestamp", ">=", start)) if start else query
+        if start:
+            query = query.where(filter=FieldFilter("timestamp", ">=", start))
+        return query.where(filter=FieldFilter("timestamp", "<", stop)) if stop else query
 
     def get_many(self, ids: Sequence[str]) -> Mapping[str, Event]:
         """Return the events that exist, by id; one read each, in parallel batches."""
@@ -168,6 +188,7 @@ def _to_document(event: Event) -> dict[str, Any]:
         "md5": event.md5,
         "crc32c": event.crc32c,
         "timestamp": event.timestamp,
+        "labels": sorted(event.labels),
     }
 
 
@@ -184,4 +205,5 @@ def event_of(snapshot: Any) -> Event:
         md5=document["md5"],
         crc32c=document["crc32c"],
         timestamp=document["timestamp"],
+        labels=frozenset(document["labels"]),
     )

@@ -51,7 +51,7 @@ class FileCatalog:
         """
         reference = self._collection.document(str(record.fqid))
         for known in self._bindings.attempts(record.fqid.uuid, binding):
-            bound = bound_fields(known.binding if known else None)
+            bound = bound_fields(known.record if known else None)
             document = _to_document(record) | bound | self._database.new_head()
             with suppress(NameTaken):
                 self._database.commit(

@@ -74,7 +74,7 @@ COMPOSITE_INDEXES = (
         Index(collection, (("missing", "CONTAINS"), ("missing_since", "ASCENDING")))
         for collection in (
             *("files", "bundles", "collections"),
-            *("bundle_tombstones", "collection_tombstones", "access"),
+            *("bundle_tombstones", "collection_tombstones", "access", "groups"),
         )
     ),
     # The subscriptions of an owner.
@@ -90,6 +90,9 @@ COMPOSITE_INDEXES = (
     Index("events", (("replica", "ASCENDING"), ("timestamp", "ASCENDING"))),
     # The journals of a replica, in order of time.
     Index("journals", (("replica", "ASCENDING"), ("to_date", "ASCENDING"))),
+    # Both again, of those that a caller may see.
+    Index("events", (("replica", "ASCENDING"), ("labels", "CONTAINS"), ("timestamp", "ASCENDING"))),
+    Index("journals", (("replica", "ASCENDING"), ("labels", "CONTAINS"), ("to_date", "ASCENDING"))),
     # The rows with a posting, in order; array elements are indexed here only.
     Index("index_rows", (("postings", "CONTAINS"), ("fqid", "DESCENDING"))),
 )
@@ -107,6 +110,7 @@ _NEVER_QUERIED = {
         *("bound_at", "content_readers"),
     ),
     "access": ("readers", "owner_group", "with_files", "by", "missing", "available", "left_alone"),
+    "groups": ("name", "members", "by", "missing", "available", "left_alone"),
     "collections": ("owner", "item_count", "page_count", "digest", "missing", "left_alone"),
     "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
     "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),
@@ -124,7 +128,10 @@ EXEMPTIONS = (
             *("creator_uid", "last_used", "attempt", "execution", "upload_id", "token", "code", "cause"),
         )
     ),
-    *(Exemption("subscriptions", field) for field in ("created", "definition", "slot")),
+    *(
+        Exemption("subscriptions", field)
+        for field in ("created", "definition", "slot", "groups", "signed_in", "last_pause")
+    ),
     Exemption("subscription_slots", "subscription"),
     Exemption("subscription_secrets", "secret"),
     *(Exemption("subscriber_backoffs", field) for field in ("since", "failures", "next_try", "expires")),
@@ -137,12 +144,18 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("events", field)
-        for field in ("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid")
+        for field in (
+            *("timestamp", "version", "type", "size", "digest", "md5", "crc32c", "replica", "uuid"),
+            "labels",
+        )
     ),
     *(Exemption("journal_checkpoints", field) for field in ("last", "compacted", "claimed", "held")),
     *(
         Exemption("journals", field)
-        for field in ("replica", "key", "from_date", "to_date", "size", "entries", "crc32c", "index")
+        for field in (
+            *("replica", "key", "from_date", "to_date", "size", "entries", "crc32c", "index"),
+            *("labels", "bound"),
+        )
     ),
     *(
         Exemption("checkout_jobs", field)
@@ -164,7 +177,9 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("index_rows", field)
-        for field in ("fqid", "postings", "partial", "dead", "digest", "form", "size", "data", "pieces")
+        for field in (
+            *("fqid", "labels", "postings", "partial", "dead", "digest", "form", "size", "data", "pieces"),
+        )
     ),
     Exemption("index_pieces", "data"),
     Exemption("pages", "files"),
@@ -175,6 +190,7 @@ EXEMPTIONS = (
         for field in ("version", "claimed", "readers", "owner_group", "with_files", "by")
     ),
     Exemption("binding_marks", "changed"),
+    *(Exemption("memberships", field) for field in ("version", "claimed", "name", "by")),
     Exemption("hidden_bundles", "email"),
 )
 

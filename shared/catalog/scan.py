@@ -16,6 +16,7 @@ from shared.catalog.collections import CollectionHead, collection_head_of
 from shared.catalog.database import Database
 from shared.catalog.events import Event, event_of
 from shared.catalog.files import FileRecord, record_of
+from shared.catalog.groups import Group, group_of
 from shared.catalog.journals import Journal, journal_of
 from shared.catalog.tombstones import BundleTombstone
 from shared.identifiers import Fqid
@@ -42,6 +43,7 @@ class ScanCatalog:
         self._bundles = database.client.collection("bundles")
         self._tombstones = database.client.collection("bundle_tombstones")
         self._bindings = database.client.collection("access")
+        self._groups = database.client.collection("groups")
         self._events = database.client.collection("events")
         self._journals = database.client.collection("journals")
         self._collections = database.client.collection("collections")
@@ -66,6 +68,10 @@ class ScanCatalog:
     def bindings(self, since: str = "") -> Iterator[Binding]:
         """Yield all bindings ever made, in order of FQID; as `files` does."""
         return map(binding_of, self._by_name(self._bindings, since))
+
+    def groups(self, since: str = "") -> Iterator[Group]:
+        """Yield all changes of groups ever made, in order of FQID; as `files` does."""
+        return map(group_of, self._by_name(self._groups, since))
 
     def tombstones(self, since: str = "") -> Iterator[KnownTombstone]:
         """Yield all tombstones, in order of UUID; that of the whole UUID before those of its versions."""

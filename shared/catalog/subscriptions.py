@@ -15,7 +15,7 @@ import hashlib
 import json
 import operator
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -45,7 +45,8 @@ class Subscription:
 
     A subscription without a query is of kind JMESPATH, and every event matches it. `attachments` are JMESPath
     expressions by name. `signed` is whether it has a secret. `slot` is its number among its owner's on the
-    replica.
+    replica. `groups` are those that its owner had at the last sign-in, `signed_in`. `last_pause` is when it
+    last paused because that was long ago, and when it went on.
     """
 
     uuid: str
@@ -63,6 +64,14 @@ class Subscription:
     hmac_key_id: str | None = None
     signed: bool = False
     slot: int = 0
+    groups: frozenset[str] = frozenset()
+    signed_in: datetime | None = None
+    last_pause: tuple[datetime, datetime] | None = None
+
+    @property
+    def last_sign_in(self) -> datetime:
+        """When its owner has last signed in to an operation on subscriptions."""
+        return self.signed_in or self.created
 
     @property
     def kind(self) -> SubscriptionKind:
@@ -168,6 +177,30 @@ class SubscriptionCatalog:
         snapshot = self._database.get(self._sets.document(replica))
         return int(snapshot.get("generation")) if snapshot.exists else 0
 
+    def every_of_owner(self, owner: str) -> list[Subscription]:
+        """Return an owner's subscriptions on all replicas, in no order; one read each."""
+        query = self._collection.where(filter=FieldFilter("owner", "==", owner))
+        return list(map(subscription_of, self._database.query(query)))
+
+    def save_sign_in(self, subscriptions: Sequence[Subscription]) -> None:
+        """Write the sign-in of their owner on subscriptions that exist, in one commit."""
+        remaining = list(subscriptions)
+        while remaining:
+            writes: list[Write] = [self._sign_in_of(one) for one in remaining]
+            writes += map(self._count_change, sorted({one.replica for one in remaining}))
+            try:
+                self._database.commit(*writes)
+                return
+            except NotFound:
+                known = [one for one in remaining if self.get(one.uuid)]
+                if len(known) == len(remaining):
+                    raise
+                remaining = known
+
+    def _sign_in_of(self, subscription: Subscription) -> Write:
+        reference = self._collection.document(subscription.uuid)
+        return lambda batch: batch.update(reference, _sign_in_to_document(subscription))
+
     def remove(self, subscription: Subscription) -> None:
         """Remove a subscription, its secret, slot and backoff, in one commit. Safe to repeat."""
         # If it is removed already, another subscription may have its slot.
@@ -200,7 +233,16 @@ def _to_document(subscription: Subscription) -> dict[str, Any]:
         "owner": subscription.owner,
         "created": subscription.created,
         "slot": subscription.slot,
+        **_sign_in_to_document(subscription),
         "definition": json.dumps({name: getattr(subscription, name) for name in _DEFINITION}),
+    }
+
+
+def _sign_in_to_document(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "groups": sorted(subscription.groups),
+        "signed_in": subscription.last_sign_in,
+        "last_pause": list(subscription.last_pause or ()),
     }
 
 
@@ -213,5 +255,8 @@ def subscription_of(snapshot: Any) -> Subscription:
         owner=document["owner"],
         created=document["created"],
         slot=document["slot"],
+        groups=frozenset(document["groups"]),
+        signed_in=document["signed_in"],
+        last_pause=tuple(document["last_pause"]) or None,
         **json.loads(document["definition"]),
     )

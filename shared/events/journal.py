@@ -8,13 +8,19 @@ reader who continues after the last event meets every event once, even if events
     compacted  [e1 e2 e3 e4] e5       listed after e3:                   [e4], of the object of e1..e4; [e5]
 
 No object is ever removed: a signed URL that was given out stays valid.
+
+A reader sees only the events of bundles that it may read. A journal that has others as well is shown as one
+of the events that the reader sees, and the API serves it (`shared.events.streams`):
+
+    journal     [e1 e2 e3 e4], e3 is bound to a group    listed to others: [e1 e2 e4]
 """
 
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from shared.catalog import Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
@@ -40,31 +46,83 @@ MOST_BYTES = 64 * MIB
 _CONTENT_TYPE = "application/octet-stream"
 
 
-def journals(dss: Dss, replica: str, *, start: str, stop: str, count: int) -> list[Journal]:
+@dataclass(frozen=True, kw_only=True)
+class ListedJournal:
+    """A journal as a reader sees it: a whole one, or one of some events of a whole one.
+
+    `entries` are those in the range that the reader asked for.
+    """
+
+    seen: Journal
+    whole: Journal
+    entries: Sequence[JournalEntry]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the reader sees all events, and so may have the journal's object."""
+        return self.seen is self.whole
+
+
+def journals(
+    dss: Dss, replica: str, *, labels: frozenset[str], start: str, stop: str, count: int
+) -> list[ListedJournal]:
     """Return up to `count` journals with events from `start` on and before `stop`, in order of time.
 
-    Each lists only these events. An empty `stop` is no bound. Costs two queries at most.
+    Each lists only these events, and of these only those with one of the labels. An empty `stop` is no bound.
+    Costs two queries, and one more if the reader sees only events before `start` in the first journal.
     """
-    listed = dss.catalog.journals.since(replica, start=start, count=count)
+    listed: list[ListedJournal] = []
+    after, complete = start, False
+    while len(listed) < count and not complete and not (stop and after >= stop):
+        asked = count - len(listed)
+        found = dss.catalog.journals.since(replica, labels=labels, start=after, count=asked)
+        shown = (_listed(journal, labels, start, stop) for journal in found)
+        listed += [one for one in shown if one.entries]
+        after = version_after(found[-1].to_date) if found else after
+        complete = len(found) < asked
     # Events that are not compacted yet come after all compacted journals.
-    after = version_after(listed[-1].to_date) if listed else start
     if len(listed) < count and not (stop and after >= stop):
-        events = dss.catalog.events.since(replica, start=after, stop=stop, count=count - len(listed))
-        listed += map(journal_of_one, events)
-    limited = (_within(journal, start, stop) for journal in listed)
-    return [journal for journal in limited if journal.entries]
+        events = dss.catalog.events.readable(
+            replica, labels=labels, start=after, stop=stop, count=count - len(listed)
+        )
+        listed += (_listed(journal_of_one(event), labels, start, stop) for event in events)
+    return listed
 
 
-def _within(journal: Journal, start: str, stop: str) -> Journal:
+def _listed(whole: Journal, labels: frozenset[str], start: str, stop: str) -> ListedJournal:
+    seen = seen_by(whole, labels)
     entries = [
-        entry
-        for entry in journal.entries
-        if entry.timestamp >= start and (not stop or entry.timestamp < stop)
+        entry for entry in seen.entries if entry.timestamp >= start and (not stop or entry.timestamp < stop)
     ]
-    return replace(journal, entries=entries)
+    return ListedJournal(seen=seen, whole=whole, entries=entries)
 
 
-def next_start(listed: Sequence[Journal]) -> str:
+def seen_by(journal: Journal, labels: frozenset[str]) -> Journal:
+    """Return the journal of those events of a journal that have one of the labels.
+
+    It is the same one if all have. Otherwise it says nothing of the others: its name, times and size are
+    those of its own events, and its `key` is empty.
+    """
+    entries = [entry for entry in journal.entries if not labels.isdisjoint(journal.labels_of(entry))]
+    if len(entries) == len(journal.entries):
+        return journal
+    moved, offset = [], 0
+    for entry in entries:
+        moved.append(replace(entry, offset=offset))
+        offset += entry.size
+    first, last = (entries[0].timestamp, entries[-1].timestamp) if entries else ("", "")
+    return Journal(
+        id=_name(first, last),
+        replica=journal.replica,
+        key="",
+        from_date=first,
+        to_date=last,
+        size=offset,
+        entries=moved,
+    )
+
+
+def next_start(listed: Sequence[ListedJournal]) -> str:
     """Return the `start` that lists the journals after these."""
     return version_after(listed[-1].entries[-1].timestamp)
 
@@ -79,6 +137,7 @@ def journal_of_one(event: Event) -> Journal:
         to_date=event.timestamp,
         size=event.size,
         entries=[JournalEntry(event.id, event.timestamp, 0, event.size)],
+        bound={event.id: event.labels},
     )
 
 
@@ -93,7 +152,7 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
         entries.append(JournalEntry(event.id, event.timestamp, offset, event.size))
         offset += event.size
     index = journal_index(events)
-    name = f"{events[0].timestamp}--{events[-1].timestamp}"
+    name = _name(events[0].timestamp, events[-1].timestamp)
     return Journal(
         id=name,
         replica=events[0].replica,
@@ -107,9 +166,20 @@ def journal_of_many(events: Sequence[Event]) -> Journal:
     )
 
 
+def _name(first: str, last: str) -> str:
+    return f"{first}--{last}"
+
+
 def journal_index(events: Sequence[Event]) -> bytes:
     """Return the content of a journal's index object: the events, with their timestamps."""
-    return encode({"events": [{**asdict(event), "fqid": str(event.fqid)} for event in events]})
+    return encode({"events": list(map(_index_row, events))})
+
+
+def _index_row(event: Event) -> dict[str, Any]:
+    row = {**asdict(event), "fqid": str(event.fqid)}
+    # Who may read an event changes, and the index never does.
+    del row["labels"]
+    return row
 
 
 def indexed_events(content: bytes) -> list[Event]:
@@ -135,9 +205,21 @@ def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
     while events := _due(dss, replica.name):
         journal = _write(replica, events)
         dss.faults.reach("compact: journal written")
-        dss.catalog.journals.add(journal)
+        add_journal(dss, journal, events)
         dss.faults.reach("compact: journal added")
         yield journal
+
+
+def add_journal(dss: Dss, journal: Journal, events: Sequence[Event]) -> None:
+    """Add a journal of these events to the catalog, with the labels that they have by now."""
+
+    def labels() -> dict[str, frozenset[str]]:
+        if not dss.catalog.bindings.any_in_effect():
+            return {}
+        known = dss.catalog.events.get_many([event.id for event in events])
+        return {event.id: event.labels for event in known.values()}
+
+    dss.catalog.journals.add(journal, labels)
 
 
 def _due(dss: Dss, replica: str) -> list[Event]:

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from shared.access import labels_of
 from shared.catalog import BundleHead, Event
 from shared.checksums import crc32c_of, md5_of
 from shared.clock import Deadline
 from shared.errors import NotYetThere, ObjectExists, ObjectNotFound
 from shared.events.documents import store_document
 from shared.events.journal import journal_index
+from shared.events.readers import follow_if_changed
 from shared.identifiers import Fqid, Kind, ObjectName, event_id, parse_key, publication_key
 from shared.manifests import CONTENT_TYPE, digest
 from shared.messages import BUNDLE_EVENTS, FINALIZED, BundleEvent, ObjectEvent
@@ -106,16 +108,19 @@ def _was_published(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
 def _publish(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead, *, dead: bool) -> None:
     content = store_document(dss, replica, head, dead=dead)
     dss.faults.reach("index: document kept")
-    recorded = dss.catalog.events.record(event_of(replica.name, head.fqid, content, dead=dead))
+    readers = head.content_readers
+    event = event_of(replica.name, head.fqid, content, dead=dead, readers=readers)
+    recorded = dss.catalog.events.record(event)
     dss.faults.reach("index: journalled")
-    dss.index.put(entry_of(replica.name, head.fqid, content, dead=dead))
+    dss.index.put(entry_of(replica.name, head.fqid, content, dead=dead, readers=readers))
     dss.faults.reach("index: indexed")
-    event = bundle_event(recorded)
-    dss.publisher.publish(BUNDLE_EVENTS, event.attributes)
+    follow_if_changed(dss, head, recorded)
+    message = bundle_event(recorded)
+    dss.publisher.publish(BUNDLE_EVENTS, message.attributes)
     dss.faults.reach("index: published")
     _record_publication(replica, recorded)
     dss.faults.reach("index: time kept")
-    on_published(event)
+    on_published(message)
 
 
 def _record_publication(replica: Replica, event: Event) -> None:
@@ -130,8 +135,10 @@ def event_type(*, dead: bool) -> str:
     return TOMBSTONE if dead else CREATE
 
 
-def event_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> Event:
-    """Return the event of a document, not journalled yet."""
+def event_of(
+    replica: str, fqid: Fqid, content: bytes, *, dead: bool, readers: frozenset[str] = frozenset()
+) -> Event:
+    """Return the event of a document that `readers` may read, not journalled yet."""
     return Event(
         id=event_id(replica, fqid, event_type(dead=dead)),
         replica=replica,
@@ -141,6 +148,7 @@ def event_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> Event:
         digest=digest(content),
         md5=md5_of(content),
         crc32c=crc32c_of(content),
+        labels=labels_of(readers),
     )
 
 

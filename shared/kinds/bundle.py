@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterator
 
-from shared.bindings import narrow_bundle
+from shared.bindings import bind_content
 from shared.catalog import BundleHead, FileRecord, PagedFile
 from shared.errors import CatalogBroken, NotProven
 from shared.events.history import was_published, was_visible
+from shared.events.readers import follow_readers
 from shared.identifiers import Fqid, Kind, ObjectName
 from shared.kinds.base import PagedKind, require_none, understood
 from shared.manifests import bundle_manifest, bundle_of_manifest, digest, encode
@@ -65,8 +66,11 @@ class BundleKind(PagedKind[BundleHead]):
 
     def make_available(self, dss: Dss, record: BundleHead, replica: str) -> None:
         """Let reads on a replica see the version, unless its UUID is hidden."""
-        if not record.available and dss.catalog.bindings.any_in_effect():
-            narrow_bundle(dss, record.fqid)
+        if dss.catalog.bindings.any_in_effect():
+            if not record.available:
+                bind_content(dss, record.fqid)
+            # A rebuild restores events before it knows who may see them.
+            follow_readers(dss, record.fqid)
         dss.catalog.bundles.make_available(record.fqid, replica)
 
     def claim(self, dss: Dss, name: ObjectName, encoded: bytes) -> BundleHead:

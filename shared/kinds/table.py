@@ -10,11 +10,13 @@ from shared.kinds.bundle_tombstone import BundleTombstoneKind
 from shared.kinds.collection import CollectionKind
 from shared.kinds.collection_tombstone import CollectionTombstoneKind
 from shared.kinds.file import FileKind
+from shared.kinds.group import GroupKind
 
-# In an order in which a repair can take in what it finds: nothing is seen before its binding is known, a
-# bundle rests on its files, a tombstone proves right once what it hides is known, and a collection rests on
-# what it links to.
+# In an order in which a repair can take in what it finds: nothing is seen before its binding is known, and
+# who is in the groups that it names; a bundle rests on its files, a tombstone proves right once what it hides
+# is known, and a collection rests on what it links to.
 _ALL: tuple[ObjectKind[Any], ...] = (
+    GroupKind(),
     AccessKind(),
     FileKind(),
     BundleKind(),

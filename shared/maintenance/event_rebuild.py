@@ -2,7 +2,8 @@
 
 Each published event has an object with its time, and journals have the times of many events. Events that were
 not published are left to the sweep. So readers of the journal find each event where it was, no event is
-published again, and none for an object that was not visible.
+published again, and none for an object that was not visible. If anything is bound, only admins see an event
+until the bundle that it is of is known, with its readers.
 """
 
 import re
@@ -13,7 +14,8 @@ from itertools import islice
 
 from shared.catalog import Event, Journal
 from shared.errors import DssError, ObjectNotFound, StoreError
-from shared.events.journal import contradiction, indexed_events, join, journal_of_many
+from shared.events.journal import add_journal, contradiction, indexed_events, join, journal_of_many
+from shared.events.readers import labelled
 from shared.identifiers import publication_key
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
@@ -71,8 +73,8 @@ def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredE
         yield RestoredEvent(key=key, failed=f"it is no index of events: {error!r}")
         return
     known = dss.catalog.events.get_many([event.id for event in events])
-    dss.catalog.events.restore(replica.name, events)
-    dss.catalog.journals.add(journal)
+    dss.catalog.events.restore(replica.name, labelled(dss, events))
+    add_journal(dss, journal, events)
     for event in events:
         yield RestoredEvent(key=publication_key(event.id), new=event.id not in known)
     try:
@@ -113,6 +115,7 @@ def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[R
             yield RestoredEvent(key=publication_key(name), failed=event)
     events.sort(key=lambda event: event.timestamp)
     compacted = dss.catalog.journals.checkpoint(replica.name).compacted
+    events = labelled(dss, events)
     dss.catalog.events.restore(replica.name, [event for event in events if event.timestamp > compacted])
     for event in events:
         if event.timestamp <= compacted:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from shared.access import labels_of
 from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
 from shared.identifiers import Fqid
@@ -20,14 +21,12 @@ from shared.maintenance.merge import by_key, side_by_side
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.retry import retry
-from shared.search.base import Hit, Indexed, IndexEntry
+from shared.search.base import Indexed, IndexEntry
 from shared.search.documents import digest_of
-from shared.search.query import Bool, Ids, Query, Terms
 from shared.system import Dss
 
 # Entries that are checked at once; most of the time goes into waiting for their documents.
 THREADS = 32
-_PAGE = 100
 
 
 class IndexProblem(StrEnum):
@@ -38,6 +37,7 @@ class IndexProblem(StrEnum):
     SUPERFLUOUS = "superfluous"
     DEAD = "dead"
     ALIVE = "alive"
+    READERS = "readers"
     UNKNOWN = "unknown"
 
 
@@ -76,6 +76,13 @@ class IndexRow:
         if self.head is None or not self.head.was_visible(self.replica.name):
             return self.held is None
         return self.held is not None and self.held.dead == self.head.hidden
+
+    @property
+    def has_right_readers(self) -> bool:
+        """Whether those find the entry, if it exists, who may read the content of the version."""
+        if self.head is None or self.held is None:
+            return True
+        return self.held.labels == labels_of(self.head.content_readers)
 
 
 def all_of_them(_: Fqid) -> bool:
@@ -137,7 +144,9 @@ def check(
 
     def suspicious() -> Iterator[IndexRow]:
         for of_version in rows(dss, replicas, tally, after=after, enough=enough):
-            yield from (row for row in of_version if documents or not row.has_right_name)
+            for row in of_version:
+                if documents or not (row.has_right_name and row.has_right_readers):
+                    yield row
 
     for row, found in map_in_threads(partial(_checked_again, dss), suspicious(), threads=threads):
         if isinstance(found, IndexFinding):
@@ -168,15 +177,17 @@ def _checked_again(dss: Dss, row: IndexRow) -> tuple[IndexRow, IndexFinding | bo
 
 
 def _compared(dss: Dss, row: IndexRow) -> IndexFinding | bool:
-    if row.has_right_name and row.head and row.held and is_right(dss, row):
+    if row.has_right_name and row.has_right_readers and row.head and row.held and is_right(dss, row):
         return False
     # The index first: what it holds was published, and the catalog knew it before.
-    hit, dead = _look(dss, row)
+    held = dss.index.held(row.replica.name, row.fqid)
     head = dss.catalog.bundles.head(row.fqid)
     expected = expected_entry(dss, row.replica, head) if head else None
-    wrong = _difference(row, expected, hit, dead)
+    wrong = _difference(row, expected, held)
     if wrong is None:
-        return not row.has_right_name
+        return not (row.has_right_name and row.has_right_readers)
+    if wrong.kind is IndexProblem.READERS and _is_being_bound(dss, row):
+        return True
     if head and wrong.kind in (IndexProblem.MISSING, IndexProblem.ALIVE) and _is_under_way(dss, row, head):
         return True
     return wrong
@@ -188,22 +199,23 @@ def is_right(dss: Dss, row: IndexRow) -> bool:
     return bool(expected and row.held and row.held.digest == digest_of(expected.document))
 
 
-def _difference(
-    row: IndexRow, expected: IndexEntry | None, hit: Hit | None, dead: bool
-) -> IndexFinding | None:
+def _difference(row: IndexRow, expected: IndexEntry | None, held: Indexed | None) -> IndexFinding | None:
     if expected is None:
         why = "the catalog says that it is not, and was not, to be seen here"
-        return _finding(row, IndexProblem.SUPERFLUOUS, why) if hit else None
-    if hit is None:
+        return _finding(row, IndexProblem.SUPERFLUOUS, why) if held else None
+    if held is None:
         return _finding(row, IndexProblem.MISSING, "the catalog says that it is here")
-    if dead != expected.dead:
-        if dead:
+    if held.dead != expected.dead:
+        if held.dead:
             return _finding(row, IndexProblem.DEAD, "the catalog knows no tombstone of it")
         return _finding(row, IndexProblem.ALIVE, "the catalog says that it is hidden")
-    if digest_of(hit.document or {}) != digest_of(expected.document):
-        return _finding(row, IndexProblem.STALE, "it holds another document than was published")
-    if row.held and not row.held.digest:
+    if not held.digest:
         return _finding(row, IndexProblem.STALE, "it was written in another form than this release writes")
+    if held.digest != digest_of(expected.document):
+        return _finding(row, IndexProblem.STALE, "it holds another document than was published")
+    if held.labels != labels_of(expected.readers):
+        why = "others find it than those who may read the bundle"
+        return _finding(row, IndexProblem.READERS, why)
     return None
 
 
@@ -211,25 +223,11 @@ def _finding(row: IndexRow, kind: IndexProblem, why: str) -> IndexFinding:
     return IndexFinding(kind=kind, replica=row.replica.name, fqid=row.fqid, why=why)
 
 
-def _look(dss: Dss, row: IndexRow) -> tuple[Hit | None, bool]:
-    """Return the entry that the index holds now, and whether it is dead."""
-    living = _find(dss, row, Ids((str(row.fqid),)))
-    if living:
-        return living, False
-    of_uuid = Terms("admin_deleted", (True,)), Terms("uuid", (row.fqid.uuid,))
-    return _find(dss, row, Bool(filter=of_uuid)), True
-
-
-def _find(dss: Dss, row: IndexRow, query: Query) -> Hit | None:
-    after = None
-    while True:
-        page = dss.index.search(row.replica.name, query, after=after, count=_PAGE, documents=True)
-        for hit in page.hits:
-            if hit.fqid == row.fqid:
-                return hit
-        if page.after is None:
-            return None
-        after = page.after
+def _is_being_bound(dss: Dss, row: IndexRow) -> bool:
+    """Return whether a binding of the bundle's UUID is on its way."""
+    current = dss.catalog.bindings.current(row.fqid.uuid)
+    newest = dss.catalog.bindings.get(Fqid(row.fqid.uuid, current.claimed)) if current else None
+    return newest is not None and not newest.available
 
 
 def _is_under_way(dss: Dss, row: IndexRow, head: BundleHead) -> bool:

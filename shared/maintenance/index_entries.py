@@ -17,4 +17,4 @@ def expected_entry(dss: Dss, replica: Replica, head: BundleHead) -> IndexEntry |
     if not head.was_visible(replica.name):
         return None
     content = document_of(dss, replica, head)
-    return entry_of(replica.name, head.fqid, content, dead=head.hidden)
+    return entry_of(replica.name, head.fqid, content, dead=head.hidden, readers=head.content_readers)

@@ -10,6 +10,7 @@ from functools import partial
 
 from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, Unavailable
+from shared.events.readers import follow_readers
 from shared.identifiers import Fqid
 from shared.maintenance.index_check import THREADS, IndexRow, IndexTally, all_of_them, is_right, rows
 from shared.maintenance.index_entries import expected_entry
@@ -58,11 +59,16 @@ def _rebuilt(dss: Dss, row: IndexRow) -> Rebuilt:
 
 def _written(dss: Dss, row: IndexRow) -> str:
     if row.has_right_name and is_right(dss, row):
-        return ""
+        if row.has_right_readers:
+            return ""
+        follow_readers(dss, row.fqid)
+        return "written"
     expected = expected_entry(dss, row.replica, row.head) if row.head else None
     if expected and (expected.dead or row.held is None or not row.held.dead):
         # Safe beside other writers: a live entry never replaces a dead one.
         dss.index.put(expected)
+        # The head was read a while ago.
+        follow_readers(dss, row.fqid)
         return "written"
     return _replaced(dss, row)
 
@@ -82,5 +88,7 @@ def _replaced(dss: Dss, row: IndexRow) -> str:
         head = now
 
 
-def _state(head: BundleHead | None, replica: Replica) -> tuple[bool, bool]:
-    return (head.was_visible(replica.name), head.hidden) if head else (False, False)
+def _state(head: BundleHead | None, replica: Replica) -> tuple[bool, bool, frozenset[str]]:
+    if head is None:
+        return False, False, frozenset()
+    return head.was_visible(replica.name), head.hidden, head.content_readers

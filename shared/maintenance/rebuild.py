@@ -1,4 +1,4 @@
-"""Rebuild the catalog from one bucket alone: events first, then files, bundles, tombstones and collections.
+"""Rebuild the catalog from one bucket alone: bindings and events, then files, bundles and all other objects.
 
 At every moment a read on the replica sees nothing that it would not have seen when the bucket was written,
 and nothing is published twice: so sweeps, events and deletions may go on meanwhile. Safe to repeat: a rebuild
@@ -42,11 +42,12 @@ class Restored:
 
 def section_names() -> tuple[str, ...]:
     """Return the sections of a rebuild, in its order."""
-    return (_EVENTS, *(kind.section for kind in _ordered()))
+    first, *others = (kind.section for kind in _ordered())
+    return (first, _EVENTS, *others)
 
 
 def _ordered() -> list[ObjectKind[Any]]:
-    """Return all kinds, each after those that it rests on.
+    """Return all kinds, bindings first, each after those that it rests on.
 
     A nested kind comes last: it may rest on everything else, unless a tombstone hides that.
     """
@@ -54,32 +55,42 @@ def _ordered() -> list[ObjectKind[Any]]:
 
 
 def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Restored]:
-    """Yield the outcome for every event in a replica's bucket, and then for every manifest and tombstone.
+    """Yield the outcome for every binding and event in a replica's bucket, and then for every other object.
 
     Afterwards the catalog knows all that the bucket proves, and reads on this replica answer as they did when
     the bucket was written. An object that is not proved fails, and the rest goes on. With `dry_run` nothing
     is changed, and only the catalog is asked. Raises what the store's listing raises.
     """
+    hidden = frozenset(name.subject for name in _names(replica, KINDS[Kind.BUNDLE, True]))
+    first, *others = _ordered()
+    # Bindings, before anything can be seen of what they bind.
+    yield from _restored_kind(dss, replica, first, hidden, dry_run=dry_run)
     for event in rebuild_events(dss, replica, dry_run=dry_run):
         yield Restored(section=_EVENTS, key=event.key, new=event.new, failed=event.failed)
-    hidden = frozenset(name.subject for name in _names(replica, KINDS[Kind.BUNDLE, True]))
-    for kind in _ordered():
-        work = partial(_restored, dss, replica, kind, hidden, dry_run)
-        names: Iterable[ObjectName] = _names(replica, kind)
-        while names:
-            waiting: list[tuple[ObjectName, Restored]] = []
-            progress = False
-            for name, restored in map_in_threads(work, names, threads=_THREADS):
-                if kind.nested and restored.waits:
-                    waiting.append((name, restored))
-                    continue
-                progress = progress or restored.new
-                yield restored
-            # Names are in no order of nesting: those that wait are tried again while others are restored.
-            if not progress:
-                yield from (restored for _, restored in waiting)
-                break
-            names = [name for name, _ in waiting]
+    for kind in others:
+        yield from _restored_kind(dss, replica, kind, hidden, dry_run=dry_run)
+
+
+def _restored_kind(
+    dss: Dss, replica: Replica, kind: ObjectKind[Any], hidden: Collection[str], *, dry_run: bool
+) -> Iterator[Restored]:
+    """Yield the outcome for every object of a kind."""
+    work = partial(_restored, dss, replica, kind, hidden, dry_run)
+    names: Iterable[ObjectName] = _names(replica, kind)
+    while names:
+        waiting: list[tuple[ObjectName, Restored]] = []
+        progress = False
+        for name, restored in map_in_threads(work, names, threads=_THREADS):
+            if kind.nested and restored.waits:
+                waiting.append((name, restored))
+                continue
+            progress = progress or restored.new
+            yield restored
+        # Names are in no order of nesting: those that wait are tried again while others are restored.
+        if not progress:
+            yield from (restored for _, restored in waiting)
+            break
+        names = [name for name, _ in waiting]
 
 
 def _names(replica: Replica, kind: ObjectKind[Any]) -> Iterator[ObjectName]:

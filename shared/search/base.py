@@ -14,12 +14,16 @@ MOST_PAGE_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class IndexEntry:
-    """The indexed document of a bundle version on a replica, or of its tombstone if `dead`."""
+    """The indexed document of a bundle version on a replica, or of its tombstone if `dead`.
+
+    `readers` are those who may read it, none for the deployment's default (`shared.access`).
+    """
 
     replica: str
     fqid: Fqid
     document: Mapping[str, Any]
     dead: bool = False
+    readers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +65,13 @@ class Indexed:
     """What an index holds of a bundle version: enough to check whether it is right.
 
     `digest` is `shared.search.documents.digest_of` of the document, or empty if another release wrote the
-    entry in another form.
+    entry in another form. `labels` are those of its readers (`shared.access.labels`).
     """
 
     fqid: Fqid
     digest: str
     dead: bool
+    labels: frozenset[str]
 
 
 class IndexBackend(Protocol):
@@ -79,6 +84,13 @@ class IndexBackend(Protocol):
         """Write or replace an entry. Safe to repeat, in any order: nothing living replaces a dead entry."""
         ...
 
+    def set_readers(self, replica: str, fqid: Fqid, readers: frozenset[str]) -> None:
+        """Change who may read an entry, living or dead, if it exists; all at once, and safe to repeat.
+
+        When it returns, no search finds the entry for others.
+        """
+        ...
+
     def delete(self, replica: str, fqid: Fqid) -> None:
         """Remove an entry, if it exists."""
         ...
@@ -88,6 +100,7 @@ class IndexBackend(Protocol):
         replica: str,
         query: Query,
         *,
+        readers: frozenset[str] | None,
         after: Fqid | None,
         count: int,
         documents: bool = False,
@@ -95,10 +108,16 @@ class IndexBackend(Protocol):
     ) -> Page:
         """Return up to `count` hits after the FQID `after`, by UUID and then version, both descending.
 
-        `documents` adds their documents, and `total` the number of all hits. Page and total together take a
-        bounded time. Raises IndexQueryRefused, with the reason, if this back end does not serve the query, or
-        can't match a single document in that time.
+        Finds what those who count as `readers` may read (`shared.access.Policy.labels`), everything if that
+        is None. Nothing else shows in the page, its length, its end or the total. `documents` adds their
+        documents, and `total` the number of all hits. Page and total together take a bounded time. Raises
+        IndexQueryRefused, with the reason, if this back end does not serve the query, or can't match a single
+        document in that time.
         """
+        ...
+
+    def held(self, replica: str, fqid: Fqid) -> Indexed | None:
+        """Return what the index holds of a bundle version; None if it has no entry."""
         ...
 
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:

@@ -45,9 +45,10 @@ def indexed_document(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def entry_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool) -> IndexEntry:
+def entry_of(replica: str, fqid: Fqid, content: bytes, *, dead: bool, readers: frozenset[str]) -> IndexEntry:
     """Return the index entry of a bundle version, or of its tombstone, from its encoded metadata document."""
-    return IndexEntry(replica=replica, fqid=fqid, document=indexed_document(json.loads(content)), dead=dead)
+    document = indexed_document(json.loads(content))
+    return IndexEntry(replica=replica, fqid=fqid, document=document, dead=dead, readers=readers)
 
 
 def tombstone_document(uuid: str, email: str, reason: str) -> dict[str, Any]:

@@ -5,11 +5,12 @@ FQID of a bundle version. It has 128 bits, so that two things never share one. T
 so that what is rare on one replica is rare in the index.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any, TypeVar
 from uuid import UUID
 
+from shared.access import DEFAULT
 from shared.identifiers import Fqid
 from shared.search.analysis import scalar_text
 from shared.search.query import Scalar
@@ -56,6 +57,23 @@ class Postings:
         digest = self._seed.copy()
         _add(digest, *parts)
         return UUID(bytes=digest.digest())
+
+
+def labelled(postings: Iterable[UUID], labels: Iterable[str]) -> frozenset[UUID]:
+    """Return postings under each of some labels (`shared.access.labels`).
+
+    For back ends that can't intersect: a posting under a label is a posting of its own. Under `default` it is
+    the posting itself, since most entries have no other label.
+    """
+    return frozenset(
+        posting if label == DEFAULT else _under(label, posting) for label in labels for posting in postings
+    )
+
+
+def _under(label: str, posting: UUID) -> UUID:
+    digest = blake2b(posting.bytes, digest_size=16)
+    _add(digest, label)
+    return UUID(bytes=digest.digest())
 
 
 def truncate(at_path: dict[str, set[_Posting]], most: int, marker: Callable[[str], _Posting]) -> int:

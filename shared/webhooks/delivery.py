@@ -28,10 +28,12 @@ from shared.catalog import (
     Subscription,
 )
 from shared.errors import NotYetThere, Unavailable
+from shared.identifiers import Fqid
 from shared.messages import DELIVERY_RETRIES
 from shared.system import Dss
 from shared.webhooks.callbacks import Callback, Callbacks, CallFailed
 from shared.webhooks.notifications import Notification, new_delivery
+from shared.webhooks.owners import is_paused, may_read, readers_of
 from shared.webhooks.secrets import decrypt_secret
 
 _log = structlog.get_logger()
@@ -129,15 +131,39 @@ class Deliverer:
         return replace(delivery, attempts=delivery.attempts + 1, last_attempt=self._dss.clock.now())
 
     def _context(self, notification: Notification) -> DeliveryContext:
-        return self._dss.catalog.deliveries.context(notification.subscription, notification.id)
+        bundle = Fqid(notification.event.uuid, notification.event.version)
+        return self._dss.catalog.deliveries.context(notification.subscription, notification.id, bundle)
 
     def _recipient(self, notification: Notification, context: DeliveryContext) -> Subscription | None:
-        """Return the subscription to call; None if it was deleted, or has the notification already."""
+        """Return the subscription to call.
+
+        None if it was deleted, has the notification already, is paused, or its owner may not read the bundle
+        by now; the delivery then says which of the last two.
+        """
         delivery = context.delivery
         delivered = delivery is not None and delivery.state is DeliveryState.DELIVERED
         if delivery and delivered and notification.replay in ("", delivery.replay):
             return None
-        return context.subscription
+        subscription = context.subscription
+        if subscription is None:
+            return None
+        if is_paused(self._dss, subscription):
+            self._end(notification, context, DeliveryState.PAUSED, _PAUSED)
+            return None
+        readers = readers_of(self._dss, notification.event, context.head)
+        if not may_read(self._dss, subscription, readers):
+            # Who has not heard of the bundle does not hear of it now.
+            if delivery:
+                self._end(notification, context, DeliveryState.WITHHELD, _WITHHELD)
+            return None
+        return subscription
+
+    def _end(
+        self, notification: Notification, context: DeliveryContext, state: DeliveryState, reason: str
+    ) -> None:
+        delivery = self._delivery(notification, context)
+        self._save(replace(delivery, state=state, reason=reason, next_try=None))
+        _log.info("not sent", delivery=delivery.id, reason=reason)
 
     def _attempt(
         self, subscription: Subscription, notification: Notification, delivery: Delivery, *, seconds: float
@@ -223,6 +249,8 @@ class Deliverer:
         self._backing_off.pop(subscription, None)
 
 
+_PAUSED = "the owner of the subscription has not signed in for long; sign in, and replay what was missed"
+_WITHHELD = "the owner of the subscription may not read the bundle any more"
 _NOT_DUE = "the subscriber fails, and its next call is not due yet"
 
 

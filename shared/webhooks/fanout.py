@@ -26,6 +26,7 @@ from shared.system import Dss
 from shared.webhooks.budgets import REFILL
 from shared.webhooks.evaluation import EvaluatorPool, Failure, Match, Outcome, OverBudget
 from shared.webhooks.notifications import Notification, delivery_id, new_delivery, notification_of, sample_of
+from shared.webhooks.owners import recipients
 
 _log = structlog.get_logger()
 
@@ -107,7 +108,8 @@ class Notifier:
 
         Safe to repeat: a delivery has the same id each time. Raises Unavailable.
         """
-        return self._fan_out(event, self._subscriptions.of(event.replica), since="")
+        subscriptions = recipients(self._dss, event, self._subscriptions.of(event.replica))
+        return self._fan_out(event, subscriptions, since="")
 
     def notify_deferred(self, deferred: DeferredEvent) -> int:
         """Publish the deliveries of a deferred event, and return how many.
@@ -116,11 +118,12 @@ class Notifier:
         already.
         """
         requested = set(deferred.subscriptions)
-        subscriptions = [
+        subscriptions: Sequence[Subscription] = [
             one for one in self._subscriptions.of(deferred.event.replica) if one.uuid in requested
         ]
+        subscriptions = recipients(self._dss, deferred.event, subscriptions)
         if not subscriptions:
-            # They were deleted meanwhile.
+            # They were deleted meanwhile, or their owners may not read the bundle any more.
             return 0
         if any(self._evaluators.budgets.available(one.owner) > 0 for one in subscriptions):
             return self._fan_out(deferred.event, subscriptions, since=deferred.since)

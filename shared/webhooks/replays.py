@@ -7,7 +7,7 @@ from functools import partial
 
 from shared.catalog import Subscription
 from shared.events.publishing import bundle_event
-from shared.identifiers import version_after, version_of
+from shared.identifiers import Fqid, version_after, version_of
 from shared.messages import DELIVERY_RETRIES, REPLAYS, BundleEvent, attributes_required
 from shared.parallel import map_in_threads
 from shared.system import Dss
@@ -20,6 +20,7 @@ from shared.webhooks.fanout import (
     save_failure,
 )
 from shared.webhooks.notifications import Notification, notification_of
+from shared.webhooks.owners import is_paused, may_read, readers_of
 
 # Documents of a replay that are read at once, each of some 16 MiB at most.
 _READ_THREADS = 4
@@ -95,7 +96,7 @@ class Replayer:
         budget of the subscription's owner does not suffice for the first event.
         """
         subscription = self._dss.catalog.subscriptions.get(page.subscription)
-        if subscription is None:
+        if subscription is None or is_paused(self._dss, subscription):
             return 0
         journalled = self._dss.catalog.events.since(
             page.replica, start=page.start, stop=page.stop, count=_PAGE
@@ -124,9 +125,11 @@ class Replayer:
         Ends at the first event for which the budget of the subscription's owner does not suffice.
         """
         base_url = self._dss.settings.public_url
-        documents = map_in_threads(partial(document_of_event, self._dss), events, threads=_READ_THREADS)
-        for event, document in zip(events, documents, strict=True):
-            for outcome in list(self._evaluators.outcomes(document, [subscription])):
+        allowed = self._readable(subscription, events)
+        documents = map_in_threads(partial(document_of_event, self._dss), allowed, threads=_READ_THREADS)
+        for event in events:
+            outcomes = self._evaluators.outcomes(next(documents), [subscription]) if event in allowed else ()
+            for outcome in list(outcomes):
                 if isinstance(outcome, OverBudget):
                     return
                 if isinstance(outcome, Failure):
@@ -134,6 +137,19 @@ class Replayer:
                 else:
                     yield notification_of(base_url, subscription, event, outcome.attachments, replay=replay)
             evaluated.append(event)
+
+    def _readable(self, subscription: Subscription, events: Sequence[BundleEvent]) -> list[BundleEvent]:
+        """Return the events whose documents the owner of a subscription may read; one read each."""
+        heads = self._dss.catalog.bundles.get_many(Fqid(event.uuid, event.version) for event in events)
+        return [
+            event
+            for event in events
+            if may_read(
+                self._dss,
+                subscription,
+                readers_of(self._dss, event, heads.get(Fqid(event.uuid, event.version))),
+            )
+        ]
 
     def _publish(self, notification: Notification) -> None:
         # To the retry queue: a long replay would fill the first queue, which new events need.

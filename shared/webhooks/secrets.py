@@ -1,18 +1,15 @@
 """Secrets of subscriptions: encrypt them before they are stored, and decrypt them to sign a call.
 
-The keys are in the file of DSS_SECRETS_KEY_FILE, which only the API and the functions that sign can read: who
-can read the catalog cannot read the secrets. The file has one key of Fernet (AES-128-CBC, HMAC-SHA-256) per
-line. The first one encrypts, and all decrypt: to replace a key, add a new first line.
+The keys (`shared.secret_keys`) are not in the catalog: who can read the catalog cannot read the secrets.
 """
 
 import json
-from functools import cache
-from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken
 
 from shared.config import Settings
 from shared.errors import NotYetImplemented, Unavailable
+from shared.secret_keys import secret_keys
 
 
 def encrypt_secret(settings: Settings, subscription: str, secret: str) -> str:
@@ -22,7 +19,7 @@ def encrypt_secret(settings: Settings, subscription: str, secret: str) -> str:
             "hmac_secret_key: this deployment signs nothing; its operators have to set DSS_SECRETS_KEY_FILE"
         )
     content = json.dumps({"subscription": subscription, "secret": secret})
-    return _keys(settings.secrets_key_file).encrypt(content.encode()).decode()
+    return secret_keys(settings.secrets_key_file).encrypt(content.encode()).decode()
 
 
 def decrypt_secret(settings: Settings, subscription: str, encrypted: str) -> str:
@@ -31,7 +28,7 @@ def decrypt_secret(settings: Settings, subscription: str, encrypted: str) -> str
     Raises Unavailable if no key decrypts it, or it was encrypted for another subscription.
     """
     try:
-        content = json.loads(_keys(settings.secrets_key_file).decrypt(encrypted))
+        content = json.loads(secret_keys(settings.secrets_key_file).decrypt(encrypted))
     except (InvalidToken, OSError) as error:
         raise Unavailable(
             f"subscription {subscription}: no key of DSS_SECRETS_KEY_FILE decrypts its secret"
@@ -39,8 +36,3 @@ def decrypt_secret(settings: Settings, subscription: str, encrypted: str) -> str
     if content["subscription"] != subscription:
         raise Unavailable(f"subscription {subscription}: its secret is that of another subscription")
     return str(content["secret"])
-
-
-@cache
-def _keys(path: str) -> MultiFernet:
-    return MultiFernet([Fernet(line) for line in Path(path).read_text().split()])

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.access import Resource
+from shared.access import Principal, Resource
 from shared.catalog import Subscription
 from shared.errors import (
     ElasticsearchError,
@@ -25,6 +25,7 @@ from shared.search.dsl import parse
 from shared.system import Dss
 from shared.webhooks.callbacks import check_literal_address, networks_of
 from shared.webhooks.expressions import check_expression
+from shared.webhooks.owners import sign_in_to_all
 from shared.webhooks.secrets import decrypt_secret, encrypt_secret
 
 # Most subscriptions of one owner on one replica, of both kinds together.
@@ -41,7 +42,7 @@ _LONGEST_KEY = 255
 
 
 def subscribe(
-    dss: Dss, replica: str, owner: str, requested: Mapping[str, Any], *, key: str = ""
+    dss: Dss, replica: str, caller: Principal, requested: Mapping[str, Any], *, key: str = ""
 ) -> Subscription:
     """Create a subscription from the body of PUT /subscriptions, and return it.
 
@@ -51,9 +52,15 @@ def subscribe(
     definition = _definition_of(dss, requested)
     if len(key) > _LONGEST_KEY:
         raise IllegalArguments(f"Idempotency-Key: longer than {_LONGEST_KEY} characters")
+    owner = caller.email
     name = uuid.uuid5(_NAMES, json.dumps([owner, replica, key])) if key else uuid.uuid4()
     subscription = Subscription(
-        uuid=str(name), replica=replica, owner=owner, created=dss.clock.now(), **definition
+        uuid=str(name),
+        replica=replica,
+        owner=owner,
+        created=dss.clock.now(),
+        groups=caller.groups,
+        **definition,
     )
     secret = requested.get("hmac_secret_key")
     dss.catalog.subscriptions.add(
@@ -62,6 +69,7 @@ def subscribe(
         at_most=MOST_SUBSCRIPTIONS,
         is_same_secret=partial(_is_same_secret, dss, subscription.uuid, secret),
     )
+    sign_in_to_all(dss, caller)
     return subscription
 
 

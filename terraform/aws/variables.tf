@@ -38,6 +38,16 @@ variable "google_audience" {
   description = "Audience of the Google identity tokens with which roles are assumed."
 }
 
+variable "audit_log_days" {
+  type        = number
+  description = "Days for which it is kept who read and wrote objects of the main bucket."
+}
+
+variable "audit_log_locked" {
+  type        = bool
+  description = "Whether nobody, the account's root included, can delete that earlier."
+}
+
 variable "event_prefixes" {
   type        = list(string)
   description = "What the keys begin with of the objects in the main bucket that are told of."

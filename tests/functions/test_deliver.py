@@ -1,6 +1,7 @@
 """`deliver` and `redeliver`, as processes: both queues, backoff, kills, and dead letters."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 import requests
 from requests_http_signature import HTTPSignatureAuth
 
+from local.issuer.client import request_token
+from shared.bindings import change_binding
 from shared.catalog import Subscription
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
 from shared.webhooks.notifications import Notification, notification_of
 from tests.support.api import Api, new_uuid, now
-from tests.support.dss import firestore_client
+from tests.support.dss import firestore_client, open_dss_for_threads
 from tests.support.function_process import FunctionProcess, function_process
 from tests.support.subscriber import Subscriber, subscriber
 from tests.support.topic_listener import TopicListener, listen_to
@@ -108,6 +111,52 @@ def test_a_notification_is_delivered_once(
     assert call.json == {**notification.payload, "attempt": 1}
     assert shown(api, notification)["state"] == "delivered"
     assert not is_queued_for_retry(retries, notification)
+
+
+def test_access_is_checked_again_when_a_notification_is_sent(
+    stack: dict[str, str], api: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber
+) -> None:
+    dss = open_dss_for_threads(stack, publishes=False)
+    path, broken = f"/ok/{new_uuid()}", f"/500/{new_uuid()}"
+    unseen = new_notification(subscribed(api, server, path))
+    failing = new_notification(subscribed(api, server, broken))
+    assert pushed(first, failing) == 204
+    calls = len(server.calls_of(broken))
+    for notification in (unseen, failing):
+        change_binding(
+            dss,
+            notification.event.uuid,
+            "operator@example.org",
+            lambda before: replace(before, readers=frozenset(("lab",))),
+        )
+
+    for function in (first, second):
+        assert (pushed(function, unseen), pushed(function, failing)) == (204, 204)
+    assert (server.calls_of(path), len(server.calls_of(broken))) == ([], calls)
+    # Who has not heard of the bundle does not hear of it by the list of deliveries.
+    assert shown(api, unseen) == {}
+    assert shown(api, failing)["state"] == "withheld"
+
+
+def test_a_paused_subscription_is_not_called_and_says_so(
+    stack: dict[str, str], admin: Api, first: FunctionProcess, second: FunctionProcess, server: Subscriber
+) -> None:
+    dss = open_dss_for_threads(stack, publishes=False)
+    owner = Api(admin.url, request_token(stack, f"{new_uuid()}@example.org", "dss"))
+    path = f"/ok/{new_uuid()}"
+    notification = new_notification(subscribed(owner, server, path))
+    known = dss.catalog.subscriptions.get(notification.subscription)
+    assert known
+    long_ago = datetime.now(UTC) - timedelta(days=91)
+    dss.catalog.subscriptions.save_sign_in([replace(known, signed_in=long_ago)])
+
+    assert (pushed(first, notification), pushed(second, notification)) == (204, 204)
+    assert server.calls_of(path) == []
+    row = shown(owner, notification)
+    assert (row["state"], row["attempts"]) == ("paused", 0) and "sign in" in row["reason"]
+    # That was a sign-in.
+    assert pushed(second, notification) == 204
+    assert len(server.calls_of(path)) == 1
 
 
 def test_a_deleted_subscription_gets_no_more_notifications(

@@ -4,21 +4,24 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 
 from local.issuer.client import request_token
+from shared.bindings import change_binding
 from shared.catalog import Catalog, Database
 from shared.clock import SystemClock
 from shared.events.publishing import event_of
 from shared.faults import FAULT_POINTS
-from shared.identifiers import Fqid, document_key
+from shared.identifiers import Fqid, document_key, moment_of
 from shared.messages import DELIVERIES, DELIVERY_RETRIES, REPLAYS, BundleEvent
+from shared.system import Dss
 from tests.support.api import Api, new_uuid, now
 from tests.support.clouds import REPLICAS, Clouds
-from tests.support.dss import firestore_client
+from tests.support.dss import firestore_client, open_dss_for_threads
 from tests.support.function_process import FunctionProcess, function_process
 from tests.support.topic_listener import TopicListener, listen_to
 from tests.support.waiting import wait_until
@@ -59,6 +62,19 @@ def notify(
     assert deliveries.attributes == retries.attributes == pages.attributes == []
     with function_process("notify", stack, **PUBLIC_URL) as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def dss(stack: dict[str, str]) -> Dss:
+    """The dependencies of the running system."""
+    return open_dss_for_threads(stack, publishes=False)
+
+
+def bind(dss: Dss, uuid: str, *readers: str) -> None:
+    """Bind a UUID to readers; none unbinds it."""
+    change_binding(
+        dss, uuid, "operator@example.org", lambda before: replace(before, readers=frozenset(readers))
+    )
 
 
 def subscribed(api: Api, replica: str, jmespath: str) -> str:
@@ -119,6 +135,83 @@ def test_a_delivery_is_the_same_each_time(
     found = waited_for(deliveries, event, {*mine, other}, 6)
     assert {subscription for subscription, _ in found} == mine
     assert len(set(found)) == 3
+
+
+def test_owners_are_notified_of_what_they_may_read(
+    stack: dict[str, str],
+    api: Api,
+    clouds: Clouds,
+    notify: FunctionProcess,
+    deliveries: TopicListener,
+    dss: Dss,
+    replica: str = "gcp",
+) -> None:
+    mark, email = new_uuid(), f"{new_uuid()}@example.org"
+    member = Api(api.url, request_token(stack, email, ["dss", "lab"]))
+    outside, inside = (subscribed(one, replica, f"mark == '{mark}'") for one in (api, member))
+    both = {outside, inside}
+
+    def notified(event: BundleEvent, count: int) -> set[str]:
+        assert pushed(notify, event) == 204
+        return {subscription for subscription, _ in waited_for(deliveries, event, both, count)}
+
+    first, second, third = (happened(clouds, replica, mark=mark) for _ in range(3))
+    for event in (first, second, third):
+        bind(dss, event.uuid, "lab")
+    assert notified(first, 1) == {inside}
+    # Access changes at once: the next event, and the same again.
+    bind(dss, first.uuid)
+    assert notified(first, 3) == both
+    # The owner has left the group: known at the next sign-in.
+    former = member.signed_in(request_token(stack, email, "dss"))
+    assert former.get(f"/v1/subscriptions/{inside}", replica=replica).status_code == 200
+    assert pushed(notify, second) == 204
+    assert member.get("/v1/subscriptions", replica=replica).status_code == 200
+    assert notified(third, 1) == {inside}
+    assert waited_for(deliveries, second, both, 0) == []
+
+
+def test_a_subscription_pauses_without_sign_ins_and_says_so(
+    stack: dict[str, str],
+    admin: Api,
+    clouds: Clouds,
+    notify: FunctionProcess,
+    deliveries: TopicListener,
+    dss: Dss,
+    replica: str = "gcp",
+) -> None:
+    mark = new_uuid()
+    owner = Api(admin.url, request_token(stack, f"{new_uuid()}@example.org", "dss"))
+    uuids = {subscribed(owner, replica, f"mark == '{mark}'") for _ in range(2)}
+    uuid = min(uuids)
+    path = f"/v1/subscriptions/{uuid}"
+    before = owner.get(path, replica=replica).json()
+    assert "last_pause" not in before and "paused" not in before
+    signed_in = moment_of(before["acts_until"]) - timedelta(days=90)
+    assert abs(signed_in - datetime.now(UTC)) < timedelta(minutes=10)
+
+    subscriptions = dss.catalog.subscriptions
+    old = [subscriptions.get(one) for one in uuids]
+    long_ago = datetime.now(UTC) - timedelta(days=91)
+    subscriptions.save_sign_in([replace(one, signed_in=long_ago) for one in old if one])
+    missed = happened(clouds, replica, mark=mark)
+    assert pushed(notify, missed) == 204
+
+    # An admin's look is no sign-in of the owner.
+    assert admin.get(path, replica=replica).json()["paused"] is True
+    assert admin.get(f"{path}/deliveries", replica=replica).json()["paused"] is True
+    # Any operation of the owner resumes all subscriptions; and says when they were paused.
+    resumed = owner.get(f"{path}/deliveries", replica=replica).json()
+    assert moment_of(resumed["last_pause"]["from"]) == long_ago + timedelta(days=90)
+    assert abs(moment_of(resumed["last_pause"]["to"]) - datetime.now(UTC)) < timedelta(minutes=10)
+    assert "paused" not in resumed and resumed["deliveries"] == []
+    listed = owner.get("/v1/subscriptions", replica=replica).json()["subscriptions"]
+    assert {one["uuid"] for one in listed} == uuids
+    assert all(one["last_pause"] == resumed["last_pause"] for one in listed)
+    event = happened(clouds, replica, mark=mark)
+    assert pushed(notify, event) == 204
+    assert {one for one, _ in waited_for(deliveries, event, uuids, 2)} == uuids
+    assert waited_for(deliveries, missed, uuids, 0) == []
 
 
 def test_a_subscription_is_matched_from_its_answer_to_its_deletion(

@@ -43,9 +43,10 @@ def public_methods(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
 
 
-def test_there_are_six_kinds_each_in_its_row() -> None:
+def test_there_are_seven_kinds_each_in_its_row() -> None:
     assert set(KINDS) == {
         (Kind.ACCESS, False),
+        (Kind.GROUP, False),
         (Kind.FILE, False),
         (Kind.BUNDLE, False),
         (Kind.BUNDLE, True),
@@ -56,7 +57,7 @@ def test_there_are_six_kinds_each_in_its_row() -> None:
     assert (
         len({kind.section for kind in KINDS.values()})
         == len({kind.collection for kind in KINDS.values()})
-        == 6
+        == 7
     )
 
 
@@ -184,7 +185,7 @@ def dss() -> Any:
             name: lambda *_: iter(())
             for name in (
                 *("files", "bundles", "tombstones", "collections", "collection_tombstones"),
-                *("bindings", "contents", "events", "journals"),
+                *("bindings", "groups", "contents", "events", "journals"),
             )
         }
     )

@@ -161,12 +161,14 @@ def put_bundle(
     *,
     bundle: Version | None = None,
     creator_uid: int = 1,
+    owner_group: str | None = None,
     status: int = 201,
 ) -> Version:
     """PUT a bundle version, by default a new one, of items of `Version.named`; fail unless it is `status`."""
     bundle = bundle or Version(new_uuid(), now())
     body = {"files": list(files), "creator_uid": creator_uid}
-    answer = api.put(f"/v1/bundles/{bundle.uuid}", replica=replica, version=bundle.version, json=body)
+    query = {"replica": replica, "version": bundle.version, "owner_group": owner_group}
+    answer = api.put(f"/v1/bundles/{bundle.uuid}", **query, json=body)
     assert answer.status_code == status, answer.text
     return bundle
 

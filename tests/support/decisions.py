@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 ASKS_NOTHING = {
     "collections.list_own": "the query is for the caller's own",
     "subscriptions.list_own": "the query is for the caller's own",
+    "events.read_journal": "its token was given, like a signed URL, to somebody who may read these events",
     "subscriptions.put": "it makes a new one, of the caller",
     "drs.get": "it is not implemented",
 }
@@ -18,6 +19,11 @@ ASKS_NOTHING = {
 OTHER_DOORS = (
     "shared.checkouts.steps.CheckoutStep.plan",
     "shared.checkouts.steps.CheckoutStep.page",
+    "shared.webhooks.fanout.Notifier.notify",
+    "shared.webhooks.fanout.Notifier.notify_deferred",
+    "shared.webhooks.replays.Replayer.publish_page",
+    "shared.webhooks.delivery.Deliverer.deliver",
+    "shared.webhooks.delivery.Deliverer.redeliver",
 )
 # By these, something of `shared.access` decides: attributes, by the last name of what has them.
 _DECISIONS = {

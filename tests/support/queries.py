@@ -56,6 +56,6 @@ queries: some.SearchStrategy[Query] = some.recursive(clauses, _bools, max_leaves
 
 def total(index: IndexBackend, replica: str, query: Query) -> int | None:
     """Return the exact total of a query, counted for a page that can't hold all hits; None if not exact."""
-    found = index.search(replica, query, after=LAST, count=1, total=True).total
+    found = index.search(replica, query, readers=None, after=LAST, count=1, total=True).total
     assert found is not None
     return found.hits if found.exact else None

@@ -42,7 +42,7 @@ THE_V1_CONTRACT = {
         "200 206 301 400",
     ),
     ("bundles.put", "PUT /bundles/{uuid}"): (
-        "uuid* version* replica* json_request_body*",
+        "uuid* version* replica* owner_group json_request_body*",
         "200 201 400 409 default",
     ),
     ("bundles.patch", "PATCH /bundles/{uuid}"): (
@@ -74,6 +74,7 @@ THE_V1_CONTRACT = {
 
 # The operations that this system adds.
 BEYOND_V1 = {
+    ("events.read_journal", "GET /journals"): ("token*", "200 default"),
     ("subscriptions.deliveries", "GET /subscriptions/{uuid}/deliveries"): (
         "uuid* replica* per_page=100[10..500] search_after",
         "200 206 default",

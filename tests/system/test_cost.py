@@ -10,10 +10,11 @@ import pytest
 
 from dss.tokens import fetch_local
 from shared.checkouts.objects import copies_of_bundle, copy_of_file, put_copy
+from shared.events.publishing import event_of
 from shared.identifiers import Fqid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
-from tests.support.dss import open_dss
+from tests.support.dss import open_dss, open_dss_for_threads
 from tests.support.executions import executions_server
 from tests.support.metered_api import Bill, MeteredApi, metered_api
 from tests.system.conftest import ManyFiles
@@ -130,6 +131,23 @@ def test_listing_bundles(metered: MeteredApi, file: Version, replica: str) -> No
     # One row more than the page shows whether there is another page.
     assert first.bill == Bill(reads=11, requests=1)
     assert last.bill == Bill(reads=2, requests=1)
+
+
+def test_listing_events(metered: MeteredApi, stack: dict[str, str], replica: str) -> None:
+    start = now()
+    catalog = open_dss_for_threads(stack, publishes=False).catalog
+    for _ in range(12):
+        catalog.events.record(event_of(replica, Fqid(new_uuid(), now()), b"", dead=False))
+
+    with metered.usage() as first:
+        page = metered.api.get("/v1/events", replica=replica, from_date=start, per_page=10)
+    with metered.usage() as last:
+        rest = metered.api.get(page.links["next"]["url"])
+
+    assert [len(one.json()["event_streams"]) for one in (page, rest)] == [10, 2]
+    # Journals of many events, of which there are none, and then events alone; one more than the page shows.
+    assert first.bill == Bill(reads=11, requests=2)
+    assert last.bill == Bill(reads=2, requests=2)
 
 
 @pytest.mark.parametrize("count", [1, 1000])

@@ -16,6 +16,7 @@ import pytest
 from dss.commands.context import Context
 from dss.commands.main import cli
 from dss.errors import ClientError
+from shared.bindings import change_binding
 from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.search.base import IndexBackend, IndexEntry
@@ -83,6 +84,16 @@ def held(index: IndexBackend) -> dict[str, list[Any]]:
     return {name: list(index.entries(name)) for name in REPLICAS}
 
 
+def bind(system: ManualSystem, bundle: Fqid, *readers: str) -> None:
+    """Bind a bundle to readers; none unbinds it."""
+    change_binding(
+        system.dss,
+        bundle.uuid,
+        "operator@example.org",
+        lambda before: replace(before, readers=frozenset(readers)),
+    )
+
+
 def fqid(bundle: Version) -> Fqid:
     return Fqid(bundle.uuid, bundle.version)
 
@@ -110,6 +121,8 @@ def test_the_index_is_right_and_a_rebuild_fills_another_back_end(system):
 def test_everything_that_is_wrong_is_named_and_put_right(
     system: ManualSystem, worlds: dict[str, World], bundles: list[Version], tmp_path: Path, back_end: str
 ) -> None:
+    bound, open_to_all = fqid(bundles[3]), fqid(bundles[4])
+    bind(system, bound, "lab")
     assert admin(system, back_end, "rebuild").code == 0
     index, world = index_of(system, back_end), worlds["aws"]
     right = held(index)
@@ -123,6 +136,8 @@ def test_everything_that_is_wrong_is_named_and_put_right(
     )
     index.put(IndexEntry(replica="aws", fqid=alive, document={"uuid": alive.uuid}))
     index.put(IndexEntry(replica="aws", fqid=unknown, document={}))
+    index.set_readers("gcp", bound, frozenset())
+    index.set_readers("gcp", open_to_all, frozenset(("lab",)))
     report = tmp_path / "report"
 
     quick = admin(system, back_end, "check", "--names-only", "--json")
@@ -133,20 +148,23 @@ def test_everything_that_is_wrong_is_named_and_put_right(
         ("missing", "gcp", str(missing)),
         ("stale", "gcp", str(stale)),
         ("dead", "gcp", str(dead)),
+        ("readers", "gcp", str(bound)),
+        ("readers", "gcp", str(open_to_all)),
         ("alive", "aws", str(alive)),
         ("superfluous", "aws", str(unknown)),
     }
     assert {(line["kind"], line["replica"], line["fqid"]) for line in lines} == wrong
-    assert (found.code, last["summary"]["findings"], quick.code, quick.json["findings"]) == (1, 5, 1, 4)
+    assert (found.code, last["summary"]["findings"], quick.code, quick.json["findings"]) == (1, 7, 1, 6)
     assert f"stale on gcp: {stale}" in found.out
 
     rebuilt = admin(system, back_end, "rebuild", "--json")
 
     results = rebuilt.json["replicas"]
-    assert (rebuilt.code, results["gcp"]["written"], results["gcp"]["removed"]) == (0, 3, 0)
+    assert (rebuilt.code, results["gcp"]["written"], results["gcp"]["removed"]) == (0, 5, 0)
     assert (results["aws"]["written"], results["aws"]["removed"]) == (1, 1)
     assert held(index) == right
     assert admin(system, back_end, "check").code == 0
+    bind(system, bound)
 
 
 @pytest.mark.usefixtures("worlds")

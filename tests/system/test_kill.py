@@ -11,8 +11,10 @@ import requests
 
 from local.api import ApiProcess, api_process
 from shared.faults import FAULT_POINTS
+from shared.identifiers import group_uuid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import REPLICAS, Clouds
+from tests.support.command_line import dss
 
 CONTENT = b"whole or not at all"
 BODY = {"creator_uid": 1}
@@ -25,6 +27,7 @@ def points_of(area: str) -> list[str]:
 
 FILE, BUNDLE, TOMBSTONE = points_of("file"), points_of("bundle"), points_of("tombstone")
 COLLECTION, COLLECTION_TOMBSTONE = points_of("collection"), points_of("collection tombstone")
+ACCESS, GROUP = points_of("access"), points_of("group")
 # From here on the name means this content, for ever.
 FILE_CLAIMED, BUNDLE_CLAIMED = "file: head created", "bundle: head created"
 COLLECTION_CLAIMED = "collection: head created"
@@ -44,7 +47,7 @@ def test_every_fault_point_is_tried() -> None:
         "replay: ",
     )
     others = [point for point in FAULT_POINTS if not point.startswith(functions)]
-    tried = [*FILE, *BUNDLE, *TOMBSTONE, *COLLECTION, *COLLECTION_TOMBSTONE]
+    tried = [*FILE, *BUNDLE, *TOMBSTONE, *COLLECTION, *COLLECTION_TOMBSTONE, *ACCESS, *GROUP]
     assert sorted(tried) == sorted(others)
 
 
@@ -263,3 +266,74 @@ def test_a_collection_is_there_until_it_is_hidden_for_ever(
     assert not owns(admin, collection)
     assert "@" in json.loads(clouds.read(replica, f"collections/{collection.uuid}.dead"))["email"]
     assert delete(admin) == 200
+
+
+def killed(stack: dict[str, str], point: str, *arguments: object) -> bool:
+    """Run `dss admin`; return whether it was killed at a point."""
+    return dss({**stack, "DSS_FAULT_POINT": point}, "admin", *arguments).code == -9
+
+
+@pytest.mark.parametrize("point", ACCESS)
+def test_a_binding_that_was_killed_is_finished_by_a_retry(
+    stack: dict[str, str], api: Api, anyone: Api, clouds: Clouds, point: str
+) -> None:
+    file = put_file(api, clouds.stage("gcp", CONTENT))
+    bundle = put_bundle(api, "gcp", [file.named("a")])
+    paths = [f"/v1/bundles/{bundle.uuid}", f"/v1/files/{file.uuid}"]
+    command = ("access", "add", bundle.uuid, "dss", "--with-files")
+
+    def seen_by_anyone() -> list[int]:
+        return [anyone.get(path, replica="gcp").status_code for path in paths]
+
+    assert killed(stack, point, *command), f"{point!r} was not reached"
+
+    # What is not in effect yet is not half in effect; heads follow one after the other.
+    if ACCESS.index(point) < ACCESS.index("access: in effect"):
+        assert seen_by_anyone() == [200, 302]
+    assert dss(stack, "admin", *command).code == 0
+    assert seen_by_anyone() == [401, 401]
+    assert [api.get(path, replica="gcp").status_code for path in paths] == [200, 302]
+    [key] = clouds.keys("gcp", f"access/{bundle.uuid}")
+    assert json.loads(clouds.read("gcp", key))["readers"] == ["dss"]
+
+
+@pytest.mark.parametrize("point", ["access: claimed", "access: object written", *BUNDLE[1:-1]])
+def test_a_claim_that_was_killed_is_finished_by_a_retry(
+    mortal: Mortal, stack: dict[str, str], clouds: Clouds, point: str
+) -> None:
+    writer, other = Api(mortal.process.url, stack["DSS_TOKEN"]), mortal.other.signed_in(stack["DSS_TOKEN"])
+    bundle = Version(new_uuid(), now())
+    path, body = f"/v1/bundles/{bundle.uuid}", {"files": [], **BODY}
+    query = {"replica": "gcp", "version": bundle.version, "owner_group": "dss", "json": body}
+
+    assert mortal.dies_of(writer.put, path, **query), f"{point!r} was not reached"
+    assert statuses(other, "bundles", bundle, "gcp") == {404}
+    mortal.back()
+
+    # Whoever writes next finishes the claim, even by another version.
+    later = Version(bundle.uuid, now())
+    put_bundle(other, "gcp", [], bundle=later)
+    [key] = clouds.keys("gcp", f"access/{bundle.uuid}")
+    assert json.loads(clouds.read("gcp", key))["owner_group"] == "dss"
+    assert other.put(path, **query).status_code == 200
+
+
+@pytest.mark.parametrize("point", GROUP)
+def test_a_group_that_was_killed_is_finished_by_a_retry(
+    stack: dict[str, str], clouds: Clouds, point: str
+) -> None:
+    name = f"lab-{new_uuid()[:8]}"
+    command = ("group", "add", name, "a@example.org", "b@example.org")
+
+    assert killed(stack, point, *command), f"{point!r} was not reached"
+
+    def members() -> list[str]:
+        [group] = dss(stack, "admin", "group", "list", name, "--json").json["groups"] or [{"members": []}]
+        return list(group["members"])
+
+    both = ["a@example.org", "b@example.org"]
+    assert members() == (both if GROUP.index(point) >= GROUP.index("group: in effect") else [])
+    assert dss(stack, "admin", *command).code == 0
+    assert members() == both
+    [key] = clouds.keys("gcp", f"groups/{group_uuid(name)}")
+    assert json.loads(clouds.read("gcp", key))["members"] == both

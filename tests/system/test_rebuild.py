@@ -9,7 +9,10 @@ from unittest import mock
 
 import pytest
 
+from shared.bindings import change_binding
+from shared.catalog import Binding
 from shared.events.journal import compact
+from shared.groups import add_members, groups_of
 from shared.kinds import KINDS
 from shared.maintenance import rebuild as rebuilding
 from shared.maintenance.audit import Finding, Tally, audit
@@ -17,7 +20,7 @@ from shared.maintenance.event_rebuild import rebuild_events
 from shared.maintenance.rebuild import Restored, rebuild
 from shared.maintenance.repair import repair
 from shared.messages import BundleEvent
-from tests.support.api import new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS
 from tests.support.command_line import dss
 from tests.support.dss import firestore_client
@@ -28,9 +31,14 @@ from tests.support.system_snapshot import populate, snapshot
 COLLECTIONS = (
     *("files", "bundles", "bundle_tombstones", "hidden_bundles"),
     *("collections", "collection_tombstones", "owned_collections"),
+    *("access", "groups", "bindings", "memberships", "binding_marks"),
 )
 # What is not an object of the bucket.
-MARKERS = ("hidden_bundles", "owned_collections")
+MARKERS = ("hidden_bundles", "owned_collections", "bindings", "memberships", "binding_marks")
+# The UUID of a bundle that is bound to a group, and owned by it.
+MANAGED = "ffffffff-0000-4000-8000-000000000001"
+# What a rebuild restores first.
+FIRST = ("groups", "access", "files")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +47,27 @@ def system() -> Iterator[ManualSystem]:
     with manual_system() as system:
         for name in REPLICAS:
             populate(system, name)
+        _bind_a_bundle(system)
         yield system
+
+
+def _bind_a_bundle(system: ManualSystem) -> None:
+    """Bind a bundle and its file to a group, with a member that the system keeps."""
+    file = put_file(system.api, system.clouds.stage("gcp", b"managed content"))
+    managed = put_bundle(
+        system.api, "gcp", [file.named("managed")], bundle=Version(MANAGED, now()), owner_group="dss"
+    )
+    system.replicate("gcp", f"files/{file}", f"bundles/{managed}")
+
+    def bind(before: Binding) -> Binding:
+        return replace(before, readers=frozenset({"dss"}), with_files=True)
+
+    change_binding(system.dss, MANAGED, "operator", bind)
+    add_members(system.dss, "lab", ["reader@example.org", "@example.com"], "operator")
+    add_members(system.dss, "lab", ["other@example.org"], "operator")
+    keys = [*system.clouds.keys("gcp", "access/"), *system.clouds.keys("gcp", "groups/")]
+    system.replicate("gcp", *keys)
+    assert [*system.clouds.keys("aws", "access/"), *system.clouds.keys("aws", "groups/")] == keys
 
 
 def _counts(system: ManualSystem) -> dict[str, int]:
@@ -52,7 +80,7 @@ def _counts(system: ManualSystem) -> dict[str, int]:
 def test_the_catalog_is_rebuilt_from_either_bucket(system: ManualSystem) -> None:
     before = {name: snapshot(system, name) for name in REPLICAS}
     counts = _counts(system)
-    assert len(before["gcp"]["all"]) == 8, "four bundles that are seen were written on each replica"
+    assert len(before["gcp"]["all"]) == 9, "four bundles that are seen on each replica, and a managed one"
     system.delete_catalog()
     dry = dss(system.env, "admin", "rebuild", "--replica", "aws", "--dry-run", "--json")
     assert dry.json["files"] == {"objects": counts["files"], "new": counts["files"], "failed": 0}
@@ -86,14 +114,41 @@ def test_a_rebuild_that_was_stopped_goes_on(system: ManualSystem) -> None:
         stopped = rebuild(system.dss, replica)
         begun = [one for one in islice(stopped, 8) if one.new]
         stopped.close()  # type: ignore[attr-defined]
-    done = _counts(system)["files"]
+    restored = _counts(system)
+    done = sum(restored[name] for name in FIRST)
 
     rest = [one for one in rebuild(system.dss, replica) if one.new]
 
-    assert len(begun) == 8 <= done < counts["files"]
+    assert len(begun) == 8 <= done < sum(counts[name] for name in FIRST)
     assert len(rest) == sum(counts.values()) - sum(counts[name] for name in MARKERS) - done
     assert _counts(system) == counts
     assert [one for one in rebuild(system.dss, system.dss.replicas.named("aws")) if one.failed] == []
+
+
+def test_no_managed_data_are_seen_while_the_catalog_is_rebuilt(system: ManualSystem) -> None:
+    anyone = system.api.signed_in(None)
+    [file] = system.api.get(f"/v1/bundles/{MANAGED}", replica="aws").json()["bundle"]["files"]
+    paths = (f"/v1/bundles/{MANAGED}", f"/v1/files/{file['uuid']}")
+
+    def seen() -> list[int]:
+        return [anyone.get(path, replica="aws").status_code for path in paths]
+
+    assert seen() == [401, 401]
+    binding = system.dss.catalog.bindings.current(MANAGED)
+    system.delete_catalog()
+    sections = []
+
+    for restored in rebuild(system.dss, system.dss.replicas.named("aws")):
+        sections.append(restored.section)
+        # Nobody may see them, whether they are there again or not.
+        assert set(seen()) <= {401, 404}, restored
+
+    assert sections.index("access") < sections.index("files")
+    assert seen() == [401, 401]
+    assert system.api.get(paths[0], replica="aws").status_code == 200
+    assert system.dss.catalog.bindings.current(MANAGED) == binding
+    assert groups_of(system.dss, "Reader@example.org") == groups_of(system.dss, "x@example.com") == {"lab"}
+    assert [one.failed for one in rebuild(system.dss, system.dss.replicas.named("gcp")) if one.failed] == []
 
 
 def _publish_all(system: ManualSystem, replica: str) -> None:
@@ -166,6 +221,36 @@ def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: ManualSy
         assert not system.dss.catalog.journals.checkpoint(replica.name).held
     found = audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())
     assert list(found) == []
+
+
+def test_a_rebuild_never_shows_managed_events_to_others(system: ManualSystem) -> None:
+    stranger, gcp = system.api.signed_in(None), system.dss.replicas.named("gcp")
+    bundles = [put_bundle(system.api, "gcp", []) for _ in range(3)]
+    system.publish_event("gcp", *(f"bundles/{bundle}" for bundle in bundles[:2]))
+    list(compact(replace(system.dss, settings=replace(system.dss.settings, journal_seconds=0)), gcp))
+    system.publish_event("gcp", f"bundles/{bundles[2]}")
+    for bundle in bundles[1:]:
+        change_binding(
+            system.dss,
+            bundle.uuid,
+            "operator@example.org",
+            lambda before: replace(before, readers=frozenset(("lab",))),
+        )
+
+    def listed(api: Api) -> set[str]:
+        pages = api.pages("/v1/events", replica="gcp", per_page=10)
+        streams = [stream for page in pages for stream in page.json()["event_streams"]]
+        return {event["event_id"] for stream in streams for event in stream["events"]}
+
+    public, everything = listed(stranger), listed(system.admin)
+    assert len(everything - public) == 2
+    system.delete_catalog()
+    for number, restored in enumerate(rebuild(system.dss, gcp)):
+        assert not restored.failed
+        # Now and then, and as soon as events are known.
+        if number % 20 == 0 or restored.section == "bundles":
+            assert listed(stranger) <= public
+    assert (listed(stranger), listed(system.admin)) == (public, everything)
 
 
 def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(system: ManualSystem) -> None:

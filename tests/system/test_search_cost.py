@@ -23,6 +23,8 @@ from tests.support.clouds import REPLICAS
 from tests.support.dss import firestore_client
 from tests.support.firestore_proxy import FirestoreProxy
 
+# As whom a caller counts who has not signed in.
+ANYONE = frozenset(("default", "public"))
 VERSION = "2026-01-12T093000.000000Z"
 # Seconds.
 LONG = 240.0
@@ -121,7 +123,7 @@ def test_a_rare_term_among_ten_thousand_bundles_takes_few_reads() -> None:
         # Three counts, each of a thousand at most, and the ten bundles that the rarest clause leads to.
         index.costing(reads=3 + 10, requests=3 + 1),
     ):
-        page = index.index.search(index.replica, query, after=None, count=100)
+        page = index.index.search(index.replica, query, readers=ANYONE, after=None, count=100)
 
     assert (len(page.hits), page.after) == (10, None)
 
@@ -130,15 +132,17 @@ def test_one_clause_reads_a_page_of_names_and_its_total_is_a_count(few: Watched)
     query = parse({"match": {"species": "homo"}})
 
     with few.costing(reads=11, requests=1):
-        page = few.index.search(few.replica, query, after=None, count=10)
+        page = few.index.search(few.replica, query, readers=ANYONE, after=None, count=10)
     assert len(page.hits) == 10 and page.after
     # Two more: a count is a read for each thousand, and another one looks for overflow markers.
     with few.costing(reads=11 + 2, requests=1 + 2):
-        assert few.index.search(few.replica, query, after=None, count=10, total=True).total == Total(hits=50)
+        assert few.index.search(
+            few.replica, query, readers=ANYONE, after=None, count=10, total=True
+        ).total == Total(hits=50)
     with few.costing(reads=11 + 1, requests=1 + 1):
-        assert few.index.search(few.replica, parse({}), after=None, count=10, total=True).total == Total(
-            hits=50
-        )
+        assert few.index.search(
+            few.replica, parse({}), readers=ANYONE, after=None, count=10, total=True
+        ).total == Total(hits=50)
 
 
 def test_hits_that_no_posting_decides_are_counted_up_to_a_bound(few: Watched) -> None:
@@ -147,8 +151,10 @@ def test_hits_that_no_posting_decides_are_counted_up_to_a_bound(few: Watched) ->
 
     # A page, one row more, and then twenty; the request for the last of them reads a page's worth of rows.
     with few.costing(reads=42, requests=2):
-        page = few.index.search(few.replica, frequent, after=None, count=20, total=True)
+        page = few.index.search(few.replica, frequent, readers=ANYONE, after=None, count=20, total=True)
     assert page.total == Total(hits=40, exact=False)
     # Two counts, then the five rows of a term that leads to fewer than the path does. One page is all.
     with few.costing(reads=2 + 5, requests=2 + 1):
-        assert few.index.search(few.replica, both, after=None, count=20, total=True).total == Total(hits=1)
+        assert few.index.search(
+            few.replica, both, readers=ANYONE, after=None, count=20, total=True
+        ).total == Total(hits=1)

@@ -31,6 +31,8 @@ OPTIONAL = {
     "staging_writers": ["group:labs@example.org"],
     "checkout_readers": ["group:readers@example.org"],
     "operators": ["group:operators@example.org"],
+    "audit_log_days": 3000,
+    "audit_log_locked": False,
     "aws_staging_writer_arns": ["arn:aws:iam::111122223333:root"],
     "aws_checkout_reader_arns": ["arn:aws:iam::111122223333:root"],
     "sources": [

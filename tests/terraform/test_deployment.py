@@ -165,7 +165,7 @@ def test_no_bucket_can_become_public(deployment: Deployment) -> None:
     for bucket in deployment.of_type("google_storage_bucket").values():
         assert bucket["public_access_prevention"] == "enforced" and bucket["uniform_bucket_level_access"]
     blocks = deployment.of_type("aws_s3_bucket_public_access_block").values()
-    assert len(blocks) == 3
+    assert len(blocks) == len(deployment.of_type("aws_s3_bucket")) == 4
     for block in blocks:
         assert block["block_public_acls"] and block["block_public_policy"]
         assert block["ignore_public_acls"] and block["restrict_public_buckets"]

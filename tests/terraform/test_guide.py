@@ -23,7 +23,7 @@ MAKERS = {
     "google_compute_ssl_policy": "compute.securityAdmin",
     "google_compute_": "compute.networkAdmin",
     "google_firestore_": "datastore.owner",
-    "google_logging_metric": "logging.configWriter",
+    "google_logging_": "logging.configWriter",
     "google_monitoring_alert_policy": "monitoring.alertPolicyEditor",
     "google_monitoring_notification_channel": "monitoring.notificationChannelEditor",
     "google_monitoring_uptime_check_config": "monitoring.uptimeCheckConfigEditor",
@@ -98,6 +98,12 @@ def test_the_account_that_deploys_may_make_every_bucket_and_topic_in_aws(deploym
     for bucket in deployment.outputs["s3_buckets"].values():
         name = bucket.replace(deployment.outputs["s3_buckets"]["main"].removesuffix("-main"), "a-project-dss")
         assert is_allowed(deploy, "s3:CreateBucket", f"arn:aws:s3:::{name}")
+    log = deployment.one("module.aws.aws_s3_bucket.audit_log")["bucket"]
+    assert log.removesuffix("-audit-log") == deployment.outputs["s3_buckets"]["main"].removesuffix("-main")
+    assert is_allowed(deploy, "s3:CreateBucket", "arn:aws:s3:::a-project-dss-audit-log")
+    for trail in deployment.of_type("aws_cloudtrail").values():
+        arn = f"arn:aws:cloudtrail:us-east-1:111122223333:trail/{trail['name']}"
+        assert is_allowed(deploy, "cloudtrail:CreateTrail", arn)
     for topic in deployment.of_type("aws_sns_topic").values():
         assert is_allowed(deploy, "sns:CreateTopic", f"arn:aws:sns:us-east-1:111122223333:{topic['name']}")
 

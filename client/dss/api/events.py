@@ -56,6 +56,11 @@ def events(
 def _read(session: Session, stream: dict[str, Any]) -> Iterator[BundleEvent]:
     """Yield the events of a journal, whose bytes from the first event to the last are one request."""
     rows: Sequence[dict[str, Any]] = stream["events"]
+    if "stream_url" not in stream:
+        raise WrongContent(
+            f"journal {stream['journal_id']}: you may see a part of it, which this deployment cannot serve;"
+            " its operators have to set DSS_SECRETS_KEY_FILE"
+        )
     first, end = rows[0]["offset"], rows[-1]["offset"] + rows[-1]["size"]
     content = _fetched(session, stream["stream_url"], f"{first}-{end - 1}")
     if len(content) != end - first:

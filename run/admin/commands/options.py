@@ -19,6 +19,7 @@ report = click.option(
 )
 remote = click.option("--remote", is_flag=True, help="Have the workflow do it, not this machine.")
 wait = click.option("--wait", is_flag=True, help="With --remote: return when the run has ended.")
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 page = click.option("--page", type=click.IntRange(1), help="Items for each slice of the run.")
 
 

@@ -8,7 +8,7 @@ import heapq
 import json
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
@@ -18,6 +18,7 @@ from google.api_core import exceptions
 from google.cloud import firestore
 from google.cloud.firestore import FieldFilter
 
+from shared.access import labels_of, labels_sought
 from shared.catalog import Catalog
 from shared.catalog.database import Database, NameTaken, set_document
 from shared.clock import Deadline
@@ -28,14 +29,16 @@ from shared.parallel import map_in_threads
 from shared.search.base import MOST_PAGE_BYTES, Hit, IndexBackend, Indexed, IndexEntry, Page, Total
 from shared.search.budget import Budget, BudgetSpent, too_costly
 from shared.search.firestore.planning import Selection, plan
-from shared.search.firestore.rows import Row, piece_name, row_name, row_of
+from shared.search.firestore.rows import Row, fields_of_readers, piece_name, row_name, row_of
 from shared.search.matching import Matcher, Subject
 from shared.search.postings import FORM, Postings
 from shared.search.query import Query
 
 # Firestore: a query compares with at most 30 values. Each such query takes at least one round trip.
 _MOST_VALUES = 30
-_MOST_QUERIES = 40
+# Queries of one search: 1,200 values for callers with up to four labels, fewer for those with more.
+_MOST_QUERIES = 160
+_MOST_LOOKED_UP = 1200
 # Rows that are in memory at once: with documents, each of half a MiB at most, and without.
 _PAGE = 25
 _NAMES_PAGE = 500
@@ -43,6 +46,8 @@ _ENTRIES_PAGE = 2000
 # Firestore bills a count as one read for each thousand. What has more rows is not rare.
 _RARE = 1000
 _MOST_COUNTS = 16
+# Queries that count one clause, for callers with many labels.
+_MOST_PARTS = 4
 _COUNTS_AT_ONCE = 8
 # Seconds for a page, and as many for its total; clients give up after 40. Every row that is read costs money.
 _SECONDS = 12.0
@@ -54,6 +59,7 @@ _LARGE, _MOST_LARGE = 1024 * 1024, 2
 _ATTEMPTS = 5
 
 _NAMES = ["fqid", "partial"]
+_HELD = ["fqid", "digest", "form", "dead", "labels"]
 _DOCUMENTS = [*_NAMES, "digest", "size", "data", "pieces"]
 
 
@@ -100,6 +106,15 @@ class FirestoreIndex:
                 return
         raise Unavailable(f"index entry {row.name}: other processes keep writing it")
 
+    def set_readers(self, replica: str, fqid: Fqid, readers: frozenset[str]) -> None:
+        """Change who may read an entry, living or dead, if it exists; one read and one write."""
+        name = row_name(replica, fqid)
+        for _ in range(_ATTEMPTS):
+            row = self._read(name, [*_DOCUMENTS, "dead", "labels"])
+            if row is None or self._relabelled(row, replica, readers):
+                return
+        raise Unavailable(f"index entry {name}: other processes keep writing it")
+
     def delete(self, replica: str, fqid: Fqid) -> None:
         """Remove an entry, if it exists."""
         name = row_name(replica, fqid)
@@ -111,6 +126,7 @@ class FirestoreIndex:
         replica: str,
         query: Query,
         *,
+        readers: frozenset[str] | None,
         after: Fqid | None,
         count: int,
         documents: bool = False,
@@ -125,7 +141,7 @@ class FirestoreIndex:
             deadline=Deadline(self._database.clock, self._seconds),
             index=self,
             matcher=Matcher(query),
-            selection=self._plan(replica, query),
+            selection=self._plan(replica, query, labels_sought(readers)),
             documents=documents,
         )
         page, rows = search.page(after, count)
@@ -138,6 +154,11 @@ class FirestoreIndex:
         following = rows if after is None else None
         return replace(page, total=known or search.total(page, following, self._counted))
 
+    def held(self, replica: str, fqid: Fqid) -> Indexed | None:
+        """Return what the index holds of a bundle version, in one read; None if it has no entry."""
+        row = self._read(row_name(replica, fqid), _HELD)
+        return None if row is None else _held(row)
+
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
         """Yield all entries after the FQID `after`, by UUID and then version, both ascending; a read each."""
         first = row_name(replica, after) if after else f"{replica}."
@@ -146,11 +167,9 @@ class FirestoreIndex:
             self._rows.where(filter=FieldFilter("__name__", ">", self._rows.document(first)))
             .where(filter=FieldFilter("__name__", "<", self._rows.document(f"{replica}.g")))
             .order_by("__name__")
-            .select(["fqid", "digest", "form", "dead"])
+            .select(_HELD)
         )
-        for row in self._database.every(query, _ENTRIES_PAGE):
-            digest = row.get("digest") if row.get("form") == FORM else ""
-            yield Indexed(fqid=fqid_of(row), digest=digest, dead=row.get("dead"))
+        return map(_held, self._database.every(query, _ENTRIES_PAGE))
 
     def _put_living(self, row: Row) -> bool:
         """Write an entry that is not dead; return False if another process was faster."""
@@ -159,40 +178,71 @@ class FirestoreIndex:
             self._database.commit(lambda batch: batch.create(reference, dict(row.fields)))
             return True
         except NameTaken:
-            existing = self._read(row.name, ["dead", "digest", "form", "pieces"])
+            existing = self._read(row.name, ["dead", "digest", "form", "pieces", "labels"])
         if existing is None:
             return False
-        same = (existing.get("digest"), existing.get("form")) == (row.digest, FORM)
+        same = all(existing.get(name) == row.fields[name] for name in ("digest", "form", "labels"))
         if existing.get("dead"):
             self._drop_pieces(row.name, keep=existing.get("digest"))
         elif not same:
-            unchanged = self._database.client.write_option(last_update_time=existing.update_time)
-            try:
-                self._database.commit(
-                    lambda batch: batch.update(reference, dict(row.fields), option=unchanged)
-                )
-            except (NameTaken, exceptions.NotFound):
+            if not self._update(existing, row.fields):
                 return False
-            self._drop(self._pieces_of(row.name, existing.get("digest")) if existing.get("pieces") else [])
+            is_other = existing.get("pieces") and existing.get("digest") != row.digest
+            self._drop(self._pieces_of(row.name, existing.get("digest")) if is_other else [])
         return True
 
-    def _plan(self, replica: str, query: Query) -> Selection:
+    def _relabelled(self, row: Any, replica: str, readers: frozenset[str]) -> bool:
+        """Write the readers of a row; return False if another process was faster."""
+        if row.get("labels") == sorted(labels_of(readers)):
+            return True
+        encoded = self._document(row)
+        if encoded is None:
+            return True
+        entry = IndexEntry(
+            replica=replica,
+            fqid=fqid_of(row),
+            document=json.loads(encoded),
+            dead=row.get("dead"),
+            readers=readers,
+        )
+        # If the document has been replaced meanwhile, so has the row.
+        return self._update(row, fields_of_readers(entry))
+
+    def _update(self, row: Any, fields: Mapping[str, Any]) -> bool:
+        """Write fields of a row; return False if it has changed since it was read."""
+        unchanged = self._database.client.write_option(last_update_time=row.update_time)
+        try:
+            self._database.commit(lambda batch: batch.update(row.reference, dict(fields), option=unchanged))
+        except (NameTaken, exceptions.NotFound):
+            return False
+        return True
+
+    def _plan(self, replica: str, query: Query, labels: frozenset[str]) -> Selection:
         known: dict[Selection, int] = {}
 
         def count(selection: Selection) -> int:
-            postings = selection.postings | selection.markers
-            return self._count(postings, _RARE) if selection.postings else 0
+            selected = selection.under(labels)
+            values = sorted(selected.postings | selected.markers) if selected.postings else []
+            # Rows of several count several times, which may cost a better plan, but no hit.
+            return sum(self._count(part, _RARE) for part in _parts(values))
 
         def costs(selections: Sequence[Selection]) -> list[int]:
             """Return how many rows each selection has; _RARE for those that are not counted."""
-            unknown = [one for one in dict.fromkeys(selections) if one not in known and _is_countable(one)]
+            unknown = [
+                one for one in dict.fromkeys(selections) if one not in known and _is_countable(one, labels)
+            ]
             to_count = unknown[: max(0, _MOST_COUNTS - len(known))]
             if len(set(selections)) > 1:
                 counts = map_in_threads(count, to_count, threads=_COUNTS_AT_ONCE)
                 known.update(zip(to_count, counts, strict=True))
             return [known.get(one, _RARE) for one in selections]
 
-        return plan(query, Postings(replica), costs)
+        chosen = plan(query, Postings(replica), costs)
+        values = len(chosen.postings | chosen.markers)
+        most = min(_MOST_LOOKED_UP, _MOST_QUERIES * _MOST_VALUES // max(len(labels), 1))
+        if values > most:
+            raise IndexQueryRefused(f"es_query: has {values} values to look up; at most {most} are served")
+        return chosen.under(labels)
 
     def _counted_total(self, selection: Selection) -> Total | None:
         """Return the number of all hits if postings alone decide; one read for each thousand."""
@@ -208,12 +258,7 @@ class FirestoreIndex:
         if not selection.postings:
             return
         values = sorted(selection.postings | selection.markers)
-        queries = [self._query(values[at : at + _MOST_VALUES]) for at in range(0, len(values), _MOST_VALUES)]
-        if len(queries) > _MOST_QUERIES:
-            most = _MOST_VALUES * _MOST_QUERIES
-            raise IndexQueryRefused(
-                f"es_query: has {len(values)} values to look up; at most {most} are served"
-            )
+        queries = list(map(self._query, _parts(values)))
         page = min(at_most, max(4, (_NAMES_PAGE if fields is _NAMES else _PAGE) // len(queries)))
         if after:
             queries = [query.start_after({"fqid": str(after)}) for query in queries]
@@ -280,7 +325,7 @@ class FirestoreIndex:
             "fqid", direction=firestore.Query.DESCENDING
         )
 
-    def _count(self, postings: frozenset[Any], at_most: int | None = None) -> int:
+    def _count(self, postings: Collection[Any], at_most: int | None = None) -> int:
         if not postings:
             return 0
         query = self._query(sorted(postings))
@@ -365,8 +410,24 @@ def fqid_of(row: Any) -> Fqid:
     return Fqid(*row.get("fqid").split(".", 1))
 
 
-def _is_countable(selection: Selection) -> bool:
-    return not selection.is_everything and len(selection.postings | selection.markers) <= _MOST_VALUES
+def _held(row: Any) -> Indexed:
+    return Indexed(
+        fqid=fqid_of(row),
+        digest=row.get("digest") if row.get("form") == FORM else "",
+        dead=row.get("dead"),
+        labels=frozenset(row.get("labels")),
+    )
+
+
+def _parts(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return values in parts that one query takes."""
+    return [values[at : at + _MOST_VALUES] for at in range(0, len(values), _MOST_VALUES)]
+
+
+def _is_countable(selection: Selection, labels: Collection[str]) -> bool:
+    values = len(selection.postings | selection.markers)
+    is_short = values <= _MOST_VALUES and values * len(labels) <= _MOST_VALUES * _MOST_PARTS
+    return is_short and not selection.is_everything
 
 
 def _deleting(reference: Any) -> Any:

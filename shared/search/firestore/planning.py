@@ -9,13 +9,16 @@ takes the one with the fewest rows, and the back end matches each of these rows 
 
 A row with too many values at a path has the path's overflow marker in place of their postings. So plans look
 up markers, too: a row with a marker may hold any value at the path.
+
+A plan is made of postings without labels. The back end looks them up, and counts them, under each label of
+the caller (`Selection.under`), and so never reads what the caller may not see.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.search.postings import Postings
+from shared.search.postings import Postings, labelled
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 
 # A clause with more values than this is looked up by its path alone.
@@ -37,6 +40,11 @@ class Selection:
     markers: frozenset[UUID]
     exact: bool
     rank: int
+
+    def under(self, labels: Iterable[str]) -> "Selection":
+        """Return the selection of the same rows, of those only that have one of some labels."""
+        postings, markers = labelled(self.postings, labels), labelled(self.markers, labels)
+        return Selection(postings, markers, exact=self.exact, rank=self.rank)
 
     @property
     def is_everything(self) -> bool:

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.access import labels_of
 from shared.identifiers import Fqid
 from shared.search.analysis import iter_scalar_tokens
 from shared.search.base import IndexEntry
 from shared.search.documents import digest_of
 from shared.search.matching import paths_to, scalars_of
-from shared.search.postings import FORM, Postings, truncate
+from shared.search.postings import FORM, Postings, labelled, truncate
 
 # Firestore: a document has at most 40,000 index entries, and 8 MiB of them; an entry of ours has up to 260
 # bytes, including the names of row and bundle.
@@ -42,11 +43,9 @@ def row_of(entry: IndexEntry) -> Row:
     data = zlib.compress(encoded)
     inline = len(data) <= MOST_INLINE_BYTES
     pieces = [] if inline else [data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)]
-    postings, partial = postings_of(entry)
     fields = {
         "fqid": str(entry.fqid),
-        "postings": postings,
-        "partial": partial,
+        **fields_of_readers(entry),
         "dead": entry.dead,
         "digest": digest,
         "form": FORM,
@@ -55,6 +54,12 @@ def row_of(entry: IndexEntry) -> Row:
         "pieces": len(pieces),
     }
     return Row(name=row_name(entry.replica, entry.fqid), digest=digest, fields=fields, pieces=pieces)
+
+
+def fields_of_readers(entry: IndexEntry) -> dict[str, Any]:
+    """Return the fields of an entry's row that change with its readers."""
+    postings, partial = postings_of(entry)
+    return {"labels": sorted(labels_of(entry.readers)), "postings": postings, "partial": partial}
 
 
 def row_name(replica: str, fqid: Fqid) -> str:
@@ -70,8 +75,11 @@ def piece_name(row: str, digest: str, number: int) -> str:
 def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
     """Return the postings of an entry, MOST_POSTINGS at most, and whether overflow markers stand for some.
 
-    Paths with the most values lose theirs first: few people ask for one of so many.
+    Each is there once for each label. Paths with the most values lose theirs first: few people ask for one of
+    so many.
     """
+    labels = labels_of(entry.readers)
+    most = MOST_POSTINGS // len(labels)
     hashed = Postings(entry.replica)
     of_entry = set() if entry.dead else {hashed.of_living(), hashed.of_name(entry.fqid)}
     at_path: dict[str, set[Any]] = {}
@@ -80,11 +88,11 @@ def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
         of_path.add(hashed.of_value(path, value))
         of_path.update(hashed.of_token(path, token) for token in iter_scalar_tokens(value))
     of_paths = set(map(hashed.of_path, {known for path in at_path for known in paths_to(path)}))
-    room = MOST_POSTINGS - len(of_entry) - len(of_paths)
+    room = most - len(of_entry) - len(of_paths)
     partial = sum(map(len, at_path.values())) > room
     truncate(at_path, room, hashed.of_overflow)
     postings = of_entry.union(of_paths, *at_path.values())
-    if len(postings) > MOST_POSTINGS:
+    if len(postings) > most:
         # Too many paths: one marker stands for all of them.
         postings = of_entry | {hashed.of_overflow()}
-    return sorted(posting.bytes for posting in postings), partial
+    return sorted(posting.bytes for posting in labelled(postings, labels)), partial

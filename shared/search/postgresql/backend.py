@@ -9,18 +9,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 from psycopg.errors import QueryCanceled
 from psycopg.sql import Composed
 
+from shared.access import labels_of
 from shared.config import Settings
 from shared.identifiers import Fqid
 from shared.search.base import MOST_PAGE_BYTES, Hit, IndexBackend, Indexed, IndexEntry, Page, Total
 from shared.search.budget import too_costly
 from shared.search.documents import digest_of
-from shared.search.postgresql.clauses import Condition, clauses_by_range_terms, condition
+from shared.search.postgresql.clauses import Condition, both, clauses_by_range_terms, condition, readable
 from shared.search.postgresql.connections import Connections
 from shared.search.postgresql.range_terms import range_terms_of
 from shared.search.postgresql.rows import FORM, postings, scalars
@@ -47,14 +48,18 @@ _LEAST_COUNTED = 1000
 
 _PUT = """
     INSERT INTO dss_index AS existing
-        (replica, uuid, version, dead, digest, form, postings, range_terms, scalars, document)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s::tsvector, %s::jsonb, %s)
+        (replica, uuid, version, dead, digest, form, labels, postings, range_terms, scalars, document)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::tsvector, %s::jsonb, %s)
     ON CONFLICT (replica, uuid, version) DO UPDATE SET
-        dead = excluded.dead, digest = excluded.digest, form = excluded.form,
+        dead = excluded.dead, digest = excluded.digest, form = excluded.form, labels = excluded.labels,
         postings = excluded.postings, range_terms = excluded.range_terms,
         scalars = excluded.scalars, document = excluded.document
     WHERE (excluded.dead OR NOT existing.dead)
-        AND (existing.dead, existing.digest, existing.form) <> (excluded.dead, excluded.digest, excluded.form)
+        AND (existing.dead, existing.digest, existing.form, existing.labels)
+            <> (excluded.dead, excluded.digest, excluded.form, excluded.labels)
+"""
+_SET_LABELS = """
+    UPDATE dss_index SET labels = %s WHERE replica = %s AND uuid = %s AND version = %s AND labels <> %s
 """
 _DELETE = "DELETE FROM dss_index WHERE replica = %s AND uuid = %s AND version = %s"
 _LIMIT = "SELECT set_config('statement_timeout', %s, true)"
@@ -70,7 +75,7 @@ _SEARCH = sql.SQL(
 _WINDOWED = sql.SQL("""
     WITH next AS MATERIALIZED (
         SELECT uuid, version, digest, dead, form, postings, range_terms, scalars
-        FROM dss_index WHERE replica = %s {}
+        FROM dss_index WHERE replica = %s AND {} {}
         ORDER BY uuid DESC, version DESC LIMIT %s
     )
     SELECT uuid, version, digest, {} FROM next ORDER BY uuid DESC, version DESC
@@ -95,10 +100,11 @@ _SAMPLED = sql.SQL("""
     ) AS next
 """)
 _AFTER = sql.SQL("AND (uuid, version) < (%s, %s)")
-_ENTRIES = """
-    SELECT uuid, version, CASE WHEN form = %s THEN digest ELSE '' END, dead FROM dss_index
-    WHERE replica = %s AND (uuid, version) > (%s, %s) ORDER BY uuid, version LIMIT %s
+_HELD: LiteralString = """
+    SELECT uuid, version, CASE WHEN form = %s THEN digest ELSE '' END, dead, labels FROM dss_index
 """
+_ENTRY = _HELD + "WHERE replica = %s AND uuid = %s AND version = %s"
+_ENTRIES = _HELD + "WHERE replica = %s AND (uuid, version) > (%s, %s) ORDER BY uuid, version LIMIT %s"
 
 
 def open_index(settings: Settings, _: object) -> IndexBackend:
@@ -121,13 +127,19 @@ class PostgreSqlIndex:
         """Write or replace an entry, unless the existing one is dead and the new one is not."""
         row = (
             *(entry.replica, entry.fqid.uuid, entry.fqid.version, entry.dead),
-            *(digest_of(entry.document), FORM),
+            *(digest_of(entry.document), FORM, sorted(labels_of(entry.readers))),
             *(postings(entry), range_terms_of(entry), scalars(entry.document)),
             # As text, which comes back as it was: JSONB takes neither null bytes nor infinite numbers.
             json.dumps(entry.document),
         )
         with self._connections.connection() as connection:
             connection.execute(_PUT, row)
+
+    def set_readers(self, replica: str, fqid: Fqid, readers: frozenset[str]) -> None:
+        """Change who may read an entry, living or dead, if it exists."""
+        labels = sorted(labels_of(readers))
+        with self._connections.connection() as connection:
+            connection.execute(_SET_LABELS, (labels, replica, fqid.uuid, fqid.version, labels))
 
     def delete(self, replica: str, fqid: Fqid) -> None:
         """Remove an entry, if it exists."""
@@ -139,6 +151,7 @@ class PostgreSqlIndex:
         replica: str,
         query: Query,
         *,
+        readers: frozenset[str] | None,
         after: Fqid | None,
         count: int,
         documents: bool = False,
@@ -150,8 +163,9 @@ class PostgreSqlIndex:
         entries until the page is full or its time is up.
         """
         started = time.monotonic()
+        visible = readable(readers)
         with self._connections.connection() as connection:
-            hit = condition(query, replica, self._frequent(connection, replica, query, after))
+            hit = both(condition(query, replica, self._frequent(connection, replica, query, after)), visible)
             try:
                 # One more hit tells whether another page follows.
                 statement, values = search_statement(replica, hit, after=after, count=count + 1)
@@ -159,7 +173,7 @@ class PostgreSqlIndex:
                 found = _Found(rows[:count], _fqid(rows[count - 1]) if len(rows) > count else None)
             except QueryCanceled:
                 deadline = started + self._seconds * _WINDOWS_END
-                found = _windowed(connection, deadline, replica, query, after=after, count=count)
+                found = _windowed(connection, deadline, replica, query, visible, after=after, count=count)
             page = self._with_documents(connection, replica, found) if documents else found.page()
             if not total:
                 return page
@@ -168,6 +182,12 @@ class PostgreSqlIndex:
             left = started + self._seconds - time.monotonic()
             known = len(found.rows) + (found.after is not None)
             return replace(page, total=_total(connection, replica, hit, left, at_least=known))
+
+    def held(self, replica: str, fqid: Fqid) -> Indexed | None:
+        """Return what the index holds of a bundle version; None if it has no entry."""
+        with self._connections.connection() as connection:
+            row = connection.execute(_ENTRY, (FORM, replica, fqid.uuid, fqid.version)).fetchone()
+        return None if row is None else _held(row)
 
     def entries(self, replica: str, *, after: Fqid | None = None) -> Iterator[Indexed]:
         """Yield all entries after the FQID `after`, by UUID and then version, both ascending.
@@ -178,8 +198,7 @@ class PostgreSqlIndex:
             last = (after.uuid, after.version) if after else ("", "")
             with self._connections.connection() as connection:
                 rows = connection.execute(_ENTRIES, (FORM, replica, *last, _PAGE)).fetchall()
-            for uuid, version, digest, dead in rows:
-                yield Indexed(fqid=Fqid(uuid, version), digest=digest, dead=dead)
+            yield from map(_held, rows)
             if len(rows) < _PAGE:
                 return
             after = Fqid(rows[-1][0], rows[-1][1])
@@ -216,6 +235,10 @@ class _Found:
 
     def page(self) -> Page:
         return Page(hits=[Hit(fqid=_fqid(row)) for row in self.rows], after=self.after)
+
+
+def _held(row: Row) -> Indexed:
+    return Indexed(fqid=_fqid(row), digest=row[2], dead=row[3], labels=frozenset(row[4]))
 
 
 def _fqid(row: Row) -> Fqid:
@@ -257,15 +280,25 @@ def frequent_clauses(
 
 
 def _windowed(
-    connection: Connection, deadline: float, replica: str, query: Query, *, after: Fqid | None, count: int
+    connection: Connection,
+    deadline: float,
+    replica: str,
+    query: Query,
+    visible: Condition,
+    *,
+    after: Fqid | None,
+    count: int,
 ) -> _Found:
-    """Return the hits among the next entries, as many as the time allows; at least one window is read."""
+    """Return the hits among the next visible entries, as many as the time allows.
+
+    At least one window is read.
+    """
     # In every entry the values decide; to look up range terms as well would take longer.
     hit = condition(query, replica, frozenset(clauses_by_range_terms(query)))
     hits: list[Row] = []
     first, size = after, _WINDOW
     while True:
-        statement, values = window_statement(replica, hit, after=after, count=size)
+        statement, values = window_statement(replica, hit, visible, after=after, count=size)
         try:
             rows = _within(connection, _WINDOW_SECONDS, statement, values)
         except QueryCanceled:
@@ -311,10 +344,16 @@ def search_statement(replica: str, hit: Condition, *, after: Fqid | None, count:
     return _SEARCH.format(hit.text, behind), (replica, *hit.values, *last, count)
 
 
-def window_statement(replica: str, hit: Condition, *, after: Fqid | None, count: int) -> tuple[Composed, Row]:
-    """Return the statement that reads the next entries, and whether each meets a condition."""
+def window_statement(
+    replica: str, hit: Condition, visible: Condition, *, after: Fqid | None, count: int
+) -> tuple[Composed, Row]:
+    """Return the statement that reads the next visible entries, and whether each meets a condition.
+
+    A page may end with any of them, so the others must not be among them.
+    """
     behind, last = _behind(after)
-    return _WINDOWED.format(behind, hit.text), (replica, *last, count, *hit.values)
+    values = (replica, *visible.values, *last, count, *hit.values)
+    return _WINDOWED.format(visible.text, behind, hit.text), values
 
 
 def _behind(after: Fqid | None) -> tuple[sql.SQL, Row]:

@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from shared.access import labels_sought
 from shared.search.postgresql.range_terms import terms_beginning, terms_between
 from shared.search.postgresql.rows import as_jsonb, escape
 from shared.search.postgresql.schema import WITHOUT_RANGE_TERMS
@@ -42,6 +43,16 @@ def condition(query: Query, replica: str, frequent: frozenset[Query] = frozenset
     It looks up no range terms for clauses that are `frequent`.
     """
     return _of(query, _Scope(replica, frequent))
+
+
+def readable(readers: frozenset[str] | None) -> Condition:
+    """Return the condition that entries meet which those who count as `readers` may read."""
+    return _plain("labels && %s::text[]", sorted(labels_sought(readers)))
+
+
+def both(one: Condition, other: Condition) -> Condition:
+    """Return the condition that two conditions hold."""
+    return _joined(" AND ", (one, other))
 
 
 class _Scope(Postings):

@@ -55,6 +55,13 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         "ALTER INDEX dss_index_words RENAME TO dss_index_range_terms",
         "ALTER INDEX dss_index_without_words RENAME TO dss_index_without_range_terms",
     ),
+    (
+        # The label of what anybody may read who may read by default: entries of former releases.
+        """ALTER TABLE dss_index ADD COLUMN labels text[] COLLATE "C" NOT NULL DEFAULT '{default}'""",
+        "CREATE INDEX dss_index_labels ON dss_index USING gin (labels) WITH (fastupdate = off)",
+        # Without statistics PostgreSQL takes each label for rare, and looks up the most frequent one.
+        "ANALYZE dss_index (labels)",
+    ),
 )
 
 

@@ -62,7 +62,8 @@ def test_a_subscription_is_shown_as_it_was_put_without_its_secret(owner: Api, re
 
     assert shown.status_code == 200
     email = shown.json()["owner"]
-    assert shown.json() == {**wanted, "uuid": uuid, "replica": replica, "owner": email}
+    end = shown.json()["acts_until"]
+    assert shown.json() == {**wanted, "uuid": uuid, "replica": replica, "owner": email, "acts_until": end}
     assert owner.get(PATH, replica=replica).json()["subscriptions"] == [shown.json()]
     assert "a secret" not in shown.text
 

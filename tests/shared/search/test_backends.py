@@ -4,11 +4,14 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
 
+from shared.access import PUBLIC, SIGNED_IN, STRANGER, Policy, Principal, labels_of
 from shared.errors import IndexQueryRefused
 from shared.identifiers import Fqid
 from shared.search.base import IndexBackend, IndexEntry, Total
@@ -33,7 +36,7 @@ def pages(
 ) -> Iterator[list[Any]]:
     after = None
     while True:
-        page = index.search(replica, query, after=after, count=count, documents=documents)
+        page = index.search(replica, query, readers=None, after=after, count=count, documents=documents)
         assert len(page.hits) <= count
         yield list(page.hits)
         if page.after is None:
@@ -109,6 +112,110 @@ def test_a_query_finds_its_matches_and_nothing_else(index, known, query):
     assert total(index, replica, query) == len(meant)
 
 
+LABS = ("lab-a", "lab-b", "lab-c")
+members = some.builds(
+    lambda groups, is_admin: Principal(email="who@example.org", groups=groups, is_admin=is_admin),
+    some.frozensets(some.sampled_from((*LABS, "lab-d")), max_size=3),
+    some.booleans(),
+)
+
+
+@pytest.fixture(scope="module")
+def managed(index: IndexBackend) -> tuple[str, list[IndexEntry]]:
+    """A replica whose documents have readers, and tombstones among them; and what they are."""
+    replica, chance = f"test-{new_uuid()}", random.Random(7)
+    gone = tombstone_document(new_uuid(), "who@example.org", "brain")
+    entries = []
+    for number in range(60):
+        document = {name: some_value(chance) for name in ("a", "b", "c")[: chance.randrange(4)]}
+        dead = number % 10 == 0
+        readers = chance.sample((*LABS, PUBLIC, SIGNED_IN), chance.randrange(3))
+        one = entry(replica, {**gone, **document} if dead else document, dead=dead)
+        entries.append(replace(one, readers=frozenset(readers)))
+    # Some get their readers later.
+    put_all(index, [replace(one, readers=frozenset()) for one in entries[:20]])
+    put_all(index, entries[20:])
+    for one in entries[:20]:
+        index.set_readers(replica, one.fqid, one.readers)
+    return replica, entries
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    query=queries,
+    who=some.one_of(some.just(STRANGER), members),
+    default=some.sampled_from((PUBLIC, SIGNED_IN, "lab-a")),
+)
+def test_a_search_knows_only_of_what_its_caller_may_read(index, managed, query, who, default):
+    replica, entries = managed
+    policy = Policy(default=default)
+    visible = [one for one in entries if policy.may_read(who, one.readers)]
+    meant = sorted((one.fqid for one in visible if matches(query, one.fqid, one.document)), reverse=True)
+    names = {one.fqid for one in visible}
+    labels = policy.labels(who)
+
+    hits: list[Fqid] = []
+    after = None
+    while True:
+        page = index.search(replica, query, readers=labels, after=after, count=4, total=True)
+        assert page.total == Total(hits=len(meant))
+        hits += [hit.fqid for hit in page.hits]
+        after = page.after
+        if after is None:
+            break
+        # Pages are full, and none ends with what the caller may not see.
+        assert len(page.hits) == 4 and after in names
+    assert hits == meant
+
+
+def test_the_readers_of_an_entry_change_at_once(index, replica):
+    one = entry(replica, {"a": "x", "text": "many words " * 100})
+    labs, lab = frozenset(("lab-a", "lab-b")), frozenset(("lab-a",))
+    query = Terms("a", ("x",))
+
+    def is_found(labels: frozenset[str] | None) -> bool:
+        page = index.search(replica, query, readers=labels, after=None, count=5, total=True)
+        assert page.total == Total(hits=len(page.hits))
+        return bool(page.hits)
+
+    index.set_readers(replica, one.fqid, labs)
+    assert list(index.entries(replica)) == []
+    index.put(one)
+    for readers, strangers, members_of_a in (
+        (labs, False, True),
+        (frozenset(("lab-b",)), False, False),
+        (frozenset((PUBLIC,)), True, True),
+        (frozenset(), True, True),
+        (lab, False, True),
+    ):
+        for _ in range(2):
+            index.set_readers(replica, one.fqid, readers)
+        assert is_found(frozenset(("default", PUBLIC))) is strangers, readers
+        assert is_found(frozenset(("default", PUBLIC, SIGNED_IN, "lab-a"))) is members_of_a, readers
+        assert is_found(None)
+        [held] = index.entries(replica)
+        assert (held.labels, held.digest) == (labels_of(readers), digest_of(one.document))
+    # A put decides as well; so does one of a tombstone, whose readers change like any other's.
+    index.put(one)
+    assert is_found(frozenset(("default", PUBLIC)))
+    index.put(entry(replica, {"a": "x"}, one.fqid, dead=True))
+    index.set_readers(replica, one.fqid, lab)
+    index.put(one)
+    assert not is_found(frozenset(("default", PUBLIC)))
+    assert is_found(frozenset(("lab-a",)))
+    assert [(held.dead, held.labels) for held in index.entries(replica)] == [(True, labels_of(lab))]
+
+
+def test_no_group_counts_as_all_of_them(index, replica):
+    index.put(replace(entry(replica, {"a": "x"}), readers=frozenset(("lab-a",))))
+
+    for name in ("*", "lab", "lab-a,lab-b", "{lab-a}"):
+        page = index.search(
+            replica, MatchAll(), readers=frozenset((name, PUBLIC)), after=None, count=5, total=True
+        )
+        assert (page.hits, page.total) == ([], Total(hits=0))
+
+
 def test_fqids_and_many_values_are_looked_up(index, known):
     replica, entries = known
     living = sorted((one.fqid for one in entries if not one.dead), reverse=True)
@@ -178,7 +285,7 @@ def test_hits_are_in_order_of_uuid_then_version_both_descending(index, replica):
 def test_pages_stay_right_while_documents_come_and_go(index, replica):
     fqids = sorted((Fqid(new_uuid(), now()) for _ in range(20)), reverse=True)
     put_all(index, (entry(replica, {"a": "x"}, fqid) for fqid in fqids[::2]))
-    first = index.search(replica, MatchAll(), after=None, count=5, documents=False)
+    first = index.search(replica, MatchAll(), readers=None, after=None, count=5, documents=False)
 
     # One in front of the mark and one behind it come, and so many go.
     index.put(entry(replica, {"a": "x"}, fqids[1]))
@@ -186,7 +293,7 @@ def test_pages_stay_right_while_documents_come_and_go(index, replica):
     index.delete(replica, fqids[2])
     index.delete(replica, fqids[8])
     index.delete(replica, fqids[10])
-    rest = index.search(replica, MatchAll(), after=first.after, count=20, documents=False)
+    rest = index.search(replica, MatchAll(), readers=None, after=first.after, count=20, documents=False)
 
     assert [hit.fqid for hit in first.hits] == fqids[0:10:2]
     assert [hit.fqid for hit in rest.hits] == [*fqids[12:19:2], fqids[19]]
@@ -341,11 +448,11 @@ def test_the_total_is_that_of_all_pages(index, replica):
     put_all(index, (entry(replica, {"a": "x", "n": number}) for number in range(9)))
 
     for query in (Terms("a", ("x",)), Range("n", gte=0), Bool(must_not=(Exists("b"),))):
-        first = index.search(replica, query, after=None, count=4, total=True)
-        second = index.search(replica, query, after=first.after, count=4, total=True)
-        whole = index.search(replica, query, after=None, count=9, documents=True, total=True)
+        first = index.search(replica, query, readers=None, after=None, count=4, total=True)
+        second = index.search(replica, query, readers=None, after=first.after, count=4, total=True)
+        whole = index.search(replica, query, readers=None, after=None, count=9, documents=True, total=True)
         assert first.total == second.total == whole.total == Total(hits=9), query
-        assert index.search(replica, query, after=None, count=4).total is None
+        assert index.search(replica, query, readers=None, after=None, count=4).total is None
 
 
 def costly_clauses(form: str) -> Bool:
@@ -366,7 +473,9 @@ def test_a_thousand_clauses_end_within_the_budget(index, replica, form):
     after, asked = None, 0
     try:
         while asked == 0 or after:
-            page = index.search(replica, costly_clauses(form), after=after, count=10, total=True)
+            page = index.search(
+                replica, costly_clauses(form), readers=None, after=after, count=10, total=True
+            )
             assert page.hits == []
             after, asked = page.after, asked + 1
     except IndexQueryRefused as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.access import Policy
 from shared.catalog import Delivery, DeliveryState, Subscription
 from shared.errors import IllegalArguments, NotYetThere
 from shared.identifiers import version_of
@@ -35,9 +36,15 @@ def notifier(deliveries: Deliveries, *subscriptions: Subscription) -> Notifier:
     catalog = SimpleNamespace(
         subscriptions=SimpleNamespace(generation=lambda _: 1, of_replica=lambda _: list(subscriptions)),
         deliveries=deliveries,
+        bundles=SimpleNamespace(head=lambda _: None),
+        bindings=SimpleNamespace(current=lambda _: None),
+    )
+    settings = SimpleNamespace(
+        public_url="https://dss.example.org", subscription_days=90, admin_user_emails=()
     )
     dss: Any = SimpleNamespace(
-        settings=SimpleNamespace(public_url="https://dss.example.org"),
+        settings=settings,
+        policy=Policy(),
         catalog=catalog,
         clock=SimpleNamespace(now=lambda: NOW),
     )

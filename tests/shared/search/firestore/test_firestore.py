@@ -38,7 +38,7 @@ def test_a_search_without_time_advances_row_by_row(hurried: FirestoreIndex, repl
 
     after, hits, asked = None, [], 0
     while asked == 0 or after:
-        page = hurried.search(replica, THREES, after=after, count=5, documents=False)
+        page = hurried.search(replica, THREES, readers=None, after=after, count=5, documents=False)
         hits, after, asked = [*hits, *page.hits], page.after, asked + 1
         assert asked <= len(entries)
 

@@ -11,7 +11,7 @@ from psycopg import sql
 from shared.identifiers import Fqid
 from shared.search.base import IndexEntry
 from shared.search.postgresql.backend import PostgreSqlIndex, frequent_clauses, search_statement
-from shared.search.postgresql.clauses import condition
+from shared.search.postgresql.clauses import both, condition, readable
 from shared.search.postgresql.range_terms import range_terms_of
 from shared.search.postgresql.rows import FORM
 from shared.search.postings import Postings
@@ -54,7 +54,9 @@ def many(postgresql: StoppableServer) -> Iterator[psycopg.Connection]:
 def _plan(
     connection: psycopg.Connection, query: Query, count: int = 100, frequent: frozenset[Query] = frozenset()
 ) -> str:
-    statement, values = search_statement("many", condition(query, "many", frequent), after=None, count=count)
+    # As for a caller who has not signed in.
+    hit = both(condition(query, "many", frequent), readable(frozenset(("default", "public"))))
+    statement, values = search_statement("many", hit, after=None, count=count)
     [[plan]] = connection.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + statement, values).fetchall()
     return json.dumps(plan)
 
@@ -118,7 +120,7 @@ def test_range_terms_of_a_frequent_clause_are_not_looked_up(many):
 def test_frequent_and_rare_ranges_find_the_same(postgresql, count):
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn)) as index:
         for query, number in ((Range("number", lte=15_000), 15_000), (RANGE, 2)):
-            page = index.search("many", query, after=None, count=count, documents=False)
+            page = index.search("many", query, readers=None, after=None, count=count, documents=False)
             assert len(page.hits) == min(count, number)
             assert (page.after is None) is (number <= count)
             assert total(index, "many", query) == number
@@ -130,7 +132,7 @@ def test_a_search_without_time_advances_window_by_window(postgresql):
     hits, pages, after = 0, 0, None
     with contextlib.closing(PostgreSqlIndex(postgresql.dsn, seconds=0)) as index:
         while pages == 0 or after:
-            page = index.search("many", query, after=after, count=4, documents=False)
+            page = index.search("many", query, readers=None, after=after, count=4, documents=False)
             hits, pages, after = hits + len(page.hits), pages + 1, page.after
 
     # 500 entries a page, and an end where a page is full.

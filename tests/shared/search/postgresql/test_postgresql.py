@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from shared.search.base import IndexEntry
 from shared.search.matching import is_dead, matches
 from shared.search.postgresql import backend
 from shared.search.postgresql.backend import PostgreSqlIndex
+from shared.search.postgresql.clauses import condition, readable
 from shared.search.postgresql.rows import escape
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support import queries
@@ -81,7 +83,10 @@ def _entry(document: dict[str, Any], *, fqid: Fqid | None = None, replica: str =
 
 
 def _found(index: PostgreSqlIndex, replica: str, query: Query) -> list[Fqid]:
-    return [hit.fqid for hit in index.search(replica, query, after=None, count=100, documents=False).hits]
+    return [
+        hit.fqid
+        for hit in index.search(replica, query, readers=None, after=None, count=100, documents=False).hits
+    ]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -107,7 +112,7 @@ def test_it_finds_exactly_what_the_query_means(index: PostgreSqlIndex, documents
         means = {fqid for fqid, entry in entries.items() if matches(query, fqid, entry.document)}
         assert _found(index, replica, query) == sorted(means, reverse=True), query
         assert total(index, replica, query) == len(means), query
-    for hit in index.search(replica, MatchAll(), after=None, count=100, documents=True).hits:
+    for hit in index.search(replica, MatchAll(), readers=None, after=None, count=100, documents=True).hits:
         assert hit.document == entries[hit.fqid].document
 
 
@@ -161,7 +166,7 @@ def test_a_deep_large_and_odd_document_comes_back_as_it_was(index: PostgreSqlInd
         Match("many", ("29999",)),
         Prefix("long", "xxx"),
     ):
-        [hit] = index.search(entry.replica, query, after=None, count=10, documents=True).hits
+        [hit] = index.search(entry.replica, query, readers=None, after=None, count=10, documents=True).hits
         assert hit.document == entry.document
 
 
@@ -210,7 +215,7 @@ def test_entries_of_the_first_release_are_found_before_and_after_they_are_rewrit
         for entry in entries:
             index.put(entry)
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("ALTER TABLE dss_index DROP COLUMN range_terms")
+        connection.execute("ALTER TABLE dss_index DROP COLUMN range_terms, DROP COLUMN labels")
         connection.execute("ALTER TABLE dss_index RENAME COLUMN scalars TO leaves")
         connection.execute("UPDATE dss_index SET form = 1")
         connection.execute("DROP INDEX dss_index_without_range_terms")
@@ -327,6 +332,29 @@ def _recovered(ask: Callable[[], int]) -> int:
             return ask()
         except Unavailable:
             assert time.monotonic() < deadline
+
+
+def test_a_window_holds_nothing_that_a_caller_may_not_see(
+    index: PostgreSqlIndex, postgresql: StoppableServer
+):
+    replica = new_uuid()
+    managed = frozenset(("lab",))
+    entries = [
+        replace(_entry({"n": n}, replica=replica), readers=managed if n % 3 else frozenset())
+        for n in range(9)
+    ]
+    for entry in entries:
+        index.put(entry)
+    visible = sorted((entry.fqid for entry in entries if not entry.readers), reverse=True)
+
+    for labels, meant in (({"default", "public"}, visible), ({"public"}, [])):
+        statement, values = backend.window_statement(
+            replica, condition(Range("n", gte=0), replica), readable(frozenset(labels)), after=None, count=3
+        )
+        with psycopg.connect(postgresql.dsn) as connection:
+            rows = connection.execute(statement, values).fetchall()
+        # Its last row may be where a page ends.
+        assert [Fqid(row[0], row[1]) for row in rows] == meant
 
 
 def test_a_count_that_is_cut_short_counts_some_of_the_hits(

@@ -1,0 +1,184 @@
+"""The audit log of the API: what a request does is noted while it runs, and written as a line at its end.
+
+A line is due for a write, a refusal, a signed URL that is handed out, and a read of managed data. Handlers
+say what they do by the methods of `Call`; this module knows the rest.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flask import Flask, Response, g, request
+
+from run.api.clients import exact_address
+from run.api.contract import Operation
+from run.api.request_log import trace_id
+from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
+from shared.access.audit_log import ALLOWED, AuditEntry, utc_text
+from shared.errors import DssError, IllegalArguments, Unavailable
+from shared.identifiers import check_uuid, check_version
+from shared.system import Dss
+
+# By status: these are refusals whatever the reason. A 404 is one only if the object is there, and hidden.
+_REFUSALS: Mapping[int, str] = {
+    401: Verdict.UNAUTHORIZED,
+    403: Verdict.FORBIDDEN,
+    410: Verdict.PURGED,
+    429: "limited",
+}
+# What an operation is about, by its id or the first word of that.
+_KINDS: Mapping[str, str] = {
+    "bundles": "bundle",
+    "checkout": "bundle",
+    "checkout.get": "checkout",
+    "collections": "collection",
+    "drs": "object",
+    "events": "bundle",
+    "events.list_journals": "journal",
+    "files": "file",
+    "subscriptions": "subscription",
+}
+# Seconds for which nobody asks who has signed in for the sake of the log, after an issuer has not answered.
+_REST_SECONDS = 60
+# Client errors: nothing was written. Other errors may have come in the midst of a write.
+_CLIENT_ERRORS = range(400, 500)
+_NOT_IMPLEMENTED = 501
+
+
+@dataclass
+class Noted:
+    """What one request has done so far."""
+
+    operation: str = ""
+    writes: bool = False
+    kind: str = ""
+    uuid: str = ""
+    version: str = ""
+    who: Principal | None = None
+    identify: Callable[[], Principal] = field(default=lambda: STRANGER)
+    refusal: Verdict | None = None
+    reads_managed: bool = False
+    handed_out: list[str] = field(default_factory=list)
+    expires: datetime | None = None
+
+    def begin(self, operation: Operation, path: Mapping[str, str], *, writes: bool) -> None:
+        """Note the operation and its object, as far as the request names one."""
+        self.operation, self.writes = operation.operation_id, writes
+        self.kind = _KINDS.get(self.operation) or _KINDS.get(self.operation.partition(".")[0], "")
+        # Not checked yet, and a request that is refused never will be.
+        named = [*path.values(), request.args.get("uuid", "")]
+        self.uuid = next(filter(None, map(_uuid, named)), "")
+        self.version = _version(request.args.get("version", ""))
+
+    def decided(self, action: Action, what: Resource, decision: Decision) -> None:
+        """Note a decision about an object."""
+        if not decision.is_allowed:
+            self.refusal = decision.verdict
+        elif action is Action.READ and what.is_managed:
+            self.reads_managed = True
+
+    def hand_out(self, name: str, expires: datetime) -> None:
+        """Note a signed URL of a file, by its UUID, or of a journal, by its id."""
+        self.handed_out.append(name)
+        self.expires = max(self.expires or expires, expires)
+
+    def decision(self, status: int) -> str | None:
+        """Return what the line says if one is due for an answer of this status, else None."""
+        if status in _REFUSALS:
+            return str(_REFUSALS[status])
+        if status == 404 and self.refusal is Verdict.HIDDEN:
+            return str(self.refusal)
+        is_error = status in _CLIENT_ERRORS or status == _NOT_IMPLEMENTED
+        is_due = self.writes or self.handed_out or self.reads_managed
+        return ALLOWED if is_due and not is_error else None
+
+
+def noted() -> Noted:
+    """Return what the current request has done so far."""
+    found: Noted = g.noted
+    return found
+
+
+def install_audit_log(app: Flask, dss: Dss) -> None:
+    """Write the line of each request that needs one. Install it after the request log, which gives ids."""
+    log, callers = dss.audit_log, _Callers()
+
+    def begin() -> None:
+        g.noted = Noted(operation=request.endpoint or "")
+
+    def end(response: Response) -> Response:
+        seen = noted()
+        # 100: the server receives the body, then the request begins again; see run/api/admission.py.
+        if response.status_code != 100 and (decision := seen.decision(response.status_code)):
+            log.write(lambda: entry(seen, decision, response.status_code))
+        return response
+
+    def entry(seen: Noted, decision: str, status: int) -> AuditEntry:
+        who = seen.who or callers.ask(seen.identify)
+        return _entry(
+            seen, who, decision, status, dss.clock.now(), exact_address(dss.settings, request.environ)
+        )
+
+    app.before_request_funcs.setdefault(None, []).insert(0, begin)
+    app.after_request(end)
+
+
+def _entry(
+    seen: Noted, who: Principal, decision: str, status: int, now: datetime, address: str
+) -> AuditEntry:
+    # A refused request has handed out nothing.
+    handed_out = tuple(seen.handed_out) if decision == ALLOWED else ()
+    return AuditEntry(
+        time=utc_text(now),
+        operation=seen.operation,
+        decision=decision,
+        identity=who.email,
+        issuer=who.issuer,
+        address=address,
+        kind=seen.kind,
+        uuid=seen.uuid,
+        version=seen.version,
+        status=status,
+        urls=len(handed_out),
+        expires=utc_text(seen.expires) if handed_out and seen.expires else "",
+        handed_out=tuple(dict.fromkeys(handed_out)),
+        request_id=g.request_id,
+        trace_id=trace_id(),
+    )
+
+
+class _Callers:
+    """Finds out who calls an open operation; a token that proves nothing leaves a stranger.
+
+    That may take a request to the token's issuer. While one does not answer, nobody is held up for the log.
+    """
+
+    def __init__(self) -> None:
+        self._rests_until = float("-inf")
+
+    def ask(self, identify: Callable[[], Principal]) -> Principal:
+        """Return who calls. It raises nothing."""
+        if "Authorization" not in request.headers or time.monotonic() < self._rests_until:
+            return STRANGER
+        try:
+            return identify()
+        except Unavailable:
+            self._rests_until = time.monotonic() + _REST_SECONDS
+        except DssError:
+            pass
+        return STRANGER
+
+
+def _uuid(text: str) -> str:
+    try:
+        return check_uuid(text)
+    except IllegalArguments:
+        return ""
+
+
+def _version(text: str) -> str:
+    try:
+        return check_version(text)
+    except IllegalArguments:
+        return ""

@@ -1,0 +1,101 @@
+"""Owners: as whom a subscription acts, and for how long.
+
+A subscription acts with the groups that its owner had at the last sign-in to any operation on subscriptions.
+DSS_SUBSCRIPTION_DAYS later it pauses: nothing is sent until the owner signs in again, and may replay what was
+missed. What its owner may not read is not sent, whatever the subscription's query says.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.access import Principal
+from shared.catalog import BundleHead, Subscription
+from shared.identifiers import Fqid
+from shared.messages import BundleEvent
+from shared.system import Dss
+from shared.webhooks.notifications import SAMPLE
+
+# A sign-in is not written again within this time, unless the groups have changed.
+_WRITTEN_AGAIN = timedelta(days=1)
+
+
+def acts_until(dss: Dss, subscription: Subscription) -> datetime | None:
+    """Return when a subscription pauses, or has paused; None if it never does."""
+    days = dss.settings.subscription_days
+    return subscription.last_sign_in + timedelta(days=days) if days else None
+
+
+def is_paused(dss: Dss, subscription: Subscription) -> bool:
+    """Return whether the owner of a subscription has not signed in for too long."""
+    end = acts_until(dss, subscription)
+    return end is not None and end <= dss.clock.now()
+
+
+def may_read(dss: Dss, subscription: Subscription, readers: frozenset[str]) -> bool:
+    """Return whether the owner of a subscription, as last known, is among the readers of a document."""
+    owner = Principal(
+        email=subscription.owner,
+        groups=subscription.groups,
+        is_admin=subscription.owner in dss.settings.admin_user_emails,
+    )
+    return dss.policy.may_read(owner, readers)
+
+
+def recipients(dss: Dss, event: BundleEvent, subscriptions: Sequence[Subscription]) -> Sequence[Subscription]:
+    """Return the subscriptions that act, and whose owners may read the document of an event.
+
+    One read of Firestore, unless none acts.
+    """
+    acting = [one for one in subscriptions if not is_paused(dss, one)]
+    if not acting:
+        return acting
+    fqid = Fqid(event.uuid, event.version)
+    readers = readers_of(dss, event, dss.catalog.bundles.head(fqid))
+    return [one for one in acting if may_read(dss, one, readers)]
+
+
+def readers_of(dss: Dss, event: BundleEvent, head: BundleHead | None) -> frozenset[str]:
+    """Return who may read the document of an event, given the head of its bundle version.
+
+    If the catalog has lost the head, those to whom the UUID is bound; that takes a read.
+    """
+    if event.type == SAMPLE:
+        return frozenset()
+    if head is not None:
+        return head.content_readers
+    current = dss.catalog.bindings.current(event.uuid)
+    return current.record.all_readers if current else frozenset()
+
+
+def sign_in(dss: Dss, owner: Principal, subscription: Subscription) -> Subscription:
+    """Return a subscription of an owner who has just signed in, as it acts from now on.
+
+    All subscriptions of the owner follow, if this one has to. Somebody else's stays as it is.
+    """
+    if subscription.owner != owner.email or not _is_old(dss, owner, subscription):
+        return subscription
+    sign_in_to_all(dss, owner)
+    return _signed_in(dss, owner, subscription)
+
+
+def sign_in_to_all(dss: Dss, owner: Principal) -> None:
+    """Have all subscriptions of an owner who has just signed in act with the groups of now; a read each.
+
+    At most one write a day for each, unless the groups have changed.
+    """
+    owned = dss.catalog.subscriptions.every_of_owner(owner.email)
+    changed = [_signed_in(dss, owner, one) for one in owned if _is_old(dss, owner, one)]
+    dss.catalog.subscriptions.save_sign_in(changed)
+
+
+def _is_old(dss: Dss, owner: Principal, subscription: Subscription) -> bool:
+    since = dss.clock.now() - subscription.last_sign_in
+    return subscription.groups != owner.groups or since > _WRITTEN_AGAIN or is_paused(dss, subscription)
+
+
+def _signed_in(dss: Dss, owner: Principal, subscription: Subscription) -> Subscription:
+    now = dss.clock.now()
+    began = acts_until(dss, subscription)
+    pause = (began, now) if began and began <= now else subscription.last_pause
+    return replace(subscription, groups=owner.groups, signed_in=now, last_pause=pause)
