@@ -191,13 +191,17 @@ class NotAcceptable(DssError):
 
 
 class TooManyRequests(DssError):
-    """The caller has used up its request budget, and may try again after `retry_after` seconds."""
+    """The caller has used up its request budget, and may try again after `retry_after` seconds.
+
+    `refused` is how many of its requests are to be reported with this one; 0 if they are reported later.
+    """
 
     code = "too_many_requests"
 
-    def __init__(self, title: str, *, retry_after: int = 1) -> None:
+    def __init__(self, title: str, *, retry_after: int = 1, refused: int = 1) -> None:
         super().__init__(title)
         self.retry_after = retry_after
+        self.refused = refused
 
 
 class Conflict(DssError):

@@ -9,8 +9,8 @@ output "api_run_url" {
 }
 
 output "load_balancer_address" {
-  description = "IP address of the load balancer, to which the DNS of public_url has to point; null without one."
-  value       = one([for balancer in module.load_balancer : balancer.address])
+  description = "IP address of the load balancer, to which the DNS of public_url has to point; empty without one."
+  value       = join("", [for balancer in module.load_balancer : balancer.address])
 }
 
 output "signer_service_account" {

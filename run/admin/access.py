@@ -6,7 +6,8 @@ from typing import Any
 
 from dss.commands.context import Context
 from dss.errors import InvalidInput
-from run.admin.operator import operator_name, operator_settings
+from run.admin.commands_log import operator_name
+from run.admin.operator import operator_settings
 from run.admin.report import table
 from shared.access import check_group
 from shared.access.readers import check_reader
@@ -75,7 +76,7 @@ def _change(context: Context, uuid: str, change: Change, *, dry_run: bool) -> in
         if dry_run:
             after = remembered(seen[0])
         else:
-            after = change_binding(dss, uuid, operator_name(), remembered, reach)
+            after = change_binding(dss, uuid, operator_name(settings), remembered, reach)
         kinds = dss.catalog.bindings.kinds_of(uuid)
         default = dss.policy.default
     before = seen[-1]

@@ -46,6 +46,14 @@ def log_command(settings: Settings) -> None:
         print(f"dss: warning: this command is not in the audit log: {error}", file=sys.stderr)
 
 
+def operator_name(settings: Settings) -> str:
+    """Return who runs this command, as the audit log has them, for what is kept of a change.
+
+    Raise GoogleAuthError without credentials.
+    """
+    return getpass.getuser() if settings.audit_log else _signed_in()[1] or getpass.getuser()
+
+
 def audit_lines(settings: Settings) -> AuditLines:
     """Return the log to read: the file of DSS_AUDIT_LOG, or else Cloud Logging. Raise GoogleAuthError."""
     if settings.audit_log:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dss.commands.context import Context
-from run.admin.operator import operator_name, operator_settings
+from run.admin.commands_log import operator_name
+from run.admin.operator import operator_settings
 from shared.access import check_group
 from shared.catalog import Group
 from shared.groups import add_members, check_member, group_named, groups_of, remove_members
@@ -23,7 +24,7 @@ def change_members(context: Context, name: str, members: Sequence[str], *, add: 
             changed = asked - known if add else asked & known
         else:
             change = add_members if add else remove_members
-            changed = change(dss, name, asked, operator_name())
+            changed = change(dss, name, asked, operator_name(settings))
         after = group_named(dss, name)
     count = len(after.members) if after else 0
     verb = "added" if add else "removed"

@@ -126,12 +126,12 @@ class _Dispatcher:
             if operation.takes_body and not admission.body_received:
                 admission.waits_for_body = True
                 return Response(status=100)
-        identify = partial(self._identify, admission.caller)
-        noted().who, noted().identify = admission.caller, identify
+        # For the log alone nobody reads memberships, and a bad token is not counted.
+        noted().who, noted().identify = admission.caller, self._verified
         call = Call(
             dss=self._dss,
             caller=admission.caller,
-            identify=identify,
+            identify=partial(self._identify, admission.caller),
             base_url=base_url(self._dss.settings),
             path=request.path,
             query={name: text for name, text in request.args.items() if name in operation.query_names},
@@ -168,15 +168,17 @@ class _Dispatcher:
     def _sign_in(self) -> Principal:
         """Return whom the request's token proves. Raise as the authenticator; then it counts as a bad one."""
         try:
-            caller = self._authenticator.caller(
-                request.headers.get("Authorization"), client_address(self._dss.settings)
-            )
+            noted().who = caller = self._verified()
         except (Unauthorized, Forbidden):
             self._limits.not_signed_in(request.environ)
             raise
         self._limits.signed_in(request.environ, caller)
-        noted().who = caller
         return caller
+
+    def _verified(self) -> Principal:
+        """Return whom the request's token proves. Raise as the authenticator."""
+        header = request.headers.get("Authorization")
+        return self._authenticator.caller(header, client_address(self._dss.settings))
 
     def _identify(self, caller: Principal | None) -> Principal:
         """Return who has signed in, with all groups. Raise as the authenticator, or Unavailable."""

@@ -13,13 +13,18 @@ from flask import Flask, Response, g, request
 
 from run.api.clients import exact_address
 from run.api.contract import Operation
-from run.api.request_log import trace_id
+from run.api.request_log import trace_id, trace_of
+from run.api.wsgi import Environ
 from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
 from shared.access.audit_log import ALLOWED, AuditEntry, utc_text
 from shared.errors import DssError, IllegalArguments, Unavailable
 from shared.identifiers import check_uuid, check_version
 from shared.system import Dss
 
+# The key of an application's audit log in its `extensions`.
+AUDIT_LOG = "dss.audit_log"
+# The operation of a line about requests that were refused before it was known.
+NOT_ROUTED = "any"
 # By status: these are refusals whatever the reason. A 404 is one only if the object is there, and hidden.
 _REFUSALS: Mapping[int, str] = {
     401: Verdict.UNAUTHORIZED,
@@ -100,9 +105,43 @@ def noted() -> Noted:
     return found
 
 
+class RequestAudit:
+    """Writes the lines of requests."""
+
+    def __init__(self, dss: Dss) -> None:
+        self._dss = dss
+        self._callers = _Callers()
+
+    def ended(self, seen: Noted, decision: str, status: int) -> None:
+        """Write the line of the current request."""
+        self._dss.audit_log.write(lambda: self._entry(seen, decision, status))
+
+    def limited(self, environ: Environ, who: Principal | None, requests: int) -> None:
+        """Write one line about requests of a caller that were refused for their number, and not routed."""
+        self._dss.audit_log.write(lambda: self._limited(environ, who or STRANGER, requests))
+
+    def _limited(self, environ: Environ, who: Principal, requests: int) -> AuditEntry:
+        return AuditEntry(
+            time=utc_text(self._dss.clock.now()),
+            operation=NOT_ROUTED,
+            decision=_REFUSALS[429],
+            identity=who.email,
+            issuer=who.issuer,
+            address=exact_address(self._dss.settings, environ),
+            status=429,
+            requests=requests,
+            trace_id=trace_of(environ),
+        )
+
+    def _entry(self, seen: Noted, decision: str, status: int) -> AuditEntry:
+        who = seen.who or self._callers.ask(seen.identify)
+        address = exact_address(self._dss.settings, request.environ)
+        return _entry(seen, who, decision, status, self._dss.clock.now(), address)
+
+
 def install_audit_log(app: Flask, dss: Dss) -> None:
     """Write the line of each request that needs one. Install it after the request log, which gives ids."""
-    log, callers = dss.audit_log, _Callers()
+    audit = app.extensions[AUDIT_LOG] = RequestAudit(dss)
 
     def begin() -> None:
         g.noted = Noted(operation=request.endpoint or "")
@@ -111,14 +150,8 @@ def install_audit_log(app: Flask, dss: Dss) -> None:
         seen = noted()
         # 100: the server receives the body, then the request begins again; see run/api/admission.py.
         if response.status_code != 100 and (decision := seen.decision(response.status_code)):
-            log.write(lambda: entry(seen, decision, response.status_code))
+            audit.ended(seen, decision, response.status_code)
         return response
-
-    def entry(seen: Noted, decision: str, status: int) -> AuditEntry:
-        who = seen.who or callers.ask(seen.identify)
-        return _entry(
-            seen, who, decision, status, dss.clock.now(), exact_address(dss.settings, request.environ)
-        )
 
     app.before_request_funcs.setdefault(None, []).insert(0, begin)
     app.after_request(end)

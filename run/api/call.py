@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from run.api.audit_log import noted
 from run.api.memory_budget import MemoryBudgets
-from shared.access import STRANGER, Action, Principal, Resource, Verdict
+from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
 from shared.bindings import bound_resource
 from shared.clock import check_not_ahead
 from shared.errors import DssError, Unauthorized
@@ -61,10 +61,7 @@ class Call:
         """
         if action in (Action.READ, Action.SHARE) and self.dss.policy.is_open(what):
             return
-        decision = self.dss.policy.decide(self.caller, action, what) if self.caller else None
-        # More groups never take a right away, so those of the token come first: they cost no read.
-        if decision is None or not decision.is_allowed:
-            decision = self.dss.policy.decide(self.identify(), action, what)
+        decision = self._decided(lambda who: self.dss.policy.decide(who, action, what))
         noted().decided(action, what, decision)
         decision.require()
 
@@ -84,7 +81,13 @@ class Call:
 
     def require_source(self, url: str) -> None:
         """Raise Forbidden unless the caller may put a file from the object at a URL."""
-        self.dss.bucket_policy.source(self.identify(), url).require()
+        self._decided(lambda who: self.dss.bucket_policy.source(who, url)).require()
+
+    def _decided(self, decide: Callable[[Principal], Decision]) -> Decision:
+        # More groups never take a right away, so those of the token come first: they cost no read.
+        if self.caller and (decision := decide(self.caller)).is_allowed:
+            return decision
+        return decide(self.identify())
 
     def sees(self, what: Resource) -> bool:
         """Return whether the caller may read something; False if it must seem not to be there.

@@ -21,6 +21,8 @@ COSTS = {
     "drs.get": 1,
     "events.get": 5,
     "events.list_journals": 5,
+    # It sends what others fetch from a cloud.
+    "events.read_journal": 10,
     "files.get": 1,
     "files.head": 1,
     "files.put": 4,

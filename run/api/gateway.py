@@ -21,6 +21,7 @@ from typing import Any
 from flask import Flask
 
 from run.api.admission import ADMISSION, Admission
+from run.api.audit_log import AUDIT_LOG, RequestAudit
 from run.api.connections import MAX_URL
 from run.api.errors import problem, problem_of
 from run.api.limits import LIMITS, Limits
@@ -73,6 +74,7 @@ class Gateway:
         # Part of the memory beside the budgets of run/api/memory_budget.py.
         self.memory_for_bodies = settings.api_memory_bytes // 4
         self._limits: Limits = app.extensions[LIMITS]
+        self._audit: RequestAudit = app.extensions[AUDIT_LOG]
         self._held = 0
         self._threads = SharedThreads(THREADS, self._share)
         self._threads_without_back_end = SharedThreads(4)
@@ -106,6 +108,11 @@ class Gateway:
                 finally:
                     self._held -= 1
             raise
+
+    def log_refusal(self, environ: Environ, refused: int) -> None:
+        """Write a line of the audit log about so many refused requests; none if they are reported later."""
+        if refused:
+            self._audit.limited(environ, self._limits.principal(environ), refused)
 
     def _share(self, caller: str) -> int:
         # One for who has spent half: then it is served no faster than its budget comes back.
@@ -147,6 +154,7 @@ class _Exchange:
         except _Refused as refused:
             return respond(refused.response, environ)
         except TooManyRequests as error:
+            self._gateway.log_refusal(environ, error.refused)
             return respond(problem_of(error), environ)
 
     async def _respond(self, environ: Environ) -> Answer:

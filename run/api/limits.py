@@ -58,13 +58,17 @@ class Limits:
     def account(self, environ: Environ) -> Account:
         """Return by whom a request counts."""
         address = exact_address(self._settings, environ)
-        principal = self._tokens.principal(environ.get("HTTP_AUTHORIZATION"))
+        principal = self.principal(environ)
         if principal is None:
             name, per_minute = f"address {counted_address(address)}", self._settings.address_units
         else:
             name = f"principal {principal.email}"
             per_minute = 0 if principal.is_admin else self._settings.principal_units
         return Account(name, 0 if is_within(address, self._settings.unlimited_networks) else per_minute)
+
+    def principal(self, environ: Environ) -> Principal | None:
+        """Return who has a request's token, if that was verified already."""
+        return self._tokens.principal(environ.get("HTTP_AUTHORIZATION"))
 
     def check(self, environ: Environ) -> Account:
         """Return by whom a request counts. Raise TooManyRequests if they have nothing left."""
@@ -104,6 +108,7 @@ class Limits:
         raise TooManyRequests(
             f"{account.name} has used up its {account.per_minute:,} units a minute; wait as Retry-After says",
             retry_after=math.ceil(seconds),
+            refused=refused,
         )
 
 

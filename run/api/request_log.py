@@ -3,6 +3,8 @@
 import re
 import time
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
@@ -16,8 +18,13 @@ _log = structlog.get_logger()
 
 def trace_id() -> str:
     """Return the trace of the current request, as Cloud Run or its client names it; empty if nobody does."""
-    for header, form in (("X-Cloud-Trace-Context", _CLOUD_TRACE), ("traceparent", _W3C_TRACE)):
-        if match := form.fullmatch(request.headers.get(header, "")):
+    return trace_of(request.environ)
+
+
+def trace_of(environ: Mapping[str, Any]) -> str:
+    """Return the trace of a request, from its WSGI environment."""
+    for header, form in (("HTTP_X_CLOUD_TRACE_CONTEXT", _CLOUD_TRACE), ("HTTP_TRACEPARENT", _W3C_TRACE)):
+        if match := form.fullmatch(environ.get(header, "")):
             return match[1]
     return ""
 

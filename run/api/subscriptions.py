@@ -11,7 +11,7 @@ from shared.catalog import Attempt, Delivery, DeliveryState, SubscriberBackoff, 
 from shared.errors import NotFound
 from shared.identifiers import check_uuid, check_version, moment_of, version_of
 from shared.webhooks.fanout import send_sample
-from shared.webhooks.owners import acts_until, is_paused, sign_in
+from shared.webhooks.owners import acts_until, after_sign_in, is_paused
 from shared.webhooks.replays import begin_replay
 from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscribe
 
@@ -20,7 +20,7 @@ def list_own(call: Call, *, replica: str, subscription_type: str) -> Response:
     """List the caller's subscriptions of one query language on a replica."""
     owner = call.identify()
     owned = call.dss.catalog.subscriptions.of_owner(owner.email, replica)
-    acting = [sign_in(call.dss, owner, one) for one in owned]
+    acting = after_sign_in(call.dss, owner, owned)
     return answer({"subscriptions": [_shown(call, one) for one in acting if one.kind == subscription_type]})
 
 
@@ -75,7 +75,8 @@ def _find(call: Call, uuid: str, replica: str, kind: str | None = None) -> Subsc
     subscription = find_subscription(call.dss, replica, uuid, call.finds)
     if kind not in (None, subscription.kind):
         raise NotFound(f"replica {replica} has no {kind} subscription {uuid} of yours")
-    return sign_in(call.dss, caller, subscription)
+    [acting] = after_sign_in(call.dss, caller, [subscription])
+    return acting
 
 
 def _position(search_after: str) -> tuple[datetime, str]:

@@ -40,7 +40,8 @@ class AuditEntry:
     as `files.get`, or a command, as `admin access add`. `kind`, `uuid` and `version` name the object, as far
     as the request has one. `decision` is `allowed`, or the refusal. `urls` counts the signed URLs of the
     answer, which expire at `expires`; `handed_out` has the UUIDs of their files, or the ids of their
-    journals. `arguments` are those of a command.
+    journals. `requests` is how many refused ones a line stands for, if not for one of its own. `arguments`
+    are those of a command.
     """
 
     time: str
@@ -53,6 +54,7 @@ class AuditEntry:
     uuid: str = ""
     version: str = ""
     status: int = 0
+    requests: int = 0
     urls: int = 0
     expires: str = ""
     handed_out: tuple[str, ...] = ()

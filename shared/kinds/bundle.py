@@ -66,9 +66,9 @@ class BundleKind(PagedKind[BundleHead]):
 
     def make_available(self, dss: Dss, record: BundleHead, replica: str) -> None:
         """Let reads on a replica see the version, unless its UUID is hidden."""
+        if not record.available:
+            bind_content(dss, record.fqid)
         if dss.catalog.bindings.any_in_effect():
-            if not record.available:
-                bind_content(dss, record.fqid)
             # A rebuild restores events before it knows who may see them.
             follow_readers(dss, record.fqid)
         dss.catalog.bundles.make_available(record.fqid, replica)
@@ -77,7 +77,8 @@ class BundleKind(PagedKind[BundleHead]):
         """Return the head of the version that a manifest describes, known to the catalog with its pages."""
         with understood(name):
             head, files = bundle_of_manifest(name.fqid, encoded)
-        dss.catalog.bundles.create(head)
+        # Whoever wrote it was allowed to: its owner is no obstacle.
+        dss.catalog.bundles.create(head, dss.catalog.bindings.current(name.uuid))
         dss.catalog.bundles.write_pages(name.fqid, files)
         return head
 

@@ -5,7 +5,7 @@ DSS_SUBSCRIPTION_DAYS later it pauses: nothing is sent until the owner signs in 
 missed. What its owner may not read is not sent, whatever the subscription's query says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -68,25 +68,26 @@ def readers_of(dss: Dss, event: BundleEvent, head: BundleHead | None) -> frozens
     return current.record.all_readers if current else frozenset()
 
 
-def sign_in(dss: Dss, owner: Principal, subscription: Subscription) -> Subscription:
-    """Return a subscription of an owner who has just signed in, as it acts from now on.
+def after_sign_in(dss: Dss, owner: Principal, subscriptions: Sequence[Subscription]) -> list[Subscription]:
+    """Return subscriptions as they act after a sign-in of an owner: those of others stay as they are.
 
-    All subscriptions of the owner follow, if this one has to. Somebody else's stays as it is.
+    All subscriptions of the owner follow, if one of these has to.
     """
-    if subscription.owner != owner.email or not _is_old(dss, owner, subscription):
-        return subscription
-    sign_in_to_all(dss, owner)
-    return _signed_in(dss, owner, subscription)
+    if not any(one.owner == owner.email and _is_old(dss, owner, one) for one in subscriptions):
+        return list(subscriptions)
+    changed = sign_in_to_all(dss, owner)
+    return [changed.get(one.uuid, one) for one in subscriptions]
 
 
-def sign_in_to_all(dss: Dss, owner: Principal) -> None:
+def sign_in_to_all(dss: Dss, owner: Principal) -> Mapping[str, Subscription]:
     """Have all subscriptions of an owner who has just signed in act with the groups of now; a read each.
 
-    At most one write a day for each, unless the groups have changed.
+    At most one write a day for each, unless the groups have changed. Returns what was changed, by UUID.
     """
     owned = dss.catalog.subscriptions.every_of_owner(owner.email)
     changed = [_signed_in(dss, owner, one) for one in owned if _is_old(dss, owner, one)]
     dss.catalog.subscriptions.save_sign_in(changed)
+    return {one.uuid: one for one in changed}
 
 
 def _is_old(dss: Dss, owner: Principal, subscription: Subscription) -> bool:

@@ -32,7 +32,7 @@ def test_without_it_clients_reach_cloud_run(deployments: dict[str, Deployment]) 
     assert service(least)["ingress"] == "INGRESS_TRAFFIC_ALL"
     assert settings(least).trusted_proxies == ("169.254.0.0/16",)
     assert watched_host(least).endswith(".run.app")
-    assert least.outputs.get("load_balancer_address") is None
+    assert least.outputs["load_balancer_address"] == ""
 
 
 def test_it_is_the_only_way_to_the_api(deployments: dict[str, Deployment]) -> None:

@@ -22,6 +22,7 @@ from shared.access import Principal
 from shared.config import Settings
 from shared.errors import TooManyRequests
 from tests.support.api import PROBLEM, Api, new_uuid, now
+from tests.support.audit_lines import AuditLines
 from tests.support.old_client import RETRIES
 
 SETTINGS = Settings(
@@ -219,6 +220,19 @@ def test_a_caller_beyond_its_budget_is_429_with_the_time_to_wait(strict: Api) ->
     # Probes, and what needs no back end, have no cost.
     for path in ("/version", "/internal/health", "/v1/swagger.json"):
         assert strict.get(path, headers=from_address(1)).status_code == 200
+
+
+def test_refusals_are_in_the_audit_log_one_line_for_many(strict: Api, stack: dict[str, str]) -> None:
+    exhaust(strict, from_address(9))
+    for _ in range(3):
+        exhaust(strict, from_address(9))
+
+    lines = [line for line in AuditLines(stack).all() if line.address == "203.0.113.9"]
+
+    # Searches that are answered leave none.
+    assert {(line.decision, line.status, line.identity) for line in lines} == {("limited", 429, "")}
+    assert 1 <= len(lines) <= 2
+    assert {line.operation for line in lines} == {"any"}
 
 
 def test_a_limited_address_costs_no_verification_of_tokens(strict: Api) -> None:
