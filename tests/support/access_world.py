@@ -183,14 +183,15 @@ class Ask:
     world: World
     api: Api
     target: Target
+    replica: str = "gcp"
 
     def get(self, path: str, **more: object) -> requests.Response:
-        """Return the answer to a GET at gcp."""
-        return self.api.get(f"/v1/{path}", replica="gcp", **more)
+        """Return the answer to a GET at the replica."""
+        return self.api.get(f"/v1/{path}", replica=self.replica, **more)
 
     def send(self, method: str, path: str, **more: object) -> requests.Response:
-        """Return the answer to a request at gcp."""
-        return self.api.request(method, f"/v1/{path}", replica="gcp", **more)
+        """Return the answer to a request at the replica."""
+        return self.api.request(method, f"/v1/{path}", replica=self.replica, **more)
 
 
 _SUBSCRIPTION = {"callback_url": "https://subscriber.example.org/hook", "jmespath_query": "event_type"}

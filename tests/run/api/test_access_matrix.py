@@ -15,7 +15,7 @@ from shared.access import Action, Decision, Policy, Principal, Resource
 from shared.system import Dss
 from tests.support.access_world import CALLS, HIDDEN, READERS, SETTINGS, WHO, Ask, Target, World, expected
 from tests.support.api import Api, new_uuid
-from tests.support.clouds import Clouds
+from tests.support.clouds import REPLICAS, Clouds
 from tests.support.decisions import ASKS_NOTHING
 from tests.support.dss import open_dss
 from tests.support.executions import executions_server
@@ -88,8 +88,12 @@ def shape(answer: requests.Response, target: Target) -> tuple[int, dict[str, str
 HIDING_ROWS = [row for row, cells in expected().items() if HIDDEN in cells and row not in TAKES_A_NAME]
 
 
+@pytest.mark.parametrize("replica", REPLICAS)
 @pytest.mark.parametrize("row", HIDING_ROWS)
-def test_what_is_hidden_is_answered_byte_for_byte_as_what_is_not_there(world: World, row: str) -> None:
+def test_what_is_hidden_is_answered_byte_for_byte_as_what_is_not_there(
+    world: World, row: str, replica: str
+) -> None:
+    """Also on a replica that it has not arrived at, which says `pending` to who may know."""
     hidden = world.targets[HIDDEN]
     absent = hidden.absent()
     nobody = world.apis[True]
@@ -101,7 +105,7 @@ def test_what_is_hidden_is_answered_byte_for_byte_as_what_is_not_there(world: Wo
     }
 
     def ask(api: Api, target: Target) -> Any:
-        return shape(CALLS[row](Ask(world=world, api=api, target=target)), target)
+        return shape(CALLS[row](Ask(world=world, api=api, target=target, replica=replica)), target)
 
     seen = {name: (ask(api, hidden), ask(api, absent)) for name, api in strangers.items()}
 
