@@ -91,7 +91,8 @@ def sign_in_to_all(dss: Dss, owner: Principal) -> Mapping[str, Subscription]:
     At most one write a day for each, unless the groups have changed. Returns what was changed, by UUID.
     """
     owned = dss.catalog.subscriptions.every_of_owner(owner.email)
-    changed = [_signed_in(dss, owner, one) for one in owned if _is_old(dss, owner, one)]
+    now = dss.clock.now()
+    changed = [_signed_in(dss, owner, one, now) for one in owned if _is_old(dss, owner, one)]
     dss.catalog.subscriptions.save_sign_in(changed)
     return {one.uuid: one for one in changed}
 
@@ -101,8 +102,7 @@ def _is_old(dss: Dss, owner: Principal, subscription: Subscription) -> bool:
     return subscription.groups != owner.groups or since > _WRITTEN_AGAIN or is_paused(dss, subscription)
 
 
-def _signed_in(dss: Dss, owner: Principal, subscription: Subscription) -> Subscription:
-    now = dss.clock.now()
+def _signed_in(dss: Dss, owner: Principal, subscription: Subscription, now: datetime) -> Subscription:
     began = acts_until(dss, subscription)
     pause = (began, now) if began and began <= now else subscription.last_pause
     return replace(subscription, groups=owner.groups, signed_in=now, last_pause=pause)

@@ -246,7 +246,9 @@ def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(sys
             events_published += _publish_unpublished(system, replica.name)
             if system.dss.catalog.journals.checkpoint(replica.name).held:
                 assert list(compact(at_once, replica)) == []
-            listed = system.dss.catalog.bundles.enumerate(replica.name, prefix="", after="", count=500)
+            listed = system.dss.catalog.bundles.enumerate(
+                replica.name, readers=None, prefix="", after="", count=500
+            )
             seen |= {str(fqid) for fqid in listed if {str(fqid), fqid.uuid} & hidden}
 
     assert events_published == []
