@@ -4,18 +4,14 @@
 """
 
 import ipaddress
-import json
 import os
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from shared.bucket_rules import BucketRule, check_whole_buckets, parse_rules
-from shared.issuer_settings import IssuerSetting, check_distinct, is_secure, issuers_of
-
-# Replica names are in queries of the API, documents of the catalog, and attributes of messages.
-_REPLICA_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+from shared.bucket_rules import BucketRule, check_whole_buckets
+from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
+from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
 
 
 def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
@@ -25,25 +21,6 @@ def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
     if isinstance(default, dict):
         return field(metadata=metadata, default_factory=lambda: dict(default))
     return field(metadata=metadata, default=default)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplicaSetting:
-    """A replica to open; `options` are those of its type of store, see `STORES` in `shared/wiring.py`."""
-
-    name: str
-    scheme: str
-    bucket: str
-    checkout_bucket: str
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CacheCriterion:
-    """Files of a content type, of at most `max_size` bytes."""
-
-    type: str
-    max_size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -416,7 +393,7 @@ class Settings:
         for row in fields(cls):
             name = row.metadata["name"]
             if environment.get(name):
-                values[row.name] = _parsed(row, environment[name])
+                values[row.name] = parse_value(row.type, name, environment[name])
             elif row.default is MISSING and row.default_factory is MISSING:
                 raise ValueError(f"{name} is not set: {row.metadata['help']}")
         settings = cls(**values)
@@ -464,73 +441,3 @@ def _check_networks(name: str, networks: tuple[str, ...]) -> None:
             ipaddress.ip_network(network)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-
-
-def _parsed(row: "Field[Any]", text: str) -> Any:
-    name = row.metadata["name"]
-    if row.type is bool:
-        if text.lower() not in ("true", "false", "1", "0"):
-            raise ValueError(f"{name}: {text!r} is neither true nor false")
-        return text.lower() in ("true", "1")
-    if row.type is int:
-        if not text.isascii() or not text.isdigit():
-            raise ValueError(f"{name}: {text!r} is not a whole number")
-        return int(text)
-    if row.type == tuple[str, ...]:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    if row.type == dict[str, Any]:
-        parsed = _json(name, text)
-        if not isinstance(parsed, dict):
-            raise ValueError(f"{name}: must be a JSON object")
-        return parsed
-    if row.type in _PARSERS:
-        return _PARSERS[row.type](name, _json(name, text))
-    return text
-
-
-def _json(name: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{name}: not JSON: {error}") from error
-
-
-def _cache_criteria(name: str, parsed: Any) -> tuple[CacheCriterion, ...]:
-    if not isinstance(parsed, list):
-        raise ValueError(f"{name}: must be a JSON list")
-    for number, members in enumerate(parsed):
-        known = {"type": str, "max_size": int}
-        if not isinstance(members, dict) or {key: type(value) for key, value in members.items()} != known:
-            raise ValueError(
-                f"{name}[{number}]: must have `type`, a string, and `max_size`, a number of bytes"
-            )
-    return tuple(CacheCriterion(**members) for members in parsed)
-
-
-def _extra_replicas(name: str, parsed: Any) -> tuple[ReplicaSetting, ...]:
-    if not isinstance(parsed, list):
-        raise ValueError(f"{name}: must be a JSON list")
-    names = {"gcp", "aws"}
-    replicas = []
-    for number, members in enumerate(parsed):
-        path = f"{name}[{number}]"
-        if not isinstance(members, dict) or not all(isinstance(value, str) for value in members.values()):
-            raise ValueError(f"{path}: must be a JSON object whose values are strings")
-        own = {key: members.pop(key, "") for key in ("name", "scheme", "bucket", "checkout_bucket")}
-        missing = [key for key, value in own.items() if not value]
-        if missing:
-            raise ValueError(f"{path}.{missing[0]}: missing")
-        if own["name"] in names or not _REPLICA_NAME.fullmatch(own["name"]):
-            raise ValueError(f"{path}.name: {own['name']!r} is in use, or is not of the form [a-z][a-z0-9-]*")
-        names.add(own["name"])
-        replicas.append(ReplicaSetting(**own, options=members))
-    return tuple(replicas)
-
-
-# Of the settings that are lists of objects.
-_PARSERS: Mapping[Any, Callable[[str, Any], Any]] = {
-    tuple[ReplicaSetting, ...]: _extra_replicas,
-    tuple[CacheCriterion, ...]: _cache_criteria,
-    tuple[BucketRule, ...]: parse_rules,
-    tuple[IssuerSetting, ...]: issuers_of,
-}

@@ -15,13 +15,14 @@ from google.oauth2 import service_account
 from shared.catalog import Catalog, Database
 from shared.catalog.client import open_client
 from shared.clock import SystemClock
-from shared.config import ReplicaSetting, Settings
+from shared.config import Settings
 from shared.executions import CloudWorkflows
 from shared.faults import FaultPoints
 from shared.messages import PullSubscription
 from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
 from shared.search.base import IndexBackend
+from shared.setting_values import ReplicaSetting
 from shared.stores import gcs, s3
 from shared.stores.base import ObjectStore
 from shared.stores.posix import PosixDirectory

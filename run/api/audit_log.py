@@ -41,6 +41,7 @@ _KINDS: Mapping[str, str] = {
     "drs": "object",
     "events": "bundle",
     "events.list_journals": "journal",
+    "events.read_journal": "journal",
     "files": "file",
     "subscriptions": "subscription",
 }

@@ -98,8 +98,10 @@ def _stream_url(call: Call, listed: ListedJournal, labels: frozenset[str]) -> st
         lifetime = call.hands_out(listed.whole.id)
         return replica.store.sign_get(replica.bucket, listed.whole.key, lifetime=lifetime)
     token = stream_token(call.dss, listed, labels)
+    if not token:
+        return None
     call.hands_out(listed.whole.id)
-    return f"{api_url(call.base_url)}/journals?{urlencode({'token': token})}" if token else None
+    return f"{api_url(call.base_url)}/journals?{urlencode({'token': token})}"
 
 
 def _resource(head: BundleHead) -> Resource:

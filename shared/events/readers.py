@@ -65,6 +65,8 @@ def labelled(dss: Dss, events: Sequence[Event]) -> list[Event]:
 
     Before the catalog knows a version, only admins see its events, unless nothing was ever bound.
     """
+    if not events:
+        return []
     heads = dss.catalog.bundles.get_many(event.fqid for event in events)
     unknown = frozenset((NOBODY,)) if dss.catalog.bindings.any_in_effect() else frozenset()
     return [

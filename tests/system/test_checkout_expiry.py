@@ -8,9 +8,9 @@ import pytest
 
 from shared.checkouts.objects import CheckoutCopy, cache_file, copy_of_file, find_copies, put_copy
 from shared.clock import SystemClock
-from shared.config import CacheCriterion
 from shared.errors import NotFound
 from shared.identifiers import Fqid
+from shared.setting_values import CacheCriterion
 from shared.stores.s3.temporary import TAG
 from shared.system import Dss
 from tests.support.api import Api, new_uuid, put_file

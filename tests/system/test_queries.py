@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from shared.catalog import Catalog, Database
+from shared.catalog import Catalog, Database, Event
 from shared.catalog.indexes import COMPOSITE_INDEXES, EXEMPTIONS, Exemption, Index
 from shared.clock import SystemClock
 from shared.identifiers import Fqid, version_of
@@ -140,7 +140,8 @@ def _ask_what_the_sweep_asks(env: dict[str, str]) -> None:
 
 
 def _ask_what_operators_ask(env: dict[str, str]) -> None:
-    scan = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock())).scan
+    catalog = Catalog(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock()))
+    scan = catalog.scan
     everything = (
         *(scan.files(), scan.bundles(), scan.tombstones(), scan.contents()),
         *(scan.collections(), scan.collection_tombstones()),
@@ -148,6 +149,18 @@ def _ask_what_operators_ask(env: dict[str, str]) -> None:
     for every in everything:
         next(every)
     list(scan.bindings())
+    unknown = Event(
+        id=new_uuid(),
+        replica=new_uuid(),
+        fqid=Fqid(new_uuid(), now()),
+        type="CREATE",
+        timestamp=now(),
+        size=0,
+        digest="",
+        md5="",
+        crc32c="",
+    )
+    catalog.journals.set_labels(unknown, frozenset())
     index = FirestoreIndex(Database(firestore_client(env), replicas=REPLICAS, clock=SystemClock()))
     entry = IndexEntry(replica=new_uuid(), fqid=Fqid(new_uuid(), now()), document={"a": "b"})
     index.put(entry)
