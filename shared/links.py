@@ -3,14 +3,15 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from jsonpointer import EndOfList, JsonPointer, JsonPointerException
 
-from shared.catalog import FileRecord
+from shared.access import Resource
+from shared.catalog import BundleHead, FileRecord, OwnedCollection
 from shared.errors import InvalidLink, ObjectNotFound
 from shared.identifiers import Fqid, Kind
 from shared.manifests import encode
@@ -160,10 +161,14 @@ class Place:
 
 @dataclass
 class _Lookup:
-    """Look-ups of targets. Keeps the records of files, whose content may be needed to find fragments."""
+    """Look-ups of targets. Keeps the records of files, whose content may be needed to find fragments.
+
+    `resources` are the targets as what only some may read, those that are bound.
+    """
 
     dss: Dss
     files: dict[Fqid, FileRecord] = field(default_factory=dict)
+    resources: dict[Target, Resource] = field(default_factory=dict)
 
     def places(self, targets: Iterable[Target]) -> dict[Target, Place]:
         """Return the places of those targets that exist. One read each, two for a collection."""
@@ -175,6 +180,7 @@ class _Lookup:
         bundles = catalog.bundles.get_many(fqids[Kind.BUNDLE])
         collections = catalog.collections.get_many(fqids[Kind.COLLECTION])
         owned = catalog.collections.owned_many(fqid.uuid for fqid in fqids[Kind.COLLECTION])
+        self._keep_resources(bundles, owned, fqids[Kind.COLLECTION])
         known = {
             Target(Kind.FILE, fqid): Place(available=self.files[fqid].available)
             for fqid in fqids[Kind.FILE]
@@ -189,24 +195,52 @@ class _Lookup:
                 known[Target(Kind.COLLECTION, fqid)] = Place(available=available, hidden=hidden)
         return known
 
+    def _keep_resources(
+        self,
+        bundles: Mapping[Fqid, BundleHead],
+        owned: Mapping[str, OwnedCollection],
+        collections: Iterable[Fqid],
+    ) -> None:
+        for file in self.files.values():
+            self._keep(Target(Kind.FILE, file.fqid), file.readers)
+        for fqid, bundle in bundles.items():
+            self._keep(Target(Kind.BUNDLE, fqid), bundle.readers)
+        for fqid in collections:
+            # That one which nobody is bound to exists is no secret: all who ask for it are told whose it is.
+            if fqid.uuid in owned and owned[fqid.uuid].readers:
+                self._keep(
+                    Target(Kind.COLLECTION, fqid), owned[fqid.uuid].readers, owner=owned[fqid.uuid].owner
+                )
+
+    def _keep(self, target: Target, readers: frozenset[str], owner: str = "") -> None:
+        self.resources[target] = Resource(name=str(target), readers=readers, owner=owner)
+
+    def is_found(self, target: Target, finds: Callable[[Resource], bool]) -> bool:
+        """Return whether somebody who is asked for what only some may read finds a target that exists."""
+        return target not in self.resources or finds(self.resources[target])
+
 
 def places(dss: Dss, targets: Iterable[Target]) -> dict[Target, Place]:
     """Return the places of those targets that exist. One read each, two for a collection."""
     return _Lookup(dss).places(targets)
 
 
-def check_links(dss: Dss, replica: str, links: Sequence[Link]) -> None:
+def check_links(dss: Dss, replica: str, links: Sequence[Link], finds: Callable[[Resource], bool]) -> None:
     """Raise InvalidLink unless reads on a replica see the targets of all links; name those they don't.
 
-    Waits for targets that are on another replica only, and for files that are being verified. Raises
-    InvalidLink, which names them, for targets that exist nowhere or are hidden, and for fragments that their
-    files do not have.
+    Targets for which `finds` returns False are taken as if they existed nowhere. Waits for targets that are
+    on another replica only, and for files that are being verified. Raises InvalidLink, which names them, for
+    targets that exist nowhere or are hidden, and for fragments that their files do not have.
     """
     lookup = _Lookup(dss)
 
     def available(targets: Collection[Target]) -> dict[Target, frozenset[str]]:
         places = lookup.places(targets)
-        return {target: place.available for target, place in places.items() if not place.hidden}
+        return {
+            target: place.available
+            for target, place in places.items()
+            if not place.hidden and lookup.is_found(target, finds)
+        }
 
     def missing(targets: Collection[Target], why: str) -> InvalidLink:
         return InvalidLink(f"{listed(targets)}: {why or 'does not exist'}")

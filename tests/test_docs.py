@@ -16,7 +16,10 @@ from shared import errors
 from tests.benchmarks.__main__ import PARTS
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/architecture.md", "docs/api.md", "docs/development.md", "docs/operations.md")
+PAGES = (
+    *("README.md", "docs/architecture.md", "docs/api.md", "docs/access.md", "docs/development.md"),
+    "docs/operations.md",
+)
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What looks like a path, and is a URL's, an object's, or made by a run.
 _NOT_FILES = re.compile(

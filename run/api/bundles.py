@@ -125,8 +125,9 @@ def patch(
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
     binding = settled_binding(call.dss, uuid)
-    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
+    # First, so that nobody learns by a refusal what is hidden.
     old = find_bundle(call, uuid, replica, version)
+    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
     if replaces:
         require_newest_bundle(call.dss, replaces)
     remaining = [

@@ -108,8 +108,12 @@ class Call:
 
     def may_read(self, readers: frozenset[str]) -> bool:
         """Return whether the caller is among the readers of something."""
-        what = Resource(name="", readers=readers)
-        return self.dss.policy.is_open(what) or self.dss.policy.may_read(self.reader, readers)
+        return self.finds(Resource(name="", readers=readers))
+
+    def finds(self, what: Resource) -> bool:
+        """Return whether the caller may read something that otherwise seems not to be there."""
+        policy = self.dss.policy
+        return policy.is_open(what) or policy.decide(self.reader, Action.READ, what).is_allowed
 
     def resource(self, kind: Kind, uuid: str) -> Resource:
         """Return a UUID with its binding, which is read; for writes, and if no version is there."""

@@ -47,7 +47,7 @@ def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body:
     owned = call.dss.catalog.collections.owned(uuid)
     if owned:
         call.require(Action.WRITE, _resource(owned))
-    check_links(call.dss, replica, links)
+    check_links(call.dss, replica, links, call.finds)
     owner = owned.owner if owned else call.signed_in.email
     made = collection_of(Fqid(uuid, version), owner, json_request_body, unique(links))
     write_collection(call.dss, replica, made, owned)
@@ -80,7 +80,7 @@ def patch(
     call.require(Action.WRITE, _resource(owned))
     if replaces:
         require_newest(replaces, owned.newest)
-    check_links(call.dss, replica, added)
+    check_links(call.dss, replica, added, call.finds)
     with call.memory.collections.reserve(head.page_count * PAGE_BYTES * _MEMORY_OF_CHANGE):
         old = read_collection(call.dss, head)
         items = dict.fromkeys((*without(old.items, removed), *unique(added)))
@@ -92,6 +92,8 @@ def patch(
 def delete(call: Call, *, uuid: str, replica: str) -> Response:
     """Hide a collection, with all its versions, for ever."""
     owned = call.dss.catalog.collections.owned(uuid)
+    if owned and not call.sees(_resource(owned)):
+        owned = None
     if owned is None or call.dss.catalog.collections.newest(uuid, replica) is None:
         state = "pending" if owned and owned.newest and not owned.hidden else "absent"
         raise NotFound(f"replica {replica} has no collection {uuid}", replica_state=state)
@@ -105,9 +107,8 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
     name = f"{uuid}.{version}" if version else uuid
     collections = call.dss.catalog.collections
     owned = collections.owned(uuid)
-    if owned is None or owned.hidden or owned.newest is None:
+    if owned is None or owned.hidden or owned.newest is None or not call.sees(_resource(owned)):
         raise NotFound(f"replica {replica} has no collection {name}")
-    call.require(Action.READ, _resource(owned))
     head = collections.head(Fqid(uuid, version)) if version else collections.newest(uuid, replica)
     if head is None or replica not in head.available:
         # `newest` is set, so without a version another replica has one.

@@ -20,6 +20,8 @@ _DOCUMENT = Path(__file__).with_name("dss-api.yml")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # The name in DSS_SECURED that stands for every operation.
 ALL = "all"
+# Operations with sign-in that need no group that may write: those may not write who read it by its binding.
+_FOR_READERS = frozenset(("collections.get",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Operation:
     """One method on one path; `operation_id` is the module and function of its handler, as `files.get`.
 
     `needs` is what its caller has to be allowed: Action.CONTRIBUTE if the contract asks for sign-in,
-    Action.CALL if only the deployment does, None if anybody may call it.
+    Action.CALL if only the deployment does, or if readers need it too, None if anybody may call it.
     """
 
     operation_id: str
@@ -173,7 +175,7 @@ def _secure(document: dict[str, Any], names: Collection[str]) -> frozenset[str]:
 
 def _need(declared: Mapping[str, Any], by_setting: Collection[str]) -> Action | None:
     """Return what the caller of an operation has to be allowed."""
-    if declared["operationId"] in by_setting:
+    if declared["operationId"] in by_setting or declared["operationId"] in _FOR_READERS:
         return Action.CALL
     return Action.CONTRIBUTE if declared.get("security") else None
 

@@ -72,7 +72,7 @@ def replay(call: Call, *, uuid: str, replica: str, from_date: str) -> Response:
 def _find(call: Call, uuid: str, replica: str, kind: str | None = None) -> Subscription:
     """Return one of the caller's subscriptions; an admin may have anybody's. Raise NotFound."""
     caller = call.identify()
-    subscription = find_subscription(call.dss, replica, uuid, owner=None if caller.is_admin else caller.email)
+    subscription = find_subscription(call.dss, replica, uuid, call.finds)
     if kind not in (None, subscription.kind):
         raise NotFound(f"replica {replica} has no {kind} subscription {uuid} of yours")
     [acting] = after_sign_in(call.dss, caller, [subscription])

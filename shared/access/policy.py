@@ -181,20 +181,21 @@ class Policy:
             return signed_in
         if who.groups.isdisjoint(self.write_groups):
             return _forbidden(f"{who.email} is not a member of any group that may write")
+        if not self._is_reader(who, what):
+            return self._not_for(who, what, "write")
         if what.owner and what.owner != who.email:
             return _forbidden(f"{who.email} is not the owner")
         if what.owner_group and what.owner_group not in who.groups:
             return _forbidden(f"{what.name} belongs to group {what.owner_group}; ask a member of it")
-        if not what.owner and not self._is_reader(who, what):
-            return self._not_for(who, what, "write")
         return _ALLOWED
 
     def _delete(self, who: Principal, what: Resource) -> Decision:
         signed_in = self._signed_in(who, what)
         if not signed_in.is_allowed or who.is_admin:
             return signed_in
-        if what.owner or what.owner_group:
+        if what.owner or (what.owner_group and self._is_reader(who, what)):
             return self._write(who, what)
+        # Also for those who must not learn that it belongs to a group.
         return _forbidden(f"{who.email} is not an admin")
 
     def _administer(self, who: Principal, what: Resource) -> Decision:
@@ -211,7 +212,7 @@ class Policy:
 
     def _not_for(self, who: Principal, what: Resource, verb: str) -> Decision:
         """Return the refusal of somebody who is not among the readers."""
-        if self.hide_managed and not what.owner:
+        if self.hide_managed and (what.is_managed or not what.owner):
             return Decision(verdict=Verdict.HIDDEN, reason=f"there is no {what.name}")
         ask = f"; ask {self.contact} for access" if self.contact else ""
         if not who.is_known:

@@ -30,6 +30,8 @@ from shared.identifiers import Fqid
 # Files per page. Firestore: a document is at most 1 MiB; 500 files with the longest names, compressed, are
 # less.
 PAGE_FILES = 500
+# Rows of a list that one query reads. A row has some 150 bytes.
+_MOST_ROWS = 2000
 # Firestore: a query has at most 30 alternatives, and that of unbound bundles is one.
 _MOST_NAMES = 29
 
@@ -301,15 +303,19 @@ class BundleCatalog:
             conditions += [FieldFilter("fqid", ">=", prefix), FieldFilter("fqid", "<", prefix + "\uf8ff")]
         query = self._collection.where(filter=And(conditions)).order_by("fqid")
         query = query.select(["uuid", "version", "available"])
+        lacking = asked = count
         while True:
             page = query.start_after({"fqid": after}) if after else query
-            snapshots = self._database.query(page.limit(count))
-            for snapshot in snapshots:
-                if replica in snapshot.get("available"):
-                    yield Fqid(snapshot.get("uuid"), snapshot.get("version"))
-            if len(snapshots) < count:
+            snapshots = self._database.query(page.limit(asked))
+            here = [snapshot for snapshot in snapshots if replica in snapshot.get("available")]
+            for snapshot in here:
+                yield Fqid(snapshot.get("uuid"), snapshot.get("version"))
+            if len(snapshots) < asked:
                 return
             after = snapshots[-1].id
+            # Of a replica that lags far behind, most bound rows are not there: skip more of them at once.
+            lacking -= len(here)
+            asked = min(max(lacking, 2 * (len(snapshots) - len(here)), 1), _MOST_ROWS)
 
 
 def _chunks(readers: frozenset[str] | None) -> list[frozenset[str] | None]:

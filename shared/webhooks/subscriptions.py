@@ -2,12 +2,12 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.access import Principal
+from shared.access import Principal, Resource
 from shared.catalog import Subscription
 from shared.errors import (
     ElasticsearchError,
@@ -79,12 +79,17 @@ def _is_same_secret(dss: Dss, uuid: str, secret: str | None, stored: str | None)
     return decrypt_secret(dss.settings, uuid, stored) == secret
 
 
-def find_subscription(dss: Dss, replica: str, uuid: str, *, owner: str | None) -> Subscription:
-    """Return a subscription; only one of `owner`, unless that is None. Raises NotFound."""
+def find_subscription(dss: Dss, replica: str, uuid: str, finds: Callable[[Resource], bool]) -> Subscription:
+    """Return a subscription. Raises NotFound, also if `finds` returns False for it."""
     subscription = dss.catalog.subscriptions.get(uuid)
-    if subscription is None or subscription.replica != replica or owner not in (None, subscription.owner):
+    if subscription is None or subscription.replica != replica or not finds(resource_of(subscription)):
         raise NotFound(f"replica {replica} has no subscription {uuid} of yours")
     return subscription
+
+
+def resource_of(subscription: Subscription) -> Resource:
+    """Return a subscription as what its owner may read and change."""
+    return Resource(name=f"subscription {subscription.uuid}", owner=subscription.owner)
 
 
 def unsubscribe(dss: Dss, subscription: Subscription) -> str:

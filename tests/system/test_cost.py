@@ -4,26 +4,19 @@ Equality, so that a change for the better is noticed as well, and written into t
 """
 
 import math
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from dss.tokens import fetch_local
-from local import probes
-from local.components.workflows import server_command
-from local.config import base_environment
-from local.source_tree import ROOT
-from local.supervisor.ports import HOST, reserve
-from local.supervisor.processes import Processes
 from shared.checkouts.objects import copies_of_bundle, copy_of_file, put_copy
 from shared.events.publishing import event_of
 from shared.identifiers import Fqid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.dss import open_dss, open_dss_for_threads
+from tests.support.executions import executions_server
 from tests.support.metered_api import Bill, MeteredApi, metered_api
-from tests.support.waiting import wait_until
 from tests.system.conftest import ManyFiles
 
 # Source metadata, content, copy, manifest. S3's copy has no precondition, so S3 is asked first whether it has
@@ -252,33 +245,8 @@ def test_listing_and_deleting_collections(metered: MeteredApi, stack: dict[str, 
 @pytest.fixture(scope="module")
 def executions(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where executions can be started; nothing comes of them."""
-    scratch = tmp_path_factory.mktemp("executions")
-    with reserve() as keeper, reserve() as rest, Processes() as processes:
-        port = keeper.getsockname()[1]
-        processes.start(
-            "workflows",
-            server_command(
-                port=port,
-                rest_port=rest.getsockname()[1],
-                workflows=ROOT / "workflows",
-                prefix="dss-",
-                data=scratch,
-                issuer=stack["OIDC_ISSUER"],
-            ),
-            {**base_environment(os.environ), **stack},
-            log=scratch / "log",
-            directory=scratch,
-        )
-
-        def listens() -> bool:
-            try:
-                probes.listens(HOST, port)
-            except probes.NotReady:
-                return False
-            return True
-
-        wait_until(listens, "executions can be started")
-        yield f"{HOST}:{port}"
+    with executions_server(stack, tmp_path_factory.mktemp("executions")) as address:
+        yield address
 
 
 def test_beginning_a_checkout(

@@ -1,0 +1,195 @@
+"""Who may do what: every operation of the contract, by everybody, on everything, as docs/access.md says."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+import requests
+from flask import Flask
+
+from local.api import api_process
+from local.issuer.client import request_token
+from run.api.app import create_app
+from run.api.contract import Contract
+from shared.access import Action, Decision, Policy, Principal, Resource
+from shared.system import Dss
+from tests.support.access_world import CALLS, HIDDEN, READERS, SETTINGS, WHO, Ask, Target, World, expected
+from tests.support.api import Api, new_uuid
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.decisions import ASKS_NOTHING
+from tests.support.dss import open_dss
+from tests.support.executions import executions_server
+
+# Taking a name says that it is taken, whoever asks.
+TAKES_A_NAME = ("files.put", "bundles.put", "collections.put")
+DELETES = ("bundles.delete", "collections.delete")
+# What nobody may do with managed data, and what is not implemented.
+REFUSED = (
+    *("files.get with directurl", "bundles.get with directurls", "checkout.post", "drs.get"),
+    "events.read_journal without a token of events.list_journals",
+)
+
+
+@pytest.fixture(scope="module")
+def world(
+    stack: dict[str, str], dss: Dss, clouds: Clouds, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    for topic in ("deliveries", "replays"):
+        url = f"http://{stack['PUBSUB_EMULATOR_HOST']}/v1/projects/{stack['GOOGLE_CLOUD_PROJECT']}/topics"
+        requests.put(f"{url}/{topic}", json={}, timeout=60)
+    with executions_server(stack, tmp_path_factory.mktemp("executions")) as executions:
+        settings = {**SETTINGS, "DSS_WORKFLOWS_EMULATOR_HOST": executions}
+        with (
+            api_process(stack, settings) as showing,
+            api_process(stack, {**settings, "DSS_HIDE_MANAGED": "true"}) as hiding,
+        ):
+            apis = {False: Api(showing.url), True: Api(hiding.url)}
+            yield World.make({**stack, **settings}, dss, clouds, apis)
+
+
+def target_for(world: World, row: str, column: str, who: str) -> Target:
+    """Return what is asked for; if it will be deleted, one that nobody else asks for."""
+    succeeds = expected()[row][column][WHO.index(who)] < 300
+    return world.expendable(column) if row in DELETES and succeeds else world.targets[column]
+
+
+def test_every_operation_has_a_row() -> None:
+    operations = {operation.operation_id for operation in Contract.load().operations}
+    assert {row.partition(" ")[0] for row in expected()} == operations
+    assert set(CALLS) == set(expected())
+
+
+@pytest.mark.parametrize("row", CALLS)
+def test_each_operation_answers_everybody_as_the_table_says(world: World, row: str) -> None:
+    answers = {
+        (column, who): CALLS[row](
+            Ask(world=world, api=world.client(column, who), target=target_for(world, row, column, who))
+        )
+        for column in expected()[row]
+        for who in WHO
+    }
+
+    assert {
+        column: tuple(answers[column, who].status_code for who in WHO) for column in expected()[row]
+    } == expected()[row], {place: answer.text[:300] for place, answer in answers.items()}
+
+
+def shape(answer: requests.Response, target: Target) -> tuple[int, dict[str, str], bytes]:
+    """Return all of an answer but for its time, its id, and the UUIDs that were asked for."""
+    headers = {
+        name: text for name, text in answer.headers.lower_items() if name not in ("date", "x-request-id")
+    }
+    body = answer.content
+    for number, name in enumerate(target.names):
+        body = body.replace(name.encode(), f"name {number}".encode())
+    return answer.status_code, headers, body
+
+
+HIDING_ROWS = [row for row, cells in expected().items() if HIDDEN in cells and row not in TAKES_A_NAME]
+
+
+@pytest.mark.parametrize("replica", REPLICAS)
+@pytest.mark.parametrize("row", HIDING_ROWS)
+def test_what_is_hidden_is_answered_byte_for_byte_as_what_is_not_there(
+    world: World, row: str, replica: str
+) -> None:
+    """Also on a replica that it has not arrived at, which says `pending` to who may know."""
+    hidden = world.targets[HIDDEN]
+    absent = hidden.absent()
+    nobody = world.apis[True]
+    strangers = {
+        "without a token": nobody,
+        "with no valid token": nobody.signed_in("no.valid.token"),
+        "signed in": world.client(HIDDEN, "signed in"),
+        "who may write": world.client(HIDDEN, "other"),
+    }
+
+    def ask(api: Api, target: Target) -> Any:
+        return shape(CALLS[row](Ask(world=world, api=api, target=target, replica=replica)), target)
+
+    seen = {name: (ask(api, hidden), ask(api, absent)) for name, api in strangers.items()}
+
+    assert {name: one for name, (one, _) in seen.items()} == {
+        name: other for name, (_, other) in seen.items()
+    }
+    assert all(status in (400, 401, 403, 404, 422) for (status, _, _), _ in seen.values())
+
+
+def test_who_only_reads_needs_no_group_that_writes(world: World, stack: dict[str, str]) -> None:
+    token = request_token(stack, f"{new_uuid()}@example.org", READERS)
+    operations = {operation.operation_id: operation for operation in Contract.load().operations}
+    rows = [row for row in CALLS if not operations[row.partition(" ")[0]].secured]
+    place = WHO.index("reader")
+
+    answers = {
+        (row, column): CALLS[row](
+            Ask(world=world, api=world.apis[column == HIDDEN].signed_in(token), target=world.targets[column])
+        ).status_code
+        for row in [*rows, "collections.get"]
+        for column in expected()[row]
+    }
+
+    assert answers == {(row, column): expected()[row][column][place] for row, column in answers}
+
+
+@pytest.mark.parametrize("row", [row for row in CALLS if len(set(expected()[row]["public"])) == 1])
+def test_no_token_matters_for_what_everybody_may_read(world: World, row: str) -> None:
+    """Old clients send tokens that have expired, or those of other servers."""
+    target = world.targets["public"]
+
+    for api in world.apis.values():
+        answer = CALLS[row](Ask(world=world, api=api.signed_in("no.valid.token"), target=target))
+        assert answer.status_code == expected()[row]["public"][0], answer.text
+
+
+class InProcess(Api):
+    """A client of an application in this process."""
+
+    def __init__(self, application: Flask, token: str | None) -> None:
+        super().__init__("", token)
+        self._client = application.test_client()
+
+    def request(self, method: str, path: str, *, json: Any = None, **query: Any) -> Any:
+        """Return the answer to one request, which has a status alone in common with those over HTTP."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return self._client.open(path, method=method, query_string=query, json=json, headers=headers)
+
+
+class Observed(Policy):
+    """A policy that notes what it is asked about."""
+
+    asked: ClassVar[list[Resource | None]] = []
+
+    def decide(self, who: Principal, action: Action, what: Resource) -> Decision:
+        """Decide as always."""
+        if action not in (Action.CALL, Action.CONTRIBUTE):
+            self.asked.append(what)
+        return super().decide(who, action, what)
+
+    def is_open(self, what: Resource) -> bool:
+        """Decide as always."""
+        self.asked.append(what)
+        return super().is_open(what)
+
+    def labels(self, who: Principal) -> frozenset[str] | None:
+        """Decide as always."""
+        self.asked.append(None)
+        return super().labels(who)
+
+
+def test_nothing_is_answered_before_the_policy_was_asked(world: World) -> None:
+    """Beside whether somebody may call the operation at all."""
+    silent = set()
+    with open_dss(world.env) as dss:
+        vars(dss)["policy"] = Observed.of(dss.settings)
+        owner = InProcess(create_app(dss), world.tokens["owner"])
+        for row, call in CALLS.items():
+            Observed.asked.clear()
+            target = world.expendable("managed") if row in DELETES else world.targets["managed"]
+            answer = call(Ask(world=world, api=owner, target=target))
+            refused = answer.status_code >= 400
+            assert not refused or row in REFUSED, (row, answer.status_code, answer.text)
+            if not Observed.asked:
+                silent.add(row)
+
+    assert {row.partition(" ")[0] for row in silent} == set(ASKS_NOTHING)
