@@ -17,6 +17,7 @@ from tests.support.clouds import Clouds
 from tests.support.dss import open_dss, open_dss_for_threads
 from tests.support.executions import executions_server
 from tests.support.metered_api import Bill, MeteredApi, metered_api
+from tests.support.waiting import wait_until
 from tests.system.conftest import ManyFiles
 
 # Source metadata, content, copy, manifest. S3's copy has no precondition, so S3 is asked first whether it has
