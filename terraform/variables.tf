@@ -600,6 +600,12 @@ variable "hide_managed" {
   default     = false
 }
 
+variable "owner_group" {
+  type        = string
+  description = "Group that owns the new bundles whose PUT names no `owner_group`; none if empty."
+  default     = ""
+}
+
 variable "access_contact" {
   type        = string
   description = "Whom to ask for access to managed data: an address or a URL."
