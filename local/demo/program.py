@@ -1,7 +1,7 @@
 """The steps of the demo, in order."""
 
+from local.demo import access_steps, steps
 from local.demo import event_steps as events
-from local.demo import steps
 from local.demo.steps import Step
 
 STEPS = (
@@ -17,6 +17,7 @@ STEPS = (
     Step("check out", events.check_out),
     Step("read back from gcp", steps.read_back("gcp")),
     Step("read back from aws", steps.read_back("aws")),
+    Step("bind it to a group", access_steps.bind_to_a_group),
     Step("PATCH in aws", steps.add_a_file),
     Step("DELETE as an admin", steps.delete),
     Step("notified of each event", events.receive_all),

@@ -115,7 +115,11 @@ def test_a_line_that_is_cut_off_hides_no_other(tmp_path: Path) -> None:
     log = AuditFile(path)
     entries = [
         AuditEntry(
-            time=f"2026-01-0{day}T00:00:00.000000Z", operation="files.get", decision="allowed", uuid=uuid
+            time=f"2026-01-0{day}T00:00:00.000000Z",
+            operation="files.get",
+            decision="allowed",
+            uuid=uuid,
+            request_id="0123456789",
         )
         for day in range(1, 4)
     ]
