@@ -151,7 +151,7 @@ class TestSignInByTheSetting:
                 assert operation.get("security") == ([{"dcpAuth": []}] if needs else None)
         assert list(OpenAPIV2SpecValidator(contract.document).iter_errors()) == []
         assert {o.operation_id for o in contract.operations if o.needs is Action.CONTRIBUTE} == {
-            name for name, operation in OPERATIONS.items() if operation.secured
+            name for name, operation in OPERATIONS.items() if operation.needs is Action.CONTRIBUTE
         }
 
     def test_operations_that_there_are_not_are_named(self) -> None:
