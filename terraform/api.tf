@@ -121,6 +121,7 @@ locals {
     DSS_SUBSCRIPTION_DAYS = tostring(var.subscription_days)
     DSS_HIDE_MANAGED      = tostring(var.hide_managed)
     DSS_ACCESS_CONTACT    = var.access_contact
+    DSS_OWNER_GROUP       = var.owner_group
     DSS_PURGE_GRACE_HOURS = tostring(var.purge_grace_hours) # For operators, who take the API's settings.
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (

@@ -600,6 +600,12 @@ variable "hide_managed" {
   default     = false
 }
 
+variable "owner_group" {
+  type        = string
+  description = "Group that owns the new bundles whose PUT names no `owner_group`; none if empty."
+  default     = ""
+}
+
 variable "purge_grace_hours" {
   type        = number
   description = "Hours for which what is to be removed for good is only withheld, and can be given back."

@@ -63,8 +63,8 @@ variable "roles" {
     aborts                = list(string) # Purposes of buckets whose unfinished uploads are found and aborted.
     removes               = list(string) # Purposes of buckets, or folders of them: "main/blobs".
     erases                = optional(list(string), [])
-    checks_out            = bool         # Into buckets of other AWS accounts, too.
-    reads_proofs          = bool         # In buckets of other AWS accounts: that their owners allow checkouts.
+    checks_out            = bool # Into buckets of other AWS accounts, too.
+    reads_proofs          = bool # In buckets of other AWS accounts: that their owners allow checkouts.
   }))
   description = "By component: the Google service account that assumes its role, by unique id and e-mail, and what it may do."
 }

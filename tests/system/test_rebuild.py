@@ -477,7 +477,7 @@ def test_a_rebuild_never_shows_managed_events_to_others(system: ManualSystem) ->
         return {event["event_id"] for stream in streams for event in stream["events"]}
 
     public, everything = listed(stranger), listed(system.admin)
-    assert len(everything - public) == 2
+    assert len(everything - public) >= len(bundles[1:])
     system.delete_catalog()
     for number, restored in enumerate(rebuild(system.dss, gcp)):
         assert not restored.failed

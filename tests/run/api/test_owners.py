@@ -1,6 +1,7 @@
 """A group claims a bundle with its first version; then only its members write it."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -10,17 +11,31 @@ from shared.system import Dss
 from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_file
 from tests.support.clouds import Clouds
 from tests.support.concurrent_calls import ConcurrentCalls
+from tests.support.waiting import wait_until
 
 WRITERS = {"DSS_TOKEN": "writer@example.org", "DSS_TOKEN2": "second-writer@example.org"}
 
 
 @pytest.fixture(scope="module")
-def groups(dss: Dss) -> tuple[str, str]:
-    """Two groups, of a writer each."""
+def groups(dss: Dss, api: Api, stack: dict[str, str], clouds: Clouds) -> tuple[str, str]:
+    """Two groups, of a writer each, whom the API knows as members."""
     names = f"lab-{new_uuid()[:8]}", f"lab-{new_uuid()[:8]}"
-    for name, email in zip(names, WRITERS.values(), strict=True):
+    for name, (token, email) in zip(names, WRITERS.items(), strict=True):
         add_members(dss, name, [email], "operator@example.org")
+        file = put_file(api, clouds.stage("gcp", b"content for members"))
+        bind(dss, file.uuid, name)
+        path, member = f"/v1/files/{file.uuid}", api.signed_in(stack[token])
+        # What the API has read of somebody's groups it believes for a while.
+        wait_until(partial(_reads, member, path), f"{email} is a member of {name}")
     return names
+
+
+def _reads(client: Api, path: str) -> bool:
+    return client.get(path, replica="gcp").status_code == 302
+
+
+def bind(dss: Dss, uuid: str, group: str) -> None:
+    change_binding(dss, uuid, "operator", lambda before: replace(before, readers=frozenset({group})))
 
 
 @pytest.fixture
@@ -118,7 +133,7 @@ def test_of_equal_claims_at_once_both_succeed(api, groups, body):
 
 def test_a_bound_bundle_is_claimed_with_its_readers(api, second, anyone, dss, groups, body):
     bundle = Version(new_uuid(), now())
-    change_binding(dss, bundle.uuid, "o", lambda before: replace(before, readers=frozenset({groups[0]})))
+    bind(dss, bundle.uuid, groups[0])
     assert put(api, bundle, body, groups[0]) == 201
     answers = [one.get(f"/v1/bundles/{bundle.uuid}", replica="gcp") for one in (anyone, second, api)]
     assert [answer.status_code for answer in answers] == [401, 403, 200]
