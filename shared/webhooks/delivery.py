@@ -145,9 +145,7 @@ class Deliverer:
         if delivery and delivered and notification.replay in ("", delivery.replay):
             return None
         subscription = context.subscription
-        # A head that is gone was removed for good, unless the bundle is an invented one.
-        purged = context.head.purged if context.head else is_purged(self._dss, notification.event)
-        if subscription is None or purged:
+        if subscription is None or is_purged(self._dss, notification.event, context.head):
             return None
         if is_paused(self._dss, subscription):
             self._end(notification, context, DeliveryState.PAUSED, _PAUSED)

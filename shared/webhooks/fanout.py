@@ -26,7 +26,7 @@ from shared.system import Dss
 from shared.webhooks.budgets import REFILL
 from shared.webhooks.evaluation import EvaluatorPool, Failure, Match, Outcome, OverBudget
 from shared.webhooks.notifications import Notification, delivery_id, new_delivery, notification_of, sample_of
-from shared.webhooks.owners import is_purged, recipients
+from shared.webhooks.owners import recipients
 
 _log = structlog.get_logger()
 
@@ -134,7 +134,7 @@ class Notifier:
         return 0
 
     def _fan_out(self, event: BundleEvent, subscriptions: Sequence[Subscription], *, since: str) -> int:
-        if not subscriptions or is_purged(self._dss, event):
+        if not subscriptions:
             return 0
         outcomes = self._evaluators.outcomes(document_of_event(self._dss, event), subscriptions)
         handled = map_in_threads(partial(self._handle, event), outcomes, threads=PUBLISH_THREADS)

@@ -50,8 +50,10 @@ def recipients(dss: Dss, event: BundleEvent, subscriptions: Sequence[Subscriptio
     acting = [one for one in subscriptions if not is_paused(dss, one)]
     if not acting:
         return acting
-    fqid = Fqid(event.uuid, event.version)
-    readers = readers_of(dss, event, dss.catalog.bundles.head(fqid))
+    head = dss.catalog.bundles.head(Fqid(event.uuid, event.version))
+    if is_purged(dss, event, head):
+        return []
+    readers = readers_of(dss, event, head)
     return [one for one in acting if may_read(dss, one, readers)]
 
 
@@ -68,8 +70,13 @@ def readers_of(dss: Dss, event: BundleEvent, head: BundleHead | None) -> frozens
     return current.record.all_readers if current else frozenset()
 
 
-def is_purged(dss: Dss, event: BundleEvent) -> bool:
-    """Return whether the bundle of an event was removed for good, or is about to be; one read."""
+def is_purged(dss: Dss, event: BundleEvent, head: BundleHead | None) -> bool:
+    """Return whether the bundle of an event was removed for good, or is about to be.
+
+    `head` is that of its version; without it, this takes a read.
+    """
+    if head is not None:
+        return head.purged
     current = dss.catalog.bindings.current(event.uuid)
     return current is not None and bool(current.purged(event.version))
 
