@@ -41,7 +41,7 @@ _RECENT = 50
 _ABANDONED_AFTER = timedelta(hours=1)
 _CODE_DIGITS = 32
 # Lines that tell what is found now, and may differ a moment later, without a decision being another one.
-_PASSING = ("document", "search_entry", "journal")
+_PASSING = ("document", "search_entry", "journal", "shared_checkout")
 
 
 def check(dss: Dss, argument: Argument) -> dict[str, Any]:

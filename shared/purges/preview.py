@@ -69,13 +69,11 @@ class Subject:
             yield {"names_a_file": f"bundles/{fqid}"}
         for job in self._dss.catalog.checkouts.of_uuid(self.uuid):
             if self._covers(job.order.fqid):
-                own = self._dss.replicas.of_bucket(job.order.bucket) is None
-                fate = "not touched: it is not ours" if own else "removed"
-                yield {
-                    "checkout": job.location or str(job.order.fqid),
-                    "bucket": job.order.bucket,
-                    "copy": fate,
-                }
+                where = {"location": job.location, "bucket": job.order.bucket}
+                if job.order.bucket in {replica.checkout_bucket for replica in self._dss.replicas}:
+                    yield {"shared_checkout": str(job.order.fqid), **where, "copy": "removed"}
+                else:
+                    yield {"checkout": str(job.order.fqid), **where, "copy": "not touched: it is not ours"}
 
     def links_in(self, head: CollectionHead) -> bool:
         """Return whether a version of a collection links to what is purged; a read for each of its pages."""

@@ -12,6 +12,7 @@ import requests
 from shared.catalog import Purge
 from shared.errors import Conflict
 from shared.events.journal import compact
+from shared.jobs.purge import start_due_removals
 from shared.maintenance.audit import Tally, audit
 from shared.purges.records import declare, new_purge, undo
 from shared.purges.removal import remove
@@ -29,6 +30,7 @@ from tests.support.api import (
 )
 from tests.support.clouds import REPLICAS
 from tests.support.journal_reader import read_events
+from tests.support.waiting import wait_until
 
 ADMIN = "admin@example.org"
 WHY = "consent withdrawn"
@@ -258,3 +260,34 @@ def test_a_bundle_that_names_a_purged_file_is_there_without_it(system: AdminSyst
         {**shown[1], "url": Signed(shown[1]["url"])},
     ]
     assert findings(system) == []
+
+
+def test_operators_purge_and_undo_by_the_workflow_and_the_sweep_has_it_removed(system: AdminSystem) -> None:
+    own, shared = json_file(system, {"own": new_uuid()}), json_file(system, {"shared": new_uuid()})
+    bundle, other = bundle_of(system, own, shared), bundle_of(system, shared)
+    collection = put_collection(system.api, "gcp", [bundle.linked("bundle")])
+    what = {"kind": "purge", "name": bundle.uuid, "reason": WHY, "with_files": True}
+
+    preview = system.run(**what)
+
+    lines = system.report_lines(preview)
+    assert {line["with_file"] for line in lines if "with_file" in line} == {str(own)}
+    assert [line for line in lines if "keeps_file" in line] == [
+        {"keeps_file": str(shared), "why": f"bundle {other} names it too"}
+    ]
+    assert {"links_to_it": f"collections/{collection}"} in lines
+    assert statuses(system.api, bundle, own)[:2] == [200, 200]
+    deed = system.run(**what, email=ADMIN, confirmation=preview.result["confirmation"])
+    assert deed.counts["purged"] == 2
+    assert statuses(system.api, bundle, own) == [410] * 8
+    assert system.api.head(f"/v1/files/{shared.uuid}", replica="aws").status_code == 200
+    assert start_due_removals(system.dss) is False
+    undone = system.run(kind="purge-undo", name=bundle.uuid, email=ADMIN)
+    assert undone.counts["given_back"] == 2
+    assert statuses(system.api, bundle, own)[:3] == [200, 200, 200]
+    assert found(system, bundle) == EVERYWHERE
+
+    purge = purged(system, bundle.uuid, hours=0)
+    assert start_due_removals(system.dss) is True
+    wait_until(lambda: purge not in list(system.dss.catalog.purges.unfinished()), "it is removed")
+    assert system.clouds.keys("aws", f"bundles/{bundle.uuid}") == []
