@@ -163,9 +163,10 @@ def _secure(document: dict[str, Any], names: Collection[str]) -> frozenset[str]:
         raise ValueError(
             f"DSS_SECURED: {', '.join(unknown)}: no such operation; there are {ALL}, {', '.join(operations)}"
         )
-    added = frozenset(
-        name for name in (operations if ALL in names else names) if not operations[name].get("security")
-    )
+    # Who has a signed URL needs no token, as with those of the clouds.
+    signed = {name for name, operation in operations.items() if operation.get("x-signed")}
+    chosen = operations.keys() - signed if ALL in names else names
+    added = frozenset(name for name in chosen if not operations[name].get("security"))
     refusal = {"description": "You are not signed in.", "schema": {"$ref": "#/definitions/Error"}}
     for operation in map(operations.__getitem__, added):
         operation["security"] = [{"dcpAuth": []}]

@@ -42,16 +42,26 @@ class Restored:
 
 def section_names() -> tuple[str, ...]:
     """Return the sections of a rebuild, in its order."""
-    first, *others = (kind.section for kind in _ordered())
-    return (first, _EVENTS, *others)
+    before, after = _around_events()
+    return (*(kind.section for kind in before), _EVENTS, *(kind.section for kind in after))
 
 
 def _ordered() -> list[ObjectKind[Any]]:
-    """Return all kinds, bindings first, each after those that it rests on.
+    """Return all kinds, each after those that it rests on.
 
     A nested kind comes last: it may rest on everything else, unless a tombstone hides that.
     """
     return sorted(KINDS.values(), key=lambda kind: kind.nested)
+
+
+def _around_events() -> tuple[list[ObjectKind[Any]], list[ObjectKind[Any]]]:
+    """Return the kinds that come before events, and those that come after them.
+
+    Bindings are known before anything can be seen of what they bind.
+    """
+    kinds = _ordered()
+    count = kinds.index(KINDS[Kind.ACCESS, False]) + 1
+    return kinds[:count], kinds[count:]
 
 
 def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Restored]:
@@ -62,12 +72,12 @@ def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Re
     is changed, and only the catalog is asked. Raises what the store's listing raises.
     """
     hidden = frozenset(name.subject for name in _names(replica, KINDS[Kind.BUNDLE, True]))
-    first, *others = _ordered()
-    # Bindings, before anything can be seen of what they bind.
-    yield from _restored_kind(dss, replica, first, hidden, dry_run=dry_run)
+    before, after = _around_events()
+    for kind in before:
+        yield from _restored_kind(dss, replica, kind, hidden, dry_run=dry_run)
     for event in rebuild_events(dss, replica, dry_run=dry_run):
         yield Restored(section=_EVENTS, key=event.key, new=event.new, failed=event.failed)
-    for kind in others:
+    for kind in after:
         yield from _restored_kind(dss, replica, kind, hidden, dry_run=dry_run)
 
 
