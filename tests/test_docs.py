@@ -92,6 +92,7 @@ def test_what_the_readme_shows_by_command_rest_and_notebook_works(run_blocks, tm
     assert len(list((tmp_path / "notebook-copy").iterdir())) == len(list(tmp_path.glob("copy/*.json")))
     assert (tmp_path / "content").read_bytes() == sample[max(sample)]
     assert "x-dss-sha256" in output.lower()
+    assert "401" in output.splitlines()
 
 
 @pytest.mark.usefixtures("whole_system")

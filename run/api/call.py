@@ -83,11 +83,12 @@ class Call:
         """Raise Forbidden unless the caller may put a file from the object at a URL."""
         self._decided(lambda who: self.dss.bucket_policy.source(who, url)).require()
 
-    def _decided(self, decide: Callable[[Principal], Decision]) -> Decision:
+    def _decided(self, decide: Callable[[Principal], Decision], *, strangers: bool = False) -> Decision:
+        """Return a decision about the caller; with `strangers`, a token that proves nothing is nobody's."""
         # More groups never take a right away, so those of the token come first: they cost no read.
         if self.caller and (decision := decide(self.caller)).is_allowed:
             return decision
-        return decide(self.identify())
+        return decide(self.reader if strangers else self.identify())
 
     def sees(self, what: Resource) -> bool:
         """Return whether the caller may read something; False if it must seem not to be there.
@@ -99,7 +100,9 @@ class Call:
         if policy.is_open(what):
             return True
         # A token that proves nothing must not make a difference to what seems not to be there.
-        decision = policy.decide(self.reader if policy.hide_managed else self.identify(), Action.READ, what)
+        decision = self._decided(
+            lambda who: policy.decide(who, Action.READ, what), strangers=policy.hide_managed
+        )
         noted().decided(Action.READ, what, decision)
         if decision.verdict is Verdict.HIDDEN:
             return False
@@ -113,7 +116,9 @@ class Call:
     def finds(self, what: Resource) -> bool:
         """Return whether the caller may read something that otherwise seems not to be there."""
         policy = self.dss.policy
-        return policy.is_open(what) or policy.decide(self.reader, Action.READ, what).is_allowed
+        if policy.is_open(what):
+            return True
+        return self._decided(lambda who: policy.decide(who, Action.READ, what), strangers=True).is_allowed
 
     def resource(
         self, kind: Kind, uuid: str, version: str | None = None, *, absent: bool = False

@@ -22,6 +22,16 @@ from tests.support.executions import executions_server
 
 # Taking a name says that it is taken, whoever asks.
 TAKES_A_NAME = ("files.put", "bundles.put", "collections.put")
+# What is served beside the operations of the contract.
+OTHER_ROUTES = {
+    "/": "a page for the contract",
+    "/assets/<path:name>": "its scripts",
+    "/internal/application_secrets": "the OAuth client of command lines",
+    "/internal/health": "which back ends answer",
+    "/v1/bundles": "bundles.list_all, where the predecessor had it",
+    "/v1/swagger.json": "the contract",
+    "/version": "the version of the service",
+}
 DELETES = ("bundles.delete", "collections.delete")
 # What nobody may do with managed data, and what is not implemented.
 REFUSED = (
@@ -57,6 +67,14 @@ def test_every_operation_has_a_row() -> None:
     operations = {operation.operation_id for operation in Contract.load().operations}
     assert {row.partition(" ")[0] for row in expected()} == operations
     assert set(CALLS) == set(expected())
+
+
+def test_every_route_is_an_operation_or_has_nothing_of_anybody(dss: Dss) -> None:
+    operations = {operation.rule for operation in Contract.load().operations}
+
+    routes = {rule.rule for rule in create_app(dss).url_map.iter_rules()}
+
+    assert routes - operations == set(OTHER_ROUTES)
 
 
 @pytest.mark.parametrize("row", CALLS)
