@@ -61,7 +61,7 @@ def find_files(
         return {fqid: records[fqid].available for fqid in fqids if fqid in records}
 
     def missing(fqids: Collection[Fqid], why: str) -> FileMissing:
-        if purged := purged_files(dss, fqids, records):
+        if purged := purged_files(dss, fqids, records, may_read):
             file, reason = min(purged.items())
             return FileMissing(f"files: {file} was removed for good: {reason}")
         return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")

@@ -1,6 +1,7 @@
 """Collections: `/collections`, those of the caller, and `/collections/{uuid}`."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from flask import Response
@@ -95,7 +96,7 @@ def delete(call: Call, *, uuid: str, replica: str) -> Response:
     if owned and not call.sees(_resource(owned)):
         owned = None
     if owned is None or call.dss.catalog.collections.newest(uuid, replica) is None:
-        _require_not_purged(call, uuid, None)
+        _require_not_purged(call, uuid, None, owned)
         state = "pending" if owned and owned.newest and not owned.hidden else "absent"
         raise NotFound(f"replica {replica} has no collection {uuid}", replica_state=state)
     call.require(Action.DELETE, _resource(owned))
@@ -108,14 +109,12 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
     name = f"{uuid}.{version}" if version else uuid
     collections = call.dss.catalog.collections
     owned = collections.owned(uuid)
-    if owned and not call.sees(_resource(owned)):
-        raise NotFound(f"replica {replica} has no collection {name}")
-    if owned is None or owned.hidden or owned.newest is None:
-        _require_not_purged(call, uuid, version)
+    if owned is None or owned.hidden or owned.newest is None or not call.sees(_resource(owned)):
+        _require_not_purged(call, uuid, version, owned)
         raise NotFound(f"replica {replica} has no collection {name}")
     head = collections.head(Fqid(uuid, version)) if version else collections.newest(uuid, replica)
     if head is None or replica not in head.available:
-        _require_not_purged(call, uuid, version)
+        _require_not_purged(call, uuid, version, owned)
         # `newest` is set, so without a version another replica has one.
         elsewhere = bool(head and head.available) if version else True
         state = "pending" if elsewhere else "absent"
@@ -123,11 +122,11 @@ def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[Own
     return owned, head
 
 
-def _require_not_purged(call: Call, uuid: str, version: str | None) -> None:
+def _require_not_purged(call: Call, uuid: str, version: str | None, owned: OwnedCollection | None) -> None:
     """Raise Gone if a version that is not there, or any if it is None, was removed for good; one read."""
     what = call.resource(Kind.COLLECTION, uuid, version, absent=True)
     if what.purged:
-        call.sees(what)
+        call.sees(replace(what, owner=owned.owner if owned else ""))
 
 
 def _resource(owned: OwnedCollection) -> Resource:

@@ -16,6 +16,7 @@ from local.issuer.client import request_token
 from shared.bindings import change_binding
 from shared.catalog import CheckoutOrder
 from shared.identifiers import Fqid, Kind
+from shared.purges.records import declare, new_purge
 from shared.system import Dss
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -26,7 +27,7 @@ _BUCKETS = "matrix-own-"
 SETTINGS = {"DSS_DESTINATIONS": json.dumps([{"url": f"gs://{_BUCKETS}*", "groups": ["signed-in"]}])}
 # In the order of the statuses in a cell.
 WHO = ("stranger", "signed in", "other", "reader", "owner", "admin")
-HIDDEN = "hidden"
+HIDDEN, PURGED = "hidden", "purged"
 READERS, OWNERS = "matrix-readers", "matrix-owners"
 # The bindings of files and bundles, and the readers of collections, in each column.
 _BINDINGS = {
@@ -35,7 +36,7 @@ _BINDINGS = {
     "managed": {"readers": frozenset((READERS,)), "owner_group": OWNERS},
 }
 # What is asked for in other columns is the same.
-_STATE = {HIDDEN: "managed"}
+_STATE = {HIDDEN: "managed", PURGED: "managed"}
 _COLLECTION_READERS = {"public": "public", "managed": READERS}
 
 Cell = tuple[int, ...]
@@ -73,10 +74,9 @@ class Target:
     job: str
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The UUIDs in it."""
-        versions = (self.file, self.bundle, self.doomed, self.collection)
-        return (*(one.uuid for one in versions), self.job)
+    def uuids(self) -> tuple[str, ...]:
+        """The UUIDs of what is in it."""
+        return tuple(one.uuid for one in (self.file, self.bundle, self.doomed, self.collection))
 
     def absent(self) -> "Target":
         """Return one of which nothing exists, with the same versions."""
@@ -119,6 +119,8 @@ class World:
             column: _target(dss, clouds, owner, _STATE.get(column, column))
             for column in (*_BINDINGS, *_STATE)
         }
+        for uuid in targets[PURGED].uuids:
+            declare(dss, new_purge(dss, uuid, "", reason="consent withdrawn", by="operator@example.org"))
         return cls(
             dss=dss,
             env=env,

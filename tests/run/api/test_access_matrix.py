@@ -13,9 +13,20 @@ from run.api.app import create_app
 from run.api.contract import Contract
 from shared.access import Action, Decision, Policy, Principal, Resource
 from shared.system import Dss
-from tests.support.access_world import CALLS, HIDDEN, READERS, SETTINGS, WHO, Ask, Target, World, expected
+from tests.support.access_world import (
+    CALLS,
+    HIDDEN,
+    PURGED,
+    READERS,
+    SETTINGS,
+    WHO,
+    Ask,
+    Target,
+    World,
+    expected,
+)
 from tests.support.api import Api, new_uuid
-from tests.support.clouds import REPLICAS, Clouds
+from tests.support.clouds import Clouds
 from tests.support.decisions import ASKS_NOTHING
 from tests.support.dss import open_dss
 from tests.support.executions import executions_server
@@ -98,7 +109,7 @@ def shape(answer: requests.Response, target: Target) -> tuple[int, dict[str, str
         name: text for name, text in answer.headers.lower_items() if name not in ("date", "x-request-id")
     }
     body = answer.content
-    for number, name in enumerate(target.names):
+    for number, name in enumerate((*target.uuids, target.job)):
         body = body.replace(name.encode(), f"name {number}".encode())
     return answer.status_code, headers, body
 
@@ -106,13 +117,13 @@ def shape(answer: requests.Response, target: Target) -> tuple[int, dict[str, str
 HIDING_ROWS = [row for row, cells in expected().items() if HIDDEN in cells and row not in TAKES_A_NAME]
 
 
-@pytest.mark.parametrize("replica", REPLICAS)
+@pytest.mark.parametrize(("column", "replica"), [(HIDDEN, "gcp"), (HIDDEN, "aws"), (PURGED, "gcp")])
 @pytest.mark.parametrize("row", HIDING_ROWS)
 def test_what_is_hidden_is_answered_byte_for_byte_as_what_is_not_there(
-    world: World, row: str, replica: str
+    world: World, row: str, column: str, replica: str
 ) -> None:
-    """Also on a replica that it has not arrived at, which says `pending` to who may know."""
-    hidden = world.targets[HIDDEN]
+    """Also if it was removed for good, and on a replica that it has not arrived at: it isn't `pending`."""
+    hidden = world.targets[column]
     absent = hidden.absent()
     nobody = world.apis[True]
     strangers = {
