@@ -85,9 +85,7 @@ def test_an_id_that_is_not_a_uuid_is_400(admin, operation, uuid):
 
 
 @pytest.mark.parametrize("replica", ["azure", "", "AWS", "gcp,aws", "gcp ", "\u202e", None])
-@pytest.mark.parametrize(
-    "operation", [one for one in OPERATIONS if one.operation_id not in ("files.put", "collections.list_own")]
-)
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if "replica" in one.query_names])
 def test_an_unknown_replica_is_400(admin, operation, replica):
     if operation.operation_id.startswith("drs") and replica is None:
         return  # The one operation with a default.
