@@ -11,6 +11,7 @@ from flask import Request
 
 from functions.steps import Answer, Body, answer_step
 from shared.attempts import Result
+from shared.checkouts.sharing import check_large_copy
 from shared.copying.steps import CopyStep
 from shared.system import Dss
 
@@ -32,4 +33,4 @@ def copy(request: Request) -> Answer:
 def do_step(dss: Dss, body: Body) -> Result:
     """Do the step that a request names."""
     run = _STEPS[body["step"]]
-    return run(CopyStep(dss, str(body["job"]), int(body["attempt"])), body)
+    return run(CopyStep(dss, str(body["job"]), int(body["attempt"]), check_large_copy), body)

@@ -4,6 +4,7 @@ They are steps of an attempt, see `shared.attempts`. A step whose attempt ended 
 """
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,7 +12,6 @@ import structlog
 
 from shared.attempts import AttemptStep, Result
 from shared.catalog import CopyJob, CopyOrder, JobState
-from shared.checkouts.sharing import check_large_copy
 from shared.checksums import ResumableCalculator, part_count
 from shared.clock import Deadline
 from shared.copying.blobs import create_whole, hand_on, holds, is_proved, is_vouched_for, prove, put_parts
@@ -45,11 +45,23 @@ _STEP_SECONDS = 600
 _READ_SECONDS = 1200
 
 
-class CopyStep(AttemptStep[CopyJob]):
-    """The steps of one attempt at a copy."""
+Check = Callable[[Dss, CopyOrder], None]
 
-    def __init__(self, dss: Dss, job_id: str, attempt: int) -> None:
+
+def _any_copy_stays(_: Dss, __: CopyOrder) -> None:
+    pass
+
+
+class CopyStep(AttemptStep[CopyJob]):
+    """The steps of one attempt at a copy.
+
+    `check` is called once there is a copy; it removes it, and raises CheckoutFailed or NotFound, if it may not
+    be where it is any more.
+    """
+
+    def __init__(self, dss: Dss, job_id: str, attempt: int, check: Check = _any_copy_stays) -> None:
         super().__init__(dss, dss.catalog.jobs, job_id, attempt)
+        self._check = check
         order = self._order
         self._source = StoredObject(
             **{name: value for name, value in asdict(order.source).items() if name != "replica"}
@@ -115,7 +127,7 @@ class CopyStep(AttemptStep[CopyJob]):
             if not copied:
                 self._put_together()
                 prove(self._store, self._order.bucket, self._order.key, **self._claims())
-            check_large_copy(self._dss, self._order)
+            self._check(self._dss, self._order)
             self._dss.faults.reach("copy: blob proved")
             if self._job.upload_id:
                 self._store.abort_upload(self._upload(self._job.upload_id))
@@ -268,7 +280,7 @@ class CopyStep(AttemptStep[CopyJob]):
     def _remove_unshared(self) -> None:
         """Remove a copy that was completed, but may not be in the shared checkout bucket any more."""
         with contextlib.suppress(CheckoutFailed, NotFound):
-            check_large_copy(self._dss, self._order)
+            self._check(self._dss, self._order)
 
     def _abort_uploads(self, job: CopyJob) -> None:
         if job.upload_id:
