@@ -55,8 +55,8 @@ def _any_copy_stays(_: Dss, __: CopyOrder) -> None:
 class CopyStep(AttemptStep[CopyJob]):
     """The steps of one attempt at a copy.
 
-    `check` is called once there is a copy; it removes it, and raises CheckoutFailed or NotFound, if it may not
-    be where it is any more.
+    `check` is called once there is a copy. It removes the copy, and raises CheckoutFailed or NotFound, if it
+    may not be where it is any more.
     """
 
     def __init__(self, dss: Dss, job_id: str, attempt: int, check: Check = _any_copy_stays) -> None:

@@ -1,4 +1,4 @@
-"""What is bound, or loses files for good, while it is checked out: the job fails, and no copies stay behind."""
+"""What is bound, or loses files for good, while it is checked out: the job fails, and no copies stay."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
