@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from dss.tokens import claims_of
 from shared.bindings import change_binding
 from shared.groups import MOST_MEMBERS, add_members, groups_of
 from shared.identifiers import group_uuid
-from tests.support.api import new_uuid, put_bundle, put_file
+from tests.support.api import new_uuid, put_bundle, put_collection, put_file
 from tests.support.command_line import Outcome, dss
 from tests.support.concurrent_calls import ConcurrentCalls
 from tests.support.dss import open_dss_for_threads
@@ -93,6 +94,19 @@ def test_a_bundle_is_bound_with_its_files(access, api, anyone, clouds, name):
     assert {anyone.get(path, replica="gcp").status_code for path in paths} == {401}
     access("remove", bundle.uuid, name, "--unbind")
     assert [anyone.get(path, replica="gcp").status_code for path in paths] == [200, 302, 302, 302]
+
+
+def test_a_collection_is_read_and_written_by_its_owner(stack, access, api, name):
+    uuid = put_collection(api, "gcp", []).uuid
+    owner = f"{claims_of(stack['DSS_TOKEN'])['email']} (its owner)"
+
+    assert f"(collection): read by {owner}; written by {owner}" in access("get", uuid).out
+    assert f"read by {name}, {owner}; written by {owner}" in access("add", uuid, name).out
+    refused = dss(stack, "admin", "access", "own", uuid, name)
+    assert refused.code == 1
+    assert f"{uuid} is a collection: it belongs to the person who made it" in refused.err
+    assert access("get", uuid, "--json").json["owner_group"] == ""
+    assert f"read by {owner}; written by {owner}" in access("remove", uuid, name, "--unbind").out
 
 
 @pytest.mark.parametrize(
