@@ -94,15 +94,18 @@ class _FilesOfBundle(Bindings):
 
 
 def _spread(dss: Dss, binding: Binding, notify: Notify) -> None:
-    bundles = _bind_heads(dss, binding)
+    bundles, is_file = _bind_heads(dss, binding)
+    dss.catalog.bindings.mark_change()
+    if is_file:
+        bundles |= set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid))
     for bundle in sorted(bundles):
         _renew_readers(dss, bundle)
     if binding.with_files:
         bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)}, notify)
 
 
-def _bind_heads(dss: Dss, binding: Binding) -> set[Fqid]:
-    """Have the heads of a UUID follow its binding; return the bundles whose content it is, or is part of."""
+def _bind_heads(dss: Dss, binding: Binding) -> tuple[set[Fqid], bool]:
+    """Have the heads of a UUID follow its binding; return its bundles, and whether it is a file."""
     heads = dss.catalog.bindings.bind_heads(binding)
     dss.faults.reach("access: heads bound")
     bundles = {Fqid.parse(name) for collection, name in heads if collection == "bundles"}
@@ -111,7 +114,7 @@ def _bind_heads(dss: Dss, binding: Binding) -> set[Fqid]:
         records = dss.catalog.files.get_many(files).values()
         for replica in dss.replicas:
             remove_shared_copies(replica, sorted(bundles), records)
-    return bundles | (set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid)) if files else set())
+    return bundles, bool(files)
 
 
 def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notify = _quiet) -> None:
@@ -122,19 +125,21 @@ def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notif
     available until all of this has been done.
     """
 
-    def follow(file: str) -> set[Fqid]:
+    def follow(file: str) -> None:
         def as_bundle(before: Binding) -> Binding:
             return replace(before, readers=binding.readers, owner_group=binding.owner_group)
 
         change_newest(dss, _FilesOfBundle(), Binding(fqid=Fqid(file, "")), binding.by, as_bundle)
+
+    def bundles_of(file: str) -> set[Fqid]:
         return set(dss.catalog.bindings.bundles_with_file(file))
 
-    bundles: set[Fqid] = set()
-    found = map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE)
-    for done, with_file in enumerate(found, start=1):
-        bundles |= with_file
+    followed = map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE)
+    for done, _ in enumerate(followed, start=1):
         notify(done, len(files))
-    for bundle in sorted(bundles):
+    dss.catalog.bindings.mark_change()
+    found = map_in_threads(bundles_of, sorted(files), threads=_FILES_AT_ONCE)
+    for bundle in sorted(set().union(*found)):
         _renew_readers(dss, bundle)
 
 
@@ -163,12 +168,15 @@ def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
     dss.catalog.bindings.narrow(bundle, readers_of)
 
 
-def bind_content(dss: Dss, bundle: Fqid) -> None:
+def bind_content(dss: Dss, bundle: Fqid, unbound_at: str | None = None) -> None:
     """Bind the files of a new bundle version with it, if its UUID is bound so, and the version to its files.
 
     Call it when its pages are written, and before reads see it: whoever binds it or a file later finds them.
+    `unbound_at` is the mark of the last change (`BindingCatalog.last_change`) at which none of that was bound
+    or removed for good, read before the heads of the files; None if something was, or it is not known.
     """
-    if dss.catalog.bindings.any_in_effect():
+    change = dss.catalog.bindings.last_change()
+    if change and change != unbound_at:
         current = dss.catalog.bindings.current(bundle.uuid)
         if current and current.record.with_files:
             bind_files(dss, current.record, _files_of(dss, bundle))

@@ -129,7 +129,7 @@ class BindingCatalog(VersionedCatalog[Binding]):
         """Return the mark that a bundle has to look for what it is bound to, and its files."""
         if not (record.readers or record.with_files):
             return ()
-        # Before anybody looks for bundles with this file: see `any_in_effect`.
+        # Before heads follow: see `last_change`.
         mark = self._marks.document("files")
         return (set_document(mark, {"changed": self._database.clock.now()}),)
 
@@ -261,13 +261,24 @@ class BindingCatalog(VersionedCatalog[Binding]):
         with suppress(NotFound):
             self._database.commit(lambda batch: batch.update(head, {"lacks_files": True}))
 
-    def any_in_effect(self) -> bool:
-        """Return whether any UUID was ever bound to readers, or with its files, in one read.
+    def last_change(self) -> str:
+        """Return a mark of the last binding or purge that heads followed, in one read; empty for none ever.
 
-        Who writes pages of a bundle first, and asks then, misses no file that is bound: the binding either
-        comes before the answer, or finds the pages.
+        Who writes pages of a bundle, and asks then, misses no file that is bound. If the mark is that from
+        before the heads of the files were read, these were current, and the pages are found by all changes to
+        come; else the heads have to be read again.
         """
-        return bool(self._database.get(self._marks.document("files")).exists)
+        snapshot = self._database.get(self._marks.document("files"))
+        return str(snapshot.update_time.rfc3339()) if snapshot.exists else ""
+
+    def any_in_effect(self) -> bool:
+        """Return whether any UUID was ever bound to readers, bound with its files, or purged, in one read."""
+        return bool(self.last_change())
+
+    def mark_change(self) -> None:
+        """Note that heads have followed a binding; before the bundles are looked for that name them."""
+        mark = (self._marks.document("files"), {"changed": self._database.clock.now()})
+        self._database.commit(lambda batch: batch.set(*mark))
 
 
 def binding_of(snapshot: Any) -> Binding:
