@@ -136,7 +136,7 @@ class Policy:
         """Return whether everybody may read something, so that it need not be known who asks."""
         return not what.owner and not what.purged and PUBLIC in (what.readers or self._defaults)
 
-    def labels(self, who: Principal) -> frozenset[str] | None:
+    def counts_as(self, who: Principal) -> frozenset[str] | None:
         """Return the readers as which a principal counts in queries; None for all: admins read everything."""
         if who.is_admin:
             return None

@@ -30,9 +30,9 @@ def test_queries_find_what_may_be_read_and_nothing_else(
     policy: Policy, who: Principal, what: Resource
 ) -> None:
     bound = Resource(name=what.name, readers=what.readers)
-    labels = policy.labels(who)
+    readers = policy.counts_as(who)
 
-    found = labels is None or not labels.isdisjoint(what.readers or {DEFAULT})
+    found = readers is None or not readers.isdisjoint(what.readers or {DEFAULT})
 
     assert found is policy.decide(who, Action.READ, bound).is_allowed
 
