@@ -6,7 +6,7 @@ from typing import Any
 
 from dss.commands.context import Context
 from dss.errors import InvalidInput
-from run.admin.commands_log import operator_name
+from run.admin.identity import operator_of
 from run.admin.operator import operator_settings
 from run.admin.report import table
 from shared.access import check_group
@@ -94,7 +94,7 @@ def _change(context: Context, uuid: str, change: Change, *, dry_run: bool, gives
         if dry_run:
             after = remembered(seen[0])
         else:
-            after = change_binding(dss, uuid, operator_name(settings), remembered, reach)
+            after = change_binding(dss, uuid, operator_of(settings).name, remembered, reach)
     before = seen[-1]
     result = {"uuid": uuid, "dry_run": dry_run, "exists": kinds, "files": max(files), "owner": unbound.owner}
     result |= {"before": _as_json(before), "after": _as_json(after)}
