@@ -7,8 +7,9 @@ reader who continues after the last event meets every event once, even if events
     events      e1 e2 e3 e4 e5        listed from the start, 3 journals: [e1] [e2] [e3]
     compacted  [e1 e2 e3 e4] e5       listed after e3:                   [e4], of the object of e1..e4; [e5]
 
-No object is ever removed: a signed URL that was given out stays valid. If a bundle is removed for good,
-spaces take the place of its documents (`shared/purges/scrubbing.py`), and its events are no longer listed.
+A journal's object stays, so that a signed URL that was given out stays valid, and is never changed but by a
+purge (`shared/purges/scrubbing.py`): that replaces it by one of the same size, with spaces in place of the
+documents of what is removed for good, whose events are no longer listed. It is gone for a moment meanwhile.
 
 A reader sees only the events of bundles that it may read. A journal that has others as well is shown as one
 of the events that the reader sees, and the API serves it (`shared.events.streams`):
@@ -217,7 +218,7 @@ def journal_index(events: Sequence[Event]) -> bytes:
 
 def _index_row(event: Event) -> dict[str, Any]:
     row = {**asdict(event), "fqid": str(event.fqid)}
-    # Who may read an event changes, and the index never does.
+    # Who may read an event changes; the index does not, unless a purge replaces it.
     del row["labels"]
     return row
 
