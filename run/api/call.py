@@ -26,6 +26,13 @@ class Call:
     `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
     the header `If-Match`.
+
+    Who asks, from what costs least: `caller` is None in open operations, and may lack groups that operators
+    gave; `signed_in` is the same, but raises instead. `requester` is a name for limits and records, and
+    decides nothing. `identify` and `reader` have all groups; of a token that proves nothing the first raises,
+    and the second makes a stranger. Handlers leave decisions to these, which join groups only if they matter:
+    `require` raises whatever the policy says; `sees` is False if something must seem not to be there, and
+    raises other refusals; `finds` is False for all refusals, and `may_read` is that by readers alone.
     """
 
     dss: Dss
