@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import jwt
@@ -100,13 +101,17 @@ class ServiceAccounts:
         return self._keys.key(str(claims["iss"]), key_id, client)
 
     def identity(self, claims: Mapping[str, Any]) -> Principal:
-        """Return the account; its groups are those that it claims."""
-        return identity_of(
+        """Return the account, with those of DSS_WRITE_GROUPS that it claims.
+
+        It signs what it claims itself, so that proves no group; but the v1 contract lets it write.
+        """
+        who = identity_of(
             self._named(claims),
             issuer=str(claims["iss"]),
             email_claims=self._email_claims,
             group_claims=self._settings.oidc_group_claim,
         )
+        return replace(who, groups=who.groups.intersection(self._settings.write_groups))
 
     @property
     def _email_claims(self) -> tuple[str, ...]:

@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local.issuer.client import request_token
+from shared.groups import add_members
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS
-from tests.support.api import Api, assert_problem, new_uuid, now
+from tests.run.api.test_access import bind
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_file
+from tests.support.waiting import wait_until
 
 SERVICE_ACCOUNT = "ingest@{project}.iam.gserviceaccount.com"
 
@@ -226,6 +229,27 @@ def test_a_service_account_without_an_email_claim_counts_by_its_name(api, stack)
 def test_a_service_account_without_the_group_is_403(api, stack):
     answer = try_to_write(api, self_signed(stack, stack["OIDC_AUDIENCE"]))
     assert_problem(answer, 403, "Forbidden", key_of(stack)["client_email"])
+
+
+def test_a_service_account_proves_no_group_but_those_that_write(api, stack, clouds, dss):
+    secret, open_to_writers = (put_file(api, clouds.stage("gcp", b"kept")) for _ in range(2))
+    group = f"secret-{new_uuid()}"
+    bind(dss, secret.uuid, group)
+    bind(dss, open_to_writers.uuid, "dss")
+    account = api.signed_in(self_signed(stack, stack["OIDC_AUDIENCE"], group=["dss", group]))
+
+    def status(file: Version) -> int:
+        return account.head(f"/v1/files/{file.uuid}", replica="gcp").status_code
+
+    assert (status(secret), status(open_to_writers)) == (403, 200)
+    bundle = {"files": [], "creator_uid": 1}
+    query = {"replica": "gcp", "version": now(), "owner_group": group}
+    answer = account.put(f"/v1/bundles/{new_uuid()}", json=bundle, **query)
+    assert_problem(answer, 403, "Forbidden", group)
+
+    # What the system says of the account counts.
+    add_members(dss, group, [key_of(stack)["client_email"]], "operator@example.org")
+    wait_until(lambda: status(secret) == 200, "the membership does not count", 10)
 
 
 def test_the_claims_and_audience_of_old_deployments_can_be_configured(configured, stack):
