@@ -297,6 +297,47 @@ def test_while_the_issuer_is_down_it_is_503(without_issuer, stack):
     assert without_issuer.get("/v1/bundles/all", replica="gcp").status_code in (200, 206)
 
 
+LISTS = [
+    ("GET", "/v1/bundles/all", None),
+    ("GET", "/v1/events", None),
+    ("POST", "/v1/search", {"es_query": {"query": {"match_all": {}}}}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), LISTS)
+def test_while_the_issuer_is_down_a_list_is_503_for_who_may_be_a_reader(
+    without_issuer, stack, method, path, body
+):
+    def listed(**changes: Any):
+        token = request_token(stack, "a@example.org", "dss", **changes)
+        return without_issuer.signed_in(token).request(method, path, json=body, replica="gcp")
+
+    answer = listed(iss="http://127.0.0.1:9")
+    assert_problem(answer, 503, "service_unavailable", "keys")
+    assert answer.headers["Retry-After"] == "10"
+    # What proves nothing in any case does not matter for what everybody may read.
+    for changes in (
+        {"iss": "http://127.0.0.1:9", "ttl": -60},
+        {"iss": "https://old.example.org"},
+        {"iss": None},
+    ):
+        assert listed(**changes).status_code in (200, 206)
+
+
+def test_while_the_issuer_is_down_what_is_hidden_seems_not_to_be_there(
+    api, without_issuer, stack, clouds, dss
+):
+    hidden, shown = (put_file(api, clouds.stage("gcp", b"kept")) for _ in range(2))
+    bind(dss, hidden.uuid, "lab")
+    asker = without_issuer.signed_in(request_token(stack, "a@example.org", "lab", iss="http://127.0.0.1:9"))
+
+    answers = [asker.get(f"/v1/files/{uuid}", replica="gcp") for uuid in (hidden.uuid, new_uuid())]
+
+    for answer in answers:
+        assert_problem(answer, 404, "not_found")
+    assert asker.head(f"/v1/files/{shown.uuid}", replica="gcp").status_code == 200
+
+
 SECURED = [
     ("PUT", "/v1/files/{uuid}"),
     ("PUT", "/v1/bundles/{uuid}"),
