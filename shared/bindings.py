@@ -40,7 +40,12 @@ def change_binding(
     none; if it changes nothing, nothing is written. Safe to repeat after a kill at any point: a binding that
     was left on its way is finished first. Raises TooManyUnderWay if many others change it at once.
     """
-    return change_newest(dss, Bindings(notify), Binding(fqid=Fqid(uuid, "")), by, change)
+
+    def by_itself(before: Binding) -> Binding:
+        changed = change(before)
+        return changed if changed == before else replace(changed, with_bundle="")
+
+    return change_newest(dss, Bindings(notify), Binding(fqid=Fqid(uuid, "")), by, by_itself)
 
 
 class Bindings(VersionedObjects[Binding]):
@@ -63,6 +68,7 @@ class Bindings(VersionedObjects[Binding]):
             "readers": sorted(record.readers),
             "owner_group": record.owner_group,
             "with_files": record.with_files,
+            "with_bundle": record.with_bundle,
             "by": record.by,
         }
 
@@ -73,6 +79,7 @@ class Bindings(VersionedObjects[Binding]):
             readers=frozenset(document["readers"]),
             owner_group=str(document["owner_group"]),
             with_files=bool(document["with_files"]),
+            with_bundle=str(document["with_bundle"]),
             by=str(document["by"]),
         )
 
@@ -117,8 +124,18 @@ def _bind_heads(dss: Dss, binding: Binding) -> tuple[set[Fqid], bool]:
     return bundles, bool(files)
 
 
-def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notify = _quiet) -> None:
+def bind_files(
+    dss: Dss,
+    binding: Binding,
+    files: Collection[str],
+    notify: Notify = _quiet,
+    *,
+    only_unbound: bool = False,
+) -> None:
     """Bind files, by their UUIDs, as the bundle that they are bound with.
+
+    A file that was bound after the bundle stays as it is. With `only_unbound` so does every file that is
+    bound or owned: who writes a version of the bundle may name files that are not theirs.
 
     Bundles that name them are narrowed once all are bound, and not for each: so the cost grows with the
     number of files, and not with its square. A kill in between is mended since the bundle's binding is not
@@ -127,7 +144,14 @@ def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notif
 
     def follow(file: str) -> None:
         def as_bundle(before: Binding) -> Binding:
-            return replace(before, readers=binding.readers, owner_group=binding.owner_group)
+            if _is_bound_since(before, binding) or (only_unbound and (before.readers or before.owner_group)):
+                return before
+            return replace(
+                before,
+                readers=binding.readers,
+                owner_group=binding.owner_group,
+                with_bundle=str(binding.fqid),
+            )
 
         change_newest(dss, _FilesOfBundle(), Binding(fqid=Fqid(file, "")), binding.by, as_bundle)
 
@@ -143,9 +167,22 @@ def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notif
         _renew_readers(dss, bundle)
 
 
+def _is_bound_since(file: Binding, bundle: Binding) -> bool:
+    """Return whether a file was bound after a bundle: by itself, or with a later binding of a bundle.
+
+    Of one that was bound with this bundle the bundle's version counts: two processes may follow two of them.
+    """
+    uuid, _, version = file.with_bundle.partition(".")
+    return (version if uuid == bundle.fqid.uuid else file.fqid.version) > bundle.fqid.version
+
+
 def _renew_readers(dss: Dss, bundle: Fqid) -> None:
     """Have the head of a bundle version follow who may read its content, then all that is derived from it."""
     narrow_bundle(dss, bundle)
+    head = dss.catalog.bundles.head(bundle)
+    if head and Resource(name="", readers=head.content_readers).is_managed:
+        for replica in dss.replicas:
+            remove_shared_copies(replica, [bundle], [])
     follow_readers(dss, bundle)
 
 
@@ -179,7 +216,7 @@ def bind_content(dss: Dss, bundle: Fqid, unbound_at: str | None = None) -> None:
     if change and change != unbound_at:
         current = dss.catalog.bindings.current(bundle.uuid)
         if current and current.record.with_files:
-            bind_files(dss, current.record, _files_of(dss, bundle))
+            bind_files(dss, current.record, _files_of(dss, bundle), only_unbound=True)
         narrow_bundle(dss, bundle)
 
 

@@ -107,11 +107,11 @@ def put(
     With the first version, a group may claim the UUID.
     """
     call.check_new_version(version)
+    # Before the binding and the heads of the files are read.
+    change = call.dss.catalog.bindings.last_change()
     binding, claim = _owned(call, uuid, owner_group)
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
-    # Before the heads of the files are read.
-    change = call.dss.catalog.bindings.last_change()
     found = find_files(call.dss, replica, named, call.may_read)
     creator_uid = json_request_body["creator_uid"]
     fqid = Fqid(uuid, version)
@@ -139,9 +139,9 @@ def patch(
     replaces = call.replaced(uuid)
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
-    binding = settled_binding(call.dss, uuid)
-    # Before the heads of the bundle and the files are read.
+    # Before the binding and the heads of the files are read.
     change = call.dss.catalog.bindings.last_change()
+    binding = settled_binding(call.dss, uuid)
     # First, so that nobody learns by a refusal what is hidden.
     old = find_bundle(call, uuid, replica, version)
     call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding, version))
@@ -155,8 +155,8 @@ def patch(
     check_names([*(file.name for file in remaining), *(file.name for file in added)])
     found = find_files(call.dss, replica, added, call.may_read)
     files = sorted([*remaining, *found.files], key=lambda file: file.name.encode())
-    unbound = found.unbound and not (old.narrowed_readers or old.lacks_files)
-    unbound_at = change if unbound else None
+    # Of the remaining files no head was read.
+    unbound_at = change if found.unbound and not remaining else None
     new = change_bundle(
         call.dss, replica, old, files, binding=binding, unbound_at=unbound_at, replaces=replaces
     )

@@ -37,13 +37,15 @@ class Binding:
 
     `readers` are groups, `public` or `signed-in`; none: what the deployment does by default. Only members of
     `owner_group`, if there is one, may write. `with_files`: the files of a bundle are bound with it, those of
-    later versions too. `by` made it.
+    later versions too. `with_bundle` is the name of the binding of a bundle with which a file was bound,
+    empty if it was bound by itself. `by` made it.
     """
 
     fqid: Fqid
     readers: frozenset[str] = frozenset()
     owner_group: str = ""
     with_files: bool = False
+    with_bundle: str = ""
     by: str = ""
     available: frozenset[str] = field(default=frozenset(), compare=False)
 
@@ -114,6 +116,7 @@ class BindingCatalog(VersionedCatalog[Binding]):
             "readers": sorted(record.readers),
             "owner_group": record.owner_group,
             "with_files": record.with_files,
+            "with_bundle": record.with_bundle,
             "by": record.by,
         }
 
@@ -289,6 +292,7 @@ def binding_of(snapshot: Any) -> Binding:
         readers=frozenset(document["readers"]),
         owner_group=document["owner_group"],
         with_files=document["with_files"],
+        with_bundle=document["with_bundle"],
         by=document["by"],
         available=frozenset(document.get("available", ())),
     )
