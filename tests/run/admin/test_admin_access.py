@@ -131,7 +131,7 @@ def test_members_come_and_go(stack, clouds, system, name):
         return outcome
 
     person, robot, domain = (
-        f"{name}@Example.org",
+        f"{name}.Kay@Example.org",
         f"{name}@project.iam.gserviceaccount.com",
         f"@{name}.example.org",
     )
@@ -149,6 +149,10 @@ def test_members_come_and_go(stack, clouds, system, name):
     for email in (person, robot, f"anybody@{name}.example.org"):
         assert groups_of(system, email) == {name}
         assert group("list", "--member", email, "--json").json["groups"] == [listed]
+    # U+212A is k in lower case, but not the same address or domain.
+    kelvin = person.replace("K", "\u212a")
+    assert (kelvin.lower(), groups_of(system, kelvin)) == (person.lower(), set())
+    assert "is neither an e-mail address" in dss(stack, "admin", "group", "add", name, kelvin).err
     # A domain is that of the address, and not part of it.
     assert groups_of(system, f"anybody@sub.{name}.example.org") == set()
     assert groups_of(system, f"anybody@x{name}.example.org") == set()
