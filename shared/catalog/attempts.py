@@ -124,10 +124,12 @@ class AttemptCatalog(Generic[Job]):
         job_id: str,
         begun: Callable[[Job | None], dict[str, Any]],
         joined: Callable[[Job], dict[str, Any]] = lambda _: {},
+        follow: Callable[[Any], dict[str, Any]] = lambda _: {},
     ) -> Job:
         """Return the job, running: a new document, made by `begun`, or the running one.
 
-        `joined` returns the changes to the latter.
+        `joined` returns the changes to the latter. `follow` gets the transaction, and returns fields of a new
+        document that follow other documents.
         """
         reference = self._collection.document(job_id)
         now = self._database.clock.now()
@@ -136,7 +138,7 @@ class AttemptCatalog(Generic[Job]):
             snapshot = reference.get(transaction=transaction)
             job = self._read(snapshot) if snapshot.exists else None
             if job is None or may_begin_again(job, now):
-                transaction.set(reference, begun(job) | _new_attempt(job, now))
+                transaction.set(reference, begun(job) | follow(transaction) | _new_attempt(job, now))
             elif changes := joined(job):
                 transaction.update(reference, changes)
 

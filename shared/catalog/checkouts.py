@@ -62,8 +62,9 @@ class CheckoutJob:
     cause: str
     touched: datetime
     created: datetime
-    # Those who may read what is checked out; none if it is unbound.
+    # Those who may read what is checked out, none if it is unbound; and who might when it was asked for.
     readers: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
     # Whether what is checked out was removed for good, or is about to be.
     purged: bool = False
 
@@ -107,8 +108,9 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
     ) -> CheckoutJob:
         """Return the job of this order, running: joined, begun, or begun again.
 
-        `readers` are those who may read what is checked out. Its `execution` is empty if none is known to
-        have started. `email` gets a mail when the job ends. Raises IllegalArguments if too many addresses are
+        `readers` are those who might read what is checked out when the request was checked; bindings
+        since then count for who sees the job. Its `execution` is empty if none is known to have started.
+        `email` gets a mail when the job ends. Raises IllegalArguments if too many addresses are
         to get one, and TooManyUnderWay if a job would begin while `at_most` are running, or `at_most_each` of
         those that `requester`, if named, began (a few more may, if several begin at the same moment).
         """
@@ -133,6 +135,7 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
             return {
                 **_order_to_document(order),
                 "readers": sorted(readers),
+                "asked": sorted(readers),
                 "files": 0,
                 "bytes": 0,
                 "pages": 0,
@@ -143,10 +146,16 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
                 "resumed": previous.resumed + 1 if previous and resumed else 0,
             }
 
+        def follow(transaction: Any) -> dict[str, Any]:
+            # In this transaction: who changes the head later finds the job, and changes it too.
+            head = self._database.client.collection(order.kind.value).document(str(order.fqid))
+            snapshot = head.get(transaction=transaction)
+            return _head_fields(snapshot.to_dict() or {}) if snapshot.exists else {}
+
         def joined(running: CheckoutJob) -> dict[str, Any]:
             return {"emails": emails_of(running)} if email else {}
 
-        return self._join_or_begin(order.job_id, begun, joined)
+        return self._join_or_begin(order.job_id, begun, joined, follow)
 
     def plan(self, job: CheckoutJob, *, files: int, total_bytes: int, pages: int, location: str) -> None:
         """Note the size of the job, and where its copies will be."""
@@ -215,6 +224,16 @@ def _order_to_document(order: CheckoutOrder) -> dict[str, Any]:
     }
 
 
+def _head_fields(head: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a job says of the head of what it checks out: what bindings and purges change in both."""
+    return {
+        "readers": head.get("content_readers") or head["readers"],
+        "bound": head.get("bound", False),
+        "bound_at": head.get("bound_at", ""),
+        "purged": head.get("purged", False),
+    }
+
+
 def _pseudonym(requester: str) -> str:
     """Return what stands for a requester in a document, which need not name people or their addresses."""
     return hashlib.sha256(requester.encode()).hexdigest()[:32] if requester else ""
@@ -235,6 +254,7 @@ def _from_snapshot(snapshot: Any) -> CheckoutJob:
         state=JobState(document["state"]),
         emails=tuple(document["emails"]),
         readers=frozenset(document["readers"]),
+        asked=frozenset(document["asked"]),
         purged=document.get("purged", False),
         **{name: document[name] for name in (*plain, "touched", "created")},
     )

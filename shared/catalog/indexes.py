@@ -138,6 +138,7 @@ EXEMPTIONS = (
         for field in (
             *("created", "touched", "expires", "source", "checksums", "replica", "bucket", "key"),
             *("creator_uid", "last_used", "attempt", "execution", "upload_id", "token", "code", "cause"),
+            "checkout_of",
         )
     ),
     *(
@@ -175,7 +176,7 @@ EXEMPTIONS = (
         for field in (
             *("created", "touched", "expires", "kind", "fqid", "replica", "bucket", "attempt", "execution"),
             *("files", "bytes", "pages", "location", "emails", "resumed", "code", "cause"),
-            *("readers", "bound", "bound_at", "purged"),
+            *("readers", "asked", "bound", "bound_at", "purged"),
         )
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),

@@ -12,7 +12,7 @@ from google.cloud.firestore import FieldFilter
 from shared.catalog.attempts import AttemptCatalog, JobState
 from shared.catalog.database import Database
 from shared.checksums import Checksums
-from shared.identifiers import Fqid
+from shared.identifiers import Fqid, Kind
 
 _NAMESPACE = uuid.UUID("5f0f9bd5-5dd9-4a52-8a34-6f3c1f2cf0d1")
 # Jobs of one file that are read to find out what became of it.
@@ -41,7 +41,7 @@ class CopyOrder:
 
     With `verify`, the checksums are claims of the source's owner, to be computed before anything is copied.
     `last_used` makes the copy temporary: the bucket's life cycle removes it. An existing copy is good enough
-    if it was used then or later.
+    if it was used then or later. `checkout_of` is the bundle or file version whose checkout it belongs to.
     """
 
     source: CopySource
@@ -53,12 +53,15 @@ class CopyOrder:
     creator_uid: int = 0
     verify: bool = False
     last_used: datetime | None = None
+    checkout_of: tuple[Kind, Fqid] | None = None
 
     @property
     def job_id(self) -> str:
-        """The id of the job that does it: the same for the same content, place and file."""
+        """The id of the job that does it: the same for the same content, place and file or checkout."""
         name = [self.replica, self.bucket, self.key, str(self.file), self.creator_uid]
         name += [self.source.content_type, self.source.size, *asdict(self.checksums).values()]
+        # Files with this content share a copy, and each may cease to be one for the shared bucket.
+        name += map(str, self.checkout_of or ())
         return str(uuid.uuid5(_NAMESPACE, json.dumps(name)))
 
 
@@ -192,10 +195,12 @@ def _order_to_document(order: CopyOrder) -> dict[str, Any]:
         "creator_uid": order.creator_uid,
         "verify": order.verify,
         "last_used": order.last_used,
+        "checkout_of": [str(part) for part in order.checkout_of] if order.checkout_of else None,
     }
 
 
 def _order_from(document: Mapping[str, Any]) -> CopyOrder:
+    kind, fqid = document["checkout_of"] or ("", "")
     return CopyOrder(
         source=CopySource(**document["source"]),
         replica=document["replica"],
@@ -206,6 +211,7 @@ def _order_from(document: Mapping[str, Any]) -> CopyOrder:
         creator_uid=document["creator_uid"],
         verify=document["verify"],
         last_used=document["last_used"],
+        checkout_of=(Kind(kind), Fqid.parse(fqid)) if kind else None,
     )
 
 

@@ -24,7 +24,7 @@ def request_checkout(
     Safe to repeat; a job that has ended begins again, and keeps the existing copies. Raises Unavailable, and
     TooManyUnderWay if DSS_CHECKOUTS_AT_ONCE are running, or DSS_CHECKOUTS_PER_CLIENT that `requester` (an
     e-mail or an address; empty for the system itself) has begun: callers need not sign in. `readers` are
-    those who may read what is checked out, none if it is unbound.
+    those who may read what is checked out, as the request was checked; none if it is unbound.
     """
     job = dss.catalog.checkouts.begin(
         order,
@@ -86,5 +86,5 @@ def resume_abandoned_checkouts(dss: Dss) -> list[str]:
             cause = f"its execution ended without a result, and so did {job.resumed} further ones"
             dss.catalog.checkouts.end(job, JobState.FAILED, code="checkout_error", cause=job.cause or cause)
         else:
-            resumed.append(request_checkout(dss, job.order, readers=job.readers).id)
+            resumed.append(request_checkout(dss, job.order, readers=job.asked).id)
     return resumed

@@ -17,7 +17,7 @@ from shared.catalog.bundles import PAGE_FILES
 from shared.checksums import Checksums
 from shared.clock import Deadline
 from shared.config import Settings
-from shared.copying.blobs import check_proof, prove
+from shared.copying.blobs import check_proof
 from shared.copying.large import copy_source, request_copy
 from shared.errors import (
     CheckoutFailed,
@@ -39,7 +39,10 @@ _FILE_SECONDS = 300
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutCopy:
-    """A copy to be made: content of a replica, a bucket of the same store, and a key."""
+    """A copy to be made: content of a replica, a bucket of the same store, and a key.
+
+    `of` is the bundle or file version that is checked out.
+    """
 
     replica: Replica
     bucket: str
@@ -47,6 +50,7 @@ class CheckoutCopy:
     size: int
     content_type: str
     checksums: Checksums
+    of: tuple[Kind, Fqid]
 
     @property
     def store(self) -> ObjectStore:
@@ -109,6 +113,7 @@ def copies_of_bundle(
             size=file.size,
             content_type=file.content_type,
             checksums=Checksums(sha256=file.sha256, sha1=file.sha1, s3_etag=file.s3_etag, crc32c=file.crc32c),
+            of=(Kind.BUNDLE, fqid),
         )
         for file in files
     ]
@@ -123,6 +128,7 @@ def copy_of_file(replica: Replica, bucket: str, record: FileRecord) -> CheckoutC
         size=record.size,
         content_type=record.content_type,
         checksums=record.checksums,
+        of=(Kind.FILE, record.fqid),
     )
 
 
@@ -134,11 +140,12 @@ def _type_name(content_type: str) -> str:
 class CheckoutContent:
     """The present content of an order's bundle or file, in pages of PAGE_FILES files.
 
-    Raises NotFound if the version is not on the replica, or is hidden, and CheckoutFailed if it is managed
-    and would come into the shared bucket.
+    Raises NotFound if the version is not on the replica, or is hidden. Raises CheckoutFailed if files of it
+    were removed for good, or if it is managed and would come into the shared bucket, or has other readers
+    than `asked`, those at the time when the checkout was asked for.
     """
 
-    def __init__(self, dss: Dss, order: CheckoutOrder) -> None:
+    def __init__(self, dss: Dss, order: CheckoutOrder, asked: frozenset[str] | None = None) -> None:
         self._dss = dss
         self._order = order
         self._replica = dss.replicas.named(order.replica)
@@ -152,17 +159,24 @@ class CheckoutContent:
                 f"replica {order.replica} has no {order.kind[:-1]} {order.fqid}, or it was deleted"
             )
         self._head = head
-        self._check_destination()
+        self._check_access(asked)
         self.files: int = 1 if isinstance(head, FileRecord) else head.file_count
         self.pages = -(-self.files // PAGE_FILES)
 
-    def _check_destination(self) -> None:
+    def _check_access(self, asked: frozenset[str] | None) -> None:
         head = self._head
+        if getattr(head, "lacks_files", False):
+            raise CheckoutFailed(f"files of bundle {self._order.fqid} were removed for good")
         readers = head.readers if isinstance(head, FileRecord) else head.content_readers
         # It may have been bound since the checkout was asked for.
         managed = Resource(name=str(self._order.fqid), readers=readers).is_managed
         if managed and self._order.bucket == self._replica.checkout_bucket:
             raise CheckoutFailed(f"{self._order.fqid} is managed: it is not put into the shared bucket")
+        if managed and asked is not None and readers != asked:
+            raise CheckoutFailed(
+                f"{self._order.fqid}: who may read it has changed since the checkout was asked for; "
+                "ask for it again"
+            )
 
     @property
     def location(self) -> str:
@@ -270,23 +284,8 @@ def _order(source: StoredObject, copy: CheckoutCopy, last_used: datetime | None)
         key=copy.key,
         checksums=copy.checksums,
         last_used=last_used,
+        checkout_of=copy.of,
     )
-
-
-def cache_file(dss: Dss, replica_name: str, record: FileRecord) -> str | None:
-    """Copy a file into a replica's checkout bucket, as GET /files with `directurl` does.
-
-    Returns None if the copy is proved when this returns, else the id of the job that makes it. Raises
-    NotFound if the replica does not have the file, and the errors of `put_copy`.
-    """
-    if replica_name not in record.available:
-        raise NotFound(f"replica {replica_name} does not have file {record.fqid}")
-    replica = dss.replicas.named(replica_name)
-    copy = copy_of_file(replica, replica.checkout_bucket, record)
-    job_id = put_copy(dss, copy, find_copies([copy]).get(copy.key))
-    if job_id is None:
-        prove(copy.store, copy.bucket, copy.key, size=copy.size, checksums=copy.checksums)
-    return job_id
 
 
 def remove_shared_copies(replica: Replica, bundles: Iterable[Fqid], files: Iterable[FileRecord]) -> None:

@@ -4,7 +4,7 @@ They are steps of an attempt, see `shared.attempts`.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import takewhile
 
@@ -12,10 +12,12 @@ from shared.attempts import AttemptStep, Result
 from shared.catalog import CheckoutJob, CopyJob, JobState, PageProgress
 from shared.checkouts.mails import send_result_mails
 from shared.checkouts.objects import CheckoutContent, CheckoutCopy, find_copies, put_copy
+from shared.checkouts.sharing import present_content
 from shared.clock import Deadline
 from shared.errors import (
     AccessDenied,
     CheckoutFailed,
+    NotFound,
     ObjectNotFound,
     StoreError,
     Unavailable,
@@ -46,7 +48,7 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
         with self._working() as over:
             if over:
                 return {"over": True, "pages": 0}
-            content = CheckoutContent(self._dss, self._job.order)
+            content = self._content()
             self._check_destination()
             size = sum(copy.size for page in range(content.pages) for copy in content.page(page))
             self._dss.catalog.checkouts.plan(
@@ -63,10 +65,10 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
         with self._working() as over:
             if over:
                 return {"done": True}
-            page = CheckoutContent(self._dss, self._job.order).page(number)
+            page = self._content().page(number)
             progress = self._dss.catalog.checkouts.progress(self._job, number)
             with self._explained():
-                progress = self._copy(number, page, progress)
+                progress = self._copy_what_stays(number, page, progress)
                 self._dss.faults.reach("checkout: page copied")
                 if progress.position < len(page):
                     return {"done": False}
@@ -81,7 +83,7 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
         with self._working() as over:
             if over:
                 return {"done": True}
-            content = CheckoutContent(self._dss, self._job.order)
+            content = self._content()
             done = True
             for number, progress in self._dss.catalog.checkouts.all_progress(self._job).items():
                 if progress.waiting:
@@ -94,22 +96,33 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
         """End the attempt as succeeded; return the job's `{state}`. Raises NotFound if it is hidden."""
         with self._working() as over:
             if not over:
-                CheckoutContent(self._dss, self._job.order)
+                self._content()
                 self._dss.catalog.checkouts.end(self._job, JobState.SUCCEEDED)
             return {"state": self._reloaded().state.value}
 
     def abort(self, cause: str) -> Result:
-        """End the attempt as failed, with the last noted error or else with `cause`; existing copies stay."""
+        """End the attempt as failed, with the last noted error or else with `cause`.
+
+        Existing copies stay, but for those that may not be in the shared bucket.
+        """
         if self._is_running():
             code = self._job.code or "checkout_error"
             self._dss.catalog.checkouts.end(
                 self._job, JobState.FAILED, code=code, cause=self._job.cause or cause
             )
+        # A step that was killed has not looked at what it had copied.
+        with contextlib.suppress(CheckoutFailed, NotFound):
+            self._content()
         return {"state": self._reloaded().state.value}
 
     def mail(self) -> Result:
         """Send the mails about the attempt that has ended, and return their number: `{sent}`."""
         return {"sent": send_result_mails(self._dss, self._job) if self._job.attempt == self._attempt else 0}
+
+    def _content(self, page: Sequence[CheckoutCopy] = ()) -> CheckoutContent:
+        """Return what to copy. Raise NotFound or CheckoutFailed; the shared bucket then has no copies."""
+        keys = [copy.key for copy in page]
+        return present_content(self._dss, self._job.order, self._job.asked, keys=keys)
 
     @property
     def _destination(self) -> str:
@@ -137,6 +150,14 @@ class CheckoutStep(AttemptStep[CheckoutJob]):
                     f"destination {self._destination}: this system has no permission to write to it"
                 ) from error
             raise
+
+    def _copy_what_stays(self, number: int, page: list[CheckoutCopy], progress: PageProgress) -> PageProgress:
+        """Do as `_copy`, and raise CheckoutFailed or NotFound if the content may not be copied any more."""
+        try:
+            return self._copy(number, page, progress)
+        finally:
+            # Who has bound it meanwhile may have removed the copies before these were made.
+            self._content(page)
 
     def _copy(self, number: int, page: list[CheckoutCopy], progress: PageProgress) -> PageProgress:
         """Copy the files of a page from its progress on, and note the new progress."""

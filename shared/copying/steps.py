@@ -11,6 +11,7 @@ import structlog
 
 from shared.attempts import AttemptStep, Result
 from shared.catalog import CopyJob, CopyOrder, JobState
+from shared.checkouts.sharing import check_large_copy
 from shared.checksums import ResumableCalculator, part_count
 from shared.clock import Deadline
 from shared.copying.blobs import create_whole, hand_on, holds, is_proved, is_vouched_for, prove, put_parts
@@ -19,9 +20,11 @@ from shared.copying.plan import CopyPlan, Way, all_parts, plan_copy
 from shared.copying.relays import relaying
 from shared.copying.verification import read_verified, verify_part
 from shared.errors import (
+    CheckoutFailed,
     CopyTakesLonger,
     DssError,
     InvalidChecksum,
+    NotFound,
     ObjectChanged,
     ObjectExists,
     ObjectNotFound,
@@ -112,6 +115,7 @@ class CopyStep(AttemptStep[CopyJob]):
             if not copied:
                 self._put_together()
                 prove(self._store, self._order.bucket, self._order.key, **self._claims())
+            check_large_copy(self._dss, self._order)
             self._dss.faults.reach("copy: blob proved")
             if self._job.upload_id:
                 self._store.abort_upload(self._upload(self._job.upload_id))
@@ -131,6 +135,7 @@ class CopyStep(AttemptStep[CopyJob]):
         job = self._reloaded()
         if job.state is not JobState.RUNNING:
             self._abort_uploads(job)
+            self._remove_unshared()
         return {"state": job.state.value}
 
     @property
@@ -258,6 +263,12 @@ class CopyStep(AttemptStep[CopyJob]):
         if (job.state, job.attempt) != (JobState.RUNNING, self._attempt):
             with contextlib.suppress(Unavailable):
                 self._abort_uploads(self._job)
+                self._remove_unshared()
+
+    def _remove_unshared(self) -> None:
+        """Remove a copy that was completed, but may not be in the shared checkout bucket any more."""
+        with contextlib.suppress(CheckoutFailed, NotFound):
+            check_large_copy(self._dss, self._order)
 
     def _abort_uploads(self, job: CopyJob) -> None:
         if job.upload_id:

@@ -1,6 +1,7 @@
 """`fill-cache`: copies the files that match CHECKOUT_CACHE_CRITERIA into the checkout buckets.
 
-Options: `replicas` (all). A line of the report is a file on a replica, and its outcome.
+Managed files are left out. Options: `replicas` (all). A line of the report is a file on a replica, and
+its outcome.
 """
 
 from collections.abc import Iterator
@@ -8,8 +9,10 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from shared.access import Resource
 from shared.catalog import AdminRun, FileRecord
-from shared.checkouts.objects import cache_file, copy_of_file
+from shared.checkouts.objects import copy_of_file
+from shared.checkouts.sharing import cache_file
 from shared.errors import DssError, IllegalArguments, Unavailable
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page
@@ -45,6 +48,9 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
 
 def _kept(dss: Dss, run: AdminRun, records: list[FileRecord]) -> Iterator[tuple[str, FileRecord]]:
     for record in records:
+        if record.purged or Resource(name="", readers=record.readers).is_managed:
+            # Everybody reads the checkout buckets.
+            continue
         for replica in map(dss.replicas.named, run.options["replicas"]):
             copy = copy_of_file(replica, replica.checkout_bucket, record)
             if replica.name in record.available and copy.is_permanent(dss.settings):

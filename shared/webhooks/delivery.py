@@ -21,6 +21,7 @@ import structlog
 from shared.catalog import (
     KEPT_ATTEMPTS,
     Attempt,
+    BundleHead,
     Delivery,
     DeliveryContext,
     DeliveryState,
@@ -68,6 +69,7 @@ class Deliverer:
     def deliver(self, notification: Notification) -> None:
         """Send a new notification; move it to the retry queue if the call fails, or would hold up others."""
         context = self._context(notification)
+        notification = _without_removed_files(notification, context.head)
         subscription = self._recipient(notification, context)
         if subscription is None:
             return
@@ -89,6 +91,7 @@ class Deliverer:
         """Send a notification of the retry queue. Raises CallFailed, or Deferred if it is not its turn."""
         self._check_turn(notification.subscription)
         context = self._context(notification)
+        notification = _without_removed_files(notification, context.head)
         subscription = self._recipient(notification, context)
         if subscription is None:
             return
@@ -251,7 +254,20 @@ class Deliverer:
 
 _PAUSED = "the owner of the subscription has not signed in for long; sign in, and replay what was missed"
 _WITHHELD = "the owner of the subscription may not read the bundle any more"
+# In the form of other errors of attachments.
+_REMOVED = {"_errors": "Attachments: files of the bundle were removed for good"}
 _NOT_DUE = "the subscriber fails, and its next call is not due yet"
+
+
+def _without_removed_files(notification: Notification, head: BundleHead | None) -> Notification:
+    """Return what to send: without attachments if files of the bundle were removed for good.
+
+    They were evaluated when the event was matched, perhaps days ago, and may be of these files.
+    """
+    if head is None or not head.lacks_files or "attachments" not in notification.payload:
+        return notification
+    payload = {**notification.payload, "attachments": _REMOVED}
+    return replace(notification, payload=payload)
 
 
 def _delay(failures: int) -> timedelta:

@@ -12,11 +12,13 @@ from requests_http_signature import HTTPSignatureAuth
 from local.issuer.client import request_token
 from shared.bindings import change_binding
 from shared.catalog import Subscription
+from shared.identifiers import Fqid
 from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES, BundleEvent
 from shared.purges.records import declare, new_purge
 from shared.system import Dss
 from shared.webhooks.notifications import Notification, notification_of
-from tests.support.api import Api, new_uuid, now
+from tests.support.api import Api, new_uuid, now, put_bundle, put_file
+from tests.support.clouds import Clouds
 from tests.support.dss import firestore_client, open_dss_for_threads
 from tests.support.function_process import FunctionProcess, function_process
 from tests.support.subscriber import Subscriber, subscriber
@@ -123,6 +125,35 @@ def test_a_notification_of_what_was_purged_is_dropped(
     declare(dss, new_purge(dss, notification.event.uuid, "", reason="withdrawn", by="admin@example.org"))
     assert (pushed(first, notification), pushed(second, notification)) == (204, 204)
     assert server.calls_of(path) == []
+
+
+def test_attachments_are_withheld_once_files_were_removed_for_good(
+    api: Api,
+    clouds: Clouds,
+    dss: Dss,
+    first: FunctionProcess,
+    second: FunctionProcess,
+    server: Subscriber,
+) -> None:
+    path = f"/ok/{new_uuid()}"
+    bundle = put_bundle(api, REPLICA, [put_file(api, clouds.stage(REPLICA, b"{}")).named("a.json")])
+    attached = {"name": {"type": "jmespath", "expression": "files"}}
+    sent = []
+    for function in (first, second):
+        subscription = replace(subscribed(api, server, path), attachments=attached)
+        event = replace(new_notification(subscription).event, uuid=bundle.uuid, version=bundle.version)
+        sent.append(
+            (function, notification_of("https://dss.example.org", subscription, event, {"name": "it"}))
+        )
+    dss.catalog.bindings.expect_to_lack_files(Fqid(bundle.uuid, bundle.version))
+
+    assert [pushed(function, notification) for function, notification in sent] == [204, 204]
+    for call in server.calls_of(path):
+        assert call.json["attachments"] == {
+            "_errors": "Attachments: files of the bundle were removed for good"
+        }
+        assert call.json["match"]["bundle_uuid"] == bundle.uuid
+    assert len(server.calls_of(path)) == 2
 
 
 def test_access_is_checked_again_when_a_notification_is_sent(

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.checkouts.objects import CheckoutCopy, cache_file, copy_of_file, find_copies, put_copy
+from shared.checkouts.objects import CheckoutCopy, copy_of_file, find_copies, put_copy
+from shared.checkouts.sharing import cache_file
 from shared.clock import SystemClock
 from shared.errors import NotFound
 from shared.identifiers import Fqid

@@ -12,11 +12,16 @@ import pytest
 
 from local.config import WRITER_EMAIL
 from shared.access.buckets import PROOF_KEY
-from shared.catalog import CheckoutOrder, JobState
+from shared.bindings import change_binding
+from shared.catalog import Binding, CheckoutJob, CheckoutOrder, JobState, PageProgress
 from shared.checkouts.jobs import request_checkout, resume_abandoned_checkouts
 from shared.checkouts.mails import send_due_mails
+from shared.checkouts.objects import copies_of_bundle, put_copy
+from shared.checkouts.steps import CheckoutStep
 from shared.checksums import checksums_of
 from shared.clock import SystemClock
+from shared.copying.steps import CopyStep
+from shared.errors import CheckoutFailed
 from shared.identifiers import Fqid, Kind
 from shared.messages import ObjectEvent
 from shared.replication import replicate
@@ -220,6 +225,143 @@ def test_a_bundle_that_is_deleted_in_the_middle_fails_the_job(
 
     assert ended["status"] == "FAILED"
     assert f"no bundle {bundle}" in ended["cause"]
+
+
+def bind(rig: Harness, uuid: str) -> None:
+    def to_lab(before: Binding) -> Binding:
+        return dataclasses.replace(before, readers=frozenset(("lab",)))
+
+    change_binding(rig.dss, uuid, "operator@example.org", to_lab)
+
+
+def shared_copies(rig: Harness, replica: str, bundle: Version) -> list[str]:
+    store = rig.dss.replicas.named(replica).store
+    return [one.key for one in store.list(rig.clouds.checkout[replica], f"bundles/{bundle}/")]
+
+
+@pytest.mark.parametrize("step", ["page", "finish"])
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_what_is_bound_in_the_middle_fails_the_job_and_leaves_the_shared_bucket(
+    rig: Harness, replica: str, bundle: Version, step: str
+) -> None:
+    job = rig.check_out(replica, bundle, before(step, lambda: bind(rig, bundle.uuid)))
+
+    wait_until(lambda: (ended := the_job(rig, job)).state is not JobState.RUNNING and ended, "it ends")
+    ended = the_job(rig, job)
+    assert (ended.state, ended.readers) == (JobState.FAILED, frozenset(("lab",)))
+    assert f"{bundle} is managed" in ended.cause
+    assert shared_copies(rig, replica, bundle) == []
+
+
+def the_job(rig: Harness, job_id: str) -> CheckoutJob:
+    job = rig.dss.catalog.checkouts.get(job_id)
+    assert job
+    return job
+
+
+def new_job(rig: Harness, replica: str, bundle: Version, bucket: str = "") -> CheckoutJob:
+    """Return a job on which no workflow works."""
+    order = CheckoutOrder(
+        kind=Kind.BUNDLE,
+        fqid=Fqid(bundle.uuid, bundle.version),
+        replica=replica,
+        bucket=bucket or rig.clouds.checkout[replica],
+    )
+    return rig.dss.catalog.checkouts.begin(order, at_most=1000)
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_copies_made_while_it_is_bound_are_removed_by_who_made_them(
+    rig: Harness, replica: str, bundle: Version
+) -> None:
+    job = new_job(rig, replica, bundle)
+    CheckoutStep(rig.dss, job.id, job.attempt).plan()
+    step = CheckoutStep(rig.dss, job.id, job.attempt)
+    copy_files = step._copy
+
+    def bind_then_copy(*args: Any) -> PageProgress:
+        bind(rig, bundle.uuid)
+        progress = copy_files(*args)
+        assert len(shared_copies(rig, replica, bundle)) == 2
+        return progress
+
+    step._copy = bind_then_copy  # type: ignore[method-assign]
+    with pytest.raises(CheckoutFailed, match="is managed"):
+        step.page(0)
+
+    assert shared_copies(rig, replica, bundle) == []
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_an_aborted_job_leaves_no_copies_of_what_was_bound_meanwhile(
+    rig: Harness, replica: str, bundle: Version
+) -> None:
+    job = new_job(rig, replica, bundle)
+    bind(rig, bundle.uuid)
+    # As a step that was killed before it looked again.
+    rig.clouds.stage(replica, b"left", bucket=job.order.bucket, key=f"bundles/{bundle}/0.bin")
+
+    assert CheckoutStep(rig.dss, job.id, job.attempt).abort("killed") == {"state": "FAILED"}
+
+    assert shared_copies(rig, replica, bundle) == []
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_large_copy_that_arrives_after_a_binding_is_removed(rig: Harness, replica: str) -> None:
+    bundle = new_bundle(rig, replica, distinct_bytes(INLINE_BYTES + 3))
+    where = rig.dss.replicas.named(replica)
+    head = rig.dss.catalog.bundles.head(Fqid(bundle.uuid, bundle.version))
+    assert head
+    files = rig.dss.catalog.bundles.files(head, 0, 1)
+    [copy] = copies_of_bundle(where, where.checkout_bucket, head.fqid, files)
+    lost = dataclasses.replace(rig.dss, workflows=LostWorkflows())  # type: ignore[arg-type]
+    job_id = put_copy(lost, copy, None)
+    assert job_id
+    bind(rig, bundle.uuid)
+
+    CopyStep(rig.dss, job_id, 1).plan()
+    CopyStep(rig.dss, job_id, 1).batch(0)
+    with pytest.raises(CheckoutFailed, match="is managed"):
+        CopyStep(rig.dss, job_id, 1).finish()
+
+    assert shared_copies(rig, replica, bundle) == []
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_checkout_to_an_own_bucket_ends_where_its_readers_change(
+    rig: Harness, replica: str, bundle: Version
+) -> None:
+    job = new_job(rig, replica, bundle, user_bucket(rig.clouds, replica))
+    bind(rig, bundle.uuid)
+    with pytest.raises(CheckoutFailed, match="has changed since the checkout was asked for"):
+        CheckoutStep(rig.dss, job.id, job.attempt).plan()
+
+    # Who asks again, as one of those who may read it by now, gets it.
+    rig.dss.catalog.checkouts.end(job, JobState.FAILED)
+    again = rig.dss.catalog.checkouts.begin(job.order, at_most=1000, readers=frozenset(("lab",)))
+    assert CheckoutStep(rig.dss, again.id, again.attempt).plan() == {"over": False, "pages": 1}
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_job_that_begins_after_a_binding_follows_it(rig: Harness, replica: str, bundle: Version) -> None:
+    bind(rig, bundle.uuid)
+
+    # By a request that had read the head before.
+    job = new_job(rig, replica, bundle, user_bucket(rig.clouds, replica))
+
+    assert (job.readers, job.asked) == (frozenset(("lab",)), frozenset())
+
+
+@pytest.mark.parametrize("replica", ["gcp"])
+def test_a_bundle_that_loses_files_in_the_middle_fails_the_job(
+    rig: Harness, replica: str, bundle: Version
+) -> None:
+    job = new_job(rig, replica, bundle, user_bucket(rig.clouds, replica))
+    CheckoutStep(rig.dss, job.id, job.attempt).plan()
+    rig.dss.catalog.bindings.expect_to_lack_files(job.order.fqid)
+
+    with pytest.raises(CheckoutFailed, match="were removed for good"):
+        CheckoutStep(rig.dss, job.id, job.attempt).page(0)
 
 
 def test_another_object_in_a_users_bucket_is_left_alone(rig: Harness, replica: str, bundle: Version) -> None:

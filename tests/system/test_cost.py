@@ -266,9 +266,10 @@ def test_beginning_a_checkout(
             metered.api.get(f"/v1/bundles/checkout/{job}", replica=replica)
         metered.process.kill()
 
-    # The bundle; the job, read and written in a transaction, and read; and again when its execution is noted.
+    # The bundle; the job, read and written in a transaction, with the bundle again, and read; and the job
+    # again when its execution is noted.
     # The running ones are counted, and those of this client: a read for each thousand, and one at least.
-    assert usage.bill == Bill(reads=6, writes=2, requests=10), usage.calls
+    assert usage.bill == Bill(reads=7, writes=2, requests=11), usage.calls
     # And one for each page of files that has been begun.
     assert status.bill == Bill(reads=1, requests=1)
 

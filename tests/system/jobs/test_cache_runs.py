@@ -3,10 +3,14 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from shared.bindings import change_binding
 from shared.checkouts.objects import copy_of_file
+from shared.checkouts.sharing import cache_file
+from shared.errors import CheckoutFailed
 from shared.identifiers import Fqid
 from tests.support.admin_system import AdminSystem
 from tests.support.api import Version, put_file
@@ -54,6 +58,29 @@ def test_files_within_the_criteria_are_put_into_the_bucket_of_their_replica(keep
     assert len(set(reported)) == len(reported) == first.counts["cached"] < first.counts["files"] < first.parts
     assert keeping.report_lines(again) == keeping.report_lines(first)
     assert {line["replica"] for line in keeping.report_lines(only)} == {"aws"}
+
+
+def test_no_managed_file_is_put_into_the_bucket(keeping: AdminSystem) -> None:
+    managed = file(keeping, "gcp", 600, "application/json")
+    fqid = Fqid(managed.uuid, managed.version)
+    public = keeping.dss.catalog.files.get(fqid)
+    assert public
+    place = keeping.dss.replicas.named("gcp")
+    key = copy_of_file(place, "", public).key
+    change_binding(
+        keeping.dss,
+        managed.uuid,
+        "operator@example.org",
+        lambda before: replace(before, readers=frozenset(("lab",))),
+    )
+
+    run = keeping.run(**FILL)
+    # As if it had been bound since it was read.
+    with pytest.raises(CheckoutFailed, match="is managed"):
+        cache_file(keeping.dss, "gcp", public)
+
+    assert str(managed) not in {line["file"] for line in keeping.report_lines(run)}
+    assert list(place.store.list(place.checkout_bucket, key)) == []
 
 
 def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: AdminSystem) -> None:
