@@ -22,7 +22,7 @@ from shared.catalog.deliveries import (
     DeliveryState,
     SubscriberBackoff,
 )
-from shared.catalog.events import Event, EventCatalog
+from shared.catalog.events import WITHHELD, Event, EventCatalog
 from shared.catalog.files import ContentRemoved, FileCatalog, FileRecord
 from shared.catalog.groups import Group, GroupCatalog
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
@@ -38,6 +38,7 @@ from shared.catalog.versioned import VersionedCatalog
 
 __all__ = [
     "KEPT_ATTEMPTS",
+    "WITHHELD",
     "AdminRun",
     "Attempt",
     "BacklogCatalog",

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from shared.catalog import Checkpoint, Digests, Event, Journal, JournalEntry
+from shared.catalog import WITHHELD, Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
 from shared.errors import ObjectExists, StoreError
 from shared.identifiers import (
@@ -252,13 +252,19 @@ def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
 
 
 def add_journal(dss: Dss, journal: Journal, events: Sequence[Event]) -> None:
-    """Add a journal of these events to the catalog, with the labels that they have by now."""
+    """Add a journal of these events to the catalog, with the labels that they have by now.
+
+    Nobody sees those that a purge has taken out of the log since they were read. Who withholds an event later
+    finds the journal.
+    """
+    stop = version_after(journal.to_date)
 
     def labels() -> dict[str, frozenset[str]]:
-        if not dss.catalog.bindings.any_in_effect():
+        in_log = dss.catalog.events.count(journal.replica, start=journal.from_date, stop=stop)
+        if in_log == len(events) and not dss.catalog.bindings.any_in_effect():
             return {}
-        known = dss.catalog.events.get_many([event.id for event in events])
-        return {event.id: event.labels for event in known.values()}
+        known = dss.catalog.events.in_log([event.id for event in events])
+        return {event.id: known[event.id].labels if event.id in known else WITHHELD for event in events}
 
     dss.catalog.journals.add(journal, labels)
 
@@ -272,7 +278,12 @@ def _due(dss: Dss, replica: str) -> list[Event]:
             return []
         if checkpoint.claimed:
             stop = version_after(checkpoint.claimed)
-            return list(dss.catalog.events.since(replica, start=start, stop=stop))
+            claimed = list(dss.catalog.events.since(replica, start=start, stop=stop))
+            if claimed:
+                return claimed
+            # All of them were withheld by purges.
+            dss.catalog.journals.release(replica, checkpoint)
+            continue
         events = list(dss.catalog.events.since(replica, start=start, count=MOST_EVENTS))
         fitting = _fitting(events)
         full = len(fitting) == MOST_EVENTS or len(fitting) < len(events)

@@ -43,6 +43,8 @@ def remove(dss: Dss, purge: Purge) -> Counter[str]:
         raise Conflict(f"{purge.subject}: its purge was undone, or its grace period is not over")
     counts: Counter[str] = Counter()
     _replicate_record(dss, purge)
+    # Whoever had read a head before the purge may have recorded its event after it.
+    dss.catalog.purges.withhold_events(purge.fqid.uuid, _versions(dss, purge))
     scrub(dss, purge)
     contents = {record.checksums.blob_key: record for record in _contents(dss, purge)}
     for record in contents.values():
@@ -61,6 +63,11 @@ def remove(dss: Dss, purge: Purge) -> Counter[str]:
     dss.faults.reach("purge: heads removed")
     dss.catalog.purges.mark_removed(purge)
     return counts
+
+
+def _versions(dss: Dss, purge: Purge) -> list[str]:
+    versions = (head.fqid.version for head in dss.catalog.bundles.versions(purge.fqid.uuid))
+    return [version for version in versions if purge.covers(version)]
 
 
 def _replicate_record(dss: Dss, purge: Purge) -> None:
