@@ -40,7 +40,12 @@ def change_binding(
     none; if it changes nothing, nothing is written. Safe to repeat after a kill at any point: a binding that
     was left on its way is finished first. Raises TooManyUnderWay if many others change it at once.
     """
-    return change_newest(dss, Bindings(notify), Binding(fqid=Fqid(uuid, "")), by, change)
+
+    def by_itself(before: Binding) -> Binding:
+        changed = change(before)
+        return changed if changed == before else replace(changed, with_bundle="")
+
+    return change_newest(dss, Bindings(notify), Binding(fqid=Fqid(uuid, "")), by, by_itself)
 
 
 class Bindings(VersionedObjects[Binding]):
@@ -63,6 +68,7 @@ class Bindings(VersionedObjects[Binding]):
             "readers": sorted(record.readers),
             "owner_group": record.owner_group,
             "with_files": record.with_files,
+            "with_bundle": record.with_bundle,
             "by": record.by,
         }
 
@@ -73,6 +79,7 @@ class Bindings(VersionedObjects[Binding]):
             readers=frozenset(document["readers"]),
             owner_group=str(document["owner_group"]),
             with_files=bool(document["with_files"]),
+            with_bundle=str(document["with_bundle"]),
             by=str(document["by"]),
         )
 
@@ -94,15 +101,18 @@ class _FilesOfBundle(Bindings):
 
 
 def _spread(dss: Dss, binding: Binding, notify: Notify) -> None:
-    bundles = _bind_heads(dss, binding)
+    bundles, is_file = _bind_heads(dss, binding)
+    dss.catalog.bindings.mark_change()
+    if is_file:
+        bundles |= set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid))
     for bundle in sorted(bundles):
         _renew_readers(dss, bundle)
     if binding.with_files:
         bind_files(dss, binding, {file for bundle in bundles for file in _files_of(dss, bundle)}, notify)
 
 
-def _bind_heads(dss: Dss, binding: Binding) -> set[Fqid]:
-    """Have the heads of a UUID follow its binding; return the bundles whose content it is, or is part of."""
+def _bind_heads(dss: Dss, binding: Binding) -> tuple[set[Fqid], bool]:
+    """Have the heads of a UUID follow its binding; return its bundles, and whether it is a file."""
     heads = dss.catalog.bindings.bind_heads(binding)
     dss.faults.reach("access: heads bound")
     bundles = {Fqid.parse(name) for collection, name in heads if collection == "bundles"}
@@ -111,36 +121,68 @@ def _bind_heads(dss: Dss, binding: Binding) -> set[Fqid]:
         records = dss.catalog.files.get_many(files).values()
         for replica in dss.replicas:
             remove_shared_copies(replica, sorted(bundles), records)
-    return bundles | (set(dss.catalog.bindings.bundles_with_file(binding.fqid.uuid)) if files else set())
+    return bundles, bool(files)
 
 
-def bind_files(dss: Dss, binding: Binding, files: Collection[str], notify: Notify = _quiet) -> None:
+def bind_files(
+    dss: Dss,
+    binding: Binding,
+    files: Collection[str],
+    notify: Notify = _quiet,
+    *,
+    only_unbound: bool = False,
+) -> None:
     """Bind files, by their UUIDs, as the bundle that they are bound with.
+
+    A file that was bound after the bundle stays as it is. With `only_unbound` so does every file that is
+    bound or owned: who writes a version of the bundle may name files that are not theirs.
 
     Bundles that name them are narrowed once all are bound, and not for each: so the cost grows with the
     number of files, and not with its square. A kill in between is mended since the bundle's binding is not
     available until all of this has been done.
     """
 
-    def follow(file: str) -> set[Fqid]:
+    def follow(file: str) -> None:
         def as_bundle(before: Binding) -> Binding:
-            return replace(before, readers=binding.readers, owner_group=binding.owner_group)
+            if _is_bound_since(before, binding) or (only_unbound and (before.readers or before.owner_group)):
+                return before
+            return replace(
+                before,
+                readers=binding.readers,
+                owner_group=binding.owner_group,
+                with_bundle=str(binding.fqid),
+            )
 
         change_newest(dss, _FilesOfBundle(), Binding(fqid=Fqid(file, "")), binding.by, as_bundle)
+
+    def bundles_of(file: str) -> set[Fqid]:
         return set(dss.catalog.bindings.bundles_with_file(file))
 
-    bundles: set[Fqid] = set()
-    found = map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE)
-    for done, with_file in enumerate(found, start=1):
-        bundles |= with_file
+    followed = map_in_threads(follow, sorted(files), threads=_FILES_AT_ONCE)
+    for done, _ in enumerate(followed, start=1):
         notify(done, len(files))
-    for bundle in sorted(bundles):
+    dss.catalog.bindings.mark_change()
+    found = map_in_threads(bundles_of, sorted(files), threads=_FILES_AT_ONCE)
+    for bundle in sorted(set().union(*found)):
         _renew_readers(dss, bundle)
+
+
+def _is_bound_since(file: Binding, bundle: Binding) -> bool:
+    """Return whether a file was bound after a bundle: by itself, or with a later binding of a bundle.
+
+    Of one that was bound with this bundle the bundle's version counts: two processes may follow two of them.
+    """
+    uuid, _, version = file.with_bundle.partition(".")
+    return (version if uuid == bundle.fqid.uuid else file.fqid.version) > bundle.fqid.version
 
 
 def _renew_readers(dss: Dss, bundle: Fqid) -> None:
     """Have the head of a bundle version follow who may read its content, then all that is derived from it."""
     narrow_bundle(dss, bundle)
+    head = dss.catalog.bundles.head(bundle)
+    if head and Resource(name="", readers=head.content_readers).is_managed:
+        for replica in dss.replicas:
+            remove_shared_copies(replica, [bundle], [])
     follow_readers(dss, bundle)
 
 
@@ -163,15 +205,18 @@ def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
     dss.catalog.bindings.narrow(bundle, readers_of)
 
 
-def bind_content(dss: Dss, bundle: Fqid) -> None:
+def bind_content(dss: Dss, bundle: Fqid, unbound_at: str | None = None) -> None:
     """Bind the files of a new bundle version with it, if its UUID is bound so, and the version to its files.
 
     Call it when its pages are written, and before reads see it: whoever binds it or a file later finds them.
+    `unbound_at` is the mark of the last change (`BindingCatalog.last_change`) at which none of that was bound
+    or removed for good, read before the heads of the files; None if something was, or it is not known.
     """
-    if dss.catalog.bindings.any_in_effect():
+    change = dss.catalog.bindings.last_change()
+    if change and change != unbound_at:
         current = dss.catalog.bindings.current(bundle.uuid)
         if current and current.record.with_files:
-            bind_files(dss, current.record, _files_of(dss, bundle))
+            bind_files(dss, current.record, _files_of(dss, bundle), only_unbound=True)
         narrow_bundle(dss, bundle)
 
 

@@ -18,6 +18,14 @@ from shared.system import Dss
 
 
 @dataclass(frozen=True)
+class FoundFiles:
+    """Files as a manifest describes them, in order of name; `unbound`: none is bound to readers."""
+
+    files: list[PagedFile]
+    unbound: bool
+
+
+@dataclass(frozen=True)
 class NamedFile:
     """A file version, and its name in a bundle."""
 
@@ -46,8 +54,8 @@ def check_names(names: Iterable[str]) -> None:
 
 def find_files(
     dss: Dss, replica: str, files: Sequence[NamedFile], may_read: Callable[[frozenset[str]], bool]
-) -> list[PagedFile]:
-    """Return the files as a manifest describes them, in order of name.
+) -> FoundFiles:
+    """Return the files as a manifest describes them.
 
     Those with readers for which `may_read` returns False are taken as if they existed nowhere.
     Waits for files that are on another replica only, or are being verified. Raises FileMissing, which names
@@ -67,9 +75,10 @@ def find_files(
         return FileMissing(f"files: {listed(fqids)}: {why or 'no such file'}")
 
     wait_for(dss, replica, {file.fqid for file in files}, available, missing, dss.catalog.jobs.are_under_way)
-    return sorted(
+    found = sorted(
         (_paged(file, records[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
     )
+    return FoundFiles(found, not any(records[file.fqid].readers for file in files))
 
 
 def write_bundle(
@@ -80,17 +89,19 @@ def write_bundle(
     files: Sequence[PagedFile],
     *,
     binding: CurrentBinding | None,
+    unbound_at: str | None = None,
     claim: Binding | None = None,
     replaces: Fqid | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Create a bundle version from files that are on the replica; it is readable there when this returns.
 
     `binding` is that of the UUID by which it was decided that its writer may write it, and `claim` is one
-    that gives it an owner together with this version. Returns the manifest, and whether the version is new:
-    False if the same version was written before. Safe to repeat after a kill at any point; nothing is
-    readable before the last step. Raises BundleAlreadyExists if the FQID has other content,
-    BundleTombstoneAlreadyExists if it or its UUID is hidden, AlreadyOwned if the UUID gets another owner
-    meanwhile, and PreconditionFailed if somebody else replaces the version that this one `replaces`.
+    that gives it an owner together with this version; `unbound_at` is as in `bind_content`. Returns the
+    manifest, and whether the version is new: False if the same version was written before. Safe to repeat
+    after a kill at any point; nothing is readable before the last step. Raises BundleAlreadyExists if the
+    FQID has other content, BundleTombstoneAlreadyExists if it or its UUID is hidden, AlreadyOwned if the UUID
+    gets another owner meanwhile, and PreconditionFailed if somebody else replaces the version that this one
+    `replaces`.
     """
     claims = [claim_change(dss, Kind.BUNDLE, replaces, fqid)] if replaces else []
     manifest = bundle_manifest(fqid, creator_uid, files)
@@ -106,7 +117,7 @@ def write_bundle(
     dss.faults.reach("bundle: all pages created")
     write_once(dss.replicas.named(replica), manifest_key(Kind.BUNDLE, fqid), encoded)
     dss.faults.reach("bundle: manifest written")
-    bind_content(dss, fqid)
+    bind_content(dss, fqid, None if binding and binding.record.with_files else unbound_at)
     dss.catalog.bundles.make_available(fqid, replica)
     dss.faults.reach("bundle: available")
     return manifest, created
@@ -119,6 +130,7 @@ def change_bundle(
     files: Sequence[PagedFile],
     *,
     binding: CurrentBinding | None,
+    unbound_at: str | None,
     replaces: Fqid | None,
 ) -> Fqid:
     """Create the version that follows another one, from files that are on the replica; return its FQID.
@@ -128,7 +140,16 @@ def change_bundle(
     for version in following_versions(dss, old.fqid.version):
         new = Fqid(old.fqid.uuid, version)
         with suppress(BundleAlreadyExists):
-            write_bundle(dss, replica, new, old.creator_uid, files, binding=binding, replaces=replaces)
+            write_bundle(
+                dss,
+                replica,
+                new,
+                old.creator_uid,
+                files,
+                binding=binding,
+                unbound_at=unbound_at,
+                replaces=replaces,
+            )
             break
     return new
 

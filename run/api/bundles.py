@@ -107,14 +107,23 @@ def put(
     With the first version, a group may claim the UUID.
     """
     call.check_new_version(version)
+    # Before the binding and the heads of the files are read.
+    change = call.dss.catalog.bindings.last_change()
     binding, claim = _owned(call, uuid, owner_group)
     named = _named_files(json_request_body, "files")
     check_names(file.name for file in named)
-    files = find_files(call.dss, replica, named, call.may_read)
+    found = find_files(call.dss, replica, named, call.may_read)
     creator_uid = json_request_body["creator_uid"]
     fqid = Fqid(uuid, version)
     manifest, created = write_bundle(
-        call.dss, replica, fqid, creator_uid, files, binding=binding, claim=claim
+        call.dss,
+        replica,
+        fqid,
+        creator_uid,
+        found.files,
+        binding=binding,
+        unbound_at=change if found.unbound else None,
+        claim=claim,
     )
     return answer({"version": version, "manifest": manifest}, 201 if created else 200)
 
@@ -130,6 +139,8 @@ def patch(
     replaces = call.replaced(uuid)
     added = _named_files(json_request_body, "add_files")
     removed = {(file.name, file.fqid) for file in _named_files(json_request_body, "remove_files")}
+    # Before the binding and the heads of the files are read.
+    change = call.dss.catalog.bindings.last_change()
     binding = settled_binding(call.dss, uuid)
     # First, so that nobody learns by a refusal what is hidden.
     old = find_bundle(call, uuid, replica, version)
@@ -142,9 +153,13 @@ def patch(
         if (file.name, Fqid(file.uuid, file.version)) not in removed
     ]
     check_names([*(file.name for file in remaining), *(file.name for file in added)])
-    files = [*remaining, *find_files(call.dss, replica, added, call.may_read)]
-    files.sort(key=lambda file: file.name.encode())
-    new = change_bundle(call.dss, replica, old, files, binding=binding, replaces=replaces)
+    found = find_files(call.dss, replica, added, call.may_read)
+    files = sorted([*remaining, *found.files], key=lambda file: file.name.encode())
+    # Of the remaining files no head was read.
+    unbound_at = change if found.unbound and not remaining else None
+    new = change_bundle(
+        call.dss, replica, old, files, binding=binding, unbound_at=unbound_at, replaces=replaces
+    )
     call.is_about(new.uuid, new.version)
     return answer({"uuid": new.uuid, "version": new.version})
 

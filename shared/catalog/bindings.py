@@ -37,13 +37,15 @@ class Binding:
 
     `readers` are groups, `public` or `signed-in`; none: what the deployment does by default. Only members of
     `owner_group`, if there is one, may write. `with_files`: the files of a bundle are bound with it, those of
-    later versions too. `by` made it.
+    later versions too. `with_bundle` is the name of the binding of a bundle with which a file was bound,
+    empty if it was bound by itself. `by` made it.
     """
 
     fqid: Fqid
     readers: frozenset[str] = frozenset()
     owner_group: str = ""
     with_files: bool = False
+    with_bundle: str = ""
     by: str = ""
     available: frozenset[str] = field(default=frozenset(), compare=False)
 
@@ -114,6 +116,7 @@ class BindingCatalog(VersionedCatalog[Binding]):
             "readers": sorted(record.readers),
             "owner_group": record.owner_group,
             "with_files": record.with_files,
+            "with_bundle": record.with_bundle,
             "by": record.by,
         }
 
@@ -129,7 +132,7 @@ class BindingCatalog(VersionedCatalog[Binding]):
         """Return the mark that a bundle has to look for what it is bound to, and its files."""
         if not (record.readers or record.with_files):
             return ()
-        # Before anybody looks for bundles with this file: see `any_in_effect`.
+        # Before heads follow: see `last_change`.
         mark = self._marks.document("files")
         return (set_document(mark, {"changed": self._database.clock.now()}),)
 
@@ -261,13 +264,24 @@ class BindingCatalog(VersionedCatalog[Binding]):
         with suppress(NotFound):
             self._database.commit(lambda batch: batch.update(head, {"lacks_files": True}))
 
-    def any_in_effect(self) -> bool:
-        """Return whether any UUID was ever bound to readers, or with its files, in one read.
+    def last_change(self) -> str:
+        """Return a mark of the last binding or purge that heads followed, in one read; empty for none ever.
 
-        Who writes pages of a bundle first, and asks then, misses no file that is bound: the binding either
-        comes before the answer, or finds the pages.
+        Who writes pages of a bundle, and asks then, misses no file that is bound. If the mark is that from
+        before the heads of the files were read, these were current, and the pages are found by all changes to
+        come; else the heads have to be read again.
         """
-        return bool(self._database.get(self._marks.document("files")).exists)
+        snapshot = self._database.get(self._marks.document("files"))
+        return str(snapshot.update_time.rfc3339()) if snapshot.exists else ""
+
+    def any_in_effect(self) -> bool:
+        """Return whether any UUID was ever bound to readers, bound with its files, or purged, in one read."""
+        return bool(self.last_change())
+
+    def mark_change(self) -> None:
+        """Note that heads have followed a binding; before the bundles are looked for that name them."""
+        mark = (self._marks.document("files"), {"changed": self._database.clock.now()})
+        self._database.commit(lambda batch: batch.set(*mark))
 
 
 def binding_of(snapshot: Any) -> Binding:
@@ -278,6 +292,7 @@ def binding_of(snapshot: Any) -> Binding:
         readers=frozenset(document["readers"]),
         owner_group=document["owner_group"],
         with_files=document["with_files"],
+        with_bundle=document["with_bundle"],
         by=document["by"],
         available=frozenset(document.get("available", ())),
     )

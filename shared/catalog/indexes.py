@@ -109,7 +109,16 @@ _NEVER_QUERIED = {
         *("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on", "left_alone"),
         *("bound_at", "content_readers", "purged", "withheld", "lacks_files"),
     ),
-    "access": ("readers", "owner_group", "with_files", "by", "missing", "available", "left_alone"),
+    "access": (
+        "readers",
+        "owner_group",
+        "with_files",
+        "with_bundle",
+        "by",
+        "missing",
+        "available",
+        "left_alone",
+    ),
     "purges": (*("of", "reason", "by", "due", "undone", "scrubbed", "missing", "available", "left_alone"),),
     "groups": ("name", "members", "by", "missing", "available", "left_alone"),
     "collections": (
@@ -194,7 +203,16 @@ EXEMPTIONS = (
     ),
     *(
         Exemption("bindings", field)
-        for field in ("version", "claimed", "readers", "owner_group", "with_files", "by", "purges")
+        for field in (
+            "version",
+            "claimed",
+            "readers",
+            "owner_group",
+            "with_files",
+            "with_bundle",
+            "by",
+            "purges",
+        )
     ),
     Exemption("content_removals", "done"),
     Exemption("binding_marks", "changed"),

@@ -107,7 +107,7 @@ class PurgeCatalog:
             if len(purges) > MOST_PURGES:
                 raise IllegalArguments(f"{uuid}: {MOST_PURGES} versions were purged; purge the whole UUID")
             changes = self._changes(transaction, uuid, PurgeInEffect.all_of(purges))
-            # Before anybody looks for bundles with this file: see `BindingCatalog.any_in_effect`.
+            # Before anybody looks for bundles with this file: see `BindingCatalog.last_change`.
             transaction.set(self._marks.document("files"), {"changed": self._database.clock.now()})
             transaction.set(current.reference, {**known, "purges": purges})
             for reference, change in changes:

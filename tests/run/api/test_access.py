@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.bindings import change_binding
+from shared.bindings import bind_files, change_binding
 from shared.catalog import Binding
 from shared.system import Dss
 from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_bundle, put_file
@@ -122,3 +122,35 @@ def test_a_writer_can_neither_bundle_nor_overwrite_what_it_may_not_read(api, clo
     assert_problem(answer, 400, "file_missing", file.uuid)
     source = {"source_url": clouds.stage("gcp", b"other"), "creator_uid": 1}
     assert_problem(api.put(f"/v1/files/{file.uuid}", version=now(), json=source), 403, "Forbidden")
+
+
+def test_a_file_that_is_bound_after_its_bundle_stays_as_it_is(api, stranger, other, dss, file, bundle):
+    bind(dss, bundle.uuid, GROUP, with_files=True)
+    bind(dss, file.uuid, "other")
+    put_bundle(api, "gcp", [], bundle=Version(bundle.uuid, now()))
+    assert statuses(f"/v1/files/{file.uuid}", stranger, other, api) == [401, 302, 403]
+    bind(dss, bundle.uuid, GROUP, "third", with_files=True)
+    assert statuses(f"/v1/files/{file.uuid}", other, api) == [403, 302]
+
+
+def test_a_spread_that_comes_late_brings_no_reader_back(api, other, dss, file, bundle):
+    first = bind(dss, bundle.uuid, GROUP, "other", with_files=True)
+    bind(dss, bundle.uuid, GROUP, with_files=True)
+    bind_files(dss, first, {file.uuid})
+    assert statuses(f"/v1/files/{file.uuid}", other, api) == [403, 302]
+
+
+def test_a_writer_binds_no_file_of_others_by_naming_it(api, other, dss, file):
+    bind(dss, file.uuid, "other", GROUP)
+    bundle = Version(new_uuid(), now())
+    bind(dss, bundle.uuid, GROUP, with_files=True)
+    put_bundle(api, "gcp", [file.named("a")], bundle=bundle)
+    assert statuses(f"/v1/files/{file.uuid}", other, api) == [302, 302]
+
+
+def test_a_patch_of_a_bundle_with_a_bound_file_is_bound_too(api, stranger, dss, file, bundle):
+    bind(dss, file.uuid, GROUP)
+    answer = api.patch(f"/v1/bundles/{bundle.uuid}", replica="gcp", version=bundle.version, json={})
+    assert answer.status_code == 200
+    query = {"version": answer.json()["version"], "presignedurls": "true"}
+    assert statuses(f"/v1/bundles/{bundle.uuid}", stranger, api, **query) == [401, 200]

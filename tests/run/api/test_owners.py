@@ -1,37 +1,43 @@
 """A group claims a bundle with its first version; then only its members write it."""
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
+from dss.tokens import fetch_local
 from shared.bindings import change_binding
 from shared.groups import add_members
 from shared.system import Dss
 from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_file
 from tests.support.clouds import Clouds
 from tests.support.concurrent_calls import ConcurrentCalls
-from tests.support.waiting import wait_until
-
-WRITERS = {"DSS_TOKEN": "writer@example.org", "DSS_TOKEN2": "second-writer@example.org"}
 
 
 @pytest.fixture(scope="module")
-def groups(dss: Dss, api: Api, stack: dict[str, str], clouds: Clouds) -> tuple[str, str]:
-    """Two groups, of a writer each, whom the API knows as members."""
-    names = f"lab-{new_uuid()[:8]}", f"lab-{new_uuid()[:8]}"
-    for name, (token, email) in zip(names, WRITERS.items(), strict=True):
-        add_members(dss, name, [email], "operator@example.org")
-        file = put_file(api, clouds.stage("gcp", b"content for members"))
-        bind(dss, file.uuid, name)
-        path, member = f"/v1/files/{file.uuid}", api.signed_in(stack[token])
-        # What the API has read of somebody's groups it believes for a while.
-        wait_until(partial(_reads, member, path), f"{email} is a member of {name}")
-    return names
+def writers(dss: Dss, stack: dict[str, str]) -> dict[str, str]:
+    """The tokens of two writers, by the group of each, which they were in before they sent the first one.
+
+    What an API process has read of somebody's groups it believes for a while.
+    """
+    tokens, url = {}, stack["DSS_LOCAL_TOKEN_URL"]
+    for _ in range(2):
+        group, email = f"lab-{new_uuid()[:8]}", f"{new_uuid()}@example.org"
+        add_members(dss, group, [email], "operator@example.org")
+        tokens[group] = fetch_local(url, email=email, group="dss", seconds=3600)
+    return tokens
 
 
-def _reads(client: Api, path: str) -> bool:
-    return client.get(path, replica="gcp").status_code == 302
+@pytest.fixture
+def groups(writers: dict[str, str]) -> tuple[str, str]:
+    """The groups of the two writers."""
+    first, other = writers
+    return first, other
+
+
+@pytest.fixture
+def api(api: Api, writers: dict[str, str]) -> Api:
+    first, _ = writers.values()
+    return api.signed_in(first)
 
 
 def bind(dss: Dss, uuid: str, group: str) -> None:
@@ -39,8 +45,9 @@ def bind(dss: Dss, uuid: str, group: str) -> None:
 
 
 @pytest.fixture
-def second(api: Api, stack: dict[str, str]) -> Api:
-    return api.signed_in(stack["DSS_TOKEN2"])
+def second(api: Api, writers: dict[str, str]) -> Api:
+    _, other = writers.values()
+    return api.signed_in(other)
 
 
 @pytest.fixture
