@@ -4,16 +4,25 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import requests
 
+from shared.bindings import change_binding
 from shared.checksums import MIB, checksums_of
 from shared.faults import FAULT_POINTS
+from shared.groups import add_members
+from shared.identifiers import parse_key
+from shared.kinds import KINDS, ObjectKind
 from shared.messages import DEAD_LETTERS
+from shared.purges.records import declare, new_purge
+from shared.system import Dss
 from tests.support.api import Api, Version, new_uuid, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.copies import distinct_bytes
+from tests.support.dss import open_dss_for_threads
 from tests.support.function_process import FunctionProcess, function_process
 from tests.support.http_proxy import Fault, HttpProxy
 from tests.support.replication import (
@@ -27,7 +36,13 @@ from tests.support.replication import (
 from tests.support.topic_listener import TopicListener, listen_to
 from tests.support.waiting import deadline_after
 
-POINTS = [point for point in FAULT_POINTS if point.startswith("replication: ")]
+# What operators write, by the point after its replication.
+RECORDS = {
+    "replication: binding written": "access/",
+    "replication: group written": "groups/",
+    "replication: purge written": "purges/",
+}
+POINTS = [point for point in FAULT_POINTS if point.startswith("replication: ") and point not in RECORDS]
 FILE = [point for point in POINTS if "file" in point or "blob" in point]
 BUNDLE = [point for point in POINTS if "bundle" in point]
 TOMBSTONE = [point for point in POINTS if "tombstone" in point]
@@ -90,6 +105,35 @@ def test_killed_at_any_step_it_finishes_when_told_again(
     assert clouds.read(there, keys[-1]) == clouds.read(here, keys[-1])
     assert read_status(admin, kind, name, there) == (404 if point in TOMBSTONE else 200)
     assert clouds.keys(there, checksums_of(data).blob_key) != []
+
+
+@pytest.mark.parametrize("point", RECORDS)
+def test_killed_after_it_has_replicated_a_record_it_finishes_when_told_again(
+    stack: dict[str, str], sync: FunctionProcess, admin: Api, clouds: Clouds, point: str
+) -> None:
+    file = new_file(admin, clouds, "gcp", new_uuid().encode())
+    before = set(clouds.keys("gcp", RECORDS[point]))
+    dss = open_dss_for_threads(stack, publishes=False)
+    if point.endswith("binding written"):
+        change_binding(dss, file.uuid, "operator", lambda one: replace(one, readers=frozenset({"lab"})))
+    elif point.endswith("group written"):
+        add_members(dss, f"lab-{new_uuid()}", ["a@example.org"], "operator")
+    else:
+        declare(dss, new_purge(dss, file.uuid, file.version, reason="withdrawn", by="admin@example.org"))
+    [key] = set(clouds.keys("gcp", RECORDS[point])) - before
+
+    with function_process("sync", stack, DSS_FAULT_POINT=point) as mortal:
+        assert killed(mortal, object_event_attributes(clouds, "gcp", key)), f"{point!r} was not reached"
+    assert sync.push(object_event_attributes(clouds, "gcp", key)).status_code == 204
+
+    assert clouds.read("aws", key) == clouds.read("gcp", key)
+    [head] = [head for kind in KINDS.values() if (head := _known(dss, kind, key))]
+    assert head.available == {"gcp", "aws"}
+
+
+def _known(dss: Dss, kind: ObjectKind[Any], key: str) -> Any:
+    name = parse_key(key)
+    return kind.lookup(dss, name) if name and kind.owns(name) else None
 
 
 def test_killed_in_the_middle_of_a_part_it_begins_again(
