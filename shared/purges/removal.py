@@ -29,7 +29,8 @@ from shared.replicas import Replica
 from shared.stores.base import read_all
 from shared.system import Dss
 
-_KINDS = (Kind.FILE, Kind.BUNDLE, Kind.COLLECTION)
+# The kinds of what a purge names. Its own record, and the bindings of a UUID, stay.
+REMOVED_KINDS = (Kind.FILE, Kind.BUNDLE, Kind.COLLECTION)
 # The catalog's collections of heads, and of their tombstones.
 _COLLECTIONS = {"files": "", "bundles": "bundle_tombstones", "collections": "collection_tombstones"}
 
@@ -79,7 +80,7 @@ def _replicate_record(dss: Dss, purge: Purge) -> None:
 
 def objects(purge: Purge, replica: Replica) -> Iterator[ObjectName]:
     """Yield the manifests and tombstones on a replica that a purge names."""
-    for kind in _KINDS:
+    for kind in REMOVED_KINDS:
         for stored in replica.store.list(replica.bucket, f"{kind}/{purge.fqid.uuid}"):
             name = parse_key(stored.key)
             if name and (not purge.of or name.version == purge.of):
