@@ -45,6 +45,7 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     ├── Unavailable                 try again after `retry_after` seconds
     │   ├── ReadOnly
     │   ├── TooManyUnderWay         the limit of concurrent jobs is reached
+    │   ├── TooManyLookups          too many unknown tokens; their issuer was not asked about this one
     │   └── NotYetThere             something that this needs is still being replicated
     └── StoreError                  an object store refused; raised by `shared.stores` only
         ├── ObjectNotFound
@@ -330,6 +331,10 @@ class TooManyUnderWay(Unavailable):
     """The system has reached its limit of concurrent jobs of this type."""
 
     retry_after = 60
+
+
+class TooManyLookups(Unavailable):
+    """Too many tokens are being looked up, or prove nobody, so that nobody was asked about this one."""
 
 
 class NotYetThere(Unavailable):

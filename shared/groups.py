@@ -69,7 +69,8 @@ class Groups(VersionedObjects[Group]):
 def check_member(text: str) -> str:
     """Return a member, in lower case. Raises IllegalArguments unless it is an e-mail address or `@domain`."""
     member = text.lower()
-    if not _MEMBER.fullmatch(member):
+    # Beyond ASCII other letters become ours in lower case: U+212A becomes k.
+    if not (text.isascii() and _MEMBER.fullmatch(member)):
         raise IllegalArguments(
             f"member: {text[:80]!r} is neither an e-mail address nor a domain, as in @example.org"
         )
@@ -123,7 +124,12 @@ def group_named(dss: Dss, name: str) -> Group | None:
 
 
 def groups_of(dss: Dss, email: str) -> frozenset[str]:
-    """Return the groups that an e-mail address, or its domain, is a member of; in one request."""
+    """Return the groups that an e-mail address, or its domain, is a member of; in one request.
+
+    An address beyond ASCII is in none, whatever it is in lower case.
+    """
+    if not email.isascii():
+        return frozenset()
     address = email.lower()
     local, at, domain = address.rpartition("@")
     return dss.catalog.groups.names_with({address, at + domain} if local and at else {address})

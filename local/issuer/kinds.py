@@ -43,7 +43,7 @@ class TokenRequest:
             case "other":
                 groups = {} if self.group is None else {"groups": self.group}
                 named = {"iss": self.issuer + OTHER_PATH, "aud": OTHER_AUDIENCE, "mail": self.email}
-                return {**named, "sub": own["sub"], **groups, **times}
+                return {**named, "sub": own["sub"], "email_verified": True, **groups, **times}
             case "google":
                 named = {"iss": GOOGLE, "sub": "108", "hd": self.email.rpartition("@")[2]}
                 return {**_google(self.email), **named, "email_verified": True, **times}

@@ -1,12 +1,12 @@
 """Bind UUIDs to groups, for `dss admin access`."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dss.commands.context import Context
 from dss.errors import InvalidInput
-from run.admin.commands_log import operator_name
+from run.admin.identity import operator_of
 from run.admin.operator import operator_settings
 from run.admin.report import table
 from shared.access import check_group
@@ -18,6 +18,17 @@ from shared.system import Dss
 from shared.wiring import open_system
 
 Change = Callable[[Binding], Binding]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unbound:
+    """Whom a UUID is for, whatever its binding says.
+
+    `default` is DSS_DEFAULT_ACCESS. `owner` is the e-mail address of the person to whom a collection belongs.
+    """
+
+    default: str
+    owner: str
 
 
 def add_reader(context: Context, uuid: str, reader: str, *, with_files: bool | None, dry_run: bool) -> int:
@@ -40,8 +51,8 @@ def remove_reader(context: Context, uuid: str, reader: str, *, unbind: bool, dry
         readers = before.readers - {check_reader(reader)}
         if before.readers and not readers and not unbind:
             raise InvalidInput(
-                f"{reader} is the last group that {uuid} is bound to; --unbind removes it, and "
-                "DSS_DEFAULT_ACCESS says who reads it then"
+                f"{reader} is the last group that {uuid} is bound to; --unbind removes it, and then "
+                "DSS_DEFAULT_ACCESS says who reads it, or only its owner does, if it is a collection"
             )
         return replace(before, readers=readers)
 
@@ -49,20 +60,27 @@ def remove_reader(context: Context, uuid: str, reader: str, *, unbind: bool, dry
 
 
 def set_owner(context: Context, uuid: str, group: str, *, nobody: bool, dry_run: bool) -> int:
-    """Let only the members of a group write a UUID, or all writers, and report what changed. Return 0."""
+    """Let only the members of a group write a UUID, or all writers, and report what changed. Return 0.
+
+    Raises InvalidInput if it is to be given to a group and is a collection.
+    """
     if bool(group) == nobody:
         raise InvalidInput("name the group that is to own it, or --nobody")
 
     def own(before: Binding) -> Binding:
         return replace(before, owner_group=check_group(group) if group else "")
 
-    return _change(context, uuid, own, dry_run=dry_run)
+    return _change(context, uuid, own, dry_run=dry_run, gives=bool(group))
 
 
-def _change(context: Context, uuid: str, change: Change, *, dry_run: bool) -> int:
+def _change(context: Context, uuid: str, change: Change, *, dry_run: bool, gives: bool = False) -> int:
     with operator_settings() as settings, context.progress("bind", unit="files") as progress:
         uuid = check_uuid(uuid)
         dss = open_system(settings)
+        kinds = dss.catalog.bindings.kinds_of(uuid)
+        unbound = _unbound(dss, uuid, kinds)
+        if gives and unbound.owner:
+            raise InvalidInput(f"{uuid} is a collection: it belongs to the person who made it")
         seen, files = [_current(dss, uuid)], [0]
 
         def remembered(known: Binding) -> Binding:
@@ -76,14 +94,12 @@ def _change(context: Context, uuid: str, change: Change, *, dry_run: bool) -> in
         if dry_run:
             after = remembered(seen[0])
         else:
-            after = change_binding(dss, uuid, operator_name(settings), remembered, reach)
-        kinds = dss.catalog.bindings.kinds_of(uuid)
-        default = dss.policy.default
+            after = change_binding(dss, uuid, operator_of(settings).name, remembered, reach)
     before = seen[-1]
-    result = {"uuid": uuid, "dry_run": dry_run, "exists": kinds, "files": max(files)}
+    result = {"uuid": uuid, "dry_run": dry_run, "exists": kinds, "files": max(files), "owner": unbound.owner}
     result |= {"before": _as_json(before), "after": _as_json(after)}
     result |= {"changed": _said(before) != _said(after)}
-    context.show(result, _report(result, before, after, default))
+    context.show(result, _report(result, before, after, unbound))
     return 0
 
 
@@ -92,11 +108,16 @@ def _current(dss: Dss, uuid: str) -> Binding:
     return current.record if current else Binding(fqid=Fqid(uuid, ""))
 
 
-def _report(result: dict[str, Any], before: Binding, after: Binding, default: str) -> str:
+def _unbound(dss: Dss, uuid: str, kinds: list[str]) -> _Unbound:
+    owned = dss.catalog.collections.owned(uuid) if kinds == ["collection"] else None
+    return _Unbound(default=dss.policy.default, owner=owned.owner if owned else "")
+
+
+def _report(result: dict[str, Any], before: Binding, after: Binding, unbound: _Unbound) -> str:
     if not result["changed"]:
-        return f"nothing to change: {result['uuid']}: {_text(after, default)}"
-    lines = [f"{result['uuid']}: {'would be ' if result['dry_run'] else ''}{_text(after, default)}"]
-    lines.append(f"  before: {_text(before, default)}")
+        return f"nothing to change: {result['uuid']}: {_text(after, unbound)}"
+    lines = [f"{result['uuid']}: {'would be ' if result['dry_run'] else ''}{_text(after, unbound)}"]
+    lines.append(f"  before: {_text(before, unbound)}")
     if result["files"]:
         lines.append(f"  {result['files']:,} files are bound as the bundle")
     if not result["exists"]:
@@ -108,9 +129,15 @@ def _said(binding: Binding) -> tuple[frozenset[str], str, bool]:
     return binding.readers, binding.owner_group, binding.with_files
 
 
-def _text(binding: Binding, default: str) -> str:
-    readers = ", ".join(sorted(binding.all_readers)) or f"{default} (DSS_DEFAULT_ACCESS)"
-    parts = [f"read by {readers}", f"written by {binding.owner_group or 'all writers'}"]
+def _text(binding: Binding, unbound: _Unbound) -> str:
+    bound = sorted(binding.all_readers)
+    if unbound.owner:
+        writers = f"{unbound.owner} (its owner)"
+        readers = [*bound, writers]
+    else:
+        writers = binding.owner_group or "all writers"
+        readers = bound or [f"{unbound.default} (DSS_DEFAULT_ACCESS)"]
+    parts = [f"read by {', '.join(readers)}", f"written by {writers}"]
     return "; ".join([*parts, *(["with its files"] if binding.with_files else [])])
 
 
@@ -130,11 +157,12 @@ def show_binding(context: Context, uuid: str) -> int:
         uuid = check_uuid(uuid)
         dss = open_system(settings)
         binding, kinds = _current(dss, uuid), dss.catalog.bindings.kinds_of(uuid)
-        default = dss.policy.default
-    lines = [f"{uuid} ({', '.join(kinds) or 'nothing yet'}): {_text(binding, default)}"]
+        unbound = _unbound(dss, uuid, kinds)
+    lines = [f"{uuid} ({', '.join(kinds) or 'nothing yet'}): {_text(binding, unbound)}"]
     if binding.fqid.version:
         lines.append(f"  since {binding.fqid.version}, by {binding.by}")
-    result = {"uuid": uuid, "exists": kinds, "default": default, **_as_json(binding)}
+    result = {"uuid": uuid, "exists": kinds, "default": unbound.default, "owner": unbound.owner}
+    result |= _as_json(binding)
     context.show(result, "\n".join(lines))
     return 0
 

@@ -1,6 +1,5 @@
 """The audit log of `dss admin`: each command leaves a line before it begins, with the operator's identity."""
 
-import getpass
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,26 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-import google.auth
-import google.auth.transport.requests
 import requests
 from click.core import ParameterSource
-from google.auth.exceptions import GoogleAuthError
 
 from run.admin.audit_lines import AuditLines, FileLines
 from run.admin.cloud_logging import CloudLogging
+from run.admin.identity import Operator, google_session, operator_of
 from shared.access.audit_log import ALLOWED, AuditEntry, AuditFile, utc_text
 from shared.clock import SystemClock
 from shared.config import Settings
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, check_uuid
-
-GOOGLE = "https://accounts.google.com"
-# OpenID Connect: who the owner of an access token is. Google's discovery document names it.
-_USER_INFO = "https://openidconnect.googleapis.com/v1/userinfo"
-_SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
-# Seconds.
-_TIMEOUT_SECONDS = 5
 
 
 def log_command(settings: Settings) -> None:
@@ -36,30 +26,20 @@ def log_command(settings: Settings) -> None:
     if context is None:
         return
     try:
+        entry = entry_of(context, operator_of(settings))
         if settings.audit_log:
-            AuditFile(Path(settings.audit_log)).append(entry_of(context, getpass.getuser(), "os"))
+            AuditFile(Path(settings.audit_log)).append(entry)
         else:
-            session, email = _signed_in()
-            identity, issuer = (email, GOOGLE) if email else (getpass.getuser(), "os")
-            cloud_logging(settings, session).write(entry_of(context, identity, issuer))
+            cloud_logging(settings, google_session()).write(entry)
     except Exception as error:  # noqa: BLE001 # an outage of logs must not stop a repair
         print(f"dss: warning: this command is not in the audit log: {error}", file=sys.stderr)
-
-
-def operator_name(settings: Settings) -> str:
-    """Return who runs this command, as the audit log has them, for what is kept of a change.
-
-    Raise GoogleAuthError without credentials.
-    """
-    return getpass.getuser() if settings.audit_log else _signed_in()[1] or getpass.getuser()
 
 
 def audit_lines(settings: Settings) -> AuditLines:
     """Return the log to read: the file of DSS_AUDIT_LOG, or else Cloud Logging. Raise GoogleAuthError."""
     if settings.audit_log:
         return FileLines(Path(settings.audit_log))
-    session, _ = _signed_in()
-    return cloud_logging(settings, session)
+    return cloud_logging(settings, google_session())
 
 
 def cloud_logging(settings: Settings, session: requests.Session) -> CloudLogging:
@@ -67,7 +47,7 @@ def cloud_logging(settings: Settings, session: requests.Session) -> CloudLogging
     return CloudLogging(session, settings.project, bucket=settings.audit_log_bucket)
 
 
-def entry_of(context: click.Context, identity: str, issuer: str) -> AuditEntry:
+def entry_of(context: click.Context, operator: Operator) -> AuditEntry:
     """Return the line of a command: its name, the options that were given, and the object among them."""
     given = {
         name: _as_json(value)
@@ -79,33 +59,14 @@ def entry_of(context: click.Context, identity: str, issuer: str) -> AuditEntry:
         time=utc_text(SystemClock().now()),
         operation=" ".join(_names(context)),
         decision=ALLOWED,
-        identity=identity,
-        issuer=issuer,
+        identity=operator.name,
+        issuer=operator.issuer,
         address=socket.gethostname(),
         kind=kind,
         uuid=fqid[0],
         version=fqid[1],
         arguments=given,
     )
-
-
-def identity_of(session: requests.Session, credentials: Any, url: str = _USER_INFO) -> str:
-    """Return the e-mail of Google credentials; empty if they don't tell. Raise requests' errors."""
-    own = getattr(credentials, "service_account_email", "") or getattr(credentials, "account", "")
-    # Before its first request, a machine's account is called so.
-    if own and own != "default":
-        return str(own)
-    answer = session.get(url, timeout=_TIMEOUT_SECONDS)
-    return str(answer.json().get("email", "")) if answer.ok else ""
-
-
-def _signed_in() -> tuple[requests.Session, str]:
-    credentials, _ = google.auth.default(scopes=_SCOPES)
-    session = google.auth.transport.requests.AuthorizedSession(credentials)
-    try:
-        return session, identity_of(session, credentials)
-    except (requests.RequestException, GoogleAuthError, ValueError):
-        return session, ""
 
 
 def _names(context: click.Context) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dss.commands.context import Context
-from run.admin.commands_log import operator_name
+from run.admin.identity import operator_of
 from run.admin.operator import operator_settings
 from shared.access import check_group
 from shared.catalog import Group
@@ -24,7 +24,7 @@ def change_members(context: Context, name: str, members: Sequence[str], *, add: 
             changed = asked - known if add else asked & known
         else:
             change = add_members if add else remove_members
-            changed = change(dss, name, asked, operator_name(settings))
+            changed = change(dss, name, asked, operator_of(settings).name)
         after = group_named(dss, name)
     count = len(after.members) if after else 0
     verb = "added" if add else "removed"

@@ -37,7 +37,7 @@ def show_purges(context: Context) -> int:
 
 def _state(purge: Purge, *, counts: bool) -> str:
     if purge.undone:
-        return "given back"
-    if not counts:
         return "undone"
+    if not counts:
+        return "replaced by a later record"
     return "withheld" if purge.open else "removed"

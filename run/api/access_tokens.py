@@ -23,7 +23,7 @@ from run.api.identities import identity_of
 from run.api.lookup_limit import LookupLimit
 from shared.access import Principal
 from shared.deadlines import limited
-from shared.errors import Unauthorized, Unavailable
+from shared.errors import TooManyLookups, Unauthorized, Unavailable
 
 # RFC 6750, 2.1; Google: access tokens have at most 2,048 bytes.
 _FORM = re.compile(r"[A-Za-z0-9._~+/-]{16,2048}=*")
@@ -85,7 +85,8 @@ class AccessTokens:
         """Return whose a token is; `client` is the address of who sends it.
 
         Raise Unauthorized if it is nobody's, or was issued to a client that does not count. Raise Unavailable
-        if the endpoint does not answer in time, or if too many tokens were looked up that are nobody's.
+        if the endpoint does not answer in time, and TooManyLookups, one of these, if it is not asked because
+        too many tokens are being looked up, or were that are nobody's.
         """
         if not _FORM.fullmatch(token):
             raise Unauthorized("the token is not valid: it is neither a JWT nor an access token")
@@ -103,7 +104,7 @@ class AccessTokens:
             lookup = self._pending.get(digest)
             if lookup is None:
                 if len(self._pending) >= MOST_AT_ONCE:
-                    raise Unavailable("too many access tokens are being looked up; try again")
+                    raise TooManyLookups("too many access tokens are being looked up; try again")
                 is_alive = known is not None and now < known.ends
                 lookup = self._threads.submit(self._look_up, digest, token, None if is_alive else client)
                 self._pending[digest] = lookup
@@ -139,9 +140,8 @@ class AccessTokens:
     def _judged(self, token: str) -> _Known:
         began = self._monotonic()
         claims = self._answer(token)
-        # An answer without `email_verified` proves no address.
         who = identity_of(
-            {"email_verified": False, **claims}, issuer=self._url, email_claims=("email",), group_claims=()
+            claims, issuer=self._url, email_claims=("email",), group_claims=(), is_verified=False
         )
         issued_to = {str(claims.get("aud")), str(claims.get("azp"))}
         # Google: the client of a service account's token is the number of the account.

@@ -170,9 +170,9 @@ class _Dispatcher:
         try:
             noted().who = caller = self._verified()
         except (Unauthorized, Forbidden):
-            self._limits.not_signed_in(request.environ)
+            self._limits.count_failed_sign_in(request.environ)
             raise
-        self._limits.signed_in(request.environ, caller)
+        self._limits.remember_token(request.environ, caller)
         return caller
 
     def _verified(self) -> Principal:

@@ -17,7 +17,7 @@ from run.api.request_log import trace_id, trace_of
 from run.api.wsgi import Environ
 from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
 from shared.access.audit_log import ALLOWED, AuditEntry, utc_text
-from shared.errors import DssError, IllegalArguments, Unavailable
+from shared.errors import DssError, IllegalArguments, TooManyLookups, Unavailable
 from shared.identifiers import check_uuid, check_version
 from shared.system import Dss
 
@@ -197,6 +197,9 @@ class _Callers:
             return STRANGER
         try:
             return identify()
+        except TooManyLookups:
+            # It is one client that sends forged tokens, and no issuer that does not answer.
+            return STRANGER
         except Unavailable:
             self._rests_until = time.monotonic() + _REST_SECONDS
         except DssError:

@@ -195,7 +195,7 @@ def list_all(
     rows = list(
         call.dss.catalog.bundles.enumerate(
             replica,
-            readers=call.dss.policy.labels(call.reader),
+            readers=call.dss.policy.counts_as(call.reader),
             prefix=(prefix or "").lower(),
             after=after,
             count=per_page + 1,

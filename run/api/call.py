@@ -12,7 +12,7 @@ from run.api.memory_budget import MemoryBudgets
 from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
 from shared.bindings import bound_resource
 from shared.clock import check_not_ahead
-from shared.errors import DssError, Unauthorized
+from shared.errors import DssError, Forbidden, Unauthorized
 from shared.identifiers import Fqid, Kind, check_version
 from shared.system import Dss
 
@@ -26,6 +26,13 @@ class Call:
     `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
     the header `If-Match`.
+
+    Who asks, from what costs least: `caller` is None in open operations, and may lack groups that operators
+    gave; `signed_in` is the same, but raises instead. `requester` is a name for limits and records, and
+    decides nothing. `identify` and `reader` have all groups; of a token that proves nothing the first raises,
+    and the second makes a stranger. Handlers leave decisions to these, which join groups only if they matter:
+    `require` raises whatever the policy says; `sees` is False if something must seem not to be there, and
+    raises other refusals; `finds` is False for all refusals, and `may_read` is that by readers alone.
     """
 
     dss: Dss
@@ -48,9 +55,22 @@ class Call:
 
     @cached_property
     def reader(self) -> Principal:
-        """Who reads, for lists and searches: a stranger if the token, or its absence, proves nothing."""
-        with suppress(DssError):
+        """Who reads, for lists and searches: a stranger if the token, or its absence, proves nothing.
+
+        Raise Unavailable if that cannot be found out: a member's list must not lack what is managed.
+        """
+        with suppress(Unauthorized, Forbidden):
             return self.identify()
+        return STRANGER
+
+    @property
+    def _proved(self) -> Principal:
+        """Who reads what may seem not to be there: a stranger also if that cannot be found out.
+
+        What isn't there costs no look at the token, so an error would tell that something is there.
+        """
+        with suppress(DssError):
+            return self.reader
         return STRANGER
 
     def require(self, action: Action, what: Resource) -> None:
@@ -88,7 +108,7 @@ class Call:
         # More groups never take a right away, so those of the token come first: they cost no read.
         if self.caller and (decision := decide(self.caller)).is_allowed:
             return decision
-        return decide(self.reader if strangers else self.identify())
+        return decide(self._proved if strangers else self.identify())
 
     def sees(self, what: Resource) -> bool:
         """Return whether the caller may read something; False if it must seem not to be there.

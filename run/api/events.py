@@ -55,7 +55,7 @@ def list_journals(
     if token:
         start = max(start, _position(token))
     # One journal more than a page shows that there is another page.
-    labels = labels_sought(call.dss.policy.labels(call.reader))
+    labels = labels_sought(call.dss.policy.counts_as(call.reader))
     listed = journals(call.dss, replica, labels=labels, start=start, stop=stop, count=per_page + 1)
     on_page = listed[:per_page]
     more = call.url(token=_token(next_start(on_page))) if len(listed) > per_page else None

@@ -11,11 +11,17 @@ _MOST_CHARACTERS = 254
 
 
 def identity_of(
-    claims: Mapping[str, Any], *, issuer: str, email_claims: Iterable[str], group_claims: Iterable[str]
+    claims: Mapping[str, Any],
+    *,
+    issuer: str,
+    email_claims: Iterable[str],
+    group_claims: Iterable[str],
+    is_verified: bool,
 ) -> Principal:
     """Return the principal that claims name; `issuer` is who vouches for them.
 
-    Raise Unauthorized if they have no valid e-mail address, or one that was not verified.
+    `is_verified` is whether the address counts as verified if they do not say. Raise Unauthorized if they
+    have no valid e-mail address, or one that was not verified.
     """
     names = tuple(email_claims)
     email = first_of(claims, names)
@@ -23,7 +29,7 @@ def identity_of(
     if not isinstance(email, str) or not 0 < len(email) <= _MOST_CHARACTERS or not email.isprintable():
         raise Unauthorized(f"the token has no valid claim {' or '.join(map(repr, names))}")
     # OpenID Connect Core 5.1: false if the issuer did not check the address. Some issuers send text.
-    if str(claims.get("email_verified", True)).lower() != "true":
+    if str(claims.get("email_verified", is_verified)).lower() != "true":
         raise Unauthorized("email_verified: the issuer has not verified this e-mail address")
     groups = first_of(claims, group_claims)
     listed = groups if isinstance(groups, list) else [groups]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import jwt
@@ -37,7 +38,12 @@ class Issuer(Protocol):
 class OpenIdProvider:
     """An OpenID provider of the settings."""
 
-    def __init__(self, setting: IssuerSetting) -> None:
+    def __init__(self, setting: IssuerSetting, *, is_first: bool = False) -> None:
+        """The first issuer, of OIDC_ISSUER, may leave out `email_verified`, as in v1.
+
+        Others may in the domains of the setting only: at many providers people choose their addresses.
+        """
+        self._is_verified = is_first or bool(setting.email_domains)
         self._setting = setting
         self._names = {setting.name, *(["accounts.google.com"] if setting.name == GOOGLE else [])}
         self._domains = frozenset(domain.lower() for domain in setting.email_domains)
@@ -63,9 +69,11 @@ class OpenIdProvider:
             issuer=self._setting.name,
             email_claims=self._setting.email_claims,
             group_claims=self._setting.group_claims,
+            is_verified=self._is_verified,
         )
+        # Beyond ASCII other letters become ours in lower case: U+212A becomes k.
         name, _, domain = who.email.rpartition("@")
-        if self._domains and not (name and domain.lower() in self._domains):
+        if self._domains and not (name and domain.isascii() and domain.lower() in self._domains):
             raise Unauthorized("email: this issuer is not trusted for addresses of this domain")
         return who
 
@@ -100,13 +108,19 @@ class ServiceAccounts:
         return self._keys.key(str(claims["iss"]), key_id, client)
 
     def identity(self, claims: Mapping[str, Any]) -> Principal:
-        """Return the account; its groups are those that it claims."""
-        return identity_of(
+        """Return the account, with those of DSS_WRITE_GROUPS that it claims.
+
+        It signs what it claims itself, so that proves no group; but the v1 contract lets it write.
+        """
+        who = identity_of(
             self._named(claims),
             issuer=str(claims["iss"]),
             email_claims=self._email_claims,
             group_claims=self._settings.oidc_group_claim,
+            # An account proves its own address, which is its name.
+            is_verified=True,
         )
+        return replace(who, groups=who.groups.intersection(self._settings.write_groups))
 
     @property
     def _email_claims(self) -> tuple[str, ...]:

@@ -88,11 +88,11 @@ class Limits:
             seconds = self._budgets.spend(account.name, COSTS[operation_id], account.per_minute)
             self._refuse_for(seconds, account)
 
-    def signed_in(self, environ: Environ, principal: Principal) -> None:
+    def remember_token(self, environ: Environ, principal: Principal) -> None:
         """Remember whose token a request has: from now on it counts by them."""
         self._tokens.remember(environ.get("HTTP_AUTHORIZATION"), principal)
 
-    def not_signed_in(self, environ: Environ) -> None:
+    def count_failed_sign_in(self, environ: Environ) -> None:
         """Count a sign-in that failed, by the address of its client."""
         self._tokens.forget(environ.get("HTTP_AUTHORIZATION"))
         account = self.account(environ)

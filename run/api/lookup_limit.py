@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from shared.errors import Unavailable
+from shared.errors import TooManyLookups
 
 # Lookups a minute that prove nobody: of one client's tokens, and of all clients' together. The second is so
 # large that a few clients cannot keep the others out.
@@ -30,7 +30,7 @@ class LookupLimit:
     def lookup(self, client: str) -> Iterator[None]:
         """Surround a lookup, which counts if it raises an error.
 
-        Raise Unavailable if the client, or all of them together, have reached the limit.
+        Raise TooManyLookups if the client, or all of them together, have reached the limit.
         """
         self._begin(client)
         failed = True
@@ -47,7 +47,7 @@ class LookupLimit:
                 self._by_client.get(client, 0) >= MOST_OF_CLIENT
                 or len(self._failed) + self._at_work >= MOST_OF_ALL
             ):
-                raise Unavailable("too many tokens that prove nobody; try again in a minute")
+                raise TooManyLookups("too many tokens that prove nobody; try again in a minute")
             self._by_client[client] += 1
             self._at_work += 1
 

@@ -45,7 +45,7 @@ def post(
         found = call.dss.index.search(
             replica,
             query,
-            readers=call.dss.policy.labels(call.reader),
+            readers=call.dss.policy.counts_as(call.reader),
             after=after,
             count=_RAW_PER_PAGE if raw else per_page,
             documents=raw,

@@ -123,7 +123,9 @@ class Policy:
                 return self._read(who, what)
             case Action.SHARE:
                 return self._share(who, what)
-            case Action.CONTRIBUTE | Action.WRITE:
+            case Action.CONTRIBUTE:
+                return self._contribute(who, what)
+            case Action.WRITE:
                 return self._write(who, what)
             case Action.DELETE:
                 return self._delete(who, what)
@@ -134,7 +136,7 @@ class Policy:
         """Return whether everybody may read something, so that it need not be known who asks."""
         return not what.owner and not what.purged and PUBLIC in (what.readers or self._defaults)
 
-    def labels(self, who: Principal) -> frozenset[str] | None:
+    def counts_as(self, who: Principal) -> frozenset[str] | None:
         """Return the readers as which a principal counts in queries; None for all: admins read everything."""
         if who.is_admin:
             return None
@@ -173,12 +175,18 @@ class Policy:
             )
         return decision
 
-    def _write(self, who: Principal, what: Resource) -> Decision:
+    def _contribute(self, who: Principal, what: Resource) -> Decision:
         signed_in = self._signed_in(who, what)
-        if not signed_in.is_allowed or who.is_admin:
-            return _present(what) if signed_in.is_allowed else signed_in
-        if who.groups.isdisjoint(self.write_groups):
+        if signed_in.is_allowed and not who.is_admin and who.groups.isdisjoint(self.write_groups):
             return _forbidden(f"{who.email} is not a member of any group that may write")
+        return signed_in
+
+    def _write(self, who: Principal, what: Resource) -> Decision:
+        contribute = self._contribute(who, what)
+        if not contribute.is_allowed:
+            return contribute
+        if who.is_admin:
+            return _present(what)
         if not self._is_reader(who, what):
             return self._not_for(who, what, "write")
         if what.owner and what.owner != who.email:
@@ -189,8 +197,10 @@ class Policy:
 
     def _delete(self, who: Principal, what: Resource) -> Decision:
         signed_in = self._signed_in(who, what)
-        if not signed_in.is_allowed or who.is_admin:
-            return _present(what) if signed_in.is_allowed else signed_in
+        if not signed_in.is_allowed:
+            return signed_in
+        if who.is_admin:
+            return _present(what)
         if what.owner or (what.owner_group and self._is_reader(who, what)):
             return self._write(who, what)
         # Also for those who must not learn that it belongs to a group.

@@ -22,7 +22,7 @@ _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/+-]{0,127}")
 def check_group(name: str, parameter: str = "group") -> str:
     """Return the name of a group. Raise IllegalArguments, naming the parameter, if it can't be one."""
     if name in (PUBLIC, SIGNED_IN, DEFAULT, NOBODY):
-        raise IllegalArguments(f"{parameter}: {name!r} is not a group; it stands for who reads by default")
+        raise IllegalArguments(f"{parameter}: {name!r} is not a group, and no group can have this name")
     return check_reader(name, parameter)
 
 

@@ -4,7 +4,7 @@ Only this package knows Firestore. One document per file version, bundle version
 tombstone; the files of a bundle and the contents of a collection are in pages under its document.
 """
 
-from shared.catalog.attempts import JobState
+from shared.catalog.attempts import JobState, may_begin_again
 from shared.catalog.backlog import BacklogCatalog, Missing, Unpublished
 from shared.catalog.bindings import Binding, BindingCatalog, CurrentBinding
 from shared.catalog.bundles import BundleCatalog, BundleHead, PagedFile
@@ -22,7 +22,7 @@ from shared.catalog.deliveries import (
     DeliveryState,
     SubscriberBackoff,
 )
-from shared.catalog.events import Event, EventCatalog
+from shared.catalog.events import WITHHELD, Event, EventCatalog
 from shared.catalog.files import ContentRemoved, FileCatalog, FileRecord
 from shared.catalog.groups import Group, GroupCatalog
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
@@ -38,6 +38,7 @@ from shared.catalog.versioned import VersionedCatalog
 
 __all__ = [
     "KEPT_ATTEMPTS",
+    "WITHHELD",
     "AdminRun",
     "Attempt",
     "BacklogCatalog",
@@ -97,6 +98,7 @@ __all__ = [
     "TombstoneCatalog",
     "Unpublished",
     "VersionedCatalog",
+    "may_begin_again",
 ]
 
 

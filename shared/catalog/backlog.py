@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from google.api_core.exceptions import NotFound
 from google.cloud.firestore import FieldFilter
@@ -70,12 +70,17 @@ class BacklogCatalog:
     def available(
         self, kinds: Iterable[Heads], names: Collection[ObjectName]
     ) -> Mapping[ObjectName, frozenset[str]]:
-        """Return the replicas that have each of these objects, of those that are known; one read each."""
+        """Return the replicas that have each of these objects, of those that are known; one read each.
+
+        A replica has an object, too, that is withheld because it is about to be removed for good.
+        """
         paths = {
             f"{kind.collection}/{name.subject}": name for kind in kinds for name in names if kind.owns(name)
         }
-        heads = self._database.get_many(list(map(self._database.client.document, paths)), ["available"])
-        return {paths[head.reference.path]: frozenset(head.get("available")) for head in heads}
+        heads = self._database.get_many(
+            list(map(self._database.client.document, paths)), ["available", "withheld"]
+        )
+        return {paths[head.reference.path]: _held(head.to_dict()) for head in heads}
 
     def leave_alone(self, kind: Heads, name: ObjectName, work: str, *, until: datetime) -> None:
         """Write to the head of an object until when sweeps leave it alone; nothing if it has no head."""
@@ -128,3 +133,7 @@ class BacklogCatalog:
                         since=head["created"],
                         left_alone=head.get("left_alone", {}),
                     )
+
+
+def _held(head: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(head["available"]) | frozenset(head.get("withheld", ()))

@@ -17,7 +17,7 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.access import labels_of
+from shared.access import NOBODY, labels_of
 from shared.batching import Batcher
 from shared.catalog.database import Database, Step, Write, create_document, set_document
 from shared.errors import InvalidChecksum
@@ -36,6 +36,8 @@ _FORMS = {
 
 # The labels of what is not bound.
 UNBOUND = labels_of(())
+# Those, in a journal, of an event that is out of the log: nobody looks them up, not even an admin.
+WITHHELD = frozenset((NOBODY,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +161,9 @@ class EventCatalog:
         """Return the timestamp of a replica's last event, in one read; empty if there is none."""
         return _last(self._database.get(self._checkpoints.document(replica)))
 
-    def count(self, replica: str, *, start: str = "") -> int:
-        """Return how many events a replica has from `start` on; one read per thousand."""
-        return self._database.count(self._log(replica, start))
+    def count(self, replica: str, *, start: str = "", stop: str = "") -> int:
+        """Return how many events a replica has from `start` on, before `stop`; one read per thousand."""
+        return self._database.count(self._log(replica, start, stop))
 
     def _log(self, replica: str, start: str, stop: str = "") -> Any:
         """Return the query for a replica's events in order of time, between two times if they are given."""

@@ -20,7 +20,7 @@ MOST_GROUPS_OF_MEMBER = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """The members of a group, from the time on that `version` is: e-mail addresses, and `@domain`s."""
+    """The members of a group, from the time of `fqid`'s version on: e-mail addresses, and `@domain`s."""
 
     fqid: Fqid
     name: str

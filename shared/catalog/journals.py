@@ -139,6 +139,14 @@ class JournalCatalog:
 
         self._database.advance(self._checkpoints.document(replica), step)
 
+    def release(self, replica: str, claimed: Checkpoint) -> None:
+        """Give up a claim whose events have all left the log, unless the checkpoint has changed since."""
+
+        def step(snapshot: Any) -> Step | None:
+            return ({"claimed": ""}, []) if _checkpoint_of(snapshot) == claimed else None
+
+        self._database.advance(self._checkpoints.document(replica), step)
+
     def hold(self, replica: str, *, held: bool) -> None:
         """Pause the compaction of a replica's events, or resume it. Safe to repeat."""
         self._database.advance(self._checkpoints.document(replica), lambda _: ({"held": held}, []))

@@ -6,8 +6,9 @@ or guards: so nothing purged is written again. A purge withholds heads: their `a
 so that no read, list or query finds them, and none needs a read more. Events leave the log in the same way.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from google.cloud.firestore import FieldFilter
@@ -120,9 +121,7 @@ class PurgeCatalog:
     ) -> list[tuple[Any, dict[str, Any]]]:
         """Return the changes of all documents of a UUID that make them follow its purges."""
 
-        def is_purged(version: str) -> bool:
-            return any(name in purges and not purges[name].undone for name in (ALL_VERSIONS, version))
-
+        is_purged = partial(_is_purged, purges)
         found: dict[str, list[Any]] = {}
         for collection in (*_HEADS, "owned_collections", "checkout_jobs"):
             query = self._database.client.collection(collection).where(filter=FieldFilter("uuid", "==", uuid))
@@ -163,8 +162,24 @@ class PurgeCatalog:
         missing = [name for name in self._database.replicas if name not in back]
         return {"purged": False, "withheld": [], "available": back, "missing": missing}
 
+    def withhold_events(self, uuid: str, versions: Collection[str]) -> None:
+        """Take events of these versions out of the log that were recorded while a purge took effect.
+
+        Whether a version is purged is read with its events: what was given back is in the log. Safe to
+        repeat.
+        """
+
+        def work(transaction: Any) -> None:
+            current = self._current.document(uuid).get(transaction=transaction)
+            purges = PurgeInEffect.all_of((current.to_dict() or {}).get("purges", {}))
+            is_purged = partial(_is_purged, purges)
+            for reference, change in self._event_changes(transaction, uuid, versions, is_purged):
+                transaction.update(reference, change)
+
+        self._database.transact(work)
+
     def _event_changes(
-        self, transaction: Any, uuid: str, versions: list[str], is_purged: Any
+        self, transaction: Any, uuid: str, versions: Collection[str], is_purged: Callable[[str], bool]
     ) -> list[tuple[Any, dict[str, Any]]]:
         """Return the changes that take events out of the log of their replica, or put them back."""
         events = self._database.client.collection("events")
@@ -285,6 +300,10 @@ class PurgeCatalog:
             self._database.commit(
                 *(lambda batch, one=one: batch.delete(one) for one in references[start : start + _PAGE])
             )
+
+
+def _is_purged(purges: Mapping[str, PurgeInEffect], version: str) -> bool:
+    return any(name in purges and not purges[name].undone for name in (ALL_VERSIONS, version))
 
 
 def _fields(purge: Purge) -> dict[str, Any]:

@@ -7,8 +7,9 @@ reader who continues after the last event meets every event once, even if events
     events      e1 e2 e3 e4 e5        listed from the start, 3 journals: [e1] [e2] [e3]
     compacted  [e1 e2 e3 e4] e5       listed after e3:                   [e4], of the object of e1..e4; [e5]
 
-No object is ever removed: a signed URL that was given out stays valid. If a bundle is removed for good,
-spaces take the place of its documents (`shared/purges/scrubbing.py`), and its events are no longer listed.
+A journal's object stays, so that a signed URL that was given out stays valid, and is never changed but by a
+purge (`shared/purges/scrubbing.py`): that replaces it by one of the same size, with spaces in place of the
+documents of what is removed for good, whose events are no longer listed. It is gone for a moment meanwhile.
 
 A reader sees only the events of bundles that it may read. A journal that has others as well is shown as one
 of the events that the reader sees, and the API serves it (`shared.events.streams`):
@@ -23,7 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from shared.catalog import Checkpoint, Digests, Event, Journal, JournalEntry
+from shared.catalog import WITHHELD, Checkpoint, Digests, Event, Journal, JournalEntry
 from shared.checksums import MIB, crc32c_of, crc32c_of_joined, md5_of
 from shared.errors import ObjectExists, StoreError
 from shared.identifiers import (
@@ -217,7 +218,7 @@ def journal_index(events: Sequence[Event]) -> bytes:
 
 def _index_row(event: Event) -> dict[str, Any]:
     row = {**asdict(event), "fqid": str(event.fqid)}
-    # Who may read an event changes, and the index never does.
+    # Who may read an event changes; the index does not, unless a purge replaces it.
     del row["labels"]
     return row
 
@@ -251,13 +252,19 @@ def compact(dss: Dss, replica: Replica) -> Iterator[Journal]:
 
 
 def add_journal(dss: Dss, journal: Journal, events: Sequence[Event]) -> None:
-    """Add a journal of these events to the catalog, with the labels that they have by now."""
+    """Add a journal of these events to the catalog, with the labels that they have by now.
+
+    Nobody sees those that a purge has taken out of the log since they were read. Who withholds an event later
+    finds the journal.
+    """
+    stop = version_after(journal.to_date)
 
     def labels() -> dict[str, frozenset[str]]:
-        if not dss.catalog.bindings.any_in_effect():
+        in_log = dss.catalog.events.count(journal.replica, start=journal.from_date, stop=stop)
+        if in_log == len(events) and not dss.catalog.bindings.any_in_effect():
             return {}
-        known = dss.catalog.events.get_many([event.id for event in events])
-        return {event.id: event.labels for event in known.values()}
+        known = dss.catalog.events.in_log([event.id for event in events])
+        return {event.id: known[event.id].labels if event.id in known else WITHHELD for event in events}
 
     dss.catalog.journals.add(journal, labels)
 
@@ -271,7 +278,12 @@ def _due(dss: Dss, replica: str) -> list[Event]:
             return []
         if checkpoint.claimed:
             stop = version_after(checkpoint.claimed)
-            return list(dss.catalog.events.since(replica, start=start, stop=stop))
+            claimed = list(dss.catalog.events.since(replica, start=start, stop=stop))
+            if claimed:
+                return claimed
+            # All of them were withheld by purges.
+            dss.catalog.journals.release(replica, checkpoint)
+            continue
         events = list(dss.catalog.events.since(replica, start=start, count=MOST_EVENTS))
         fitting = _fitting(events)
         full = len(fitting) == MOST_EVENTS or len(fitting) < len(events)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from shared.access import labels_of
-from shared.catalog import BundleHead, Event
+from shared.catalog import WITHHELD, BundleHead, Event
 from shared.checksums import crc32c_of, md5_of
 from shared.clock import Deadline
 from shared.errors import NotYetThere, ObjectExists, ObjectNotFound
@@ -71,12 +71,14 @@ def _is_purged(dss: Dss, fqid: Fqid) -> bool:
     return current is not None and bool(current.purged(fqid.version))
 
 
-def _publish_creation(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> None:
+def _publish_creation(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> bool:
+    """Return whether the creation needs no publishing any more; not so if it was purged meanwhile."""
     if replica.name not in head.unpublished:
-        return
-    if head.was_visible(replica.name):
-        _publish(dss, replica, on_published, head, dead=False)
+        return True
+    if head.was_visible(replica.name) and not _publish(dss, replica, on_published, head, dead=False):
+        return False
     dss.catalog.bundles.mark_published(head.fqid, replica.name)
+    return True
 
 
 def _publish_tombstone(dss: Dss, replica: Replica, name: ObjectName, on_published: OnPublished) -> None:
@@ -89,22 +91,23 @@ def _publish_tombstone(dss: Dss, replica: Replica, name: ObjectName, on_publishe
         return
     hidden = dss.catalog.bundles.hidden_by(known.tombstone.name)
     work = partial(_publish_hidden, dss, replica, on_published)
-    purged = False
-    for head in map_in_threads(work, hidden, threads=_THREADS):
-        purged = purged or head.purged
-    if purged:
+    published = True
+    for is_published in map_in_threads(work, hidden, threads=_THREADS):
+        published = published and is_published
+    if not published:
         # It is published when the purge is undone; the sweep tries again.
         return
     dss.catalog.tombstones.mark_published(known.tombstone, replica.name)
 
 
-def _publish_hidden(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> BundleHead:
-    if head.was_visible(replica.name):
-        _publish_creation(dss, replica, on_published, head)
-        # An earlier attempt at a UUID with many versions may have published some of them.
-        if not _was_published(dss, replica, head.fqid):
-            _publish(dss, replica, on_published, head, dead=True)
-    return head
+def _publish_hidden(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead) -> bool:
+    """Return whether nothing of a hidden version needs publishing any more; not so if it is purged."""
+    if not head.was_visible(replica.name):
+        return not head.purged
+    if not _publish_creation(dss, replica, on_published, head):
+        return False
+    # An earlier attempt at a UUID with many versions may have published some of them.
+    return _was_published(dss, replica, head.fqid) or _publish(dss, replica, on_published, head, dead=True)
 
 
 def _was_published(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
@@ -119,7 +122,8 @@ def _was_published(dss: Dss, replica: Replica, fqid: Fqid) -> bool:
     return True
 
 
-def _publish(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead, *, dead: bool) -> None:
+def _publish(dss: Dss, replica: Replica, on_published: OnPublished, head: BundleHead, *, dead: bool) -> bool:
+    """Publish an event, and return True; withdraw it and return False if a purge took effect meanwhile."""
     content = store_document(dss, replica, head, dead=dead)
     dss.faults.reach("index: document kept")
     readers = head.content_readers
@@ -128,13 +132,30 @@ def _publish(dss: Dss, replica: Replica, on_published: OnPublished, head: Bundle
     dss.faults.reach("index: journalled")
     dss.index.put(entry_of(replica.name, head.fqid, content, dead=dead, readers=readers))
     dss.faults.reach("index: indexed")
-    follow_if_changed(dss, head, recorded)
+    now = follow_if_changed(dss, head, recorded)
+    if now is None or now.purged:
+        _withdraw(dss, recorded)
+        return False
     message = bundle_event(recorded)
     dss.publisher.publish(BUNDLE_EVENTS, message.attributes)
     dss.faults.reach("index: published")
     _record_publication(replica, recorded)
     dss.faults.reach("index: time kept")
     on_published(message)
+    return True
+
+
+def _withdraw(dss: Dss, event: Event) -> None:
+    """Take back what was written of a version after its purge had withheld what there was of it.
+
+    If it is given back at this moment, the sweep finds it in the outbox, and publishes it anew. A journal
+    that was made of the event meanwhile is written anew by the removal: functions may not replace objects.
+    """
+    dss.catalog.purges.withhold_events(event.fqid.uuid, [event.fqid.version])
+    dss.catalog.journals.set_labels(event, WITHHELD)
+    for given_back in dss.catalog.events.in_log([event.id]).values():
+        dss.catalog.journals.set_labels(given_back, given_back.labels)
+    dss.index.delete(event.replica, event.fqid)
 
 
 def _record_publication(replica: Replica, event: Event) -> None:

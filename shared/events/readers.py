@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.access import NOBODY, labels_of
-from shared.catalog import BundleHead, Event
+from shared.catalog import WITHHELD, BundleHead, Event
 from shared.errors import TooManyUnderWay
 from shared.identifiers import Fqid, event_id
 from shared.metadata import CREATE, TOMBSTONE
@@ -19,32 +19,34 @@ from shared.system import Dss
 _ATTEMPTS = 20
 
 
-def follow_readers(dss: Dss, fqid: Fqid) -> None:
+def follow_readers(dss: Dss, fqid: Fqid) -> BundleHead | None:
     """Have all that is derived from a bundle version be seen by those alone who may read its content now.
 
-    Safe to repeat, in any order. Raises TooManyUnderWay if the readers keep changing.
+    Return its head as it was followed; None if there is none. Safe to repeat, in any order. Raises
+    TooManyUnderWay if the readers keep changing.
     """
     head = dss.catalog.bundles.head(fqid)
     for _ in range(_ATTEMPTS):
         if head is None:
-            return
+            return None
         _follow_once(dss, head)
         before, head = head, dss.catalog.bundles.head(fqid)
-        if head and head.content_readers == before.content_readers:
-            return
+        if head and (head.content_readers, head.purged) == (before.content_readers, before.purged):
+            return head
     raise TooManyUnderWay(f"bundle {fqid}: its readers keep changing; try again")
 
 
-def follow_if_changed(dss: Dss, written: BundleHead, event: Event) -> None:
+def follow_if_changed(dss: Dss, written: BundleHead, event: Event) -> BundleHead | None:
     """Do as `follow_readers` unless the head that was written, and its event, have the readers of now.
 
-    One read.
+    Return the head as it is now, None if it was removed for good. One read.
     """
     head = dss.catalog.bundles.head(written.fqid)
     if head and (
         head.content_readers != written.content_readers or labels_of(head.content_readers) != event.labels
     ):
-        follow_readers(dss, written.fqid)
+        return follow_readers(dss, written.fqid)
+    return head
 
 
 def _follow_once(dss: Dss, head: BundleHead) -> None:
@@ -55,7 +57,7 @@ def _follow_once(dss: Dss, head: BundleHead) -> None:
     for event in dss.catalog.events.get_many(ids).values():
         if event.labels != labels:
             dss.catalog.events.set_labels(event, labels)
-        dss.catalog.journals.set_labels(event, labels)
+        dss.catalog.journals.set_labels(event, WITHHELD if head.purged else labels)
     for replica in dss.replicas:
         dss.index.set_readers(replica.name, head.fqid, head.content_readers)
 

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from shared.catalog import AdminRun, JobState, Purge
+from shared.catalog import AdminRun, Purge, may_begin_again
 from shared.errors import Conflict, DssError, Forbidden, IllegalArguments, NotFound, Unavailable
 from shared.identifiers import Fqid, check_uuid, moment_of
 from shared.jobs.argument import Argument
@@ -27,7 +27,7 @@ from shared.jobs.purge_return import give_back
 from shared.jobs.reports import Reports
 from shared.parallel import map_in_threads
 from shared.purges.preview import Line, Subject
-from shared.purges.records import declare, finish, is_due, last_of, new_purge, newest, part, undo
+from shared.purges.records import declare, is_due, last_of, new_purge, newest, part, undo
 from shared.purges.removal import remove
 from shared.retry import retry
 from shared.system import Dss
@@ -235,31 +235,32 @@ def work_removal(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     """Remove what is due, and finish what was left half-done, from the cursor on; see `JobType`."""
     after = run.cursor.get("after", "")
     for purge in (one for one in dss.catalog.purges.unfinished() if str(one.fqid) > after):
-        if newest(dss, purge) != purge:
-            dss.catalog.purges.close(purge)
-        elif not purge.undone and is_due(dss, purge):
-            page.report(_removed(dss, purge, page))
-        elif not purge.scrubbed:
-            # The run that declared it was killed, and nobody has resumed it.
-            retry(dss.clock, partial(finish, dss, purge))
-            page.report({"finished": purge.subject})
-            page.count(finished=1)
+        try:
+            _follow(dss, purge, page)
+        except Unavailable:
+            # The workflow tries the step again.
+            raise
+        except DssError as error:
+            page.count(failed=1)
+            page.report({"failed": error.title, "name": purge.subject})
         if page.taken():
             return {"after": str(purge.fqid)}
     return None
 
 
-def _removed(dss: Dss, purge: Purge, page: Page) -> Line:
-    try:
+def _follow(dss: Dss, purge: Purge, page: Page) -> None:
+    """Do what is left to do about a record. One that another has replaced stays as an object, as all do."""
+    if not purge.scrubbed:
+        # The run that declared it was killed, perhaps before it was in effect, and nobody has resumed it.
+        retry(dss.clock, partial(declare, dss, purge))
+        page.report({"finished": purge.subject})
+        page.count(finished=1)
+    if newest(dss, purge) != purge:
+        dss.catalog.purges.close(purge)
+    elif not purge.undone and is_due(dss, purge):
         counts = retry(dss.clock, partial(remove, dss, purge))
-    except Unavailable:
-        # The workflow tries the step again.
-        raise
-    except DssError as error:
-        page.count(failed=1)
-        return {"failed": error.title, "name": purge.subject}
-    page.count(removed=1, **counts)
-    return {"removed": purge.subject, **counts}
+        page.report({"removed": purge.subject, **counts})
+        page.count(removed=1, **counts)
 
 
 def start_due_removals(dss: Dss) -> bool:
@@ -269,16 +270,17 @@ def start_due_removals(dss: Dss) -> bool:
     """
     if not any(_needs_work(dss, purge) for purge in dss.catalog.purges.unfinished()):
         return False
-    running = (run for run in dss.catalog.runs.newest(_RECENT) if run.state is JobState.RUNNING)
-    if any(run.kind == REMOVAL for run in running):
+    removals = (run for run in dss.catalog.runs.newest(_RECENT) if run.kind == REMOVAL)
+    # One that was killed says for ever that it is running.
+    if any(not may_begin_again(run, dss.clock.now()) for run in removals):
         return False
     dss.workflows.start(ADMINISTER, {"kind": REMOVAL})
     return True
 
 
 def _needs_work(dss: Dss, purge: Purge) -> bool:
-    if not purge.undone and is_due(dss, purge):
-        return newest(dss, purge) == purge
+    if not purge.undone and is_due(dss, purge) and newest(dss, purge) == purge:
+        return True
     # A run is likely to be at work on a record that was made a short while ago.
     made = moment_of(purge.fqid.version)
     return not purge.scrubbed and dss.clock.now() - made > _ABANDONED_AFTER

@@ -22,6 +22,7 @@ from shared.maintenance.merge import by_key, side_by_side
 from shared.maintenance.sections import Section, sections
 from shared.manifests import digest
 from shared.parallel import map_in_threads
+from shared.purges.removal import REMOVED_KINDS
 from shared.replicas import Replica
 from shared.retry import retry
 from shared.stores.base import StoredObject, read_all
@@ -125,8 +126,10 @@ def check_object(dss: Dss, section: Section, replica: Replica, key: str) -> Verd
 def _unless_purged(dss: Dss, key: str, verdict: Verdict) -> Verdict | None:
     """Return the verdict on a dark object; None if it waits for its removal for good."""
     name = parse_key(key) or parse_document_key(key)
-    current = dss.catalog.bindings.current(name.uuid) if name else None
-    if name is None or current is None or not current.purged(name.version):
+    if name is None or name.kind not in REMOVED_KINDS:
+        return verdict
+    current = dss.catalog.bindings.current(name.uuid)
+    if current is None or not current.purged(name.version):
         return verdict
     return replace(verdict, why="it was removed for good") if current.removed(name.version) else None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from shared.catalog import BundleHead
-from shared.errors import DssError, NotYetThere, Unavailable
+from shared.errors import DssError, NotYetThere, TooManyUnderWay, Unavailable
 from shared.events.readers import follow_readers
 from shared.identifiers import Fqid
 from shared.maintenance.index_check import THREADS, IndexRow, IndexTally, all_of_them, is_right, rows
@@ -18,6 +18,9 @@ from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.retry import retry
 from shared.system import Dss
+
+# How often a bundle version may change while its entry is made.
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +71,16 @@ def _written(dss: Dss, row: IndexRow) -> str:
         # Safe beside other writers: a live entry never replaces a dead one.
         dss.index.put(expected)
         # The head was read a while ago.
-        follow_readers(dss, row.fqid)
-        return "written"
+        now = follow_readers(dss, row.fqid)
+        if _name(now, row.replica) == _name(row.head, row.replica):
+            return "written"
     return _replaced(dss, row)
 
 
 def _replaced(dss: Dss, row: IndexRow) -> str:
     """Remove a wrong entry; write the right one, if there should be one."""
     head = dss.catalog.bundles.head(row.fqid)
-    while True:
+    for _ in range(_ATTEMPTS):
         dss.index.delete(row.replica.name, row.fqid)
         expected = expected_entry(dss, row.replica, head) if head else None
         if expected:
@@ -86,9 +90,15 @@ def _replaced(dss: Dss, row: IndexRow) -> str:
         if _state(now, row.replica) == _state(head, row.replica):
             return "written" if expected else "removed"
         head = now
+    raise TooManyUnderWay(f"bundle {row.fqid}: it keeps changing; try again")
 
 
-def _state(head: BundleHead | None, replica: Replica) -> tuple[bool, bool, frozenset[str]]:
-    if head is None:
-        return False, False, frozenset()
-    return head.was_visible(replica.name), head.hidden, head.content_readers
+def _state(head: BundleHead | None, replica: Replica) -> tuple[tuple[bool, bool], frozenset[str]]:
+    return _name(head, replica), head.content_readers if head else frozenset()
+
+
+def _name(head: BundleHead | None, replica: Replica) -> tuple[bool, bool]:
+    """Return whether a version has an entry, and whether it is dead."""
+    if head is None or not head.was_visible(replica.name):
+        return False, False
+    return True, head.hidden

@@ -1,4 +1,6 @@
-"""Rebuild the catalog from one bucket alone: purges, bindings, events, then files, bundles and all others.
+"""Rebuild the catalog from one bucket alone.
+
+Purges, groups and bindings come first, then events, then files, bundles, tombstones and collections.
 
 At every moment a read on the replica sees nothing that it would not have seen when the bucket was written,
 and nothing is published twice: so sweeps, events and deletions may go on meanwhile. Safe to repeat: a rebuild
@@ -57,7 +59,7 @@ def _ordered() -> list[ObjectKind[Any]]:
 def _around_events() -> tuple[list[ObjectKind[Any]], list[ObjectKind[Any]]]:
     """Return the kinds that come before events, and those that come after them.
 
-    Purges and bindings are known before anything can be seen of what they remove or bind.
+    Purges, groups and bindings are known before anything can be seen of what they remove or bind.
     """
     kinds = _ordered()
     count = kinds.index(KINDS[Kind.ACCESS, False]) + 1
@@ -65,9 +67,9 @@ def _around_events() -> tuple[list[ObjectKind[Any]], list[ObjectKind[Any]]]:
 
 
 def rebuild(dss: Dss, replica: Replica, *, dry_run: bool = False) -> Iterator[Restored]:
-    """Yield the outcome for every binding and event in a replica's bucket, and then for every other object.
+    """Yield the outcome for every object in a replica's bucket, section by section (`section_names`).
 
-    The records of purges come first: what they name is skipped.
+    What a purge names is skipped.
 
     Afterwards the catalog knows all that the bucket proves, and reads on this replica answer as they did when
     the bucket was written. An object that is not proved fails, and the rest goes on. With `dry_run` nothing

@@ -24,6 +24,7 @@ from shared.maintenance.expected import ExpectedBlob
 from shared.maintenance.sections import BlobSection, sections
 from shared.manifests import digest, write_once
 from shared.parallel import map_in_threads
+from shared.purges.removal import REMOVED_KINDS
 from shared.replicas import Replica
 from shared.retry import retry
 from shared.stores.base import StoredObject, UnfinishedUpload, read_all
@@ -210,7 +211,7 @@ def _restore(dss: Dss, finding: Finding, replica: Replica) -> str:
     kind = find_kind(name) if name else None
     if name is None or kind is None:
         raise NotProven("the system gives no such name")
-    current = dss.catalog.bindings.current(name.uuid)
+    current = dss.catalog.bindings.current(name.uuid) if name.kind in REMOVED_KINDS else None
     if current and current.removed(name.version):
         replica.store.erase(replica.bucket, finding.key)
         return "erased: it was removed for good"

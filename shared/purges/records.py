@@ -95,8 +95,8 @@ def finish(dss: Dss, purge: Purge) -> None:
 
 
 def newest(dss: Dss, purge: Purge) -> Purge:
-    """Return the newest record about what a record is about."""
-    return [known for known in dss.catalog.purges.of_uuid(purge.fqid.uuid) if known.of == purge.of][-1]
+    """Return the newest record about what a record is about; itself if the catalog knows none."""
+    return last_of(dss, purge.fqid.uuid, purge.of) or purge
 
 
 def last_of(dss: Dss, uuid: str, version: str) -> Purge | None:

@@ -29,7 +29,8 @@ from shared.replicas import Replica
 from shared.stores.base import read_all
 from shared.system import Dss
 
-_KINDS = (Kind.FILE, Kind.BUNDLE, Kind.COLLECTION)
+# The kinds of what a purge names. Its own record, and the bindings of a UUID, stay.
+REMOVED_KINDS = (Kind.FILE, Kind.BUNDLE, Kind.COLLECTION)
 # The catalog's collections of heads, and of their tombstones.
 _COLLECTIONS = {"files": "", "bundles": "bundle_tombstones", "collections": "collection_tombstones"}
 
@@ -43,6 +44,8 @@ def remove(dss: Dss, purge: Purge) -> Counter[str]:
         raise Conflict(f"{purge.subject}: its purge was undone, or its grace period is not over")
     counts: Counter[str] = Counter()
     _replicate_record(dss, purge)
+    # Whoever had read a head before the purge may have recorded its event after it.
+    dss.catalog.purges.withhold_events(purge.fqid.uuid, _versions(dss, purge))
     scrub(dss, purge)
     contents = {record.checksums.blob_key: record for record in _contents(dss, purge)}
     for record in contents.values():
@@ -63,6 +66,11 @@ def remove(dss: Dss, purge: Purge) -> Counter[str]:
     return counts
 
 
+def _versions(dss: Dss, purge: Purge) -> list[str]:
+    versions = (head.fqid.version for head in dss.catalog.bundles.versions(purge.fqid.uuid))
+    return [version for version in versions if purge.covers(version)]
+
+
 def _replicate_record(dss: Dss, purge: Purge) -> None:
     """Bring the record to all replicas: whatever is read from a bucket later is known to be gone."""
     for replica in dss.replicas:
@@ -72,7 +80,7 @@ def _replicate_record(dss: Dss, purge: Purge) -> None:
 
 def objects(purge: Purge, replica: Replica) -> Iterator[ObjectName]:
     """Yield the manifests and tombstones on a replica that a purge names."""
-    for kind in _KINDS:
+    for kind in REMOVED_KINDS:
         for stored in replica.store.list(replica.bucket, f"{kind}/{purge.fqid.uuid}"):
             name = parse_key(stored.key)
             if name and (not purge.of or name.version == purge.of):

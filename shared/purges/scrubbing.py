@@ -57,8 +57,14 @@ def _scrub_bundle(dss: Dss, head: BundleHead) -> None:
             _index(dss, replica, head)
     for event in _events(dss, head.fqid, CREATE, TOMBSTONE):
         replica = dss.replicas.named(event.replica)
-        if rewrite_journal(dss, replica, event) is None and not head.purged:
+        journal = rewrite_journal(dss, replica, event)
+        if head.purged:
+            continue
+        if journal is None:
             _list_again(dss, replica, event)
+        else:
+            # It was withheld if the journal was added while its bundle was purged.
+            dss.catalog.journals.set_labels(event, event.labels)
 
 
 def _list_again(dss: Dss, replica: Replica, event: Event) -> None:

@@ -108,8 +108,8 @@ class IndexBackend(Protocol):
     ) -> Page:
         """Return up to `count` hits after the FQID `after`, by UUID and then version, both descending.
 
-        Finds what those who count as `readers` may read (`shared.access.Policy.labels`), everything if that
-        is None. Nothing else shows in the page, its length, its end or the total. `documents` adds their
+        Finds what those who count as `readers` may read (`shared.access.Policy.counts_as`), everything if
+        that is None. Nothing else shows in the page, its length, its end or the total. `documents` adds their
         documents, and `total` the number of all hits. Page and total together take a bounded time. Raises
         IndexQueryRefused, with the reason, if this back end does not serve the query, or can't match a single
         document in that time.

@@ -217,7 +217,7 @@ def _cost_section() -> str:
     budgets = Limits(_SETTINGS)
     stranger = {"REMOTE_ADDR": "169.254.1.1", "HTTP_X_FORWARDED_FOR": "2001:db8::1"}
     signed_in = {**stranger, "HTTP_AUTHORIZATION": f"Bearer {'a' * 900}"}
-    budgets.signed_in(signed_in, Principal(email="a@example.org"))
+    budgets.remember_token(signed_in, Principal(email="a@example.org"))
     rows = []
     for who, environ in (("a caller who has signed in", signed_in), ("an address", stranger)):
         check = microseconds(partial(budgets.check, environ), 5000)

@@ -43,7 +43,9 @@ def add(context: Context, uuid: str, group: str, with_files: bool | None, dry_ru
 @_UUID
 @_READER
 @click.option(
-    "--unbind", is_flag=True, help="Remove the last group, too: DSS_DEFAULT_ACCESS says who reads it then."
+    "--unbind",
+    is_flag=True,
+    help="Remove the last group, too: then DSS_DEFAULT_ACCESS says who reads it; a collection, its owner.",
 )
 @options.dry_run
 @json_option
@@ -63,7 +65,10 @@ def remove(context: Context, uuid: str, group: str, unbind: bool, dry_run: bool)
 @json_option
 @click.pass_obj
 def own(context: Context, uuid: str, group: str, nobody: bool, dry_run: bool) -> int:
-    """Let only the members of a group write, change and delete a UUID."""
+    """Let only the members of a group write, change and delete a UUID.
+
+    Not one of a collection: it belongs to the person who made it.
+    """
     from run.admin.access import set_owner
 
     return set_owner(context, uuid, group, nobody=nobody, dry_run=dry_run)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from dss.tokens import claims_of
 from shared.bindings import change_binding
 from shared.groups import MOST_MEMBERS, add_members, groups_of
 from shared.identifiers import group_uuid
-from tests.support.api import new_uuid, put_bundle, put_file
+from tests.support.api import new_uuid, put_bundle, put_collection, put_file
 from tests.support.command_line import Outcome, dss
 from tests.support.concurrent_calls import ConcurrentCalls
 from tests.support.dss import open_dss_for_threads
@@ -95,6 +96,19 @@ def test_a_bundle_is_bound_with_its_files(access, api, anyone, clouds, name):
     assert [anyone.get(path, replica="gcp").status_code for path in paths] == [200, 302, 302, 302]
 
 
+def test_a_collection_is_read_and_written_by_its_owner(stack, access, api, name):
+    uuid = put_collection(api, "gcp", []).uuid
+    owner = f"{claims_of(stack['DSS_TOKEN'])['email']} (its owner)"
+
+    assert f"(collection): read by {owner}; written by {owner}" in access("get", uuid).out
+    assert f"read by {name}, {owner}; written by {owner}" in access("add", uuid, name).out
+    refused = dss(stack, "admin", "access", "own", uuid, name)
+    assert refused.code == 1
+    assert f"{uuid} is a collection: it belongs to the person who made it" in refused.err
+    assert access("get", uuid, "--json").json["owner_group"] == ""
+    assert f"read by {owner}; written by {owner}" in access("remove", uuid, name, "--unbind").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -117,7 +131,7 @@ def test_members_come_and_go(stack, clouds, system, name):
         return outcome
 
     person, robot, domain = (
-        f"{name}@Example.org",
+        f"{name}.Kay@Example.org",
         f"{name}@project.iam.gserviceaccount.com",
         f"@{name}.example.org",
     )
@@ -135,6 +149,10 @@ def test_members_come_and_go(stack, clouds, system, name):
     for email in (person, robot, f"anybody@{name}.example.org"):
         assert groups_of(system, email) == {name}
         assert group("list", "--member", email, "--json").json["groups"] == [listed]
+    # U+212A is k in lower case, but not the same address or domain.
+    kelvin = person.replace("K", "\u212a")
+    assert (kelvin.lower(), groups_of(system, kelvin)) == (person.lower(), set())
+    assert "is neither an e-mail address" in dss(stack, "admin", "group", "add", name, kelvin).err
     # A domain is that of the address, and not part of it.
     assert groups_of(system, f"anybody@sub.{name}.example.org") == set()
     assert groups_of(system, f"anybody@x{name}.example.org") == set()

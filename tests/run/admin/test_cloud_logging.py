@@ -12,7 +12,8 @@ import requests
 
 from dss.errors import OperationFailed
 from run.admin.cloud_logging import CloudLogging
-from run.admin.commands_log import entry_of, identity_of
+from run.admin.commands_log import entry_of
+from run.admin.identity import Operator, email_of
 from shared.access.audit_log import AuditEntry
 from tests.support.api import new_uuid
 
@@ -155,11 +156,11 @@ def test_an_operator_is_the_owner_of_the_google_credentials(server: LoggingServe
     url, session = f"{server.url}/userinfo", requests.Session()
     server.answers = [(200, {"email": "ada@example.org"}), (200, {"email": "vm@p"}), (401, {})]
 
-    assert identity_of(session, Account(service_account_email="a@p.iam"), url) == "a@p.iam"
-    assert identity_of(session, Account(account="bob@example.org"), url) == "bob@example.org"
-    assert identity_of(session, Account(account=""), url) == "ada@example.org"
-    assert identity_of(session, Account(service_account_email="default"), url) == "vm@p"
-    assert identity_of(session, Account(), url) == ""
+    assert email_of(session, Account(service_account_email="a@p.iam"), url) == "a@p.iam"
+    assert email_of(session, Account(account="bob@example.org"), url) == "bob@example.org"
+    assert email_of(session, Account(account=""), url) == "ada@example.org"
+    assert email_of(session, Account(service_account_email="default"), url) == "vm@p"
+    assert email_of(session, Account(), url) == ""
 
 
 def test_a_line_has_the_object_among_the_arguments_that_were_given() -> None:
@@ -180,7 +181,7 @@ def test_a_line_has_the_object_among_the_arguments_that_were_given() -> None:
     @click.option("--confirmation")
     @click.pass_context
     def access(context: click.Context, **_: str) -> None:
-        entries.append(entry_of(context, "ada@example.org", "os"))
+        entries.append(entry_of(context, Operator(name="ada@example.org", issuer="os")))
 
     version = "2026-01-12T093000.000000Z"
     program(

@@ -60,12 +60,16 @@ def proxied(stack: dict[str, str]) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def without_issuer(stack: dict[str, str]) -> Iterator[Api]:
-    """An API whose token issuer does not answer, with a bucket that a test may delete."""
+    """An API whose token issuer does not answer, that hides managed data; a test may delete its bucket."""
     clouds = Clouds(stack)
     bucket = f"dss-short-lived-{new_uuid()}"
     clouds.gcs.create_bucket(bucket)
     # Port 9 (discard): no service listens there.
-    settings = {"OIDC_ISSUER": "http://127.0.0.1:9", "DSS_GS_CHECKOUT_BUCKET": bucket}
+    settings = {
+        "OIDC_ISSUER": "http://127.0.0.1:9",
+        "DSS_GS_CHECKOUT_BUCKET": bucket,
+        "DSS_HIDE_MANAGED": "true",
+    }
     with api_process(stack, settings) as process:
         yield Api(process.url, stack["DSS_TOKEN"])
 

@@ -200,10 +200,10 @@ class Observed(Policy):
         self.asked.append(what)
         return super().is_open(what)
 
-    def labels(self, who: Principal) -> frozenset[str] | None:
+    def counts_as(self, who: Principal) -> frozenset[str] | None:
         """Decide as always."""
         self.asked.append(None)
-        return super().labels(who)
+        return super().counts_as(who)
 
 
 def test_nothing_is_answered_before_the_policy_was_asked(world: World) -> None:

@@ -17,7 +17,7 @@ import pytest
 from local.api import api_process
 from run.api.access_tokens import MOST_AT_ONCE, MOST_SECONDS_KNOWN, SECONDS, AccessTokens
 from run.api.lookup_limit import MOST_OF_ALL, MOST_OF_CLIENT
-from shared.errors import DssError, Unauthorized, Unavailable
+from shared.errors import DssError, TooManyLookups, Unauthorized, Unavailable
 from tests.support.api import Api
 from tests.support.waiting import SLOWNESS, wait_until
 
@@ -163,7 +163,7 @@ INVALID_TOKEN = "ya29.this-is-nobodys-token"
 def test_forged_tokens_of_one_client_cause_few_requests_and_lock_nobody_else_out(tokens, endpoint, clock):
     tokens.identity(TOKEN, "1.2.3.4")
     kinds = [refusal(tokens, invented()) for _ in range(300)]
-    assert kinds == [Unauthorized] * MOST_OF_CLIENT + [Unavailable] * (300 - MOST_OF_CLIENT)
+    assert kinds == [Unauthorized] * MOST_OF_CLIENT + [TooManyLookups] * (300 - MOST_OF_CLIENT)
     assert len(endpoint.asked) == 1 + MOST_OF_CLIENT
     # Its own token that is known goes on, also when the endpoint has to be asked again.
     clock.now += MOST_SECONDS_KNOWN - 50
@@ -172,7 +172,7 @@ def test_forged_tokens_of_one_client_cause_few_requests_and_lock_nobody_else_out
     clock.now += 50
     assert tokens.identity(TOKEN, "1.2.3.4").email == "a@example.org"
     endpoint.answers["another-good-token"] = (200, GOOD)
-    assert refusal(tokens, "another-good-token", "1.2.3.4") is Unavailable
+    assert refusal(tokens, "another-good-token", "1.2.3.4") is TooManyLookups
     assert tokens.identity("another-good-token", "5.6.7.8").email == "a@example.org"
 
 
@@ -180,7 +180,7 @@ def test_forged_tokens_of_all_clients_together_are_bounded_for_a_minute(tokens, 
     for number in range(MOST_OF_ALL + 20):
         refusal(tokens, invented(), f"client {number // (MOST_OF_CLIENT - 1)}")
     assert len(endpoint.asked) == MOST_OF_ALL
-    assert refusal(tokens, TOKEN, "a new client") is Unavailable
+    assert refusal(tokens, TOKEN, "a new client") is TooManyLookups
     clock.now += 60
     assert tokens.identity(TOKEN, "a new client").email == "a@example.org"
 
@@ -261,7 +261,7 @@ def test_no_more_than_so_many_requests_wait_for_the_endpoint(endpoint, clock):
     with ThreadPoolExecutor(MOST_AT_ONCE) as threads:
         waiting = [threads.submit(tokens.identity, invented(), "") for _ in range(MOST_AT_ONCE)]
         wait_until(lambda: len(endpoint.asked) == MOST_AT_ONCE, "the endpoint is not asked", 5)
-        assert refusal(tokens, invented()) is Unavailable
+        assert refusal(tokens, invented()) is TooManyLookups
         assert len(endpoint.asked) == MOST_AT_ONCE
         endpoint.may_answer.set()
         assert {future.result().email for future in waiting} == {"a@example.org"}

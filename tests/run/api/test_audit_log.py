@@ -13,6 +13,7 @@ from local.config import ADMIN_EMAIL
 from local.issuer.client import request_token
 from run.api.audit_log import Noted
 from run.api.contract import Contract
+from run.api.lookup_limit import MOST_OF_CLIENT
 from shared.access import PUBLIC, Action, Decision, Resource, Verdict
 from shared.access.audit_log import AuditEntry
 from shared.events.publishing import publish_event
@@ -403,6 +404,20 @@ def test_while_an_issuer_does_not_answer_reads_go_on_and_are_logged(
     assert answer.status_code == 302
     [line] = lines.of_trace(trace)
     assert (line.identity, line.decision) == ("", "allowed")
+
+
+def test_forged_tokens_of_one_client_hide_nobody_else_from_the_log(
+    world: World, proxied: Api, lines: AuditLines
+) -> None:
+    path, forger = f"/v1/files/{world.file.uuid}", {"X-Forwarded-For": "198.51.100.7"}
+    for number in range(MOST_OF_CLIENT + 2):
+        token = {"Authorization": f"Bearer ya29.forged-{new_uuid()}-{number}"}
+        assert proxied.signed_in(None).get(path, replica="gcp", headers=forger | token).status_code == 302
+    trace, headers = new_trace()
+
+    proxied.get(path, replica="gcp", headers=headers)
+
+    assert [line.identity for line in lines.of_trace(trace)] == ["writer@example.org"]
 
 
 def test_reads_of_managed_data_are_logged_with_their_reader_and_so_are_refusals(

@@ -8,7 +8,16 @@ from local.api import api_process
 from local.issuer.client import request_token
 from shared.system import Dss
 from tests.support.access_world import bind
-from tests.support.api import Api, Version, assert_problem, new_uuid, put_bundle, put_file
+from tests.support.api import (
+    Api,
+    Version,
+    assert_problem,
+    new_uuid,
+    now,
+    put_bundle,
+    put_collection,
+    put_file,
+)
 from tests.support.clouds import Clouds
 
 LAB, GROUP = "a-lab", "another-group"
@@ -101,3 +110,28 @@ def test_who_is_refused_is_told_whom_to_ask(clients: list[Api], files: dict[str,
     assert_problem(stranger.get(path, replica="gcp"), 401, "Unauthorized", file.uuid, CONTACT)
     assert_problem(nobody.get(path, replica="gcp"), 403, "Forbidden", file.uuid, CONTACT)
     assert stranger.get(path, replica="gcp").headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_writer_who_does_not_read_by_default_has_own_subscriptions_and_collections(
+    strict: tuple[str, Api], stack: dict[str, str], clouds: Clouds
+) -> None:
+    default, api = strict
+    writer = api.signed_in(request_token(stack, f"{new_uuid()}@example.org", "dss"))
+    subscription = {"callback_url": "https://subscriber.example.org/hook", "query": {"match_all": {}}}
+
+    made = writer.put("/v1/subscriptions", replica="gcp", json=subscription)
+    collection = put_collection(writer, "gcp", [])
+    put_collection(writer, "gcp", [], collection=Version(collection.uuid, now()))
+    answer = writer.put(
+        f"/v1/files/{new_uuid()}",
+        version=now(),
+        json={"source_url": clouds.stage("gcp", b"new"), "creator_uid": 1},
+    )
+
+    assert made.status_code == 201, made.text
+    assert writer.delete(f"/v1/subscriptions/{made.json()['uuid']}", replica="gcp").status_code == 200
+    assert writer.delete(f"/v1/collections/{collection.uuid}", replica="gcp").status_code == 200
+    if default == LAB:
+        assert_problem(answer, 403, "Forbidden", "file", CONTACT)
+    else:
+        assert answer.status_code == 201, answer.text

@@ -17,12 +17,17 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=5,
 )
+VERIFIED = {"email": "a@lab.example", "email_verified": True}
 NAMES = st.sampled_from(["email", "mail", "email_verified", "group", "groups", "iss"])
 
 
 def named(**claims: Any) -> Principal:
     return identity_of(
-        claims, issuer="https://i.example", email_claims=("mail", "email"), group_claims=("groups", "group")
+        claims,
+        issuer="https://i.example",
+        email_claims=("mail", "email"),
+        group_claims=("groups", "group"),
+        is_verified=True,
     )
 
 
@@ -56,21 +61,49 @@ def test_an_issuer_names_people_of_its_domains(email: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "email", ["a@other.example", "a@sub.lab.example", "lab.example", "a@lab.example@other.example", "a@"]
+    "email",
+    [
+        "a@other.example",
+        "a@sub.lab.example",
+        "lab.example",
+        "a@lab.example@other.example",
+        "a@",
+        "a@\u212aab.example",
+    ],
 )
 def test_an_issuer_names_nobody_outside_its_domains(email: str) -> None:
     with pytest.raises(Unauthorized, match="domain"):
-        provider(email_domains=("lab.example", "b.example")).identity({"email": email})
+        provider(email_domains=("lab.example", "b.example", "kab.example")).identity({"email": email})
+
+
+@pytest.mark.parametrize("claims", [{}, {"email_verified": None}, {"email_verified": False}])
+def test_a_further_issuer_without_domains_has_to_say_that_an_address_is_verified(
+    claims: dict[str, Any],
+) -> None:
+    claims = {"email": "a@lab.example", **claims}
+    with pytest.raises(Unauthorized, match="email_verified"):
+        provider().identity(claims)
+    for said in (True, "true"):
+        assert provider().identity({**claims, "email_verified": said}).email == "a@lab.example"
+
+
+def test_the_first_issuer_and_those_with_domains_need_not_say_that_an_address_is_verified() -> None:
+    setting = IssuerSetting(issuer="https://i.example", audiences=("a",))
+    limited = provider(email_domains=("lab.example",))
+    for issuer in (OpenIdProvider(setting, is_first=True), limited):
+        assert issuer.identity({"email": "a@lab.example"}).email == "a@lab.example"
+        with pytest.raises(Unauthorized, match="email_verified"):
+            issuer.identity({"email": "a@lab.example", "email_verified": False})
 
 
 def test_without_group_claims_an_issuer_proves_no_group() -> None:
-    assert provider().identity({"email": "a@lab.example", "group": ["dss"]}).groups == frozenset()
+    assert provider().identity({**VERIFIED, "group": ["dss"]}).groups == frozenset()
 
 
 def test_only_google_signs_without_a_scheme() -> None:
     google = provider(issuer=GOOGLE + "/")
     assert google.signs({"iss": GOOGLE}) and google.signs({"iss": "accounts.google.com"})
-    assert google.identity({"email": "a@example.org"}).issuer == GOOGLE
+    assert google.identity(VERIFIED).issuer == GOOGLE
     for name in ("i.example", "http://i.example", "https://i.example.org", None, 5):
         assert not provider().signs({"iss": name})
     assert not provider().signs({})

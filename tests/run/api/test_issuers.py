@@ -96,6 +96,8 @@ def test_google_names_itself_with_and_without_the_scheme(api, stack, name):
         ("google", {"aud": "dss-local"}),
         ("google", {"aud": OTHER_AUDIENCE}),
         ("google", {"email_verified": False}),
+        ("google", {"email_verified": None}),
+        ("other", {"email_verified": None}),
         ("google", {"foreign_key": True}),
         ("google", {"ttl": -60}),
         ("service-account", {"foreign_key": True}),

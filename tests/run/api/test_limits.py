@@ -123,7 +123,7 @@ def test_what_a_client_claims_of_its_address_does_not_count(held: Limits) -> Non
 
 def test_a_verified_token_counts_by_its_principal_from_any_address(held: Limits) -> None:
     for token in ("one", "two"):
-        held.signed_in(request_of("198.51.100.1", token), PRINCIPAL)
+        held.remember_token(request_of("198.51.100.1", token), PRINCIPAL)
 
     assert use_up(held, request_of("198.51.100.1", "one")) == pytest.approx(1200 / 60 * BURST_SECONDS, abs=1)
     assert is_limited(held, request_of("198.51.100.9", "two"))
@@ -131,7 +131,7 @@ def test_a_verified_token_counts_by_its_principal_from_any_address(held: Limits)
 
 
 def test_others_at_a_limited_address_go_on_with_their_verified_tokens(held: Limits) -> None:
-    held.signed_in(request_of("198.51.100.1", "verified"), PRINCIPAL)
+    held.remember_token(request_of("198.51.100.1", "verified"), PRINCIPAL)
     use_up(held, request_of("198.51.100.1"))
 
     assert not is_limited(held, request_of("198.51.100.1", "verified"))
@@ -141,7 +141,7 @@ def test_others_at_a_limited_address_go_on_with_their_verified_tokens(held: Limi
 def test_tokens_that_prove_nothing_use_up_the_budget_of_the_address(held: Limits) -> None:
     for number in range(600 // 60 * int(BURST_SECONDS) // FAILED_SIGN_IN + 1):
         assert not is_limited(held, request_of("198.51.100.1", f"bad {number}"))
-        held.not_signed_in(request_of("198.51.100.1", f"bad {number}"))
+        held.count_failed_sign_in(request_of("198.51.100.1", f"bad {number}"))
 
     assert is_limited(held, request_of("198.51.100.1", "another"))
 
@@ -151,25 +151,25 @@ def test_a_token_that_is_no_longer_valid_counts_by_the_address() -> None:
     limits = Limits(SETTINGS, clock=lambda: moment)
     sent = request_of("198.51.100.1", "t")
 
-    limits.signed_in(sent, PRINCIPAL)
+    limits.remember_token(sent, PRINCIPAL)
     assert limits.account(sent).name == "principal ada@example.org"
-    limits.not_signed_in(sent)
+    limits.count_failed_sign_in(sent)
     assert limits.account(sent).name == "address 198.51.100.1"
-    limits.signed_in(sent, PRINCIPAL)
+    limits.remember_token(sent, PRINCIPAL)
     moment += 3601
     assert limits.account(sent).name == "address 198.51.100.1"
 
 
 @pytest.mark.parametrize("address", ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8:9:9::1"])
 def test_listed_networks_are_not_limited(held: Limits, address: str) -> None:
-    held.signed_in(request_of(address, "t"), PRINCIPAL)
+    held.remember_token(request_of(address, "t"), PRINCIPAL)
 
     assert use_up(held, request_of(address)) == 10_000
     assert use_up(held, request_of(address, "t")) == 10_000
 
 
 def test_admins_are_not_limited(held: Limits) -> None:
-    held.signed_in(request_of("198.51.100.1", "t"), ADMIN)
+    held.remember_token(request_of("198.51.100.1", "t"), ADMIN)
 
     assert use_up(held, request_of("198.51.100.1", "t")) == 10_000
 

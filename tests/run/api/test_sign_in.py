@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local.issuer.client import request_token
+from shared.groups import add_members
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS
-from tests.support.api import Api, assert_problem, new_uuid, now
+from tests.run.api.test_access import bind
+from tests.support.api import Api, Version, assert_problem, new_uuid, now, put_file
+from tests.support.waiting import wait_until
 
 SERVICE_ACCOUNT = "ingest@{project}.iam.gserviceaccount.com"
 
@@ -228,6 +231,27 @@ def test_a_service_account_without_the_group_is_403(api, stack):
     assert_problem(answer, 403, "Forbidden", key_of(stack)["client_email"])
 
 
+def test_a_service_account_proves_no_group_but_those_that_write(api, stack, clouds, dss):
+    secret, open_to_writers = (put_file(api, clouds.stage("gcp", b"kept")) for _ in range(2))
+    group = f"secret-{new_uuid()}"
+    bind(dss, secret.uuid, group)
+    bind(dss, open_to_writers.uuid, "dss")
+    account = api.signed_in(self_signed(stack, stack["OIDC_AUDIENCE"], group=["dss", group]))
+
+    def status(file: Version) -> int:
+        return account.head(f"/v1/files/{file.uuid}", replica="gcp").status_code
+
+    assert (status(secret), status(open_to_writers)) == (403, 200)
+    bundle = {"files": [], "creator_uid": 1}
+    query = {"replica": "gcp", "version": now(), "owner_group": group}
+    answer = account.put(f"/v1/bundles/{new_uuid()}", json=bundle, **query)
+    assert_problem(answer, 403, "Forbidden", group)
+
+    # What the system says of the account counts.
+    add_members(dss, group, [key_of(stack)["client_email"]], "operator@example.org")
+    wait_until(lambda: status(secret) == 200, "the membership does not count", 10)
+
+
 def test_the_claims_and_audience_of_old_deployments_can_be_configured(configured, stack):
     email = key_of(stack)["client_email"]
     claims = {f"{OLD_CLAIMS}/group": "hca", f"{OLD_CLAIMS}/email": email, "scope": ["email", "openid"]}
@@ -271,6 +295,47 @@ def test_while_the_issuer_is_down_it_is_503(without_issuer, stack):
     assert answer.headers["Retry-After"] == "10"
     # Who needs no sign-in is served.
     assert without_issuer.get("/v1/bundles/all", replica="gcp").status_code in (200, 206)
+
+
+LISTS = [
+    ("GET", "/v1/bundles/all", None),
+    ("GET", "/v1/events", None),
+    ("POST", "/v1/search", {"es_query": {"query": {"match_all": {}}}}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), LISTS)
+def test_while_the_issuer_is_down_a_list_is_503_for_who_may_be_a_reader(
+    without_issuer, stack, method, path, body
+):
+    def listed(**changes: Any):
+        token = request_token(stack, "a@example.org", "dss", **changes)
+        return without_issuer.signed_in(token).request(method, path, json=body, replica="gcp")
+
+    answer = listed(iss="http://127.0.0.1:9")
+    assert_problem(answer, 503, "service_unavailable", "keys")
+    assert answer.headers["Retry-After"] == "10"
+    # What proves nothing in any case does not matter for what everybody may read.
+    for changes in (
+        {"iss": "http://127.0.0.1:9", "ttl": -60},
+        {"iss": "https://old.example.org"},
+        {"iss": None},
+    ):
+        assert listed(**changes).status_code in (200, 206)
+
+
+def test_while_the_issuer_is_down_what_is_hidden_seems_not_to_be_there(
+    api, without_issuer, stack, clouds, dss
+):
+    hidden, shown = (put_file(api, clouds.stage("gcp", b"kept")) for _ in range(2))
+    bind(dss, hidden.uuid, "lab")
+    asker = without_issuer.signed_in(request_token(stack, "a@example.org", "lab", iss="http://127.0.0.1:9"))
+
+    answers = [asker.get(f"/v1/files/{uuid}", replica="gcp") for uuid in (hidden.uuid, new_uuid())]
+
+    for answer in answers:
+        assert_problem(answer, 404, "not_found")
+    assert asker.head(f"/v1/files/{shown.uuid}", replica="gcp").status_code == 200
 
 
 SECURED = [

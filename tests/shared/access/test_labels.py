@@ -38,13 +38,13 @@ policies = some.builds(
 def test_a_query_finds_just_what_its_caller_may_read(
     readers: frozenset[str], who: Principal, policy: Policy
 ) -> None:
-    found = not labels_of(readers).isdisjoint(labels_sought(policy.labels(who)))
+    found = not labels_of(readers).isdisjoint(labels_sought(policy.counts_as(who)))
 
     assert found is policy.may_read(who, readers)
 
 
 def test_the_public_of_a_public_deployment_has_one_label() -> None:
-    assert labels_sought(Policy().labels(STRANGER)) == {DEFAULT}
+    assert labels_sought(Policy().counts_as(STRANGER)) == {DEFAULT}
 
 
 @given(groups=some.frozensets(some.sampled_from(CLAIMED)))

@@ -30,9 +30,9 @@ def test_queries_find_what_may_be_read_and_nothing_else(
     policy: Policy, who: Principal, what: Resource
 ) -> None:
     bound = Resource(name=what.name, readers=what.readers)
-    labels = policy.labels(who)
+    readers = policy.counts_as(who)
 
-    found = labels is None or not labels.isdisjoint(what.readers or {DEFAULT})
+    found = readers is None or not readers.isdisjoint(what.readers or {DEFAULT})
 
     assert found is policy.decide(who, Action.READ, bound).is_allowed
 
@@ -92,3 +92,28 @@ def test_who_is_refused_managed_data_is_told_whom_to_ask(
     told = decision.verdict in (Verdict.UNAUTHORIZED, Verdict.FORBIDDEN) and not what.owner
     if told and policy.contact:
         assert policy.contact in decision.reason
+
+
+@given(policies, principals, resources)
+def test_who_may_contribute_depends_on_their_groups_alone(
+    policy: Policy, who: Principal, what: Resource
+) -> None:
+    decision = policy.decide(who, Action.CONTRIBUTE, what)
+
+    assert decision.is_allowed is (who.is_admin or (who.is_known and "writers" in who.groups))
+    if who.is_known and not decision.is_allowed:
+        assert decision.verdict is Verdict.FORBIDDEN
+        assert "not a member of any group that may write" in decision.reason
+
+
+@given(principals, st.booleans())
+def test_a_writer_outside_the_default_writes_nothing_unbound_but_what_is_their_own(
+    who: Principal, hidden: bool
+) -> None:
+    policy = Policy(default="a", write_groups=frozenset(("writers",)), hide_managed=hidden)
+    if policy.decide(who, Action.CONTRIBUTE, Resource(name="operation files.put")).is_allowed:
+        unbound = policy.decide(who, Action.WRITE, Resource(name="file 1"))
+        assert unbound.is_allowed is (who.is_admin or "a" in who.groups)
+        own = Resource(name="collection 1", owner=who.email)
+        assert policy.decide(who, Action.WRITE, own).is_allowed
+        assert policy.decide(who, Action.DELETE, own).is_allowed

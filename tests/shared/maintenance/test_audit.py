@@ -24,6 +24,7 @@ COUNT = 10_000
 LOST = 1000
 VERSION = "2026-01-01T000000.000000Z"
 SETTINGS = SimpleNamespace(upload_seconds=1)
+NO_PURGES = SimpleNamespace(scan=lambda _: iter(()))
 
 
 def record(number: int) -> FileRecord:
@@ -82,6 +83,7 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
         collections=lambda _: iter(()),
         collection_tombstones=lambda _: iter(()),
         bindings=lambda _: iter(()),
+        groups=lambda _: iter(()),
         events=lambda _: iter(()),
         journals=lambda _: iter(()),
     )
@@ -91,7 +93,7 @@ def test_memory_does_not_grow_with_what_is_audited() -> None:
         settings=SETTINGS,
         clock=SystemClock(),
         replicas=Replicas(replica),
-        catalog=SimpleNamespace(scan=scan, files=files),
+        catalog=SimpleNamespace(scan=scan, files=files, purges=NO_PURGES),
     )
     tally = Tally()
     tracemalloc.start()
@@ -134,6 +136,7 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         collections=lambda _: iter(()),
         collection_tombstones=lambda _: iter(()),
         bindings=lambda _: iter(()),
+        groups=lambda _: iter(()),
         events=lambda _: iter(()),
         journals=lambda _: iter(()),
     )
@@ -142,7 +145,7 @@ def test_a_blob_that_its_store_tells_too_little_of_is_unproven_and_left() -> Non
         settings=SETTINGS,
         clock=SystemClock(),
         replicas=Replicas(replica),
-        catalog=SimpleNamespace(scan=scan),
+        catalog=SimpleNamespace(scan=scan, purges=NO_PURGES),
     )
 
     [finding] = audit(dss, [replica], settled_after=timedelta(0), tally=Tally())

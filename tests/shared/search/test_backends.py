@@ -152,12 +152,12 @@ def test_a_search_knows_only_of_what_its_caller_may_read(index, managed, query, 
     visible = [one for one in entries if policy.may_read(who, one.readers)]
     meant = sorted((one.fqid for one in visible if matches(query, one.fqid, one.document)), reverse=True)
     names = {one.fqid for one in visible}
-    labels = policy.labels(who)
+    readers = policy.counts_as(who)
 
     hits: list[Fqid] = []
     after = None
     while True:
-        page = index.search(replica, query, readers=labels, after=after, count=4, total=True)
+        page = index.search(replica, query, readers=readers, after=after, count=4, total=True)
         assert page.total == Total(hits=len(meant))
         hits += [hit.fqid for hit in page.hits]
         after = page.after

@@ -2,12 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from shared.catalog import AdminRun, JobState
 from shared.faults import FAULT_POINTS
+from shared.jobs.purge import start_due_removals
+from shared.maintenance.audit import Finding, Problem, Tally, audit
+from shared.maintenance.repair import repair
+from shared.purges.removal import remove
 from tests.support.admin_system import AdminSystem
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.checkout_harness import ClockAhead, LostWorkflows
 from tests.support.clouds import REPLICAS
 from tests.support.command_line import Outcome, dss
 
@@ -36,6 +44,27 @@ def confirm(system: AdminSystem, name: str, code: str, *options: str, **env: str
     """Confirm a purge."""
     who = ("--email", "admin@example.org", "--confirmation", code, "--json")
     return command(system, "purge", name, "--reason", "withdrawn", *options, *who, **env)
+
+
+def findings(system: AdminSystem, uuid: str) -> list[Finding]:
+    """Return what an audit finds about a UUID."""
+    found = audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())
+    return [finding for finding in found if uuid in finding.key]
+
+
+def running(system: AdminSystem) -> list[AdminRun]:
+    """Return the removals that say that they are running."""
+    runs = system.dss.catalog.runs.newest(100)
+    return [run for run in runs if (run.kind, run.state) == ("purge-removal", JobState.RUNNING)]
+
+
+@pytest.fixture
+def no_removals_left(system: AdminSystem) -> Iterator[None]:
+    """Resume the removals that the test killed: a sweep starts no other meanwhile."""
+    yield
+    for run in running(system):
+        assert command(system, "runs", "resume", run.id).code == 0
+    assert running(system) == []
 
 
 @pytest.fixture
@@ -85,8 +114,34 @@ def test_a_purge_is_not_in_effect_or_wholly(system: AdminSystem, bundle: Version
     done = confirm(system, bundle.uuid, code)
     assert (done.code, done.json["counts"]["purged"]) == (0, 1), done.err
     assert statuses(system.api, bundle) == {410}
+    assert command(system, "purge-removal").code == 0
+    records = system.dss.catalog.purges.of_uuid(bundle.uuid)
+    assert [record.open for record in records] == [False] * (len(DECLARING) + 1)
+    # A record stays when what it names is gone, and when another has replaced it.
+    assert {key for key in system.clouds.keys("gcp", "purges/") if bundle.uuid in key} == {
+        f"purges/{record.fqid}" for record in records
+    }
+    assert findings(system, bundle.uuid) == []
 
 
+def test_a_record_that_the_catalog_does_not_expect_is_kept(system: AdminSystem, bundle: Version) -> None:
+    code = previewed(system, bundle.uuid)
+    assert confirm(system, bundle.uuid, code, DSS_FAULT_POINT="purge: object written").code == -9
+    assert confirm(system, bundle.uuid, code).code == 0
+    killed, counting = system.dss.catalog.purges.of_uuid(bundle.uuid)
+    remove(system.dss, counting)
+
+    [dark] = findings(system, bundle.uuid)
+
+    assert (dark.kind, dark.key) == (Problem.DARK, f"purges/{killed.fqid}")
+    assert "does not know that it is here" in dark.why
+    assert repair(system.dss, dark).done == "taken into the catalog"
+    assert system.clouds.keys("gcp", dark.key) == [dark.key]
+    assert findings(system, bundle.uuid) == []
+    assert statuses(system.api, bundle) == {410}
+
+
+@pytest.mark.usefixtures("no_removals_left")
 def test_a_removal_that_was_killed_is_finished_by_the_next(
     system: AdminSystem, bundle: Version, file: Version, secret: str
 ) -> None:
@@ -100,6 +155,10 @@ def test_a_removal_that_was_killed_is_finished_by_the_next(
         assert statuses(system.api, bundle) == {410}, point
         assert system.api.head(f"/v1/files/{file.uuid}", replica="aws").status_code == 410, point
 
+    # A sweep waits for those that say that they are running, and not for ever.
+    assert start_due_removals(system.dss) is False
+    later = replace(system.dss, clock=ClockAhead(timedelta(hours=2)), workflows=LostWorkflows())
+    assert start_due_removals(later) is True
     done = command(system, "purge-removal", "--json")
     assert done.code == 0, done.err
     for replica in system.dss.replicas:
@@ -109,7 +168,8 @@ def test_a_removal_that_was_killed_is_finished_by_the_next(
         for stored in replica.store.list(replica.bucket, ""):
             assert secret.encode() not in replica.store.read(stored, 0, stored.size).read()
     assert statuses(system.api, bundle) == {410}
-    assert not list(system.dss.catalog.purges.unfinished())
+    assert not {bundle.uuid, file.uuid} & {left.fqid.uuid for left in system.dss.catalog.purges.unfinished()}
+    assert findings(system, bundle.uuid) + findings(system, file.uuid) == []
 
 
 @pytest.mark.usefixtures("bundle")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from shared.catalog import Purge
 from shared.errors import Conflict
 from shared.events.journal import compact
 from shared.jobs.purge import start_due_removals
-from shared.maintenance.audit import Tally, audit
+from shared.maintenance.audit import Finding, Tally, audit
 from shared.purges.records import declare, new_purge, undo
 from shared.purges.removal import remove
 from shared.system import Dss
@@ -135,17 +136,27 @@ def objects_with(system: AdminSystem, text: bytes) -> list[str]:
     return held
 
 
-def findings(system: AdminSystem) -> list[tuple[str, str, str]]:
-    """Return what an audit finds now."""
-    tally = Tally()
-    found = audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=tally)
-    return [(finding.kind, finding.key, finding.why) for finding in found]
+Findings = Callable[[], list[Finding]]
+
+
+@pytest.fixture
+def new_findings(system: AdminSystem) -> Findings:
+    """Return what an audit finds now, without what it found before the test."""
+
+    def findings() -> list[Finding]:
+        replicas = list(system.dss.replicas)
+        return list(audit(system.dss, replicas, settled_after=timedelta(0), tally=Tally()))
+
+    before = findings()
+    return lambda: [finding for finding in findings() if finding not in before]
 
 
 EVERYWHERE = sorted(f"{place} {replica}" for place in ("list", "search", "journal") for replica in REPLICAS)
 
 
-def test_a_purged_bundle_is_seen_nowhere_and_comes_back_when_that_is_undone(system: AdminSystem) -> None:
+def test_a_purged_bundle_is_seen_nowhere_and_comes_back_when_that_is_undone(
+    system: AdminSystem, new_findings: Findings
+) -> None:
     secret = new_uuid()
     file = json_file(system, {"donor": secret})
     bundle = bundle_of(system, file)
@@ -169,7 +180,7 @@ def test_a_purged_bundle_is_seen_nowhere_and_comes_back_when_that_is_undone(syst
     put_file(system.api, system.clouds.stage("gcp", b"again"), file=file, status=410)
     put_bundle(system.api, "gcp", [], bundle=Version(bundle.uuid, now()), status=410)
     put_file(system.api, system.clouds.stage("gcp", b"again"), file=Version(file.uuid, now()))
-    assert findings(system) == []
+    assert new_findings() == []
 
     undo(system.dss, one, ADMIN)
     undo(system.dss, other, ADMIN)
@@ -182,10 +193,10 @@ def test_a_purged_bundle_is_seen_nowhere_and_comes_back_when_that_is_undone(syst
         if json.loads(event.content)["bundle_info"]["version"] == bundle.version
     ]
     assert [document["files"]["0_json"] for document in documents] == [[{"donor": secret}]]
-    assert findings(system) == []
+    assert new_findings() == []
 
 
-def test_nothing_is_left_after_the_grace_period(system: AdminSystem) -> None:
+def test_nothing_is_left_after_the_grace_period(system: AdminSystem, new_findings: Findings) -> None:
     secret, shared = new_uuid(), new_uuid().encode()
     file, content = json_file(system, {"donor": secret}), data_file(system, shared)
     same = data_file(system, shared)
@@ -204,8 +215,8 @@ def test_nothing_is_left_after_the_grace_period(system: AdminSystem) -> None:
     ]
     run = system.run(kind="purge-removal", page=1)
 
-    removed = {line["removed"]: line for line in system.report_lines(run)}
-    assert set(removed) == {purge.subject for purge in purges}
+    removed = {line["removed"]: line for line in system.report_lines(run) if "removed" in line}
+    assert set(removed) >= {purge.subject for purge in purges}
     assert (removed[file.uuid]["blobs"], removed[str(content)]["kept_blobs"]) == (2, 1)
     assert objects_with(system, secret.encode()) == []
     names = [bundle.uuid, file.uuid, collection.uuid, content.uuid]
@@ -219,7 +230,7 @@ def test_nothing_is_left_after_the_grace_period(system: AdminSystem) -> None:
     put_file(system.api, system.clouds.stage("gcp", b"again"), file=file, status=410)
     answer = system.api.get(f"/v1/files/{same.uuid}", replica="aws")
     assert requests.get(answer.headers["Location"], timeout=30).content == shared
-    assert found(system, bundle) == [] and findings(system) == []
+    assert found(system, bundle) == [] and new_findings() == []
     with pytest.raises(Conflict, match="can't be undone"):
         undo(system.dss, purges[0], ADMIN)
     # The same content may come again under another name.
@@ -227,7 +238,9 @@ def test_nothing_is_left_after_the_grace_period(system: AdminSystem) -> None:
     assert system.api.head(f"/v1/files/{again.uuid}", replica="gcp").status_code == 200
 
 
-def test_a_bundle_that_names_a_purged_file_is_there_without_it(system: AdminSystem) -> None:
+def test_a_bundle_that_names_a_purged_file_is_there_without_it(
+    system: AdminSystem, new_findings: Findings
+) -> None:
     secret = new_uuid()
     donor, other = json_file(system, {"donor": secret}), json_file(system, {"other": "content"})
     bundle = bundle_of(system, donor, other)
@@ -246,7 +259,7 @@ def test_a_bundle_that_names_a_purged_file_is_there_without_it(system: AdminSyst
     assert found(system, bundle) == EVERYWHERE
     search = {"es_query": {"query": {"match": {"files.0_json.donor": secret}}}}
     assert system.api.post("/v1/search", json=search, replica="gcp").json()["total_hits"] == 0
-    assert findings(system) == []
+    assert new_findings() == []
     items = [donor.named("a"), other.named("b")]
     body = {"files": items, "creator_uid": 1}
     answer = system.api.put(f"/v1/bundles/{new_uuid()}", replica="gcp", version=now(), json=body)
@@ -259,10 +272,12 @@ def test_a_bundle_that_names_a_purged_file_is_there_without_it(system: AdminSyst
         shown[0],
         {**shown[1], "url": Signed(shown[1]["url"])},
     ]
-    assert findings(system) == []
+    assert new_findings() == []
 
 
 def test_operators_purge_and_undo_by_the_workflow_and_the_sweep_has_it_removed(system: AdminSystem) -> None:
+    # What other tests have left to do.
+    system.run(kind="purge-removal")
     own, shared = json_file(system, {"own": new_uuid()}), json_file(system, {"shared": new_uuid()})
     bundle, other = bundle_of(system, own, shared), bundle_of(system, shared)
     collection = put_collection(system.api, "gcp", [bundle.linked("bundle")])
