@@ -8,6 +8,7 @@ from tests.support.decisions import ASKS_NOTHING, OTHER_DOORS, ROOT, Program, de
 DOORS = [operation.operation_id for operation in Contract.load().operations]
 # Modules that ask who somebody is for another reason.
 NO_QUESTION_OF_ACCESS = {
+    "run/api/issuers.py": "which groups a service account may claim that signs its own token",
     "run/api/limits.py": "an admin's requests are not counted",
     "shared/groups.py": "whether the groups of somebody make a difference",
     "shared/webhooks/owners.py": "whether it is the owner who has just signed in, and with other groups",
