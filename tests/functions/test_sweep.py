@@ -9,6 +9,7 @@ from google.cloud.firestore import FieldFilter
 
 from local.api import api_process
 from shared.checksums import checksums_of
+from shared.kinds import KINDS
 from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, OBJECT_EVENTS
 from tests.support.api import Api, Version, new_uuid, now, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -53,11 +54,15 @@ def sweep(stack: dict[str, str]) -> Iterator[FunctionProcess]:
 def clean(stack: dict[str, str]) -> None:
     """Take from the catalog what other tests have left unreplicated, or unpublished."""
     client = firestore_client(stack)
-    for kind in ("files", "bundles", "bundle_tombstones", "collections", "collection_tombstones"):
-        for head in client.collection(kind).where(filter=FieldFilter("missing", "!=", [])).stream():
+    for kind in KINDS.values():
+        for head in (
+            client.collection(kind.collection).where(filter=FieldFilter("missing", "!=", [])).stream()
+        ):
             head.reference.update({"missing": []})
-    for kind in ("bundles", "bundle_tombstones"):
-        for head in client.collection(kind).where(filter=FieldFilter("unpublished", "!=", [])).stream():
+    for kind in (kind for kind in KINDS.values() if kind.published):
+        for head in (
+            client.collection(kind.collection).where(filter=FieldFilter("unpublished", "!=", [])).stream()
+        ):
             head.reference.update({"unpublished": []})
 
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from run.api.auth import Authenticator
 from run.api.key_sets import KeySet
 from run.api.lookup_limit import MOST_OF_CLIENT
-from shared.errors import DssError, Forbidden, Unauthorized, Unavailable
+from shared.errors import DssError, Forbidden, TooManyLookups, Unauthorized, Unavailable
 from tests.run.api.test_errors import SETTINGS
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -107,7 +107,7 @@ def test_invented_accounts_cause_few_requests(server: KeyServer, sign_in: Callab
         errors.append(raised.type)
     assert len(server.asked) == MOST_OF_CLIENT
     assert errors.count(Unauthorized) == 2 * MOST_OF_CLIENT
-    assert errors.count(Unavailable) == 600 - 2 * MOST_OF_CLIENT
+    assert errors.count(TooManyLookups) == 600 - 2 * MOST_OF_CLIENT
 
 
 def test_accounts_that_have_signed_in_are_known(server: KeyServer, sign_in: Callable[..., str]) -> None:

@@ -204,7 +204,8 @@ def exhaust(api: Api, headers: dict[str, str]) -> requests.Response:
         answer = api.post("/v1/search", json=body, replica="gcp", headers=headers)
         if answer.status_code == 429:
             return answer
-        assert answer.status_code == 200
+        # 206 if other tests have left more than a page.
+        assert answer.status_code in (200, 206)
     pytest.fail("20 searches in a row were answered")
 
 
@@ -263,11 +264,11 @@ def test_a_refused_request_is_refused_before_its_body(strict: Api, stack: dict[s
 
 def test_admins_pass_at_any_rate(strict: Api, stack: dict[str, str]) -> None:
     admin = strict.signed_in(stack["DSS_ADMIN_TOKEN"])
-    assert admin.get("/v1/collections", replica="gcp", headers=from_address(5)).status_code == 200
+    assert admin.get("/v1/collections", replica="gcp", headers=from_address(5)).status_code in (200, 206)
 
     exhaust(strict, from_address(5))
 
-    assert admin.get("/v1/collections", replica="gcp", headers=from_address(5)).status_code == 200
+    assert admin.get("/v1/collections", replica="gcp", headers=from_address(5)).status_code in (200, 206)
 
 
 def test_old_and_new_clients_wait_and_go_on(strict: Api) -> None:
