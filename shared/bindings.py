@@ -208,7 +208,7 @@ def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
 def bind_content(dss: Dss, bundle: Fqid, unbound_at: str | None = None) -> None:
     """Bind the files of a new bundle version with it, if its UUID is bound so, and the version to its files.
 
-    Call it when its pages are written, and before reads see it: whoever binds it or a file later finds them.
+    Call it when its pages are written, and before reads see it: later bindings of it or of a file find them.
     `unbound_at` is the mark of the last change (`BindingCatalog.last_change`) at which none of that was bound
     or removed for good, read before the heads of the files; None if something was, or it is not known.
     """

@@ -126,7 +126,7 @@ def group_named(dss: Dss, name: str) -> Group | None:
 def groups_of(dss: Dss, email: str) -> frozenset[str]:
     """Return the groups that an e-mail address, or its domain, is a member of; in one request.
 
-    An address beyond ASCII is in none, whatever it is in lower case.
+    An address beyond ASCII is in none, since it may become another one in lower case.
     """
     if not email.isascii():
         return frozenset()

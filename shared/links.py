@@ -226,7 +226,7 @@ class _Lookup:
         for fqid, bundle in bundles.items():
             self._keep(Target(Kind.BUNDLE, fqid), bundle.readers)
         for fqid in collections:
-            # That one which nobody is bound to exists is no secret: all who ask for it are told whose it is.
+            # That one which nobody is bound to exists is no secret: its 403 says whose it is.
             if fqid.uuid in owned and owned[fqid.uuid].readers:
                 self._keep(
                     Target(Kind.COLLECTION, fqid), owned[fqid.uuid].readers, owner=owned[fqid.uuid].owner

@@ -46,7 +46,7 @@ resource "google_logging_project_sink" "audit" {
 
 # Who read or wrote buckets, catalog and runs beside the API. Such entries (Data Access) are off by default. The
 # system's own accounts are exempt: the audit log records for whom they work, and the catalog what they did. But not
-# where the API reads objects: without a signing key its account signs URLs, and so is whoever uses one.
+# where the API reads objects: without a signing key its account signs URLs, and reads by them count as its own.
 # https://cloud.google.com/storage/docs/audit-logging
 # https://cloud.google.com/firestore/docs/audit-logging: this name stands for Firestore, too.
 # https://cloud.google.com/workflows/docs/audit-logging-workflow-executions

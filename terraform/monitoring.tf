@@ -186,7 +186,7 @@ locals {
       for_seconds  = 0
       silent_after = null
     }
-    # Whatever is so old should have been given up, and have become a dead letter.
+    # A message that is so old should have been given up, and have become a dead letter.
     deliveries_stay = {
       title = "DSS: deliveries are neither made nor given up"
       says  = "A notification has waited for more than a week, so the function dss-redeliver does not answer. Its logs say why. Notifications are lost when they are ten days old."

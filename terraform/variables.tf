@@ -279,7 +279,7 @@ variable "api_max_instances" {
 
 variable "checkouts_at_once" {
   type        = number
-  description = "Checkouts that are under way at once, whoever asked for them (nobody has to sign in for one); with 0 none is begun."
+  description = "Checkouts that are under way at once, of all callers together (nobody has to sign in for one); with 0 none is begun."
   default     = 100
 
   validation {

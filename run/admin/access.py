@@ -22,7 +22,7 @@ Change = Callable[[Binding], Binding]
 
 @dataclass(frozen=True, kw_only=True)
 class _Unbound:
-    """Whom a UUID is for, whatever its binding says.
+    """Whom a UUID is for, besides what its binding says.
 
     `default` is DSS_DEFAULT_ACCESS. `owner` is the e-mail address of the person to whom a collection belongs.
     """

@@ -25,7 +25,7 @@ from shared.system import Dss
 AUDIT_LOG = "dss.audit_log"
 # The operation of a line about requests that were refused before it was known.
 NOT_ROUTED = "any"
-# By status: these are refusals whatever the reason. A 404 is one only if the object is there, and hidden.
+# By status: these are refusals for any reason. A 404 is one only if the object is there, and hidden.
 _REFUSALS: Mapping[int, str] = {
     401: Verdict.UNAUTHORIZED,
     403: Verdict.FORBIDDEN,

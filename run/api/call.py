@@ -31,7 +31,7 @@ class Call:
     gave; `signed_in` is the same, but raises instead. `requester` is a name for limits and records, and
     decides nothing. `identify` and `reader` have all groups; of a token that proves nothing the first raises,
     and the second makes a stranger. Handlers leave decisions to these, which join groups only if they matter:
-    `require` raises whatever the policy says; `sees` is False if something must seem not to be there, and
+    `require` raises the refusal of the policy; `sees` is False if something must seem not to be there, and
     raises other refusals; `finds` is False for all refusals, and `may_read` is that by readers alone.
     """
 

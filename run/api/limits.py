@@ -2,7 +2,7 @@
 
 A request counts by the principal of its token if this process has verified that token already, also in an
 operation that needs none; else by the address of its client. So no token is verified for the sake of a limit,
-and whoever floods with tokens that prove nothing uses up the budget of an address. While it is used up, no
+and a flood of tokens that prove nothing uses up the budget of an address. While it is used up, no
 further token from this address is verified.
 """
 

@@ -118,7 +118,7 @@ class AuditFile:
     def append(self, entry: AuditEntry) -> None:
         """Append a line in one piece; the file is made if it isn't there. Raise OSError."""
         line = json.dumps(entry.as_json()).encode() + b"\n"
-        # Opened for each line: whoever rotates the file need not tell us.
+        # Opened for each line: so the file may be rotated at any time.
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             if os.write(file, line) != len(line):

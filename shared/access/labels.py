@@ -23,7 +23,7 @@ def labels_of(readers: Iterable[str]) -> frozenset[str]:
     names = frozenset(readers)
     if not names:
         return frozenset((DEFAULT,))
-    # Whoever counts as default may read what is public, so that the public looks up one label in any case.
+    # All who count as default may read what is public, so that the public looks up one label in any case.
     return frozenset((DEFAULT, PUBLIC)) if PUBLIC in names else names | {_MANAGED}
 
 

@@ -14,7 +14,7 @@ from shared.catalog.database import Database
 from shared.catalog.versioned import VersionedCatalog
 from shared.identifiers import Fqid
 
-# Groups of one member, races apart: whoever adds a member sees to it.
+# Groups of one member, races apart: `add_members` checks it.
 MOST_GROUPS_OF_MEMBER = 100
 
 

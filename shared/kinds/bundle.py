@@ -78,7 +78,7 @@ class BundleKind(PagedKind[BundleHead]):
         """Return the head of the version that a manifest describes, known to the catalog with its pages."""
         with understood(name):
             head, files = bundle_of_manifest(name.fqid, encoded)
-        # Whoever wrote it was allowed to: its owner is no obstacle.
+        # Its writer was allowed to: its owner is no obstacle.
         dss.catalog.bundles.create(head, dss.catalog.bindings.current(name.uuid))
         dss.catalog.bundles.write_pages(name.fqid, files)
         return head

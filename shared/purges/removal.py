@@ -44,7 +44,7 @@ def remove(dss: Dss, purge: Purge) -> Counter[str]:
         raise Conflict(f"{purge.subject}: its purge was undone, or its grace period is not over")
     counts: Counter[str] = Counter()
     _replicate_record(dss, purge)
-    # Whoever had read a head before the purge may have recorded its event after it.
+    # A writer that had read a head before the purge may have recorded its event after it.
     dss.catalog.purges.withhold_events(purge.fqid.uuid, _versions(dss, purge))
     scrub(dss, purge)
     contents = {record.checksums.blob_key: record for record in _contents(dss, purge)}
@@ -72,7 +72,7 @@ def _versions(dss: Dss, purge: Purge) -> list[str]:
 
 
 def _replicate_record(dss: Dss, purge: Purge) -> None:
-    """Bring the record to all replicas: whatever is read from a bucket later is known to be gone."""
+    """Bring the record to all replicas: what is read from a bucket later is known to be gone."""
     for replica in dss.replicas:
         write_once(replica, manifest_key(Kind.PURGE, purge.fqid), encode(purge_document(purge)))
         dss.catalog.purges.make_available(purge.fqid, replica.name)

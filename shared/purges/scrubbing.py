@@ -103,7 +103,7 @@ def refresh_bundle(dss: Dss, bundle: Fqid) -> None:
 def _index(dss: Dss, replica: Replica, head: BundleHead) -> None:
     content = document_of(dss, replica, head)
     entry = entry_of(replica.name, head.fqid, content, dead=head.hidden, readers=head.content_readers)
-    # The back end replaces a living entry, whatever it says.
+    # The back end replaces a living entry in any case.
     dss.index.put(entry)
 
 

@@ -2,7 +2,7 @@
 
 A subscription acts with the groups that its owner had at the last sign-in to any operation on subscriptions.
 DSS_SUBSCRIPTION_DAYS later it pauses: nothing is sent until the owner signs in again, and may replay what was
-missed. What its owner may not read is not sent, whatever the subscription's query says.
+missed. What its owner may not read is not sent, even if the subscription's query matches it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -50,7 +50,7 @@ variable "audit_log_locked" {
 
 variable "event_prefixes" {
   type        = list(string)
-  description = "What the keys begin with of the objects in the main bucket that are told of."
+  description = "Prefixes of the keys of those objects in the main bucket that have events."
 }
 
 variable "roles" {

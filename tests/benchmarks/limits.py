@@ -1,6 +1,6 @@
 """What one caller at full speed does to the requests of another, and what checking the limits costs.
 
-A caller asks all the time. Floods are stopped and continued in turns, so that whatever else the machine does
+A caller asks all the time. Floods are stopped and continued in turns, so that other work of the machine
 falls on all phases alike. One flood is at another process of the API: what it does to the caller is due to
 the cores and the emulators that they share here, which in the cloud they do not.
 """

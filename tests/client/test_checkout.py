@@ -36,7 +36,7 @@ def test_a_bundle_is_checked_out_and_waited_for(
     assert json.loads(begun.out)["checkout_job_id"]
 
 
-def test_who_lacks_a_proof_or_a_token_is_told_what_to_do(
+def test_who_lacks_a_proof_or_a_token_learns_what_to_do(
     whole_system: dict[str, str], clouds: Clouds, bundle: Version
 ) -> None:
     bucket = user_bucket(clouds, "gcp", allows=None)

@@ -1,4 +1,4 @@
-"""A download gives a file its name only when it is right, whatever the network does."""
+"""A download gives a file its name only when it is right, also if the network fails."""
 
 import os
 import random

@@ -68,7 +68,7 @@ def made(stack: dict[str, str], subscription: Subscription) -> Notification:
     return notification
 
 
-def test_an_event_costs_two_reads_whatever_the_number_of_subscriptions(
+def test_an_event_costs_two_reads_with_any_number_of_subscriptions(
     stack: dict[str, str], api: Api, clouds: Clouds, server: Subscriber, firestore: FirestoreProxy
 ) -> None:
     for _ in range(20):

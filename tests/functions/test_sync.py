@@ -76,7 +76,7 @@ def test_every_fault_point_is_tried() -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_step_it_finishes_when_told_again(
+def test_killed_at_any_step_it_finishes_at_the_next_message(
     stack: dict[str, str], sync: FunctionProcess, admin: Api, clouds: Clouds, point: str
 ) -> None:
     here, there = DIRECTIONS[POINTS.index(point) % 2]
@@ -108,7 +108,7 @@ def test_killed_at_any_step_it_finishes_when_told_again(
 
 
 @pytest.mark.parametrize("point", RECORDS)
-def test_killed_after_it_has_replicated_a_record_it_finishes_when_told_again(
+def test_killed_after_it_has_replicated_a_record_it_finishes_at_the_next_message(
     stack: dict[str, str], sync: FunctionProcess, admin: Api, clouds: Clouds, point: str
 ) -> None:
     file = new_file(admin, clouds, "gcp", new_uuid().encode())

@@ -1,7 +1,7 @@
 """What people do with the `hca` and `dbio` command lines goes on to work: the tools themselves.
 
 Left out unless `-m clients` asks; `make test-clients` installs the tools. Not tried is what they can't do
-whatever the server says: lists in `patch-bundle` and `patch-collection`, `login --access-token`.
+with every server: lists in `patch-bundle` and `patch-collection`, `login --access-token`.
 """
 
 import csv

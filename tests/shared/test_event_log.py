@@ -46,7 +46,7 @@ def followed(catalog: EventCatalog, replica: str, count: int) -> Iterator[Event]
             yield event
 
 
-def test_a_reader_meets_every_event_whatever_the_clocks_of_its_recorders(
+def test_a_reader_meets_every_event_with_any_clocks_of_its_recorders(
     stack: dict[str, str],
 ) -> None:
     replica = f"line-{new_uuid()[:8]}"

@@ -85,7 +85,7 @@ def refuse(kept, settings, address):
     assert kept.mails == []
 
 
-def test_what_may_go_later_is_told_from_that(server):
+def test_what_may_go_later_is_distinguished(server):
     kept, settings = server
     with pytest.raises(Unavailable, match="451"):
         send_mail(settings, "later@example.org", "s", "t", message_id="one")

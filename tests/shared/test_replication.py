@@ -1,4 +1,4 @@
-"""What one replica has appears on the other: whole, proved, in whatever order and number its events come."""
+"""What one replica has appears on the other: whole, proved, in any order and number of its events."""
 
 import json
 from collections.abc import Iterator
@@ -176,9 +176,7 @@ class Scene:
 
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_the_end_is_the_same_whatever_the_order(
-    dss: Dss, admin: Api, clouds: Clouds, data: st.DataObject
-) -> None:
+def test_the_end_is_the_same_in_any_order(dss: Dss, admin: Api, clouds: Clouds, data: st.DataObject) -> None:
     scene = Scene(admin, clouds, dss)
     doubled = data.draw(st.lists(st.sampled_from(scene.events), max_size=6))
 

@@ -42,7 +42,7 @@ class ProcessUse:
         if not _is_code_of_ours(value):
             return False
         if id(value) not in self._known:
-            # While this is being looked at, whatever refers back to it adds nothing.
+            # While this is being looked at, a reference back to it adds nothing.
             self._known[id(value)] = False
             self._objects.append(value)
             self._known[id(value)] = any(map(self.by, _references(value)))

@@ -109,7 +109,7 @@ def test_no_more_are_under_way_at_once_than_may_be(
     )
     other = put_bundle(api, replica, [put_file(api, clouds.stage(replica, b"other")).named("a")])
     path = f"/v1/bundles/{other.uuid}"
-    # One that nobody works on: the system has been told of it by nobody yet.
+    # One that nobody works on: nobody has asked the system for it yet.
     job = catalog.checkouts.begin(order, at_most=1000)
     with api_process(whole_system, {"DSS_CHECKOUTS_AT_ONCE": "1"}) as process:
         strict = Api(process.url, api.token)

@@ -1,4 +1,4 @@
-"""Whatever goes wrong in the middle of a checkout, the job ends as it should, and says so in words."""
+"""If anything goes wrong in the middle of a checkout, the job ends as it should, and says so in words."""
 
 import dataclasses
 import json
@@ -114,7 +114,7 @@ def the_mail(rig: Harness, address: str) -> str:
     return str(mail["Subject"]) + mail.get_payload(decode=True).decode()
 
 
-def test_who_wants_to_is_told_once_where_the_data_are(rig: Harness, replica: str, bundle: Version) -> None:
+def test_who_wants_one_gets_one_mail_about_the_copies(rig: Harness, replica: str, bundle: Version) -> None:
     address = f"{new_uuid()}@example.org"
 
     ended = await_checkout(rig.api, replica, rig.check_out(replica, bundle, email=address))

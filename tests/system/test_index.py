@@ -33,7 +33,7 @@ BUNDLES = 12
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[ManualSystem]:
-    """A system whose index is in PostgreSQL; all that is in it has been told."""
+    """A system whose index is in PostgreSQL; all of its events have been pushed."""
     with manual_system(DSS_INDEX="postgresql") as system:
         yield system
 

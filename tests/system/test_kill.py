@@ -312,7 +312,7 @@ def test_a_claim_that_was_killed_is_finished_by_a_retry(
     assert statuses(other, "bundles", bundle, "gcp") == {404}
     mortal.back()
 
-    # Whoever writes next finishes the claim, even by another version.
+    # The next write finishes the claim, even by another version.
     later = Version(bundle.uuid, now())
     put_bundle(other, "gcp", [], bundle=later)
     [key] = clouds.keys("gcp", f"access/{bundle.uuid}")

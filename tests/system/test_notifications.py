@@ -1,4 +1,4 @@
-"""Subscribers are notified of every match until they answer, whatever other subscribers do."""
+"""Subscribers are notified of every match until they answer, independently of other subscribers."""
 
 import json
 from collections.abc import Iterator

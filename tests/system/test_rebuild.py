@@ -198,7 +198,7 @@ def _with_events(system: ManualSystem) -> None:
         _publish_all(system, name)
 
 
-def test_events_are_rebuilt_with_their_times_and_told_to_nobody(system: ManualSystem) -> None:
+def test_events_are_rebuilt_with_their_times_and_sent_to_nobody(system: ManualSystem) -> None:
     _with_events(system)
     before = {name: _events(system, name) for name in REPLICAS}
     # An event that is in the journal, and was not published before its process was killed.
@@ -242,7 +242,7 @@ def test_nothing_has_to_be_paused_while_a_rebuild_is_interrupted_and_goes_on(sys
             for _ in islice(begun, steps):
                 pass
             begun.close()  # type: ignore[attr-defined]
-            # The sweep finds whatever is unpublished, others put journals together, and readers look.
+            # The sweep finds what is unpublished, others put journals together, and readers look.
             events_published += _publish_unpublished(system, replica.name)
             if system.dss.catalog.journals.checkpoint(replica.name).held:
                 assert list(compact(at_once, replica)) == []
@@ -321,7 +321,7 @@ def test_documents_and_journals_are_made_again_byte_for_byte(
     found = list(audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally()))
     assert {(one.kind.value, one.replica, one.key) for one in found} == {(how, replica, key) for key in keys}
     # Of one the other replica's document is missing, too, so that no copy is left. A version that was hidden
-    # before it came to the other replica has no document there, whatever the order of the UUIDs.
+    # before it came to the other replica has no document there, in any order of the UUIDs.
     other = next(name for name in REPLICAS if name != replica)
     elsewhere = next(key for key in keys if key in system.clouds.keys(other, "documents/"))
     kept = system.clouds.read(other, elsewhere)
@@ -433,7 +433,7 @@ def test_a_rebuild_brings_back_nothing_that_was_purged(system: ManualSystem) -> 
     assert list(audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())) == []
 
 
-def test_what_cannot_be_proven_is_told_and_does_not_stop_the_rest(system: ManualSystem) -> None:
+def test_what_cannot_be_proven_is_reported_and_does_not_stop_the_rest(system: ManualSystem) -> None:
     lost = put_file(system.api, system.clouds.stage("gcp", os.urandom(100)))
     bundle = put_bundle(system.api, "gcp", [lost.named("name")])
     [blob] = {one.checksums.blob_key for one in system.dss.catalog.scan.files() if one.fqid.uuid == lost.uuid}

@@ -45,7 +45,7 @@ def test_the_sink_takes_what_has_the_label_of_the_lines_and_data_access(deployme
     assert filter_of("", "").startswith(label)
 
 
-def test_what_operators_look_for_is_indexed_and_they_are_told_where_it_is(deployment: Deployment) -> None:
+def test_what_operators_look_for_is_indexed_and_they_can_find_it(deployment: Deployment) -> None:
     bucket = deployment.one("google_logging_project_bucket_config.audit")
     [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
     environment = {row["name"]: row["value"] for row in api["env"]}

@@ -1,4 +1,4 @@
-"""Whatever runs our code is given settings that it knows, all that it must have, and none that weakens it."""
+"""Everything that runs our code gets settings that it knows, all that it must have, none that weakens it."""
 
 from dataclasses import MISSING, fields
 

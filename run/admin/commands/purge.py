@@ -12,7 +12,7 @@ from run.admin.commands.runs import start_run
 
 @click.command()
 @click.argument("name", metavar="UUID[.VERSION]")
-@click.option("--reason", metavar="TEXT", help="Why; those who ask for it later are told.")
+@click.option("--reason", metavar="TEXT", help="Why; those who ask for it later can read it.")
 @click.option("--with-files", is_flag=True, help="Also the files of its bundles that no other bundle names.")
 @click.option("--email", help="The admin who confirms or undoes it.")
 @click.option("--confirmation", metavar="CODE", help="The code of the preview; without it, make a preview.")
@@ -40,7 +40,7 @@ def purge(
             raise InvalidInput("--undo: it takes no --reason, --with-files and --confirmation")
         return start_run(context, "purge-undo", {"name": name, "email": email}, run)
     if not reason:
-        raise InvalidInput("--reason: say why; those who ask for it later are told")
+        raise InvalidInput("--reason: say why; those who ask for it later can read it")
     chosen = {
         "name": name,
         "reason": reason,

@@ -64,7 +64,7 @@ def test_compose_heeds_the_preconditions_of_sources_and_target(bucket):
         whole.compose([one, two], if_generation_match=0)
 
 
-def test_a_rewrite_within_one_place_is_one_call_whatever_the_size(client, bucket):
+def test_a_rewrite_within_one_place_is_one_call_at_any_size(client, bucket):
     source = uploaded(bucket, "source", os.urandom(3 * MEBIBYTE), content_type="text/x")
     source.metadata = {"one": "1"}
     source.patch()

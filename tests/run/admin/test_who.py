@@ -135,7 +135,7 @@ def test_a_line_that_is_cut_off_hides_no_other(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"."))), st.integers(1, 9))
-def test_lines_are_read_backwards_whatever_their_length(lines: list[bytes], block: int) -> None:
+def test_lines_are_read_backwards_at_any_length(lines: list[bytes], block: int) -> None:
     content = b"".join(line + b"\n" for line in lines)
 
     found = list(backwards(io.BytesIO(content), len(content), block))

@@ -31,7 +31,7 @@ from tests.support.decisions import ASKS_NOTHING
 from tests.support.dss import open_dss
 from tests.support.executions import executions_server
 
-# Taking a name says that it is taken, whoever asks.
+# Taking a name says that it is taken, to everybody.
 TAKES_A_NAME = ("files.put", "bundles.put", "collections.put")
 # What is served beside the operations of the contract.
 OTHER_ROUTES = {

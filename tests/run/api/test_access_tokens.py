@@ -28,7 +28,7 @@ _numbers = itertools.count()
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Answers as it is told to; waits while `may_answer` is not set."""
+    """Gives the answers that a test sets; waits while `may_answer` is not set."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

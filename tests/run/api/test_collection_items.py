@@ -1,4 +1,4 @@
-"""Items of a collection come back as they were PUT, with whatever keys, and go by what they lead to."""
+"""Items of a collection come back as they were PUT, with all their keys, and go by what they lead to."""
 
 import json
 from typing import Any
@@ -66,7 +66,7 @@ def test_what_is_removed_goes_by_what_it_leads_to(api: Api, file: Version, repli
     def without(*removed: dict[str, Any]) -> Any:
         return patched(api, replica, collection, remove_contents=list(removed))
 
-    # One with keys of its own goes alone, whatever its path is called.
+    # One with keys of its own goes alone, with any name of its path.
     assert without({**file.linked("x", fragment="/cells"), "n": 1}) == [*plain, *labelled[1:], *rest]
     # One without takes along all that lead to the same.
     assert without(file.linked("x", path="/cells")) == [plain[2], *rest]

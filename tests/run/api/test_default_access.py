@@ -1,4 +1,4 @@
-"""DSS_DEFAULT_ACCESS: who reads what is bound to nobody; and whom those are told to ask who may not."""
+"""DSS_DEFAULT_ACCESS: who reads what is bound to nobody, and whom the refusals name as contact."""
 
 from collections.abc import Iterator
 
@@ -102,7 +102,7 @@ def test_a_list_has_what_its_caller_may_read(
     }
 
 
-def test_who_is_refused_is_told_whom_to_ask(clients: list[Api], files: dict[str, Version]) -> None:
+def test_who_is_refused_learns_whom_to_ask(clients: list[Api], files: dict[str, Version]) -> None:
     stranger, nobody, *_ = clients
     file = files["managed"]
     path = f"/v1/files/{file.uuid}"

@@ -1,4 +1,4 @@
-"""Limits: by whom a request counts, who is not limited, and what a client is told."""
+"""Limits: by whom a request counts, who is not limited, and what the answers say."""
 
 import dataclasses
 import re

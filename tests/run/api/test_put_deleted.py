@@ -56,7 +56,7 @@ def test_a_deleted_version_is_refused_and_another_is_not(admin: Api, replica: st
     put(admin, replica, "bundles", Version(first.uuid, now()))
 
 
-def test_others_are_not_told_that_a_collection_was_deleted(api: Api, admin: Api, replica: str) -> None:
+def test_others_do_not_learn_that_a_collection_was_deleted(api: Api, admin: Api, replica: str) -> None:
     first = put_collection(admin, replica, [])
     assert admin.delete(f"/v1/collections/{first.uuid}", replica=replica).status_code == 200
     put_collection(api, replica, [], collection=Version(first.uuid, now()), status=403)

@@ -16,7 +16,7 @@ PATIENCE = SLOWNESS * 30
 
 
 class Work:
-    """Work that goes on until it is told to end; it counts who is at it."""
+    """Work that goes on until `end`; it counts who is at it."""
 
     def __init__(self) -> None:
         self.running: Counter[str] = Counter()

@@ -119,7 +119,7 @@ def test_a_silent_connection_ends(impatient: Api) -> None:
 def test_a_client_that_never_reads_loses_its_connection(impatient: Api) -> None:
     with connect(impatient, LARGE * 40) as client:
         one = len(impatient.get("/assets/swagger-ui-bundle.js").content)
-        # Longer than the limit of two seconds; then whatever is still in the buffers arrives, and no more.
+        # Longer than the limit of two seconds; then what is still in the buffers arrives, and no more.
         time.sleep(5)
         assert len(received(client)) < 40 * one
 

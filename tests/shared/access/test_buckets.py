@@ -136,7 +136,7 @@ def test_whom_a_line_of_the_proof_names_checks_out(content: bytes) -> None:
         (b"ada@example.org\n\xff", "is not text in UTF-8"),
     ],
 )
-def test_who_is_not_named_is_told_what_to_put_where(content: bytes, flaw: str) -> None:
+def test_who_is_not_named_learns_what_to_put_where(content: bytes, flaw: str) -> None:
     decision = policy().proved(ADA, "s3://own", Proof.parse(content))
 
     assert decision.verdict is Verdict.FORBIDDEN

@@ -1,4 +1,4 @@
-"""The decision: what follows from what, whoever asks for whatever."""
+"""The decision: properties that hold for all principals and resources."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,12 +85,12 @@ def test_a_refusal_of_what_is_hidden_says_no_more_than_of_what_is_not_there(
 
 
 @given(policies, principals, resources)
-def test_who_is_refused_managed_data_is_told_whom_to_ask(
+def test_who_is_refused_managed_data_learns_whom_to_ask(
     policy: Policy, who: Principal, what: Resource
 ) -> None:
     decision = policy.decide(who, Action.READ, what)
-    told = decision.verdict in (Verdict.UNAUTHORIZED, Verdict.FORBIDDEN) and not what.owner
-    if told and policy.contact:
+    has_contact = decision.verdict in (Verdict.UNAUTHORIZED, Verdict.FORBIDDEN) and not what.owner
+    if has_contact and policy.contact:
         assert policy.contact in decision.reason
 
 

@@ -142,7 +142,7 @@ def test_what_the_catalog_has_forgotten_is_dark_and_taken_in(system: ManualSyste
     )
     outcomes = audit_and_repair(system.dss)
 
-    # What the first replica's manifests told was in the catalog when the blobs' turn came.
+    # What the first replica's manifests say was in the catalog when the blobs' turn came.
     assert {outcome.finding.key for outcome in outcomes if outcome.done} == set(world.documents)
     assert [outcome for outcome in outcomes if outcome.left] == []
     assert [_answers(system, name, world) for name in REPLICAS] == answers
@@ -198,7 +198,7 @@ def test_pages_that_the_catalog_has_lost_are_written_again(
     assert _answers(system, replica, world) == before
 
 
-def test_a_blob_that_no_file_names_is_told_of_and_left(system: ManualSystem, replica: str) -> None:
+def test_a_blob_that_no_file_names_is_reported_and_left(system: ManualSystem, replica: str) -> None:
     content = f"orphan on {replica}".encode()
     key = checksums_of(content).blob_key
     system.overwrite(replica, key, content)
@@ -278,7 +278,7 @@ def _of_version(manifest: bytes, bundle: Version, fqid: str) -> bytes:
     return manifest.replace(bundle.version.encode(), fqid[37:].encode())
 
 
-def test_objects_where_the_system_puts_nothing_are_told_of_and_left(
+def test_objects_where_the_system_puts_nothing_are_reported_and_left(
     system: ManualSystem, replica: str
 ) -> None:
     keys = ["0", "blob", "blobs0", "collections/x", "filesystem/a", "zoo/é"]

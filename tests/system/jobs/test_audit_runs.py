@@ -199,7 +199,7 @@ def test_what_is_not_understood_is_refused_in_words(
     assert words in system.run_and_fail(**argument)
 
 
-def test_a_bucket_that_is_not_there_is_told_before_anything_is_done(system: AdminSystem) -> None:
+def test_a_bucket_that_is_not_there_is_named_before_anything_is_done(system: AdminSystem) -> None:
     system.front.kill()
     system.front.start(DSS_REPORTS_BUCKET="nowhere")
     refused = system.run_and_fail(**AUDIT)
@@ -271,12 +271,12 @@ def test_a_blob_that_takes_longer_than_a_step_is_copied_by_the_workflow(
     system.front.kill()
     system.front.start(DSS_INLINE_COPY_BYTES="999")
 
-    first = told_of(system, {world.blob, other.blob})
+    first = reported_of(system, {world.blob, other.blob})
     jobs = {key: copied(system, line["copy_job"]) for key, line in first.items()}
     system.remove("aws", world.blob)
     rows = system.dss.catalog.database.client.collection("copy_jobs")
     rows.document(jobs[world.blob].id).update({"state": "FAILED", "cause": "the moon was full"})
-    second = told_of(system, {world.blob, other.blob})
+    second = reported_of(system, {world.blob, other.blob})
     again = copied(system, second[world.blob]["copy_job"])
     system.front.kill()
     system.front.start()
@@ -294,7 +294,7 @@ def test_a_blob_that_takes_longer_than_a_step_is_copied_by_the_workflow(
     assert world.blob in system.clouds.keys("aws", "blobs/")
 
 
-def told_of(system: AdminSystem, keys: set[str]) -> dict[str, dict[str, Any]]:
+def reported_of(system: AdminSystem, keys: set[str]) -> dict[str, dict[str, Any]]:
     """Have a run repair what it finds, and return what it tells of these keys, which it counts as copied."""
     run = system.run(**AUDIT, repair=True)
     reported = {line["key"]: line for line in system.report_lines(run) if line["key"] in keys}

@@ -83,7 +83,7 @@ def test_no_managed_file_is_put_into_the_bucket(keeping: AdminSystem) -> None:
     assert list(place.store.list(place.checkout_bucket, key)) == []
 
 
-def test_a_file_whose_content_is_lost_is_told_and_the_rest_is_done(keeping: AdminSystem) -> None:
+def test_a_file_whose_content_is_lost_is_reported_and_the_rest_is_done(keeping: AdminSystem) -> None:
     lost, right = (file(keeping, "gcp", 500, "application/json") for _ in range(2))
     record = keeping.dss.catalog.files.get(Fqid(lost.uuid, lost.version))
     assert record

@@ -1,4 +1,4 @@
-"""The index as runs: checked in slices, and rebuilt by whoever has seen a check."""
+"""The index as runs: checked in slices, and rebuilt after a check was seen."""
 
 import os
 from datetime import timedelta

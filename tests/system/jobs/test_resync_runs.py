@@ -102,7 +102,7 @@ def test_what_is_withheld_is_published_once(system: AdminSystem, published: Publ
         ({"list": "gs://nowhere/list"}, "gs://nowhere/list"),
     ],
 )
-def test_a_list_that_is_not_there_is_told_at_once(
+def test_a_list_that_is_not_there_is_named_at_once(
     system: AdminSystem, options: dict[str, str], words: str
 ) -> None:
     assert words in system.run_and_fail(kind="resync", **options)
@@ -127,7 +127,7 @@ def test_a_malformed_line_ends_the_run_and_is_named(
     run = system.get_run(name)
 
     assert (run.state, run.cause) == (JobState.FAILED, f"{url}, {words}")
-    # What came before it, in an earlier slice, is done and told.
+    # What came before it, in an earlier slice, is done and reported.
     assert len(system.report_lines(run)) == 2
     assert system.summary(run, "failed-1")["cause"] == run.cause
 

@@ -28,7 +28,7 @@ def status(system: AdminSystem, bundle: Version) -> int:
     return system.api.get(path, replica="aws", version=bundle.version).status_code
 
 
-def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_told(
+def test_a_preview_hides_nothing_and_its_code_hides_just_what_it_showed(
     system: AdminSystem, file: Version
 ) -> None:
     one, two = bundle(system, file), bundle(system, file)
@@ -120,7 +120,7 @@ def test_a_version_that_comes_between_the_check_and_the_deed_saves_its_bundle(
     assert [status(system, each) for each in (one, new, two)] == [200, 200, 404]
 
 
-def test_what_is_hidden_already_or_unknown_is_told(system: AdminSystem, file: Version) -> None:
+def test_what_is_hidden_already_or_unknown_is_reported(system: AdminSystem, file: Version) -> None:
     hidden, unknown = bundle(system, file), f"{file.uuid}.{file.version}"
     path = f"/v1/bundles/{hidden.uuid}"
     assert system.admin.delete(path, replica="aws", version=None, json=REASON).status_code == 200

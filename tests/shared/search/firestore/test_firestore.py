@@ -56,7 +56,7 @@ def test_there_is_no_total_if_it_needs_too_many_rows(
     assert total(patient, replica, THREES) == 3
     assert total(FirestoreIndex(firestore_index._database, counted=11), replica, THREES) is None
     assert total(hurried, replica, THREES) is None
-    # Here postings tell, whatever there is.
+    # Here the postings decide alone.
     assert total(hurried, replica, MatchAll()) == 12
     assert total(hurried, replica, Terms("n", (1, 2))) == 6
 
