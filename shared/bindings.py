@@ -192,7 +192,7 @@ def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
     Those may read it who may read the bundle, and all its files.
     """
 
-    def readers_of(_: Any) -> tuple[frozenset[str], bool]:
+    def content() -> tuple[frozenset[str], bool]:
         head = dss.catalog.bundles.head(bundle)
         if head is None:
             return frozenset(), False
@@ -202,7 +202,7 @@ def narrow_bundle(dss: Dss, bundle: Fqid) -> None:
         readers = narrowed([head.readers, *own], dss.policy.default) if own else frozenset()
         return readers, bool(purged_files(dss, named, records))
 
-    dss.catalog.bindings.narrow(bundle, readers_of)
+    dss.catalog.bindings.narrow(bundle, content)
 
 
 def bind_content(dss: Dss, bundle: Fqid, unbound_at: str | None = None) -> None:

@@ -324,7 +324,7 @@ class Settings:
     )
     purge_grace_hours: int = _setting(
         "DSS_PURGE_GRACE_HOURS",
-        "Hours for which what is to be removed for good is only withheld, and can be given back.",
+        "Hours for which what is to be removed for good is only withheld, and the purge can be undone.",
         default=72,
     )
     access_contact: str = _setting(

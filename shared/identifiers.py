@@ -5,6 +5,7 @@ A version is a UTC time as `YYYY-MM-DDTHHMMSS.ffffffZ`, so that texts sort in or
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,6 +23,9 @@ MAX_FILE_NAME_BYTES = 900
 MAX_STEP_BYTES = 255
 _NOT_IN_A_NAME = re.compile(r"[\\\x00-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+# The types of events, and of the documents about them.
+EVENT_TYPES = ("CREATE", "TOMBSTONE")
 
 # The namespaces of event ids, and of the UUIDs of groups. They must never change.
 _EVENTS = UUID("1b0e0e54-6f0c-5a0e-9a5c-6d1f0a3b7c52")
@@ -197,6 +201,12 @@ def event_id(replica: str, fqid: Fqid, event_type: str) -> str:
 def group_uuid(name: str) -> str:
     """Return the UUID of a group of this name, which never changes."""
     return str(uuid5(_GROUPS, name))
+
+
+def event_ids(replicas: Iterable[str], fqid: Fqid, types: Iterable[str] = EVENT_TYPES) -> list[str]:
+    """Return the ids of the events of a bundle version on some replicas, by default of all types."""
+    types = list(types)
+    return [event_id(replica, fqid, event_type) for replica in replicas for event_type in types]
 
 
 def publication_key(event: str) -> str:

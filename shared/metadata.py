@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from shared.identifiers import EVENT_TYPES
 from shared.manifests import CONTENT_TYPE
 
-# The types of events, and of the documents about them.
-CREATE, TOMBSTONE = "CREATE", "TOMBSTONE"
+CREATE, TOMBSTONE = EVENT_TYPES
 
 _NUMBER = re.compile(r"(?<=.)_[0-9]+$")
 

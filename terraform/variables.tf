@@ -608,7 +608,7 @@ variable "owner_group" {
 
 variable "purge_grace_hours" {
   type        = number
-  description = "Hours for which what is to be removed for good is only withheld, and can be given back."
+  description = "Hours for which what is to be removed for good is only withheld, and the purge can be undone."
   default     = 72
 
   validation {

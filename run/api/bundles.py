@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flask import Response
@@ -31,7 +31,7 @@ from shared.catalog import (
     CurrentBinding,
     PagedFile,
 )
-from shared.checkouts.objects import CheckoutCopy, copies_of_bundle
+from shared.checkouts.objects import copies_of_bundle
 from shared.errors import Forbidden, Gone, IllegalArguments, IllegalToken, NotFound, OnlyOneUrlType
 from shared.identifiers import Fqid, Kind, version_of
 from shared.purged_files import purged_files
@@ -61,36 +61,44 @@ def get(
         require_all_files(head)
     start = start_at or 0
     files = call.dss.catalog.bundles.files(head, start, per_page)
-    purged = purged_of(call.dss, files) if presignedurls and head.lacks_files else frozenset()
-    bucket = call.dss.replicas.named(replica).checkout_bucket
-    copies = copies_of_bundle(call.dss.replicas.named(replica), bucket, head.fqid, files)
+    urls: Sequence[str | None] = [None] * len(files)
+    if presignedurls:
+        urls = _signed_urls(call, replica, head, files)
     if directurls:
+        bucket = call.dss.replicas.named(replica).checkout_bucket
+        copies = copies_of_bundle(call.dss.replicas.named(replica), bucket, head.fqid, files)
         order = CheckoutOrder(kind=Kind.BUNDLE, fqid=head.fqid, replica=replica, bucket=bucket)
         if wait := checkout_first(call, order, copies, token):
             return wait
-
-    def url_of(file: PagedFile, copy: CheckoutCopy) -> str | None:
-        if presignedurls and Fqid(file.uuid, file.version) not in purged:
-            return signed_url(
-                call,
-                replica,
-                file.uuid,
-                copy.checksums,
-                content_type=file.content_type,
-                disposition=attachment(file.name),
-            )
-        return copy.url if directurls else None
-
+        urls = [copy.url for copy in copies]
     bundle = {
         "uuid": head.fqid.uuid,
         "version": head.fqid.version,
         "creator_uid": head.creator_uid,
-        "files": [_file_version(file, url_of(file, copy)) for file, copy in zip(files, copies, strict=True)],
+        "files": [_file_version(file, url) for file, url in zip(files, urls, strict=True)],
     }
     end = start + per_page
     # Pin the version: a newer one may be written between two pages.
     more = call.url(start_at=end, version=head.fqid.version) if end < head.file_count else None
     return page({"bundle": bundle}, content_key="bundle.files", next_url=more)
+
+
+def _signed_urls(call: Call, replica: str, head: BundleHead, files: Sequence[PagedFile]) -> list[str | None]:
+    """Return a signed URL for each file; None for those that were removed for good."""
+    purged = purged_of(call.dss, files) if head.lacks_files else frozenset()
+    return [
+        None
+        if Fqid(file.uuid, file.version) in purged
+        else signed_url(
+            call,
+            replica,
+            file.uuid,
+            file.checksums,
+            content_type=file.content_type,
+            disposition=attachment(file.name),
+        )
+        for file in files
+    ]
 
 
 def put(

@@ -7,7 +7,7 @@ only if the binding is still the one that its fields were taken from, and a chan
 exist: so there is none that a change misses.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -237,25 +237,21 @@ class BindingCatalog(VersionedCatalog[Binding]):
                 seen.add(name)
                 yield Fqid.parse(name)
 
-    def narrow(self, fqid: Fqid, readers_of: Any) -> frozenset[str] | None:
+    def narrow(self, fqid: Fqid, content_of: Callable[[], tuple[frozenset[str], bool]]) -> None:
         """Set who may read the content of a bundle version, and whether files of it were removed for good.
 
-        That is what `readers_of(head)` returns, which is called again if the head changes meanwhile. Returns
-        the readers; None if there is no such head.
+        That is what `content_of` returns, which is called again if the head changes meanwhile.
         """
-        narrowed: list[frozenset[str]] = []
 
         def step(snapshot: Any) -> Step | None:
             if not snapshot.exists:
                 return None
-            readers, lacks_files = readers_of(snapshot)
-            narrowed.append(readers)
+            readers, lacks_files = content_of()
             changes = {"content_readers": sorted(readers), "lacks_files": lacks_files}
             before = {"content_readers": [], "lacks_files": False, **snapshot.to_dict()}
             return (changes, []) if any(before[name] != changes[name] for name in changes) else None
 
         self._database.advance(self._database.client.collection("bundles").document(str(fqid)), step)
-        return narrowed[-1] if narrowed else None
 
     def expect_to_lack_files(self, fqid: Fqid) -> None:
         """Have a bundle version say that files of it may be purged, until `narrow` knows better."""
@@ -274,7 +270,7 @@ class BindingCatalog(VersionedCatalog[Binding]):
         snapshot = self._database.get(self._marks.document("files"))
         return str(snapshot.update_time.rfc3339()) if snapshot.exists else ""
 
-    def any_in_effect(self) -> bool:
+    def any_ever(self) -> bool:
         """Return whether any UUID was ever bound to readers, bound with its files, or purged, in one read."""
         return bool(self.last_change())
 

@@ -19,6 +19,7 @@ from shared.access import DEFAULT
 from shared.catalog.bindings import Binding, BindingCatalog, CurrentBinding, bound_fields, require_not_purged
 from shared.catalog.database import Database, NameTaken, Write, create_document
 from shared.catalog.pages import Pages
+from shared.checksums import Checksums
 from shared.errors import (
     AlreadyOwned,
     BundleAlreadyExists,
@@ -51,6 +52,11 @@ class PagedFile:
     s3_etag: str
     sha1: str
     sha256: str
+
+    @property
+    def checksums(self) -> Checksums:
+        """The checksums of its content."""
+        return Checksums(sha256=self.sha256, sha1=self.sha1, s3_etag=self.s3_etag, crc32c=self.crc32c)
 
 
 @dataclass(frozen=True, kw_only=True)

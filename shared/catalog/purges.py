@@ -17,11 +17,10 @@ from shared.catalog.bindings import ALL_VERSIONS, MOST_PURGES, BindingCatalog, P
 from shared.catalog.collections import number_of
 from shared.catalog.database import Database, NameTaken, Step, create_document
 from shared.errors import Conflict, IllegalArguments
-from shared.identifiers import Fqid, event_id
+from shared.identifiers import Fqid, event_ids
 
 _PAGE = 500
 # Those of shared/metadata.py, which is above the catalog.
-_EVENT_TYPES = ("CREATE", "TOMBSTONE")
 # Heads of versions; owners of collections and checkouts are withheld in ways of their own.
 _HEADS = ("files", "bundles", "collections")
 
@@ -51,6 +50,11 @@ class Purge:
     def subject(self) -> str:
         """The UUID, or the FQID, that is removed."""
         return f"{self.fqid.uuid}.{self.of}" if self.of else self.fqid.uuid
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the record says besides its name, as documents and its object have it."""
+        return {name: getattr(self, name) for name in ("of", "reason", "by", "due", "part_of", "undone")}
 
     def covers(self, version: str) -> bool:
         """Return whether a version of the UUID is among what is removed."""
@@ -165,7 +169,7 @@ class PurgeCatalog:
     def withhold_events(self, uuid: str, versions: Collection[str]) -> None:
         """Take events of these versions out of the log that were recorded while a purge took effect.
 
-        Whether a version is purged is read with its events: what was given back is in the log. Safe to
+        Whether a version is purged is read with its events: what an undo has restored is in the log. Safe to
         repeat.
         """
 
@@ -184,10 +188,9 @@ class PurgeCatalog:
         """Return the changes that take events out of the log of their replica, or put them back."""
         events = self._database.client.collection("events")
         names = {
-            event_id(replica, Fqid(uuid, version), kind): version
+            name: version
             for version in versions
-            for replica in self._database.replicas
-            for kind in _EVENT_TYPES
+            for name in event_ids(self._database.replicas, Fqid(uuid, version))
         }
         changes: list[tuple[Any, dict[str, Any]]] = []
         # Firestore refuses to get no documents.
@@ -278,11 +281,7 @@ class PurgeCatalog:
 
     def _events(self, fqid: Fqid) -> list[Any]:
         events = self._database.client.collection("events")
-        return [
-            events.document(event_id(replica, fqid, kind))
-            for replica in self._database.replicas
-            for kind in _EVENT_TYPES
-        ]
+        return [events.document(name) for name in event_ids(self._database.replicas, fqid)]
 
     def _tombstones(self, collection: str, uuid: str) -> list[Any]:
         """Return all tombstones of a UUID, by their names: their fields have no index."""
@@ -310,12 +309,7 @@ def _fields(purge: Purge) -> dict[str, Any]:
     return {
         "uuid": purge.fqid.uuid,
         "version": purge.fqid.version,
-        "of": purge.of,
-        "reason": purge.reason,
-        "by": purge.by,
-        "due": purge.due,
-        "part_of": purge.part_of,
-        "undone": purge.undone,
+        **purge.content,
     }
 
 

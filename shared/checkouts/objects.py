@@ -112,7 +112,7 @@ def copies_of_bundle(
             key=f"{bundle_prefix(fqid)}/{file.name}",
             size=file.size,
             content_type=file.content_type,
-            checksums=Checksums(sha256=file.sha256, sha1=file.sha1, s3_etag=file.s3_etag, crc32c=file.crc32c),
+            checksums=file.checksums,
             of=(Kind.BUNDLE, fqid),
         )
         for file in files

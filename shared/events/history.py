@@ -2,8 +2,8 @@
 
 from shared.catalog import BundleTombstone
 from shared.errors import ObjectNotFound
-from shared.identifiers import Fqid, document_key, event_id
-from shared.metadata import CREATE, TOMBSTONE
+from shared.identifiers import Fqid, document_key, event_id, event_ids
+from shared.metadata import CREATE
 from shared.replicas import Replica
 from shared.system import Dss
 
@@ -29,5 +29,5 @@ def was_visible(replica: Replica, fqid: Fqid) -> bool:
 def all_were_published(dss: Dss, replica: Replica, tombstone: BundleTombstone) -> bool:
     """Return whether creation and end of all versions that a tombstone hid on a replica are events."""
     heads = [head for head in dss.catalog.bundles.hidden_by(tombstone.name) if head.was_visible(replica.name)]
-    ids = [event_id(replica.name, head.fqid, kind) for head in heads for kind in (CREATE, TOMBSTONE)]
+    ids = [name for head in heads for name in event_ids([replica.name], head.fqid)]
     return len(dss.catalog.events.get_many(ids)) == len(ids)

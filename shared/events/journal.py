@@ -261,7 +261,7 @@ def add_journal(dss: Dss, journal: Journal, events: Sequence[Event]) -> None:
 
     def labels() -> dict[str, frozenset[str]]:
         in_log = dss.catalog.events.count(journal.replica, start=journal.from_date, stop=stop)
-        if in_log == len(events) and not dss.catalog.bindings.any_in_effect():
+        if in_log == len(events) and not dss.catalog.bindings.any_ever():
             return {}
         known = dss.catalog.events.in_log([event.id for event in events])
         return {event.id: known[event.id].labels if event.id in known else WITHHELD for event in events}

@@ -148,13 +148,13 @@ def _publish(dss: Dss, replica: Replica, on_published: OnPublished, head: Bundle
 def _withdraw(dss: Dss, event: Event) -> None:
     """Take back what was written of a version after its purge had withheld what there was of it.
 
-    If it is given back at this moment, the sweep finds it in the outbox, and publishes it anew. A journal
+    If its purge is undone at this moment, the sweep finds it in the outbox, and publishes it anew. A journal
     that was made of the event meanwhile is written anew by the removal: functions may not replace objects.
     """
     dss.catalog.purges.withhold_events(event.fqid.uuid, [event.fqid.version])
     dss.catalog.journals.set_labels(event, WITHHELD)
-    for given_back in dss.catalog.events.in_log([event.id]).values():
-        dss.catalog.journals.set_labels(given_back, given_back.labels)
+    for restored in dss.catalog.events.in_log([event.id]).values():
+        dss.catalog.journals.set_labels(restored, restored.labels)
     dss.index.delete(event.replica, event.fqid)
 
 

@@ -11,8 +11,7 @@ from dataclasses import replace
 from shared.access import NOBODY, labels_of
 from shared.catalog import WITHHELD, BundleHead, Event
 from shared.errors import TooManyUnderWay
-from shared.identifiers import Fqid, event_id
-from shared.metadata import CREATE, TOMBSTONE
+from shared.identifiers import Fqid, event_ids
 from shared.system import Dss
 
 # How often the readers of a version may change while others follow them.
@@ -51,10 +50,7 @@ def follow_if_changed(dss: Dss, written: BundleHead, event: Event) -> BundleHead
 
 def _follow_once(dss: Dss, head: BundleHead) -> None:
     labels = labels_of(head.content_readers)
-    ids = [
-        event_id(replica.name, head.fqid, kind) for replica in dss.replicas for kind in (CREATE, TOMBSTONE)
-    ]
-    for event in dss.catalog.events.get_many(ids).values():
+    for event in dss.catalog.events.get_many(event_ids(dss.replicas.names, head.fqid)).values():
         if event.labels != labels:
             dss.catalog.events.set_labels(event, labels)
         dss.catalog.journals.set_labels(event, WITHHELD if head.purged else labels)
@@ -70,7 +66,7 @@ def labelled(dss: Dss, events: Sequence[Event]) -> list[Event]:
     if not events:
         return []
     heads = dss.catalog.bundles.get_many(event.fqid for event in events)
-    unknown = frozenset((NOBODY,)) if dss.catalog.bindings.any_in_effect() else frozenset()
+    unknown = frozenset((NOBODY,)) if dss.catalog.bindings.any_ever() else frozenset()
     return [
         replace(
             event,

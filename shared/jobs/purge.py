@@ -23,7 +23,7 @@ from shared.errors import Conflict, DssError, Forbidden, IllegalArguments, NotFo
 from shared.identifiers import Fqid, check_uuid, moment_of
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page
-from shared.jobs.purge_return import give_back
+from shared.jobs.purge_undo import restore_purged
 from shared.jobs.reports import Reports
 from shared.parallel import map_in_threads
 from shared.purges.preview import Line, Subject
@@ -212,18 +212,18 @@ def work_undo(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     parts = (one for one in dss.catalog.purges.parts_of(first) if not one.undone and str(one.fqid) > after)
     while batch := list(islice(parts, min(_BATCH, run.options["page"]))):
         for purge in batch:
-            _give_back(dss, run, page, purge)
+            _restore(dss, run, page, purge)
         if page.taken(len(batch)):
             return {"after": str(batch[-1].fqid)}
-    _give_back(dss, run, page, first)
+    _restore(dss, run, page, first)
     return None
 
 
-def _give_back(dss: Dss, run: AdminRun, page: Page, purge: Purge) -> None:
+def _restore(dss: Dss, run: AdminRun, page: Page, purge: Purge) -> None:
     retry(dss.clock, partial(undo, dss, purge, run.options["email"]))
-    restored = retry(dss.clock, partial(give_back, dss, purge))
-    page.report({"given_back": purge.subject, "restored": restored})
-    page.count(given_back=1)
+    restored = retry(dss.clock, partial(restore_purged, dss, purge))
+    page.report({"undone": purge.subject, "restored": restored})
+    page.count(undone=1)
 
 
 def check_removal(_: Dss, __: Argument) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class BundleKind(PagedKind[BundleHead]):
         """Let reads on a replica see the version, unless its UUID is hidden."""
         if not record.available:
             bind_content(dss, record.fqid)
-        if dss.catalog.bindings.any_in_effect():
+        if dss.catalog.bindings.any_ever():
             # A rebuild restores events before it knows who may see them.
             follow_readers(dss, record.fqid)
         dss.catalog.bundles.make_available(record.fqid, replica)

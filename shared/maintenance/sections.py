@@ -19,9 +19,10 @@ from shared.catalog import BundleHead, Event, FileRecord, Journal
 from shared.errors import CatalogBroken
 from shared.events.journal import journal_index
 from shared.identifiers import (
+    EVENT_TYPES,
     Fqid,
     document_key,
-    event_id,
+    event_ids,
     journal_index_key,
     parse_document_key,
     parse_key,
@@ -30,7 +31,7 @@ from shared.identifiers import (
 from shared.kinds import KINDS, ObjectKind
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument, ExpectedJournal
 from shared.manifests import digest
-from shared.metadata import CREATE, TOMBSTONE
+from shared.metadata import TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.system import Dss
 
@@ -186,10 +187,9 @@ class DocumentSection(Section):
 
 def _documents(dss: Dss, fqid: Fqid) -> list[ExpectedDocument]:
     """Return the documents of a bundle version's events, in order of key."""
-    ids = [event_id(name, fqid, kind) for name in dss.replicas.names for kind in (CREATE, TOMBSTONE)]
-    events = dss.catalog.events.get_many(ids).values()
+    events = dss.catalog.events.get_many(event_ids(dss.replicas.names, fqid)).values()
     expected = []
-    for kind in (CREATE, TOMBSTONE):
+    for kind in EVENT_TYPES:
         if of_kind := [event for event in events if event.type == kind]:
             first = of_kind[0]
             expected.append(

@@ -1,1 +1,1 @@
-"""Removal for good: withhold, give back, and remove versions of files, bundles and collections."""
+"""Removal for good: withhold, restore, and remove versions of files, bundles and collections."""

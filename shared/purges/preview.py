@@ -8,8 +8,7 @@ from typing import Any
 from shared.catalog import CollectionHead, PagedFile
 from shared.catalog.bundles import PAGE_FILES
 from shared.errors import CatalogBroken
-from shared.identifiers import Fqid, event_id
-from shared.metadata import CREATE, TOMBSTONE
+from shared.identifiers import Fqid, event_ids
 from shared.parallel import map_in_threads
 from shared.system import Dss
 
@@ -54,10 +53,7 @@ class Subject:
 
     def _published(self, fqid: Fqid) -> Iterator[Line]:
         catalog = self._dss.catalog
-        ids = [
-            event_id(name, fqid, kind) for name in self._dss.replicas.names for kind in (CREATE, TOMBSTONE)
-        ]
-        for event in catalog.events.get_many(ids).values():
+        for event in catalog.events.get_many(event_ids(self._dss.replicas.names, fqid)).values():
             yield {"document": str(fqid), "event": event.type, "replica": event.replica}
             yield {"search_entry": str(fqid), "replica": event.replica}
             if journal := catalog.journals.holding(event.replica, event.timestamp):

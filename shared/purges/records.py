@@ -114,12 +114,7 @@ def purge_document(purge: Purge) -> dict[str, Any]:
     """Return the content of a record's object."""
     return {
         "format": "0.0.1",
-        "of": purge.of,
-        "reason": purge.reason,
-        "by": purge.by,
-        "due": purge.due,
-        "part_of": purge.part_of,
-        "undone": purge.undone,
+        **purge.content,
     }
 
 

@@ -16,13 +16,12 @@ from shared.identifiers import (
     Kind,
     ObjectName,
     document_key,
-    event_id,
+    event_ids,
     manifest_key,
     parse_key,
     publication_key,
 )
 from shared.manifests import encode, file_of_manifest, write_once
-from shared.metadata import CREATE, TOMBSTONE
 from shared.purges.records import is_due, newest, purge_document
 from shared.purges.scrubbing import scrub
 from shared.replicas import Replica
@@ -140,7 +139,7 @@ def _bundles(dss: Dss, purge: Purge, replica: Replica) -> set[Fqid]:
 def _documents(replica: Replica, fqid: Fqid) -> list[str]:
     """Return the keys of what was published of a bundle version."""
     documents = [document_key(fqid, dead=dead) for dead in (False, True)]
-    events = [event_id(replica.name, fqid, kind) for kind in (CREATE, TOMBSTONE)]
+    events = event_ids([replica.name], fqid)
     return [*documents, *map(publication_key, events)]
 
 

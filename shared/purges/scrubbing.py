@@ -18,7 +18,7 @@ from shared.errors import ObjectExists, ObjectNotFound
 from shared.events.documents import document_of, published_document
 from shared.events.journal import CONTENT_TYPE as JOURNAL_TYPE
 from shared.events.journal import add_journal, events_of, journal_index, journal_of_many, journal_of_one
-from shared.identifiers import Fqid, document_key, event_id, journal_index_key, publication_key
+from shared.identifiers import Fqid, document_key, event_ids, journal_index_key, publication_key
 from shared.manifests import CONTENT_TYPE, digest
 from shared.metadata import CREATE, TOMBSTONE
 from shared.parallel import map_in_threads
@@ -49,7 +49,7 @@ def scrub(dss: Dss, purge: Purge) -> None:
 
 
 def _scrub_bundle(dss: Dss, head: BundleHead) -> None:
-    """Have index and journals follow a bundle version that is withheld, or given back."""
+    """Have index and journals follow a bundle version that is withheld, or restored."""
     for replica in dss.replicas:
         if head.purged:
             dss.index.delete(replica.name, head.fqid)
@@ -108,8 +108,7 @@ def _index(dss: Dss, replica: Replica, head: BundleHead) -> None:
 
 
 def _events(dss: Dss, fqid: Fqid, *types: str) -> list[Event]:
-    ids = [event_id(name, fqid, kind) for name in dss.replicas.names for kind in types]
-    return list(dss.catalog.events.get_many(ids).values())
+    return list(dss.catalog.events.get_many(event_ids(dss.replicas.names, fqid, types)).values())
 
 
 def rewrite_journal(dss: Dss, replica: Replica, event: Event) -> Journal | None:

@@ -211,7 +211,7 @@ def dss() -> Any:
             purges=SimpleNamespace(scan=lambda _: iter(())),
             bundles=SimpleNamespace(get_many=lambda _: {}),
             bindings=SimpleNamespace(
-                current=lambda _: None, current_many=lambda _: {}, any_in_effect=lambda: False
+                current=lambda _: None, current_many=lambda _: {}, any_ever=lambda: False
             ),
             events=SimpleNamespace(restore=lambda *_: None),
             journals=SimpleNamespace(

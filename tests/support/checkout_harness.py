@@ -4,7 +4,7 @@ import dataclasses
 import email
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -165,3 +165,15 @@ def _listens(port: int) -> bool:
     except probes.NotReady:
         return False
     return True
+
+
+def before(step: str, act: Callable[[], Any]) -> Rule:
+    """Do something before the first request for a step is let through."""
+    done: list[Any] = []
+
+    def rule(body: dict[str, Any]) -> None:
+        if body["step"] == step and not done:
+            done.append(True)
+            act()
+
+    return rule

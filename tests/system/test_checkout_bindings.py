@@ -1,7 +1,7 @@
 """What is bound, or loses files for good, while it is checked out: the job fails, and no copies stay."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +15,9 @@ from shared.copying.steps import CopyStep
 from shared.errors import CheckoutFailed
 from shared.identifiers import Fqid, Kind
 from tests.support.api import Version, new_uuid, put_bundle, put_file, put_large_file
-from tests.support.checkout_harness import INLINE_BYTES, Harness, LostWorkflows, checkout_harness
+from tests.support.checkout_harness import INLINE_BYTES, Harness, LostWorkflows, before, checkout_harness
 from tests.support.checkouts import user_bucket
 from tests.support.copies import distinct_bytes
-from tests.support.function_proxy import Rule
 from tests.support.waiting import wait_until
 
 
@@ -34,18 +33,6 @@ def bundle(rig: Harness, replica: str) -> Version:
     """A bundle of two files that no other has."""
     files = [put_file(rig.api, rig.clouds.stage(replica, new_uuid().encode())) for _ in range(2)]
     return put_bundle(rig.api, replica, [file.named(f"{n}.bin") for n, file in enumerate(files)])
-
-
-def before(step: str, act: Callable[[], Any]) -> Rule:
-    """Do something before the first request for a step is let through."""
-    done: list[Any] = []
-
-    def rule(body: dict[str, Any]) -> None:
-        if body["step"] == step and not done:
-            done.append(True)
-            act()
-
-    return rule
 
 
 def bind(rig: Harness, uuid: str) -> None:

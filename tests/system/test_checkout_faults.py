@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,14 @@ from shared.identifiers import Fqid, Kind
 from shared.messages import ObjectEvent
 from shared.replication import replicate
 from tests.support.api import Version, assert_problem, new_uuid, put_bundle, put_file, put_large_file
-from tests.support.checkout_harness import INLINE_BYTES, ClockAhead, Harness, LostWorkflows, checkout_harness
+from tests.support.checkout_harness import (
+    INLINE_BYTES,
+    ClockAhead,
+    Harness,
+    LostWorkflows,
+    before,
+    checkout_harness,
+)
 from tests.support.checkouts import await_checkout, checkout_status, read_objects, remove_object, user_bucket
 from tests.support.copies import distinct_bytes
 from tests.support.directory_replica import CHECKOUT, NAME, directory_replica
@@ -67,18 +74,6 @@ def bundle(rig: Harness, replica: str) -> Version:
 def fails(step: str, times: int) -> Rule:
     left = iter(range(times))
     return lambda body: 500 if body["step"] == step and next(left, None) is not None else None
-
-
-def before(step: str, act: Callable[[], Any]) -> Rule:
-    """Do something before the first request for a step is let through."""
-    done: list[Any] = []
-
-    def rule(body: dict[str, Any]) -> None:
-        if body["step"] == step and not done:
-            done.append(True)
-            act()
-
-    return rule
 
 
 @pytest.mark.parametrize("step", ["plan", "page", "finish"])

@@ -14,7 +14,7 @@ from shared.events.publishing import event_of
 from shared.identifiers import Fqid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
-from tests.support.dss import open_dss, open_dss_for_threads
+from tests.support.dss import firestore_client, open_dss, open_dss_for_threads
 from tests.support.executions import executions_server
 from tests.support.metered_api import Bill, MeteredApi, metered_api
 from tests.support.waiting import wait_until
@@ -151,15 +151,23 @@ def test_a_list_for_who_has_signed_in_takes_one_look_at_their_groups(
     wait_until(lambda: bill().requests == first.requests - 1, "a list without a look at the groups")
 
 
-def test_listing_events(metered: MeteredApi, stack: dict[str, str], replica: str) -> None:
-    start = now()
+@pytest.fixture
+def twelve_events(stack: dict[str, str], replica: str) -> Iterator[str]:
+    """Twelve events, and a time before them. They have no documents: no log with them could be compacted."""
+    start, client = now(), firestore_client(stack)
     catalog = open_dss_for_threads(stack, publishes=False).catalog
-    for _ in range(12):
-        catalog.events.record(event_of(replica, Fqid(new_uuid(), now()), b"", dead=False))
+    events = [event_of(replica, Fqid(new_uuid(), now()), b"", dead=False) for _ in range(12)]
+    for event in events:
+        catalog.events.record(event)
+    yield start
+    for event in events:
+        client.collection("events").document(event.id).delete()
 
+
+def test_listing_events(metered: MeteredApi, replica: str, twelve_events: str) -> None:
     anyone = metered.api.signed_in(None)
     with metered.usage() as first:
-        page = anyone.get("/v1/events", replica=replica, from_date=start, per_page=10)
+        page = anyone.get("/v1/events", replica=replica, from_date=twelve_events, per_page=10)
     with metered.usage() as last:
         rest = anyone.get(page.links["next"]["url"])
 

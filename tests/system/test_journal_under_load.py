@@ -17,7 +17,6 @@ from shared.identifiers import version_after
 from shared.messages import BUNDLE_EVENTS, OBJECT_EVENTS
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS, Clouds
-from tests.support.dss import firestore_client
 from tests.support.function_process import FunctionProcess, function_process
 from tests.support.journal_reader import JournalEvent, events_of
 from tests.support.replication import OTHER
@@ -87,14 +86,6 @@ class Traffic:
             return self.function(name).push(attributes).status_code == 204
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
             return False
-
-
-@pytest.fixture
-def clean(stack: dict[str, str]) -> None:
-    """Take from the log what other tests have left, the events without a document among them."""
-    client = firestore_client(stack)
-    for event in client.collection("events").select([]).stream():
-        event.reference.delete()
 
 
 @pytest.fixture
@@ -210,7 +201,6 @@ def named(event: JournalEvent) -> tuple[str, str]:
     return f"{info['uuid']}.{info['version']}", document["event_type"]
 
 
-@pytest.mark.usefixtures("clean")
 def test_the_journal_has_exactly_the_committed_events(
     traffic: Traffic, stack: dict[str, str], admin: Api, api: Api, clouds: Clouds
 ) -> None:

@@ -13,7 +13,7 @@ from shared.bindings import change_binding
 from shared.catalog import Binding
 from shared.events.journal import compact
 from shared.groups import add_members, groups_of
-from shared.jobs.purge_return import give_back
+from shared.jobs.purge_undo import restore_purged
 from shared.kinds import KINDS
 from shared.maintenance import rebuild as rebuilding
 from shared.maintenance.audit import Finding, Tally, audit
@@ -427,7 +427,7 @@ def test_a_rebuild_brings_back_nothing_that_was_purged(system: ManualSystem) -> 
     for purge in waiting:
         undo(system.dss, purge, "admin@example.org")
     for purge in reversed(waiting):
-        give_back(system.dss, purge)
+        restore_purged(system.dss, purge)
     assert statuses() == [410, 302, 302, 410, 200] * 2
     assert {name: len(_line(system, name)) for name in REPLICAS} == {n: events[n] - 1 for n in REPLICAS}
     assert list(audit(system.dss, list(system.dss.replicas), settled_after=timedelta(0), tally=Tally())) == []

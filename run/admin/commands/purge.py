@@ -63,7 +63,7 @@ def purge_removal(context: Context, /, **run: Any) -> int:
 @json_option
 @click.pass_obj
 def purges(context: Context) -> int:
-    """List what is about to be removed for good, or was, and what was given back."""
+    """List what is about to be removed for good, or was, and which purges were undone."""
     from run.admin.purges import show_purges
 
     return show_purges(context)

@@ -174,7 +174,7 @@ def test_a_purged_bundle_is_seen_nowhere_and_comes_back_when_that_is_undone(
     assert_problem(answer, 410, "gone", WHY)
     assert found(system, bundle) == []
     assert found(system, beside) == EVERYWHERE
-    # What it can be given back from is there, and nothing that anybody can be shown.
+    # What an undo needs is there, and nothing that anybody can be shown.
     kept = {key.partition(" ")[2].partition("/")[0] for key in objects_with(system, secret.encode())}
     assert kept == {"blobs", "documents"}
     put_file(system.api, system.clouds.stage("gcp", b"again"), file=file, status=410)
@@ -298,7 +298,7 @@ def test_operators_purge_and_undo_by_the_workflow_and_the_sweep_has_it_removed(s
     assert system.api.head(f"/v1/files/{shared.uuid}", replica="aws").status_code == 200
     assert start_due_removals(system.dss) is False
     undone = system.run(kind="purge-undo", name=bundle.uuid, email=ADMIN)
-    assert undone.counts["given_back"] == 2
+    assert undone.counts["undone"] == 2
     assert statuses(system.api, bundle, own)[:3] == [200, 200, 200]
     assert found(system, bundle) == EVERYWHERE
 

@@ -4,9 +4,8 @@ from shared.catalog import Event, Purge
 from shared.errors import ObjectNotFound
 from shared.events.journal import indexed_events
 from shared.events.readers import labelled
-from shared.identifiers import Fqid, Kind, event_id, publication_key
+from shared.identifiers import Fqid, Kind, event_ids, publication_key
 from shared.kinds import KINDS
-from shared.metadata import CREATE, TOMBSTONE
 from shared.purges.removal import objects
 from shared.purges.scrubbing import scrub
 from shared.replicas import Replica
@@ -14,7 +13,7 @@ from shared.stores.base import read_all
 from shared.system import Dss
 
 
-def give_back(dss: Dss, purge: Purge) -> int:
+def restore_purged(dss: Dss, purge: Purge) -> int:
     """Have the catalog know what an undone purge names, as the buckets have it; return how much was news.
 
     Safe to repeat. Raises as `ObjectKind.restore`.
@@ -39,7 +38,7 @@ def give_back(dss: Dss, purge: Purge) -> int:
 
 
 def _restore_events(dss: Dss, replica: Replica, fqid: Fqid) -> int:
-    ids = [event_id(replica.name, fqid, kind) for kind in (CREATE, TOMBSTONE)]
+    ids = event_ids([replica.name], fqid)
     known = dss.catalog.events.get_many(ids)
     events = [event for name in ids if name not in known for event in _published(replica, name)]
     dss.catalog.events.restore(replica.name, labelled(dss, events))
