@@ -112,7 +112,10 @@ def _spread(dss: Dss, binding: Binding, notify: Notify) -> None:
 
 
 def _bind_heads(dss: Dss, binding: Binding) -> tuple[set[Fqid], bool]:
-    """Have the heads of a UUID follow its binding; return its bundles, and whether it is a file."""
+    """Have the heads of a UUID follow its binding; return its bundles, and whether it is a file.
+
+    Copies of files leave the shared bucket; those of bundles do when they are narrowed.
+    """
     heads = dss.catalog.bindings.bind_heads(binding)
     dss.faults.reach("access: heads bound")
     bundles = {Fqid.parse(name) for collection, name in heads if collection == "bundles"}
@@ -120,7 +123,7 @@ def _bind_heads(dss: Dss, binding: Binding) -> tuple[set[Fqid], bool]:
     if Resource(name="", readers=binding.readers).is_managed:
         records = dss.catalog.files.get_many(files).values()
         for replica in dss.replicas:
-            remove_shared_copies(replica, sorted(bundles), records)
+            remove_shared_copies(replica, [], records)
     return bundles, bool(files)
 
 
