@@ -1,0 +1,82 @@
+"""What documents are filtered, counted and sorted by: the fields that a plug-in declares."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from shared.explore.bundle_metadata import Json
+
+Document = Mapping[str, Any]
+
+
+class FieldType(Enum):
+    """How the values of a field are compared."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    FLAG = "flag"
+    DATE = "date"
+    RANGE = "range"
+    OBJECT = "object"
+
+
+class Missing:
+    """Stands for a field that a document lacks, because it has no inner entity with that field."""
+
+
+MISSING = Missing()
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the API: its name, and where a document has its values.
+
+    `path` is a key of the document, or the list of inner entities and the key in each of them. Values of facets
+    are counted. `nested` fields are objects that are matched by some of their keys; `counted_by` is the key by
+    which they are counted.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    type: FieldType = FieldType.TEXT
+    is_facet: bool = False
+    nested: tuple[str, ...] = ()
+    counted_by: str = ""
+
+    def values(self, document: Document) -> list[Json | Missing]:
+        """Return a document's values: null for a field that is empty, MISSING alone if it lacks the field."""
+        return list(self._values(document)) or [MISSING]
+
+    def _values(self, document: Document) -> Iterator[Json]:
+        if len(self.path) == 1:
+            if self.path[0] in document:
+                yield document[self.path[0]]
+            return
+        listed, key = self.path
+        owners = document["contents"].get(listed, ()) if listed not in document else document[listed]
+        for owner in owners:
+            if key in owner:
+                value = owner[key]
+                if not isinstance(value, list) or self._is_one(value):
+                    yield value
+                else:
+                    yield from value or [None]
+
+    def _is_one(self, value: list[Json]) -> bool:
+        """Return whether a list is one range."""
+        return self.type is FieldType.RANGE and bool(value) and not isinstance(value[0], list)
+
+
+def least(field: Field, values: list[Json | Missing]) -> Json | Missing:
+    """Return what a document is sorted by: its least value; null comes after all others, MISSING last."""
+    present = [value for value in values if value is not None and value is not MISSING]
+    if present:
+        return min(present, key=lambda value: _comparable(field, value))
+    return None if None in values else MISSING
+
+
+def _comparable(field: Field, value: Json | Missing) -> Any:
+    if field.type in (FieldType.NUMBER, FieldType.FLAG):
+        return value
+    return str(value)
