@@ -1,0 +1,72 @@
+"""Catalogue plug-ins: what a bundle's metadata mean, and how entities are filtered, merged and shown.
+
+A plug-in is found by its name in a catalogue's configuration, here or as an entry point of another distribution.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol
+
+from shared.explore.bundle_metadata import BundleMetadata, Contribution, Json
+from shared.explore.fields import Field
+from shared.explore.tallies import Counts, Merges, Slot
+
+
+@dataclass(frozen=True)
+class EntityType:
+    """A type of entity that people list: how it is sorted by default, and the largest page."""
+
+    default_sort: str
+    default_order: str = "asc"
+    max_size: int = 1000
+    is_listed: bool = True
+
+
+class Plugin(Protocol):
+    """Says what the catalogue shows of bundles; the same plug-in always makes the same of the same bundle."""
+
+    entity_types: Mapping[str, EntityType]
+    fields: tuple[Field, ...]
+    merges: Mapping[str, Merges]
+
+    def accepts(self, bundle: BundleMetadata) -> bool:
+        """Return whether a bundle belongs into a catalogue of this plug-in; others are left out, not failed."""
+        ...
+
+    def contributions(self, bundle: BundleMetadata) -> list[Contribution]:
+        """Return what a bundle says of each of its entities. Raises UnusableMetadata."""
+        ...
+
+    def document(self, entity_type: str, tallies: Mapping[Slot, Counts]) -> dict[str, Any]:
+        """Return an entity's document, of the counts of its inner entities' values."""
+        ...
+
+    def hit(self, entity_type: str, document: Mapping[str, Any]) -> dict[str, Json]:
+        """Return a document as the API shows it."""
+        ...
+
+    def words(self, document: Mapping[str, Any]) -> str:
+        """Return the text of a document whose words it is found by."""
+        ...
+
+
+PLUGIN_GROUP = "dss.explore"
+PLUGINS: Mapping[str, str] = {
+    "hca": "shared.explore.hca.plugin:HcaPlugin",
+    "generic": "shared.explore.generic.plugin:GenericPlugin",
+}
+
+
+def open_plugin(name: str, **options: Any) -> Plugin:
+    """Return a plug-in by its name. Raises ValueError, with the known names, if there is none."""
+    installed = entry_points(group=PLUGIN_GROUP)
+    if name in PLUGINS:
+        chosen = EntryPoint(name, PLUGINS[name], PLUGIN_GROUP)
+    elif name in installed.names:
+        chosen = installed[name]
+    else:
+        known = ", ".join(sorted({*PLUGINS, *installed.names}))
+        raise ValueError(f"there is no catalogue plug-in {name!r}; use one of {known}")
+    opened: Plugin = chosen.load()(**options)
+    return opened

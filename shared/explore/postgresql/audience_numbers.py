@@ -1,0 +1,58 @@
+"""Numbers of audiences in the tables, and which of them a reader belongs to."""
+
+import json
+
+from psycopg import Connection
+
+from shared.explore.audiences import Audience, Labels
+
+_FIND = "SELECT number FROM dss_explore_audiences WHERE shown = %s::jsonb AND hidden = %s::jsonb"
+_ADD = """
+    INSERT INTO dss_explore_audiences (shown, hidden) VALUES (%s::jsonb, %s::jsonb)
+    ON CONFLICT DO NOTHING RETURNING number
+"""
+_ALL = "SELECT number, shown, hidden FROM dss_explore_audiences"
+
+
+def encode_labels(labels: Labels) -> str:
+    """Return labels as text, equal for equal labels alone."""
+    return json.dumps(sorted(labels))
+
+
+def decode_labels(text: str) -> Labels:
+    """Return the labels of a text that `encode_labels` has made."""
+    return frozenset(json.loads(text))
+
+
+class AudienceNumbers:
+    """The numbers of audiences, as one transaction needs them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[Audience, int] = {}
+
+    def number(self, audience: Audience) -> int:
+        """Return the number of an audience, which gets one if it has none."""
+        if audience not in self._known:
+            values = _encode(audience.shown), _encode(audience.hidden)
+            row = self._connection.execute(_FIND, values).fetchone()
+            # Another writer may be about to add it: then this one waits for its end.
+            row = row or self._connection.execute(_ADD, values).fetchone()
+            row = row or self._connection.execute(_FIND, values).fetchone()
+            assert row is not None
+            self._known[audience] = row[0]
+        return self._known[audience]
+
+    def of_reader(self, sought: Labels | None) -> list[int]:
+        """Return the numbers of the audiences that somebody who looks up some labels belongs to."""
+        rows = self._connection.execute(_ALL).fetchall()
+        known = ((number, Audience(_decode(shown), _decode(hidden))) for number, shown, hidden in rows)
+        return sorted(number for number, audience in known if sought is None or audience.includes(sought))
+
+
+def _encode(label_sets: frozenset[Labels]) -> str:
+    return json.dumps(sorted(sorted(labels) for labels in label_sets))
+
+
+def _decode(listed: list[list[str]]) -> frozenset[Labels]:
+    return frozenset(frozenset(labels) for labels in listed)

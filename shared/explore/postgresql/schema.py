@@ -1,0 +1,145 @@
+"""The tables of the catalogue, made and changed by migrations, one after the other."""
+
+from typing import LiteralString
+
+MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
+    (
+        # `settings` is the configuration that the catalogue was made with: plug-in, source, prefixes.
+        """
+        CREATE TABLE dss_explore_catalogs (
+            number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            name text COLLATE "C" NOT NULL UNIQUE,
+            settings jsonb NOT NULL,
+            is_default boolean NOT NULL DEFAULT false
+        )
+        """,
+        "CREATE UNIQUE INDEX dss_explore_default ON dss_explore_catalogs (is_default) WHERE is_default",
+        # A row for each bundle version that was ever seen. `said` is what it contributes, to which entities.
+        """
+        CREATE TABLE dss_explore_bundles (
+            catalog integer NOT NULL,
+            uuid text COLLATE "C" NOT NULL,
+            version text COLLATE "C" NOT NULL,
+            state text NOT NULL,
+            labels text[] COLLATE "C" NOT NULL,
+            is_current boolean NOT NULL,
+            reason text NOT NULL DEFAULT '',
+            release text NOT NULL DEFAULT '',
+            changed timestamptz NOT NULL DEFAULT now(),
+            said text COMPRESSION lz4,
+            PRIMARY KEY (catalog, uuid, version)
+        )
+        """,
+        """
+        CREATE INDEX dss_explore_failed ON dss_explore_bundles (catalog, uuid, version) WHERE state = 'failed'
+        """,
+        # Which bundles say something of an entity, by their current version.
+        """
+        CREATE TABLE dss_explore_shares (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            uuid text COLLATE "C" NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, uuid)
+        )
+        """,
+        "CREATE INDEX dss_explore_shares_of ON dss_explore_shares (catalog, uuid)",
+        # Entities that are in many bundles, with the number of their shares by labels. Their counts are kept,
+        # and changed by differences.
+        """
+        CREATE TABLE dss_explore_large (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            labels jsonb NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id)
+        )
+        """,
+        # The inner entities of large entities, by the bundles that describe them: the greatest version counts.
+        """
+        CREATE TABLE dss_explore_members (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            listed text COLLATE "C" NOT NULL,
+            inner_id uuid NOT NULL,
+            version text COLLATE "C" NOT NULL,
+            uuid text COLLATE "C" NOT NULL,
+            labels text COLLATE "C" NOT NULL,
+            digest uuid NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, listed, inner_id, version, uuid)
+        )
+        """,
+        "CREATE INDEX dss_explore_members_digest ON dss_explore_members (digest)",
+        "CREATE TABLE dss_explore_inner (digest uuid PRIMARY KEY, entity text COMPRESSION lz4 NOT NULL)",
+        """
+        CREATE TABLE dss_explore_tallies (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            audience integer NOT NULL,
+            slot uuid NOT NULL,
+            digest uuid NOT NULL,
+            listed text NOT NULL,
+            grp text NOT NULL,
+            field text NOT NULL,
+            value text COMPRESSION lz4 NOT NULL,
+            n integer NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, audience, slot, digest)
+        )
+        """,
+        # Combinations of readers; few, and read as a whole.
+        """
+        CREATE TABLE dss_explore_audiences (
+            number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            shown jsonb NOT NULL,
+            hidden jsonb NOT NULL,
+            UNIQUE (shown, hidden)
+        )
+        """,
+        # Values of facets, by number.
+        """
+        CREATE TABLE dss_explore_terms (
+            number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            field text COLLATE "C" NOT NULL,
+            digest uuid NOT NULL,
+            key text NOT NULL,
+            UNIQUE (field, digest)
+        )
+        """,
+        # Combinations of terms, and how many documents have each: counts of facets are sums over these.
+        """
+        CREATE TABLE dss_explore_profiles (
+            id uuid PRIMARY KEY,
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            audience integer NOT NULL,
+            terms integer[] NOT NULL,
+            n integer NOT NULL
+        )
+        """,
+        "CREATE INDEX dss_explore_profiles_of ON dss_explore_profiles (catalog, entity_type, audience)",
+        # What is searched and shown. `hit` is the answer of the API, `vals` the values of fields that are no
+        # facets, `keys` a sort key for each field.
+        """
+        CREATE TABLE dss_explore_documents (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            audience integer NOT NULL,
+            profile uuid NOT NULL,
+            vals jsonb NOT NULL,
+            keys jsonb NOT NULL,
+            words tsvector NOT NULL,
+            document text COMPRESSION lz4 NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, audience)
+        )
+        """,
+        "CREATE INDEX dss_explore_documents_profile ON dss_explore_documents (profile)",
+        """
+        CREATE INDEX dss_explore_documents_values ON dss_explore_documents
+            USING gin (vals jsonb_path_ops) WITH (fastupdate = off)
+        """,
+        "CREATE INDEX dss_explore_documents_words ON dss_explore_documents USING gin (words) WITH (fastupdate = off)",
+    ),
+)

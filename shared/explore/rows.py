@@ -1,0 +1,87 @@
+"""What is stored of a document to find, count and sort it: its terms, its other values, and its sort keys."""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.explore.bundle_metadata import Json
+from shared.explore.fields import MISSING, Document, Field, FieldType, Missing, least
+
+# A value as text under which a facet counts it; MISSING has a key that no JSON has.
+_MISSING_KEY = "missing"
+
+# The first character of a sort key: values, then null, then what is missing.
+_VALUE, _NULL, _LACKS = "0", "1", "2"
+# Characters of a text that count for its order; what is equal up to there is in order of the entity ids.
+MAX_SORT_KEY = 512
+
+
+def term_key(value: Json | Missing) -> str:
+    """Return the text under which a facet counts a value: equal for equal values alone."""
+    return _MISSING_KEY if value is MISSING else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def term_value(key: str) -> Json:
+    """Return the value of a term's key; null for what is missing."""
+    return None if key == _MISSING_KEY else json.loads(key)
+
+
+def is_missing(key: str) -> bool:
+    """Return whether a term stands for documents that lack the field."""
+    return key == _MISSING_KEY
+
+
+def sort_key(a_field: Field, value: Json | Missing) -> str:
+    """Return a text that sorts, by code points, as values of a field do."""
+    if value is MISSING:
+        return _LACKS
+    if value is None:
+        return _NULL
+    if a_field.type is FieldType.NUMBER:
+        return _VALUE + number_key(float(value))  # type: ignore[arg-type]
+    if isinstance(value, str):
+        return _VALUE + value[:MAX_SORT_KEY]
+    return _VALUE + json.dumps(value, sort_keys=True)[:MAX_SORT_KEY]
+
+
+def number_key(value: float) -> str:
+    """Return 16 hexadecimal digits that sort as the numbers do."""
+    (bits,) = struct.unpack(">Q", struct.pack(">d", value))
+    # IEEE 754: positive numbers sort as their bits; of negative ones all bits are flipped.
+    return f"{bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 1 << 63):016x}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is stored to find a document.
+
+    `terms` are pairs of a facet and a term's key, `values` the values of the other fields, `keys` a sort key for
+    each field.
+    """
+
+    terms: frozenset[tuple[str, str]] = field(repr=False)
+    values: Mapping[str, list[Json]] = field(repr=False)
+    keys: Mapping[str, str] = field(repr=False)
+
+
+def row_of(document: Document, fields: tuple[Field, ...]) -> Row:
+    """Return what is stored to find a document. Pure: the same for the same document."""
+    terms: set[tuple[str, str]] = set()
+    values: dict[str, list[Json]] = {}
+    keys: dict[str, str] = {}
+    for each in fields:
+        found = each.values(document)
+        keys[each.name] = sort_key(each, least(each, found))
+        if each.is_facet:
+            terms.update((each.name, term_key(value)) for value in found)
+        else:
+            values[each.name] = _distinct(found)
+    return Row(frozenset(terms), values, keys)
+
+
+def _distinct(values: list[Any]) -> list[Json]:
+    """Return distinct values; an empty list if the document lacks the field."""
+    present = {term_key(value): value for value in values if value is not MISSING}
+    return list(present.values())
