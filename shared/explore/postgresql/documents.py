@@ -37,8 +37,8 @@ _REMOVE = """
 """
 _PUT = """
     INSERT INTO dss_explore_documents
-        (catalog, entity_type, entity_id, audience, profile, vals, keys, words, document)
-    VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, to_tsvector('simple', %s), %s)
+        (catalog, entity_type, entity_id, audience, profile, vals, keys, default_key, words, document)
+    VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s, to_tsvector('simple', %s), %s)
 """
 _FIND_TERMS = """
     SELECT term.field, term.digest, term.number FROM unnest(%s::text[], %s::uuid[]) AS wanted (field, digest)
@@ -157,6 +157,7 @@ class DocumentWriter:
             profile,
             json.dumps(new.row.values, ensure_ascii=False),
             json.dumps(new.row.keys, ensure_ascii=False),
+            new.row.keys[self._catalogue.plugin.entity_types[new.key[0]].default_sort],
             self._catalogue.plugin.words(new.document),
             json.dumps(new.document, ensure_ascii=False, sort_keys=True),
         )

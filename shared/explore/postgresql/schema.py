@@ -130,12 +130,17 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             profile uuid NOT NULL,
             vals jsonb NOT NULL,
             keys jsonb NOT NULL,
+            default_key text COLLATE "C" NOT NULL,
             words tsvector NOT NULL,
             document text COMPRESSION lz4 NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience)
         )
         """,
         "CREATE INDEX dss_explore_documents_profile ON dss_explore_documents (profile)",
+        """
+        CREATE INDEX dss_explore_documents_order
+            ON dss_explore_documents (catalog, entity_type, default_key, entity_id)
+        """,
         """
         CREATE INDEX dss_explore_documents_values ON dss_explore_documents
             USING gin (vals jsonb_path_ops) WITH (fastupdate = off)
