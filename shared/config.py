@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from shared.bucket_rules import BucketRule, check_whole_buckets
+from shared.explore.settings import CatalogueSetting
 from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
 
@@ -213,10 +214,16 @@ class Settings:
         "`docs/search.md`.",
         default="firestore",
     )
+    catalogues: tuple[CatalogueSetting, ...] = _setting(
+        "DSS_CATALOGUES",
+        "Catalogues in the database of DSS_POSTGRESQL_DSN, as a JSON list of objects; `docs/explore.md` "
+        "describes them. None by default.",
+        default=(),
+    )
     postgresql_dsn: str = _setting(
         "DSS_POSTGRESQL_DSN",
-        "Database of the back end `postgresql`, as a connection string of libpq; libpq reads what is missing "
-        "from `PGHOST`, `PGPASSWORD` and so on.",
+        "Database of the back end `postgresql` and of the catalogues, as a connection string of libpq; libpq "
+        "reads what is missing from `PGHOST`, `PGPASSWORD` and so on.",
         default="",
     )
     upload_seconds: int = _setting(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.bucket_rules import BucketRule, parse_rules
+from shared.explore.settings import CatalogueSetting, parse_catalogues
 from shared.issuer_settings import IssuerSetting, issuers_of
 
 # Replica names are in queries of the API, documents of the catalog, and attributes of messages.
@@ -102,4 +103,5 @@ _PARSERS: Mapping[Any, Callable[[str, Any], Any]] = {
     tuple[CacheCriterion, ...]: _cache_criteria,
     tuple[BucketRule, ...]: parse_rules,
     tuple[IssuerSetting, ...]: issuers_of,
+    tuple[CatalogueSetting, ...]: parse_catalogues,
 }

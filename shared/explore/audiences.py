@@ -1,9 +1,9 @@
 """Which readers see which version of an entity, if it is in bundles that not all may read.
 
-A bundle has labels (`shared.access.labels`), and a reader who looks up one of them sees it. Of an entity that is in
-bundles with different labels there is one document for each combination that somebody may see: an *audience* is
-such a combination. Each reader belongs to one audience of an entity at most, so nothing is counted twice, and what
-a reader may not see has no part in what is counted, sorted or shown.
+A bundle has labels (`shared.access.labels`), and a reader who looks up one of them sees it. Of an entity that
+is in bundles with different labels there is one document for each combination that somebody may see: an
+*audience* is such a combination. Each reader belongs to one audience of an entity at most, so nothing is
+counted twice, and what a reader may not see has no part in what is counted, sorted or shown.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,9 @@ class Audience:
 
     def includes(self, sought: Labels) -> bool:
         """Return whether a reader who looks up some labels belongs to this audience."""
-        return all(labels & sought for labels in self.shown) and not any(labels & sought for labels in self.hidden)
+        return all(labels & sought for labels in self.shown) and not any(
+            labels & sought for labels in self.hidden
+        )
 
 
 def audiences(label_sets: Iterable[Labels]) -> Iterator[Audience]:

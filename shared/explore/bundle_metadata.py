@@ -22,11 +22,17 @@ class UnusableMetadata(Exception):
 
 @dataclass(frozen=True)
 class BundleMetadata:
-    """A bundle version: the entries of all its files, and the content of its JSON metadata files by name."""
+    """A bundle version: the entries of all its files, and the content of its JSON files by name."""
 
     fqid: Fqid
     files: Sequence[Mapping[str, Json]]
     documents: Mapping[str, Json]
+
+    @property
+    def indexed(self) -> Mapping[str, Json]:
+        """The content of the JSON files that their writer said to index: those that describe other files."""
+        data = {entry["name"] for entry in self.files if not entry["indexed"]}
+        return {name: content for name, content in self.documents.items() if name not in data}
 
 
 @dataclass(frozen=True)

@@ -3,28 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 from uuid import UUID, uuid5
 
 from shared.explore.fields import Field
 from shared.explore.plugins import Plugin
+from shared.explore.settings import CatalogueSetting
 
 # The namespace of the ids of sources. It must never change.
 _SOURCES = UUID("6e0a6c1e-58a4-5c3b-9a0f-4f5c2d1b7e90")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CatalogueSetting:
-    """The configuration of a catalogue: its plug-in with options, and of which bundles it is.
-
-    `prefix` is that of the UUIDs of its bundles; a prefix makes a catalogue of a fraction of a store.
-    """
-
-    name: str
-    plugin: str
-    replica: str = "gcp"
-    prefix: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ MISSING = Missing()
 class Field:
     """A field of the API: its name, and where a document has its values.
 
-    `path` is a key of the document, or the list of inner entities and the key in each of them. Values of facets
-    are counted. `nested` fields are objects that are matched by some of their keys; `counted_by` is the key by
-    which they are counted.
+    `path` is a key of the document, or the list of inner entities and the key in each of them. Values of
+    facets are counted. `nested` fields are objects that are matched by some of their keys; `counted_by` is
+    the key by which they are counted.
     """
 
     name: str

@@ -33,7 +33,8 @@ class Filter:
 
 
 def parse_filters(text: str, fields: Mapping[str, Field]) -> tuple[Filter, ...]:
-    """Return the filters of a JSON object. Raises IllegalArguments, which names the field and the relation."""
+    """Return the filters of a JSON object. Raises IllegalArguments, which names the field and the
+    relation."""
     try:
         given = json.loads(text)
     except (ValueError, RecursionError):
@@ -53,12 +54,16 @@ def _filter(name: str, condition: Any, fields: Mapping[str, Field]) -> Filter:
     relation = next((each for each in Relation if each.value == key), None)
     if relation is None:
         known = ", ".join(each.value for each in Relation)
-        raise IllegalArguments(f"The relation in the filter for `{name}` must be one of {known}, is {key[:200]!r}")
+        raise IllegalArguments(
+            f"The relation in the filter for `{name}` must be one of {known}, is {key[:200]!r}"
+        )
     if not isinstance(values, list):
         raise IllegalArguments(f"The value of the `{key}` relation in the filter for `{name}` is not a list")
     _check_relation(field, relation)
     check = _checks(field, relation)
-    return Filter(field, relation, tuple(check(field, relation, value) for value in _listed(field, relation, values)))
+    return Filter(
+        field, relation, tuple(check(field, relation, value) for value in _listed(field, relation, values))
+    )
 
 
 def _check_relation(field: Field, relation: Relation) -> None:
@@ -70,7 +75,9 @@ def _check_relation(field: Field, relation: Relation) -> None:
         FieldType.DATE: {Relation.WITHIN},
     }.get(field.type, set())
     if relation not in allowed:
-        raise IllegalArguments(f"The field `{field.name}` can only be filtered by `is`, not by `{relation.value}`")
+        raise IllegalArguments(
+            f"The field `{field.name}` can only be filtered by `is`, not by `{relation.value}`"
+        )
 
 
 def _listed(field: Field, relation: Relation, values: list[Json]) -> list[Json]:
@@ -115,7 +122,9 @@ def _is_word(value: Json) -> bool:
 def _nested(field: Field, relation: Relation, value: Json) -> Json:
     known = isinstance(value, dict) and value and value.keys() <= set(field.nested)
     if not known or not all(isinstance(each, str) or each is None for each in value.values()):
-        raise _wrong(field, relation, value, f"an object with some of the properties {', '.join(field.nested)}")
+        raise _wrong(
+            field, relation, value, f"an object with some of the properties {', '.join(field.nested)}"
+        )
     return value
 
 

@@ -1,6 +1,7 @@
 """Catalogue plug-ins: what a bundle's metadata mean, and how entities are filtered, merged and shown.
 
-A plug-in is found by its name in a catalogue's configuration, here or as an entry point of another distribution.
+A plug-in is found by its name in a catalogue's configuration, here or as an entry point of another
+distribution.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,8 @@ class Plugin(Protocol):
     merges: Mapping[str, Merges]
 
     def accepts(self, bundle: BundleMetadata) -> bool:
-        """Return whether a bundle belongs into a catalogue of this plug-in; others are left out, not failed."""
+        """Return whether a bundle belongs into a catalogue of this plug-in; others are left out, not
+        failed."""
         ...
 
     def contributions(self, bundle: BundleMetadata) -> list[Contribution]:

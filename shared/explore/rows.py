@@ -57,8 +57,8 @@ def number_key(value: float) -> str:
 class Row:
     """What is stored to find a document.
 
-    `terms` are pairs of a facet and a term's key, `values` the values of the other fields, `keys` a sort key for
-    each field.
+    `terms` are pairs of a facet and a term's key, `values` the values of the other fields, `keys` a sort key
+    for each field.
     """
 
     terms: frozenset[tuple[str, str]] = field(repr=False)

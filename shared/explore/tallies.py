@@ -1,11 +1,12 @@
-"""Counts of the values of an entity's inner entities: enough to make its document, and changed by differences.
+"""Counts of the values of an entity's inner entities: enough to make its document, and changed by
+differences.
 
-What a document shows of its inner entities are sets, sums, extremes and numbers of values. All follow from how
-often each value occurs, so that a document is made of these counts alone: adding a bundle to an entity that is in
-100,000 others changes the counts by the bundle's own inner entities.
+What a document shows of its inner entities are sets, sums, extremes and numbers of values. All follow from
+how often each value occurs, so that a document is made of these counts alone: adding a bundle to an entity
+that is in 100,000 others changes the counts by the bundle's own inner entities.
 
-A count is of a *slot*, a list's group and field, and of a value, as text. The slot with the field `ENTITIES` counts
-the inner entities of a group themselves.
+A count is of a *slot*, a list's group and field, and of a value, as text. The slot with the field `ENTITIES`
+counts the inner entities of a group themselves.
 """
 
 import json
@@ -92,10 +93,10 @@ def most_frequent(counts: Counts) -> list[Json]:
 class Merge:
     """How the inner entities of a list become one, or one for each group of equal values of `group_by`.
 
-    Fields that inner entities have are accumulated by `value_set`, unless `fields` says otherwise; if `only` is
-    given, others are dropped. `derived` are further fields: their name, the field whose values they accumulate
-    (ENTITIES for the inner entities themselves), and how. Values of `whole` fields are lists that count as one
-    value. With `as_they_are` inner entities are not merged.
+    Fields that inner entities have are accumulated by `value_set`, unless `fields` says otherwise; if `only`
+    is given, others are dropped. `derived` are further fields: their name, the field whose values they
+    accumulate (ENTITIES for the inner entities themselves), and how. Values of `whole` fields are lists that
+    count as one value. With `as_they_are` inner entities are not merged.
     """
 
     fields: Mapping[str, Accumulator] = field(default_factory=dict)

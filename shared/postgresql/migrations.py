@@ -14,8 +14,8 @@ class Migrations:
     """The migrations of some tables: the first process that connects runs each of them once, in this order.
 
     To change tables, append one, and change none: they have run in some database. Processes of the previous
-    release use the tables meanwhile. `table` records which have run; `lock` is an advisory lock's number, which
-    nothing else in the database locks.
+    release use the tables meanwhile. `table` records which have run; `lock` is an advisory lock's number,
+    which nothing else in the database locks.
     """
 
     table: str

@@ -113,7 +113,9 @@ class _Transformation:
                     reached[entity_id] = None
                     self._steps += 1
             if self._steps > MAX_STEPS:
-                raise UnusableMetadata(LINKS, "links", "is too large: from each file all others can be reached")
+                raise UnusableMetadata(
+                    LINKS, "links", "is too large: from each file all others can be reached"
+                )
         return reached
 
     def _contents(self, starts: list[Entity], samples: list[Entity]) -> Contents:
@@ -129,7 +131,9 @@ class _Transformation:
                 contents["cell_suspensions"].append(self._cell_suspension(entity))
             if entity.type in BIOMATERIALS and any(map(self._sequences, self._children(entity))):
                 contents["sequencing_inputs"].append(entities.sequencing_input(entity))
-            if entity.type in PROCESSES and (entity.type == "sequencing_process" or self._sequences(entity_id)):
+            if entity.type in PROCESSES and (
+                entity.type == "sequencing_process" or self._sequences(entity_id)
+            ):
                 contents["sequencing_processes"].append({"document_id": entity_id})
         for protocol in map(self._graph.entities.__getitem__, protocols):
             if protocol.type in entities.LISTS:
@@ -140,7 +144,9 @@ class _Transformation:
         return contents | {"projects": [self._project]}
 
     def _cell_suspension(self, entity: Entity) -> dict[str, Json]:
-        below = (self._graph.entities[each] for each in self._graph.descendants(entity.id) if each != entity.id)
+        below = (
+            self._graph.entities[each] for each in self._graph.descendants(entity.id) if each != entity.id
+        )
         is_leaf = not any(other.type == "cell_suspension" for other in below)
         return entities.cell_suspension(entity, self._samples_of([entity]), is_leaf=is_leaf)
 

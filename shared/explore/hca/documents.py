@@ -9,7 +9,14 @@ from shared.explore.bundle_metadata import BundleMetadata, Json, UnusableMetadat
 LINKS = "links.json"
 
 BIOMATERIALS = frozenset(
-    ("donor_organism", "specimen_from_organism", "cell_suspension", "cell_line", "organoid", "imaged_specimen")
+    (
+        "donor_organism",
+        "specimen_from_organism",
+        "cell_suspension",
+        "cell_line",
+        "organoid",
+        "imaged_specimen",
+    )
 )
 FILES = frozenset(("analysis_file", "reference_file", "sequence_file", "supplementary_file", "image_file"))
 PROTOCOLS = frozenset(
@@ -82,26 +89,29 @@ class HcaDocuments:
 
 def is_hca(bundle: BundleMetadata) -> bool:
     """Return whether a bundle has the HCA's project file."""
-    return not {"project.json", "project_0.json"}.isdisjoint(bundle.documents)
+    return not {"project.json", "project_0.json"}.isdisjoint(bundle.indexed)
 
 
 def read_documents(bundle: BundleMetadata) -> HcaDocuments:
     """Read a bundle's metadata files. Raises UnusableMetadata, which names the file and the field."""
-    if not isinstance(bundle.documents.get(LINKS), dict):
+    documents = bundle.indexed
+    if not isinstance(documents.get(LINKS), dict):
         raise UnusableMetadata(LINKS, "", "the bundle has no such metadata file; add it, with indexed: true")
     data_files = {str(entry["name"]).replace(_SLASH, "/"): entry for entry in bundle.files}
     entities: dict[str, Entity] = {}
-    for name, document in bundle.documents.items():
+    for name, document in documents.items():
         if name == LINKS:
             continue
         entity = _read_entity(name, document, data_files)
         if entity.id in entities:
-            raise UnusableMetadata(name, "provenance.document_id", f"{entity.id} is that of another file, too")
+            raise UnusableMetadata(
+                name, "provenance.document_id", f"{entity.id} is that of another file, too"
+            )
         entities[entity.id] = entity
     projects = [entity for entity in entities.values() if entity.type == "project"]
     if len(projects) != 1:
         raise UnusableMetadata("project_0.json", "", f"the bundle has {len(projects)} projects; it needs one")
-    return HcaDocuments(project=projects[0], entities=entities, links=bundle.documents[LINKS])
+    return HcaDocuments(project=projects[0], entities=entities, links=documents[LINKS])
 
 
 def _read_entity(name: str, document: Any, data_files: Mapping[str, Mapping[str, Json]]) -> Entity:
@@ -136,18 +146,23 @@ def _data_file(
     file_name = core.get("file_name")
     entry = data_files.get(str(file_name).replace(_SLASH, "/"))
     if entry is None:
-        raise UnusableMetadata(name, "file_core.file_name", f"the bundle has no file {str(file_name)[:200]!r}")
+        raise UnusableMetadata(
+            name, "file_core.file_name", f"the bundle has no file {str(file_name)[:200]!r}"
+        )
     return entry
 
 
 def _object(name: str, field_name: str, value: Any) -> Mapping[str, Json]:
     if not isinstance(value, dict):
-        raise UnusableMetadata(name, field_name, "must be a JSON object" if value is not None else "is missing")
+        raise UnusableMetadata(
+            name, field_name, "must be a JSON object" if value is not None else "is missing"
+        )
     return value
 
 
 def refuse_separators(name: str, path: str, value: Any) -> None:
-    """Raise UnusableMetadata if a text somewhere in a value holds what separates values in manifests, or NUL."""
+    """Raise UnusableMetadata if a text somewhere in a value holds what separates values in manifests, or
+    NUL."""
     # A list in place of recursion: documents may be nested deeper than Python's stack.
     pending = [(path, value)]
     while pending:

@@ -6,8 +6,8 @@ _TEXT, _NUMBER, _FLAG = FieldType.TEXT, FieldType.NUMBER, FieldType.FLAG
 _DATE, _RANGE, _OBJECT = FieldType.DATE, FieldType.RANGE, FieldType.OBJECT
 
 
-def _facet(name: str, listed: str, key: str, type: FieldType = _TEXT) -> Field:
-    return Field(name, (listed, key), type, is_facet=True)
+def _facet(name: str, listed: str, key: str, kind: FieldType = _TEXT) -> Field:
+    return Field(name, (listed, key), kind, is_facet=True)
 
 
 FIELDS: tuple[Field, ...] = (

@@ -1,4 +1,5 @@
-"""The graph of an HCA bundle: which biomaterial or file came out of which process, made by which protocols."""
+"""The graph of an HCA bundle: which biomaterial or file came out of which process, made by which
+protocols."""
 
 import graphlib
 from collections.abc import Iterator, Mapping
@@ -19,9 +20,9 @@ class Graph:
     """Edges between entities by id: to what came next, to what was before, and to a process's protocols."""
 
     entities: Mapping[str, Entity] = field(repr=False)
-    children: Mapping[str, list[str]] = field(repr=False)
-    parents: Mapping[str, list[str]] = field(repr=False)
-    protocols: Mapping[str, list[str]] = field(repr=False)
+    children: dict[str, list[str]] = field(repr=False)
+    parents: dict[str, list[str]] = field(repr=False)
+    protocols: dict[str, list[str]] = field(repr=False)
 
     def descendants(self, start: str) -> Iterator[str]:
         """Yield an id and all that came of it, each once."""
@@ -107,17 +108,14 @@ def _id_of(end: Any, key: str) -> str:
 def _add(graph: Graph, source: str, destination: str) -> None:
     for end in (source, destination):
         if end not in graph.entities:
-            raise UnusableMetadata(LINKS, "links", f"names {str(end)[:100]!r}, of which the bundle has no file")
+            raise UnusableMetadata(
+                LINKS, "links", f"names {str(end)[:100]!r}, of which the bundle has no file"
+            )
     if graph.entities[destination].type in PROTOCOLS:
-        _edges(graph.protocols, source).append(destination)
+        graph.protocols.setdefault(source, []).append(destination)
     else:
-        _edges(graph.children, source).append(destination)
-        _edges(graph.parents, destination).append(source)
-
-
-def _edges(edges: Mapping[str, list[str]], end: str) -> list[str]:
-    assert isinstance(edges, dict)
-    return edges.setdefault(end, [])
+        graph.children.setdefault(source, []).append(destination)
+        graph.parents.setdefault(destination, []).append(source)
 
 
 def _refuse_cycles(graph: Graph) -> None:

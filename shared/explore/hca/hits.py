@@ -143,7 +143,11 @@ def hit(entity_type: str, document: Document) -> dict[str, Json]:
         "protocols": [each for name, names in _PROTOCOLS for each in _listed(contents, name, names)],
         "sources": [{"sourceId": each["id"], "sourceSpec": each["spec"]} for each in document["sources"]],
         "projects": [_project(entity_type, each, contents) for each in contents.get("projects", ())],
-        "samples": [each for name, kind, names in _SAMPLES for each in _samples(entity_type, contents, name, kind, names)],
+        "samples": [
+            each
+            for name, kind, names in _SAMPLES
+            for each in _samples(entity_type, contents, name, kind, names)
+        ],
         "specimens": _listed(contents, "specimens", _SPECIMEN),
         "cellLines": _listed(contents, "cell_lines", _CELL_LINE),
         "donorOrganisms": _listed(contents, "donors", _DONOR),
@@ -154,7 +158,9 @@ def hit(entity_type: str, document: Document) -> dict[str, Json]:
     if entity_type in ("files", "bundles"):
         answer["files"] = _listed(contents, "files", _FILE)
         bundles = document["bundles"]
-        answer["bundles"] = [{"bundleUuid": each["uuid"], "bundleVersion": each["version"]} for each in bundles]
+        answer["bundles"] = [
+            {"bundleUuid": each["uuid"], "bundleVersion": each["version"]} for each in bundles
+        ]
     else:
         answer["fileTypeSummaries"] = _listed(contents, "files", _SUMMARY)
     return answer
@@ -217,7 +223,9 @@ def _stratum(line: str) -> dict[str, list[str]]:
     return {name: values.split(",") for name, _, values in parts}
 
 
-def _add(tree: dict[str, Any], dimensions: Sequence[str], stratum: Mapping[str, list[str]], file: Inner) -> None:
+def _add(
+    tree: dict[str, Any], dimensions: Sequence[str], stratum: Mapping[str, list[str]], file: Inner
+) -> None:
     if not dimensions:
         return
     dimension, *rest = dimensions

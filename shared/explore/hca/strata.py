@@ -20,7 +20,9 @@ def _described(file: Entity) -> Iterator[Stratum]:
             if not equals or dimension not in _DIMENSIONS:
                 names = ", ".join(_DIMENSIONS)
                 raise UnusableMetadata(
-                    file.source, "file_description", f"{part[:100]!r} is not NAME=VALUES with a NAME of {names}"
+                    file.source,
+                    "file_description",
+                    f"{part[:100]!r} is not NAME=VALUES with a NAME of {names}",
                 )
             stratum[dimension] = values.split(",")
         yield stratum
@@ -69,7 +71,9 @@ def _from_graph(contents: Contents) -> Stratum:
         "organ": organs,
         "libraryConstructionApproach": [each["library_construction_approach"] for each in libraries],
     }
-    present = {dimension: sorted({str(value) for value in values[dimension] if value}) for dimension in _DIMENSIONS}
+    present = {
+        dimension: sorted({str(value) for value in values[dimension] if value}) for dimension in _DIMENSIONS
+    }
     return {dimension: found for dimension, found in present.items() if found}
 
 

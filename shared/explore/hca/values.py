@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from shared.explore.bundle_metadata import Json
 
@@ -43,7 +42,8 @@ def label(value: Json) -> Json:
 
 
 def labels(values: Json) -> list[Json]:
-    """Return the labels of a list of ontology terms, or of one term, in order and each once; null has none."""
+    """Return the labels of a list of ontology terms, or of one term, in order and each once; null has
+    none."""
     if values is None:
         return []
     listed = values if isinstance(values, list) else [values]
@@ -72,7 +72,7 @@ def age_range(age: Json, unit: Json) -> tuple[float, float] | None:
     if seconds is None or match is None:
         return None
     low, dash, high = match.groups()
-    if low is None and high is None or (high is not None and not dash):
+    if (low is None and high is None) or (high is not None and not dash):
         return None
     minimum = float(low) * seconds if low else 0.0
     if not dash:

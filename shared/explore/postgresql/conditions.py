@@ -1,4 +1,5 @@
-"""Filters as conditions of SQL: on the terms of profiles, where they are about facets, or else on documents."""
+"""Filters as conditions of SQL: on the terms of profiles, where they are about facets, or else on
+documents."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence

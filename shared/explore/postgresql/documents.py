@@ -120,7 +120,9 @@ class DocumentWriter:
                 }
                 yield _New(key, self._audiences.number(audience), document, row_of(document, plugin.fields))
 
-    def _bundles(self, keys: Sequence[EntityKey]) -> dict[EntityKey, list[tuple[dict[str, str], frozenset[str]]]]:
+    def _bundles(
+        self, keys: Sequence[EntityKey]
+    ) -> dict[EntityKey, list[tuple[dict[str, str], frozenset[str]]]]:
         kinds, ids = _columns(keys)
         found: dict[EntityKey, list[tuple[dict[str, str], frozenset[str]]]] = {}
         rows = self._connection.execute(_BUNDLES, (kinds, ids, self._catalogue.number, MOST_BUNDLES))

@@ -1,8 +1,8 @@
 """Entities that are in many bundles: their counts are kept, and changed by differences.
 
-Each inner entity is recorded with the bundles that describe it, of which the greatest version counts. A bundle that
-comes or goes changes the counts by those inner entities alone whose greatest version is another one now. What it
-costs depends on the bundle, not on how many others there are.
+Each inner entity is recorded with the bundles that describe it, of which the greatest version counts. A
+bundle that comes or goes changes the counts by those inner entities alone whose greatest version is another
+one now. What it costs depends on the bundle, not on how many others there are.
 """
 
 import hashlib
@@ -33,7 +33,8 @@ _SET_LABELS = """
 """
 _FORGET = "DELETE FROM dss_explore_large WHERE catalog = %s AND entity_type = %s AND entity_id = %s"
 _KEEP_INNER = """
-    INSERT INTO dss_explore_inner SELECT digest, entity FROM unnest(%s::uuid[], %s::text[]) AS new (digest, entity)
+    INSERT INTO dss_explore_inner
+    SELECT digest, entity FROM unnest(%s::uuid[], %s::text[]) AS new (digest, entity)
     ON CONFLICT DO NOTHING
 """
 _ADD = """
@@ -51,7 +52,9 @@ _REMOVE = """
 # What nobody refers to any more must not stay: it may have been purged.
 _DROP_INNER = """
     DELETE FROM dss_explore_inner WHERE digest = ANY(%s::uuid[])
-        AND NOT EXISTS (SELECT 1 FROM dss_explore_members AS member WHERE member.digest = dss_explore_inner.digest)
+        AND NOT EXISTS (
+            SELECT 1 FROM dss_explore_members AS member WHERE member.digest = dss_explore_inner.digest
+        )
 """
 _WINNERS = """
     SELECT wanted.listed, wanted.inner_id, greatest.digest, greatest.entity
@@ -75,7 +78,8 @@ _COUNT = """
     SELECT %s, %s, %s, %s, slot, digest, listed, grp, field, value, n
     FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::integer[])
         AS new (slot, digest, listed, grp, field, value, n)
-    ON CONFLICT (catalog, entity_type, entity_id, audience, slot, digest) DO UPDATE SET n = tally.n + excluded.n
+    ON CONFLICT (catalog, entity_type, entity_id, audience, slot, digest)
+        DO UPDATE SET n = tally.n + excluded.n
 """
 _DROP_ZEROS = """
     DELETE FROM dss_explore_tallies
@@ -201,7 +205,9 @@ class LargeEntities:
             self._count(key, audience, _difference(self._merges(key), {}, won))
 
     def _count(self, key: EntityKey, audience: Audience, changes: Mapping[tuple[Slot, str], int]) -> None:
-        rows = sorted(((slot, value, n) for (slot, value), n in changes.items() if n), key=lambda row: row[:2])
+        rows = sorted(
+            ((slot, value, n) for (slot, value), n in changes.items() if n), key=lambda row: row[:2]
+        )
         if not rows:
             return
         slots, digests = [_uuid(encode(slot)) for slot, _, _ in rows], [_uuid(value) for _, value, _ in rows]

@@ -47,12 +47,12 @@ _PAGE = SQL("""
     SELECT document.entity_id, {key} AS key, document.document
     FROM dss_explore_documents AS document
     JOIN dss_explore_profiles AS profile ON profile.id = document.profile
-    WHERE document.catalog = {catalog} AND document.entity_type = {kind} AND document.audience = ANY({audiences})
-        AND {condition} AND {position}
+    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
+        AND document.audience = ANY({audiences}) AND {condition} AND {position}
     ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit}
 """)
 _DEFAULT_KEY = SQL("document.default_key")
-_KEY = SQL("(document.keys ->> {}) COLLATE \"C\"")
+_KEY = SQL('(document.keys ->> {}) COLLATE "C"')
 _ONE = SQL("""
     SELECT document.entity_id, document.default_key, document.document
     FROM dss_explore_documents AS document
@@ -82,7 +82,9 @@ class Reader:
         with self._connections.connection() as connection:
             return _Asked(connection, catalogue, sought, query).one(entity_id)
 
-    def counts(self, catalogue: Catalogue, sought: Sought, query: Query) -> tuple[int, dict[str, FacetCounts]]:
+    def counts(
+        self, catalogue: Catalogue, sought: Sought, query: Query
+    ) -> tuple[int, dict[str, FacetCounts]]:
         """Return how many documents match, and the counts of facets.
 
         A facet is counted over the documents that match all filters but those on its own field.
@@ -140,7 +142,9 @@ class _Asked:
             facets = [each for each in facets if each in self._query.facets]
         filtered = {each.field for each in self._conditions if each.of_profiles}
         total = self._total(self._conditions)
-        counts = self._counted(self._conditions, [each for each in facets if each.name not in filtered], total)
+        counts = self._counted(
+            self._conditions, [each for each in facets if each.name not in filtered], total
+        )
         for facet in facets:
             if facet.name in filtered:
                 others = [each for each in self._conditions if each.field != facet.name]
@@ -213,7 +217,9 @@ def _nested_counts(facet: Field, terms: dict[str, int]) -> FacetCounts:
 def _behind(key: Composable, start: Position | None, *, descending: bool) -> Composable:
     if start is None:
         return SQL("true")
-    comparison = SQL("({}, document.entity_id) < ({}, {})" if descending else "({}, document.entity_id) > ({}, {})")
+    comparison = SQL(
+        "({}, document.entity_id) < ({}, {})" if descending else "({}, document.entity_id) > ({}, {})"
+    )
     return comparison.format(key, sql.Literal(start[0]), sql.Literal(start[1]))
 
 

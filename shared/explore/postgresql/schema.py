@@ -2,6 +2,11 @@
 
 from typing import LiteralString
 
+from shared.postgresql.migrations import Migrations
+
+# The advisory lock of migrations, a number that nothing else in the database locks: the bytes of "dss2".
+_LOCK = 0x64737332
+
 MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
     (
         # `settings` is the configuration that the catalogue was made with: plug-in, source, prefixes.
@@ -55,7 +60,8 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             PRIMARY KEY (catalog, entity_type, entity_id)
         )
         """,
-        # The inner entities of large entities, by the bundles that describe them: the greatest version counts.
+        # The inner entities of large entities, by the bundles that describe them: the greatest version
+        # counts.
         """
         CREATE TABLE dss_explore_members (
             catalog integer NOT NULL,
@@ -145,6 +151,11 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         CREATE INDEX dss_explore_documents_values ON dss_explore_documents
             USING gin (vals jsonb_path_ops) WITH (fastupdate = off)
         """,
-        "CREATE INDEX dss_explore_documents_words ON dss_explore_documents USING gin (words) WITH (fastupdate = off)",
+        """
+        CREATE INDEX dss_explore_documents_words ON dss_explore_documents
+            USING gin (words) WITH (fastupdate = off)
+        """,
     ),
 )
+
+CATALOGUE_TABLES = Migrations("dss_explore_migrations", _LOCK, MIGRATIONS)

@@ -1,4 +1,5 @@
-"""What bundles say of entities: read for each change of an entity that is in few bundles, and counted for others."""
+"""What bundles say of entities: read for each change of an entity that is in few bundles, and counted for
+others."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,7 +18,10 @@ MOST_READ = 32
 Tallies = Mapping[Slot, Counts]
 
 _FORGET = "DELETE FROM dss_explore_shares WHERE catalog = %s AND uuid = %s"
-_RECORD = "INSERT INTO dss_explore_shares SELECT %s, kind, id, %s FROM unnest(%s::text[], %s::text[]) AS new (kind, id)"
+_RECORD = """
+    INSERT INTO dss_explore_shares
+    SELECT %s, kind, id, %s FROM unnest(%s::text[], %s::text[]) AS new (kind, id)
+"""
 _COUNT = """
     SELECT wanted.kind, wanted.id, (
         SELECT count(*) FROM (
@@ -84,10 +88,14 @@ class Shares:
     def _grown(self, keys: Sequence[EntityKey]) -> set[EntityKey]:
         """Return the entities that are in more bundles than are read for each change."""
         kinds, ids = _columns(keys)
-        rows = self._connection.execute(_COUNT, (self._catalogue.number, MOST_READ + 1, kinds, ids)).fetchall()
+        rows = self._connection.execute(
+            _COUNT, (self._catalogue.number, MOST_READ + 1, kinds, ids)
+        ).fetchall()
         return {(kind, entity_id) for kind, entity_id, count in rows if count > MOST_READ}
 
-    def _read(self, keys: Sequence[EntityKey], own: Mapping[EntityKey, Share]) -> dict[EntityKey, list[Share]]:
+    def _read(
+        self, keys: Sequence[EntityKey], own: Mapping[EntityKey, Share]
+    ) -> dict[EntityKey, list[Share]]:
         shares = {key: [own[key]] for key in keys if key in own}
         own_uuids = {share.uuid for share in own.values()}
         kinds, ids = _columns(keys)

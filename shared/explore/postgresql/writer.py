@@ -1,8 +1,8 @@
 """Writes what bundles say into the catalogue: all that follows from a bundle version in one transaction.
 
-A writer first locks the bundle, then the entities that it says something of, in order of their keys; others that
-need one of them wait. So two bundles at once give what one after the other gives, there are no deadlocks, and a
-writer that is killed has changed nothing.
+A writer first locks the bundle, then the entities that it says something of, in order of their keys; others
+that need one of them wait. So two bundles at once give what one after the other gives, there are no
+deadlocks, and a writer that is killed has changed nothing.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from shared.explore.base import DELETED, BundleState
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share
@@ -20,14 +21,12 @@ from shared.explore.postgresql.shares import Shares
 from shared.identifiers import Fqid
 from shared.postgresql.connections import Connections
 
-# Advisory locks of one catalogue's bundles, and of its entities. PostgreSQL holds 6,400 locks by default, so that
-# a bundle of 10,000 entities must not take one for each.
+# Advisory locks of one catalogue's bundles, and of its entities. PostgreSQL holds 6,400 locks by default, so
+# that a bundle of 10,000 entities must not take one for each.
 _LOCKS = 512
 # Numbers that nothing else in the database locks: the bytes of "dssx", and more than 2^32 behind.
 _FIRST_LOCK = 0x64737378 << 24
 _BUNDLES = "bundle"
-
-INDEXED, FAILED, DELETED = "indexed", "failed", "deleted"
 
 _BUNDLE = """
     SELECT state, labels, release, said FROM dss_explore_bundles
@@ -40,7 +39,10 @@ _PUT = """
         state = excluded.state, labels = excluded.labels, reason = excluded.reason,
         release = excluded.release, said = excluded.said, changed = now()
 """
-_CURRENT = "SELECT version, labels, said FROM dss_explore_bundles WHERE catalog = %s AND uuid = %s AND is_current"
+_FORGET = "DELETE FROM dss_explore_bundles WHERE catalog = %s AND uuid = %s AND version = %s"
+_CURRENT = (
+    "SELECT version, labels, said FROM dss_explore_bundles WHERE catalog = %s AND uuid = %s AND is_current"
+)
 # Of the versions that are indexed the newest counts.
 _MAKE_CURRENT = """
     UPDATE dss_explore_bundles AS bundle SET is_current = (bundle.version = newest.version)
@@ -51,21 +53,6 @@ _MAKE_CURRENT = """
     WHERE bundle.catalog = %(catalog)s AND bundle.uuid = %(uuid)s
         AND bundle.is_current <> (bundle.version = newest.version)
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class BundleState:
-    """What the catalogue records of a bundle version: INDEXED with what it says, FAILED with a reason, or DELETED.
-
-    `release` is that of the plug-in which read it.
-    """
-
-    fqid: Fqid
-    state: str
-    labels: frozenset[str] = frozenset()
-    release: str = ""
-    reason: str = ""
-    said: Said | None = None
 
 
 class Writer:
@@ -82,7 +69,9 @@ class Writer:
         """
         with self._connections.connection() as connection, connection.transaction():
             _lock(connection, [_number(catalogue, _BUNDLES, new.fqid.uuid)])
-            known = connection.execute(_BUNDLE, (catalogue.number, new.fqid.uuid, new.fqid.version)).fetchone()
+            known = connection.execute(
+                _BUNDLE, (catalogue.number, new.fqid.uuid, new.fqid.version)
+            ).fetchone()
             if known is not None and not _changes(known, new):
                 return False
             before = _current(connection, catalogue, new.fqid.uuid)
@@ -104,6 +93,15 @@ class Writer:
             after = _current(connection, catalogue, new.fqid.uuid)
             self._change(connection, catalogue, new.fqid.uuid, before, after)
         return True
+
+    def forget(self, catalogue: Catalogue, fqid: Fqid) -> None:
+        """Remove a bundle version, deleted or not, and all that follows from it."""
+        with self._connections.connection() as connection, connection.transaction():
+            _lock(connection, [_number(catalogue, _BUNDLES, fqid.uuid)])
+            before = _current(connection, catalogue, fqid.uuid)
+            connection.execute(_FORGET, (catalogue.number, fqid.uuid, fqid.version))
+            connection.execute(_MAKE_CURRENT, {"catalog": catalogue.number, "uuid": fqid.uuid})
+            self._change(connection, catalogue, fqid.uuid, before, _current(connection, catalogue, fqid.uuid))
 
     def _change(
         self,
@@ -142,7 +140,8 @@ def _shares(current: _Current | None, uuid: str) -> dict[EntityKey, Share]:
     if current is None:
         return {}
     return {
-        key: Share(uuid, current.version, current.labels, current.said.contents(key)) for key in current.said.keys
+        key: Share(uuid, current.version, current.labels, current.said.contents(key))
+        for key in current.said.keys
     }
 
 
@@ -155,7 +154,9 @@ def _changes(known: Sequence[Any], new: BundleState) -> bool:
 
 
 def _lock(connection: Connection, numbers: Iterable[int]) -> None:
-    connection.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", (list(numbers),))
+    connection.execute(
+        "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", (list(numbers),)
+    )
 
 
 def _number(catalogue: Catalogue, kind: str, key: str) -> int:

@@ -18,11 +18,11 @@ from psycopg.sql import Composed
 from shared.access import labels_of
 from shared.config import Settings
 from shared.identifiers import Fqid
+from shared.postgresql.connections import Connections
 from shared.search.base import MOST_PAGE_BYTES, Hit, IndexBackend, Indexed, IndexEntry, Page, Total
 from shared.search.budget import too_costly
 from shared.search.documents import digest_of
 from shared.search.postgresql.clauses import Condition, both, clauses_by_range_terms, condition, readable
-from shared.postgresql.connections import Connections
 from shared.search.postgresql.range_terms import range_terms_of
 from shared.search.postgresql.rows import FORM, postings, scalars
 from shared.search.postgresql.schema import INDEX_TABLES

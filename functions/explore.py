@@ -1,0 +1,43 @@
+"""`explore`: bring bundle versions into the catalogues. Started by `bundle-events` and `bundle-changes`."""
+
+from functools import cache
+
+import functions_framework
+import structlog
+from flask import Request
+
+from functions.push import Answer, Message, PushHandler, handle
+from functions.runtime import system
+from shared.explore.indexing import Indexer
+from shared.identifiers import Fqid
+from shared.messages import BundleChange
+from shared.wiring import open_catalogues
+
+_log = structlog.get_logger()
+
+
+@functions_framework.http
+def explore(request: Request) -> Answer:
+    """Index the bundle version of an event or a change. Messages may be repeated, and in any order."""
+    return handle(system(), request, _indexing())
+
+
+class Indexing(PushHandler):
+    """Indexes bundle versions."""
+
+    def __init__(self, indexer: Indexer) -> None:
+        self._indexer = indexer
+
+    def process(self, message: Message) -> None:
+        """Index the bundle version that a message is about, as it is now."""
+        change = BundleChange.parse(message.attributes)
+        fqid = Fqid(change.uuid, change.version)
+        states = self._indexer.index(change.replica, fqid)
+        if states:
+            _log.info("indexed", replica=change.replica, bundle=str(fqid), **states)
+
+
+@cache
+def _indexing() -> Indexing:
+    dss = system()
+    return Indexing(Indexer(dss, open_catalogues(dss.settings)))
