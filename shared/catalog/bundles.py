@@ -17,7 +17,7 @@ from google.cloud.firestore_v1 import ExistsOption
 
 from shared.access import DEFAULT
 from shared.catalog.bindings import Binding, BindingCatalog, CurrentBinding, bound_fields, require_not_purged
-from shared.catalog.database import Database, NameTaken, Write, create_document
+from shared.catalog.database import Database, NameTaken, Write, available_on, create_document
 from shared.catalog.pages import Pages
 from shared.checksums import Checksums
 from shared.errors import (
@@ -258,12 +258,12 @@ class BundleCatalog:
         references = [self._collection.document(str(fqid)) for fqid in dict.fromkeys(fqids)]
         return {head.fqid: head for head in map(head_of, self._database.get_many(references))}
 
-    def newest(self, uuid: str, replica: str) -> BundleHead | None:
-        """Return the head of the newest version on a replica that is not hidden, in one read."""
+    def newest(self, uuid: str, *replicas: str) -> BundleHead | None:
+        """Return the head of the newest version on one of some replicas that is not hidden, in one read."""
         snapshots = self._database.query(
             self._collection.where(filter=FieldFilter("uuid", "==", uuid))
             .where(filter=FieldFilter("hidden", "==", False))
-            .where(filter=FieldFilter("available", "array_contains", replica))
+            .where(filter=available_on(*replicas))
             .order_by("version", direction=Query.DESCENDING)
             .limit(1)
         )
