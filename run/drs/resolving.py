@@ -28,23 +28,38 @@ def resolve(call: Call, text: str) -> DataObject:
 
 def resolve_many(call: Call, texts: Iterable[str]) -> Mapping[str, DataObject | DssError]:
     """Return the objects with these ids, or the errors that `resolve` raises."""
+    access = _Access(call)
+
+    def outcome(text: str, found: DataObject | DssError) -> DataObject | DssError:
+        if isinstance(found, DssError):
+            return found
+        if refusal := access.refusal(found.resource, text):
+            return refusal
+        return found if found.available else not_found(text)
+
+    return {text: outcome(text, found) for text, found in found_many(call, texts).items()}
+
+
+def found_many(call: Call, texts: Iterable[str]) -> Mapping[str, DataObject | DssError]:
+    """Return what the catalog has under these ids, whether the caller may read it or not.
+
+    Of ids under which there is nothing, the error that the caller gets: Gone, for who may know what was
+    removed for good, or a refusal, or NotFound.
+    """
     ids = {text: ObjectId.parse(text) for text in texts}
     wanted = {one for one in ids.values() if one}
     found = find_objects(call.dss, wanted)
     absent = absent_resources(call.dss, wanted - found.keys())
     access = _Access(call)
 
-    def outcome(text: str) -> DataObject | DssError:
-        wanted = ids[text]
+    def outcome(text: str, wanted: ObjectId | None) -> DataObject | DssError:
         if wanted is None:
-            return _not_found(text)
-        thing = found.get(wanted)
-        refusal = access.refusal(thing.resource if thing else absent[wanted], text)
-        if refusal or (thing and thing.available):
-            return refusal or found[wanted]
-        return _not_found(text)
+            return not_found(text)
+        if wanted in found:
+            return found[wanted]
+        return access.refusal(absent[wanted], text) or not_found(text)
 
-    return {text: outcome(text) for text in ids}
+    return {text: outcome(text, wanted) for text, wanted in ids.items()}
 
 
 class _Access:
@@ -63,10 +78,11 @@ class _Access:
 
     def _ask(self, what: Resource, text: str) -> DssError | None:
         try:
-            return None if self._call.sees(what) else _not_found(text)
+            return None if self._call.sees(what) else not_found(text)
         except DssError as error:
             return error
 
 
-def _not_found(text: str) -> NotFound:
+def not_found(text: str) -> NotFound:
+    """Return the error for an id under which the caller finds nothing."""
     return NotFound(f"{text[:120]!r}: there is no object with this id")

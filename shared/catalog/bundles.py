@@ -28,6 +28,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.identifiers import Fqid
+from shared.totals import Total
 
 # Files per page. Firestore: a document is at most 1 MiB; 500 files with the longest names, compressed, are
 # less.
@@ -87,6 +88,8 @@ class BundleHead:
     withheld: frozenset[str] = field(default=frozenset(), compare=False)
     # Whether files of it were removed for good, or are about to be.
     lacks_files: bool = field(default=False, compare=False)
+    # The size and checksums of its files together; None for a version that was written before it was kept.
+    total: Total | None = field(default=None, compare=False)
 
     @property
     def content_readers(self) -> frozenset[str]:
@@ -151,6 +154,7 @@ class BundleCatalog:
             "file_count": head.file_count,
             "digest": head.digest,
             "hidden": False,
+            **({"total": head.total.document} if head.total else {}),
             **self._database.new_head(),
             **self._database.unpublished_everywhere(),
         }
@@ -237,6 +241,11 @@ class BundleCatalog:
                 self._database.commit(lambda batch: batch.update(head, {**changes, "hidden": True}), guard)
                 return
         raise Unavailable(f"bundle {fqid}: its binding changes all the time; try again")
+
+    def keep_total(self, fqid: Fqid, total: Total) -> None:
+        """Have the head of a version say what its files are together. Safe to repeat."""
+        head = self._collection.document(str(fqid))
+        self._database.commit(lambda batch: batch.update(head, {"total": total.document}))
 
     def mark_published(self, fqid: Fqid, replica: str) -> None:
         """Take a replica from the outbox: the version's event is published there. Safe to repeat."""
@@ -379,6 +388,7 @@ def head_of(snapshot: Any) -> BundleHead:
         purged=document.get("purged", False),
         withheld=frozenset(document.get("withheld", ())),
         lacks_files=document.get("lacks_files", False),
+        total=Total.of_document(document.get("total")),
     )
 
 

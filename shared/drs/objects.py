@@ -8,6 +8,7 @@ from shared.access import Resource
 from shared.bindings import bound_resource
 from shared.catalog import BundleHead, CollectionHead, FileRecord, OwnedCollection
 from shared.copying.large import progress_of_file
+from shared.drs.contents import Item
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid, Kind, check_uuid, check_version
 from shared.parallel import map_in_threads
@@ -67,6 +68,9 @@ class CollectionObject(DataObject):
     head: CollectionHead
 
 
+Container = BundleObject | CollectionObject
+
+
 def find_objects(dss: Dss, ids: Iterable[ObjectId]) -> Mapping[ObjectId, DataObject]:
     """Return those of the objects that the catalog knows, and that were not removed for good.
 
@@ -116,22 +120,32 @@ def _by_version(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, DataObject]:
     found: dict[Fqid, DataObject] = {
         fqid: _file(record) for fqid, record in catalog.files.get_many(fqids).items() if not record.purged
     }
-    rest = [fqid for fqid in fqids if fqid not in found]
-    if rest:
-        bundles = catalog.bundles.get_many(rest)
-        found.update({fqid: _bundle(head) for fqid, head in bundles.items() if not head.purged})
-        rest = [fqid for fqid in rest if fqid not in bundles]
-    if rest:
-        heads = catalog.collections.get_many(rest)
-        owned = catalog.collections.owned_many(fqid.uuid for fqid in heads)
-        found.update(
-            {
-                fqid: _collection(head, owned[fqid.uuid])
-                for fqid, head in heads.items()
-                if fqid.uuid in owned and not head.purged
-            }
-        )
+    found.update(_bundles(dss, [fqid for fqid in fqids if fqid not in found]))
+    found.update(_collections(dss, [fqid for fqid in fqids if fqid not in found]))
     return found
+
+
+def find_containers(dss: Dss, items: Iterable[Item]) -> Mapping[Fqid, Container]:
+    """Return the bundles and collections among items that were not removed for good; a read or two each."""
+    items = list(items)
+    bundles = _bundles(dss, [item.fqid for item in items if item.kind is Kind.BUNDLE])
+    collections = _collections(dss, [item.fqid for item in items if item.kind is Kind.COLLECTION])
+    return {**bundles, **collections}
+
+
+def _bundles(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, BundleObject]:
+    heads = dss.catalog.bundles.get_many(fqids)
+    return {fqid: _bundle(head) for fqid, head in heads.items() if not head.purged}
+
+
+def _collections(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, CollectionObject]:
+    heads = dss.catalog.collections.get_many(fqids)
+    owned = dss.catalog.collections.owned_many(fqid.uuid for fqid in heads)
+    return {
+        fqid: _collection(head, owned[fqid.uuid])
+        for fqid, head in heads.items()
+        if fqid.uuid in owned and not head.purged
+    }
 
 
 def _newest_of(dss: Dss, ids: Collection[ObjectId]) -> Iterator[DataObject | None]:
