@@ -16,7 +16,7 @@ _CHUNK = 1024 * 1024
 
 
 def resolve(scene: Scene) -> str:
-    """Resolve the bundle by its `drs://` URI, then its largest file; read that by a signed URL of each cloud."""
+    """Resolve the bundle by its `drs://` URI, then its largest file; read that from each cloud."""
     bundle = _object(scene, f"drs://{urlsplit(scene.env['DSS_URL']).hostname}/{scene.uuid}.{scene.version}")
     check(bundle["size"] == scene.size, f"the bundle has {bundle['size']} bytes by DRS")
     listed = len(bundle["contents"])
