@@ -242,7 +242,7 @@ def _of_subscription(method: str, path: str = "", **query: str) -> Callable[[Ask
 def _in_bulk(ask: Ask, method: str, path: str, body: object) -> requests.Response:
     """Return the answer to a bulk request for one object, with the status that it has for this object."""
     answer = ask.api.request(method, f"{DRS_PATH}{path}", json=body)
-    for unresolved in answer.json().get("unresolved_drs_objects", ()):
+    for unresolved in json.loads(answer.text).get("unresolved_drs_objects", ()):
         answer.status_code = unresolved["error_code"]
     return answer
 

@@ -12,8 +12,8 @@ from local.api import api_process
 from local.config import ADMIN_EMAIL
 from local.issuer.client import request_token
 from run.api.audit_log import Noted
+from run.api.contract import Contract
 from run.api.lookup_limit import MOST_OF_CLIENT
-from run.drs.document import DRS_PATH
 from shared.access import PUBLIC, Action, Decision, Resource, Verdict
 from shared.access.audit_log import AuditEntry
 from shared.events.publishing import publish_event
@@ -24,8 +24,8 @@ from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_colle
 from tests.support.audit_lines import AuditLines, new_trace
 from tests.support.clouds import Clouds
 from tests.support.dss import open_dss
-from tests.support.operations import ALL_OPERATIONS as OPERATIONS
 
+OPERATIONS = {operation.operation_id: operation for operation in Contract.load().operations}
 SUBSCRIPTION = {"callback_url": "https://subscriber.example.org/hook", "jmespath_query": "event_type"}
 
 
@@ -150,33 +150,6 @@ def search(world: World, trace: dict[str, str]) -> tuple[requests.Response, str]
     return world.request("POST", "search", trace, json={"es_query": {"query": {"match_all": {}}}}), ""
 
 
-def drs_access(method: str) -> Ask:
-    """Return how to ask DRS for a URL of the file."""
-
-    def ask(world: World, trace: dict[str, str]) -> tuple[requests.Response, str]:
-        path = f"{DRS_PATH}/objects/{world.file}/access/https.gcp"
-        body = {} if method == "POST" else None
-        return world.admin.request(method, path, headers=trace, json=body), world.file.uuid
-
-    return ask
-
-
-def drs_accesses(world: World, trace: dict[str, str]) -> tuple[requests.Response, str]:
-    pair = {"bulk_object_id": str(world.file), "bulk_access_ids": ["https.gcp", "gs.gcp"]}
-    body = {"bulk_object_access_ids": [pair]}
-    return world.admin.post(f"{DRS_PATH}/objects/access", headers=trace, json=body), ""
-
-
-def drs(method: str, path: str, body: Any = None) -> Ask:
-    """Return how to call an operation of DRS for which no line is due."""
-
-    def ask(world: World, trace: dict[str, str]) -> tuple[requests.Response, str]:
-        where = DRS_PATH + path.format(world=world)
-        return world.admin.request(method, where, headers=trace, json=body), ""
-
-    return ask
-
-
 def file_url(world: World, trace: dict[str, str]) -> tuple[requests.Response, str]:
     return world.request("GET", f"files/{world.file.uuid}", trace), world.file.uuid
 
@@ -236,15 +209,6 @@ ROWS: dict[str, Row] = {
         ask=get("events/{world.bundle.uuid}", version="2026-01-01T000000.000000Z"), statuses=(404,)
     ),
     "drs.get": Row(ask=get("ga4gh/drs/v1/objects/{world.file.uuid}")),
-    "drs.service_info": Row(ask=drs("GET", "/service-info")),
-    "drs.get_object": Row(ask=drs("GET", "/objects/{world.file}")),
-    "drs.post_object": Row(ask=drs("POST", "/objects/{world.file}", {})),
-    "drs.options_object": Row(ask=drs("OPTIONS", "/objects/{world.file}")),
-    "drs.post_objects": Row(ask=drs("POST", "/objects", {"bulk_object_ids": [new_uuid()]})),
-    "drs.options_objects": Row(ask=drs("OPTIONS", "/objects", {"bulk_object_ids": [new_uuid()]})),
-    "drs.get_access": Row(ask=drs_access("GET"), kind="object", urls=1),
-    "drs.post_access": Row(ask=drs_access("POST"), kind="object", urls=1),
-    "drs.post_accesses": Row(ask=drs_accesses, kind="object", urls=2),
 }
 
 
