@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import Said
 from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query
@@ -72,6 +73,10 @@ class CatalogueStore(Protocol):
         self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query
     ) -> tuple[int, Mapping[str, FacetCounts]]:
         """Return how many documents match, and the counts of facets."""
+        ...
+
+    def summary(self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
         ...
 
     def forget(self, catalogue: Catalogue, fqids: Sequence[Fqid]) -> None:

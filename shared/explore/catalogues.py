@@ -29,8 +29,8 @@ class Catalogue:
 
     @cached_property
     def fields(self) -> Mapping[str, Field]:
-        """Its fields by name."""
-        return {each.name: each for each in self.plugin.fields}
+        """The fields that users know, by name."""
+        return {each.name: each for each in self.plugin.fields if not each.is_hidden}
 
     @cached_property
     def source(self) -> Mapping[str, str]:

@@ -34,13 +34,14 @@ class Field:
 
     `path` is a key of the document, or the list of inner entities and the key in each of them. Values of
     facets are counted. `nested` fields are objects that are matched by some of their keys; `counted_by` is
-    the key by which they are counted.
+    the key by which they are counted. A hidden field is for summaries, and not for users.
     """
 
     name: str
     path: tuple[str, ...]
     type: FieldType = FieldType.TEXT
     is_facet: bool = False
+    is_hidden: bool = False
     nested: tuple[str, ...] = ()
     counted_by: str = ""
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from shared.explore.bundle_metadata import BundleMetadata, Contribution, Json
 from shared.explore.fields import Field
+from shared.explore.query import Summaries
 from shared.explore.tallies import Counts, Merges, Slot
 
 
@@ -46,6 +47,14 @@ class Plugin(Protocol):
 
     def hit(self, entity_type: str, document: Mapping[str, Any]) -> dict[str, Json]:
         """Return a document as the API shows it."""
+        ...
+
+    def sums(self, entity_type: str, document: Mapping[str, Any]) -> list[int]:
+        """Return numbers of a document that summaries add up; always as many of a type."""
+        ...
+
+    def summary(self, ask: Summaries) -> dict[str, Json]:
+        """Return what there is in all, of the sums and counts of documents."""
         ...
 
     def words(self, document: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.fields import Field
@@ -63,3 +63,28 @@ class FacetCounts:
 
     terms: Sequence[tuple[Json, int]]
     total: int
+
+
+@dataclass(frozen=True)
+class Summed:
+    """How many documents have a term, and the sums of their numbers (`Plugin.sums`)."""
+
+    term: Json
+    n: int
+    sums: Sequence[int]
+
+
+class Summaries(Protocol):
+    """Answers about all documents of a type that match the filters of a summary."""
+
+    def counts(self, entity_type: str, *facets: str) -> tuple[int, Mapping[str, FacetCounts]]:
+        """Return how many documents match, and the counts of some facets."""
+        ...
+
+    def sums(self, entity_type: str, by: str = "") -> Sequence[Summed]:
+        """Return the sums of documents' numbers for each term of a field, the most frequent first; or of all."""
+        ...
+
+    def distinct(self, entity_type: str, *names: str) -> Sequence[int]:
+        """Return how many different values some fields have."""
+        ...

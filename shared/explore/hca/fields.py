@@ -81,4 +81,7 @@ FIELDS: tuple[Field, ...] = (
     _facet("preservationMethod", "specimens", "preservation_method"),
     _facet("selectedCellType", "cell_suspensions", "selected_cell_type"),
     _facet("cellLineType", "cell_lines", "cell_line_type"),
+    Field("suspensionOrgan", ("cell_suspensions", "organ"), is_facet=True, is_hidden=True),
+    Field("donorId", ("donors", "document_id"), is_hidden=True),
+    Field("specimenId", ("specimens", "document_id"), is_hidden=True),
 )

@@ -10,7 +10,9 @@ from shared.explore.hca.documents import is_hca
 from shared.explore.hca.fields import FIELDS
 from shared.explore.hca.files import versioned_drs_uri
 from shared.explore.hca.hits import hit
+from shared.explore.hca.summary import summary, sums
 from shared.explore.plugins import EntityType
+from shared.explore.query import Summaries
 from shared.explore.tallies import Counts, Slot
 
 # What people search by words, beside facets.
@@ -58,6 +60,14 @@ class HcaPlugin:
     def hit(self, entity_type: str, document: Mapping[str, Any]) -> dict[str, Json]:
         """Return a document as the predecessor's API shows it."""
         return hit(entity_type, document)
+
+    def sums(self, entity_type: str, document: Mapping[str, Any]) -> list[int]:
+        """Return numbers of a document that summaries add up."""
+        return sums(entity_type, document)
+
+    def summary(self, ask: Summaries) -> dict[str, Json]:
+        """Return the predecessor's summary."""
+        return summary(ask)
 
     def words(self, document: Mapping[str, Any]) -> str:
         """Return titles, descriptions and names."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,12 +32,12 @@ _REMOVE = """
     DELETE FROM dss_explore_documents AS document
     USING unnest(%s::text[], %s::text[]) AS old (kind, id)
     WHERE document.catalog = %s AND entity_type = old.kind AND entity_id = old.id
-    RETURNING profile
+    RETURNING profile, sums
 """
 _PUT = """
     INSERT INTO dss_explore_documents
-        (catalog, entity_type, entity_id, audience, profile, vals, keys, default_key, words, document)
-    VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s, to_tsvector('simple', %s), %s)
+        (catalog, entity_type, entity_id, audience, profile, vals, keys, default_key, words, sums, document)
+    VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s, to_tsvector('simple', %s), %s, %s)
 """
 _FIND_TERMS = """
     SELECT term.field, term.digest, term.number FROM unnest(%s::text[], %s::uuid[]) AS wanted (field, digest)
@@ -51,17 +50,23 @@ _ADD_TERMS = """
 """
 # In order of the ids, in which all writers lock them. Counts that fall are of rows that exist.
 _COUNT = """
-    INSERT INTO dss_explore_profiles AS profile (id, catalog, entity_type, audience, terms, n)
-    SELECT id, %s, kind, audience, terms::integer[], n
-    FROM unnest(%s::uuid[], %s::text[], %s::integer[], %s::text[], %s::integer[])
-        AS new (id, kind, audience, terms, n)
+    INSERT INTO dss_explore_profiles AS profile (id, catalog, entity_type, audience, terms, n, sums)
+    SELECT id, %s, kind, audience, terms::integer[], n, sums::bigint[]
+    FROM unnest(%s::uuid[], %s::text[], %s::integer[], %s::text[], %s::integer[], %s::text[])
+        AS new (id, kind, audience, terms, n, sums)
     ORDER BY id
-    ON CONFLICT (id) DO UPDATE SET n = profile.n + excluded.n
+    ON CONFLICT (id) DO UPDATE SET n = profile.n + excluded.n, sums = ARRAY(
+        SELECT coalesce(old, 0) + coalesce(change, 0)
+        FROM unnest(profile.sums, excluded.sums) WITH ORDINALITY AS both_sums (old, change, position)
+        ORDER BY position
+    )
 """
 _DROP_ZEROS = "DELETE FROM dss_explore_profiles WHERE id = ANY(%s::uuid[]) AND n = 0"
 
 # Documents name at most so many of their bundles; they are found by each of them.
 MOST_BUNDLES = 100
+# Characters whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB.
+MOST_WORDS = 200_000
 
 Term = tuple[str, str]
 Tallies = Mapping[EntityKey, Mapping[Audience, Mapping[Slot, Counts]]]
@@ -75,6 +80,25 @@ class _New:
     audience: int
     document: Mapping[str, Any] = field(repr=False)
     row: Row = field(repr=False)
+    sums: list[int]
+
+
+@dataclass
+class _Change:
+    """By how much the number of a profile's documents changes, and the sums of their numbers.
+
+    A profile of removed documents alone exists: what it is made of is not looked at.
+    """
+
+    n: int = 0
+    sums: list[int] = field(default_factory=list)
+    made_of: tuple[str, int, str] = ("", 0, "{}")
+
+    def add(self, sign: int, sums: Sequence[int]) -> None:
+        """Count a document, or one less."""
+        self.n += sign
+        old = self.sums or [0] * len(sums)
+        self.sums = [known + sign * number for known, number in zip(old, sums, strict=True)]
 
 
 class DocumentWriter:
@@ -89,22 +113,22 @@ class DocumentWriter:
         """Replace the documents of entities; an entity without bundles has none any more."""
         kinds, ids = _columns(keys)
         removed = self._connection.execute(_REMOVE, (kinds, ids, self._catalogue.number)).fetchall()
-        changes: Counter[UUID] = Counter()
-        for (profile,) in removed:
-            changes[profile] -= 1
+        changes: dict[UUID, _Change] = {}
+        for profile, sums in removed:
+            changes.setdefault(profile, _Change()).add(-1, sums)
         documents = list(self._documents(keys, tallies))
         numbers = self._term_numbers({term for each in documents for term in each.row.terms})
-        profiles: dict[UUID, tuple[str, int, str]] = {}
         rows = []
         for each in documents:
-            terms = "{" + ",".join(map(str, sorted(numbers[term] for term in each.row.terms))) + "}"
-            profile = self._profile(each, terms)
-            profiles[profile] = (each.key[0], each.audience, terms)
-            changes[profile] += 1
+            terms = _array(sorted(numbers[term] for term in each.row.terms))
+            profile = _digest(f"{self._catalogue.number} {each.key[0]} {each.audience} {terms}")
+            change = changes.setdefault(profile, _Change())
+            change.made_of = each.key[0], each.audience, terms
+            change.add(1, each.sums)
             rows.append(self._row(each, profile))
         with self._connection.cursor() as cursor:
             cursor.executemany(_PUT, rows)
-        self._count(changes, profiles)
+        self._count(changes)
 
     def _documents(self, keys: Sequence[EntityKey], tallies: Tallies) -> Iterable[_New]:
         bundles = self._bundles(keys)
@@ -118,7 +142,9 @@ class DocumentWriter:
                     "bundles": shown,
                     "sources": [self._catalogue.source],
                 }
-                yield _New(key, self._audiences.number(audience), document, row_of(document, plugin.fields))
+                number = self._audiences.number(audience)
+                row = row_of(document, plugin.fields)
+                yield _New(key, number, document, row, plugin.sums(key[0], document))
 
     def _bundles(
         self, keys: Sequence[EntityKey]
@@ -148,9 +174,6 @@ class DocumentWriter:
         rows = self._connection.execute(_FIND_TERMS, (names, digests))
         return {keyed[name, digest]: number for name, digest, number in rows}
 
-    def _profile(self, new: _New, terms: str) -> UUID:
-        return _digest(f"{self._catalogue.number} {new.key[0]} {new.audience} {terms}")
-
     def _row(self, new: _New, profile: UUID) -> tuple[Any, ...]:
         return (
             self._catalogue.number,
@@ -160,20 +183,28 @@ class DocumentWriter:
             json.dumps(new.row.values, ensure_ascii=False),
             json.dumps(new.row.keys, ensure_ascii=False),
             new.row.keys[self._catalogue.plugin.entity_types[new.key[0]].default_sort],
-            self._catalogue.plugin.words(new.document),
+            self._catalogue.plugin.words(new.document)[:MOST_WORDS],
+            new.sums,
             json.dumps(new.document, ensure_ascii=False, sort_keys=True),
         )
 
-    def _count(self, changes: Counter[UUID], profiles: Mapping[UUID, tuple[str, int, str]]) -> None:
-        rows = sorted((profile, n) for profile, n in changes.items() if n)
-        if not rows:
+    def _count(self, changes: Mapping[UUID, _Change]) -> None:
+        changed = sorted(
+            ((profile, each) for profile, each in changes.items() if each.n or any(each.sums)),
+            key=lambda pair: pair[0],
+        )
+        if not changed:
             return
-        # A profile of removed documents alone exists: what it consists of is not looked at.
-        made_of = [profiles.get(profile, ("", 0, "{}")) for profile, _ in rows]
-        kinds, audiences, terms = (list(column) for column in zip(*made_of, strict=True))
-        ids, counts = [profile for profile, _ in rows], [n for _, n in rows]
-        self._connection.execute(_COUNT, (self._catalogue.number, ids, kinds, audiences, terms, counts))
+        kinds, audiences, terms = (list(column) for column in zip(*(each.made_of for _, each in changed), strict=True))
+        ids = [profile for profile, _ in changed]
+        counts = [each.n for _, each in changed]
+        sums = [_array(each.sums) for _, each in changed]
+        self._connection.execute(_COUNT, (self._catalogue.number, ids, kinds, audiences, terms, counts, sums))
         self._connection.execute(_DROP_ZEROS, (ids,))
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _columns(keys: Iterable[EntityKey]) -> tuple[list[str], list[str]]:

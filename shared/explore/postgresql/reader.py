@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from psycopg import Connection, sql
@@ -12,7 +13,7 @@ from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.conditions import Condition, Conditions, all_of
-from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query, Summed
 from shared.explore.rows import is_missing, term_value
 from shared.postgresql.connections import Connections
 
@@ -42,6 +43,38 @@ _COUNTS = SQL("""
     ) AS counted
     JOIN dss_explore_terms AS term ON term.number = counted.number
     WHERE term.field = ANY({})
+""")
+# The numbers of matching documents, summed up to profiles if no condition is about documents.
+_SUMMED_PROFILES = SQL("""
+    SELECT profile.terms, profile.n, profile.sums FROM dss_explore_profiles AS profile
+    WHERE catalog = {catalog} AND entity_type = {kind} AND audience = ANY({audiences}) AND {condition}
+""")
+_SUMMED_DOCUMENTS = SQL("""
+    SELECT profile.terms, 1 AS n, document.sums FROM dss_explore_documents AS document
+    JOIN dss_explore_profiles AS profile ON profile.id = document.profile
+    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
+        AND document.audience = ANY({audiences}) AND {condition}
+""")
+# Of a profile without numbers one row remains, so that its documents are counted.
+_SUMS = SQL("""
+    SELECT place, sum(n)::bigint, sum(amount)::bigint
+    FROM ({}) AS matching LEFT JOIN LATERAL unnest(sums) WITH ORDINALITY AS each_sum (amount, place) ON true
+    GROUP BY place ORDER BY place
+""")
+_SUMS_BY = SQL("""
+    SELECT term.key, place, sum(n)::bigint, sum(amount)::bigint
+    FROM ({}) AS matching
+    CROSS JOIN LATERAL unnest(terms) AS of_profile (number_of_term)
+    JOIN dss_explore_terms AS term ON term.number = number_of_term AND term.field = {}
+    LEFT JOIN LATERAL unnest(sums) WITH ORDINALITY AS each_sum (amount, place) ON true
+    GROUP BY term.key, place ORDER BY term.key, place
+""")
+_DISTINCT = SQL("""
+    SELECT count(DISTINCT value) FROM dss_explore_documents AS document
+    JOIN dss_explore_profiles AS profile ON profile.id = document.profile,
+    jsonb_array_elements_text(document.vals -> {field}) AS value
+    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
+        AND document.audience = ANY({audiences}) AND {condition}
 """)
 _PAGE = SQL("""
     SELECT document.entity_id, {key} AS key, document.document
@@ -92,6 +125,39 @@ class Reader:
         with self._connections.connection() as connection:
             return _Asked(connection, catalogue, sought, query).counts()
 
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
+        with self._connections.connection() as connection:
+            return catalogue.plugin.summary(_Summaries(connection, catalogue, sought, query))
+
+
+class _Summaries:
+    """Answers of one connection about the documents of all types that match one query."""
+
+    def __init__(self, connection: Connection, catalogue: Catalogue, sought: Sought, query: Query) -> None:
+        self._connection = connection
+        self._catalogue = catalogue
+        self._sought = sought
+        self._query = query
+
+    def counts(self, entity_type: str, *facets: str) -> tuple[int, dict[str, FacetCounts]]:
+        """Return how many documents match, and the counts of some facets."""
+        return self._asked(entity_type, facets).counts(own_filters=True)
+
+    def sums(self, entity_type: str, by: str = "") -> list[Summed]:
+        """Return the sums of documents' numbers for each term of a field, or of all."""
+        return self._asked(entity_type).sums(by)
+
+    def distinct(self, entity_type: str, *names: str) -> list[int]:
+        """Return how many different values some fields have."""
+        asked = self._asked(entity_type)
+        return [asked.distinct(name) for name in names]
+
+    def _asked(self, entity_type: str, facets: Sequence[str] = ()) -> "_Asked":
+        fields = [each for each in self._catalogue.plugin.fields if each.name in facets]
+        query = replace(self._query, entity_type=entity_type, facets=fields)
+        return _Asked(self._connection, self._catalogue, self._sought, query)
+
 
 class _Asked:
     """One question, on one connection."""
@@ -136,20 +202,45 @@ class _Asked:
         row = self._connection.execute(statement).fetchone()
         return _found(row) if row else None
 
-    def counts(self) -> tuple[int, dict[str, FacetCounts]]:
-        facets = [each for each in self._catalogue.plugin.fields if each.is_facet]
-        if self._query.facets is not None:
-            facets = [each for each in facets if each in self._query.facets]
-        filtered = {each.field for each in self._conditions if each.of_profiles}
+    def counts(self, *, own_filters: bool = False) -> tuple[int, dict[str, FacetCounts]]:
+        """Count documents; with `own_filters` a facet's own filter holds for its counts, too."""
+        facets = self._facets()
+        filtered = set() if own_filters else {each.field for each in self._conditions if each.of_profiles}
         total = self._total(self._conditions)
-        counts = self._counted(
-            self._conditions, [each for each in facets if each.name not in filtered], total
-        )
+        unfiltered = [each for each in facets if each.name not in filtered]
+        counts = self._counted(self._conditions, unfiltered, total)
         for facet in facets:
             if facet.name in filtered:
                 others = [each for each in self._conditions if each.field != facet.name]
                 counts |= self._counted(others, [facet], self._total(others))
         return total, {each.name: counts[each.name] for each in facets}
+
+    def sums(self, by: str) -> list[Summed]:
+        matching = self._summed()
+        if not by:
+            rows = self._connection.execute(_SUMS.format(matching)).fetchall()
+            return [Summed(None, rows[0][1], [number or 0 for _, _, number in rows])] if rows else []
+        found: dict[str, Summed] = {}
+        for key, _, n, number in self._connection.execute(_SUMS_BY.format(matching, sql.Literal(by))):
+            earlier = found.get(key, Summed(term_value(key), n, []))
+            found[key] = replace(earlier, sums=[*earlier.sums, number or 0])
+        return sorted(found.values(), key=lambda each: (-each.n, _text(each.term)))
+
+    def distinct(self, name: str) -> int:
+        condition = all_of(each.sql for each in self._conditions)
+        statement = _DISTINCT.format(**self._place, condition=condition, field=sql.Literal(name))
+        row = self._connection.execute(statement).fetchone()
+        return int(row[0]) if row else 0
+
+    def _facets(self) -> list[Field]:
+        known = [each for each in self._catalogue.plugin.fields if each.is_facet]
+        if self._query.facets is None:
+            return [each for each in known if not each.is_hidden]
+        return [each for each in known if each in self._query.facets]
+
+    def _summed(self) -> Composable:
+        form = _SUMMED_PROFILES if all(each.of_profiles for each in self._conditions) else _SUMMED_DOCUMENTS
+        return form.format(**self._place, condition=all_of(each.sql for each in self._conditions))
 
     def _key(self, sort: Field) -> Composable:
         default = self._catalogue.plugin.entity_types[self._query.entity_type].default_sort

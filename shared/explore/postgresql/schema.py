@@ -121,7 +121,8 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             entity_type text COLLATE "C" NOT NULL,
             audience integer NOT NULL,
             terms integer[] NOT NULL,
-            n integer NOT NULL
+            n integer NOT NULL,
+            sums bigint[] NOT NULL
         )
         """,
         "CREATE INDEX dss_explore_profiles_of ON dss_explore_profiles (catalog, entity_type, audience)",
@@ -138,6 +139,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             keys jsonb NOT NULL,
             default_key text COLLATE "C" NOT NULL,
             words tsvector NOT NULL,
+            sums bigint[] NOT NULL,
             document text COMPRESSION lz4 NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience)
         )

@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from shared.config import Settings
 from shared.explore.base import BundleState
+from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.plugins import open_plugin
 from shared.explore.postgresql.reader import Reader
@@ -122,6 +123,10 @@ class PostgreSqlCatalogues:
     ) -> tuple[int, Mapping[str, FacetCounts]]:
         """Return how many documents match, and the counts of facets."""
         return self._reader.counts(catalogue, sought, query)
+
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
+        return self._reader.summary(catalogue, sought, query)
 
     def close(self) -> None:
         """Close all connections."""
