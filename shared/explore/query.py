@@ -58,11 +58,13 @@ class FoundPage:
 class FacetCounts:
     """How many documents have each value of a facet, the most frequent first, and how many there are.
 
-    `total` is 0 if no document has the field.
+    `total` is 0 if no document has the field. `values` is how many different values there are: null is one, unless
+    it stands only for documents that lack the field.
     """
 
     terms: Sequence[tuple[Json, int]]
     total: int
+    values: int
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ def summary(ask: Summaries) -> dict[str, Json]:
     return {
         "projectCount": projects,
         "specimenCount": specimens,
-        "speciesCount": len(samples["genusSpecies"].terms),
+        "speciesCount": samples["genusSpecies"].values,
         "donorCount": donors,
-        "labCount": len(of_projects["laboratory"].terms),
+        "labCount": of_projects["laboratory"].values,
         "fileCount": files,
         "totalFileSize": float(sum(each.sums[0] for each in by_format)),
         "organTypes": [term for term, _ in samples["effectiveOrgan"].terms],

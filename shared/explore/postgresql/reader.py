@@ -284,7 +284,7 @@ def facet_counts(facet: Field, counted: Iterable[tuple[str, int]], total: int) -
     answer = [(term_value(key), count + (missing if key == "null" else 0)) for key, count in listed]
     if missing and "null" not in present:
         answer.append((None, missing))
-    return FacetCounts(answer, total if present else 0)
+    return FacetCounts(answer, total if present else 0, len(present))
 
 
 def _text(value: Json) -> str:
@@ -302,7 +302,7 @@ def _nested_counts(facet: Field, terms: dict[str, int]) -> FacetCounts:
         if value is not None:
             counts[value[facet.counted_by]] = counts.get(value[facet.counted_by], 0) + count
     listed = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return FacetCounts(listed, sum(counts.values()))
+    return FacetCounts(listed, sum(counts.values()), len(counts))
 
 
 def _behind(key: Composable, start: Position | None, *, descending: bool) -> Composable:
