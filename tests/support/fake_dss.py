@@ -174,6 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(self.query.get("start_at", "0"))
         names = list(self.fake.names)[start : start + self.fake.page]
         files = [self.fake.row(name) for name in names]
+        if self.query.get("presignedurls") != "true":
+            files = [{key: value for key, value in row.items() if key != "url"} for row in files]
         bundle = {"uuid": rest, "version": VERSION, "creator_uid": 0, "files": files}
         following = start + self.fake.page
         if following >= len(self.fake.names):
