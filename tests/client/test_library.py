@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import pickle
 import random
+import re
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -43,7 +44,6 @@ def test_a_file_is_read_where_it_is_asked_for(client: Client, fake: FakeDss) -> 
         end = file.read()
 
     assert (middle, end) == (BIG[1000 * KIB :][:10], BIG[-10:])
-    assert (file.closed, file.readable(), file.seekable()) == (True, True, True) if not file.closed else True
     fetched = [text.removeprefix("bytes=").split("-") for text in _ranges(fake)]
     assert sum(int(last) - int(first) + 1 for first, last in fetched) < 150 * KIB
 
@@ -104,9 +104,8 @@ def test_an_empty_file_is_empty(client: Client) -> None:
 
 @pytest.mark.usefixtures("names")
 def test_a_name_that_is_not_there_is_answered_by_names_that_are(client: Client) -> None:
-    with pytest.raises(
-        InvalidInput, match="no file 'counts.csv'; its 3 files are named 'tables/counts.csv', …"
-    ):
+    suggestion = "no file 'counts.csv'; its 3 files are named 'tables/counts.csv', …"
+    with pytest.raises(InvalidInput, match=re.escape(suggestion)):
         client.open(BUNDLE, "counts.csv")
 
 
@@ -280,7 +279,7 @@ def test_a_client_works_in_a_spawned_process(fake: FakeDss) -> None:
 
 
 def test_a_pickle_holds_what_a_client_was_made_of(fake: FakeDss) -> None:
-    client = Client(fake.url, replica="aws", patience=7, notify=lambda line: None)
+    client = Client(fake.url, replica="aws", patience=7, notify=print)
 
     again = pickle.loads(pickle.dumps(client))
 
