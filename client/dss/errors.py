@@ -3,11 +3,11 @@
 ClientError
 ├── InvalidInput      an argument, option, file or setting is not usable; nothing was done
 │   ├── MissingExtra  a package that this needs is not installed
-│   └── NotSignedIn   there is no token, or it has expired
+│   ├── NoSuchName    a bundle has no file of that name
+│   └── NoToken       there is no token, or it has expired
 ├── Busy              another process works on the same directory, file or upload
 ├── CallFailed        the DSS, or the store behind a signed URL, answered with an error
 │   └── NotADss       what answered is another server than a DSS
-├── NoSuchName        a bundle has no file of that name
 ├── Unreachable       no answer, for as long as we were willing to try, or none can be expected
 ├── StagingFailed     the staging bucket's own service answered with an error
 ├── OperationFailed   a checkout, a run or an operator's command has failed
@@ -43,11 +43,11 @@ class MissingExtra(InvalidInput):
         super().__init__(f"{what} needs a package that is not installed: pip install 'dss-client[{extra}]'")
 
 
-class NotSignedIn(InvalidInput):
+class NoToken(InvalidInput):
     """There is no token for something that needs one, or it has expired."""
 
 
-class NoSuchName(ClientError):
+class NoSuchName(InvalidInput):
     """A bundle has no file of that name; the text has names that are like it."""
 
 

@@ -14,7 +14,7 @@ from dss.api import bundles, files
 from dss.api.session import Session
 from dss.checksums import ChecksumCalculator, Checksums
 from dss.clock import new_version
-from dss.errors import CallFailed, ClientError, NotSignedIn
+from dss.errors import CallFailed, ClientError, NoToken
 from dss.identifiers import check_version
 from dss.progress import Progress
 from dss.references import parse
@@ -79,7 +79,7 @@ def upload(
     CallFailed if the DSS refuses the bundle. `staging` replaces the bucket that options or environment name.
     """
     if not session.token:
-        raise NotSignedIn("an upload needs a token; give --token or set DSS_TOKEN")
+        raise NoToken("an upload needs a token; give --token or set DSS_TOKEN")
     session = session.renewed()
     local_files, report = begin(session, directory, options)
     staging = staging or staging_for(session.replica, options.staging)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dss.api import bundles
 from dss.api.session import Session
-from dss.errors import NotSignedIn
+from dss.errors import NoToken
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile
@@ -23,7 +23,7 @@ def preview(
     make them up. Raises what `upload` raises before it does anything.
     """
     if not session.token:
-        raise NotSignedIn("an upload needs a token; give --token or set DSS_TOKEN")
+        raise NoToken("an upload needs a token; give --token or set DSS_TOKEN")
     files, report = begin(session, directory, options)
     report.dry_run = True
     if staging is None:
