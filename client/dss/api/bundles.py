@@ -45,7 +45,7 @@ def bundle(
     return whole
 
 
-def has_bundle(session: Session, uuid: str, version: str) -> bool:
+def has_bundle(session: Session, uuid: str, version: str | None) -> bool:
     """Return whether a bundle version can be read on the replica."""
     answer = session.transport.send(
         session.call("GET", f"bundles/{quote(uuid)}", version=version, per_page=10)

@@ -15,6 +15,8 @@ from dss.identifiers import version_after
 
 # The contract allows at most so many journals in a page.
 _PER_PAGE = 10
+# Seconds between two looks for new events.
+FOLLOW_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,17 @@ class BundleEvent:
     event_id: str
     timestamp: str
     document: bytes
+
+    @property
+    def event_type(self) -> str:
+        """CREATE, or what hid the bundle: TOMBSTONE or DELETE."""
+        return str(json.loads(self.document)["event_type"])
+
+    @property
+    def bundle(self) -> str:
+        """UUID.VERSION of the bundle."""
+        info = json.loads(self.document)["bundle_info"]
+        return f"{info['uuid']}.{info['version']}"
 
     def as_json(self) -> dict[str, Any]:
         """Return what `dss events --json` prints."""

@@ -29,8 +29,7 @@ def checkout(
     if to_bucket:
         tokens.check_usable(context.token)
     client = context.client()
-    job_id = client.checkout(uuid, version, bucket=to_bucket, email=email)
-    status = client.wait_for_checkout(job_id) if wait else client.checkout_status(job_id)
-    text = status["location"] if wait else job_id
-    context.show({"checkout_job_id": job_id, "replica": context.replica, **status}, text)
+    job = client.checkout(uuid, version, bucket=to_bucket, email=email)
+    text = job.wait().location if wait else job.id
+    context.show({"checkout_job_id": job.id, "replica": context.replica, **job.details}, text)
     return 0

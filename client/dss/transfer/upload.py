@@ -16,7 +16,7 @@ from dss.checksums import ChecksumCalculator, Checksums
 from dss.clock import new_version
 from dss.errors import CallFailed, ClientError, NoToken
 from dss.identifiers import check_version
-from dss.progress import Progress
+from dss.progress import Phase, Progress
 from dss.references import parse
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
@@ -106,14 +106,17 @@ def begin(session: Session, directory: Path, options: UploadOptions) -> tuple[li
     return local_files, report
 
 
-def checksum_file(file: LocalFile, clock: StoppableClock) -> Checksums:
+def checksum_file(file: LocalFile, clock: StoppableClock, hashing: Phase | None = None) -> Checksums:
     """Return the four checksums of a file, read once. Raises ContentChanged if it changed meanwhile."""
+    hashing = hashing or Progress(quiet=True).phase("hash")
     calculator = ChecksumCalculator(file.size)
     with file.path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             clock.check()
             calculator.update(chunk)
+            hashing.advance(size=len(chunk))
     file.check_unchanged()
+    hashing.advance(items=1)
     return calculator.result()
 
 
@@ -143,12 +146,22 @@ class _Upload:
     def run(self) -> None:
         self._name_bundle()
         while True:
-            self._progress.expect(self._report.bytes, files=self._report.files)
+            self._begin_phases()
             self._for_each(self._files, self._file, lambda file: file.name)
-            if self._report.failed or self._bundle():
+            if self._report.failed:
+                break
+            if self._bundle():
+                self._last.advance(items=1)
                 break
         if self._report.ok and not self._options.keep_staged:
             self._remove_staged()
+
+    def _begin_phases(self) -> None:
+        files, size = self._report.files, self._report.bytes
+        self._hashing = self._progress.phase("hash", items=files, size=size)
+        self._staged = self._progress.phase("stage", items=files, size=size)
+        self._done = self._progress.phase("put", items=files)
+        self._last = self._progress.phase("bundle", items=1, unit="bundles")
 
     def _for_each(
         self, items: Sequence[Any], work: Callable[[Any], None], name: Callable[[Any], str]
@@ -169,16 +182,19 @@ class _Upload:
     def _file(self, file: LocalFile) -> None:
         entry = self._entry_of(file)
         if entry.put or entry.staged:
-            self._progress.advance(file.size)
-        if not entry.put:
+            self._staged.skip(items=1, size=file.size)
+        if entry.put:
+            self._done.skip(items=1)
+        else:
             self._put(file, entry if entry.staged else self._stage(file, entry))
-        self._progress.file_done()
+            self._done.advance(items=1)
 
     def _entry_of(self, file: LocalFile) -> FileEntry:
         known = self._state.files.get(file.name)
         if known and known.stamp == file.stamp and not self._options.checksum:
+            self._hashing.skip(items=1, size=file.size)
             return known
-        checksums = checksum_file(file, self._session.clock)
+        checksums = checksum_file(file, self._session.clock, self._hashing)
         if known and (known.stamp.size, known.checksums) == (file.size, checksums):
             return self._state.record_file(replace(known, stamp=file.stamp))
         if known and known.staged:
@@ -196,13 +212,14 @@ class _Upload:
     def _stage(self, file: LocalFile, entry: FileEntry) -> FileEntry:
         def on_bytes(count: int) -> None:
             self._session.clock.check()
-            self._progress.advance(count)
+            self._staged.advance(size=count)
 
         file.check_unchanged()
         key = f"{entry.uuid}.{entry.version}"
         url = self._staging.put(file.path, key, entry.checksums, content_type_of(file.name), on_bytes)
         file.check_unchanged()
         self._report.count(staged=1)
+        self._staged.advance(items=1)
         return self._state.record_file(replace(entry, staged=url))
 
     def _put(self, file: LocalFile, entry: FileEntry) -> None:
@@ -212,7 +229,7 @@ class _Upload:
             if error.status != 404:
                 raise
             # Staging buckets empty themselves after a while; an earlier run's object may be gone.
-            self._progress.advance(-file.size)
+            self._staged.skip(items=-1, size=-file.size)
             entry = self._stage(file, replace(entry, staged=None))
             is_done = self._put_staged(entry)
         if not is_done:
