@@ -2,14 +2,17 @@
 
 ClientError
 ├── InvalidInput      an argument, option, file or setting is not usable; nothing was done
-│   └── MissingExtra  a package that this needs is not installed
+│   ├── MissingExtra  a package that this needs is not installed
+│   ├── NoSuchName    a bundle has no file of that name
+│   └── NoToken       there is no token, or it has expired
 ├── Busy              another process works on the same directory, file or upload
 ├── CallFailed        the DSS, or the store behind a signed URL, answered with an error
 │   ├── NotSignedIn   401: it needs a token, or the token is not accepted
 │   ├── Forbidden     403: you may not do this
 │   ├── NotFound      404, 410: there is no such object on this replica, or it is hidden or removed
-│   └── Conflict      409: the name is taken, by other content or another owner
-├── Unreachable       no answer, for as long as we were willing to try
+│   ├── Conflict      409: the name is taken, by other content or another owner
+│   └── NotADss       what answered is another server than a DSS
+├── Unreachable       no answer, for as long as we were willing to try, or none can be expected
 ├── StagingFailed     the staging bucket's own service answered with an error
 ├── OperationFailed   a checkout, a run or an operator's command has failed
 ├── ContentChanged    a local file or a bundle changed while it was being read
@@ -49,6 +52,14 @@ class MissingExtra(InvalidInput):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs a package that is not installed: pip install 'dss-client[{extra}]'")
+
+
+class NoToken(InvalidInput):
+    """There is no token for something that needs one, or it has expired."""
+
+
+class NoSuchName(InvalidInput):
+    """A bundle has no file of that name; the text has names that are like it."""
 
 
 class Busy(ClientError):
@@ -120,6 +131,32 @@ _BY_STATUS: dict[int, type[CallFailed]] = {
     409: Conflict,
     410: NotFound,
 }
+
+
+class NotADss(CallFailed):
+    """What answered is no DSS: HTML, JSON of another form, or an error without a code of ours."""
+
+    @classmethod
+    def of(cls, response: "requests.Response", note: str = "") -> "NotADss":
+        """Return the error for a response, with the kind of its body."""
+        request = response.request
+        address = "/".join(str(request.url).split("/")[:3])
+        where = response.headers.get("Location") if response.is_redirect else None
+        what = f"a redirect to {where.partition('?')[0][:120]}" if where else _body_of(response)
+        return cls(
+            method=str(request.method),
+            url=str(request.url),
+            status=response.status_code,
+            code="not_a_dss",
+            title=f"the answer is {what}{note}. Is {address} a DSS? Check --url, or DSS_URL",
+        )
+
+
+def _body_of(response: "requests.Response") -> str:
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    if "html" in kind:
+        return "an HTML page"
+    return "JSON of another service" if "json" in kind else f"of type {kind[:60] or 'unknown'}"
 
 
 class Unreachable(ClientError):

@@ -156,12 +156,14 @@ class _Handler(BaseHTTPRequestHandler):
         kind, _, rest = path.strip("/").partition("/")
         getattr(self, f"_{self.command.lower()}_{kind}")(rest, json.loads(body or b"null"), fault)
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = _serve  # noqa: N815 (http.server wants these names)
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 (http.server wants these names)
 
     def _answer(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
-        data = b"" if self.command == "HEAD" else json.dumps(body or {}).encode()
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        is_json = headers["Content-Type"] == "application/json"
+        data = b"" if self.command == "HEAD" else json.dumps(body or {}).encode() if is_json else b"<p>..."
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

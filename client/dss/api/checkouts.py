@@ -78,10 +78,12 @@ def checkout(
     options = {"destination": bucket, "email": email}
     body = {name: value for name, value in options.items() if value is not None}
     call = session.call("POST", f"bundles/{quote(uuid)}/checkout", body, version=version)
-    return Checkout(session, str(session.answer_json(call)["checkout_job_id"]))
+    return Checkout(session, str(session.answer_json(call, has="checkout_job_id")["checkout_job_id"]))
 
 
 def checkout_status(session: Session, job_id: str) -> dict[str, Any]:
     """Return a checkout's `status`, counts and bytes, and its `location` or `cause`."""
-    status: dict[str, Any] = session.answer_json(session.call("GET", f"bundles/checkout/{quote(job_id)}"))
+    status: dict[str, Any] = session.answer_json(
+        session.call("GET", f"bundles/checkout/{quote(job_id)}"), has="status"
+    )
     return status

@@ -56,7 +56,7 @@ def events(
     """Yield the events of a time, each once, while journals are written and compacted; see Client.events."""
     while True:
         call = session.call("GET", "events", from_date=from_date, to_date=to_date, per_page=_PER_PAGE)
-        for page in session.pages(call):
+        for page in session.pages(call, has="event_streams"):
             for stream in page["event_streams"]:
                 for event in _read(session, stream):
                     from_date = version_after(event.timestamp)

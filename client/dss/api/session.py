@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from dss.api.transport import Call, Transport, json_of
+from dss.api.transport import Call, Transport, failure_of, json_of
 from dss.errors import CallFailed, InvalidInput
 from dss.stopping import StoppableClock
 
@@ -74,13 +74,16 @@ class Session:
             body=body,
         )
 
-    def pages(self, call: Call, wait_seconds: float = 0.0) -> Iterator[Any]:
-        """Yield the JSON of a call's pages. Raises CallFailed for any status but 200 and 206."""
+    def pages(self, call: Call, wait_seconds: float = 0.0, *, has: str | None = None) -> Iterator[Any]:
+        """Yield the JSON of a call's pages. Raises CallFailed for any status but 200 and 206.
+
+        `has` is what every page must have, or it is not that of a DSS.
+        """
         while True:
             answer = self.transport.send_until_ready(call, wait_seconds)
             if answer.status_code not in (200, 206):
-                raise CallFailed.of(answer)
-            yield json_of(answer)
+                raise failure_of(answer)
+            yield json_of(answer, has)
             following = answer.links.get("next", {}).get("url")
             if answer.status_code == 200 or not following:
                 return
@@ -90,13 +93,16 @@ class Session:
                 raise CallFailed.of(answer, " (its next page is the same page)")
             call = Call(method=call.method, url=call.url, params=params, body=call.body)
 
-    def answer(self, call: Call, *statuses: int) -> tuple[int, Any]:
-        """Return status and JSON of an answer with one of these statuses. Raises CallFailed for others."""
+    def answer(self, call: Call, *statuses: int, has: str | None = None) -> tuple[int, Any]:
+        """Return status and JSON of an answer with one of these statuses. Raises CallFailed for others.
+
+        `has` is what the JSON must have, or it is not that of a DSS.
+        """
         answer = self.transport.send(call)
         if answer.status_code not in statuses:
-            raise CallFailed.of(answer)
-        return answer.status_code, json_of(answer)
+            raise failure_of(answer)
+        return answer.status_code, json_of(answer, has)
 
-    def answer_json(self, call: Call, status: int = 200) -> Any:
-        """Return the JSON of an answer with this status. Raises CallFailed for others."""
-        return self.answer(call, status)[1]
+    def answer_json(self, call: Call, status: int = 200, *, has: str | None = None) -> Any:
+        """Return the JSON of an answer with this status; see `answer`."""
+        return self.answer(call, status, has=has)[1]

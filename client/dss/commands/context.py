@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dss import environment
+from dss.commands.exit_codes import exit_code_of
 from dss.errors import ClientError, InvalidInput
 from dss.progress import Progress, Unit
 from dss.reports import Report
@@ -66,7 +67,7 @@ class Context:
         if self.json:
             print(json.dumps({"error": error.as_json()}), flush=True)
         print(f"dss: {error}", file=sys.stderr)
-        return 1
+        return exit_code_of(error)
 
     def conclude(self, report: Report, text: str) -> int:
         """Print what became of files, with the reason of each failure; return the exit code."""
