@@ -85,4 +85,5 @@ class BlockCache(BaseCache):
             self._ahead = min(max(2 * self._ahead, wanted, _LEAST_BYTES), _MOST_AHEAD)
         else:
             self._ahead = 0
-        return first + -(-max(wanted + self._ahead, _LEAST_BYTES) // self.blocksize)
+        blocks: int = -(-max(wanted + self._ahead, _LEAST_BYTES) // self.blocksize)
+        return first + blocks

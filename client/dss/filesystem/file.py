@@ -1,6 +1,5 @@
 """A file of a bundle that is open for reading."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fsspec.caching import register_cache

@@ -35,7 +35,10 @@ class Manifests:
             return tree
 
     def get(self, reference: Reference) -> BundleTree:
-        """Return a bundle, by one request for all threads that ask at once. Raises CallFailed, Unreachable."""
+        """Return a bundle, by one request for all threads that ask for it at once.
+
+        Raises CallFailed or Unreachable.
+        """
         with self._lock:
             loading = self._loading[reference.fqid]
         with loading:

@@ -1,7 +1,6 @@
 """`DssFileSystem`: bundles as directories that are read over the network."""
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,10 +35,10 @@ class DssFileSystem(AsyncFileSystem):
 
         pandas.read_parquet(f"dss://{uuid}/cells.parquet", columns=["gene"])
 
-    `url`, `token`, `profile` and `replica` are those of `dss.Client`, and have its defaults. A bundle is
-    one request; what it lists is kept, and so is the version that a path without one means, until
-    `invalidate_cache`. What is missing raises FileNotFoundError, what you may not read PermissionError;
-    other errors are those of `dss.Client`. Nothing can be written.
+    `endpoint_url`, `token`, `profile` and `replica` are `url` and so on of `dss.Client`, and have its
+    defaults. A bundle is one request; what it lists is kept, and so is the version that a path without one
+    means, until `invalidate_cache`. What is missing raises FileNotFoundError, what you may not read
+    PermissionError; other errors are those of `dss.Client`. Nothing can be written.
     """
 
     protocol = "dss"
@@ -47,15 +46,16 @@ class DssFileSystem(AsyncFileSystem):
     def __init__(
         self,
         *,
-        url: str | None = None,
+        endpoint_url: str | None = None,
         token: str | None = None,
         profile: str | None = None,
         replica: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        options = {"url": url, "token": token, "profile": profile, "replica": replica}
-        self._options = {name: value for name, value in options.items() if value is not None}
+        # fsspec's own functions have an argument `url`, so that no option can have this name.
+        options = {"url": endpoint_url, "token": token, "profile": profile, "replica": replica}
+        self._options: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         self._lock = threading.Lock()
         self._opened: tuple[Client, Manifests] | None = None
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="dss")
@@ -75,8 +75,8 @@ class DssFileSystem(AsyncFileSystem):
     def invalidate_cache(self, path: str | None = None) -> None:
         """Find the newest version of a path's bundle anew when it is used next; of all without a path."""
         super().invalidate_cache(path)
-        manifests = self._open_client()[1]
-        manifests.forget(bundle_of(self._strip_protocol(path)).uuid if path else None)
+        if self._opened:
+            self._opened[1].forget(bundle_of(self._strip_protocol(path)).uuid if path else None)
 
     # Looking up
 
@@ -160,8 +160,8 @@ class DssFileSystem(AsyncFileSystem):
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        [content] = await self._cat_ranges([path], [start], [end], on_error="raise")
-        return content
+        contents: list[bytes] = await self._cat_ranges([path], [start], [end], on_error="raise")
+        return contents[0]
 
     async def _cat_ranges(
         self,
@@ -284,6 +284,6 @@ def _save(location: Location, target: Path, callback: Callback) -> None:
     try:
         with part.open("xb") as stream:
             _copy(location, stream.write, callback)
-        os.replace(part, target)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
