@@ -6,6 +6,7 @@ ClientError
 ├── Busy              another process works on the same directory, file or upload
 ├── CallFailed        the DSS, or the store behind a signed URL, answered with an error
 ├── Unreachable       no answer, for as long as we were willing to try
+├── SignInFailed      nobody signed in, or the login has ended; nothing was stored
 ├── StagingFailed     the staging bucket's own service answered with an error
 ├── OperationFailed   a checkout, a run or an operator's command has failed
 ├── ContentChanged    a local file or a bundle changed while it was being read
@@ -87,6 +88,10 @@ class CallFailed(ClientError):
 
 class Unreachable(ClientError):
     """No connection, or one that broke again and again."""
+
+
+class SignInFailed(ClientError):
+    """Nobody signed in, the issuer refused, or a login has ended: `dss login` makes a new one."""
 
 
 class StagingFailed(ClientError):

@@ -73,11 +73,11 @@ def upload(
     bundle. `staging` replaces the bucket that options or environment name.
     """
     if not session.token:
-        raise InvalidInput("an upload needs a token; give --token or set DSS_TOKEN")
+        raise InvalidInput("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
     session = session.renewed()
     empty: list[str] = []
     local_files = scan(directory, options.exclude, on_empty_directory=empty.append)
-    staging = staging or staging_for(session.replica, options.staging)
+    staging = staging or staging_for(session.replica, options.staging or session.settings.staging_bucket)
     path = options.state or default_path(directory, session.url, session.replica)
     report = UploadReport(replica=session.replica, state=str(path), files=len(local_files))
     report.bytes = sum(file.size for file in local_files)
