@@ -18,10 +18,13 @@ from dss.commands.exit_codes import EXIT_CODES, FAILED, INTERRUPTED
 from dss.commands.get import get
 from dss.commands.help import examples
 from dss.commands.list import list_bundles
+from dss.commands.login import login
+from dss.commands.logout import logout
 from dss.commands.search import search
 from dss.commands.subscription import subscription
 from dss.commands.token import token
 from dss.commands.upload import upload
+from dss.commands.whoami import whoami
 from dss.errors import ClientError, OperationFailed
 
 _COMMANDS = (
@@ -35,6 +38,9 @@ _COMMANDS = (
     collection,
     events,
     subscription,
+    login,
+    logout,
+    whoami,
     token,
     completion,
 )
