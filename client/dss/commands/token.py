@@ -9,10 +9,16 @@ import click
 
 from dss import environment, tokens
 from dss.commands.context import FILE, Context, shared_options
+from dss.commands.help import examples
 from dss.errors import InvalidInput
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss token                     # the one in use; its claims on stderr",
+        "dss token --key-file key.json --audience https://dss.example.org/",
+    )
+)
 @click.option("--key-file", type=FILE, help="Sign a token with this service account's key (JSON).")
 @click.option("--audience", help="Audience of a signed token; needed with --key-file.")
 @click.option(
