@@ -120,7 +120,7 @@ CALLS: dict[str, Callable[[Client], object]] = {
     "subscriptions": lambda client: client.subscriptions(),
     "subscribe": lambda client: client.subscribe("https://example.org"),
     "checkout": lambda client: client.checkout(BUNDLE),
-    "status": lambda client: client.checkout_status(BUNDLE),
+    "status": lambda client: client.find_checkout(BUNDLE).status,
     "has": lambda client: client.has_bundle(BUNDLE, "2026-01-12T093000.000000Z"),
     "file": lambda client: client.get_file(BUNDLE),
     "put": lambda client: client.put_file(BUNDLE, "2026-01-12T093000.000000Z", "gs://b/k"),

@@ -108,7 +108,6 @@ class FakeDss:
             "version": VERSION,
             "size": len(data),
             "sha256": sums.sha256,
-            "url": self.signed(name),
         }
 
     def signed(self, name: str) -> str:
@@ -179,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(self.query.get("start_at", "0"))
         names = list(self.fake.names)[start : start + self.fake.page]
         files = [self.fake.row(name) for name in names]
+        if "presignedurls" in self.query:
+            files = [{**row, "url": self.fake.signed(name)} for name, row in zip(names, files, strict=True)]
         bundle = {"uuid": rest, "version": VERSION, "creator_uid": 0, "files": files}
         following = start + self.fake.page
         if following >= len(self.fake.names):

@@ -1,6 +1,7 @@
 """How a client calls the DSS: one replica, one token, pages followed, transient errors retried."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -43,6 +44,14 @@ class Session:
         self.transport = Transport(
             origin=self.url, token=token, patience=patience, clock=self.clock, notify=notify
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a pickle holds: what this session was made of, a token that was given with it.
+
+        Connections, locks and clock are made anew; `notify` is left out.
+        """
+        patience = self.transport.patience
+        return partial(type(self), self.url, self.token, replica=self.replica, patience=patience), ()
 
     def renewed(self) -> "Session":
         """Return a session like this one with a clock of its own: stopping it stops nothing else."""

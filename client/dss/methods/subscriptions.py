@@ -49,13 +49,6 @@ class SubscriptionMethods(Session):
         """
         return subscriptions.subscription(self, uuid, kind)
 
-    def unsubscribe(self, uuid: str, kind: str = "jmespath") -> None:
-        """End a subscription; `kind` is `jmespath` or `elasticsearch`::
-
-        client.unsubscribe(hook)
-        """
-        subscriptions.unsubscribe(self, uuid, kind)
-
     def deliveries(self, uuid: str) -> Iterator[Mapping[str, Any]]:
         """Yield a subscription's notifications of the last 14 days and their state, the newest first::
 
@@ -77,3 +70,10 @@ class SubscriptionMethods(Session):
         replay = client.replay(hook, "2026-01-12T093000.000000Z")
         """
         return subscriptions.replay(self, uuid, from_date)
+
+    def unsubscribe(self, uuid: str, kind: str = "jmespath") -> None:
+        """End a subscription; `kind` is `jmespath` or `elasticsearch`::
+
+        client.unsubscribe(hook)
+        """
+        subscriptions.unsubscribe(self, uuid, kind)
