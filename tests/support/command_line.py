@@ -37,7 +37,8 @@ class Outcome:
 def environment(env: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with `env` over it, and nothing of another DSS in it."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DSS_")}
-    return {**clean, "PYTHONPATH": python_path(), **env}
+    # Profiles and logins of who runs the tests are no part of them.
+    return {"XDG_CONFIG_HOME": os.devnull, **clean, "PYTHONPATH": python_path(), **env}
 
 
 def start(env: Mapping[str, str], *arguments: object) -> "subprocess.Popen[str]":

@@ -22,6 +22,8 @@ from dss.commands.exit_codes import EXIT_CODES, FAILED, INTERRUPTED
 from dss.commands.get import get
 from dss.commands.help import examples
 from dss.commands.list import list_bundles
+from dss.commands.login import login
+from dss.commands.logout import logout
 from dss.commands.ls import ls
 from dss.commands.search import search
 from dss.commands.stat import stat
@@ -29,6 +31,7 @@ from dss.commands.subscription import subscription
 from dss.commands.token import token
 from dss.commands.upload import upload
 from dss.commands.verify import verify
+from dss.commands.whoami import whoami
 from dss.errors import ClientError, OperationFailed
 
 _COMMANDS = (
@@ -48,6 +51,9 @@ _COMMANDS = (
     collection,
     events,
     subscription,
+    login,
+    logout,
+    whoami,
     token,
     completion,
 )
