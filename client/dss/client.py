@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -12,6 +13,7 @@ from dss.api.files import FileHead, SignedUrl
 from dss.errors import InvalidInput
 from dss.listing import BundleFile, BundleFiles
 from dss.methods.collections import CollectionMethods
+from dss.methods.comparison import ComparisonMethods
 from dss.methods.subscriptions import SubscriptionMethods
 from dss.opening import find_file, is_text, open_binary, open_text, remote_of
 from dss.progress import Progress, progress_of
@@ -23,7 +25,7 @@ from dss.transfer.upload import COPY_SECONDS, UploadOptions, upload
 from dss.transfer.upload_preview import preview
 
 
-class Client(CollectionMethods, SubscriptionMethods):
+class Client(CollectionMethods, ComparisonMethods, SubscriptionMethods):
     """A client of one DSS and one of its replicas::
 
         import dss
@@ -204,8 +206,8 @@ class Client(CollectionMethods, SubscriptionMethods):
         if isinstance(bundle, BundleFile):
             remote = remote_of(self, bundle)
         else:
-            wanted = f"{bundle}/{name}" if name is not None else bundle
-            remote = find_file(self, resolve(wanted, version, url=self.url, named=True))
+            found = resolve(bundle, version, url=self.url, named=True)
+            remote = find_file(self, found if name is None else replace(found, name=name))
         if text:
             return open_text(remote, encoding=encoding, errors=errors, newline=newline)
         return open_binary(remote)

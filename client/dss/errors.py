@@ -13,6 +13,7 @@ ClientError
 │   ├── Conflict      409: the name is taken, by other content or another owner
 │   └── NotADss       what answered is another server than a DSS
 ├── Unreachable       no answer, for as long as we were willing to try, or none can be expected
+├── SignInFailed      nobody signed in, or the login has ended; nothing was stored
 ├── StagingFailed     the staging bucket's own service answered with an error
 ├── OperationFailed   a checkout, a run or an operator's command has failed
 ├── ContentChanged    a local file or a bundle changed while it was being read
@@ -161,6 +162,10 @@ def _body_of(response: "requests.Response") -> str:
 
 class Unreachable(ClientError):
     """No connection, or one that broke again and again."""
+
+
+class SignInFailed(ClientError):
+    """Nobody signed in, the issuer refused, or a login has ended: `dss login` makes a new one."""
 
 
 class StagingFailed(ClientError):

@@ -1,15 +1,15 @@
 """Open a file of a bundle as Python opens a file on disk, without a copy of it on disk."""
 
-import difflib
 import io
 from typing import Any
 
 from dss.api import bundles
 from dss.api.session import Session
-from dss.errors import InvalidInput
+from dss.errors import InvalidInput, NoSuchName
 from dss.listing import BundleFile
 from dss.reading import RemoteFile, SequentialCheck
 from dss.references import Reference
+from dss.suggestions import suggestion
 
 # On the way to a store, a request of so many bytes takes about as long as one of a single byte.
 _LEAST_BYTES = 64 * 1024
@@ -28,7 +28,7 @@ def is_text(mode: str) -> bool:
 def find_file(session: Session, bundle: Reference) -> RemoteFile:
     """Return the file that a reference names, by its exact name, within its bundle.
 
-    Asks for no more pages of the bundle than it takes to find it. Raises CallFailed, and InvalidInput, which
+    Asks for no more pages of the bundle than it takes to find it. Raises CallFailed, and NoSuchName, which
     suggests names, if the bundle has no such file.
     """
     if bundle.name is None:
@@ -39,10 +39,9 @@ def find_file(session: Session, bundle: Reference) -> RemoteFile:
             if row["name"] == bundle.name:
                 return RemoteFile(session, row)
             names.append(str(row["name"]))
-    close = difflib.get_close_matches(bundle.name, names, n=3) or names[:3]
-    raise InvalidInput(
-        f"bundle {bundle.fqid} has no file {bundle.name!r}; its {len(names)} files are named "
-        f"{', '.join(map(repr, close))}{', …' if len(names) > len(close) else ''}"
+    raise NoSuchName(
+        f"bundle {bundle.fqid} has no file {bundle.name!r}, of {len(names)} files"
+        f"{suggestion(bundle.name, names)}"
     )
 
 

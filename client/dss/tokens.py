@@ -30,15 +30,22 @@ def check_usable(token: str | None) -> str:
     A token that is not a JWT passes; the DSS decides what it accepts.
     """
     if not token:
-        raise NoToken("this needs a token; give --token or set DSS_TOKEN")
+        raise NoToken("this needs a token; run `dss login`, give --token or set DSS_TOKEN")
     try:
         expires = claims_of(token).get("exp")
     except InvalidInput:
         return token
     if isinstance(expires, int | float) and expires < time.time():
-        ended = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(expires))
-        raise NoToken(f"the token expired at {ended}; get a new one")
+        raise NoToken(f"the token expired at {moment(expires)}; get a new one, or run `dss login`")
     return token
+
+
+def moment(seconds: float) -> str:
+    """Return a time in seconds since 1970 as a person reads it, in UTC."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s after 1970"
 
 
 def sign(key_file: Path, *, audience: str, seconds: int, claims: Mapping[str, Any]) -> str:

@@ -169,6 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _get_bundles(self, rest: str, body: Any, fault: Fault) -> None:
+        if rest == "all":
+            self._answer(200, {"bundles": [{"uuid": BUNDLE, "version": VERSION}]})
+            return
         if rest != BUNDLE and not any(rest == one[0] for one in self.fake.put_bundles):
             self._answer(404, {"status": 404, "code": "not_found", "title": "no such bundle"})
             return
@@ -206,6 +209,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.fake.put_bundles.append((rest, self.query["version"], body["files"]))
         self._answer(201, {"version": self.query["version"], "manifest": {}})
+
+    def _delete_bundles(self, rest: str, body: Any, fault: Fault) -> None:
+        self._answer(200, {})
 
     def _get_blob(self, rest: str, body: Any, fault: Fault) -> None:
         self.fake.read_delay()

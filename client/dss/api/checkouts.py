@@ -1,6 +1,6 @@
 """Calls about checkouts: copies of a bundle's files under their names, in a bucket of the replica's cloud."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -55,13 +55,17 @@ class Checkout:
             raise OperationFailed(f"checkout {self.id} failed: {cause}")
         return str(details["location"])
 
-    def wait(self, *, seconds: float = 3600.0) -> "Checkout":
-        """Return this checkout as soon as it has succeeded.
+    def wait(
+        self, *, seconds: float = 3600.0, notify: Callable[[Mapping[str, Any]], None] | None = None
+    ) -> "Checkout":
+        """Return this checkout as soon as it has succeeded; call `notify` with each of its `details`.
 
         Raises OperationFailed if it has failed, or is not done after so many seconds.
         """
         deadline, backoff = Deadline(self._session.clock, seconds), Backoff()
-        while self.status == RUNNING:
+        while (details := self.details)["status"] == RUNNING:
+            if notify:
+                notify(details)
             pause = backoff.next()
             if pause >= deadline.remaining():
                 raise OperationFailed(f"checkout {self.id} is not done after {seconds:.0f} s")

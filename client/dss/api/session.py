@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from os import PathLike, fspath
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from dss.api.transport import Call, Transport, failure_of, json_of
 from dss.errors import CallFailed, InvalidInput
+from dss.profiles import load_settings
+from dss.sign_in.credentials import token_source
+from dss.sign_in.sources import TokenSource
 from dss.stopping import StoppableClock
 
 _BASE_PATH = "/v1"
@@ -20,45 +24,72 @@ def ignore(line: str) -> None:
 class Session:
     """Calls the DSS at `url` (with or without `/v1`) about one replica; safe to share among threads.
 
-    `patience` is for how many seconds to retry one call while the DSS answers 5xx or not at all; `notify` is
-    called with a line of text before each retry. Raises InvalidInput if `url` is not an HTTP URL.
+    What is not given is taken from environment variables and the profile (`dss/profiles.py`), and the token
+    from there or from a login (`dss/sign_in/credentials.py`); an empty `token` means none. `patience` is for
+    how many seconds to retry one call while the DSS answers 5xx or not at all; `notify` is called with a line
+    of text before each retry. Raises InvalidInput if there is no `url`, or it is not an HTTP URL.
     """
 
     def __init__(
         self,
-        url: str,
-        token: str | None = None,
+        url: str | None = None,
+        token: str | TokenSource | None = None,
         *,
-        replica: str = "gcp",
+        replica: str | None = None,
+        profile: str | None = None,
+        key_file: str | PathLike[str] | None = None,
         patience: float = 120.0,
         clock: StoppableClock | None = None,
         notify: Callable[[str], None] = ignore,
     ) -> None:
+        self.settings = load_settings(
+            url=url,
+            token=token if isinstance(token, str) else None,
+            replica=replica,
+            profile=profile,
+            key_file=None if key_file is None else fspath(key_file),
+        )
+        url = self.settings.url
+        if not url:
+            raise InvalidInput("no DSS to call; give --url, set DSS_URL, or choose a profile")
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise InvalidInput(f"{url!r} is not the URL of a DSS; give https://HOST or http://HOST")
         trimmed = url.rstrip("/")
         self.url = trimmed if trimmed.endswith(_BASE_PATH) else trimmed + _BASE_PATH
-        self.replica = replica
-        self.token = token
+        self.replica = self.settings.replica
+        self.tokens = token_source(self.settings) if token is None or isinstance(token, str) else token
         self.clock = clock or StoppableClock()
         self.transport = Transport(
-            origin=self.url, token=token, patience=patience, clock=self.clock, notify=notify
+            origin=self.url, tokens=self.tokens, patience=patience, clock=self.clock, notify=notify
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what a pickle holds: what this session was made of, a token that was given with it.
+        """Return what a pickle holds: what this session was made of, where its tokens come from.
 
         Connections, locks and clock are made anew; `notify` is left out.
         """
         patience = self.transport.patience
-        return partial(type(self), self.url, self.token, replica=self.replica, patience=patience), ()
+        return partial(
+            type(self),
+            self.url,
+            self.tokens,
+            replica=self.replica,
+            profile=self.settings.profile,
+            patience=patience,
+        ), ()
+
+    @property
+    def token(self) -> str | None:
+        """A token that is valid now, or None. Raises SignInFailed, Unreachable."""
+        return self.tokens.token()
 
     def renewed(self) -> "Session":
         """Return a session like this one with a clock of its own: stopping it stops nothing else."""
         return Session(
             self.url,
-            self.token,
+            self.tokens,
             replica=self.replica,
+            profile=self.settings.profile,
             patience=self.transport.patience,
             clock=self.clock.renewed(),
             notify=self.transport.notify,

@@ -21,6 +21,7 @@ from dss.api.first_contact import CONNECT_SECONDS, FirstContact
 from dss.clock import Deadline
 from dss.errors import CallFailed, ClientError, NotADss, Unreachable
 from dss.identifiers import UTC
+from dss.sign_in.sources import TokenSource
 from dss.stopping import StoppableClock
 
 # 501 will not go away; these may.
@@ -95,7 +96,7 @@ class Transport:
         self,
         *,
         origin: str,
-        token: str | None,
+        tokens: TokenSource,
         patience: float,
         clock: StoppableClock,
         notify: Callable[[str], None],
@@ -104,7 +105,7 @@ class Transport:
         self.patience = patience
         self.notify = notify
         self._origin = urlsplit(origin)[:2]
-        self._token = token
+        self._tokens = tokens
         self._sessions = threading.local()
         self._contact = FirstContact(origin)
 
@@ -130,9 +131,15 @@ class Transport:
             self.clock.check()
             began = time.monotonic()
             try:
-                answer = self._send_once(call)
+                answer = self._send_signed_in(call)
+            except Unreachable as error:
+                # The issuer does not answer. In the middle of some work, that may pass.
+                if not self._contact.made:
+                    raise
+                failure: ClientError = error
+                pause = backoff.next()
             except requests.RequestException as error:
-                failure: ClientError = Unreachable(f"{call.method} {call.url}: {reason_of(error)}")
+                failure = Unreachable(f"{call.method} {call.url}: {reason_of(error)}")
                 if why := self._contact.hopeless(error, seconds=time.monotonic() - began):
                     failure = Unreachable(f"{why} ({reason_of(error)})")
                 if why or not isinstance(error, requests.ConnectionError | requests.Timeout):
@@ -151,14 +158,23 @@ class Transport:
             self.notify(f"{failure}; retrying in {pause:.0f} s")
             self.clock.sleep(pause)
 
-    def _send_once(self, call: Call) -> requests.Response:
+    def _send_signed_in(self, call: Call) -> requests.Response:
+        """Return the answer to a call with a valid token; if that was 401, the answer with another one."""
+        token = self._tokens.token() if urlsplit(call.url)[:2] == self._origin else None
+        answer = self._send_once(call, token)
+        if answer.status_code != 401 or token is None:
+            return answer
+        other = self._tokens.replacement(token)
+        return self._send_once(call, other) if other else answer
+
+    def _send_once(self, call: Call, token: str | None) -> requests.Response:
         return self._session().request(
             call.method,
             call.url,
             params=dict(call.params),
             json=call.body,
             headers=dict(call.headers),
-            auth=_OnlyOurToken(self._token if urlsplit(call.url)[:2] == self._origin else None),
+            auth=_OnlyOurToken(token),
             timeout=(CONNECT_SECONDS, _READ_SECONDS),
             allow_redirects=False,
         )

@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.errors import InvalidInput
 from dss.identifiers import UTC, check_version, version_of
 
@@ -27,7 +28,13 @@ class _Date(click.ParamType[str]):
         return version_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss events --from 2026-01-12",
+        "dss events --from 2026-01-12T09:30:00Z --to 2026-01-13",
+        "dss events --follow --json",
+    )
+)
 @click.option("--from", "from_date", type=_Date(), metavar="DATE", help="List events from then on.")
 @click.option("--to", "to_date", type=_Date(), metavar="DATE", help="List events before then.")
 @click.option("--follow", is_flag=True, help="Go on with new events until Ctrl-C.")

@@ -3,30 +3,46 @@
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 import click
 
+from dss.commands.cat import cat
 from dss.commands.checkout import checkout
 from dss.commands.collection import collection
 from dss.commands.completion import VARIABLE, completion
 from dss.commands.context import Context, shared_options
+from dss.commands.cp import cp
 from dss.commands.delete import delete
+from dss.commands.diff import diff
 from dss.commands.download import download
 from dss.commands.events import events
 from dss.commands.exit_codes import EXIT_CODES, FAILED, INTERRUPTED
 from dss.commands.get import get
 from dss.commands.help import examples
 from dss.commands.list import list_bundles
+from dss.commands.login import login
+from dss.commands.logout import logout
+from dss.commands.ls import ls
 from dss.commands.search import search
+from dss.commands.stat import stat
 from dss.commands.subscription import subscription
 from dss.commands.token import token
 from dss.commands.upload import upload
+from dss.commands.verify import verify
+from dss.commands.whoami import whoami
 from dss.errors import ClientError, OperationFailed
 
 _COMMANDS = (
     upload,
     download,
+    verify,
+    ls,
+    cat,
+    cp,
+    stat,
+    diff,
     get,
     list_bundles,
     search,
@@ -35,6 +51,9 @@ _COMMANDS = (
     collection,
     events,
     subscription,
+    login,
+    logout,
+    whoami,
     token,
     completion,
 )
@@ -115,12 +134,16 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    _exit(_run(Context()))
+    _exit(run())
 
 
-def _run(context: Context) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line, that of the process unless given, and return the exit code."""
+    context = Context()
     try:
-        outcome = cli.main(prog_name="dss", complete_var=VARIABLE, standalone_mode=False, obj=context)
+        outcome = cli.main(
+            arguments, prog_name="dss", complete_var=VARIABLE, standalone_mode=False, obj=context
+        )
     except click.ClickException as error:
         error.show()
         return error.exit_code

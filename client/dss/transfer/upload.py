@@ -79,10 +79,10 @@ def upload(
     CallFailed if the DSS refuses the bundle. `staging` replaces the bucket that options or environment name.
     """
     if not session.token:
-        raise NoToken("an upload needs a token; give --token or set DSS_TOKEN")
+        raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
     session = session.renewed()
     local_files, report = begin(session, directory, options)
-    staging = staging or staging_for(session.replica, options.staging)
+    staging = staging or staging_for(session.replica, options.staging or session.settings.staging_bucket)
     identity = {"url": session.url, "replica": session.replica}
     with open_state(Path(report.state), directory=directory.resolve(), **identity) as state:
         if state.unreadable_lines:

@@ -23,11 +23,11 @@ def preview(
     make them up. Raises what `upload` raises before it does anything.
     """
     if not session.token:
-        raise NoToken("an upload needs a token; give --token or set DSS_TOKEN")
+        raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
     files, report = begin(session, directory, options)
     report.dry_run = True
     if staging is None:
-        staging_for(session.replica, options.staging)
+        staging_for(session.replica, options.staging or session.settings.staging_bucket)
     identity = identity_of(directory.resolve(), session.url, session.replica)
     recorded = RecordedUpload(Path(report.state), identity)
     changed = [file for file in files if not _is_done(file, recorded, options, session.clock)]
