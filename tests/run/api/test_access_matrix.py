@@ -32,7 +32,7 @@ from tests.support.dss import open_dss
 from tests.support.executions import executions_server
 
 # Taking a name says that it is taken, to everybody.
-TAKES_A_NAME = ("files.put", "bundles.put", "collections.put")
+TAKES_A_NAME = ("files.put", "files.put_many", "bundles.put", "collections.put")
 # What is served beside the operations of the contract.
 OTHER_ROUTES = {
     "/": "a page for the contract",
