@@ -58,7 +58,10 @@ class NotServed(Exception):
 
 
 class SignedUrl:
-    """A URL that serves a file for a while, and can be renewed; shared by threads."""
+    """A URL that serves a file for a while, and can be renewed; shared by threads.
+
+    An empty `url` is asked for when it is first used.
+    """
 
     def __init__(self, url: str, renew: Callable[[], str]) -> None:
         self._url = url
@@ -68,6 +71,8 @@ class SignedUrl:
     @property
     def url(self) -> str:
         """The newest URL."""
+        if not self._url:
+            self.renew("")
         return self._url
 
     def renew(self, stale: str) -> None:

@@ -50,7 +50,7 @@ class Context:
             self.url, self.token or None, replica=self.replica, patience=self.patience, notify=notify
         )
 
-    def progress(self, title: str, *, unit: Unit = "bytes", total: int | None = None) -> Progress:
+    def progress(self, title: str, *, unit: Unit = "files", total: int | None = None) -> Progress:
         """Return the progress of some work on stderr; silent with `--json`."""
         return Progress(title, unit=unit, total=total, quiet=self.json)
 

@@ -7,27 +7,24 @@ repeated, so running it again finishes a run that was killed anywhere.
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dss.api import bundles, files
-from dss.api.files import NewFile, NotServed
 from dss.api.session import Session
 from dss.checksums import ChecksumCalculator, Checksums
 from dss.clock import new_version
 from dss.errors import CallFailed, ClientError, InvalidInput
 from dss.identifiers import check_uuid, check_version
-from dss.progress import Progress
+from dss.progress import Phase, Progress
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile, scan
 from dss.transfer.media_types import content_type_of
 from dss.transfer.names import is_indexed
 from dss.transfer.parallel import for_each
-from dss.transfer.small_files import SMALL_BYTES, ReadFile, batches, read_content
 from dss.transfer.staging import Staging, staging_for
 from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_state
 
@@ -94,14 +91,16 @@ def upload(
     return report
 
 
-def checksum_file(file: LocalFile, clock: StoppableClock) -> Checksums:
+def checksum_file(file: LocalFile, clock: StoppableClock, hashing: Phase) -> Checksums:
     """Return the four checksums of a file, read once. Raises ContentChanged if it changed meanwhile."""
     calculator = ChecksumCalculator(file.size)
     with file.path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             clock.check()
             calculator.update(chunk)
+            hashing.advance(size=len(chunk))
     file.check_unchanged()
+    hashing.advance(items=1)
     return calculator.result()
 
 
@@ -123,133 +122,59 @@ class _Upload:
         self._report = report
         self._progress = options.progress
         self._repairs = 0
-        self._serves_batches = True
 
     def run(self) -> None:
         self._name_bundle()
         while True:
-            self._progress.expect(self._report.bytes, files=self._report.files)
-            self._put_files()
-            if self._report.failed or self._bundle():
+            self._begin_phases()
+            self._for_each(self._files, self._file, lambda file: file.name)
+            if self._report.failed:
+                break
+            if self._bundle():
+                self._last.advance(items=1)
                 break
         if self._report.ok and not self._options.keep_staged:
             self._remove_staged()
+
+    def _begin_phases(self) -> None:
+        files, size = self._report.files, self._report.bytes
+        self._hashing = self._progress.phase("hash", items=files, size=size)
+        self._staged = self._progress.phase("stage", items=files, size=size)
+        self._done = self._progress.phase("put", items=files)
+        self._last = self._progress.phase("bundle", items=1, unit="bundles")
 
     def _for_each(
         self, items: Sequence[Any], work: Callable[[Any], None], name: Callable[[Any], str]
     ) -> None:
         def guarded(item: Any) -> None:
-            with self._reported(name(item)):
+            try:
+                self._session.clock.check()
                 work(item)
+            except (ClientError, OSError) as error:
+                self._report.fail(name(item), error)
+                if isinstance(error, CallFailed) and error.hopeless:
+                    self._session.clock.stop(f"not tried after {error.status} {error.code}")
 
         for_each(items, guarded, jobs=self._options.jobs, clock=self._session.clock)
-
-    @contextmanager
-    def _reported(self, *names: str) -> Iterator[None]:
-        """Report an error as the failure of these files; nothing more is begun after a hopeless one."""
-        try:
-            self._session.clock.check()
-            yield
-        except (ClientError, OSError) as error:
-            for name in names:
-                self._fail(name, error)
-
-    def _fail(self, name: str, error: Exception) -> None:
-        self._report.fail(name, error)
-        if isinstance(error, CallFailed) and error.hopeless:
-            self._session.clock.stop(f"not tried after {error.status} {error.code}")
-
-    def _put_files(self) -> None:
-        """Put all files: small ones in batches, each of the others by itself."""
-        small = [file for file in self._files if file.size <= SMALL_BYTES]
-        # The large ones first: they take longest.
-        work: list[Sequence[LocalFile]] = [[file] for file in self._files if file.size > SMALL_BYTES]
-        for_each([*work, *batches(small)], self._work, jobs=self._options.jobs, clock=self._session.clock)
-
-    def _work(self, files: Sequence[LocalFile]) -> None:
-        if self._serves_batches and all(file.size <= SMALL_BYTES for file in files):
-            self._batch(files)
-        else:
-            self._one_by_one(files)
-
-    def _one_by_one(self, files: Iterable[LocalFile]) -> None:
-        for file in files:
-            with self._reported(file.name):
-                self._file(file)
-
-    # Many small files
-
-    def _batch(self, files: Sequence[LocalFile]) -> None:
-        read: list[ReadFile] = []
-        for file in files:
-            with self._reported(file.name):
-                read += self._read(file)
-        if not read:
-            return
-        try:
-            with self._reported(*(one.file.name for one in read)):
-                self._post(read)
-        except NotServed as error:
-            self._serves_batches = self._serves_batches and not error.at_all
-            self._one_by_one(one.file for one in read)
-
-    def _read(self, file: LocalFile) -> list[ReadFile]:
-        """Return a file with its content; nothing if it is done, or was staged by an earlier run."""
-        known = self._state.files.get(file.name)
-        begun = known and (known.put or known.staged)
-        if begun and self._is_current(file, known):
-            self._file(file)
-            return []
-        content, checksums = read_content(file)
-        entry = self._entry_with(file, lambda: checksums)
-        if entry.put or entry.staged:
-            self._file(file)
-            return []
-        return [ReadFile(file=file, entry=entry, content=content)]
-
-    def _post(self, read: Sequence[ReadFile]) -> None:
-        new = [
-            NewFile(
-                uuid=one.entry.uuid,
-                version=one.entry.version,
-                content=one.content,
-                content_type=content_type_of(one.file.name),
-                sha256=one.entry.checksums.sha256,
-            )
-            for one in read
-        ]
-        failures = files.put_files(self._session, new, creator_uid=self._options.creator_uid)
-        for one, failure in zip(read, failures, strict=True):
-            if failure:
-                self._fail(one.file.name, failure)
-                continue
-            self._state.record_file(replace(one.entry, put=True))
-            self._report.count(put=1)
-            self._progress.advance(one.file.size)
-            self._progress.file_done()
 
     # One file
 
     def _file(self, file: LocalFile) -> None:
         entry = self._entry_of(file)
         if entry.put or entry.staged:
-            self._progress.advance(file.size)
-        if not entry.put:
+            self._staged.skip(items=1, size=file.size)
+        if entry.put:
+            self._done.skip(items=1)
+        else:
             self._put(file, entry if entry.staged else self._stage(file, entry))
-        self._progress.file_done()
+            self._done.advance(items=1)
 
     def _entry_of(self, file: LocalFile) -> FileEntry:
-        return self._entry_with(file, lambda: checksum_file(file, self._session.clock))
-
-    def _is_current(self, file: LocalFile, known: FileEntry | None) -> bool:
-        return known is not None and known.stamp == file.stamp and not self._options.checksum
-
-    def _entry_with(self, file: LocalFile, compute: Callable[[], Checksums]) -> FileEntry:
-        """Return the entry of a file; `compute` returns its checksums, which take reading it."""
         known = self._state.files.get(file.name)
-        if known and self._is_current(file, known):
+        if known and known.stamp == file.stamp and not self._options.checksum:
+            self._hashing.skip(items=1, size=file.size)
             return known
-        checksums = compute()
+        checksums = checksum_file(file, self._session.clock, self._hashing)
         if known and (known.stamp.size, known.checksums) == (file.size, checksums):
             return self._state.record_file(replace(known, stamp=file.stamp))
         if known and known.staged:
@@ -267,13 +192,14 @@ class _Upload:
     def _stage(self, file: LocalFile, entry: FileEntry) -> FileEntry:
         def on_bytes(count: int) -> None:
             self._session.clock.check()
-            self._progress.advance(count)
+            self._staged.advance(size=count)
 
         file.check_unchanged()
         key = f"{entry.uuid}.{entry.version}"
         url = self._staging.put(file.path, key, entry.checksums, content_type_of(file.name), on_bytes)
         file.check_unchanged()
         self._report.count(staged=1)
+        self._staged.advance(items=1)
         return self._state.record_file(replace(entry, staged=url))
 
     def _put(self, file: LocalFile, entry: FileEntry) -> None:
@@ -283,7 +209,7 @@ class _Upload:
             if error.status != 404:
                 raise
             # Staging buckets empty themselves after a while; an earlier run's object may be gone.
-            self._progress.advance(-file.size)
+            self._staged.skip(items=-1, size=-file.size)
             entry = self._stage(file, replace(entry, staged=None))
             is_done = self._put_staged(entry)
         if not is_done:
