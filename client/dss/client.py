@@ -14,6 +14,7 @@ from dss.reports import DownloadReport, UploadReport
 from dss.transfer.download import DownloadOptions, download
 from dss.transfer.ranges import RANGE_BYTES
 from dss.transfer.upload import COPY_SECONDS, UploadOptions, upload
+from dss.transfer.upload_preview import preview
 
 
 class Client(Session):
@@ -40,14 +41,17 @@ class Client(Session):
         *,
         bundle_uuid: str | None = None,
         version: str | None = None,
+        update: bool = False,
         staging: str | None = None,
         creator_uid: int = 0,
         exclude: Sequence[str] = (),
+        follow_links: bool = False,
         jobs: int = 8,
         state: str | Path | None = None,
         keep_staged: bool = False,
         checksum: bool = False,
         copy_seconds: float = COPY_SECONDS,
+        dry_run: bool = False,
         progress: Progress | None = None,
     ) -> UploadReport:
         """Make a directory a bundle version, through a staging bucket, and return what was done::
@@ -55,18 +59,22 @@ class Client(Session):
             report = client.upload("my/data", staging="gs://my-bucket/staging", exclude=["*.tmp"])
             print(f"{report.uuid}.{report.version}", report.files, report.bytes)
 
-        The same call again does what is missing: after an interruption the rest, after a change a new
-        version, else nothing. UUID and version are made up unless given. `exclude` holds globs of names,
-        `state` is the file that records what is done, `jobs` the number of threads. A file counts as
-        unchanged if its size, mtime, ctime and inode are; with `checksum` all are read again. `copy_seconds`
-        is how long to wait for files that the DSS copies in the background. Raises InvalidInput, Busy.
+        The same call again does what is missing: after an interruption the rest, after a change a new bundle
+        (with `update`, or the same `bundle_uuid`, a new version of the same one), else nothing. UUID and
+        version are made up unless given. `exclude` holds globs of names, `follow_links` takes what symbolic
+        links outside the directory lead to, `state` is the file that records what is done, `jobs` the number
+        of threads. A file counts as unchanged if its size, mtime, ctime and inode are; with `checksum` all
+        are read again. `copy_seconds` is how long to wait for files that the DSS copies in the background.
+        With `dry_run` nothing is written, here or there. Raises InvalidInput, Busy.
         """
         options = UploadOptions(
             bundle_uuid=bundle_uuid,
             version=version,
+            update=update,
             staging=staging,
             creator_uid=creator_uid,
             exclude=exclude,
+            follow_links=follow_links,
             jobs=jobs,
             state=Path(state) if state else None,
             keep_staged=keep_staged,
@@ -74,7 +82,7 @@ class Client(Session):
             copy_seconds=copy_seconds,
             progress=progress or Progress(quiet=True),
         )
-        return upload(self, Path(directory), options)
+        return (preview if dry_run else upload)(self, Path(directory), options)
 
     def download(
         self,

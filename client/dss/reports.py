@@ -80,17 +80,21 @@ class Report:
 
 @dataclass(kw_only=True)
 class UploadReport(Report):
-    """What this run of an upload did: objects `staged`, files `put`; `already_there` if nothing was left."""
+    """What this run of an upload did: objects `staged`, files `put`; `already_there` if nothing was left.
+
+    After a dry run it is what an upload would do: `uuid` and `version` are empty if it would make them up.
+    """
 
     staged: int = 0
     put: int = 0
     already_there: bool = False
+    dry_run: bool = False
     state: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         own = {"staged": self.staged, "put": self.put, "already_there": self.already_there}
-        return {**super().as_json(), **own, "state": self.state}
+        return {**super().as_json(), **own, "dry_run": self.dry_run, "state": self.state}
 
 
 @dataclass(kw_only=True)

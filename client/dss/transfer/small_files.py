@@ -1,26 +1,15 @@
 """Small files: their content goes to the DSS itself, many in one request, and needs no staging bucket."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from dss.checksums import ChecksumCalculator, Checksums
 from dss.transfer.directory import LocalFile
-from dss.transfer.upload_state import FileEntry
 
 # Files up to so many bytes are sent like this. Of a larger one the bytes cost more than the requests saved.
 SMALL_BYTES = 256 * 1024
 # Files of one request, and bytes of their content: the limits of the DSS.
 MOST_FILES = 100
 MOST_BYTES = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadFile:
-    """A small file with its content, and the file version that is made of it."""
-
-    file: LocalFile
-    entry: FileEntry
-    content: bytes
 
 
 def batches(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
@@ -38,7 +27,7 @@ def batches(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
 
 
 def read_content(file: LocalFile) -> tuple[bytes, Checksums]:
-    """Return the content of a small file with its checksums. Raises ContentChanged if it changed meanwhile."""
+    """Return the content of a small file, with its checksums. Raises ContentChanged if it changed."""
     content = file.path.read_bytes()
     file.check_unchanged()
     calculator = ChecksumCalculator(len(content))
