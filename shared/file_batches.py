@@ -57,10 +57,11 @@ def write_files(
     dss.faults.reach("files: before the blobs are written")
     batch.each(files, batch.write_blob)
     dss.faults.reach("files: blobs written")
-    if dss.catalog.files.create_all((file.record for file in batch.going_on(files)), bindings):
-        batch.settle(files)
-    else:
-        batch.settle_one_by_one(files)
+    alone = batch.claim(batch.going_on(files))
+    dss.faults.reach("files: heads created")
+    apart = {file.fqid for file in alone}
+    batch.settle([file for file in batch.going_on(files) if file.fqid not in apart])
+    batch.each(alone, batch.finish_alone)
     return batch.outcomes
 
 
@@ -72,6 +73,7 @@ class _Batch:
         self._replica = replica
         self._bindings = bindings
         self.outcomes: dict[Fqid, bool | DssError] = {}
+        self._new: set[Fqid] = set()
 
     def going_on(self, files: Iterable[NewFile]) -> list[NewFile]:
         return [file for file in files if file.fqid not in self.outcomes]
@@ -103,9 +105,34 @@ class _Batch:
         if primary.store is not self._replica.store:
             hand_on(primary, content_type, file.content, file.record.checksums)
 
-    def settle(self, files: Iterable[NewFile]) -> None:
-        """Write the manifests of files that were claimed now, and let reads see them all."""
-        self._dss.faults.reach("files: heads created")
+    def claim(self, files: Sequence[NewFile]) -> Sequence[NewFile]:
+        """Create the heads; return the files that have to take all further steps alone.
+
+        That is one whose name has other content, and those of which the commit does not say which it is that
+        may not be written. A repetition finds some heads there: these files go on where they were left.
+        """
+        if self._create(files):
+            self._new.update(file.fqid for file in files)
+            return []
+        existing = self._dss.catalog.files.get_many(file.fqid for file in files)
+        absent = [file for file in files if file.fqid not in existing]
+        if absent and len(absent) < len(files) and self._create(absent):
+            self._new.update(file.fqid for file in absent)
+            absent = []
+        other = []
+        for file in files:
+            if found := existing.get(file.fqid):
+                if not found.same_content(file.record):
+                    other.append(file)
+                elif self._replica.name in found.available:
+                    self.outcomes[file.fqid] = False
+        return other + absent
+
+    def _create(self, files: Sequence[NewFile]) -> bool:
+        return self._dss.catalog.files.create_all([file.record for file in files], self._bindings)
+
+    def settle(self, files: Sequence[NewFile]) -> None:
+        """Write the manifests of files whose names are claimed, and let reads see them all."""
         self.each(files, self._write_manifest)
         self._dss.faults.reach("files: manifests written")
         written = self.going_on(files)
@@ -113,7 +140,7 @@ class _Batch:
         if not self._dss.catalog.files.make_all_available(fqids, self._replica.name, self._bindings):
             self.each(written, self._make_available)
         self._dss.faults.reach("files: available")
-        self.outcomes.update({file.fqid: True for file in self.going_on(files)})
+        self.outcomes.update({file.fqid: file.fqid in self._new for file in self.going_on(files)})
 
     def _write_manifest(self, file: NewFile) -> None:
         key = manifest_key(Kind.FILE, file.fqid)
@@ -123,15 +150,7 @@ class _Batch:
     def _make_available(self, file: NewFile) -> None:
         self._dss.catalog.files.make_available(file.fqid, self._replica.name)
 
-    def settle_one_by_one(self, files: Iterable[NewFile]) -> None:
-        """Finish each file alone: one is there, or half-done, or may not be written any more."""
-        existing = self._dss.catalog.files.get_many(file.fqid for file in self.going_on(files))
-
-        def finish(file: NewFile) -> bool:
-            found = existing.get(file.fqid)
-            if found and found.same_content(file.record) and self._replica.name in found.available:
-                return False
-            binding = self._bindings.get(file.fqid.uuid)
-            return make_visible(self._dss, file.record, self._replica.name, binding)
-
-        self.each(files, finish)
+    def finish_alone(self, file: NewFile) -> bool:
+        """Take all further steps of a single file."""
+        binding = self._bindings.get(file.fqid.uuid)
+        return make_visible(self._dss, file.record, self._replica.name, binding)

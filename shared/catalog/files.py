@@ -123,10 +123,11 @@ class FileCatalog:
         return self._committed(writes)
 
     def _committed(self, writes: Mapping[str, Write]) -> bool:
-        try:
-            self._database.commit(*writes.values())
-        except NameTaken:
-            return False
+        if writes:
+            try:
+                self._database.commit(*writes.values())
+            except NameTaken:
+                return False
         return True
 
     def _guard_content(self, record: FileRecord, removal: ContentRemoval | None) -> Write:

@@ -7,9 +7,10 @@ from dss.transfer.directory import LocalFile
 
 # Files up to so many bytes are sent like this. Of a larger one the bytes cost more than the requests saved.
 SMALL_BYTES = 256 * 1024
-# Files of one request, and bytes of their content: the limits of the DSS.
-MOST_FILES = 100
-MOST_BYTES = 4 * 1024 * 1024
+# Files of one request, and bytes of their content: half of what the DSS takes, so that a request of a busy
+# DSS is over soon, and an interruption repeats little.
+MOST_FILES = 50
+MOST_BYTES = 2 * 1024 * 1024
 
 
 def batches(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
