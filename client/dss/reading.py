@@ -15,8 +15,9 @@ class RemoteFile:
     """The bytes of one file version; threads may share it.
 
     `row` is the file as GET /bundles lists it; its `url` may be missing, and is asked for when it is needed.
-    A signed URL that expires is replaced, and reading goes on at the same byte. Every method raises CallFailed,
-    Unreachable or WrongContent if there was no progress for the session's patience, or if a retry is no use.
+    A signed URL that expires is replaced, and reading goes on at the same byte. Every method raises
+    CallFailed, Unreachable or WrongContent if there was no progress for the session's patience, or if a
+    retry is no use.
     """
 
     def __init__(self, session: Session, row: Mapping[str, Any]) -> None:

@@ -38,6 +38,13 @@ class Report:
         self._began = time.monotonic()
         self._seconds: float | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: all but the lock, and with the clock stopped."""
+        return {**self.__dict__, "_lock": None, "_seconds": self.seconds}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def count(self, **counters: int) -> None:
         """Add to this report's counters."""
         with self._lock:

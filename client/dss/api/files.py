@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin
 import requests
 
 from dss.api.session import Session
-from dss.api.transport import Backoff, json_of, retry_after_seconds
+from dss.api.transport import Backoff, failure_of, json_of, retry_after_seconds
 from dss.checksums import CHECKSUM_NAMES
 from dss.clock import Deadline
 from dss.errors import CallFailed
@@ -88,7 +88,7 @@ def head_file(session: Session, uuid: str, version: str | None = None) -> FileHe
     if answer.status_code == 404:
         return None
     if answer.status_code != 200:
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return FileHead.of(answer)
 
 
@@ -107,7 +107,7 @@ def _locate(session: Session, uuid: str, version: str | None) -> tuple[FileHead,
     call = session.call("GET", f"files/{quote(uuid)}", version=version)
     answer = session.transport.send_until_ready(call, session.transport.patience)
     if answer.status_code not in (301, 302, 303, 307) or "Location" not in answer.headers:
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return FileHead.of(answer), urljoin(call.url, answer.headers["Location"])
 
 
@@ -118,7 +118,7 @@ def put_file(session: Session, uuid: str, version: str, source_url: str, *, crea
     call = session.call("PUT", f"files/{quote(uuid)}", body, version=version, replica=None)
     answer = session.transport.send(call)
     if answer.status_code not in (200, 201, 202):
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return answer.status_code != 202
 
 
@@ -155,8 +155,8 @@ def put_files(session: Session, new: Sequence[NewFile], *, creator_uid: int = 0)
     if answer.status_code in _NOT_SERVED:
         raise NotServed(answer.status_code)
     if answer.status_code != 200:
-        raise CallFailed.of(answer)
-    rows = json_of(answer).get("files", [])
+        raise failure_of(answer)
+    rows = json_of(answer, "files")["files"]
     if [(row.get("uuid"), row.get("version")) for row in rows] != [(one.uuid, one.version) for one in new]:
         raise CallFailed.of(answer, " (the answer is about other files)")
     return [_failure(call.url, row) for row in rows]
@@ -185,7 +185,7 @@ def wait_for_file(session: Session, uuid: str, version: str, *, seconds: float) 
         if answer.status_code == 422:
             raise CallFailed.of(answer, " (the copy turned out to be wrong)")
         if answer.status_code != 404:
-            raise CallFailed.of(answer)
+            raise failure_of(answer)
         asked = retry_after_seconds(answer.headers.get("Retry-After"), session.clock.now())
         pause = max(asked or 0.0, backoff.next())
         if pause >= deadline.remaining():

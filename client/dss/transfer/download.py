@@ -15,6 +15,8 @@ from dss.api.session import Session
 from dss.errors import ClientError, InvalidInput
 from dss.progress import Phase, Progress
 from dss.reports import DownloadReport
+from dss.suggestions import suggestion
+from dss.transfer.download_record import DownloadRecord
 from dss.transfer.fetching import Content, FetchPhases, FileFetcher, is_there
 from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
 from dss.transfer.parallel import for_each, only_process, threads
@@ -75,6 +77,7 @@ def download(
     report.bytes = sum(file.content.size for file in targets)
     directory.mkdir(parents=True, exist_ok=True)
     with only_process(directory, f"{directory}"), _work_directory(directory) as work:
+        DownloadRecord.of(report, session.url, options.names).keep()
         placed = _without_collisions(targets, rehearsal or Rehearsal(work / "names"), report)
         _fetch_all(session, placed, directory, work, options, report)
     report.close()
@@ -97,7 +100,8 @@ def _named(rows: Sequence[dict[str, Any]], globs: Sequence[str]) -> list[dict[st
     names = [str(row.get("name")) for row in rows]
     unmatched = [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]
     if unmatched:
-        raise InvalidInput(f"no file of the bundle matches {', '.join(map(repr, unmatched))}")
+        listed = ", ".join(map(repr, unmatched))
+        raise InvalidInput(f"no file of the bundle matches {listed}{suggestion(unmatched[0], names)}")
     matched = [not globs or any(fnmatchcase(name, glob) for glob in globs) for name in names]
     return list(compress(rows, matched))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from dss.api import bundles, files
 from dss.api.session import Session
 from dss.clock import new_version
-from dss.errors import CallFailed, ClientError, InvalidInput
+from dss.errors import CallFailed, ClientError, NoToken
 from dss.identifiers import check_version
 from dss.progress import Progress
 from dss.references import parse
@@ -75,10 +75,10 @@ def upload(
     CallFailed if the DSS refuses the bundle. `staging` replaces the bucket that options or environment name.
     """
     if not session.token:
-        raise InvalidInput("an upload needs a token; give --token or set DSS_TOKEN")
+        raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
     session = session.renewed()
     local_files, report = begin(session, directory, options)
-    staging = staging or staging_for(session.replica, options.staging)
+    staging = staging or staging_for(session.replica, options.staging or session.settings.staging_bucket)
     identity = {"url": session.url, "replica": session.replica}
     with open_state(Path(report.state), directory=directory.resolve(), **identity) as state:
         if state.unreadable_lines:

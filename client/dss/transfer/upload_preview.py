@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dss.api import bundles
 from dss.api.session import Session
-from dss.errors import InvalidInput
+from dss.errors import NoToken
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile
@@ -24,11 +24,11 @@ def preview(
     make them up. Raises what `upload` raises before it does anything.
     """
     if not session.token:
-        raise InvalidInput("an upload needs a token; give --token or set DSS_TOKEN")
+        raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
     files, report = begin(session, directory, options)
     report.dry_run = True
     if staging is None:
-        staging_for(session.replica, options.staging)
+        staging_for(session.replica, options.staging or session.settings.staging_bucket)
     identity = identity_of(directory.resolve(), session.url, session.replica)
     recorded = RecordedUpload(Path(report.state), identity)
     changed = [file for file in files if not _is_done(file, recorded, options, session.clock)]
