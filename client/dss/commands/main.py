@@ -20,6 +20,7 @@ from dss.commands.get import get
 from dss.commands.list import list_bundles
 from dss.commands.search import search
 from dss.commands.subscription import subscription
+from dss.commands.terra import terra
 from dss.commands.token import token
 from dss.commands.upload import upload
 from dss.errors import ClientError, OperationFailed
@@ -35,6 +36,7 @@ _COMMANDS = (
     collection,
     events,
     subscription,
+    terra,
     token,
 )
 
