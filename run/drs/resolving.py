@@ -1,6 +1,6 @@
 """From an id to the object that the caller may read, or to the reason why there is none."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from run.api.call import Call
 from shared.access import Resource
@@ -28,13 +28,13 @@ def resolve(call: Call, text: str) -> DataObject:
 
 def resolve_many(call: Call, texts: Iterable[str]) -> Mapping[str, DataObject | DssError]:
     """Return the objects with these ids, or the errors that `resolve` raises."""
-    access = _Access(call)
+    refusal = _access(call)
 
     def outcome(text: str, found: DataObject | DssError) -> DataObject | DssError:
         if isinstance(found, DssError):
             return found
-        if refusal := access.refusal(found.resource, text):
-            return refusal
+        if refused := refusal(found.resource, text):
+            return refused
         return found if found.available else not_found(text)
 
     return {text: outcome(text, found) for text, found in found_many(call, texts).items()}
@@ -50,37 +50,39 @@ def found_many(call: Call, texts: Iterable[str]) -> Mapping[str, DataObject | Ds
     wanted = {one for one in ids.values() if one}
     found = find_objects(call.dss, wanted)
     absent = absent_resources(call.dss, wanted - found.keys())
-    access = _Access(call)
+    refusal = _access(call)
 
     def outcome(text: str, wanted: ObjectId | None) -> DataObject | DssError:
         if wanted is None:
             return not_found(text)
         if wanted in found:
             return found[wanted]
-        return access.refusal(absent[wanted], text) or not_found(text)
+        return refusal(absent[wanted], text) or not_found(text)
 
     return {text: outcome(text, wanted) for text, wanted in ids.items()}
 
 
-class _Access:
-    """Decisions for one call: one for each kind of readers, since the caller is the same."""
+def _access(call: Call) -> Callable[[Resource, str], DssError | None]:
+    """Return the function that says why the caller may not read something with an id, or None.
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._decided: dict[tuple[object, ...], DssError | None] = {}
+    It is NotFound if the thing must seem not to be there. One decision counts for all things with the same
+    readers, since the caller is the same.
+    """
+    decided: dict[tuple[object, ...], DssError | None] = {}
 
-    def refusal(self, what: Resource, text: str) -> DssError | None:
-        """Return why the caller may not read something, or None; NotFound if it must seem not to be there."""
-        key = (what.readers, what.owner, what.owner_group, what.purged)
-        if key not in self._decided:
-            self._decided[key] = self._ask(what, text)
-        return self._decided[key]
-
-    def _ask(self, what: Resource, text: str) -> DssError | None:
+    def refusal(what: Resource, text: str) -> DssError | None:
         try:
-            return None if self._call.sees(what) else not_found(text)
+            return None if call.sees(what) else not_found(text)
         except DssError as error:
             return error
+
+    def remembered(what: Resource, text: str) -> DssError | None:
+        key = (what.readers, what.owner, what.owner_group, what.purged)
+        if key not in decided:
+            decided[key] = refusal(what, text)
+        return decided[key]
+
+    return remembered
 
 
 def not_found(text: str) -> NotFound:
