@@ -12,7 +12,7 @@ from typing import Any
 from shared.bucket_rules import BucketRule, check_whole_buckets
 from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
-from shared.visa_settings import PassportIssuer, VisaGrant, check_keys
+from shared.visa_settings import PassportIssuer, VisaGrant, check_consistent
 
 
 def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
@@ -461,7 +461,7 @@ def _check_mail(settings: Settings) -> None:
 
 def _check_sign_in(settings: Settings) -> None:
     check_distinct("OIDC_ISSUERS", settings.issuers)
-    check_keys(settings.passport_issuers, settings.visa_grants)
+    check_consistent(settings.passport_issuers, settings.visa_grants)
     if bool(settings.passport_issuers) != bool(settings.visa_grants):
         raise ValueError("DSS_PASSPORT_ISSUERS or DSS_VISA_GRANTS is not set, but the other is: set both")
     if not settings.token_info_url:

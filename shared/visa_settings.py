@@ -1,6 +1,6 @@
 """Passports and visas (GA4GH Passport 1.2) that a deployment accepts, as settings list them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -62,10 +62,15 @@ def visa_grants_of(name: str, parsed: Any) -> tuple[VisaGrant, ...]:
     return tuple(VisaGrant(**_checked(path, row, VisaGrant, needed)) for path, row in _rows(name, parsed))
 
 
-def check_keys(*rows: Iterable[PassportIssuer | VisaGrant]) -> None:
-    """Raise ValueError if there are two places for the keys of one issuer."""
+def check_consistent(issuers: Sequence[PassportIssuer], grants: Sequence[VisaGrant]) -> None:
+    """Raise ValueError if an issuer of passports is there twice, or an issuer has two places for its keys."""
+    names = [issuer.name for issuer in issuers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"DSS_PASSPORT_ISSUERS: {twice[0]} is there twice")
     places: dict[str, str] = {}
-    for row in (each for group in rows for each in group):
+    rows: list[PassportIssuer | VisaGrant] = [*issuers, *grants]
+    for row in rows:
         if places.setdefault(row.name, row.jwks_url) != row.jwks_url:
             raise ValueError(f"DSS_VISA_GRANTS: {row.issuer} has two jwks_url; give the same everywhere")
 
