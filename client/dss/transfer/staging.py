@@ -41,26 +41,26 @@ class Staging(Protocol):
 def staging_for(replica: str, location: str | None) -> Staging:
     """Return the staging of a replica, at `gs://bucket/prefix` or `s3://bucket/prefix`.
 
-    Without a location the environment names the bucket: DSS_GS_STAGING_BUCKET or DSS_S3_STAGING_BUCKET.
-    Raises InvalidInput if there is none, or if it is in another cloud than the replica, and MissingExtra.
+    Raises InvalidInput if there is no location, or if its cloud is not the replica's, and MissingExtra.
     """
     if replica not in _SCHEME_OF:
         raise InvalidInput(
             f"replica: cannot upload to {replica!r}; upload to {' or '.join(_SCHEME_OF)} instead"
         )
     scheme = _SCHEME_OF[replica]
-    text = location or environment.staging_bucket(replica)
-    if not text:
+    if not location:
         raise InvalidInput(
             f"no staging bucket: give --staging {scheme}://bucket/prefix, "
-            f"or set {environment.staging_variable(replica)}"
+            f"or set DSS_{scheme.upper()}_STAGING_BUCKET"
         )
-    parts = urlsplit(text if "://" in text else f"{scheme}://{text}")
+    parts = urlsplit(location if "://" in location else f"{scheme}://{location}")
     if parts.scheme not in _SCHEME_OF.values() or not parts.netloc or parts.query or parts.fragment:
-        raise InvalidInput(f"--staging: {text!r} is not of the form gs://bucket/prefix or s3://bucket/prefix")
+        raise InvalidInput(
+            f"--staging: {location!r} is not of the form gs://bucket/prefix or s3://bucket/prefix"
+        )
     if parts.scheme != scheme:
         raise InvalidInput(
-            f"--staging: {text!r} is not in the cloud of replica {replica}; give {scheme}://bucket/prefix"
+            f"--staging: {location!r} is not in the cloud of replica {replica}; give {scheme}://bucket/prefix"
         )
     prefix = parts.path.strip("/")
     made = GsStaging if scheme == "gs" else S3Staging
