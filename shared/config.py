@@ -12,6 +12,7 @@ from typing import Any
 from shared.bucket_rules import BucketRule, check_whole_buckets
 from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
+from shared.visa_settings import PassportIssuer, VisaGrant, check_consistent
 
 
 def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
@@ -309,6 +310,18 @@ class Settings:
         "accounts of DSS_TRUSTED_PROJECTS are accepted as well.",
         default=(),
     )
+    passport_issuers: tuple[PassportIssuer, ...] = _setting(
+        "DSS_PASSPORT_ISSUERS",
+        "Brokers whose GA4GH Passports count in DRS, as a JSON list of `{issuer, jwks_url, audiences}`; "
+        "`docs/access.md` describes them.",
+        default=(),
+    )
+    visa_grants: tuple[VisaGrant, ...] = _setting(
+        "DSS_VISA_GRANTS",
+        "Groups that `ControlledAccessGrants` visas in passports give, for reading, as a JSON list of "
+        "`{issuer, value, groups, source, by, jwks_url}`.",
+        default=(),
+    )
     secured: tuple[str, ...] = _setting(
         "DSS_SECURED",
         "Operations of the contract (`files.get`) that need sign-in beside those that always do, or `all`; "
@@ -448,6 +461,9 @@ def _check_mail(settings: Settings) -> None:
 
 def _check_sign_in(settings: Settings) -> None:
     check_distinct("OIDC_ISSUERS", settings.issuers)
+    check_consistent(settings.passport_issuers, settings.visa_grants)
+    if bool(settings.passport_issuers) != bool(settings.visa_grants):
+        raise ValueError("DSS_PASSPORT_ISSUERS or DSS_VISA_GRANTS is not set, but the other is: set both")
     if not settings.token_info_url:
         return
     if not is_secure(settings.token_info_url):
