@@ -65,7 +65,7 @@ def test_a_page_may_see_every_header_of_an_answer(api: Api, file: Version, repli
         api.get("/v1/bundles/all", per_page=10, **of),
         api.get("/v1/events", **of),
         api.get(f"/v1/bundles/{new_uuid()}", **of),
-        api.put("/v1/bundles/all", **of),
+        api.put("/version", **of),
         api.signed_in(None).get("/v1/collections", **of),
     ]
 
