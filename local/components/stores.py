@@ -36,6 +36,7 @@ def gcs(config: StackConfig, exported: Exported) -> Component:
             PROJECT,
             list(buckets.values()),
             checkout=buckets["DSS_GS_CHECKOUT_BUCKET"],
+            shown=(buckets["DSS_GS_BUCKET"], buckets["DSS_GS_CHECKOUT_BUCKET"]),
             seconds=config.patience,
         ),
         exports={"STORAGE_EMULATOR_HOST": url, "DSS_GS_REGION": "us-east1", **buckets, **ours},
@@ -65,12 +66,15 @@ def s3(config: StackConfig, _: Exported) -> Component:
             *(sys.executable, "-m", "local.servers.s3"),
             *("--host", HOST, "--port", str(config.ports.of("s3"))),
         ),
+        # The rules of each bucket count, as in S3.
+        environment={"MOTO_DISABLE_GLOBAL_CORS": "true"},
         ready=partial(probes.answers_ok, f"{url}/moto-api/"),
         set_up=partial(
             probes.create_s3_buckets,
             url,
             list(buckets.values()),
             checkout=buckets["DSS_S3_CHECKOUT_BUCKET"],
+            shown=(buckets["DSS_S3_BUCKET"], buckets["DSS_S3_CHECKOUT_BUCKET"]),
             seconds=config.patience,
         ),
         exports={

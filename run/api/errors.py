@@ -8,6 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from run.api.json_text import json_text
 from shared import errors
 from shared.errors import CatalogBroken, DssError, NotFound, TooManyRequests, Unavailable
 
@@ -56,7 +57,7 @@ def problem(status: int, code: str, title: str, **more: Any) -> Response:
 
 def problem_body(status: int, code: str, title: str, **more: Any) -> str:
     """Return the JSON text of an error answer."""
-    return json.dumps({"status": status, "code": code, "title": title, **more})
+    return json_text({"status": status, "code": code, "title": title, **more})
 
 
 def install_error_handlers(app: Flask, *, debug: bool) -> None:
@@ -65,7 +66,7 @@ def install_error_handlers(app: Flask, *, debug: bool) -> None:
     def with_trace(response: Response) -> Response:
         if debug:
             body = {**json.loads(response.get_data()), "stacktrace": traceback.format_exc()}
-            response.set_data(json.dumps(body))
+            response.set_data(json_text(body))
         return response
 
     app.register_error_handler(DssError, lambda error: with_trace(_answer_dss_error(error)))
