@@ -8,10 +8,9 @@ from flask import Request
 
 from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
-from shared.explore.indexing import Indexer
+from shared.catalogue_indexing import Indexer
 from shared.identifiers import Fqid
 from shared.messages import BundleChange
-from shared.wiring import open_catalogues
 
 _log = structlog.get_logger()
 
@@ -39,5 +38,4 @@ class Indexing(PushHandler):
 
 @cache
 def _indexing() -> Indexing:
-    dss = system()
-    return Indexing(Indexer(dss, open_catalogues(dss.settings)))
+    return Indexing(Indexer(system()))

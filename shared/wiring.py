@@ -19,7 +19,7 @@ from shared.catalog.client import open_client
 from shared.clock import SystemClock
 from shared.config import Settings
 from shared.executions import CloudWorkflows
-from shared.explore.base import CatalogueStore
+from shared.explore.base import CatalogueStore, NoCatalogues
 from shared.faults import FaultPoints
 from shared.messages import PullSubscription
 from shared.pubsub import PubSub, PubSubSubscription
@@ -57,6 +57,7 @@ def open_system(settings: Settings) -> Dss:
         ),
         clock=clock,
         faults=FaultPoints(settings.fault_point),
+        catalogues=open_catalogues(settings),
     )
 
 
@@ -89,6 +90,8 @@ def open_index(settings: Settings, catalog: Catalog) -> IndexBackend:
 
 def open_catalogues(settings: Settings) -> CatalogueStore:
     """Return the catalogues that DSS_CATALOGUES lists."""
+    if not settings.catalogues:
+        return NoCatalogues()
     # Only processes that have catalogues need the driver of PostgreSQL.
     from shared.explore.postgresql.store import open_catalogues
 

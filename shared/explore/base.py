@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
@@ -82,3 +82,14 @@ class CatalogueStore(Protocol):
     def forget(self, catalogue: Catalogue, fqids: Sequence[Fqid]) -> None:
         """Remove all that is recorded of bundle versions, so that they may be indexed again."""
         ...
+
+
+class NoCatalogues:
+    """A store without catalogues, for deployments that have none."""
+
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """Return no catalogues."""
+        return {}
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{name}: there is no catalogue to ask; set DSS_CATALOGUES")

@@ -58,8 +58,8 @@ class FoundPage:
 class FacetCounts:
     """How many documents have each value of a facet, the most frequent first, and how many there are.
 
-    `total` is 0 if no document has the field. `values` is how many different values there are: null is one, unless
-    it stands only for documents that lack the field.
+    `total` is 0 if no document has the field. `values` is how many different values there are: null is one,
+    unless it stands only for documents that lack the field.
     """
 
     terms: Sequence[tuple[Json, int]]
@@ -84,7 +84,8 @@ class Summaries(Protocol):
         ...
 
     def sums(self, entity_type: str, by: str = "") -> Sequence[Summed]:
-        """Return the sums of documents' numbers for each term of a field, the most frequent first; or of all."""
+        """Return the sums of documents' numbers for each term of a field, the most frequent first; or of
+        all."""
         ...
 
     def distinct(self, entity_type: str, *names: str) -> Sequence[int]:

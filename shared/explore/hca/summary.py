@@ -23,8 +23,11 @@ def sums(entity_type: str, document: Document) -> list[int]:
 
 
 def _project(document: Document) -> list[int]:
-    """Return a project's estimate and its count of cells, each apart if there is no other, and in which case it is."""
-    estimate = max((each["estimated_cell_count"] or 0 for each in document["contents"]["projects"]), default=0)
+    """Return a project's estimate and its count of cells, each apart if there is no other, and in which case
+    it is."""
+    estimate = max(
+        (each["estimated_cell_count"] or 0 for each in document["contents"]["projects"]), default=0
+    )
     cells = document["cell_count"]
     if not cells:
         return [1, estimate, 0, 0, 0, 0, 0]

@@ -14,7 +14,7 @@ from shared.catalog import BundleHead
 from shared.errors import NotYetThere, TooManyUnderWay
 from shared.events.documents import read_document
 from shared.explore.audiences import TooManyAudiences
-from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState, CatalogueStore
+from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState
 from shared.explore.bundle_metadata import BundleMetadata, UnusableMetadata
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import Said
@@ -34,11 +34,11 @@ RELEASE = "1"
 
 
 class Indexer:
-    """Indexes bundle versions into the catalogues of a store."""
+    """Indexes bundle versions into the catalogues of a system."""
 
-    def __init__(self, dss: Dss, store: CatalogueStore) -> None:
+    def __init__(self, dss: Dss) -> None:
         self._dss = dss
-        self._store = store
+        self._store = dss.catalogues
 
     def index(self, replica: str, fqid: Fqid) -> dict[str, str]:
         """Bring a bundle version into all catalogues of a replica, as it is now; return its state in each.
