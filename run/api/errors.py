@@ -16,6 +16,7 @@ from shared.errors import CatalogBroken, DssError, NotFound, TooManyRequests, Un
 STATUS: dict[type[DssError], int] = {
     errors.IllegalArguments: 400,
     errors.RequestTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.Gone: 410,
@@ -38,6 +39,8 @@ STATUS: dict[type[DssError], int] = {
 _HTTP_CODES = {404: "not_found", 413: "illegal_arguments", 400: "illegal_arguments"}
 _RETRY_SECONDS = 10
 _IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
+# A search reads, and a version once written never changes.
+_IDEMPOTENT_POSTS = ("/search", "/files/batch")
 
 _log = structlog.get_logger()
 
@@ -108,7 +111,7 @@ def _answer_unexpected(error: Exception) -> Response:
 
 
 def _add_retry_after(response: Response) -> Response:
-    idempotent = request.method in _IDEMPOTENT or request.path.endswith("/search")
+    idempotent = request.method in _IDEMPOTENT or request.path.endswith(_IDEMPOTENT_POSTS)
     # Not 501: an operation that is not implemented will not be in ten seconds.
     if response.status_code in (500, 502, 503, 504) and idempotent:
         response.headers.setdefault("Retry-After", str(_RETRY_SECONDS))

@@ -11,6 +11,7 @@ from flask import Flask, Response
 
 from run.api import page
 from run.api.clients import base_url
+from run.api.command_line_sign_in import application_secrets
 from run.api.contract import Contract
 from run.api.pagination import answer
 from shared.api_path import API_PATH
@@ -46,14 +47,14 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
         scheme, _, host = base_url(dss.settings).partition("://")
         return answer(contract.served_at(scheme, host, sign_in=sign_in))
 
-    def application_secrets() -> Response:
-        return answer({"installed": dss.settings.application_secrets})
+    def secrets() -> Response:
+        return answer(application_secrets(dss.settings))
 
     page.install(app, dss.settings, contract)
     app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
     app.add_url_rule(HEALTH, "health", health.answer)
-    app.add_url_rule("/internal/application_secrets", "application_secrets", application_secrets)
+    app.add_url_rule("/internal/application_secrets", "application_secrets", secrets)
 
 
 class _Health:
