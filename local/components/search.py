@@ -1,5 +1,6 @@
 """The index of POST /search: in a PostgreSQL server, or in Firestore."""
 
+import json
 from collections.abc import Mapping
 from functools import partial
 
@@ -8,6 +9,8 @@ from local.config import StackConfig
 from local.servers.postgresql import Server, find_programs, takes_connections
 
 _POSTGRESQL = "postgresql"
+# The catalogue of bundles with the HCA's metadata.
+CATALOGUES = json.dumps([{"name": "hca", "plugin": "hca"}])
 # The first is the one of a caller who names none.
 BACK_ENDS = (_POSTGRESQL, "firestore")
 # Seconds. A server that the caller named has to be there already.
@@ -34,7 +37,11 @@ def postgresql(config: StackConfig, _: Exported) -> Component | None:
             command=(),
             ready=partial(takes_connections, named),
             seconds=_FOREIGN_SECONDS,
-            exports={"DSS_INDEX": _POSTGRESQL, "DSS_POSTGRESQL_DSN": named},
+            exports={
+                "DSS_INDEX": _POSTGRESQL,
+                "DSS_POSTGRESQL_DSN": named,
+                "DSS_CATALOGUES": _catalogues(config),
+            },
         )
     server = Server(find_programs(config.caller), config.data / _POSTGRESQL, config.ports.of(_POSTGRESQL))
     return Component(
@@ -44,9 +51,14 @@ def postgresql(config: StackConfig, _: Exported) -> Component | None:
         exports={
             "DSS_INDEX": _POSTGRESQL,
             "DSS_POSTGRESQL_DSN": server.dsn,
+            "DSS_CATALOGUES": _catalogues(config),
             "DSS_LOCAL_POSTGRESQL_DSN": server.dsn,
         },
     )
+
+
+def _catalogues(config: StackConfig) -> str:
+    return config.caller.get("DSS_CATALOGUES") or CATALOGUES
 
 
 def _is_in_postgresql(caller: Mapping[str, str]) -> bool:

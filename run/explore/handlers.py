@@ -10,8 +10,8 @@ from run.api.call import Call
 from run.api.pagination import answer
 from run.explore.arguments import COMMON, PAGED, Arguments
 from run.explore.pages import chosen, facets_form, hit_form, pagination_form
-from shared.access import labels_sought
-from shared.bindings import bound_resource
+from shared.access import Resource, labels_sought
+from shared.catalog import BundleHead
 from shared.errors import IllegalArguments, NotFound
 from shared.explore.base import FAILED, INDEXED
 from shared.explore.catalogues import Catalogue
@@ -124,15 +124,16 @@ def _listed_type(catalogue: Catalogue, entity_type: str) -> EntityType:
 def _missing_bundle(call: Call, catalogue: Catalogue, uuid: str) -> Response:
     """Say why a bundle is not in the catalogue: it has failed, is left out, or is on its way."""
     head = call.dss.catalog.bundles.newest(uuid, catalogue.setting.replica)
-    visible = head is not None and call.sees(
-        bound_resource(Kind.BUNDLE, uuid, head.binding, head.fqid.version)
-    )
-    if head is None or not visible:
+    if head is None or not call.sees(_resource(head)):
         raise NotFound(f"Can't find an entity in bundles with an uuid, {uuid}.")
     state = call.dss.catalogues.state(catalogue, head.fqid)
     status = state.state if state and state.state != INDEXED else "on its way"
     reason = {"reason": state.reason} if state and state.state == FAILED else {}
     return answer({"entryId": uuid, "version": head.fqid.version, "status": status, **reason})
+
+
+def _resource(head: BundleHead) -> Resource:
+    return Resource(name=f"bundle {head.fqid}", readers=head.content_readers)
 
 
 def _catalog(catalogue: Catalogue) -> dict[str, Any]:

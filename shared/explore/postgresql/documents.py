@@ -195,9 +195,8 @@ class DocumentWriter:
         )
         if not changed:
             return
-        kinds, audiences, terms = (
-            list(column) for column in zip(*(each.made_of for _, each in changed), strict=True)
-        )
+        made_of = [each.made_of for _, each in changed]
+        kinds, audiences, terms = (list(column) for column in zip(*made_of, strict=True))
         ids = [profile for profile, _ in changed]
         counts = [each.n for _, each in changed]
         sums = [_array(each.sums) for _, each in changed]
