@@ -158,6 +158,7 @@ class _Dispatcher:
             repeat_key=request.headers.get("Idempotency-Key", ""),
             if_match=request.headers.get("If-Match", ""),
             user_project=request.headers.get("X-User-Project", ""),
+            charge=partial(self._limits.charge, request.environ),
         )
         body = self._body() if operation.takes_body else None
         with self._memory.bodies.reserve(memory_of(body or b"")):

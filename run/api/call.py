@@ -27,6 +27,9 @@ class Call:
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
     the header `If-Match`, and `user_project` the header `X-User-Project`.
 
+    `charge` takes units from the caller's request budget, beside what the operation costs; it raises
+    TooManyRequests if nothing is left.
+
     Who asks, from what costs least: `caller` is None in open operations, and may lack groups that operators
     gave; `signed_in` is the same, but raises instead. `requester` is a name for limits and records, and
     decides nothing. `identify` and `reader` have all groups; of a token that proves nothing the first raises,
@@ -43,6 +46,7 @@ class Call:
     query: Mapping[str, str]
     memory: MemoryBudgets
     requester: Callable[[], str]
+    charge: Callable[[int], None]
     repeat_key: str = ""
     if_match: str = ""
     user_project: str = ""
