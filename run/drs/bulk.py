@@ -9,8 +9,8 @@ from run.api.errors import status_of
 from shared.drs.limits import MOST_OBJECTS
 from shared.errors import DssError, RequestTooLarge
 
-# Objects that cost a unit of a request budget together, if their ids have versions: some 0.2 ms of CPU time and
-# a read each. One without takes queries, and a unit more. Signed URLs that cost one: some 1 ms each.
+# Objects that cost a unit of a request budget together, if their ids have versions: some 0.2 ms of CPU time
+# and a read each. One without takes queries, and a unit more. Signed URLs that cost one: some 1 ms each.
 _OBJECTS_A_UNIT = 8
 _URLS_A_UNIT = 2
 
