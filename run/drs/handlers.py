@@ -100,14 +100,15 @@ def post_accesses(
     admit(call, "bulk_object_access_ids", ids, urls=len(pairs))
     found = resolve_many(call, ids)
     outcomes = {pair: _signed(call, pair, found[pair[0]], userProject) for pair in pairs}
-    asked = [(pair[0], pair) for pair in pairs]
+    asked = [(pair[0], pair) for pair in outcomes]
     return answer(bulk_form("resolved_drs_object_access_urls", asked, outcomes))
 
 
 def _bulk_ids(call: Call, body: dict[str, Any]) -> list[str]:
     ids: list[str] = body["bulk_object_ids"]
     admit(call, "bulk_object_ids", ids)
-    return ids
+    # Once each: what a bundle lists is long.
+    return list(dict.fromkeys(ids))
 
 
 def _signed(

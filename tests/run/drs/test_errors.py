@@ -31,7 +31,7 @@ ODD_IDS = [
         "%0A",
         "%FF",
     ),
-    *("%E2%80%AE", "ä", "😀", "drs%3A%2F%2Fhost%2Fid", "x" * 5000, "*", "{object_id}", "null", "."),
+    *("%E2%80%AE", "ä", "😀", "drs%3A%2F%2Fhost%2Fid", "x" * 5000, "*", "{object_id}", "null"),
     *(f"{new_uuid()}.", f".{now()}", f"{new_uuid()}.2026-13-12T093000.000000Z", f"{new_uuid()}.{now()}.dead"),
     new_uuid().upper(),
 ]
@@ -74,14 +74,21 @@ def test_unknown_routes_and_methods_have_errors_of_drs(drs: Drs, method: str, pa
     assert answer.status_code == (405 if path == "/objects" else status)
 
 
-def test_two_slashes_are_an_error_of_drs_too(anyone: Api, file: Version) -> None:
-    for path in (f"/{DRS_PATH}/objects/{file}", f"{DRS_PATH}//objects/{file}", "/ga4gh/x", "/v1/ga4gh/x"):
+def test_two_slashes_count_as_one_in_front_and_are_an_error_elsewhere(anyone: Api, file: Version) -> None:
+    statuses = {
+        f"/{DRS_PATH}/objects/{file}": 200,
+        f"/{DRS_PATH}/objects/{new_uuid()}": 404,
+        f"{DRS_PATH}//objects/{file}": 404,
+        "/ga4gh/x": 404,
+        "/v1/ga4gh/x": 404,
+    }
+    for path, status in statuses.items():
         # `requests` makes one slash of two.
         connection = HTTPConnection(urlsplit(anyone.url).netloc, timeout=TIMEOUT)
         connection.request("GET", path)
         answer = connection.getresponse()
-        assert (answer.status, answer.headers["Content-Type"]) == (404, "application/json")
-        assert json.loads(answer.read())["status_code"] == 404
+        assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json")
+        assert ("status_code" in json.loads(answer.read())) == (status == 404)
         connection.close()
 
 
