@@ -1,19 +1,13 @@
 """What the client reads from environment variables: here, and nowhere else."""
 
 import os
+import sys
 from pathlib import Path
 
-_STAGING_BUCKETS = {"gcp": "DSS_GS_STAGING_BUCKET", "aws": "DSS_S3_STAGING_BUCKET"}
 
-
-def url() -> str | None:
-    """Return DSS_URL, the address of the DSS to use."""
-    return os.environ.get("DSS_URL")
-
-
-def token() -> str | None:
-    """Return DSS_TOKEN, the token that says who the user is."""
-    return os.environ.get("DSS_TOKEN")
+def value(variable: str) -> str | None:
+    """Return the value of a variable, None if it is not set or empty."""
+    return os.environ.get(variable) or None
 
 
 def local_token_url() -> str | None:
@@ -21,22 +15,49 @@ def local_token_url() -> str | None:
     return os.environ.get("DSS_LOCAL_TOKEN_URL")
 
 
-def staging_variable(replica: str) -> str:
-    """Return the name of the variable that names a replica's staging bucket."""
-    return _STAGING_BUCKETS[replica]
-
-
-def staging_bucket(replica: str) -> str:
-    """Return the staging bucket of a replica, or an empty string."""
-    return os.environ.get(staging_variable(replica), "")
-
-
 def google_project() -> str | None:
     """Return GOOGLE_CLOUD_PROJECT."""
     return os.environ.get("GOOGLE_CLOUD_PROJECT")
+
+
+def google_credentials() -> Path | None:
+    """Return GOOGLE_APPLICATION_CREDENTIALS, the file of Google's application default credentials."""
+    name = value("GOOGLE_APPLICATION_CREDENTIALS")
+    return Path(name) if name else None
+
+
+def has_google_credentials() -> bool:
+    """Return whether gcloud has made default credentials, or this machine is in Google Cloud.
+
+    Google's library would ask the network, and wait nine seconds where there are none.
+    """
+    config = value("CLOUDSDK_CONFIG")
+    directory = Path(config) if config else Path.home() / ".config" / "gcloud"
+    if (directory / "application_default_credentials.json").exists():
+        return True
+    # Cloud Run and emulators set these; machines have it in their firmware.
+    if any(value(name) for name in ("GCE_METADATA_HOST", "K_SERVICE", "CLOUD_RUN_JOB")):
+        return True
+    try:
+        return Path("/sys/class/dmi/id/product_name").read_text().startswith("Google")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def cache_directory() -> Path:
     """Return the directory for what may be lost: XDG_CACHE_HOME/dss, or ~/.cache/dss."""
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "dss"
+
+
+def config_directory() -> Path:
+    """Return the directory of profiles and logins: XDG_CONFIG_HOME/dss, or ~/.config/dss."""
+    config = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(config) if config else Path.home() / ".config") / "dss"
+
+
+def may_have_browser() -> bool:
+    """Return whether a browser could open a window: there is a display, or BROWSER names one."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return any(value(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

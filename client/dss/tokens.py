@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dss.errors import CallFailed, InvalidInput, MissingExtra, Unreachable
+from dss.errors import CallFailed, InvalidInput, MissingExtra, NoToken, Unreachable
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -25,20 +25,27 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def check_usable(token: str | None) -> str:
-    """Return the token. Raises InvalidInput if there is none, or it has expired by this machine's clock.
+    """Return the token. Raises NoToken if there is none, or it has expired by this machine's clock.
 
     A token that is not a JWT passes; the DSS decides what it accepts.
     """
     if not token:
-        raise InvalidInput("this needs a token; give --token or set DSS_TOKEN")
+        raise NoToken("this needs a token; run `dss login`, give --token or set DSS_TOKEN")
     try:
         expires = claims_of(token).get("exp")
     except InvalidInput:
         return token
     if isinstance(expires, int | float) and expires < time.time():
-        ended = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(expires))
-        raise InvalidInput(f"the token expired at {ended}; get a new one")
+        raise NoToken(f"the token expired at {moment(expires)}; get a new one, or run `dss login`")
     return token
+
+
+def moment(seconds: float) -> str:
+    """Return a time in seconds since 1970 as a person reads it, in UTC."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s after 1970"
 
 
 def sign(key_file: Path, *, audience: str, seconds: int, claims: Mapping[str, Any]) -> str:

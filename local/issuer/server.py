@@ -4,25 +4,28 @@ python -m local.issuer.server --port N --keys DIRECTORY
 
 GET  /.well-known/openid-configuration
 GET  /.well-known/jwks.json
-GET  /authorize                              redirects back with a code: see local/issuer/sign_in.py
-POST /token                                  JSON or form: see `token_request` and `fields_of_grant`
+GET  /authorize, /device                     pages where people sign in: see local/issuer/sign_in.py
+POST /token                                  JSON or form: see `token_request`, and local/issuer/sign_in.py
+GET  /userinfo                               who the bearer of a token of the issuer is
 GET  /other/.well-known/openid-configuration  a second OpenID provider, for tokens of the kind `other`
 GET  /other/.well-known/jwks.json
 GET  /google/certs                           as Google publishes its keys
 GET  /tokeninfo?access_token=...             as Google tells whose an access token is
 GET  /service_accounts/v1/jwk/{email}        as Google publishes a service account's keys
+GET  /                                       as Google Cloud's metadata server answers pings
 GET  /computeMetadata/v1/instance/service-accounts/default/identity
-                                             as Google Cloud's metadata server issues tokens
+                                             as it issues tokens
 """
 
 import json
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, Response, jsonify, redirect, request
-from werkzeug import Response as AnyResponse
+import jwt
+from flask import Flask, Response, jsonify, request
 from werkzeug.serving import run_simple
 
 from local.issuer.access_tokens import AccessTokens
@@ -34,9 +37,11 @@ from local.issuer.claims import (
     sign,
     token_claims,
 )
+from local.issuer.grants import Grants, SignIn
 from local.issuer.keys import Key
 from local.issuer.kinds import GOOGLE_KEYS_PATH, KINDS, OTHER_PATH, TOKEN_INFO_PATH, TokenRequest
-from local.issuer.sign_in import GRANTS, BadGrant, fields_of_grant, redirect_url
+from local.issuer.sign_in import GRANTS, SignInPages
+from local.issuer.sign_in import Answer as SignInAnswer
 from local.supervisor.ports import HOST
 
 # Whose tokens the identity endpoint issues.
@@ -46,6 +51,7 @@ KNOWN_FIELDS = {
     *("kind", "email", "group", "ttl", "claims", "foreign_key"),
     *("grant_type", "client_id", "client_secret", "scope", "audience"),
 }
+_PERSONAL = ("sub", "email", "email_verified", "group")
 Answer = Response | tuple[Response, int]
 
 
@@ -92,13 +98,14 @@ class Provider:
     `accounts` are service accounts with published keys; the first signs tokens of the kind `service-account`.
     """
 
-    def __init__(self, issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> None:
+    def __init__(self, issuer: str, issuer_key: Key, accounts: Mapping[str, Key], grants: Grants) -> None:
         self._issuer = issuer
         self._issuer_key = issuer_key
         self._other_key = Key.new()
         self._google_key = Key.new()
         self._accounts = accounts
         self._access_tokens = AccessTokens()
+        self.sign_in = SignInPages(issuer, grants, self._tokens_of)
 
     def configuration(self) -> Response:
         """Return the discovery document."""
@@ -111,7 +118,8 @@ class Provider:
     def _configuration(self, issuer: str) -> Response:
         return jsonify(
             issuer=issuer,
-            authorization_endpoint=f"{self._issuer}/authorize",
+            **self.sign_in.configuration(),
+            userinfo_endpoint=f"{self._issuer}/userinfo",
             token_endpoint=f"{self._issuer}/token",
             jwks_uri=f"{issuer}/.well-known/jwks.json",
             response_types_supported=["code", "id_token"],
@@ -153,27 +161,49 @@ class Provider:
         claims = {**token_claims(self._issuer, MACHINE_EMAIL), "aud": request.args["audience"]}
         return sign(self._issuer_key, claims), 200
 
-    def authorize(self) -> AnyResponse | Answer:
-        """Sign in without a page, and redirect back."""
-        try:
-            return redirect(redirect_url(request.args))
-        except BadGrant as error:
-            return _invalid(str(error))
+    def ping(self) -> Answer:
+        """Answer as the metadata server, by which Google's libraries know where they are."""
+        return Response("computeMetadata/\n", headers={"Metadata-Flavor": "Google"})
 
-    def token(self) -> Answer:
+    def user_info(self) -> Answer:
+        """Return the claims of the bearer's token about the person (OpenID Connect Core 1.0, 5.3)."""
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            said = jwt.decode(
+                token, self._issuer_key.private.public_key(), ["RS256"], options={"verify_aud": False}
+            )
+        except jwt.PyJWTError as error:
+            return jsonify(error="invalid_token", error_description=str(error)), 401
+        return jsonify({name: said[name] for name in _PERSONAL if name in said})
+
+    def _tokens_of(self, sign_in: SignIn) -> dict[str, Any]:
+        """Return the tokens of a person who has signed in."""
+        person = sign_in.person
+        claims = token_claims(self._issuer, person.email, person.group, person.seconds)
+        # No two tokens are the same, not even within a second.
+        claims["jti"] = secrets.token_hex(8)
+        nonce = {} if sign_in.nonce is None else {"nonce": sign_in.nonce}
+        return {
+            "access_token": sign(self._issuer_key, claims),
+            "id_token": sign(self._issuer_key, {**claims, **nonce}),
+            "token_type": "Bearer",
+            "expires_in": person.seconds,
+            "scope": "openid email",
+        }
+
+    def token(self) -> SignInAnswer:
         """Issue a token."""
         fields = request.get_json(silent=True) if request.is_json else request.form.to_dict()
         if not isinstance(fields, dict):
             return _invalid("the body must be a JSON object or a form")
-        by_grant = fields.get("grant_type") in GRANTS
+        if fields.get("grant_type") in GRANTS:
+            return self.sign_in.token(fields)
         try:
-            fields = fields_of_grant(fields) if by_grant else fields
             wanted, claims, foreign = token_request(fields, self._issuer, next(iter(self._accounts)))
-        except (BadGrant, BadTokenRequest) as error:
+        except BadTokenRequest as error:
             return _invalid(str(error))
         text = self._token(wanted.kind, claims, foreign=foreign)
-        answer = {"access_token": text, "id_token": text, "token_type": "Bearer", "expires_in": wanted.ttl}
-        return jsonify({**answer, "refresh_token": fields["email"]} if by_grant else answer)
+        return jsonify(access_token=text, id_token=text, token_type="Bearer", expires_in=wanted.ttl)
 
     def _token(self, kind: str, claims: Mapping[str, Any], *, foreign: bool) -> str:
         if kind == "access":
@@ -190,10 +220,13 @@ def _invalid(description: str) -> Answer:
     return jsonify(error="invalid_request", error_description=description), 400
 
 
-def create_app(issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> Flask:
+def create_app(
+    issuer: str, issuer_key: Key, accounts: Mapping[str, Key], grants: Grants | None = None
+) -> Flask:
     """Return the application of the provider at URL `issuer`; see Provider."""
     app = Flask(__name__)
-    provider = Provider(issuer, issuer_key, accounts)
+    provider = Provider(issuer, issuer_key, accounts, grants or Grants())
+    provider.sign_in.install(app)
     app.get("/.well-known/openid-configuration")(provider.configuration)
     app.get("/.well-known/jwks.json")(provider.keys)
     app.get(f"{OTHER_PATH}/.well-known/openid-configuration")(provider.other_configuration)
@@ -202,7 +235,8 @@ def create_app(issuer: str, issuer_key: Key, accounts: Mapping[str, Key]) -> Fla
     app.route(TOKEN_INFO_PATH, methods=["GET", "POST"])(provider.token_info)
     app.get("/service_accounts/v1/jwk/<email>")(provider.account_keys)
     app.get(IDENTITY_PATH)(provider.identity)
-    app.get("/authorize")(provider.authorize)
+    app.get("/")(provider.ping)
+    app.get("/userinfo")(provider.user_info)
     app.post("/token")(provider.token)
     return app
 

@@ -83,13 +83,16 @@ class Limits:
 
     def spend(self, environ: Environ, operation_id: str) -> None:
         """Take what an operation costs from the account of a request. Raise TooManyRequests as `check`."""
-        self.charge(environ, COSTS[operation_id])
-
-    def charge(self, environ: Environ, units: int) -> None:
-        """Take units from the account of a request. Raise TooManyRequests as `check`."""
         account = self.account(environ)
         if account.per_minute:
-            self._refuse_for(self._budgets.spend(account.name, units, account.per_minute), account)
+            seconds = self._budgets.spend(account.name, COSTS[operation_id], account.per_minute)
+            self._refuse_for(seconds, account)
+
+    def charge(self, environ: Environ, units: int) -> None:
+        """Take units from the account of a request that is being done, for what its body has asked for."""
+        account = self.account(environ)
+        if account.per_minute:
+            self._budgets.charge(account.name, units, account.per_minute)
 
     def remember_token(self, environ: Environ, principal: Principal) -> None:
         """Remember whose token a request has: from now on it counts by them."""

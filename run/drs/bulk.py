@@ -18,7 +18,7 @@ _URLS_A_UNIT = 2
 def admit(call: Call, name: str, ids: Sequence[str], *, urls: int = 0) -> None:
     """Charge a bulk request for the objects with these ids, and so many URLs.
 
-    Raise RequestTooLarge if it asks for more than one may, and TooManyRequests.
+    Raise RequestTooLarge if it asks for more than one may.
     """
     length = max(len(ids), urls)
     if length > MOST_OBJECTS:

@@ -11,8 +11,9 @@ from tests.support.fake_dss import FakeDss, HeldClock
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test's upload states out of the home directory."""
+    """Keep every test out of the home directory: its upload states, profiles and logins."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 @pytest.fixture

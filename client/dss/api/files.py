@@ -1,17 +1,23 @@
 """Calls about files: a UUID and a version that name bytes."""
 
+import base64
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urljoin
 
 import requests
 
 from dss.api.session import Session
-from dss.api.transport import Backoff, retry_after_seconds
+from dss.api.transport import Backoff, failure_of, json_of, retry_after_seconds
 from dss.checksums import CHECKSUM_NAMES
 from dss.clock import Deadline
 from dss.errors import CallFailed
+
+_TOO_LARGE = 413
+# 404, 405 and 501 come from releases that do not know the operation.
+_NOT_SERVED = (404, 405, 501, _TOO_LARGE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +49,19 @@ class FileHead:
             raise CallFailed.of(response, f" (the answer lacks a usable {error})") from error
 
 
+class NotServed(Exception):
+    """The DSS has no request for many files (its release is older), or refuses these as too large (413)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.at_all = status != _TOO_LARGE
+
+
 class SignedUrl:
-    """A URL that serves a file for a while, and can be renewed; shared by threads."""
+    """A URL that serves a file for a while, and can be renewed; shared by threads.
+
+    An empty `url` is asked for when it is first used.
+    """
 
     def __init__(self, url: str, renew: Callable[[], str]) -> None:
         self._url = url
@@ -54,6 +71,8 @@ class SignedUrl:
     @property
     def url(self) -> str:
         """The newest URL."""
+        if not self._url:
+            self.renew("")
         return self._url
 
     def renew(self, stale: str) -> None:
@@ -69,7 +88,7 @@ def head_file(session: Session, uuid: str, version: str | None = None) -> FileHe
     if answer.status_code == 404:
         return None
     if answer.status_code != 200:
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return FileHead.of(answer)
 
 
@@ -88,7 +107,7 @@ def _locate(session: Session, uuid: str, version: str | None) -> tuple[FileHead,
     call = session.call("GET", f"files/{quote(uuid)}", version=version)
     answer = session.transport.send_until_ready(call, session.transport.patience)
     if answer.status_code not in (301, 302, 303, 307) or "Location" not in answer.headers:
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return FileHead.of(answer), urljoin(call.url, answer.headers["Location"])
 
 
@@ -99,8 +118,56 @@ def put_file(session: Session, uuid: str, version: str, source_url: str, *, crea
     call = session.call("PUT", f"files/{quote(uuid)}", body, version=version, replica=None)
     answer = session.transport.send(call)
     if answer.status_code not in (200, 201, 202):
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return answer.status_code != 202
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFile:
+    """A file version to create of content that is at hand; `sha256` in lower-case hex."""
+
+    uuid: str
+    version: str
+    content: bytes
+    content_type: str
+    sha256: str
+
+    def as_json(self, creator_uid: int) -> dict[str, Any]:
+        """Return it as an item of a request."""
+        return {
+            "uuid": self.uuid,
+            "version": self.version,
+            "creator_uid": creator_uid,
+            "content_type": self.content_type,
+            "sha256": self.sha256,
+            "content": base64.b64encode(self.content).decode(),
+        }
+
+
+def put_files(session: Session, new: Sequence[NewFile], *, creator_uid: int = 0) -> list[CallFailed | None]:
+    """Make contents file versions in one request; return for each None, or why it is not there.
+
+    Raises NotServed if the DSS does not take these files like this, or none at all.
+    """
+    body = {"files": [file.as_json(creator_uid) for file in new]}
+    call = session.call("POST", "files/batch", body)
+    answer = session.transport.send(call)
+    if answer.status_code in _NOT_SERVED:
+        raise NotServed(answer.status_code)
+    if answer.status_code != 200:
+        raise failure_of(answer)
+    rows = json_of(answer, "files")["files"]
+    if [(row.get("uuid"), row.get("version")) for row in rows] != [(one.uuid, one.version) for one in new]:
+        raise CallFailed.of(answer, " (the answer is about other files)")
+    return [_failure(call.url, row) for row in rows]
+
+
+def _failure(url: str, row: Mapping[str, Any]) -> CallFailed | None:
+    status = int(row["status"])
+    if status in (200, 201):
+        return None
+    code, title = str(row.get("code", "error")), str(row.get("title", "no details given"))
+    return CallFailed(method="POST", url=url, status=status, code=code, title=title)
 
 
 def wait_for_file(session: Session, uuid: str, version: str, *, seconds: float) -> FileHead:
@@ -118,7 +185,7 @@ def wait_for_file(session: Session, uuid: str, version: str, *, seconds: float) 
         if answer.status_code == 422:
             raise CallFailed.of(answer, " (the copy turned out to be wrong)")
         if answer.status_code != 404:
-            raise CallFailed.of(answer)
+            raise failure_of(answer)
         asked = retry_after_seconds(answer.headers.get("Retry-After"), session.clock.now())
         pause = max(asked or 0.0, backoff.next())
         if pause >= deadline.remaining():

@@ -4,15 +4,19 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dss import environment
-from dss.errors import ClientError, InvalidInput
+from dss.commands.exit_codes import exit_code_of
+from dss.errors import ClientError
+from dss.profiles import Settings, load_settings
 from dss.progress import Progress, Unit
 from dss.reports import Report
+from dss.sign_in.credentials import token_source
+from dss.sign_in.sources import TokenSource
 
 if TYPE_CHECKING:
     from dss.client import Client
@@ -32,25 +36,46 @@ _LISTED = 20
 class Context:
     """The options that every command has, anywhere on the command line."""
 
-    url: str | None = field(default_factory=environment.url)
-    token: str | None = field(default_factory=environment.token)
-    replica: str = "gcp"
+    given: dict[str, str] = field(default_factory=dict)
     patience: float = 120.0
     json: bool = False
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The options, and what environment variables and the profile add. Raises InvalidInput."""
+        return load_settings(**self.given)
+
+    @property
+    def replica(self) -> str:
+        """The cloud to use."""
+        return self.settings.replica
+
+    @cached_property
+    def tokens(self) -> TokenSource:
+        """Where tokens come from. Raises InvalidInput."""
+        return token_source(self.settings)
+
+    @property
+    def token(self) -> str | None:
+        """A token that is valid now, or None. Raises SignInFailed, Unreachable."""
+        return self.tokens.token()
 
     def client(self, progress: Progress | None = None) -> "Client":
         """Return a client of the DSS. Raises InvalidInput if no URL is given."""
         # Its imports take a tenth of a second, which `--help` does without.
         from dss.client import Client
 
-        if not self.url:
-            raise InvalidInput("no DSS to call; give --url or set DSS_URL")
         notify = (progress or self.progress("")).note
         return Client(
-            self.url, self.token or None, replica=self.replica, patience=self.patience, notify=notify
+            self.settings.url,
+            self.tokens,
+            replica=self.replica,
+            profile=self.settings.profile,
+            patience=self.patience,
+            notify=notify,
         )
 
-    def progress(self, title: str, *, unit: Unit = "bytes", total: int | None = None) -> Progress:
+    def progress(self, title: str, *, unit: Unit = "files", total: int | None = None) -> Progress:
         """Return the progress of some work on stderr; silent with `--json`."""
         return Progress(title, unit=unit, total=total, quiet=self.json)
 
@@ -66,7 +91,7 @@ class Context:
         if self.json:
             print(json.dumps({"error": error.as_json()}), flush=True)
         print(f"dss: {error}", file=sys.stderr)
-        return 1
+        return exit_code_of(error)
 
     def conclude(self, report: Report, text: str) -> int:
         """Print what became of files, with the reason of each failure; return the exit code."""
@@ -87,7 +112,9 @@ class Context:
 
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--url", {"metavar": "URL", "help": "The DSS, as https://HOST [DSS_URL]."}),
+    ("--profile", {"metavar": "NAME", "help": "The profile with the rest of the options [DSS_PROFILE]."}),
     ("--token", {"metavar": "JWT", "help": "The token that says who you are [DSS_TOKEN]."}),
+    ("--key-file", {"metavar": "PATH", "help": "Key of a service account that signs tokens [DSS_KEY_FILE]."}),
     (
         "--replica",
         {"metavar": "NAME", "help": "The cloud to use: gcp, aws, or another replica  [default: gcp]"},
@@ -98,8 +125,13 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value is not None and parameter.name is not None:
-        setattr(context.ensure_object(Context), parameter.name, value)
+    if value is None or parameter.name is None:
+        return
+    options = context.ensure_object(Context)
+    if parameter.name in ("patience", "json"):
+        setattr(options, parameter.name, value)
+    else:
+        options.given[parameter.name] = value
 
 
 def json_option(command: Command) -> Command:

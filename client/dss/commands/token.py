@@ -8,13 +8,18 @@ from typing import Any
 import click
 
 from dss import environment, tokens
-from dss.commands.context import FILE, Context, shared_options
+from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.errors import InvalidInput
 
 
-@click.command()
-@click.option("--key-file", type=FILE, help="Sign a token with this service account's key (JSON).")
-@click.option("--audience", help="Audience of a signed token; needed with --key-file.")
+@click.command(
+    epilog=examples(
+        "dss token                     # the one in use; its claims on stderr",
+        "dss token --key-file key.json --audience https://dss.example.org/",
+    )
+)
+@click.option("--audience", help="Audience of a token that --key-file signs [DSS_AUDIENCE].")
 @click.option(
     "--claim",
     "claims",
@@ -32,9 +37,13 @@ from dss.errors import InvalidInput
 def token(context: Context, /, seconds: int, **options: Any) -> int:
     """Print the token in use, or a new one, on stdout, and its claims on stderr."""
     text = _token(context, seconds, **options)
-    claims = tokens.claims_of(text)
+    try:
+        claims = tokens.claims_of(text)
+        note = json.dumps(claims, indent=2)
+    except InvalidInput:
+        claims, note = None, "dss: the token is opaque: only its issuer knows what it says"
     if not context.json:
-        print(json.dumps(claims, indent=2), file=sys.stderr)
+        print(note, file=sys.stderr)
     context.show({"token": text, "claims": claims}, text)
     return 0
 
@@ -42,25 +51,27 @@ def token(context: Context, /, seconds: int, **options: Any) -> int:
 def _token(
     context: Context,
     seconds: int,
-    key_file: Path | None,
     audience: str | None,
     claims: tuple[str, ...],
     email: str | None,
     group: str | None,
 ) -> str:
-    if key_file:
+    if "key_file" in context.given:
+        settings = context.settings
+        audience = audience or settings.audience
         if not audience:
             raise InvalidInput("--key-file needs --audience: the audience that the DSS accepts")
         pairs = [claim.partition("=") for claim in claims]
         if not all(equals for _, equals, _ in pairs):
             raise InvalidInput("--claim: give NAME=VALUE")
-        named = {name: value for name, _, value in pairs}
-        return tokens.sign(key_file, audience=audience, seconds=seconds, claims=named)
+        named = {**settings.claims, **{name: value for name, _, value in pairs}}
+        return tokens.sign(Path(str(settings.key_file)), audience=audience, seconds=seconds, claims=named)
     if email:
         token_url = environment.local_token_url()
         if not token_url:
             raise InvalidInput("DSS_LOCAL_TOKEN_URL is not set; source the env file that `dss local` writes")
         return tokens.fetch_local(token_url, email=email, group=group, seconds=seconds)
-    if not context.token:
-        raise InvalidInput("no token in use; give --token, set DSS_TOKEN, or sign one with --key-file")
-    return context.token
+    text = context.token
+    if not text:
+        raise InvalidInput("no token in use; run `dss login`, give --token, or sign one with --key-file")
+    return text

@@ -41,26 +41,26 @@ class Staging(Protocol):
 def staging_for(replica: str, location: str | None) -> Staging:
     """Return the staging of a replica, at `gs://bucket/prefix` or `s3://bucket/prefix`.
 
-    Without a location the environment names the bucket: DSS_GS_STAGING_BUCKET or DSS_S3_STAGING_BUCKET.
-    Raises InvalidInput if there is none, or if it is in another cloud than the replica, and MissingExtra.
+    Raises InvalidInput if there is no location, or if its cloud is not the replica's, and MissingExtra.
     """
     if replica not in _SCHEME_OF:
         raise InvalidInput(
             f"replica: cannot upload to {replica!r}; upload to {' or '.join(_SCHEME_OF)} instead"
         )
     scheme = _SCHEME_OF[replica]
-    text = location or environment.staging_bucket(replica)
-    if not text:
+    if not location:
         raise InvalidInput(
             f"no staging bucket: give --staging {scheme}://bucket/prefix, "
-            f"or set {environment.staging_variable(replica)}"
+            f"or set DSS_{scheme.upper()}_STAGING_BUCKET"
         )
-    parts = urlsplit(text if "://" in text else f"{scheme}://{text}")
+    parts = urlsplit(location if "://" in location else f"{scheme}://{location}")
     if parts.scheme not in _SCHEME_OF.values() or not parts.netloc or parts.query or parts.fragment:
-        raise InvalidInput(f"--staging: {text!r} is not of the form gs://bucket/prefix or s3://bucket/prefix")
+        raise InvalidInput(
+            f"--staging: {location!r} is not of the form gs://bucket/prefix or s3://bucket/prefix"
+        )
     if parts.scheme != scheme:
         raise InvalidInput(
-            f"--staging: {text!r} is not in the cloud of replica {replica}; give {scheme}://bucket/prefix"
+            f"--staging: {location!r} is not in the cloud of replica {replica}; give {scheme}://bucket/prefix"
         )
     prefix = parts.path.strip("/")
     made = GsStaging if scheme == "gs" else S3Staging
@@ -78,10 +78,10 @@ class GsStaging:
 
         self._prefix = prefix
         self._bucket_name = bucket
-        with _gs_errors(f"gs://{bucket}"):
+        with gs_errors(f"gs://{bucket}"):
             # Objects need no project, and a laptop may have none.
             client = storage.Client(project=environment.google_project() or "none")
-            _widen_pool(client)
+            widen_pool(client)
             self._bucket = client.bucket(bucket)
 
     def put(self, path: Path, key: str, checksums: Checksums, content_type: str, on_bytes: OnBytes) -> str:
@@ -92,7 +92,7 @@ class GsStaging:
         url = f"gs://{self._bucket_name}/{self._prefix}{key}"
         blob = self._bucket.blob(self._prefix + key, chunk_size=_GS_CHUNK_BYTES)
         blob.metadata = {f"dss-{name}": value for name, value in asdict(checksums).items()}
-        with _gs_errors(url), path.open("rb") as stream:
+        with gs_errors(url), path.open("rb") as stream:
             try:
                 # The precondition makes the call safe to repeat.
                 blob.upload_from_file(
@@ -115,7 +115,7 @@ class GsStaging:
         from google.api_core.exceptions import NotFound
 
         bucket, _, key = url.removeprefix("gs://").partition("/")
-        with _gs_errors(url):
+        with gs_errors(url):
             try:
                 self._bucket.client.bucket(bucket).blob(key).delete(timeout=_GS_SECONDS)
             except NotFound:
@@ -194,7 +194,7 @@ class _Counted:
         return position
 
 
-def _widen_pool(client: Any) -> None:
+def widen_pool(client: Any) -> None:
     """Let many threads share the client's session without waiting for, or dropping, connections."""
     from requests.adapters import HTTPAdapter
 
@@ -205,7 +205,8 @@ def _widen_pool(client: Any) -> None:
             session.mount(scheme, HTTPAdapter(pool_maxsize=64))
 
 
-def _gs_errors(what: str) -> AbstractContextManager[None]:
+def gs_errors(what: str) -> AbstractContextManager[None]:
+    """Raise the errors of Google's libraries as StagingFailed, with `what` before their text."""
     import requests
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError

@@ -1,0 +1,1 @@
+"""Signing in: get tokens from an OpenID provider or from Google, keep them, and refresh them."""
