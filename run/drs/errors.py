@@ -17,5 +17,5 @@ def form_error(path: str, response: Response) -> None:
     if "request_id" in problem:
         message = f"{message}: {problem['request_id']}"
     error = {"msg": message, "status_code": response.status_code}
-    response.set_data(json.dumps({**problem, **error} if path.startswith(API_PATH) else error))
+    response.set_data(json.dumps({**problem, **error} if path.startswith(API_PATH) else error) + "\n")
     response.headers["Content-Type"] = "application/json"

@@ -32,5 +32,5 @@ def interface() -> Interface:
 def install(app: Flask, dss: Dss) -> None:
     """Add the route of the document, and what verifies passports."""
     passports.install(app, dss)
-    text = json.dumps(load_document())
+    text = json.dumps(load_document()) + "\n"
     app.add_url_rule(_OPENAPI, "drs.openapi", lambda: Response(text, mimetype="application/json"))
