@@ -121,6 +121,10 @@ locals {
     DSS_SUBSCRIPTION_DAYS = tostring(var.subscription_days)
     DSS_HIDE_MANAGED      = tostring(var.hide_managed)
     DSS_ACCESS_CONTACT    = var.access_contact
+    DSS_ORGANIZATION_NAME = var.organization.name
+    DSS_ORGANIZATION_URL  = var.organization.url
+    DSS_GS_REGION         = lower(google_storage_bucket.dss["main"].location)
+    DSS_S3_REGION         = var.aws_region
     DSS_OWNER_GROUP       = var.owner_group
     DSS_PURGE_GRACE_HOURS = tostring(var.purge_grace_hours) # For operators, who take the API's settings.
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)

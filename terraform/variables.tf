@@ -623,6 +623,12 @@ variable "access_contact" {
   default     = ""
 }
 
+variable "organization" {
+  type        = object({ name = optional(string, ""), url = optional(string, "") })
+  description = "Who runs this service, and their website; other services show it."
+  default     = {}
+}
+
 variable "admin_emails" {
   type        = list(string)
   description = "E-mails of those who may do everything."

@@ -221,6 +221,9 @@ def read(): ...
 
 def undocumented(node: ast.Module | ast.ClassDef | ast.FunctionDef, name: str) -> Iterator[str]:
     """Yield the names of a definition and of the public ones in it that have no docstring."""
+    if isinstance(node, ast.FunctionDef) and "overload" in map(ast.unparse, node.decorator_list):
+        # The function that it is a signature of has the docstring.
+        return
     if not ast.get_docstring(node):
         yield name
     if isinstance(node, ast.FunctionDef):

@@ -4,14 +4,18 @@ import dss
 
 client = dss.Client("https://dss.example.org", token)
 client.download(uuid, to="some/directory")
+
+`dss.errors` has what can go wrong, in one tree.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from dss import errors
+
 if TYPE_CHECKING:
     from dss.client import Client
 
-__all__ = ["Client"]
+__all__ = ["Client", "errors"]
 
 
 def __getattr__(name: str) -> Any:

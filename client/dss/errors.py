@@ -2,10 +2,17 @@
 
 ClientError
 ├── InvalidInput      an argument, option, file or setting is not usable; nothing was done
-│   └── MissingExtra  a package that this needs is not installed
+│   ├── MissingExtra  a package that this needs is not installed
+│   ├── NoSuchName    a bundle has no file of that name
+│   └── NoToken       there is no token, or it has expired
 ├── Busy              another process works on the same directory, file or upload
 ├── CallFailed        the DSS, or the store behind a signed URL, answered with an error
-├── Unreachable       no answer, for as long as we were willing to try
+│   ├── NotSignedIn   401: it needs a token, or the token is not accepted
+│   ├── Forbidden     403: you may not do this
+│   ├── NotFound      404, 410: there is no such object on this replica, or it is hidden or removed
+│   ├── Conflict      409: the name is taken, by other content or another owner
+│   └── NotADss       what answered is another server than a DSS
+├── Unreachable       no answer, for as long as we were willing to try, or none can be expected
 ├── SignInFailed      nobody signed in, or the login has ended; nothing was stored
 ├── StagingFailed     the staging bucket's own service answered with an error
 ├── OperationFailed   a checkout, a run or an operator's command has failed
@@ -23,7 +30,14 @@ if TYPE_CHECKING:
 
 
 class ClientError(Exception):
-    """An error that a person can act upon; its text says what is wrong, without a stack trace."""
+    """An error that a person can act upon; its text says what is wrong, without a stack trace.
+
+    Errors can be pickled: those of a worker process arrive as they are.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would call the class with the text, which is not what all of ours take.
+        return _restored, (type(self), self.args, self.__dict__)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints for this error."""
@@ -39,6 +53,14 @@ class MissingExtra(InvalidInput):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs a package that is not installed: pip install 'dss-client[{extra}]'")
+
+
+class NoToken(InvalidInput):
+    """There is no token for something that needs one, or it has expired."""
+
+
+class NoSuchName(InvalidInput):
+    """A bundle has no file of that name; the text has names that are like it."""
 
 
 class Busy(ClientError):
@@ -58,7 +80,7 @@ class CallFailed(ClientError):
 
     @classmethod
     def of(cls, response: "requests.Response", note: str = "") -> "CallFailed":
-        """Return the error for a response; a problem+json body gives its code and title."""
+        """Return the error for a response, of the class for its status; a problem+json body says more."""
         code, title = response.reason or "error", ""
         try:
             problem = response.json()
@@ -68,7 +90,8 @@ class CallFailed(ClientError):
             code = str(problem.get("code") or code)
             title = str(problem.get("title") or title)
         request = response.request
-        return cls(
+        chosen = _BY_STATUS.get(response.status_code, cls)
+        return chosen(
             method=str(request.method),
             url=str(request.url),
             status=response.status_code,
@@ -84,6 +107,57 @@ class CallFailed(ClientError):
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints for this error."""
         return {"status": self.status, "code": self.code, "title": self.title}
+
+
+class NotSignedIn(CallFailed):
+    """401: the DSS needs a token for this, or does not accept the one that it got."""
+
+
+class Forbidden(CallFailed):
+    """403: you may not do this; the title says whom to ask, if the DSS knows."""
+
+
+class NotFound(CallFailed):
+    """404 or 410: the replica has no such object, or it is hidden or removed."""
+
+
+class Conflict(CallFailed):
+    """409: there is other content under this name, or the name is another owner's."""
+
+
+_BY_STATUS: dict[int, type[CallFailed]] = {
+    401: NotSignedIn,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: NotFound,
+}
+
+
+class NotADss(CallFailed):
+    """What answered is no DSS: HTML, JSON of another form, or an error without a code of ours."""
+
+    @classmethod
+    def of(cls, response: "requests.Response", note: str = "") -> "NotADss":
+        """Return the error for a response, with the kind of its body."""
+        request = response.request
+        address = "/".join(str(request.url).split("/")[:3])
+        where = response.headers.get("Location") if response.is_redirect else None
+        what = f"a redirect to {where.partition('?')[0][:120]}" if where else _body_of(response)
+        return cls(
+            method=str(request.method),
+            url=str(request.url),
+            status=response.status_code,
+            code="not_a_dss",
+            title=f"the answer is {what}{note}. Is {address} a DSS? Check --url, or DSS_URL",
+        )
+
+
+def _body_of(response: "requests.Response") -> str:
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    if "html" in kind:
+        return "an HTML page"
+    return "JSON of another service" if "json" in kind else f"of type {kind[:60] or 'unknown'}"
 
 
 class Unreachable(ClientError):
@@ -125,3 +199,11 @@ def translated(rows: Sequence[tuple[type[Exception], Callable[[Any], ClientError
     except tuple(foreign for foreign, _ in rows) as error:
         make = next(make for foreign, make in rows if isinstance(error, foreign))
         raise make(error) from error
+
+
+def _restored(kind: type[ClientError], args: tuple[Any, ...], state: dict[str, Any]) -> ClientError:
+    """Return an error as it was before it was pickled."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

@@ -38,6 +38,13 @@ class Report:
         self._began = time.monotonic()
         self._seconds: float | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: all but the lock, and with the clock stopped."""
+        return {**self.__dict__, "_lock": None, "_seconds": self.seconds}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def count(self, **counters: int) -> None:
         """Add to this report's counters."""
         with self._lock:
@@ -80,17 +87,21 @@ class Report:
 
 @dataclass(kw_only=True)
 class UploadReport(Report):
-    """What this run of an upload did: objects `staged`, files `put`; `already_there` if nothing was left."""
+    """What this run of an upload did: objects `staged`, files `put`; `already_there` if nothing was left.
+
+    After a dry run it is what an upload would do: `uuid` and `version` are empty if it would make them up.
+    """
 
     staged: int = 0
     put: int = 0
     already_there: bool = False
+    dry_run: bool = False
     state: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         own = {"staged": self.staged, "put": self.put, "already_there": self.already_there}
-        return {**super().as_json(), **own, "state": self.state}
+        return {**super().as_json(), **own, "dry_run": self.dry_run, "state": self.state}
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dss.errors import CallFailed, InvalidInput, MissingExtra, Unreachable
+from dss.errors import CallFailed, InvalidInput, MissingExtra, NoToken, Unreachable
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -25,18 +25,18 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def check_usable(token: str | None) -> str:
-    """Return the token. Raises InvalidInput if there is none, or it has expired by this machine's clock.
+    """Return the token. Raises NoToken if there is none, or it has expired by this machine's clock.
 
     A token that is not a JWT passes; the DSS decides what it accepts.
     """
     if not token:
-        raise InvalidInput("this needs a token; run `dss login`, give --token or set DSS_TOKEN")
+        raise NoToken("this needs a token; run `dss login`, give --token or set DSS_TOKEN")
     try:
         expires = claims_of(token).get("exp")
     except InvalidInput:
         return token
     if isinstance(expires, int | float) and expires < time.time():
-        raise InvalidInput(f"the token expired at {moment(expires)}; get a new one, or run `dss login`")
+        raise NoToken(f"the token expired at {moment(expires)}; get a new one, or run `dss login`")
     return token
 
 

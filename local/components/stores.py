@@ -36,7 +36,7 @@ def gcs(config: StackConfig, exported: Exported) -> Component:
             checkout=buckets["DSS_GS_CHECKOUT_BUCKET"],
             seconds=config.patience,
         ),
-        exports={"STORAGE_EMULATOR_HOST": url, **buckets, **ours},
+        exports={"STORAGE_EMULATOR_HOST": url, "DSS_GS_REGION": "us-east1", **buckets, **ours},
     )
 
 
@@ -76,6 +76,7 @@ def s3(config: StackConfig, _: Exported) -> Component:
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local-secret",
             "AWS_DEFAULT_REGION": "us-east-1",
+            "DSS_S3_REGION": "us-east-1",
             **buckets,
         },
     )

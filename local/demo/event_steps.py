@@ -89,8 +89,8 @@ def check_out(scene: Scene) -> str:
     began = time.monotonic()
     clients = [scene.client(replica) for replica in REPLICAS]
     jobs = [client.checkout(scene.uuid, scene.version) for client in clients]
-    for client, job_id in zip(clients, jobs, strict=True):
-        done = client.wait_for_checkout(job_id, seconds=patience(scene))
+    for client, job in zip(clients, jobs, strict=True):
+        done = job.wait(seconds=patience(scene)).details
         check(done["files_done"] == len(scene.sent), f"{client.replica}: {done}")
     seconds = time.monotonic() - began
     return f"{len(scene.sent)} files to each cloud's checkout bucket in {seconds:.1f} s"

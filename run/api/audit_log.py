@@ -74,8 +74,9 @@ class Noted:
         self.kind = _KINDS.get(self.operation) or _KINDS.get(self.operation.partition(".")[0], "")
         # Not checked yet, and a request that is refused never will be.
         named = [*path.values(), request.args.get("uuid", "")]
-        self.uuid = next(filter(None, map(_uuid, named)), "")
-        self.version = _version(request.args.get("version", ""))
+        # Ids of DRS are FQIDs.
+        self.uuid, dot, version = next(filter(None, map(_uuid_of, named)), ("", "", ""))
+        self.version = _version(version if dot else request.args.get("version", ""))
 
     def decided(self, action: Action, what: Resource, decision: Decision) -> None:
         """Note a decision about an object."""
@@ -207,11 +208,13 @@ class _Callers:
         return STRANGER
 
 
-def _uuid(text: str) -> str:
+def _uuid_of(text: str) -> tuple[str, str, str] | None:
+    """Return the UUID that a text is or begins with, a dot if there is one, and what follows."""
+    uuid, dot, rest = text.partition(".")
     try:
-        return check_uuid(text)
+        return check_uuid(uuid), dot, rest
     except IllegalArguments:
-        return ""
+        return None
 
 
 def _version(text: str) -> str:

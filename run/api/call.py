@@ -25,7 +25,7 @@ class Call:
     has signed in to any, with all groups, and raises Unauthorized or Forbidden if the header proves nothing.
     `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
-    the header `If-Match`.
+    the header `If-Match`, and `user_project` the header `X-User-Project`.
 
     Who asks, from what costs least: `caller` is None in open operations, and may lack groups that operators
     gave; `signed_in` is the same, but raises instead. `requester` is a name for limits and records, and
@@ -45,6 +45,7 @@ class Call:
     requester: Callable[[], str]
     repeat_key: str = ""
     if_match: str = ""
+    user_project: str = ""
 
     @property
     def signed_in(self) -> Principal:

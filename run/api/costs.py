@@ -19,6 +19,16 @@ COSTS = {
     "collections.patch": 15,
     "collections.put": 15,
     "drs.get": 1,
+    "drs.get_access": 1,
+    "drs.get_object": 1,
+    "drs.options_object": 1,
+    # Of a hundred objects.
+    "drs.options_objects": 10,
+    "drs.post_access": 1,
+    "drs.post_accesses": 40,
+    "drs.post_object": 1,
+    "drs.post_objects": 15,
+    "drs.service_info": 1,
     "events.get": 5,
     "events.list_journals": 5,
     # It sends what others fetch from a cloud.

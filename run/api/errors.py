@@ -15,6 +15,7 @@ from shared.errors import CatalogBroken, DssError, NotFound, TooManyRequests, Un
 STATUS: dict[type[DssError], int] = {
     errors.IllegalArguments: 400,
     errors.RequestTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.Gone: 410,

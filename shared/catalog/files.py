@@ -9,7 +9,7 @@ from google.cloud.firestore import FieldFilter, Query
 from google.cloud.firestore_v1 import ExistsOption, LastUpdateOption
 
 from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields, require_not_purged
-from shared.catalog.database import Database, NameTaken, Write, create_document, set_document
+from shared.catalog.database import Database, NameTaken, Write, available_on, create_document, set_document
 from shared.checksums import CHECKSUM_NAMES, Checksums
 from shared.errors import FileAlreadyExists, Unavailable
 from shared.identifiers import Fqid
@@ -151,11 +151,11 @@ class FileCatalog:
         snapshot = self._database.get(self._collection.document(str(fqid)))
         return record_of(snapshot) if snapshot.exists else None
 
-    def newest(self, uuid: str, replica: str) -> FileRecord | None:
-        """Return the newest version that is available on a replica, in one read."""
+    def newest(self, uuid: str, *replicas: str) -> FileRecord | None:
+        """Return the newest version that is available on one of some replicas, in one read."""
         snapshots = self._database.query(
             self._collection.where(filter=FieldFilter("uuid", "==", uuid))
-            .where(filter=FieldFilter("available", "array_contains", replica))
+            .where(filter=available_on(*replicas))
             .order_by("version", direction=Query.DESCENDING)
             .limit(1)
         )

@@ -62,8 +62,9 @@ def test_a_failed_checkout_says_why(whole_system: dict[str, str], bundle: Versio
 def test_the_library_checks_out_and_waits(whole_system: dict[str, str], bundle: Version) -> None:
     client = Client(whole_system["DSS_URL"], replica="gcp")
 
-    status = client.wait_for_checkout(client.checkout(bundle.uuid, email="ada@example.org"))
+    done = client.checkout(bundle.uuid, email="ada@example.org").wait()
 
-    assert (status["status"], status["files_done"]) == ("SUCCEEDED", 1)
+    assert (done.status, done.details["files_done"]) == ("SUCCEEDED", 1)
+    assert done.location.endswith(f"/bundles/{bundle}")
     with pytest.raises(OperationFailed, match="not done after 0 s"):
-        client.wait_for_checkout(client.checkout(bundle.uuid), seconds=0)
+        client.checkout(bundle.uuid).wait(seconds=0)

@@ -61,3 +61,29 @@ def test_excluded_names_are_not_checked(tmp_path: Path) -> None:
 def test_a_directory_without_files_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no files"):
         scan(tmp_path)
+
+
+def test_links_to_outside_are_followed_on_request_but_not_in_circles(tmp_path: Path) -> None:
+    directory, outside = tmp_path / "data", tmp_path / "outside"
+    directory.mkdir()
+    outside.mkdir()
+    (outside / "x").write_text("xyz")
+    (directory / "out").symlink_to(outside)
+    (directory / "file").symlink_to(outside / "x")
+
+    found = scan(directory, follow_links=True)
+
+    assert [(file.name, file.size) for file in found] == [("file", 3), ("out/x", 3)]
+    with pytest.raises(InvalidInput, match="--follow-links uploads what it leads to"):
+        scan(directory)
+    (outside / "back").symlink_to(directory)
+    (outside / "self").symlink_to(outside)
+    (outside / "nowhere").symlink_to("missing")
+    (outside / "circle").symlink_to("circle")
+    with pytest.raises(InvalidInput) as refusal:
+        scan(directory, follow_links=True)
+    assert "4 of the files" in str(refusal.value)
+    for name in ("out/back", "out/self"):
+        assert f"{name!r} is a symbolic link to a directory that contains it" in str(refusal.value)
+    for name in ("out/nowhere", "out/circle"):
+        assert f"{name!r} is a symbolic link to a file that does not exist" in str(refusal.value)

@@ -266,7 +266,7 @@ def test_names_that_leave_the_directory_are_refused_and_all_others_are_done(
     assert {failure.name for failure in report.failed} == set(bad)
     assert (target / "good").read_bytes() == b"content"
     assert list(outside.iterdir()) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "outside"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "out", "outside"]
 
 
 def test_a_link_in_place_of_the_work_directory_is_refused(

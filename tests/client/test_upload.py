@@ -15,9 +15,10 @@ from dss.reports import UploadReport
 from dss.transfer.directory import Stamp
 from dss.transfer.staging import staging_for
 from dss.transfer.upload import UploadOptions, upload
+from dss.transfer.upload_preview import preview
 from dss.transfer.upload_state import open_state
 from shared.checksums import checksums_of
-from tests.support.fake_dss import FakeDss, Fault, HeldClock
+from tests.support.fake_dss import BUNDLE, VERSION, FakeDss, Fault, HeldClock
 
 
 class Shelf:
@@ -102,20 +103,118 @@ def test_a_finished_upload_is_not_repeated(again: Again, fake: FakeDss, shelf: S
     assert [one.method for one in fake.seen] == ["GET"]
 
 
-def test_a_changed_file_makes_a_new_version_of_the_bundle(again: Again, fake: FakeDss, data: Path) -> None:
+@pytest.mark.parametrize("how", ["--update", "--bundle-uuid"])
+def test_on_request_a_changed_directory_is_a_new_version_of_the_bundle(
+    again: Again, fake: FakeDss, data: Path, how: str
+) -> None:
     first = again()
     (data / "a.json").write_text('{"changed": true}')
     (data / "sub" / "f0.bin").unlink()
 
-    second = again()
+    second = again(update=True) if how == "--update" else again(bundle_uuid=f"dss://{first.uuid}")
 
     assert second.uuid == first.uuid
     assert second.version > first.version
-    assert (second.put, second.files) == (1, 6)
+    assert (second.put, second.files, second.warnings) == (1, 6, [])
     before, after = ({file["name"]: file for file in bundle[2]} for bundle in fake.put_bundles)
     assert after["a.json"]["uuid"] == before["a.json"]["uuid"]
     assert after["a.json"]["version"] > before["a.json"]["version"]
     assert after["sub/f1.bin"] == before["sub/f1.bin"]
+    assert again(update=True).already_there
+
+
+def test_a_directory_that_is_used_again_is_a_new_bundle(again: Again, fake: FakeDss, data: Path) -> None:
+    first = again()
+    (data / "a.json").write_text('{"another": "data set"}')
+
+    second = again()
+
+    assert second.uuid != first.uuid
+    assert second.put == 1
+    before, after = ({file["name"]: file for file in bundle[2]} for bundle in fake.put_bundles)
+    assert after["a.json"]["uuid"] != before["a.json"]["uuid"]
+    assert after["sub/f1.bin"] == before["sub/f1.bin"]
+    (warning,) = second.warnings
+    assert f"{data} was bundle {first.uuid}.{first.version}, and has changed" in warning
+    assert f"--bundle-uuid {first.uuid}" in warning
+    third = again()
+    assert (third.already_there, third.uuid, third.warnings) == (True, second.uuid, [])
+    old = again(bundle_uuid=first.uuid)
+    assert (old.uuid, old.version > first.version, old.put) == (first.uuid, True, 0)
+
+
+def test_what_changes_during_an_interruption_goes_into_the_bundle_that_was_begun(
+    again: Again, fake: FakeDss, data: Path, shelf: Shelf
+) -> None:
+    shelf.refuse = {"f1.bin"}
+    first = again()
+    (data / "sub" / "f1.bin").write_text("repaired")
+    shelf.refuse = set()
+
+    second = again()
+
+    assert (second.uuid, second.version, second.ok) == (first.uuid, first.version, True)
+    assert len(fake.put_bundles) == 1
+
+
+def test_a_changed_directory_whose_upload_fails_names_no_bundle(
+    again: Again, data: Path, shelf: Shelf
+) -> None:
+    again()
+    (data / "a.json").write_text('{"another": "data set"}')
+    shelf.refuse = {"a.json"}
+
+    failed = again()
+
+    assert (failed.ok, failed.uuid, failed.version) == (False, "", "")
+
+
+def test_what_was_never_uploaded_cannot_be_updated(again: Again, fake: FakeDss) -> None:
+    with pytest.raises(InvalidInput, match="--update: no upload of this directory is recorded"):
+        again(update=True)
+    assert fake.seen == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [(f"{BUNDLE}.{VERSION}", "never changes"), (f"drs://elsewhere.example.org/{BUNDLE}", "another DSS")],
+)
+def test_a_version_or_a_bundle_of_another_dss_cannot_be_written(
+    again: Again, fake: FakeDss, text: str, why: str
+) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        again(bundle_uuid=text)
+    assert fake.seen == []
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
+    client: Client, again: Again, fake: FakeDss, data: Path, shelf: Shelf, tmp_path: Path
+) -> None:
+    def dry(**options: object) -> tuple[str, str, int, bool]:
+        before = _content(tmp_path / "cache")
+        report = preview(client, data, UploadOptions(**options), shelf)  # type: ignore[arg-type]
+        assert _content(tmp_path / "cache") == before
+        assert report.dry_run
+        return report.uuid, report.version, report.put, report.already_there
+
+    assert dry() == ("", "", 7, False)
+    assert dry(bundle_uuid=BUNDLE, version=VERSION) == (BUNDLE, VERSION, 7, False)
+    shelf.refuse = {"f1.bin"}
+    first = again()
+    assert dry() == (first.uuid, first.version, 1, False)
+    shelf.refuse = set()
+    again()
+    assert dry() == (first.uuid, first.version, 0, True)
+    (data / "a.json").write_text('{"changed": true}')
+    assert dry() == ("", "", 1, False)
+    assert dry(update=True) == (first.uuid, "", 1, False)
+    with pytest.raises(InvalidInput, match="another DSS"):
+        dry(bundle_uuid=f"drs://elsewhere/{BUNDLE}")
+    assert (len(fake.put_bundles), len(fake.requests("PUT", "/"))) == (1, 8)
+
+
+def _content(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 def test_a_file_that_was_only_touched_is_the_same_file(again: Again, data: Path) -> None:
@@ -149,7 +248,7 @@ def test_other_bytes_of_the_same_size_and_mtime_are_noticed(
     first = again(keep_staged=True)
     replace_bytes(data / "sub" / "f1.bin", how)
 
-    second = again(keep_staged=True)
+    second = again(keep_staged=True, update=True)
 
     assert (second.already_there, second.put) == (False, 1)
     assert (second.uuid, second.version > first.version) == (first.uuid, True)

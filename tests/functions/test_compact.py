@@ -247,7 +247,7 @@ def test_a_client_reads_each_event_once_and_continues_with_new_ones(
     client = Client(api.url, replica=line.replica)
 
     seen = []
-    for event in client.events(line.start, follow=0.05):
+    for event in client.events(line.start, follow=True, interval=0.05):
         seen.append((event.timestamp, event.event_id, event.document))
         if len(seen) == 2:
             # Both events seen are now in one journal with one that is not, and with others that are new.

@@ -13,6 +13,7 @@ from pathlib import Path
 import requests
 
 from local.issuer.client import request_token
+from run.drs.document import DRS_PATH
 from shared.bindings import change_binding
 from shared.catalog import CheckoutOrder
 from shared.identifiers import Fqid, Kind
@@ -238,6 +239,14 @@ def _of_subscription(method: str, path: str = "", **query: str) -> Callable[[Ask
     return lambda ask: ask.send(method, f"subscriptions/{ask.world.new_subscription()}{path}", **query)
 
 
+def _in_bulk(ask: Ask, method: str, path: str, body: object) -> requests.Response:
+    """Return the answer to a bulk request for one object, with the status that it has for this object."""
+    answer = ask.api.request(method, f"{DRS_PATH}{path}", json=body)
+    for unresolved in json.loads(answer.text).get("unresolved_drs_objects", ()):
+        answer.status_code = unresolved["error_code"]
+    return answer
+
+
 CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "search.post": lambda ask: ask.send("POST", "search", json={"es_query": {"query": {"match_all": {}}}}),
     "files.head": lambda ask: ask.send("HEAD", f"files/{ask.target.file.uuid}"),
@@ -287,4 +296,32 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "subscriptions.test": _of_subscription("POST", "/test"),
     "subscriptions.replay": _of_subscription("POST", "/replay", from_date="2026-01-01T000000.000000Z"),
     "drs.get": lambda ask: ask.get(f"ga4gh/drs/v1/objects/{ask.target.file.uuid}"),
+    "drs.service_info": lambda ask: ask.api.get(f"{DRS_PATH}/service-info"),
+    "drs.get_object": lambda ask: ask.api.get(f"{DRS_PATH}/objects/{ask.target.file}"),
+    "drs.get_object of the bundle": lambda ask: ask.api.get(f"{DRS_PATH}/objects/{ask.target.bundle.uuid}"),
+    "drs.get_object of the collection": lambda ask: ask.api.get(
+        f"{DRS_PATH}/objects/{ask.target.collection}"
+    ),
+    "drs.post_object": lambda ask: ask.api.post(f"{DRS_PATH}/objects/{ask.target.file}", json={}),
+    "drs.options_object": lambda ask: ask.api.request("OPTIONS", f"{DRS_PATH}/objects/{ask.target.file}"),
+    "drs.get_access": lambda ask: ask.api.get(f"{DRS_PATH}/objects/{ask.target.file}/access/https.gcp"),
+    "drs.post_access": lambda ask: ask.api.post(
+        f"{DRS_PATH}/objects/{ask.target.file}/access/https.gcp", json={}
+    ),
+    "drs.post_objects of the file alone": lambda ask: _in_bulk(
+        ask, "POST", "/objects", {"bulk_object_ids": [str(ask.target.file)]}
+    ),
+    "drs.options_objects of the file alone": lambda ask: _in_bulk(
+        ask, "OPTIONS", "/objects", {"bulk_object_ids": [str(ask.target.file)]}
+    ),
+    "drs.post_accesses of the file alone": lambda ask: _in_bulk(
+        ask,
+        "POST",
+        "/objects/access",
+        {
+            "bulk_object_access_ids": [
+                {"bulk_object_id": str(ask.target.file), "bulk_access_ids": ["https.gcp"]}
+            ]
+        },
+    ),
 }

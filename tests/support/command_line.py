@@ -1,12 +1,14 @@
 """The `dss` command as a process of its own, as people start it."""
 
 import functools
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,23 @@ def dss(env: Mapping[str, str], *arguments: object) -> Outcome:
         assert ended, f"dss {arguments} has not ended: {err.read_text()}"
         assert process.exit_code is not None
         return Outcome(process.exit_code, out.read_text(), err.read_text())
+
+
+def dss_here(env: Mapping[str, str], *arguments: object) -> Outcome:
+    """Run `dss` with these arguments in this process, at a tenth of the cost; nobody can interrupt it."""
+    from dss.commands.main import run
+
+    before = dict(os.environ)
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    os.environ.clear()
+    os.environ.update(environment(env))
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = run([*map(str, arguments)])
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return Outcome(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 @functools.cache

@@ -108,7 +108,6 @@ class FakeDss:
             "version": VERSION,
             "size": len(data),
             "sha256": sums.sha256,
-            "url": self.signed(name),
         }
 
     def signed(self, name: str) -> str:
@@ -156,24 +155,31 @@ class _Handler(BaseHTTPRequestHandler):
         kind, _, rest = path.strip("/").partition("/")
         getattr(self, f"_{self.command.lower()}_{kind}")(rest, json.loads(body or b"null"), fault)
 
-    do_GET = do_HEAD = do_PUT = do_DELETE = _serve  # noqa: N815 (http.server wants these names)
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 (http.server wants these names)
 
     def _answer(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
-        data = b"" if self.command == "HEAD" else json.dumps(body or {}).encode()
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        is_json = headers["Content-Type"] == "application/json"
+        data = b"" if self.command == "HEAD" else json.dumps(body or {}).encode() if is_json else b"<p>..."
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
     def _get_bundles(self, rest: str, body: Any, fault: Fault) -> None:
+        if rest == "all":
+            self._answer(200, {"bundles": [{"uuid": BUNDLE, "version": VERSION}]})
+            return
         if rest != BUNDLE and not any(rest == one[0] for one in self.fake.put_bundles):
             self._answer(404, {"status": 404, "code": "not_found", "title": "no such bundle"})
             return
         start = int(self.query.get("start_at", "0"))
         names = list(self.fake.names)[start : start + self.fake.page]
         files = [self.fake.row(name) for name in names]
+        if "presignedurls" in self.query:
+            files = [{**row, "url": self.fake.signed(name)} for name, row in zip(names, files, strict=True)]
         bundle = {"uuid": rest, "version": VERSION, "creator_uid": 0, "files": files}
         following = start + self.fake.page
         if following >= len(self.fake.names):
@@ -203,6 +209,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.fake.put_bundles.append((rest, self.query["version"], body["files"]))
         self._answer(201, {"version": self.query["version"], "manifest": {}})
+
+    def _delete_bundles(self, rest: str, body: Any, fault: Fault) -> None:
+        self._answer(200, {})
 
     def _get_blob(self, rest: str, body: Any, fault: Fault) -> None:
         self.fake.read_delay()

@@ -5,7 +5,8 @@ from typing import Any
 from urllib.parse import quote
 
 from dss.api.session import Session
-from dss.errors import CallFailed, ContentChanged
+from dss.api.transport import failure_of
+from dss.errors import ContentChanged, NotADss
 
 # A checkout of a large bundle, which direct URLs need, takes its time.
 _CHECKOUT_SECONDS = 3600.0
@@ -24,7 +25,9 @@ def bundle_pages(
         directurls="true" if direct else None,
     )
     first: dict[str, Any] | None = None
-    for page in session.pages(call, _CHECKOUT_SECONDS if direct else session.transport.patience):
+    for page in session.pages(
+        call, _CHECKOUT_SECONDS if direct else session.transport.patience, has="bundle"
+    ):
         bundle: dict[str, Any] = page["bundle"]
         first = first or bundle
         if bundle["version"] != first["version"]:
@@ -42,19 +45,24 @@ def bundle(
     return whole
 
 
-def has_bundle(session: Session, uuid: str, version: str) -> bool:
+def has_bundle(session: Session, uuid: str, version: str | None) -> bool:
     """Return whether a bundle version can be read on the replica."""
     answer = session.transport.send(
         session.call("GET", f"bundles/{quote(uuid)}", version=version, per_page=10)
     )
-    if answer.status_code not in (200, 206, 404):
-        raise CallFailed.of(answer)
-    return answer.status_code != 404
+    if answer.status_code in (200, 206):
+        return True
+    failure = failure_of(answer)
+    if failure.status != 404 or isinstance(failure, NotADss):
+        raise failure
+    return False
 
 
 def bundles(session: Session, prefix: str | None, *, per_page: int) -> Iterator[dict[str, str]]:
     """Yield `uuid` and `version` of every bundle version that is not hidden, in order."""
-    for page in session.pages(session.call("GET", "bundles/all", prefix=prefix or None, per_page=per_page)):
+    for page in session.pages(
+        session.call("GET", "bundles/all", prefix=prefix or None, per_page=per_page), has="bundles"
+    ):
         yield from page["bundles"]
 
 
@@ -78,7 +86,7 @@ def patch_bundle(
     """Make a new bundle version from an old one, and return it."""
     body = {"add_files": list(add), "remove_files": list(remove)}
     call = session.call("PATCH", f"bundles/{quote(uuid)}", body, version=version)
-    return str(session.answer_json(call)["version"])
+    return str(session.answer_json(call, has="version")["version"])
 
 
 def delete_bundle(session: Session, uuid: str, version: str | None, *, reason: str) -> None:

@@ -14,14 +14,16 @@ Item = Mapping[str, Any]
 
 def collections(session: Session) -> Iterator[dict[str, str]]:
     """Yield `uuid` and newest `version` of every collection of the user, in order of UUID."""
-    for page in session.pages(session.call("GET", "collections", replica=None, per_page=500)):
+    for page in session.pages(
+        session.call("GET", "collections", replica=None, per_page=500), has="collections"
+    ):
         yield from page["collections"]
 
 
 def collection(session: Session, uuid: str, version: str | None = None) -> dict[str, Any]:
     """Return a version of a collection with all of its `contents`."""
     call = session.call("GET", f"collections/{quote(uuid)}", version=version)
-    answer: dict[str, Any] = session.answer_json(call)
+    answer: dict[str, Any] = session.answer_json(call, has="contents")
     return answer
 
 
@@ -53,7 +55,7 @@ def patch_collection(
     changes[-1] |= about
     for change in changes:
         call = session.call("PATCH", f"collections/{quote(uuid)}", change, version=version)
-        version = session.answer_json(call)["version"]
+        version = session.answer_json(call, has="version")["version"]
     return version
 
 

@@ -15,6 +15,8 @@ from dss.identifiers import version_after
 
 # The contract allows at most so many journals in a page.
 _PER_PAGE = 10
+# Seconds between two looks for new events.
+FOLLOW_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,17 @@ class BundleEvent:
     event_id: str
     timestamp: str
     document: bytes
+
+    @property
+    def event_type(self) -> str:
+        """CREATE, or what hid the bundle: TOMBSTONE or DELETE."""
+        return str(json.loads(self.document)["event_type"])
+
+    @property
+    def bundle(self) -> str:
+        """UUID.VERSION of the bundle."""
+        info = json.loads(self.document)["bundle_info"]
+        return f"{info['uuid']}.{info['version']}"
 
     def as_json(self) -> dict[str, Any]:
         """Return what `dss events --json` prints."""
@@ -43,7 +56,7 @@ def events(
     """Yield the events of a time, each once, while journals are written and compacted; see Client.events."""
     while True:
         call = session.call("GET", "events", from_date=from_date, to_date=to_date, per_page=_PER_PAGE)
-        for page in session.pages(call):
+        for page in session.pages(call, has="event_streams"):
             for stream in page["event_streams"]:
                 for event in _read(session, stream):
                     from_date = version_after(event.timestamp)

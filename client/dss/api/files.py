@@ -8,7 +8,7 @@ from urllib.parse import quote, urljoin
 import requests
 
 from dss.api.session import Session
-from dss.api.transport import Backoff, retry_after_seconds
+from dss.api.transport import Backoff, failure_of, retry_after_seconds
 from dss.checksums import CHECKSUM_NAMES
 from dss.clock import Deadline
 from dss.errors import CallFailed
@@ -44,7 +44,10 @@ class FileHead:
 
 
 class SignedUrl:
-    """A URL that serves a file for a while, and can be renewed; shared by threads."""
+    """A URL that serves a file for a while, and can be renewed; shared by threads.
+
+    An empty `url` is asked for when it is first used.
+    """
 
     def __init__(self, url: str, renew: Callable[[], str]) -> None:
         self._url = url
@@ -54,6 +57,8 @@ class SignedUrl:
     @property
     def url(self) -> str:
         """The newest URL."""
+        if not self._url:
+            self.renew("")
         return self._url
 
     def renew(self, stale: str) -> None:
@@ -69,7 +74,7 @@ def head_file(session: Session, uuid: str, version: str | None = None) -> FileHe
     if answer.status_code == 404:
         return None
     if answer.status_code != 200:
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return FileHead.of(answer)
 
 
@@ -88,7 +93,7 @@ def _locate(session: Session, uuid: str, version: str | None) -> tuple[FileHead,
     call = session.call("GET", f"files/{quote(uuid)}", version=version)
     answer = session.transport.send_until_ready(call, session.transport.patience)
     if answer.status_code not in (301, 302, 303, 307) or "Location" not in answer.headers:
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return FileHead.of(answer), urljoin(call.url, answer.headers["Location"])
 
 
@@ -99,7 +104,7 @@ def put_file(session: Session, uuid: str, version: str, source_url: str, *, crea
     call = session.call("PUT", f"files/{quote(uuid)}", body, version=version, replica=None)
     answer = session.transport.send(call)
     if answer.status_code not in (200, 201, 202):
-        raise CallFailed.of(answer)
+        raise failure_of(answer)
     return answer.status_code != 202
 
 
@@ -118,7 +123,7 @@ def wait_for_file(session: Session, uuid: str, version: str, *, seconds: float) 
         if answer.status_code == 422:
             raise CallFailed.of(answer, " (the copy turned out to be wrong)")
         if answer.status_code != 404:
-            raise CallFailed.of(answer)
+            raise failure_of(answer)
         asked = retry_after_seconds(answer.headers.get("Retry-After"), session.clock.now())
         pause = max(asked or 0.0, backoff.next())
         if pause >= deadline.remaining():

@@ -10,5 +10,5 @@ def search(session: Session, query: Mapping[str, Any], *, raw: bool) -> Iterator
     """Yield the results of an Elasticsearch query, last UUID first."""
     output_format = "raw" if raw else "summary"
     call = session.call("POST", "search", {"es_query": query}, output_format=output_format, per_page=500)
-    for page in session.pages(call):
+    for page in session.pages(call, has="results"):
         yield from page["results"]

@@ -1,11 +1,12 @@
 """How a client calls the DSS: one replica, one token, pages followed, transient errors retried."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from os import PathLike, fspath
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from dss.api.transport import Call, Transport, json_of
+from dss.api.transport import Call, Transport, failure_of, json_of
 from dss.errors import CallFailed, InvalidInput
 from dss.profiles import load_settings
 from dss.sign_in.credentials import token_source
@@ -56,11 +57,27 @@ class Session:
         trimmed = url.rstrip("/")
         self.url = trimmed if trimmed.endswith(_BASE_PATH) else trimmed + _BASE_PATH
         self.replica = self.settings.replica
+        self._credentials, self._key_file = token, key_file
         self.tokens = token_source(self.settings) if token is None or isinstance(token, str) else token
         self.clock = clock or StoppableClock()
         self.transport = Transport(
             origin=self.url, tokens=self.tokens, patience=patience, clock=self.clock, notify=notify
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a pickle holds: URL and replica, and a token or key file that was an argument.
+
+        Other credentials are found again where it is unpickled: in the environment, the profile of this name,
+        or a login. Connections, locks and clock are made anew; `notify` is left out.
+        """
+        make = partial(
+            type(self),
+            replica=self.replica,
+            profile=self.settings.profile,
+            key_file=self._key_file,
+            patience=self.transport.patience,
+        )
+        return make, (self.url, self._credentials)
 
     @property
     def token(self) -> str | None:
@@ -89,13 +106,16 @@ class Session:
             body=body,
         )
 
-    def pages(self, call: Call, wait_seconds: float = 0.0) -> Iterator[Any]:
-        """Yield the JSON of a call's pages. Raises CallFailed for any status but 200 and 206."""
+    def pages(self, call: Call, wait_seconds: float = 0.0, *, has: str | None = None) -> Iterator[Any]:
+        """Yield the JSON of a call's pages. Raises CallFailed for any status but 200 and 206.
+
+        `has` is what every page must have, or it is not that of a DSS.
+        """
         while True:
             answer = self.transport.send_until_ready(call, wait_seconds)
             if answer.status_code not in (200, 206):
-                raise CallFailed.of(answer)
-            yield json_of(answer)
+                raise failure_of(answer)
+            yield json_of(answer, has)
             following = answer.links.get("next", {}).get("url")
             if answer.status_code == 200 or not following:
                 return
@@ -105,13 +125,16 @@ class Session:
                 raise CallFailed.of(answer, " (its next page is the same page)")
             call = Call(method=call.method, url=call.url, params=params, body=call.body)
 
-    def answer(self, call: Call, *statuses: int) -> tuple[int, Any]:
-        """Return status and JSON of an answer with one of these statuses. Raises CallFailed for others."""
+    def answer(self, call: Call, *statuses: int, has: str | None = None) -> tuple[int, Any]:
+        """Return status and JSON of an answer with one of these statuses. Raises CallFailed for others.
+
+        `has` is what the JSON must have, or it is not that of a DSS.
+        """
         answer = self.transport.send(call)
         if answer.status_code not in statuses:
-            raise CallFailed.of(answer)
-        return answer.status_code, json_of(answer)
+            raise failure_of(answer)
+        return answer.status_code, json_of(answer, has)
 
-    def answer_json(self, call: Call, status: int = 200) -> Any:
-        """Return the JSON of an answer with this status. Raises CallFailed for others."""
-        return self.answer(call, status)[1]
+    def answer_json(self, call: Call, status: int = 200, *, has: str | None = None) -> Any:
+        """Return the JSON of an answer with this status; see `answer`."""
+        return self.answer(call, status, has=has)[1]

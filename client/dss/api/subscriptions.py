@@ -14,7 +14,7 @@ QUERY_LANGUAGES = ("jmespath", "elasticsearch")
 def subscriptions(session: Session) -> list[dict[str, Any]]:
     """Return all subscriptions of the user, by query language, the oldest first."""
     calls = [session.call("GET", "subscriptions", subscription_type=name) for name in QUERY_LANGUAGES]
-    return [row for call in calls for row in session.answer_json(call)["subscriptions"]]
+    return [row for call in calls for row in session.answer_json(call, has="subscriptions")["subscriptions"]]
 
 
 def subscription(session: Session, uuid: str, language: str) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def subscribe(session: Session, definition: Mapping[str, Any]) -> str:
     """Make a subscription and return its UUID; a retry of the same call makes no second one."""
     call = session.call("PUT", "subscriptions", dict(definition))
     call = replace(call, headers={"Idempotency-Key": str(uuid4())})
-    return str(session.answer_json(call, 201)["uuid"])
+    return str(session.answer_json(call, 201, has="uuid")["uuid"])
 
 
 def unsubscribe(session: Session, uuid: str, language: str) -> None:
@@ -38,17 +38,19 @@ def unsubscribe(session: Session, uuid: str, language: str) -> None:
 
 def deliveries(session: Session, uuid: str) -> Iterator[Mapping[str, Any]]:
     """Yield the last days' notifications of a subscription, the newest first."""
-    for page in session.pages(session.call("GET", f"subscriptions/{quote(uuid)}/deliveries", per_page=500)):
+    for page in session.pages(
+        session.call("GET", f"subscriptions/{quote(uuid)}/deliveries", per_page=500), has="deliveries"
+    ):
         yield from page["deliveries"]
 
 
 def send_sample(session: Session, uuid: str) -> str:
     """Send a sample notification, and return the id of its delivery."""
     call = session.call("POST", f"subscriptions/{quote(uuid)}/test")
-    return str(session.answer_json(call, 202)["delivery_id"])
+    return str(session.answer_json(call, 202, has="delivery_id")["delivery_id"])
 
 
 def replay(session: Session, uuid: str, from_date: str) -> str:
     """Send all matching events since a version again, and return the replay's id."""
     call = session.call("POST", f"subscriptions/{quote(uuid)}/replay", from_date=from_date)
-    return str(session.answer_json(call, 202)["replay_id"])
+    return str(session.answer_json(call, 202, has="replay_id")["replay_id"])

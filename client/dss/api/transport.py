@@ -6,6 +6,7 @@ Every call of the DSS may be repeated (a version once written never changes), so
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,15 +17,16 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from dss.api.first_contact import CONNECT_SECONDS, FirstContact
 from dss.clock import Deadline
-from dss.errors import CallFailed, ClientError, Unreachable
+from dss.errors import CallFailed, ClientError, NotADss, Unreachable
 from dss.identifiers import UTC
 from dss.sign_in.sources import TokenSource
 from dss.stopping import StoppableClock
 
 # 501 will not go away; these may.
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-_CONNECT_SECONDS = 10
+_OF_PROXIES = frozenset({401, 403, 407, 408, 413, 429})
 # PUT /bundles of 10,000 files may take half a minute, and wait another 20 s for files in transit.
 _READ_SECONDS = 120
 _LONGEST_PAUSE_SECONDS = 3600.0
@@ -104,8 +106,8 @@ class Transport:
         self.notify = notify
         self._origin = urlsplit(origin)[:2]
         self._tokens = tokens
-        self._was_answered = False
         self._sessions = threading.local()
+        self._contact = FirstContact(origin)
 
     def _session(self) -> requests.Session:
         if not hasattr(self._sessions, "session"):
@@ -120,33 +122,37 @@ class Transport:
     def send(self, call: Call) -> requests.Response:
         """Return the first answer that is not transient (5xx but 501, 429, 408), with any other status.
 
-        Waits as `Retry-After` says. Raises CallFailed or Unreachable if that would exceed `patience`.
+        Waits as `Retry-After` says. Raises CallFailed or Unreachable if that would exceed `patience`, and
+        Unreachable at once if the host does not exist, or speaks another protocol.
         """
         deadline = Deadline(self.clock, self.patience)
         backoff = Backoff()
         while True:
             self.clock.check()
+            began = time.monotonic()
             try:
                 answer = self._send_signed_in(call)
             except Unreachable as error:
                 # The issuer does not answer. In the middle of some work, that may pass.
-                if not self._was_answered:
+                if not self._contact.made:
                     raise
                 failure: ClientError = error
                 pause = backoff.next()
             except requests.RequestException as error:
                 failure = Unreachable(f"{call.method} {call.url}: {reason_of(error)}")
-                if not isinstance(error, requests.ConnectionError | requests.Timeout):
+                if why := self._contact.hopeless(error, seconds=time.monotonic() - began):
+                    failure = Unreachable(f"{why} ({reason_of(error)})")
+                if why or not isinstance(error, requests.ConnectionError | requests.Timeout):
                     raise failure from error
                 pause = backoff.next()
             else:
-                self._was_answered = True
+                self._contact.made = True
                 if answer.status_code not in TRANSIENT:
                     return answer
                 asked = retry_after_seconds(answer.headers.get("Retry-After"), self.clock.now())
                 pause = backoff.next() if asked is None else asked
                 note = f"; it asks to wait {asked:.0f} s" if asked else ""
-                failure = CallFailed.of(answer, f"{note} (--patience is {self.patience:.0f} s)")
+                failure = failure_of(answer, f"{note} (--patience is {self.patience:.0f} s)")
             if pause >= deadline.remaining():
                 raise failure
             self.notify(f"{failure}; retrying in {pause:.0f} s")
@@ -169,7 +175,7 @@ class Transport:
             json=call.body,
             headers=dict(call.headers),
             auth=_OnlyOurToken(token),
-            timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+            timeout=(CONNECT_SECONDS, _READ_SECONDS),
             allow_redirects=False,
         )
 
@@ -200,7 +206,7 @@ class Transport:
             headers=headers,
             auth=_OnlyOurToken(None),
             stream=True,
-            timeout=(_CONNECT_SECONDS, 60),
+            timeout=(CONNECT_SECONDS, 60),
         )
 
 
@@ -212,9 +218,30 @@ def reason_of(error: BaseException) -> str:
     return text.splitlines()[0][:200]
 
 
-def json_of(answer: requests.Response) -> Any:
-    """Return the JSON body of an answer. Raises CallFailed if it is not JSON."""
+def json_of(answer: requests.Response, has: str | None = None) -> Any:
+    """Return the JSON object in the body of a DSS's answer. Raises NotADss if it is none, or lacks `has`."""
     try:
-        return answer.json()
+        body = answer.json()
     except ValueError as error:
-        raise CallFailed.of(answer, " (its body is not JSON)") from error
+        raise NotADss.of(answer) from error
+    if not isinstance(body, dict) or (has is not None and has not in body):
+        raise NotADss.of(answer, f", without {has!r}" if has else "")
+    return body
+
+
+def failure_of(answer: requests.Response, note: str = "") -> CallFailed:
+    """Return the error for an answer of the DSS: NotADss if it is none that a DSS gives.
+
+    What stands before a DSS (a load balancer, a sign-in) may refuse, limit and fail in its own words.
+    """
+    theirs = answer.status_code in _OF_PROXIES or answer.status_code >= 500
+    if theirs or answer.request.method == "HEAD" or _has_code(answer):
+        return CallFailed.of(answer, note)
+    return NotADss.of(answer)
+
+
+def _has_code(answer: requests.Response) -> bool:
+    try:
+        return "code" in answer.json()
+    except (ValueError, TypeError):
+        return False

@@ -7,9 +7,12 @@ import click
 
 from dss import tokens
 from dss.clock import SystemClock, new_version
+from dss.commands.consent import agree, dry_run, yes
 from dss.commands.context import TEXT_FILE, Context, shared_options
+from dss.commands.help import examples
 from dss.commands.json_input import json_in, name_of, object_in
 from dss.errors import InvalidInput
+from dss.references import resolve
 
 
 @click.group()
@@ -18,7 +21,13 @@ def collection() -> None:
     """Keep collections: lists of links to files, bundles, collections and fragments of JSON files."""
 
 
-@collection.command("put")
+@collection.command(
+    "put",
+    epilog=examples(
+        "dss collection put mine.json",
+        "dss collection put mine.json --uuid UUID         # a new version of this collection",
+    ),
+)
 @click.argument("file", metavar="FILE", type=TEXT_FILE)
 @click.option("--uuid", metavar="UUID", help="UUID of the collection  [default: a new one]")
 @click.option("--version", metavar="VERSION", help="Version of the collection  [default: now]")
@@ -33,24 +42,26 @@ def put(context: Context, file: TextIO, uuid: str | None, version: str | None) -
     tokens.check_usable(context.token)
     definition = object_in(file)
     about = {name: definition[name] for name in ("name", "description", "details") if name in definition}
-    uuid, version = uuid or str(uuid4()), version or new_version(SystemClock())
-    newest = context.client().put_collection(uuid, version, _items_in(definition, file), **about)
+    client = context.client()
+    uuid = resolve(uuid, url=client.url, kind="collection").uuid if uuid else str(uuid4())
+    version = version or new_version(SystemClock())
+    newest = client.put_collection(uuid, version, _items_in(definition, file), **about)
     context.show({"uuid": uuid, "version": newest, "replica": context.replica}, f"{uuid}.{newest}")
     return 0
 
 
-@collection.command("get")
-@click.argument("uuid")
+@collection.command("get", epilog=examples("dss collection get UUID", "dss collection get UUID.VERSION"))
+@click.argument("collection")
 @click.option("--version", metavar="VERSION", help="Version of the collection  [default: the newest]")
 @shared_options
 @click.pass_obj
-def get(context: Context, uuid: str, version: str | None) -> int:
+def get(context: Context, collection: str, version: str | None) -> int:
     """Print a collection with all of its contents, as JSON."""
-    context.show(context.client().collection(uuid, version))
+    context.show(context.client().collection(collection, version))
     return 0
 
 
-@collection.command("list")
+@collection.command("list", epilog=examples("dss collection list"))
 @shared_options
 @click.pass_obj
 def list_collections(context: Context) -> int:
@@ -64,8 +75,14 @@ def list_collections(context: Context) -> int:
     return 0
 
 
-@collection.command("patch")
-@click.argument("uuid")
+@collection.command(
+    "patch",
+    epilog=examples(
+        "dss collection patch UUID --add links.json --name 'Cortex, checked'",
+        "dss collection patch UUID.VERSION --remove links.json",
+    ),
+)
+@click.argument("collection")
 @click.option("--version", metavar="VERSION", help="Version to start from  [default: the newest]")
 @click.option("--add", metavar="FILE", type=TEXT_FILE, help="JSON: links to add, a list or under contents.")
 @click.option("--remove", metavar="FILE", type=TEXT_FILE, help="JSON: links to remove, in the same form.")
@@ -79,7 +96,7 @@ def list_collections(context: Context) -> int:
 def patch(
     context: Context,
     /,
-    uuid: str,
+    collection: str,
     version: str | None,
     add: TextIO | None,
     remove: TextIO | None,
@@ -91,20 +108,42 @@ def patch(
     changes: dict[str, Any] = {"add": _items_of(add), "remove": _items_of(remove), **about}
     changes["details"] = object_in(details) if details else None
     client = context.client()
-    newest = client.patch_collection(uuid, version or client.collection(uuid)["version"], **changes)
-    context.show({"uuid": uuid, "version": newest, "replica": context.replica}, f"{uuid}.{newest}")
+    found = resolve(collection, version, url=client.url, kind="collection")
+    start = found.version or client.collection(found.uuid)["version"]
+    newest = client.patch_collection(found.uuid, start, **changes)
+    context.show(
+        {"uuid": found.uuid, "version": newest, "replica": context.replica}, f"{found.uuid}.{newest}"
+    )
     return 0
 
 
-@collection.command("delete")
-@click.argument("uuid")
+@collection.command(
+    "delete",
+    epilog=examples(
+        "dss collection delete UUID --dry-run",
+        "dss collection delete UUID --yes",
+    ),
+)
+@click.argument("collection")
+@dry_run
+@yes
 @shared_options
 @click.pass_obj
-def delete(context: Context, uuid: str) -> int:
+def delete(context: Context, collection: str, dry_run: bool, yes: bool) -> int:
     """Hide a collection, with all of its versions, on all replicas, for ever."""
     tokens.check_usable(context.token)
-    context.client().delete_collection(uuid)
-    context.show({"uuid": uuid, "replica": context.replica}, f"{uuid} is hidden")
+    client = context.client()
+    found = resolve(collection, url=client.url, kind="collection")
+    if found.version:
+        raise InvalidInput(f"{found.fqid} is one version; only the whole collection can go: {found.uuid}")
+    result = {"uuid": found.uuid, "replica": context.replica}
+    if dry_run:
+        links = len(client.collection(found.uuid)["contents"])
+        context.show({**result, "dry_run": True}, f"would hide {found.uuid}, of {links:,} links")
+        return 0
+    agree(f"hide collection {found.uuid}, with all of its versions,", yes=yes)
+    client.delete_collection(found.uuid)
+    context.show(result, f"{found.uuid} is hidden")
     return 0
 
 

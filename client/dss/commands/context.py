@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dss.commands.exit_codes import exit_code_of
 from dss.errors import ClientError
 from dss.profiles import Settings, load_settings
 from dss.progress import Progress, Unit
@@ -74,7 +75,7 @@ class Context:
             notify=notify,
         )
 
-    def progress(self, title: str, *, unit: Unit = "bytes", total: int | None = None) -> Progress:
+    def progress(self, title: str, *, unit: Unit = "files", total: int | None = None) -> Progress:
         """Return the progress of some work on stderr; silent with `--json`."""
         return Progress(title, unit=unit, total=total, quiet=self.json)
 
@@ -90,7 +91,7 @@ class Context:
         if self.json:
             print(json.dumps({"error": error.as_json()}), flush=True)
         print(f"dss: {error}", file=sys.stderr)
-        return 1
+        return exit_code_of(error)
 
     def conclude(self, report: Report, text: str) -> int:
         """Print what became of files, with the reason of each failure; return the exit code."""

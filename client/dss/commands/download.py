@@ -5,10 +5,17 @@ from typing import Any
 import click
 
 from dss.commands.context import DIRECTORY, JOBS, Context, bundle_version, shared_options
+from dss.commands.help import examples
 
 
-@click.command()
-@click.argument("uuid")
+@click.command(
+    epilog=examples(
+        "dss download UUID --to my/copy",
+        "dss download UUID.VERSION --name '*.json' --name 'raw/*'",
+        "dss download https://dss.example.org/browse/bundles/UUID",
+    )
+)
+@click.argument("bundle")
 @bundle_version
 @click.option("--to", type=DIRECTORY, metavar="DIR", help="Directory to fill  [default: ./UUID.VERSION]")
 @click.option("--jobs", type=JOBS, default=8, show_default=True, help="Files, and ranges, to fetch at once.")
@@ -22,12 +29,15 @@ from dss.commands.context import DIRECTORY, JOBS, Context, bundle_version, share
 )
 @shared_options
 @click.pass_obj
-def download(context: Context, /, uuid: str, version: str | None, range_mib: int, **options: Any) -> int:
-    """Fetch and verify the files of a bundle. Run it again to continue after an interruption."""
+def download(context: Context, /, bundle: str, version: str | None, range_mib: int, **options: Any) -> int:
+    """Fetch and verify the files of a bundle. Run it again to continue after an interruption.
+
+    A pattern that matches no name is an error, and nothing is fetched. `dss verify DIR` compares later on.
+    """
     with context.progress("download") as progress:
         client = context.client(progress)
         range_bytes = range_mib * 2**20
-        report = client.download(uuid, version, range_bytes=range_bytes, progress=progress, **options)
+        report = client.download(bundle, version, range_bytes=range_bytes, progress=progress, **options)
     text = (
         f"{report.directory}\n"
         f"{report.downloaded} files downloaded, {report.skipped} there already, "

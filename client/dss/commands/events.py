@@ -1,16 +1,13 @@
 """`dss events`: the bundles that came to a replica, and those that were deleted, in order of time."""
 
-import json
 from datetime import datetime
 
 import click
 
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.errors import InvalidInput
 from dss.identifiers import UTC, check_version, version_of
-
-# Seconds between two calls for new events.
-_FOLLOW_SECONDS = 2.0
 
 
 class _Date(click.ParamType[str]):
@@ -31,7 +28,13 @@ class _Date(click.ParamType[str]):
         return version_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss events --from 2026-01-12",
+        "dss events --from 2026-01-12T09:30:00Z --to 2026-01-13",
+        "dss events --follow --json",
+    )
+)
 @click.option("--from", "from_date", type=_Date(), metavar="DATE", help="List events from then on.")
 @click.option("--to", "to_date", type=_Date(), metavar="DATE", help="List events before then.")
 @click.option("--follow", is_flag=True, help="Go on with new events until Ctrl-C.")
@@ -39,9 +42,5 @@ class _Date(click.ParamType[str]):
 @click.pass_obj
 def events(context: Context, from_date: str | None, to_date: str | None, follow: bool) -> None:
     """List bundles that came to a replica, or were deleted, one event a line; with --json with documents."""
-    wait = _FOLLOW_SECONDS if follow else None
-    for event in context.client().events(from_date, to_date, follow=wait):
-        document = json.loads(event.document)
-        info = document["bundle_info"]
-        line = f"{event.timestamp}  {document['event_type']:9}  {info['uuid']}.{info['version']}"
-        context.show(event.as_json(), line)
+    for event in context.client().events(from_date, to_date, follow=follow):
+        context.show(event.as_json(), f"{event.timestamp}  {event.event_type:9}  {event.bundle}")

@@ -5,9 +5,16 @@ from itertools import islice
 import click
 
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 
 
-@click.command("list")
+@click.command(
+    "list",
+    epilog=examples(
+        "dss list --limit 10",
+        "dss list --prefix 01 --replica aws",
+    ),
+)
 @click.option("--prefix", help="List only UUIDs that begin with this.")
 @click.option("--limit", type=click.IntRange(1), help="List at most this many.")
 @shared_options

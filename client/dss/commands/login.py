@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.errors import InvalidInput, SignInFailed
 from dss.profiles import add_profile, base_of, profile_names
 
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
     from dss.sign_in.store import StoredLogin
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss login --url https://dss.example.org",
+        "dss login --no-browser",
+    )
+)
 @click.option("--no-browser", is_flag=True, help="Sign in with the browser of another machine.")
 @click.option("--issuer", metavar="URL", help="The OpenID provider, if the DSS names none [DSS_ISSUER].")
 @click.option("--client-id", metavar="ID", help="The OAuth client, if the DSS names none [DSS_CLIENT_ID].")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.errors import ClientError, InvalidInput
 from dss.profiles import base_of
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
     from dss.sign_in.store import LoginStore
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss logout",
+    )
+)
 @click.option("--all", "everywhere", is_flag=True, help="End the logins at every DSS.")
 @shared_options
 @click.pass_obj

@@ -1,35 +1,48 @@
-"""The `dss` command.
-
-Exit codes: 0 everything was done; 1 something failed, and is listed; 2 the command line is wrong; 130 Ctrl-C.
-"""
+"""The `dss` command. Its exit codes are in `dss/commands/exit_codes.py`."""
 
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 import click
 
+from dss.commands.cat import cat
 from dss.commands.checkout import checkout
 from dss.commands.collection import collection
+from dss.commands.completion import VARIABLE, completion
 from dss.commands.context import Context, shared_options
+from dss.commands.cp import cp
 from dss.commands.delete import delete
+from dss.commands.diff import diff
 from dss.commands.download import download
 from dss.commands.events import events
+from dss.commands.exit_codes import EXIT_CODES, FAILED, INTERRUPTED
 from dss.commands.get import get
+from dss.commands.help import examples
 from dss.commands.list import list_bundles
 from dss.commands.login import login
 from dss.commands.logout import logout
+from dss.commands.ls import ls
 from dss.commands.search import search
+from dss.commands.stat import stat
 from dss.commands.subscription import subscription
 from dss.commands.token import token
 from dss.commands.upload import upload
+from dss.commands.verify import verify
 from dss.commands.whoami import whoami
 from dss.errors import ClientError, OperationFailed
 
 _COMMANDS = (
     upload,
     download,
+    verify,
+    ls,
+    cat,
+    cp,
+    stat,
+    diff,
     get,
     list_bundles,
     search,
@@ -42,6 +55,7 @@ _COMMANDS = (
     logout,
     whoami,
     token,
+    completion,
 )
 
 # Other distributions add commands by entry points of this group: the service adds `admin` and `local`, which
@@ -86,11 +100,27 @@ def _broken(entry: EntryPoint, why: str) -> click.Command:
     return broken
 
 
-@click.group(cls=_Group)
+@click.group(
+    cls=_Group,
+    # Commands below have them, too.
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "dss upload my/data             # prints UUID.VERSION of the new bundle",
+        "dss ls UUID",
+        "dss download UUID --to my/copy",
+        "dss COMMAND --help             # options, and more examples",
+        codes=EXIT_CODES,
+    ),
+)
+@click.version_option(package_name="dss-client", prog_name="dss", message="%(prog)s %(version)s")
 @shared_options
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """The Data Storage System: bundles of files, versioned and immutable, in two clouds."""
+    """The Data Storage System: bundles of files, versioned and immutable, in two clouds.
+
+    A bundle is named by UUID (its newest version), UUID.VERSION, dss://UUID.VERSION, drs://HOST/UUID.VERSION,
+    or the URL of its page. A file of it is named by /NAME behind that.
+    """
     ctx.ensure_object(Context)
 
 
@@ -104,24 +134,28 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    _exit(_run(Context()))
+    _exit(run())
 
 
-def _run(context: Context) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line, that of the process unless given, and return the exit code."""
+    context = Context()
     try:
-        outcome = cli.main(standalone_mode=False, obj=context)
+        outcome = cli.main(
+            arguments, prog_name="dss", complete_var=VARIABLE, standalone_mode=False, obj=context
+        )
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort:
         print("dss: interrupted; run the same command again to continue", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except ClientError as error:
         return context.fail(error)
     except BrokenPipeError:
         # The program that read our output (head, say) has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return FAILED
     except OSError as error:
         return context.fail(ClientError(str(error)))
     return outcome if isinstance(outcome, int) else 0
@@ -131,7 +165,7 @@ def _exit(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if code == 130 and any(not thread.daemon for thread in others):
+    if code == INTERRUPTED and any(not thread.daemon for thread in others):
         # Threads that hang in a read would keep the process for a minute. What they did is on disk already:
         # every record is one append or one rename.
         os._exit(code)

@@ -9,10 +9,16 @@ from typing import Any
 import click
 
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.errors import InvalidInput
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        """dss search '{"query": {"match": {"files.project_json.name": "cortex"}}}'""",
+        "dss search @query.json --limit 10",
+    )
+)
 @click.argument("query", metavar="QUERY|@FILE")
 @click.option("--raw", is_flag=True, help="Print the metadata documents, one a line.")
 @click.option("--limit", type=click.IntRange(1), help="Print at most this many results.")

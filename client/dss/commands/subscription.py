@@ -7,6 +7,7 @@ import click
 
 from dss import tokens
 from dss.commands.context import TEXT_FILE, Context, shared_options
+from dss.commands.help import examples
 from dss.commands.json_input import json_in, pairs_of
 
 _KIND = click.option(
@@ -24,7 +25,13 @@ def subscription() -> None:
     """Have a URL of yours called when a bundle appears or is deleted."""
 
 
-@subscription.command("put")
+@subscription.command(
+    "put",
+    epilog=examples(
+        "dss subscription put https://example.org/hook",
+        "dss subscription put https://example.org/hook --jmespath \"event_type == 'CREATE'\"",
+    ),
+)
 @click.argument("callback_url", metavar="URL")
 @click.option(
     "--jmespath", "jmespath_query", metavar="EXPRESSION", help="Only events for which this is true."
@@ -87,7 +94,7 @@ def put(
     return 0
 
 
-@subscription.command("list")
+@subscription.command("list", epilog=examples("dss subscription list --replica aws"))
 @shared_options
 @click.pass_obj
 def list_subscriptions(context: Context) -> int:
@@ -101,7 +108,7 @@ def list_subscriptions(context: Context) -> int:
     return 0
 
 
-@subscription.command("get")
+@subscription.command("get", epilog=examples("dss subscription get UUID"))
 @click.argument("uuid")
 @_KIND
 @shared_options
@@ -112,7 +119,7 @@ def get(context: Context, uuid: str, kind: str) -> int:
     return 0
 
 
-@subscription.command("delete")
+@subscription.command("delete", epilog=examples("dss subscription delete UUID"))
 @click.argument("uuid")
 @_KIND
 @shared_options
@@ -125,7 +132,7 @@ def delete(context: Context, uuid: str, kind: str) -> int:
     return 0
 
 
-@subscription.command("deliveries")
+@subscription.command("deliveries", epilog=examples("dss subscription deliveries UUID | head"))
 @click.argument("uuid")
 @shared_options
 @click.pass_obj
@@ -144,7 +151,7 @@ def deliveries(context: Context, uuid: str) -> int:
     return 0
 
 
-@subscription.command("test")
+@subscription.command("test", epilog=examples("dss subscription test UUID"))
 @click.argument("uuid")
 @shared_options
 @click.pass_obj
@@ -156,7 +163,7 @@ def test(context: Context, uuid: str) -> int:
     return 0
 
 
-@subscription.command("replay")
+@subscription.command("replay", epilog=examples("dss subscription replay UUID --from-date VERSION"))
 @click.argument("uuid")
 @click.option(
     "--from-date", metavar="VERSION", required=True, help="A UTC time as 2026-01-12T093000.000000Z."

@@ -9,10 +9,16 @@ import click
 
 from dss import environment, tokens
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.errors import InvalidInput
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss token                     # the one in use; its claims on stderr",
+        "dss token --key-file key.json --audience https://dss.example.org/",
+    )
+)
 @click.option("--audience", help="Audience of a token that --key-file signs [DSS_AUDIENCE].")
 @click.option(
     "--claim",

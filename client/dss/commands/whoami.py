@@ -7,11 +7,16 @@ import click
 
 from dss import tokens
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.errors import InvalidInput
 from dss.profiles import base_of
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss whoami",
+    )
+)
 @shared_options
 @click.pass_obj
 def whoami(context: Context) -> int:

@@ -53,17 +53,18 @@ def scan(
     directory: Path,
     exclude: Sequence[str] = (),
     *,
+    follow_links: bool = False,
     on_empty_directory: Callable[[str], None] | None = None,
 ) -> list[LocalFile]:
     """Return the files under a directory, by name; `exclude` holds globs of names to leave out.
 
     Calls `on_empty_directory` with the name of each empty directory, which a bundle can't hold. Follows
-    symbolic links that stay inside. Raises InvalidInput, which names every file that a bundle can't hold, and
-    if there are no files.
+    symbolic links that stay inside, and with `follow_links` those that lead outside. Raises InvalidInput,
+    which names every file that a bundle can't hold, and if there are no files.
     """
     if not directory.is_dir():
         raise InvalidInput(f"{directory} is not a directory")
-    walk = _Walk(directory.resolve(), exclude, on_empty_directory)
+    walk = _Walk(directory.resolve(), exclude, follow_links, on_empty_directory)
     found = sorted(walk.files(walk.root, "", (walk.root,)), key=lambda file: file.name)
     if walk.problems:
         listed = "\n  ".join(walk.problems)
@@ -75,11 +76,16 @@ def scan(
 
 class _Walk:
     def __init__(
-        self, root: Path, exclude: Sequence[str], on_empty_directory: Callable[[str], None] | None
+        self,
+        root: Path,
+        exclude: Sequence[str],
+        follow_links: bool,
+        on_empty_directory: Callable[[str], None] | None,
     ) -> None:
         self.root = root
         self.problems: list[str] = []
         self._exclude = exclude
+        self._follow_links = follow_links
         self._on_empty_directory = on_empty_directory
 
     def files(self, folder: Path, prefix: str, ancestors: tuple[Path, ...]) -> Iterator[LocalFile]:
@@ -120,7 +126,10 @@ class _Walk:
             target = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:
             raise InvalidInput(f"{name!r} is a symbolic link to a file that does not exist") from error
-        if not target.is_relative_to(self.root):
-            raise InvalidInput(f"{name!r} is a symbolic link to outside the directory")
+        if not target.is_relative_to(self.root) and not self._follow_links:
+            raise InvalidInput(
+                f"{name!r} is a symbolic link to outside the directory; "
+                "--follow-links uploads what it leads to"
+            )
         if target in ancestors:
             raise InvalidInput(f"{name!r} is a symbolic link to a directory that contains it")

@@ -13,10 +13,11 @@ from typing import Any
 from dss.api import bundles, files
 from dss.api.session import Session
 from dss.errors import ClientError, InvalidInput
-from dss.progress import Progress
+from dss.progress import Phase, Progress
 from dss.reports import DownloadReport
-from dss.stopping import StoppableClock
-from dss.transfer.fetching import Content, FileFetcher, sha256_of
+from dss.suggestions import suggestion
+from dss.transfer.download_record import DownloadRecord
+from dss.transfer.fetching import Content, FetchPhases, FileFetcher, is_there
 from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
 from dss.transfer.parallel import for_each, only_process, threads
 from dss.transfer.placement import Rehearsal, longest_step, place
@@ -64,7 +65,7 @@ def download(
     another process works on the directory.
     """
     session = session.renewed()
-    bundle = bundles.bundle(session, uuid, version, presigned=True)
+    bundle = _listed(session, uuid, version, options.progress.phase("list"))
     directory = Path(options.to or f"{bundle['uuid']}.{bundle['version']}").absolute()
     report = DownloadReport(
         uuid=bundle["uuid"], version=bundle["version"], replica=session.replica, directory=str(directory)
@@ -74,13 +75,24 @@ def download(
     targets = _choose(session, rows, paths, report)
     report.files = len(targets) + len(report.failed)
     report.bytes = sum(file.content.size for file in targets)
-    options.progress.expect(report.bytes, files=len(targets))
     directory.mkdir(parents=True, exist_ok=True)
     with only_process(directory, f"{directory}"), _work_directory(directory) as work:
+        DownloadRecord.of(report, session.url, options.names).keep()
         placed = _without_collisions(targets, rehearsal or Rehearsal(work / "names"), report)
         _fetch_all(session, placed, directory, work, options, report)
     report.close()
     return report
+
+
+def _listed(session: Session, uuid: str, version: str | None, listing: Phase) -> dict[str, Any]:
+    """Return a bundle version with all its files and their signed URLs."""
+    pages = bundles.bundle_pages(session, uuid, version, presigned=True, direct=False)
+    rows: list[dict[str, Any]] = []
+    for page in pages:
+        rows += page["files"]
+        listing.advance(items=len(page["files"]))
+    listing.expect(items=len(rows))
+    return {**page, "files": rows}
 
 
 def _named(rows: Sequence[dict[str, Any]], globs: Sequence[str]) -> list[dict[str, Any]]:
@@ -88,7 +100,8 @@ def _named(rows: Sequence[dict[str, Any]], globs: Sequence[str]) -> list[dict[st
     names = [str(row.get("name")) for row in rows]
     unmatched = [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]
     if unmatched:
-        raise InvalidInput(f"no file of the bundle matches {', '.join(map(repr, unmatched))}")
+        listed = ", ".join(map(repr, unmatched))
+        raise InvalidInput(f"no file of the bundle matches {listed}{suggestion(unmatched[0], names)}")
     matched = [not globs or any(fnmatchcase(name, glob) for glob in globs) for name in names]
     return list(compress(rows, matched))
 
@@ -164,31 +177,24 @@ def _fetch_all(
 ) -> None:
     # Two pools: files wait for ranges and ranges wait for nothing, so all of them end.
     with threads(options.jobs, session.clock) as ranges:
-        fetcher = FileFetcher(session.transport, ranges, options.progress)
+        size = sum(file.content.size for file in targets)
+        phases = FetchPhases(options.progress, items=len(targets), size=size)
+        fetcher = FileFetcher(session.transport, ranges, phases)
 
         def fetch(file: _Target) -> None:
             try:
                 target = safe_target(directory, file.path)
-                if is_there(target, file.content, session.clock):
+                if is_there(target, file.content, session.clock, phases):
                     report.count(skipped=1)
-                    options.progress.advance(file.content.size)
                 else:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     part = _part_of(work, file, options.range_bytes)
                     received = fetcher.fetch(file.content, target, part)
                     report.count(downloaded=1, received=received)
-                options.progress.file_done()
             except (ClientError, OSError) as error:
                 report.fail(file.name, error)
 
         for_each(targets, fetch, jobs=options.jobs, clock=session.clock)
-
-
-def is_there(target: Path, content: Content, clock: StoppableClock) -> bool:
-    """Return whether a file has this size and sha256."""
-    if not target.is_file() or target.stat().st_size != content.size:
-        return False
-    return sha256_of(target, clock) == content.sha256
 
 
 def _part_of(work: Path, file: _Target, range_bytes: int) -> PartFile:

@@ -14,7 +14,7 @@ from dss.api.files import SignedUrl
 from dss.api.transport import TRANSIENT, Backoff, Transport, reason_of, retry_after_seconds
 from dss.clock import Deadline
 from dss.errors import CallFailed, ClientError, Interrupted, Unreachable, WrongContent
-from dss.progress import Progress
+from dss.progress import Phase, Progress
 from dss.stopping import StoppableClock
 from dss.transfer.ranges import ByteRange, PartFile
 
@@ -132,14 +132,22 @@ def _check_range(answer: requests.Response, content: Content, part: ByteRange, *
         raise WrongContent(f"the store has other bytes than asked for: {served!r} of {content.size}")
 
 
+class FetchPhases:
+    """The phases of fetching files: their bytes arrive, and then they are verified."""
+
+    def __init__(self, progress: Progress, *, items: int, size: int) -> None:
+        self.fetch = progress.phase("fetch", items=items, size=size)
+        self.verify = progress.phase("verify", items=items, size=size)
+
+
 class FileFetcher:
     """Fetches contents into files, each in parallel ranges on an executor that fetches nothing else."""
 
-    def __init__(self, transport: Transport, executor: Executor, progress: Progress) -> None:
+    def __init__(self, transport: Transport, executor: Executor, phases: FetchPhases) -> None:
         self._reader = RangeReader(transport)
         self._clock = transport.clock
         self._executor = executor
-        self._progress = progress
+        self._phases = phases
 
     def fetch(self, content: Content, target: Path, part: PartFile) -> int:
         """Write a file, complete and verified, to `target`; return how many bytes were fetched.
@@ -148,15 +156,16 @@ class FileFetcher:
         other error keeps the complete ranges for the next call.
         """
         try:
-            self._progress.advance(part.done_bytes)
+            self._phases.fetch.skip(size=part.done_bytes)
             fetched = self._fetch_missing(content, part)
         except WrongContent:
             part.discard()
             raise
         finally:
             part.close()
+        self._phases.fetch.advance(items=1)
         try:
-            verify(part.path, content, self._clock)
+            verify(part.path, content, self._clock, self._phases.verify)
         except WrongContent:
             part.discard()
             raise
@@ -168,7 +177,7 @@ class FileFetcher:
 
         def sink(position: int, data: bytes) -> None:
             part.write(position, data)
-            self._progress.advance(len(data))
+            self._phases.fetch.advance(size=len(data))
 
         def fetch(index: int, wanted: ByteRange) -> int:
             if broken.is_set():
@@ -191,21 +200,36 @@ class FileFetcher:
         return sum(future.result() for future in futures)
 
 
-def sha256_of(path: Path, clock: StoppableClock) -> str:
+def is_there(target: Path, content: Content, clock: StoppableClock, phases: FetchPhases) -> bool:
+    """Return whether a file has this size and sha256; then it counts as fetched and verified."""
+    if not target.is_file() or target.stat().st_size != content.size:
+        return False
+    try:
+        verify(target, content, clock, phases.verify)
+    except WrongContent:
+        phases.verify.advance(size=-content.size)
+        return False
+    phases.fetch.skip(items=1, size=content.size)
+    return True
+
+
+def sha256_of(path: Path, clock: StoppableClock, reading: Phase) -> str:
     """Return the sha256 of a file in lower-case hex."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             clock.check()
             digest.update(chunk)
+            reading.advance(size=len(chunk))
     return digest.hexdigest()
 
 
-def verify(path: Path, content: Content, clock: StoppableClock) -> None:
+def verify(path: Path, content: Content, clock: StoppableClock, verifying: Phase) -> None:
     """Raise WrongContent unless a file has the size and sha256 of a content."""
     size = path.stat().st_size
     if size != content.size:
         raise WrongContent(f"size: {size} bytes arrived, the DSS promised {content.size}")
-    found = sha256_of(path, clock)
+    found = sha256_of(path, clock, verifying)
     if found != content.sha256:
         raise WrongContent(f"sha256: {found} arrived, the DSS promised {content.sha256}")
+    verifying.advance(items=1)

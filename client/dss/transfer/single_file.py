@@ -9,8 +9,7 @@ from dss.api.session import Session
 from dss.errors import WrongContent
 from dss.progress import Progress
 from dss.reports import DownloadReport
-from dss.transfer.download import is_there
-from dss.transfer.fetching import Content, FileFetcher, RangeReader
+from dss.transfer.fetching import Content, FetchPhases, FileFetcher, RangeReader, is_there
 from dss.transfer.names import safe_target
 from dss.transfer.parallel import for_each, only_process, threads
 from dss.transfer.ranges import ByteRange, PartFile
@@ -41,25 +40,24 @@ def fetch_file(
         directory=str(directory),
     )
     content = Content(source=source, size=head.size, sha256=head.checksums["sha256"])
-    progress.expect(head.size, files=1)
+    phases = FetchPhases(progress, items=1, size=head.size)
     target = safe_target(directory, output.name)
-    if is_there(target, content, session.clock):
+    if is_there(target, content, session.clock, phases):
         report.skipped = 1
     else:
-        _fetch(session, content, target, jobs, progress, report)
-    progress.file_done()
+        _fetch(session, content, target, jobs, phases, report)
     report.close()
     return report
 
 
 def _fetch(
-    session: Session, content: Content, target: Path, jobs: int, progress: Progress, report: DownloadReport
+    session: Session, content: Content, target: Path, jobs: int, phases: FetchPhases, report: DownloadReport
 ) -> None:
     label = hashlib.sha256(f"{target.name}\n{report.uuid}.{report.version}".encode()).hexdigest()[:32]
     part = target.with_name(f".dss-{label}.part")
     lock = target.with_name(f".dss-{label}.lock")
     with only_process(lock, str(target)), threads(jobs, session.clock) as ranges:
-        fetcher = FileFetcher(session.transport, ranges, progress)
+        fetcher = FileFetcher(session.transport, ranges, phases)
 
         def fetch(content: Content) -> None:
             file = PartFile(part, size=content.size, sha256=content.sha256)

@@ -4,8 +4,6 @@ The state file (dss.transfer.upload_state) is written after each step of each fi
 repeated, so running it again finishes a run that was killed anywhere.
 """
 
-import hashlib
-import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,16 +14,17 @@ from dss.api import bundles, files
 from dss.api.session import Session
 from dss.checksums import ChecksumCalculator, Checksums
 from dss.clock import new_version
-from dss.errors import CallFailed, ClientError, InvalidInput
-from dss.identifiers import check_uuid, check_version
-from dss.progress import Progress
+from dss.errors import CallFailed, ClientError, NoToken
+from dss.identifiers import check_version
+from dss.progress import Phase, Progress
+from dss.references import parse
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile, scan
 from dss.transfer.media_types import content_type_of
-from dss.transfer.names import is_indexed
 from dss.transfer.parallel import for_each
 from dss.transfer.staging import Staging, staging_for
+from dss.transfer.upload_plan import BundleNaming, digest_of, rows_of, uuid_to_write, was_bundle
 from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_state
 
 # How long to wait for a file that the DSS copies in the background.
@@ -41,10 +40,12 @@ class UploadOptions:
 
     bundle_uuid: str | None = None
     version: str | None = None
+    update: bool = False
     staging: str | None = None
     creator_uid: int = 0
     jobs: int = 8
     exclude: Sequence[str] = ()
+    follow_links: bool = False
     state: Path | None = None
     keep_staged: bool = False
     checksum: bool = False
@@ -53,9 +54,14 @@ class UploadOptions:
 
     def __post_init__(self) -> None:
         if self.bundle_uuid:
-            self.bundle_uuid = check_uuid(self.bundle_uuid, "bundle UUID")
+            parse(self.bundle_uuid)
         if self.version:
             check_version(self.version)
+
+    def naming(self, url: str) -> BundleNaming:
+        """Return what they say about the bundle's name on the DSS at `url`. Raises InvalidInput."""
+        uuid = uuid_to_write(self.bundle_uuid, url) if self.bundle_uuid else None
+        return BundleNaming(bundle_uuid=uuid, version=self.version, update=self.update)
 
 
 def upload(
@@ -64,41 +70,53 @@ def upload(
     """Make a directory a bundle version on the session's replica, and remove what was staged for it.
 
     The next call does only what is missing: after an interruption the rest of the same bundle version; after
-    success nothing if the directory is unchanged, else a new version of the same bundle, in which files that
-    changed are new versions too. Files that fail are in the report's `failed`; all others are done, but the
-    bundle is not PUT then.
+    success nothing if the directory is unchanged, else a new bundle, or with `update` a new version of the
+    same one, in which files that changed are new versions too (dss.transfer.upload_plan). Files that fail are
+    in the report's `failed`; all others are done, but the bundle is not PUT then.
 
     Raises InvalidInput, before anything is done, for names that a bundle can't hold, or without a token or
-    staging bucket; Busy if another process uploads the same directory; CallFailed if the DSS refuses the
-    bundle. `staging` replaces the bucket that options or environment name.
+    staging bucket, or without a bundle to update; Busy if another process uploads the same directory;
+    CallFailed if the DSS refuses the bundle. `staging` replaces the bucket that options or environment name.
     """
     if not session.token:
-        raise InvalidInput("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
+        raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
     session = session.renewed()
-    empty: list[str] = []
-    local_files = scan(directory, options.exclude, on_empty_directory=empty.append)
+    local_files, report = begin(session, directory, options)
     staging = staging or staging_for(session.replica, options.staging or session.settings.staging_bucket)
-    path = options.state or default_path(directory, session.url, session.replica)
-    report = UploadReport(replica=session.replica, state=str(path), files=len(local_files))
-    report.bytes = sum(file.size for file in local_files)
-    report.warnings += [f"{name!r} is an empty directory, which a bundle can't hold" for name in empty]
     identity = {"url": session.url, "replica": session.replica}
-    with open_state(path, directory=directory.resolve(), **identity) as state:
+    with open_state(Path(report.state), directory=directory.resolve(), **identity) as state:
         if state.unreadable_lines:
-            options.progress.note(f"{path}: {state.unreadable_lines} unreadable lines; repeating those steps")
-        _Upload(session, local_files, staging, state, options, report).run()
+            lines = f"{state.unreadable_lines} unreadable lines"
+            options.progress.note(f"{state.path}: {lines}; repeating those steps")
+        _Upload(session, directory, local_files, staging, state, options, report).run()
     report.close()
     return report
 
 
-def checksum_file(file: LocalFile, clock: StoppableClock) -> Checksums:
+def begin(session: Session, directory: Path, options: UploadOptions) -> tuple[list[LocalFile], UploadReport]:
+    """Return the files of a directory, and the report of an upload that has not begun."""
+    empty: list[str] = []
+    local_files = scan(
+        directory, options.exclude, follow_links=options.follow_links, on_empty_directory=empty.append
+    )
+    path = options.state or default_path(directory, session.url, session.replica)
+    report = UploadReport(replica=session.replica, state=str(path), files=len(local_files))
+    report.bytes = sum(file.size for file in local_files)
+    report.warnings += [f"{name!r} is an empty directory, which a bundle can't hold" for name in empty]
+    return local_files, report
+
+
+def checksum_file(file: LocalFile, clock: StoppableClock, hashing: Phase | None = None) -> Checksums:
     """Return the four checksums of a file, read once. Raises ContentChanged if it changed meanwhile."""
+    hashing = hashing or Progress(quiet=True).phase("hash")
     calculator = ChecksumCalculator(file.size)
     with file.path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             clock.check()
             calculator.update(chunk)
+            hashing.advance(size=len(chunk))
     file.check_unchanged()
+    hashing.advance(items=1)
     return calculator.result()
 
 
@@ -106,6 +124,7 @@ class _Upload:
     def __init__(
         self,
         session: Session,
+        directory: Path,
         files: Sequence[LocalFile],
         staging: Staging,
         state: UploadState,
@@ -113,6 +132,7 @@ class _Upload:
         report: UploadReport,
     ) -> None:
         self._session = session
+        self._directory = directory
         self._files = files
         self._staging = staging
         self._state = state
@@ -120,16 +140,28 @@ class _Upload:
         self._report = report
         self._progress = options.progress
         self._repairs = 0
+        self._naming = options.naming(session.url)
+        self._updates = self._naming.updates(state.bundle)
 
     def run(self) -> None:
         self._name_bundle()
         while True:
-            self._progress.expect(self._report.bytes, files=self._report.files)
+            self._begin_phases()
             self._for_each(self._files, self._file, lambda file: file.name)
-            if self._report.failed or self._bundle():
+            if self._report.failed:
+                break
+            if self._bundle():
+                self._last.advance(items=1)
                 break
         if self._report.ok and not self._options.keep_staged:
             self._remove_staged()
+
+    def _begin_phases(self) -> None:
+        files, size = self._report.files, self._report.bytes
+        self._hashing = self._progress.phase("hash", items=files, size=size)
+        self._staged = self._progress.phase("stage", items=files, size=size)
+        self._done = self._progress.phase("put", items=files)
+        self._last = self._progress.phase("bundle", items=1, unit="bundles")
 
     def _for_each(
         self, items: Sequence[Any], work: Callable[[Any], None], name: Callable[[Any], str]
@@ -150,16 +182,19 @@ class _Upload:
     def _file(self, file: LocalFile) -> None:
         entry = self._entry_of(file)
         if entry.put or entry.staged:
-            self._progress.advance(file.size)
-        if not entry.put:
+            self._staged.skip(items=1, size=file.size)
+        if entry.put:
+            self._done.skip(items=1)
+        else:
             self._put(file, entry if entry.staged else self._stage(file, entry))
-        self._progress.file_done()
+            self._done.advance(items=1)
 
     def _entry_of(self, file: LocalFile) -> FileEntry:
         known = self._state.files.get(file.name)
         if known and known.stamp == file.stamp and not self._options.checksum:
+            self._hashing.skip(items=1, size=file.size)
             return known
-        checksums = checksum_file(file, self._session.clock)
+        checksums = checksum_file(file, self._session.clock, self._hashing)
         if known and (known.stamp.size, known.checksums) == (file.size, checksums):
             return self._state.record_file(replace(known, stamp=file.stamp))
         if known and known.staged:
@@ -167,7 +202,7 @@ class _Upload:
         return self._state.record_file(
             FileEntry(
                 name=file.name,
-                uuid=known.uuid if known else str(uuid.uuid4()),
+                uuid=known.uuid if known and self._updates else str(uuid.uuid4()),
                 version=new_version(self._session.clock),
                 stamp=file.stamp,
                 checksums=checksums,
@@ -177,13 +212,14 @@ class _Upload:
     def _stage(self, file: LocalFile, entry: FileEntry) -> FileEntry:
         def on_bytes(count: int) -> None:
             self._session.clock.check()
-            self._progress.advance(count)
+            self._staged.advance(size=count)
 
         file.check_unchanged()
         key = f"{entry.uuid}.{entry.version}"
         url = self._staging.put(file.path, key, entry.checksums, content_type_of(file.name), on_bytes)
         file.check_unchanged()
         self._report.count(staged=1)
+        self._staged.advance(items=1)
         return self._state.record_file(replace(entry, staged=url))
 
     def _put(self, file: LocalFile, entry: FileEntry) -> None:
@@ -193,7 +229,7 @@ class _Upload:
             if error.status != 404:
                 raise
             # Staging buckets empty themselves after a while; an earlier run's object may be gone.
-            self._progress.advance(-file.size)
+            self._staged.skip(items=-1, size=-file.size)
             entry = self._stage(file, replace(entry, staged=None))
             is_done = self._put_staged(entry)
         if not is_done:
@@ -212,15 +248,17 @@ class _Upload:
     def _name_bundle(self) -> None:
         """Record the bundle's UUID and version before the first file, so that every run means the same."""
         known = self._state.bundle
-        given_uuid, given_version = self._options.bundle_uuid, self._options.version
-        if known and given_uuid in (None, known.uuid) and given_version in (None, known.version):
+        entry = self._naming.first(known, self._session.clock)
+        if entry is not known:
+            self._new_bundle(entry)
+        elif not known.done:
             self._show(known)
-            return
-        name = given_uuid or (known.uuid if known else str(uuid.uuid4()))
-        self._new_bundle(name, given_version or new_version(self._session.clock))
 
-    def _new_bundle(self, name: str, version: str) -> BundleEntry:
-        return self._show(self._state.record_bundle(BundleEntry(uuid=name, version=version)))
+    def _new_bundle(self, entry: BundleEntry) -> BundleEntry:
+        before = self._state.bundle
+        if before and before.done and entry.uuid != before.uuid and not self._naming.bundle_uuid:
+            self._report.warnings.append(was_bundle(self._directory, before))
+        return self._show(self._state.record_bundle(entry))
 
     def _show(self, entry: BundleEntry) -> BundleEntry:
         self._report.uuid, self._report.version = entry.uuid, entry.version
@@ -228,21 +266,23 @@ class _Upload:
 
     def _bundle(self) -> bool:
         """PUT the bundle; return False if the DSS lacks files, which have to be done again."""
-        rows = self._rows()
-        digest = hashlib.sha256(json.dumps([rows, self._options.creator_uid]).encode()).hexdigest()
+        rows = rows_of([self._state.files[file.name] for file in self._files])
+        digest = digest_of(rows, self._options.creator_uid)
         entry = self._state.bundle
         assert entry is not None, "named before the first file"
         if entry.done and entry.digest == digest:
             if bundles.has_bundle(self._session, entry.uuid, entry.version):
+                self._show(entry)
                 self._report.already_there = True
                 return True
             self._progress.note(f"bundle {entry.uuid}.{entry.version} no longer exists; making a new one")
-            self._new_bundle(self._options.bundle_uuid or str(uuid.uuid4()), self._fresh_version())
+            name = self._naming.bundle_uuid or str(uuid.uuid4())
+            self._show(self._state.record_bundle(BundleEntry(uuid=name, version=self._fresh_version())))
             self._forget_missing()
             return False
         if entry.digest and entry.digest != digest:
             # That version was PUT, or may have been, with other files; a version never changes.
-            entry = self._new_bundle(entry.uuid, self._fresh_version())
+            entry = self._new_bundle(self._naming.after_change(entry, self._session.clock))
         entry = self._state.record_bundle(replace(entry, digest=digest))
         try:
             bundles.put_bundle(
@@ -261,18 +301,6 @@ class _Upload:
 
     def _fresh_version(self) -> str:
         return self._options.version or new_version(self._session.clock)
-
-    def _rows(self) -> list[dict[str, Any]]:
-        entries = [self._state.files[file.name] for file in self._files]
-        return [
-            {
-                "uuid": entry.uuid,
-                "version": entry.version,
-                "name": entry.name,
-                "indexed": is_indexed(entry.name),
-            }
-            for entry in entries
-        ]
 
     def _forget_missing(self) -> bool:
         """Reset the state of files that the DSS does not have; return whether there are any."""

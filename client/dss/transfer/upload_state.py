@@ -58,8 +58,13 @@ def default_path(directory: Path, url: str, replica: str) -> Path:
     return environment.cache_directory() / "uploads" / f"{name.hexdigest()[:32]}.jsonl"
 
 
-class UploadState:
-    """The state of one upload; see `open_state`. Threads may record at once."""
+def identity_of(directory: Path, url: str, replica: str) -> dict[str, str]:
+    """Return what makes an upload another one: its directory, and where it goes."""
+    return {"directory": str(directory), "url": url, "replica": replica}
+
+
+class RecordedUpload:
+    """What is recorded of one upload, as it was when its file was read; InvalidInput for another file."""
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
         self.path = path
@@ -67,11 +72,7 @@ class UploadState:
         self.bundle: BundleEntry | None = None
         self.unreadable_lines = 0
         self._identity = {"format": _FORMAT, **identity}
-        self._lock = threading.Lock()
-        self._torn = False
         self._read()
-        self._rewrite()
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     def _read(self) -> None:
         try:
@@ -109,6 +110,17 @@ class UploadState:
             parts = {"stamp": Stamp(**values["stamp"]), "checksums": Checksums(**values["checksums"])}
             entry = FileEntry(**{**values, **parts})
             self.files[entry.name] = entry
+
+
+class UploadState(RecordedUpload):
+    """The state of one upload; see `open_state`. Threads may record at once."""
+
+    def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
+        super().__init__(path, identity)
+        self._lock = threading.Lock()
+        self._torn = False
+        self._rewrite()
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     def _rewrite(self) -> None:
         records: list[dict[str, Any]] = [{"upload": self._identity}]
@@ -154,7 +166,7 @@ def open_state(path: Path, *, directory: Path, url: str, replica: str) -> Iterat
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with only_process(path.with_name(path.name + ".lock"), f"the upload of {directory}"):
-        state = UploadState(path, {"directory": str(directory), "url": url, "replica": replica})
+        state = UploadState(path, identity_of(directory, url, replica))
         try:
             yield state
         finally:

@@ -41,7 +41,11 @@ class SignedRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes, for the router."""
-        reading = (*PARAMETERS, "generation", "response-content-disposition", "response-content-type")
+        # Nobody pays here, but who signs a project as the payer may read.
+        reading = (
+            *(*PARAMETERS, "generation", "userProject"),
+            *("response-content-disposition", "response-content-type"),
+        )
         return [
             Route("GET", _OBJECT, self.get, reading, (*_SIGNED, *_CONDITIONS)),
             Route("HEAD", _OBJECT, self.get, reading, (*_SIGNED, *_CONDITIONS)),

@@ -288,6 +288,7 @@ class GoogleCloudStorage(PartsAside):
         lifetime: timedelta,
         disposition: str | None = None,
         content_type: str | None = None,
+        user_project: str = "",
     ) -> str:
         """Return a V4 signed URL."""
         with translated(bucket, key):
@@ -300,6 +301,7 @@ class GoogleCloudStorage(PartsAside):
                     expiration=lifetime,
                     response_disposition=disposition,
                     response_type=content_type,
+                    query_parameters={"userProject": user_project} if user_project else None,
                     credentials=self._signing_credentials,
                     api_access_endpoint=self._client.api_endpoint,
                 )

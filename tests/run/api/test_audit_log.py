@@ -208,7 +208,7 @@ ROWS: dict[str, Row] = {
     "events.get": Row(
         ask=get("events/{world.bundle.uuid}", version="2026-01-01T000000.000000Z"), statuses=(404,)
     ),
-    "drs.get": Row(ask=get("ga4gh/drs/v1/objects/{world.file.uuid}"), statuses=(501,)),
+    "drs.get": Row(ask=get("ga4gh/drs/v1/objects/{world.file.uuid}")),
 }
 
 
