@@ -67,7 +67,7 @@ def test_who_has_logged_in_is_known_to_later_commands_until_logout(issuer: Runni
     ended = dss({}, "logout", "--json")
     assert ended.json == {"logins": [{"url": issuer.dss, "outcome": "revoked and forgotten"}]}
     nobody = dss({}, "whoami")
-    assert (nobody.code, "run `dss login`" in nobody.out) == (1, True)
+    assert (nobody.code, "run `dss login`" in nobody.out) == (4, True)
     assert "there was no login" in dss({}, "logout").out
 
 
@@ -78,10 +78,10 @@ def test_a_login_by_device_code(issuer: RunningIssuer) -> None:
     assert "enter the code" in made.err
 
 
-def test_who_refuses_gets_exit_code_1_and_no_login(issuer: RunningIssuer) -> None:
+def test_who_refuses_gets_exit_code_4_and_no_login(issuer: RunningIssuer) -> None:
     made = login(issuer, decision="deny")
 
-    assert made.code == 1
+    assert made.code == 4
     assert "access_denied" in made.json["error"]["title"]
     assert dss({}, "logout", "--all").out.strip() == "there are no logins"
 
