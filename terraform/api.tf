@@ -107,6 +107,7 @@ locals {
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_TRUSTED_PROXIES   = join(",", local.trusted_proxies)
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
+    DSS_CORS_ORIGINS      = length(var.cors_origins) == 0 ? "none" : join(",", var.cors_origins)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
     DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
     DSS_GS_STAGING_BUCKET = google_storage_bucket.dss["staging"].name

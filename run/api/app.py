@@ -155,6 +155,7 @@ class _Dispatcher:
             query={name: text for name, text in request.args.items() if name in operation.query_names},
             memory=self._memory,
             requester=partial(self._requester, admission.caller),
+            charge=partial(self._limits.charge, request.environ),
             repeat_key=request.headers.get("Idempotency-Key", ""),
             if_match=request.headers.get("If-Match", ""),
             user_project=request.headers.get("X-User-Project", ""),

@@ -36,6 +36,7 @@ COSTS = {
     "files.get": 1,
     "files.head": 1,
     "files.put": 4,
+    "files.put_many": 5,
     "search.post": 10,
     "subscriptions.delete": 5,
     "subscriptions.deliveries": 5,
@@ -45,5 +46,7 @@ COSTS = {
     "subscriptions.replay": 20,
     "subscriptions.test": 20,
 }
+# Each file of `files.put_many`, beside what the request costs.
+FILE_OF_MANY = 2
 # A sign-in that fails: it may cost a request to the issuer of the token.
 FAILED_SIGN_IN = 5

@@ -23,6 +23,7 @@ from flask import Flask, Response
 from run.api.admission import ADMISSION, Admission
 from run.api.audit_log import AUDIT_LOG, RequestAudit
 from run.api.connections import MAX_URL
+from run.api.cors import CrossOrigin
 from run.api.errors import problem, problem_of
 from run.api.interfaces import INTERFACES_KEY, Interfaces
 from run.api.limits import LIMITS, Limits
@@ -71,6 +72,7 @@ class Gateway:
         self.request_seconds = settings.request_seconds
         self.client_seconds = settings.client_seconds
         self.max_body = settings.max_body_bytes
+        self.cross_origin = CrossOrigin(settings.cors_origins)
         # Part of the memory beside the budgets of run/api/memory_budget.py.
         self.memory_for_bodies = settings.api_memory_bytes // 4
         self.interfaces: Interfaces = app.extensions[INTERFACES_KEY]
@@ -137,8 +139,18 @@ class _Exchange:
         self._caller = ""
 
     async def answer(self, scope: dict[str, Any]) -> Answer:
-        """Return the answer, or its first part. Raise _ClientGone."""
+        """Return the answer, or its first part, as pages of other origins may read it. Raise _ClientGone."""
         environ = environ_of(scope)
+        cross_origin = self._gateway.cross_origin
+        if cross_origin.is_preflight(environ):
+            answer = respond(cross_origin.preflight(environ), environ)
+        else:
+            answer = await self._answer(scope, environ)
+        answer.headers += cross_origin.headers(environ)
+        return answer
+
+    async def _answer(self, scope: dict[str, Any], environ: Environ) -> Answer:
+        """Return the answer, or its first part. Raise _ClientGone."""
         try:
             if len(scope["raw_path"]) + len(scope["query_string"]) >= MAX_URL:
                 raise _Refused(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")

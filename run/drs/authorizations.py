@@ -5,6 +5,7 @@ from typing import Any
 
 from run.api.call import Call
 from run.api.contract import ALL
+from run.drs.passports import passport_issuers
 from run.drs.resolving import found_many, not_found
 from shared.access import Resource
 from shared.drs.objects import DataObject
@@ -39,5 +40,12 @@ def _may_be_known(call: Call, what: Resource) -> bool:
 def _types(call: Call, what: Resource) -> dict[str, Any]:
     if call.dss.policy.is_open(what) and _SECURED.isdisjoint(call.dss.settings.secured):
         return {"supported_types": ["None"]}
-    issuers = [setting.issuer for setting in call.dss.settings.issuers]
-    return {"supported_types": ["BearerAuth"], "bearer_auth_issuers": issuers}
+    settings = call.dss.settings
+    types = {
+        "supported_types": ["BearerAuth"],
+        "bearer_auth_issuers": [setting.issuer for setting in settings.issuers],
+    }
+    if passports := passport_issuers(settings):
+        types["supported_types"].append("PassportAuth")
+        types["passport_auth_issuers"] = passports
+    return types

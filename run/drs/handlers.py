@@ -13,6 +13,7 @@ from run.drs.authorizations import authorizations_of
 from run.drs.bulk import bulk_form, check_length
 from run.drs.contents import memory_of, read_contents
 from run.drs.forms import Forms
+from run.drs.passports import with_passports
 from run.drs.resolving import resolve, resolve_many
 from run.drs.service_info import service_info_form
 from shared.drs.objects import Container, DataObject, FileObject
@@ -40,7 +41,9 @@ def get_object(call: Call, *, object_id: str, expand: bool) -> Response:
 
 def post_object(call: Call, *, object_id: str, json_request_body: dict[str, Any]) -> Response:
     """Describe an object, for a request with a body."""
-    return _object(call, object_id, expand=json_request_body.get("expand", False))
+    return _object(
+        with_passports(call, json_request_body), object_id, expand=json_request_body.get("expand", False)
+    )
 
 
 def get_access(call: Call, *, object_id: str, access_id: str, userProject: str | None) -> Response:  # noqa: N803 # DRS has this name
@@ -54,10 +57,10 @@ def post_access(
     object_id: str,
     access_id: str,
     userProject: str | None,  # noqa: N803 # DRS has this name
-    **_: Any,
+    json_request_body: dict[str, Any],
 ) -> Response:
     """Return a signed URL of a file, for a request with a body."""
-    return _access(call, object_id, access_id, userProject)
+    return _access(with_passports(call, json_request_body), object_id, access_id, userProject)
 
 
 def options_object(call: Call, *, object_id: str) -> Response:
@@ -71,6 +74,7 @@ def options_object(call: Call, *, object_id: str) -> Response:
 def post_objects(call: Call, *, expand: bool, json_request_body: dict[str, Any]) -> Response:
     """Describe many objects."""
     ids = _bulk_ids(json_request_body)
+    call = with_passports(call, json_request_body)
     found = resolve_many(call, ids)
     with _forms(call, found.values(), expand=expand) as forms:
         outcomes = {text: _outcome(forms, one) for text, one in found.items()}
@@ -97,6 +101,7 @@ def post_accesses(
         for access_id in item["bulk_access_ids"]
     ]
     check_length("bulk_object_access_ids", len(pairs))
+    call = with_passports(call, json_request_body)
     found = resolve_many(call, [object_id for object_id, _ in pairs])
     outcomes = {pair: _signed(call, pair, found[pair[0]], userProject) for pair in pairs}
     asked = [(pair[0], pair) for pair in pairs]

@@ -3,7 +3,7 @@
 from flask import Flask, Response, json
 
 from run.api.interfaces import Interface
-from run.drs import handlers
+from run.drs import handlers, passports
 from run.drs.document import DRS_PATH, load_document, operations_of
 from run.drs.errors import form_error
 from shared.api_path import API_PATH
@@ -29,7 +29,8 @@ def interface() -> Interface:
     )
 
 
-def install(app: Flask, _: Dss) -> None:
-    """Add the route of the document."""
+def install(app: Flask, dss: Dss) -> None:
+    """Add the route of the document, and what verifies passports."""
+    passports.install(app, dss)
     text = json.dumps(load_document())
     app.add_url_rule(_OPENAPI, "drs.openapi", lambda: Response(text, mimetype="application/json"))

@@ -103,6 +103,33 @@ class FileCatalog:
                 )
         raise Unavailable(f"file {record.fqid}: its binding changes all the time; try again")
 
+    def create_all(self, records: Iterable[FileRecord], bindings: Mapping[str, CurrentBinding]) -> bool:
+        """Claim the FQIDs of new versions, all or none, in one commit; return whether they were claimed.
+
+        `bindings` are the last reads of their UUIDs'. False if one exists already, its binding has changed,
+        or it or its content was removed for good: `create` finds out for each.
+        """
+        # Of a document that several versions share, one guard is enough.
+        writes: dict[str, Write] = {}
+        for record in records:
+            fqid, known = record.fqid, bindings.get(record.fqid.uuid)
+            if known and known.purged(fqid.version):
+                return False
+            document = _to_document(record) | bound_fields(known.record if known else None)
+            reference = self._collection.document(str(fqid))
+            writes[f"binding {fqid.uuid}"] = self._bindings.guard(fqid.uuid, known)
+            writes[f"content {record.checksums.sha256}"] = self._guard_content(record, None)
+            writes[f"head {fqid}"] = create_document(reference, document | self._database.new_head())
+        return self._committed(writes)
+
+    def _committed(self, writes: Mapping[str, Write]) -> bool:
+        if writes:
+            try:
+                self._database.commit(*writes.values())
+            except NameTaken:
+                return False
+        return True
+
     def _guard_content(self, record: FileRecord, removal: ContentRemoval | None) -> Write:
         """Return a write that fails if a blob was removed for good since, and ends the removal that was."""
         reference = self._removals.document(record.checksums.sha256)
@@ -136,10 +163,28 @@ class FileCatalog:
 
         Raises Gone if the version was removed for good.
         """
+        self._bindings.commit_unless_purged(fqid, self._gain(fqid, replica))
+
+    def make_all_available(
+        self, fqids: Iterable[Fqid], replica: str, bindings: Mapping[str, CurrentBinding]
+    ) -> bool:
+        """Let reads on a replica see the files, all or none, in one commit; return whether they do.
+
+        `bindings` are the last reads of their UUIDs'. False if one has changed since, or a version was
+        removed for good: `make_available` finds out for each.
+        """
+        writes: dict[str, Write] = {}
+        for fqid in fqids:
+            known = bindings.get(fqid.uuid)
+            if known and known.purged(fqid.version):
+                return False
+            writes[f"binding {fqid.uuid}"] = self._bindings.guard(fqid.uuid, known)
+            writes[f"head {fqid}"] = self._gain(fqid, replica)
+        return self._committed(writes)
+
+    def _gain(self, fqid: Fqid, replica: str) -> Write:
         reference = self._collection.document(str(fqid))
-        self._bindings.commit_unless_purged(
-            fqid, lambda batch: batch.update(reference, self._database.gained(replica))
-        )
+        return lambda batch: batch.update(reference, self._database.gained(replica))
 
     def versions(self, uuid: str) -> list[FileRecord]:
         """Return all versions, available or not, in order; one read each."""

@@ -206,6 +206,16 @@ def _put_file(ask: Ask) -> requests.Response:
     return ask.api.put(f"/v1/files/{ask.target.file.uuid}", version=now(), json=body)
 
 
+def _put_many(ask: Ask) -> requests.Response:
+    """Return the answer with the status of the file: the answer's own is 200 if the file is refused."""
+    file = {"uuid": ask.target.file.uuid, "version": now(), "creator_uid": 1, "content": "Y29udGVudA=="}
+    answer = ask.send("POST", "files/batch", json={"files": [file]})
+    if answer.status_code == 200:
+        [outcome] = answer.json()["files"]
+        answer.status_code = outcome["status"]
+    return answer
+
+
 def _put_bundle(ask: Ask, uuid: str, file: Version) -> requests.Response:
     body = {"files": [file.named("file")], "creator_uid": 1}
     return ask.send("PUT", f"bundles/{uuid}", version=now(), json=body)
@@ -253,6 +263,7 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "files.get": lambda ask: ask.get(f"files/{ask.target.file.uuid}"),
     "files.get with directurl": lambda ask: ask.get(f"files/{ask.target.file.uuid}", directurl=True),
     "files.put": _put_file,
+    "files.put_many": _put_many,
     "bundles.list_all": lambda ask: ask.get("bundles/all", prefix=ask.target.bundle.uuid),
     "bundles.get": lambda ask: ask.get(f"bundles/{ask.target.bundle.uuid}"),
     "bundles.get with presignedurls": lambda ask: ask.get(

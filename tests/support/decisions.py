@@ -27,7 +27,7 @@ OTHER_DOORS = (
 )
 # By these, something of `shared.access` decides: attributes, by the last name of what has them.
 _DECISIONS = {
-    "call": {"require", "sees", "finds", "may_read"},
+    "call": {"require", "refusal", "sees", "finds", "may_read"},
     "policy": {"decide", "counts_as", "may_read", "is_open"},
     "Resource()": {"is_managed"},
 }

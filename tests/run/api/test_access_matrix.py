@@ -32,7 +32,7 @@ from tests.support.executions import executions_server
 from tests.support.operations import ALL_OPERATIONS
 
 # Taking a name says that it is taken, to everybody.
-TAKES_A_NAME = ("files.put", "bundles.put", "collections.put")
+TAKES_A_NAME = ("files.put", "files.put_many", "bundles.put", "collections.put")
 # What is served beside the operations of the contract.
 OTHER_ROUTES = {
     "/": "a page for the contract",

@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 
 import dss
 from local.api import api_process
-from run.api.costs import COSTS, FAILED_SIGN_IN
+from run.api.costs import COSTS, FAILED_SIGN_IN, FILE_OF_MANY
 from run.api.limits import Limits
 from run.api.request_budgets import BURST_SECONDS
 from shared.access import Principal
@@ -84,6 +84,7 @@ def test_the_costs_in_the_guide_are_those_of_the_code() -> None:
 
     assert {name: int(cost) for cost, names in rows for name in re.findall(r"`(.*?)`", names)} == COSTS
     assert f"A sign-in that fails costs {FAILED_SIGN_IN}" in guide
+    assert f"Each file of `files.put_many` costs {FILE_OF_MANY} more" in guide
 
 
 def test_more_expensive_operations_are_fewer(held: Limits) -> None:
