@@ -11,7 +11,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 import dss as library
 from tests.support.api import new_uuid, now
 from tests.support.browser import PATIENCE, open_browser
-from tests.support.command_line import dss, start
+from tests.support.command_line import dss_here, start
 from tests.support.sign_in import address_in
 
 
@@ -72,7 +72,7 @@ def test_who_signs_in_in_the_browser_may_write(login: "Popen[str]", browser: Chr
     client, uuid = library.Client(), new_uuid()
     client.put_collection(uuid, now(), [], name="mine")
     assert client.collection(uuid)["owner"] == "grace@example.org"
-    assert dss({}, "logout").out.endswith(": revoked and forgotten\n")
+    assert dss_here({}, "logout").out.endswith(": revoked and forgotten\n")
 
 
 def test_who_refuses_in_the_browser_has_no_login(login: "Popen[str]", browser: Chrome) -> None:
@@ -82,7 +82,7 @@ def test_who_refuses_in_the_browser_has_no_login(login: "Popen[str]", browser: C
     code, _ = ended(login)
 
     assert (title, code) == ("Not signed in", 4)
-    assert dss({}, "logout", "--all").out == "there are no logins\n"
+    assert dss_here({}, "logout", "--all").out == "there are no logins\n"
 
 
 def test_a_code_is_entered_in_the_browser_of_another_machine(stack: dict[str, str], browser: Chrome) -> None:
