@@ -12,12 +12,12 @@ from typing import Any
 
 from dss.api import bundles, files
 from dss.api.session import Session
-from dss.errors import ClientError, InvalidInput
+from dss.errors import InvalidInput
 from dss.progress import Phase, Progress
 from dss.reports import DownloadReport
 from dss.suggestions import suggestion
-from dss.transfer.download_record import DownloadRecord
 from dss.transfer.attempts import Attempts
+from dss.transfer.download_record import DownloadRecord
 from dss.transfer.fetching import Content, FetchPhases, FileFetcher, is_there
 from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
 from dss.transfer.parallel import only_process, threads
