@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := $(VENV)/clients
+DRS_CLIENTS := $(VENV)/drs-clients
 DATA ?=
 PARTS ?=
 PORT ?= 8080
@@ -18,7 +19,7 @@ help:
 	@echo "make test             all checks and tests"
 	@echo "make local [PORT=8080] start the whole system and keep it running"
 	@echo "make test-large       gigabytes each way between the clouds"
-	@echo "make test-clients     the command lines hca and dbio, against the whole system"
+	@echo "make test-clients     hca, dbio, and clients of DRS by others, against the whole system"
 	@echo "make wheel            the client's wheel, in build/wheels"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
 	@echo "make settings         write docs/settings.md from shared/config.py"
@@ -74,12 +75,17 @@ test-large: setup
 	$(BIN)/pytest -m large -s
 
 # The tools of the predecessor's users themselves, in an environment of their own.
-test-clients: setup $(CLIENTS)/.installed
-	$(BIN)/pytest -m clients tests/old_clients tests/client/test_filesystem_install.py
+test-clients: setup $(CLIENTS)/.installed $(DRS_CLIENTS)/.installed
+	$(BIN)/pytest -m clients tests/old_clients tests/drs_clients tests/client/test_filesystem_install.py
 
 $(CLIENTS)/.installed: requirements-clients.lock
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+$(DRS_CLIENTS)/.installed: requirements-drs-clients.lock
+	$(PYTHON) -m venv $(DRS_CLIENTS)
+	$(DRS_CLIENTS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 bench: setup
