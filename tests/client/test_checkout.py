@@ -44,7 +44,7 @@ def test_who_lacks_a_proof_or_a_token_learns_what_to_do(
 
     unproved, stranger = dss(whole_system, *command), dss({**whole_system, "DSS_TOKEN": ""}, *command)
 
-    assert (unproved.code, stranger.code) == (1, 1)
+    assert (unproved.code, stranger.code) == (4, 4)
     hint = f"Put an object gs://{bucket}/.dss-checkout-allowed there, a text with the line {WRITER_EMAIL}"
     assert hint in unproved.err
     assert "set DSS_TOKEN" in stranger.err
