@@ -29,11 +29,7 @@ def leaves(group: click.Group, context: click.Context) -> Iterator[tuple[str, cl
             yield here.command_path, command
 
 
-COMMANDS = {
-    path: command
-    for path, command in leaves(cli, click.Context(cli, info_name="dss"))
-    if not path.startswith(("dss admin", "dss local"))
-}
+COMMANDS = dict(leaves(cli, click.Context(cli, info_name="dss")))
 
 
 def examples_of(command: click.Command) -> list[list[str]]:
