@@ -10,7 +10,7 @@ PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local settings quick test test-large test-clients machine lint types unit bench lock clean
+.PHONY: help setup demo local settings quick test test-large test-clients wheel machine lint types unit bench lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -19,6 +19,7 @@ help:
 	@echo "make local [PORT=8080] start the whole system and keep it running"
 	@echo "make test-large       gigabytes each way between the clouds"
 	@echo "make test-clients     the command lines hca and dbio, against the whole system"
+	@echo "make wheel            the client's wheel, in build/wheels"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
 	@echo "make settings         write docs/settings.md from shared/config.py"
 	@echo "make lock             renew the lock files from pyproject.toml"
@@ -61,6 +62,12 @@ types: setup
 
 unit: setup
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# The client as it is installed from, in build/wheels. Without what an earlier build left, which it would take in.
+wheel: setup
+	rm -rf client/build build/wheels
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheels ./client
+	rm -rf client/build
 
 # Gigabytes each way between the clouds: minutes, and some 12 GiB of memory.
 test-large: setup

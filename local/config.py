@@ -32,6 +32,8 @@ WRITER_EMAIL = "writer@example.org"
 PATIENCE = 180.0
 # Written to a data directory, so that only a directory made by `dss local` is ever emptied.
 OWN_FILE = ".dss-local"
+# Of those whose signed URLs GCS serves: the API, and the service account of a user.
+SIGNER_CERTIFICATES = ("gcs-signer.pem", "service-account.pem")
 OWN_PARTS = ("gcs", "keys", "logs", "mail", "postgresql", "workflows")
 
 
@@ -193,19 +195,19 @@ def _lock(lock: IO[str], directory: Path) -> None:
 
 def _write_keys(config: StackConfig) -> None:
     token_url = f"{config.url('token issuer')}/token"
-    signer = Key.new()
+    signer, user = Key.new(), Key.new()
     files = {
         ISSUER_KEY_FILE: (config.issuer_key, "issuer"),
-        SERVICE_ACCOUNT_KEY_FILE: (Key.new(), "ingest"),
+        SERVICE_ACCOUNT_KEY_FILE: (user, "ingest"),
         "gcs-signer.json": (signer, "signer"),
     }
     for name, (key, account) in files.items():
         email = f"{account}@{PROJECT}.iam.gserviceaccount.com"
         write_service_account(config.keys / name, key, email=email, project=PROJECT, token_url=token_url)
     (config.keys / "subscription-secrets.key").write_bytes(Fernet.generate_key())
-    (config.keys / "gcs-signer.pem").write_text(
-        signer.certificate(f"signer@{PROJECT}.iam.gserviceaccount.com")
-    )
+    # Users sign URLs of their own buckets, too.
+    for name, key in zip(SIGNER_CERTIFICATES, (signer, user), strict=True):
+        (config.keys / name).write_text(key.certificate(f"signer@{PROJECT}.iam.gserviceaccount.com"))
 
 
 def api_settings(config: StackConfig) -> dict[str, str]:

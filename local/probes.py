@@ -4,7 +4,7 @@ start."""
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -84,18 +84,50 @@ _S3_EXPIRY = (
     "<Filter><Tag><Key>dss-checkout</Key><Value>temporary</Value></Tag></Filter>"
     f"<Expiration><Days>{CHECKOUT_DAYS}</Days></Expiration></Rule></LifecycleConfiguration>"
 )
+# So are these: pages in browsers read what signed URLs of these buckets lead to.
+GCS_CORS = {
+    "origin": ["*"],
+    "method": ["GET", "HEAD"],
+    "responseHeader": [
+        "Accept-Ranges",
+        "Content-Disposition",
+        "Content-Range",
+        "ETag",
+        "Range",
+        "x-goog-hash",
+    ],
+    "maxAgeSeconds": 7200,
+}
+S3_CORS = {
+    "AllowedOrigin": ["*"],
+    "AllowedMethod": ["GET", "HEAD"],
+    "AllowedHeader": ["*"],
+    "ExposeHeader": ["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag"],
+    "MaxAgeSeconds": ["7200"],
+}
 
 
 def create_gcs_buckets(
-    url: str, project: str, names: list[str], *, checkout: str = "", seconds: float = 1.0
+    url: str,
+    project: str,
+    names: list[str],
+    *,
+    checkout: str = "",
+    shown: Container[str] = (),
+    seconds: float = 1.0,
 ) -> None:
     """Create the buckets that don't exist, by the JSON API, within `seconds` each. Raises NotReady.
 
-    Objects in the bucket `checkout` expire.
+    Objects in the bucket `checkout` expire. Pages may read objects of those that are `shown`.
     """
     for name in names:
-        rules = {"lifecycle": {"rule": [_GCS_EXPIRY]}} if name == checkout else {}
-        body = json.dumps({"name": name, **rules}).encode()
+        body = json.dumps(
+            {
+                "name": name,
+                **({"lifecycle": {"rule": [_GCS_EXPIRY]}} if name == checkout else {}),
+                **({"cors": [GCS_CORS]} if name in shown else {}),
+            }
+        ).encode()
         status, answer = ask(
             f"{url}/storage/v1/b?project={project}",
             method="POST",
@@ -107,18 +139,26 @@ def create_gcs_buckets(
             raise NotReady(f"bucket {name}: {status} {answer[:300]!r}")
 
 
-def create_s3_buckets(url: str, names: list[str], *, checkout: str = "", seconds: float = 10.0) -> None:
+def create_s3_buckets(
+    url: str, names: list[str], *, checkout: str = "", shown: Iterable[str] = (), seconds: float = 10.0
+) -> None:
     """Create the buckets that don't exist, in us-east-1, within `seconds` each. Raises NotReady.
 
-    Objects in the bucket `checkout` expire if they have the tag.
+    Objects in the bucket `checkout` expire if they have the tag. Pages may read objects of those that are
+    `shown`.
     """
     for name in names:
         status, answer = ask(f"{url}/{name}", method="PUT", seconds=seconds)
         if status not in (200, 409):
             raise NotReady(f"bucket {name}: {status} {answer[:300]!r}")
-    if checkout:
-        status, answer = ask(
-            f"{url}/{checkout}?lifecycle", method="PUT", body=_S3_EXPIRY.encode(), seconds=seconds
-        )
+    rules = {f"{checkout}?lifecycle": _S3_EXPIRY} if checkout else {}
+    rules |= {f"{name}?cors": _s3_cors() for name in shown}
+    for rule, body in rules.items():
+        status, answer = ask(f"{url}/{rule}", method="PUT", body=body.encode(), seconds=seconds)
         if status != 200:
-            raise NotReady(f"life cycle of {checkout}: {status} {answer[:300]!r}")
+            raise NotReady(f"{rule}: {status} {answer[:300]!r}")
+
+
+def _s3_cors() -> str:
+    members = "".join(f"<{name}>{text}</{name}>" for name, texts in S3_CORS.items() for text in texts)
+    return f"<CORSConfiguration><CORSRule>{members}</CORSRule></CORSConfiguration>"

@@ -11,7 +11,7 @@ from shared.catalog import Binding, BundleHead, BundleTombstone, CurrentBinding,
 from shared.changes import claim_change, following_versions, require_newest
 from shared.errors import BundleAlreadyExists, DuplicateFilename, FileMissing
 from shared.identifiers import Fqid, Kind, manifest_key, tombstone_key
-from shared.manifests import bundle_manifest, digest, encode, tombstone_document, write_once
+from shared.manifests import bundle_head, bundle_manifest, encode, tombstone_document, write_once
 from shared.purged_files import purged_files
 from shared.replication_wait import listed, wait_for
 from shared.system import Dss
@@ -107,7 +107,7 @@ def write_bundle(
     manifest = bundle_manifest(fqid, creator_uid, files)
     encoded = encode(manifest)
     dss.faults.reach("bundle: before the head is created")
-    head = BundleHead(fqid=fqid, creator_uid=creator_uid, file_count=len(files), digest=digest(encoded))
+    head = bundle_head(fqid, creator_uid, files, encoded)
     created = dss.catalog.bundles.create_visible(head, binding, *claims, claim=claim)
     dss.faults.reach("bundle: head created")
     if claim:

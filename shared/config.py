@@ -5,6 +5,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 from shared.bucket_rules import BucketRule, check_whole_buckets
 from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
+from shared.visa_settings import PassportIssuer, VisaGrant, check_consistent
+
+# As browsers send it: in lower case, without a path.
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
@@ -32,6 +37,12 @@ class Settings:
     s3_bucket: str = _setting("DSS_S3_BUCKET", "Main bucket of replica `aws`.")
     gs_checkout_bucket: str = _setting("DSS_GS_CHECKOUT_BUCKET", "Checkout bucket of replica `gcp`.")
     s3_checkout_bucket: str = _setting("DSS_S3_CHECKOUT_BUCKET", "Checkout bucket of replica `aws`.")
+    gs_region: str = _setting(
+        "DSS_GS_REGION", "Location of the GCS buckets, for clients that choose the nearest.", default=""
+    )
+    s3_region: str = _setting(
+        "DSS_S3_REGION", "Region of the S3 buckets, for clients that choose the nearest.", default=""
+    )
     gs_staging_bucket: str = _setting(
         "DSS_GS_STAGING_BUCKET",
         "GCS bucket, or `bucket/prefix`, from which everybody who may write puts files.",
@@ -269,6 +280,12 @@ class Settings:
         "Networks (as 10.1.0.0/16) whose requests are not limited, as those of admins; comma-separated.",
         default=(),
     )
+    cors_origins: tuple[str, ...] = _setting(
+        "DSS_CORS_ORIGINS",
+        "Origins (`https://notebooks.example.org`) whose pages in browsers may call the API; `*` is any, and "
+        "`none` is none; comma-separated. Buckets have rules of their own.",
+        default=("*",),
+    )
     read_only_mode: bool = _setting("DSS_READ_ONLY_MODE", "Answer every write by 503.", default=False)
     debug: bool = _setting("DSS_DEBUG", "Include stack traces in error answers.", default=False)
     oidc_issuer: str = _setting("OIDC_ISSUER", "URL of the OpenID provider whose tokens are accepted.")
@@ -303,6 +320,18 @@ class Settings:
         "accounts of DSS_TRUSTED_PROJECTS are accepted as well.",
         default=(),
     )
+    passport_issuers: tuple[PassportIssuer, ...] = _setting(
+        "DSS_PASSPORT_ISSUERS",
+        "Brokers whose GA4GH Passports count in DRS, as a JSON list of `{issuer, jwks_url, audiences}`; "
+        "`docs/access.md` describes them.",
+        default=(),
+    )
+    visa_grants: tuple[VisaGrant, ...] = _setting(
+        "DSS_VISA_GRANTS",
+        "Groups that `ControlledAccessGrants` visas in passports give, for reading, as a JSON list of "
+        "`{issuer, value, groups, source, by, jwks_url}`.",
+        default=(),
+    )
     secured: tuple[str, ...] = _setting(
         "DSS_SECURED",
         "Operations of the contract (`files.get`) that need sign-in beside those that always do, or `all`; "
@@ -326,6 +355,16 @@ class Settings:
         "DSS_PURGE_GRACE_HOURS",
         "Hours for which what is to be removed for good is only withheld, and the purge can be undone.",
         default=72,
+    )
+    organization_name: str = _setting(
+        "DSS_ORGANIZATION_NAME",
+        "Who runs this service, as its description for other services says.",
+        default="Data Storage System",
+    )
+    organization_url: str = _setting(
+        "DSS_ORGANIZATION_URL",
+        "Website of those who run this service; without it the URL by which clients reach the API.",
+        default="",
     )
     access_contact: str = _setting(
         "DSS_ACCESS_CONTACT", "Whom to ask for access to managed data: an address or a URL.", default=""
@@ -411,6 +450,7 @@ class Settings:
         check_whole_buckets("DSS_DESTINATIONS", settings.destinations)
         _check_mail(settings)
         _check_sign_in(settings)
+        _check_origins(settings.cors_origins)
         _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
         _check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
         _check_networks("DSS_UNLIMITED_NETWORKS", settings.unlimited_networks)
@@ -432,12 +472,25 @@ def _check_mail(settings: Settings) -> None:
 
 def _check_sign_in(settings: Settings) -> None:
     check_distinct("OIDC_ISSUERS", settings.issuers)
+    check_consistent(settings.passport_issuers, settings.visa_grants)
+    if bool(settings.passport_issuers) != bool(settings.visa_grants):
+        raise ValueError("DSS_PASSPORT_ISSUERS or DSS_VISA_GRANTS is not set, but the other is: set both")
     if not settings.token_info_url:
         return
     if not is_secure(settings.token_info_url):
         raise ValueError("DSS_TOKEN_INFO_URL must begin with https://, because tokens are sent to it")
     if not settings.token_info_clients and not settings.trusted_projects:
         raise ValueError("DSS_TOKEN_INFO_CLIENTS is not set, but DSS_TOKEN_INFO_URL is: set both")
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    alone = origins in (("*",), ("none",))
+    for origin in () if alone else origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"DSS_CORS_ORIGINS: {origin!r} is no origin as https://notebooks.example.org; "
+                "`*` and `none` stand alone"
+            )
 
 
 def _check_networks(name: str, networks: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     │   ├── InvalidAttachmentName
     │   ├── InvalidAttachmentExpression
     │   ├── ElasticsearchError
+    │   ├── UnsupportedMediaType
     │   └── RequestTooLarge
     ├── Unauthorized                the caller is unknown
     ├── Forbidden                   the caller is known, and is not allowed
@@ -148,6 +149,10 @@ class ElasticsearchError(IllegalArguments):
     """A subscription's Elasticsearch query is malformed or not supported."""
 
     code = "elasticsearch_error"
+
+
+class UnsupportedMediaType(IllegalArguments):
+    """The body of a request is of a type that the operation does not read."""
 
 
 class RequestTooLarge(IllegalArguments):

@@ -63,7 +63,7 @@ def _write_blob(dss: Dss, source: Source) -> None:
     )
     dss.faults.reach("file: blob copied")
     if dss.replicas.primary.store is not replica.store:
-        hand_on(dss.replicas.primary, source.object, data, source.checksums)
+        hand_on(dss.replicas.primary, source.object.content_type, data, source.checksums)
 
 
 def _is_blob(source: Source) -> bool:

@@ -11,6 +11,7 @@ from shared.errors import InvalidChecksum, NotYetThere, ObjectExists, ObjectNotF
 from shared.identifiers import Fqid
 from shared.replicas import Replica
 from shared.stores.base import bucket_url, read_all
+from shared.totals import Total
 
 CONTENT_TYPE = "application/json"
 
@@ -83,10 +84,18 @@ def bundle_of_manifest(fqid: Fqid, encoded: bytes) -> tuple[BundleHead, list[Pag
         )
         for file in manifest["files"]
     ]
-    head = BundleHead(
-        fqid=fqid, creator_uid=manifest["creator_uid"], file_count=len(files), digest=digest(encoded)
+    return bundle_head(fqid, manifest["creator_uid"], files, encoded), files
+
+
+def bundle_head(fqid: Fqid, creator_uid: int, files: Sequence[PagedFile], encoded: bytes) -> BundleHead:
+    """Return the head of a bundle version with these files, available on no replica, from its manifest."""
+    return BundleHead(
+        fqid=fqid,
+        creator_uid=creator_uid,
+        file_count=len(files),
+        digest=digest(encoded),
+        total=Total.of_items(Total.of_content(file.size, file.checksums) for file in files),
     )
-    return head, files
 
 
 def tombstone_of_document(uuid: str, version: str | None, document: dict[str, Any]) -> BundleTombstone:

@@ -9,12 +9,13 @@ from shared.stores.base import ObjectStore
 
 @dataclass(frozen=True, kw_only=True)
 class Replica:
-    """One cloud's copy of everything."""
+    """One cloud's copy of everything. `region` is that of its buckets, empty if it is not known."""
 
     name: str
     store: ObjectStore
     bucket: str
     checkout_bucket: str
+    region: str = ""
 
 
 class Replicas:

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.bucket_rules import BucketRule, parse_rules
 from shared.issuer_settings import IssuerSetting, issuers_of
+from shared.visa_settings import PassportIssuer, VisaGrant, passport_issuers_of, visa_grants_of
 
 # Replica names are in queries of the API, documents of the catalog, and attributes of messages.
 _REPLICA_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -102,4 +103,6 @@ _PARSERS: Mapping[Any, Callable[[str, Any], Any]] = {
     tuple[CacheCriterion, ...]: _cache_criteria,
     tuple[BucketRule, ...]: parse_rules,
     tuple[IssuerSetting, ...]: issuers_of,
+    tuple[PassportIssuer, ...]: passport_issuers_of,
+    tuple[VisaGrant, ...]: visa_grants_of,
 }

@@ -133,6 +133,8 @@ def open_replicas(settings: Settings) -> Replicas:
     """
     opened: dict[tuple[str, frozenset[tuple[str, str]]], ObjectStore] = {}
 
+    regions = {"gcp": settings.gs_region, "aws": settings.s3_region}
+
     def replica_of(setting: ReplicaSetting) -> Replica:
         key = setting.scheme, frozenset(setting.options.items())
         if key not in opened:
@@ -142,6 +144,7 @@ def open_replicas(settings: Settings) -> Replicas:
             store=opened[key],
             bucket=setting.bucket,
             checkout_bucket=setting.checkout_bucket,
+            region=regions.get(setting.name, ""),
         )
 
     first = (

@@ -107,6 +107,7 @@ locals {
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_TRUSTED_PROXIES   = join(",", local.trusted_proxies)
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
+    DSS_CORS_ORIGINS      = length(var.cors_origins) == 0 ? "none" : join(",", var.cors_origins)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
     DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
     DSS_GS_STAGING_BUCKET = google_storage_bucket.dss["staging"].name
@@ -121,6 +122,10 @@ locals {
     DSS_SUBSCRIPTION_DAYS = tostring(var.subscription_days)
     DSS_HIDE_MANAGED      = tostring(var.hide_managed)
     DSS_ACCESS_CONTACT    = var.access_contact
+    DSS_ORGANIZATION_NAME = var.organization.name
+    DSS_ORGANIZATION_URL  = var.organization.url
+    DSS_GS_REGION         = lower(google_storage_bucket.dss["main"].location)
+    DSS_S3_REGION         = var.aws_region
     DSS_OWNER_GROUP       = var.owner_group
     DSS_PURGE_GRACE_HOURS = tostring(var.purge_grace_hours) # For operators, who take the API's settings.
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)

@@ -18,7 +18,7 @@ resource "google_logging_project_bucket_config" "audit" {
 
   # `dss admin who` looks for these.
   dynamic "index_configs" {
-    for_each = toset(["jsonPayload.uuid", "jsonPayload.handed_out"])
+    for_each = toset(["jsonPayload.uuid", "jsonPayload.uuids", "jsonPayload.handed_out"])
     content {
       field_path = index_configs.value
       type       = "INDEX_TYPE_STRING"

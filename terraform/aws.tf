@@ -36,6 +36,7 @@ module "aws" {
   staging_writer_arns  = var.aws_staging_writer_arns
   checkout_reader_arns = var.aws_checkout_reader_arns
   sources              = local.aws_sources
+  cors_origins         = var.cors_origins
   event_prefixes       = local.event_prefixes
   google_audience      = local.aws_role_audience
   audit_log_days       = var.audit_log_days

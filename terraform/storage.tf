@@ -63,6 +63,17 @@ resource "google_storage_bucket" "dss" {
     }
   }
 
+  # Pages in browsers read what signed URLs lead to. Who has such a URL may read it anyhow.
+  dynamic "cors" {
+    for_each = contains(["main", "checkout"], each.key) && length(var.cors_origins) > 0 ? [1] : []
+    content {
+      origin          = var.cors_origins
+      method          = ["GET", "HEAD"]
+      response_header = ["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Range", "x-goog-hash"]
+      max_age_seconds = 7200
+    }
+  }
+
   dynamic "lifecycle_rule" {
     for_each = each.value.clears_after_a_week
     content {

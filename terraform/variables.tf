@@ -492,6 +492,17 @@ variable "unlimited_networks" {
   }
 }
 
+variable "cors_origins" {
+  type        = list(string)
+  description = "Origins (https://notebooks.example.org) whose pages in browsers may call the API and read signed URLs; * is any."
+  default     = ["*"]
+
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex("^(https?://[a-z0-9.-]+(:[0-9]+)?)$", origin))]) || join(",", var.cors_origins) == "*"
+    error_message = "Origins of the form https://notebooks.example.org, or * alone."
+  }
+}
+
 variable "read_only" {
   type        = bool
   description = "Refuse every write with 503."
@@ -621,6 +632,12 @@ variable "access_contact" {
   type        = string
   description = "Whom to ask for access to managed data: an address or a URL."
   default     = ""
+}
+
+variable "organization" {
+  type        = object({ name = optional(string, ""), url = optional(string, "") })
+  description = "Who runs this service, and their website; other services show it."
+  default     = {}
 }
 
 variable "admin_emails" {

@@ -2,10 +2,12 @@
 
 import pytest
 
-from run.api.contract import Contract
+from run.api.interfaces import Interfaces
 from tests.support.decisions import ASKS_NOTHING, OTHER_DOORS, ROOT, Program, decides_itself
+from tests.support.operations import ALL_OPERATIONS
 
-DOORS = [operation.operation_id for operation in Contract.load().operations]
+# Where the handlers of other interfaces are.
+PACKAGES = {interface.area: interface.handlers.__name__ for interface in Interfaces.load()}
 # Modules that ask who somebody is for another reason.
 NO_QUESTION_OF_ACCESS = {
     "run/api/issuers.py": "which groups a service account may claim that signs its own token",
@@ -13,15 +15,13 @@ NO_QUESTION_OF_ACCESS = {
     "shared/groups.py": "whether the groups of somebody make a difference",
     "shared/webhooks/owners.py": "whether it is the owner who has just signed in, and with other groups",
 }
-PROGRAM = Program.of("run/api", "shared")
+PROGRAM = Program.of("run/api", "run/drs", "shared")
 
 
-@pytest.mark.parametrize("operation", DOORS)
+@pytest.mark.parametrize("operation", ALL_OPERATIONS)
 def test_every_operation_asks_for_a_decision(operation: str) -> None:
-    handler = f"run.api.{operation}"
-    if handler not in PROGRAM.functions:
-        assert operation == "drs.get", "an operation without a handler"
-        return
+    area, _, name = operation.partition(".")
+    handler = f"{PACKAGES.get(area, f'run.api.{area}')}.{name}"
 
     assert PROGRAM.asks(handler) is (operation not in ASKS_NOTHING)
 

@@ -280,8 +280,8 @@ class Client(CollectionMethods, ComparisonMethods, SubscriptionMethods):
         """Make a new bundle version from a given one, without the files of `remove`, with those of `add`::
 
             files = client.files(uuid)
-            links = next(file for file in files if file.name == "links.json")
-            row = {"uuid": links.uuid, "version": links.version, "name": links.name, "indexed": True}
+            file = next(file for file in files if file.name == "links.json")
+            row = {"uuid": file.uuid, "version": file.version, "name": file.name, "indexed": True}
             newest = client.patch_bundle(files.fqid, remove=[row])
 
         Return the new version. Each call makes another one. Raises InvalidInput if no version is given.

@@ -1,6 +1,6 @@
 """The steps of the demo, in order."""
 
-from local.demo import access_steps, steps
+from local.demo import access_steps, drs_steps, steps
 from local.demo import event_steps as events
 from local.demo.steps import Step
 
@@ -17,6 +17,7 @@ STEPS = (
     Step("check out", events.check_out),
     Step("read back from gcp", steps.read_back("gcp")),
     Step("read back from aws", steps.read_back("aws")),
+    Step("resolve it by DRS", drs_steps.resolve),
     Step("bind it to a group", access_steps.bind_to_a_group),
     Step("PATCH in aws", steps.add_a_file),
     Step("DELETE as an admin", steps.delete),

@@ -15,6 +15,8 @@ from shared.access.audit_log import LABEL, LABEL_VALUE, AuditEntry, message_of
 
 URL = "https://logging.googleapis.com"
 _LOG = "dss-audit"
+# The fields of a line that name objects; terraform/audit_log.tf indexes them.
+_NAMES = ("uuid", "uuids", "handed_out")
 # Seconds for one request.
 _TIMEOUT_SECONDS = 30
 # Cloud Logging may answer a page without entries, because it has not looked through everything yet.
@@ -77,11 +79,12 @@ class CloudLogging:
 def filter_of(uuid: str, since: str) -> str:
     """Return the filter, in the language of Cloud Logging, for the lines about a UUID since a time."""
     # A comparison with a repeated field holds if it does for one of its values.
+    named = " OR ".join(f'jsonPayload.{field}="{uuid}"' for field in _NAMES)
     return " AND ".join(
         (
             f'labels.{LABEL}="{LABEL_VALUE}"',
             f'timestamp>="{since or "1970-01-01T00:00:00Z"}"',
-            f'(jsonPayload.uuid="{uuid}" OR jsonPayload.handed_out="{uuid}")',
+            f"({named})",
             f'jsonPayload.operation!="{READING}"',
         )
     )

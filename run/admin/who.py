@@ -22,7 +22,7 @@ def run_who(context: Context, uuid: str, *, since: str | None, at_most: int, pag
     with operator_settings() as settings:
         name, start = check_uuid(uuid), _moment(since) if since else ""
         found = audit_lines(settings).about(name, since=start, count=at_most, page=page)
-    rows = [list(_COLUMNS), *map(_row, found.lines)]
+    rows = [list(_COLUMNS), *(_row(line, name) for line in found.lines)]
     more = f"older lines: --page {found.older}" if found.older else ""
     text = "\n".join([*table(rows), *filter(None, [more])])
     result = {
@@ -34,13 +34,13 @@ def run_who(context: Context, uuid: str, *, since: str | None, at_most: int, pag
     return 0
 
 
-def _row(entry: AuditEntry) -> list[str]:
+def _row(entry: AuditEntry, uuid: str) -> list[str]:
     return [
         entry.time,
         entry.identity or "-",
         entry.address or "-",
         entry.operation,
-        entry.version or "-",
+        " ".join(entry.versions_of(uuid)) or "-",
         entry.decision,
         f"{entry.urls:,}" if entry.urls else "-",
         entry.expires or "-",

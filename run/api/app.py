@@ -1,6 +1,6 @@
 """The application: one route for each path of the contract, one handler for each operation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import ModuleType
@@ -27,6 +27,7 @@ from run.api.call import Call
 from run.api.clients import base_url, client_address
 from run.api.contract import Contract, Operation
 from run.api.errors import install_error_handlers
+from run.api.interfaces import INTERFACES_KEY, Interfaces
 from run.api.limits import LIMITS, Limits
 from run.api.memory_budget import MemoryBudgets
 from run.api.request_log import install_request_log
@@ -56,11 +57,17 @@ def create_app(dss: Dss) -> Flask:
     """Return the application that serves the contract, with `dss` as its dependencies."""
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
-    contract = Contract.load(replicas=dss.replicas.names, secured=dss.settings.secured)
+    interfaces = app.extensions[INTERFACES_KEY] = Interfaces.load(dss.settings.secured)
+    contract = Contract.load(
+        replicas=dss.replicas.names,
+        secured=dss.settings.secured,
+        others=frozenset(operation.operation_id for operation in interfaces.operations),
+    )
     limits = app.extensions[LIMITS] = Limits(dss.settings)
-    dispatcher = _Dispatcher(dss, limits)
+    areas = {**AREAS, **{interface.area: interface.handlers for interface in interfaces}}
+    dispatcher = _Dispatcher(dss, limits, areas)
     by_rule: dict[str, list[Operation]] = {}
-    for operation in (*contract.operations, _bundles_of_old(contract)):
+    for operation in (*contract.operations, _bundles_of_old(contract), *interfaces.operations):
         by_rule.setdefault(operation.rule, []).append(operation)
     for rule, operations in by_rule.items():
         app.add_url_rule(
@@ -72,11 +79,14 @@ def create_app(dss: Dss) -> Flask:
         )
     service.install(app, dss, contract)
     signed_objects.install(app, dss.replicas)
+    for interface in interfaces:
+        interface.install(app, dss)
     install_error_handlers(app, debug=dss.settings.debug)
+    app.after_request(lambda response: interfaces.form(request.path, response))
     install_audit_log(app, dss)
     install_request_log(app)
-    install_headers(app)
-    app.wsgi_app = partial(_without_trailing_slash, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
+    install_headers(app, interfaces.has_operations)
+    app.wsgi_app = partial(_without_trailing_slash, interfaces, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
     return app
 
 
@@ -89,10 +99,10 @@ def _bundles_of_old(contract: Contract) -> Operation:
 
 
 def _without_trailing_slash(
-    application: Application, environ: Environ, start_response: Any
+    interfaces: Interfaces, application: Application, environ: Environ, start_response: Any
 ) -> Iterable[bytes]:
     """Serve `.../files/UUID/` as `.../files/UUID`."""
-    if environ["PATH_INFO"].startswith(API_PATH + "/"):
+    if interfaces.has_operations(environ["PATH_INFO"]):
         environ["PATH_INFO"] = environ["PATH_INFO"].rstrip("/")
     return application(environ, start_response)
 
@@ -100,16 +110,17 @@ def _without_trailing_slash(
 class _Dispatcher:
     """Makes the views: each signs the caller in, refuses writes if read-only, then reads the arguments."""
 
-    def __init__(self, dss: Dss, limits: Limits) -> None:
+    def __init__(self, dss: Dss, limits: Limits, areas: Mapping[str, ModuleType]) -> None:
         self._dss = dss
         self._limits = limits
+        self._areas = areas
         self._memory = MemoryBudgets.of(dss.settings.api_memory_bytes)
         self._authenticator = Authenticator(dss.settings)
         self._memberships = Memberships(dss)
 
     def view(self, operations: list[Operation]) -> Callable[..., Response]:
         """Return the view of a path; it chooses the operation by the request's method."""
-        by_method = {operation.method.upper(): (operation, _handler(operation)) for operation in operations}
+        by_method = {operation.method: (operation, self._handler(operation)) for operation in operations}
 
         def answer(**path_arguments: str) -> Response:
             # Werkzeug lets HEAD through to every path that has a GET.
@@ -118,8 +129,15 @@ class _Dispatcher:
 
         return answer
 
+    def _handler(self, operation: Operation) -> Handler:
+        area, _, name = operation.operation_id.partition(".")
+        handler: Any = getattr(self._areas.get(area), name, None)
+        if handler is None:
+            return _not_implemented
+        return cast(Handler, handler)
+
     def _answer(self, operation: Operation, handler: Handler, path_arguments: dict[str, str]) -> Response:
-        noted().begin(operation, path_arguments, writes=_writes(operation))
+        noted().begin(operation, path_arguments, writes=operation.writes)
         admission: Admission = request.environ.get(ADMISSION) or Admission(body_received=True)
         if not admission.waits_for_body:
             admission.caller = self._admit(operation)
@@ -137,8 +155,10 @@ class _Dispatcher:
             query={name: text for name, text in request.args.items() if name in operation.query_names},
             memory=self._memory,
             requester=partial(self._requester, admission.caller),
+            charge=partial(self._limits.charge, request.environ),
             repeat_key=request.headers.get("Idempotency-Key", ""),
             if_match=request.headers.get("If-Match", ""),
+            user_project=request.headers.get("X-User-Project", ""),
         )
         body = self._body() if operation.takes_body else None
         with self._memory.bodies.reserve(memory_of(body or b"")):
@@ -161,7 +181,7 @@ class _Dispatcher:
             if not self._dss.policy.decide(caller, operation.needs, what).is_allowed:
                 caller = self._memberships.join(caller)
                 self._dss.policy.decide(caller, operation.needs, what).require()
-        if self._dss.settings.read_only_mode and _writes(operation):
+        if self._dss.settings.read_only_mode and operation.writes:
             raise ReadOnly("this deployment is read-only at present; try again later")
         return caller
 
@@ -202,19 +222,6 @@ class _Dispatcher:
         if len(body) > limit:
             raise RequestTooLarge(f"json_request_body: larger than {limit} bytes, the limit of this API")
         return body or None
-
-
-def _writes(operation: Operation) -> bool:
-    # A search reads; it is a POST because its query is too long for a URL.
-    return operation.method.upper() not in ("GET", "HEAD") and operation.operation_id != "search.post"
-
-
-def _handler(operation: Operation) -> Handler:
-    area, _, name = operation.operation_id.partition(".")
-    handler: Any = getattr(AREAS.get(area), name, None)
-    if handler is None:
-        return _not_implemented
-    return cast(Handler, handler)
 
 
 def _not_implemented(call: Call, **_: Any) -> Response:

@@ -5,9 +5,10 @@ say what they do by the methods of `Call`; this module knows the rest.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from flask import Flask, Response, g, request
 
@@ -18,7 +19,7 @@ from run.api.wsgi import Environ
 from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
 from shared.access.audit_log import ALLOWED, AuditEntry, utc_text
 from shared.errors import DssError, IllegalArguments, TooManyLookups, Unavailable
-from shared.identifiers import check_uuid, check_version
+from shared.identifiers import Fqid, check_uuid, check_version
 from shared.system import Dss
 
 # The key of an application's audit log in its `extensions`.
@@ -67,6 +68,9 @@ class Noted:
     reads_managed: bool = False
     handed_out: list[str] = field(default_factory=list)
     expires: datetime | None = None
+    # The objects of a request about many: those it writes, and those that the caller may not write.
+    written: list[Fqid] = field(default_factory=list)
+    refused: dict[Verdict, list[Fqid]] = field(default_factory=dict)
 
     def begin(self, operation: Operation, path: Mapping[str, str], *, writes: bool) -> None:
         """Note the operation and its object, as far as the request names one."""
@@ -74,8 +78,9 @@ class Noted:
         self.kind = _KINDS.get(self.operation) or _KINDS.get(self.operation.partition(".")[0], "")
         # Not checked yet, and a request that is refused never will be.
         named = [*path.values(), request.args.get("uuid", "")]
-        self.uuid = next(filter(None, map(_uuid, named)), "")
-        self.version = _version(request.args.get("version", ""))
+        # Ids of DRS are FQIDs.
+        self.uuid, dot, version = next(filter(None, map(_uuid_of, named)), ("", "", ""))
+        self.version = _version(version if dot else request.args.get("version", ""))
 
     def decided(self, action: Action, what: Resource, decision: Decision) -> None:
         """Note a decision about an object."""
@@ -84,10 +89,26 @@ class Noted:
         elif action is Action.READ and what.is_managed:
             self.reads_managed = True
 
+    def refuse(self, name: Fqid) -> None:
+        """Note which of many objects the last decision was about, a refusal."""
+        if self.refusal:
+            self.refused.setdefault(self.refusal, []).append(name)
+
     def hand_out(self, name: str, expires: datetime) -> None:
         """Note a signed URL of a file, by its UUID, or of a journal, by its id."""
         self.handed_out.append(name)
         self.expires = max(self.expires or expires, expires)
+
+    def lines(self, status: int) -> Iterator[tuple[str, list[Fqid]]]:
+        """Yield the decision of each line that is due for an answer, and the objects of which it tells.
+
+        Of a request about many objects there is one about those written, and one for each kind of refusal.
+        """
+        decision = self.decision(status)
+        if decision and not (decision == ALLOWED and self.refused and not self.written):
+            yield decision, self.written if decision == ALLOWED else []
+        for verdict, names in self.refused.items():
+            yield str(verdict), names
 
     def decision(self, status: int) -> str | None:
         """Return what the line says if one is due for an answer of this status, else None."""
@@ -113,9 +134,10 @@ class RequestAudit:
         self._dss = dss
         self._callers = _Callers()
 
-    def ended(self, seen: Noted, decision: str, status: int) -> None:
-        """Write the line of the current request."""
-        self._dss.audit_log.write(lambda: self._entry(seen, decision, status))
+    def ended(self, seen: Noted, status: int) -> None:
+        """Write the lines of the current request that are due."""
+        for decision, names in seen.lines(status):
+            self._dss.audit_log.write(partial(self._entry, seen, decision, names, status))
 
     def limited(self, environ: Environ, who: Principal | None, requests: int) -> None:
         """Write one line about requests of a caller that were refused for their number, and not routed."""
@@ -134,10 +156,12 @@ class RequestAudit:
             trace_id=trace_of(environ),
         )
 
-    def _entry(self, seen: Noted, decision: str, status: int) -> AuditEntry:
+    def _entry(self, seen: Noted, decision: str, names: Sequence[Fqid], status: int) -> AuditEntry:
         who = seen.who or self._callers.ask(seen.identify)
         address = exact_address(self._dss.settings, request.environ)
-        return _entry(seen, who, decision, status, self._dss.clock.now(), address)
+        entry = _entry(seen, who, decision, status, self._dss.clock.now(), address)
+        uuids, versions = (name.uuid for name in names), (name.version for name in names)
+        return replace(entry, uuids=tuple(uuids), versions=tuple(versions))
 
 
 def install_audit_log(app: Flask, dss: Dss) -> None:
@@ -150,8 +174,8 @@ def install_audit_log(app: Flask, dss: Dss) -> None:
     def end(response: Response) -> Response:
         seen = noted()
         # 100: the server receives the body, then the request begins again; see run/api/admission.py.
-        if response.status_code != 100 and (decision := seen.decision(response.status_code)):
-            audit.ended(seen, decision, response.status_code)
+        if response.status_code != 100:
+            audit.ended(seen, response.status_code)
         return response
 
     app.before_request_funcs.setdefault(None, []).insert(0, begin)
@@ -207,11 +231,13 @@ class _Callers:
         return STRANGER
 
 
-def _uuid(text: str) -> str:
+def _uuid_of(text: str) -> tuple[str, str, str] | None:
+    """Return the UUID that a text is or begins with, a dot if there is one, and what follows."""
+    uuid, dot, rest = text.partition(".")
     try:
-        return check_uuid(text)
+        return check_uuid(uuid), dot, rest
     except IllegalArguments:
-        return ""
+        return None
 
 
 def _version(text: str) -> str:

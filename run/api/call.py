@@ -1,6 +1,6 @@
 """One request, as the handlers see it: the caller, the address of the API, and the dependencies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +12,7 @@ from run.api.memory_budget import MemoryBudgets
 from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
 from shared.bindings import bound_resource
 from shared.clock import check_not_ahead
-from shared.errors import DssError, Forbidden, Unauthorized
+from shared.errors import DssError, Forbidden, Gone, NotFound, Unauthorized
 from shared.identifiers import Fqid, Kind, check_version
 from shared.system import Dss
 
@@ -24,8 +24,9 @@ class Call:
     `caller` is who has signed in to a secured operation, with the groups of the token. `identify` returns who
     has signed in to any, with all groups, and raises Unauthorized or Forbidden if the header proves nothing.
     `requester` returns the e-mail of the caller, also in an open operation, or else the client's address.
+    `charge` takes further units from the caller's request budget.
     `repeat_key` is the header `Idempotency-Key`, the same for a request and its repetitions; `if_match` is
-    the header `If-Match`.
+    the header `If-Match`, and `user_project` the header `X-User-Project`.
 
     Who asks, from what costs least: `caller` is None in open operations, and may lack groups that operators
     gave; `signed_in` is the same, but raises instead. `requester` is a name for limits and records, and
@@ -43,8 +44,10 @@ class Call:
     query: Mapping[str, str]
     memory: MemoryBudgets
     requester: Callable[[], str]
+    charge: Callable[[int], None]
     repeat_key: str = ""
     if_match: str = ""
+    user_project: str = ""
 
     @property
     def signed_in(self) -> Principal:
@@ -84,6 +87,22 @@ class Call:
         decision = self._decided(lambda who: self.dss.policy.decide(who, action, what))
         noted().decided(action, what, decision)
         decision.require()
+
+    def refusal(self, action: Action, what: Resource, name: Fqid) -> DssError | None:
+        """Return why the caller may not do something with one of many objects; None if it is allowed.
+
+        The audit log notes its name. Raises what `require` raises beside refusals.
+        """
+        try:
+            self.require(action, what)
+        except (Unauthorized, Forbidden, NotFound, Gone) as error:
+            noted().refuse(name)
+            return error
+        return None
+
+    def writes_many(self, names: Iterable[Fqid]) -> None:
+        """Note for the audit log which objects this request writes; the last call counts."""
+        noted().written = list(names)
 
     def is_about(self, uuid: str, version: str = "") -> None:
         """Note the object of this request for the audit log, where the request does not name it itself."""

@@ -2,11 +2,13 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from flask import Response
 
 from run.api.call import Call
+from run.api.json_text import NEWLINE
 from run.api.pagination import answer, page
 from shared.access import Action, Resource
 from shared.catalog import CollectionHead, CollectionTombstone, OwnedCollection
@@ -60,7 +62,8 @@ def get(call: Call, *, uuid: str, replica: str, version: str | None) -> Response
     _, head = _find(call, uuid, replica, version)
     with ExitStack() as memory:
         memory.enter_context(call.memory.collections.reserve(head.page_count * PAGE_BYTES))
-        response = Response(document_of(call.dss, head), mimetype="application/json")
+        document = chain(document_of(call.dss, head), [NEWLINE])
+        response = Response(document, mimetype="application/json")
         # Its pages are in memory until the last one is sent, or the client is gone.
         response.call_on_close(memory.pop_all().close)
     return response

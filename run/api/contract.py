@@ -22,6 +22,8 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 ALL = "all"
 # Operations with sign-in that need no group that may write: those may not write who read it by its binding.
 _FOR_READERS = frozenset(("collections.get",))
+# A search reads; it is a POST because its query is too long for a URL.
+_READS = frozenset(("search.post",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Operation:
     """One method on one path; `operation_id` is the module and function of its handler, as `files.get`.
 
     `needs` is what its caller has to be allowed: Action.CONTRIBUTE if the contract asks for sign-in,
-    Action.CALL if only the deployment does, or if readers need it too, None if anybody may call it.
+    Action.CALL if only the deployment does, or if readers need it too, None if anybody may call it. `writes`
+    is False if it only reads.
     """
 
     operation_id: str
@@ -42,6 +45,7 @@ class Operation:
     _query_parameters: tuple[Parameter, ...] = field(repr=False)
     query_names: frozenset[str] = field(repr=False)
     _body: Body | None = field(repr=False)
+    writes: bool
 
     def served_also_at(self, rule: str, **defaults: str) -> "Operation":
         """Return this operation at another path, with defaults for some query parameters."""
@@ -104,15 +108,22 @@ class Contract:
     operations: tuple[Operation, ...]
 
     @classmethod
-    def load(cls, *, replicas: Iterable[str] = (), secured: Collection[str] = ()) -> "Contract":
+    def load(
+        cls,
+        *,
+        replicas: Iterable[str] = (),
+        secured: Collection[str] = (),
+        others: Collection[str] = (),
+    ) -> "Contract":
         """Return the contract of this release; `replicas` are allowed beside those in the document.
 
         `secured` are operations that need sign-in in this deployment, or `all`; the document says so. Raise
-        ValueError, which names them, if there are no such operations.
+        ValueError, which names them, if there are no such operations here nor among `others`, which are those
+        of other interfaces.
         """
         document = yaml.load(_DOCUMENT.read_text(encoding="utf-8"), _Loader)
         _add_replicas(document, replicas)
-        by_setting = _secure(document, secured)
+        by_setting = _secure(document, secured, others)
         operations = tuple(
             _operation(document, path, method, declared, _need(declared, by_setting))
             for path, methods in document["paths"].items()
@@ -151,21 +162,20 @@ def _add_replicas(document: dict[str, Any], names: Iterable[str]) -> None:
         property_["enum"] = list(dict.fromkeys([*property_["enum"], *names]))
 
 
-def _secure(document: dict[str, Any], names: Collection[str]) -> frozenset[str]:
+def _secure(document: dict[str, Any], names: Collection[str], others: Collection[str] = ()) -> frozenset[str]:
     """Add sign-in to the operations with these ids, and return the ids of those that lacked it."""
     operations = {
         operation["operationId"]: operation
         for methods in document["paths"].values()
         for operation in methods.values()
     }
-    unknown = sorted(set(names) - operations.keys() - {ALL})
+    unknown = sorted(set(names) - operations.keys() - {ALL, *others})
     if unknown:
-        raise ValueError(
-            f"DSS_SECURED: {', '.join(unknown)}: no such operation; there are {ALL}, {', '.join(operations)}"
-        )
+        known = ", ".join((ALL, *operations, *sorted(others)))
+        raise ValueError(f"DSS_SECURED: {', '.join(unknown)}: no such operation; there are {known}")
     # Who has a signed URL needs no token, as with those of the clouds.
     signed = {name for name, operation in operations.items() if operation.get("x-signed")}
-    chosen = operations.keys() - signed if ALL in names else names
+    chosen = operations.keys() - signed if ALL in names else set(names) & operations.keys()
     added = frozenset(name for name in chosen if not operations[name].get("security"))
     refusal = {"description": "You are not signed in.", "schema": {"$ref": "#/definitions/Error"}}
     for operation in map(operations.__getitem__, added):
@@ -184,6 +194,29 @@ def _need(declared: Mapping[str, Any], by_setting: Collection[str]) -> Action | 
 def _operation(
     document: dict[str, Any], path: str, method: str, declared: dict[str, Any], needs: Action | None
 ) -> Operation:
+    bodies = [parameter for parameter in declared["parameters"] if parameter["in"] == "body"]
+    return compile_operation(
+        document["basePath"],
+        path,
+        method,
+        declared,
+        needs=needs,
+        body=Body(bodies[0], document["definitions"]) if bodies else None,
+        writes=method.upper() not in ("GET", "HEAD") and declared["operationId"] not in _READS,
+    )
+
+
+def compile_operation(
+    base_path: str,
+    path: str,
+    method: str,
+    declared: Mapping[str, Any],
+    *,
+    needs: Action | None,
+    body: Body | None,
+    writes: bool,
+) -> Operation:
+    """Compile an operation of a document; its parameters are declared as Swagger does."""
     by_place: dict[str, list[dict[str, Any]]] = {"path": [], "query": [], "body": []}
     for parameter in declared["parameters"]:
         by_place[parameter["in"]].append(parameter)
@@ -191,11 +224,12 @@ def _operation(
         operation_id=declared["operationId"],
         method=method.upper(),
         path=path,
-        rule=document["basePath"] + path.replace("{", "<").replace("}", ">"),
+        rule=base_path + path.replace("{", "<").replace("}", ">"),
         needs=needs,
         paginated="206" in declared["responses"],
         _path_parameters=tuple(map(compile_parameter, by_place["path"])),
         _query_parameters=tuple(map(compile_parameter, by_place["query"])),
         query_names=frozenset(parameter["name"] for parameter in by_place["query"]),
-        _body=Body(by_place["body"][0], document["definitions"]) if by_place["body"] else None,
+        _body=body,
+        writes=writes,
     )

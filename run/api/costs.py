@@ -19,6 +19,16 @@ COSTS = {
     "collections.patch": 15,
     "collections.put": 15,
     "drs.get": 1,
+    "drs.get_access": 1,
+    "drs.get_object": 1,
+    "drs.options_object": 1,
+    # Of a hundred objects.
+    "drs.options_objects": 10,
+    "drs.post_access": 1,
+    "drs.post_accesses": 40,
+    "drs.post_object": 1,
+    "drs.post_objects": 15,
+    "drs.service_info": 1,
     "events.get": 5,
     "events.list_journals": 5,
     # It sends what others fetch from a cloud.
@@ -26,6 +36,7 @@ COSTS = {
     "files.get": 1,
     "files.head": 1,
     "files.put": 4,
+    "files.put_many": 5,
     "search.post": 10,
     "subscriptions.delete": 5,
     "subscriptions.deliveries": 5,
@@ -35,5 +46,7 @@ COSTS = {
     "subscriptions.replay": 20,
     "subscriptions.test": 20,
 }
+# Each file of `files.put_many`, beside what the request costs.
+FILE_OF_MANY = 2
 # A sign-in that fails: it may cost a request to the issuer of the token.
 FAILED_SIGN_IN = 5

@@ -8,6 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from run.api.json_text import json_text
 from shared import errors
 from shared.errors import CatalogBroken, DssError, NotFound, TooManyRequests, Unavailable
 
@@ -15,6 +16,7 @@ from shared.errors import CatalogBroken, DssError, NotFound, TooManyRequests, Un
 STATUS: dict[type[DssError], int] = {
     errors.IllegalArguments: 400,
     errors.RequestTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.Gone: 410,
@@ -37,6 +39,8 @@ STATUS: dict[type[DssError], int] = {
 _HTTP_CODES = {404: "not_found", 413: "illegal_arguments", 400: "illegal_arguments"}
 _RETRY_SECONDS = 10
 _IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}
+# A search reads, and a version once written never changes.
+_IDEMPOTENT_POSTS = ("/search", "/files/batch")
 
 _log = structlog.get_logger()
 
@@ -53,7 +57,7 @@ def problem(status: int, code: str, title: str, **more: Any) -> Response:
 
 def problem_body(status: int, code: str, title: str, **more: Any) -> str:
     """Return the JSON text of an error answer."""
-    return json.dumps({"status": status, "code": code, "title": title, **more})
+    return json_text({"status": status, "code": code, "title": title, **more})
 
 
 def install_error_handlers(app: Flask, *, debug: bool) -> None:
@@ -62,7 +66,7 @@ def install_error_handlers(app: Flask, *, debug: bool) -> None:
     def with_trace(response: Response) -> Response:
         if debug:
             body = {**json.loads(response.get_data()), "stacktrace": traceback.format_exc()}
-            response.set_data(json.dumps(body))
+            response.set_data(json_text(body))
         return response
 
     app.register_error_handler(DssError, lambda error: with_trace(_answer_dss_error(error)))
@@ -107,7 +111,7 @@ def _answer_unexpected(error: Exception) -> Response:
 
 
 def _add_retry_after(response: Response) -> Response:
-    idempotent = request.method in _IDEMPOTENT or request.path.endswith("/search")
+    idempotent = request.method in _IDEMPOTENT or request.path.endswith(_IDEMPOTENT_POSTS)
     # Not 501: an operation that is not implemented will not be in ten seconds.
     if response.status_code in (500, 502, 503, 504) and idempotent:
         response.headers.setdefault("Retry-After", str(_RETRY_SECONDS))

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from flask import Response
 
 from run.api.call import Call
+from run.api.json_text import NEWLINE
 from run.api.object_files import object_answer
 from run.api.pagination import page
 from shared.access import Resource, labels_sought
@@ -32,7 +33,7 @@ def get(call: Call, *, uuid: str, version: str, replica: str) -> Response:
         state = "pending" if head and head.available and not head.hidden else "absent"
         raise NotFound(f"replica {replica} has no bundle {fqid}", replica_state=state)
     document = document_of(call.dss, call.dss.replicas.named(replica), head)
-    return Response(document, mimetype="application/json")
+    return Response([document, NEWLINE], mimetype="application/json")
 
 
 def list_journals(

@@ -1,11 +1,14 @@
-"""Files: HEAD, GET and PUT of `/files/{uuid}`."""
+"""Files: HEAD, GET and PUT of `/files/{uuid}`, and POST of many to `/files/batch`."""
 
 from typing import Any
 
 from flask import Response
 
 from run.api.call import Call
+from run.api.costs import FILE_OF_MANY
 from run.api.direct_urls import check_token, checkout_first
+from run.api.errors import status_of
+from run.api.new_files import check_items, contents_of, fqid_of, new_file
 from run.api.pagination import answer
 from run.api.urls import signed_url
 from shared.access import Action, Resource
@@ -13,7 +16,8 @@ from shared.bindings import bound_resource
 from shared.catalog import CheckoutOrder, FileRecord
 from shared.checkouts.objects import copy_of_file
 from shared.copying.large import copy_order, job_at_work, progress_of_file, request_copy
-from shared.errors import CopyTakesLonger, NotFound
+from shared.errors import CopyTakesLonger, DssError, InvalidChecksum, NotFound
+from shared.file_batches import write_files
 from shared.files import file_record, write_file
 from shared.identifiers import Fqid, Kind
 from shared.sources import find_source, source_at
@@ -82,6 +86,45 @@ def put(call: Call, *, uuid: str, version: str, json_request_body: dict[str, Any
         except CopyTakesLonger:
             job = request_copy(call.dss, order)
     return answer({"version": version, "task_id": job.id}, 202)
+
+
+def put_many(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Response:
+    """Create many small file versions from their content; the answer says of each what has become of it."""
+    items = json_request_body["files"]
+    ahead = call.dss.settings.version_ahead_seconds
+    check_items(items, call.dss.clock, version_ahead_seconds=ahead)
+    call.charge(FILE_OF_MANY * len(items))
+    bindings = call.dss.catalog.bindings.current_many(item["uuid"] for item in items)
+    with call.memory.contents.reserve(sum(len(item["content"]) for item in items)):
+        outcomes: dict[Fqid, bool | DssError] = {}
+        files = []
+        # All are decoded before the first refusal: a malformed list is refused as a whole.
+        for item, content in zip(items, contents_of(items), strict=True):
+            name = fqid_of(item)
+            what = bound_resource(Kind.FILE, name.uuid, bindings.get(name.uuid), name.version)
+            if refusal := call.refusal(Action.WRITE, what, name):
+                outcomes[name] = refusal
+                continue
+            try:
+                files.append(new_file(item, content))
+            except InvalidChecksum as error:
+                outcomes[name] = error
+        # Noted before it is done: a write that breaks off may have written some.
+        call.writes_many(file.fqid for file in files)
+        outcomes |= write_files(call.dss, replica, files, bindings)
+    call.writes_many(name for name, outcome in outcomes.items() if _may_be_written(outcome))
+    return answer({"files": [_outcome(fqid_of(item), outcomes[fqid_of(item)]) for item in items]})
+
+
+def _may_be_written(outcome: bool | DssError) -> bool:
+    return not isinstance(outcome, DssError) or status_of(outcome) >= 500
+
+
+def _outcome(name: Fqid, outcome: bool | DssError) -> dict[str, Any]:
+    row: dict[str, Any] = {"uuid": name.uuid, "version": name.version}
+    if isinstance(outcome, DssError):
+        return {**row, "status": status_of(outcome), "code": outcome.code, "title": outcome.title}
+    return {**row, "status": 201 if outcome else 200}
 
 
 def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecord:

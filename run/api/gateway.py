@@ -18,17 +18,18 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response
 
 from run.api.admission import ADMISSION, Admission
 from run.api.audit_log import AUDIT_LOG, RequestAudit
 from run.api.connections import MAX_URL
+from run.api.cors import CrossOrigin
 from run.api.errors import problem, problem_of
+from run.api.interfaces import INTERFACES_KEY, Interfaces
 from run.api.limits import LIMITS, Limits
-from run.api.service import HEALTH, WITHOUT_BACK_END
+from run.api.service import HEALTH
 from run.api.shared_threads import NoThread, SharedThreads
 from run.api.wsgi import Answer, Environ, environ_of, has_body, next_part, respond, with_body
-from shared.api_path import API_PATH
 from shared.config import Settings
 from shared.errors import TooManyRequests
 
@@ -71,8 +72,10 @@ class Gateway:
         self.request_seconds = settings.request_seconds
         self.client_seconds = settings.client_seconds
         self.max_body = settings.max_body_bytes
+        self.cross_origin = CrossOrigin(settings.cors_origins)
         # Part of the memory beside the budgets of run/api/memory_budget.py.
         self.memory_for_bodies = settings.api_memory_bytes // 4
+        self.interfaces: Interfaces = app.extensions[INTERFACES_KEY]
         self._limits: Limits = app.extensions[LIMITS]
         self._audit: RequestAudit = app.extensions[AUDIT_LOG]
         self._held = 0
@@ -97,7 +100,7 @@ class Gateway:
         """
         path = environ["PATH_INFO"]
         try:
-            if path.startswith(API_PATH) and path not in WITHOUT_BACK_END:
+            if self.interfaces.has_operations(path) and not self.interfaces.needs_no_back_end(path):
                 return self._limits.check(environ).name
             return self._limits.account(environ).name
         except TooManyRequests:
@@ -121,7 +124,7 @@ class Gateway:
     def _threads_of(self, path: str) -> SharedThreads:
         if path == HEALTH:
             return self._threads_for_health
-        return self._threads_without_back_end if path in WITHOUT_BACK_END else self._threads
+        return self._threads_without_back_end if self.interfaces.needs_no_back_end(path) else self._threads
 
 
 class _Exchange:
@@ -136,8 +139,18 @@ class _Exchange:
         self._caller = ""
 
     async def answer(self, scope: dict[str, Any]) -> Answer:
-        """Return the answer, or its first part. Raise _ClientGone."""
+        """Return the answer, or its first part, as pages of other origins may read it. Raise _ClientGone."""
         environ = environ_of(scope)
+        cross_origin = self._gateway.cross_origin
+        if cross_origin.is_preflight(environ):
+            answer = respond(cross_origin.preflight(environ), environ)
+        else:
+            answer = await self._answer(scope, environ)
+        answer.headers += cross_origin.headers(environ)
+        return answer
+
+    async def _answer(self, scope: dict[str, Any], environ: Environ) -> Answer:
+        """Return the answer, or its first part. Raise _ClientGone."""
         try:
             if len(scope["raw_path"]) + len(scope["query_string"]) >= MAX_URL:
                 raise _Refused(414, "request_uri_too_long", f"the URL is longer than {MAX_URL} bytes")
@@ -152,10 +165,13 @@ class _Exchange:
             admission.body_received = True
             return await self._respond(environ)
         except _Refused as refused:
-            return respond(refused.response, environ)
+            return self._refuse(refused.response, environ)
         except TooManyRequests as error:
             self._gateway.log_refusal(environ, error.refused)
-            return respond(problem_of(error), environ)
+            return self._refuse(problem_of(error), environ)
+
+    def _refuse(self, response: Response, environ: Environ) -> Answer:
+        return respond(self._gateway.interfaces.form(environ["PATH_INFO"], response), environ)
 
     async def _respond(self, environ: Environ) -> Answer:
         return await self._run(respond, self._gateway.app, environ, self._ends())

@@ -88,6 +88,12 @@ class Limits:
             seconds = self._budgets.spend(account.name, COSTS[operation_id], account.per_minute)
             self._refuse_for(seconds, account)
 
+    def charge(self, environ: Environ, units: int) -> None:
+        """Take units from the account of a request that is being done, for what its body has asked for."""
+        account = self.account(environ)
+        if account.per_minute:
+            self._budgets.charge(account.name, units, account.per_minute)
+
     def remember_token(self, environ: Environ, principal: Principal) -> None:
         """Remember whose token a request has: from now on it counts by them."""
         self._tokens.remember(environ.get("HTTP_AUTHORIZATION"), principal)

@@ -59,6 +59,13 @@ class RequestBudgets:
                 account.full_at = max(account.full_at, now) + cost * 60 / per_minute
             return wait
 
+    def charge(self, name: str, cost: float, per_minute: float) -> None:
+        """Take a cost from an account for what is being done, also if it has nothing left."""
+        with self._lock:
+            now = self._clock()
+            account = self._account(name, now)
+            account.full_at = max(account.full_at, now) + cost * 60 / per_minute
+
     def refusals(self, name: str, every: float) -> int:
         """Count a refusal, and return how many there were since the last report; 0 before `every` seconds."""
         with self._lock:

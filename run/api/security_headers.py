@@ -2,10 +2,9 @@
 
 import base64
 import hashlib
+from collections.abc import Callable
 
 from flask import Flask, Response, request
-
-from shared.api_path import API_PATH
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -25,14 +24,14 @@ def page_policy(script: str) -> str:
     )
 
 
-def install_headers(app: Flask) -> None:
-    """Add the headers to all answers that do not have their own."""
+def install_headers(app: Flask, has_operations: Callable[[str], bool]) -> None:
+    """Add the headers to all answers that do not have their own; `has_operations` is asked about paths."""
 
     def add(response: Response) -> Response:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         # Answers of the API may be private, or have signed URLs.
-        if request.path.startswith(API_PATH):
+        if has_operations(request.path):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 

@@ -6,16 +6,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
-import swagger_ui_bundle
-from flask import Flask, Response, send_from_directory
+from flask import Flask, Response
 
+from run.api import page
 from run.api.clients import base_url
 from run.api.command_line_sign_in import application_secrets
 from run.api.contract import Contract
 from run.api.pagination import answer
-from run.api.security_headers import page_policy
 from shared.api_path import API_PATH
 from shared.deadlines import deadline, inherited
 from shared.errors import DssError
@@ -23,35 +21,20 @@ from shared.system import Dss
 
 HEALTH = "/internal/health"
 # Paths of answers that need no back end.
-WITHOUT_BACK_END = ("/", f"{API_PATH}/swagger.json", "/version", "/internal/application_secrets")
+WITHOUT_BACK_END = (
+    "/",
+    page.CONTRACT_OF_PAGE,
+    f"{API_PATH}/swagger.json",
+    "/version",
+    "/internal/application_secrets",
+)
 # Probes and people should not wait longer for a back end.
 _HEALTH_SECONDS = 6
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>Data Storage System</title>
-<link rel="stylesheet" href="/assets/swagger-ui.css">
-</head>
-<body>
-<div id="api"></div>
-<script src="/assets/swagger-ui-bundle.js"></script>
-<script src="/assets/swagger-ui-standalone-preset.js"></script>
-<script>SCRIPT</script>
-</body>
-</html>
-"""
-_SCRIPT = f"""
-SwaggerUIBundle({{url: "{API_PATH}/swagger.json", dom_id: "#api", deepLinking: true, validatorUrl: null,
-                 presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset]}});
-"""
 
 
 def install(app: Flask, dss: Dss, contract: Contract) -> None:
     """Add the routes that are not operations of the contract."""
     version = importlib.metadata.version("dss-service")
-    assets = Path(swagger_ui_bundle.swagger_ui_path)
     health = _Health(dss)
     # What service accounts put into the tokens that they sign: the first accepted name of each claim.
     sign_in = {
@@ -67,13 +50,7 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
     def secrets() -> Response:
         return answer(application_secrets(dss.settings))
 
-    def page() -> Response:
-        response = Response(_PAGE.replace("SCRIPT", _SCRIPT), mimetype="text/html")
-        response.headers["Content-Security-Policy"] = page_policy(_SCRIPT)
-        return response
-
-    app.add_url_rule("/", "page", page)
-    app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
+    page.install(app, dss.settings, contract)
     app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
     app.add_url_rule(HEALTH, "health", health.answer)

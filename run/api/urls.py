@@ -20,12 +20,14 @@ def signed_url(
     *,
     content_type: str,
     disposition: str | None,
+    user_project: str = "",
 ) -> str:
     """Return a URL that serves a blob of a replica to anyone for DSS_SIGNED_URL_SECONDS.
 
     The audit log will say who got a URL of the file `uuid`.
     The store sends `content_type`, which is the file's and not the blob's, as Content-Type, and `disposition`
-    as Content-Disposition. Raise IllegalArguments if the latter cannot be a header.
+    as Content-Disposition. `user_project` pays for the download, if requesters pay. Raise IllegalArguments if
+    the disposition cannot be a header.
     """
     if disposition is not None and not (disposition.isascii() and disposition.isprintable()):
         raise IllegalArguments("content_disposition: must be printable ASCII, as every header is")
@@ -36,6 +38,7 @@ def signed_url(
         lifetime=call.hands_out(uuid),
         disposition=disposition,
         content_type=content_type,
+        user_project=user_project,
     )
 
 

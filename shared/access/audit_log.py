@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,8 @@ _LABELS = "logging.googleapis.com/labels"
 _TRACE = "logging.googleapis.com/trace"
 
 ALLOWED = "allowed"
+# The fields of an entry that are lists in JSON.
+_LISTS = ("uuids", "versions", "handed_out")
 
 _log = structlog.get_logger()
 
@@ -38,7 +40,8 @@ class AuditEntry:
     `time` is UTC in ISO 8601. `identity` is the e-mail address that a valid token proves, empty for a
     stranger, and `issuer` who vouched for it; `address` is the caller's. `operation` is one of the contract,
     as `files.get`, or a command, as `admin access add`. `kind`, `uuid` and `version` name the object, as far
-    as the request has one. `decision` is `allowed`, or the refusal. `urls` counts the signed URLs of the
+    as the request has one; `uuids` and `versions`, in one order, the objects of a request about many.
+    `decision` is `allowed`, or the refusal. `urls` counts the signed URLs of the
     answer, which expire at `expires`; `handed_out` has the UUIDs of their files, or the ids of their
     journals. `requests` is how many refused ones a line stands for, if not for one of its own. `arguments`
     are those of a command.
@@ -55,6 +58,8 @@ class AuditEntry:
     version: str = ""
     status: int = 0
     requests: int = 0
+    uuids: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
     urls: int = 0
     expires: str = ""
     handed_out: tuple[str, ...] = ()
@@ -63,8 +68,14 @@ class AuditEntry:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def is_about(self, uuid: str) -> bool:
-        """Whether the object has this UUID, or a URL of this file was handed out."""
-        return uuid == self.uuid or uuid in self.handed_out
+        """Whether an object has this UUID, or a URL of this file was handed out."""
+        return uuid == self.uuid or uuid in self.uuids or uuid in self.handed_out
+
+    def versions_of(self, uuid: str) -> Sequence[str]:
+        """Return the versions of a UUID that the line is about; none if it names no version."""
+        if uuid == self.uuid:
+            return [self.version] if self.version else []
+        return [version for name, version in zip(self.uuids, self.versions, strict=False) if name == uuid]
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields that have a value."""
@@ -75,7 +86,7 @@ class AuditEntry:
         """Return the entry of a line, without fields of other releases. Raise ValueError if it is none."""
         known = {one.name: row[one.name] for one in fields(cls) if one.name in row}
         try:
-            return cls(**{**known, "handed_out": tuple(known.get("handed_out", ()))})
+            return cls(**{**known, **{name: tuple(known.get(name, ())) for name in _LISTS}})
         except TypeError as error:
             raise ValueError(f"not a line of the audit log: {error}") from error
 

@@ -134,7 +134,8 @@ class Policy:
 
     def is_open(self, what: Resource) -> bool:
         """Return whether everybody may read something, so that it need not be known who asks."""
-        return not what.owner and not what.purged and PUBLIC in (what.readers or self._defaults)
+        by_default = frozenset[str]() if what.owner else self._defaults
+        return not what.purged and PUBLIC in (what.readers or by_default)
 
     def counts_as(self, who: Principal) -> frozenset[str] | None:
         """Return the readers as which a principal counts in queries; None for all: admins read everything."""

@@ -17,7 +17,7 @@ from google.cloud.firestore_v1 import ExistsOption
 
 from shared.access import DEFAULT
 from shared.catalog.bindings import Binding, BindingCatalog, CurrentBinding, bound_fields, require_not_purged
-from shared.catalog.database import Database, NameTaken, Write, create_document
+from shared.catalog.database import Database, NameTaken, Write, available_on, create_document
 from shared.catalog.pages import Pages
 from shared.checksums import Checksums
 from shared.errors import (
@@ -28,6 +28,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.identifiers import Fqid
+from shared.totals import Total
 
 # Files per page. Firestore: a document is at most 1 MiB; 500 files with the longest names, compressed, are
 # less.
@@ -87,6 +88,8 @@ class BundleHead:
     withheld: frozenset[str] = field(default=frozenset(), compare=False)
     # Whether files of it were removed for good, or are about to be.
     lacks_files: bool = field(default=False, compare=False)
+    # The size and checksums of its files together; None for a version that was written before it was kept.
+    total: Total | None = field(default=None, compare=False)
 
     @property
     def content_readers(self) -> frozenset[str]:
@@ -151,6 +154,7 @@ class BundleCatalog:
             "file_count": head.file_count,
             "digest": head.digest,
             "hidden": False,
+            **({"total": head.total.document} if head.total else {}),
             **self._database.new_head(),
             **self._database.unpublished_everywhere(),
         }
@@ -238,6 +242,11 @@ class BundleCatalog:
                 return
         raise Unavailable(f"bundle {fqid}: its binding changes all the time; try again")
 
+    def keep_total(self, fqid: Fqid, total: Total) -> None:
+        """Have the head of a version say what its files are together. Safe to repeat."""
+        head = self._collection.document(str(fqid))
+        self._database.commit(lambda batch: batch.update(head, {"total": total.document}))
+
     def mark_published(self, fqid: Fqid, replica: str) -> None:
         """Take a replica from the outbox: the version's event is published there. Safe to repeat."""
         head = self._collection.document(str(fqid))
@@ -258,12 +267,12 @@ class BundleCatalog:
         references = [self._collection.document(str(fqid)) for fqid in dict.fromkeys(fqids)]
         return {head.fqid: head for head in map(head_of, self._database.get_many(references))}
 
-    def newest(self, uuid: str, replica: str) -> BundleHead | None:
-        """Return the head of the newest version on a replica that is not hidden, in one read."""
+    def newest(self, uuid: str, *replicas: str) -> BundleHead | None:
+        """Return the head of the newest version on one of some replicas that is not hidden, in one read."""
         snapshots = self._database.query(
             self._collection.where(filter=FieldFilter("uuid", "==", uuid))
             .where(filter=FieldFilter("hidden", "==", False))
-            .where(filter=FieldFilter("available", "array_contains", replica))
+            .where(filter=available_on(*replicas))
             .order_by("version", direction=Query.DESCENDING)
             .limit(1)
         )
@@ -379,6 +388,7 @@ def head_of(snapshot: Any) -> BundleHead:
         purged=document.get("purged", False),
         withheld=frozenset(document.get("withheld", ())),
         lacks_files=document.get("lacks_files", False),
+        total=Total.of_document(document.get("total")),
     )
 
 

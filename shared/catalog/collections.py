@@ -7,7 +7,7 @@ are in pages under its head.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from shared.catalog.database import Database, NameTaken, Write
 from shared.catalog.pages import Pages
 from shared.errors import CollectionAlreadyExists, PreconditionFailed
 from shared.identifiers import Fqid, moment_of, version_of
+from shared.totals import Total
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Firestore: the offset of a query is an int32.
@@ -56,6 +57,8 @@ class CollectionHead:
     # Whether it is about to be removed for good, and the replicas on which reads would see it otherwise.
     purged: bool = False
     withheld: frozenset[str] = frozenset()
+    # The size and checksums of all that it links to, once somebody has asked for them.
+    total: Total | None = field(default=None, compare=False)
 
 
 class CollectionCatalog:
@@ -180,6 +183,11 @@ class CollectionCatalog:
             lambda batch: batch.update(owned, newest),
         )
 
+    def keep_total(self, fqid: Fqid, total: Total) -> None:
+        """Have the head of a version say what it links to is together. Safe to repeat."""
+        head = self._collection.document(str(fqid))
+        self._database.commit(lambda batch: batch.update(head, {"total": total.document}))
+
     def head(self, fqid: Fqid) -> CollectionHead | None:
         """Return the head of a version, available or not, hidden or not, in one read."""
         snapshot = self._database.get(self._collection.document(str(fqid)))
@@ -238,4 +246,5 @@ def collection_head_of(snapshot: Any) -> CollectionHead:
         available=frozenset(document["available"]),
         purged=document.get("purged", False),
         withheld=frozenset(document.get("withheld", ())),
+        total=Total.of_document(document.get("total")),
     )

@@ -219,6 +219,13 @@ class Database:
             return self._threads
 
 
+def available_on(*replicas: str) -> FieldFilter:
+    """Return the condition that reads see a head on one of some replicas."""
+    if len(replicas) == 1:
+        return FieldFilter("available", "array_contains", replicas[0])
+    return FieldFilter("available", "array_contains_any", list(replicas))
+
+
 def set_document(reference: Any, document: Mapping[str, Any]) -> Write:
     """Return the write that sets a document, whether it exists or not."""
     return lambda batch: batch.set(reference, dict(document))

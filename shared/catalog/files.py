@@ -9,7 +9,7 @@ from google.cloud.firestore import FieldFilter, Query
 from google.cloud.firestore_v1 import ExistsOption, LastUpdateOption
 
 from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields, require_not_purged
-from shared.catalog.database import Database, NameTaken, Write, create_document, set_document
+from shared.catalog.database import Database, NameTaken, Write, available_on, create_document, set_document
 from shared.checksums import CHECKSUM_NAMES, Checksums
 from shared.errors import FileAlreadyExists, Unavailable
 from shared.identifiers import Fqid
@@ -103,6 +103,33 @@ class FileCatalog:
                 )
         raise Unavailable(f"file {record.fqid}: its binding changes all the time; try again")
 
+    def create_all(self, records: Iterable[FileRecord], bindings: Mapping[str, CurrentBinding]) -> bool:
+        """Claim the FQIDs of new versions, all or none, in one commit; return whether they were claimed.
+
+        `bindings` are the last reads of their UUIDs'. False if one exists already, its binding has changed,
+        or it or its content was removed for good: `create` finds out for each.
+        """
+        # Of a document that several versions share, one guard is enough.
+        writes: dict[str, Write] = {}
+        for record in records:
+            fqid, known = record.fqid, bindings.get(record.fqid.uuid)
+            if known and known.purged(fqid.version):
+                return False
+            document = _to_document(record) | bound_fields(known.record if known else None)
+            reference = self._collection.document(str(fqid))
+            writes[f"binding {fqid.uuid}"] = self._bindings.guard(fqid.uuid, known)
+            writes[f"content {record.checksums.sha256}"] = self._guard_content(record, None)
+            writes[f"head {fqid}"] = create_document(reference, document | self._database.new_head())
+        return self._committed(writes)
+
+    def _committed(self, writes: Mapping[str, Write]) -> bool:
+        if writes:
+            try:
+                self._database.commit(*writes.values())
+            except NameTaken:
+                return False
+        return True
+
     def _guard_content(self, record: FileRecord, removal: ContentRemoval | None) -> Write:
         """Return a write that fails if a blob was removed for good since, and ends the removal that was."""
         reference = self._removals.document(record.checksums.sha256)
@@ -136,10 +163,28 @@ class FileCatalog:
 
         Raises Gone if the version was removed for good.
         """
+        self._bindings.commit_unless_purged(fqid, self._gain(fqid, replica))
+
+    def make_all_available(
+        self, fqids: Iterable[Fqid], replica: str, bindings: Mapping[str, CurrentBinding]
+    ) -> bool:
+        """Let reads on a replica see the files, all or none, in one commit; return whether they do.
+
+        `bindings` are the last reads of their UUIDs'. False if one has changed since, or a version was
+        removed for good: `make_available` finds out for each.
+        """
+        writes: dict[str, Write] = {}
+        for fqid in fqids:
+            known = bindings.get(fqid.uuid)
+            if known and known.purged(fqid.version):
+                return False
+            writes[f"binding {fqid.uuid}"] = self._bindings.guard(fqid.uuid, known)
+            writes[f"head {fqid}"] = self._gain(fqid, replica)
+        return self._committed(writes)
+
+    def _gain(self, fqid: Fqid, replica: str) -> Write:
         reference = self._collection.document(str(fqid))
-        self._bindings.commit_unless_purged(
-            fqid, lambda batch: batch.update(reference, self._database.gained(replica))
-        )
+        return lambda batch: batch.update(reference, self._database.gained(replica))
 
     def versions(self, uuid: str) -> list[FileRecord]:
         """Return all versions, available or not, in order; one read each."""
@@ -151,11 +196,11 @@ class FileCatalog:
         snapshot = self._database.get(self._collection.document(str(fqid)))
         return record_of(snapshot) if snapshot.exists else None
 
-    def newest(self, uuid: str, replica: str) -> FileRecord | None:
-        """Return the newest version that is available on a replica, in one read."""
+    def newest(self, uuid: str, *replicas: str) -> FileRecord | None:
+        """Return the newest version that is available on one of some replicas, in one read."""
         snapshots = self._database.query(
             self._collection.where(filter=FieldFilter("uuid", "==", uuid))
-            .where(filter=FieldFilter("available", "array_contains", replica))
+            .where(filter=available_on(*replicas))
             .order_by("version", direction=Query.DESCENDING)
             .limit(1)
         )

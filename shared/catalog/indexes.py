@@ -107,7 +107,7 @@ _NEVER_QUERIED = {
     ),
     "bundles": (
         *("creator_uid", "file_count", "digest", "missing", "unpublished", "hidden_on", "left_alone"),
-        *("bound_at", "content_readers", "purged", "withheld", "lacks_files"),
+        *("bound_at", "content_readers", "purged", "withheld", "lacks_files", "total"),
     ),
     "access": (
         "readers",
@@ -123,6 +123,7 @@ _NEVER_QUERIED = {
     "groups": ("name", "members", "by", "missing", "available", "left_alone"),
     "collections": (
         *("owner", "item_count", "page_count", "digest", "missing", "left_alone", "purged", "withheld"),
+        "total",
     ),
     "collection_tombstones": ("email", "owner", "missing", "available", "uuid", "left_alone"),
     "bundle_tombstones": ("email", "reason", "missing", "available", "uuid", "unpublished", "left_alone"),

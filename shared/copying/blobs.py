@@ -163,7 +163,7 @@ def create_whole(
     retried(create, source, deadline)
 
 
-def hand_on(destination: Replica, source: StoredObject, data: bytes, checksums: Checksums) -> None:
+def hand_on(destination: Replica, content_type: str, data: bytes, checksums: Checksums) -> None:
     """Write a small blob, whose content was read and verified here, to a replica in another store.
 
     Best effort: replication does it otherwise, and has to read the content once more.
@@ -174,13 +174,15 @@ def hand_on(destination: Replica, source: StoredObject, data: bytes, checksums: 
             checksums.blob_key,
             io.BytesIO(data),
             size=len(data),
-            content_type=source.content_type,
+            content_type=content_type,
             checksums=checksums,
         )
     except ObjectExists:
         return
     except DssError as error:
-        _log.warning("blob not handed on", replica=destination.name, key=source.key, reason=error.title)
+        _log.warning(
+            "blob not handed on", replica=destination.name, key=checksums.blob_key, reason=error.title
+        )
 
 
 def _stream(

@@ -331,7 +331,7 @@ class CopyStep(AttemptStep[CopyJob]):
         checksums = self._order.checksums
         data = read_verified(self._source, self._source_store, checksums, deadline)
         for replica in self._lacking_replicas():
-            hand_on(replica, self._source, data, checksums)
+            hand_on(replica, self._source.content_type, data, checksums)
 
     def _lacking_replicas(self) -> list[Replica]:
         """Return the replicas to which the content has to be sent; those of one store copy it themselves."""

@@ -238,11 +238,13 @@ class ObjectStore(Protocol):
         lifetime: timedelta,
         disposition: str | None = None,
         content_type: str | None = None,
+        user_project: str = "",
     ) -> str:
         """Return a URL by which anyone can GET an object for `lifetime`, ranges included.
 
         The answer carries `disposition` as its Content-Disposition, and `content_type`, or else the object's
-        own, as its Content-Type.
+        own, as its Content-Type. `user_project` is the Google Cloud project that pays for the download; only
+        a store of Google knows it.
         """
         ...
 

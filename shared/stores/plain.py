@@ -171,6 +171,7 @@ class PlainStore(PartsAside):
         lifetime: timedelta,
         disposition: str | None = None,
         content_type: str | None = None,
+        user_project: str = "",
     ) -> str:
         """Return a URL of the API, signed with the key that all processes share."""
         return self.urls.sign(bucket, key, lifetime, disposition=disposition, type=content_type)

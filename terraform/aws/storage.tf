@@ -111,6 +111,21 @@ resource "aws_s3_bucket_lifecycle_configuration" "dss" {
   }
 }
 
+# Pages in browsers read what signed URLs lead to.
+resource "aws_s3_bucket_cors_configuration" "dss" {
+  for_each = toset(length(var.cors_origins) > 0 ? ["main", "checkout"] : [])
+
+  bucket = aws_s3_bucket.dss[each.key].id
+
+  cors_rule {
+    allowed_origins = var.cors_origins
+    allowed_methods = ["GET", "HEAD"]
+    allowed_headers = ["*"]
+    expose_headers  = ["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag"]
+    max_age_seconds = 7200
+  }
+}
+
 data "aws_iam_policy_document" "bucket" {
   for_each = local.buckets
 

@@ -28,6 +28,11 @@ variable "sources" {
   description = "Beside staging, what source objects are read from: bucket, bucket/prefix/ or bucket/key; * stands for any characters."
 }
 
+variable "cors_origins" {
+  type        = list(string)
+  description = "Origins whose pages may read what signed URLs lead to; * is any."
+}
+
 variable "permissions_boundary_arn" {
   type        = string
   description = "ARN of the policy that bounds what the roles can do; null is no bound."

@@ -15,6 +15,7 @@ from pathlib import Path
 from local.errors import LocalError
 from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.contract import contract
+from tests.benchmarks.drs import drs
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.limits import limits
 from tests.benchmarks.notifications import notifications
@@ -27,6 +28,7 @@ REPORTS = Path(__file__).parents[2] / "docs" / "benchmarks"
 # Each function measures a part and returns its sections; it raises LocalError.
 PARTS: Mapping[str, Callable[[], str]] = {
     "contract": contract,
+    "drs": drs,
     "limits": limits,
     "operations": operations,
     "replication": replication,

@@ -286,6 +286,20 @@ def test_a_pickle_holds_what_a_client_was_made_of(fake: FakeDss) -> None:
     assert (again.url, again.replica, again.token, again.transport.patience) == (client.url, "aws", None, 7)
 
 
+def test_a_token_of_the_environment_stays_out_of_pickles(
+    fake: FakeDss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSS_URL", fake.url)
+    monkeypatch.setenv("DSS_TOKEN", "secret.of.the.environment")
+    pickled = pickle.dumps(Client())
+    monkeypatch.setenv("DSS_TOKEN", "another.one.there")
+    monkeypatch.delenv("DSS_URL")
+
+    assert b"secret" not in pickled
+    again = pickle.loads(pickled)
+    assert (again.url, again.token) == (f"{fake.url}/v1", "another.one.there")
+
+
 def test_every_method_has_typed_explicit_arguments_and_an_explanation() -> None:
     own = {name: value for name, value in inspect.getmembers(Client, inspect.isfunction) if name[0] != "_"}
     methods = {name: value for name, value in own.items() if "dss.api.session" not in value.__module__}

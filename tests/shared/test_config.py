@@ -56,6 +56,9 @@ def test_an_empty_variable_counts_as_not_set():
         ("DSS_APPLICATION_SECRETS", "[]"),
         ("DSS_FAULT_POINT", "file: head created"),
         ("DSS_CALLBACK_NETWORKS", "10.0.0.0/8,localhost"),
+        ("DSS_CORS_ORIGINS", "https://notebooks.example.org/"),
+        ("DSS_CORS_ORIGINS", "https://notebooks.example.org,*"),
+        ("DSS_CORS_ORIGINS", "notebooks.example.org"),
         ("DSS_TOKEN_INFO_URL", "http://oauth2.googleapis.com/tokeninfo"),
     ],
 )

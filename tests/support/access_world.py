@@ -13,6 +13,7 @@ from pathlib import Path
 import requests
 
 from local.issuer.client import request_token
+from run.drs.document import DRS_PATH
 from shared.bindings import change_binding
 from shared.catalog import CheckoutOrder
 from shared.identifiers import Fqid, Kind
@@ -205,6 +206,16 @@ def _put_file(ask: Ask) -> requests.Response:
     return ask.api.put(f"/v1/files/{ask.target.file.uuid}", version=now(), json=body)
 
 
+def _put_many(ask: Ask) -> requests.Response:
+    """Return the answer with the status of the file: the answer's own is 200 if the file is refused."""
+    file = {"uuid": ask.target.file.uuid, "version": now(), "creator_uid": 1, "content": "Y29udGVudA=="}
+    answer = ask.send("POST", "files/batch", json={"files": [file]})
+    if answer.status_code == 200:
+        [outcome] = answer.json()["files"]
+        answer.status_code = outcome["status"]
+    return answer
+
+
 def _put_bundle(ask: Ask, uuid: str, file: Version) -> requests.Response:
     body = {"files": [file.named("file")], "creator_uid": 1}
     return ask.send("PUT", f"bundles/{uuid}", version=now(), json=body)
@@ -238,12 +249,21 @@ def _of_subscription(method: str, path: str = "", **query: str) -> Callable[[Ask
     return lambda ask: ask.send(method, f"subscriptions/{ask.world.new_subscription()}{path}", **query)
 
 
+def _in_bulk(ask: Ask, method: str, path: str, body: object) -> requests.Response:
+    """Return the answer to a bulk request for one object, with the status that it has for this object."""
+    answer = ask.api.request(method, f"{DRS_PATH}{path}", json=body)
+    for unresolved in json.loads(answer.text).get("unresolved_drs_objects", ()):
+        answer.status_code = unresolved["error_code"]
+    return answer
+
+
 CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "search.post": lambda ask: ask.send("POST", "search", json={"es_query": {"query": {"match_all": {}}}}),
     "files.head": lambda ask: ask.send("HEAD", f"files/{ask.target.file.uuid}"),
     "files.get": lambda ask: ask.get(f"files/{ask.target.file.uuid}"),
     "files.get with directurl": lambda ask: ask.get(f"files/{ask.target.file.uuid}", directurl=True),
     "files.put": _put_file,
+    "files.put_many": _put_many,
     "bundles.list_all": lambda ask: ask.get("bundles/all", prefix=ask.target.bundle.uuid),
     "bundles.get": lambda ask: ask.get(f"bundles/{ask.target.bundle.uuid}"),
     "bundles.get with presignedurls": lambda ask: ask.get(
@@ -287,4 +307,32 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "subscriptions.test": _of_subscription("POST", "/test"),
     "subscriptions.replay": _of_subscription("POST", "/replay", from_date="2026-01-01T000000.000000Z"),
     "drs.get": lambda ask: ask.get(f"ga4gh/drs/v1/objects/{ask.target.file.uuid}"),
+    "drs.service_info": lambda ask: ask.api.get(f"{DRS_PATH}/service-info"),
+    "drs.get_object": lambda ask: ask.api.get(f"{DRS_PATH}/objects/{ask.target.file}"),
+    "drs.get_object of the bundle": lambda ask: ask.api.get(f"{DRS_PATH}/objects/{ask.target.bundle.uuid}"),
+    "drs.get_object of the collection": lambda ask: ask.api.get(
+        f"{DRS_PATH}/objects/{ask.target.collection}"
+    ),
+    "drs.post_object": lambda ask: ask.api.post(f"{DRS_PATH}/objects/{ask.target.file}", json={}),
+    "drs.options_object": lambda ask: ask.api.request("OPTIONS", f"{DRS_PATH}/objects/{ask.target.file}"),
+    "drs.get_access": lambda ask: ask.api.get(f"{DRS_PATH}/objects/{ask.target.file}/access/https.gcp"),
+    "drs.post_access": lambda ask: ask.api.post(
+        f"{DRS_PATH}/objects/{ask.target.file}/access/https.gcp", json={}
+    ),
+    "drs.post_objects of the file alone": lambda ask: _in_bulk(
+        ask, "POST", "/objects", {"bulk_object_ids": [str(ask.target.file)]}
+    ),
+    "drs.options_objects of the file alone": lambda ask: _in_bulk(
+        ask, "OPTIONS", "/objects", {"bulk_object_ids": [str(ask.target.file)]}
+    ),
+    "drs.post_accesses of the file alone": lambda ask: _in_bulk(
+        ask,
+        "POST",
+        "/objects/access",
+        {
+            "bulk_object_access_ids": [
+                {"bulk_object_id": str(ask.target.file), "bulk_access_ids": ["https.gcp"]}
+            ]
+        },
+    ),
 }

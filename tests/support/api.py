@@ -63,7 +63,7 @@ class Api:
     ) -> requests.Response:
         """Return the answer to one request; `path` may be an absolute URL."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return self._session.request(
+        answer = self._session.request(
             method,
             path if "://" in path else self.url + path,
             params=query,
@@ -73,6 +73,9 @@ class Api:
             allow_redirects=False,
             timeout=TIMEOUT,
         )
+        if "://" not in path:
+            _check_end(answer)
+        return answer
 
     def head(self, path: str, **more: Any) -> requests.Response:
         """Return the answer to a HEAD."""
@@ -105,6 +108,12 @@ class Api:
         while answer.status_code == 206:
             answer = self.get(answer.links["next"]["url"])
             yield answer
+
+
+def _check_end(answer: requests.Response) -> None:
+    """Fail unless JSON ends with a newline, after which the prompt of a shell begins."""
+    if "json" in answer.headers.get("Content-Type", "") and answer.content:
+        assert answer.content[-1:] == b"\n" != answer.content[-2:-1], answer.url
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ ASKS_NOTHING = {
     "subscriptions.list_own": "the query is for the caller's own",
     "events.read_journal": "its token was given, like a signed URL, to somebody who may read these events",
     "subscriptions.put": "it makes a new one, of the caller",
-    "drs.get": "it is not implemented",
+    "drs.service_info": "it is about the service",
 }
 # What hands out data beside the operations of the contract.
 OTHER_DOORS = (
@@ -27,7 +27,7 @@ OTHER_DOORS = (
 )
 # By these, something of `shared.access` decides: attributes, by the last name of what has them.
 _DECISIONS = {
-    "call": {"require", "sees", "finds", "may_read"},
+    "call": {"require", "refusal", "sees", "finds", "may_read"},
     "policy": {"decide", "counts_as", "may_read", "is_open"},
     "Resource()": {"is_managed"},
 }

@@ -74,6 +74,7 @@ THE_V1_CONTRACT = {
 
 # The operations that this system adds.
 BEYOND_V1 = {
+    ("files.put_many", "POST /files/batch"): ("replica* json_request_body*", "200 400 413 default"),
     ("events.read_journal", "GET /journals"): ("token*", "200 default"),
     ("subscriptions.deliveries", "GET /subscriptions/{uuid}/deliveries"): (
         "uuid* replica* per_page=100[10..500] search_after",

@@ -3,14 +3,17 @@
 Equality, so that a change for the better is noticed as well, and written into the table.
 """
 
+import base64
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from dss.tokens import fetch_local
 from shared.checkouts.objects import copies_of_bundle, copy_of_file, put_copy
 from shared.events.publishing import event_of
+from shared.file_batches import MOST_FILES
 from shared.identifiers import Fqid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -63,6 +66,28 @@ def test_a_new_file_whose_content_is_there(metered: MeteredApi, clouds: Clouds, 
     assert usage.bill == Bill(object_operations=operations, reads=1, writes=2, checks=3, requests=3), (
         usage.operations
     )
+
+
+@pytest.mark.parametrize("count", [1, MOST_FILES])
+def test_new_files_in_one_request(metered: MeteredApi, replica: str, count: int) -> None:
+    def item() -> dict[str, Any]:
+        content = base64.b64encode(new_uuid().encode()).decode()
+        return {"uuid": new_uuid(), "version": now(), "creator_uid": 1, "content": content}
+
+    items = [item() for _ in range(count)]
+
+    with metered.usage() as usage:
+        answer = metered.api.post("/v1/files/batch", replica=replica, json={"files": items})
+
+    assert [row["status"] for row in answer.json()["files"]] == [201] * count
+    # Blob and manifest, and for S3 the blob in GCS; the bindings, and a commit of heads and one more.
+    assert usage.bill == Bill(
+        object_operations={"gcp": 2, "aws": 3}[replica] * count,
+        reads=count,
+        writes=2 * count,
+        checks=3 * count,
+        requests=3,
+    ), usage.operations
 
 
 @pytest.mark.parametrize("count", [1, 100, 1000])

@@ -1,5 +1,6 @@
 """A kill between any two steps of a write leaves nothing half-done to be seen, and a retry finishes it."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ def points_of(area: str) -> list[str]:
 
 FILE, BUNDLE, TOMBSTONE = points_of("file"), points_of("bundle"), points_of("tombstone")
 COLLECTION, COLLECTION_TOMBSTONE = points_of("collection"), points_of("collection tombstone")
+FILES = points_of("files")
 ACCESS, GROUP = points_of("access"), points_of("group")
 # From here on the name means this content, for ever.
 FILE_CLAIMED, BUNDLE_CLAIMED = "file: head created", "bundle: head created"
@@ -49,7 +51,7 @@ def test_every_fault_point_is_tried() -> None:
         "purge: ",
     )
     others = [point for point in FAULT_POINTS if not point.startswith(functions)]
-    tried = [*FILE, *BUNDLE, *TOMBSTONE, *COLLECTION, *COLLECTION_TOMBSTONE, *ACCESS, *GROUP]
+    tried = [*FILE, *FILES, *BUNDLE, *TOMBSTONE, *COLLECTION, *COLLECTION_TOMBSTONE, *ACCESS, *GROUP]
     assert sorted(tried) == sorted(others)
 
 
@@ -148,6 +150,35 @@ def test_a_file_is_absent_until_it_is_whole(
     assert_whole_file(api, clouds, file, replica)
     put_file(api, url, file=file, status=200)
     put_file(api, clouds.stage(replica, b"other content"), file=file, status=409)
+
+
+@pytest.mark.parametrize("point", FILES)
+def test_files_of_one_request_are_absent_until_they_are_whole(
+    mortal: Mortal, api: Api, clouds: Clouds, point: str
+) -> None:
+    replica = REPLICAS[FILES.index(point) % 2]
+    files = [Version(new_uuid(), now()) for _ in range(3)]
+    claimed = FILES.index(point) >= FILES.index("files: heads created")
+
+    def put(somebody: Api, content: bytes = CONTENT) -> list[int]:
+        encoded = base64.b64encode(content).decode()
+        items = [{"uuid": file.uuid, "version": file.version, "content": encoded, **BODY} for file in files]
+        answer = somebody.post("/v1/files/batch", replica=replica, json={"files": items})
+        return [row["status"] for row in answer.json()["files"]]
+
+    assert mortal.dies_of(put, mortal.api), f"{point!r} was not reached"
+
+    seen = point == FILES[-1]
+    for file in files:
+        assert statuses(api, "files", file, replica) == ({200} if seen else {404})
+    if claimed:
+        assert put(api, b"other content") == [409] * 3
+
+    assert put(mortal.back()) == [200 if claimed else 201] * 3
+    for file in files:
+        assert_whole_file(api, clouds, file, replica)
+    assert put(api) == [200] * 3
+    assert put(api, b"other content") == [409] * 3
 
 
 @pytest.mark.parametrize("point", BUNDLE)

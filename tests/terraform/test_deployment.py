@@ -7,6 +7,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 
+from local.probes import GCS_CORS, S3_CORS
 from shared.access import BucketPolicy, Principal
 from shared.config import Settings
 from shared.issuer_settings import IssuerSetting
@@ -195,6 +196,35 @@ def test_only_what_was_used_and_is_not_kept_for_good_expires_in_checkout(deploym
     for environment in _environments(deployment):
         settings = Settings.from_environment(environment)
         assert 0 < settings.checkout_public_days < settings.checkout_days == gcs["days_since_custom_time"]
+
+
+def test_pages_may_read_what_signed_urls_lead_to_as_on_one_machine(deployment: Deployment) -> None:
+    gcs = deployment.by_key("google_storage_bucket.dss")
+    s3 = deployment.by_key("module.aws.aws_s3_bucket_cors_configuration.dss")
+    settings = Settings.from_environment({**_environments(deployment)[0], **_api_cors(deployment)})
+
+    assert settings.cors_origins == ("*",)
+    assert {purpose for purpose, row in gcs.items() if row["cors"]} == {"main", "checkout"} == set(s3)
+    for purpose in s3:
+        [of_gcs], [of_s3] = gcs[purpose]["cors"], s3[purpose]["cors_rule"]
+        assert {
+            "origin": of_gcs["origin"],
+            "method": of_gcs["method"],
+            "responseHeader": of_gcs["response_header"],
+            "maxAgeSeconds": of_gcs["max_age_seconds"],
+        } == GCS_CORS
+        assert {
+            "AllowedOrigin": of_s3["allowed_origins"],
+            "AllowedMethod": sorted(of_s3["allowed_methods"]),
+            "AllowedHeader": of_s3["allowed_headers"],
+            "ExposeHeader": sorted(of_s3["expose_headers"]),
+            "MaxAgeSeconds": [str(of_s3["max_age_seconds"])],
+        } == S3_CORS
+
+
+def _api_cors(deployment: Deployment) -> dict[str, str]:
+    [api] = deployment.one("google_cloud_run_v2_service.api")["template"][0]["containers"]
+    return {row["name"]: row["value"] for row in api["env"] if row["name"] == "DSS_CORS_ORIGINS"}
 
 
 def _environments(deployment: Deployment) -> list[dict[str, str]]:

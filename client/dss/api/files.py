@@ -1,17 +1,23 @@
 """Calls about files: a UUID and a version that name bytes."""
 
+import base64
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urljoin
 
 import requests
 
 from dss.api.session import Session
-from dss.api.transport import Backoff, failure_of, retry_after_seconds
+from dss.api.transport import Backoff, failure_of, json_of, retry_after_seconds
 from dss.checksums import CHECKSUM_NAMES
 from dss.clock import Deadline
 from dss.errors import CallFailed
+
+_TOO_LARGE = 413
+# 404, 405 and 501 come from releases that do not know the operation.
+_NOT_SERVED = (404, 405, 501, _TOO_LARGE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +47,14 @@ class FileHead:
             )
         except (KeyError, ValueError) as error:
             raise CallFailed.of(response, f" (the answer lacks a usable {error})") from error
+
+
+class NotServed(Exception):
+    """The DSS has no request for many files (its release is older), or refuses these as too large (413)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.at_all = status != _TOO_LARGE
 
 
 class SignedUrl:
@@ -106,6 +120,54 @@ def put_file(session: Session, uuid: str, version: str, source_url: str, *, crea
     if answer.status_code not in (200, 201, 202):
         raise failure_of(answer)
     return answer.status_code != 202
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFile:
+    """A file version to create of content that is at hand; `sha256` in lower-case hex."""
+
+    uuid: str
+    version: str
+    content: bytes
+    content_type: str
+    sha256: str
+
+    def as_json(self, creator_uid: int) -> dict[str, Any]:
+        """Return it as an item of a request."""
+        return {
+            "uuid": self.uuid,
+            "version": self.version,
+            "creator_uid": creator_uid,
+            "content_type": self.content_type,
+            "sha256": self.sha256,
+            "content": base64.b64encode(self.content).decode(),
+        }
+
+
+def put_files(session: Session, new: Sequence[NewFile], *, creator_uid: int = 0) -> list[CallFailed | None]:
+    """Make contents file versions in one request; return for each None, or why it is not there.
+
+    Raises NotServed if the DSS does not take these files like this, or none at all.
+    """
+    body = {"files": [file.as_json(creator_uid) for file in new]}
+    call = session.call("POST", "files/batch", body)
+    answer = session.transport.send(call)
+    if answer.status_code in _NOT_SERVED:
+        raise NotServed(answer.status_code)
+    if answer.status_code != 200:
+        raise failure_of(answer)
+    rows = json_of(answer, "files")["files"]
+    if [(row.get("uuid"), row.get("version")) for row in rows] != [(one.uuid, one.version) for one in new]:
+        raise CallFailed.of(answer, " (the answer is about other files)")
+    return [_failure(call.url, row) for row in rows]
+
+
+def _failure(url: str, row: Mapping[str, Any]) -> CallFailed | None:
+    status = int(row["status"])
+    if status in (200, 201):
+        return None
+    code, title = str(row.get("code", "error")), str(row.get("title", "no details given"))
+    return CallFailed(method="POST", url=url, status=status, code=code, title=title)
 
 
 def wait_for_file(session: Session, uuid: str, version: str, *, seconds: float) -> FileHead:

@@ -57,6 +57,7 @@ class Session:
         trimmed = url.rstrip("/")
         self.url = trimmed if trimmed.endswith(_BASE_PATH) else trimmed + _BASE_PATH
         self.replica = self.settings.replica
+        self._credentials, self._key_file = token, key_file
         self.tokens = token_source(self.settings) if token is None or isinstance(token, str) else token
         self.clock = clock or StoppableClock()
         self.transport = Transport(
@@ -64,19 +65,19 @@ class Session:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what a pickle holds: what this session was made of, where its tokens come from.
+        """Return what a pickle holds: URL and replica, and a token or key file that was an argument.
 
-        Connections, locks and clock are made anew; `notify` is left out.
+        Other credentials are found again where it is unpickled: in the environment, the profile of this name,
+        or a login. Connections, locks and clock are made anew; `notify` is left out.
         """
-        patience = self.transport.patience
-        return partial(
+        make = partial(
             type(self),
-            self.url,
-            self.tokens,
             replica=self.replica,
             profile=self.settings.profile,
-            patience=patience,
-        ), ()
+            key_file=self._key_file,
+            patience=self.transport.patience,
+        )
+        return make, (self.url, self._credentials)
 
     @property
     def token(self) -> str | None:

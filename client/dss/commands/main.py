@@ -28,6 +28,7 @@ from dss.commands.ls import ls
 from dss.commands.search import search
 from dss.commands.stat import stat
 from dss.commands.subscription import subscription
+from dss.commands.terra import terra
 from dss.commands.token import token
 from dss.commands.upload import upload
 from dss.commands.verify import verify
@@ -51,6 +52,7 @@ _COMMANDS = (
     collection,
     events,
     subscription,
+    terra,
     login,
     logout,
     whoami,

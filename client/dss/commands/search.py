@@ -26,7 +26,7 @@ from dss.errors import InvalidInput
 @click.pass_obj
 def search(context: Context, query: str, raw: bool, limit: int | None) -> int:
     """Find bundle versions by an Elasticsearch query, as JSON or in a file (@- is stdin)."""
-    results = islice(context.client().search(_query_of(query), raw=raw), limit)
+    results = islice(context.client().search(query_of(query), raw=raw), limit)
     if context.json:
         context.show({"replica": context.replica, "results": list(results)})
         return 0
@@ -35,7 +35,8 @@ def search(context: Context, query: str, raw: bool, limit: int | None) -> int:
     return 0
 
 
-def _query_of(text: str) -> Any:
+def query_of(text: str) -> Any:
+    """Return a query, given as JSON, or as @FILE. Raises InvalidInput if it is not JSON."""
     try:
         if text.startswith("@"):
             text = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")

@@ -3,8 +3,9 @@
 import contextlib
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from dss.errors import Busy
 from dss.stopping import StoppableClock
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @contextlib.contextmanager
@@ -36,6 +38,25 @@ def for_each(items: Iterable[T], work: Callable[[T], None], *, jobs: int, clock:
     with threads(jobs, clock) as executor:
         for future in [executor.submit(work, item) for item in items]:
             future.result()
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], *, at_once: int) -> Iterator[R]:
+    """Yield what `work` returns for each item, in their order.
+
+    At most `at_once` are under way or wait for their turn, so endless items are fine. The first exception, or
+    the end of the one who reads, drops what has not started.
+    """
+    executor = ThreadPoolExecutor(at_once)
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            if len(waiting) == at_once:
+                yield waiting.popleft().result()
+            waiting.append(executor.submit(work, item))
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 @contextlib.contextmanager

@@ -78,10 +78,10 @@ class GsStaging:
 
         self._prefix = prefix
         self._bucket_name = bucket
-        with _gs_errors(f"gs://{bucket}"):
+        with gs_errors(f"gs://{bucket}"):
             # Objects need no project, and a laptop may have none.
             client = storage.Client(project=environment.google_project() or "none")
-            _widen_pool(client)
+            widen_pool(client)
             self._bucket = client.bucket(bucket)
 
     def put(self, path: Path, key: str, checksums: Checksums, content_type: str, on_bytes: OnBytes) -> str:
@@ -92,7 +92,7 @@ class GsStaging:
         url = f"gs://{self._bucket_name}/{self._prefix}{key}"
         blob = self._bucket.blob(self._prefix + key, chunk_size=_GS_CHUNK_BYTES)
         blob.metadata = {f"dss-{name}": value for name, value in asdict(checksums).items()}
-        with _gs_errors(url), path.open("rb") as stream:
+        with gs_errors(url), path.open("rb") as stream:
             try:
                 # The precondition makes the call safe to repeat.
                 blob.upload_from_file(
@@ -115,7 +115,7 @@ class GsStaging:
         from google.api_core.exceptions import NotFound
 
         bucket, _, key = url.removeprefix("gs://").partition("/")
-        with _gs_errors(url):
+        with gs_errors(url):
             try:
                 self._bucket.client.bucket(bucket).blob(key).delete(timeout=_GS_SECONDS)
             except NotFound:
@@ -194,7 +194,7 @@ class _Counted:
         return position
 
 
-def _widen_pool(client: Any) -> None:
+def widen_pool(client: Any) -> None:
     """Let many threads share the client's session without waiting for, or dropping, connections."""
     from requests.adapters import HTTPAdapter
 
@@ -205,7 +205,8 @@ def _widen_pool(client: Any) -> None:
             session.mount(scheme, HTTPAdapter(pool_maxsize=64))
 
 
-def _gs_errors(what: str) -> AbstractContextManager[None]:
+def gs_errors(what: str) -> AbstractContextManager[None]:
+    """Raise the errors of Google's libraries as StagingFailed, with `what` before their text."""
     import requests
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError

@@ -5,31 +5,27 @@ repeated, so running it again finishes a run that was killed anywhere.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from dss.api import bundles, files
 from dss.api.session import Session
-from dss.checksums import ChecksumCalculator, Checksums
 from dss.clock import new_version
 from dss.errors import CallFailed, ClientError, NoToken
 from dss.identifiers import check_version
-from dss.progress import Phase, Progress
+from dss.progress import Progress
 from dss.references import parse
 from dss.reports import UploadReport
-from dss.stopping import StoppableClock
+from dss.transfer.attempts import Attempts
 from dss.transfer.directory import LocalFile, scan
-from dss.transfer.media_types import content_type_of
-from dss.transfer.parallel import for_each
+from dss.transfer.file_uploads import FileOptions, FileUploads, UploadPhases
 from dss.transfer.staging import Staging, staging_for
 from dss.transfer.upload_plan import BundleNaming, digest_of, rows_of, uuid_to_write, was_bundle
 from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_state
 
 # How long to wait for a file that the DSS copies in the background.
 COPY_SECONDS = 6 * 3600.0
-_CHUNK_BYTES = 1024 * 1024
 # How often to upload again what the DSS accepted and then does not have, before giving up.
 _MAX_REPAIRS = 2
 
@@ -106,20 +102,6 @@ def begin(session: Session, directory: Path, options: UploadOptions) -> tuple[li
     return local_files, report
 
 
-def checksum_file(file: LocalFile, clock: StoppableClock, hashing: Phase | None = None) -> Checksums:
-    """Return the four checksums of a file, read once. Raises ContentChanged if it changed meanwhile."""
-    hashing = hashing or Progress(quiet=True).phase("hash")
-    calculator = ChecksumCalculator(file.size)
-    with file.path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            clock.check()
-            calculator.update(chunk)
-            hashing.advance(size=len(chunk))
-    file.check_unchanged()
-    hashing.advance(items=1)
-    return calculator.result()
-
-
 class _Upload:
     def __init__(
         self,
@@ -141,107 +123,28 @@ class _Upload:
         self._progress = options.progress
         self._repairs = 0
         self._naming = options.naming(session.url)
-        self._updates = self._naming.updates(state.bundle)
+        self._attempts = Attempts(report, session.clock, jobs=options.jobs)
+        how = FileOptions(
+            creator_uid=options.creator_uid,
+            renames=not self._naming.updates(state.bundle),
+            checksum=options.checksum,
+            copy_seconds=options.copy_seconds,
+        )
+        self._uploads = FileUploads(session, staging, state, report, self._attempts, how)
 
     def run(self) -> None:
         self._name_bundle()
         while True:
-            self._begin_phases()
-            self._for_each(self._files, self._file, lambda file: file.name)
+            phases = UploadPhases(self._progress, items=self._report.files, size=self._report.bytes)
+            last = self._progress.phase("bundle", items=1, unit="bundles")
+            self._uploads.run(self._files, phases)
             if self._report.failed:
                 break
             if self._bundle():
-                self._last.advance(items=1)
+                last.advance(items=1)
                 break
         if self._report.ok and not self._options.keep_staged:
             self._remove_staged()
-
-    def _begin_phases(self) -> None:
-        files, size = self._report.files, self._report.bytes
-        self._hashing = self._progress.phase("hash", items=files, size=size)
-        self._staged = self._progress.phase("stage", items=files, size=size)
-        self._done = self._progress.phase("put", items=files)
-        self._last = self._progress.phase("bundle", items=1, unit="bundles")
-
-    def _for_each(
-        self, items: Sequence[Any], work: Callable[[Any], None], name: Callable[[Any], str]
-    ) -> None:
-        def guarded(item: Any) -> None:
-            try:
-                self._session.clock.check()
-                work(item)
-            except (ClientError, OSError) as error:
-                self._report.fail(name(item), error)
-                if isinstance(error, CallFailed) and error.hopeless:
-                    self._session.clock.stop(f"not tried after {error.status} {error.code}")
-
-        for_each(items, guarded, jobs=self._options.jobs, clock=self._session.clock)
-
-    # One file
-
-    def _file(self, file: LocalFile) -> None:
-        entry = self._entry_of(file)
-        if entry.put or entry.staged:
-            self._staged.skip(items=1, size=file.size)
-        if entry.put:
-            self._done.skip(items=1)
-        else:
-            self._put(file, entry if entry.staged else self._stage(file, entry))
-            self._done.advance(items=1)
-
-    def _entry_of(self, file: LocalFile) -> FileEntry:
-        known = self._state.files.get(file.name)
-        if known and known.stamp == file.stamp and not self._options.checksum:
-            self._hashing.skip(items=1, size=file.size)
-            return known
-        checksums = checksum_file(file, self._session.clock, self._hashing)
-        if known and (known.stamp.size, known.checksums) == (file.size, checksums):
-            return self._state.record_file(replace(known, stamp=file.stamp))
-        if known and known.staged:
-            self._staging.delete(known.staged)
-        return self._state.record_file(
-            FileEntry(
-                name=file.name,
-                uuid=known.uuid if known and self._updates else str(uuid.uuid4()),
-                version=new_version(self._session.clock),
-                stamp=file.stamp,
-                checksums=checksums,
-            )
-        )
-
-    def _stage(self, file: LocalFile, entry: FileEntry) -> FileEntry:
-        def on_bytes(count: int) -> None:
-            self._session.clock.check()
-            self._staged.advance(size=count)
-
-        file.check_unchanged()
-        key = f"{entry.uuid}.{entry.version}"
-        url = self._staging.put(file.path, key, entry.checksums, content_type_of(file.name), on_bytes)
-        file.check_unchanged()
-        self._report.count(staged=1)
-        self._staged.advance(items=1)
-        return self._state.record_file(replace(entry, staged=url))
-
-    def _put(self, file: LocalFile, entry: FileEntry) -> None:
-        try:
-            is_done = self._put_staged(entry)
-        except CallFailed as error:
-            if error.status != 404:
-                raise
-            # Staging buckets empty themselves after a while; an earlier run's object may be gone.
-            self._staged.skip(items=-1, size=-file.size)
-            entry = self._stage(file, replace(entry, staged=None))
-            is_done = self._put_staged(entry)
-        if not is_done:
-            files.wait_for_file(self._session, entry.uuid, entry.version, seconds=self._options.copy_seconds)
-        self._report.count(put=1)
-        self._state.record_file(replace(entry, put=True))
-
-    def _put_staged(self, entry: FileEntry) -> bool:
-        source = str(entry.staged)
-        return files.put_file(
-            self._session, entry.uuid, entry.version, source, creator_uid=self._options.creator_uid
-        )
 
     # The bundle
 
@@ -312,7 +215,7 @@ class _Upload:
                 self._state.record_file(replace(entry, put=False, staged=None))
                 missing.append(entry.name)
 
-        self._for_each(self._files, look, lambda file: file.name)
+        self._attempts.each(self._files, look, lambda file: file.name)
         return bool(missing)
 
     def _remove_staged(self) -> None:
@@ -325,4 +228,4 @@ class _Upload:
                 self._state.record_file(replace(entry, staged=None))
 
         staged = [entry for entry in self._state.files.values() if entry.staged]
-        self._for_each(staged, remove, lambda entry: entry.name)
+        self._attempts.each(staged, remove, lambda entry: entry.name)

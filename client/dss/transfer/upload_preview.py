@@ -8,8 +8,9 @@ from dss.errors import NoToken
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile
+from dss.transfer.file_uploads import checksum_file
 from dss.transfer.staging import Staging, staging_for
-from dss.transfer.upload import UploadOptions, begin, checksum_file
+from dss.transfer.upload import UploadOptions, begin
 from dss.transfer.upload_plan import BundleNaming, digest_of, rows_of, was_bundle
 from dss.transfer.upload_state import BundleEntry, RecordedUpload, identity_of
 

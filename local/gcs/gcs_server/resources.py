@@ -36,8 +36,11 @@ _OUTPUT_ONLY = frozenset(
     ]
 )
 _BUCKET_STORED = frozenset(
-    ["iamConfiguration", "labels", "lifecycle", "location", "softDeletePolicy", "storageClass"]
+    ["cors", "iamConfiguration", "labels", "lifecycle", "location", "softDeletePolicy", "storageClass"]
 )
+# Texts in lists, and a number of seconds.
+_CORS_LISTS = frozenset({"origin", "method", "responseHeader"})
+_CORS_SECONDS = "maxAgeSeconds"
 _BUCKET_OUTPUT_ONLY = frozenset(
     [
         "etag",
@@ -251,12 +254,27 @@ def _check_custom_time(before: str | None, after: str | None) -> None:
         raise BadRequest("Custom time cannot be removed or set to an earlier time.")
 
 
+def _check_cors(rules: object) -> None:
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        raise BadRequest("Invalid value for cors: not a list of objects")
+    for name, value in (item for rule in rules for item in rule.items()):
+        if name not in _CORS_LISTS | {_CORS_SECONDS}:
+            raise Unsupported(f"property of a CORS rule not served: {name}")
+        if name == _CORS_SECONDS:
+            valid = isinstance(value, int)
+        else:
+            valid = isinstance(value, list) and all(isinstance(text, str) for text in value)
+        if not valid:
+            raise BadRequest(f"Invalid value for cors.{name}: {value!r}")
+
+
 def new_bucket_attributes(resource: Json) -> Json:
     """Return the attributes of a new bucket.
 
-    Raises BadRequest for a bad storage class, Unsupported for an unknown property.
+    Raises BadRequest for a bad storage class or CORS rule, Unsupported for an unknown property.
     """
     settings: Json = {}
+    _check_cors(resource.get("cors") or [])
     for name, value in resource.items():
         if name in _BUCKET_STORED:
             settings[name] = value

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote
 
+from gcs_server.cors import Cors
 from gcs_server.errors import ApiError, BadRequest, Unsupported, json_body, xml_body
 from gcs_server.partial import parse_fields, select
 from gcs_server.preconditions import whole_number
@@ -128,13 +129,20 @@ class Route:
 class Router:
     """Answers a request by the first matching route; errors are answers, too."""
 
-    def __init__(self, json_routes: Iterable[Route], xml_routes: Iterable[Route]) -> None:
+    def __init__(self, json_routes: Iterable[Route], xml_routes: Iterable[Route], cors: Cors) -> None:
         self._json_routes = list(json_routes)
         self._xml_routes = list(xml_routes)
+        self._cors = cors
 
     def __call__(self, request: Request) -> Response:
         """Return the answer. Raises only Disconnected: then there is no client to answer."""
         as_json = request.path.startswith(_JSON_PATHS)
+        response = self._response(request, as_json)
+        if not as_json:
+            response.headers += self._cors.headers(request)
+        return response
+
+    def _response(self, request: Request, as_json: bool) -> Response:
         try:
             return self._answer(request, as_json)
         except ApiError as error:

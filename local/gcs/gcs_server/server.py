@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gcs_server.buckets import Buckets
 from gcs_server.copying import Copying
+from gcs_server.cors import Cors
 from gcs_server.database import Database
 from gcs_server.datafiles import DataFiles
 from gcs_server.json_buckets import BucketRoutes
@@ -80,4 +81,4 @@ class Server:
             *BucketRoutes(buckets, self._notifications, settings.project).routes(),
         ]
         signed_routes = SignedRoutes(files, objects, Signatures(settings.signing_keys)).routes()
-        return Router(json_routes, signed_routes)
+        return Router(json_routes, signed_routes, Cors(buckets))

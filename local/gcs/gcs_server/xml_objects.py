@@ -1,4 +1,4 @@
-"""The XML API, as far as signed URLs use it: GET, HEAD and PUT of an object."""
+"""The XML API, as far as signed URLs use it: GET, HEAD and PUT of an object, and OPTIONS before them."""
 
 import base64
 import binascii
@@ -41,12 +41,21 @@ class SignedRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes, for the router."""
-        reading = (*PARAMETERS, "generation", "response-content-disposition", "response-content-type")
+        # Nobody pays here, but who signs a project as the payer may read.
+        reading = (
+            *(*PARAMETERS, "generation", "userProject"),
+            *("response-content-disposition", "response-content-type"),
+        )
         return [
             Route("GET", _OBJECT, self.get, reading, (*_SIGNED, *_CONDITIONS)),
             Route("HEAD", _OBJECT, self.get, reading, (*_SIGNED, *_CONDITIONS)),
             Route("PUT", _OBJECT, self.put, PARAMETERS, _WRITING),
+            Route("OPTIONS", _OBJECT, self.options, reading),
         ]
+
+    def options(self, routed: RoutedRequest) -> Response:
+        """OPTIONS: nothing but the headers that the bucket's CORS rules add."""
+        return Response(200)
 
     def get(self, routed: RoutedRequest) -> Response:
         """GET and HEAD: the content, with the type and disposition of the URL, or its own."""

@@ -288,6 +288,7 @@ class GoogleCloudStorage(PartsAside):
         lifetime: timedelta,
         disposition: str | None = None,
         content_type: str | None = None,
+        user_project: str = "",
     ) -> str:
         """Return a V4 signed URL."""
         with translated(bucket, key):
@@ -300,6 +301,7 @@ class GoogleCloudStorage(PartsAside):
                     expiration=lifetime,
                     response_disposition=disposition,
                     response_type=content_type,
+                    query_parameters={"userProject": user_project} if user_project else None,
                     credentials=self._signing_credentials,
                     api_access_endpoint=self._client.api_endpoint,
                 )
@@ -327,7 +329,15 @@ def open_client(project: str) -> Client:
     session: AuthorizedSession | requests.Session = client._http  # noqa: SLF001
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+    _fix_environment(session, client.api_endpoint)
     return client
+
+
+def _fix_environment(session: requests.Session, url: str) -> None:
+    """Read proxies and certificates from the environment once; for each request it takes a third of it."""
+    settings = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify = settings["proxies"], settings["verify"]
+    session.trust_env = False
 
 
 class _Limited(HTTPAdapter):

@@ -299,6 +299,7 @@ class S3:
         lifetime: timedelta,
         disposition: str | None = None,
         content_type: str | None = None,
+        user_project: str = "",
     ) -> str:
         """Return a presigned URL; it dies earlier if the credentials that sign it do."""
         parameters = {"Bucket": bucket, "Key": key}

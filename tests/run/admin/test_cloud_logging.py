@@ -116,7 +116,8 @@ def test_the_lines_about_a_uuid_are_asked_for_newest_first_in_the_bucket_that_ke
             (
                 'labels.dss_log="audit"',
                 'timestamp>="2026-01-01T00:00:00.000000Z"',
-                f'(jsonPayload.uuid="{UUID}" OR jsonPayload.handed_out="{UUID}")',
+                f'(jsonPayload.uuid="{UUID}" OR jsonPayload.uuids="{UUID}" OR '
+                f'jsonPayload.handed_out="{UUID}")',
                 'jsonPayload.operation!="admin who"',
             )
         )

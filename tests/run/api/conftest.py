@@ -15,6 +15,8 @@ from tests.support.dss import open_dss_for_threads
 OLD_CLAIMS = "https://auth.data.humancellatlas.org"
 OLD_AUDIENCE = "https://dev.data.humancellatlas.org/"
 PUBLIC_URL = "https://dss.example.org"
+# Where pages come from that call an API whose deployment names origins.
+NOTEBOOKS = "https://notebooks.example.org"
 # Beside staging: buckets of a lab, of which only what comes in, and such as nobody may read.
 SOURCES = [
     {"url": f"{scheme}://{pattern}", "groups": [group]}
@@ -34,7 +36,7 @@ def read_only(stack: dict[str, str]) -> Iterator[Api]:
 def configured(stack: dict[str, str]) -> Iterator[Api]:
     """An API that hardly waits for files, with a public URL, a second admin, and old clients' sign-in.
 
-    It takes sources from SOURCES.
+    It takes sources from SOURCES, and calls from pages of NOTEBOOKS.
     """
     settings = {
         "DSS_FILE_WAIT_SECONDS": "1",
@@ -44,6 +46,7 @@ def configured(stack: dict[str, str]) -> Iterator[Api]:
         "OIDC_GROUP_CLAIM": f"{OLD_CLAIMS}/group,group",
         "DSS_WRITE_GROUPS": "dss,hca",
         "DSS_SOURCES": json.dumps(SOURCES),
+        "DSS_CORS_ORIGINS": f"{NOTEBOOKS},http://localhost:8888",
         # The owner of DSS_TOKEN2.
         "ADMIN_USER_EMAILS": f"{stack['ADMIN_USER_EMAILS']},second-writer@example.org",
     }

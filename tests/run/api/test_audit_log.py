@@ -16,6 +16,7 @@ from run.api.contract import Contract
 from run.api.lookup_limit import MOST_OF_CLIENT
 from shared.access import PUBLIC, Action, Decision, Resource, Verdict
 from shared.access.audit_log import AuditEntry
+from shared.bindings import change_binding
 from shared.events.publishing import publish_event
 from shared.messages import ObjectEvent
 from shared.system import Dss
@@ -88,6 +89,16 @@ def put_a_file(world: World, trace: dict[str, str]) -> tuple[requests.Response, 
     uuid = new_uuid()
     body = {"source_url": world.clouds.stage("gcp", b"content"), "creator_uid": 1}
     return world.admin.put(f"/v1/files/{uuid}", headers=trace, version=now(), json=body), uuid
+
+
+def new_item(uuid: str) -> dict[str, Any]:
+    """Return a new version of a file, as an item of `files.put_many`."""
+    return {"uuid": uuid, "version": now(), "creator_uid": 1, "content": "Y29udGVudA=="}
+
+
+def put_files(world: World, trace: dict[str, str]) -> tuple[requests.Response, str]:
+    # Its line names many files, and not one of them by `uuid`.
+    return world.request("POST", "files/batch", trace, json={"files": [new_item(new_uuid())]}), ""
 
 
 def put_a_bundle(world: World, trace: dict[str, str]) -> tuple[requests.Response, str]:
@@ -169,6 +180,7 @@ ROWS: dict[str, Row] = {
     "files.head": Row(ask=head_of_file),
     "files.get": Row(ask=file_url, kind="file", urls=1, statuses=(302,)),
     "files.put": Row(ask=put_a_file, kind="file"),
+    "files.put_many": Row(ask=put_files, kind="file"),
     "bundles.list_all": Row(ask=get("bundles/all"), statuses=(200, 206)),
     "bundles.get": Row(ask=bundle_urls, kind="bundle", urls=2),
     "bundles.put": Row(ask=put_a_bundle, kind="bundle"),
@@ -208,7 +220,7 @@ ROWS: dict[str, Row] = {
     "events.get": Row(
         ask=get("events/{world.bundle.uuid}", version="2026-01-01T000000.000000Z"), statuses=(404,)
     ),
-    "drs.get": Row(ask=get("ga4gh/drs/v1/objects/{world.file.uuid}"), statuses=(501,)),
+    "drs.get": Row(ask=get("ga4gh/drs/v1/objects/{world.file.uuid}")),
 }
 
 
@@ -282,6 +294,29 @@ def test_a_refused_caller_leaves_a_line(
         assert (line.operation, line.decision, line.address) == (name, decision, "127.0.0.1")
         assert line.identity == ("reader@example.org" if token else "")
         assert line.uuid == (uuid if "<uuid>" in operation.rule or in_query else "")
+
+
+def test_a_line_names_all_files_that_were_written_and_another_those_refused(
+    world: World, lines: AuditLines, api: Api, dss: Dss
+) -> None:
+    owned = put_file(world.admin, world.clouds.stage("gcp", b"content"))
+    change_binding(dss, owned.uuid, "operator", lambda before: replace(before, owner_group=new_uuid()))
+    written = [new_item(new_uuid()) for _ in range(2)]
+    refused, wrong = new_item(owned.uuid), {**new_item(new_uuid()), "sha256": "0" * 64}
+    trace, headers = new_trace()
+    body = {"files": [written[0], refused, wrong, written[1]]}
+
+    answer = api.post("/v1/files/batch", replica="gcp", headers=headers, json=body)
+
+    assert [row["status"] for row in answer.json()["files"]] == [201, 403, 422, 201]
+    allowed, forbidden = lines.of_trace(trace)
+    assert (allowed.decision, forbidden.decision) == ("allowed", "forbidden")
+    assert allowed.uuids == tuple(item["uuid"] for item in written)
+    assert allowed.versions == tuple(item["version"] for item in written)
+    assert (forbidden.uuids, forbidden.versions) == ((owned.uuid,), (refused["version"],))
+    assert allowed.is_about(written[1]["uuid"])
+    assert allowed.versions_of(written[1]["uuid"]) == [written[1]["version"]]
+    assert not allowed.is_about(owned.uuid)
 
 
 def test_a_line_names_the_files_whose_urls_were_handed_out_and_the_version(

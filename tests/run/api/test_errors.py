@@ -176,6 +176,7 @@ class TestReadOnlyMode:
         ("method", "path", "body"),
         [
             ("PUT", "/v1/files/{uuid}", {"source_url": "gs://bucket/key", "creator_uid": 1}),
+            ("POST", "/v1/files/batch", {"files": []}),
             ("PUT", "/v1/bundles/{uuid}", {"files": [], "creator_uid": 1}),
             ("PATCH", "/v1/bundles/{uuid}", {}),
             ("DELETE", "/v1/bundles/{uuid}", {"reason": "x"}),

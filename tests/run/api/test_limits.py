@@ -14,8 +14,7 @@ from requests.adapters import HTTPAdapter
 
 import dss
 from local.api import api_process
-from run.api.contract import Contract
-from run.api.costs import COSTS, FAILED_SIGN_IN
+from run.api.costs import COSTS, FAILED_SIGN_IN, FILE_OF_MANY
 from run.api.limits import Limits
 from run.api.request_budgets import BURST_SECONDS
 from shared.access import Principal
@@ -24,6 +23,7 @@ from shared.errors import TooManyRequests
 from tests.support.api import PROBLEM, Api, new_uuid, now
 from tests.support.audit_lines import AuditLines
 from tests.support.old_client import RETRIES
+from tests.support.operations import ALL_OPERATIONS
 
 SETTINGS = Settings(
     project="p",
@@ -74,7 +74,7 @@ def held() -> Limits:
 
 
 def test_every_operation_of_the_contract_has_a_cost() -> None:
-    assert set(COSTS) == {operation.operation_id for operation in Contract.load().operations}
+    assert set(COSTS) == set(ALL_OPERATIONS)
     assert min(COSTS.values()) > 0
 
 
@@ -84,6 +84,7 @@ def test_the_costs_in_the_guide_are_those_of_the_code() -> None:
 
     assert {name: int(cost) for cost, names in rows for name in re.findall(r"`(.*?)`", names)} == COSTS
     assert f"A sign-in that fails costs {FAILED_SIGN_IN}" in guide
+    assert f"Each file of `files.put_many` costs {FILE_OF_MANY} more" in guide
 
 
 def test_more_expensive_operations_are_fewer(held: Limits) -> None:

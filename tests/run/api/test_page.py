@@ -1,41 +1,158 @@
 """The page at `/`: a person can browse and try the API, without leaving this server."""
 
-import os
+import json
 import re
-import shutil
-import subprocess
-from html import unescape
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from run.api.contract import Contract
-
-# A browser of the machine; Debian's, and its derivatives', is called so.
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-ALONE = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
-    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--no-proxy-server"),
-)
+from run.api.page import CONTRACT_OF_PAGE, contract_of_page
+from tests.support.api import Api
+from tests.support.browser import PATIENCE, open_browser
 
 
-def opened(url: str, profile: Path) -> str:
-    """Return the page at a URL after a browser has run its scripts."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, "no browser on this machine: apt-get install --no-install-recommends chromium"
-    # Milliseconds, on the clock of the page, which runs ahead while nothing is to be waited for.
-    budget = "--virtual-time-budget=20000"
-    command = [browser, *ALONE, f"--user-data-dir={profile}", budget, "--dump-dom", url]
-    environment = {**os.environ, "HOME": str(profile)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True, env=environment)
-    return unescape(done.stdout)
+class Page:
+    """The page in a browser, used as by a person."""
+
+    def __init__(self, browser: Chrome, url: str) -> None:
+        self.browser = browser
+        browser.get(url)
+        self.find(".opblock")
+
+    def find(self, selector: str) -> WebElement:
+        """Return the element of a CSS selector, when it is shown."""
+
+        def shown(_: Chrome) -> WebElement | None:
+            return next((one for one in self.all(selector) if one.is_displayed()), None)
+
+        found: WebElement = WebDriverWait(self.browser, PATIENCE).until(shown, selector)
+        return found
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def click(self, selector: str) -> None:
+        self.browser.execute_script("arguments[0].click()", self.find(selector))
+
+    def authorize(self, token: str) -> None:
+        """Paste a token into the only field of the only box for sign-in."""
+        self.click(".auth-wrapper .authorize")
+        [field] = self.all(".dialog-ux input")
+        field.send_keys(token)
+        self.click(".dialog-ux button.authorize")
+        self.click(".dialog-ux button.btn-done")
+
+    def execute(self, operation: str) -> tuple[int, Any]:
+        """Execute an operation, named by its id, as the form has it; return status and body of the answer."""
+        block = block_of(operation)
+        self.click(f"{block} .opblock-summary-control")
+        self.click(f"{block} .try-out__btn")
+        self.click(f"{block} .execute")
+        status = self.find(f"{block} .live-responses-table tbody .response-col_status").text
+        body = self.find(f"{block} .live-responses-table tbody .highlight-code pre").text
+        return int(status.split()[0]), json.loads(body)
 
 
-def test_a_browser_shows_every_operation(anyone, tmp_path):
-    page = opened(f"{anyone.url}/", tmp_path)
-    shown = set(re.findall(r'opblock-summary-method">(\w+)<.*?data-path="([^"]+)"', page, re.DOTALL))
-    assert shown == {(operation.method, operation.path) for operation in Contract.load().operations}
-    assert "Failed to load" not in page
+def block_of(operation: str) -> str:
+    """Return the CSS selector of the part of the page for an operation."""
+    return f".opblock:has(a[href='#/{operation.partition('.')[0]}/{operation}'])"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with open_browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Chrome, anyone: Api) -> Page:
+    return Page(browser, f"{anyone.url}/")
+
+
+def test_a_browser_shows_every_operation_in_the_group_of_its_area(page: Page) -> None:
+    shown = {
+        (group.get_attribute("data-tag"), method.text, path.get_attribute("data-path"))
+        for section in page.all(".opblock-tag-section")
+        for group in section.find_elements(By.CSS_SELECTOR, ".opblock-tag")
+        for block in section.find_elements(By.CSS_SELECTOR, ".opblock")
+        for method in block.find_elements(By.CSS_SELECTOR, ".opblock-summary-method")
+        for path in block.find_elements(By.CSS_SELECTOR, ".opblock-summary-path")
+    }
+
+    assert shown == {
+        (operation.operation_id.partition(".")[0], operation.method, operation.path)
+        for operation in Contract.load().operations
+    }
+    assert "Failed to load" not in page.browser.page_source
+
+
+@pytest.mark.parametrize("scheme", ["", "Bearer "])
+def test_a_person_signs_in_with_a_bare_token_or_a_header(
+    page: Page, stack: dict[str, str], scheme: str
+) -> None:
+    page.authorize(scheme + stack["DSS_TOKEN"])
+
+    status, body = page.execute("collections.list_own")
+    assert (status in (200, 206), list(body)) == (True, ["collections"])
+
+
+def test_who_has_not_signed_in_is_refused(page: Page) -> None:
+    status, body = page.execute("collections.list_own")
+
+    assert (status, body["code"]) == (401, "Unauthorized")
+
+
+def test_replicas_are_preset(page: Page) -> None:
+    block = block_of("bundles.list_all")
+    status, body = page.execute("bundles.list_all")
+
+    assert status in (200, 206)
+    assert body["object"] == "list"
+    request = page.find(f"{block} .request-url").text
+    assert parse_qs(urlsplit(request).query)["replica"] == ["gcp"]
+    assert (
+        Select(page.find(f"{block} tr[data-param-name=replica] select")).first_selected_option.text == "gcp"
+    )
+
+
+def test_it_fits_a_phone(anyone: Api, tmp_path) -> None:
+    with open_browser(tmp_path, phone=True) as browser:
+        page = Page(browser, f"{anyone.url}/")
+        assert page.browser.execute_script("return document.documentElement.clientWidth") == 375
+
+
+def test_its_contract_is_the_served_one_but_for_groups_sign_in_and_replica(anyone: Api) -> None:
+    served, shown = (anyone.get(path).json() for path in ("/v1/swagger.json", CONTRACT_OF_PAGE))
+
+    assert shown == contract_of_page(served)
+    assert [*shown["securityDefinitions"]] == ["token"]
+    assert len(served["securityDefinitions"]) == 2
+    assert not any(
+        "tags" in operation for methods in served["paths"].values() for operation in methods.values()
+    )
+    for document in (served, shown):
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for name in ("tags", "security", "parameters"):
+                    operation.pop(name, None)
+        for name in ("tags", "securityDefinitions"):
+            document.pop(name, None)
+    assert shown == served
+
+
+def test_every_group_is_described(anyone: Api) -> None:
+    shown = anyone.get(CONTRACT_OF_PAGE).json()
+
+    used = {tag for methods in shown["paths"].values() for one in methods.values() for tag in one["tags"]}
+    assert {tag["name"] for tag in shown["tags"]} == used
+    assert all(tag["description"] for tag in shown["tags"])
 
 
 def test_everything_that_it_loads_is_served_here(anyone):
@@ -44,7 +161,7 @@ def test_everything_that_it_loads_is_served_here(anyone):
     assert page.headers["Content-Type"].startswith("text/html")
     assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(assets) >= 3
-    for asset in [*assets, "/v1/swagger.json"]:
+    for asset in [*assets, CONTRACT_OF_PAGE]:
         assert asset.startswith("/")
         answer = anyone.get(asset)
         assert answer.status_code == 200, asset

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
-from tests.support.api import new_uuid, put_bundle
+from tests.support.api import new_uuid, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
 
 
@@ -95,6 +95,39 @@ def test_answers_have_security_headers(anyone, path):
 def test_answers_of_the_api_are_not_stored(api, replica):
     for path in ("/v1/collections", "/v1/bundles/all", f"/v1/files/{new_uuid()}"):
         assert api.get(path, replica=replica).headers["Cache-Control"] == "no-store"
+
+
+def test_json_ends_with_a_newline_that_counts(api, anyone, clouds, replica):
+    file = put_file(api, clouds.stage(replica, b"{}"))
+    bundle = put_bundle(api, replica, [file.named("a.json", indexed=True)])
+    collection = put_collection(api, replica, [file.linked()])
+    of = {"replica": replica, "version": bundle.version}
+    answers = [
+        anyone.get("/version"),
+        anyone.get("/internal/health"),
+        anyone.get("/internal/application_secrets"),
+        anyone.get("/v1/swagger.json"),
+        anyone.get(f"/v1/bundles/{bundle.uuid}", **of),
+        anyone.get(f"/v1/events/{bundle.uuid}", **of),
+        api.get(f"/v1/collections/{collection.uuid}", replica=replica),
+        anyone.get(f"/v1/bundles/{new_uuid()}", replica=replica),
+        anyone.get(f"/v1/bundles/{'x' * 9000}"),
+        anyone.get(f"/v1/bundles/{'x' * 70000}"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200] * 7 + [404, 414, 400]
+    for answer in answers:
+        # The length is right, or the client knows another way where the answer ends.
+        assert answer.headers.get("Content-Length") in (None, str(len(answer.content)))
+        assert answer.content.endswith(b"}\n")
+        answer.json()
+
+
+def test_head_names_the_length_of_get(anyone, api, replica):
+    bundle = put_bundle(api, replica, [])
+    for path in ("/version", f"/v1/bundles/{bundle.uuid}", f"/v1/bundles/{new_uuid()}"):
+        head, get = (anyone.request(method, path, replica=replica) for method in ("HEAD", "GET"))
+        assert head.headers["Content-Length"] == get.headers["Content-Length"] == str(len(get.content))
 
 
 def test_a_trailing_slash_is_taken_off(anyone, api, replica):

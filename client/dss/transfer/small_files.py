@@ -1,0 +1,36 @@
+"""Small files: their content goes to the DSS itself, many in one request, and needs no staging bucket."""
+
+from collections.abc import Iterable, Iterator
+
+from dss.checksums import ChecksumCalculator, Checksums
+from dss.transfer.directory import LocalFile
+
+# Files up to so many bytes are sent like this. Of a larger one the bytes cost more than the requests saved.
+SMALL_BYTES = 256 * 1024
+# Files of one request, and bytes of their content: half of what the DSS takes, so that a request of a busy
+# DSS is over soon, and an interruption repeats little.
+MOST_FILES = 50
+MOST_BYTES = 2 * 1024 * 1024
+
+
+def batches(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
+    """Yield files in lists that fit into one request each, by their sizes; a larger file is alone in its."""
+    batch: list[LocalFile] = []
+    size = 0
+    for file in files:
+        if batch and (len(batch) == MOST_FILES or size + file.size > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += file.size
+    if batch:
+        yield batch
+
+
+def read_content(file: LocalFile) -> tuple[bytes, Checksums]:
+    """Return the content of a small file, with its checksums. Raises ContentChanged if it changed."""
+    content = file.path.read_bytes()
+    file.check_unchanged()
+    calculator = ChecksumCalculator(len(content))
+    calculator.update(content)
+    return content, calculator.result()

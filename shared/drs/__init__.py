@@ -1,0 +1,1 @@
+"""What DRS says of files, bundles and collections: ids, names, sizes and checksums."""

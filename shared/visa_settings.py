@@ -1,0 +1,105 @@
+"""Passports and visas (GA4GH Passport 1.2) that a deployment accepts, as settings list them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from shared.issuer_settings import is_secure
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassportIssuer:
+    """A broker whose passports count.
+
+    Its keys are at `jwks_url`, or where its OpenID configuration says. A passport that names an audience has
+    to name one of `audiences`.
+    """
+
+    issuer: str
+    jwks_url: str = ""
+    audiences: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The issuer's URL, always without a slash at its end: tokens have it with and without."""
+        return self.issuer.rstrip("/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisaGrant:
+    """What a visa of type `ControlledAccessGrants` gives: membership of `groups`, for reading.
+
+    It has to be of this `issuer`, and have this `value`; and this `source`, and one of these values of `by`,
+    if there are any here. The keys of the issuer are where those of a PassportIssuer are.
+    """
+
+    issuer: str
+    value: str
+    groups: frozenset[str]
+    source: str = ""
+    by: frozenset[str] = frozenset()
+    jwks_url: str = ""
+
+    @property
+    def name(self) -> str:
+        """The issuer's URL, without a slash at its end."""
+        return self.issuer.rstrip("/")
+
+
+_URLS = ("issuer", "jwks_url")
+_LISTS: Mapping[str, Any] = {"audiences": tuple, "groups": frozenset, "by": frozenset}
+
+
+def passport_issuers_of(name: str, parsed: Any) -> tuple[PassportIssuer, ...]:
+    """Return the issuers of a JSON list. Raise ValueError, which names the setting and the member."""
+    rows = [_checked(path, members, PassportIssuer, ("issuer",)) for path, members in _rows(name, parsed)]
+    return tuple(PassportIssuer(**row) for row in rows)
+
+
+def visa_grants_of(name: str, parsed: Any) -> tuple[VisaGrant, ...]:
+    """Return the grants of a JSON list. Raise ValueError, which names the setting and the member."""
+    needed = ("issuer", "value", "groups")
+    return tuple(VisaGrant(**_checked(path, row, VisaGrant, needed)) for path, row in _rows(name, parsed))
+
+
+def check_consistent(issuers: Sequence[PassportIssuer], grants: Sequence[VisaGrant]) -> None:
+    """Raise ValueError if an issuer of passports is there twice, or an issuer has two places for its keys."""
+    names = [issuer.name for issuer in issuers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"DSS_PASSPORT_ISSUERS: {twice[0]} is there twice")
+    places: dict[str, str] = {}
+    rows: list[PassportIssuer | VisaGrant] = [*issuers, *grants]
+    for row in rows:
+        if places.setdefault(row.name, row.jwks_url) != row.jwks_url:
+            raise ValueError(f"DSS_VISA_GRANTS: {row.issuer} has two jwks_url; give the same everywhere")
+
+
+def _rows(name: str, parsed: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(parsed, list):
+        raise ValueError(f"{name}: must be a JSON list")
+    return [(f"{name}[{number}]", members) for number, members in enumerate(parsed)]
+
+
+def _checked(path: str, members: Any, kind: type, needed: Iterable[str]) -> dict[str, Any]:
+    known = [row.name for row in fields(kind)]
+    if not isinstance(members, dict):
+        raise ValueError(f"{path}: must be a JSON object with {', '.join(known)}")
+    for member, value in members.items():
+        if member not in known:
+            raise ValueError(f"{path}.{member}: unknown; there are {', '.join(known)}")
+        _check_member(f"{path}.{member}", member, value)
+    for member in needed:
+        if not members.get(member):
+            raise ValueError(f"{path}.{member}: missing")
+    return {member: _LISTS.get(member, str)(value) for member, value in members.items()}
+
+
+def _check_member(path: str, member: str, value: Any) -> None:
+    if member in _LISTS:
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise ValueError(f"{path}: must be a list of strings")
+    elif not isinstance(value, str):
+        raise ValueError(f"{path}: must be a string")
+    elif member in _URLS and value and not is_secure(value):
+        raise ValueError(f"{path}: must be a URL that begins with https://")

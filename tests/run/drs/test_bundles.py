@@ -1,0 +1,126 @@
+"""Bundles and collections by DRS: their contents, sizes and checksums."""
+
+import hashlib
+
+import pytest
+
+from shared.checksums import checksums_of, crc32c_of
+from shared.identifiers import Fqid
+from shared.system import Dss
+from tests.support.api import Api, Version, put_bundle, put_collection, put_file
+from tests.support.clouds import Clouds
+from tests.support.drs import Drs
+
+CONTENTS = (b"one", b"two, longer")
+
+
+@pytest.fixture
+def files(api: Api, clouds: Clouds) -> list[Version]:
+    """Two files on gcp."""
+    return [put_file(api, clouds.stage("gcp", content)) for content in CONTENTS]
+
+
+@pytest.fixture
+def bundle(api: Api, files: list[Version]) -> Version:
+    """A bundle of the files, one of them in a directory."""
+    return put_bundle(
+        api, "gcp", [file.named(name) for file, name in zip(files, ("a/b c.txt", "z"), strict=True)]
+    )
+
+
+def joined(*checksums: str) -> bytes:
+    """Return the text of which the checksum of a bundle is taken."""
+    return "".join(sorted(checksums)).encode()
+
+
+def test_a_bundle_lists_its_files_flat_under_legal_names(
+    drs: Drs, bundle: Version, files: list[Version]
+) -> None:
+    for expand in (None, False, True):
+        found = drs.object(bundle, expand=expand)
+
+        assert found["contents"] == [
+            {"name": name, "id": str(file), "drs_uri": [f"drs://127.0.0.1/{file}"]}
+            for name, file in zip(("a_b_c.txt", "z"), files, strict=True)
+        ]
+        assert (found["id"], found["name"]) == (str(bundle), bundle.uuid)
+        assert "access_methods" not in found
+
+
+def test_the_size_and_checksums_of_a_bundle_are_those_of_its_files(drs: Drs, bundle: Version) -> None:
+    found = drs.object(bundle.uuid)
+
+    sums = [checksums_of(content) for content in CONTENTS]
+    assert found["size"] == sum(map(len, CONTENTS))
+    assert {one["type"]: one["checksum"] for one in found["checksums"]} == {
+        "sha-256": hashlib.sha256(joined(*(one.sha256 for one in sums))).hexdigest(),
+        "sha1": hashlib.sha1(joined(*(one.sha1 for one in sums))).hexdigest(),
+        "crc32c": crc32c_of(joined(*(one.crc32c for one in sums))),
+        "md5": hashlib.md5(joined(*(one.s3_etag for one in sums))).hexdigest(),
+    }
+
+
+def test_the_total_of_a_bundle_is_in_its_head_and_that_of_an_older_one_comes_there(
+    drs: Drs, dss: Dss, bundle: Version
+) -> None:
+    reference = dss.catalog.database.client.collection("bundles").document(str(bundle))
+    written = reference.get().get("total")
+    found = drs.object(bundle)
+    older = {name: value for name, value in reference.get().to_dict().items() if name != "total"}
+    reference.set(older)
+
+    assert drs.object(bundle) == found
+    assert reference.get().get("total") == written
+    assert written["size"] == found["size"]
+
+
+def test_a_collection_is_a_bundle_of_what_it_links_to(
+    api: Api, drs: Drs, dss: Dss, bundle: Version, files: list[Version]
+) -> None:
+    inner = put_collection(api, "gcp", [bundle.linked("bundle")])
+    outer = put_collection(api, "gcp", [inner.linked("collection"), files[0].linked()])
+    owner = drs.signed_in(api.token)
+
+    found = owner.object(outer)
+
+    assert [item["id"] for item in found["contents"]] == [str(inner), str(files[0])]
+    assert [item["name"] for item in found["contents"]] == [str(inner), str(files[0])]
+    assert all("contents" not in item for item in found["contents"])
+    sizes = {str(one): owner.object(one)["size"] for one in (inner, files[0])}
+    assert found["size"] == sum(sizes.values())
+    sha256 = [checksum(owner.object(one), "sha-256") for one in (inner, files[0])]
+    assert checksum(found, "sha-256") == hashlib.sha256(joined(*sha256)).hexdigest()
+    kept = dss.catalog.collections.head(Fqid(outer.uuid, outer.version))
+    assert kept
+    assert kept.total
+    assert owner.object(outer.uuid) == found
+
+
+def checksum(found: dict[str, list[dict[str, str]]], kind: str) -> str:
+    """Return a checksum of an object."""
+    [one] = [checksum["checksum"] for checksum in found["checksums"] if checksum["type"] == kind]
+    return one
+
+
+def test_expand_lists_what_is_in_a_collection_all_the_way_down(
+    api: Api, drs: Drs, bundle: Version, files: list[Version]
+) -> None:
+    inner = put_collection(api, "gcp", [bundle.linked("bundle")])
+    outer = put_collection(api, "gcp", [inner.linked("collection"), bundle.linked("bundle")])
+
+    found = drs.signed_in(api.token).object(outer, expand=True)
+
+    within, beside = found["contents"]
+    assert [item["id"] for item in within["contents"]] == [str(bundle)]
+    assert within["contents"][0]["contents"] == beside["contents"]
+    assert [item["id"] for item in beside["contents"]] == [str(file) for file in files]
+
+
+def test_a_bundle_without_files_and_a_collection_without_links_are_empty(api: Api, drs: Drs) -> None:
+    bundle, collection = put_bundle(api, "gcp", []), put_collection(api, "gcp", [])
+
+    for one in (bundle, collection):
+        found = drs.signed_in(api.token).object(one)
+
+        assert (found["contents"], found["size"]) == ([], 0)
+        assert checksum(found, "sha-256") == hashlib.sha256(b"").hexdigest()
