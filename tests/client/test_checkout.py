@@ -33,7 +33,11 @@ def test_a_bundle_is_checked_out_and_waited_for(
 
     assert (done.code, done.out.strip()) == (0, f"gs://{bucket}/bundles/{bundle}")
     begun = dss(whole_system, "checkout", bundle.uuid, "--version", bundle.version, "--json")
-    assert json.loads(begun.out)["checkout_job_id"]
+    job = json.loads(begun.out)["checkout_job_id"]
+    watched = dss(whole_system, "checkout", "--job", job, "--watch")
+    shown = dss(whole_system, "checkout", "--job", job)
+    assert (watched.code, watched.out.endswith(f"/bundles/{bundle}\n")) == (0, True)
+    assert (shown.code, shown.out) == (0, f"SUCCEEDED: {watched.out}")
 
 
 def test_who_lacks_a_proof_or_a_token_learns_what_to_do(
@@ -57,6 +61,16 @@ def test_a_failed_checkout_says_why(whole_system: dict[str, str], bundle: Versio
 
     assert failed.code == 1
     assert f"{bucket}: no such bucket" in failed.err
+    again = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket)
+    ended = dss(whole_system, "checkout", "--job", again.out.strip(), "--wait")
+    shown = dss(whole_system, "checkout", "--job", again.out.strip())
+    assert (ended.code, shown.code, f"{bucket}: no such bucket" in shown.out) == (1, 1, True)
+
+
+def test_a_job_is_shown_or_a_bundle_copied_but_not_both(whole_system: dict[str, str]) -> None:
+    assert dss(whole_system, "checkout", "--job", new_uuid()).code == 3
+    assert dss(whole_system, "checkout").code == 2
+    assert dss(whole_system, "checkout", new_uuid(), "--job", new_uuid()).code == 2
 
 
 def test_the_library_checks_out_and_waits(whole_system: dict[str, str], bundle: Version) -> None:
