@@ -61,10 +61,6 @@ def test_a_failed_checkout_says_why(whole_system: dict[str, str], bundle: Versio
 
     assert failed.code == 1
     assert f"{bucket}: no such bucket" in failed.err
-    again = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket)
-    ended = dss(whole_system, "checkout", "--job", again.out.strip(), "--wait")
-    shown = dss(whole_system, "checkout", "--job", again.out.strip())
-    assert (ended.code, shown.code, f"{bucket}: no such bucket" in shown.out) == (1, 1, True)
 
 
 def test_a_job_is_shown_or_a_bundle_copied_but_not_both(whole_system: dict[str, str]) -> None:

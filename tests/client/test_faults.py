@@ -97,7 +97,7 @@ def test_without_a_token_nothing_is_written(env: dict[str, str], data: Path) -> 
     ):
         outcome = dss(env, *arguments, "--replica", env["DSS_REPLICA"])
 
-        assert (outcome.code, outcome.out) == (1, ""), arguments
+        assert (outcome.code, outcome.out) == (4, ""), arguments
         assert "token" in outcome.err
         assert "Traceback" not in outcome.err
 
