@@ -211,16 +211,16 @@ def test_bundles_are_listed_and_hidden_by_an_admin(env: dict[str, str], data: Pa
     uploaded = _done(dss(env, "upload", data, "--replica", replica, "--json"))
     fqid = f"{uploaded['uuid']}.{uploaded['version']}"
     listing = ("list", "--replica", replica, "--prefix", uploaded["uuid"][:8])
-    deletion = ("delete", uploaded["uuid"], "--replica", replica, "--reason", "a test")
+    deletion = ("delete", uploaded["uuid"], "--replica", replica, "--reason", "a test", "--yes")
     assert fqid in dss(env, *listing).out.splitlines()
 
     refused = dss(env, *deletion, "--json")
-    assert (refused.code, refused.json["error"]["code"]) == (1, "Forbidden")
+    assert (refused.code, refused.json["error"]["code"]) == (4, "Forbidden")
 
     assert dss(env, "--token", env["DSS_ADMIN_TOKEN"], *deletion).code == 0
     assert fqid not in dss(env, *listing).out
     gone = dss(env, "download", uploaded["uuid"], "--replica", replica)
-    assert (gone.code, "not_found" in gone.err) == (1, True)
+    assert (gone.code, "not_found" in gone.err) == (3, True)
 
 
 def test_the_library_lists_all_pages(
