@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.commands.search import query_of
 from dss.errors import InvalidInput
 
@@ -28,7 +29,14 @@ def terra() -> None:
     """Tables of bundles and files for workspaces of Terra, and exports that Terra imports."""
 
 
-@terra.command("table")
+@terra.command(
+    "table",
+    epilog=examples(
+        "dss terra table UUID --table bundle --output bundle.tsv",
+        "dss terra table UUID --output file.tsv",
+        "dss terra table --query @mine.json > file.tsv",
+    ),
+)
 @selection
 @click.option(
     "--table",
@@ -56,7 +64,13 @@ def print_table(context: Context, names: tuple[str, ...], query: str | None, tab
     return 0
 
 
-@terra.command("export")
+@terra.command(
+    "export",
+    epilog=examples(
+        "dss terra export UUID --to gs://my-bucket/exports",
+        "dss terra export UUID --to gs://my-bucket/exports --dry-run",
+    ),
+)
 @selection
 @click.option("--to", metavar="URL", required=True, help="Bucket of yours to write to, gs://bucket/prefix.")
 @click.option(
