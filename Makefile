@@ -10,7 +10,7 @@ PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local settings quick test test-large test-clients wheel machine lint types unit bench lock clean
+.PHONY: help setup demo local settings quick test test-large test-clients wheel machine lint types unit bench notebooks lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-clients     the command lines hca and dbio, against the whole system"
 	@echo "make wheel            the client's wheel, in build/wheels"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
+	@echo "make notebooks        run docs/notebooks against a system of their own, and keep their output"
 	@echo "make settings         write docs/settings.md from shared/config.py"
 	@echo "make lock             renew the lock files from pyproject.toml"
 
@@ -81,6 +82,9 @@ $(CLIENTS)/.installed: requirements-clients.lock
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
 	@touch $@
+
+notebooks: setup
+	$(BIN)/python -m tests.support.notebooks
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(PARTS)
