@@ -11,7 +11,7 @@ PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local settings quick test test-large test-clients wheel machine lint types unit bench lock clean
+.PHONY: help setup demo local settings quick test test-large test-clients wheel machine lint types unit bench notebooks lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-clients     hca, dbio, and clients of DRS by others, against the whole system"
 	@echo "make wheel            the client's wheel, in build/wheels"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
+	@echo "make notebooks        run docs/notebooks against a system of their own, and keep their output"
 	@echo "make settings         write docs/settings.md from shared/config.py"
 	@echo "make lock             renew the lock files from pyproject.toml"
 
@@ -87,6 +88,9 @@ $(DRS_CLIENTS)/.installed: requirements-drs-clients.lock
 	$(PYTHON) -m venv $(DRS_CLIENTS)
 	$(DRS_CLIENTS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
+
+notebooks: setup
+	$(BIN)/python -m tests.support.notebooks
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(PARTS)

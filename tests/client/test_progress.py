@@ -127,9 +127,9 @@ def test_a_rate_follows_the_last_half_minute(now: HeldTime) -> None:
 
 def test_what_was_skipped_counts_as_done_and_not_for_the_rate(now: HeldTime) -> None:
     phase = Progress(quiet=True, now=now).phase("stage", items=1000, size=1000 * MB)
-    phase.skip(items=900, size=900 * MB)
     phase.advance(items=0)
     now.seconds += 10
+    phase.skip(items=900, size=900 * MB)
     phase.advance(items=10, size=10 * MB)
 
     assert (phase.done.items, phase.done.size) == (910, 910 * MB)
