@@ -16,7 +16,7 @@ from tests.support.bulk_heads import duplicate_files
 from tests.support.clouds import Clouds
 
 # Seconds a measurement.
-SECONDS = 4.0
+SECONDS = 3.0
 CLIENTS = (1, 8)
 WORKERS, THREADS = 2, 8
 IN_BULK, IN_BUNDLE = 100, 10_000
@@ -44,7 +44,10 @@ def drs() -> str:
 
 
 def _operations(env: Mapping[str, str], api: Api, clouds: Clouds) -> Sequence[tuple[int, Operation]]:
-    """Return the operations, each with the number of objects in its answer."""
+    """Return the operations, each with the number of objects in its answer.
+
+    Not the newest version: for a query, the emulator of Firestore looks at all of these files.
+    """
     file = put_file(api, clouds.stage("gcp", b"content"))
     files = duplicate_files(env, file, IN_BUNDLE)
     bundle = put_bundle(api, "gcp", [one.named(f"data/{n:05d}") for n, one in enumerate(files)])
@@ -52,7 +55,6 @@ def _operations(env: Mapping[str, str], api: Api, clouds: Clouds) -> Sequence[tu
     pairs = [{"bulk_object_id": one, "bulk_access_ids": ["https.gcp"]} for one in ids]
     return [
         (1, _get("GET object", f"/objects/{file}")),
-        (1, _get("GET object, newest", f"/objects/{file.uuid}")),
         (1, _get("GET access", f"/objects/{file}/access/https.gcp")),
         (IN_BULK, _post(f"POST {IN_BULK} objects", "/objects", {"bulk_object_ids": ids})),
         (IN_BULK, _post(f"POST {IN_BULK} accesses", "/objects/access", {"bulk_object_access_ids": pairs})),
