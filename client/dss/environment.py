@@ -26,14 +26,19 @@ def google_credentials() -> Path | None:
     return Path(name) if name else None
 
 
+def gcloud_credentials() -> Path:
+    """Return where `gcloud auth application-default login` puts credentials."""
+    config = value("CLOUDSDK_CONFIG")
+    directory = Path(config) if config else Path.home() / ".config" / "gcloud"
+    return directory / "application_default_credentials.json"
+
+
 def has_google_credentials() -> bool:
     """Return whether gcloud has made default credentials, or this machine is in Google Cloud.
 
     Google's library would ask the network, and wait nine seconds where there are none.
     """
-    config = value("CLOUDSDK_CONFIG")
-    directory = Path(config) if config else Path.home() / ".config" / "gcloud"
-    if (directory / "application_default_credentials.json").exists():
+    if gcloud_credentials().exists():
         return True
     # Cloud Run and emulators set these; machines have it in their firmware.
     if any(value(name) for name in ("GCE_METADATA_HOST", "K_SERVICE", "CLOUD_RUN_JOB")):

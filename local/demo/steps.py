@@ -11,9 +11,9 @@ from dss.client import Client
 from dss.errors import CallFailed
 from dss.reports import Report
 from dss.transfer.directory import scan
+from dss.transfer.file_uploads import checksum_file
 from dss.transfer.media_types import content_type_of
 from dss.transfer.staging import staging_for
-from dss.transfer.upload import checksum_file
 from local.demo.data import Fingerprint, differences, fingerprints, make_sample
 from local.demo.listener import Listener
 from shared.clock import Deadline, SystemClock, new_version

@@ -1,4 +1,4 @@
-"""What people meet: no token, an API that restarts, a full disk, a target that can't be written, two runs at once.
+"""No token, an API that restarts, a full disk, a target that can't be written, two runs at once.
 
 The command says so in a line, nothing is half-done, and the same command finishes the work.
 """
