@@ -75,7 +75,7 @@ test-large: setup
 
 # The tools of the predecessor's users themselves, in an environment of their own.
 test-clients: setup $(CLIENTS)/.installed
-	$(BIN)/pytest -m clients tests/old_clients
+	$(BIN)/pytest -m clients tests/old_clients tests/client/test_filesystem_install.py
 
 $(CLIENTS)/.installed: requirements-clients.lock
 	$(PYTHON) -m venv $(CLIENTS)

@@ -15,6 +15,7 @@ ClientError
 ├── Unreachable       no answer, for as long as we were willing to try, or none can be expected
 ├── SignInFailed      nobody signed in, or the login has ended; nothing was stored
 ├── StagingFailed     the staging bucket's own service answered with an error
+├── NotRecorded       what an upload has done can't be written to its state file
 ├── OperationFailed   a checkout, a run or an operator's command has failed
 ├── ContentChanged    a local file or a bundle changed while it was being read
 ├── WrongContent      bytes arrived, and have another size or checksum than promised
@@ -170,6 +171,10 @@ class SignInFailed(ClientError):
 
 class StagingFailed(ClientError):
     """An object could not be written to the staging bucket, or removed from it."""
+
+
+class NotRecorded(ClientError):
+    """What an upload has done can't be written to its state file: going on, it would be done again."""
 
 
 class OperationFailed(ClientError):

@@ -12,14 +12,15 @@ from typing import Any
 
 from dss.api import bundles, files
 from dss.api.session import Session
-from dss.errors import ClientError, InvalidInput
+from dss.errors import InvalidInput
 from dss.progress import Phase, Progress
 from dss.reports import DownloadReport
 from dss.suggestions import suggestion
+from dss.transfer.attempts import Attempts
 from dss.transfer.download_record import DownloadRecord
 from dss.transfer.fetching import SMALL_BYTES, Content, FetchPhases, FileFetcher, is_there
 from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
-from dss.transfer.parallel import for_each, only_process, threads
+from dss.transfer.parallel import only_process, threads
 from dss.transfer.placement import Rehearsal, longest_step, place
 from dss.transfer.ranges import RANGE_BYTES, PartFile
 
@@ -182,18 +183,16 @@ def _fetch_all(
         fetcher = FileFetcher(session.transport, ranges, phases)
 
         def fetch(file: _Target) -> None:
-            try:
-                target = safe_target(directory, file.path)
-                if is_there(target, file.content, session.clock, phases):
-                    report.count(skipped=1)
-                else:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    received = _fetch(fetcher, file.content, target, _part_of(work, file), options)
-                    report.count(downloaded=1, received=received)
-            except (ClientError, OSError) as error:
-                report.fail(file.name, error)
+            target = safe_target(directory, file.path)
+            if is_there(target, file.content, session.clock, phases):
+                report.count(skipped=1)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                received = _fetch(fetcher, file.content, target, _part_of(work, file), options)
+                report.count(downloaded=1, received=received)
 
-        for_each(targets, fetch, jobs=options.jobs, clock=session.clock)
+        attempts = Attempts(report, session.clock, jobs=options.jobs)
+        attempts.each(targets, fetch, lambda file: file.name)
 
 
 def _fetch(fetcher: FileFetcher, content: Content, target: Path, part: Path, options: DownloadOptions) -> int:

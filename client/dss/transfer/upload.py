@@ -72,7 +72,8 @@ def upload(
 
     Raises InvalidInput, before anything is done, for names that a bundle can't hold, or without a token or
     staging bucket, or without a bundle to update; Busy if another process uploads the same directory;
-    CallFailed if the DSS refuses the bundle. `staging` replaces the bucket that options or environment name.
+    CallFailed if the DSS refuses the bundle; NotRecorded if the state can't be written. `staging` replaces
+    the bucket that options or environment name.
     """
     if not session.token:
         raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
