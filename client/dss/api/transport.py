@@ -18,12 +18,14 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from dss.api.first_contact import CONNECT_SECONDS, FirstContact
+from dss.api.signed_get import SignedGets
 from dss.clock import Deadline
 from dss.errors import CallFailed, ClientError, NotADss, Unreachable
 from dss.identifiers import UTC
 from dss.sign_in.sources import TokenSource
 from dss.stopping import StoppableClock
 
+_USER_AGENT = "dss-cli/1"
 # 501 will not go away; these may.
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _OF_PROXIES = frozenset({401, 403, 407, 408, 413, 429})
@@ -108,13 +110,14 @@ class Transport:
         self._tokens = tokens
         self._sessions = threading.local()
         self._contact = FirstContact(origin)
+        self._signed = SignedGets(_USER_AGENT)
 
     def _session(self) -> requests.Session:
         if not hasattr(self._sessions, "session"):
             session = requests.Session()
             for scheme in ("http://", "https://"):
                 session.mount(scheme, HTTPAdapter(pool_maxsize=4))
-            session.headers["User-Agent"] = "dss-cli/1"
+            session.headers["User-Agent"] = _USER_AGENT
             self._sessions.session = session
         session_of_thread: requests.Session = self._sessions.session
         return session_of_thread
@@ -201,13 +204,7 @@ class Transport:
         headers = {"Accept-Encoding": "identity"}
         if byte_range:
             headers["Range"] = f"bytes={byte_range}"
-        return self._session().get(
-            url,
-            headers=headers,
-            auth=_OnlyOurToken(None),
-            stream=True,
-            timeout=(CONNECT_SECONDS, 60),
-        )
+        return self._signed.open(url, headers)
 
 
 def reason_of(error: BaseException) -> str:
