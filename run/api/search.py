@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from flask import Response
 
 from run.api.call import Call
+from run.api.json_text import NEWLINE
 from run.api.pagination import page
 from shared.api_path import api_url
 from shared.errors import IllegalArguments
@@ -76,7 +77,7 @@ def answer_of(base_url: str, replica: str, es_query: Any, found: Page) -> Iterat
             yield b', "metadata": '
             yield hit.encoded
         yield b"}"
-    yield b"]}"
+    yield b"]}" + NEWLINE
 
 
 def _json(value: Any) -> bytes:
