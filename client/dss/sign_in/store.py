@@ -1,7 +1,7 @@
 """Logins on this machine: in the system's keyring, or in a file that only its owner can read.
 
 The file `credentials.json` lists which DSS has a login; if that is in the keyring, the file has nothing else
-of it. Whoever changes either holds the lock.
+of it. A process holds the lock while it changes either.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Command lines are told how to sign in, by what the deployment accepts."""
+"""Command lines find out how to sign in, by what the deployment accepts."""
 
 import json
 from dataclasses import MISSING, fields
@@ -24,13 +24,13 @@ API_TOKEN = {
 }
 
 
-def told(**variables: str) -> dict[str, Any]:
+def secrets_of(**variables: str) -> dict[str, Any]:
     secrets = {"DSS_APPLICATION_SECRETS": json.dumps(CLIENT)}
     return application_secrets(Settings.from_environment({**REQUIRED, **FIRST, **secrets, **variables}))
 
 
 def test_the_oauth_client_is_where_old_clients_look_for_it() -> None:
-    assert told()["installed"] == CLIENT
+    assert secrets_of()["installed"] == CLIENT
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_the_oauth_client_is_where_old_clients_look_for_it() -> None:
 def test_the_token_to_send_is_one_that_is_accepted_here(
     variables: dict[str, str], sign_in: dict[str, str]
 ) -> None:
-    assert told(**variables)["sign_in"] == sign_in
+    assert secrets_of(**variables)["sign_in"] == sign_in
