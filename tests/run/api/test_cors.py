@@ -69,7 +69,10 @@ def test_a_page_may_see_every_header_of_an_answer(api: Api, file: Version, repli
         api.signed_in(None).get("/v1/collections", **of),
     ]
 
-    assert [one.status_code for one in answers] == [200, 302, 503, 200, 206, 200, 404, 405, 401]
+    statuses = [one.status_code for one in answers]
+    assert statuses[:5] + statuses[6:] == [200, 302, 503, 200, 206, 404, 405, 401]
+    # One page of events, or the first of several: others have made some, too.
+    assert statuses[5] in (200, 206)
     for answer in answers:
         exposed = names(answer.headers["Access-Control-Expose-Headers"]) | SAFELISTED | FOR_BROWSERS
         own = {name.lower() for name in answer.headers}
