@@ -13,6 +13,7 @@ from local.servers.postgresql import find_programs
 PROGRAMS = {
     ("curl",): "apt-get install curl",
     ("chromium", "chromium-browser", "google-chrome"): "apt-get install --no-install-recommends chromium",
+    ("chromedriver",): "apt-get install --no-install-recommends chromium-driver",
     ("rclone",): "apt-get install rclone",
     ("gcloud",): "apt-get install google-cloud-cli, or https://cloud.google.com/sdk/docs/install",
     ("terraform",): "https://developer.hashicorp.com/terraform/install (1.11 or newer)",
