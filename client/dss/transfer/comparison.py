@@ -1,6 +1,5 @@
 """Compare the files of a bundle version with a directory, or with another version: by size and sha256."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,12 @@ from typing import Any
 
 from dss.errors import InvalidInput
 from dss.listing import BundleFile
-from dss.progress import Phase, Progress
+from dss.progress import Progress
 from dss.stopping import StoppableClock
+from dss.transfer.fetching import sha256_of
 from dss.transfer.names import WORK_DIRECTORY, is_safe
 from dss.transfer.parallel import for_each
 from dss.transfer.placement import longest_step, place
-
-_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +82,7 @@ def content_in(
     phase = progress.phase("verify", items=len(readable), size=sum(sizes[path] for path in readable))
 
     def read(path: str) -> None:
-        content[by_path[path].name] = _sha256_of(directory / path, clock, phase)
+        content[by_path[path].name] = sha256_of(directory / path, clock, phase)
         phase.advance(items=1)
 
     for_each(readable, read, jobs=jobs, clock=clock)
@@ -102,13 +100,3 @@ def _files_in(directory: Path) -> Iterator[str]:
             path = Path(parent, name)
             if path.is_file():
                 yield path.relative_to(directory).as_posix()
-
-
-def _sha256_of(path: Path, clock: StoppableClock, phase: Phase) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            clock.check()
-            digest.update(chunk)
-            phase.advance(size=len(chunk))
-    return digest.hexdigest()
