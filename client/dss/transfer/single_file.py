@@ -6,13 +6,13 @@ from pathlib import Path
 
 from dss.api.files import get_file
 from dss.api.session import Session
-from dss.errors import WrongContent
 from dss.progress import Progress
+from dss.reading import RemoteFile
 from dss.reports import DownloadReport
-from dss.transfer.fetching import Content, FetchPhases, FileFetcher, RangeReader, is_there
+from dss.transfer.fetching import Content, FetchPhases, FileFetcher, is_there
 from dss.transfer.names import safe_target
 from dss.transfer.parallel import for_each, only_process, threads
-from dss.transfer.ranges import ByteRange, PartFile
+from dss.transfer.ranges import PartFile
 
 
 def fetch_file(
@@ -76,16 +76,12 @@ def stream_file(session: Session, uuid: str, version: str | None, descriptor: in
     Raises WrongContent at the end, after everything is written, if the sha256 is wrong.
     """
     head, source = get_file(session, uuid, version)
-    digest = hashlib.sha256()
+    row = {"uuid": uuid, "version": head.version, "url": source.url, "size": head.size}
+    file = RemoteFile(session, {**row, "sha256": head.checksums["sha256"]})
 
-    def sink(position: int, data: bytes) -> None:
-        del position  # a pipe has no positions; a range is read in order
-        digest.update(data)
+    def write(data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
 
-    content = Content(source=source, size=head.size, sha256=head.checksums["sha256"])
-    RangeReader(session.transport).read(content, ByteRange(0, head.size), sink)
-    if digest.hexdigest() != content.sha256:
-        raise WrongContent(f"sha256: {digest.hexdigest()} arrived, the DSS promised {content.sha256}")
+    file.copy_to(write)
