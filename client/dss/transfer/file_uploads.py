@@ -26,8 +26,9 @@ from dss.transfer.upload_state import FileEntry, UploadState
 _CHUNK_BYTES = 1024 * 1024
 
 
-def checksum_file(file: LocalFile, clock: StoppableClock, hashing: Phase) -> Checksums:
+def checksum_file(file: LocalFile, clock: StoppableClock, hashing: Phase | None = None) -> Checksums:
     """Return the four checksums of a file, read once. Raises ContentChanged if it changed meanwhile."""
+    hashing = hashing or Progress(quiet=True).phase("hash")
     calculator = ChecksumCalculator(file.size)
     with file.path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
