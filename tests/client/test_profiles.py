@@ -27,12 +27,6 @@ url = "https://test.example.org/v1"
 """
 
 
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DSS_URL", "DSS_TOKEN", "DSS_REPLICA", "DSS_PROFILE", "DSS_GS_STAGING_BUCKET"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def write(text: str | bytes) -> Path:
     path = config_file()
     path.parent.mkdir(parents=True, exist_ok=True)

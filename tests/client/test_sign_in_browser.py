@@ -47,10 +47,8 @@ def address_of(process: "Popen[str]") -> str:
 
 
 @pytest.fixture
-def login(stack: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> "Popen[str]":
+def login(stack: dict[str, str]) -> "Popen[str]":
     """A login that waits; its browser opens nothing, since the test does."""
-    for name in ("DSS_TOKEN", "DSS_URL", "DSS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
     return start({"BROWSER": "true"}, "login", "--url", stack["DSS_URL"])
 
 

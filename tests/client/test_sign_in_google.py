@@ -33,8 +33,7 @@ def issuer() -> Iterator[RunningIssuer]:
 
 @pytest.fixture(autouse=True)
 def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    names = ("DSS_TOKEN", "DSS_AUDIENCE", "DSS_TOKEN_TYPE", "GOOGLE_APPLICATION_CREDENTIALS")
-    for name in (*names, "GCE_METADATA_HOST", "K_SERVICE", "CLOUD_RUN_JOB"):
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST", "K_SERVICE", "CLOUD_RUN_JOB"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
 

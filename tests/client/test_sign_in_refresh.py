@@ -32,8 +32,7 @@ def running() -> Iterator[RunningIssuer]:
 
 @pytest.fixture
 def issuer(running: RunningIssuer, monkeypatch: pytest.MonkeyPatch) -> RunningIssuer:
-    for name in ("DSS_TOKEN", "DSS_AUDIENCE", "GOOGLE_APPLICATION_CREDENTIALS"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     running.forget()
     return running
 
