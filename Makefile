@@ -5,12 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := $(VENV)/clients
+DRS_CLIENTS := $(VENV)/drs-clients
 DATA ?=
 PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local settings quick test test-large test-clients wheel machine lint types unit bench lock clean
+.PHONY: help setup demo local settings quick test test-large test-clients wheel machine lint types unit bench notebooks lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -18,9 +19,10 @@ help:
 	@echo "make test             all checks and tests"
 	@echo "make local [PORT=8080] start the whole system and keep it running"
 	@echo "make test-large       gigabytes each way between the clouds"
-	@echo "make test-clients     the command lines hca and dbio, against the whole system"
+	@echo "make test-clients     hca, dbio, and clients of DRS by others, against the whole system"
 	@echo "make wheel            the client's wheel, in build/wheels"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
+	@echo "make notebooks        run docs/notebooks against a system of their own, and keep their output"
 	@echo "make settings         write docs/settings.md from shared/config.py"
 	@echo "make lock             renew the lock files from pyproject.toml"
 
@@ -57,8 +59,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The client runs on other versions of Python than the service: by the oldest and the newest one's library.
 types: setup
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 -p dss
+	$(BIN)/mypy --python-version 3.14 -p dss
 
 unit: setup
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -74,13 +79,21 @@ test-large: setup
 	$(BIN)/pytest -m large -s
 
 # The tools of the predecessor's users themselves, in an environment of their own.
-test-clients: setup $(CLIENTS)/.installed
-	$(BIN)/pytest -m clients tests/old_clients
+test-clients: setup $(CLIENTS)/.installed $(DRS_CLIENTS)/.installed
+	$(BIN)/pytest -m clients tests/old_clients tests/drs_clients tests/client/test_filesystem_install.py
 
 $(CLIENTS)/.installed: requirements-clients.lock
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
 	@touch $@
+
+$(DRS_CLIENTS)/.installed: requirements-drs-clients.lock
+	$(PYTHON) -m venv $(DRS_CLIENTS)
+	$(DRS_CLIENTS)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+notebooks: setup
+	$(BIN)/python -m tests.support.notebooks
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(PARTS)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from dss.commands.help import examples
 from local import envfile
 from local.components import TABLE
 from local.components.latency import delayed
@@ -17,7 +18,7 @@ from local.errors import LocalError, StartInterrupted
 from local.stack import Stack, Stop
 
 
-@click.command("local")
+@click.command("local", epilog=examples("dss local --port 0 --env-file .dss/env", "dss local --data my/data"))
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

@@ -38,12 +38,8 @@ class Settings:
     s3_bucket: str = _setting("DSS_S3_BUCKET", "Main bucket of replica `aws`.")
     gs_checkout_bucket: str = _setting("DSS_GS_CHECKOUT_BUCKET", "Checkout bucket of replica `gcp`.")
     s3_checkout_bucket: str = _setting("DSS_S3_CHECKOUT_BUCKET", "Checkout bucket of replica `aws`.")
-    gs_region: str = _setting(
-        "DSS_GS_REGION", "Location of the GCS buckets, for clients that choose the nearest.", default=""
-    )
-    s3_region: str = _setting(
-        "DSS_S3_REGION", "Region of the S3 buckets, for clients that choose the nearest.", default=""
-    )
+    gs_region: str = _setting("DSS_GS_REGION", "Location of the GCS buckets, for clients of DRS.", default="")
+    s3_region: str = _setting("DSS_S3_REGION", "Region of the S3 buckets, for clients of DRS.", default="")
     gs_staging_bucket: str = _setting(
         "DSS_GS_STAGING_BUCKET",
         "GCS bucket, or `bucket/prefix`, from which everybody who may write puts files.",
@@ -364,9 +360,7 @@ class Settings:
         default=72,
     )
     organization_name: str = _setting(
-        "DSS_ORGANIZATION_NAME",
-        "Who runs this service, as its description for other services says.",
-        default="Data Storage System",
+        "DSS_ORGANIZATION_NAME", "Who runs this service, for clients of DRS.", default="Data Storage System"
     )
     organization_url: str = _setting(
         "DSS_ORGANIZATION_URL",

@@ -15,6 +15,7 @@ from dss.listing import BundleFile, BundleFiles
 from dss.methods.collections import CollectionMethods
 from dss.methods.comparison import ComparisonMethods
 from dss.methods.subscriptions import SubscriptionMethods
+from dss.methods.terra import TerraMethods
 from dss.opening import find_file, is_text, open_binary, open_text, remote_of
 from dss.progress import Progress, progress_of
 from dss.references import Kind, Reference, resolve
@@ -25,7 +26,7 @@ from dss.transfer.upload import COPY_SECONDS, UploadOptions, upload
 from dss.transfer.upload_preview import preview
 
 
-class Client(CollectionMethods, ComparisonMethods, SubscriptionMethods):
+class Client(CollectionMethods, ComparisonMethods, SubscriptionMethods, TerraMethods):
     """A client of one DSS and one of its replicas::
 
         import dss

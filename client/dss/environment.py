@@ -26,14 +26,19 @@ def google_credentials() -> Path | None:
     return Path(name) if name else None
 
 
+def gcloud_credentials() -> Path:
+    """Return where `gcloud auth application-default login` puts credentials."""
+    config = value("CLOUDSDK_CONFIG")
+    directory = Path(config) if config else Path.home() / ".config" / "gcloud"
+    return directory / "application_default_credentials.json"
+
+
 def has_google_credentials() -> bool:
     """Return whether gcloud has made default credentials, or this machine is in Google Cloud.
 
     Google's library would ask the network, and wait nine seconds where there are none.
     """
-    config = value("CLOUDSDK_CONFIG")
-    directory = Path(config) if config else Path.home() / ".config" / "gcloud"
-    if (directory / "application_default_credentials.json").exists():
+    if gcloud_credentials().exists():
         return True
     # Cloud Run and emulators set these; machines have it in their firmware.
     if any(value(name) for name in ("GCE_METADATA_HOST", "K_SERVICE", "CLOUD_RUN_JOB")):
@@ -54,6 +59,11 @@ def config_directory() -> Path:
     """Return the directory of profiles and logins: XDG_CONFIG_HOME/dss, or ~/.config/dss."""
     config = os.environ.get("XDG_CONFIG_HOME")
     return (Path(config) if config else Path.home() / ".config") / "dss"
+
+
+def logins_file() -> Path:
+    """Return the file that lists the logins of this user."""
+    return config_directory() / "credentials.json"
 
 
 def may_have_browser() -> bool:

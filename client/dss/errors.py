@@ -15,6 +15,7 @@ ClientError
 ├── Unreachable       no answer, for as long as we were willing to try, or none can be expected
 ├── SignInFailed      nobody signed in, or the login has ended; nothing was stored
 ├── StagingFailed     the staging bucket's own service answered with an error
+├── NotRecorded       what an upload has done can't be written to its state file
 ├── OperationFailed   a checkout, a run or an operator's command has failed
 ├── ContentChanged    a local file or a bundle changed while it was being read
 ├── WrongContent      bytes arrived, and have another size or checksum than promised
@@ -24,6 +25,8 @@ ClientError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from dss.suggestions import suggestion
 
 if TYPE_CHECKING:
     import requests
@@ -61,6 +64,11 @@ class NoToken(InvalidInput):
 
 class NoSuchName(InvalidInput):
     """A bundle has no file of that name; the text has names that are like it."""
+
+    @classmethod
+    def of(cls, bundle: str, name: str, names: Sequence[str]) -> "NoSuchName":
+        """Return the error for a name that is not among those of a bundle, UUID.VERSION."""
+        return cls(f"bundle {bundle} has no file {name!r}, of {len(names)} files{suggestion(name, names)}")
 
 
 class Busy(ClientError):
@@ -170,6 +178,10 @@ class SignInFailed(ClientError):
 
 class StagingFailed(ClientError):
     """An object could not be written to the staging bucket, or removed from it."""
+
+
+class NotRecorded(ClientError):
+    """What an upload has done can't be written to its state file: going on, it would be done again."""
 
 
 class OperationFailed(ClientError):

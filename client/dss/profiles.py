@@ -16,7 +16,6 @@ url = "https://dss.example.org"
 gs_staging_bucket = "my-bucket/staging"
 """
 
-import difflib
 import json
 import os
 import sys
@@ -119,8 +118,15 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not names:
         return "; it has no profiles: `dss login --url https://HOST` makes one"
-    close = difflib.get_close_matches(name, names, n=1)
+    close = _nearest(name, names)
     return f"; did you mean {close[0]!r}?" if close else f"; it has: {', '.join(names)}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> list[str]:
+    # Its import costs `dss --help` some milliseconds.
+    import difflib
+
+    return difflib.get_close_matches(name, list(known), n=1)
 
 
 def base_of(url: str) -> str:
@@ -173,7 +179,7 @@ def _check(where: str, table: Any) -> None:
         raise InvalidInput(f"{where} must be a table")
     for key, value in table.items():
         if key not in _IN_PROFILE:
-            close = difflib.get_close_matches(key, _IN_PROFILE, n=1)
+            close = _nearest(key, _IN_PROFILE)
             hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(_IN_PROFILE))}"
             raise InvalidInput(f"{where} has {key!r}, which is unknown; {hint}")
         texts = value.values() if key == "claims" and isinstance(value, dict) else [value]

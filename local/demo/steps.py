@@ -226,7 +226,7 @@ def _put_note(scene: Scene, client: Client, name: str) -> dict[str, str]:
     path.write_text('{"note": "added by the demo"}\n')
     [file] = scan(path.parent)
     uuid, version = str(uuid4()), new_version(client.clock)
-    staging = staging_for(client.replica, None)
+    staging = staging_for(client.replica, client.settings.staging_bucket)
     url = staging.put(
         path, f"{uuid}.{version}", checksum_file(file, client.clock), content_type_of(name), lambda _: None
     )

@@ -12,7 +12,8 @@ AUDIENCE = "dss-local"
 # Seconds: a token from the morning is good all day.
 TOKEN_SECONDS = 12 * 3600
 # Where the metadata server of Google Cloud issues tokens of the machine's service account.
-IDENTITY_PATH = "/computeMetadata/v1/instance/service-accounts/default/identity"
+MACHINE_PATH = "/computeMetadata/v1/instance/service-accounts/default/"
+IDENTITY_PATH = f"{MACHINE_PATH}identity"
 ISSUER_KEY_FILE = "issuer.json"
 SERVICE_ACCOUNT_KEY_FILE = "service-account.json"
 

@@ -13,8 +13,9 @@ GET  /google/certs                           as Google publishes its keys
 GET  /tokeninfo?access_token=...             as Google tells whose an access token is
 GET  /service_accounts/v1/jwk/{email}        as Google publishes a service account's keys
 GET  /                                       as Google Cloud's metadata server answers pings
-GET  /computeMetadata/v1/instance/service-accounts/default/identity
-                                             as it issues tokens
+GET  /computeMetadata/v1/instance/service-accounts/default/
+                                             as it tells whose the machine is; `token` and `identity` below
+                                             it issue tokens
 """
 
 import json
@@ -32,6 +33,7 @@ from local.issuer.access_tokens import AccessTokens
 from local.issuer.claims import (
     IDENTITY_PATH,
     ISSUER_KEY_FILE,
+    MACHINE_PATH,
     SERVICE_ACCOUNT_KEY_FILE,
     TOKEN_SECONDS,
     sign,
@@ -165,6 +167,16 @@ class Provider:
         """Answer as the metadata server, by which Google's libraries know where they are."""
         return Response("computeMetadata/\n", headers={"Metadata-Flavor": "Google"})
 
+    def machine(self) -> Answer:
+        """Return which service account this machine has."""
+        return jsonify(email=MACHINE_EMAIL, aliases=["default"], scopes=["openid", "email"])
+
+    def machine_token(self) -> Answer:
+        """Return an opaque access token of this machine."""
+        wanted = TokenRequest(kind="access", issuer=self._issuer, account="", email=MACHINE_EMAIL)
+        token = self._access_tokens.issue(wanted.claims())
+        return jsonify(access_token=token, expires_in=TOKEN_SECONDS, token_type="Bearer")
+
     def user_info(self) -> Answer:
         """Return the claims of the bearer's token about the person (OpenID Connect Core 1.0, 5.3)."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -234,6 +246,8 @@ def create_app(
     app.get(GOOGLE_KEYS_PATH)(provider.google_keys)
     app.route(TOKEN_INFO_PATH, methods=["GET", "POST"])(provider.token_info)
     app.get("/service_accounts/v1/jwk/<email>")(provider.account_keys)
+    app.get(MACHINE_PATH)(provider.machine)
+    app.get(f"{MACHINE_PATH}token")(provider.machine_token)
     app.get(IDENTITY_PATH)(provider.identity)
     app.get("/")(provider.ping)
     app.get("/userinfo")(provider.user_info)

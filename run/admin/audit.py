@@ -9,20 +9,32 @@ from run.admin.operator import operator_settings, replicas_named
 from run.admin.report import FindingsReport, counts_by_replica, findings_text
 from shared.jobs.audit import as_json
 from shared.maintenance.audit import Problem, Tally, audit
-from shared.maintenance.repair import Repair, repaired
+from shared.maintenance.repair import Repair, prospect, repaired
 from shared.wiring import open_system
 
 
 def run_audit(
-    context: Context, names: Sequence[str], *, report: Path | None, repair: bool, settled_after: float
+    context: Context,
+    names: Sequence[str],
+    *,
+    report: Path | None,
+    repair: bool,
+    settled_after: float,
+    dry_run: bool,
 ) -> int:
-    """Audit the named replicas (default: all), and report. Return 1 if anything is found, else 0."""
+    """Audit the named replicas (default: all), and report. Return 1 if anything is found, else 0.
+
+    With `dry_run` nothing is repaired: findings say if a repair would leave them.
+    """
     tally, repairs = Tally(), 0
     with operator_settings() as settings:
         dss = open_system(settings)
         replicas = replicas_named(dss, names)
         findings = audit(dss, replicas, settled_after=timedelta(seconds=settled_after), tally=tally)
-        outcomes = repaired(dss, findings) if repair else (Repair(finding=finding) for finding in findings)
+        if repair and not dry_run:
+            outcomes = repaired(dss, findings)
+        else:
+            outcomes = (prospect(one) if repair else Repair(finding=one) for one in findings)
         with FindingsReport(report, as_json) as lines, context.progress("audit", unit="objects") as progress:
             for outcome in outcomes:
                 lines.add(outcome)
@@ -39,6 +51,7 @@ def run_audit(
             }
             result = lines.finish(summary)
     end = f"{summary['findings']:,} findings, {repairs:,} of them repaired"
+    end += "; a repair would try those that are not left" if repair and dry_run else ""
     text = findings_text(summary, Problem, map(_line, lines.first), seen="objects", end=end)
     context.show(result, text)
     return 1 if summary["findings"] else 0

@@ -57,5 +57,20 @@ def run_replay(context: Context, *, ids: Sequence[str], at_most: int | None, sec
     return 1 if left or absent else 0
 
 
+def show_selected(context: Context, *, ids: Sequence[str], at_most: int | None, seconds: float) -> int:
+    """Show which dead letters a replay would publish, and keep all. Return 1 if a given id does not exist."""
+    now, limit = SystemClock().now(), at_most or sys.maxsize
+    with operator_settings() as settings:
+        letters = open_subscription(settings, DEAD_LETTERS)
+        found = look_through(letters, at_most=sys.maxsize if ids else limit, seconds=seconds)
+        rows = [letter.as_json(now) for letter in found if not ids or letter.message.id in ids][:limit]
+    absent = sorted(set(ids) - {row["id"] for row in rows}) if len(rows) < limit else []
+    for id_ in absent:
+        print(f"dss: {id_}: no such dead letter", file=sys.stderr)
+    text = "\n".join([*map(_line, rows), f"{len(rows)} would be replayed"])
+    context.show({"dry_run": True, "letters": rows, "absent": absent}, text)
+    return 1 if absent else 0
+
+
 def _as_json(letter: DeadLetter, topic: str) -> dict[str, Any]:
     return {"id": letter.message.id, "topic": topic, "attributes": dict(letter.attributes)}

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from google.auth.exceptions import GoogleAuthError
 
 from dss.errors import InvalidInput, OperationFailed, translated
+from dss.transfer.vendor_errors import sentence_of
 from run.admin.commands_log import log_command
 from shared.config import Settings
 from shared.errors import DssError, IllegalArguments
 from shared.replicas import Replica
 from shared.system import Dss
+
+_LOGIN = "`gcloud auth application-default login`"
 
 
 @contextmanager
@@ -25,7 +28,12 @@ def operator_settings() -> Iterator[Settings]:
     with translated(
         [
             (IllegalArguments, lambda error: InvalidInput(error.title)),
-            (GoogleAuthError, lambda error: InvalidInput(f"no usable Google Cloud credentials: {error}")),
+            (
+                GoogleAuthError,
+                lambda error: InvalidInput(
+                    f"no usable Google Cloud credentials: {sentence_of(error, _LOGIN)}"
+                ),
+            ),
             (DssError, lambda error: OperationFailed(error.title)),
         ]
     ):

@@ -1,5 +1,6 @@
 """Start, watch and show runs, for `dss admin runs` and every command with `--remote`."""
 
+import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +9,11 @@ from dss.commands.context import Context
 from dss.errors import InvalidInput, OperationFailed
 from dss.progress import Progress
 from run.admin.operator import operator_settings
-from run.admin.report import table
-from shared.catalog import AdminRun, JobState
+from run.admin.report import SHOWN, table
+from shared.catalog import AdminRun, JobState, may_begin_again
 from shared.errors import DssError
 from shared.jobs import steps
+from shared.jobs.dry_run import dry_run
 from shared.system import Dss
 from shared.wiring import open_system
 from shared.workflows import ADMINISTER, Outcome
@@ -22,6 +24,36 @@ _POLL_SECONDS = 1.0
 _READS_OF_NEW_RUN = 10
 # Counts that an operator has to act on: they make the exit code 1.
 _PROBLEMS = ("findings", "refused", "failed")
+
+
+def show_dry_run(context: Context, argument: Mapping[str, Any], *, remote: bool) -> int:
+    """Show what a run would do. Return 1 if it would have problems, else 0."""
+    if remote:
+        raise InvalidInput("--dry-run: not with --remote: this process looks at what would be done")
+    with operator_settings() as settings:
+        found = dry_run(open_system(settings), argument)
+    result = {"kind": found.kind, "options": found.options, "dry_run": True}
+    result |= {"counts": dict(found.counts), "result": found.result, "first": found.lines}
+    lines = [f"dry run of {found.kind}: nothing was written. A run would report:"]
+    lines += [f"  {name}: {number:,}" for name, number in sorted(found.counts.items())]
+    lines += [f"  {name}: {value}" for name, value in found.result.items()]
+    lines += [f"  {json.dumps(line, ensure_ascii=False)}" for line in found.lines[:SHOWN]]
+    if len(found.lines) > SHOWN:
+        lines.append("  … and more (--json lists 1,000)")
+    context.show(result, "\n".join(lines))
+    return int(any(found.counts[name] for name in _PROBLEMS) or "refused" in found.result)
+
+
+def show_resumption(context: Context, run_id: str) -> int:
+    """Show a run that would be resumed. Return 0. Raises InvalidInput if it can't be."""
+    with operator_settings() as settings:
+        dss = open_system(settings)
+        run = _run(dss, run_id, reads=1)
+        if run.state is JobState.SUCCEEDED or not may_begin_again(run, dss.clock.now()):
+            raise InvalidInput(f"run {run_id} is {run.state.value}: it cannot be resumed")
+        text = f"run {run_id} ({run.kind}) would be resumed after {run.parts:,} slices; nothing was written"
+        context.show({**steps.summary(dss, run), "dry_run": True}, text)
+    return 0
 
 
 def run_argument(context: Context, argument: Mapping[str, Any], *, remote: bool, wait: bool) -> int:

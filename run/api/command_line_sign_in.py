@@ -1,4 +1,4 @@
-"""What command lines are told about sign-in at this deployment: `/internal/application_secrets`."""
+"""How command lines sign in at this deployment: `/internal/application_secrets`."""
 
 from typing import Any
 from urllib.parse import urlsplit

@@ -18,7 +18,7 @@ _SECURED = frozenset((ALL, "drs.get_object", "drs.get_access"))
 def authorizations_of(call: Call, texts: Iterable[str]) -> Mapping[str, dict[str, Any] | DssError]:
     """Return the authorizations of the objects with these ids, or why there are none.
 
-    Whoever asks learns no more than by asking for the object.
+    The caller learns no more than by asking for the object.
     """
 
     def outcome(text: str, found: DataObject | DssError) -> dict[str, Any] | DssError:

@@ -4,6 +4,7 @@ import json
 
 from flask import Response
 
+from run.api.json_text import json_text
 from shared.api_path import API_PATH
 
 
@@ -17,5 +18,5 @@ def form_error(path: str, response: Response) -> None:
     if "request_id" in problem:
         message = f"{message}: {problem['request_id']}"
     error = {"msg": message, "status_code": response.status_code}
-    response.set_data(json.dumps({**problem, **error} if path.startswith(API_PATH) else error))
+    response.set_data(json_text({**problem, **error} if path.startswith(API_PATH) else error))
     response.headers["Content-Type"] = "application/json"

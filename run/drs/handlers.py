@@ -10,7 +10,7 @@ from run.api.call import Call
 from run.api.pagination import answer
 from run.drs.access_methods import signed_url_of
 from run.drs.authorizations import authorizations_of
-from run.drs.bulk import bulk_form, check_length
+from run.drs.bulk import admit, bulk_form
 from run.drs.contents import memory_of, read_contents
 from run.drs.forms import Forms
 from run.drs.passports import with_passports
@@ -73,7 +73,7 @@ def options_object(call: Call, *, object_id: str) -> Response:
 
 def post_objects(call: Call, *, expand: bool, json_request_body: dict[str, Any]) -> Response:
     """Describe many objects."""
-    ids = _bulk_ids(json_request_body)
+    ids = _bulk_ids(call, json_request_body)
     call = with_passports(call, json_request_body)
     found = resolve_many(call, ids)
     with _forms(call, found.values(), expand=expand) as forms:
@@ -83,7 +83,7 @@ def post_objects(call: Call, *, expand: bool, json_request_body: dict[str, Any])
 
 def options_objects(call: Call, *, json_request_body: dict[str, Any]) -> Response:
     """Say how requests for many objects can be authorized."""
-    ids = _bulk_ids(json_request_body)
+    ids = _bulk_ids(call, json_request_body)
     outcomes = authorizations_of(call, ids)
     return answer(bulk_form("resolved_drs_object", list(zip(ids, ids, strict=True)), outcomes))
 
@@ -100,18 +100,20 @@ def post_accesses(
         for item in json_request_body["bulk_object_access_ids"]
         for access_id in item["bulk_access_ids"]
     ]
-    check_length("bulk_object_access_ids", len(pairs))
+    ids = list(dict.fromkeys(object_id for object_id, _ in pairs))
+    admit(call, "bulk_object_access_ids", ids, urls=len(pairs))
     call = with_passports(call, json_request_body)
-    found = resolve_many(call, [object_id for object_id, _ in pairs])
+    found = resolve_many(call, ids)
     outcomes = {pair: _signed(call, pair, found[pair[0]], userProject) for pair in pairs}
-    asked = [(pair[0], pair) for pair in pairs]
+    asked = [(pair[0], pair) for pair in outcomes]
     return answer(bulk_form("resolved_drs_object_access_urls", asked, outcomes))
 
 
-def _bulk_ids(body: dict[str, Any]) -> list[str]:
+def _bulk_ids(call: Call, body: dict[str, Any]) -> list[str]:
     ids: list[str] = body["bulk_object_ids"]
-    check_length("bulk_object_ids", len(ids))
-    return ids
+    admit(call, "bulk_object_ids", ids)
+    # Once each: what a bundle lists is long.
+    return list(dict.fromkeys(ids))
 
 
 def _signed(

@@ -1,8 +1,9 @@
 """DRS as an interface of the API: its operations and paths, and its document."""
 
-from flask import Flask, Response, json
+from flask import Flask, Response
 
 from run.api.interfaces import Interface
+from run.api.json_text import json_text
 from run.drs import handlers, passports
 from run.drs.document import DRS_PATH, load_document, operations_of
 from run.drs.errors import form_error
@@ -32,5 +33,5 @@ def interface() -> Interface:
 def install(app: Flask, dss: Dss) -> None:
     """Add the route of the document, and what verifies passports."""
     passports.install(app, dss)
-    text = json.dumps(load_document())
+    text = json_text(load_document())
     app.add_url_rule(_OPENAPI, "drs.openapi", lambda: Response(text, mimetype="application/json"))

@@ -5,7 +5,7 @@ A line of the report is a finding.
 """
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +49,11 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
         page.count(repaired=bool(outcome.done), copying=bool(outcome.copying))
     page.counts.update(counts_of(tally))
     return asdict(audit.position) if audit.position else None
+
+
+def preview(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
+    """Audit from the cursor on, and repair nothing; see `JobType`."""
+    return work(dss, replace(run, options={**run.options, "repair": False}), page)
 
 
 def as_json(outcome: Repair) -> dict[str, Any]:

@@ -46,6 +46,23 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     return None
 
 
+def preview(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
+    """Report the files that would be copied from the cursor on; see `JobType`."""
+    after = run.cursor.get("after", "")
+    for record in (record for record in dss.catalog.scan.files(after) if str(record.fqid) > after):
+        page.count(files=1)
+        for replica, kept in _kept(dss, run, [record]):
+            page.report(_line(replica, kept))
+            page.count(cached=1)
+        if page.taken():
+            return {"after": str(record.fqid)}
+    return None
+
+
+def _line(replica: str, record: FileRecord) -> dict[str, Any]:
+    return {"file": str(record.fqid), "replica": replica, "bytes": record.size}
+
+
 def _kept(dss: Dss, run: AdminRun, records: list[FileRecord]) -> Iterator[tuple[str, FileRecord]]:
     for record in records:
         if record.purged or Resource(name="", readers=record.readers).is_managed:
@@ -59,7 +76,7 @@ def _kept(dss: Dss, run: AdminRun, records: list[FileRecord]) -> Iterator[tuple[
 
 def _cached(dss: Dss, item: tuple[str, FileRecord]) -> dict[str, Any]:
     replica, record = item
-    line = {"file": str(record.fqid), "replica": replica, "bytes": record.size}
+    line = _line(replica, record)
     try:
         job_id = retry(dss.clock, partial(cache_file, dss, replica, record))
     except Unavailable:

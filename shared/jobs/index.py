@@ -45,12 +45,12 @@ def check_options(dss: Dss, argument: Argument) -> dict[str, Any]:
 
 
 def check(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
-    """Check from the cursor on; see `JobType`."""
+    """Check from the cursor on; see `JobType`. A rebuild would correct what this finds."""
     tally, part = checking.IndexTally(), _Slice(page)
     for finding in checking.check(
         dss,
         [dss.replicas.named(name) for name in run.options["replicas"]],
-        documents=not run.options["names_only"],
+        documents=not run.options.get("names_only"),
         tally=tally,
         after=_after(run),
         enough=part.enough,

@@ -21,25 +21,35 @@ class JobType:
 
     `check` returns all options of an argument with their values. `work` continues from `run.cursor` (empty at
     first), fills the page, and returns the next cursor, None at the end; it may run twice for one cursor.
-    `items` is the number of items of a slice, unless the argument sets `page`.
+    `preview` is called like it, and fills the page with what it would do, but writes nothing. `items` is the
+    number of items of a slice, unless the argument sets `page`.
     """
 
     check: Callable[[Dss, Argument], dict[str, Any]]
     work: Callable[[Dss, AdminRun, Page], dict[str, Any] | None]
+    preview: Callable[[Dss, AdminRun, Page], dict[str, Any] | None]
     items: int
 
 
 JOB_TYPES: Mapping[str, JobType] = {
     # Cloud Workflows: 100,000 steps. At three a slice, that is more than a thousand million keys.
-    "audit": JobType(check=audit.check, work=audit.work, items=50_000),
-    "fill-cache": JobType(check=cache.check, work=cache.work, items=20_000),
-    index.CHECK: JobType(check=index.check_options, work=index.check, items=20_000),
-    "index-rebuild": JobType(check=index.rebuild_options, work=index.rebuild, items=5_000),
-    "purge": JobType(check=purge.check, work=purge.work, items=2_000),
-    "purge-undo": JobType(check=purge.check_undo, work=purge.work_undo, items=200),
-    purge.REMOVAL: JobType(check=purge.check_removal, work=purge.work_removal, items=100),
-    "resync": JobType(check=resync.check, work=resync.work, items=5_000),
-    "tombstones": JobType(check=tombstones.check, work=tombstones.work, items=1_000),
+    "audit": JobType(check=audit.check, work=audit.work, preview=audit.preview, items=50_000),
+    "fill-cache": JobType(check=cache.check, work=cache.work, preview=cache.preview, items=20_000),
+    index.CHECK: JobType(check=index.check_options, work=index.check, preview=index.check, items=20_000),
+    "index-rebuild": JobType(
+        check=index.rebuild_options, work=index.rebuild, preview=index.check, items=5_000
+    ),
+    "purge": JobType(check=purge.check, work=purge.work, preview=purge.preview, items=2_000),
+    "purge-undo": JobType(
+        check=purge.check_undo, work=purge.work_undo, preview=purge.preview_undo, items=200
+    ),
+    purge.REMOVAL: JobType(
+        check=purge.check_removal, work=purge.work_removal, preview=purge.preview_removal, items=100
+    ),
+    "resync": JobType(check=resync.check, work=resync.work, preview=resync.preview, items=5_000),
+    "tombstones": JobType(
+        check=tombstones.check, work=tombstones.work, preview=tombstones.preview, items=1_000
+    ),
 }
 
 

@@ -86,6 +86,12 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     return _preview_collections(dss, run, page, subject)
 
 
+def preview(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
+    """Preview from the cursor on, check the code if there is one, and purge nothing; see `JobType`."""
+    cursor = work(dss, run, page)
+    return None if cursor and cursor["stage"] == "declare" else cursor
+
+
 def _preview(run: AdminRun, page: Page, subject: Subject) -> dict[str, Any]:
     """Report all but the collections that link to it."""
     if not subject.is_known:
@@ -195,19 +201,7 @@ def check_undo(dss: Dss, argument: Argument) -> dict[str, Any]:
 
 def work_undo(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     """Give back the files that were purged with it, from the cursor on, and then what is named."""
-    last = last_of(dss, run.options["uuid"], run.options["version"])
-    if last is None:
-        raise NotFound(f"name: {_named(run)} was not purged")
-    if not last.undone and is_due(dss, last):
-        raise Conflict(f"name: the grace period of {_named(run)} ended at {last.due}; it can't be undone")
-    first = last
-    if last.undone:
-        # A run that was killed has undone it, and perhaps not to the end.
-        first = next(
-            purge
-            for purge in reversed(dss.catalog.purges.of_uuid(run.options["uuid"]))
-            if purge.of == last.of and not purge.undone
-        )
+    first = _to_undo(dss, run)
     after = run.cursor.get("after", "")
     parts = (one for one in dss.catalog.purges.parts_of(first) if not one.undone and str(one.fqid) > after)
     while batch := list(islice(parts, min(_BATCH, run.options["page"]))):
@@ -217,6 +211,32 @@ def work_undo(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
             return {"after": str(batch[-1].fqid)}
     _restore(dss, run, page, first)
     return None
+
+
+def preview_undo(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
+    """Report what would be given back; see `JobType`."""
+    first = _to_undo(dss, run)
+    for purge in (*(one for one in dss.catalog.purges.parts_of(first) if not one.undone), first):
+        page.report({"undone": purge.subject})
+        page.count(undone=1)
+    return None
+
+
+def _to_undo(dss: Dss, run: AdminRun) -> Purge:
+    """Return the record that an undoing begins with. Raises NotFound, and Conflict if it is too late."""
+    last = last_of(dss, run.options["uuid"], run.options["version"])
+    if last is None:
+        raise NotFound(f"name: {_named(run)} was not purged")
+    if not last.undone and is_due(dss, last):
+        raise Conflict(f"name: the grace period of {_named(run)} ended at {last.due}; it can't be undone")
+    if not last.undone:
+        return last
+    # A run that was killed has undone it, and perhaps not to the end.
+    return next(
+        purge
+        for purge in reversed(dss.catalog.purges.of_uuid(run.options["uuid"]))
+        if purge.of == last.of and not purge.undone
+    )
 
 
 def _restore(dss: Dss, run: AdminRun, page: Page, purge: Purge) -> None:
@@ -245,6 +265,18 @@ def work_removal(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
             page.report({"failed": error.title, "name": purge.subject})
         if page.taken():
             return {"after": str(purge.fqid)}
+    return None
+
+
+def preview_removal(dss: Dss, _: AdminRun, page: Page) -> dict[str, Any] | None:
+    """Report what would be removed, and what would be finished; see `JobType`."""
+    for purge in dss.catalog.purges.unfinished():
+        if not purge.scrubbed:
+            page.report({"finished": purge.subject})
+            page.count(finished=1)
+        if newest(dss, purge) == purge and not purge.undone and is_due(dss, purge):
+            page.report({"removed": purge.subject})
+            page.count(removed=1)
     return None
 
 

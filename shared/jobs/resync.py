@@ -5,8 +5,8 @@ buckets); `replicas` (all): the buckets to list; `only_missing` (false): skip ob
 A line of the report is a key, and its outcome.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -69,6 +69,16 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
         if page.taken(len(batch)):
             return batch[-1].cursor
     return None
+
+
+def preview(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
+    """Report what would be published from the cursor on; see `JobType`."""
+    return work(replace(dss, publisher=_NoPublisher()), run, page)
+
+
+class _NoPublisher:
+    def publish(self, topic: str, attributes: Mapping[str, str], data: bytes = b"") -> None:
+        del topic, attributes, data
 
 
 def _from_list(dss: Dss, run: AdminRun) -> Iterator[_Key]:

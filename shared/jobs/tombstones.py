@@ -51,6 +51,12 @@ def work(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     return _preview(dss, run, page)
 
 
+def preview(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
+    """Preview from the cursor on, check the code if there is one, and hide nothing; see `JobType`."""
+    cursor = _preview(dss, run, page)
+    return None if cursor and cursor.get("stage") == "hide" else cursor
+
+
 def _preview(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     """Report what would be hidden; at the end of the list, return or check the code of the preview."""
     chain = run.cursor.get("chain") or _linked("", [run.options["reason"], run.options["email"]])

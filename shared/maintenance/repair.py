@@ -67,11 +67,9 @@ def repair(dss: Dss, finding: Finding, *, inline: int = LARGEST_OBJECT) -> Repai
 
     The copy workflow copies blobs of more than `inline` bytes.
     """
-    work = _REPAIRS.get((finding.kind, finding.section in ("blobs", "uploads", "elsewhere")))
-    if finding.section in ("documents", "events", "journals"):
-        work = event_repair.REPAIRS.get((finding.kind, finding.section))
+    work = _work_for(finding)
     if work is None:
-        return Repair(finding=finding, left=_NEVER[finding.kind])
+        return prospect(finding)
     if work is _copy_blob:
         work = partial(_copy_blob, inline=inline)
     replica = dss.replicas.named(finding.replica)
@@ -87,6 +85,17 @@ def repair(dss: Dss, finding: Finding, *, inline: int = LARGEST_OBJECT) -> Repai
     if isinstance(done, _Copying):
         return Repair(finding=finding, copying=done.text, copy_job=done.job_id)
     return Repair(finding=finding, done=done)
+
+
+def prospect(finding: Finding) -> Repair:
+    """Return what is known of a repair without a look: why a finding would be left, or nothing."""
+    return Repair(finding=finding, left="" if _work_for(finding) else _NEVER[finding.kind])
+
+
+def _work_for(finding: Finding) -> Callable[[Dss, Finding, Replica], str | _Copying] | None:
+    if finding.section in ("documents", "events", "journals"):
+        return event_repair.REPAIRS.get((finding.kind, finding.section))
+    return _REPAIRS.get((finding.kind, finding.section in ("blobs", "uploads", "elsewhere")))
 
 
 def repaired(dss: Dss, findings: Iterable[Finding], *, inline: int = LARGEST_OBJECT) -> Iterator[Repair]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from local.errors import LocalError
 from tests.benchmarks.checkouts import checkouts
+from tests.benchmarks.client import client
 from tests.benchmarks.contract import contract
 from tests.benchmarks.drs import drs
 from tests.benchmarks.ingest import ingest
@@ -36,6 +37,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "ingest": ingest,
     "notifications": notifications,
     "search": search,
+    "client": client,
 }
 
 _HEADER = """\

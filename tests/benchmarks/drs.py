@@ -16,10 +16,12 @@ from tests.support.bulk_heads import duplicate_files
 from tests.support.clouds import Clouds
 
 # Seconds a measurement.
-SECONDS = 4.0
+SECONDS = 3.0
 CLIENTS = (1, 8)
 WORKERS, THREADS = 2, 8
 IN_BULK, IN_BUNDLE = 100, 10_000
+# For the PUT of the bundle, on a machine that is busy with other work too.
+_SETTINGS = {"DSS_REQUEST_SECONDS": "300"}
 # CPU ms of `GET /index/{did}` of indexd with PostgreSQL on such a machine, the least and the most.
 _INDEXD_MS = (2.29, 2.88)
 # Statements of SQL that indexd takes for one object, and for a hundred in bulk.
@@ -28,7 +30,10 @@ _INDEXD_SQL = ("18 to 30", "1,503")
 
 def drs() -> str:
     """Measure, and return the sections of the report. Raises LocalError."""
-    with Stack(port=0, table=API_TABLE).running() as env, api_process(env, workers=WORKERS) as process:
+    with (
+        Stack(port=0, table=API_TABLE).running() as env,
+        api_process(env, _SETTINGS, workers=WORKERS) as process,
+    ):
         figures = list[tuple[int, Figures]]()
         for objects, operation in _operations(env, Api(process.url, env["DSS_TOKEN"]), Clouds(env)):
             for clients in CLIENTS:
@@ -39,7 +44,10 @@ def drs() -> str:
 
 
 def _operations(env: Mapping[str, str], api: Api, clouds: Clouds) -> Sequence[tuple[int, Operation]]:
-    """Return the operations, each with the number of objects in its answer."""
+    """Return the operations, each with the number of objects in its answer.
+
+    Not the newest version: for a query, the emulator of Firestore looks at all of these files.
+    """
     file = put_file(api, clouds.stage("gcp", b"content"))
     files = duplicate_files(env, file, IN_BUNDLE)
     bundle = put_bundle(api, "gcp", [one.named(f"data/{n:05d}") for n, one in enumerate(files)])
@@ -47,7 +55,6 @@ def _operations(env: Mapping[str, str], api: Api, clouds: Clouds) -> Sequence[tu
     pairs = [{"bulk_object_id": one, "bulk_access_ids": ["https.gcp"]} for one in ids]
     return [
         (1, _get("GET object", f"/objects/{file}")),
-        (1, _get("GET object, newest", f"/objects/{file.uuid}")),
         (1, _get("GET access", f"/objects/{file}/access/https.gcp")),
         (IN_BULK, _post(f"POST {IN_BULK} objects", "/objects", {"bulk_object_ids": ids})),
         (IN_BULK, _post(f"POST {IN_BULK} accesses", "/objects/access", {"bulk_object_access_ids": pairs})),

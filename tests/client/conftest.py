@@ -1,5 +1,6 @@
 """What the tests of the command line share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,14 @@ from tests.support.fake_dss import FakeDss, HeldClock
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test out of the home directory: its upload states, profiles and logins."""
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test out of the home directory, and the settings of any system out of every client.
+
+    A fixture of this process that holds a system open has its settings in os.environ meanwhile.
+    """
+    for name in tuple(os.environ):
+        if name.startswith("DSS_"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 

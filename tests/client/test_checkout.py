@@ -33,7 +33,11 @@ def test_a_bundle_is_checked_out_and_waited_for(
 
     assert (done.code, done.out.strip()) == (0, f"gs://{bucket}/bundles/{bundle}")
     begun = dss(whole_system, "checkout", bundle.uuid, "--version", bundle.version, "--json")
-    assert json.loads(begun.out)["checkout_job_id"]
+    job = json.loads(begun.out)["checkout_job_id"]
+    watched = dss(whole_system, "checkout", "--job", job, "--watch")
+    shown = dss(whole_system, "checkout", "--job", job)
+    assert (watched.code, watched.out.endswith(f"/bundles/{bundle}\n")) == (0, True)
+    assert (shown.code, shown.out) == (0, f"SUCCEEDED: {watched.out}")
 
 
 def test_who_lacks_a_proof_or_a_token_learns_what_to_do(
@@ -44,7 +48,7 @@ def test_who_lacks_a_proof_or_a_token_learns_what_to_do(
 
     unproved, stranger = dss(whole_system, *command), dss({**whole_system, "DSS_TOKEN": ""}, *command)
 
-    assert (unproved.code, stranger.code) == (1, 1)
+    assert (unproved.code, stranger.code) == (4, 4)
     hint = f"Put an object gs://{bucket}/.dss-checkout-allowed there, a text with the line {WRITER_EMAIL}"
     assert hint in unproved.err
     assert "set DSS_TOKEN" in stranger.err
@@ -57,6 +61,12 @@ def test_a_failed_checkout_says_why(whole_system: dict[str, str], bundle: Versio
 
     assert failed.code == 1
     assert f"{bucket}: no such bucket" in failed.err
+
+
+def test_a_job_is_shown_or_a_bundle_copied_but_not_both(whole_system: dict[str, str]) -> None:
+    assert dss(whole_system, "checkout", "--job", new_uuid()).code == 3
+    assert dss(whole_system, "checkout").code == 2
+    assert dss(whole_system, "checkout", new_uuid(), "--job", new_uuid()).code == 2
 
 
 def test_the_library_checks_out_and_waits(whole_system: dict[str, str], bundle: Version) -> None:

@@ -57,9 +57,9 @@ def test_a_collection_from_beginning_to_end(
     old = dss(stack, "collection", "get", first.uuid, "--version", first.version, "--json", *where).json
     assert old["contents"] == links
     assert str(second) in listed.out.splitlines()
-    assert dss(stack, "collection", "delete", first.uuid, *where).code == 0
+    assert dss(stack, "collection", "delete", first.uuid, "--yes", *where).code == 0
     gone = dss(stack, "collection", "get", first.uuid, *where)
-    assert (gone.code, "not_found" in gone.err) == (1, True)
+    assert (gone.code, "not_found" in gone.err) == (3, True)
     row = {"uuid": second.uuid, "version": second.version}
     assert row not in dss(stack, "collection", "list", "--json").json["collections"]
 

@@ -14,7 +14,7 @@ from dss.commands.main import cli
 from dss.references import parse
 from local.source_tree import ROOT
 from tests.client.test_references import UUID, VERSION
-from tests.support.command_line import dss, dss_here
+from tests.support.command_line import dss
 
 
 def leaves(group: click.Group, context: click.Context) -> Iterator[tuple[str, click.Command]]:
@@ -89,7 +89,7 @@ def test_every_command_has_a_short_help_option_and_a_help_text(path: str) -> Non
 
 
 def test_the_first_page_of_help_and_the_readme_have_the_exit_codes() -> None:
-    page = dss_here({}, "-h").out
+    page = dss({}, "-h").out
     readme = (ROOT / "client/README.md").read_text()
 
     for code, meaning in EXIT_CODES.items():
@@ -100,16 +100,16 @@ def test_the_first_page_of_help_and_the_readme_have_the_exit_codes() -> None:
 def test_the_version_is_that_of_the_distribution() -> None:
     from importlib.metadata import version
 
-    assert dss_here({}, "--version").out == f"dss {version('dss-client')}\n"
+    assert dss({}, "--version").out == f"dss {version('dss-client')}\n"
 
 
 @pytest.mark.parametrize(
     ("shell", "word"), [("bash", "complete -o"), ("zsh", "#compdef dss"), ("fish", "complete --")]
 )
 def test_a_shell_gets_a_script_that_completes(shell: str, word: str) -> None:
-    outcome = dss_here({}, "completion", shell)
+    outcome = dss({}, "completion", shell)
 
     assert (outcome.code, word in outcome.out) == (0, True)
     asked = {"_DSS_COMPLETE": "bash_complete", "COMP_WORDS": "dss get bundle --pre", "COMP_CWORD": "3"}
     assert dss(asked).out == "plain,--presigned-urls\n"
-    assert dss_here({}, "completion", "tcsh").code == 2
+    assert dss({}, "completion", "tcsh").code == 2

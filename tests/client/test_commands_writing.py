@@ -130,3 +130,35 @@ def test_a_script_can_tell_errors_apart(
 def test_a_dss_that_is_not_there_and_a_missing_token_have_codes_of_their_own(env: dict[str, str]) -> None:
     assert dss_here({"DSS_URL": "http://127.0.0.1:1"}, "ls", BUNDLE, "--patience", "0").code == 5
     assert dss_here({**env, "DSS_TOKEN": ""}, *DELETE, "--yes").code == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text"),
+    [
+        ({"status": "RUNNING", "files": 3, "files_done": 1}, 0, "RUNNING: 1 of 3 files copied"),
+        ({"status": "SUCCEEDED", "location": "gs://b/bundles/x"}, 0, "SUCCEEDED: gs://b/bundles/x"),
+        ({"status": "FAILED", "cause": "the bucket is gone"}, 1, "FAILED: the bucket is gone"),
+    ],
+)
+def test_a_checkout_is_shown_by_its_job(
+    env: dict[str, str], fake: FakeDss, status: dict[str, object], code: int, text: str
+) -> None:
+    fake.broken["GET", "/bundles/checkout/job"] = Fault(status=200, body=status)
+
+    shown = dss_here(env, "checkout", "--job", "job")
+
+    assert (shown.code, shown.out) == (code, f"{text}\n")
+    assert fake.requests("POST", "/") == []
+
+
+def test_a_job_that_failed_or_does_not_exist_ends_a_wait(env: dict[str, str], fake: FakeDss) -> None:
+    fake.broken["GET", "/bundles/checkout/job"] = Fault(
+        status=200, body={"status": "FAILED", "cause": "gone"}
+    )
+
+    ended = dss_here(env, "checkout", "--job", "job", "--watch")
+
+    assert (ended.code, "checkout job failed: gone" in ended.err) == (1, True)
+    assert dss_here(env, "checkout", "--job", "").code == 3
+    assert dss_here(env, "checkout", BUNDLE, "--job", "job").code == 2
+    assert dss_here(env, "checkout").code == 2

@@ -347,6 +347,23 @@ def test_instances_are_shared_by_those_with_the_same_options(fs: DssFileSystem, 
         assert fsspec.filesystem("dss", **{**options, name: "other"}) is not fs
 
 
+@pytest.mark.usefixtures("fs")
+def test_without_options_it_uses_what_the_environment_says(
+    fake: FakeDss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSS_URL", fake.url)
+    monkeypatch.setenv("DSS_TOKEN", "another.token")
+    monkeypatch.setenv("DSS_REPLICA", "aws")
+    DssFileSystem.clear_instance_cache()
+
+    with fsspec.open(f"dss://{BUNDLE}/README") as file:
+        assert file.read() == b"read me"
+
+    assert fake.seen[0].query["replica"] == "aws"
+    assert fake.seen[0].headers["Authorization"] == "Bearer another.token"
+    DssFileSystem.clear_instance_cache()
+
+
 def test_a_directory_is_copied(fs: DssFileSystem, fake: FakeDss, tmp_path: Path) -> None:
     fs.get(f"dss://{BUNDLE}", str(tmp_path / "copy"), recursive=True)
 

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import pickle
 import random
-import re
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -14,8 +13,9 @@ import pytest
 
 from dss import errors
 from dss.client import Client
-from dss.errors import CallFailed, ClientError, InvalidInput, NotFound, WrongContent
+from dss.errors import CallFailed, ClientError, InvalidInput, NoSuchName, NotFound, WrongContent
 from dss.listing import BundleFile, BundleFiles
+from dss.profiles import config_file
 from dss.reports import DownloadReport
 from tests.support.fake_dss import BUNDLE, VERSION, FakeDss, Fault
 
@@ -104,8 +104,7 @@ def test_an_empty_file_is_empty(client: Client) -> None:
 
 @pytest.mark.usefixtures("names")
 def test_a_name_that_is_not_there_is_answered_by_names_that_are(client: Client) -> None:
-    suggestion = "no file 'counts.csv'; its 3 files are named 'tables/counts.csv', …"
-    with pytest.raises(InvalidInput, match=re.escape(suggestion)):
+    with pytest.raises(NoSuchName, match=r"no file 'counts\.csv', of 3 files.*'tables/counts\.csv'"):
         client.open(BUNDLE, "counts.csv")
 
 
@@ -144,6 +143,16 @@ def test_files_are_a_sequence_and_a_table(client: Client, fake: FakeDss) -> None
     assert int(frame["size"].sum()) == files.size
     assert list(files[:0].to_dataframe().columns) == list(frame.columns)
     assert repr(files) == f"<BundleFiles {BUNDLE}.{VERSION}: 3 files, 3.1 MB>"
+
+
+@pytest.mark.usefixtures("names")
+def test_the_uri_of_a_file_has_no_password(fake: FakeDss) -> None:
+    host = fake.url.removeprefix("http://")
+    uuid = fake.uuid_of("empty")
+
+    (file,) = Client(f"http://me:secret@{host}", "a.token").files(BUNDLE)[2:]
+
+    assert file.drs_uri == f"drs://{host}/{uuid}.{VERSION}"
 
 
 @pytest.mark.usefixtures("names")
@@ -286,6 +295,18 @@ def test_a_pickle_holds_what_a_client_was_made_of(fake: FakeDss) -> None:
     assert (again.url, again.replica, again.token, again.transport.patience) == (client.url, "aws", None, 7)
 
 
+def test_a_profile_that_nobody_asked_for_stays_out_of_pickles(fake: FakeDss) -> None:
+    path = config_file()
+    path.parent.mkdir(parents=True)
+    path.write_text(f'default_profile = "mine"\n[profiles.mine]\nurl = "{fake.url}"\n')
+    silent, named = (pickle.dumps(Client(fake.url, "a.token", profile=name)) for name in (None, "mine"))
+    path.unlink()
+
+    assert pickle.loads(silent).token == "a.token"
+    with pytest.raises(InvalidInput, match="no profile 'mine'"):
+        pickle.loads(named)
+
+
 def test_a_token_of_the_environment_stays_out_of_pickles(
     fake: FakeDss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,7 +329,7 @@ def test_every_method_has_typed_explicit_arguments_and_an_explanation() -> None:
     for name, method in methods.items():
         signature = inspect.signature(method)
         kinds = {parameter.kind for parameter in signature.parameters.values()}
-        assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}, name
+        assert inspect.Parameter.VAR_KEYWORD not in kinds, name
         annotated = [parameter.annotation for parameter in signature.parameters.values()][1:]
         assert inspect.Parameter.empty not in [*annotated, signature.return_annotation], name
         assert inspect.getdoc(method), name

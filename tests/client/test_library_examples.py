@@ -20,6 +20,7 @@ from dss.client import Client
 from dss.listing import BundleFiles
 from dss.methods.collections import CollectionMethods
 from dss.methods.subscriptions import SubscriptionMethods
+from dss.methods.terra import TerraMethods
 from local.source_tree import ROOT
 from tests.support.clouds import Clouds
 from tests.support.subscriber import subscriber
@@ -28,7 +29,7 @@ from tests.support.subscriber import subscriber
 _BLOCK = re.compile(r"::\n\n(( *).+\n(?:\2.*\n|\n)*)")
 # Those that another one's example shows.
 _SHOWN_ELSEWHERE = {"put_collection": "collection", "wait_for_file": "put_file"}
-_OWNERS = (Client, CollectionMethods, SubscriptionMethods)
+_OWNERS = (Client, CollectionMethods, SubscriptionMethods, TerraMethods)
 
 
 def _methods() -> Iterator[tuple[str, Any]]:
@@ -60,6 +61,8 @@ def names(
     monkeypatch.chdir(tmp_path)
     for name, value in whole_system.items():
         monkeypatch.setenv(name, value)
+    key_file = whole_system["DSS_LOCAL_SERVICE_ACCOUNT_KEY_FILE"]
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", key_file)
     shutil.copytree(ROOT / "local" / "sample", "my/data", ignore=shutil.ignore_patterns("*.gz"))
     client = Client(whole_system["DSS_URL"], whole_system["DSS_TOKEN"])
     with subscriber() as hook:

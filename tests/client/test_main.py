@@ -52,7 +52,7 @@ def test_options_may_stand_before_or_after_the_command(
 def test_an_error_of_the_dss_is_shown_with_status_code_and_title(env: dict[str, str]) -> None:
     outcome = dss(env, "get", "bundle", "33333333-3333-4333-8333-333333333333", "--json")
 
-    assert outcome.code == 1
+    assert outcome.code == 3
     assert outcome.json == {"error": {"status": 404, "code": "not_found", "title": "no such bundle"}}
     assert "404 not_found: no such bundle" in outcome.err
 

@@ -1,6 +1,8 @@
 """Settings come from arguments, the environment and profiles, in this order."""
 
+import re
 import stat
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 import dss
 from dss.errors import InvalidInput
 from dss.profiles import Settings, add_profile, base_of, config_file, load_settings, profile_names
+from local.source_tree import ROOT
 
 PROFILES = """
 default_profile = "prod"
@@ -22,12 +25,6 @@ claims = {group = "dss"}
 [profiles.test]
 url = "https://test.example.org/v1"
 """
-
-
-@pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DSS_URL", "DSS_TOKEN", "DSS_REPLICA", "DSS_PROFILE", "DSS_GS_STAGING_BUCKET"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def write(text: str | bytes) -> Path:
@@ -173,3 +170,15 @@ def test_a_profile_that_is_added_can_be_read_and_changes_no_other() -> None:
 )
 def test_a_dss_has_one_name(url: str) -> None:
     assert base_of(url) == "https://dss.example.org"
+
+
+def test_the_readme_lists_every_setting() -> None:
+    text = (ROOT / "client" / "README.md").read_text()
+    listed = dict(re.findall(r"^\| (?:`(\w+)`)? ?\| (?:`(DSS_\w+)`)? ?\| .*\|$", text, re.MULTILINE))
+
+    expected = {
+        (row.name if row.metadata["in_profile"] else ""): row.metadata["variable"]
+        for row in fields(Settings)
+        if row.metadata
+    }
+    assert {**expected, "claims": ""}.items() <= listed.items()

@@ -127,9 +127,9 @@ def test_a_rate_follows_the_last_half_minute(now: HeldTime) -> None:
 
 def test_what_was_skipped_counts_as_done_and_not_for_the_rate(now: HeldTime) -> None:
     phase = Progress(quiet=True, now=now).phase("stage", items=1000, size=1000 * MB)
-    phase.skip(items=900, size=900 * MB)
     phase.advance(items=0)
     now.seconds += 10
+    phase.skip(items=900, size=900 * MB)
     phase.advance(items=10, size=10 * MB)
 
     assert (phase.done.items, phase.done.size) == (910, 910 * MB)
@@ -199,6 +199,27 @@ def test_a_notebook_gets_one_output_that_holds_the_last_state(notebook: Notebook
     assert "3 of 3 files" in output["text/plain"] and "3 of 3 files" in output["text/html"]
     assert "\x1b" not in output["text/plain"]
     assert output["text/plain"].count("fetch") == 1, "an old state is left"
+
+
+def test_frames_of_a_notebook_do_not_pile_up(
+    notebook: Notebook, now: HeldTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams: list[io.StringIO] = []
+
+    class Stream(io.StringIO):
+        def __init__(self) -> None:
+            super().__init__()
+            streams.append(self)
+
+    monkeypatch.setattr(io, "StringIO", Stream)
+    with Progress("download", now=now) as progress:
+        fetch = progress.phase("fetch", items=9)
+        for _ in range(9):
+            now.seconds += 1
+            fetch.advance(items=1)
+
+    assert len(notebook.outputs) == 1
+    assert [stream.getvalue() for stream in streams] == [""] * len(streams)
 
 
 @pytest.mark.parametrize(("asked", "outputs"), [(None, 1), (True, 1), (False, 0)])

@@ -10,7 +10,7 @@ import pytest
 from dss import tokens
 from dss.sign_in.store import LoginStore
 from local.issuer.keys import Key, write_service_account
-from tests.support.command_line import Outcome, dss, start
+from tests.support.command_line import Outcome, dss_here, start
 from tests.support.sign_in import RunningIssuer, address_in, running_issuer
 
 
@@ -53,22 +53,35 @@ def test_who_has_logged_in_is_known_to_later_commands_until_logout(issuer: Runni
     assert made.json["stored_in"].endswith("dss/credentials.json")
 
     # No URL: the first login made a profile of it.
-    known = dss({}, "whoami", "--json").json
+    known = dss_here({}, "whoami", "--json").json
     assert (known["who"], known["groups"], known["issuer"]) == ("ada@example.org", "dss", issuer.url)
     assert (known["profile"], known["url"]) == ("default", issuer.dss)
     assert known["source"] == f"login at {issuer.url}"
     assert "in 60 minutes" in known["expires"] or "in 59 minutes" in known["expires"]
 
-    assert dss({}, "list").code == 0
-    printed = dss({}, "token", "--json").json
+    assert dss_here({}, "list").code == 0
+    printed = dss_here({}, "token", "--json").json
     assert printed["token"] == issuer.tokens[-1]
     assert printed["claims"]["email"] == "ada@example.org"
 
-    ended = dss({}, "logout", "--json")
+    ended = dss_here({}, "logout", "--json")
     assert ended.json == {"logins": [{"url": issuer.dss, "outcome": "revoked and forgotten"}]}
-    nobody = dss({}, "whoami")
-    assert (nobody.code, "run `dss login`" in nobody.out) == (1, True)
-    assert "there was no login" in dss({}, "logout").out
+    nobody = dss_here({}, "whoami")
+    assert (nobody.code, "run `dss login`" in nobody.out) == (4, True)
+    assert "there was no login" in dss_here({}, "logout").out
+
+
+def test_logout_says_that_an_id_token_alone_is_not_revoked(issuer: RunningIssuer) -> None:
+    login(issuer)
+    path = LoginStore().path
+    content = json.loads(path.read_text())
+    content["logins"][issuer.dss]["refresh_token"] = None
+    path.write_text(json.dumps(content))
+
+    ended = dss_here({}, "logout", "--json").json["logins"]
+
+    assert ended[0]["outcome"].startswith("forgotten; not revoked: its ID token can't be, and expires at 2")
+    assert issuer.count("/revoke") == 0
 
 
 def test_a_login_by_device_code(issuer: RunningIssuer) -> None:
@@ -78,19 +91,19 @@ def test_a_login_by_device_code(issuer: RunningIssuer) -> None:
     assert "enter the code" in made.err
 
 
-def test_who_refuses_gets_exit_code_1_and_no_login(issuer: RunningIssuer) -> None:
+def test_who_refuses_gets_exit_code_4_and_no_login(issuer: RunningIssuer) -> None:
     made = login(issuer, decision="deny")
 
-    assert made.code == 1
+    assert made.code == 4
     assert "access_denied" in made.json["error"]["title"]
-    assert dss({}, "logout", "--all").out.strip() == "there are no logins"
+    assert dss_here({}, "logout", "--all").out.strip() == "there are no logins"
 
 
 def test_a_login_can_make_a_profile(issuer: RunningIssuer) -> None:
     assert login(issuer, "--profile", "mine").code == 0
 
-    assert dss({}, "--profile", "mine", "whoami", "--json").json["who"] == "ada@example.org"
-    unknown = dss({}, "--profile", "min", "whoami")
+    assert dss_here({}, "--profile", "mine", "whoami", "--json").json["who"] == "ada@example.org"
+    unknown = dss_here({}, "--profile", "min", "whoami")
     assert (unknown.code, "did you mean 'mine'?" in unknown.err) == (1, True)
 
 
@@ -98,8 +111,10 @@ def test_a_variable_that_counts_more_than_a_login_is_named(issuer: RunningIssuer
     made = login(issuer, env={**ENV, "DSS_TOKEN": "a.b.c"})
 
     assert "warning: DSS_TOKEN counts instead of this login" in made.err
-    assert dss({"DSS_TOKEN": "opaque"}, "whoami", "--json").json["source"] == "DSS_TOKEN"
-    assert dss({"DSS_TOKEN": "opaque"}, "whoami", "--token", "x", "--json").json["source"] == "an argument"
+    assert dss_here({"DSS_TOKEN": "opaque"}, "whoami", "--json").json["source"] == "DSS_TOKEN"
+    assert (
+        dss_here({"DSS_TOKEN": "opaque"}, "whoami", "--token", "x", "--json").json["source"] == "an argument"
+    )
 
 
 def test_without_a_browser_the_address_is_there_to_open(issuer: RunningIssuer) -> None:
@@ -110,15 +125,15 @@ def test_without_a_browser_the_address_is_there_to_open(issuer: RunningIssuer) -
 
 
 def test_an_opaque_token_is_printed_and_not_explained() -> None:
-    shown = dss({"DSS_TOKEN": "ya29.opaque"}, "token")
+    shown = dss_here({"DSS_TOKEN": "ya29.opaque"}, "token")
     assert (shown.code, shown.out) == (0, "ya29.opaque\n")
     assert "opaque" in shown.err
 
-    assert dss({"DSS_TOKEN": "ya29.opaque"}, "token", "--json").json == {
+    assert dss_here({"DSS_TOKEN": "ya29.opaque"}, "token", "--json").json == {
         "token": "ya29.opaque",
         "claims": None,
     }
-    known = dss({"DSS_TOKEN": "ya29.opaque"}, "whoami", "--json").json
+    known = dss_here({"DSS_TOKEN": "ya29.opaque"}, "whoami", "--json").json
     assert known["who"].startswith("unknown: the token is opaque")
 
 
@@ -129,7 +144,7 @@ def test_an_opaque_token_of_a_login_is_explained_by_what_came_with_it(issuer: Ru
     content["logins"][issuer.dss]["token"] = "opaque"
     path.write_text(json.dumps(content))
 
-    known = dss({}, "whoami", "--json").json
+    known = dss_here({}, "whoami", "--json").json
 
     assert (known["who"], known["issuer"]) == ("ada@example.org", issuer.url)
 
@@ -145,7 +160,7 @@ def key_file(tmp_path: Path) -> Path:
 
 
 def whoami(env: dict[str, Any], *options: object) -> dict[str, Any]:
-    found: dict[str, Any] = dss(env, "whoami", "--json", *options).json
+    found: dict[str, Any] = dss_here(env, "whoami", "--json", *options).json
     return found
 
 
@@ -158,9 +173,9 @@ def test_a_service_account_signs_where_its_key_is_named(key_file: Path) -> None:
     assert whoami({**audience, **google})["source"] == f"{key_file} (GOOGLE_APPLICATION_CREDENTIALS)"
 
     assert whoami(google)["source"] is None
-    missing = dss({}, "whoami", "--key-file", key_file)
+    missing = dss_here({}, "whoami", "--key-file", key_file)
     assert (missing.code, "set DSS_AUDIENCE" in missing.err) == (1, True)
-    gone = dss({**audience, "GOOGLE_APPLICATION_CREDENTIALS": "/gone.json"}, "whoami")
+    gone = dss_here({**audience, "GOOGLE_APPLICATION_CREDENTIALS": "/gone.json"}, "whoami")
     assert (gone.code, "/gone.json: No such file" in gone.err) == (1, True)
 
 
@@ -171,7 +186,7 @@ def test_a_profile_names_a_key_its_audience_and_its_claims(key_file: Path, tmp_p
         f'[profiles.robot]\nkey_file = "{key_file}"\naudience = "https://dss"\nclaims = {{group = "dss"}}\n'
     )
 
-    printed = dss({"DSS_PROFILE": "robot"}, "token", "--json").json["token"]
+    printed = dss_here({"DSS_PROFILE": "robot"}, "token", "--json").json["token"]
 
     claims = tokens.claims_of(printed)
     assert (claims["email"], claims["group"], claims["aud"]) == (ROBOT, "dss", "https://dss")

@@ -51,7 +51,7 @@ def test_a_subscription_from_beginning_to_end(whole_system: dict[str, str], tmp_
     printed(dss(env, *where, "delete", by_es, "--kind", "elasticsearch"))
     assert uuid not in printed(dss(env, *where, "list"))
     gone = dss(env, *where, "get", uuid)
-    assert (gone.code, "not_found" in gone.err) == (1, True)
+    assert (gone.code, "not_found" in gone.err) == (3, True)
 
 
 def test_malformed_queries_are_rejected(stack: dict[str, str], tmp_path: Path) -> None:

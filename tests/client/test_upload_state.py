@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dss.checksums import Checksums
-from dss.errors import Busy, InvalidInput
+from dss.errors import Busy, InvalidInput, NotRecorded
 from dss.transfer.directory import Stamp
 from dss.transfer.upload_state import BundleEntry, FileEntry, UploadState, default_path, open_state
 
@@ -108,9 +108,9 @@ def full_disk(path: Path, room: int) -> Iterator[None]:
 def test_a_line_torn_by_a_full_disk_costs_that_line_only(tmp_path: Path) -> None:
     state = UploadState(tmp_path / "j", IDENTITY)
     state.record_file(_entry(1, put=True))
-    with full_disk(state.path, room=40), pytest.raises(OSError, match="no space left"):
+    with full_disk(state.path, room=40), pytest.raises(NotRecorded, match="No space left"):
         state.record_file(_entry(2, put=True))
-    with full_disk(state.path, room=0), pytest.raises(OSError, match="File too large"):
+    with full_disk(state.path, room=0), pytest.raises(NotRecorded, match="File too large"):
         state.record_file(_entry(2, put=True))
     state.record_file(_entry(3, put=True))
     state.close()

@@ -73,7 +73,7 @@ def test_a_new_bundle_is_one_event_however_often_its_object_event_arrives(
     answer = api.get(f"/v1/events/{bundle.uuid}", replica=replica, version=bundle.version)
     document = answer.json()
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
-    assert answer.content == clouds.read(replica, f"documents/{bundle}")
+    assert answer.content == clouds.read(replica, f"documents/{bundle}") + b"\n"
     assert document["files"] == {"a_json": [content], "b_c_json": [content]}
     assert document["manifest"] == json.loads(clouds.read(replica, f"bundles/{bundle}"))
     assert document["bundle_info"] == {"uuid": bundle.uuid, "version": bundle.version}
@@ -139,7 +139,7 @@ def test_a_tombstone_of_a_uuid_is_an_event_for_each_version_that_was_visible(
         assert [event[1] for event in events] == ["CREATE", "TOMBSTONE"]
         assert published(listener, version) == events
         answer = admin.get(f"/v1/events/{version.uuid}", replica=replica, version=version.version)
-        assert answer.content == clouds.read(replica, f"documents/{version}.dead")
+        assert answer.content == clouds.read(replica, f"documents/{version}.dead") + b"\n"
         assert answer.json() == {
             "event_type": "TOMBSTONE",
             "bundle_info": {"uuid": version.uuid, "version": version.version},
@@ -217,7 +217,7 @@ def test_files_that_are_not_json_are_left_out_with_a_reason(
     assert index.push(object_event_attributes(clouds, replica, f"bundles/{bundle}")).status_code == 204
 
     kept = clouds.read(replica, f"documents/{bundle}")
-    assert kept == asked
+    assert kept + b"\n" == asked
     document = json.loads(kept)
     assert document["files"] == {"fine_json": [[1]]}
     assert {row["name"]: row["reason"] for row in document["left_out"]} == {

@@ -72,10 +72,10 @@ def dss_here(env: Mapping[str, str], *arguments: object) -> Outcome:
     """Run `dss` with these arguments in this process, at a tenth of the cost; nobody can interrupt it."""
     from dss.commands.main import run
 
-    before = dict(os.environ)
+    before, wanted = dict(os.environ), environment(env)
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     os.environ.clear()
-    os.environ.update(environment(env))
+    os.environ.update(wanted)
     try:
         with redirect_stdout(out), redirect_stderr(err):
             code = run([*map(str, arguments)])

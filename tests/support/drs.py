@@ -22,7 +22,7 @@ from tests.support.api import Api
 # The standard's own document, in a folder beside the project; if it is not there, the service's alone counts.
 _STANDARD = Path("shared", "data", "drs-1.5-openapi.yaml")
 # Statuses that the standard does not name; their bodies are errors.
-_FURTHER = (405, 410, 414, 415, 429, 502, 503)
+_FURTHER = (405, 410, 413, 414, 415, 429, 502, 503)
 _FORMATS = jsonschema.FormatChecker(formats=())
 
 

@@ -3,6 +3,7 @@
 It serves only as much of the contract as these tests need; others run against a real DSS.
 """
 
+import base64
 import hashlib
 import json
 import threading
@@ -71,6 +72,9 @@ class FakeDss:
     def __init__(self) -> None:
         self.names: dict[str, bytes] = {}
         self.put_files: dict[str, str] = {}
+        # Whether it takes many small files in one request, as releases of today; contents that it refuses.
+        self.takes_batches = False
+        self.refused: set[bytes] = set()
         self.put_bundles: list[tuple[str, str, Any]] = []
         self.seen: list[Seen] = []
         self.signature = 0
@@ -201,6 +205,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _put_files(self, rest: str, body: Any, fault: Fault) -> None:
         self.fake.put_files[rest] = body["source_url"]
         self._answer(202 if rest in self.fake.copying else 201, {"version": self.query["version"]})
+
+    def _post_files(self, rest: str, body: Any, fault: Fault) -> None:
+        if not self.fake.takes_batches:
+            self._answer(405, {"status": 405, "code": "method_not_allowed", "title": "an older release"})
+            return
+        rows = []
+        for file in body["files"]:
+            content = base64.b64decode(file["content"])
+            assert file["sha256"] == hashlib.sha256(content).hexdigest()
+            row = {"uuid": file["uuid"], "version": file["version"]}
+            if content in self.fake.refused:
+                rows.append({**row, "status": 409, "code": "file_already_exists", "title": "no"})
+                continue
+            self.fake.put_files[file["uuid"]] = file["version"]
+            rows.append({**row, "status": 201})
+        self._answer(200, {"files": rows})
 
     def _put_bundles(self, rest: str, body: Any, fault: Fault) -> None:
         missing = [file["name"] for file in body["files"] if file["uuid"] not in self.fake.put_files]

@@ -78,8 +78,9 @@ def test_the_total_of_a_collection_is_made_once(metered: MeteredApi, many_files:
 
     # Among the files, bundles and collections, whose it is, its page, and that again for the total; then a
     # read for each item.
-    assert bill() == Bill(reads=4 + 2 + 101, writes=1, requests=4 + 2 + 2 + 1)
-    assert bill() == Bill(reads=4 + 1, requests=5)
+    # And the groups of the caller, unless they were looked up some seconds ago.
+    assert bill() in [Bill(reads=4 + 2 + 101 + n, writes=1, requests=4 + 2 + 2 + 1 + n) for n in (0, 1)]
+    assert bill() in [Bill(reads=4 + 1 + n, requests=5 + n) for n in (0, 1)]
 
 
 def test_an_unknown_id_is_looked_for_everywhere(metered: MeteredApi) -> None:

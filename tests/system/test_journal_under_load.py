@@ -281,7 +281,7 @@ def assert_whole(traffic: Traffic, api: Api, replica: str, start: str, seen: lis
         uuid, _, version = named(event)[0].partition(".")
         answer = api.get(f"/v1/events/{uuid}", replica=replica, version=version)
         if answer.json()["event_type"] == named(event)[1]:
-            assert answer.content == event.content
+            assert answer.content == event.content + b"\n"
 
 
 def _published(live: TopicListener, traffic: Traffic) -> dict[str, dict[tuple[str, str], set[str]]]:

@@ -18,12 +18,14 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from dss.api.first_contact import CONNECT_SECONDS, FirstContact
+from dss.api.signed_get import SignedGets
 from dss.clock import Deadline
-from dss.errors import CallFailed, ClientError, NotADss, Unreachable
+from dss.errors import Busy, CallFailed, ClientError, InvalidInput, NotADss, SignInFailed, Unreachable
 from dss.identifiers import UTC
 from dss.sign_in.sources import TokenSource
 from dss.stopping import StoppableClock
 
+_USER_AGENT = "dss-cli/1"
 # 501 will not go away; these may.
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _OF_PROXIES = frozenset({401, 403, 407, 408, 413, 429})
@@ -77,8 +79,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class _OnlyOurToken(requests.auth.AuthBase):
-    """Keeps requests from adding a password of ~/.netrc, with which a store refuses a signed URL."""
+class OnlyOurToken(requests.auth.AuthBase):
+    """Sends a token, or none, and keeps requests from adding a password of ~/.netrc."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -108,13 +110,14 @@ class Transport:
         self._tokens = tokens
         self._sessions = threading.local()
         self._contact = FirstContact(origin)
+        self._signed = SignedGets(_USER_AGENT)
 
     def _session(self) -> requests.Session:
         if not hasattr(self._sessions, "session"):
             session = requests.Session()
             for scheme in ("http://", "https://"):
                 session.mount(scheme, HTTPAdapter(pool_maxsize=4))
-            session.headers["User-Agent"] = "dss-cli/1"
+            session.headers["User-Agent"] = _USER_AGENT
             self._sessions.session = session
         session_of_thread: requests.Session = self._sessions.session
         return session_of_thread
@@ -164,7 +167,11 @@ class Transport:
         answer = self._send_once(call, token)
         if answer.status_code != 401 or token is None:
             return answer
-        other = self._tokens.replacement(token)
+        try:
+            other = self._tokens.replacement(token)
+        except (SignInFailed, InvalidInput, Busy) as error:
+            # The DSS says why it does not accept the token: that need not be its age.
+            raise failure_of(answer, f"; {error}") from error
         return self._send_once(call, other) if other else answer
 
     def _send_once(self, call: Call, token: str | None) -> requests.Response:
@@ -174,7 +181,7 @@ class Transport:
             params=dict(call.params),
             json=call.body,
             headers=dict(call.headers),
-            auth=_OnlyOurToken(token),
+            auth=OnlyOurToken(token),
             timeout=(CONNECT_SECONDS, _READ_SECONDS),
             allow_redirects=False,
         )
@@ -201,13 +208,7 @@ class Transport:
         headers = {"Accept-Encoding": "identity"}
         if byte_range:
             headers["Range"] = f"bytes={byte_range}"
-        return self._session().get(
-            url,
-            headers=headers,
-            auth=_OnlyOurToken(None),
-            stream=True,
-            timeout=(CONNECT_SECONDS, 60),
-        )
+        return self._signed.open(url, headers)
 
 
 def reason_of(error: BaseException) -> str:

@@ -59,12 +59,12 @@ def checkout(
     """
     if (bundle is None) == (job is None):
         raise click.UsageError("give a BUNDLE to copy, or --job ID to show")
-    if job and (version or to_bucket or email):
+    if job is not None and (version or to_bucket or email):
         raise click.UsageError("--job: it takes no --version, --to-bucket and --email")
     if to_bucket:
         tokens.check_usable(context.token)
     client = context.client()
-    if job:
+    if job is not None:
         found = client.find_checkout(job)
     else:
         found = client.checkout(str(bundle), version, bucket=to_bucket, email=email)
@@ -72,9 +72,9 @@ def checkout(
         _wait(context, found, watch=watch)
         text = found.location
     else:
-        text = _state(found.details) if job else found.id
+        text = found.id if job is None else _state(found.details)
     context.show({"checkout_job_id": found.id, "replica": context.replica, **found.details}, text)
-    return FAILED if job and found.status == "FAILED" else DONE
+    return FAILED if job is not None and found.status == "FAILED" else DONE
 
 
 def _wait(context: Context, job: "Checkout", *, watch: bool) -> None:

@@ -1,6 +1,6 @@
 """The exit codes of `dss`, for scripts."""
 
-from dss.errors import CallFailed, ClientError, NoSuchName, NotADss, NoToken, Unreachable
+from dss.errors import CallFailed, ClientError, NoSuchName, NotADss, NoToken, SignInFailed, Unreachable
 
 DONE, FAILED, WRONG_COMMAND_LINE, NOT_FOUND, NOT_ALLOWED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
@@ -24,6 +24,6 @@ def exit_code_of(error: ClientError) -> int:
         return UNREACHABLE
     if isinstance(error, CallFailed):
         return _BY_STATUS.get(error.status, FAILED)
-    if isinstance(error, NoToken):
+    if isinstance(error, NoToken | SignInFailed):
         return NOT_ALLOWED
     return NOT_FOUND if isinstance(error, NoSuchName) else FAILED

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from dss.atomic_files import replacing
 from dss.commands.context import Context, shared_options
+from dss.commands.help import examples
 from dss.commands.search import query_of
 from dss.errors import InvalidInput
 
@@ -28,7 +30,14 @@ def terra() -> None:
     """Tables of bundles and files for workspaces of Terra, and exports that Terra imports."""
 
 
-@terra.command("table")
+@terra.command(
+    "table",
+    epilog=examples(
+        "dss terra table UUID --table bundle --output bundle.tsv",
+        "dss terra table UUID --output file.tsv",
+        "dss terra table --query @mine.json > file.tsv",
+    ),
+)
 @selection
 @click.option(
     "--table",
@@ -56,7 +65,13 @@ def print_table(context: Context, names: tuple[str, ...], query: str | None, tab
     return 0
 
 
-@terra.command("export")
+@terra.command(
+    "export",
+    epilog=examples(
+        "dss terra export UUID --to gs://my-bucket/exports",
+        "dss terra export UUID --to gs://my-bucket/exports --dry-run",
+    ),
+)
 @selection
 @click.option("--to", metavar="URL", required=True, help="Bucket of yours to write to, gs://bucket/prefix.")
 @click.option(
@@ -98,15 +113,9 @@ def _selected(names: tuple[str, ...], query: str | None) -> Any:
 
 def _write(path: Path, lines: Iterator[str]) -> int:
     """Write lines to a file, which is there as a whole or as it was; return how many."""
-    part = path.with_name(f".{path.name}.part")
     count = 0
-    try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            for line in lines:
-                stream.write(line)
-                count += 1
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as stream:
+        for line in lines:
+            stream.write(line.encode())
+            count += 1
     return count

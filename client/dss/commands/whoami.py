@@ -7,6 +7,7 @@ import click
 
 from dss import tokens
 from dss.commands.context import Context, shared_options
+from dss.commands.exit_codes import DONE, NOT_ALLOWED
 from dss.commands.help import examples
 from dss.errors import InvalidInput
 from dss.profiles import base_of
@@ -22,12 +23,12 @@ from dss.profiles import base_of
 def whoami(context: Context) -> int:
     """Print who the token in use says you are: its issuer, its expiry, and where it comes from.
 
-    The token is not verified; only the DSS does that. Exits with 1 if there is none.
+    The token is not verified; only the DSS does that. Exits with 4 if there is none.
     """
     found = _found(context)
     rows = [(name, value) for name, value in found.items() if value is not None]
     context.show(found, "\n".join(f"{name:<11} {value}" for name, value in rows))
-    return 0 if found["source"] else 1
+    return DONE if found["source"] else NOT_ALLOWED
 
 
 def _found(context: Context) -> dict[str, Any]:

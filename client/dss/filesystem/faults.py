@@ -13,7 +13,7 @@ def not_found(path: str, why: str) -> FileNotFoundError:
 
 
 def read_only(path: str) -> OSError:
-    """Return the error for whatever would change a bundle."""
+    """Return the error for an operation that would change a bundle."""
     why = "a bundle never changes; make a new version of a directory with `dss upload DIRECTORY`"
     return OSError(errno.EROFS, why, path)
 

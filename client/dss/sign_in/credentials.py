@@ -53,11 +53,11 @@ def _google_file(settings: Settings) -> TokenSource | None:
     path = environment.google_credentials()
     if path is None or not settings.audience:
         return None
-    from dss.sign_in.google import DefaultCredentials, ServiceAccountKey, is_service_account_key
+    from dss.sign_in.google import DefaultCredentials, ServiceAccountKey, kind_of
 
     origin = f"{path} (GOOGLE_APPLICATION_CREDENTIALS)"
     token_type = settings.token_type or "id_token"
-    if is_service_account_key(path) and token_type == "id_token":
+    if kind_of(path) == "service_account" and token_type == "id_token":
         return ServiceAccountKey(path, settings.audience, dict(settings.claims), origin)
     return DefaultCredentials(settings.audience, token_type, origin)
 
@@ -78,7 +78,7 @@ def _stored(settings: Settings) -> TokenSource:
 
 
 def _login(url: str) -> TokenSource | None:
-    if not (environment.config_directory() / "credentials.json").exists():
+    if not environment.logins_file().exists():
         return None
     from dss.sign_in.login import Login
     from dss.sign_in.store import LoginStore

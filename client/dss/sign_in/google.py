@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dss import tokens
+from dss import environment, tokens
 from dss.errors import InvalidInput, MissingExtra, SignInFailed, Unreachable
 from dss.identifiers import UTC
 from dss.sign_in.sources import Issued, RefreshedToken
@@ -59,7 +59,7 @@ class DefaultCredentials(RefreshedToken):
         from google.auth.transport.requests import Request
 
         request = Request()
-        credentials, _ = google.auth.default(scopes=list(_SCOPES), request=request)
+        credentials = _of_gcloud() or google.auth.default(scopes=list(_SCOPES), request=request)[0]
         if self._token_type == "access_token":
             credentials.refresh(request)
             return _issued(str(credentials.token), credentials.expiry)
@@ -86,12 +86,28 @@ def _issued(token: str, expiry: Any) -> Issued:
     return Issued.now(token, max(1.0, float(claims["exp"]) - float(claims["iat"])))
 
 
-def is_service_account_key(path: Path) -> bool:
-    """Return whether a file of Google's credentials is a service account's key. Raises InvalidInput."""
+def _of_gcloud() -> Any:
+    """Return the credentials of somebody who uses gcloud, or None.
+
+    Google's library can do so, too, but runs gcloud to learn its project: that takes seconds.
+    """
+    path = environment.google_credentials() or environment.gcloud_credentials()
+    if not path.exists() or kind_of(path) != "authorized_user":
+        return None
+    from google.oauth2.credentials import Credentials
+
+    try:
+        return Credentials.from_authorized_user_file(str(path), list(_SCOPES))
+    except ValueError as error:
+        raise InvalidInput(f"{path}: {error}; run `gcloud auth application-default login`") from error
+
+
+def kind_of(path: Path) -> str:
+    """Return the type of a file of Google's credentials, such as `service_account`. Raises InvalidInput."""
     try:
         document = json.loads(path.read_bytes()[:1_000_000])
     except OSError as error:
-        raise InvalidInput(f"{path}: {error.strerror}; GOOGLE_APPLICATION_CREDENTIALS names it") from error
+        raise InvalidInput(f"{path}: {error.strerror}; Google's credentials should be there") from error
     except ValueError as error:
-        raise InvalidInput(f"{path} is not JSON; GOOGLE_APPLICATION_CREDENTIALS names it") from error
-    return isinstance(document, dict) and document.get("type") == "service_account"
+        raise InvalidInput(f"{path} is not JSON; Google's credentials should be there") from error
+    return str(document.get("type")) if isinstance(document, dict) else ""

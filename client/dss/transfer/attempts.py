@@ -1,15 +1,19 @@
 """Work on files, in which an error is the failure of one file, and the others go on."""
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from dss.errors import CallFailed, ClientError
+from dss.errors import CallFailed, ClientError, NotRecorded
 from dss.reports import Report
 from dss.stopping import StoppableClock
 from dss.transfer.parallel import for_each
 
 T = TypeVar("T")
+
+# Whatever else would be written to this file system fails as well.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 class Attempts:
@@ -36,9 +40,12 @@ class Attempts:
 
     @contextmanager
     def reported(self, *names: str) -> Iterator[None]:
-        """Report an error within the block as the failure of these files."""
+        """Report an error within the block as the failure of these files. Raises NotRecorded."""
         try:
             yield
+        except NotRecorded:
+            # It would be the same for every other file.
+            raise
         except (ClientError, OSError) as error:
             for name in names:
                 self.fail(name, error)
@@ -48,3 +55,5 @@ class Attempts:
         self._report.fail(name, error)
         if isinstance(error, CallFailed) and error.hopeless:
             self._clock.stop(f"not tried after {error.status} {error.code}")
+        if isinstance(error, OSError) and error.errno in _FULL:
+            self._clock.stop(f"not tried after: {error.strerror}")

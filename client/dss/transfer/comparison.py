@@ -1,6 +1,5 @@
 """Compare the files of a bundle version with a directory, or with another version: by size and sha256."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,12 @@ from typing import Any
 
 from dss.errors import InvalidInput
 from dss.listing import BundleFile
-from dss.progress import Phase, Progress
+from dss.progress import Progress
 from dss.stopping import StoppableClock
+from dss.transfer.fetching import sha256_of
 from dss.transfer.names import WORK_DIRECTORY, is_safe
 from dss.transfer.parallel import for_each
 from dss.transfer.placement import longest_step, place
-
-_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +82,7 @@ def content_in(
     phase = progress.phase("verify", items=len(readable), size=sum(sizes[path] for path in readable))
 
     def read(path: str) -> None:
-        content[by_path[path].name] = _sha256_of(directory / path, clock, phase)
+        content[by_path[path].name] = sha256_of(directory / path, clock, phase)
         phase.advance(items=1)
 
     for_each(readable, read, jobs=jobs, clock=clock)
@@ -95,20 +93,24 @@ def content_in(
 
 
 def _files_in(directory: Path) -> Iterator[str]:
-    """Yield the paths of files below a directory, also behind links to files, as a bundle writes them."""
-    for parent, folders, names in os.walk(directory):
-        folders[:] = [folder for folder in folders if folder != WORK_DIRECTORY or Path(parent) != directory]
+    """Yield the paths of files below a directory, as a bundle writes them.
+
+    Also of those behind links, which an upload follows; but what an upload refuses is to be seen here, too.
+    """
+    for parent, folders, names in os.walk(directory, followlinks=True):
+        inside = Path(parent)
+        folders[:] = [folder for folder in folders if not _is_loop(inside / folder, directory)]
+        if inside == directory and WORK_DIRECTORY in folders:
+            folders.remove(WORK_DIRECTORY)
         for name in names:
-            path = Path(parent, name)
+            path = inside / name
             if path.is_file():
                 yield path.relative_to(directory).as_posix()
 
 
-def _sha256_of(path: Path, clock: StoppableClock, phase: Phase) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            clock.check()
-            digest.update(chunk)
-            phase.advance(size=len(chunk))
-    return digest.hexdigest()
+def _is_loop(folder: Path, directory: Path) -> bool:
+    """Return whether a path below a directory is a link to a directory that contains it."""
+    if not folder.is_symlink():
+        return False
+    above = (parent for parent in folder.parents if parent.is_relative_to(directory))
+    return folder.resolve() in {parent.resolve() for parent in above}

@@ -12,14 +12,15 @@ from typing import Any
 
 from dss.api import bundles, files
 from dss.api.session import Session
-from dss.errors import ClientError, InvalidInput
+from dss.errors import InvalidInput
 from dss.progress import Phase, Progress
 from dss.reports import DownloadReport
 from dss.suggestions import suggestion
+from dss.transfer.attempts import Attempts
 from dss.transfer.download_record import DownloadRecord
-from dss.transfer.fetching import Content, FetchPhases, FileFetcher, is_there
+from dss.transfer.fetching import SMALL_BYTES, Content, FetchPhases, FileFetcher, is_there
 from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
-from dss.transfer.parallel import for_each, only_process, threads
+from dss.transfer.parallel import only_process, threads
 from dss.transfer.placement import Rehearsal, longest_step, place
 from dss.transfer.ranges import RANGE_BYTES, PartFile
 
@@ -182,23 +183,26 @@ def _fetch_all(
         fetcher = FileFetcher(session.transport, ranges, phases)
 
         def fetch(file: _Target) -> None:
-            try:
-                target = safe_target(directory, file.path)
-                if is_there(target, file.content, session.clock, phases):
-                    report.count(skipped=1)
-                else:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    part = _part_of(work, file, options.range_bytes)
-                    received = fetcher.fetch(file.content, target, part)
-                    report.count(downloaded=1, received=received)
-            except (ClientError, OSError) as error:
-                report.fail(file.name, error)
+            target = safe_target(directory, file.path)
+            if is_there(target, file.content, session.clock, phases):
+                report.count(skipped=1)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                received = _fetch(fetcher, file.content, target, _part_of(work, file), options)
+                report.count(downloaded=1, received=received)
 
-        for_each(targets, fetch, jobs=options.jobs, clock=session.clock)
+        attempts = Attempts(report, session.clock, jobs=options.jobs)
+        attempts.each(targets, fetch, lambda file: file.name)
 
 
-def _part_of(work: Path, file: _Target, range_bytes: int) -> PartFile:
+def _fetch(fetcher: FileFetcher, content: Content, target: Path, part: Path, options: DownloadOptions) -> int:
+    if content.size <= min(SMALL_BYTES, options.range_bytes):
+        return fetcher.fetch_small(content, target, part)
+    ranges = PartFile(part, size=content.size, sha256=content.sha256, range_bytes=options.range_bytes)
+    return fetcher.fetch(content, target, ranges)
+
+
+def _part_of(work: Path, file: _Target) -> Path:
     # A bundle may hold one file under two names, and a name may be longer than a file name may be.
     label = hashlib.sha256(f"{file.name}\n{file.uuid}.{file.version}".encode()).hexdigest()[:32]
-    path = work / f"{label}.part"
-    return PartFile(path, size=file.content.size, sha256=file.content.sha256, range_bytes=range_bytes)
+    return work / f"{label}.part"

@@ -27,6 +27,18 @@ def plan_ranges(size: int, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
     return [ByteRange(start, min(start + range_bytes, size)) for start in range(0, size, range_bytes)]
 
 
+def write_whole(path: Path, content: bytes | bytearray) -> None:
+    """Write a new file in place of what an earlier run left at `path`; follows no symbolic link."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
 class PartFile:
     """A file that is fetched in ranges, and remembers which are complete.
 

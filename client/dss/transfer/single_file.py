@@ -1,18 +1,18 @@
 """Fetch one file version to a path, or to a pipe."""
 
 import hashlib
-import os
 from pathlib import Path
+from typing import BinaryIO
 
 from dss.api.files import get_file
 from dss.api.session import Session
-from dss.errors import WrongContent
 from dss.progress import Progress
+from dss.reading import RemoteFile
 from dss.reports import DownloadReport
-from dss.transfer.fetching import Content, FetchPhases, FileFetcher, RangeReader, is_there
+from dss.transfer.fetching import Content, FetchPhases, FileFetcher, is_there
 from dss.transfer.names import safe_target
 from dss.transfer.parallel import for_each, only_process, threads
-from dss.transfer.ranges import ByteRange, PartFile
+from dss.transfer.ranges import PartFile
 
 
 def fetch_file(
@@ -70,22 +70,26 @@ def _fetch(
             lock.unlink(missing_ok=True)
 
 
-def stream_file(session: Session, uuid: str, version: str | None, descriptor: int) -> None:
-    """Write one file version to a descriptor (stdout, say) in order, and verify it on the way.
-
-    Raises WrongContent at the end, after everything is written, if the sha256 is wrong.
-    """
+def stream_file(session: Session, uuid: str, version: str | None, output: BinaryIO) -> None:
+    """Write one file version to a stream, as `write_file` does."""
     head, source = get_file(session, uuid, version)
-    digest = hashlib.sha256()
+    row = {"uuid": uuid, "version": head.version, "url": source.url, "size": head.size}
+    write_file(RemoteFile(session, {**row, "sha256": head.checksums["sha256"]}), output)
 
-    def sink(position: int, data: bytes) -> None:
-        del position  # a pipe has no positions; a range is read in order
-        digest.update(data)
+
+def write_file(file: RemoteFile, output: BinaryIO) -> None:
+    """Write a file to a stream (stdout, say) in order, and verify it on the way.
+
+    Raises WrongContent at the end, when most is written, if the sha256 is wrong.
+    """
+
+    def write(data: bytes) -> None:
+        # A stream without a buffer, as stdout is with `python -u`, may take a part only.
         view = memoryview(data)
         while view:
-            view = view[os.write(descriptor, view) :]
+            view = view[output.write(view) :]
 
-    content = Content(source=source, size=head.size, sha256=head.checksums["sha256"])
-    RangeReader(session.transport).read(content, ByteRange(0, head.size), sink)
-    if digest.hexdigest() != content.sha256:
-        raise WrongContent(f"sha256: {digest.hexdigest()} arrived, the DSS promised {content.sha256}")
+    try:
+        file.copy_to(write)
+    finally:
+        output.flush()

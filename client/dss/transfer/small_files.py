@@ -7,10 +7,10 @@ from dss.transfer.directory import LocalFile
 
 # Files up to so many bytes are sent like this. Of a larger one the bytes cost more than the requests saved.
 SMALL_BYTES = 256 * 1024
-# Files of one request, and bytes of their content: half of what the DSS takes, so that a request of a busy
-# DSS is over soon, and an interruption repeats little.
-MOST_FILES = 50
-MOST_BYTES = 2 * 1024 * 1024
+# Files of one request, and bytes of their content: a quarter of what the DSS takes. Larger requests are
+# hardly faster, and several of them at once don't end in time (40 s) if the DSS is very busy.
+MOST_FILES = 25
+MOST_BYTES = 1024 * 1024
 
 
 def batches(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:

@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 from dss import environment
 from dss.checksums import Checksums, part_size
 from dss.errors import ContentChanged, InvalidInput, MissingExtra, StagingFailed, translated
+from dss.transfer.vendor_errors import sentence_of
 
 OnBytes = Callable[[int], None]
 
+_GS_LOGIN = "`gcloud auth application-default login`"
+_S3_LOGIN = "`aws sso login` or `aws configure`"
 _SCHEME_OF = {"gcp": "gs", "aws": "s3"}
 # GCS: a chunk of a resumable upload is a multiple of 256 KiB; each is sent again as a whole if it breaks.
 _GS_CHUNK_BYTES = 32 * 1024 * 1024
@@ -212,17 +215,19 @@ def gs_errors(what: str) -> AbstractContextManager[None]:
     from google.auth.exceptions import GoogleAuthError
     from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-    return _as_staging_failed(
-        what, GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption, requests.RequestException
-    )
+    foreign = (GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption, requests.RequestException)
+    return _as_staging_failed(what, _GS_LOGIN, *foreign)
 
 
 def _s3_errors(what: str) -> AbstractContextManager[None]:
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
-    return _as_staging_failed(what, Boto3Error, BotoCoreError, ClientError)
+    return _as_staging_failed(what, _S3_LOGIN, Boto3Error, BotoCoreError, ClientError)
 
 
-def _as_staging_failed(what: str, *foreign: type[Exception]) -> AbstractContextManager[None]:
-    return translated([(error, lambda error: StagingFailed(f"{what}: {error}")) for error in foreign])
+def _as_staging_failed(what: str, login: str, *foreign: type[Exception]) -> AbstractContextManager[None]:
+    def failed(error: Exception) -> StagingFailed:
+        return StagingFailed(f"{what}: {sentence_of(error, login)}")
+
+    return translated([(error, failed) for error in foreign])

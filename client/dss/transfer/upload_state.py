@@ -8,6 +8,7 @@ cost the square of their number.)
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from dss import environment
+from dss.atomic_files import replacing
 from dss.checksums import Checksums
-from dss.errors import InvalidInput
+from dss.errors import InvalidInput, NotRecorded
 from dss.transfer.directory import Stamp
 from dss.transfer.parallel import only_process
 
@@ -112,8 +114,20 @@ class RecordedUpload:
             self.files[entry.name] = entry
 
 
+@contextlib.contextmanager
+def _recording(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = f"{path}: cannot record what is done: {error.strerror or error}"
+        raise NotRecorded(f"{why}; free some space there, or name another file with --state") from error
+
+
 class UploadState(RecordedUpload):
-    """The state of one upload; see `open_state`. Threads may record at once."""
+    """The state of one upload; see `open_state`. Threads may record at once.
+
+    Every method raises NotRecorded if the file can't be written.
+    """
 
     def __init__(self, path: Path, identity: Mapping[str, str]) -> None:
         super().__init__(path, identity)
@@ -127,9 +141,8 @@ class UploadState(RecordedUpload):
         if self.bundle:
             records.append({"bundle": dataclasses.asdict(self.bundle)})
         records += [{"file": dataclasses.asdict(entry)} for entry in self.files.values()]
-        fresh = self.path.with_name(self.path.name + ".new")
-        fresh.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
-        fresh.replace(self.path)
+        with _recording(self.path), replacing(self.path) as stream:
+            stream.writelines(f"{json.dumps(record)}\n".encode() for record in records)
 
     def record_file(self, entry: FileEntry) -> FileEntry:
         """Record how far a file got, and return it."""
@@ -145,13 +158,13 @@ class UploadState(RecordedUpload):
 
     def _append(self, record: dict[str, Any]) -> None:
         line = (json.dumps(record) + "\n").encode()
-        with self._lock:
+        with self._lock, _recording(self.path):
             # The rest of a torn line must not become part of this one.
             data = b"\n" + line if self._torn else line
             written = os.write(self._fd, data)
             self._torn = written != len(data)
             if self._torn:
-                raise OSError(f"{self.path}: no space left for the state of the upload")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Close the file."""
@@ -162,7 +175,8 @@ class UploadState(RecordedUpload):
 def open_state(path: Path, *, directory: Path, url: str, replica: str) -> Iterator[UploadState]:
     """Give the state of an upload, to this process alone.
 
-    Raises Busy if another process has it, and InvalidInput if the file is not the state of this upload.
+    Raises Busy if another process has it, InvalidInput if the file is not the state of this upload, and
+    NotRecorded if it can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with only_process(path.with_name(path.name + ".lock"), f"the upload of {directory}"):

@@ -3,6 +3,7 @@
 import click
 
 from dss.commands.context import Context, json_option
+from dss.commands.help import examples
 from run.admin.commands import options
 
 _UUID = click.argument("uuid")
@@ -18,7 +19,7 @@ def access() -> None:
     """
 
 
-@access.command()
+@access.command(epilog=examples("dss admin access add UUID lab-a --with-files --dry-run"))
 @_UUID
 @_READER
 @click.option(
@@ -39,7 +40,7 @@ def add(context: Context, uuid: str, group: str, with_files: bool | None, dry_ru
     return add_reader(context, uuid, group, with_files=with_files, dry_run=dry_run)
 
 
-@access.command()
+@access.command(epilog=examples("dss admin access remove UUID lab-a"))
 @_UUID
 @_READER
 @click.option(
@@ -57,7 +58,7 @@ def remove(context: Context, uuid: str, group: str, unbind: bool, dry_run: bool)
     return remove_reader(context, uuid, group, unbind=unbind, dry_run=dry_run)
 
 
-@access.command()
+@access.command(epilog=examples("dss admin access own UUID lab-a", "dss admin access own UUID --nobody"))
 @_UUID
 @click.argument("group", required=False, default="")
 @click.option("--nobody", is_flag=True, help="Take the owner away: all writers may write it.")
@@ -74,7 +75,7 @@ def own(context: Context, uuid: str, group: str, nobody: bool, dry_run: bool) ->
     return set_owner(context, uuid, group, nobody=nobody, dry_run=dry_run)
 
 
-@access.command()
+@access.command(epilog=examples("dss admin access get UUID"))
 @_UUID
 @json_option
 @click.pass_obj
@@ -85,7 +86,7 @@ def get(context: Context, uuid: str) -> int:
     return show_binding(context, uuid)
 
 
-@access.command("list")
+@access.command("list", epilog=examples("dss admin access list --group lab-a"))
 @click.option("--group", default="", help="Only what this group may read or owns.")
 @json_option
 @click.pass_obj

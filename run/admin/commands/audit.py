@@ -6,11 +6,18 @@ from typing import Any
 import click
 
 from dss.commands.context import Context
+from dss.commands.help import examples
 from run.admin.commands import options
 from run.admin.commands.runs import start_run
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss admin audit --report findings.jsonl",
+        "dss admin audit --repair --dry-run        # which findings a repair would try",
+        "dss admin audit --remote --wait",
+    )
+)
 @options.replicas
 @options.report
 @click.option(
@@ -24,6 +31,7 @@ from run.admin.commands.runs import start_run
     show_default=True,
     help="Skip objects written less than this long ago.",
 )
+@options.dry_run
 @options.run_options
 @click.pass_obj
 def audit(
@@ -47,4 +55,5 @@ def audit(
     options.check_local(run)
     from run.admin.audit import run_audit
 
-    return run_audit(context, replicas, report=report, repair=repair, settled_after=settled_after)
+    how = {"repair": repair, "settled_after": settled_after, "dry_run": run["dry_run"]}
+    return run_audit(context, replicas, report=report, **how)

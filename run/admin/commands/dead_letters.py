@@ -3,7 +3,9 @@
 import click
 
 from dss.commands.context import Context, json_option
+from dss.commands.help import examples
 from dss.errors import InvalidInput
+from run.admin.commands import options
 
 _WAIT = click.option(
     "--wait",
@@ -21,7 +23,7 @@ def dead_letters() -> None:
     """List and replay messages whose last delivery attempt failed."""
 
 
-@dead_letters.command("list")
+@dead_letters.command("list", epilog=examples("dss admin dead-letters list --max 10"))
 @click.option(
     "--max",
     "at_most",
@@ -40,17 +42,26 @@ def list_letters(context: Context, at_most: int, wait: float) -> int:
     return run_list(context, at_most=at_most, seconds=wait)
 
 
-@dead_letters.command()
+@dead_letters.command(
+    epilog=examples(
+        "dss admin dead-letters replay --all --dry-run",
+        "dss admin dead-letters replay --id 1234567890",
+    )
+)
 @click.option("--id", "ids", metavar="ID", multiple=True, help="Replay this letter; repeatable.")
 @click.option("--max", "at_most", type=click.IntRange(1), help="Replay at most this many.")
 @click.option("--all", "all_", is_flag=True, help="Replay all letters.")
+@options.dry_run
 @_WAIT
 @json_option
 @click.pass_obj
-def replay(context: Context, ids: tuple[str, ...], at_most: int | None, all_: bool, wait: float) -> int:
+def replay(
+    context: Context, /, ids: tuple[str, ...], at_most: int | None, all_: bool, dry_run: bool, wait: float
+) -> int:
     """Publish dead letters again, unchanged. Exit code 1 if one cannot be replayed or is not found."""
     if not (ids or at_most or all_):
         raise InvalidInput("no dead letters selected; give --id, --max or --all")
-    from run.admin.dead_letters import run_replay
+    from run.admin.dead_letters import run_replay, show_selected
 
-    return run_replay(context, ids=ids, at_most=at_most, seconds=wait)
+    work = show_selected if dry_run else run_replay
+    return work(context, ids=ids, at_most=at_most, seconds=wait)

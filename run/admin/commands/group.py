@@ -3,6 +3,7 @@
 import click
 
 from dss.commands.context import Context, json_option
+from dss.commands.help import examples
 from run.admin.commands import options
 
 _GROUP = click.argument("group")
@@ -19,7 +20,7 @@ def group() -> None:
     """
 
 
-@group.command()
+@group.command(epilog=examples("dss admin group add lab-a ada@example.org @lab.example.org"))
 @_GROUP
 @_MEMBERS
 @options.dry_run
@@ -32,7 +33,7 @@ def add(context: Context, group: str, members: tuple[str, ...], dry_run: bool) -
     return change_members(context, group, members, add=True, dry_run=dry_run)
 
 
-@group.command()
+@group.command(epilog=examples("dss admin group remove lab-a ada@example.org --dry-run"))
 @_GROUP
 @_MEMBERS
 @options.dry_run
@@ -45,7 +46,7 @@ def remove(context: Context, group: str, members: tuple[str, ...], dry_run: bool
     return change_members(context, group, members, add=False, dry_run=dry_run)
 
 
-@group.command("list")
+@group.command("list", epilog=examples("dss admin group list --member ada@example.org"))
 @click.argument("group", required=False, default="")
 @click.option("--member", default="", help="Only groups with this member: an e-mail address or @domain.")
 @json_option

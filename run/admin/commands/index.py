@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dss.commands.context import Context, json_option
+from dss.commands.help import examples
 from dss.errors import InvalidInput
 from run.admin.commands import options
 from run.admin.commands.runs import start_run
@@ -17,7 +18,7 @@ def index() -> None:
     """Check and rebuild the index of POST /search."""
 
 
-@index.command()
+@index.command(epilog=examples("dss admin index check --names-only"))
 @options.replicas
 @options.report
 @click.option("--names-only", is_flag=True, help="Do not read documents: faster, but finds no stale entries.")
@@ -41,10 +42,17 @@ def check(
     return run_check(context, replicas, report=report, documents=not names_only)
 
 
-@index.command()
+@index.command(
+    epilog=examples(
+        "dss admin index rebuild --dry-run              # what a check finds",
+        "dss admin index rebuild --replica gcp",
+        "dss admin index rebuild --remote --confirmation RUN",
+    )
+)
 @options.replicas
 @click.option("--after", metavar="FQID", help="Start after this bundle version; with one --replica.")
 @click.option("--confirmation", metavar="RUN", help="With --remote: the index-check run to act on.")
+@options.dry_run
 @options.run_options
 @click.pass_obj
 def rebuild(
@@ -59,6 +67,8 @@ def rebuild(
 
     With --remote it is a run, which an index-check run has to confirm.
     """
+    if run["dry_run"]:
+        return _would_rebuild(context, replicas, run)
     if run["remote"]:
         if after:
             raise InvalidInput(
@@ -73,3 +83,12 @@ def rebuild(
     from run.admin.index import run_rebuild
 
     return run_rebuild(context, replicas, after=after)
+
+
+def _would_rebuild(context: Context, replicas: tuple[str, ...], run: dict[str, Any]) -> int:
+    """Show what a rebuild would correct: what a check finds."""
+    if run["remote"]:
+        raise InvalidInput("--dry-run: not with --remote; `dss admin index check --remote` is one")
+    from run.admin.index import run_check
+
+    return run_check(context, replicas, report=None, documents=True)

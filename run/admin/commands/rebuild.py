@@ -3,9 +3,15 @@
 import click
 
 from dss.commands.context import Context, json_option
+from dss.commands.help import examples
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "dss admin rebuild --replica gcp --dry-run",
+        "dss admin rebuild --replica gcp",
+    )
+)
 @click.option("--replica", metavar="NAME", required=True, help="Rebuild from this replica's bucket.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; count what the catalog lacks.")
 @json_option

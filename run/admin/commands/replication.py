@@ -3,9 +3,10 @@
 import click
 
 from dss.commands.context import Context, json_option
+from dss.commands.help import examples
 
 
-@click.command()
+@click.command(epilog=examples("dss admin replication --seconds 0"))
 @click.option(
     "--seconds",
     type=click.FloatRange(0),

@@ -3,9 +3,10 @@
 import click
 
 from dss.commands.context import Context, json_option
+from dss.commands.help import examples
 
 
-@click.command()
+@click.command(epilog=examples("dss admin who UUID --since 7d --max 20"))
 @click.argument("uuid")
 @click.option(
     "--since", metavar="TIME", help="No older lines: 2026-01-12, 2026-01-12T09:30 (UTC), or 30m, 12h, 7d."

@@ -135,11 +135,16 @@ def test_only_the_selected_letters_are_replayed(
     assert {row["key"] for row in rows} == keys
 
     refused = dss(env, "admin", "dead-letters", "replay")
+    dry = admin(env, "replay", "--id", chosen["id"], "--dry-run")
+    unknown = admin(env, "replay", "--id", "12345", "--dry-run")
+    both = admin(env, "replay", "--max", 2, "--dry-run")
     one = admin(env, "replay", "--id", chosen["id"])
     absent = admin(env, "replay", "--id", "12345")
     two = admin(env, "replay", "--max", 2)
 
     assert "--id, --max or --all" in refused.err
+    assert (dry.code, [row["key"] for row in dry.json["letters"]]) == (0, [chosen["key"]])
+    assert (unknown.code, unknown.json["absent"], len(both.json["letters"])) == (1, ["12345"], 2)
     assert [row["attributes"]["objectId"] for row in one.json["replayed"]] == [chosen["key"]]
     assert (absent.code, absent.json["absent"], absent.json["replayed"]) == (1, ["12345"], [])
     assert len(two.json["replayed"]) == 2

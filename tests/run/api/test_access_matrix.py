@@ -42,6 +42,7 @@ OTHER_ROUTES = {
     "/internal/health": "which back ends answer",
     "/v1/bundles": "bundles.list_all, where the predecessor had it",
     "/v1/swagger.json": "the contract",
+    "/page/swagger.json": "the contract, as the page shows it",
     "/version": "the version of the service",
 }
 DELETES = ("bundles.delete", "collections.delete")

@@ -24,6 +24,7 @@ OPERATIONS = {operation.operation_id: operation for operation in CONTRACT.operat
 UUID = "2f6a0bd3-6a64-4f3e-9c0e-0c4f6f0a9b11"
 VERSION = "2024-02-29T235959.000001Z"
 JSON = "application/json"
+NEW_FILE = {"uuid": UUID, "version": VERSION, "creator_uid": 1, "content": ""}
 BUNDLE_FILE = {"uuid": UUID, "version": VERSION, "name": "reads/a.fastq.gz", "indexed": False}
 
 
@@ -119,7 +120,7 @@ class TestTheDocument:
             *("events.list_journals", "subscriptions.deliveries"),
         }
         assert {name for name, o in OPERATIONS.items() if o.secured} == {
-            *("files.put", "bundles.put", "bundles.patch", "bundles.delete"),
+            *("files.put", "files.put_many", "bundles.put", "bundles.patch", "bundles.delete"),
             *(name for name in OPERATIONS if name.startswith(("collections.", "subscriptions."))),
         }
 
@@ -277,7 +278,7 @@ def takes_body(operation: Operation) -> bool:
 def sample_body(operation: Operation) -> dict[str, Any]:
     """Return a valid body with every property that the contract knows."""
     samples: dict[str, Any] = {
-        "files": [BUNDLE_FILE],
+        "files": [NEW_FILE if operation.operation_id == "files.put_many" else BUNDLE_FILE],
         "add_files": [BUNDLE_FILE],
         "remove_files": [BUNDLE_FILE],
         "contents": [{"type": "file", "uuid": UUID, "version": VERSION, "path": ""}],

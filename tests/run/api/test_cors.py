@@ -11,8 +11,9 @@ from selenium.webdriver import Chrome
 
 from run.api.cors import CrossOrigin
 from tests.run.api.conftest import NOTEBOOKS
-from tests.support.api import Api, Version, new_uuid, put_bundle
+from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
 from tests.support.browser import open_browser
+from tests.support.clouds import Clouds
 
 ELSEWHERE = "https://elsewhere.example.org"
 # What a page sees of every answer (https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name), and
@@ -52,10 +53,12 @@ def test_a_browser_may_send_what_operations_read(anyone: Api, method: str) -> No
     assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-def test_a_page_may_see_every_header_of_an_answer(api: Api, file: Version, replica: str) -> None:
+def test_a_page_may_see_every_header_of_an_answer(api: Api, clouds: Clouds) -> None:
+    # Of its own, so that no test before has copied it to where a direct URL leads.
+    file = put_file(api, clouds.stage("gcp", new_uuid().encode()))
     for _ in range(11):
-        bundle = put_bundle(api, replica, [file.named("a")])
-    of = {"replica": replica, "headers": {"Origin": ELSEWHERE}}
+        bundle = put_bundle(api, "gcp", [file.named("a")])
+    of = {"replica": "gcp", "headers": {"Origin": ELSEWHERE}}
     answers = [
         api.head(f"/v1/files/{file.uuid}", **of),
         api.get(f"/v1/files/{file.uuid}", **of),
@@ -69,7 +72,10 @@ def test_a_page_may_see_every_header_of_an_answer(api: Api, file: Version, repli
         api.signed_in(None).get("/v1/collections", **of),
     ]
 
-    assert [one.status_code for one in answers] == [200, 302, 503, 200, 206, 200, 404, 405, 401]
+    statuses = [one.status_code for one in answers]
+    assert statuses[:5] + statuses[6:] == [200, 302, 503, 200, 206, 404, 405, 401]
+    # One page of events, or the first of several: others have made some, too.
+    assert statuses[5] in (200, 206)
     for answer in answers:
         exposed = names(answer.headers["Access-Control-Expose-Headers"]) | SAFELISTED | FOR_BROWSERS
         own = {name.lower() for name in answer.headers}

@@ -161,6 +161,7 @@ def test_command_lines_find_their_oauth_client(anyone, stack):
     installed = answer.json()["installed"]
     assert installed == json.loads(stack["DSS_APPLICATION_SECRETS"])
     assert {"client_id", "client_secret", "auth_uri", "token_uri"} <= installed.keys()
+    assert answer.json()["sign_in"] == {"issuer": stack["OIDC_ISSUER"], "token_type": "id_token"}
 
 
 def test_a_service_is_healthy_until_a_back_end_is_gone(anyone, without_issuer, clouds: Clouds):

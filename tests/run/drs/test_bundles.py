@@ -1,10 +1,13 @@
 """Bundles and collections by DRS: their contents, sizes and checksums."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
+from shared.bindings import change_binding
 from shared.checksums import checksums_of, crc32c_of
+from shared.drs.limits import DEEPEST
 from shared.identifiers import Fqid
 from shared.system import Dss
 from tests.support.api import Api, Version, put_bundle, put_collection, put_file
@@ -124,3 +127,36 @@ def test_a_bundle_without_files_and_a_collection_without_links_are_empty(api: Ap
 
         assert (found["contents"], found["size"]) == ([], 0)
         assert checksum(found, "sha-256") == hashlib.sha256(b"").hexdigest()
+
+
+def test_expand_does_not_show_what_is_in_a_bundle_that_the_caller_may_not_read(
+    api: Api, drs: Drs, dss: Dss, bundle: Version
+) -> None:
+    collection = put_collection(api, "gcp", [bundle.linked("bundle")])
+    owner = drs.signed_in(api.token)
+    [item] = owner.object(collection, expand=True)["contents"]
+    assert len(item["contents"]) == len(CONTENTS)
+
+    readers = frozenset(("another-lab",))
+    change_binding(dss, bundle.uuid, "operator@example.org", lambda before: replace(before, readers=readers))
+
+    [item] = owner.object(collection, expand=True)["contents"]
+    assert item["id"] == str(bundle)
+    assert "contents" not in item
+
+
+def test_collections_are_followed_sixteen_deep_and_each_can_be_asked_for(api: Api, drs: Drs) -> None:
+    chain = [put_collection(api, "gcp", [])]
+    for _ in range(DEEPEST + 1):
+        chain.append(put_collection(api, "gcp", [chain[-1].linked("collection")]))
+    owner = drs.signed_in(api.token)
+
+    # The total of the innermost is not known yet, and it is too far below.
+    refused = owner.get(f"/objects/{chain[-1]}")
+    assert refused.status_code == 413
+    assert str(chain[1]) in refused.json()["msg"]
+    assert owner.object(chain[1])["size"] == 0
+    assert owner.object(chain[-1])["size"] == 0
+    assert owner.get(f"/objects/{chain[-1]}", expand=True).status_code == 413
+    assert owner.get(f"/objects/{chain[DEEPEST - 1]}", expand=True).status_code == 200
+    assert owner.get(f"/objects/{chain[DEEPEST]}", expand=True).status_code == 413

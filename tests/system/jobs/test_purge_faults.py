@@ -114,7 +114,7 @@ def test_a_purge_is_not_in_effect_or_wholly(system: AdminSystem, bundle: Version
     done = confirm(system, bundle.uuid, code)
     assert (done.code, done.json["counts"]["purged"]) == (0, 1), done.err
     assert statuses(system.api, bundle) == {410}
-    assert command(system, "purge-removal").code == 0
+    assert command(system, "purge-removal", "--yes").code == 0
     records = system.dss.catalog.purges.of_uuid(bundle.uuid)
     assert [record.open for record in records] == [False] * (len(DECLARING) + 1)
     # A record stays when what it names is gone, and when another has replaced it.
@@ -150,7 +150,7 @@ def test_a_removal_that_was_killed_is_finished_by_the_next(
 
     for point in REMOVING:
         # What comes before, an earlier removal has done.
-        killed = command(system, "purge-removal", DSS_FAULT_POINT=point)
+        killed = command(system, "purge-removal", "--yes", DSS_FAULT_POINT=point)
         assert killed.code == -9, f"{point!r} was not reached: {killed.err}"
         assert statuses(system.api, bundle) == {410}, point
         assert system.api.head(f"/v1/files/{file.uuid}", replica="aws").status_code == 410, point
@@ -159,7 +159,7 @@ def test_a_removal_that_was_killed_is_finished_by_the_next(
     assert start_due_removals(system.dss) is False
     later = replace(system.dss, clock=ClockAhead(timedelta(hours=2)), workflows=LostWorkflows())
     assert start_due_removals(later) is True
-    done = command(system, "purge-removal", "--json")
+    done = command(system, "purge-removal", "--yes", "--json")
     assert done.code == 0, done.err
     for replica in system.dss.replicas:
         left = [stored.key for stored in replica.store.list(replica.bucket, "")]
