@@ -31,7 +31,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             reason text NOT NULL DEFAULT '',
             release text NOT NULL DEFAULT '',
             changed timestamptz NOT NULL DEFAULT now(),
-            said text COMPRESSION lz4,
+            said text,
             PRIMARY KEY (catalog, uuid, version)
         )
         """,
@@ -77,7 +77,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         )
         """,
         "CREATE INDEX dss_explore_members_digest ON dss_explore_members (digest)",
-        "CREATE TABLE dss_explore_inner (digest uuid PRIMARY KEY, entity text COMPRESSION lz4 NOT NULL)",
+        "CREATE TABLE dss_explore_inner (digest uuid PRIMARY KEY, entity text NOT NULL)",
         """
         CREATE TABLE dss_explore_tallies (
             catalog integer NOT NULL,
@@ -89,7 +89,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             listed text NOT NULL,
             grp text NOT NULL,
             field text NOT NULL,
-            value text COMPRESSION lz4 NOT NULL,
+            value text NOT NULL,
             n integer NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience, slot, digest)
         )
@@ -140,7 +140,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             default_key text COLLATE "C" NOT NULL,
             words tsvector NOT NULL,
             sums bigint[] NOT NULL,
-            document text COMPRESSION lz4 NOT NULL,
+            document text NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience)
         )
         """,
