@@ -96,7 +96,7 @@ def _listing(entity_type: str, about: str, lines: Sequence[str]) -> click.Comman
     @_tsv
     @shared_options
     @click.pass_obj
-    def listing(context: Context, fields: str | None, tsv: bool, **asked: Any) -> int:
+    def listing(context: Context, /, fields: str | None, tsv: bool, **asked: Any) -> int:
         _one_form(context, tsv)
         columns = [name.strip() for name in (fields or "").split(",") if name.strip()]
         found = _asked(context, entity_type, fields=lists_of(columns), **asked)
@@ -135,7 +135,7 @@ for _name, (_about, _lines) in _TYPES.items():
 @shared_options
 @click.pass_obj
 def facets(
-    context: Context, names: tuple[str, ...], entity_type: str, limit: int | None, tsv: bool, **asked: Any
+    context: Context, /, names: tuple[str, ...], entity_type: str, limit: int | None, tsv: bool, **asked: Any
 ) -> int:
     """Count the values of facets, the most frequent first. A facet's own filter does not limit its values."""
     _one_form(context, tsv)
@@ -146,10 +146,7 @@ def facets(
     for facet in counted.values():
         facet["terms"] = facet["terms"][:limit]
     if context.json:
-        context.show(
-            {"catalog": found.catalogue.name, "entity_type": entity_type, "total": found.total}
-            | {"termFacets": counted}
-        )
+        context.show({"catalog": found.catalogue.name, "entity_type": entity_type, "termFacets": counted})
         return 0
     rows = [
         [name, f"{term['count']}", "null" if term["term"] is None else cell(term["term"])]
@@ -164,7 +161,7 @@ def facets(
 @question
 @shared_options
 @click.pass_obj
-def summary(context: Context, **asked: Any) -> int:
+def summary(context: Context, /, **asked: Any) -> int:
     """Print numbers of all that matches: files, their size, and so on, of all types of entities."""
     found = _asked(context, "files", **asked).summary()
     context.show(found, "\n".join(_summary_lines(found)))
