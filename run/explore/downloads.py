@@ -82,7 +82,7 @@ def _named(arguments: Arguments, file_uuid: str) -> tuple[str, str | None]:
 
 
 def _indexed(call: Call, catalogue: Catalogue, uuid: str, version: str | None) -> Mapping[str, Any]:
-    """Return the file of a catalogue. Raise as v1 does if it isn't there because the caller may not read it."""
+    """Return a file of a catalogue. Raise as v1 does if the caller may not read it, or else NotFound."""
     found = list(_files(call, catalogue, uuid))
     if not found:
         # Refused for the reason that v1 has, if there is one.

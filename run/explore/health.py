@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
 
 from flask import Flask, current_app
 
