@@ -1,5 +1,6 @@
 """`explore`: bring bundle versions into the catalogues. Started by `bundle-events` and `bundle-changes`."""
 
+from contextlib import suppress
 from functools import cache
 
 import functions_framework
@@ -9,6 +10,7 @@ from flask import Request
 from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
 from shared.catalogue_indexing import Indexer
+from shared.errors import DssError, Unavailable
 from shared.identifiers import Fqid
 from shared.messages import BundleChange
 
@@ -31,9 +33,22 @@ class Indexing(PushHandler):
         """Index the bundle version that a message is about, as it is now."""
         change = BundleChange.parse(message.attributes)
         fqid = Fqid(change.uuid, change.version)
-        states = self._indexer.index(change.replica, fqid)
-        if states:
-            _log.info("indexed", replica=change.replica, bundle=str(fqid), **states)
+        outcomes = self._indexer.index(change.replica, fqid)
+        if outcomes:
+            states = {name: outcome.state for name, outcome in outcomes.items()}
+            _log.info("indexed", replica=change.replica, bundle=str(fqid), states=states)
+
+    def give_up(self, message: Message, reason: str, error: Exception | None) -> None:
+        """List the bundle version as failed, unless it only waits for something that is away.
+
+        Then the sweep brings it to mind again.
+        """
+        if isinstance(error, Unavailable):
+            return
+        # What can't be recorded now waits for the sweep, too.
+        with suppress(DssError):
+            change = BundleChange.parse(message.attributes)
+            self._indexer.fail(change.replica, Fqid(change.uuid, change.version), reason)
 
 
 @cache

@@ -5,13 +5,15 @@ order. A bundle whose metadata can't be used fails alone, and is listed with the
 """
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from shared.access import labels_of
 from shared.catalog import BundleHead
-from shared.errors import NotYetThere, TooManyUnderWay
+from shared.errors import DssError, NotYetThere, TooManyUnderWay
 from shared.events.documents import read_document
 from shared.explore.audiences import TooManyAudiences
 from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState
@@ -33,49 +35,96 @@ _MAX_REASON = 2000
 RELEASE = "1"
 
 
-class Indexer:
-    """Indexes bundle versions into the catalogues of a system."""
+# Returns the metadata document of a bundle version on a replica.
+Read = Callable[[Dss, str, BundleHead], bytes]
 
-    def __init__(self, dss: Dss) -> None:
+
+def published(dss: Dss, replica: str, head: BundleHead) -> bytes:
+    """Return the stored document. Raises NotYetThere if there is none."""
+    return read_document(dss, replica, head.fqid, dead=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The state of a bundle version in a catalogue, why it is not in it, and whether anything changed."""
+
+    state: str
+    reason: str
+    changed: bool
+
+
+class Indexer:
+    """Indexes bundle versions into the catalogues of a system, from the documents that `read` returns."""
+
+    def __init__(self, dss: Dss, read: Read = published) -> None:
         self._dss = dss
         self._store = dss.catalogues
+        self._read = read
 
-    def index(self, replica: str, fqid: Fqid) -> dict[str, str]:
-        """Bring a bundle version into all catalogues of a replica, as it is now; return its state in each.
+    def index(self, replica: str, fqid: Fqid) -> dict[str, Outcome]:
+        """Bring a bundle version into all catalogues of a replica, as `index_into` does."""
+        return self.index_into(catalogues_of(self._dss, replica, fqid), fqid)
+
+    def index_into(self, catalogues: Sequence[Catalogue], fqid: Fqid) -> dict[str, Outcome]:
+        """Bring a bundle version into catalogues, as it is now; return the outcome by catalogue.
 
         Removes it from them if it is hidden or purged. Safe to repeat, in any order. Raises NotYetThere if it
         is not published yet, and Unavailable.
         """
         for _ in range(_ATTEMPTS):
             head = self._dss.catalog.bundles.head(fqid)
-            states = {each.name: self._index(each, head, fqid) for each in self._of(replica, fqid)}
+            outcomes = {each.name: self._index(each, head, fqid) for each in catalogues}
             # A change of who may read it, or its deletion, may have come meanwhile.
             if _what_counts(self._dss.catalog.bundles.head(fqid)) == _what_counts(head):
-                return states
+                return outcomes
         raise TooManyUnderWay(f"bundle {fqid}: its readers keep changing; try again")
 
-    def _of(self, replica: str, fqid: Fqid) -> list[Catalogue]:
-        return [
-            each
-            for each in self._store.catalogues().values()
-            if each.setting.replica == replica and fqid.uuid.startswith(each.setting.prefix)
-        ]
+    def withdraw(self, catalogue: Catalogue, fqid: Fqid) -> Outcome:
+        """Remove a bundle version from a catalogue that it does not belong into, or not now."""
+        return self._put(catalogue, BundleState(fqid=fqid, state=WITHDRAWN))
 
-    def _index(self, catalogue: Catalogue, head: BundleHead | None, fqid: Fqid) -> str:
+    def fail(self, replica: str, fqid: Fqid, reason: str) -> None:
+        """Record in all catalogues of a replica that a bundle version can't be indexed, and why.
+
+        Those who may see it then see no earlier state of it.
+        """
+        head = self._dss.catalog.bundles.head(fqid)
+        if head is None or head.hidden or head.purged:
+            return
+        for each in catalogues_of(self._dss, replica, fqid):
+            self._put(each, _failed(fqid, labels_of(head.content_readers), reason))
+
+    def _index(self, catalogue: Catalogue, head: BundleHead | None, fqid: Fqid) -> Outcome:
         if head is None or head.hidden or head.purged:
             # Nothing brings a hidden version back, but a purge may be undone.
-            state = BundleState(fqid=fqid, state=DELETED if head and head.hidden else WITHDRAWN)
-        else:
-            document = read_document(self._dss, catalogue.setting.replica, fqid, dead=False)
-            state = transform(catalogue, fqid, document, labels_of(head.content_readers))
+            return self._put(
+                catalogue, BundleState(fqid=fqid, state=DELETED if head and head.hidden else WITHDRAWN)
+            )
+        document = self._read(self._dss, catalogue.setting.replica, head)
+        return self._put(catalogue, transform(catalogue, fqid, document, labels_of(head.content_readers)))
+
+    def _put(self, catalogue: Catalogue, state: BundleState) -> Outcome:
         try:
-            self._store.put(catalogue, state)
-        except TooManyAudiences as error:
-            state = _failed(fqid, state.labels, str(error))
-            self._store.put(catalogue, state)
+            changed = self._store.put(catalogue, state)
+        except DssError:
+            raise
+        except Exception as error:  # noqa: BLE001 # what a file holds may be what no table can hold
+            reason = str(error) if isinstance(error, TooManyAudiences) else f"it can't be stored: {error!r}"
+            state = _failed(state.fqid, state.labels, reason)
+            changed = self._store.put(catalogue, state)
         if state.state == FAILED:
-            _log.warning("not indexed", catalogue=catalogue.name, bundle=str(fqid), reason=state.reason)
-        return state.state
+            bundle = str(state.fqid)
+            _log.warning("not indexed", catalogue=catalogue.name, bundle=bundle, reason=state.reason)
+        return Outcome(state.state, state.reason, changed)
+
+
+def catalogues_of(dss: Dss, replica: str, fqid: Fqid) -> list[Catalogue]:
+    """Return the catalogues that a bundle version of a replica belongs into."""
+    return [
+        each
+        for each in dss.catalogues.catalogues().values()
+        if each.setting.replica == replica and fqid.uuid.startswith(each.setting.prefix)
+    ]
 
 
 def _what_counts(head: BundleHead | None) -> Any:
@@ -84,7 +133,11 @@ def _what_counts(head: BundleHead | None) -> Any:
 
 def transform(catalogue: Catalogue, fqid: Fqid, document: bytes, labels: frozenset[str]) -> BundleState:
     """Return what a catalogue records of a bundle version with a metadata document."""
-    metadata = bundle_metadata(fqid, json.loads(document))
+    try:
+        parsed = json.loads(document)
+    except ValueError as error:
+        return _failed(fqid, labels, f"its metadata document is no JSON: {error}")
+    metadata = bundle_metadata(fqid, parsed)
     plugin = catalogue.plugin
     if not plugin.accepts(metadata):
         return BundleState(fqid=fqid, state=LEFT_OUT, labels=labels, release=RELEASE)
@@ -99,7 +152,9 @@ def transform(catalogue: Catalogue, fqid: Fqid, document: bytes, labels: frozens
 
 
 def _failed(fqid: Fqid, labels: frozenset[str], reason: str) -> BundleState:
-    return BundleState(fqid=fqid, state=FAILED, labels=labels, release=RELEASE, reason=reason[:_MAX_REASON])
+    # It may quote what no table can hold.
+    text = reason[:_MAX_REASON].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return BundleState(fqid=fqid, state=FAILED, labels=labels, release=RELEASE, reason=text)
 
 
 def bundle_metadata(fqid: Fqid, document: Any) -> BundleMetadata:

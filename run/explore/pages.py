@@ -1,57 +1,99 @@
-"""Pages of hits in the predecessor's form."""
+"""Hits, and pages of them, in the predecessor's form."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from run.api.connections import MAX_URL
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
-from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder
+from shared.explore.query import Found, FoundPage, PageOrder
 
-# The inner list of a hit that is about the entity itself.
-_OWN = {"files": "files", "samples": "samples", "projects": "projects", "bundles": "bundles"}
+# How many files, or bundles, a hit lists at most: on a page, and alone. The others are found by a link.
+MOST_ON_A_PAGE = 100
+MOST_ALONE = 1000
+# The list of a type's hits that may be long, which is that of another type, and the field that finds these by
+# a member of the list of the hit's own type.
+_LONG_LISTS = {"bundles": ("files", "bundleUuid", "bundleUuid"), "files": ("bundles", "fileId", "uuid")}
+# Members of projects: trees of files.
+_TREES = ("matrices", "contributedAnalyses")
+# What a page's URL may have of a request; the order and the place are put in anew.
+_KEPT = ("catalog", "filters", "q", "facets", "fields")
 
 
-def hit_form(catalogue: Catalogue, entity_type: str, found: Found, base_url: str) -> dict[str, Json]:
-    """Return a hit, with what the service adds: that it is accessible, and URLs of files."""
+def hit_form(
+    catalogue: Catalogue, entity_type: str, found: Found, base_url: str, *, most: int
+) -> dict[str, Json]:
+    """Return a hit, with what the service adds: that it is accessible, and URLs of files.
+
+    A list of more than `most` files or bundles is cut; then `filesTotal` and `filesUrl`, or `bundlesTotal`
+    and `bundlesUrl`, say how many there are and where.
+    """
     hit = catalogue.plugin.hit(entity_type, found.document)
-    for inner in hit.get(_OWN.get(entity_type, ""), ()):
+    for inner in hit.get(entity_type, ()):
         inner["accessible"] = True
-    for file in hit.get("files", ()):
-        query = urlencode({"catalog": catalogue.name, "version": file["version"]})
-        file["url"] = f"{base_url}/repository/files/{file['uuid']}?{query}"
+    _cut(catalogue, entity_type, hit, base_url, most)
+    for file in _files(hit):
+        file["url"] = file_url(catalogue, file, base_url)
     return hit
 
 
-def facets_form(counts: Mapping[str, FacetCounts]) -> dict[str, Json]:
-    """Return the counts of facets."""
-    return {name: _facet(each) for name, each in counts.items()}
+def file_url(catalogue: Catalogue, file: Mapping[str, Json], base_url: str) -> str:
+    """Return the URL that redirects to the content of a file of a hit."""
+    query = urlencode({"catalog": catalogue.name, "version": file["version"]})
+    return f"{base_url}/repository/files/{file['uuid']}?{query}"
 
 
-def _facet(counts: FacetCounts) -> dict[str, Json]:
-    terms = [{"term": _term(value), "count": count} for value, count in counts.terms]
-    return {"terms": terms, "total": counts.total, "type": "terms"}
+def _cut(catalogue: Catalogue, entity_type: str, hit: dict[str, Any], base_url: str, most: int) -> None:
+    listed, field, member = _LONG_LISTS.get(entity_type, ("", "", ""))
+    total = len(hit.get(listed, ()))
+    if total > most:
+        filters = json.dumps({field: {"is": [hit[entity_type][0][member]]}})
+        query = urlencode({"catalog": catalogue.name, "filters": filters})
+        hit[listed] = hit[listed][:most]
+        hit[f"{listed}Total"] = total
+        hit[f"{listed}Url"] = f"{base_url}/index/{listed}?{query}"
 
 
-def _term(value: Json) -> Json:
-    # The predecessor's numbers and booleans are texts in facets.
-    return json.dumps(value) if isinstance(value, bool | int | float) else value
+def _files(hit: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
+    yield from hit.get("files", ())
+    trees = [project.get(name, {}) for project in hit.get("projects", ()) for name in _TREES]
+    while trees:
+        below = trees.pop()
+        if isinstance(below, list):
+            yield from below
+        else:
+            trees += below.values()
 
 
 def pagination_form(
-    found: FoundPage, order: PageOrder, total: int, *, url: str, given: Mapping[str, str]
+    found: FoundPage,
+    order: PageOrder,
+    total: int,
+    *,
+    url: str,
+    given: Mapping[str, str],
+    in_body: frozenset[str],
 ) -> dict[str, Json]:
-    """Return where a page lies among all hits, with the URLs of its neighbours."""
+    """Return where a page lies among all hits, with the URLs of its neighbours.
+
+    If a URL would be too long, parameters that were in the body are left out of it: they are to be sent to
+    it again, but for the place.
+    """
     base = {
-        **{name: given[name] for name in ("catalog", "filters", "q", "facets", "fields") if name in given},
+        **{name: given[name] for name in _KEPT if name in given},
         "sort": order.sort.name,
         "order": "desc" if order.descending else "asc",
         "size": order.size,
     }
 
     def neighbour(name: str, edge: Found) -> str:
-        return f"{url}?{urlencode({**base, name: json.dumps(list(edge.position))})}"
+        place = {name: json.dumps(list(edge.position))}
+        complete = f"{url}?{urlencode({**base, **place})}"
+        if len(complete) < MAX_URL:
+            return complete
+        return f"{url}?{urlencode({**{key: base[key] for key in base if key not in in_body}, **place})}"
 
     hits = found.found
     return {

@@ -8,6 +8,7 @@ from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import Said
 from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query
+from shared.explore.upkeep import CatalogueUpkeep
 from shared.identifiers import Fqid
 
 INDEXED, FAILED, LEFT_OUT, WITHDRAWN, DELETED = "indexed", "failed", "left out", "withdrawn", "deleted"
@@ -35,6 +36,11 @@ class CatalogueStore(Protocol):
     `sought` are the labels that a reader looks up; None is an admin. What a reader may not see has no part in
     any answer.
     """
+
+    @property
+    def upkeep(self) -> CatalogueUpkeep:
+        """What operators and the sweep look after catalogues by."""
+        ...
 
     def catalogues(self) -> Mapping[str, Catalogue]:
         """Return the catalogues of the configuration by name, the default one first."""

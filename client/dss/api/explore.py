@@ -77,8 +77,8 @@ def following(session: Session, entity_type: str, params: Params, current: Any) 
     url = current["pagination"].get("next")
     if not url:
         return None
-    # Only the query counts: the DSS may know itself by another host than we do.
-    found = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    # Only the query counts: the DSS may know itself by another host than we do. Of long filters it has none.
+    found = {**params, **dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))}
     if found == params:
         raise CallFailed(
             method="POST",

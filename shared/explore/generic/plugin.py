@@ -40,6 +40,8 @@ _OF_A_FORMAT = Merge(
     only=True,
     group_by=("format", "content_type"),
 )
+# The service adds this one to every catalogue.
+_ADDED = frozenset(("accessible",))
 # No name of a facet begins with _.
 _TEXTS = "_texts"
 
@@ -63,7 +65,7 @@ class GenericPlugin:
 
     def __init__(self, *, host: str, facets: Any = None, words: Any = (), require: Any = "") -> None:
         self._drs_uri = versioned_drs_uri(host)
-        self._facets = parse_facets(facets or {}, {each.name for each in _FIELDS})
+        self._facets = parse_facets(facets or {}, {each.name for each in _FIELDS} | _ADDED)
         self._words = parse_words(words)
         self._require = parse_glob("require", require)
         self.fields = (

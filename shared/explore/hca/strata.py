@@ -12,15 +12,14 @@ Stratum = Mapping[str, list[str]]
 
 def _described(file: Entity) -> Iterator[Stratum]:
     """Yield the strata that a file's description lists, one on each line: `genusSpecies=a,b;organ=c`."""
-    description = file.content.get("file_description")
-    for line in str(description).splitlines() if description else ():
+    for line in (file.content.text("file_description") or "").splitlines():
         stratum: dict[str, list[str]] = {}
         for part in line.split(";"):
             dimension, equals, values = part.partition("=")
             if not equals or dimension not in _DIMENSIONS:
                 names = ", ".join(_DIMENSIONS)
                 raise UnusableMetadata(
-                    file.source,
+                    file.content.file,
                     "file_description",
                     f"{part[:100]!r} is not NAME=VALUES with a NAME of {names}",
                 )

@@ -50,7 +50,7 @@ _REMOVE = """
     RETURNING digest
 """
 # What nobody refers to any more must not stay: it may have been purged.
-_DROP_INNER = """
+DROP_INNER = """
     DELETE FROM dss_explore_inner WHERE digest = ANY(%s::uuid[])
         AND NOT EXISTS (
             SELECT 1 FROM dss_explore_members AS member WHERE member.digest = dss_explore_inner.digest
@@ -172,7 +172,7 @@ class LargeEntities:
         removed = self._remove(key, old) if old else []
         if new:
             self._add(key, new)
-        self._connection.execute(_DROP_INNER, (removed,))
+        self._connection.execute(DROP_INNER, (removed,))
 
     def _add(self, key: EntityKey, share: Share) -> None:
         rows = [(listed, _uuid(inner_id), encode(inner)) for (listed, inner_id), inner in _inner(share)]

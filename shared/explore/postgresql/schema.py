@@ -158,6 +158,16 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             USING gin (words) WITH (fastupdate = off)
         """,
     ),
+    (
+        # The catalogue has followed all events of its replica before `position`; what waited at `measured`.
+        """
+        ALTER TABLE dss_explore_catalogs
+            ADD COLUMN position text COLLATE "C" NOT NULL DEFAULT '',
+            ADD COLUMN waiting integer NOT NULL DEFAULT 0,
+            ADD COLUMN oldest_seconds double precision NOT NULL DEFAULT 0,
+            ADD COLUMN measured timestamptz
+        """,
+    ),
 )
 
 CATALOGUE_TABLES = Migrations("dss_explore_migrations", _LOCK, MIGRATIONS)

@@ -13,6 +13,7 @@ from shared.explore.catalogues import Catalogue
 from shared.explore.plugins import open_plugin
 from shared.explore.postgresql.reader import Reader
 from shared.explore.postgresql.schema import CATALOGUE_TABLES
+from shared.explore.postgresql.upkeep import Upkeep
 from shared.explore.postgresql.writer import Writer
 from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query
 from shared.explore.settings import CatalogueSetting
@@ -59,6 +60,7 @@ class PostgreSqlCatalogues:
         self._connections = Connections(dsn, prepare=CATALOGUE_TABLES.migrate)
         self._writer = Writer(self._connections)
         self._reader = Reader(self._connections)
+        self.upkeep = Upkeep(self._connections)
         # One plug-in for each catalogue; the table says which of them is the default at the moment.
         self._plugins = {
             each.name: open_plugin(each.plugin, host=self._host, **each.options) for each in catalogues
