@@ -11,7 +11,7 @@ from dss.text import one_line
 
 Row = dict[str, Any]
 
-# What tables show if nobody says what. Columns that no hit has are left out, as those of another plug-in.
+# What tables show if nobody says what. Columns without values are left out, as those of another plug-in.
 _SHOWN: Mapping[str, Sequence[str]] = {
     "files": (
         *("files.name", "files.format", "files.size", "bundles.bundleUuid"),
@@ -71,8 +71,9 @@ def chosen_columns(entity_type: str, wanted: Sequence[str], rows: Sequence[Row])
     """
     known = columns_of(rows)
     if not wanted:
+        filled = [name for name in known if any(row.get(name) is not None for row in rows)]
         shown = _SHOWN.get(entity_type, ("*",))
-        return [name for each in shown for name in known if fnmatchcase(name, each)]
+        return [name for each in shown for name in filled if fnmatchcase(name, each)]
     found: list[str] = []
     for each in wanted:
         matching = [name for name in known if fnmatchcase(name, each) or name.startswith(f"{each}.")]

@@ -82,7 +82,7 @@ class GenericPlugin:
 
     def contributions(self, bundle: BundleMetadata) -> list[Contribution]:
         """Return what a bundle says of each of its files, and of itself."""
-        said = read_values(bundle.indexed, self._facets, self._words)
+        said = read_values(bundle, self._facets, self._words)
         metadata = {**said.facets, "incomplete": said.incomplete, _TEXTS: said.words}
         # Two versions of one file are one entity: the later one counts.
         files = sorted(inner_files(bundle.files, self._drs_uri), key=lambda file: file["version"])

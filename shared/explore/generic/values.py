@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from shared.explore.bundle_metadata import Json
+from shared.explore.bundle_metadata import BundleMetadata, Json
 from shared.explore.fields import FieldType
 from shared.explore.generic.configuration import Facet, Path
 
@@ -21,8 +21,8 @@ MOST_TEXT = 20_000
 class BundleValues:
     """What a bundle's JSON files say: the values of each facet, each once, and texts to be found by words.
 
-    `incomplete` are the facets of which values are left out or cut, because there are too many or they are
-    too long.
+    `incomplete` are the facets of which values are left out or cut: there are too many, they are too long, or
+    the content of a file can't be had.
     """
 
     facets: dict[str, list[Json]] = field(default_factory=dict)
@@ -30,10 +30,9 @@ class BundleValues:
     words: list[str] = field(default_factory=list)
 
 
-def read_values(
-    documents: Mapping[str, Json], facets: Sequence[Facet], words: Sequence[Path]
-) -> BundleValues:
-    """Return the values in some JSON files by name. What has another type than a facet is left out."""
+def read_values(bundle: BundleMetadata, facets: Sequence[Facet], words: Sequence[Path]) -> BundleValues:
+    """Return the values in a bundle's metadata files. What has another type than a facet is left out."""
+    documents = bundle.indexed
     found = BundleValues()
     budget = MOST_TEXT
     for facet in facets:
@@ -44,7 +43,7 @@ def read_values(
                     listed.add(converted(facet.type, value))
         budget = listed.budget
         found.facets[facet.name] = listed.values
-        if listed.is_cut:
+        if listed.is_cut or any(fnmatchcase(name, facet.file) for name in bundle.left_out):
             found.incomplete.append(facet.name)
     texts = _Distinct(MOST_TEXT, longest=MOST_TEXT)
     for path in words:
