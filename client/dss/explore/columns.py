@@ -1,13 +1,13 @@
 """Hits of a catalogue as rows: a column for each field of each list in a hit, as `files.name`."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from dss.errors import InvalidInput
 from dss.suggestions import suggestion
-from dss.text import one_line
 
 Row = dict[str, Any]
 
@@ -32,6 +32,8 @@ _SHOWN: Mapping[str, Sequence[str]] = {
 }
 # Between the values of a cell, as in the manifests of Azul.
 _SEPARATOR = " || "
+# Metadata are anybody's: nothing in them may move a terminal's cursor, or end a row.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def flat(hit: Mapping[str, Any]) -> Row:
@@ -94,14 +96,14 @@ def _list_of(column: str) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return a value as the text of a cell, on one line; several are joined, each once."""
+    """Return a value as the text of a cell, on one line; several are joined, each once, but for null."""
     if isinstance(value, list):
-        return _SEPARATOR.join(dict.fromkeys(map(cell, value)))
+        return _SEPARATOR.join(dict.fromkeys(cell(each) for each in value if each is not None))
     if value is None:
         return ""
     if isinstance(value, Mapping) and value.keys() == {"value", "unit"}:
-        return one_line(" ".join(str(each) for each in (value["value"], value["unit"]) if each is not None))
-    return one_line(value if isinstance(value, str) else json.dumps(value))
+        value = " ".join(str(each) for each in (value["value"], value["unit"]) if each is not None)
+    return _CONTROLS.sub(" ", value if isinstance(value, str) else json.dumps(value))
 
 
 def tsv_lines(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

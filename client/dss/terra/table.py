@@ -12,7 +12,6 @@ from dss.api.session import Session
 from dss.errors import InvalidInput
 from dss.terra.entities import BUNDLE, COLUMNS, FILE, Entity, Value, entities
 from dss.terra.selection import Selection
-from dss.text import one_line
 
 TABLES = tuple(COLUMNS)
 # What Java takes for a number, with its suffixes and hexadecimals, and what Terra takes for something else.
@@ -20,6 +19,7 @@ _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?[fd]?|[+-]?0x[0-9a-f]*\.?[0-9a-f]*
 _NO_TEXT = re.compile(
     rf"\s*({_NUMBER}|true|false|nan|[+-]?infinity|__delete__)\s*|[\"\[{{#].*", re.IGNORECASE
 )
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 
 def table_lines(session: Session, selection: Selection, table: str = FILE) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _cells(entity: Entity) -> Iterator[str]:
 def _cell(value: Value, *, is_name: bool) -> str:
     if value is None or isinstance(value, int):
         return "" if value is None else str(value)
-    text = one_line(value)
+    text = _CONTROLS.sub(" ", value)
     if not _NO_TEXT.fullmatch(text):
         return text
     # Every name is relative: both lead to the same file.
