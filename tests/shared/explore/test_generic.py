@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from run.explore.pages import hit_form
 from shared.explore.base import INDEXED, BundleState
 from shared.explore.bundle_metadata import BundleMetadata
 from shared.explore.changes import Said
@@ -257,14 +258,20 @@ def test_facets_are_counted_and_files_summed_up(labs: TestCatalogue) -> None:
 
 
 def test_hits_have_the_file_or_the_formats_of_a_bundle(labs: TestCatalogue) -> None:
-    plugin = labs.catalogue.plugin
-    file = plugin.hit("files", labs.document("files", id_of("shared_reads.csv")))
-    bundle = plugin.hit("bundles", labs.document("bundles", id_of("m")))
+    def shown(entity_type: str, entity_id: str) -> dict[str, Any]:
+        found = labs.store.one(labs.catalogue, ANYBODY, labs.query(entity_type), entity_id)
+        assert found
+        return hit_form(labs.catalogue, entity_type, found, "https://dss.example", most=100)
+
+    file, bundle = shown("files", id_of("shared_reads.csv")), shown("bundles", id_of("m"))
 
     assert [each["bundleUuid"] for each in file["bundles"]] == sorted([id_of("m"), id_of("h")])
     assert (file["files"][0]["name"], file["files"][0]["drs_uri"]) == (
         "shared_reads.csv",
         f"drs://dss.example/{id_of('shared_reads.csv')}.{VERSION}",
+    )
+    assert file["files"][0]["url"].startswith(
+        f"https://dss.example/repository/files/{id_of('shared_reads.csv')}?"
     )
     assert file["metadata"]["organism"] == ["human", "mouse"]
     formats = {each["format"]: (each["count"], each["totalSize"]) for each in bundle["fileTypeSummaries"]}

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from local.source_tree import ROOT
+from run.explore.pages import hit_form
 from shared.explore.bundle_metadata import UnusableMetadata
 from shared.explore.plugins import open_plugin
 from shared.explore.settings import parse_catalogues
 from tests.shared.explore.test_generic import bundle_of
-from tests.support.catalogue import open_catalogue
+from tests.support.catalogue import ANYBODY, open_catalogue
 from tests.support.hca_sample import id_of
 from tests.support.postgresql_server import StoppableServer
 
@@ -58,7 +59,11 @@ def test_the_plug_in_of_another_distribution_makes_a_catalogue(postgresql: Stopp
             [id_of("one"), id_of("two")]
         )
         assert catalogue.ids("sessions", {"totalSize": {"within": [[15, 25]]}}) == [id_of("one")]
-        mickey = catalogue.catalogue.plugin.hit("animals", catalogue.document("animals", id_of("mickey")))
+        found = catalogue.store.one(catalogue.catalogue, ANYBODY, catalogue.query("animals"), id_of("mickey"))
+        assert found
+        mickey = hit_form(catalogue.catalogue, "animals", found, "https://dss.example", most=100)
+        assert mickey["animals"][0]["accessible"]
+        assert mickey["data"] == [{"count": 2, "size": 20}]
         assert mickey["sessions"][0]["task"] == ["maze", "sleep"]
         assert catalogue.summary() == {"sessionCount": 3, "speciesCount": 2, "totalFileSize": 40}
 
