@@ -32,13 +32,20 @@ def files_of(value: Any) -> list[Any]:
     return [value] if "sha256" in value else files_of(list(value.values()))
 
 
+def sorted_ids(facets: Any) -> Any:
+    """Return facets with the ids of projects in one order: theirs have none."""
+    for term in facets["project"]["terms"]:
+        term["projectId"].sort()
+    return facets
+
+
 def test_hits_and_facets_are_the_predecessors(reference: ExploreService, expected: Path) -> None:
     index = read(expected, "joint.index.json")
     compared = 0
     for entity_type in LISTED:
         page = reference.get(f"/index/{entity_type}", **ALL)
         theirs = index[entity_type]
-        assert page["termFacets"] == theirs["termFacets"]
+        assert sorted_ids(page["termFacets"]) == sorted_ids(theirs["termFacets"])
         assert page["pagination"]["total"] == page["pagination"]["count"] == theirs["count"]
         for hit in page["hits"]:
             wanted = theirs["hits_by_entryId"][hit["entryId"]]
