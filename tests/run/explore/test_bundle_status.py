@@ -25,7 +25,7 @@ def path(fqid: Fqid) -> str:
 
 def test_a_bundle_that_was_put_is_on_its_way_and_then_in(service: ExploreService, clouds: Clouds) -> None:
     name = new_uuid()
-    fqid = service.upload(clouds, sequenced(name, specimen=name, project=name))
+    fqid = service.upload(clouds, sequenced(name, specimen=f"of {name}", project=name))
     waits = service.get(path(fqid), catalog=OWN)
     assert waits == {"entryId": fqid.uuid, "version": fqid.version, "status": "on its way"}
 
@@ -33,7 +33,7 @@ def test_a_bundle_that_was_put_is_on_its_way_and_then_in(service: ExploreService
 
     hit = service.get(path(fqid), catalog=OWN)
     assert (hit["entryId"], hit["status"]) == (fqid.uuid, "indexed")
-    assert hit["bundles"] == [{"bundleUuid": fqid.uuid, "bundleVersion": fqid.version}]
+    assert hit["bundles"] == [{"bundleUuid": fqid.uuid, "bundleVersion": fqid.version, "accessible": True}]
     assert [file["name"] for file in hit["files"]] == [f"{name}_1.fastq", f"{name}_2.fastq"]
     assert service.get("/index/projects", catalog=OWN, filters={"project": {"is": [name]}})["hits"]
     assert service.get(path(fqid), catalog=OWN, fields="status") == {

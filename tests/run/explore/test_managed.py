@@ -40,13 +40,8 @@ def test_everybody_sees_what_they_may_read(service: ExploreService, callers: dic
         assert facet(page, "accessible") == {"true": sum(organs.values())}
         assert ("secret" in facet(page, "project")) is sees
         summary = service.get(SUMMARY, by=by)
-        counts = (
-            summary["fileCount"],
-            summary["projectCount"],
-            summary["donorCount"],
-            summary["specimenCount"],
-        )
-        assert counts == ((6, 2, 3, 3) if sees else (4, 1, 2, 2)), who
+        counts = [summary[f"{name}Count"] for name in ("file", "project", "donor", "specimen")]
+        assert counts == ([6, 2, 3, 3] if sees else [4, 1, 2, 2]), who
         assert summary["totalFileSize"] == (90.0 if sees else 60.0)
         assert sorted(summary["organTypes"]) == sorted(organs)
         # More than a page holds: the pages of others are as full.
@@ -63,15 +58,10 @@ def _pages(service: ExploreService, by: Api) -> list[Any]:
     return found
 
 
-def test_what_is_hidden_is_answered_as_what_is_not_there(
-    service: ExploreService, callers: dict[str, Api]
-) -> None:
+def test_what_is_hidden_is_answered_as_what_is_not_there(callers: dict[str, Api]) -> None:
     hidden, absent = id_of("b"), new_uuid()
     for who, sees in SEES.items():
-        answers = {
-            uuid: callers[who].get(f"/index/samples/{uuid}", headers={"X-Request-Id": "x"})
-            for uuid in (hidden, absent)
-        }
+        answers = {uuid: callers[who].get(f"/index/samples/{uuid}") for uuid in (hidden, absent)}
         assert answers[absent].status_code == 404
         if sees:
             assert answers[hidden].json()["samples"][0]["organ"] == "heart"
@@ -87,7 +77,6 @@ def test_what_is_hidden_is_answered_as_what_is_not_there(
         {"sampleId": {"is": ["b"]}},
         {"organ": {"is": ["heart"]}},
         {"bundleUuid": {"is": [id_of("second")]}},
-        {"fileName": {"is": ["second_1.fastq"]}},
         {"project": {"is": ["secret"]}},
     ],
 )
@@ -107,7 +96,7 @@ def test_who_gets_a_file_is_decided_as_in_v1(
     service: ExploreService, clouds: Clouds, callers: dict[str, Api]
 ) -> None:
     name = new_uuid()
-    bundle = sequenced(name, specimen=name, project=name)
+    bundle = sequenced(name, specimen=f"of {name}", project=name)
     fqid = service.upload(clouds, bundle)
     uuid = bundle.files[0]["uuid"]
     for each in (fqid.uuid, *(file["uuid"] for file in bundle.files)):
@@ -129,7 +118,7 @@ def test_what_becomes_managed_vanishes_for_others(
     service: ExploreService, clouds: Clouds, callers: dict[str, Api]
 ) -> None:
     name = new_uuid()
-    fqid = service.upload(clouds, sequenced(name, specimen=name, project=name))
+    fqid = service.upload(clouds, sequenced(name, specimen=f"of {name}", project=name))
     service.index(OWN, fqid)
     query: dict[str, Any] = {"catalog": OWN, "filters": {"project": {"is": [name]}}}
     assert service.get("/index/files", **query)["pagination"]["total"] == 2
