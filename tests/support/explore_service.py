@@ -20,10 +20,11 @@ from shared.identifiers import Fqid
 from shared.maintenance.catalogue_reindex import BUCKET, READS
 from shared.messages import BUNDLE_CHANGES, BUNDLE_EVENTS
 from shared.system import Dss
-from tests.support.api import TIMEOUT, Api, Version, new_uuid, put_bundle, put_file
+from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
 from tests.support.clouds import Clouds
 from tests.support.dss import open_dss_for_threads
 from tests.support.hca_sample import HcaBundle
+from tests.support.topics import make_topics
 
 _METADATA = 'application/json; dcp-type="metadata"'
 
@@ -110,10 +111,7 @@ def explore_service(env: Mapping[str, str], *names: str, **settings: str) -> Ite
     """Run an API with HCA catalogues on a running system; the first is the default one."""
     catalogues = json.dumps([{"name": name, "plugin": "hca"} for name in names])
     own = {"DSS_CATALOGUES": catalogues, **settings}
-    # A change of readers is published. Nobody subscribes.
-    for topic in (BUNDLE_EVENTS, BUNDLE_CHANGES):
-        url = f"http://{env['PUBSUB_EMULATOR_HOST']}/v1/projects/{env['GOOGLE_CLOUD_PROJECT']}/topics"
-        requests.put(f"{url}/{topic}", json={}, timeout=TIMEOUT)
+    make_topics(env, BUNDLE_EVENTS, BUNDLE_CHANGES)
     with api_process(env, own) as process:
         yield ExploreService(Api(process.url), env, open_dss_for_threads({**env, **own}))
 

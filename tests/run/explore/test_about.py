@@ -161,14 +161,15 @@ def test_a_part_that_does_not_answer_is_down(
     assert health.cached()["up"] is True
 
 
-def test_without_catalogues_everything_else_works(service: ExploreService) -> None:
-    """As the health of a deployment without any, and its answers."""
-    monkeypatch = pytest.MonkeyPatch()
-    with monkeypatch.context() as patched:
-        patched.setitem(vars(service.dss), "catalogues", NoCatalogues())
-        found = Health(service.dss).check()
-        assert found["up"] is True
-        assert found["queues"] == {"up": True}
+def test_a_deployment_without_catalogues_is_up(
+    service: ExploreService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(service.dss), "catalogues", NoCatalogues())
+
+    found = Health(service.dss).check()
+
+    assert found["up"] is True
+    assert found["queues"] == {"up": True}
 
 
 def test_an_error_of_the_service_has_its_form_alone(service: ExploreService) -> None:
