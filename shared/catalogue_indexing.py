@@ -112,9 +112,6 @@ class Indexer:
             reason = str(error) if isinstance(error, TooManyAudiences) else f"it can't be stored: {error!r}"
             state = _failed(state.fqid, state.labels, reason)
             changed = self._store.put(catalogue, state)
-        if state.state == FAILED:
-            bundle = str(state.fqid)
-            _log.warning("not indexed", catalogue=catalogue.name, bundle=bundle, reason=state.reason)
         return Outcome(state.state, state.reason, changed)
 
 
