@@ -1,6 +1,6 @@
 """The steps of the demo, in order."""
 
-from local.demo import access_steps, drs_steps, steps
+from local.demo import access_steps, drs_steps, explore_steps, steps
 from local.demo import event_steps as events
 from local.demo.steps import Step
 
@@ -8,6 +8,7 @@ STEPS = (
     Step("make the data ready", steps.make_ready),
     Step("subscribe", events.subscribe),
     Step("upload to gcp", steps.upload),
+    Step("find it by facets", explore_steps.find_by_facets),
     Step("appears in aws", steps.arrive_in_aws),
     Step("PUT other content", steps.refuse_other_content),
     Step("list all bundles", steps.enumerate_bundles),
