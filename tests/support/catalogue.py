@@ -11,8 +11,10 @@ from shared.access import labels_of
 from shared.explore.base import DELETED, INDEXED, BundleState
 from shared.explore.bundle_metadata import BundleMetadata, Json
 from shared.explore.catalogues import Catalogue
-from shared.explore.changes import Said
+from shared.explore.changes import EntityKey, Said
+from shared.explore.entities import Share, tally
 from shared.explore.filters import parse_filters
+from shared.explore.plugins import Plugin
 from shared.explore.postgresql.store import PostgreSqlCatalogues
 from shared.explore.query import FacetCounts, PageOrder, Query
 from shared.explore.settings import CatalogueSetting
@@ -145,6 +147,25 @@ class TestCatalogue:
                 name: connection.execute(statement.encode(), (self.catalogue.number,)).fetchall()
                 for name, statement in statements.items()
             }
+
+
+def documents_of(plugin: Plugin, *bundles: BundleMetadata) -> dict[EntityKey, Any]:
+    """Return the documents that bundles make together, by entity, as all readers of all bundles see them."""
+    shares: dict[EntityKey, list[Share]] = {}
+    for bundle in bundles:
+        said = Said.parse(Said.of(plugin.contributions(bundle)).encode())
+        for key in said.keys:
+            share = Share(bundle.fqid.uuid, bundle.fqid.version, ANYBODY, said.contents(key))
+            shares.setdefault(key, []).append(share)
+    return {
+        key: {
+            **plugin.document(key[0], tally(plugin.merges[key[0]], listed)),
+            "entity_id": key[1],
+            "bundles": [{"uuid": share.uuid, "version": share.version} for share in listed],
+            "sources": [],
+        }
+        for key, listed in shares.items()
+    }
 
 
 @contextlib.contextmanager

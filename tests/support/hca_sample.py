@@ -42,19 +42,21 @@ class HcaBundle:
             },
         )
 
-    def add(self, type: str, name: str = "", **content: Any) -> str:
+    def add(self, entity_type: str, name: str = "", /, **content: Any) -> str:
         """Add a metadata document, named in the bundle by its type and a number."""
-        number = sum(known.startswith(f"{type}_") for known in self.documents)
-        name = name or f"{type} {number} of {self.fqid.uuid}"
-        kind = next((kind for ending, kind in _KINDS.items() if type.endswith(ending)), "biomaterial")
-        content.setdefault("describedBy", f"https://schema.example/type/{kind}/1.0.0/{type}")
+        number = sum(known.startswith(f"{entity_type}_") for known in self.documents)
+        name = name or f"{entity_type} {number} of {self.fqid.uuid}"
+        kind = next((kind for ending, kind in _KINDS.items() if entity_type.endswith(ending)), "biomaterial")
+        content.setdefault("describedBy", f"https://schema.example/type/{kind}/1.0.0/{entity_type}")
         if kind == "biomaterial":
             content.setdefault("biomaterial_core", {"biomaterial_id": name})
         provenance = {"document_id": id_of(name), "submission_date": SUBMITTED, "update_date": UPDATED}
-        self.documents[f"{type}_{number}.json"] = {**content, "provenance": provenance}
+        self.documents[f"{entity_type}_{number}.json"] = {**content, "provenance": provenance}
         return id_of(name)
 
-    def file(self, name: str, type: str = "sequence_file", *, size: int = 10, **content: Any) -> str:
+    def file(
+        self, name: str, entity_type: str = "sequence_file", /, *, size: int = 10, **content: Any
+    ) -> str:
         """Add a data file and the document that describes it. `core` are further fields of `file_core`."""
         form = name.rpartition(".")[2]
         core = {"file_name": name, "format": form, **content.pop("core", {})}
@@ -70,7 +72,7 @@ class HcaBundle:
                 "crc32c": "0" * 8,
             }
         )
-        return self.add(type, name, file_core=core, **content)
+        return self.add(entity_type, name, file_core=core, **content)
 
     def link(
         self,
