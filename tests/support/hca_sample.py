@@ -118,12 +118,14 @@ def sequenced(
     *,
     project: str = "project",
     specimen: str = "specimen",
+    suspension: str = "",
     organ: str = "brain",
     cells: int = 100,
 ) -> HcaBundle:
     """Return a bundle of a donor, a specimen, a cell suspension and two sequence files.
 
-    The donor, the specimen and the protocols are the same in all bundles with the same names.
+    The donor, the specimen and the protocols are the same in all bundles with the same names; a suspension
+    without a name is the bundle's own.
     """
     bundle = HcaBundle(name, version, project)
     donor = bundle.add(
@@ -136,7 +138,7 @@ def sequenced(
         organism_age_unit={"text": "year"},
     )
     tissue = bundle.add("specimen_from_organism", specimen, organ={"text": organ})
-    suspension = bundle.add("cell_suspension", f"suspension of {name}", estimated_cell_count=cells)
+    made = bundle.add("cell_suspension", suspension or f"suspension of {name}", estimated_cell_count=cells)
     reads = [bundle.file(f"{name}_{number}.fastq", size=number * 10) for number in (1, 2)]
     sequencing = bundle.add(
         "sequencing_protocol",
@@ -148,6 +150,6 @@ def sequenced(
         "library_preparation_protocol", "library", library_construction_method={"text": "Drops"}
     )
     bundle.link([donor], [tissue])
-    bundle.link([tissue], [suspension])
-    bundle.link([suspension], reads, [sequencing, library])
+    bundle.link([tissue], [made])
+    bundle.link([made], reads, [sequencing, library])
     return bundle
