@@ -1,0 +1,212 @@
+"""Catalogues filled fast: rows as the writer makes them, of variants of real bundles and their clones, by COPY.
+
+A variant goes through the plug-in and the writer's own functions; of its clones' rows nothing but UUIDs and
+names of files differ from its own. So the tables are those that the writer would have made, but for the
+projects, which are made of the variants alone, and for what clones say, which is left out.
+"""
+
+import multiprocessing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import Connection, sql
+
+from shared.access import labels_of
+from shared.explore.audiences import Audience
+from shared.explore.base import INDEXED
+from shared.explore.catalogues import Catalogue
+from shared.explore.changes import EntityKey, Said
+from shared.explore.entities import Share, tally
+from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from shared.explore.postgresql.documents import NewDocument
+from shared.explore.postgresql.term_numbers import TermNumbers
+from tests.benchmarks.explore_bundles import Variant, variants
+
+LABELS = labels_of(())
+RELEASE = "1"
+_AUDIENCE = Audience(frozenset((LABELS,)))
+_PROJECTS = "projects"
+# Tables, and the columns that are written.
+_COLUMNS = {
+    "dss_explore_bundles": "catalog, uuid, version, state, labels, is_current, reason, release, said",
+    "dss_explore_shares": "catalog, entity_type, entity_id, uuid",
+    "dss_explore_documents": (
+        "catalog, entity_type, entity_id, audience, profile, vals, keys, default_key, sums, document, words"
+    ),
+    "dss_explore_profiles": "id, catalog, entity_type, audience, terms, n, sums",
+}
+_FAST = "SET synchronous_commit = off; SET maintenance_work_mem = '512MB'"
+_INDEXES = """
+    SELECT index.indexname, index.indexdef FROM pg_indexes AS index
+    WHERE index.tablename = 'dss_explore_documents' AND index.indexname NOT LIKE '%%_pkey'
+"""
+
+
+@dataclass
+class Filling:
+    """How many bundles and documents of files there are, and how many different bundles those are."""
+
+    files: int = 0
+    bundles: int = 0
+    variants: int = 0
+
+
+@dataclass
+class _Rows:
+    """Rows of one variant or project, as lines of COPY by table; `words` become the last column."""
+
+    lines: dict[str, list[str]] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+
+
+def fill(dsn: str, catalogue: Catalogue, *, processes: int = 2, **wanted: int) -> Filling:
+    """Fill the empty tables of a catalogue with `variants(**wanted)`, and return how many there are."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        # Numbers that two processes would both make.
+        AudienceNumbers(connection).number(_AUDIENCE)
+        indexes = connection.execute(_INDEXES).fetchall()
+        for name, _ in indexes:
+            connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+        context = multiprocessing.get_context("fork")
+        results = context.Queue()
+        workers = [
+            context.Process(target=_fill_part, args=(results, dsn, catalogue, part, processes, wanted))
+            for part in range(processes)
+        ]
+        for worker in workers:
+            worker.start()
+        filled = [results.get() for _ in workers]
+        for worker in workers:
+            worker.join()
+        if not all(isinstance(each, Filling) for each in filled):
+            raise RuntimeError(f"not filled: {filled}")
+        connection.execute(_FAST)
+        for _, definition in indexes:
+            connection.execute(definition)
+        connection.execute("VACUUM ANALYZE")
+    return Filling(*(sum(numbers) for numbers in zip(*(vars(each).values() for each in filled), strict=True)))
+
+
+def _fill_part(
+    results: Any, dsn: str, catalogue: Catalogue, part: int, parts: int, wanted: Mapping[str, int]
+) -> None:
+    try:
+        with psycopg.connect(dsn) as connection:
+            connection.execute(_FAST)
+            filler = _Filler(connection, catalogue)
+            for project, group in groupby(variants(**wanted), key=lambda each: each.project):
+                if project % parts == part:
+                    filler.project(group)
+            filler.end()
+        results.put(filler.filling)
+    except BaseException as error:
+        results.put(repr(error))
+        raise
+
+
+class _Filler:
+    """Writes whole projects, on one connection."""
+
+    def __init__(self, connection: Connection, catalogue: Catalogue) -> None:
+        self.filling = Filling()
+        self._connection = connection
+        self._catalogue = catalogue
+        self._audience = AudienceNumbers(connection).number(_AUDIENCE)
+        self._terms = TermNumbers(connection)
+        # Kind, terms, number and sums of the documents of each profile.
+        self._profiles: dict[UUID, tuple[str, str, int, list[int]]] = {}
+
+    def project(self, group: Iterable[Variant]) -> None:
+        """Write the bundles of a project, and the project's own document."""
+        shares: dict[EntityKey, list[Share]] = {}
+        for variant in group:
+            said = Said.of(self._catalogue.plugin.contributions(variant.metadata))
+            fqid = variant.metadata.fqid
+            rows, clones = _Rows(), len(variant.clones) + 1
+            for key in said.keys:
+                share = Share(fqid.uuid, fqid.version, LABELS, said.contents(key))
+                _add(rows, "dss_explore_shares", self._catalogue.number, *key, fqid.uuid)
+                if key[0] == _PROJECTS:
+                    shares.setdefault(key, []).append(share)
+                else:
+                    self._document(rows, key, [share], clones)
+            self._write(rows, variant.token, (variant.token, *variant.clones))
+            self._bundles(variant, said)
+            files = sum(key[0] == "files" for key in said.keys)
+            self.filling.files += files * clones
+            self.filling.bundles += clones
+            self.filling.variants += 1
+        rows = _Rows()
+        for key, listed in shares.items():
+            self._document(rows, key, listed, 1)
+        self._write(rows, "", ("",))
+
+    def end(self) -> None:
+        """Write the profiles."""
+        rows = _Rows()
+        for profile, (kind, terms, n, sums) in self._profiles.items():
+            number, audience = self._catalogue.number, self._audience
+            _add(rows, "dss_explore_profiles", profile, number, kind, audience, terms, n, sums)
+        self._write(rows, "", ("",))
+
+    def _bundles(self, variant: Variant, said: Said) -> None:
+        fqid = variant.metadata.fqid
+        place = self._catalogue.number, fqid.uuid, fqid.version, INDEXED, sorted(LABELS), "t", "", RELEASE
+        own, others = _Rows(), _Rows()
+        _add(own, "dss_explore_bundles", *place, said.encode())
+        _add(others, "dss_explore_bundles", *place, None)
+        self._write(own, "", ("",))
+        self._write(others, variant.token, variant.clones)
+
+    def _document(self, rows: _Rows, key: EntityKey, shares: Sequence[Share], copies: int) -> None:
+        counts = tally(self._catalogue.plugin.merges[key[0]], shares)
+        bundles = [{"uuid": share.uuid, "version": share.version} for share in shares][:100]
+        new = NewDocument.of(self._catalogue, key, self._audience, counts, sorted_bundles(bundles))
+        profile, terms = new.profile(self._terms.numbers(set(new.row.terms)))
+        *before, words, sums, document = new.columns(profile)
+        _add(rows, "dss_explore_documents", *before, sums, document)
+        rows.words.append(words)
+        _, _, n, earlier = self._profiles.get(profile, ("", "", 0, [0] * len(sums)))
+        added = [known + copies * number for known, number in zip(earlier, sums, strict=True)]
+        self._profiles[profile] = key[0], terms, n + copies, added
+
+    def _write(self, rows: _Rows, token: str, tokens: Sequence[str]) -> None:
+        """Write rows once for each of some tokens, in place of the one that they have."""
+        if rows.words:
+            statement = "SELECT to_tsvector('simple', words)::text FROM unnest(%s::text[]) AS words"
+            found = self._connection.execute(statement, (rows.words,)).fetchall()
+            lines = rows.lines["dss_explore_documents"]
+            rows.lines["dss_explore_documents"] = [
+                f"{line[:-1]}\t{_text(words)}\n" for line, (words,) in zip(lines, found, strict=True)
+            ]
+        for table, lines in rows.lines.items():
+            block = "".join(lines)
+            statement = f"COPY {table} ({_COLUMNS[table]}) FROM STDIN"
+            with self._connection.cursor().copy(statement.encode()) as copy:
+                for each in tokens:
+                    copy.write((block.replace(token, each) if token else block).encode())
+
+
+def sorted_bundles(bundles: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return bundles in the order in which documents name them."""
+    return sorted(bundles, key=lambda each: each["uuid"])
+
+
+def _add(rows: _Rows, table: str, *values: Any) -> None:
+    rows.lines.setdefault(table, []).append("\t".join(map(_text, values)) + "\n")
+
+
+def _text(value: Any) -> str:
+    """Return a value in the text form of COPY."""
+    if value is None:
+        return "\\N"
+    if isinstance(value, list):
+        return "{" + ",".join(map(str, value)) + "}"
+    text = str(value)
+    for character, escaped in (("\\", "\\\\"), ("\n", "\\n"), ("\t", "\\t"), ("\r", "\\r")):
+        text = text.replace(character, escaped)
+    return text
