@@ -35,8 +35,8 @@ class NoBundles(Exception):
 
 @dataclass(frozen=True)
 class Variant:
-    """A bundle that is like a real one. All of its UUIDs but the project's begin with `token`, and so do names
-    of files; `clones` are the tokens of further bundles, which differ in nothing else."""
+    """A bundle that is like a real one. All of its UUIDs but the project's begin with `token`, and so do
+    names of files; `clones` are the tokens of further bundles, which differ in nothing else."""
 
     project: int
     token: str

@@ -1,4 +1,4 @@
-"""Catalogues filled fast: rows as the writer makes them, of variants of real bundles and their clones, by COPY.
+"""Catalogues filled fast: rows as the writer makes them, of real bundles' variants and clones, by COPY.
 
 A variant goes through the plug-in and the writer's own functions; of its clones' rows nothing but UUIDs and
 names of files differ from its own. So the tables are those that the writer would have made, but for the
@@ -22,8 +22,8 @@ from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share, tally
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
-from shared.explore.postgresql.documents import NewDocument
-from shared.explore.postgresql.term_numbers import TermNumbers
+from shared.explore.postgresql.documents import NewDocument, Profile
+from shared.explore.postgresql.part_numbers import PartNumbers
 from tests.benchmarks.explore_bundles import Variant, variants
 
 LABELS = labels_of(())
@@ -35,9 +35,9 @@ _COLUMNS = {
     "dss_explore_bundles": "catalog, uuid, version, state, labels, is_current, reason, release, said",
     "dss_explore_shares": "catalog, entity_type, entity_id, uuid",
     "dss_explore_documents": (
-        "catalog, entity_type, entity_id, audience, profile, vals, keys, default_key, sums, document, words"
+        "catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, document, words"
     ),
-    "dss_explore_profiles": "id, catalog, entity_type, audience, terms, n, sums",
+    "dss_explore_profiles": "id, catalog, entity_type, audience, parts, keys, n, sums",
 }
 _FAST = "SET synchronous_commit = off; SET maintenance_work_mem = '512MB'"
 _INDEXES = """
@@ -116,9 +116,9 @@ class _Filler:
         self._connection = connection
         self._catalogue = catalogue
         self._audience = AudienceNumbers(connection).number(_AUDIENCE)
-        self._terms = TermNumbers(connection)
-        # Kind, terms, number and sums of the documents of each profile.
-        self._profiles: dict[UUID, tuple[str, str, int, list[int]]] = {}
+        self._parts = PartNumbers(connection)
+        # Each profile, with the number and the sums of its documents.
+        self._profiles: dict[UUID, tuple[Profile, int, list[int]]] = {}
 
     def project(self, group: Iterable[Variant]) -> None:
         """Write the bundles of a project, and the project's own document."""
@@ -148,9 +148,9 @@ class _Filler:
     def end(self) -> None:
         """Write the profiles."""
         rows = _Rows()
-        for profile, (kind, terms, n, sums) in self._profiles.items():
-            number, audience = self._catalogue.number, self._audience
-            _add(rows, "dss_explore_profiles", profile, number, kind, audience, terms, n, sums)
+        for profile, n, sums in self._profiles.values():
+            values = profile.id, self._catalogue.number, *profile.made_of, n, sums
+            _add(rows, "dss_explore_profiles", *values)
         self._write(rows, "", ("",))
 
     def _bundles(self, variant: Variant, said: Said) -> None:
@@ -166,13 +166,13 @@ class _Filler:
         counts = tally(self._catalogue.plugin.merges[key[0]], shares)
         bundles = [{"uuid": share.uuid, "version": share.version} for share in shares][:100]
         new = NewDocument.of(self._catalogue, key, self._audience, counts, sorted_bundles(bundles))
-        profile, terms = new.profile(self._terms.numbers(set(new.row.terms)))
-        *before, words, sums, document = new.columns(profile)
-        _add(rows, "dss_explore_documents", *before, sums, document)
+        profile = new.profile(self._parts.numbers(set(new.row.terms.values())))
+        *columns, words, document = new.columns(profile)
+        _add(rows, "dss_explore_documents", *columns, document)
         rows.words.append(words)
-        _, _, n, earlier = self._profiles.get(profile, ("", "", 0, [0] * len(sums)))
-        added = [known + copies * number for known, number in zip(earlier, sums, strict=True)]
-        self._profiles[profile] = key[0], terms, n + copies, added
+        _, n, earlier = self._profiles.get(profile.id, (profile, 0, [0] * len(new.sums)))
+        added = [known + copies * number for known, number in zip(earlier, new.sums, strict=True)]
+        self._profiles[profile.id] = profile, n + copies, added
 
     def _write(self, rows: _Rows, token: str, tokens: Sequence[str]) -> None:
         """Write rows once for each of some tokens, in place of the one that they have."""

@@ -11,8 +11,10 @@ from psycopg import Connection
 from shared.explore.audiences import Audience
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey
+from shared.explore.fields import facet_groups
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
-from shared.explore.postgresql.term_numbers import Term, TermNumbers, digest
+from shared.explore.postgresql.part_numbers import Part, PartNumbers
+from shared.explore.postgresql.term_numbers import digest
 from shared.explore.rows import Row, row_of
 from shared.explore.tallies import Counts, Slot
 
@@ -36,15 +38,15 @@ _REMOVE = """
 """
 _PUT = """
     INSERT INTO dss_explore_documents
-        (catalog, entity_type, entity_id, audience, profile, vals, keys, default_key, words, sums, document)
-    VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s, to_tsvector('simple', %s), %s, %s)
+        (catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, words, document)
+    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, to_tsvector('simple', %s), %s)
 """
 # In order of the ids, in which all writers lock them. Counts that fall are of rows that exist.
 _COUNT = """
-    INSERT INTO dss_explore_profiles AS profile (id, catalog, entity_type, audience, terms, n, sums)
-    SELECT id, %s, kind, audience, terms::integer[], n, sums::bigint[]
-    FROM unnest(%s::uuid[], %s::text[], %s::integer[], %s::text[], %s::integer[], %s::text[])
-        AS new (id, kind, audience, terms, n, sums)
+    INSERT INTO dss_explore_profiles AS profile (id, catalog, entity_type, audience, parts, keys, n, sums)
+    SELECT id, %s, kind, audience, parts::integer[], keys::jsonb, n, sums::bigint[]
+    FROM unnest(%s::uuid[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::integer[], %s::text[])
+        AS new (id, kind, audience, parts, keys, n, sums)
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET n = profile.n + excluded.n, sums = ARRAY(
         SELECT coalesce(old, 0) + coalesce(change, 0)
@@ -93,26 +95,36 @@ class NewDocument:
         row = row_of(document, plugin.fields)
         return cls(catalogue, key, audience, document, row, plugin.sums(key[0], document))
 
-    def profile(self, numbers: Mapping[Term, int]) -> tuple[UUID, str]:
-        """Return the id and the terms of its profile; `numbers` are those of the terms."""
-        terms = _array(sorted(numbers[term] for term in self.row.terms))
-        return digest(f"{self.catalogue.number} {self.key[0]} {self.audience} {terms}"), terms
+    def profile(self, numbers: Mapping[Part, int]) -> "Profile":
+        """Return its profile; `numbers` are those of the parts."""
+        groups = facet_groups(self.catalogue.plugin.fields)
+        parts = _array(numbers[self.row.terms[group]] for group in groups)
+        made_of = self.key[0], self.audience, parts, json.dumps(self.row.term_keys, ensure_ascii=False)
+        return Profile(digest(f"{self.catalogue.number} {' '.join(map(str, made_of[:3]))}"), made_of)
 
-    def columns(self, profile: UUID) -> tuple[Any, ...]:
+    def columns(self, profile: "Profile") -> tuple[Any, ...]:
         """Return what is stored, in the order of `_PUT`."""
         plugin = self.catalogue.plugin
         return (
             self.catalogue.number,
             *self.key,
             self.audience,
-            profile,
-            json.dumps(self.row.values, ensure_ascii=False),
+            profile.id,
+            self.row.key(plugin.entity_types[self.key[0]].default_sort),
             json.dumps(self.row.keys, ensure_ascii=False),
-            self.row.keys[plugin.entity_types[self.key[0]].default_sort],
-            plugin.words(self.document)[:MOST_WORDS],
             self.sums,
+            json.dumps(self.row.values, ensure_ascii=False),
+            plugin.words(self.document)[:MOST_WORDS],
             json.dumps(self.document, ensure_ascii=False, sort_keys=True),
         )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile: its id, and its entity type, audience, parts and sort keys."""
+
+    id: UUID
+    made_of: tuple[str, int, str, str]
 
 
 @dataclass
@@ -124,7 +136,7 @@ class _Change:
 
     n: int = 0
     sums: list[int] = field(default_factory=list)
-    made_of: tuple[str, int, str] = ("", 0, "{}")
+    made_of: tuple[str, int, str, str] = ("", 0, "{}", "{}")
 
     def add(self, sign: int, sums: Sequence[int]) -> None:
         """Count a document, or one less."""
@@ -140,7 +152,7 @@ class DocumentWriter:
         self._connection = connection
         self._catalogue = catalogue
         self._audiences = AudienceNumbers(connection)
-        self._terms = TermNumbers(connection)
+        self._parts = PartNumbers(connection)
 
     def write(self, keys: Sequence[EntityKey], tallies: Tallies) -> None:
         """Replace the documents of entities; an entity without bundles has none any more."""
@@ -150,12 +162,12 @@ class DocumentWriter:
         for profile, sums in removed:
             changes.setdefault(profile, _Change()).add(-1, sums)
         documents = list(self._documents(keys, tallies))
-        numbers = self._terms.numbers({term for each in documents for term in each.row.terms})
+        numbers = self._parts.numbers({part for each in documents for part in each.row.terms.values()})
         rows = []
         for each in documents:
-            profile, terms = each.profile(numbers)
-            change = changes.setdefault(profile, _Change())
-            change.made_of = each.key[0], each.audience, terms
+            profile = each.profile(numbers)
+            change = changes.setdefault(profile.id, _Change())
+            change.made_of = profile.made_of
             change.add(1, each.sums)
             rows.append(each.columns(profile))
         with self._connection.cursor() as cursor:
@@ -189,11 +201,12 @@ class DocumentWriter:
         if not changed:
             return
         made_of = [each.made_of for _, each in changed]
-        kinds, audiences, terms = (list(column) for column in zip(*made_of, strict=True))
+        kinds, audiences, parts, keys = (list(column) for column in zip(*made_of, strict=True))
         ids = [profile for profile, _ in changed]
         counts = [each.n for _, each in changed]
         sums = [_array(each.sums) for _, each in changed]
-        self._connection.execute(_COUNT, (self._catalogue.number, ids, kinds, audiences, terms, counts, sums))
+        columns = ids, kinds, audiences, parts, keys, counts, sums
+        self._connection.execute(_COUNT, (self._catalogue.number, *columns))
         self._connection.execute(_DROP_ZEROS, (ids,))
 
 
