@@ -68,41 +68,50 @@ def has_range(a_field: Field) -> bool:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a document has of one group of facets: pairs of a facet and a term's key, and the facets' sort
+    keys."""
+
+    terms: frozenset[tuple[str, str]]
+    keys: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Row:
     """What is stored to find a document.
 
-    `terms` are pairs of a facet and a term's key, by the group of the facet, and `term_keys` a sort key for
-    each facet. `values` are the values of the other fields, and `keys` their sort keys.
+    `parts` are those of its facets, by group. `values` are the values of the other fields, and `keys` their
+    sort keys.
     """
 
-    terms: Mapping[str, frozenset[tuple[str, str]]] = field(repr=False)
-    term_keys: Mapping[str, str] = field(repr=False)
+    parts: Mapping[str, Part] = field(repr=False)
     values: Mapping[str, list[Json]] = field(repr=False)
     keys: Mapping[str, str] = field(repr=False)
 
     def key(self, name: str) -> str:
         """Return the sort key of any field."""
-        return self.keys[name] if name in self.keys else self.term_keys[name]
+        return {**self.keys, **dict(pair for part in self.parts.values() for pair in part.keys)}[name]
 
 
 def row_of(document: Document, fields: tuple[Field, ...]) -> Row:
     """Return what is stored to find a document. Pure: the same for the same document."""
     terms: dict[str, set[tuple[str, str]]] = {}
-    term_keys: dict[str, str] = {}
+    term_keys: dict[str, set[tuple[str, str]]] = {}
     values: dict[str, list[Json]] = {}
     keys: dict[str, str] = {}
     for each in fields:
         found = each.values(document)
         key = sort_key(each, least(each, found))
         if each.is_facet:
-            term_keys[each.name] = key
+            term_keys.setdefault(each.group, set()).add((each.name, key))
             terms.setdefault(each.group, set()).update((each.name, term_key(value)) for value in found)
             continue
         keys[each.name] = key
         values[each.name] = _distinct(found)
         if has_range(each) and (last := sort_key(each, greatest(each, found))) != key:
             keys[greatest_of(each.name)] = last
-    return Row({group: frozenset(pairs) for group, pairs in terms.items()}, term_keys, values, keys)
+    parts = {group: Part(frozenset(terms[group]), frozenset(term_keys[group])) for group in terms}
+    return Row(parts, values, keys)
 
 
 def _distinct(values: list[Any]) -> list[Json]:

@@ -37,7 +37,7 @@ _COLUMNS = {
     "dss_explore_documents": (
         "catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, document, words"
     ),
-    "dss_explore_profiles": "id, catalog, entity_type, audience, parts, keys, n, sums",
+    "dss_explore_profiles": "id, catalog, entity_type, audience, parts, n, sums",
 }
 _FAST = "SET synchronous_commit = off; SET maintenance_work_mem = '512MB'"
 _INDEXES = """
@@ -166,7 +166,7 @@ class _Filler:
         counts = tally(self._catalogue.plugin.merges[key[0]], shares)
         bundles = [{"uuid": share.uuid, "version": share.version} for share in shares][:100]
         new = NewDocument.of(self._catalogue, key, self._audience, counts, sorted_bundles(bundles))
-        profile = new.profile(self._parts.numbers(set(new.row.terms.values())))
+        profile = new.profile(self._parts.numbers(set(new.row.parts.values())))
         *columns, words, document = new.columns(profile)
         _add(rows, "dss_explore_documents", *columns, document)
         rows.words.append(words)

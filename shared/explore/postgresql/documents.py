@@ -13,9 +13,9 @@ from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey
 from shared.explore.fields import facet_groups
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
-from shared.explore.postgresql.part_numbers import Part, PartNumbers
+from shared.explore.postgresql.part_numbers import PartNumbers
 from shared.explore.postgresql.term_numbers import digest
-from shared.explore.rows import Row, row_of
+from shared.explore.rows import Part, Row, row_of
 from shared.explore.tallies import Counts, Slot
 
 _BUNDLES = """
@@ -43,10 +43,10 @@ _PUT = """
 """
 # In order of the ids, in which all writers lock them. Counts that fall are of rows that exist.
 _COUNT = """
-    INSERT INTO dss_explore_profiles AS profile (id, catalog, entity_type, audience, parts, keys, n, sums)
-    SELECT id, %s, kind, audience, parts::integer[], keys::jsonb, n, sums::bigint[]
-    FROM unnest(%s::uuid[], %s::text[], %s::integer[], %s::text[], %s::text[], %s::integer[], %s::text[])
-        AS new (id, kind, audience, parts, keys, n, sums)
+    INSERT INTO dss_explore_profiles AS profile (id, catalog, entity_type, audience, parts, n, sums)
+    SELECT id, %s, kind, audience, parts::integer[], n, sums::bigint[]
+    FROM unnest(%s::uuid[], %s::text[], %s::integer[], %s::text[], %s::integer[], %s::text[])
+        AS new (id, kind, audience, parts, n, sums)
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET n = profile.n + excluded.n, sums = ARRAY(
         SELECT coalesce(old, 0) + coalesce(change, 0)
@@ -98,9 +98,9 @@ class NewDocument:
     def profile(self, numbers: Mapping[Part, int]) -> "Profile":
         """Return its profile; `numbers` are those of the parts."""
         groups = facet_groups(self.catalogue.plugin.fields)
-        parts = _array(numbers[self.row.terms[group]] for group in groups)
-        made_of = self.key[0], self.audience, parts, json.dumps(self.row.term_keys, ensure_ascii=False)
-        return Profile(digest(f"{self.catalogue.number} {' '.join(map(str, made_of[:3]))}"), made_of)
+        parts = _array(numbers[self.row.parts[group]] for group in groups)
+        made_of = self.key[0], self.audience, parts
+        return Profile(digest(f"{self.catalogue.number} {' '.join(map(str, made_of))}"), made_of)
 
     def columns(self, profile: "Profile") -> tuple[Any, ...]:
         """Return what is stored, in the order of `_PUT`."""
@@ -121,10 +121,10 @@ class NewDocument:
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile: its id, and its entity type, audience, parts and sort keys."""
+    """A profile: its id, and its entity type, audience and parts."""
 
     id: UUID
-    made_of: tuple[str, int, str, str]
+    made_of: tuple[str, int, str]
 
 
 @dataclass
@@ -136,7 +136,7 @@ class _Change:
 
     n: int = 0
     sums: list[int] = field(default_factory=list)
-    made_of: tuple[str, int, str, str] = ("", 0, "{}", "{}")
+    made_of: tuple[str, int, str] = ("", 0, "{}")
 
     def add(self, sign: int, sums: Sequence[int]) -> None:
         """Count a document, or one less."""
@@ -162,7 +162,7 @@ class DocumentWriter:
         for profile, sums in removed:
             changes.setdefault(profile, _Change()).add(-1, sums)
         documents = list(self._documents(keys, tallies))
-        numbers = self._parts.numbers({part for each in documents for part in each.row.terms.values()})
+        numbers = self._parts.numbers({part for each in documents for part in each.row.parts.values()})
         rows = []
         for each in documents:
             profile = each.profile(numbers)
@@ -201,11 +201,11 @@ class DocumentWriter:
         if not changed:
             return
         made_of = [each.made_of for _, each in changed]
-        kinds, audiences, parts, keys = (list(column) for column in zip(*made_of, strict=True))
+        kinds, audiences, parts = (list(column) for column in zip(*made_of, strict=True))
         ids = [profile for profile, _ in changed]
         counts = [each.n for _, each in changed]
         sums = [_array(each.sums) for _, each in changed]
-        columns = ids, kinds, audiences, parts, keys, counts, sums
+        columns = ids, kinds, audiences, parts, counts, sums
         self._connection.execute(_COUNT, (self._catalogue.number, *columns))
         self._connection.execute(_DROP_ZEROS, (ids,))
 

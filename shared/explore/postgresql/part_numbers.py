@@ -4,21 +4,22 @@ Few of them occur, because the facets of a group describe one thing: all files o
 its laboratories and its publications.
 """
 
+import json
 from collections.abc import Mapping
 from uuid import UUID
 
 from psycopg import Connection
 
-from shared.explore.postgresql.term_numbers import Term, TermNumbers, digest
+from shared.explore.postgresql.term_numbers import TermNumbers, digest
+from shared.explore.rows import Part
 
 _FIND = "SELECT digest, number FROM dss_explore_parts WHERE digest = ANY(%s::uuid[])"
 _ADD = """
-    INSERT INTO dss_explore_parts (digest, terms)
-    SELECT digest, terms::integer[] FROM unnest(%s::uuid[], %s::text[]) AS new (digest, terms)
+    INSERT INTO dss_explore_parts (digest, terms, keys)
+    SELECT digest, terms::integer[], keys::jsonb
+    FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS new (digest, terms, keys)
     ON CONFLICT DO NOTHING
 """
-
-Part = frozenset[Term]
 
 
 class PartNumbers:
@@ -30,7 +31,7 @@ class PartNumbers:
 
     def numbers(self, parts: set[Part]) -> dict[Part, int]:
         """Return the numbers of parts, each of which gets one if it has none."""
-        digests = {digest(repr(sorted(part))): part for part in parts}
+        digests = {digest(repr(sorted(part.terms))): part for part in parts}
         found = self._find(digests)
         if len(found) < len(parts):
             self._add({key: part for key, part in digests.items() if part not in found})
@@ -42,8 +43,10 @@ class PartNumbers:
         return {digests[key]: number for key, number in rows}
 
     def _add(self, new: Mapping[UUID, Part]) -> None:
-        numbers = self._terms.numbers({term for part in new.values() for term in part})
+        numbers = self._terms.numbers({term for part in new.values() for term in part.terms})
         # In one order in all writers, so that two which add the same parts don't wait for each other.
-        rows = sorted((key, sorted(numbers[term] for term in part)) for key, part in new.items())
-        terms = ["{" + ",".join(map(str, listed)) + "}" for _, listed in rows]
-        self._connection.execute(_ADD, ([key for key, _ in rows], terms))
+        keys = sorted(new)
+        terms = [sorted(numbers[term] for term in new[key].terms) for key in keys]
+        arrays = ["{" + ",".join(map(str, listed)) + "}" for listed in terms]
+        sort_keys = [json.dumps(dict(new[key].keys), ensure_ascii=False) for key in keys]
+        self._connection.execute(_ADD, (keys, arrays, sort_keys))

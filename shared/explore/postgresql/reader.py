@@ -216,7 +216,9 @@ class _Asked:
             "term_key": statements.NO_TERM_KEY,
         }
         if key is statements.TERM_KEY:
-            values["term_key"] = statements.OWN_TERM_KEY.format(sql.Literal(order.sort.name))
+            position = group_position(self._catalogue, order.sort)
+            own = sql.Literal(order.sort.name), sql.Literal(position)
+            values["term_key"] = statements.OWN_TERM_KEY.format(*own)
         return self._form(order.sort).format(**values)
 
     def _form(self, sort: Field) -> SQL:

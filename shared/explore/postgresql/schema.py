@@ -113,17 +113,18 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             UNIQUE (field, digest)
         )
         """,
-        # Combinations of terms of one group of facets.
+        # Combinations of terms of one group of facets; `keys` is a sort key for each of those.
         """
         CREATE TABLE dss_explore_parts (
             number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             digest uuid NOT NULL UNIQUE,
-            terms integer[] NOT NULL
+            terms integer[] NOT NULL,
+            keys jsonb NOT NULL
         )
         """,
         "CREATE INDEX dss_explore_parts_terms ON dss_explore_parts USING gin (terms)",
         # Combinations of parts, one of each group, and how many documents have each: counts of facets are
-        # sums over these. `keys` is a sort key for each facet, `sums` the sums of the documents' numbers.
+        # sums over these. `sums` are those of the documents' numbers.
         """
         CREATE TABLE dss_explore_profiles (
             id uuid PRIMARY KEY,
@@ -132,11 +133,9 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             audience integer NOT NULL,
             parts integer[] NOT NULL,
             n integer NOT NULL,
-            sums bigint[] NOT NULL,
-            keys jsonb NOT NULL
-        ) WITH (toast_tuple_target = 256, fillfactor = 80)
+            sums bigint[] NOT NULL
+        ) WITH (fillfactor = 80)
         """,
-        "ALTER TABLE dss_explore_profiles ALTER parts SET STORAGE MAIN, ALTER sums SET STORAGE MAIN",
         "CREATE INDEX dss_explore_profiles_of ON dss_explore_profiles (catalog, entity_type, audience)",
         # What is searched and shown. `vals` are the values of fields that are no facets, `keys` a sort key
         # for each of them. What is read of all documents is kept apart from what is read of few.

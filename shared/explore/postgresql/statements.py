@@ -13,7 +13,10 @@ DEFAULT_KEY = SQL("document.default_key")
 ENTITY_KEY = SQL("document.entity_id")
 KEY = SQL('(document.keys ->> {}) COLLATE "C"')
 TERM_KEY = SQL("profile.key")
-NO_TERM_KEY, OWN_TERM_KEY = SQL("''"), SQL('(profile.keys ->> {}) COLLATE "C"')
+NO_TERM_KEY = SQL("''")
+OWN_TERM_KEY = SQL("""
+    (SELECT part.keys ->> {} FROM dss_explore_parts AS part WHERE part.number = profile.parts[{}]) COLLATE "C"
+""")
 
 ANYTHING, NONE_FAILS = SQL("true"), SQL("0")
 
