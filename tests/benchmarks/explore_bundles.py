@@ -21,6 +21,7 @@ _FOLDERS = (Path("shared", "data", "hca-bundles"), Path("shared", "data", "azul"
 PROJECTS_PER_FILE = 804 / 461_287
 # How often a bundle has so many files at most; real catalogues have few large bundles.
 _SHAPES = ((2, 0.89), (5, 0.05), (16, 0.045), (64, 0.014), (1000, 0.001))
+_SHARED = frozenset(("donor_organism", "specimen_from_organism", "cell_line", "organoid"))
 _VERSION = "2026-01-12T093000.000000Z"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
 # Digits of the first part of a bundle's UUIDs: letters alone, so that names are words however they are cut.
@@ -35,8 +36,12 @@ class NoBundles(Exception):
 
 @dataclass(frozen=True)
 class Variant:
-    """A bundle that is like a real one. All of its UUIDs but the project's begin with `token`, and so do
-    names of files; `clones` are the tokens of further bundles, which differ in nothing else."""
+    """A bundle that is like a real one.
+
+    All of its UUIDs begin with `token`, and so do names of files, except those of what it shares with its
+    clones: the project, donors, specimens, cell lines and organoids. `clones` are the tokens of further bundles,
+    which differ in nothing else.
+    """
 
     project: int
     token: str
@@ -103,6 +108,9 @@ def _token(number: int) -> str:
 def _varied(template: Template, project: int, token: str, chosen: random.Random) -> BundleMetadata:
     """Return a bundle with values and UUIDs of its own; of a project, only the bundle's part differs."""
     text = _UUID.sub(lambda found: token + found[1], json.dumps(template))
+    for kind, _, uuid in (name.partition("/") for name in template["metadata"]):
+        if kind in _SHARED:
+            text = text.replace(token + uuid[8:], "0" + token[1:] + uuid[8:])
     bundle = json.loads(text)
     project_id = str(uuid5(NAMESPACE_URL, f"project {project}"))
     own = random.Random(project)

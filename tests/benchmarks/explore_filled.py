@@ -1,14 +1,13 @@
 """Catalogues filled fast: rows as the writer makes them, of real bundles' variants and clones, by COPY.
 
 A variant goes through the plug-in and the writer's own functions; of its clones' rows nothing but UUIDs and
-names of files differ from its own. So the tables are those that the writer would have made, but for the
-projects, which are made of the variants alone, and for what clones say, which is left out.
+names of files differ from its own. So the tables are those that the writer would have made, but for projects
+and samples, which are made of the variants alone, and for what clones say, which is left out.
 """
 
 import multiprocessing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -22,14 +21,15 @@ from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share, tally
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
-from shared.explore.postgresql.documents import NewDocument, Profile
+from shared.explore.postgresql.documents import Change, DocumentWriter, NewDocument
 from shared.explore.postgresql.part_numbers import PartNumbers
 from tests.benchmarks.explore_bundles import Variant, variants
 
 LABELS = labels_of(())
 RELEASE = "1"
 _AUDIENCE = Audience(frozenset((LABELS,)))
-_PROJECTS = "projects"
+# What bundles of a project share, and what the clones of a variant do.
+_PROJECTS, _SAMPLES = "projects", "samples"
 # Tables, and the columns that are written.
 _COLUMNS = {
     "dss_explore_bundles": "catalog, uuid, version, state, labels, is_current, reason, release, said",
@@ -37,7 +37,6 @@ _COLUMNS = {
     "dss_explore_documents": (
         "catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, document, words"
     ),
-    "dss_explore_profiles": "id, catalog, entity_type, audience, parts, n, sums",
 }
 _FAST = "SET synchronous_commit = off; SET maintenance_work_mem = '512MB'"
 _INDEXES = """
@@ -98,9 +97,10 @@ def _fill_part(
         with psycopg.connect(dsn) as connection:
             connection.execute(_FAST)
             filler = _Filler(connection, catalogue)
-            for project, group in groupby(variants(**wanted), key=lambda each: each.project):
-                if project % parts == part:
-                    filler.project(group)
+            for number, variant in enumerate(variants(**wanted)):
+                filler.variant(
+                    variant, own=number % parts == part, with_project=variant.project % parts == part
+                )
             filler.end()
         results.put(filler.filling)
     except BaseException as error:
@@ -109,7 +109,7 @@ def _fill_part(
 
 
 class _Filler:
-    """Writes whole projects, on one connection."""
+    """Writes some variants, and some of the projects, on one connection."""
 
     def __init__(self, connection: Connection, catalogue: Catalogue) -> None:
         self.filling = Filling()
@@ -117,41 +117,47 @@ class _Filler:
         self._catalogue = catalogue
         self._audience = AudienceNumbers(connection).number(_AUDIENCE)
         self._parts = PartNumbers(connection)
-        # Each profile, with the number and the sums of its documents.
-        self._profiles: dict[UUID, tuple[Profile, int, list[int]]] = {}
+        self._changes: dict[UUID, Change] = {}
+        # What the variants of each project say of it.
+        self._shares: dict[EntityKey, list[Share]] = {}
 
-    def project(self, group: Iterable[Variant]) -> None:
-        """Write the bundles of a project, and the project's own document."""
-        shares: dict[EntityKey, list[Share]] = {}
-        for variant in group:
-            said = Said.of(self._catalogue.plugin.contributions(variant.metadata))
-            fqid = variant.metadata.fqid
-            rows, clones = _Rows(), len(variant.clones) + 1
-            for key in said.keys:
-                share = Share(fqid.uuid, fqid.version, LABELS, said.contents(key))
-                _add(rows, "dss_explore_shares", self._catalogue.number, *key, fqid.uuid)
+    def variant(self, variant: Variant, *, own: bool, with_project: bool) -> None:
+        """Write a variant and its clones, if it is an own one, and note what it says of its project."""
+        if not own and not with_project:
+            return
+        said = Said.of(self._catalogue.plugin.contributions(variant.metadata))
+        fqid = variant.metadata.fqid
+        shares = {key: Share(fqid.uuid, fqid.version, LABELS, said.contents(key)) for key in said.keys}
+        if with_project:
+            for key, share in shares.items():
                 if key[0] == _PROJECTS:
-                    shares.setdefault(key, []).append(share)
-                else:
-                    self._document(rows, key, [share], clones)
-            self._write(rows, variant.token, (variant.token, *variant.clones))
-            self._bundles(variant, said)
-            files = sum(key[0] == "files" for key in said.keys)
-            self.filling.files += files * clones
-            self.filling.bundles += clones
-            self.filling.variants += 1
-        rows = _Rows()
-        for key, listed in shares.items():
-            self._document(rows, key, listed, 1)
-        self._write(rows, "", ("",))
+                    self._shares.setdefault(key, []).append(share)
+        if own:
+            self._own(variant, said, shares)
 
     def end(self) -> None:
-        """Write the profiles."""
-        rows = _Rows()
-        for profile, n, sums in self._profiles.values():
-            values = profile.id, self._catalogue.number, *profile.made_of, n, sums
-            _add(rows, "dss_explore_profiles", *values)
-        self._write(rows, "", ("",))
+        """Write the projects and the profiles."""
+        for key, shares in self._shares.items():
+            rows = _Rows()
+            self._document(rows, key, shares, 1)
+            self._write(rows, "", ("",))
+        DocumentWriter(self._connection, self._catalogue).count(self._changes)
+
+    def _own(self, variant: Variant, said: Said, shares: Mapping[EntityKey, Share]) -> None:
+        rows, once = _Rows(), _Rows()
+        copies = len(variant.clones) + 1
+        for key, share in shares.items():
+            _add(rows, "dss_explore_shares", self._catalogue.number, *key, share.uuid)
+            if key[0] == _SAMPLES:
+                self._document(once, key, [share], 1)
+            elif key[0] != _PROJECTS:
+                self._document(rows, key, [share], copies)
+        self._write(rows, variant.token, (variant.token, *variant.clones))
+        self._write(once, "", ("",))
+        self._bundles(variant, said)
+        self.filling.files += sum(key[0] == "files" for key in said.keys) * copies
+        self.filling.bundles += copies
+        self.filling.variants += 1
 
     def _bundles(self, variant: Variant, said: Said) -> None:
         fqid = variant.metadata.fqid
@@ -170,9 +176,9 @@ class _Filler:
         *columns, words, document = new.columns(profile)
         _add(rows, "dss_explore_documents", *columns, document)
         rows.words.append(words)
-        _, n, earlier = self._profiles.get(profile.id, (profile, 0, [0] * len(new.sums)))
-        added = [known + copies * number for known, number in zip(earlier, new.sums, strict=True)]
-        self._profiles[profile.id] = profile, n + copies, added
+        change = self._changes.setdefault(profile.id, Change(made_of=profile.made_of))
+        for _ in range(copies):
+            change.add(1, new.sums)
 
     def _write(self, rows: _Rows, token: str, tokens: Sequence[str]) -> None:
         """Write rows once for each of some tokens, in place of the one that they have."""

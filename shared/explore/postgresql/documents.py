@@ -128,7 +128,7 @@ class Profile:
 
 
 @dataclass
-class _Change:
+class Change:
     """By how much the number of a profile's documents changes, and the sums of their numbers.
 
     A profile of removed documents alone exists: what it is made of is not looked at.
@@ -158,21 +158,21 @@ class DocumentWriter:
         """Replace the documents of entities; an entity without bundles has none any more."""
         kinds, ids = _columns(keys)
         removed = self._connection.execute(_REMOVE, (kinds, ids, self._catalogue.number)).fetchall()
-        changes: dict[UUID, _Change] = {}
+        changes: dict[UUID, Change] = {}
         for profile, sums in removed:
-            changes.setdefault(profile, _Change()).add(-1, sums)
+            changes.setdefault(profile, Change()).add(-1, sums)
         documents = list(self._documents(keys, tallies))
         numbers = self._parts.numbers({part for each in documents for part in each.row.parts.values()})
         rows = []
         for each in documents:
             profile = each.profile(numbers)
-            change = changes.setdefault(profile.id, _Change())
+            change = changes.setdefault(profile.id, Change())
             change.made_of = profile.made_of
             change.add(1, each.sums)
             rows.append(each.columns(profile))
         with self._connection.cursor() as cursor:
             cursor.executemany(_PUT, rows)
-        self._count(changes)
+        self.count(changes)
 
     def _documents(self, keys: Sequence[EntityKey], tallies: Tallies) -> Iterable[NewDocument]:
         bundles = self._bundles(keys)
@@ -193,7 +193,8 @@ class DocumentWriter:
             found.setdefault((kind, entity_id), []).append(entry)
         return found
 
-    def _count(self, changes: Mapping[UUID, _Change]) -> None:
+    def count(self, changes: Mapping[UUID, Change]) -> None:
+        """Change the numbers of profiles, each of which is there from its first document to its last."""
         changed = sorted(
             ((profile, each) for profile, each in changes.items() if each.n or any(each.sums)),
             key=lambda pair: pair[0],
