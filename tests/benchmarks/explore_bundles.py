@@ -39,8 +39,8 @@ class Variant:
     """A bundle that is like a real one.
 
     All of its UUIDs begin with `token`, and so do names of files, except those of what it shares with its
-    clones: the project, donors, specimens, cell lines and organoids. `clones` are the tokens of further bundles,
-    which differ in nothing else.
+    clones: the project, donors, specimens, cell lines and organoids. `clones` are the tokens of further
+    bundles, which differ in nothing else.
     """
 
     project: int
@@ -108,9 +108,10 @@ def _token(number: int) -> str:
 def _varied(template: Template, project: int, token: str, chosen: random.Random) -> BundleMetadata:
     """Return a bundle with values and UUIDs of its own; of a project, only the bundle's part differs."""
     text = _UUID.sub(lambda found: token + found[1], json.dumps(template))
+    shared = str(_DIGITS.index(token[0])) + token[1:]
     for kind, _, uuid in (name.partition("/") for name in template["metadata"]):
         if kind in _SHARED:
-            text = text.replace(token + uuid[8:], "0" + token[1:] + uuid[8:])
+            text = text.replace(token + uuid[8:], shared + uuid[8:])
     bundle = json.loads(text)
     project_id = str(uuid5(NAMESPACE_URL, f"project {project}"))
     own = random.Random(project)
