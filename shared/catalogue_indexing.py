@@ -11,7 +11,7 @@ import structlog
 
 from shared.access import labels_of
 from shared.catalog import BundleHead
-from shared.errors import NotYetThere, TooManyUnderWay
+from shared.errors import DssError, NotYetThere, TooManyUnderWay
 from shared.events.documents import read_document
 from shared.explore.audiences import TooManyAudiences
 from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState
@@ -70,8 +70,15 @@ class Indexer:
             state = transform(catalogue, fqid, document, labels_of(head.content_readers))
         try:
             self._store.put(catalogue, state)
-        except TooManyAudiences as error:
-            state = _failed(fqid, state.labels, str(error))
+        except DssError:
+            raise
+        except Exception as error:
+            # What this bundle says can't be merged with what others say, or can't be stored.
+            if state.state != INDEXED:
+                raise
+            reason = str(error) if isinstance(error, TooManyAudiences) else f"can't be stored: {error!r}"
+            _log.warning("not stored", catalogue=catalogue.name, bundle=str(fqid), exc_info=error)
+            state = _failed(fqid, state.labels, reason)
             self._store.put(catalogue, state)
         if state.state == FAILED:
             _log.warning("not indexed", catalogue=catalogue.name, bundle=str(fqid), reason=state.reason)
@@ -99,12 +106,17 @@ def transform(catalogue: Catalogue, fqid: Fqid, document: bytes, labels: frozens
 
 
 def _failed(fqid: Fqid, labels: frozenset[str], reason: str) -> BundleState:
-    return BundleState(fqid=fqid, state=FAILED, labels=labels, release=RELEASE, reason=reason[:_MAX_REASON])
+    # PostgreSQL stores neither null characters nor halves of characters, which files may hold.
+    text = reason[:_MAX_REASON].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return BundleState(fqid=fqid, state=FAILED, labels=labels, release=RELEASE, reason=text)
 
 
 def bundle_metadata(fqid: Fqid, document: Any) -> BundleMetadata:
     """Return what a metadata document holds of a bundle. Raises NotYetThere if it is that of a tombstone."""
     if "manifest" not in document:
         raise NotYetThere(f"bundle {fqid}: its metadata document is not there")
+    files = document["manifest"]["files"]
     named = {str(file["name"]): content for file, content in contents(document)}
-    return BundleMetadata(fqid, document["manifest"]["files"], named)
+    indexed = {file["name"] for file in files if file["indexed"]}
+    left_out = {row["name"]: row["reason"] for row in document.get("left_out", ()) if row["name"] in indexed}
+    return BundleMetadata(fqid, files, named, left_out)

@@ -22,11 +22,15 @@ class UnusableMetadata(Exception):
 
 @dataclass(frozen=True)
 class BundleMetadata:
-    """A bundle version: the entries of all its files, and the content of its JSON files by name."""
+    """A bundle version: the entries of all its files, and the content of its JSON files by name.
+
+    `left_out` are the names of those that should be indexed but whose content can't be had, with the reason.
+    """
 
     fqid: Fqid
     files: Sequence[Mapping[str, Json]]
     documents: Mapping[str, Json]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def indexed(self) -> Mapping[str, Json]:

@@ -18,21 +18,25 @@ class Said:
     The inner entities of a bundle are repeated in many of its contributions.
     """
 
-    inner: Sequence[Mapping[str, Any]] = field(repr=False)
+    inner: Sequence[dict[str, Any]] = field(repr=False)
     entities: Mapping[str, Mapping[str, Mapping[str, Sequence[int]]]] = field(repr=False)
 
     @classmethod
     def of(cls, contributions: Sequence[Contribution]) -> "Said":
         """Return the contributions of a bundle."""
         numbers: dict[str, int] = {}
-        inner: list[Mapping[str, Any]] = []
+        inner: list[dict[str, Any]] = []
+        # Many contributions share one object, which is encoded once. It lives as long as they do.
+        known: dict[int, int] = {}
 
-        def number(entity: Mapping[str, Any]) -> int:
-            key = json.dumps(entity, sort_keys=True)
-            if key not in numbers:
-                numbers[key] = len(inner)
-                inner.append(entity)
-            return numbers[key]
+        def number(entity: dict[str, Any]) -> int:
+            if id(entity) not in known:
+                key = json.dumps(entity, sort_keys=True)
+                if key not in numbers:
+                    numbers[key] = len(inner)
+                    inner.append(entity)
+                known[id(entity)] = numbers[key]
+            return known[id(entity)]
 
         entities: dict[str, dict[str, Any]] = {}
         for each in contributions:
@@ -59,7 +63,7 @@ class Said:
         """Return what it says of one of them."""
         kind, entity_id = key
         lists = self.entities[kind][entity_id]
-        return {name: [dict(self.inner[number]) for number in numbers] for name, numbers in lists.items()}
+        return {name: [self.inner[number] for number in numbers] for name, numbers in lists.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,9 +17,10 @@ import yaml
 from run.drs.document import DRS_PATH, load_document
 from shared.api_path import API_PATH
 from tests.support.api import Api
+from tests.support.beside import find_beside
 
-# The standard's own document, in a folder beside the project; if it is not there, the service's alone counts.
-_STANDARD = Path("shared", "data", "drs-1.5-openapi.yaml")
+# The standard's own document; if it is not there, the service's alone counts.
+_STANDARD = "drs-1.5-openapi.yaml"
 # Statuses that the standard does not name; their bodies are errors.
 _FURTHER = (405, 410, 413, 414, 415, 429, 502, 503)
 _FORMATS = jsonschema.FormatChecker(formats=())
@@ -37,8 +37,8 @@ def _is_a_time(text: object) -> bool:
 @cache
 def documents() -> tuple[Mapping[str, Any], ...]:
     """Return the documents that answers are held against."""
-    found = [folder / _STANDARD for folder in Path(__file__).parents if (folder / _STANDARD).is_file()]
-    return (load_document(), *(yaml.safe_load(path.read_text()) for path in found[:1]))
+    standard = find_beside(_STANDARD)
+    return (load_document(), *((yaml.safe_load(standard.read_text()),) if standard else ()))
 
 
 class Drs:

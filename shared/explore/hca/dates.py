@@ -5,10 +5,8 @@ from datetime import UTC, datetime
 
 from shared.explore.bundle_metadata import Json, UnusableMetadata
 from shared.explore.hca.documents import Entity
-from shared.explore.hca.values import first
-from shared.identifiers import Fqid
+from shared.identifiers import Fqid, moment_of
 
-_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 _OWN = ("submission_date", "update_date", "last_modified_date")
 
 
@@ -24,7 +22,7 @@ def entity_dates(entity: Entity, others: Iterable[Entity] = ()) -> dict[str, Jso
 
 def bundle_dates(fqid: Fqid, others: Iterable[Entity]) -> dict[str, Json]:
     """Return the dates of a bundle: its version, and the earliest and latest of its entities."""
-    version = datetime.strptime(fqid.version, "%Y-%m-%dT%H%M%S.%fZ").strftime(_FORM)
+    version = _in_utc(moment_of(fqid.version))
     return {"document_id": fqid.uuid} | dict.fromkeys(_OWN, version) | _aggregate(others)
 
 
@@ -49,10 +47,17 @@ def _own_dates(entity: Entity) -> tuple[str | None, str | None, str | None]:
 
 
 def _date(entity: Entity, *names: str) -> str | None:
-    text = first(entity.provenance, *names)
+    text = entity.provenance.text(*names)
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text).astimezone(UTC).strftime(_FORM)
-    except (TypeError, ValueError):
-        raise UnusableMetadata(entity.source, f"provenance.{names[0]}", f"is no date: {text!r}") from None
+        return _in_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        place = entity.provenance.at(names[0])
+        raise UnusableMetadata(entity.provenance.file, place, f"is no date: {text[:100]!r}") from None
+
+
+def _in_utc(moment: datetime) -> str:
+    # A time without a zone is in UTC, wherever this runs.
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return known.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,12 +1,17 @@
 """Reads the metadata files of an HCA bundle into entities."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.errors import IllegalArguments
 from shared.explore.bundle_metadata import BundleMetadata, Json, UnusableMetadata
+from shared.explore.hca.values import Document
+from shared.identifiers import check_uuid
 
 LINKS = "links.json"
+_PROJECT_FILES = frozenset(("project.json", "project_0.json"))
 
 BIOMATERIALS = frozenset(
     (
@@ -52,20 +57,22 @@ _TYPES = BIOMATERIALS | FILES | PROTOCOLS | PROCESSES | {"project"}
 _SLASH = "!"
 # What joins several values in manifests; a value that holds it could not be told from several.
 _SEPARATOR = "||"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Characters of a key that are shown in the path of a field.
+_MAX_KEY = 100
 
 
 @dataclass(frozen=True)
 class Entity:
-    """One metadata document: its type, its id, the name of its file, its content and provenance.
+    """One metadata document: its type, its id, its content and provenance.
 
     A file entity has the bundle's entry of the data file that it describes.
     """
 
     type: str
     id: str
-    source: str
-    content: Mapping[str, Json] = field(repr=False)
-    provenance: Mapping[str, Json] = field(repr=False)
+    content: Document = field(repr=False)
+    provenance: Document = field(repr=False)
     data_file: Mapping[str, Json] | None = field(default=None, repr=False)
 
     @property
@@ -80,7 +87,7 @@ class HcaDocuments:
 
     project: Entity
     entities: Mapping[str, Entity] = field(repr=False)
-    links: Mapping[str, Json] = field(repr=False)
+    links: Document
 
     def of_types(self, types: frozenset[str]) -> list[Entity]:
         """Return the entities of some types, in order of the bundle's files."""
@@ -88,15 +95,18 @@ class HcaDocuments:
 
 
 def is_hca(bundle: BundleMetadata) -> bool:
-    """Return whether a bundle has the HCA's project file."""
-    return not {"project.json", "project_0.json"}.isdisjoint(bundle.indexed)
+    """Return whether a bundle has the HCA's project file, be it one that can't be read."""
+    return not _PROJECT_FILES.isdisjoint((*bundle.indexed, *bundle.left_out))
 
 
 def read_documents(bundle: BundleMetadata) -> HcaDocuments:
     """Read a bundle's metadata files. Raises UnusableMetadata, which names the file and the field."""
+    for name, reason in bundle.left_out.items():
+        raise UnusableMetadata(name, "", f"could not be read: {reason}")
     documents = bundle.indexed
-    if not isinstance(documents.get(LINKS), dict):
+    if LINKS not in documents:
         raise UnusableMetadata(LINKS, "", "the bundle has no such metadata file; add it, with indexed: true")
+    links = Document(LINKS, _object(LINKS, "", documents[LINKS]))
     data_files = {str(entry["name"]).replace(_SLASH, "/"): entry for entry in bundle.files}
     entities: dict[str, Entity] = {}
     for name, document in documents.items():
@@ -105,50 +115,57 @@ def read_documents(bundle: BundleMetadata) -> HcaDocuments:
         entity = _read_entity(name, document, data_files)
         if entity.id in entities:
             raise UnusableMetadata(
-                name, "provenance.document_id", f"{entity.id} is that of another file, too"
+                name, entity.provenance.at("document_id"), f"{entity.id} is that of another file, too"
             )
         entities[entity.id] = entity
     projects = [entity for entity in entities.values() if entity.type == "project"]
     if len(projects) != 1:
         raise UnusableMetadata("project_0.json", "", f"the bundle has {len(projects)} projects; it needs one")
-    return HcaDocuments(project=projects[0], entities=entities, links=documents[LINKS])
+    return HcaDocuments(project=projects[0], entities=entities, links=links)
+
+
+def canonical_id(value: Any) -> str | None:
+    """Return the id of an entity, a UUID, in lower case; None if it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return check_uuid(value)
+    except IllegalArguments:
+        return None
 
 
 def _read_entity(name: str, document: Any, data_files: Mapping[str, Mapping[str, Json]]) -> Entity:
-    if not isinstance(document, dict):
-        raise UnusableMetadata(name, "", "must be a JSON object")
+    document = _object(name, "", document)
+    refuse_texts(name, document)
     content = _object(name, "content", document.get("content", document))
-    refuse_separators(name, "", content)
     key = "hca_ingest" if "hca_ingest" in document else "provenance"
     provenance = _object(name, key, document.get(key))
-    entity_id = provenance.get("document_id")
-    if not isinstance(entity_id, str) or not entity_id:
-        raise UnusableMetadata(name, f"{key}.document_id", f"must be a UUID, is {entity_id!r}")
+    entity_id = canonical_id(provenance.get("document_id"))
+    if entity_id is None:
+        shown = repr(provenance.get("document_id"))[:100]
+        raise UnusableMetadata(name, f"{key}.document_id", f"must be a UUID, is {shown}")
     entity_type = _type_of(name, content)
-    data_file = _data_file(name, content, data_files) if entity_type in FILES else None
-    return Entity(entity_type, entity_id, name, content, provenance, data_file)
+    # Fields are named without the `content` of old documents.
+    entity = Entity(entity_type, entity_id, Document(name, content), Document(name, provenance, key))
+    return replace(entity, data_file=_data_file(entity, data_files)) if entity_type in FILES else entity
 
 
 def _type_of(name: str, content: Mapping[str, Json]) -> str:
     described_by = content.get("describedBy")
     entity_type = str(described_by).rpartition("/")[2]
     if not isinstance(described_by, str) or entity_type not in _TYPES:
-        raise UnusableMetadata(
-            name, "describedBy", f"must end with a type of the HCA's metadata, is {str(described_by)[:200]!r}"
-        )
+        shown = repr(described_by)[:200]
+        raise UnusableMetadata(name, "describedBy", f"must end with a type of the HCA's metadata, is {shown}")
     return entity_type
 
 
-def _data_file(
-    name: str, content: Mapping[str, Json], data_files: Mapping[str, Mapping[str, Json]]
-) -> Mapping[str, Json]:
-    core = _object(name, "file_core", content.get("file_core"))
-    file_name = core.get("file_name")
+def _data_file(entity: Entity, data_files: Mapping[str, Mapping[str, Json]]) -> Mapping[str, Json]:
+    core = entity.content.object("file_core")
+    file_name = core.text("file_name")
     entry = data_files.get(str(file_name).replace(_SLASH, "/"))
     if entry is None:
-        raise UnusableMetadata(
-            name, "file_core.file_name", f"the bundle has no file {str(file_name)[:200]!r}"
-        )
+        why = "is missing" if file_name is None else f"the bundle has no file {file_name[:200]!r}"
+        raise UnusableMetadata(core.file, core.at("file_name"), why)
     return entry
 
 
@@ -160,19 +177,26 @@ def _object(name: str, field_name: str, value: Any) -> Mapping[str, Json]:
     return value
 
 
-def refuse_separators(name: str, path: str, value: Any) -> None:
-    """Raise UnusableMetadata if a text somewhere in a value holds what separates values in manifests, or
-    NUL."""
+def refuse_texts(name: str, document: Any) -> None:
+    """Raise UnusableMetadata if a text in a document can't be stored, or told from several in manifests."""
     # A list in place of recursion: documents may be nested deeper than Python's stack.
-    pending = [(path, value)]
+    pending = [("", document)]
     while pending:
         path, value = pending.pop()
         if isinstance(value, str):
-            if _SEPARATOR in value:
-                raise UnusableMetadata(name, path, f"must not contain {_SEPARATOR!r}, which separates values")
-            if "\0" in value:
-                raise UnusableMetadata(name, path, "must not contain a null character")
+            _refuse_text(name, path, value)
         elif isinstance(value, dict):
-            pending += [(f"{path}.{key}" if path else str(key), inner) for key, inner in value.items()]
+            for key, inner in value.items():
+                _refuse_text(name, path, key)
+                pending.append((f"{path}.{key[:_MAX_KEY]}" if path else key[:_MAX_KEY], inner))
         elif isinstance(value, list):
             pending += [(path, inner) for inner in value]
+
+
+def _refuse_text(name: str, path: str, text: str) -> None:
+    if _SEPARATOR in text:
+        raise UnusableMetadata(name, path, f"must not contain {_SEPARATOR!r}, which separates values")
+    if "\0" in text:
+        raise UnusableMetadata(name, path, "must not contain a null character")
+    if not text.isascii() and _SURROGATE.search(text):
+        raise UnusableMetadata(name, path, "must not contain a part of a character (a lone surrogate)")

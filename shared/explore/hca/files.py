@@ -2,14 +2,13 @@
 
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from urllib.parse import quote
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.hca.documents import Entity
 from shared.explore.hca.entities import content_description
 from shared.explore.hca.graph import Graph
-from shared.explore.hca.values import first
 
 # The predecessor derived the ids of submitters from their names in this namespace.
 _SUBMITTERS = uuid.UUID("382415e5-67a6-49be-8f3c-aaaa707d82db")
@@ -51,17 +50,15 @@ def zarr_store(entity: Entity) -> str | None:
     return match["store"] if match and match["member"] != _ZARR_REPRESENTATIVE else None
 
 
-def related_files(entity: Entity, files: Iterable[Entity]) -> list[Entity]:
-    """Return the other members of the zarr store that a file stands for."""
-    match = _ZARR.fullmatch(entity.file_name)
-    if match is None or match["member"] != _ZARR_REPRESENTATIVE:
-        return []
-    return [other for other in files if zarr_store(other) == match["store"]]
+def _store_of(representative: Entity) -> str | None:
+    """Return the name of the zarr store that a file stands for; else None."""
+    match = _ZARR.fullmatch(representative.file_name)
+    return match["store"] if match and match["member"] == _ZARR_REPRESENTATIVE else None
 
 
 def is_matrix(entity: Entity) -> bool:
     """Return whether a file is said to contain a matrix."""
-    return any("matrix" in str(text).lower() for text in content_description(entity))
+    return any("matrix" in text.lower() for text in content_description(entity))
 
 
 class FileFields:
@@ -69,21 +66,26 @@ class FileFields:
 
     def __init__(self, graph: Graph, files: list[Entity], drs_uri: DrsUri) -> None:
         self._graph = graph
-        self._files = files
         self._drs_uri = drs_uri
+        self._known: dict[str, dict[str, Json]] = {}
+        self._members: dict[str, list[Entity]] = {}
+        for file in files:
+            if (store := zarr_store(file)) is not None:
+                self._members.setdefault(store, []).append(file)
 
     def file(self, entity: Entity) -> dict[str, Json]:
-        """Return a file, without those that it stands for."""
-        return self._fields(entity) | {"related_files": []}
+        """Return a file, without those that it stands for; always the same object."""
+        if entity.id not in self._known:
+            self._known[entity.id] = self._fields(entity) | {"related_files": []}
+        return self._known[entity.id]
 
     def with_related(self, entity: Entity) -> dict[str, Json]:
         """Return a file, with the files that it stands for."""
-        related = [self._fields(other) for other in related_files(entity, self._files)]
-        return self._fields(entity) | {"related_files": related}
+        related = [self._fields(other) for other in self._members.get(_store_of(entity) or "", ())]
+        return self.file(entity) | {"related_files": related}
 
     def _fields(self, entity: Entity) -> dict[str, Json]:
         entry = entity.data_file or {}
-        core = entity.content.get("file_core") or {}
         fields = {
             "_type": "file",
             "document_id": entity.id,
@@ -97,24 +99,24 @@ class FileFields:
             "crc32c": entry["crc32c"],
             "drs_uri": self._drs_uri(entry["uuid"], entry["version"]),
             "file_type": entity.type,
-            "file_format": first(core, "format", "file_format"),
+            "file_format": entity.content.object("file_core").text("format", "file_format"),
             "content_description": content_description(entity),
             "file_source": self.file_source(entity),
             "is_intermediate": self.is_intermediate(entity),
         }
         if entity.type == "sequence_file":
-            fields["read_index"] = entity.content.get("read_index")
-            fields["lane_index"] = entity.content.get("lane_index")
+            fields["read_index"] = entity.content.scalar("read_index")
+            fields["lane_index"] = entity.content.scalar("lane_index")
         elif entity.type == "analysis_file":
-            fields["matrix_cell_count"] = entity.content.get("matrix_cell_count")
+            fields["matrix_cell_count"] = entity.content.count("matrix_cell_count")
         return fields
 
     def file_source(self, entity: Entity) -> Json:
         """Return who provided a file, null if that isn't known."""
-        source = (entity.content.get("file_core") or {}).get("file_source")
+        source = entity.content.object("file_core").text("file_source")
         if source is not None:
             return source
-        submitter = entity.provenance.get("submitter_id")
+        submitter = entity.provenance.text("submitter_id")
         if submitter is not None:
             return _TITLES.get(submitter)
         return _DCP2_ANALYSIS if self._made_by_analysis(entity) else None
@@ -126,7 +128,7 @@ class FileFields:
         if entity.type != "analysis_file":
             return False
         is_input = any(map(self._is_analysis, self._graph.children.get(entity.id, ())))
-        has_submitter = entity.provenance.get("submitter_id") is not None
+        has_submitter = entity.provenance.text("submitter_id") is not None
         return is_input or (not has_submitter and self._made_by_analysis(entity))
 
     def is_external(self, entity: Entity) -> bool:

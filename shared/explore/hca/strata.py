@@ -1,26 +1,29 @@
 """What a matrix is about: species, stage, organ and library, from its description or from the graph."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, unquote
 
 from shared.explore.bundle_metadata import Contents, Json, UnusableMetadata
 from shared.explore.hca.documents import Entity
 
 _DIMENSIONS = ("genusSpecies", "developmentStage", "organ", "libraryConstructionApproach")
 
+# A label of the graph may hold what separates values, as "skin, left side" does.
+_ESCAPES = str.maketrans({each: quote(each) for each in "%,;=\n"})
+
 Stratum = Mapping[str, list[str]]
 
 
 def _described(file: Entity) -> Iterator[Stratum]:
     """Yield the strata that a file's description lists, one on each line: `genusSpecies=a,b;organ=c`."""
-    description = file.content.get("file_description")
-    for line in str(description).splitlines() if description else ():
+    for line in (file.content.text("file_description") or "").splitlines():
         stratum: dict[str, list[str]] = {}
         for part in line.split(";"):
             dimension, equals, values = part.partition("=")
             if not equals or dimension not in _DIMENSIONS:
                 names = ", ".join(_DIMENSIONS)
                 raise UnusableMetadata(
-                    file.source,
+                    file.content.file,
                     "file_description",
                     f"{part[:100]!r} is not NAME=VALUES with a NAME of {names}",
                 )
@@ -78,4 +81,14 @@ def _from_graph(contents: Contents) -> Stratum:
 
 
 def _text(stratum: Stratum) -> str:
-    return ";".join(f"{name}={','.join(stratum[name])}" for name in _DIMENSIONS if name in stratum)
+    return ";".join(
+        f"{name}={','.join(value.translate(_ESCAPES) for value in stratum[name])}"
+        for name in _DIMENSIONS
+        if name in stratum
+    )
+
+
+def parse_stratum(line: str) -> dict[str, list[str]]:
+    """Return the values of each dimension that a line of `strata` has."""
+    parts = (part.partition("=") for part in line.split(";") if part)
+    return {name: [unquote(value) for value in values.split(",")] for name, _, values in parts}

@@ -1,0 +1,223 @@
+"""The predecessor's answers about nine bundle versions, field by field.
+
+They are beside the project, computed by the predecessor's own code; tests are skipped if they aren't there.
+Versions and DRS URIs have another form there; lists without an order of their own are compared as sets.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.explore.bundle_metadata import BundleMetadata
+from shared.explore.hca.plugin import HcaPlugin
+from shared.explore.query import FacetCounts, PageOrder
+from shared.identifiers import Fqid
+from tests.support.beside import need_beside
+from tests.support.catalogue import ANYBODY, TestCatalogue, open_catalogue
+from tests.support.postgresql_server import StoppableServer
+
+LISTED = ("files", "samples", "projects", "bundles")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d):(\d\d):(\d\d\.\d{6}Z)")
+
+
+def version_of(text: str) -> str:
+    """Return a version as the DSS writes it."""
+    return _TIME.sub(r"\1\2\3", text)
+
+
+def comparable(value: Any, key: str = "") -> Any:
+    """Return a value with versions in one form, without DRS URIs, and with lists in one order."""
+    if isinstance(value, Mapping):
+        return {name: comparable(each, name) for name, each in value.items() if name != "drs_uri"}
+    if isinstance(value, list | tuple):
+        return sorted(
+            (comparable(each, key) for each in value), key=lambda each: json.dumps(each, sort_keys=True)
+        )
+    return version_of(value) if key in ("version", "bundleVersion") and value else value
+
+
+def bundle_in(path: Path) -> BundleMetadata:
+    """Return a bundle of a file in which the documents are keyed by entity."""
+    content = json.loads(path.read_text())
+    uuid, _, version = path.name.removesuffix(".json").partition(".")
+    files = [{**entry, "version": version_of(entry["version"])} for entry in content["manifest"].values()]
+    documents = {f"{entity.replace('/', '_')}.json": each for entity, each in content["metadata"].items()}
+    return BundleMetadata(Fqid(uuid, version), files, {**documents, "links.json": content["links"]})
+
+
+@pytest.fixture(scope="module")
+def expected() -> Path:
+    return need_beside("azul/expected")
+
+
+@pytest.fixture(scope="module")
+def bundles(expected: Path) -> list[BundleMetadata]:
+    """All bundle versions, the older of two versions first."""
+    found = []
+    for path in sorted(expected.glob("*.contributions.json")):
+        uuid, version = path.name.removesuffix(".contributions.json").split(".", 1)
+        [named] = {
+            each
+            for each in (expected.parent / "bundles").glob(f"{uuid}*.json")
+            if each.name in (f"{uuid}.json", f"{uuid}.{version}.json")
+        }
+        bundle = bundle_in(named)
+        found.append(BundleMetadata(Fqid(uuid, version), bundle.files, bundle.documents))
+    assert len(found) == 9
+    return found
+
+
+@pytest.fixture(scope="module")
+def joint(postgresql: StoppableServer, bundles: list[BundleMetadata]) -> Iterator[TestCatalogue]:
+    """A catalogue of all nine."""
+    with open_catalogue(postgresql.dsn) as catalogue:
+        for bundle in bundles:
+            catalogue.put(bundle)
+        yield catalogue
+
+
+def read(expected: Path, name: str) -> Any:
+    return json.loads((expected / name).read_text())
+
+
+def test_contributions_are_the_predecessors(expected: Path, bundles: list[BundleMetadata]) -> None:
+    compared = 0
+    for bundle in bundles:
+        theirs = read(expected, f"{bundle.fqid}.contributions.json")
+        ours = {
+            (each.entity_type, each.entity_id): each.contents
+            for each in HcaPlugin(host="h").contributions(bundle)
+        }
+        assert ours.keys() == {(each["entity_type"], each["entity_id"]) for each in theirs}
+        for each in theirs:
+            contents = ours[each["entity_type"], each["entity_id"]]
+            assert comparable(contents) == comparable(each["contents"]), each["entity_id"]
+            compared += 1
+    assert compared == 77
+
+
+@pytest.mark.parametrize("name", ["joint", "specimen-in-two-bundles"])
+def test_documents_are_the_predecessors(
+    expected: Path, bundles: list[BundleMetadata], catalogue: TestCatalogue, name: str
+) -> None:
+    aggregates = read(expected, f"{name}.aggregates.json")
+    shown = {each["uuid"] for listed in aggregates.values() for one in listed for each in one["bundles"]}
+    for bundle in bundles:
+        if bundle.fqid.uuid in shown:
+            catalogue.put(bundle)
+
+    compared = 0
+    for entity_type, listed in aggregates.items():
+        assert catalogue.ids(entity_type) == sorted(each["entity_id"] for each in listed)
+        for theirs in listed:
+            ours = catalogue.document(entity_type, theirs["entity_id"])
+            for key in ("entity_id", "bundles", "cell_count", "effective_cell_count"):
+                assert comparable(ours[key]) == comparable(theirs[key]), (theirs["entity_id"], key)
+            # A list is empty, or isn't there: nothing tells them apart.
+            assert _without_empty(ours["contents"]) == _without_empty(theirs["contents"]), theirs["entity_id"]
+            compared += 1
+    assert compared == {"joint": 69, "specimen-in-two-bundles": 10}[name]
+
+
+def _without_empty(contents: Any) -> Any:
+    return {name: listed for name, listed in comparable(contents).items() if listed}
+
+
+def test_hits_are_the_predecessors(expected: Path, joint: TestCatalogue) -> None:
+    index = read(expected, "joint.index.json")
+    for entity_type in LISTED:
+        hits = index[entity_type]["hits_by_entryId"]
+        assert joint.ids(entity_type) == sorted(hits)
+        for entity_id, theirs in hits.items():
+            ours = joint.catalogue.plugin.hit(entity_type, joint.document(entity_type, entity_id))
+            assert [each.keys() for each in ours.pop("sources")] == [
+                each.keys() for each in theirs.pop("sources")
+            ]
+            assert comparable(ours) == comparable(theirs), entity_id
+
+
+def facets_of(theirs: Any) -> dict[str, Any]:
+    """Return facets of the predecessor that this part answers: what the service adds is not among them."""
+    return {
+        name: (each["total"], [(term["term"], term["count"]) for term in each["terms"]])
+        for name, each in theirs.items()
+        if name != "accessible"
+    }
+
+
+def our_facets(counted: Mapping[str, FacetCounts]) -> dict[str, Any]:
+    """Return our facets in the same form: flags are texts in answers."""
+    return {
+        name: (
+            each.total,
+            [(str(term).lower() if isinstance(term, bool) else term, n) for term, n in each.terms],
+        )
+        for name, each in counted.items()
+    }
+
+
+def test_facets_are_the_predecessors(expected: Path, joint: TestCatalogue) -> None:
+    index = read(expected, "joint.index.json")
+    for entity_type in LISTED:
+        total, counted = joint.counts(entity_type)
+        assert total == index[entity_type]["count"]
+        assert our_facets(counted) == facets_of(index[entity_type]["termFacets"])
+
+
+def test_filters_find_and_count_the_same(expected: Path, joint: TestCatalogue) -> None:
+    cases = read(expected, "joint.filters.json")
+    assert len(cases) == 29
+    for case in cases:
+        for entity_type, theirs in case["results"].items():
+            total, counted = joint.counts(entity_type, case["filters"])
+            assert total == theirs["total"], case["filters"]
+            assert joint.ids(entity_type, case["filters"]) == theirs["entryIds"], case["filters"]
+            wanted = facets_of(theirs.get("termFacets", {}))
+            found = our_facets(counted)
+            assert {name: found[name] for name in wanted} == wanted, case["filters"]
+
+
+def test_orders_are_the_same_from_page_to_page_and_back(expected: Path, joint: TestCatalogue) -> None:
+    cases = read(expected, "joint.sorting.json")
+    assert len(cases) == 22
+    for case in cases:
+        descending = case["order"] == "desc"
+        found = joint.pages(case["entity_type"], case["sort"], descending=descending, size=7)
+        assert found == case["entryIds"], case
+        assert _backwards(joint, case["entity_type"], case["sort"], descending=descending) == found, case
+
+
+def _backwards(joint: TestCatalogue, entity_type: str, sort: str, *, descending: bool) -> list[str]:
+    """Return all ids, read from the last page to the first."""
+    # A position behind all others.
+    before = ("", "") if descending else ("3", "")
+    found: list[str] = []
+    while True:
+        order = PageOrder(sort=joint.fields[sort], descending=descending, size=7, before=before)
+        page = joint.store.page(joint.catalogue, ANYBODY, joint.query(entity_type), order)
+        found = [each.entity_id for each in page.found] + found
+        if not page.has_previous:
+            return found
+        before = page.found[0].position
+
+
+def test_the_summary_is_the_predecessors(expected: Path, joint: TestCatalogue) -> None:
+    theirs = read(expected, "joint.summary.json")
+    assert joint.summary() == theirs
+    # A range makes it be counted over documents, rather than over combinations of terms.
+    always = ["0001-01-01T00:00:00.000000Z", "9999-12-31T00:00:00.000000Z"]
+    assert joint.summary({"lastModifiedDate": {"within": [always]}}) == theirs
+
+
+def test_all_bundles_of_the_predecessors_tests_can_be_read() -> None:
+    for path in sorted(need_beside("hca-bundles").glob("*.json")):
+        bundle = bundle_in(path)
+        assert HcaPlugin(host="h").contributions(
+            BundleMetadata(
+                Fqid(bundle.fqid.uuid, "2021-01-01T000000.000000Z"), bundle.files, bundle.documents
+            )
+        )
