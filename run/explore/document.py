@@ -1,6 +1,7 @@
 """The OpenAPI document of the catalogue's service beside this module, and its operations, compiled once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +25,32 @@ def load_document() -> dict[str, Any]:
 def operations_of(document: Mapping[str, Any]) -> tuple[Operation, ...]:
     """Return the operations of the document. None of them writes.
 
-    Parameters of the query are read by `run.explore.arguments`, because they may be in the body instead.
+    Parameters of the query are read by `run.explore.arguments`: they may be in the body instead, and unknown
+    ones are errors.
     """
     return tuple(
-        compile_operation(
-            "",
-            path,
-            method,
-            {**declared, "parameters": _of_path(declared["parameters"])},
-            needs=None,
-            body=_body(declared),
-            writes=False,
-        )
+        _operation(path, method, declared)
         for path, methods in document["paths"].items()
         for method, declared in methods.items()
     )
 
 
-def _of_path(parameters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{**each["schema"], **each} for each in parameters if each["in"] == "path"]
+def _operation(path: str, method: str, declared: Mapping[str, Any]) -> Operation:
+    by_place = {
+        place: [{**each["schema"], **each} for each in declared["parameters"] if each["in"] == place]
+        for place in ("path", "query")
+    }
+    compiled = compile_operation(
+        "",
+        path,
+        method,
+        {**declared, "parameters": by_place["path"]},
+        needs=None,
+        body=_body(declared),
+        writes=False,
+    )
+    names = frozenset(each["name"] for each in by_place["query"])
+    return replace(compiled, query_names=names, reads_query=True)
 
 
 def _body(declared: Mapping[str, Any]) -> Body | None:

@@ -4,6 +4,8 @@ import json
 
 from flask import Response
 
+from run.api.json_text import json_text
+
 _CODES = {
     400: "BadRequestError",
     401: "UnauthorizedError",
@@ -25,6 +27,5 @@ def form_error(path: str, response: Response) -> None:
     message = problem.get("title", "")
     if "request_id" in problem:
         message = f"{message}: {problem['request_id']}"
-    body = {"Code": _CODES.get(response.status_code, _OTHER), "Message": message}
-    response.set_data(json.dumps(body) + "\n")
+    response.set_data(json_text({"Code": _CODES.get(response.status_code, _OTHER), "Message": message}))
     response.headers["Content-Type"] = "application/json"

@@ -5,27 +5,32 @@ from typing import Any
 
 from flask import Response
 
-from run.api import files
+from run.api.bundles import find_bundle, require_content
 from run.api.call import Call
 from run.api.pagination import answer
-from run.explore.arguments import COMMON, PAGED, Arguments
-from run.explore.pages import chosen, facets_form, hit_form, pagination_form
-from shared.access import Resource, labels_sought
-from shared.catalog import BundleHead
-from shared.errors import IllegalArguments, NotFound
+from run.explore.access import sought
+from run.explore.arguments import FILTERED, PAGED, Arguments
+from run.explore.counting import count
+from run.explore.downloads import data_object, redirect
+from run.explore.health import FAST, health
+from run.explore.pages import MOST_ALONE, MOST_ON_A_PAGE, chosen, hit_form, pagination_form
+from shared.access import Action
+from shared.errors import Forbidden, Gone, IllegalArguments, NotFound, Unauthorized
 from shared.explore.base import FAILED, INDEXED
+from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.plugins import EntityType
 from shared.explore.query import PageOrder, Query
-from shared.identifiers import check_uuid, check_version
+from shared.identifiers import check_uuid
 
-# Parameters of a file's URL; the last three are the predecessor's own, and have no effect.
-_OF_FILE = frozenset(("catalog", "version", "fileName", "wait", "replica", "requestIndex", "drsUri", "token"))
+_BUNDLES = "bundles"
+_WAITS = "on its way"
+_OF_INTEGRATIONS = frozenset(("entity_type", "integration_type", "entity_ids"))
 
 
 def list_entities(call: Call, *, entity_type: str) -> Response:
     """Answer a page of entities, with the counts of facets."""
-    return _page(call, entity_type, None)
+    return _page(call, entity_type, {})
 
 
 def post_entities(call: Call, *, entity_type: str, json_request_body: dict[str, Any]) -> Response:
@@ -34,23 +39,26 @@ def post_entities(call: Call, *, entity_type: str, json_request_body: dict[str, 
 
 
 def get_entity(call: Call, *, entity_type: str, entity_id: str) -> Response:
-    """Answer one entity; of a bundle that is not in the catalogue, why not."""
+    """Answer one entity; of a bundle, whether its newest version is in the catalogue, and if not, why."""
     arguments = Arguments.of(call.query, None, PAGED)
     catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
     _listed_type(catalogue, entity_type)
     entity_id = check_uuid(entity_id, "entity_id")
     query = arguments.query(catalogue, entity_type)
     found = call.dss.catalogues.one(catalogue, sought(call), query, entity_id)
-    if found is None and entity_type == "bundles" and not query.filters and not query.words:
-        return _missing_bundle(call, catalogue, entity_id)
     if found is None:
+        if entity_type == _BUNDLES and not query.filters and not query.words:
+            return answer({"entryId": entity_id, **_state(call, catalogue, entity_id)})
         raise NotFound(f"Can't find an entity in {entity_type} with an uuid, {entity_id}.")
-    return answer(chosen(hit_form(catalogue, entity_type, found, call.base_url), arguments.fields()))
+    hit = hit_form(catalogue, entity_type, found, call.base_url, most=MOST_ALONE)
+    if entity_type == _BUNDLES:
+        hit |= {"status": INDEXED, **_newer(call, catalogue, entity_id, hit)}
+    return answer(chosen(hit, arguments.fields()))
 
 
 def summary(call: Call) -> Response:
     """Answer what there is in all of what matches."""
-    arguments = Arguments.of(call.query, None, COMMON)
+    arguments = Arguments.of(call.query, None, FILTERED)
     catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
     query = arguments.query(catalogue, "")
     return answer(call.dss.catalogues.summary(catalogue, sought(call), query))
@@ -73,67 +81,113 @@ def sources(call: Call) -> Response:
     return answer({"sources": [{"sourceId": source["id"], "sourceSpec": source["spec"]}]})
 
 
+def integrations(call: Call) -> Response:
+    """Answer which other portals show entities: none, as none are configured."""
+    arguments = Arguments.of(call.query, None, _OF_INTEGRATIONS)
+    for name in ("entity_type", "integration_type"):
+        arguments.required(name)
+    return answer([])
+
+
 def get_file(call: Call, *, file_uuid: str) -> Response:
     """Redirect to the bytes of a file."""
-    return _file(call, file_uuid)
+    return redirect(call, file_uuid)
 
 
 def fetch_file(call: Call, *, file_uuid: str) -> Response:
     """Answer the redirect to the bytes of a file, for scripts in browsers, which can't see redirects."""
-    redirect = _file(call, file_uuid)
-    return answer({"Status": redirect.status_code, "Location": redirect.headers["Location"]})
+    found = redirect(call, file_uuid)
+    location = found.headers.get("Location")
+    return answer({"Status": found.status_code, **({"Location": location} if location else {})})
 
 
-def sought(call: Call) -> frozenset[str] | None:
-    """Return the labels that the caller looks up; None for an admin."""
-    readers = call.dss.policy.counts_as(call.reader)
-    return None if readers is None else labels_sought(readers)
+def get_data_object(call: Call, *, uuid: str) -> Response:
+    """Describe a file as the predecessor of DRS does."""
+    return answer(data_object(call, uuid))
 
 
-def _page(call: Call, entity_type: str, body: Mapping[str, Any] | None) -> Response:
+def health_of_all(call: Call) -> Response:
+    """Answer whether all parts work."""
+    Arguments.of(call.query, None, frozenset())
+    return _health(health().check())
+
+
+def health_of(call: Call, *, keys: str) -> Response:
+    """Answer whether some parts work: those that are named, or `basic`, `fast` or `cached`."""
+    Arguments.of(call.query, None, frozenset())
+    if keys == "basic":
+        return answer({"up": True})
+    if keys == "cached":
+        return _health(health().cached())
+    return _health(health().check(FAST if keys == "fast" else keys.split(",")))
+
+
+def _health(found: Mapping[str, Json]) -> Response:
+    return answer(found, 200 if found["up"] else 503)
+
+
+def _page(call: Call, entity_type: str, body: Mapping[str, Any]) -> Response:
     arguments = Arguments.of(call.query, body, PAGED)
     catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
     listed = _listed_type(catalogue, entity_type)
     query, order = arguments.query(catalogue, entity_type), arguments.order(catalogue, listed)
-    return answer(_page_form(call, catalogue, query, order, arguments))
+    return answer(_page_form(call, catalogue, query, order, arguments, frozenset(body)))
 
 
 def _page_form(
-    call: Call, catalogue: Catalogue, query: Query, order: PageOrder, arguments: Arguments
+    call: Call,
+    catalogue: Catalogue,
+    query: Query,
+    order: PageOrder,
+    arguments: Arguments,
+    in_body: frozenset[str],
 ) -> dict[str, Any]:
-    labels = sought(call)
-    found = call.dss.catalogues.page(catalogue, labels, query, order)
-    total, counts = call.dss.catalogues.counts(catalogue, labels, query)
-    hits = (hit_form(catalogue, query.entity_type, each, call.base_url) for each in found.found)
+    store, labels, fields = call.dss.catalogues, sought(call), arguments.fields()
+    found = store.page(catalogue, labels, query, order)
+    total, counts = count(store, catalogue, labels, query, arguments.facets(catalogue))
+    hits = (
+        hit_form(catalogue, query.entity_type, each, call.base_url, most=MOST_ON_A_PAGE)
+        for each in found.found
+    )
     url = f"{call.base_url}{call.path}"
     return {
-        "pagination": pagination_form(found, order, total, url=url, given=arguments.given),
-        "hits": [chosen(hit, arguments.fields()) for hit in hits],
-        "termFacets": facets_form(counts),
+        "pagination": pagination_form(found, order, total, url=url, given=arguments.given, in_body=in_body),
+        "hits": [chosen(hit, fields) for hit in hits],
+        "termFacets": counts,
     }
 
 
 def _listed_type(catalogue: Catalogue, entity_type: str) -> EntityType:
     listed = {name: each for name, each in catalogue.plugin.entity_types.items() if each.is_listed}
     if entity_type not in listed:
-        known = ", ".join(sorted(listed))
+        known = ", ".join(sorted(map(repr, listed)))
         raise IllegalArguments(f"Entity type {entity_type[:100]!r} is invalid. Must be one of {{{known}}}.")
     return listed[entity_type]
 
 
-def _missing_bundle(call: Call, catalogue: Catalogue, uuid: str) -> Response:
-    """Say why a bundle is not in the catalogue: it has failed, is left out, or is on its way."""
-    head = call.dss.catalog.bundles.newest(uuid, catalogue.setting.replica)
-    if head is None or not call.sees(_resource(head)):
-        raise NotFound(f"Can't find an entity in bundles with an uuid, {uuid}.")
+def _newer(call: Call, catalogue: Catalogue, uuid: str, hit: Mapping[str, Any]) -> dict[str, Json]:
+    """Return the state of a bundle's newest version as `newest`, if that is not the one of a hit."""
+    try:
+        state = _state(call, catalogue, uuid)
+    except (Forbidden, Gone, NotFound, Unauthorized):
+        # Just deleted, and still in the catalogue for a moment; or others read the newest version.
+        return {}
+    shown = hit["bundles"][0]["bundleVersion"] if hit.get("bundles") else state["version"]
+    return {} if state["version"] == shown else {"newest": state}
+
+
+def _state(call: Call, catalogue: Catalogue, uuid: str) -> dict[str, Json]:
+    """Return the newest version of a bundle in the store, its status in a catalogue, and why it has failed.
+
+    Raise NotFound if there is none, and what else `find_bundle` raises.
+    """
+    head = find_bundle(call, uuid, catalogue.setting.replica, None)
+    # The reason may quote what files of it hold.
+    require_content(call, head, Action.READ)
     state = call.dss.catalogues.state(catalogue, head.fqid)
-    status = state.state if state and state.state != INDEXED else "on its way"
+    status = state.state if state and state.state != INDEXED else _WAITS
     reason = {"reason": state.reason} if state and state.state == FAILED else {}
-    return answer({"entryId": uuid, "version": head.fqid.version, "status": status, **reason})
-
-
-def _resource(head: BundleHead) -> Resource:
-    return Resource(name=f"bundle {head.fqid}", readers=head.content_readers)
+    return {"version": head.fqid.version, "status": status, **reason}
 
 
 def _catalog(catalogue: Catalogue) -> dict[str, Any]:
@@ -151,22 +205,3 @@ def _catalog(catalogue: Catalogue) -> dict[str, Any]:
             "repository": {"name": "dss", "sources": [catalogue.source["spec"]]},
         },
     }
-
-
-def _file(call: Call, file_uuid: str) -> Response:
-    arguments = Arguments.of(call.query, None, _OF_FILE)
-    catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
-    uuid = check_uuid(file_uuid, "file_uuid")
-    version = arguments.given.get("version")
-    if version is not None:
-        check_version(version)
-    name = arguments.given.get("fileName", "")
-    return files.get(
-        call,
-        uuid=uuid,
-        replica=arguments.given.get("replica", catalogue.setting.replica),
-        version=version,
-        token=None,
-        directurl=None,
-        content_disposition=f"attachment;filename={name}" if name else None,
-    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import product
 from typing import Any
 
 from shared.explore.bundle_metadata import Json
@@ -32,9 +33,11 @@ MISSING = Missing()
 class Field:
     """A field of the API: its name, and where a document has its values.
 
-    `path` is a key of the document, or the list of inner entities and the key in each of them. Values of
-    facets are counted. `nested` fields are objects that are matched by some of their keys; `counted_by` is
-    the key by which they are counted. A hidden field is for summaries, and not for users.
+    `path` is a key of the document, or the list of inner entities and the key in each of them, or two keys:
+    then the values are pairs. Values of facets are counted. `nested` fields are objects that are matched by
+    some of their keys; `counted_by` is the key by which they are counted. A hidden field is for summaries,
+    and not for users. `beside` names a facet, and a member that its terms get: of each pair whose first
+    value is the term, the second.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Field:
     is_hidden: bool = False
     nested: tuple[str, ...] = ()
     counted_by: str = ""
+    beside: tuple[str, str] | None = None
 
     @property
     def group(self) -> str:
@@ -59,15 +63,17 @@ class Field:
             if self.path[0] in document:
                 yield document[self.path[0]]
             return
-        listed, key = self.path
+        listed, *keys = self.path
         owners = document["contents"].get(listed, ()) if listed not in document else document[listed]
         for owner in owners:
-            if key in owner:
-                value = owner[key]
-                if not isinstance(value, list) or self._is_one(value):
-                    yield value
-                else:
-                    yield from value or [None]
+            if all(key in owner for key in keys):
+                each_key = [self._listed(owner[key]) for key in keys]
+                yield from each_key[0] if len(keys) == 1 else map(list, product(*each_key))
+
+    def _listed(self, value: Json) -> list[Json]:
+        if not isinstance(value, list) or self._is_one(value):
+            return [value]
+        return value or [None]
 
     def _is_one(self, value: list[Json]) -> bool:
         """Return whether a list is one range."""

@@ -81,6 +81,15 @@ FIELDS: tuple[Field, ...] = (
     _facet("preservationMethod", "specimens", "preservation_method"),
     _facet("selectedCellType", "cell_suspensions", "selected_cell_type"),
     _facet("cellLineType", "cell_lines", "cell_line_type"),
+    # Projects may have the same short name.
+    Field(
+        "projectOfName",
+        ("projects", "project_short_name", "document_id"),
+        _OBJECT,
+        is_facet=True,
+        is_hidden=True,
+        beside=("project", "projectId"),
+    ),
     Field("suspensionOrgan", ("cell_suspensions", "organ"), is_facet=True, is_hidden=True),
     Field("donorId", ("donors", "document_id"), is_hidden=True),
     Field("specimenId", ("specimens", "document_id"), is_hidden=True),

@@ -11,6 +11,7 @@ from psycopg import Connection
 from shared.explore.audiences import Audience
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey
+from shared.explore.entities import MOST_BUNDLES
 from shared.explore.fields import facet_groups
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.part_numbers import PartNumbers
@@ -56,8 +57,6 @@ _COUNT = """
 """
 _DROP_ZEROS = "DELETE FROM dss_explore_profiles WHERE id = ANY(%s::uuid[]) AND n = 0"
 
-# Documents name at most so many of their bundles; they are found by each of them.
-MOST_BUNDLES = 100
 # Characters whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB.
 MOST_WORDS = 200_000
 
