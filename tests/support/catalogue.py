@@ -176,9 +176,11 @@ def documents_of(plugin: Plugin, *bundles: BundleMetadata) -> dict[EntityKey, An
 
 
 @contextlib.contextmanager
-def open_catalogue(dsn: str, *, plugin: str = "hca", host: str = "dss.example") -> Iterator[TestCatalogue]:
-    """Make an empty catalogue in a database."""
-    setting = CatalogueSetting(name=f"test-{new_uuid()}", plugin=plugin)
+def open_catalogue(
+    dsn: str, *, plugin: str = "hca", host: str = "dss.example", **options: Any
+) -> Iterator[TestCatalogue]:
+    """Make an empty catalogue in a database; the plug-in gets the options."""
+    setting = CatalogueSetting(name=f"test-{new_uuid()}", plugin=plugin, options=options)
     store = PostgreSqlCatalogues(dsn, [setting], endpoint=f"https://{host}/v1", host=host)
     with contextlib.closing(store), psycopg.connect(dsn, autocommit=True) as connection:
         yield TestCatalogue(store, store.catalogues()[setting.name], connection)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from shared.explore.bundle_metadata import BundleMetadata, Contents, Contribution, Json
+from shared.explore.drs_uris import DrsUri
 from shared.explore.hca import entities
 from shared.explore.hca.dates import bundle_dates, entity_dates
 from shared.explore.hca.documents import (
@@ -13,7 +14,7 @@ from shared.explore.hca.documents import (
     HcaDocuments,
     read_documents,
 )
-from shared.explore.hca.files import DrsUri, FileFields, is_matrix, zarr_store
+from shared.explore.hca.files import FileFields, is_matrix, zarr_store
 from shared.explore.hca.graph import Graph, read_graph
 from shared.explore.hca.strata import pseudo_entities, strata
 
