@@ -4,6 +4,7 @@ A plug-in is found by its name in a catalogue's configuration, here or as an ent
 distribution.
 """
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -70,7 +71,11 @@ PLUGINS: Mapping[str, str] = {
 
 
 def open_plugin(name: str, **options: Any) -> Plugin:
-    """Return a plug-in by its name. Raises ValueError, with the known names, if there is none."""
+    """Return a plug-in by its name, made with its options: `host`, the host of DRS ids, and those of its
+    catalogue's configuration.
+
+    Raises ValueError if there is none of that name, or if it does not take the options.
+    """
     installed = entry_points(group=PLUGIN_GROUP)
     if name in PLUGINS:
         chosen = EntryPoint(name, PLUGINS[name], PLUGIN_GROUP)
@@ -79,5 +84,13 @@ def open_plugin(name: str, **options: Any) -> Plugin:
     else:
         known = ", ".join(sorted({*PLUGINS, *installed.names}))
         raise ValueError(f"there is no catalogue plug-in {name!r}; use one of {known}")
-    opened: Plugin = chosen.load()(**options)
+    make = chosen.load()
+    try:
+        inspect.signature(make).bind(**options)
+    except TypeError as error:
+        known = ", ".join(sorted(each for each in inspect.signature(make).parameters if each != "host"))
+        raise ValueError(
+            f"the catalogue plug-in {name!r} can't be made: {error}; its options are: {known or 'none'}"
+        ) from None
+    opened: Plugin = make(**options)
     return opened

@@ -2,10 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Callable
-from urllib.parse import quote
 
 from shared.explore.bundle_metadata import Json
+from shared.explore.drs_uris import DrsUri
 from shared.explore.hca.documents import Entity
 from shared.explore.hca.entities import content_description
 from shared.explore.hca.graph import Graph
@@ -40,8 +39,6 @@ _EXTERNAL_TITLES = frozenset(_EXTERNAL.values())
 
 _ZARR = re.compile(r"(?P<store>.+\.zarr)/(?P<member>.+)")
 _ZARR_REPRESENTATIVE = ".zattrs"
-
-DrsUri = Callable[[str, str], str]
 
 
 def zarr_store(entity: Entity) -> str | None:
@@ -148,8 +145,3 @@ class FileFields:
         return entity.type == "analysis_process" or any(
             self._graph.entities[protocol].type == "analysis_protocol" for protocol in protocols
         )
-
-
-def versioned_drs_uri(host: str) -> DrsUri:
-    """Return what makes the DRS URIs of files of a host."""
-    return lambda file_uuid, version: f"drs://{host}/{quote(f'{file_uuid}.{version}')}"

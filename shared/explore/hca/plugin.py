@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.explore.bundle_metadata import BundleMetadata, Contribution, Json
+from shared.explore.drs_uris import versioned_drs_uri
 from shared.explore.hca.aggregation import MERGES, document
 from shared.explore.hca.contributions import contributions
 from shared.explore.hca.documents import is_hca
 from shared.explore.hca.fields import FIELDS
-from shared.explore.hca.files import versioned_drs_uri
 from shared.explore.hca.hits import hit
 from shared.explore.hca.summary import summary, sums
 from shared.explore.plugins import EntityType
