@@ -11,6 +11,7 @@ from functions.push import Answer, Message, PushHandler, handle
 from functions.runtime import system
 from shared.catalogue_indexing import Indexer
 from shared.errors import DssError, Unavailable
+from shared.explore.base import FAILED
 from shared.identifiers import Fqid
 from shared.messages import BundleChange
 
@@ -34,9 +35,12 @@ class Indexing(PushHandler):
         change = BundleChange.parse(message.attributes)
         fqid = Fqid(change.uuid, change.version)
         outcomes = self._indexer.index(change.replica, fqid)
-        if outcomes:
-            states = {name: outcome.state for name, outcome in outcomes.items()}
-            _log.info("indexed", replica=change.replica, bundle=str(fqid), states=states)
+        for name, outcome in outcomes.items():
+            said = {"catalogue": name, "replica": change.replica, "bundle": str(fqid)}
+            if outcome.state == FAILED:
+                _log.warning("not indexed", **said, reason=outcome.reason)
+            else:
+                _log.info("indexed", **said, state=outcome.state)
 
     def give_up(self, message: Message, reason: str, error: Exception | None) -> None:
         """List the bundle version as failed, unless it only waits for something that is away.

@@ -108,13 +108,14 @@ class Indexer:
             changed = self._store.put(catalogue, state)
         except DssError:
             raise
-        except Exception as error:  # noqa: BLE001 # what a file holds may be what no table can hold
-            reason = str(error) if isinstance(error, TooManyAudiences) else f"it can't be stored: {error!r}"
+        except Exception as error:
+            # What this bundle says can't be merged with what others say, or can't be stored.
+            if state.state != INDEXED:
+                raise
+            reason = str(error) if isinstance(error, TooManyAudiences) else f"can't be stored: {error!r}"
+            _log.warning("not stored", catalogue=catalogue.name, bundle=str(state.fqid), exc_info=error)
             state = _failed(state.fqid, state.labels, reason)
             changed = self._store.put(catalogue, state)
-        if state.state == FAILED:
-            bundle = str(state.fqid)
-            _log.warning("not indexed", catalogue=catalogue.name, bundle=bundle, reason=state.reason)
         return Outcome(state.state, state.reason, changed)
 
 
@@ -152,7 +153,7 @@ def transform(catalogue: Catalogue, fqid: Fqid, document: bytes, labels: frozens
 
 
 def _failed(fqid: Fqid, labels: frozenset[str], reason: str) -> BundleState:
-    # It may quote what no table can hold.
+    # PostgreSQL stores neither null characters nor halves of characters, which files may hold.
     text = reason[:_MAX_REASON].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
     return BundleState(fqid=fqid, state=FAILED, labels=labels, release=RELEASE, reason=text)
 
@@ -161,5 +162,8 @@ def bundle_metadata(fqid: Fqid, document: Any) -> BundleMetadata:
     """Return what a metadata document holds of a bundle. Raises NotYetThere if it is that of a tombstone."""
     if "manifest" not in document:
         raise NotYetThere(f"bundle {fqid}: its metadata document is not there")
+    files = document["manifest"]["files"]
     named = {str(file["name"]): content for file, content in contents(document)}
-    return BundleMetadata(fqid, document["manifest"]["files"], named)
+    indexed = {file["name"] for file in files if file["indexed"]}
+    left_out = {row["name"]: row["reason"] for row in document.get("left_out", ()) if row["name"] in indexed}
+    return BundleMetadata(fqid, files, named, left_out)

@@ -223,14 +223,12 @@ class Settings:
     )
     catalogues: tuple[CatalogueSetting, ...] = _setting(
         "DSS_CATALOGUES",
-        "Catalogues in the database of DSS_POSTGRESQL_DSN, as a JSON list of objects; `docs/explore.md` "
-        "describes them. None by default.",
+        "Catalogues in the database of DSS_POSTGRESQL_DSN, as a JSON list; see `docs/explore.md`.",
         default=(),
     )
     postgresql_dsn: str = _setting(
         "DSS_POSTGRESQL_DSN",
-        "Database of the back end `postgresql` and of the catalogues, as a connection string of libpq; libpq "
-        "reads what is missing from `PGHOST`, `PGPASSWORD` and so on.",
+        "Connection string of libpq for the back end `postgresql` and catalogues; the rest is in `PGHOST` ….",
         default="",
     )
     upload_seconds: int = _setting(

@@ -93,10 +93,11 @@ def open_catalogues(settings: Settings) -> CatalogueStore:
     if not settings.catalogues:
         return NoCatalogues()
     # Only processes that have catalogues need the driver of PostgreSQL.
-    from shared.explore.postgresql.store import open_catalogues
+    from shared.explore.postgresql.store import PostgreSqlCatalogues
 
     host = urlsplit(settings.public_url).netloc
-    return open_catalogues(settings, endpoint=f"{settings.public_url.rstrip('/')}{API_PATH}", host=host)
+    endpoint = f"{settings.public_url.rstrip('/')}{API_PATH}"
+    return PostgreSqlCatalogues(settings.postgresql_dsn, settings.catalogues, endpoint=endpoint, host=host)
 
 
 def open_subscription(settings: Settings, name: str) -> PullSubscription:

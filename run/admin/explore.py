@@ -119,9 +119,9 @@ def _indexed(dss: Dss, catalogue: Catalogue) -> int:
 
 
 def remove_catalogue(context: Context, name: str, *, dry_run: bool) -> int:
-    """Remove a catalogue that is not listed any more. Return 0. Raises InvalidInput if it is, or the default."""
+    """Remove a catalogue that nobody uses any more. Return 0. Raises InvalidInput if somebody may."""
     rows = 0
-    with operator_settings() as settings, context.progress("remove", unit="rows") as progress:
+    with operator_settings() as settings, context.progress("remove", unit="objects") as progress:
         dss = open_system(settings)
         if name in dss.catalogues.catalogues():
             raise InvalidInput(f"{name}: take it out of DSS_CATALOGUES first, in all services")

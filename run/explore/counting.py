@@ -59,7 +59,8 @@ def _list_beside(form: dict[str, Any], field: Field, counts: FacetCounts) -> Non
         if value is not None:
             found.setdefault(value[0], []).append(value[1])
     for term in form["terms"]:
-        term[field.beside[1]] = sorted(found.get(term["term"], ()), key=str)
+        # The most frequent first, as terms are.
+        term[field.beside[1]] = found.get(term["term"], [])
 
 
 def _total_but_for_it(

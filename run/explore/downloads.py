@@ -63,6 +63,8 @@ def data_object(call: Call, uuid: str) -> dict[str, Json]:
     file = _indexed(call, catalogue, uuid, version)
     if version not in (None, file["version"]):
         raise _not_found(uuid, version)
+    # Decided, and noted in the audit log, as every read of a file is.
+    files.head(call, uuid=uuid, replica=catalogue.setting.replica, version=file["version"])
     return {
         "data_object": {
             "id": file["uuid"],

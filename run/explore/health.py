@@ -1,8 +1,8 @@
 """Whether the catalogue works, and how far it is behind: by keys, in the predecessor's form.
 
     elasticsearch   what holds the catalogues, a PostgreSQL server, answers
-    queues          bundle versions that wait to be indexed
-    progress        the same, as numbers
+    queues          how many events each catalogue has not followed, as the last sweep has measured
+    progress        the sum of these
     api_endpoints   a page of some type of entity can be had from each catalogue
     other_lambdas   the store answers (`service`), and what it has got is indexed in time (`indexer`)
 
@@ -13,18 +13,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
 from functools import cached_property
 
 from flask import Flask, current_app
 
-from shared.catalog.events import Event
 from shared.errors import DssError, IllegalArguments
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.query import PageOrder, Query
-from shared.identifiers import version_of
-from shared.metadata import CREATE
+from shared.explore.upkeep import Waiting
 from shared.system import Dss
 
 # The key of an application's health in its `extensions`.
@@ -32,12 +29,8 @@ _HEALTH = "dss.explore_health"
 FAST = ("elasticsearch", "api_endpoints")
 # Seconds for which an answer is kept: monitors may ask as often as they like.
 _CACHED_SECONDS = 60
-# A bundle version is late after so long.
-_LATE = timedelta(minutes=5)
-# How long ago the events came that are looked at, and how many of each time: the oldest of an hour, and those
-# that are about to be late.
-_LOOKED_AT = (timedelta(hours=1), _LATE + timedelta(minutes=1))
-_MOST_EVENTS = 100
+# Seconds. Notifications bring a bundle into the catalogue within seconds, or else the sweep within minutes.
+_LATE = 900.0
 
 Checked = dict[str, Json]
 
@@ -95,14 +88,17 @@ class _Checks:
         return {"up": True}
 
     def _queues(self) -> Checked:
-        waiting = {
-            name: {"up": True, "messages": {"queued": len(events)}} for name, events in self._waiting.items()
+        return {
+            "up": True,
+            **{
+                name: {"up": True, "messages": {"queued": each.events}}
+                for name, each in self._waiting.items()
+            },
         }
-        return {"up": True, **waiting}
 
     def _progress(self) -> Checked:
-        # What a bundle changes is changed at once with it, so no document waits alone.
-        waiting = sum(map(len, self._waiting.values()))
+        waiting = sum(each.events for each in self._waiting.values())
+        # What a bundle says of other entities changes at once with it, so no document waits alone.
         return {"up": True, "unindexed_bundles": waiting, "unindexed_documents": 0}
 
     def _endpoints(self) -> Checked:
@@ -125,10 +121,12 @@ class _Checks:
         return {"up": True}
 
     def _indexer(self) -> Checked:
-        before = version_of(self._dss.clock.now() - _LATE)
-        late = [event for events in self._waiting.values() for event in events if event.timestamp < before]
+        late = [name for name, each in self._waiting.items() if each.oldest_seconds > _LATE]
         if late:
-            return {"up": False, "error": f"{len(late)} bundle versions have waited for more than {_LATE}"}
+            return {
+                "up": False,
+                "error": f"{', '.join(late)}: events have waited for more than {_LATE:.0f} s",
+            }
         return {"up": True}
 
     @cached_property
@@ -136,27 +134,14 @@ class _Checks:
         return list(self._dss.catalogues.catalogues().values())
 
     @cached_property
-    def _waiting(self) -> Mapping[str, list[Event]]:
-        """The events that each catalogue lacks, of those that are looked at."""
-        now = self._dss.clock.now()
-        events = {
-            replica: {
-                event.id: event
-                for ago in _LOOKED_AT
-                for event in self._dss.catalog.events.since(
-                    replica, start=version_of(now - ago), count=_MOST_EVENTS
-                )
-            }.values()
-            for replica in {each.setting.replica for each in self._catalogues}
-        }
+    def _waiting(self) -> Mapping[str, Waiting]:
+        """What each catalogue has not followed, if it was measured."""
+        names = {each.name for each in self._catalogues}
         return {
-            each.name: [event for event in events[each.setting.replica] if self._is_waiting(each, event)]
-            for each in self._catalogues
+            each.name: each.waiting
+            for each in (self._dss.catalogues.upkeep.stored() if names else ())
+            if each.waiting and each.name in names
         }
-
-    def _is_waiting(self, catalogue: Catalogue, event: Event) -> bool:
-        is_of_it = event.type == CREATE and event.fqid.uuid.startswith(catalogue.setting.prefix)
-        return is_of_it and self._dss.catalogues.state(catalogue, event.fqid) is None
 
 
 def _checked(check: Callable[[], Checked]) -> Checked:

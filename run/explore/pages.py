@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from run.api.connections import MAX_URL
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
+from shared.explore.entities import MOST_BUNDLES
 from shared.explore.query import Found, FoundPage, PageOrder
 
-# How many files, or bundles, a hit lists at most: on a page, and alone. The others are found by a link.
+# How many files of a bundle a hit lists at most: on a page, and alone. All of them are found by a link.
 MOST_ON_A_PAGE = 100
 MOST_ALONE = 1000
-# The list of a type's hits that may be long, which is that of another type, and the field that finds these by
-# a member of the list of the hit's own type.
-_LONG_LISTS = {"bundles": ("files", "bundleUuid", "bundleUuid"), "files": ("bundles", "fileId", "uuid")}
 # Members of projects: trees of files.
 _TREES = ("matrices", "contributedAnalyses")
 # What a page's URL may have of a request; the order and the place are put in anew.
@@ -27,13 +26,19 @@ def hit_form(
 ) -> dict[str, Json]:
     """Return a hit, with what the service adds: that it is accessible, and URLs of files.
 
-    A list of more than `most` files or bundles is cut; then `filesTotal` and `filesUrl`, or `bundlesTotal`
-    and `bundlesUrl`, say how many there are and where.
+    A list of more than `most` files of a bundle is cut; then `filesTotal` says how many there are, and
+    `filesUrl` where. `bundlesUrl` is where all bundles of a file are that is in very many.
     """
     hit = catalogue.plugin.hit(entity_type, found.document)
     for inner in hit.get(entity_type, ()):
         inner["accessible"] = True
-    _cut(catalogue, entity_type, hit, base_url, most)
+    link = partial(_link, catalogue, base_url)
+    if entity_type == "bundles" and len(hit.get("files", ())) > most:
+        hit["filesTotal"] = len(hit["files"])
+        hit["filesUrl"] = link("files", "bundleUuid", hit["entryId"])
+        hit["files"] = hit["files"][:most]
+    if entity_type == "files" and len(hit.get("bundles", ())) >= MOST_BUNDLES:
+        hit["bundlesUrl"] = link("bundles", "fileId", hit["files"][0]["uuid"])
     for file in _files(hit):
         file["url"] = file_url(catalogue, file, base_url)
     return hit
@@ -45,15 +50,9 @@ def file_url(catalogue: Catalogue, file: Mapping[str, Json], base_url: str) -> s
     return f"{base_url}/repository/files/{file['uuid']}?{query}"
 
 
-def _cut(catalogue: Catalogue, entity_type: str, hit: dict[str, Any], base_url: str, most: int) -> None:
-    listed, field, member = _LONG_LISTS.get(entity_type, ("", "", ""))
-    total = len(hit.get(listed, ()))
-    if total > most:
-        filters = json.dumps({field: {"is": [hit[entity_type][0][member]]}})
-        query = urlencode({"catalog": catalogue.name, "filters": filters})
-        hit[listed] = hit[listed][:most]
-        hit[f"{listed}Total"] = total
-        hit[f"{listed}Url"] = f"{base_url}/index/{listed}?{query}"
+def _link(catalogue: Catalogue, base_url: str, entity_type: str, field: str, value: Json) -> str:
+    filters = json.dumps({field: {"is": [value]}})
+    return f"{base_url}/index/{entity_type}?{urlencode({'catalog': catalogue.name, 'filters': filters})}"
 
 
 def _files(hit: Mapping[str, Any]) -> Iterator[dict[str, Json]]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from shared.explore.bundle_metadata import Contents
 from shared.explore.tallies import Counts, Inner, Merges, Slot, encode
 
+# Documents name at most so many of their bundles; they are found by each of them.
+MOST_BUNDLES = 100
+
 # An inner entity is the same in several bundles if it is of the same list and has the same id.
 InnerKey = tuple[str, str]
 

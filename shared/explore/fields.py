@@ -1,6 +1,6 @@
 """What documents are filtered, counted and sorted by: the fields that a plug-in declares."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
@@ -49,6 +49,11 @@ class Field:
     counted_by: str = ""
     beside: tuple[str, str] | None = None
 
+    @property
+    def group(self) -> str:
+        """The group of facets whose terms tend to come together: those of one list of inner entities."""
+        return self.path[0]
+
     def values(self, document: Document) -> list[Json | Missing]:
         """Return a document's values: null for a field that is empty, MISSING alone if it lacks the field."""
         return list(self._values(document)) or [MISSING]
@@ -83,7 +88,18 @@ def least(field: Field, values: list[Json | Missing]) -> Json | Missing:
     return None if None in values else MISSING
 
 
+def greatest(field: Field, values: list[Json | Missing]) -> Json | Missing:
+    """Return the greatest value of a document that has any, or else what `least` returns."""
+    present = [value for value in values if value is not None and value is not MISSING]
+    return max(present, key=lambda value: _comparable(field, value)) if present else least(field, values)
+
+
 def _comparable(field: Field, value: Json | Missing) -> Any:
     if field.type in (FieldType.NUMBER, FieldType.FLAG):
         return value
     return str(value)
+
+
+def facet_groups(fields: Iterable[Field]) -> tuple[str, ...]:
+    """Return the groups of all facets, in the order in which profiles have them."""
+    return tuple(dict.fromkeys(each.group for each in fields if each.is_facet))

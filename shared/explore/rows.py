@@ -1,4 +1,8 @@
-"""What is stored of a document to find, count and sort it: its terms, its other values, and its sort keys."""
+"""What is stored of a document to find, count and sort it: its terms, its other values, and its sort keys.
+
+What follows from the terms alone, as the sort keys of facets do, is stored once for all documents that have
+the same.
+"""
 
 import json
 import struct
@@ -7,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.explore.bundle_metadata import Json
-from shared.explore.fields import MISSING, Document, Field, FieldType, Missing, least
+from shared.explore.fields import MISSING, Document, Field, FieldType, Missing, greatest, least
 
 # A value as text under which a facet counts it; MISSING has a key that no JSON has.
 _MISSING_KEY = "missing"
@@ -53,32 +57,61 @@ def number_key(value: float) -> str:
     return f"{bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 1 << 63):016x}"
 
 
+def greatest_of(name: str) -> str:
+    """Return under which name a document's keys have a field's greatest value, if it is not the least."""
+    return f"{name}>"
+
+
+def has_range(a_field: Field) -> bool:
+    """Return whether documents are found by ranges of a field's values, which are numbers or dates."""
+    return not a_field.is_facet and a_field.type in (FieldType.NUMBER, FieldType.DATE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a document has of one group of facets: pairs of a facet and a term's key, and the facets' sort
+    keys."""
+
+    terms: frozenset[tuple[str, str]]
+    keys: frozenset[tuple[str, str]]
+
+
 @dataclass(frozen=True)
 class Row:
     """What is stored to find a document.
 
-    `terms` are pairs of a facet and a term's key, `values` the values of the other fields, `keys` a sort key
-    for each field.
+    `parts` are those of its facets, by group. `values` are the values of the other fields, and `keys` their
+    sort keys.
     """
 
-    terms: frozenset[tuple[str, str]] = field(repr=False)
+    parts: Mapping[str, Part] = field(repr=False)
     values: Mapping[str, list[Json]] = field(repr=False)
     keys: Mapping[str, str] = field(repr=False)
+
+    def key(self, name: str) -> str:
+        """Return the sort key of any field."""
+        return {**self.keys, **dict(pair for part in self.parts.values() for pair in part.keys)}[name]
 
 
 def row_of(document: Document, fields: tuple[Field, ...]) -> Row:
     """Return what is stored to find a document. Pure: the same for the same document."""
-    terms: set[tuple[str, str]] = set()
+    terms: dict[str, set[tuple[str, str]]] = {}
+    term_keys: dict[str, set[tuple[str, str]]] = {}
     values: dict[str, list[Json]] = {}
     keys: dict[str, str] = {}
     for each in fields:
         found = each.values(document)
-        keys[each.name] = sort_key(each, least(each, found))
+        key = sort_key(each, least(each, found))
         if each.is_facet:
-            terms.update((each.name, term_key(value)) for value in found)
-        else:
-            values[each.name] = _distinct(found)
-    return Row(frozenset(terms), values, keys)
+            term_keys.setdefault(each.group, set()).add((each.name, key))
+            terms.setdefault(each.group, set()).update((each.name, term_key(value)) for value in found)
+            continue
+        keys[each.name] = key
+        values[each.name] = _distinct(found)
+        if has_range(each) and (last := sort_key(each, greatest(each, found))) != key:
+            keys[greatest_of(each.name)] = last
+    parts = {group: Part(frozenset(terms[group]), frozenset(term_keys[group])) for group in terms}
+    return Row(parts, values, keys)
 
 
 def _distinct(values: list[Any]) -> list[Json]:

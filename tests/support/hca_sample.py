@@ -42,19 +42,21 @@ class HcaBundle:
             },
         )
 
-    def add(self, type: str, name: str = "", **content: Any) -> str:
+    def add(self, entity_type: str, name: str = "", /, **content: Any) -> str:
         """Add a metadata document, named in the bundle by its type and a number."""
-        number = sum(known.startswith(f"{type}_") for known in self.documents)
-        name = name or f"{type} {number} of {self.fqid.uuid}"
-        kind = next((kind for ending, kind in _KINDS.items() if type.endswith(ending)), "biomaterial")
-        content.setdefault("describedBy", f"https://schema.example/type/{kind}/1.0.0/{type}")
+        number = sum(known.startswith(f"{entity_type}_") for known in self.documents)
+        name = name or f"{entity_type} {number} of {self.fqid.uuid}"
+        kind = next((kind for ending, kind in _KINDS.items() if entity_type.endswith(ending)), "biomaterial")
+        content.setdefault("describedBy", f"https://schema.example/type/{kind}/1.0.0/{entity_type}")
         if kind == "biomaterial":
             content.setdefault("biomaterial_core", {"biomaterial_id": name})
         provenance = {"document_id": id_of(name), "submission_date": SUBMITTED, "update_date": UPDATED}
-        self.documents[f"{type}_{number}.json"] = {**content, "provenance": provenance}
+        self.documents[f"{entity_type}_{number}.json"] = {**content, "provenance": provenance}
         return id_of(name)
 
-    def file(self, name: str, type: str = "sequence_file", *, size: int = 10, **content: Any) -> str:
+    def file(
+        self, name: str, entity_type: str = "sequence_file", /, *, size: int = 10, **content: Any
+    ) -> str:
         """Add a data file and the document that describes it. `core` are further fields of `file_core`."""
         form = name.rpartition(".")[2]
         core = {"file_name": name, "format": form, **content.pop("core", {})}
@@ -70,7 +72,7 @@ class HcaBundle:
                 "crc32c": "0" * 8,
             }
         )
-        return self.add(type, name, file_core=core, **content)
+        return self.add(entity_type, name, file_core=core, **content)
 
     def link(
         self,
@@ -116,12 +118,14 @@ def sequenced(
     *,
     project: str = "project",
     specimen: str = "specimen",
+    suspension: str = "",
     organ: str = "brain",
     cells: int = 100,
 ) -> HcaBundle:
     """Return a bundle of a donor, a specimen, a cell suspension and two sequence files.
 
-    The donor, the specimen and the protocols are the same in all bundles with the same names.
+    The donor, the specimen and the protocols are the same in all bundles with the same names; a suspension
+    without a name is the bundle's own.
     """
     bundle = HcaBundle(name, version, project)
     donor = bundle.add(
@@ -134,7 +138,7 @@ def sequenced(
         organism_age_unit={"text": "year"},
     )
     tissue = bundle.add("specimen_from_organism", specimen, organ={"text": organ})
-    suspension = bundle.add("cell_suspension", f"suspension of {name}", estimated_cell_count=cells)
+    made = bundle.add("cell_suspension", suspension or f"suspension of {name}", estimated_cell_count=cells)
     reads = [bundle.file(f"{name}_{number}.fastq", size=number * 10) for number in (1, 2)]
     sequencing = bundle.add(
         "sequencing_protocol",
@@ -146,6 +150,6 @@ def sequenced(
         "library_preparation_protocol", "library", library_construction_method={"text": "Drops"}
     )
     bundle.link([donor], [tissue])
-    bundle.link([tissue], [suspension])
-    bundle.link([suspension], reads, [sequencing, library])
+    bundle.link([tissue], [made])
+    bundle.link([made], reads, [sequencing, library])
     return bundle

@@ -58,7 +58,7 @@ class _Transformation:
         yield Contribution("bundles", fqid.uuid, whole | {"dates": [bundle_dates(fqid, everything)]})
 
     def _of_file(self, file: Entity) -> Contents:
-        contents = self._contents([file], self._samples_of([file])) | {
+        contents = self._contents(self._reach([file]), self._samples_of([file])) | {
             "files": [self._file_fields.with_related(file)],
             "dates": [entity_dates(file)],
         }
@@ -70,7 +70,7 @@ class _Transformation:
     def _of_part(self, part: Entity, samples: list[Entity]) -> Contents:
         reached = self._reach([part])
         files = [self._files[each] for each in reached if each in self._files]
-        return self._contents([part], samples) | {
+        return self._contents(reached, samples) | {
             "files": [self._file_fields.file(file) for file in files],
             "dates": [entity_dates(part)],
         }
@@ -87,14 +87,16 @@ class _Transformation:
             else:
                 continue
             listed.append({"document_id": file.id, "file": self._with_strata(file)})
-        return self._contents([*specimens, *self._files.values()], samples) | {
+        return self._contents(self._reach([*specimens, *self._files.values()]), samples) | {
             "files": [self._file_fields.file(file) for file in self._files.values()],
             "matrices": matrices,
             "contributed_analyses": contributed,
         }
 
     def _with_strata(self, file: Entity) -> dict[str, Json]:
-        return self._file_fields.file(file) | {"strata": strata(file, self._contents([file], []))}
+        return self._file_fields.file(file) | {
+            "strata": strata(file, self._contents(self._reach([file]), []))
+        }
 
     def _samples_of(self, starts: Iterable[Entity]) -> list[Entity]:
         found: dict[str, Entity] = {}
@@ -110,11 +112,11 @@ class _Transformation:
                 reached.update(dict.fromkeys(walk))
         return reached
 
-    def _contents(self, starts: list[Entity], samples: list[Entity]) -> Contents:
-        """Return the lists of what is reached from some entities, but for files and dates."""
+    def _contents(self, reached: Iterable[str], samples: list[Entity]) -> Contents:
+        """Return the lists of what is reached, but for files and dates."""
         contents: Contents = {name: [] for name in _GRAPH_LISTS}
         protocols: dict[str, None] = {}
-        for entity_id in self._reach(starts):
+        for entity_id in reached:
             entity = self._graph.entities[entity_id]
             protocols.update(dict.fromkeys(self._graph.protocols.get(entity_id, ())))
             if entity.type in entities.LISTS:

@@ -12,8 +12,8 @@ from shared.explore.hca.values import Document
 
 # The largest bundles of the HCA have some 10,000 files; a graph that is larger by far is an error.
 MAX_EDGES = 200_000
-# Steps through the graph for one bundle: some seconds of work. The largest bundles of the HCA need a tenth.
-MAX_STEPS = 5_000_000
+# Steps through the graph for one bundle: some seconds of work. A bundle of 10,000 files needs some 300,000.
+MAX_STEPS = 2_000_000
 
 _PROCESS_LINK, _FILE_LINK = "process_link", "supplementary_file_link"
 

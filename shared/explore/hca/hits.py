@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.explore.bundle_metadata import Json
+from shared.explore.hca.strata import parse_stratum
 
 Document = Mapping[str, Any]
 Inner = Mapping[str, Json]
@@ -206,7 +207,7 @@ def matrix_tree(matrices: Sequence[Inner]) -> dict[str, Json]:
     A dimension that no file has is left out; files without one that others have are `Unspecified` in it.
     """
     strata = [
-        (_stratum(line), _rename(_FILE)(file))
+        (parse_stratum(line), _rename(_FILE)(file))
         for matrix in matrices
         for file in matrix["file"]
         for line in file["strata"].split("\n")
@@ -216,11 +217,6 @@ def matrix_tree(matrices: Sequence[Inner]) -> dict[str, Json]:
     for stratum, file in strata:
         _add(tree, dimensions, stratum, file)
     return tree
-
-
-def _stratum(line: str) -> dict[str, list[str]]:
-    parts = (part.partition("=") for part in line.split(";") if part)
-    return {name: values.split(",") for name, _, values in parts}
 
 
 def _add(

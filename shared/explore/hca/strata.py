@@ -1,11 +1,15 @@
 """What a matrix is about: species, stage, organ and library, from its description or from the graph."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, unquote
 
 from shared.explore.bundle_metadata import Contents, Json, UnusableMetadata
 from shared.explore.hca.documents import Entity
 
 _DIMENSIONS = ("genusSpecies", "developmentStage", "organ", "libraryConstructionApproach")
+
+# A label of the graph may hold what separates values, as "skin, left side" does.
+_ESCAPES = str.maketrans({each: quote(each) for each in "%,;=\n"})
 
 Stratum = Mapping[str, list[str]]
 
@@ -77,4 +81,14 @@ def _from_graph(contents: Contents) -> Stratum:
 
 
 def _text(stratum: Stratum) -> str:
-    return ";".join(f"{name}={','.join(stratum[name])}" for name in _DIMENSIONS if name in stratum)
+    return ";".join(
+        f"{name}={','.join(value.translate(_ESCAPES) for value in stratum[name])}"
+        for name in _DIMENSIONS
+        if name in stratum
+    )
+
+
+def parse_stratum(line: str) -> dict[str, list[str]]:
+    """Return the values of each dimension that a line of `strata` has."""
+    parts = (part.partition("=") for part in line.split(";") if part)
+    return {name: [unquote(value) for value in values.split(",")] for name, _, values in parts}

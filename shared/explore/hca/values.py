@@ -1,7 +1,7 @@
 """Reads values out of HCA documents, whose fields changed names and forms over the years."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,11 +91,11 @@ class Document:
         """Return the objects of a list; null has none."""
         return [self.element(name, each) for name, each in self.items(*names)]
 
-    def items(self, *names: str) -> list[tuple[str, Json]]:
-        """Return the elements of a list, each with its name; null has none."""
+    def items(self, *names: str) -> Iterator[tuple[str, Json]]:
+        """Yield the elements of a list, each with its name; null has none."""
         name, value = self._first(names)
         listed = [] if value is None else self._checked(name, value, list, "a list")
-        return [(f"{name}[{number}]", each) for number, each in enumerate(listed)]
+        return ((f"{name}[{number}]", each) for number, each in enumerate(listed))
 
     def object(self, name: str) -> "Document":
         """Return an object, an empty one for null."""

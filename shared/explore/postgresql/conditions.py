@@ -10,9 +10,10 @@ from psycopg import Connection, sql
 from psycopg.sql import SQL, Composable
 
 from shared.explore.bundle_metadata import Json
-from shared.explore.fields import MISSING, FieldType
+from shared.explore.catalogues import Catalogue
+from shared.explore.fields import MISSING, Field, FieldType, facet_groups
 from shared.explore.filters import Filter, Relation
-from shared.explore.rows import term_key
+from shared.explore.rows import greatest_of, has_range, sort_key, term_key
 
 _TERMS = """
     SELECT term.number FROM unnest(%s::text[]) AS wanted (key)
@@ -21,17 +22,27 @@ _TERMS = """
 _NESTED_TERMS = """
     SELECT number FROM dss_explore_terms WHERE field = %s AND key LIKE '{%%' AND key::jsonb @> %s::jsonb
 """
-_HAS_TERM = SQL("profile.terms && {}::integer[]")
+_HAS_TERM = SQL("""
+    profile.parts[{}] IN (SELECT part.number FROM dss_explore_parts AS part WHERE part.terms && {}::integer[])
+""")
 _HAS_VALUE = SQL("document.vals @> {}::jsonb")
 _HAS_NONE = SQL("document.vals -> {} = '[]'::jsonb")
 _HAS_PATH = SQL("document.vals @? {}::jsonpath")
+# If the least or the greatest value is in a range, the document has one. Others are looked at only if the
+# range lies between these two.
+_HAS_BETWEEN = SQL("""
+    {least} BETWEEN {low} AND {high}
+    OR {greatest} BETWEEN {low} AND {high}
+    OR ({least} < {low} AND {greatest} > {high} AND {path})
+""")
+_LEAST = SQL('(document.keys ->> {}) COLLATE "C"')
+_GREATEST = SQL('coalesce(document.keys ->> {}, document.keys ->> {}) COLLATE "C"')
 _IN_BUNDLE = SQL("""
-    EXISTS (
-        SELECT 1 FROM dss_explore_shares AS share
-        JOIN dss_explore_bundles AS bundle
-            ON bundle.catalog = share.catalog AND bundle.uuid = share.uuid AND bundle.is_current
-        WHERE share.catalog = document.catalog AND share.entity_type = document.entity_type
-            AND share.entity_id = document.entity_id AND bundle.{} = ANY({}) AND {}
+    document.entity_id IN (
+        SELECT share.entity_id FROM dss_explore_bundles AS bundle
+        JOIN dss_explore_shares AS share ON share.catalog = bundle.catalog AND share.uuid = bundle.uuid
+        WHERE bundle.catalog = {} AND bundle.is_current AND bundle.{} = ANY({}) AND {}
+            AND share.entity_type = {}
     )
 """)
 _IS_ENTITY = SQL("document.entity_id = ANY({})")
@@ -40,7 +51,7 @@ _ALWAYS, _NEVER = SQL("true"), SQL("false")
 
 # Fields that are found by other tables than the documents' values.
 _BUNDLE_COLUMNS = {"bundleUuid": "uuid", "bundleVersion": "version"}
-_ENTITY = "entryId"
+ENTITY = "entryId"
 
 
 @dataclass(frozen=True)
@@ -66,20 +77,26 @@ def any_of(conditions: Iterable[Composable]) -> Composable:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Makes conditions of filters. `sought` are the labels that the reader looks up; None is an admin."""
+    """Makes conditions of filters on a catalogue's entities of a type.
+
+    `sought` are the labels that the reader looks up; None is an admin.
+    """
 
     connection: Connection = field(repr=False)
+    catalogue: Catalogue
+    entity_type: str
     sought: frozenset[str] | None
 
     def of(self, a_filter: Filter) -> Condition:
         """Return the condition of a filter."""
         name = a_filter.field.name
         if a_filter.field.is_facet:
-            return Condition(_HAS_TERM.format(sql.Literal(self._term_numbers(a_filter))), True, name)
+            position = sql.Literal(group_position(self.catalogue, a_filter.field))
+            numbers = sql.Literal(self._term_numbers(a_filter))
+            return Condition(_HAS_TERM.format(position, numbers), True, name)
         if a_filter.relation is Relation.IS:
             return Condition(self._is(a_filter), field=name)
-        paths = (_HAS_PATH.format(sql.Literal(_path(a_filter, pair))) for pair in a_filter.values)
-        return Condition(all_of(paths), field=name)
+        return Condition(all_of(_in_range(a_filter, pair) for pair in a_filter.values), field=name)
 
     def words(self, text: str) -> Condition:
         """Return the condition that all words of a text occur."""
@@ -102,11 +119,13 @@ class Conditions:
 
     def _is(self, a_filter: Filter) -> Composable:
         name, values = a_filter.field.name, a_filter.values
-        if name == _ENTITY:
+        if name == ENTITY:
             return _IS_ENTITY.format(sql.Literal([str(value) for value in values]))
         if name in _BUNDLE_COLUMNS:
             column = sql.Identifier(_BUNDLE_COLUMNS[name])
-            return _IN_BUNDLE.format(column, sql.Literal([str(value) for value in values]), self._readable())
+            catalog, texts = sql.Literal(self.catalogue.number), [str(value) for value in values]
+            kind = sql.Literal(self.entity_type)
+            return _IN_BUNDLE.format(catalog, column, sql.Literal(texts), self._readable(), kind)
         return any_of(each for value in values for each in self._equals(name, value))
 
     def _readable(self) -> Composable:
@@ -117,6 +136,22 @@ class Conditions:
     def _equals(self, name: str, value: Json) -> Sequence[Composable]:
         has = _HAS_VALUE.format(sql.Literal(json.dumps({name: [value]})))
         return (has, _HAS_NONE.format(sql.Literal(name))) if value is None else (has,)
+
+
+def group_position(catalogue: Catalogue, a_field: Field) -> int:
+    """Return at which place of a profile's parts the terms of a facet are; the first is 1."""
+    return facet_groups(catalogue.plugin.fields).index(a_field.group) + 1
+
+
+def _in_range(a_filter: Filter, pair: Any) -> Composable:
+    path = _HAS_PATH.format(sql.Literal(_path(a_filter, pair)))
+    if not has_range(a_filter.field):
+        return path
+    name = a_filter.field.name
+    low, high = (sql.Literal(sort_key(a_filter.field, value)) for value in pair)
+    least = _LEAST.format(sql.Literal(name))
+    greatest = _GREATEST.format(sql.Literal(greatest_of(name)), sql.Literal(name))
+    return _HAS_BETWEEN.format(least=least, greatest=greatest, low=low, high=high, path=path)
 
 
 _RANGES: dict[Relation, Callable[[str, str], str]] = {

@@ -1,6 +1,5 @@
 """Documents of entities in the tables, and the counts of facets that follow from them."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +11,12 @@ from psycopg import Connection
 from shared.explore.audiences import Audience
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey
+from shared.explore.entities import MOST_BUNDLES
+from shared.explore.fields import facet_groups
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
-from shared.explore.rows import Row, row_of
+from shared.explore.postgresql.part_numbers import PartNumbers
+from shared.explore.postgresql.term_numbers import digest
+from shared.explore.rows import Part, Row, row_of
 from shared.explore.tallies import Counts, Slot
 
 _BUNDLES = """
@@ -36,24 +39,15 @@ _REMOVE = """
 """
 _PUT = """
     INSERT INTO dss_explore_documents
-        (catalog, entity_type, entity_id, audience, profile, vals, keys, default_key, words, sums, document)
-    VALUES (%s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s, to_tsvector('simple', %s), %s, %s)
-"""
-_FIND_TERMS = """
-    SELECT term.field, term.digest, term.number FROM unnest(%s::text[], %s::uuid[]) AS wanted (field, digest)
-    JOIN dss_explore_terms AS term ON term.field = wanted.field AND term.digest = wanted.digest
-"""
-_ADD_TERMS = """
-    INSERT INTO dss_explore_terms (field, digest, key)
-    SELECT field, digest, key FROM unnest(%s::text[], %s::uuid[], %s::text[]) AS new (field, digest, key)
-    ON CONFLICT DO NOTHING
+        (catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, words, document)
+    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, to_tsvector('simple', %s), %s)
 """
 # In order of the ids, in which all writers lock them. Counts that fall are of rows that exist.
 _COUNT = """
-    INSERT INTO dss_explore_profiles AS profile (id, catalog, entity_type, audience, terms, n, sums)
-    SELECT id, %s, kind, audience, terms::integer[], n, sums::bigint[]
+    INSERT INTO dss_explore_profiles AS profile (id, catalog, entity_type, audience, parts, n, sums)
+    SELECT id, %s, kind, audience, parts::integer[], n, sums::bigint[]
     FROM unnest(%s::uuid[], %s::text[], %s::integer[], %s::text[], %s::integer[], %s::text[])
-        AS new (id, kind, audience, terms, n, sums)
+        AS new (id, kind, audience, parts, n, sums)
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET n = profile.n + excluded.n, sums = ARRAY(
         SELECT coalesce(old, 0) + coalesce(change, 0)
@@ -63,28 +57,77 @@ _COUNT = """
 """
 _DROP_ZEROS = "DELETE FROM dss_explore_profiles WHERE id = ANY(%s::uuid[]) AND n = 0"
 
-# Documents name at most so many of their bundles; they are found by each of them.
-MOST_BUNDLES = 100
 # Characters whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB.
 MOST_WORDS = 200_000
 
-Term = tuple[str, str]
 Tallies = Mapping[EntityKey, Mapping[Audience, Mapping[Slot, Counts]]]
 
 
 @dataclass(frozen=True)
-class _New:
+class NewDocument:
     """A document to write: its entity, its audience's number, and what is stored of it."""
 
+    catalogue: Catalogue = field(repr=False)
     key: EntityKey
     audience: int
     document: Mapping[str, Any] = field(repr=False)
     row: Row = field(repr=False)
     sums: list[int]
 
+    @classmethod
+    def of(
+        cls,
+        catalogue: Catalogue,
+        key: EntityKey,
+        audience: int,
+        counts: Mapping[Slot, Counts],
+        bundles: Sequence[Mapping[str, str]],
+    ) -> "NewDocument":
+        """Return the document of an entity, of its counts and of the bundles that it names."""
+        plugin = catalogue.plugin
+        document = {
+            **plugin.document(key[0], counts),
+            "entity_id": key[1],
+            "bundles": bundles,
+            "sources": [catalogue.source],
+        }
+        row = row_of(document, plugin.fields)
+        return cls(catalogue, key, audience, document, row, plugin.sums(key[0], document))
+
+    def profile(self, numbers: Mapping[Part, int]) -> "Profile":
+        """Return its profile; `numbers` are those of the parts."""
+        groups = facet_groups(self.catalogue.plugin.fields)
+        parts = _array(numbers[self.row.parts[group]] for group in groups)
+        made_of = self.key[0], self.audience, parts
+        return Profile(digest(f"{self.catalogue.number} {' '.join(map(str, made_of))}"), made_of)
+
+    def columns(self, profile: "Profile") -> tuple[Any, ...]:
+        """Return what is stored, in the order of `_PUT`."""
+        plugin = self.catalogue.plugin
+        return (
+            self.catalogue.number,
+            *self.key,
+            self.audience,
+            profile.id,
+            self.row.key(plugin.entity_types[self.key[0]].default_sort),
+            json.dumps(self.row.keys, ensure_ascii=False),
+            self.sums,
+            json.dumps(self.row.values, ensure_ascii=False),
+            plugin.words(self.document)[:MOST_WORDS],
+            json.dumps(self.document, ensure_ascii=False, sort_keys=True),
+        )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile: its id, and its entity type, audience and parts."""
+
+    id: UUID
+    made_of: tuple[str, int, str]
+
 
 @dataclass
-class _Change:
+class Change:
     """By how much the number of a profile's documents changes, and the sums of their numbers.
 
     A profile of removed documents alone exists: what it is made of is not looked at.
@@ -108,43 +151,35 @@ class DocumentWriter:
         self._connection = connection
         self._catalogue = catalogue
         self._audiences = AudienceNumbers(connection)
+        self._parts = PartNumbers(connection)
 
     def write(self, keys: Sequence[EntityKey], tallies: Tallies) -> None:
         """Replace the documents of entities; an entity without bundles has none any more."""
         kinds, ids = _columns(keys)
         removed = self._connection.execute(_REMOVE, (kinds, ids, self._catalogue.number)).fetchall()
-        changes: dict[UUID, _Change] = {}
+        changes: dict[UUID, Change] = {}
         for profile, sums in removed:
-            changes.setdefault(profile, _Change()).add(-1, sums)
+            changes.setdefault(profile, Change()).add(-1, sums)
         documents = list(self._documents(keys, tallies))
-        numbers = self._term_numbers({term for each in documents for term in each.row.terms})
+        numbers = self._parts.numbers({part for each in documents for part in each.row.parts.values()})
         rows = []
         for each in documents:
-            terms = _array(sorted(numbers[term] for term in each.row.terms))
-            profile = _digest(f"{self._catalogue.number} {each.key[0]} {each.audience} {terms}")
-            change = changes.setdefault(profile, _Change())
-            change.made_of = each.key[0], each.audience, terms
+            profile = each.profile(numbers)
+            change = changes.setdefault(profile.id, Change())
+            change.made_of = profile.made_of
             change.add(1, each.sums)
-            rows.append(self._row(each, profile))
+            rows.append(each.columns(profile))
         with self._connection.cursor() as cursor:
             cursor.executemany(_PUT, rows)
-        self._count(changes)
+        self.count(changes)
 
-    def _documents(self, keys: Sequence[EntityKey], tallies: Tallies) -> Iterable[_New]:
+    def _documents(self, keys: Sequence[EntityKey], tallies: Tallies) -> Iterable[NewDocument]:
         bundles = self._bundles(keys)
-        plugin = self._catalogue.plugin
         for key in keys:
             for audience, counts in tallies[key].items():
                 shown = [each for each, labels in bundles.get(key, ()) if labels in audience.shown]
-                document = {
-                    **plugin.document(key[0], counts),
-                    "entity_id": key[1],
-                    "bundles": shown,
-                    "sources": [self._catalogue.source],
-                }
                 number = self._audiences.number(audience)
-                row = row_of(document, plugin.fields)
-                yield _New(key, number, document, row, plugin.sums(key[0], document))
+                yield NewDocument.of(self._catalogue, key, number, counts, shown)
 
     def _bundles(
         self, keys: Sequence[EntityKey]
@@ -157,38 +192,8 @@ class DocumentWriter:
             found.setdefault((kind, entity_id), []).append(entry)
         return found
 
-    def _term_numbers(self, terms: set[Term]) -> dict[Term, int]:
-        keyed = {(name, _digest(key)): (name, key) for name, key in terms}
-        numbers = self._find_terms(keyed)
-        if len(numbers) < len(terms):
-            # In one order in all writers, so that two which add the same terms don't wait for each other.
-            new = sorted((name, digest, key) for (name, digest), (_, key) in keyed.items())
-            new = [each for each in new if (each[0], each[2]) not in numbers]
-            columns = [list(column) for column in zip(*new, strict=True)]
-            self._connection.execute(_ADD_TERMS, columns)
-            numbers = self._find_terms(keyed)
-        return numbers
-
-    def _find_terms(self, keyed: Mapping[tuple[str, UUID], Term]) -> dict[Term, int]:
-        names, digests = [name for name, _ in keyed], [digest for _, digest in keyed]
-        rows = self._connection.execute(_FIND_TERMS, (names, digests))
-        return {keyed[name, digest]: number for name, digest, number in rows}
-
-    def _row(self, new: _New, profile: UUID) -> tuple[Any, ...]:
-        return (
-            self._catalogue.number,
-            *new.key,
-            new.audience,
-            profile,
-            json.dumps(new.row.values, ensure_ascii=False),
-            json.dumps(new.row.keys, ensure_ascii=False),
-            new.row.keys[self._catalogue.plugin.entity_types[new.key[0]].default_sort],
-            self._catalogue.plugin.words(new.document)[:MOST_WORDS],
-            new.sums,
-            json.dumps(new.document, ensure_ascii=False, sort_keys=True),
-        )
-
-    def _count(self, changes: Mapping[UUID, _Change]) -> None:
+    def count(self, changes: Mapping[UUID, Change]) -> None:
+        """Change the numbers of profiles, each of which is there from its first document to its last."""
         changed = sorted(
             ((profile, each) for profile, each in changes.items() if each.n or any(each.sums)),
             key=lambda pair: pair[0],
@@ -196,11 +201,12 @@ class DocumentWriter:
         if not changed:
             return
         made_of = [each.made_of for _, each in changed]
-        kinds, audiences, terms = (list(column) for column in zip(*made_of, strict=True))
+        kinds, audiences, parts = (list(column) for column in zip(*made_of, strict=True))
         ids = [profile for profile, _ in changed]
         counts = [each.n for _, each in changed]
         sums = [_array(each.sums) for _, each in changed]
-        self._connection.execute(_COUNT, (self._catalogue.number, ids, kinds, audiences, terms, counts, sums))
+        columns = ids, kinds, audiences, parts, counts, sums
+        self._connection.execute(_COUNT, (self._catalogue.number, *columns))
         self._connection.execute(_DROP_ZEROS, (ids,))
 
 
@@ -211,7 +217,3 @@ def _array(numbers: Iterable[int]) -> str:
 def _columns(keys: Iterable[EntityKey]) -> tuple[list[str], list[str]]:
     pairs = list(keys)
     return [kind for kind, _ in pairs], [entity_id for _, entity_id in pairs]
-
-
-def _digest(text: str) -> UUID:
-    return UUID(bytes=hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())

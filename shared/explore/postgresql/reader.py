@@ -1,7 +1,7 @@
 """Answers questions to a catalogue from its tables."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,88 +11,15 @@ from psycopg.sql import SQL, Composable
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
+from shared.explore.postgresql import statements
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
-from shared.explore.postgresql.conditions import Condition, Conditions, all_of
+from shared.explore.postgresql.conditions import ENTITY, Conditions, all_of, group_position
+from shared.explore.postgresql.facets import facet_counts, term_text
 from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query, Summed
-from shared.explore.rows import is_missing, term_value
+from shared.explore.rows import term_value
 from shared.postgresql.connections import Connections
 
 Sought = frozenset[str] | None
-
-# Which profiles match, and how many documents of each.
-_MATCHING_PROFILES = SQL("""
-    SELECT profile.terms, profile.n FROM dss_explore_profiles AS profile
-    WHERE catalog = {catalog} AND entity_type = {kind} AND audience = ANY({audiences}) AND {condition}
-""")
-# If a condition is about documents, these are counted.
-_MATCHING_DOCUMENTS = SQL("""
-    SELECT profile.terms, matching.n FROM (
-        SELECT document.profile, count(*) AS n FROM dss_explore_documents AS document
-        WHERE document.catalog = {catalog} AND document.entity_type = {kind}
-            AND document.audience = ANY({audiences}) AND {documents}
-        GROUP BY document.profile
-    ) AS matching
-    JOIN dss_explore_profiles AS profile ON profile.id = matching.profile
-    WHERE {condition}
-""")
-_TOTAL = SQL("SELECT coalesce(sum(n), 0)::bigint FROM ({}) AS matching")
-_COUNTS = SQL("""
-    SELECT term.field, term.key, counted.n FROM (
-        SELECT number, sum(matching.n)::bigint AS n FROM ({}) AS matching, unnest(matching.terms) AS number
-        GROUP BY number
-    ) AS counted
-    JOIN dss_explore_terms AS term ON term.number = counted.number
-    WHERE term.field = ANY({})
-""")
-# The numbers of matching documents, summed up to profiles if no condition is about documents.
-_SUMMED_PROFILES = SQL("""
-    SELECT profile.terms, profile.n, profile.sums FROM dss_explore_profiles AS profile
-    WHERE catalog = {catalog} AND entity_type = {kind} AND audience = ANY({audiences}) AND {condition}
-""")
-_SUMMED_DOCUMENTS = SQL("""
-    SELECT profile.terms, 1 AS n, document.sums FROM dss_explore_documents AS document
-    JOIN dss_explore_profiles AS profile ON profile.id = document.profile
-    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
-        AND document.audience = ANY({audiences}) AND {condition}
-""")
-# Of a profile without numbers one row remains, so that its documents are counted.
-_SUMS = SQL("""
-    SELECT place, sum(n)::bigint, sum(amount)::bigint
-    FROM ({}) AS matching LEFT JOIN LATERAL unnest(sums) WITH ORDINALITY AS each_sum (amount, place) ON true
-    GROUP BY place ORDER BY place
-""")
-_SUMS_BY = SQL("""
-    SELECT term.key, place, sum(n)::bigint, sum(amount)::bigint
-    FROM ({}) AS matching
-    CROSS JOIN LATERAL unnest(terms) AS of_profile (number_of_term)
-    JOIN dss_explore_terms AS term ON term.number = number_of_term AND term.field = {}
-    LEFT JOIN LATERAL unnest(sums) WITH ORDINALITY AS each_sum (amount, place) ON true
-    GROUP BY term.key, place ORDER BY term.key, place
-""")
-_DISTINCT = SQL("""
-    SELECT count(DISTINCT value) FROM dss_explore_documents AS document
-    JOIN dss_explore_profiles AS profile ON profile.id = document.profile,
-    jsonb_array_elements_text(document.vals -> {field}) AS value
-    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
-        AND document.audience = ANY({audiences}) AND {condition}
-""")
-_PAGE = SQL("""
-    SELECT document.entity_id, {key} AS key, document.document
-    FROM dss_explore_documents AS document
-    JOIN dss_explore_profiles AS profile ON profile.id = document.profile
-    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
-        AND document.audience = ANY({audiences}) AND {condition} AND {position}
-    ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit}
-""")
-_DEFAULT_KEY = SQL("document.default_key")
-_KEY = SQL('(document.keys ->> {}) COLLATE "C"')
-_ONE = SQL("""
-    SELECT document.entity_id, document.default_key, document.document
-    FROM dss_explore_documents AS document
-    JOIN dss_explore_profiles AS profile ON profile.id = document.profile
-    WHERE document.catalog = {catalog} AND document.entity_type = {kind} AND document.entity_id = {id}
-        AND document.audience = ANY({audiences}) AND {condition}
-""")
 
 
 class Reader:
@@ -166,10 +93,12 @@ class _Asked:
         self._connection = connection
         self._catalogue = catalogue
         self._query = query
-        conditions = Conditions(connection, sought)
-        self._conditions = [conditions.of(each) for each in query.filters]
+        conditions = Conditions(connection, catalogue, query.entity_type, sought)
+        made = [conditions.of(each) for each in query.filters]
         if query.words:
-            self._conditions.append(conditions.words(query.words))
+            made.append(conditions.words(query.words))
+        self._of_profiles = [each for each in made if each.of_profiles]
+        self._of_documents = [each.sql for each in made if not each.of_profiles]
         self._place = {
             "catalog": sql.Literal(catalogue.number),
             "kind": sql.Literal(query.entity_type),
@@ -178,17 +107,7 @@ class _Asked:
 
     def page(self, order: PageOrder) -> FoundPage:
         backwards = order.before is not None
-        descending = order.descending != backwards
-        key = self._key(order.sort)
-        start = order.before or order.after
-        statement = _PAGE.format(
-            **self._place,
-            key=key,
-            condition=all_of(each.sql for each in self._conditions),
-            position=_behind(key, start, descending=descending),
-            direction=SQL("DESC") if descending else SQL("ASC"),
-            limit=sql.Literal(order.size + 1),
-        )
+        statement = self._page(order, descending=order.descending != backwards)
         rows = self._connection.execute(statement).fetchall()
         more = len(rows) > order.size
         found = [_found(row) for row in rows[: order.size]]
@@ -197,38 +116,53 @@ class _Asked:
         return FoundPage(found, has_next=more, has_previous=order.after is not None)
 
     def one(self, entity_id: str) -> Found | None:
-        condition = all_of(each.sql for each in self._conditions)
-        statement = _ONE.format(**self._place, condition=condition, id=sql.Literal(entity_id))
+        conditions = self._profile_conditions(), self._document_conditions()
+        statement = statements.ONE.format(
+            **self._place, condition=all_of(conditions), id=sql.Literal(entity_id)
+        )
         row = self._connection.execute(statement).fetchone()
         return _found(row) if row else None
 
     def counts(self, *, own_filters: bool = False) -> tuple[int, dict[str, FacetCounts]]:
         """Count documents; with `own_filters` a facet's own filter holds for its counts, too."""
         facets = self._facets()
-        filtered = set() if own_filters else {each.field for each in self._conditions if each.of_profiles}
-        total = self._total(self._conditions)
-        unfiltered = [each for each in facets if each.name not in filtered]
-        counts = self._counted(self._conditions, unfiltered, total)
+        filtered = [] if own_filters else [each.field for each in self._of_profiles]
+        # Facets by the number of the filter that does not hold for them; 0 is none.
+        by_number: dict[int, list[Field]] = {number: [] for number in range(len(filtered) + 1)}
         for facet in facets:
-            if facet.name in filtered:
-                others = [each for each in self._conditions if each.field != facet.name]
-                counts |= self._counted(others, [facet], self._total(others))
-        return total, {each.name: counts[each.name] for each in facets}
+            by_number[filtered.index(facet.name) + 1 if facet.name in filtered else 0].append(facet)
+        rows = self._connection.execute(self._counted(by_number)).fetchall()
+        totals = {number: int(n) for number, name, _, n in rows if name is None}
+        terms: dict[str, list[tuple[str, int]]] = {each.name: [] for each in facets}
+        for _, name, key, n in rows:
+            if name is not None:
+                terms[name].append((key, n))
+        of_facet = {each.name: number for number, listed in by_number.items() for each in listed}
+        return totals.get(0, 0), {
+            each.name: facet_counts(each, terms[each.name], totals.get(of_facet[each.name], 0))
+            for each in facets
+        }
 
     def sums(self, by: str) -> list[Summed]:
-        matching = self._summed()
+        matching = statements.SUMMED_DOCUMENTS if self._of_documents else statements.SUMMED_PROFILES
+        matching = matching.format(
+            **self._place, profiles=self._profile_conditions(), documents=self._document_conditions()
+        )
         if not by:
-            rows = self._connection.execute(_SUMS.format(matching)).fetchall()
+            rows = self._connection.execute(statements.SUMS.format(matching)).fetchall()
             return [Summed(None, rows[0][1], [number or 0 for _, _, number in rows])] if rows else []
+        field = next(each for each in self._catalogue.plugin.fields if each.name == by)
+        position = sql.Literal(group_position(self._catalogue, field))
         found: dict[str, Summed] = {}
-        for key, _, n, number in self._connection.execute(_SUMS_BY.format(matching, sql.Literal(by))):
+        statement = statements.SUMS_BY.format(matching=matching, position=position, field=sql.Literal(by))
+        for key, _, n, number in self._connection.execute(statement):
             earlier = found.get(key, Summed(term_value(key), n, []))
             found[key] = replace(earlier, sums=[*earlier.sums, number or 0])
-        return sorted(found.values(), key=lambda each: (-each.n, _text(each.term)))
+        return sorted(found.values(), key=lambda each: (-each.n, term_text(each.term)))
 
     def distinct(self, name: str) -> int:
-        condition = all_of(each.sql for each in self._conditions)
-        statement = _DISTINCT.format(**self._place, condition=condition, field=sql.Literal(name))
+        condition = all_of([self._profile_conditions(), self._document_conditions()])
+        statement = statements.DISTINCT.format(**self._place, condition=condition, field=sql.Literal(name))
         row = self._connection.execute(statement).fetchone()
         return int(row[0]) if row else 0
 
@@ -238,71 +172,81 @@ class _Asked:
             return [each for each in known if not each.is_hidden]
         return [each for each in known if each in self._query.facets]
 
-    def _summed(self) -> Composable:
-        form = _SUMMED_PROFILES if all(each.of_profiles for each in self._conditions) else _SUMMED_DOCUMENTS
-        return form.format(**self._place, condition=all_of(each.sql for each in self._conditions))
+    def _profile_conditions(self) -> Composable:
+        return all_of(each.sql for each in self._of_profiles)
 
-    def _key(self, sort: Field) -> Composable:
-        default = self._catalogue.plugin.entity_types[self._query.entity_type].default_sort
-        return _DEFAULT_KEY if sort.name == default else _KEY.format(sql.Literal(sort.name))
+    def _document_conditions(self) -> Composable:
+        return all_of(self._of_documents)
 
-    def _matching(self, conditions: Sequence[Condition]) -> Composable:
-        profiles = all_of(each.sql for each in conditions if each.of_profiles)
-        documents = [each.sql for each in conditions if not each.of_profiles]
-        if not documents:
-            return _MATCHING_PROFILES.format(**self._place, condition=profiles)
-        return _MATCHING_DOCUMENTS.format(**self._place, condition=profiles, documents=all_of(documents))
+    def _counted(self, by_number: Mapping[int, Sequence[Field]]) -> Composable:
+        """Return the statement that counts facets and totals, in one pass over what matches."""
+        conditions = [each.sql for each in self._of_profiles]
+        if len(by_number) == 1:
+            # All filters hold for all facets.
+            held, failed = all_of(conditions), statements.NONE_FAILS
+        else:
+            held, failed = statements.ANYTHING, statements.failed(conditions)
+        matching = statements.MATCHING_DOCUMENTS if self._of_documents else statements.MATCHING_PROFILES
+        counted, names, totals = [], [], []
+        for number, facets in by_number.items():
+            bits = sql.Literal([0, 1 << (number - 1)] if number else [0])
+            positions = sorted({group_position(self._catalogue, each) for each in facets})
+            parts = SQL(", ").join(SQL("parts[{}]").format(sql.Literal(each)) for each in positions)
+            values = {"number": sql.Literal(number), "bits": bits, "parts": parts}
+            if facets:
+                counted.append(statements.COUNTED.format(**values))
+            names += [SQL("({}, {})").format(sql.Literal(number), sql.Literal(each.name)) for each in facets]
+            totals.append(statements.TOTAL.format(**values))
+        matched = matching.format(
+            **self._place, profiles=held, documents=self._document_conditions(), failed=failed
+        )
+        return statements.counts(matched, counted, names, totals)
 
-    def _total(self, conditions: Sequence[Condition]) -> int:
-        row = self._connection.execute(_TOTAL.format(self._matching(conditions))).fetchone()
+    def _page(self, order: PageOrder, *, descending: bool) -> Composable:
+        start = order.before or order.after
+        key = self._key(order.sort)
+        values = {
+            **self._place,
+            "key": key,
+            "position": _behind(key, start, descending=descending),
+            "direction": SQL("DESC") if descending else SQL("ASC"),
+            "limit": sql.Literal(order.size + 1),
+            "profiles": self._profile_conditions(),
+            "documents": self._document_conditions(),
+            "term_key": statements.NO_TERM_KEY,
+        }
+        if key is statements.TERM_KEY:
+            position = group_position(self._catalogue, order.sort)
+            own = sql.Literal(order.sort.name), sql.Literal(position)
+            values["term_key"] = statements.OWN_TERM_KEY.format(*own)
+        return self._form(order.sort).format(**values)
+
+    def _form(self, sort: Field) -> SQL:
+        """Return the form of the statement that finds a page with the least work."""
+        is_default = sort.name == self._default_sort
+        if self._of_documents or not (is_default or sort.name == ENTITY):
+            return statements.PAGE_OF_ALL
+        if not self._of_profiles:
+            return statements.PAGE
+        if self._matching_profiles() > statements.MOST_MERGED:
+            return statements.PAGE_AMONG_PROFILES
+        return statements.PAGE_OF_PROFILES if is_default else statements.PAGE_OF_ALL
+
+    def _matching_profiles(self) -> int:
+        statement = statements.HOW_MANY_PROFILES.format(**self._place, profiles=self._profile_conditions())
+        row = self._connection.execute(statement).fetchone()
         return int(row[0]) if row else 0
 
-    def _counted(
-        self, conditions: Sequence[Condition], facets: Sequence[Field], total: int
-    ) -> dict[str, FacetCounts]:
-        if not facets:
-            return {}
-        names = sql.Literal([each.name for each in facets])
-        rows = self._connection.execute(_COUNTS.format(self._matching(conditions), names)).fetchall()
-        by_field: dict[str, list[tuple[str, int]]] = {each.name: [] for each in facets}
-        for name, key, count in rows:
-            by_field[name].append((key, count))
-        return {each.name: facet_counts(each, by_field[each.name], total) for each in facets}
+    @property
+    def _default_sort(self) -> str:
+        return self._catalogue.plugin.entity_types[self._query.entity_type].default_sort
 
-
-def facet_counts(facet: Field, counted: Iterable[tuple[str, int]], total: int) -> FacetCounts:
-    """Return the counts of a facet's terms, the most frequent first; of equal ones by their text.
-
-    What lacks the field counts as null, and comes last if no document has null.
-    """
-    terms = dict(counted)
-    if facet.counted_by:
-        return _nested_counts(facet, terms)
-    missing = sum(count for key, count in terms.items() if is_missing(key))
-    present = {key: count for key, count in terms.items() if not is_missing(key)}
-    listed = sorted(present.items(), key=lambda item: (-item[1], _text(term_value(item[0]))))
-    answer = [(term_value(key), count + (missing if key == "null" else 0)) for key, count in listed]
-    if missing and "null" not in present:
-        answer.append((None, missing))
-    return FacetCounts(answer, total if present else 0, len(present))
-
-
-def _text(value: Json) -> str:
-    """Return the text by which equally frequent terms are ordered; null comes last."""
-    if isinstance(value, dict):
-        return " ".join(str(value[name]) for name in sorted(value, reverse=True))
-    return "~null" if value is None else str(value)
-
-
-def _nested_counts(facet: Field, terms: dict[str, int]) -> FacetCounts:
-    """Count objects rather than documents, by one of their properties."""
-    counts: dict[str, int] = {}
-    for key, count in terms.items():
-        value = term_value(key)
-        if value is not None:
-            counts[value[facet.counted_by]] = counts.get(value[facet.counted_by], 0) + count
-    listed = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    return FacetCounts(listed, sum(counts.values()), len(counts))
+    def _key(self, sort: Field) -> Composable:
+        if sort.name == self._default_sort:
+            return statements.DEFAULT_KEY
+        if sort.name == ENTITY:
+            return statements.ENTITY_KEY
+        return statements.TERM_KEY if sort.is_facet else statements.KEY.format(sql.Literal(sort.name))
 
 
 def _behind(key: Composable, start: Position | None, *, descending: bool) -> Composable:

@@ -76,8 +76,21 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             PRIMARY KEY (catalog, entity_type, entity_id, listed, inner_id, version, uuid)
         )
         """,
-        "CREATE INDEX dss_explore_members_digest ON dss_explore_members (digest)",
-        "CREATE TABLE dss_explore_inner (digest uuid PRIMARY KEY, entity text NOT NULL)",
+        """
+        CREATE INDEX dss_explore_members_digest
+            ON dss_explore_members (catalog, entity_type, entity_id, digest)
+        """,
+        # Of one large entity each: its lock is all that keeps a row from being removed while it is needed.
+        """
+        CREATE TABLE dss_explore_inner (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            digest uuid NOT NULL,
+            entity text NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, digest)
+        )
+        """,
         """
         CREATE TABLE dss_explore_tallies (
             catalog integer NOT NULL,
@@ -113,21 +126,32 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             UNIQUE (field, digest)
         )
         """,
-        # Combinations of terms, and how many documents have each: counts of facets are sums over these.
+        # Combinations of terms of one group of facets; `keys` is a sort key for each of those.
+        """
+        CREATE TABLE dss_explore_parts (
+            number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            digest uuid NOT NULL UNIQUE,
+            terms integer[] NOT NULL,
+            keys jsonb NOT NULL
+        )
+        """,
+        "CREATE INDEX dss_explore_parts_terms ON dss_explore_parts USING gin (terms)",
+        # Combinations of parts, one of each group, and how many documents have each: counts of facets are
+        # sums over these. `sums` are those of the documents' numbers.
         """
         CREATE TABLE dss_explore_profiles (
             id uuid PRIMARY KEY,
             catalog integer NOT NULL,
             entity_type text COLLATE "C" NOT NULL,
             audience integer NOT NULL,
-            terms integer[] NOT NULL,
+            parts integer[] NOT NULL,
             n integer NOT NULL,
             sums bigint[] NOT NULL
-        )
+        ) WITH (fillfactor = 80)
         """,
         "CREATE INDEX dss_explore_profiles_of ON dss_explore_profiles (catalog, entity_type, audience)",
-        # What is searched and shown. `hit` is the answer of the API, `vals` the values of fields that are no
-        # facets, `keys` a sort key for each field.
+        # What is searched and shown. `vals` are the values of fields that are no facets, `keys` a sort key
+        # for each of them. What is read of all documents is kept apart from what is read of few.
         """
         CREATE TABLE dss_explore_documents (
             catalog integer NOT NULL,
@@ -135,16 +159,20 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             entity_id text COLLATE "C" NOT NULL,
             audience integer NOT NULL,
             profile uuid NOT NULL,
-            vals jsonb NOT NULL,
-            keys jsonb NOT NULL,
             default_key text COLLATE "C" NOT NULL,
-            words tsvector NOT NULL,
+            keys jsonb NOT NULL,
             sums bigint[] NOT NULL,
+            vals jsonb NOT NULL,
+            words tsvector NOT NULL,
             document text NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience)
-        )
+        ) WITH (toast_tuple_target = 1024)
         """,
-        "CREATE INDEX dss_explore_documents_profile ON dss_explore_documents (profile)",
+        "ALTER TABLE dss_explore_documents ALTER keys SET STORAGE MAIN, ALTER sums SET STORAGE MAIN",
+        # The first documents of each profile, in the default order.
+        """
+        CREATE INDEX dss_explore_documents_profile ON dss_explore_documents (profile, default_key, entity_id)
+        """,
         """
         CREATE INDEX dss_explore_documents_order
             ON dss_explore_documents (catalog, entity_type, default_key, entity_id)

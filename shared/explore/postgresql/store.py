@@ -6,7 +6,6 @@ from dataclasses import asdict
 
 from psycopg import Connection
 
-from shared.config import Settings
 from shared.explore.base import BundleState
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
@@ -38,11 +37,6 @@ _STATES = """
 _ROWS = 1000
 
 Sought = frozenset[str] | None
-
-
-def open_catalogues(settings: Settings, *, endpoint: str, host: str) -> "PostgreSqlCatalogues":
-    """Return the catalogues in the database that DSS_POSTGRESQL_DSN names; it connects at the first use."""
-    return PostgreSqlCatalogues(settings.postgresql_dsn, settings.catalogues, endpoint=endpoint, host=host)
 
 
 class PostgreSqlCatalogues:

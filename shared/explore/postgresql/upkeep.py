@@ -1,15 +1,13 @@
 """Looks after catalogues in PostgreSQL; see `CatalogueUpkeep`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
-from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
 from shared.errors import NotFound
 from shared.explore.catalogues import Catalogue
-from shared.explore.postgresql.large import DROP_INNER
 from shared.explore.upkeep import Held, StoredCatalogue, Waiting
 from shared.identifiers import Fqid
 from shared.postgresql.connections import Connections
@@ -52,16 +50,13 @@ _TABLES = (
     "dss_explore_documents",
     "dss_explore_profiles",
     "dss_explore_tallies",
+    "dss_explore_inner",
+    "dss_explore_members",
     "dss_explore_large",
     "dss_explore_shares",
     "dss_explore_bundles",
 )
 _REMOVE = "DELETE FROM {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {0} WHERE catalog = %s LIMIT %s))"
-_REMOVE_MEMBERS = """
-    DELETE FROM dss_explore_members
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM dss_explore_members WHERE catalog = %s LIMIT %s))
-    RETURNING digest
-"""
 _ROWS = 1000
 # Rows that a statement removes: a second or two.
 _REMOVED = 10_000
@@ -142,34 +137,20 @@ class Upkeep:
 
     def remove(self, number: int) -> Iterator[int]:
         """Remove a catalogue with all that it holds; yield how many rows were removed, as they are."""
-        yield from self._until_none_is_left(lambda connection: _remove_members(connection, number))
         for table in _TABLES:
-            statement = SQL(_REMOVE).format(Identifier(table))
-            yield from self._until_none_is_left(
-                lambda connection: connection.execute(statement, (number, _REMOVED)).rowcount  # noqa: B023
-            )
+            statement, removed = SQL(_REMOVE).format(Identifier(table)), _REMOVED
+            while removed == _REMOVED:
+                with self._connections.connection() as connection:
+                    removed = connection.execute(statement, (number, _REMOVED)).rowcount
+                yield removed
         with self._connections.connection() as connection:
             connection.execute(
                 "DELETE FROM dss_explore_catalogs WHERE number = %s AND NOT is_default", (number,)
             )
 
-    def _until_none_is_left(self, remove: Callable[[Connection], int]) -> Iterator[int]:
-        removed = _REMOVED
-        while removed == _REMOVED:
-            with self._connections.connection() as connection, connection.transaction():
-                removed = remove(connection)
-            yield removed
-
     def _rows(self, statement: LiteralString, values: Sequence[Any]) -> list[Any]:
         with self._connections.connection() as connection:
             return connection.execute(statement, values).fetchall()
-
-
-def _remove_members(connection: Connection, number: int) -> int:
-    rows = connection.execute(_REMOVE_MEMBERS, (number, _REMOVED)).fetchall()
-    # Another catalogue may have the same inner entities.
-    connection.execute(DROP_INNER, ([digest for (digest,) in rows],))
-    return len(rows)
 
 
 def _held(
