@@ -38,7 +38,7 @@ def bundle_of(name: str, version: str) -> HcaBundle:
     return sequenced(name, version, specimen="s" if name != "c" else "t", organ=organ)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(STEPS, st.sampled_from([0, 1, 32]), st.randoms(use_true_random=False))
 def test_any_order_of_changes_gives_what_is_there_in_the_end(
     dsn: str, steps: list[Any], most_read: int, order: random.Random
