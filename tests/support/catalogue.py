@@ -36,7 +36,8 @@ _TABLES = {
     "profiles": """
         SELECT entity_type, shown::text, hidden::text, n, sums::text, (
             SELECT array_agg(field || ' ' || key ORDER BY field COLLATE "C", key COLLATE "C")
-            FROM unnest(terms) AS term JOIN dss_explore_terms ON number = term
+            FROM unnest(parts) AS number JOIN dss_explore_parts AS part USING (number)
+            CROSS JOIN unnest(terms) AS term JOIN dss_explore_terms AS found ON found.number = term
         )
         FROM dss_explore_profiles JOIN dss_explore_audiences ON number = audience
         WHERE catalog = %s ORDER BY 1, 2, 3, 6
