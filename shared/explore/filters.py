@@ -1,6 +1,7 @@
 """The filters of the catalogue: `{field: {relation: [values]}}`, checked, and all of them must hold."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,9 @@ from shared.errors import IllegalArguments
 from shared.explore.bundle_metadata import Json
 from shared.explore.fields import Field, FieldType
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Of numbers; Python reads 1e999 as infinite.
+_GREATEST = 1e308
 _DATE_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -102,6 +106,8 @@ def _scalar(field: Field, relation: Relation, value: Json) -> Json:
     is_flag = isinstance(value, bool)
     if value is not None and (not isinstance(value, expected) or is_flag != (field.type is FieldType.FLAG)):
         raise _wrong(field, relation, value, f"a value of type {field.type.value} or null")
+    if (isinstance(value, str) and not _is_storable(value)) or (_is_number(value) and not _is_finite(value)):
+        raise _wrong(field, relation, value, "a value that a document can have")
     return _date(field, relation, value) if field.type is FieldType.DATE and value is not None else value
 
 
@@ -116,12 +122,24 @@ def _single_object(field: Field, relation: Relation, value: Json) -> Json:
 
 
 def _is_word(value: Json) -> bool:
-    return isinstance(value, str) and bool(value) and not any(map(str.isspace, value))
+    return isinstance(value, str) and bool(value) and not any(map(str.isspace, value)) and _is_storable(value)
+
+
+def _is_storable(text: str) -> bool:
+    """Return whether a document can have a text: one without null characters and halves of characters."""
+    return "\0" not in text and not _SURROGATE.search(text)
+
+
+def _is_finite(value: Json) -> bool:
+    """Return whether a number is one that a document can have, and no infinity."""
+    return bool(-_GREATEST <= value <= _GREATEST)
 
 
 def _nested(field: Field, relation: Relation, value: Json) -> Json:
     known = isinstance(value, dict) and value and value.keys() <= set(field.nested)
-    if not known or not all(isinstance(each, str) or each is None for each in value.values()):
+    if not known or not all(
+        each is None or (isinstance(each, str) and _is_storable(each)) for each in value.values()
+    ):
         raise _wrong(
             field, relation, value, f"an object with some of the properties {', '.join(field.nested)}"
         )
@@ -129,12 +147,12 @@ def _nested(field: Field, relation: Relation, value: Json) -> Json:
 
 
 def _range(field: Field, relation: Relation, value: Json) -> Json:
-    if relation is Relation.CONTAINS and _is_number(value):
+    if relation is Relation.CONTAINS and _is_number(value) and _is_finite(value):
         return [value, value]
     is_pair = isinstance(value, list) and len(value) == 2
     if is_pair and field.type is FieldType.DATE:
         return [_date(field, relation, each) for each in value]
-    if not is_pair or not all(map(_is_number, value)):
+    if not is_pair or not all(_is_number(each) and _is_finite(each) for each in value):
         raise _wrong(field, relation, value, "a pair of numbers, the minimum and the maximum")
     return value
 

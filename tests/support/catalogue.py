@@ -33,14 +33,11 @@ _TABLES = {
         FROM dss_explore_documents JOIN dss_explore_audiences ON number = audience
         WHERE catalog = %s ORDER BY 1, 2, 3, 4
     """,
+    # The terms that these are of are in the counts of facets.
     "profiles": """
-        SELECT entity_type, shown::text, hidden::text, n, sums::text, (
-            SELECT array_agg(field || ' ' || key ORDER BY field COLLATE "C", key COLLATE "C")
-            FROM unnest(parts) AS number JOIN dss_explore_parts AS part USING (number)
-            CROSS JOIN unnest(terms) AS term JOIN dss_explore_terms AS found ON found.number = term
-        )
+        SELECT entity_type, shown::text, hidden::text, n, sums::text
         FROM dss_explore_profiles JOIN dss_explore_audiences ON number = audience
-        WHERE catalog = %s ORDER BY 1, 2, 3, 6
+        WHERE catalog = %s ORDER BY 1, 2, 3, 4, 5
     """,
     "shares": """
         SELECT entity_type, entity_id, uuid FROM dss_explore_shares WHERE catalog = %s ORDER BY 1, 2, 3
@@ -71,11 +68,13 @@ class TestCatalogue:
 
     __test__ = False
 
-    def __init__(self, store: PostgreSqlCatalogues, catalogue: Catalogue, dsn: str) -> None:
+    def __init__(
+        self, store: PostgreSqlCatalogues, catalogue: Catalogue, connection: psycopg.Connection[Any]
+    ) -> None:
         self.store = store
         self.catalogue = catalogue
         self.fields = {each.name: each for each in catalogue.plugin.fields}
-        self._dsn = dsn
+        self._connection = connection
 
     def state(self, bundle: BundleMetadata, labels: Labels = ANYBODY) -> BundleState:
         """Return what is recorded of a bundle that can be indexed."""
@@ -132,7 +131,15 @@ class TestCatalogue:
 
     def tables(self) -> dict[str, Sequence[Any]]:
         """Return all that a reader's answers are made of: equal for equal content, whatever came first."""
-        return self._rows(_TABLES)
+        rows = self._rows(_TABLES)
+        counted = {kind: self.counts(kind, sought=None) for kind in self.catalogue.plugin.entity_types}
+        facets = {
+            (kind, name): [(json.dumps(term), n) for term, n in each.terms]
+            for kind, (_, found) in counted.items()
+            for name, each in found.items()
+            if each.terms
+        }
+        return rows | {"facets": sorted(facets.items())}
 
     def large_tables(self) -> dict[str, Sequence[Any]]:
         """Return what is kept of large entities."""
@@ -143,11 +150,10 @@ class TestCatalogue:
         return not any((self.tables() | self.large_tables()).values())
 
     def _rows(self, statements: dict[str, str]) -> dict[str, Sequence[Any]]:
-        with psycopg.connect(self._dsn) as connection:
-            return {
-                name: connection.execute(statement.encode(), (self.catalogue.number,)).fetchall()
-                for name, statement in statements.items()
-            }
+        return {
+            name: self._connection.execute(statement.encode(), (self.catalogue.number,)).fetchall()
+            for name, statement in statements.items()
+        }
 
 
 def documents_of(plugin: Plugin, *bundles: BundleMetadata) -> dict[EntityKey, Any]:
@@ -174,5 +180,5 @@ def open_catalogue(dsn: str, *, plugin: str = "hca", host: str = "dss.example") 
     """Make an empty catalogue in a database."""
     setting = CatalogueSetting(name=f"test-{new_uuid()}", plugin=plugin)
     store = PostgreSqlCatalogues(dsn, [setting], endpoint=f"https://{host}/v1", host=host)
-    with contextlib.closing(store):
-        yield TestCatalogue(store, store.catalogues()[setting.name], dsn)
+    with contextlib.closing(store), psycopg.connect(dsn, autocommit=True) as connection:
+        yield TestCatalogue(store, store.catalogues()[setting.name], connection)

@@ -9,8 +9,12 @@ from shared.explore.audiences import Audience, Labels
 _FIND = "SELECT number FROM dss_explore_audiences WHERE shown = %s::jsonb AND hidden = %s::jsonb"
 _ADD = """
     INSERT INTO dss_explore_audiences (shown, hidden) VALUES (%s::jsonb, %s::jsonb)
-    ON CONFLICT DO NOTHING RETURNING number
+    RETURNING number
 """
+# Held to the end of the transaction: two that add several, each in its own order, would wait for each other.
+_LOCK = "SELECT pg_advisory_xact_lock(%s)"
+# A number that nothing else in the database locks: the bytes of "dss3".
+_LOCK_NUMBER = 0x64737333
 _ALL = "SELECT number, shown, hidden FROM dss_explore_audiences"
 
 
@@ -36,9 +40,11 @@ class AudienceNumbers:
         if audience not in self._known:
             values = _encode(audience.shown), _encode(audience.hidden)
             row = self._connection.execute(_FIND, values).fetchone()
-            # Another writer may be about to add it: then this one waits for its end.
+            if row is None:
+                self._connection.execute(_LOCK, (_LOCK_NUMBER,))
+                # Another writer may have added it.
+                row = self._connection.execute(_FIND, values).fetchone()
             row = row or self._connection.execute(_ADD, values).fetchone()
-            row = row or self._connection.execute(_FIND, values).fetchone()
             assert row is not None
             self._known[audience] = row[0]
         return self._known[audience]

@@ -34,7 +34,7 @@ _SET_LABELS = """
 _FORGET = "DELETE FROM dss_explore_large WHERE catalog = %s AND entity_type = %s AND entity_id = %s"
 _KEEP_INNER = """
     INSERT INTO dss_explore_inner
-    SELECT digest, entity FROM unnest(%s::uuid[], %s::text[]) AS new (digest, entity)
+    SELECT %s, %s, %s, digest, entity FROM unnest(%s::uuid[], %s::text[]) AS new (digest, entity)
     ON CONFLICT DO NOTHING
 """
 _ADD = """
@@ -51,25 +51,28 @@ _REMOVE = """
 """
 # What nobody refers to any more must not stay: it may have been purged.
 _DROP_INNER = """
-    DELETE FROM dss_explore_inner WHERE digest = ANY(%s::uuid[])
+    DELETE FROM dss_explore_inner AS found
+    WHERE catalog = %s AND entity_type = %s AND entity_id = %s AND digest = ANY(%s::uuid[])
         AND NOT EXISTS (
-            SELECT 1 FROM dss_explore_members AS member WHERE member.digest = dss_explore_inner.digest
+            SELECT 1 FROM dss_explore_members AS member
+            WHERE member.catalog = found.catalog AND member.entity_type = found.entity_type
+                AND member.entity_id = found.entity_id AND member.digest = found.digest
         )
 """
 _WINNERS = """
     SELECT wanted.listed, wanted.inner_id, greatest.digest, greatest.entity
     FROM unnest(%s::text[], %s::uuid[]) AS wanted (listed, inner_id)
     CROSS JOIN LATERAL (
-        SELECT member.digest, found.entity FROM dss_explore_members AS member
-        JOIN dss_explore_inner AS found ON found.digest = member.digest
+        SELECT digest, found.entity FROM dss_explore_members AS member
+        JOIN dss_explore_inner AS found USING (catalog, entity_type, entity_id, digest)
         WHERE catalog = %s AND entity_type = %s AND entity_id = %s
             AND member.listed = wanted.listed AND member.inner_id = wanted.inner_id AND labels = ANY(%s)
         ORDER BY version DESC, uuid DESC LIMIT 1
     ) AS greatest
 """
 _ALL_WINNERS = """
-    SELECT DISTINCT ON (listed, inner_id) listed, inner_id, member.digest, entity
-    FROM dss_explore_members AS member JOIN dss_explore_inner AS found ON found.digest = member.digest
+    SELECT DISTINCT ON (listed, inner_id) listed, inner_id, digest, entity
+    FROM dss_explore_members JOIN dss_explore_inner USING (catalog, entity_type, entity_id, digest)
     WHERE catalog = %s AND entity_type = %s AND entity_id = %s AND labels = ANY(%s)
     ORDER BY listed, inner_id, version DESC, uuid DESC
 """
@@ -172,12 +175,12 @@ class LargeEntities:
         removed = self._remove(key, old) if old else []
         if new:
             self._add(key, new)
-        self._connection.execute(_DROP_INNER, (removed,))
+        self._connection.execute(_DROP_INNER, (*self._key(key), removed))
 
     def _add(self, key: EntityKey, share: Share) -> None:
         rows = [(listed, _uuid(inner_id), encode(inner)) for (listed, inner_id), inner in _inner(share)]
         digests = [_uuid(entity) for _, _, entity in rows]
-        self._connection.execute(_KEEP_INNER, (digests, [entity for _, _, entity in rows]))
+        self._connection.execute(_KEEP_INNER, (*self._key(key), digests, [entity for _, _, entity in rows]))
         place = (*self._key(key), share.version, share.uuid, encode_labels(share.labels))
         lists, ids = [row[0] for row in rows], [row[1] for row in rows]
         self._connection.execute(_ADD, (*place, lists, ids, digests))

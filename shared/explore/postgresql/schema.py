@@ -76,8 +76,21 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             PRIMARY KEY (catalog, entity_type, entity_id, listed, inner_id, version, uuid)
         )
         """,
-        "CREATE INDEX dss_explore_members_digest ON dss_explore_members (digest)",
-        "CREATE TABLE dss_explore_inner (digest uuid PRIMARY KEY, entity text NOT NULL)",
+        """
+        CREATE INDEX dss_explore_members_digest
+            ON dss_explore_members (catalog, entity_type, entity_id, digest)
+        """,
+        # Of one large entity each: its lock is all that keeps a row from being removed while it is needed.
+        """
+        CREATE TABLE dss_explore_inner (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            digest uuid NOT NULL,
+            entity text NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, digest)
+        )
+        """,
         """
         CREATE TABLE dss_explore_tallies (
             catalog integer NOT NULL,

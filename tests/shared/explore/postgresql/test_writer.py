@@ -8,18 +8,21 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from psycopg.pq import TransactionStatus
 
 from shared.access import labels_of
 from shared.errors import Unavailable
-from shared.explore.audiences import MAX_LABEL_SETS, TooManyAudiences
-from shared.explore.base import DELETED, FAILED, INDEXED, WITHDRAWN, BundleState
+from shared.explore import audiences
+from shared.explore.audiences import Audience, TooManyAudiences
+from shared.explore.base import DELETED, FAILED, WITHDRAWN, BundleState
 from shared.explore.bundle_metadata import BundleMetadata
 from shared.explore.postgresql import documents, shares
+from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from tests.support.api import new_uuid
 from tests.support.catalogue import ANYBODY, Labels, TestCatalogue, open_catalogue
-from tests.support.hca_sample import HcaBundle, id_of, sequenced
+from tests.support.hca_sample import id_of, sequenced
 from tests.support.postgresql_server import StoppableServer
+from tests.support.waiting import wait_until
 
 OLDER, NEWER = "2024-03-01T120000.000000Z", "2024-03-02T120000.000000Z"
 LAB, OTHER_LAB = labels_of(("lab",)), labels_of(("other-lab",))
@@ -233,9 +236,10 @@ def test_readers_see_what_they_may_of_an_entity_and_nothing_is_counted_twice(
 
 
 def test_a_bundle_is_refused_whole_if_an_entity_has_too_many_sets_of_readers(
-    catalogue: TestCatalogue,
+    catalogue: TestCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(MAX_LABEL_SETS):
+    monkeypatch.setattr(audiences, "MAX_LABEL_SETS", 3)
+    for number in range(3):
         catalogue.put(metadata(f"b{number}"), labels_of((f"lab-{number}",)))
     before = catalogue.tables() | catalogue.large_tables()
 
@@ -253,7 +257,7 @@ class Stop(Exception):
 
 
 def test_a_writer_that_is_stopped_between_any_two_statements_has_changed_nothing(
-    catalogue: TestCatalogue, postgresql: StoppableServer, monkeypatch: pytest.MonkeyPatch
+    catalogue: TestCatalogue, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue.put(metadata("a", OLDER))
     catalogue.put(metadata("b"))
@@ -262,18 +266,19 @@ def test_a_writer_that_is_stopped_between_any_two_statements_has_changed_nothing
     execute, executemany = psycopg.Connection.execute, psycopg.Cursor.executemany
     left = 0
 
-    def count() -> None:
+    def count(connection: psycopg.Connection[Any]) -> None:
         nonlocal left
-        left -= 1
-        if left < 0:
-            raise Stop
+        if connection.info.transaction_status == TransactionStatus.INTRANS:
+            left -= 1
+            if left < 0:
+                raise Stop
 
     def stopping(connection: Any, statement: Any, *arguments: Any, **more: Any) -> Any:
-        count()
+        count(connection)
         return execute(connection, statement, *arguments, **more)
 
     def stopping_many(cursor: Any, *arguments: Any) -> Any:
-        count()
+        count(cursor.connection)
         return executemany(cursor, *arguments)
 
     statements = 0
@@ -286,7 +291,8 @@ def test_a_writer_that_is_stopped_between_any_two_statements_has_changed_nothing
                 catalogue.store.put(catalogue.catalogue, newer)
                 break
             except Stop:
-                statements += 1
+                # What is kept of large entities takes many statements, which are alike.
+                statements += 1 if kept == "read" else 9
                 left = 1000
                 assert catalogue.tables() | catalogue.large_tables() == before, statements
 
@@ -369,9 +375,9 @@ def test_writers_of_many_shared_entities_never_block_each_other_for_ever(
     # Each bundle shares entities with each other one, and readers change meanwhile. PostgreSQL would end a
     # writer in a deadlock with an error.
     bundles = []
-    for number in range(6):
-        bundle = sequenced(f"b{number}", specimen=f"s{number % 3}")
-        for other in range(6):
+    for number in range(3):
+        bundle = sequenced(f"b{number}", specimen=f"s{number % 2}")
+        for other in range(3):
             low, high = sorted((number, other))
             tissue = bundle.add("specimen_from_organism", f"of {low} and {high}", organ={"text": f"o{low}"})
             bundle.link([tissue], [bundle.file(f"{low} {high}.fastq")])
@@ -393,80 +399,49 @@ def test_writers_of_many_shared_entities_never_block_each_other_for_ever(
     assert catalogue.tables() == another.tables()
 
 
-def test_two_catalogues_share_no_counts(catalogue: TestCatalogue, another: TestCatalogue) -> None:
-    bundles = [metadata(f"b{number}") for number in range(3)]
-    for bundle in bundles:
-        another.put(bundle)
-    before = another.tables() | another.large_tables()
-
-    def write_and_delete() -> None:
-        for bundle in bundles:
-            catalogue.put(bundle)
-        for bundle in bundles:
-            catalogue.delete(bundle.fqid)
-
-    def rewrite() -> None:
-        for _ in range(3):
-            for labels in (LAB, ANYBODY):
-                for bundle in bundles:
-                    another.put(bundle, labels)
-
-    in_threads(write_and_delete, rewrite)
-
-    assert catalogue.is_empty()
-    assert another.tables() | another.large_tables() == before
-
-
-# --- any order
-
-NAMES = ("a", "b", "c")
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(NAMES),
-        st.sampled_from([OLDER, NEWER]),
-        st.sampled_from([ANYBODY, LAB, OTHER_LAB, DELETED, WITHDRAWN]),
-    ),
-    max_size=10,
-)
-
-
-@pytest.fixture(scope="module")
-def dsn(postgresql: StoppableServer) -> str:
-    return postgresql.dsn
-
-
-def bundle_of(name: str, version: str) -> HcaBundle:
-    organ = "fin" if version == OLDER else "eye"
-    # Two of three share a specimen, all share the project.
-    return sequenced(name, version, specimen="s" if name != "c" else "t", organ=organ)
-
-
-@settings(max_examples=12)
-@given(STEPS, st.sampled_from([0, 1, 32]), st.randoms(use_true_random=False))
-def test_any_order_of_changes_gives_what_is_there_in_the_end(
-    dsn: str, steps: list[Any], most_read: int, order: random.Random
+def test_a_catalogue_keeps_what_another_one_no_longer_needs(
+    catalogue: TestCatalogue, another: TestCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open_catalogue(dsn) as one, open_catalogue(dsn) as other, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(shares, "MOST_READ", most_read)
-        final: dict[tuple[str, str], Any] = {}
-        for name, version, what in steps:
-            bundle = bundle_of(name, version).metadata()
-            if isinstance(what, str):
-                one.store.put(one.catalogue, BundleState(fqid=bundle.fqid, state=what))
-            else:
-                one.put(bundle, what)
-            if final.get((name, version)) != DELETED:
-                final[name, version] = what
+    bundles = [metadata(f"b{number}") for number in range(2)]
+    another.put(bundles[0])
+    write = documents.DocumentWriter.write
 
-        # Only what is there in the end, in another order, and always read as a whole.
-        patched.setattr(shares, "MOST_READ", 32)
-        left = [(key, labels) for key, labels in final.items() if not isinstance(labels, str)]
-        order.shuffle(left)
-        for (name, version), labels in left:
-            other.put(bundle_of(name, version).metadata(), labels)
+    def delete_meanwhile(writer: Any, *arguments: Any) -> None:
+        # The other's transaction ends before this one, and doesn't see it.
+        monkeypatch.undo()
+        another.delete(bundles[0].fqid)
+        write(writer, *arguments)
 
-        assert one.tables() == other.tables()
-        for (name, version), what in final.items():
-            state = one.store.state(one.catalogue, bundle_of(name, version).fqid)
-            assert state
-            assert state.state == (what if isinstance(what, str) else INDEXED)
+    most_read = shares.MOST_READ
+    monkeypatch.setattr(documents.DocumentWriter, "write", delete_meanwhile)
+    catalogue.put(bundles[0])
+    monkeypatch.setattr(shares, "MOST_READ", most_read)
+    catalogue.put(bundles[1], LAB)
+    catalogue.put(bundles[1])
+
+    assert another.is_empty()
+    assert catalogue.document("samples", id_of("specimen"))["cell_count"] == 200
+    assert catalogue.counts("samples")[1]["organ"].terms == [("brain", 1)]
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_new_combinations_of_readers_get_numbers_without_a_deadlock(postgresql: StoppableServer) -> None:
+    one, other = (Audience(frozenset((labels_of((f"{name}-{new_uuid()}",)),))) for name in "ab")
+    with psycopg.connect(postgresql.dsn) as first, psycopg.connect(postgresql.dsn) as second:
+        numbers = AudienceNumbers(first)
+        numbers.number(one)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(lambda: [AudienceNumbers(second).number(each) for each in (other, one)])
+            wait_until(lambda: _waits(postgresql, second), "the second waits for the first")
+            # It must not come to wait for what the second has.
+            numbers.number(other)
+            first.commit()
+            assert len(waiting.result(30)) == 2
+
+
+def _waits(postgresql: StoppableServer, connection: psycopg.Connection[Any]) -> bool:
+    with psycopg.connect(postgresql.dsn) as other:
+        row = other.execute(
+            "SELECT cardinality(pg_blocking_pids(%s))", (connection.info.backend_pid,)
+        ).fetchone()
+    return bool(row and row[0])
