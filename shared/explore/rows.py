@@ -12,6 +12,7 @@ from typing import Any
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.fields import MISSING, Document, Field, FieldType, Missing, greatest, least
+from shared.explore.tallies import decode, encode
 
 # A value as text under which a facet counts it; MISSING has a key that no JSON has.
 _MISSING_KEY = "missing"
@@ -24,12 +25,12 @@ MAX_SORT_KEY = 512
 
 def term_key(value: Json | Missing) -> str:
     """Return the text under which a facet counts a value: equal for equal values alone."""
-    return _MISSING_KEY if value is MISSING else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return _MISSING_KEY if value is MISSING else encode(value)
 
 
 def term_value(key: str) -> Json:
     """Return the value of a term's key; null for what is missing."""
-    return None if key == _MISSING_KEY else json.loads(key)
+    return None if key == _MISSING_KEY else decode(key)
 
 
 def is_missing(key: str) -> bool:

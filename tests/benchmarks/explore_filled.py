@@ -94,9 +94,10 @@ def _fill_part(
     results: Any, dsn: str, catalogue: Catalogue, part: int, parts: int, wanted: Mapping[str, int]
 ) -> None:
     try:
-        with psycopg.connect(dsn) as connection:
+        with psycopg.connect(dsn) as connection, psycopg.connect(dsn, autocommit=True) as numbering:
             connection.execute(_FAST)
-            filler = _Filler(connection, catalogue)
+            # What one process numbers, the others need at once.
+            filler = _Filler(connection, catalogue, PartNumbers(numbering))
             for number, variant in enumerate(variants(**wanted)):
                 filler.variant(
                     variant, own=number % parts == part, with_project=variant.project % parts == part
@@ -111,12 +112,12 @@ def _fill_part(
 class _Filler:
     """Writes some variants, and some of the projects, on one connection."""
 
-    def __init__(self, connection: Connection, catalogue: Catalogue) -> None:
+    def __init__(self, connection: Connection, catalogue: Catalogue, parts: PartNumbers) -> None:
         self.filling = Filling()
         self._connection = connection
         self._catalogue = catalogue
         self._audience = AudienceNumbers(connection).number(_AUDIENCE)
-        self._parts = PartNumbers(connection)
+        self._parts = parts
         self._changes: dict[UUID, Change] = {}
         # What the variants of each project say of it.
         self._shares: dict[EntityKey, list[Share]] = {}
