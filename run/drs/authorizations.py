@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from run.api.audit_log import noted
 from run.api.call import Call
 from run.api.contract import ALL
 from run.drs.passports import passport_issuers
-from run.drs.resolving import found_many, not_found
-from shared.access import Resource
+from run.drs.resolving import found_many, hidden, not_found
+from shared.access import Resource, Verdict
 from shared.drs.objects import DataObject
 from shared.errors import DssError
 
@@ -24,7 +25,10 @@ def authorizations_of(call: Call, texts: Iterable[str]) -> Mapping[str, dict[str
     def outcome(text: str, found: DataObject | DssError) -> dict[str, Any] | DssError:
         if isinstance(found, DssError):
             return found
-        if not _may_be_known(call, found.resource) or not found.available:
+        if not _may_be_known(call, found.resource):
+            noted().refusal = Verdict.HIDDEN
+            return hidden(text)
+        if not found.is_there:
             return not_found(text)
         return {"drs_object_id": text, **_types(call, found.resource)}
 

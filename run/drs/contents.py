@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from itertools import chain
 
+from run.api.audit_log import noted
 from run.api.call import Call
 from shared.drs.contents import Item, bundle_items, collection_items
 from shared.drs.limits import DEEPEST, MOST_ITEMS
@@ -76,7 +77,11 @@ def _nested(call: Call, lists: Lists, level: Collection[Container]) -> Collectio
         if item.kind is not Kind.FILE and item.fqid not in lists
     )
     found = find_containers(call.dss, items)
-    return [one for one in found.values() if one.available and call.finds(one.resource)]
+    nested = [one for one in found.values() if one.is_there and call.finds(one.resource)]
+    for one in nested:
+        if one.resource.is_managed:
+            noted().read_managed(one.fqid)
+    return nested
 
 
 def _check_size(containers: Collection[Container], lists: Lists) -> None:

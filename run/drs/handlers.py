@@ -10,7 +10,7 @@ from run.api.call import Call
 from run.api.pagination import answer
 from run.drs.access_methods import signed_url_of
 from run.drs.authorizations import authorizations_of
-from run.drs.bulk import admit, bulk_form
+from run.drs.bulk import admit, bulk_form, note_reads, note_refusals
 from run.drs.contents import memory_of, read_contents
 from run.drs.forms import Forms
 from run.drs.passports import with_passports
@@ -76,6 +76,7 @@ def post_objects(call: Call, *, expand: bool, json_request_body: dict[str, Any])
     ids = _bulk_ids(call, json_request_body)
     call = with_passports(call, json_request_body)
     found = resolve_many(call, ids)
+    note_reads(found)
     with _forms(call, found.values(), expand=expand) as forms:
         outcomes = {text: _outcome(forms, one) for text, one in found.items()}
         return answer(bulk_form("resolved_drs_object", list(zip(ids, ids, strict=True)), outcomes))
@@ -85,6 +86,7 @@ def options_objects(call: Call, *, json_request_body: dict[str, Any]) -> Respons
     """Say how requests for many objects can be authorized."""
     ids = _bulk_ids(call, json_request_body)
     outcomes = authorizations_of(call, ids)
+    note_refusals(outcomes)
     return answer(bulk_form("resolved_drs_object", list(zip(ids, ids, strict=True)), outcomes))
 
 
@@ -104,6 +106,7 @@ def post_accesses(
     admit(call, "bulk_object_access_ids", ids, urls=len(pairs))
     call = with_passports(call, json_request_body)
     found = resolve_many(call, ids)
+    note_reads(found)
     outcomes = {pair: _signed(call, pair, found[pair[0]], userProject) for pair in pairs}
     asked = [(pair[0], pair) for pair in outcomes]
     return answer(bulk_form("resolved_drs_object_access_urls", asked, outcomes))

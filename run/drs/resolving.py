@@ -40,9 +40,7 @@ def resolve_many(call: Call, texts: Iterable[str]) -> Mapping[str, DataObject | 
             return found
         if refused := refusal(found.resource, text):
             return refused
-        # A replica may have been taken out of the settings.
-        is_there = not found.available.isdisjoint(call.dss.replicas.names)
-        return found if is_there else not_found(text)
+        return found if found.is_there else not_found(text)
 
     return {text: outcome(text, found) for text, found in found_many(call, texts).items()}
 
