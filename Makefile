@@ -59,8 +59,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The client runs on other versions of Python than the service: by the oldest and the newest one's library.
 types: setup
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 -p dss
+	$(BIN)/mypy --python-version 3.14 -p dss
 
 unit: setup
 	$(BIN)/pytest -n 2 --dist loadfile

@@ -51,7 +51,8 @@ def write_files(
 
     No two have one FQID; `bindings` are the last reads of their UUIDs'. Safe to repeat after a kill at any
     point. What is wrong with one file (FileAlreadyExists, Gone, a StoreError) is its outcome, and keeps no
-    other from being written. Raises Unavailable if a back end does not answer: then some may be written.
+    other from being written. Raises Unavailable if a back end does not answer while all take a step together:
+    then some may be written.
     """
     batch = _Batch(dss, dss.replicas.named(replica_name), bindings)
     dss.faults.reach("files: before the blobs are written")
@@ -78,7 +79,7 @@ class _Batch:
     def going_on(self, files: Iterable[NewFile]) -> list[NewFile]:
         return [file for file in files if file.fqid not in self.outcomes]
 
-    def each(self, files: Iterable[NewFile], work: Callable[[NewFile], bool | None]) -> None:
+    def each(self, files: Iterable[NewFile], work: Callable[[NewFile], bool | DssError | None]) -> None:
         """Do the work for each file that goes on, in threads; what it returns or raises, if any, ends it."""
 
         def attempt(file: NewFile) -> bool | DssError | None:
@@ -150,7 +151,11 @@ class _Batch:
     def _make_available(self, file: NewFile) -> None:
         self._dss.catalog.files.make_available(file.fqid, self._replica.name)
 
-    def finish_alone(self, file: NewFile) -> bool:
+    def finish_alone(self, file: NewFile) -> bool | DssError:
         """Take all further steps of a single file."""
         binding = self._bindings.get(file.fqid.uuid)
-        return make_visible(self._dss, file.record, self._replica.name, binding)
+        try:
+            return make_visible(self._dss, file.record, self._replica.name, binding)
+        except Unavailable as error:
+            # It may be about this file alone: its content may be about to be removed under another name.
+            return error

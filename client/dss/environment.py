@@ -61,6 +61,11 @@ def config_directory() -> Path:
     return (Path(config) if config else Path.home() / ".config") / "dss"
 
 
+def logins_file() -> Path:
+    """Return the file that lists the logins of this user."""
+    return config_directory() / "credentials.json"
+
+
 def may_have_browser() -> bool:
     """Return whether a browser could open a window: there is a display, or BROWSER names one."""
     if sys.platform in ("darwin", "win32"):

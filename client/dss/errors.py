@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dss.suggestions import suggestion
+
 if TYPE_CHECKING:
     import requests
 
@@ -62,6 +64,11 @@ class NoToken(InvalidInput):
 
 class NoSuchName(InvalidInput):
     """A bundle has no file of that name; the text has names that are like it."""
+
+    @classmethod
+    def of(cls, bundle: str, name: str, names: Sequence[str]) -> "NoSuchName":
+        """Return the error for a name that is not among those of a bundle, UUID.VERSION."""
+        return cls(f"bundle {bundle} has no file {name!r}, of {len(names)} files{suggestion(name, names)}")
 
 
 class Busy(ClientError):

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, overload
-from urllib.parse import urlsplit
 
 from dss.errors import MissingExtra
 from dss.progress_display import size_text
+from dss.references import drs_host, drs_uri
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +34,7 @@ class BundleFile:
 
     @classmethod
     def of(cls, row: Mapping[str, Any], host: str) -> "BundleFile":
-        """Return a file as GET /bundles of the DSS at `host` lists it."""
+        """Return a file as GET /bundles lists it; `host` is that of `drs_host`."""
         return cls(
             name=str(row["name"]),
             size=int(row["size"]),
@@ -46,7 +46,7 @@ class BundleFile:
             sha1=str(row.get("sha1", "")),
             s3_etag=str(row.get("s3_etag", "")),
             crc32c=str(row.get("crc32c", "")),
-            drs_uri=f"drs://{host}/{row['uuid']}.{row['version']}",
+            drs_uri=drs_uri(host, str(row["uuid"]), str(row["version"])),
         )
 
 
@@ -69,7 +69,7 @@ class BundleFiles(Sequence[BundleFile]):
     @classmethod
     def of(cls, bundle: Mapping[str, Any], url: str) -> "BundleFiles":
         """Return the files of a bundle as GET /bundles of the DSS at `url` has it."""
-        host = urlsplit(url).netloc
+        host = drs_host(url)
         return cls(bundle["uuid"], bundle["version"], [BundleFile.of(row, host) for row in bundle["files"]])
 
     @property

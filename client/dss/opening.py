@@ -9,7 +9,6 @@ from dss.errors import InvalidInput, NoSuchName
 from dss.listing import BundleFile
 from dss.reading import RemoteFile, SequentialCheck
 from dss.references import Reference
-from dss.suggestions import suggestion
 
 # On the way to a store, a request of so many bytes takes about as long as one of a single byte.
 _LEAST_BYTES = 64 * 1024
@@ -39,10 +38,7 @@ def find_file(session: Session, bundle: Reference) -> RemoteFile:
             if row["name"] == bundle.name:
                 return RemoteFile(session, row)
             names.append(str(row["name"]))
-    raise NoSuchName(
-        f"bundle {bundle.fqid} has no file {bundle.name!r}, of {len(names)} files"
-        f"{suggestion(bundle.name, names)}"
-    )
+    raise NoSuchName.of(bundle.fqid, bundle.name, names)
 
 
 def remote_of(session: Session, file: BundleFile) -> RemoteFile:

@@ -206,8 +206,9 @@ class NotebookBars:
 
         # IPython's functions have no types.
         self._ipython: Any = display
+        self._written = io.StringIO()
         self._console = Console(
-            file=io.StringIO(), record=True, width=_NOTEBOOK_COLUMNS, force_jupyter=False, highlight=False
+            file=self._written, record=True, width=_NOTEBOOK_COLUMNS, force_jupyter=False, highlight=False
         )
         self._bars = _Bars(self._console)
         self._output: Any = None
@@ -220,6 +221,9 @@ class NotebookBars:
         self._bars.draw(phases)
         self._console.print(self._bars.drawn.get_renderable())
         html = self._console.export_html(inline_styles=True, code_format=_HTML, clear=False)
+        # The console keeps a record of its own; what it writes would pile up, frame by frame.
+        self._written.seek(0)
+        self._written.truncate()
         bundle = {"text/plain": self._console.export_text().rstrip(), "text/html": html}
         if self._output is None:
             self._output = self._ipython.display(bundle, raw=True, display_id=True)

@@ -110,6 +110,16 @@ def resolve(
     return replace(found, kind=kind)
 
 
+def drs_host(url: str) -> str:
+    """Return the HOST or HOST:PORT in `drs://` URIs of the DSS at `url`: no password, no port of https."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower().removesuffix(":443")
+
+
+def drs_uri(host: str, uuid: str, version: str) -> str:
+    """Return the `drs://` URI of an object version; `host` is as `drs_host` returns it."""
+    return f"drs://{host}/{uuid}.{version}"
+
+
 def _of_id(object_id: str, text: str) -> Reference:
     match = _ID.fullmatch(object_id)
     if not match:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dss.errors import CallFailed, InvalidInput, MissingExtra, NoToken, Unreachable
+from dss.errors import CallFailed, InvalidInput, MissingExtra, NoToken, SignInFailed
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -80,19 +80,26 @@ def sign(key_file: Path, *, audience: str, seconds: int, claims: Mapping[str, An
 
 
 def fetch_local(token_url: str, *, email: str, group: str | None, seconds: int) -> str:
-    """Return a token of the local system's issuer, which gives one to every caller."""
-    # Its import takes a tenth of a second, which other commands do without.
-    import requests
+    """Return a token of the local system's issuer, which gives one to every caller.
 
-    from dss.api.transport import reason_of
+    Raises CallFailed, Unreachable, and SignInFailed if it is no such issuer.
+    """
+    # Its import takes a tenth of a second, which other commands do without.
+    from dss.sign_in.provider import ask, object_in
 
     request: dict[str, Any] = {"email": email, "ttl": seconds}
     if group:
         request["group"] = group
-    try:
-        answer = requests.post(token_url, json=request, timeout=10)
-    except requests.RequestException as error:
-        raise Unreachable(f"{token_url}: {reason_of(error)}") from error
+    answer, body = ask("POST", token_url, json=request, timeout=10)
     if answer.status_code != 200:
-        raise CallFailed.of(answer)
-    return str(answer.json()["access_token"])
+        raise CallFailed(
+            method="POST",
+            url=token_url,
+            status=answer.status_code,
+            code=answer.reason,
+            title=body[:300].decode(errors="replace"),
+        )
+    token = object_in(body, token_url).get("access_token")
+    if not token:
+        raise SignInFailed(f"{token_url} answered without a token")
+    return str(token)

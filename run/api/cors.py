@@ -11,7 +11,7 @@ from run.api.wsgi import Environ
 ANY_ORIGIN = "*"
 # Headers of requests that operations read, beside those that a page may always send.
 _ALLOWED = (
-    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Traceparent"),
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Traceparent", "X-User-Project"),
     *("If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range"),
 )
 # Headers of answers, beside those that a page always sees.
@@ -22,7 +22,7 @@ _EXPOSED = (
     *("X-DSS-CONTENT-TYPE", "X-DSS-CRC32C", "X-DSS-CREATOR-UID", "X-DSS-S3-ETAG", "X-DSS-SHA1"),
     *("X-DSS-SHA256", "X-DSS-SIZE", "X-DSS-VERSION"),
 )
-_METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
+_METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
 # Seconds for which a browser remembers what is allowed; Chromium's longest.
 _REMEMBERED_SECONDS = 7200
 

@@ -20,7 +20,6 @@ from shared.errors import Conflict, IllegalArguments
 from shared.identifiers import Fqid, event_ids
 
 _PAGE = 500
-# Those of shared/metadata.py, which is above the catalog.
 # Heads of versions; owners of collections and checkouts are withheld in ways of their own.
 _HEADS = ("files", "bundles", "collections")
 

@@ -84,6 +84,26 @@ def test_cat_writes_files_in_order_and_verifies_them(env: dict[str, str], fake: 
     assert dss_here(env, "cat", f"{BUNDLE}/b.csv", "--json").code == 1
 
 
+@pytest.mark.parametrize("command", [("cat",), ("cp", "-")])
+def test_a_directory_or_a_pattern_goes_to_stdout(
+    env: dict[str, str], fake: FakeDss, command: tuple[str, ...]
+) -> None:
+    name, *rest = command
+
+    def written(*names: str) -> tuple[int, str]:
+        outcome = dss_here(env, name, *(f"{BUNDLE}/{one}" for one in names), *rest)
+        return outcome.code, outcome.out
+
+    assert written("raw") == (0, "[1]x,y\n")
+    assert written("*.json", "b.csv") == (0, "{}[1]1\n")
+    assert written("b.csv", "*.txt") == (3, "")
+    assert written("") == (1, "")
+    fake.names = {"large": bytes(20_000_000)}
+    fake.seen.clear()
+    assert written("large")[0] == 0
+    assert len(fake.requests("GET", "/blob")) == 1
+
+
 def test_cp_copies_to_a_file_a_directory_or_stdout(env: dict[str, str], tmp_path: Path) -> None:
     assert dss_here(env, "cp", f"{BUNDLE}/b.csv", tmp_path / "one.csv").code == 0
     assert dss_here(env, "cp", f"{BUNDLE}/raw", f"{tmp_path}/new/").code == 0
@@ -179,6 +199,22 @@ def test_verify_does_not_miss_what_was_not_asked_for(env: dict[str, str], tmp_pa
     dss_here(env, "download", BUNDLE, "--to", copy)
     (copy / "raw" / "b.csv").unlink()
     assert verified(env, copy) == (1, ["- raw/b.csv"])
+
+
+def test_links_to_directories_are_followed_as_an_upload_follows_them(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    copy, elsewhere = tmp_path / "copy", tmp_path / "elsewhere"
+    dss_here(env, "download", BUNDLE, "--to", copy)
+    (copy / "raw").rename(elsewhere)
+    (copy / "raw").symlink_to(elsewhere)
+    assert verified(env, copy, "--bundle", BUNDLE) == (0, [])
+
+    (elsewhere / "loop").symlink_to(copy)
+    (elsewhere / "self").symlink_to(elsewhere)
+    (elsewhere / "b.csv").write_text("?")
+
+    assert verified(env, copy, "--bundle", BUNDLE) == (1, ["~ raw/b.csv"])
 
 
 def test_names_that_a_directory_cannot_hold_are_verified_where_they_are(

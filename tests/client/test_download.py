@@ -1,9 +1,10 @@
 """A download gives a file its name only when it is right, also if the network fails."""
 
-import os
+import io
 import random
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -320,8 +321,8 @@ def test_a_file_is_written_to_a_pipe_in_order(client: Client, fake: FakeDss, tmp
     fake.names = {"a": BIG}
     fake.fault("GET", BLOB, Fault(cut_after=100), Fault(cut_after=200_000))
 
-    descriptor = os.open(tmp_path / "x", os.O_CREAT | os.O_WRONLY)
-    stream_file(client, fake.uuid_of("a"), None, descriptor)
+    with (tmp_path / "x").open("wb") as output:
+        stream_file(client, fake.uuid_of("a"), None, output)
 
     assert (tmp_path / "x").read_bytes() == BIG
 
@@ -331,4 +332,16 @@ def test_a_wrong_file_in_a_pipe_is_reported_at_the_end(client: Client, fake: Fak
     fake.fault("GET", BLOB, Fault(rot=True))
 
     with pytest.raises(WrongContent, match="sha256"):
-        stream_file(client, fake.uuid_of("a"), None, os.open(os.devnull, os.O_WRONLY))
+        stream_file(client, fake.uuid_of("a"), None, io.BytesIO())
+
+
+def test_a_stream_without_a_buffer_gets_all_bytes(client: Client, fake: FakeDss) -> None:
+    class Narrow(io.BytesIO):
+        def write(self, data: Any) -> int:
+            return super().write(data[:1000])
+
+    fake.names = {"a": BIG}
+    output = Narrow()
+    stream_file(client, fake.uuid_of("a"), None, output)
+
+    assert output.getvalue() == BIG

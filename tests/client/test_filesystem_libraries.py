@@ -79,7 +79,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=REPLICAS)
+@pytest.fixture(scope="module", params=["gcp"])
 def bundle(
     request: pytest.FixtureRequest,
     stack: dict[str, str],
@@ -204,6 +204,8 @@ def test_a_newer_version_is_not_read_until_the_cache_is_invalidated(
     assert not bundle.fs.exists(f"dss://{bundle.uuid}.{old['version']}/again.csv")
 
 
+# The libraries see signed URLs alone; how one ends depends on the cloud.
+@pytest.mark.parametrize("bundle", REPLICAS, indirect=True)
 def test_reading_goes_on_when_a_signed_url_has_expired(bundle: DataSet, stack: dict[str, str]) -> None:
     """GCS's stand-in knows when a URL ends; that of S3 does not, and gets the answer that S3 would give."""
     content = (bundle.directory / "table.csv").read_bytes()

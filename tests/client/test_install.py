@@ -182,7 +182,7 @@ def cpu_seconds(installed: Installation, *command: str) -> float:
 
 def test_help_takes_less_than_a_third_of_a_second_of_cpu(installed: Installation) -> None:
     # On a busy machine the same work takes more time of a processor, now and then.
-    assert any(cpu_seconds(installed, "dss", "--help") < 0.3 for _ in range(20))
+    assert any(cpu_seconds(installed, "dss", "--help") < 0.3 for _ in range(5))
 
 
 def test_help_imports_nothing_heavy(installed: Installation) -> None:
@@ -210,13 +210,14 @@ def test_a_program_that_uses_it_is_checked_by_its_types(installed: Installation)
     (installed.directory / "right.py").write_text(PROGRAM)
     (installed.directory / "wrong.py").write_text(PROGRAM.replace("dss.Client(URL", "dss.Client(1"))
 
-    right, wrong = (check_types(installed, name) for name in ("right.py", "wrong.py"))
+    done = check_types(installed, "right.py", "wrong.py")
 
-    assert right.stdout == "Success: no issues found in 1 source file\n"
-    assert 'incompatible type "int"' in wrong.stdout
+    assert 'incompatible type "int"' in done.stdout
+    assert done.stdout.endswith("Found 1 error in 1 file (checked 2 source files)\n")
+    assert "right.py" not in done.stdout
 
 
-def check_types(installed: Installation, program: str) -> "subprocess.CompletedProcess[str]":
+def check_types(installed: Installation, *programs: str) -> "subprocess.CompletedProcess[str]":
     """Run mypy, which sees the environment and nothing of this checkout."""
     python = str(installed.programs / "python")
     command = [
@@ -227,19 +228,9 @@ def check_types(installed: Installation, program: str) -> "subprocess.CompletedP
         "--config-file=",
         "--python-executable",
         python,
-        program,
+        *programs,
     ]
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH")}
     return subprocess.run(
         command, cwd=installed.directory, env=env, capture_output=True, text=True, timeout=300, check=False
     )
-
-
-@pytest.mark.parametrize("version", [PYTHONS[0], PYTHONS[-1]])
-def test_it_uses_nothing_that_a_python_lacks(version: str) -> None:
-    """By the grammar, and the declared types of the standard library; other tests run on one version."""
-    command = [sys.executable, "-m", "mypy", "--python-version", version, "-p", "dss"]
-
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-
-    assert (done.returncode, done.stdout[:10]) == (0, "Success: n"), done.stdout

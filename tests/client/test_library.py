@@ -15,6 +15,7 @@ from dss import errors
 from dss.client import Client
 from dss.errors import CallFailed, ClientError, InvalidInput, NoSuchName, NotFound, WrongContent
 from dss.listing import BundleFile, BundleFiles
+from dss.profiles import config_file
 from dss.reports import DownloadReport
 from tests.support.fake_dss import BUNDLE, VERSION, FakeDss, Fault
 
@@ -142,6 +143,16 @@ def test_files_are_a_sequence_and_a_table(client: Client, fake: FakeDss) -> None
     assert int(frame["size"].sum()) == files.size
     assert list(files[:0].to_dataframe().columns) == list(frame.columns)
     assert repr(files) == f"<BundleFiles {BUNDLE}.{VERSION}: 3 files, 3.1 MB>"
+
+
+@pytest.mark.usefixtures("names")
+def test_the_uri_of_a_file_has_no_password(fake: FakeDss) -> None:
+    host = fake.url.removeprefix("http://")
+    uuid = fake.uuid_of("empty")
+
+    (file,) = Client(f"http://me:secret@{host}", "a.token").files(BUNDLE)[2:]
+
+    assert file.drs_uri == f"drs://{host}/{uuid}.{VERSION}"
 
 
 @pytest.mark.usefixtures("names")
@@ -282,6 +293,18 @@ def test_a_pickle_holds_what_a_client_was_made_of(fake: FakeDss) -> None:
     again = pickle.loads(pickle.dumps(client))
 
     assert (again.url, again.replica, again.token, again.transport.patience) == (client.url, "aws", None, 7)
+
+
+def test_a_profile_that_nobody_asked_for_stays_out_of_pickles(fake: FakeDss) -> None:
+    path = config_file()
+    path.parent.mkdir(parents=True)
+    path.write_text(f'default_profile = "mine"\n[profiles.mine]\nurl = "{fake.url}"\n')
+    silent, named = (pickle.dumps(Client(fake.url, "a.token", profile=name)) for name in (None, "mine"))
+    path.unlink()
+
+    assert pickle.loads(silent).token == "a.token"
+    with pytest.raises(InvalidInput, match="no profile 'mine'"):
+        pickle.loads(named)
 
 
 def test_a_token_of_the_environment_stays_out_of_pickles(

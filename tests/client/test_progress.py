@@ -201,6 +201,27 @@ def test_a_notebook_gets_one_output_that_holds_the_last_state(notebook: Notebook
     assert output["text/plain"].count("fetch") == 1, "an old state is left"
 
 
+def test_frames_of_a_notebook_do_not_pile_up(
+    notebook: Notebook, now: HeldTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams: list[io.StringIO] = []
+
+    class Stream(io.StringIO):
+        def __init__(self) -> None:
+            super().__init__()
+            streams.append(self)
+
+    monkeypatch.setattr(io, "StringIO", Stream)
+    with Progress("download", now=now) as progress:
+        fetch = progress.phase("fetch", items=9)
+        for _ in range(9):
+            now.seconds += 1
+            fetch.advance(items=1)
+
+    assert len(notebook.outputs) == 1
+    assert [stream.getvalue() for stream in streams] == [""] * len(streams)
+
+
 @pytest.mark.parametrize(("asked", "outputs"), [(None, 1), (True, 1), (False, 0)])
 def test_a_notebook_shows_progress_unless_asked_not_to(
     notebook: Notebook, asked: bool | None, outputs: int

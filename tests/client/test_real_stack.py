@@ -127,37 +127,62 @@ def test_hidden_files_go_up_are_listed_and_come_down(
 def test_a_killed_upload_is_finished_by_the_same_command(
     env: dict[str, str], data: Path, replica: str
 ) -> None:
-    # Small files go in groups of some dozens: so many that it is killed between two of them.
+    # Larger than what goes to the DSS itself, so that each is staged.
+    for number in range(40):
+        (data / f"{number}.bin").write_bytes(random.Random(number).randbytes(300_000))
+    second, put = _killed_and_finished(env, data, replica, files=83)
+
+    # At most those in flight were staged and not yet PUT; small files are not staged.
+    staged = [name for name in put if name.endswith(".bin")]
+    assert 38 - len(staged) <= second["staged"] <= 40 - len(staged)
+
+
+def test_a_killed_upload_of_small_files_is_finished_by_the_same_command(
+    env: dict[str, str], data: Path
+) -> None:
+    # They go in groups of some dozens: so many that it is killed between two of them.
     for number in range(300):
         (data / f"{number}.txt").write_text(str(number))
+
+    second, _ = _killed_and_finished(env, data, "gcp", files=343)
+
+    assert second["staged"] == 0
+
+
+def _killed_and_finished(
+    env: dict[str, str], data: Path, replica: str, *, files: int
+) -> tuple[dict[str, Any], set[str]]:
+    """Kill an upload half-way, and run it again; return what that did, and what was PUT before."""
     journal = data.parent / "journal"
     arguments = ("upload", data, "--replica", replica, "--json", "--state", journal, "--jobs", 2)
     process = start(env, *arguments)
     deadline = deadline_after(60)
-    while (put := _put_of(journal)) < 5 and process.poll() is None and time.monotonic() < deadline:
+    while len(_put_of(journal)) < 5 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     put = _put_of(journal)
-    assert 5 <= put < 343, "the upload was not killed half-way"
+    assert 5 <= len(put) < files, "the upload was not killed half-way"
 
     second = _done(dss(env, *arguments))
 
-    assert second["put"] == second["files"] - put
-    # Small files go to the DSS itself.
-    assert second["staged"] == 0
-    assert len(dss(env, "get", "bundle", second["uuid"], "--replica", replica, "--json").json["files"]) == 343
+    assert second["put"] == second["files"] - len(put) == files - len(put)
+    listed = dss(env, "get", "bundle", second["uuid"], "--replica", replica, "--json").json["files"]
+    assert len(listed) == files
     third = _done(dss(env, *arguments))
     assert (third["already_there"], third["put"], third["staged"]) == (True, 0, 0)
     assert (third["uuid"], third["version"]) == (second["uuid"], second["version"])
+    return second, put
 
 
-def _put_of(journal: Path) -> int:
+def _put_of(journal: Path) -> set[str]:
+    """Return the names of the files that are PUT."""
     try:
         lines = journal.read_text().split("\n")[:-1]
     except FileNotFoundError:
-        return 0
-    return sum(json.loads(line).get("file", {}).get("put", False) for line in lines)
+        return set()
+    files = (json.loads(line).get("file", {}) for line in lines)
+    return {file["name"] for file in files if file.get("put")}
 
 
 def test_a_killed_download_is_finished_by_the_same_command(

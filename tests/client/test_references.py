@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dss.errors import InvalidInput
-from dss.references import Kind, Reference, parse, resolve
+from dss.references import Kind, Reference, drs_host, drs_uri, parse, resolve
 from tests.client.test_identifiers import VERSIONS
 
 UUID = "011c7340-9b3c-4d62-bf49-090d79daf198"
@@ -41,6 +41,23 @@ def test_every_form_names_the_same_bundle(text: str) -> None:
     found = resolve(text, url=DSS)
 
     assert (found.uuid, found.version, found.name, found.fqid) == (UUID, VERSION, None, FQID)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://DSS.example.org/v1", "dss.example.org"),
+        ("https://me:secret@dss.example.org:443/v1", "dss.example.org"),
+        ("http://127.0.0.1:8080/v1", "127.0.0.1:8080"),
+        ("https://[::1]:443", "[::1]"),
+        ("https://[::443]", "[::443]"),
+    ],
+)
+def test_a_drs_uri_has_the_host_and_no_more(url: str, host: str) -> None:
+    uri = drs_uri(drs_host(url), UUID, VERSION)
+
+    assert uri == f"drs://{host}/{FQID}"
+    assert resolve(uri, url=url).fqid == FQID
 
 
 @pytest.mark.parametrize("text", [UUID, f"dss://{UUID}", f"drs://h/{UUID}", f"https://h/v1/bundles/{UUID}"])

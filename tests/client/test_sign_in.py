@@ -14,6 +14,7 @@ import pytest
 from dss import tokens
 from dss.errors import InvalidInput, SignInFailed, Unreachable
 from dss.profiles import load_settings
+from dss.sign_in import device
 from dss.sign_in.flows import SignIn
 from dss.sign_in.login import new_login
 from dss.sign_in.provider import Provider
@@ -160,10 +161,12 @@ def test_without_a_browser_the_address_that_it_ended_at_is_pasted(issuer: Runnin
     assert by_paste(issuer, paste).claims["email"] == "ada@example.org"
 
 
-def test_the_code_alone_will_do_too(issuer: RunningIssuer) -> None:
+@pytest.mark.parametrize("quoted", [False, True])
+def test_the_code_alone_will_do_too(issuer: RunningIssuer, quoted: bool) -> None:
     def paste(text: str) -> str:
         location = issuer.submit(address_in(text)).headers["Location"]
-        return parse_qs(urlsplit(location).query)["code"][0]
+        code = parse_qs(urlsplit(location).query)["code"][0]
+        return "".join(f"%{ord(letter):02X}" for letter in code) if quoted else code
 
     assert by_paste(issuer, paste).claims["email"] == "ada@example.org"
 
@@ -219,6 +222,25 @@ def test_a_code_that_nobody_enters_is_waited_for_no_longer_than_asked(issuer: Ru
         sign_in(issuer, Person(), seconds=0.5).without_browser()
 
 
+def test_an_issuer_that_fails_for_a_while_does_not_void_the_code(issuer: RunningIssuer) -> None:
+    one = sign_in(issuer, Person())
+    code = device.request_code(one.provider, one.registration)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        issuer.failing = {"/token"} if len(slept) < 9 else set()
+        if len(slept) == 9:
+            issuer.decide(str(code.complete_address), user_code=code.user_code)
+
+    answer = device.wait_for_consent(one.provider, one.registration, code, sleep)
+
+    assert answer["id_token"]
+    first = code.interval
+    assert slept == [min(first * 2**attempt, 60) for attempt in range(9)]
+    assert slept[-1] == 60
+
+
 def test_where_a_client_gets_no_codes_an_address_is_pasted(issuer: RunningIssuer) -> None:
     person = Person(answer=lambda text: issuer.submit(address_in(text)).headers["Location"])
     one = sign_in(issuer, person)
@@ -272,6 +294,12 @@ def login_of(claims: dict[str, Any]) -> StoredLogin:
     registration = Registration(issuer="https://i", client_id="c")
     answer = {"id_token": jwt.encode(claims, "k" * 32, algorithm="HS256"), "expires_in": 5}
     return new_login("https://dss", provider, registration, answer, nonce="n")
+
+
+def test_a_token_that_can_not_be_refreshed_is_used_to_its_end() -> None:
+    made = login_of({**ANSWER, "iat": 1, "exp": 601})
+
+    assert made.refresh_at == made.expires_at
 
 
 @pytest.mark.parametrize("skew", [-86400, 86400])

@@ -71,6 +71,19 @@ def test_who_has_logged_in_is_known_to_later_commands_until_logout(issuer: Runni
     assert "there was no login" in dss_here({}, "logout").out
 
 
+def test_logout_says_that_an_id_token_alone_is_not_revoked(issuer: RunningIssuer) -> None:
+    login(issuer)
+    path = LoginStore().path
+    content = json.loads(path.read_text())
+    content["logins"][issuer.dss]["refresh_token"] = None
+    path.write_text(json.dumps(content))
+
+    ended = dss_here({}, "logout", "--json").json["logins"]
+
+    assert ended[0]["outcome"].startswith("forgotten; not revoked: its ID token can't be, and expires at 2")
+    assert issuer.count("/revoke") == 0
+
+
 def test_a_login_by_device_code(issuer: RunningIssuer) -> None:
     made = login(issuer, "--no-browser", email="b@example.org", group="")
 

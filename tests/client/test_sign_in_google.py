@@ -4,6 +4,7 @@ The local issuer acts as both.
 """
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,10 @@ def test_googles_credentials_are_not_used_unless_they_are_asked_for() -> None:
 
 
 def test_without_any_credentials_nobody_waits_for_a_metadata_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(*_: object) -> None:
+        raise AssertionError("a connection was made")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setenv("DSS_AUDIENCE", AUDIENCE)
 
     assert isinstance(source(), FixedToken)

@@ -151,6 +151,9 @@ def test_a_login_in_a_keyring_that_is_not_there_names_the_extra(ring: Keyring) -
 
     with pytest.raises(MissingExtra, match=r"dss-client\[keyring\]"):
         store.load(URL)
+    with pytest.raises(MissingExtra, match=r"in the system's keyring: removing it needs .*\[keyring\]"):
+        store.delete(URL)
+    assert store.urls() == [URL]
 
 
 def test_a_login_that_the_keyring_has_lost_is_no_login(ring: Keyring) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import dss
-from dss.errors import InvalidInput, SignInFailed, Unreachable
+from dss.errors import Busy, InvalidInput, SignInFailed, Unreachable
 from dss.profiles import load_settings
 from dss.sign_in.credentials import token_source
 from dss.sign_in.login import Login, revoke
@@ -145,6 +145,43 @@ def test_a_token_that_the_dss_refuses_is_replaced_once(issuer: RunningIssuer) ->
     assert len(issuer.tokens) == 4
 
 
+@pytest.mark.parametrize(
+    ("left", "why"), [(3600, "gives no other token for your login at"), (0.5, "has expired, and")]
+)
+def test_why_the_dss_refuses_a_token_is_told_and_expired_is_only_what_is(
+    issuer: RunningIssuer, left: float, why: str
+) -> None:
+    login = stored(issuer, left=left)
+    LoginStore().save(replace(login, refresh_token=None, refresh_at=login.expires_at), in_keyring=False)
+    client = dss.Client(issuer.dss)
+    # It is sent while it is valid; the one that expires does so on the way.
+    issuer.answers, issuer.answer_after = [401], login.expires_at if left < 1 else 0.0
+
+    with pytest.raises(dss.errors.NotSignedIn, match="the DSS has another audience; ") as failure:
+        client.answer_json(client.call("GET", "x"))
+
+    assert why in failure.value.title
+    assert ("expired" in failure.value.title) == (left < 1)
+
+
+@pytest.mark.parametrize(
+    ("token_type", "has_refresh_token", "sent"),
+    [
+        ("id_token", True, True),
+        ("access_token", True, True),
+        ("access_token", False, True),
+        ("id_token", False, False),
+    ],
+)
+def test_an_id_token_is_not_said_to_be_revoked(
+    issuer: RunningIssuer, token_type: str, has_refresh_token: bool, sent: bool
+) -> None:
+    login = replace(stored(issuer), token_type=token_type)
+
+    assert revoke(login if has_refresh_token else replace(login, refresh_token=None)) == sent
+    assert issuer.count("/revoke") == sent
+
+
 def test_a_login_that_was_revoked_says_what_to_do(issuer: RunningIssuer) -> None:
     revoke(stored(issuer))
 
@@ -207,10 +244,18 @@ class Counting(RefreshedToken):
     def __init__(self, seconds: float) -> None:
         super().__init__("a test")
         self.issued = 0
+        self.failure: Exception | None = None
         self._seconds = seconds
+
+    def age(self, *, left: float) -> None:
+        """Let the token be due, and expire in `left` seconds."""
+        now = time.time()
+        self._current = Issued(token="old", expires_at=now + left, refresh_at=now - 1)
 
     def _issue(self, current: Issued | None) -> Issued:
         self.issued += 1
+        if self.failure:
+            raise self.failure
         return Issued.now(f"token {self.issued}", self._seconds)
 
 
@@ -222,6 +267,55 @@ def test_a_source_of_tokens_can_go_to_another_process() -> None:
 
     assert copy.token() == "token 1"
     assert copy.replacement("token 1") == "token 2"
+
+
+@pytest.mark.parametrize("failure", [Unreachable("silent"), Busy("another"), InvalidInput("locked")])
+def test_what_keeps_a_token_from_being_renewed_fails_no_call_while_it_is_valid(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Counting(3600)
+    source.failure = failure
+    source.age(left=1000)
+
+    # It is tried once, and again after some seconds.
+    assert [source.token() for _ in range(3)] == ["old"] * 3
+    assert source.issued == 1
+    later = time.time() + 30
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert (source.token(), source.issued) == ("old", 2)
+
+    source.age(left=-1)
+    for _ in range(2):
+        with pytest.raises(type(failure)):
+            source.token()
+    source.failure = None
+    assert source.token() == "token 5"
+
+
+class Silent(Counting):
+    """An issuer that does not answer before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(3600)
+        self.asked, self.let_go = threading.Event(), threading.Event()
+
+    def _issue(self, current: Issued | None) -> Issued:
+        self.asked.set()
+        assert self.let_go.wait(60)
+        return super()._issue(current)
+
+
+def test_while_one_thread_waits_for_the_issuer_others_use_the_token_that_is_valid() -> None:
+    source = Silent()
+    source.age(left=1000)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(source.token)
+        assert source.asked.wait(60)
+        try:
+            assert threads.submit(source.token).result(20) == "old"
+        finally:
+            source.let_go.set()
+        assert first.result(60) == "token 1"
 
 
 def test_a_token_is_replaced_for_all_threads_at_once() -> None:

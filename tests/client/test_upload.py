@@ -11,8 +11,13 @@ import pytest
 from dss.checksums import Checksums
 from dss.client import Client
 from dss.errors import CallFailed, InvalidInput, StagingFailed
+from dss.progress import Phase
 from dss.reports import UploadReport
-from dss.transfer.directory import Stamp
+from dss.stopping import StoppableClock
+from dss.transfer import upload_preview
+from dss.transfer.directory import LocalFile, Stamp
+from dss.transfer.file_uploads import checksum_file
+from dss.transfer.small_files import SMALL_BYTES
 from dss.transfer.staging import staging_for
 from dss.transfer.upload import UploadOptions, upload
 from dss.transfer.upload_preview import preview
@@ -211,6 +216,31 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
     with pytest.raises(InvalidInput, match="another DSS"):
         dry(bundle_uuid=f"drs://elsewhere/{BUNDLE}")
     assert (len(fake.put_bundles), len(fake.requests("PUT", "/"))) == (1, 8)
+
+
+def test_a_dry_run_stages_large_files_only_and_shows_what_it_reads(
+    client: Client, again: Again, data: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "large.bin").write_bytes(bytes(SMALL_BYTES + 1))
+    new = preview(client, data, UploadOptions(), shelf)
+    assert (new.put, new.staged) == (8, 1)
+    again()
+    threads: set[int] = set()
+    phases: list[Phase] = []
+    both = threading.Barrier(2, timeout=20)
+
+    def checksum(file: LocalFile, clock: StoppableClock, hashing: Phase) -> Checksums:
+        if threading.get_ident() not in threads and len(threads) < 2:
+            threads.add(threading.get_ident())
+            both.wait()
+        phases.append(hashing)
+        return checksum_file(file, clock, hashing)
+
+    monkeypatch.setattr(upload_preview, "checksum_file", checksum)
+    old = preview(client, data, UploadOptions(checksum=True, jobs=2), shelf)
+
+    assert (old.put, old.staged, old.already_there, len(threads)) == (0, 0, True, 2)
+    assert (phases[0].items, phases[0].done.items, phases[0].done.size) == (8, 8, old.bytes)
 
 
 def _content(directory: Path) -> dict[Path, bytes]:

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ class RunningIssuer:
     # Statuses that the DSS answers with before it says whose token it got.
     answers: list[int] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    # Seconds since 1970 before which the DSS does not answer.
+    answer_after: float = 0.0
 
     @property
     def dss(self) -> str:
@@ -56,7 +59,7 @@ class RunningIssuer:
 
     def forget(self) -> None:
         """Forget what was asked, and fail no more."""
-        self.failing = set()
+        self.failing, self.answer_after = set(), 0.0
         for noted in (self.seen, self.answers, self.tokens):
             noted.clear()
 
@@ -103,8 +106,10 @@ def _app(running: RunningIssuer) -> Flask:
     @app.route("/dss/v1/<path:_>", methods=["GET", "PUT"])
     def call(_: str) -> Any:
         running.tokens.append(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        time.sleep(max(0.0, running.answer_after - time.time()))
         status = running.answers.pop(0) if running.answers else 200
-        return jsonify(bundles=[], token=running.tokens[-1]), status
+        problem = {} if status == 200 else {"code": "unauthorized", "title": "the DSS has another audience"}
+        return jsonify(bundles=[], token=running.tokens[-1], **problem), status
 
     return app
 

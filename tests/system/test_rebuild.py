@@ -335,6 +335,15 @@ def test_documents_and_journals_are_made_again_byte_for_byte(
     assert list(again) == []
 
 
+# What a test has broken for good: UUIDs, and parts of keys.
+BROKEN: set[str] = set()
+
+
+def fails_without_reason(restored: Restored) -> bool:
+    """Return whether a rebuild of something fails that no test has broken."""
+    return restored.failed and not any(part in restored.key for part in BROKEN)
+
+
 def test_what_nothing_explains_is_left_as_it_is(system: ManualSystem) -> None:
     """A journal of which the catalog has lost an event, and one of which a document cannot be made again."""
     [of_journal] = [
@@ -438,6 +447,7 @@ def test_what_cannot_be_proven_is_reported_and_does_not_stop_the_rest(system: Ma
     bundle = put_bundle(system.api, "gcp", [lost.named("name")])
     [blob] = {one.checksums.blob_key for one in system.dss.catalog.scan.files() if one.fqid.uuid == lost.uuid}
     garbage = f"files/{new_uuid()}.{now()}"
+    BROKEN.update((lost.uuid, bundle.uuid, garbage))
     system.overwrite("gcp", garbage, b"garbage")
     counts = _counts(system)
     system.remove("gcp", blob)
@@ -480,11 +490,11 @@ def test_a_rebuild_never_shows_managed_events_to_others(system: ManualSystem) ->
     assert len(everything - public) >= len(bundles[1:])
     system.delete_catalog()
     for number, restored in enumerate(rebuild(system.dss, gcp)):
-        # Of what other tests have spoiled some must fail.
-        assert not restored.failed or not any(bundle.uuid in restored.key for bundle in bundles)
+        assert not fails_without_reason(restored)
         # Now and then, and as soon as events are known.
         if number % 20 == 0 or restored.section == "bundles":
             assert listed(stranger) <= public
     assert (listed(stranger), listed(system.admin)) == (public, everything)
     # Other tests go on with what is on the other replica.
-    list(rebuild(system.dss, system.dss.replicas.named("aws")))
+    elsewhere = rebuild(system.dss, system.dss.replicas.named("aws"))
+    assert [one.key for one in elsewhere if fails_without_reason(one)] == []

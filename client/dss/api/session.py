@@ -57,7 +57,7 @@ class Session:
         trimmed = url.rstrip("/")
         self.url = trimmed if trimmed.endswith(_BASE_PATH) else trimmed + _BASE_PATH
         self.replica = self.settings.replica
-        self._credentials, self._key_file = token, key_file
+        self._credentials, self._key_file, self._profile = token, key_file, profile
         self.tokens = token_source(self.settings) if token is None or isinstance(token, str) else token
         self.clock = clock or StoppableClock()
         self.transport = Transport(
@@ -65,15 +65,16 @@ class Session:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what a pickle holds: URL and replica, and a token or key file that was an argument.
+        """Return what a pickle holds: URL, replica, and token, key file and profile if they were arguments.
 
-        Other credentials are found again where it is unpickled: in the environment, the profile of this name,
-        or a login. Connections, locks and clock are made anew; `notify` is left out.
+        Other credentials are found again where it is unpickled: in the environment, a profile or a login; a
+        profile that nobody asked for by name need not be there. Connections, locks and clock are made anew;
+        `notify` is left out.
         """
         make = partial(
             type(self),
             replica=self.replica,
-            profile=self.settings.profile,
+            profile=self._profile,
             key_file=self._key_file,
             patience=self.transport.patience,
         )
@@ -90,7 +91,7 @@ class Session:
             self.url,
             self.tokens,
             replica=self.replica,
-            profile=self.settings.profile,
+            profile=self._profile,
             patience=self.transport.patience,
             clock=self.clock.renewed(),
             notify=self.transport.notify,

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from dss.api.first_contact import CONNECT_SECONDS, FirstContact
 from dss.api.signed_get import SignedGets
 from dss.clock import Deadline
-from dss.errors import CallFailed, ClientError, NotADss, Unreachable
+from dss.errors import Busy, CallFailed, ClientError, InvalidInput, NotADss, SignInFailed, Unreachable
 from dss.identifiers import UTC
 from dss.sign_in.sources import TokenSource
 from dss.stopping import StoppableClock
@@ -79,8 +79,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class _OnlyOurToken(requests.auth.AuthBase):
-    """Keeps requests from adding a password of ~/.netrc, with which a store refuses a signed URL."""
+class OnlyOurToken(requests.auth.AuthBase):
+    """Sends a token, or none, and keeps requests from adding a password of ~/.netrc."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -167,7 +167,11 @@ class Transport:
         answer = self._send_once(call, token)
         if answer.status_code != 401 or token is None:
             return answer
-        other = self._tokens.replacement(token)
+        try:
+            other = self._tokens.replacement(token)
+        except (SignInFailed, InvalidInput, Busy) as error:
+            # The DSS says why it does not accept the token: that need not be its age.
+            raise failure_of(answer, f"; {error}") from error
         return self._send_once(call, other) if other else answer
 
     def _send_once(self, call: Call, token: str | None) -> requests.Response:
@@ -177,7 +181,7 @@ class Transport:
             params=dict(call.params),
             json=call.body,
             headers=dict(call.headers),
-            auth=_OnlyOurToken(token),
+            auth=OnlyOurToken(token),
             timeout=(CONNECT_SECONDS, _READ_SECONDS),
             allow_redirects=False,
         )

@@ -1,17 +1,15 @@
 """`dss cp`: copy files of a bundle to this machine."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from dss.commands.cat import write_file
+from dss.commands.bundle_files import some_files_named
+from dss.commands.cat import write_files
 from dss.commands.context import JOBS, Context, bundle_version, shared_options
 from dss.commands.help import examples
-from dss.commands.ls import matching
 from dss.errors import InvalidInput
 from dss.listing import BundleFile
-from dss.references import resolve
 
 
 @click.command(
@@ -37,10 +35,10 @@ def cp(context: Context, files: tuple[str, ...], destination: str, version: str 
     from dss.transfer.single_file import fetch_file
 
     if destination == "-":
-        for text in files:
-            write_file(context, text, version, sys.stdout.buffer)
+        write_files(context.client(), files, version)
         return 0
-    chosen = [file for text in files for file in _files_of(context, text, version)]
+    listing = context.client()
+    chosen = [file for text in files for file in some_files_named(listing, text, version)]
     targets = _targets(chosen, destination)
     with context.progress("cp") as progress:
         client = context.client(progress)
@@ -50,14 +48,6 @@ def cp(context: Context, files: tuple[str, ...], destination: str, version: str 
     copied = [{"name": file.name, "path": str(target), "size": file.size} for target, file in targets.items()]
     context.show({"copied": copied}, "\n".join(map(str, targets)))
     return 0
-
-
-def _files_of(context: Context, text: str, version: str | None) -> list[BundleFile]:
-    client = context.client()
-    found = resolve(text, version, url=client.url, named=True)
-    if not found.name:
-        raise InvalidInput(f"{text} names a whole bundle; give a NAME of it, or fetch it with dss download")
-    return matching(client.files(found.fqid), found.name)
 
 
 def _targets(files: list[BundleFile], destination: str) -> dict[Path, BundleFile]:

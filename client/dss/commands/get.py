@@ -39,7 +39,7 @@ def get_file(context: Context, file: str, version: str | None, output: str, jobs
             raise InvalidInput("--json and the file can't both go to stdout; give --output PATH")
         client = context.client()
         found = resolve(file, version, url=client.url, kind="file")
-        stream_file(client, found.uuid, found.version, sys.stdout.fileno())
+        stream_file(client, found.uuid, found.version, sys.stdout.buffer)
         return 0
     with context.progress("get file") as progress:
         client = context.client(progress)

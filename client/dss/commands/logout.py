@@ -9,9 +9,10 @@ from dss.commands.context import Context, shared_options
 from dss.commands.help import examples
 from dss.errors import ClientError, InvalidInput
 from dss.profiles import base_of
+from dss.tokens import moment
 
 if TYPE_CHECKING:
-    from dss.sign_in.store import LoginStore
+    from dss.sign_in.store import LoginStore, StoredLogin
 
 
 @click.command(
@@ -51,9 +52,15 @@ def _end(store: "LoginStore", url: str) -> dict[str, str]:
     outcome = "forgotten"
     if known:
         try:
-            outcome = (
-                "revoked and forgotten" if revoke(known) else f"forgotten; {known.issuer} can't revoke it"
-            )
+            outcome = "revoked and forgotten" if revoke(known) else f"forgotten; {_not_revoked(known)}"
         except ClientError as error:
             print(f"dss: warning: {known.issuer} has not revoked it: {error}", file=sys.stderr)
     return {"url": url, "outcome": outcome}
+
+
+def _not_revoked(known: "StoredLogin") -> str:
+    from dss.sign_in.login import has_revocable
+
+    if has_revocable(known):
+        return f"{known.issuer} can't revoke it"
+    return f"not revoked: its ID token can't be, and expires at {moment(known.expires_at)}"

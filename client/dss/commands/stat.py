@@ -9,7 +9,6 @@ from dss.commands.context import Context, bundle_version, shared_options
 from dss.commands.help import examples
 from dss.errors import NoSuchName
 from dss.references import resolve
-from dss.suggestions import suggestion
 
 
 @click.command(
@@ -31,8 +30,7 @@ def stat(context: Context, bundle: str, version: str | None) -> int:
     if found.name:
         rows = [asdict(file) for file in files if file.name == found.name]
         if not rows:
-            hint = suggestion(found.name, [file.name for file in files])
-            raise NoSuchName(f"bundle {files.fqid} has no file {found.name!r}, of {len(files)} files{hint}")
+            raise NoSuchName.of(files.fqid, found.name, [file.name for file in files])
         described = {"bundle": files.fqid, **rows[0]}
     else:
         described = {

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from dss.atomic_files import replacing
 from dss.commands.context import Context, shared_options
 from dss.commands.help import examples
 from dss.commands.search import query_of
@@ -112,15 +113,9 @@ def _selected(names: tuple[str, ...], query: str | None) -> Any:
 
 def _write(path: Path, lines: Iterator[str]) -> int:
     """Write lines to a file, which is there as a whole or as it was; return how many."""
-    part = path.with_name(f".{path.name}.part")
     count = 0
-    try:
-        with part.open("w", encoding="utf-8", newline="") as stream:
-            for line in lines:
-                stream.write(line)
-                count += 1
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as stream:
+        for line in lines:
+            stream.write(line.encode())
+            count += 1
     return count

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
-from uuid import uuid4
 
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike
 
+from dss.atomic_files import replacing
 from dss.client import Client
 from dss.filesystem.batches import MAX_GAP_BYTES, Batch, batches
 from dss.filesystem.faults import as_os_error, read_only
@@ -280,10 +280,5 @@ def _copy(location: Location, write: Callable[[bytes], Any], callback: Callback)
 
 def _save(location: Location, target: Path, callback: Callback) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".dss-{uuid4()}.part")
-    try:
-        with part.open("xb") as stream:
-            _copy(location, stream.write, callback)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(target) as stream:
+        _copy(location, stream.write, callback)

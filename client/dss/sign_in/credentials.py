@@ -78,7 +78,7 @@ def _stored(settings: Settings) -> TokenSource:
 
 
 def _login(url: str) -> TokenSource | None:
-    if not (environment.config_directory() / "credentials.json").exists():
+    if not environment.logins_file().exists():
         return None
     from dss.sign_in.login import Login
     from dss.sign_in.store import LoginStore

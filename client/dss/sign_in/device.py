@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dss.errors import SignInFailed
+from dss.errors import SignInFailed, Unreachable
 from dss.sign_in.pkce import denial, scopes
 from dss.sign_in.provider import Provider, Refused, post
 from dss.sign_in.registration import Registration
@@ -65,8 +65,13 @@ def wait_for_consent(
     code: DeviceCode,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """Return the tokens as soon as somebody has entered the code. Raises SignInFailed if nobody does."""
+    """Return the tokens as soon as somebody has entered the code. Raises SignInFailed if nobody does.
+
+    An issuer that does not answer is asked again, more and more rarely, for as long as the code is valid
+    (RFC 8628, 3.5): the person may be entering it.
+    """
     ends, interval = time.monotonic() + code.seconds, code.interval
+    why = "nobody entered it"
     fields = {
         "grant_type": _GRANT,
         "device_code": code.device_code,
@@ -77,13 +82,22 @@ def wait_for_consent(
         sleep(interval)
         try:
             return post(provider.token_endpoint, fields)
+        except Unreachable as error:
+            interval, why = min(interval * 2, _LONGEST_INTERVAL), f"the issuer did not answer ({error})"
         except Refused as error:
-            if error.code == "slow_down":
-                interval = min(interval + 5.0, _LONGEST_INTERVAL)
-            elif error.code == "expired_token":
+            why = "nobody entered it"
+            if error.code == "expired_token":
                 break
-            elif error.code == "access_denied":
-                raise SignInFailed(denial({"error": error.code})) from error
-            elif error.code != "authorization_pending":
-                raise
-    raise SignInFailed("the code has expired, and nobody entered it; start again")
+            interval = _interval_after(error, interval)
+    raise SignInFailed(f"the code has expired, and {why}; start again")
+
+
+def _interval_after(error: Refused, interval: float) -> float:
+    """Return the interval with which to go on. Raises SignInFailed if an answer is final."""
+    if error.code == "slow_down":
+        return min(interval + 5.0, _LONGEST_INTERVAL)
+    if error.code == "authorization_pending":
+        return interval
+    if error.code == "access_denied":
+        raise SignInFailed(denial({"error": error.code})) from error
+    raise error

@@ -43,9 +43,11 @@ def read(name: str) -> str | None:
 
 
 def delete(name: str) -> None:
-    """Remove a secret, if there is one. Raises InvalidInput if the keyring can't be written."""
+    """Remove a secret, if there is one. Raises InvalidInput if the keyring can't be used."""
     backend = _backend()
-    if backend is not None and _bounded(lambda: backend.get_password(_SERVICE, name)) is not None:
+    if backend is None:
+        raise MissingExtra("your login is in the system's keyring: removing it", "keyring")
+    if _bounded(lambda: backend.get_password(_SERVICE, name)) is not None:
         _bounded(lambda: backend.delete_password(_SERVICE, name))
 
 

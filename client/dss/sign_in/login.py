@@ -33,6 +33,7 @@ def new_login(
     if claims:
         _check(claims, provider.issuer, registration.client_id, nonce)
     issued = _issued(answer, registration.token_type)
+    refresh_token = _text(answer.get("refresh_token"))
     return StoredLogin(
         url=url,
         issuer=provider.issuer,
@@ -42,8 +43,9 @@ def new_login(
         revocation_endpoint=provider.revocation_endpoint,
         token_type=registration.token_type,
         token=issued.token,
-        refresh_token=_text(answer.get("refresh_token")),
-        refresh_at=issued.refresh_at,
+        refresh_token=refresh_token,
+        # What can't be refreshed is used to its end.
+        refresh_at=issued.refresh_at if refresh_token else issued.expires_at,
         expires_at=issued.expires_at,
         claims=claims,
     )
@@ -119,6 +121,8 @@ def refreshed(login: StoredLogin) -> StoredLogin:
     """Return a login with a new token. Raises SignInFailed if the issuer has ended it, and Unreachable."""
     again = f"run `dss login --url {login.url}`"
     if login.refresh_token is None:
+        if time.time() < login.expires_at:
+            raise SignInFailed(f"{login.issuer} gives no other token for your login at {login.url}; {again}")
         raise SignInFailed(
             f"your login at {login.url} has expired, and {login.issuer} does not refresh it; {again}"
         )
@@ -143,9 +147,17 @@ def refreshed(login: StoredLogin) -> StoredLogin:
     )
 
 
+def has_revocable(login: StoredLogin) -> bool:
+    """Return whether a login has a token that an issuer may revoke: to refresh it, or for access."""
+    return login.refresh_token is not None or login.token_type == "access_token"
+
+
 def revoke(login: StoredLogin) -> bool:
-    """Revoke a login at its issuer (RFC 7009), if it can; return whether. Raises Refused, Unreachable."""
-    if not login.revocation_endpoint:
+    """Revoke a login at its issuer (RFC 7009), if it can; return whether. Raises Refused, Unreachable.
+
+    An ID token alone can't be revoked; issuers answer to one as if it could.
+    """
+    if not login.revocation_endpoint or not has_revocable(login):
         return False
     post(
         login.revocation_endpoint,

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from dss.errors import SignInFailed
 from dss.sign_in.provider import Provider, post
@@ -76,7 +76,8 @@ class Authorization:
         """Return the code of what a person copied: the address that the browser ended at, or the code."""
         text = text.strip()
         if "://" not in text and "=" not in text:
-            return text
+            # Copied from the address, it is quoted as it was there: Google's begin with 4%2F.
+            return unquote(text)
         return self.code_of(dict(parse_qsl(urlsplit(text).query or text)))
 
     def exchange(self, code: str) -> dict[str, Any]:

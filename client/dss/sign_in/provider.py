@@ -1,5 +1,6 @@
 """An OpenID provider: its endpoints by discovery, and its token endpoint."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from dss.api.transport import reason_of
+from dss.api.transport import OnlyOurToken, reason_of
 from dss.errors import InvalidInput, SignInFailed, Unreachable
 
 # Seconds to connect to each address of a host, and to wait for an answer.
@@ -84,13 +85,32 @@ def check_secure(url: str, what: str) -> None:
 
 def fetch_json(url: str) -> dict[str, Any]:
     """Return the JSON object at a URL. Raises Unreachable, or SignInFailed for any other answer."""
+    answer, body = ask("GET", url, timeout=_LOOK_UP)
+    if answer.status_code != 200:
+        where = answer.headers.get("Location")
+        note = f", a redirect to {where[:200]}" if answer.is_redirect and where else ""
+        raise SignInFailed(f"{url} answered {answer.status_code} {answer.reason}{note}")
+    return object_in(body, url)
+
+
+def ask(method: str, url: str, **options: Any) -> tuple[requests.Response, bytes]:
+    """Return an answer, and of its body so much that one can tell whether it is too long to be right.
+
+    Follows no redirect, which may lead to a host without TLS, and sends no password of ~/.netrc. Raises
+    Unreachable.
+    """
+    body = b""
     try:
-        answer = requests.get(url, timeout=_LOOK_UP)
+        with requests.request(
+            method, url, auth=OnlyOurToken(None), allow_redirects=False, stream=True, **options
+        ) as answer:
+            for chunk in answer.iter_content(65536):
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    break
     except requests.RequestException as error:
         raise Unreachable(f"{url}: {reason_of(error)}") from error
-    if answer.status_code != 200:
-        raise SignInFailed(f"{url} answered {answer.status_code} {answer.reason}")
-    return _object(answer)
+    return answer, body
 
 
 def post(url: str, fields: Mapping[str, str | None]) -> dict[str, Any]:
@@ -99,18 +119,13 @@ def post(url: str, fields: Mapping[str, str | None]) -> dict[str, Any]:
     Raises Refused for an OAuth error, Unreachable if there is no answer, or one of 5xx, and SignInFailed.
     """
     form = {name: value for name, value in fields.items() if value is not None}
-    try:
-        answer = requests.post(
-            url, data=form, headers={"Accept": "application/json"}, timeout=_TOKEN, allow_redirects=False
-        )
-    except requests.RequestException as error:
-        raise Unreachable(f"{url}: {reason_of(error)}") from error
+    answer, body = ask("POST", url, data=form, headers={"Accept": "application/json"}, timeout=_TOKEN)
     if answer.status_code == 200:
-        return _object(answer) if answer.content.strip() else {}
+        return object_in(body, url) if body.strip() else {}
     if answer.status_code >= 500:
         raise Unreachable(f"{url} answered {answer.status_code} {answer.reason}")
     try:
-        problem = _object(answer)
+        problem = object_in(body, url)
     except SignInFailed:
         problem = {}
     code = str(problem.get("error") or answer.status_code)[:100]
@@ -118,11 +133,12 @@ def post(url: str, fields: Mapping[str, str | None]) -> dict[str, Any]:
     raise Refused(code, f"{urlsplit(url).netloc} refused: {code}: {description}")
 
 
-def _object(answer: requests.Response) -> dict[str, Any]:
+def object_in(body: bytes, url: str) -> dict[str, Any]:
+    """Return the JSON object that a URL answered with. Raises SignInFailed if it is none, or too long."""
     try:
-        document = answer.json() if len(answer.content) <= _MOST_BYTES else None
+        document = json.loads(body) if len(body) <= _MOST_BYTES else None
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise SignInFailed(f"{answer.url} did not answer with a JSON object")
+        raise SignInFailed(f"{url} did not answer with a JSON object")
     return document

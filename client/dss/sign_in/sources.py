@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dss.errors import Unreachable
+from dss.errors import Busy, InvalidInput, Unreachable
 
 # A token is refreshed so many seconds before it expires, or when a quarter of its life is left.
 _EARLY_SECONDS = 60.0
+# After a failure, the token that is still valid is used for so many seconds before another attempt.
+_PAUSE_SECONDS = 5.0
 
 
 class TokenSource(Protocol):
@@ -66,23 +68,44 @@ class RefreshedToken(ABC):
         self.origin = origin
         self._lock = threading.Lock()
         self._current: Issued | None = None
+        self._next_attempt = 0.0
 
     @abstractmethod
     def _issue(self, current: Issued | None) -> Issued:
         """Return a token to use instead of the current one."""
 
     def token(self) -> str | None:
-        """Return a token that is valid now. While no new one is to be had, that is the old one."""
-        with self._lock:
-            known = self._current
-            if known is None or time.time() >= known.refresh_at:
-                try:
-                    self._current = self._issue(known)
-                except Unreachable:
-                    if known is None or time.time() >= known.expires_at:
-                        raise
-            assert self._current is not None
-            return self._current.token
+        """Return a token that is valid now: a new one if it is time, the old one while none is to be had.
+
+        Raises, once the old one has expired, what keeps a new one from being had: Unreachable (the issuer is
+        silent), Busy (another process has the logins), InvalidInput (the keyring is locked); and SignInFailed
+        at once, since that will not go away.
+        """
+        known = self._current
+        if known is None or time.time() >= known.expires_at:
+            with self._lock:
+                return self._valid().token
+        # While one thread waits for the issuer, the others need not.
+        if not self._lock.acquire(blocking=False):
+            return known.token
+        try:
+            return self._valid().token
+        finally:
+            self._lock.release()
+
+    def _valid(self) -> Issued:
+        known, now = self._current, time.time()
+        if known and now < min(known.expires_at, max(known.refresh_at, self._next_attempt)):
+            return known
+        try:
+            issued = self._issue(known)
+        except (Unreachable, Busy, InvalidInput):
+            if known is None or time.time() >= known.expires_at:
+                raise
+            self._next_attempt = time.time() + _PAUSE_SECONDS
+            return known
+        self._current = issued
+        return issued
 
     def replacement(self, rejected: str) -> str | None:
         """Return another token than the one that the DSS does not accept, None if there is none."""

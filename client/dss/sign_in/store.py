@@ -1,6 +1,6 @@
 """Logins on this machine: in the system's keyring, or in a file that only its owner can read.
 
-The file `credentials.json` lists which DSS has a login; if that is in the keyring, the file has nothing else
+The file lists which DSS has a login; if that is in the keyring, the file has nothing else
 of it. A process holds the lock while it changes either.
 """
 
@@ -51,9 +51,9 @@ class StoredLogin:
 class LoginStore:
     """The logins of this user, one for each URL of a DSS."""
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory or environment.config_directory()
-        self.path = self._directory / "credentials.json"
+    def __init__(self) -> None:
+        self.path = environment.logins_file()
+        self._directory = self.path.parent
 
     def load(self, url: str) -> StoredLogin | None:
         """Return the login at a DSS. Raises InvalidInput if file or keyring are not usable."""
@@ -92,7 +92,10 @@ class LoginStore:
         return self.place_of(login.url)
 
     def delete(self, url: str) -> bool:
-        """Remove the login at a DSS; return whether there was one. The caller holds the lock."""
+        """Remove the login at a DSS; return whether there was one. The caller holds the lock.
+
+        Raises InvalidInput if it can't be removed from the keyring; it is still listed then.
+        """
         entries = self._read()
         entry = entries.pop(url, None)
         if entry == _KEYRING:

@@ -9,9 +9,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from dss.api.session import Session
+from dss.references import drs_host, drs_uri
 from dss.terra.selection import BundlePart, FilePart, Part, Selection
 
 BUNDLE, FILE = "bundle", "file"
@@ -56,7 +56,7 @@ class Entity:
 
 def entities(session: Session, selection: Selection) -> Iterator[Entity]:
     """Yield the rows of a selection, each bundle before its files. Raises as `Selection.parts`."""
-    host = _host(session.url)
+    host = drs_host(session.url)
     for part in selection.parts(session):
         yield from _entities_of(part, host)
 
@@ -76,7 +76,7 @@ def _bundle(part: BundlePart, host: str) -> Entity:
         table=BUNDLE,
         id=_id(part.uuid, part.version),
         values={
-            "drs_uri": _drs_uri(host, part.uuid, part.version),
+            "drs_uri": drs_uri(host, part.uuid, part.version),
             "bundle_uuid": part.uuid,
             "bundle_version": part.version,
             "file_count": len(part.files),
@@ -101,7 +101,7 @@ def _loose_file(part: FilePart, host: str) -> Entity:
 def _file_values(checksums: Mapping[str, Any], uuid: str, version: str, host: str) -> dict[str, Value]:
     etag = checksums["s3_etag"]
     return {
-        "drs_uri": _drs_uri(host, uuid, version),
+        "drs_uri": drs_uri(host, uuid, version),
         "sha256": checksums["sha256"],
         # The ETag of an object of several parts is no MD5.
         "md5": None if "-" in etag else etag,
@@ -121,13 +121,3 @@ def _file_id(values: Mapping[str, Value], bundle: str) -> str:
     """Return an id of its own for each place of a file, without a list of those that are taken."""
     place = "\n".join((bundle, str(values["file_version"]), str(values["file_name"] or "")))
     return f"{values['file_uuid']}_{hashlib.sha256(place.encode()).hexdigest()[:16]}"
-
-
-def _host(url: str) -> str:
-    """Return the host of a DSS as DRS has it: without the port of https."""
-    parts = urlsplit(url)
-    return parts.netloc if parts.port not in (None, 443) else str(parts.hostname)
-
-
-def _drs_uri(host: str, uuid: str, version: str) -> str:
-    return f"drs://{host}/{uuid}.{version}"

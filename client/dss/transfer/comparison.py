@@ -93,10 +93,24 @@ def content_in(
 
 
 def _files_in(directory: Path) -> Iterator[str]:
-    """Yield the paths of files below a directory, also behind links to files, as a bundle writes them."""
-    for parent, folders, names in os.walk(directory):
-        folders[:] = [folder for folder in folders if folder != WORK_DIRECTORY or Path(parent) != directory]
+    """Yield the paths of files below a directory, as a bundle writes them.
+
+    Also of those behind links, which an upload follows; but what an upload refuses is to be seen here, too.
+    """
+    for parent, folders, names in os.walk(directory, followlinks=True):
+        inside = Path(parent)
+        folders[:] = [folder for folder in folders if not _is_loop(inside / folder, directory)]
+        if inside == directory and WORK_DIRECTORY in folders:
+            folders.remove(WORK_DIRECTORY)
         for name in names:
-            path = Path(parent, name)
+            path = inside / name
             if path.is_file():
                 yield path.relative_to(directory).as_posix()
+
+
+def _is_loop(folder: Path, directory: Path) -> bool:
+    """Return whether a path below a directory is a link to a directory that contains it."""
+    if not folder.is_symlink():
+        return False
+    above = (parent for parent in folder.parents if parent.is_relative_to(directory))
+    return folder.resolve() in {parent.resolve() for parent in above}

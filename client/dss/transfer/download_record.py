@@ -7,12 +7,12 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dss import environment
+from dss.atomic_files import replacing
 from dss.reports import DownloadReport
 
 
@@ -56,11 +56,11 @@ class DownloadRecord:
         if before and (before.uuid, before.version) == (self.uuid, self.version):
             names = tuple(sorted({*before.names, *names})) if before.names and names else ()
         path = _path_of(Path(self.directory), self.url)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        values = dataclasses.asdict(dataclasses.replace(self, names=names))
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps(dataclasses.asdict(dataclasses.replace(self, names=names))), "utf-8")
-            fresh.replace(path)
+            with replacing(path) as stream:
+                stream.write(json.dumps(values).encode())
 
 
 def _path_of(directory: Path, url: str) -> Path:

@@ -1,8 +1,8 @@
 """Fetch one file version to a path, or to a pipe."""
 
 import hashlib
-import os
 from pathlib import Path
+from typing import BinaryIO
 
 from dss.api.files import get_file
 from dss.api.session import Session
@@ -70,18 +70,26 @@ def _fetch(
             lock.unlink(missing_ok=True)
 
 
-def stream_file(session: Session, uuid: str, version: str | None, descriptor: int) -> None:
-    """Write one file version to a descriptor (stdout, say) in order, and verify it on the way.
-
-    Raises WrongContent at the end, after everything is written, if the sha256 is wrong.
-    """
+def stream_file(session: Session, uuid: str, version: str | None, output: BinaryIO) -> None:
+    """Write one file version to a stream, as `write_file` does."""
     head, source = get_file(session, uuid, version)
     row = {"uuid": uuid, "version": head.version, "url": source.url, "size": head.size}
-    file = RemoteFile(session, {**row, "sha256": head.checksums["sha256"]})
+    write_file(RemoteFile(session, {**row, "sha256": head.checksums["sha256"]}), output)
+
+
+def write_file(file: RemoteFile, output: BinaryIO) -> None:
+    """Write a file to a stream (stdout, say) in order, and verify it on the way.
+
+    Raises WrongContent at the end, when most is written, if the sha256 is wrong.
+    """
 
     def write(data: bytes) -> None:
+        # A stream without a buffer, as stdout is with `python -u`, may take a part only.
         view = memoryview(data)
         while view:
-            view = view[os.write(descriptor, view) :]
+            view = view[output.write(view) :]
 
-    file.copy_to(write)
+    try:
+        file.copy_to(write)
+    finally:
+        output.flush()

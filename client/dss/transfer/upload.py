@@ -75,8 +75,6 @@ def upload(
     CallFailed if the DSS refuses the bundle; NotRecorded if the state can't be written. `staging` replaces
     the bucket that options or environment name.
     """
-    if not session.token:
-        raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
     session = session.renewed()
     local_files, report = begin(session, directory, options)
     staging = staging or staging_for(session.replica, options.staging or session.settings.staging_bucket)
@@ -91,7 +89,12 @@ def upload(
 
 
 def begin(session: Session, directory: Path, options: UploadOptions) -> tuple[list[LocalFile], UploadReport]:
-    """Return the files of a directory, and the report of an upload that has not begun."""
+    """Return the files of a directory, and the report of an upload that has not begun.
+
+    Raises NoToken, and InvalidInput for files that a bundle can't hold.
+    """
+    if not session.token:
+        raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
     empty: list[str] = []
     local_files = scan(
         directory, options.exclude, follow_links=options.follow_links, on_empty_directory=empty.append

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from dss.api import bundles
 from dss.api.session import Session
-from dss.errors import NoToken
 from dss.reports import UploadReport
-from dss.stopping import StoppableClock
 from dss.transfer.directory import LocalFile
 from dss.transfer.file_uploads import checksum_file
+from dss.transfer.parallel import for_each
+from dss.transfer.small_files import SMALL_BYTES
 from dss.transfer.staging import Staging, staging_for
 from dss.transfer.upload import UploadOptions, begin
 from dss.transfer.upload_plan import BundleNaming, digest_of, rows_of, was_bundle
@@ -20,33 +20,41 @@ def preview(
 ) -> UploadReport:
     """Return the report of an upload as it would end now: `put` is the number of files that are missing.
 
-    `uuid` and `version` are of the bundle that would be made, or is there already; empty if the upload would
-    make them up. Raises what `upload` raises before it does anything.
+    Of these, `staged` are too large for the DSS to take their content itself. `uuid` and `version` are of the
+    bundle that would be made, or is there already; empty if the upload would make them up. Raises what
+    `upload` raises before it does anything.
     """
-    if not session.token:
-        raise NoToken("an upload needs a token; run `dss login`, give --token or set DSS_TOKEN")
+    session = session.renewed()
     files, report = begin(session, directory, options)
     report.dry_run = True
     if staging is None:
         staging_for(session.replica, options.staging or session.settings.staging_bucket)
     identity = identity_of(directory.resolve(), session.url, session.replica)
     recorded = RecordedUpload(Path(report.state), identity)
-    changed = [file for file in files if not _is_done(file, recorded, options, session.clock)]
-    report.put = report.staged = len(changed)
+    changed = _changed(session, files, recorded, options)
+    report.put = len(changed)
+    report.staged = sum(file.size > SMALL_BYTES for file in changed)
     _name(session, directory, files, recorded, options, report)
     report.close()
     return report
 
 
-def _is_done(
-    file: LocalFile, recorded: RecordedUpload, options: UploadOptions, clock: StoppableClock
-) -> bool:
-    known = recorded.files.get(file.name)
-    if known is None or not known.put:
-        return False
-    if known.stamp == file.stamp and not options.checksum:
-        return True
-    return known.stamp.size == file.size and known.checksums == checksum_file(file, clock)
+def _changed(
+    session: Session, files: list[LocalFile], recorded: RecordedUpload, options: UploadOptions
+) -> list[LocalFile]:
+    """Return the files that the DSS does not have, or has with other content."""
+    put = {name: entry for name, entry in recorded.files.items() if entry.put}
+    before = [file for file in files if file.name in put]
+    same = {file.name for file in before if put[file.name].stamp == file.stamp and not options.checksum}
+    unclear = [file for file in before if file.name not in same and put[file.name].stamp.size == file.size]
+    hashing = options.progress.phase("hash", items=len(unclear), size=sum(file.size for file in unclear))
+
+    def read(file: LocalFile) -> None:
+        if checksum_file(file, session.clock, hashing) == put[file.name].checksums:
+            same.add(file.name)
+
+    for_each(unclear, read, jobs=options.jobs, clock=session.clock)
+    return [file for file in files if file.name not in same]
 
 
 def _name(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dss import environment
+from dss.atomic_files import replacing
 from dss.checksums import Checksums
 from dss.errors import InvalidInput, NotRecorded
 from dss.transfer.directory import Stamp
@@ -140,10 +141,8 @@ class UploadState(RecordedUpload):
         if self.bundle:
             records.append({"bundle": dataclasses.asdict(self.bundle)})
         records += [{"file": dataclasses.asdict(entry)} for entry in self.files.values()]
-        fresh = self.path.with_name(self.path.name + ".new")
-        with _recording(self.path):
-            fresh.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
-            fresh.replace(self.path)
+        with _recording(self.path), replacing(self.path) as stream:
+            stream.writelines(f"{json.dumps(record)}\n".encode() for record in records)
 
     def record_file(self, entry: FileEntry) -> FileEntry:
         """Record how far a file got, and return it."""

@@ -127,7 +127,8 @@ def test_a_link_ends(env: dict[str, str], bundle: Version) -> None:
 
     assert link.startswith("https://anvil.terra.bio/#import-data?")
     [url] = parse_qs(urlsplit(link).fragment)["url"]
-    wait_until(lambda: requests.get(url, timeout=60).status_code == 400, "the link has expired")
+    assert parse_qs(urlsplit(url).query)["X-Goog-Expires"] == ["1"]
+    wait_until(lambda: "ExpiredToken" in requests.get(url, timeout=60).text, "the link has expired")
 
 
 @pytest.mark.parametrize(
