@@ -119,12 +119,7 @@ def is_under_way(dss: Dss, wanted: ObjectId) -> bool:
 
 
 def _by_version(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, DataObject]:
-    catalog = dss.catalog
-    found: dict[Fqid, DataObject] = {
-        fqid: _file(dss, record)
-        for fqid, record in catalog.files.get_many(fqids).items()
-        if not record.purged
-    }
+    found: dict[Fqid, DataObject] = {**_files(dss, fqids)}
     found.update(_bundles(dss, [fqid for fqid in fqids if fqid not in found]))
     found.update(_collections(dss, [fqid for fqid in fqids if fqid not in found]))
     return found
@@ -136,6 +131,11 @@ def find_containers(dss: Dss, items: Iterable[Item]) -> Mapping[Fqid, Container]
     bundles = _bundles(dss, [item.fqid for item in items if item.kind is Kind.BUNDLE])
     collections = _collections(dss, [item.fqid for item in items if item.kind is Kind.COLLECTION])
     return {**bundles, **collections}
+
+
+def _files(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, FileObject]:
+    records = dss.catalog.files.get_many(fqids)
+    return {fqid: _file(dss, record) for fqid, record in records.items() if not record.purged}
 
 
 def _bundles(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, BundleObject]:
@@ -175,7 +175,7 @@ def _file(dss: Dss, record: FileRecord) -> FileObject:
     return FileObject(
         fqid=record.fqid,
         resource=Resource(name=f"object {record.fqid}", readers=record.readers),
-        is_there=_is_there(dss, record.available),
+        is_there=bool(dss.replicas.among(record.available)),
         record=record,
     )
 
@@ -184,7 +184,7 @@ def _bundle(dss: Dss, head: BundleHead) -> BundleObject:
     return BundleObject(
         fqid=head.fqid,
         resource=Resource(name=f"object {head.fqid}", readers=head.readers),
-        is_there=not head.hidden and _is_there(dss, head.available),
+        is_there=not head.hidden and bool(dss.replicas.among(head.available)),
         head=head,
     )
 
@@ -193,10 +193,6 @@ def _collection(dss: Dss, head: CollectionHead, owned: OwnedCollection) -> Colle
     return CollectionObject(
         fqid=head.fqid,
         resource=Resource(name=f"object {head.fqid}", owner=owned.owner, readers=owned.readers),
-        is_there=not (owned.hidden or owned.purged) and _is_there(dss, head.available),
+        is_there=not (owned.hidden or owned.purged) and bool(dss.replicas.among(head.available)),
         head=head,
     )
-
-
-def _is_there(dss: Dss, available: frozenset[str]) -> bool:
-    return not available.isdisjoint(dss.replicas.names)
