@@ -13,6 +13,7 @@ from run.drs.authorizations import authorizations_of
 from run.drs.bulk import admit, bulk_form, note_reads, note_refusals
 from run.drs.contents import memory_of, read_contents
 from run.drs.forms import Forms
+from run.drs.needs_token import OF_MANY, OF_ONE
 from run.drs.passports import with_passports
 from run.drs.resolving import resolve, resolve_many
 from run.drs.service_info import service_info_form
@@ -65,7 +66,7 @@ def post_access(
 
 def options_object(call: Call, *, object_id: str) -> Response:
     """Say how a request for an object can be authorized."""
-    outcome = authorizations_of(call, [object_id])[object_id]
+    outcome = authorizations_of(call, [object_id], OF_ONE)[object_id]
     if isinstance(outcome, DssError):
         raise outcome
     return answer(outcome)
@@ -85,7 +86,7 @@ def post_objects(call: Call, *, expand: bool, json_request_body: dict[str, Any])
 def options_objects(call: Call, *, json_request_body: dict[str, Any]) -> Response:
     """Say how requests for many objects can be authorized."""
     ids = _bulk_ids(call, json_request_body)
-    outcomes = authorizations_of(call, ids)
+    outcomes = authorizations_of(call, ids, OF_MANY)
     note_refusals(outcomes)
     return answer(bulk_form("resolved_drs_object", list(zip(ids, ids, strict=True)), outcomes))
 
