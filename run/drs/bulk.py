@@ -7,6 +7,7 @@ from typing import Any
 from run.api.audit_log import noted
 from run.api.call import Call
 from run.api.errors import status_of
+from run.drs.contents import units_of
 from run.drs.resolving import Hidden
 from shared.access import Verdict
 from shared.drs.limits import MOST_OBJECTS
@@ -14,9 +15,7 @@ from shared.drs.objects import DataObject, ObjectId
 from shared.errors import DssError, Forbidden, Gone, RequestTooLarge, Unauthorized
 from shared.identifiers import Fqid
 
-# Objects that cost a unit of a request budget together, if their ids have versions: some 0.2 ms of CPU time
-# and a read each. One without takes queries, and a unit more. Signed URLs that cost one: some 1 ms each.
-_OBJECTS_A_UNIT = 8
+# Signed URLs that cost a unit of a request budget together: some 1 ms of CPU time each.
 _URLS_A_UNIT = 2
 _VERDICTS: Mapping[type[DssError], Verdict] = {
     Unauthorized: Verdict.UNAUTHORIZED,
@@ -36,8 +35,9 @@ def admit(call: Call, name: str, ids: Sequence[str], *, urls: int = 0) -> None:
         raise RequestTooLarge(
             f"{name}: {length:,} objects; a request may name {MOST_OBJECTS:,} (maxBulkRequestLength)"
         )
+    # An id without a version takes queries.
     unversioned = sum("." not in one for one in ids)
-    call.charge(-(-len(ids) // _OBJECTS_A_UNIT) + unversioned + -(-urls // _URLS_A_UNIT))
+    call.charge(units_of(len(ids)) + unversioned + -(-urls // _URLS_A_UNIT))
 
 
 def note_reads(found: Mapping[str, DataObject | DssError]) -> None:

@@ -11,13 +11,15 @@ from run.api.pagination import answer
 from run.drs.access_methods import signed_url_of
 from run.drs.authorizations import authorizations_of
 from run.drs.bulk import admit, bulk_form, note_reads, note_refusals
-from run.drs.contents import memory_of, read_contents
+from run.drs.contents import memory_of, read_contents, units_of
 from run.drs.forms import Forms
 from run.drs.needs_token import OF_MANY, OF_ONE
 from run.drs.passports import with_passports
 from run.drs.resolving import resolve, resolve_many
 from run.drs.service_info import service_info_form
+from shared.drs.contents import Contents
 from shared.drs.objects import Container, DataObject, FileObject
+from shared.drs.totals import CollectionTotals
 from shared.errors import DssError, Forbidden, Gone, NotFound, RequestTooLarge, Unauthorized
 
 # Seconds after which a client asks again for a file that is being verified.
@@ -158,8 +160,15 @@ def _forms(
     """Yield the forms of objects, with their contents; the memory for these is held meanwhile."""
     containers = [one for one in found if isinstance(one, Container)]
     with call.memory.collections.reserve(memory_of(containers, expand=expand)):
-        lists = read_contents(call, containers, expand=expand) if containers else {}
-        yield Forms(dss=call.dss, base_url=call.base_url, lists=lists, first=first)
+        contents = read_contents(call, containers, expand=expand) if containers else Contents()
+        yield Forms(
+            dss=call.dss,
+            base_url=call.base_url,
+            contents=contents,
+            totals=CollectionTotals(call.dss, contents, lambda objects: call.charge(units_of(objects))),
+            expand=expand,
+            first=first,
+        )
 
 
 def _access(call: Call, object_id: str, access_id: str, user_project: str | None) -> Response:

@@ -133,6 +133,13 @@ def find_containers(dss: Dss, items: Iterable[Item]) -> Mapping[Fqid, Container]
     return {**bundles, **collections}
 
 
+def find_items(dss: Dss, items: Iterable[Item]) -> list[DataObject]:
+    """Return those items that were not removed for good; a read each, two of a collection."""
+    items = list(items)
+    files = _files(dss, [item.fqid for item in items if item.kind is Kind.FILE])
+    return [*files.values(), *find_containers(dss, items).values()]
+
+
 def _files(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, FileObject]:
     records = dss.catalog.files.get_many(fqids)
     return {fqid: _file(dss, record) for fqid, record in records.items() if not record.purged}
