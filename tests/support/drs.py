@@ -36,9 +36,12 @@ def _is_a_time(text: object) -> bool:
 
 @cache
 def documents() -> tuple[Mapping[str, Any], ...]:
-    """Return the documents that answers are held against."""
-    found = [folder / _STANDARD for folder in Path(__file__).parents if (folder / _STANDARD).is_file()]
-    return (load_document(), *(yaml.safe_load(path.read_text()) for path in found[:1]))
+    """Return the documents that answers are held against: the service's, and the standard's if there."""
+    standard = next(
+        (each / _STANDARD for each in Path(__file__).parents if (each / _STANDARD).is_file()), None
+    )
+    own = load_document()
+    return (own,) if standard is None else (own, yaml.safe_load(standard.read_text()))
 
 
 class Drs:
