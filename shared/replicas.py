@@ -1,6 +1,6 @@
 """Replicas: each has a name, an object store, and its buckets."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.errors import IllegalArguments, UnknownSourceSchema
@@ -36,6 +36,13 @@ class Replicas:
     def names(self) -> tuple[str, ...]:
         """The names of all replicas, the primary's first."""
         return tuple(self._by_name)
+
+    def among(self, names: Container[str]) -> list[Replica]:
+        """Return those of the replicas that have one of these names, the primary first.
+
+        The catalog may know names of replicas that the deployment no longer has.
+        """
+        return [replica for replica in self if replica.name in names]
 
     def find(self, name: str) -> Replica | None:
         """Return the replica of a name, or None."""

@@ -56,6 +56,8 @@ _REST_SECONDS = 60
 # Client errors: nothing was written. Other errors may have come in the midst of a write.
 _CLIENT_ERRORS = range(400, 500)
 _NOT_IMPLEMENTED = 501
+# Objects that a line names. Cloud Logging: a line is at most 256 KB; these are some 70 KB.
+_NAMES_A_LINE = 1_000
 
 
 @dataclass
@@ -73,8 +75,10 @@ class Noted:
     reads_managed: bool = False
     handed_out: list[str] = field(default_factory=list)
     expires: datetime | None = None
-    # The objects of a request about many: those it writes, and those that the caller may not write.
+    # The objects of a request about many: those it writes, the managed ones that it reads, and those that are
+    # refused to the caller.
     written: list[Fqid] = field(default_factory=list)
+    read: list[Fqid] = field(default_factory=list)
     refused: dict[Verdict, list[Fqid]] = field(default_factory=dict)
 
     def begin(self, operation: Operation, path: Mapping[str, str], *, writes: bool) -> None:
@@ -94,10 +98,15 @@ class Noted:
         elif action is Action.READ and what.is_managed:
             self.reads_managed = True
 
-    def refuse(self, name: Fqid) -> None:
-        """Note which of many objects the last decision was about, a refusal."""
-        if self.refusal:
-            self.refused.setdefault(self.refusal, []).append(name)
+    def refuse(self, name: Fqid, verdict: Verdict | None = None) -> None:
+        """Note which of many objects a refusal was about: the last decision, or one like it before that."""
+        if verdict := verdict or self.refusal:
+            self.refused.setdefault(verdict, []).append(name)
+
+    def read_managed(self, name: Fqid) -> None:
+        """Note that the answer says something of one of many objects, which is managed."""
+        self.reads_managed = True
+        self.read.append(name)
 
     def hand_out(self, name: str, expires: datetime) -> None:
         """Note a signed URL of a file, by its UUID, or of a journal, by its id."""
@@ -107,13 +116,15 @@ class Noted:
     def lines(self, status: int) -> Iterator[tuple[str, list[Fqid]]]:
         """Yield the decision of each line that is due for an answer, and the objects of which it tells.
 
-        Of a request about many objects there is one about those written, and one for each kind of refusal.
+        Of a request about many objects there is one about those written or read, and one for each kind of
+        refusal; more if one line would be too long.
         """
-        decision = self.decision(status)
-        if decision and not (decision == ALLOWED and self.refused and not self.written):
-            yield decision, self.written if decision == ALLOWED else []
+        if decision := self.decision(status):
+            names = [*self.written, *self.read] if decision == ALLOWED else []
+            yield decision, names[:_NAMES_A_LINE]
+            yield from _parts(decision, names[_NAMES_A_LINE:])
         for verdict, names in self.refused.items():
-            yield str(verdict), names
+            yield from _parts(str(verdict), names)
 
     def decision(self, status: int) -> str | None:
         """Return what the line says if one is due for an answer of this status, else None."""
@@ -122,8 +133,15 @@ class Noted:
         if status == 404 and self.refusal is Verdict.HIDDEN:
             return str(self.refusal)
         is_error = status in _CLIENT_ERRORS or status == _NOT_IMPLEMENTED
-        is_due = self.writes or self.handed_out or self.reads_managed
+        # Where all of many objects are refused, nothing is written.
+        is_written = self.writes and (self.written or not self.refused)
+        is_due = is_written or self.handed_out or self.reads_managed
         return ALLOWED if is_due and not is_error else None
+
+
+def _parts(decision: str, names: Sequence[Fqid]) -> Iterator[tuple[str, list[Fqid]]]:
+    for start in range(0, len(names), _NAMES_A_LINE):
+        yield decision, list(names[start : start + _NAMES_A_LINE])
 
 
 def noted() -> Noted:

@@ -242,6 +242,8 @@ def _refuse(error: fastjsonschema.JsonSchemaValueException) -> NoReturn:
     if rule == "required":
         missing = next(name for name in definition if name not in error.value)
         raise IllegalArguments(f"{path}.{missing}: missing") from None
+    if rule == "minItems":
+        raise IllegalArguments(f"{path}: has {len(error.value)} items; name at least {definition}") from None
     if rule == "format":
         _FORMATS[definition](error.value, path)
     if rule == "pattern":

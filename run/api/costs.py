@@ -22,7 +22,8 @@ COSTS = {
     "drs.get_access": 1,
     "drs.get_object": 1,
     "drs.options_object": 1,
-    # Beside what each of their objects costs (run/drs/bulk.py).
+    # Beside these, requests for many objects pay for each (run/drs/bulk.py), and all for the items of large
+    # bundles and collections (run/drs/contents.py).
     "drs.options_objects": 1,
     "drs.post_access": 1,
     "drs.post_accesses": 1,

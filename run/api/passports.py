@@ -114,8 +114,12 @@ def _unverified(text: Any, types: frozenset[str | None]) -> Mapping[str, Any]:
     """Return the claims of a token, nothing of which is proved but its form. Raise PyJWTError."""
     if not isinstance(text, str):
         raise jwt.DecodeError("it is no text")
-    kind = jwt.get_unverified_header(text).get("typ")
-    if kind not in types:
+    try:
+        kind = jwt.get_unverified_header(text).get("typ")
+        claims: Mapping[str, Any] = jwt.decode(text, options={"verify_signature": False})
+    except RecursionError:
+        raise jwt.DecodeError("it is nested too deep") from None
+    # Anybody may write anything there, also what no set can hold.
+    if not isinstance(kind, str | None) or kind not in types:
         raise jwt.InvalidTokenError(f"it is of type {str(kind)[:80]!r}")
-    claims: Mapping[str, Any] = jwt.decode(text, options={"verify_signature": False})
     return claims

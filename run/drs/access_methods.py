@@ -22,7 +22,7 @@ def methods_of(replicas: Replicas, record: FileRecord, *, first: str | None = No
 
     That is the store of the primary replica, or of the replica `first`; then other stores, then `https`.
     """
-    holders = sorted(_holders(replicas, record), key=lambda replica: replica.name != first)
+    holders = sorted(replicas.among(record.available), key=lambda replica: replica.name != first)
     methods: dict[str, dict[str, Any]] = {}
     for replica in holders:
         kind = replica.store.scheme
@@ -47,7 +47,7 @@ def signed_url_of(call: Call, record: FileRecord, access_id: str, user_project: 
     replica = next(
         (
             replica
-            for replica in _holders(call.dss.replicas, record)
+            for replica in call.dss.replicas.among(record.available)
             if access_id in (_access_id(replica.store.scheme, replica), _access_id(_HTTPS, replica))
         ),
         None,
@@ -63,10 +63,6 @@ def signed_url_of(call: Call, record: FileRecord, access_id: str, user_project: 
         disposition=attachment(record.fqid.uuid),
         user_project=_project(user_project or call.user_project),
     )
-
-
-def _holders(replicas: Replicas, record: FileRecord) -> list[Replica]:
-    return [replica for replica in replicas if replica.name in record.available]
 
 
 def _access_id(kind: str, replica: Replica) -> str:

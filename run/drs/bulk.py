@@ -4,15 +4,25 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from run.api.audit_log import noted
 from run.api.call import Call
 from run.api.errors import status_of
+from run.drs.contents import units_of
+from run.drs.resolving import Hidden
+from shared.access import Verdict
 from shared.drs.limits import MOST_OBJECTS
-from shared.errors import DssError, RequestTooLarge
+from shared.drs.objects import DataObject, ObjectId
+from shared.errors import DssError, Forbidden, Gone, RequestTooLarge, Unauthorized
+from shared.identifiers import Fqid
 
-# Objects that cost a unit of a request budget together, if their ids have versions: some 0.2 ms of CPU time
-# and a read each. One without takes queries, and a unit more. Signed URLs that cost one: some 1 ms each.
-_OBJECTS_A_UNIT = 8
+# Signed URLs that cost a unit of a request budget together: some 1 ms of CPU time each.
 _URLS_A_UNIT = 2
+_VERDICTS: Mapping[type[DssError], Verdict] = {
+    Unauthorized: Verdict.UNAUTHORIZED,
+    Forbidden: Verdict.FORBIDDEN,
+    Hidden: Verdict.HIDDEN,
+    Gone: Verdict.PURGED,
+}
 
 
 def admit(call: Call, name: str, ids: Sequence[str], *, urls: int = 0) -> None:
@@ -25,8 +35,26 @@ def admit(call: Call, name: str, ids: Sequence[str], *, urls: int = 0) -> None:
         raise RequestTooLarge(
             f"{name}: {length:,} objects; a request may name {MOST_OBJECTS:,} (maxBulkRequestLength)"
         )
+    # An id without a version takes queries.
     unversioned = sum("." not in one for one in ids)
-    call.charge(-(-len(ids) // _OBJECTS_A_UNIT) + unversioned + -(-urls // _URLS_A_UNIT))
+    call.charge(units_of(len(ids)) + unversioned + -(-urls // _URLS_A_UNIT))
+
+
+def note_reads(found: Mapping[str, DataObject | DssError]) -> None:
+    """Note for the audit log which of many objects are refused, and which managed ones are read."""
+    note_refusals(found)
+    for one in found.values():
+        if isinstance(one, DataObject) and one.resource.is_managed:
+            noted().read_managed(one.fqid)
+
+
+def note_refusals(outcomes: Mapping[str, object]) -> None:
+    """Note for the audit log which of many objects are refused."""
+    for text, outcome in outcomes.items():
+        wanted = ObjectId.parse(text)
+        verdict = _VERDICTS.get(type(outcome)) if isinstance(outcome, DssError) else None
+        if wanted and verdict:
+            noted().refuse(Fqid(wanted.uuid, wanted.version or ""), verdict)
 
 
 def bulk_form(

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from run.drs.access_methods import methods_of
-from run.drs.contents import Lists
 from shared.catalog import FileRecord
-from shared.drs.contents import Item, bundle_total, collection_total
+from shared.drs.contents import Contents, Item
 from shared.drs.objects import BundleObject, CollectionObject, DataObject, FileObject
+from shared.drs.totals import CollectionTotals
 from shared.identifiers import Fqid, Kind
 from shared.system import Dss
 from shared.totals import Total
@@ -20,21 +20,24 @@ from shared.totals import Total
 class Forms:
     """The forms of the objects in one answer, with the contents that were read.
 
-    The access methods of the replica `first` come first, if there is one.
+    With `expand` these are within each other; without it some may have been asked for beside each other. The
+    access methods of the replica `first` come first, if there is one.
     """
 
     dss: Dss
     base_url: str
-    lists: Lists
+    contents: Contents
+    totals: CollectionTotals
+    expand: bool
     first: str | None = None
 
     def of(self, found: DataObject) -> dict[str, Any]:
-        """Return an object. A total that is not known yet is computed; raise as `collection_total`."""
+        """Return an object. A total that is not known yet is computed; raise as `CollectionTotals`."""
         match found:
-            case BundleObject(head=bundle):
-                return self._container(found, bundle_total(self.dss, bundle))
-            case CollectionObject(head=collection):
-                return self._container(found, collection_total(self.dss, collection))
+            case BundleObject():
+                return self._container(found, self.contents.totals[found.fqid])
+            case CollectionObject():
+                return self._container(found, self.totals.of(found))
             case FileObject(record=record):
                 return self._file(record)
         raise TypeError(f"{found}: no object of DRS")
@@ -54,7 +57,7 @@ class Forms:
         }
 
     def _contents(self, fqid: Fqid) -> list[dict[str, Any]]:
-        return [self._item(item) for item in self.lists[fqid]]
+        return [self._item(item) for item in self.contents.items[fqid]]
 
     def _item(self, item: Item) -> dict[str, Any]:
         form: dict[str, Any] = {
@@ -62,7 +65,7 @@ class Forms:
             "id": str(item.fqid),
             "drs_uri": [f"{self._authority}{item.fqid}"],
         }
-        if item.kind is not Kind.FILE and item.fqid in self.lists:
+        if self.expand and item.kind is not Kind.FILE and item.fqid in self.contents.items:
             form["contents"] = self._contents(item.fqid)
         return form
 

@@ -10,13 +10,16 @@ from run.api.call import Call
 from run.api.pagination import answer
 from run.drs.access_methods import signed_url_of
 from run.drs.authorizations import authorizations_of
-from run.drs.bulk import admit, bulk_form
-from run.drs.contents import memory_of, read_contents
+from run.drs.bulk import admit, bulk_form, note_reads, note_refusals
+from run.drs.contents import memory_of, read_contents, units_of
 from run.drs.forms import Forms
+from run.drs.needs_token import OF_MANY, OF_ONE
 from run.drs.passports import with_passports
 from run.drs.resolving import resolve, resolve_many
 from run.drs.service_info import service_info_form
+from shared.drs.contents import Contents
 from shared.drs.objects import Container, DataObject, FileObject
+from shared.drs.totals import CollectionTotals
 from shared.errors import DssError, Forbidden, Gone, NotFound, RequestTooLarge, Unauthorized
 
 # Seconds after which a client asks again for a file that is being verified.
@@ -65,7 +68,7 @@ def post_access(
 
 def options_object(call: Call, *, object_id: str) -> Response:
     """Say how a request for an object can be authorized."""
-    outcome = authorizations_of(call, [object_id])[object_id]
+    outcome = authorizations_of(call, [object_id], OF_ONE)[object_id]
     if isinstance(outcome, DssError):
         raise outcome
     return answer(outcome)
@@ -76,6 +79,7 @@ def post_objects(call: Call, *, expand: bool, json_request_body: dict[str, Any])
     ids = _bulk_ids(call, json_request_body)
     call = with_passports(call, json_request_body)
     found = resolve_many(call, ids)
+    note_reads(found)
     with _forms(call, found.values(), expand=expand) as forms:
         outcomes = {text: _outcome(forms, one) for text, one in found.items()}
         return answer(bulk_form("resolved_drs_object", list(zip(ids, ids, strict=True)), outcomes))
@@ -84,7 +88,8 @@ def post_objects(call: Call, *, expand: bool, json_request_body: dict[str, Any])
 def options_objects(call: Call, *, json_request_body: dict[str, Any]) -> Response:
     """Say how requests for many objects can be authorized."""
     ids = _bulk_ids(call, json_request_body)
-    outcomes = authorizations_of(call, ids)
+    outcomes = authorizations_of(call, ids, OF_MANY)
+    note_refusals(outcomes)
     return answer(bulk_form("resolved_drs_object", list(zip(ids, ids, strict=True)), outcomes))
 
 
@@ -104,6 +109,7 @@ def post_accesses(
     admit(call, "bulk_object_access_ids", ids, urls=len(pairs))
     call = with_passports(call, json_request_body)
     found = resolve_many(call, ids)
+    note_reads(found)
     outcomes = {pair: _signed(call, pair, found[pair[0]], userProject) for pair in pairs}
     asked = [(pair[0], pair) for pair in outcomes]
     return answer(bulk_form("resolved_drs_object_access_urls", asked, outcomes))
@@ -154,8 +160,15 @@ def _forms(
     """Yield the forms of objects, with their contents; the memory for these is held meanwhile."""
     containers = [one for one in found if isinstance(one, Container)]
     with call.memory.collections.reserve(memory_of(containers, expand=expand)):
-        lists = read_contents(call, containers, expand=expand) if containers else {}
-        yield Forms(dss=call.dss, base_url=call.base_url, lists=lists, first=first)
+        contents = read_contents(call, containers, expand=expand) if containers else Contents()
+        yield Forms(
+            dss=call.dss,
+            base_url=call.base_url,
+            contents=contents,
+            totals=CollectionTotals(call.dss, contents, lambda objects: call.charge(units_of(objects))),
+            expand=expand,
+            first=first,
+        )
 
 
 def _access(call: Call, object_id: str, access_id: str, user_project: str | None) -> Response:

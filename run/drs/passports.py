@@ -8,29 +8,18 @@ from flask import Flask, current_app
 
 from run.api.audit_log import noted
 from run.api.call import Call
-from run.api.contract import ALL
 from run.api.passports import Passports
 from shared.access import Principal
-from shared.config import Settings
 from shared.errors import DssError
 from shared.system import Dss
 
 _PASSPORTS = "dss.passports"
-# If one of these needs a token, passports alone are not enough.
-_TAKERS = frozenset((ALL, "drs.post_object", "drs.post_access", "drs.post_objects", "drs.post_accesses"))
 
 
 def install(app: Flask, dss: Dss) -> None:
     """Let an application's handlers verify passports, if the deployment accepts any."""
     if dss.settings.passport_issuers:
         app.extensions[_PASSPORTS] = Passports(dss.settings)
-
-
-def passport_issuers(settings: Settings) -> list[str]:
-    """Return the issuers of passports by which a request can be authorized."""
-    if not _TAKERS.isdisjoint(settings.secured):
-        return []
-    return [issuer.issuer for issuer in settings.passport_issuers]
 
 
 def with_passports(call: Call, body: Mapping[str, Any]) -> Call:

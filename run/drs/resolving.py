@@ -8,6 +8,10 @@ from shared.drs.objects import DataObject, ObjectId, absent_resources, find_obje
 from shared.errors import DssError, NotFound
 
 
+class Hidden(NotFound):
+    """The answer is that of an absent object; the caller must not know that something is there."""
+
+
 def resolve(call: Call, text: str) -> DataObject:
     """Return the object with an id.
 
@@ -15,7 +19,8 @@ def resolve(call: Call, text: str) -> DataObject:
     Forbidden or Gone.
     """
     found = resolve_many(call, [text])[text]
-    if isinstance(found, NotFound):
+    # To say of what is hidden that it is on its way would tell that it is there.
+    if isinstance(found, NotFound) and not isinstance(found, Hidden):
         wanted = ObjectId.parse(text)
         raise NotFound(
             found.title, replica_state="pending" if wanted and is_under_way(call.dss, wanted) else "absent"
@@ -35,9 +40,7 @@ def resolve_many(call: Call, texts: Iterable[str]) -> Mapping[str, DataObject | 
             return found
         if refused := refusal(found.resource, text):
             return refused
-        # A replica may have been taken out of the settings.
-        is_there = not found.available.isdisjoint(call.dss.replicas.names)
-        return found if is_there else not_found(text)
+        return found if found.is_there else not_found(text)
 
     return {text: outcome(text, found) for text, found in found_many(call, texts).items()}
 
@@ -67,14 +70,14 @@ def found_many(call: Call, texts: Iterable[str]) -> Mapping[str, DataObject | Ds
 def _access(call: Call) -> Callable[[Resource, str], DssError | None]:
     """Return the function that says why the caller may not read something with an id, or None.
 
-    It is NotFound if the thing must seem not to be there. One decision counts for all things with the same
+    It is Hidden if the thing must seem not to be there. One decision counts for all things with the same
     readers, since the caller is the same.
     """
     decided: dict[tuple[object, ...], DssError | None] = {}
 
     def refusal(what: Resource, text: str) -> DssError | None:
         try:
-            return None if call.sees(what) else not_found(text)
+            return None if call.sees(what) else hidden(text)
         except DssError as error:
             return error
 
@@ -89,4 +92,13 @@ def _access(call: Call) -> Callable[[Resource, str], DssError | None]:
 
 def not_found(text: str) -> NotFound:
     """Return the error for an id under which the caller finds nothing."""
-    return NotFound(f"{text[:120]!r}: there is no object with this id")
+    return NotFound(_absent(text))
+
+
+def hidden(text: str) -> Hidden:
+    """Return the same for an id under which there is something that the caller must not know of."""
+    return Hidden(_absent(text))
+
+
+def _absent(text: str) -> str:
+    return f"{text[:120]!r}: there is no object with this id"

@@ -1,17 +1,22 @@
 """The client of Firestore, whose calls obey the deadline of a request (shared/deadlines.py)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import grpc
 from google.cloud import firestore
 from google.cloud.firestore_v1.services.firestore import client as firestore_client
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+from grpc.experimental import ChannelOptions
 
 from shared.deadlines import limited
 
 # Seconds, for calls to which the client library gives no limit.
 _LIMIT_SECONDS = 60
+# All reads are streams. By default gRPC starts a thread for each: a quarter of the processor time of a read.
+_ONE_THREAD = (ChannelOptions.SingleThreadedUnaryStream, 1)
+# Answers of any size, as the client library has them from the real Firestore.
+_ANY_SIZE = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
 
 
 def open_client(project: str, database: str) -> firestore.Client:
@@ -20,15 +25,24 @@ def open_client(project: str, database: str) -> firestore.Client:
     Each attempt of each call ends at the deadline of its request: the client library starts some streams
     again and again, and gives its transactions no limit.
     """
-    client = firestore.Client(project=project, database=database)
+    client = _Client(project=project, database=database)
     # The client makes its transport here, at its first use, and has no other way to be given one.
     client._firestore_api_helper(_Transport, firestore_client.FirestoreClient, firestore_client)  # noqa: SLF001
     return client
 
 
+class _Client(firestore.Client):
+    def _emulator_channel(self, _: object) -> grpc.Channel:
+        return grpc.insecure_channel(self._emulator_host, options=[_ONE_THREAD, *_ANY_SIZE])
+
+
 class _Transport(FirestoreGrpcTransport):
     def __init__(self, *, channel: grpc.Channel, **options: Any) -> None:
         super().__init__(channel=grpc.intercept_channel(channel, _Limit()), **options)
+
+    @classmethod
+    def create_channel(cls, *arguments: Any, options: Iterable[tuple[str, Any]] = (), **named: Any) -> Any:
+        return super().create_channel(*arguments, options=[*options, _ONE_THREAD], **named)
 
 
 class _Call(NamedTuple):

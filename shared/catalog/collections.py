@@ -57,8 +57,10 @@ class CollectionHead:
     # Whether it is about to be removed for good, and the replicas on which reads would see it otherwise.
     purged: bool = False
     withheld: frozenset[str] = frozenset()
-    # The size and checksums of all that it links to, once somebody has asked for them.
+    # The size and checksums of all that it links to, once somebody has asked for them, and those who were
+    # readers of all of that.
     total: Total | None = field(default=None, compare=False)
+    total_readers: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 class CollectionCatalog:
@@ -183,10 +185,14 @@ class CollectionCatalog:
             lambda batch: batch.update(owned, newest),
         )
 
-    def keep_total(self, fqid: Fqid, total: Total) -> None:
-        """Have the head of a version say what it links to is together. Safe to repeat."""
+    def keep_total(self, fqid: Fqid, total: Total, readers: frozenset[str]) -> None:
+        """Have the head of a version say what it links to is together, and who may read all of that.
+
+        Safe to repeat.
+        """
         head = self._collection.document(str(fqid))
-        self._database.commit(lambda batch: batch.update(head, {"total": total.document}))
+        kept = {"total": total.document, "total_readers": sorted(readers)}
+        self._database.commit(lambda batch: batch.update(head, kept))
 
     def head(self, fqid: Fqid) -> CollectionHead | None:
         """Return the head of a version, available or not, hidden or not, in one read."""
@@ -247,4 +253,5 @@ def collection_head_of(snapshot: Any) -> CollectionHead:
         purged=document.get("purged", False),
         withheld=frozenset(document.get("withheld", ())),
         total=Total.of_document(document.get("total")),
+        total_readers=frozenset(document.get("total_readers", ())),
     )

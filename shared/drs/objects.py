@@ -40,11 +40,14 @@ class ObjectId:
 
 @dataclass(frozen=True, kw_only=True)
 class DataObject:
-    """A version that the catalog knows; `available` are the replicas on which reads see it."""
+    """A version that the catalog knows.
+
+    `is_there`: reads see it on a replica that the settings have; one may have been taken out of them.
+    """
 
     fqid: Fqid
     resource: Resource
-    available: frozenset[str]
+    is_there: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +119,7 @@ def is_under_way(dss: Dss, wanted: ObjectId) -> bool:
 
 
 def _by_version(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, DataObject]:
-    catalog = dss.catalog
-    found: dict[Fqid, DataObject] = {
-        fqid: _file(record) for fqid, record in catalog.files.get_many(fqids).items() if not record.purged
-    }
+    found: dict[Fqid, DataObject] = {**_files(dss, fqids)}
     found.update(_bundles(dss, [fqid for fqid in fqids if fqid not in found]))
     found.update(_collections(dss, [fqid for fqid in fqids if fqid not in found]))
     return found
@@ -133,16 +133,28 @@ def find_containers(dss: Dss, items: Iterable[Item]) -> Mapping[Fqid, Container]
     return {**bundles, **collections}
 
 
+def find_items(dss: Dss, items: Iterable[Item]) -> list[DataObject]:
+    """Return those items that were not removed for good; a read each, two of a collection."""
+    items = list(items)
+    files = _files(dss, [item.fqid for item in items if item.kind is Kind.FILE])
+    return [*files.values(), *find_containers(dss, items).values()]
+
+
+def _files(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, FileObject]:
+    records = dss.catalog.files.get_many(fqids)
+    return {fqid: _file(dss, record) for fqid, record in records.items() if not record.purged}
+
+
 def _bundles(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, BundleObject]:
     heads = dss.catalog.bundles.get_many(fqids)
-    return {fqid: _bundle(head) for fqid, head in heads.items() if not head.purged}
+    return {fqid: _bundle(dss, head) for fqid, head in heads.items() if not head.purged}
 
 
 def _collections(dss: Dss, fqids: Collection[Fqid]) -> dict[Fqid, CollectionObject]:
     heads = dss.catalog.collections.get_many(fqids)
     owned = dss.catalog.collections.owned_many(fqid.uuid for fqid in heads)
     return {
-        fqid: _collection(head, owned[fqid.uuid])
+        fqid: _collection(dss, head, owned[fqid.uuid])
         for fqid, head in heads.items()
         if fqid.uuid in owned and not head.purged
     }
@@ -157,33 +169,37 @@ def _newest(dss: Dss, wanted: ObjectId) -> DataObject | None:
     """Return the newest version of a UUID that reads see on any replica."""
     catalog, replicas = dss.catalog, dss.replicas.names
     if record := catalog.files.newest(wanted.uuid, *replicas):
-        return _file(record)
+        return _file(dss, record)
     if head := catalog.bundles.newest(wanted.uuid, *replicas):
-        return _bundle(head)
+        return _bundle(dss, head)
     owned = catalog.collections.owned(wanted.uuid)
     if owned and owned.newest:
         return _by_version(dss, [Fqid(owned.uuid, owned.newest)]).get(Fqid(owned.uuid, owned.newest))
     return None
 
 
-def _file(record: FileRecord) -> FileObject:
-    resource = Resource(name=f"object {record.fqid}", readers=record.readers)
-    return FileObject(fqid=record.fqid, resource=resource, available=record.available, record=record)
+def _file(dss: Dss, record: FileRecord) -> FileObject:
+    return FileObject(
+        fqid=record.fqid,
+        resource=Resource(name=f"object {record.fqid}", readers=record.readers),
+        is_there=bool(dss.replicas.among(record.available)),
+        record=record,
+    )
 
 
-def _bundle(head: BundleHead) -> BundleObject:
+def _bundle(dss: Dss, head: BundleHead) -> BundleObject:
     return BundleObject(
         fqid=head.fqid,
         resource=Resource(name=f"object {head.fqid}", readers=head.readers),
-        available=frozenset() if head.hidden else head.available,
+        is_there=not head.hidden and bool(dss.replicas.among(head.available)),
         head=head,
     )
 
 
-def _collection(head: CollectionHead, owned: OwnedCollection) -> CollectionObject:
+def _collection(dss: Dss, head: CollectionHead, owned: OwnedCollection) -> CollectionObject:
     return CollectionObject(
         fqid=head.fqid,
         resource=Resource(name=f"object {head.fqid}", owner=owned.owner, readers=owned.readers),
-        available=frozenset() if owned.hidden or owned.purged else head.available,
+        is_there=not (owned.hidden or owned.purged) and bool(dss.replicas.among(head.available)),
         head=head,
     )

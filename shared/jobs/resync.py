@@ -121,9 +121,8 @@ def _resynced(dss: Dss, run: AdminRun, key: _Key, available: frozenset[str]) -> 
 
 def _source(dss: Dss, name: ObjectName, available: frozenset[str]) -> Replica | None:
     """Return a replica that has an object: by the catalog, else by its bucket; None if none has it."""
-    for replica in dss.replicas:
-        if replica.name in available:
-            return replica
+    if holders := dss.replicas.among(available):
+        return holders[0]
     for replica in dss.replicas:
         try:
             replica.store.stat(replica.bucket, name.key)

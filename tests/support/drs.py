@@ -36,9 +36,9 @@ def _is_a_time(text: object) -> bool:
 
 @cache
 def documents() -> tuple[Mapping[str, Any], ...]:
-    """Return the documents that answers are held against."""
-    standard = find_beside(_STANDARD)
-    return (load_document(), *((yaml.safe_load(standard.read_text()),) if standard else ()))
+    """Return the documents that answers are held against: the service's, and the standard's if there."""
+    standard, own = find_beside(_STANDARD), load_document()
+    return (own,) if standard is None else (own, yaml.safe_load(standard.read_text()))
 
 
 class Drs:

@@ -17,10 +17,11 @@ from shared.access import PUBLIC, Action, Decision, Resource, Verdict
 from shared.access.audit_log import AuditEntry
 from shared.bindings import change_binding
 from shared.events.publishing import publish_event
+from shared.identifiers import Fqid
 from shared.messages import ObjectEvent
 from shared.system import Dss
 from tests.run.api.test_access import bind
-from tests.support.api import Api, new_uuid, put_bundle, put_collection, put_file
+from tests.support.api import Api, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.audit_lines import AuditLines, new_trace
 from tests.support.audit_rows import ROWS, SUBSCRIPTION, World, bundle_urls, new_item
 from tests.support.clouds import Clouds
@@ -334,3 +335,16 @@ def test_a_read_of_managed_data_leaves_a_line(readers: set[str], expected: str |
 
     assert seen.decision(200) == expected
     assert seen.decision(404) is None
+
+
+def test_a_line_names_a_thousand_objects_and_the_rest_are_in_further_ones() -> None:
+    names = [Fqid(new_uuid(), now()) for _ in range(2_001)]
+    seen = Noted()
+
+    for name in names:
+        seen.read_managed(name)
+        seen.refuse(name, Verdict.FORBIDDEN)
+
+    parts = [names[:1_000], names[1_000:2_000], names[2_000:]]
+    expected = [(decision, part) for decision in ("allowed", "forbidden") for part in parts]
+    assert list(seen.lines(200)) == expected

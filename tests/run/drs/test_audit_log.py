@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from local.api import api_process
 from run.api.interfaces import Interfaces
 from run.drs.document import DRS_PATH
 from shared.bindings import change_binding
 from shared.system import Dss
-from tests.support.api import Api, Version, new_uuid, put_file
+from tests.support.access_world import bind
+from tests.support.api import Api, Version, new_uuid, put_bundle, put_collection, put_file
 from tests.support.audit_lines import AuditLines, new_trace
 from tests.support.clouds import Clouds
 
@@ -93,3 +95,75 @@ def test_reads_of_managed_data_and_refusals_leave_lines(
         [line] = lines.of_trace(trace)
         assert (line.operation, line.decision) == ("drs.get_object", decision)
         assert (line.uuid, line.version) == (file.uuid, file.version)
+
+
+def managed(admin: Api, dss: Dss, clouds: Clouds, *readers: str) -> Version:
+    """Return a new file for some readers only."""
+    file = put_file(admin, clouds.stage("gcp", new_uuid().encode()))
+    bind(dss, file.uuid, readers=frozenset(readers))
+    return file
+
+
+BULK = {
+    "drs.post_objects": ("POST", "/objects", lambda ids: {"bulk_object_ids": ids}),
+    "drs.post_accesses": (
+        "POST",
+        "/objects/access",
+        lambda ids: {
+            "bulk_object_access_ids": [
+                {"bulk_object_id": one, "bulk_access_ids": ["https.gcp", "gs.gcp"]} for one in ids
+            ]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BULK)
+def test_a_bulk_request_names_what_is_refused_and_the_managed_data_that_it_reads(
+    api: Api, admin: Api, dss: Dss, clouds: Clouds, lines: AuditLines, file: Version, name: str
+) -> None:
+    read, refused = managed(admin, dss, clouds, "dss"), managed(admin, dss, clouds, "lab")
+    method, path, body = BULK[name]
+    ids = [refused.uuid, str(read), str(file), f"{new_uuid()}", "no id"]
+    trace, headers = new_trace()
+
+    api.request(method, DRS_PATH + path, json=body(ids), headers=headers)
+
+    allowed, other = lines.of_trace(trace)
+    assert (allowed.decision, allowed.uuids, allowed.versions) == ("allowed", (read.uuid,), (read.version,))
+    assert (other.decision, other.uuids, other.urls) == ("forbidden", (refused.uuid,), 0)
+    assert (other.operation, other.status) == (name, 200)
+
+
+def test_what_is_refused_by_options_is_in_the_log_also_if_it_is_hidden(
+    stack: dict[str, str], admin: Api, dss: Dss, clouds: Clouds, lines: AuditLines
+) -> None:
+    hidden = managed(admin, dss, clouds, "lab")
+    body = {"bulk_object_ids": [str(hidden), f"{new_uuid()}"]}
+
+    with api_process(stack, {"DSS_HIDE_MANAGED": "true"}) as process:
+        for path, names in (("/objects", (hidden.uuid,)), (f"/objects/{hidden}", ())):
+            trace, headers = new_trace()
+
+            Api(process.url).request(
+                "OPTIONS", DRS_PATH + path, json=body if path == "/objects" else None, headers=headers
+            )
+
+            [line] = lines.of_trace(trace)
+            assert (line.decision, line.uuids) == ("hidden", names)
+            assert line.is_about(hidden.uuid)
+
+
+def test_expand_names_the_managed_bundles_of_which_it_lists_the_files(
+    api: Api, dss: Dss, lines: AuditLines, file: Version
+) -> None:
+    bundles = [put_bundle(api, "gcp", [file.named("name")]) for _ in range(2)]
+    bind(dss, bundles[0].uuid, readers=frozenset(("dss",)))
+    collection = put_collection(api, "gcp", [bundle.linked("bundle") for bundle in bundles])
+    trace, headers = new_trace()
+
+    api.get(f"{DRS_PATH}/objects/{collection}", expand=True, headers=headers)
+
+    [line] = lines.of_trace(trace)
+    assert (line.decision, line.uuid, line.uuids) == ("allowed", collection.uuid, (bundles[0].uuid,))
+    assert line.versions == (bundles[0].version,)

@@ -79,6 +79,16 @@ def test_an_empty_list_resolves_nothing(drs: Drs) -> None:
         assert drs.post(path, {name: []}).json()["summary"] == nothing
 
 
+def test_an_object_without_access_ids_is_400(drs: Drs, files: list[Version]) -> None:
+    items = [{"bulk_object_id": str(file), "bulk_access_ids": []} for file in files]
+    items[0]["bulk_access_ids"] = ["https.gcp"]
+
+    refused = drs.post("/objects/access", {"bulk_object_access_ids": items})
+
+    assert refused.status_code == 400
+    assert "bulk_object_access_ids[1].bulk_access_ids: has 0 items" in refused.json()["msg"]
+
+
 def test_more_than_a_thousand_is_413(drs: Drs) -> None:
     ids = [new_uuid()] * 1001
     # Pairs count, not objects.

@@ -10,6 +10,7 @@ from shared.checksums import checksums_of, crc32c_of
 from shared.drs.limits import DEEPEST
 from shared.identifiers import Fqid
 from shared.system import Dss
+from tests.support.access_world import bind
 from tests.support.api import Api, Version, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.drs import Drs
@@ -117,6 +118,55 @@ def test_expand_lists_what_is_in_a_collection_all_the_way_down(
     assert [item["id"] for item in within["contents"]] == [str(bundle)]
     assert within["contents"][0]["contents"] == beside["contents"]
     assert [item["id"] for item in beside["contents"]] == [str(file) for file in files]
+
+
+def test_a_bulk_request_without_expand_lists_no_contents_of_what_is_in_a_collection(
+    api: Api, drs: Drs, bundle: Version
+) -> None:
+    collection = put_collection(api, "gcp", [bundle.linked("bundle")])
+    ids = {"bulk_object_ids": [str(collection), str(bundle)]}
+    owner = drs.signed_in(api.token)
+
+    for expand in (False, True):
+        found = owner.post("/objects", ids, expand=expand).json()["resolved_drs_object"]
+        assert found == [owner.object(one, expand=expand) for one in (collection, bundle)]
+        assert ("contents" in found[0]["contents"][0]) == expand
+
+
+def test_what_a_reader_of_a_collection_may_not_read_is_not_in_its_total(
+    api: Api, drs: Drs, dss: Dss, files: list[Version]
+) -> None:
+    inner = put_collection(api, "gcp", [files[0].linked()])
+    outer = put_collection(api, "gcp", [inner.linked("collection"), *(file.linked() for file in files)])
+    owner = drs.signed_in(api.token)
+    small, large = map(len, CONTENTS)
+    assert owner.object(outer)["size"] == small + small + large
+
+    # What was kept is for the owner alone: others may not read the inner one.
+    bind(dss, outer.uuid, readers=frozenset(("public",)))
+    for client in (drs, owner):
+        assert client.object(outer)["size"] == small + large
+    assert len(drs.object(outer)["contents"]) == 3
+    bind(dss, inner.uuid, readers=frozenset(("public",)))
+    assert drs.object(outer)["size"] == small + small + large
+
+    managed = put_collection(api, "gcp", [file.linked() for file in files])
+    bind(dss, files[1].uuid, readers=frozenset(("dss",)))
+    for readers, size in (("public", small), ("dss", small + large), ("lab", small), ("public", small)):
+        bind(dss, managed.uuid, readers=frozenset((readers,)))
+        kept = dss.catalog.collections.head(Fqid(managed.uuid, managed.version))
+        assert owner.object(managed)["size"] == size, readers
+    assert kept
+    assert kept.total_readers == frozenset(("dss",))
+
+
+def test_what_was_deleted_is_not_in_a_total(api: Api, admin: Api, drs: Drs, bundle: Version) -> None:
+    collection = put_collection(api, "gcp", [bundle.linked("bundle")])
+    admin.delete(f"/v1/bundles/{bundle.uuid}", replica="gcp", json={"reason": "test"})
+
+    found = drs.signed_in(api.token).object(collection)
+
+    assert (found["size"], len(found["contents"])) == (0, 1)
 
 
 def test_a_bundle_without_files_and_a_collection_without_links_are_empty(api: Api, drs: Drs) -> None:

@@ -51,6 +51,9 @@ def test_an_id_that_no_object_has_is_404(drs: Drs, method: str) -> None:
             # `/objects/access` is the bulk call, `/objects/` is `/objects`.
             is_other = odd in ("access", "%2F")
             allowed = {404, *((400, 405) if is_other else ()), *((400,) if odd in NO_TEXT else ())}
+            # The decoded path is that of an access id, which has no OPTIONS.
+            if method == "OPTIONS" and odd == "a%2Faccess%2Fb":
+                allowed = {405}
             assert answer.status_code in allowed, (path, answer.text)
 
 
