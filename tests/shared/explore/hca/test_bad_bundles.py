@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from shared.explore.bundle_metadata import BundleMetadata, UnusableMetadata
 from shared.explore.changes import Said
 from shared.explore.hca import graph
-from shared.explore.hca.plugin import HcaPlugin
 from shared.explore.rows import row_of
 from tests.support.catalogue import documents_of
-from tests.support.hca_sample import HcaBundle, id_of, sequenced
+from tests.support.hca_sample import PLUGIN, HcaBundle, id_of, sequenced
 
-PLUGIN = HcaPlugin(host="dss.example")
 LINKS = "links.json"
 
 
