@@ -11,7 +11,8 @@ import copy
 from typing import Any
 from uuid import UUID, uuid5
 
-from shared.explore.bundle_metadata import BundleMetadata
+from shared.explore.bundle_metadata import BundleMetadata, Contents
+from shared.explore.hca.plugin import HcaPlugin
 from shared.identifiers import Fqid
 
 _NAMES = UUID("0d2a5f3e-5b0e-5d0e-9c5e-6a1f0c7b3e11")
@@ -110,6 +111,21 @@ class HcaBundle:
             for name in self.documents
         ]
         return BundleMetadata(self.fqid, [*self.files, *entries], copy.deepcopy(self.documents))
+
+
+PLUGIN = HcaPlugin(host="dss.example")
+
+
+def said_by(bundle: HcaBundle) -> dict[tuple[str, str], Contents]:
+    """Return what a bundle says of each entity."""
+    metadata = bundle.metadata()
+    assert PLUGIN.accepts(metadata)
+    return {(each.entity_type, each.entity_id): each.contents for each in PLUGIN.contributions(metadata)}
+
+
+def ids_in(contents: Contents, listed: str) -> list[Any]:
+    """Return the ids of the inner entities in a list, sorted."""
+    return sorted(each["document_id"] for each in contents[listed])
 
 
 def sequenced(

@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 
 from shared.explore.hca.hits import matrix_tree
-from shared.explore.hca.plugin import HcaPlugin
 from tests.support.catalogue import documents_of
-from tests.support.hca_sample import HcaBundle, id_of, sequenced
+from tests.support.hca_sample import PLUGIN, HcaBundle, id_of, sequenced
 
-PLUGIN = HcaPlugin(host="dss.example")
 OLDER, NEWER = "2024-03-01T120000.000000Z", "2024-03-02T120000.000000Z"
 
 
