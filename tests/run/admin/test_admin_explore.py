@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from shared.explore.settings import CatalogueSetting
+from shared.jobs import steps
 from tests.run.admin.test_admin_runs import api, clouds, env
 from tests.support.api import Api, Version
 from tests.support.catalogues import BAD, GOOD, OTHER, new_setting, put_files, setting_value
 from tests.support.clouds import Clouds
-from tests.support.command_line import Outcome, dss_here
+from tests.support.command_line import Outcome, dss, dss_here
 from tests.support.waiting import wait_until
 
 __all__ = ["api", "clouds", "env"]
@@ -150,3 +152,25 @@ def test_without_catalogues_the_operator_is_told(env: Mapping[str, str]) -> None
     refused = run({**env, "DSS_CATALOGUES": ""}, "status")
 
     assert (refused.code, "DSS_CATALOGUES" in refused.err) == (1, True), refused.err
+
+
+def test_a_reindexing_that_was_killed_or_stopped_goes_on(
+    both: Mapping[str, str], setting: CatalogueSetting, bundles: list[Version]
+) -> None:
+    command = ("admin", "explore", "reindex", "--catalog", setting.name, "--page", 1)
+    killed = dss({**both, "DSS_FAULT_POINT": "administration: slice done"}, *command)
+    after_kill = admin(both, "status", "--catalog", setting.name)["catalogs"][setting.name]
+
+    with mock.patch.object(steps, "finish", side_effect=KeyboardInterrupt):
+        interruption = run(both, *command[2:], "--only-missing")
+    stopped = dss(both, "admin", "runs", "list", "--json").json["runs"]
+    [interrupted] = [one for one in stopped if one.get("cause") == "it was interrupted"]
+    resumed = dss(both, "admin", "runs", "resume", interrupted["run"], "--json")
+    full = admin(both, "status", "--catalog", setting.name)["catalogs"][setting.name]
+
+    assert (killed.code, sum(after_kill["bundles"].values())) == (-9, 1), killed.err
+    assert interruption.code == 130
+    assert (resumed.json["state"], resumed.json["attempt"]) == ("SUCCEEDED", 2)
+    assert resumed.json["counts"][f"{setting.name} right"] >= 1
+    assert sum(full["bundles"].values()) == len(bundles)
+    admin({**both, "DSS_CATALOGUES": setting_value(HCA)}, "remove", setting.name, "--yes")
