@@ -71,7 +71,7 @@ def data_object(call: Call, uuid: str) -> dict[str, Json]:
             "urls": [{"url": file_url(catalogue, file, call.base_url)}],
             "size": str(file["size"]),
             "checksums": [{"checksum": file["sha256"], "type": "sha256"}],
-            "aliases": [file["name"]],
+            "aliases": [file["name"], *file.get("aliases", ())],
             "version": file["version"],
             "name": file["name"],
         }
