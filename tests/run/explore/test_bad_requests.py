@@ -18,6 +18,8 @@ from tests.support.api import new_uuid
 from tests.support.explore_service import ExploreService, assert_refused
 
 FILES, SUMMARY, CATALOGS = "/index/files", "/index/summary", "/index/catalogs"
+# Of a file that is not there; the same in each process, since it names tests.
+UNKNOWN = "/repository/files/5d0c0b6e-3c55-4a1b-8f0e-0f1d8f6f2a11"
 DEEP = "[" * 500 + "]" * 500
 
 
@@ -49,11 +51,11 @@ DEEP = "[" * 500 + "]" * 500
         ("/index/cell_suspensions", {}, "Entity type 'cell_suspensions' is invalid"),
         ("/index/files/no-uuid", {}, "entity_id"),
         ("/repository/files/no-uuid", {}, "file_uuid"),
-        (f"/repository/files/{new_uuid()}", {"version": "1"}, "version"),
-        (f"/repository/files/{new_uuid()}", {"wait": "2"}, "Invalid value for `wait`"),
-        (f"/repository/files/{new_uuid()}", {"replica": "azure"}, "Invalid value for `replica`"),
-        (f"/repository/files/{new_uuid()}", {"directurl": "1"}, "Unknown query parameter `directurl`"),
-        (f"/fetch/repository/files/{new_uuid()}", {"wait": ""}, "Invalid value for `wait`"),
+        (UNKNOWN, {"version": "1"}, "version"),
+        (UNKNOWN, {"wait": "2"}, "Invalid value for `wait`"),
+        (UNKNOWN, {"replica": "azure"}, "Invalid value for `replica`"),
+        (UNKNOWN, {"directurl": "1"}, "Unknown query parameter `directurl`"),
+        (f"/fetch{UNKNOWN}", {"wait": ""}, "Invalid value for `wait`"),
         ("/integrations", {}, "Missing required query parameter `entity_type`"),
         ("/integrations", {"entity_type": "x"}, "Missing required query parameter `integration_type`"),
         ("/health/elasticsearch,nothing", {}, "Invalid health keys"),
