@@ -7,7 +7,11 @@ locals {
   changes        = "bundle-changes"
   changes_topics = local.has_catalogues ? [local.changes] : []
 
-  catalogues_environment = local.has_catalogues ? { DSS_CATALOGUES = jsonencode(var.catalogues) } : {}
+  # DRS ids and links of what is found are those of the API, whoever indexes it.
+  catalogues_environment = local.has_catalogues ? {
+    DSS_CATALOGUES = jsonencode(var.catalogues)
+    DSS_PUBLIC_URL = local.api_public_url
+  } : {}
 
   # Parsed, a document takes some 30 MiB at most, and what a bundle of 10,000 files says as much again.
   catalogue_functions = { for name, row in {
@@ -23,8 +27,7 @@ locals {
       catalog          = true
       publishes_to     = ["dead-letters"]
       starts_workflows = false
-      # DRS ids and links of what is found are those of the API.
-      environment = { DSS_PUBLIC_URL = local.api_public_url }
+      environment      = {}
     }
   } : name => row if local.has_catalogues }
 }
