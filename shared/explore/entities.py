@@ -43,6 +43,6 @@ def tally(merges: Merges, shares: Iterable[Share]) -> Mapping[Slot, Counts]:
         winners.update(inner_entities(share.contents))
     counts: dict[Slot, Counter[str]] = {}
     for (listed, _), inner in winners.items():
-        for slot, text in merges.slots(listed, inner):
-            counts.setdefault(slot, Counter())[text] += 1
+        for slot, text, n in merges.slots(listed, inner):
+            counts.setdefault(slot, Counter())[text] += n
     return counts

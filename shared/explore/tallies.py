@@ -6,7 +6,8 @@ how often each value occurs, so that a document is made of these counts alone: a
 that is in 100,000 others changes the counts by the bundle's own inner entities.
 
 A count is of a *slot*, a list's group and field, and of a value, as text. The slot with the field `ENTITIES`
-counts the inner entities of a group themselves.
+counts the inner entities of a group themselves. Of numbers that are added up the sum is kept, not how often
+each occurs.
 """
 
 import json
@@ -22,9 +23,16 @@ Slot = tuple[str, str, str]
 Counts = Mapping[str, int]
 Accumulator = Callable[[Counts], Json]
 
+# What is counted, and how often, or by how much.
+Counted = tuple[Slot, str, int]
+
 ENTITIES = ""
 # What is counted of a list that is empty: the document has the field, though no value.
 _EMPTY = ""
+# What is counted of whole numbers that are added up: their sum, and how many they are. Larger ones than these
+# are counted like other values, so that no sum is too large for the database.
+_SUM, _SUMMED = "+", "#"
+_MOST_SUMMED = 1 << 40
 
 
 # Almost all values are texts or null, and there are thousands in a bundle: these take a short way.
@@ -62,8 +70,8 @@ def value_set(counts: Counts) -> list[Json]:
 
 def total(counts: Counts) -> Json:
     """Return the sum of all values, null if there are none but nulls."""
-    present = [decode(text) * n for text, n in counts.items() if text != "null"]
-    return sum(present) if present else None
+    others = [decode(text) * n for text, n in counts.items() if text not in (_SUM, _SUMMED, "null")]
+    return counts.get(_SUM, 0) + sum(others) if others or counts.get(_SUMMED) else None
 
 
 def greatest(counts: Counts) -> Json:
@@ -107,7 +115,7 @@ class Merge:
     Fields that inner entities have are accumulated by `value_set`, unless `fields` says otherwise; if `only`
     is given, others are dropped. `derived` are further fields: their name, the field whose values they
     accumulate (ENTITIES for the inner entities themselves), and how. Values of `whole` fields are lists that
-    count as one value. With `as_they_are` inner entities are not merged.
+    count as one value. With `as_they_are` inner entities are not merged; with `omit` documents lack them.
     """
 
     fields: Mapping[str, Accumulator] = field(default_factory=dict)
@@ -117,18 +125,26 @@ class Merge:
     group_by: tuple[str, ...] = ()
     whole: frozenset[str] = frozenset()
     as_they_are: bool = False
+    omit: bool = False
 
-    def slots(self, listed: str, inner: Inner) -> Iterator[tuple[Slot, str]]:
+    def slots(self, listed: str, inner: Inner) -> Iterator[Counted]:
         """Yield what to count of an inner entity."""
+        if self.omit:
+            return
         if self.as_they_are:
-            yield (listed, "", ENTITIES), encode(inner)
+            yield (listed, "", ENTITIES), encode(inner), 1
             return
         group = self._group(inner)
-        yield (listed, group, ENTITIES), "null"
+        yield (listed, group, ENTITIES), "null", 1
         for name, value in inner.items():
             if self._keeps(name):
-                texts = [encode(each) for each in self._values(name, value)] or [_EMPTY]
-                yield from (((listed, group, name), text) for text in texts)
+                slot = listed, group, name
+                if self.fields.get(name) is total and type(value) is int and abs(value) < _MOST_SUMMED:
+                    yield slot, _SUM, value
+                    yield slot, _SUMMED, 1
+                    continue
+                for text in [encode(each) for each in self._values(name, value)] or [_EMPTY]:
+                    yield slot, text, 1
 
     def merged(self, groups: Mapping[str, Mapping[str, Counts]]) -> list[dict[str, Json]]:
         """Return the inner entities of a list: one for each group, or all as they are."""
@@ -168,7 +184,7 @@ class Merges:
     lists: Mapping[str, Merge]
     default: Merge = Merge()
 
-    def slots(self, listed: str, inner: Inner) -> Iterator[tuple[Slot, str]]:
+    def slots(self, listed: str, inner: Inner) -> Iterator[Counted]:
         """Yield what to count of an inner entity."""
         return self.lists.get(listed, self.default).slots(listed, inner)
 

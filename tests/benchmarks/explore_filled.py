@@ -70,6 +70,8 @@ def fill(dsn: str, catalogue: Catalogue, *, processes: int = 2, **wanted: int) -
         indexes = connection.execute(_INDEXES).fetchall()
         for name, _ in indexes:
             connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+        for table in _COLUMNS:
+            connection.execute(sql.SQL("ALTER TABLE {} SET UNLOGGED").format(sql.Identifier(table)))
         context = multiprocessing.get_context("fork")
         results = context.Queue()
         workers = [

@@ -1,6 +1,7 @@
 """How what several bundles say of one entity becomes the one document that is searched and shown."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.explore.bundle_metadata import Json
@@ -66,8 +67,23 @@ _OWN: Mapping[str, tuple[str, ...]] = {
     "projects": ("projects",),
     "bundles": ("files",),
 }
+# What nobody sees of entities that may be in any number of bundles, each of which has others of these.
+_UNSEEN: Mapping[str, Merge] = {
+    "cell_suspensions": replace(
+        _MERGES["cell_suspensions"], drop=frozenset(("document_id", "biomaterial_id"))
+    ),
+    "sequencing_inputs": Merge(omit=True),
+    "sequencing_processes": Merge(omit=True),
+}
+_GROWING = ("samples", "projects")
 MERGES: Mapping[str, Merges] = {
-    entity_type: Merges({**_MERGES, **dict.fromkeys(own, Merge(as_they_are=True))})
+    entity_type: Merges(
+        {
+            **_MERGES,
+            **(_UNSEEN if entity_type in _GROWING else {}),
+            **dict.fromkeys(own, Merge(as_they_are=True)),
+        }
+    )
     for entity_type, own in _OWN.items()
 }
 

@@ -79,7 +79,7 @@ _ALL_WINNERS = """
 _COUNT = """
     INSERT INTO dss_explore_tallies AS tally
     SELECT %s, %s, %s, %s, slot, digest, listed, grp, field, value, n
-    FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::integer[])
+    FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[])
         AS new (slot, digest, listed, grp, field, value, n)
     ON CONFLICT (catalog, entity_type, entity_id, audience, slot, digest)
         DO UPDATE SET n = tally.n + excluded.n
@@ -229,8 +229,8 @@ def _difference(merges: Any, lost: Winners, won: Winners) -> dict[tuple[Slot, st
         for inner_key, (digest, entity) in winners.items():
             if inner_key in other and other[inner_key][0] == digest:
                 continue
-            for slot_and_value in merges.slots(inner_key[0], json.loads(entity)):
-                changes[slot_and_value] += sign
+            for slot, value, n in merges.slots(inner_key[0], json.loads(entity)):
+                changes[slot, value] += sign * n
     return changes
 
 

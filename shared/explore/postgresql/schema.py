@@ -103,7 +103,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             grp text NOT NULL,
             field text NOT NULL,
             value text NOT NULL,
-            n integer NOT NULL,
+            n bigint NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience, slot, digest)
         )
         """,

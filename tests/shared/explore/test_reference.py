@@ -75,9 +75,22 @@ def test_documents_are_the_predecessors(
             for key in ("entity_id", "bundles", "cell_count", "effective_cell_count"):
                 assert comparable(ours[key]) == comparable(theirs[key]), (theirs["entity_id"], key)
             # A list is empty, or isn't there: nothing tells them apart.
-            assert _without_empty(ours["contents"]) == _without_empty(theirs["contents"]), theirs["entity_id"]
+            seen = _seen(entity_type, theirs["contents"])
+            assert _without_empty(ours["contents"]) == _without_empty(seen), theirs["entity_id"]
             compared += 1
     assert compared == {"joint": 69, "specimen-in-two-bundles": 10}[name]
+
+
+def _seen(entity_type: str, contents: Any) -> Any:
+    """Return what is kept of an entity that may be in any number of bundles: what nobody sees of it is not."""
+    if entity_type not in ("samples", "projects"):
+        return contents
+    unseen = ("document_id", "biomaterial_id")
+    suspensions = [
+        {name: value for name, value in each.items() if name not in unseen}
+        for each in contents["cell_suspensions"]
+    ]
+    return contents | {"cell_suspensions": suspensions, "sequencing_inputs": [], "sequencing_processes": []}
 
 
 def _without_empty(contents: Any) -> Any:

@@ -30,8 +30,8 @@ def counts(*values: Any) -> Counts:
 def tallies(merges: Merges, listed: str, entities: list[Any]) -> dict[Slot, Counts]:
     found: dict[Slot, Counter[str]] = {}
     for inner in entities:
-        for slot, text in merges.slots(listed, inner):
-            found.setdefault(slot, Counter())[text] += 1
+        for slot, text, n in merges.slots(listed, inner):
+            found.setdefault(slot, Counter())[text] += n
     return dict(found)
 
 
