@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -18,7 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from dss.api.first_contact import CONNECT_SECONDS, FirstContact
-from dss.api.signed_get import SignedGets
+from dss.api.signed_get import SignedAnswer, SignedGets
 from dss.clock import Deadline
 from dss.errors import Busy, CallFailed, ClientError, InvalidInput, NotADss, SignInFailed, Unreachable
 from dss.identifiers import UTC
@@ -203,8 +204,8 @@ class Transport:
             self.clock.sleep(max(pause, 0.2))
             call = Call(method=call.method, url=urljoin(call.url, answer.headers["Location"]))
 
-    def open_signed(self, url: str, byte_range: str | None = None) -> requests.Response:
-        """Return the response of a signed URL, its body unread; no retry, no token, no decompression."""
+    def open_signed(self, url: str, byte_range: str | None = None) -> AbstractContextManager[SignedAnswer]:
+        """Give the answer of a signed URL, its body unread; no retry, no token, no decompression."""
         headers = {"Accept-Encoding": "identity"}
         if byte_range:
             headers["Range"] = f"bytes={byte_range}"

@@ -11,9 +11,10 @@ import requests
 import urllib3
 
 from dss.api.files import SignedUrl
+from dss.api.signed_get import SignedAnswer
 from dss.api.transport import TRANSIENT, Backoff, Transport, reason_of, retry_after_seconds
 from dss.clock import Deadline
-from dss.errors import CallFailed, ClientError, Interrupted, Unreachable, WrongContent
+from dss.errors import ClientError, Interrupted, Unreachable, WrongContent
 from dss.progress import Phase, Progress
 from dss.stopping import StoppableClock
 from dss.transfer.ranges import ByteRange, PartFile, write_whole
@@ -89,9 +90,9 @@ class RangeReader:
         whole = part.size == content.size
         place = url.partition("?")[0]
         try:
-            answer = self._transport.open_signed(url, None if whole else f"{part.start}-{part.end - 1}")
-            with answer:
-                if answer.status_code != (200 if whole else 206):
+            byte_range = None if whole else f"{part.start}-{part.end - 1}"
+            with self._transport.open_signed(url, byte_range) as answer:
+                if answer.status != (200 if whole else 206):
                     return self._refused(answer, step)
                 _check_range(answer, content, part, whole=whole)
                 self._take(answer, part, step, sink)
@@ -103,33 +104,33 @@ class RangeReader:
             step.failure = Unreachable(f"{place}: {reason_of(error)}")
         return step
 
-    def _take(self, answer: requests.Response, part: ByteRange, step: _Pass, sink: Sink) -> None:
-        for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
+    def _take(self, answer: SignedAnswer, part: ByteRange, step: _Pass, sink: Sink) -> None:
+        for chunk in answer.stream(_CHUNK_BYTES):
             self._clock.check()
             if step.position + len(chunk) > part.end:
                 raise WrongContent(f"more bytes arrived than the {part.size} requested")
             sink(step.position, chunk)
             step.position += len(chunk)
 
-    def _refused(self, answer: requests.Response, step: _Pass) -> _Pass:
-        if answer.status_code in (200, 206):
-            raise CallFailed.of(answer, " (the store does not serve the requested range)")
-        failure = CallFailed.of(answer)
-        if answer.status_code in _STALE:
+    def _refused(self, answer: SignedAnswer, step: _Pass) -> _Pass:
+        if answer.status in (200, 206):
+            raise answer.failure(" (the store does not serve the requested range)")
+        failure = answer.failure()
+        if answer.status in _STALE:
             return _Pass(step.position, failure, stale=True)
-        if answer.status_code in TRANSIENT:
-            asked = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
+        if answer.status in TRANSIENT:
+            asked = retry_after_seconds(answer.headers.get("retry-after"), self._clock.now())
             return _Pass(step.position, failure, pause=asked)
         raise failure
 
 
-def _check_range(answer: requests.Response, content: Content, part: ByteRange, *, whole: bool) -> None:
+def _check_range(answer: SignedAnswer, content: Content, part: ByteRange, *, whole: bool) -> None:
     if whole:
-        length = answer.headers.get("Content-Length")
+        length = answer.headers.get("content-length")
         if length is not None and length.isdecimal() and int(length) != content.size:
             raise WrongContent(f"size: the store has {length} bytes, the DSS promised {content.size}")
         return
-    served = answer.headers.get("Content-Range", "")
+    served = answer.headers.get("content-range", "")
     if served.replace(" ", "") != f"bytes{part.start}-{part.end - 1}/{content.size}":
         raise WrongContent(f"the store has other bytes than asked for: {served!r} of {content.size}")
 
