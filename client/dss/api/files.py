@@ -60,19 +60,22 @@ class NotServed(Exception):
 class SignedUrl:
     """A URL that serves a file for a while, and can be renewed; shared by threads.
 
-    An empty `url` is asked for when it is first used.
+    An empty `url` is asked for when it is first used: by `find`, and by `renew` if that returns none.
     """
 
-    def __init__(self, url: str, renew: Callable[[], str]) -> None:
+    def __init__(self, url: str, renew: Callable[[], str], find: Callable[[], str] | None = None) -> None:
         self._url = url
         self._renew = renew
+        self._find = find
         self._lock = threading.Lock()
 
     @property
     def url(self) -> str:
         """The newest URL."""
         if not self._url:
-            self.renew("")
+            found = self._find() if self._find else ""
+            with self._lock:
+                self._url = self._url or found or self._renew()
         return self._url
 
     def renew(self, stale: str) -> None:
@@ -98,9 +101,11 @@ def get_file(session: Session, uuid: str, version: str | None) -> tuple[FileHead
     return head, signed_url(session, uuid, head.version, url)
 
 
-def signed_url(session: Session, uuid: str, version: str, url: str) -> SignedUrl:
+def signed_url(
+    session: Session, uuid: str, version: str, url: str, find: Callable[[], str] | None = None
+) -> SignedUrl:
     """Return a file version's URL as one that can be renewed."""
-    return SignedUrl(url, lambda: _locate(session, uuid, version)[1])
+    return SignedUrl(url, lambda: _locate(session, uuid, version)[1], find)
 
 
 def _locate(session: Session, uuid: str, version: str | None) -> tuple[FileHead, str]:

@@ -1,6 +1,7 @@
 """Fetch one file by signed URL: in parallel ranges that resume, verified before it has a name."""
 
 import hashlib
+import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, wait
@@ -221,7 +222,11 @@ class FileFetcher:
 
 def is_there(target: Path, content: Content, clock: StoppableClock, phases: FetchPhases) -> bool:
     """Return whether a file has this size and sha256; then it counts as fetched and verified."""
-    if not target.is_file() or target.stat().st_size != content.size:
+    try:
+        status = target.stat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or status.st_size != content.size:
         return False
     try:
         verify(target, content, clock, phases.verify)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RANGE_BYTES = 32 * 1024 * 1024
+_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,11 @@ def plan_ranges(size: int, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
 
 def write_whole(path: Path, content: bytes | bytearray) -> None:
     """Write a new file in place of what an earlier run left at `path`; follows no symbolic link."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666)
+    try:
+        descriptor = os.open(path, _NEW, 0o666)
+    except FileExistsError:
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, _NEW, 0o666)
     try:
         view = memoryview(content)
         while view:
