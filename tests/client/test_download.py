@@ -250,18 +250,17 @@ def test_a_file_without_a_url_is_reported_and_leaves_nothing(
 def test_urls_are_asked_for_in_pages_and_not_for_files_that_are_there(
     client: Client, fake: FakeDss, target: Path
 ) -> None:
-    fake.names = {f"{number:03d}": str(number).encode() for number in range(450)}
-    fake.page = 100
-    assert _download(client, target).downloaded == 450
+    fake.names = {f"{number:03d}": str(number).encode() for number in range(750)}
+    assert _download(client, target).downloaded == 750
     assert _content(target) == fake.names
     assert not fake.requests("GET", "/files/")
-    for number in (350, 449):
+    for number in (550, 749):
         (target / f"{number:03d}").unlink()
     fake.seen.clear()
 
     assert _download(client, target).downloaded == 2
     signed = [one for one in fake.requests("GET", "/bundles") if "presignedurls" in one.query]
-    assert [one.query.get("start_at") for one in signed] == [None, "300", "400"]
+    assert [one.query.get("start_at") for one in signed] == [None, "500", "700"]
 
 
 def test_pages_that_are_cut_otherwise_cost_a_request_for_each_file(

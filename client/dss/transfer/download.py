@@ -24,7 +24,7 @@ from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
 from dss.transfer.parallel import only_process, threads
 from dss.transfer.placement import Rehearsal, longest_step, place
 from dss.transfer.ranges import RANGE_BYTES, PartFile
-from dss.transfer.signed_pages import PAGE_FILES, SignedPages
+from dss.transfer.signed_pages import FIRST_FILES, SignedPages
 
 _ADVICE = "fetch one of them with --name, or download to a file system that tells them apart"
 
@@ -109,7 +109,7 @@ def _download(
 
 def _listed(session: Session, uuid: str, version: str | None, listing: Phase) -> dict[str, Any]:
     """Return a bundle version with all its `files`, and with `signed`: the first of them, with their URLs."""
-    first, has_more = bundles.signed_page(session, uuid, version, start=0, count=PAGE_FILES)
+    first, has_more = bundles.signed_page(session, uuid, version, start=0, count=FIRST_FILES)
     rows: list[dict[str, Any]] = [*first["files"]]
     listing.advance(items=len(rows))
     if has_more:

@@ -13,8 +13,9 @@ from dss.api import bundles
 from dss.api.session import Session
 from dss.errors import InvalidInput
 
-# Files of a page. More of them would make the first file wait longer for its URL.
-PAGE_FILES = 100
+# Files of the first page, and of each other one: the first file waits for all of its page.
+FIRST_FILES = 100
+PAGE_FILES = 200
 
 _Rows = Sequence[Mapping[str, Any]]
 
@@ -41,10 +42,13 @@ class SignedPages:
         It is empty if the page has another file there: the DSS may cut pages as it likes. Raises InvalidInput
         if the file has no URL, and what reading the page raises.
         """
-        rows = self._first
-        if position >= len(rows):
-            page, position = divmod(position - len(rows), PAGE_FILES)
-            rows = self._page(page)
+        if position < len(self._first):
+            rows = self._first
+            self._ask_for(0)
+        else:
+            page, position = divmod(position - len(self._first), PAGE_FILES)
+            self._ask_for(page, page + 1)
+            rows = self._pages[page].result()
         row = rows[position] if position < len(rows) else {}
         if (row.get("uuid"), row.get("version")) != (uuid, version):
             return ""
@@ -52,17 +56,14 @@ class SignedPages:
             raise InvalidInput("the bundle lacks this file's 'url'")
         return str(row["url"])
 
-    def _page(self, number: int) -> _Rows:
-        last = (self._files - len(self._first) - 1) // PAGE_FILES
-        with self._lock:
-            for wanted in (number, min(number + 1, last)):
-                if wanted not in self._pages:
-                    self._pages[wanted] = self._executor.submit(self._ask, wanted)
-            asked = self._pages[number]
-        return asked.result()
+    def _ask_for(self, *pages: int) -> None:
+        for page in pages:
+            start = len(self._first) + page * PAGE_FILES
+            with self._lock:
+                if page not in self._pages and start < self._files:
+                    self._pages[page] = self._executor.submit(self._ask, start)
 
-    def _ask(self, number: int) -> _Rows:
-        start = len(self._first) + number * PAGE_FILES
+    def _ask(self, start: int) -> _Rows:
         page, _ = bundles.signed_page(self._session, self._uuid, self._version, start=start, count=PAGE_FILES)
         rows: _Rows = page["files"]
         return rows

@@ -28,22 +28,24 @@ class UrlSigner:
     ) -> str:
         """Return a URL that serves an object for `lifetime`, in whole seconds, from `now` on.
 
-        `query` has further parameters of the request. Raises ValueError for a lifetime beyond seven days, and
-        what the credentials raise.
+        `query` has further parameters of the request, whose names begin with a small letter. Raises
+        ValueError for a lifetime beyond seven days, and what the credentials raise.
         """
         if lifetime > _LONGEST:
             raise ValueError(f"lifetime: {lifetime}; a signed URL of GCS is valid for {_LONGEST} at most")
         moment = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
         scope = f"{moment[:8]}/auto/storage/goog4_request"
-        parameters = {
-            **query,
-            "X-Goog-Algorithm": _ALGORITHM,
-            "X-Goog-Credential": f"{self._credentials.signer_email}/{scope}",
-            "X-Goog-Date": moment,
-            "X-Goog-Expires": str(int(lifetime.total_seconds())),
-            "X-Goog-SignedHeaders": "host",
-        }
-        sent = "&".join(sorted(f"{name}={quote(value, safe='~')}" for name, value in parameters.items()))
+        signer = quote(self._credentials.signer_email or "", safe="~")
+        # In order, as GCS sorts them: capitals come first. All else here needs no quoting.
+        parameters = [
+            f"X-Goog-Algorithm={_ALGORITHM}",
+            f"X-Goog-Credential={signer}%2F{scope.replace('/', '%2F')}",
+            f"X-Goog-Date={moment}",
+            f"X-Goog-Expires={int(lifetime.total_seconds())}",
+            "X-Goog-SignedHeaders=host",
+            *sorted(f"{name}={quote(value, safe='~')}" for name, value in query.items()),
+        ]
+        sent = "&".join(parameters)
         path = f"/{bucket}/{quote(key, safe='/~')}"
         request = f"GET\n{path}\n{sent}\nhost:{self._host}\n\nhost\nUNSIGNED-PAYLOAD"
         digest = hashlib.sha256(request.encode("ascii")).hexdigest()
