@@ -3,8 +3,8 @@
 import hashlib
 import stat
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor, wait
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,12 +167,6 @@ class FileFetcher:
             raise
         finally:
             part.close()
-        self._phases.fetch.advance(items=1)
-        try:
-            verify(part.path, content, self._clock, self._phases.verify)
-        except WrongContent:
-            part.discard()
-            raise
         part.finish(target)
         return fetched
 
@@ -211,13 +205,36 @@ class FileFetcher:
                 raise
             return wanted.size
 
-        futures = [self._executor.submit(fetch, index, wanted) for index, wanted in part.missing()]
-        # All ranges end before the file is closed, even if one fails.
-        wait(futures)
-        errors = [error for future in futures if (error := future.exception())]
+        missing = part.missing()
+        futures = {index: self._executor.submit(fetch, index, wanted) for index, wanted in missing}
+        try:
+            found = self._sha256_in_order(part, futures)
+        finally:
+            # All ranges end before the file is closed, even if one fails.
+            wait(futures.values())
+        errors = [error for future in futures.values() if (error := future.exception())]
         for error in sorted(errors, key=lambda error: isinstance(error, Interrupted)):
             raise error
-        return sum(future.result() for future in futures)
+        if found != content.sha256:
+            raise _other_sha256(found, content)
+        self._phases.fetch.advance(items=1)
+        self._phases.verify.advance(items=1)
+        return sum(future.result() for future in futures.values())
+
+    def _sha256_in_order(self, part: PartFile, fetched: "Mapping[int, Future[int]]") -> str:
+        """Return the sha256 of a file that is being fetched: each range is read once it is there.
+
+        It is empty if a range failed.
+        """
+        digest = hashlib.sha256()
+        for index, wanted in enumerate(part.ranges):
+            if index in fetched and fetched[index].exception():
+                return ""
+            for data in part.read(wanted, _CHUNK_BYTES):
+                self._clock.check()
+                digest.update(data)
+                self._phases.verify.advance(size=len(data))
+        return digest.hexdigest()
 
 
 def is_there(target: Path, content: Content, clock: StoppableClock, phases: FetchPhases) -> bool:
