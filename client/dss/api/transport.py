@@ -127,12 +127,13 @@ class Transport:
         """Return the first answer that is not transient (5xx but 501, 429, 408), with any other status.
 
         Waits as `Retry-After` says. Raises CallFailed or Unreachable if that would exceed `patience`, and
-        Unreachable at once if the host does not exist, or speaks another protocol.
+        Unreachable at once if the host does not exist, or speaks another protocol, or no name server answers.
         """
         deadline = Deadline(self.clock, self.patience)
         backoff = Backoff()
         while True:
             self.clock.check()
+            self._contact.look_up()
             began = time.monotonic()
             try:
                 answer = self._send_signed_in(call)
