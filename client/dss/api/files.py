@@ -16,6 +16,8 @@ from dss.clock import Deadline
 from dss.errors import CallFailed
 
 _TOO_LARGE = 413
+# The DSS, or what stands before it, gave up a request after its time.
+_TOO_SLOW = (503, 504)
 # 404, 405 and 501 come from releases that do not know the operation.
 _NOT_SERVED = (404, 405, 501, _TOO_LARGE)
 
@@ -152,11 +154,25 @@ class NewFile:
 def put_files(session: Session, new: Sequence[NewFile], *, creator_uid: int = 0) -> list[CallFailed | None]:
     """Make contents file versions in one request; return for each None, or why it is not there.
 
-    Raises NotServed if the DSS does not take these files like this, or none at all.
+    If the DSS is too busy to finish it in time, it takes half of them at once, and half of these. Raises
+    NotServed if the DSS does not take these files like this, or none at all.
     """
     body = {"files": [file.as_json(creator_uid) for file in new]}
     call = session.call("POST", "files/batch", body)
-    answer = session.transport.send(call)
+    # To repeat all of them would take as long again; what was done of them is not done again.
+    answer = session.transport.send(call, final=_TOO_SLOW if len(new) > 1 else ())
+    if answer.status_code in _TOO_SLOW:
+        failure = failure_of(answer)
+        pause = (
+            retry_after_seconds(answer.headers.get("Retry-After"), session.clock.now()) or Backoff().next()
+        )
+        if pause >= session.transport.patience:
+            raise failure
+        session.transport.notify(f"{failure}; sending half as many files in {pause:.0f} s")
+        session.clock.sleep(pause)
+        half = len(new) // 2
+        parts = (new[:half], new[half:])
+        return [one for part in parts for one in put_files(session, part, creator_uid=creator_uid)]
     if answer.status_code in _NOT_SERVED:
         raise NotServed(answer.status_code)
     if answer.status_code != 200:

@@ -7,7 +7,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -123,8 +123,8 @@ class Transport:
         session_of_thread: requests.Session = self._sessions.session
         return session_of_thread
 
-    def send(self, call: Call) -> requests.Response:
-        """Return the first answer that is not transient (5xx but 501, 429, 408), with any other status.
+    def send(self, call: Call, *, final: Collection[int] = ()) -> requests.Response:
+        """Return the first answer that is not transient (5xx but 501, 429, 408), or whose status is `final`.
 
         Waits as `Retry-After` says. Raises CallFailed or Unreachable if that would exceed `patience`, and
         Unreachable at once if the host does not exist, or speaks another protocol, or no name server answers.
@@ -152,7 +152,7 @@ class Transport:
                 pause = backoff.next()
             else:
                 self._contact.made = True
-                if answer.status_code not in TRANSIENT:
+                if answer.status_code not in TRANSIENT or answer.status_code in final:
                     return answer
                 asked = retry_after_seconds(answer.headers.get("Retry-After"), self.clock.now())
                 pause = backoff.next() if asked is None else asked
