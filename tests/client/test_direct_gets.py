@@ -149,3 +149,10 @@ def test_redirects_are_followed_and_an_error_says_what_its_body_says() -> None:
 
     assert (failure.status, failure.code, failure.title) == (410, "gone", "it is gone (a note)")
     assert b"GET /b?c" in server.requests[1]
+
+
+def test_a_head_may_come_in_pieces_and_with_bare_newlines() -> None:
+    with serving(b"HTTP/1.1 200\nContent-Length: 3\n\nabc", PLAIN) as server:
+        gets = direct(server)
+
+        assert [fetched(gets, server.url + "/") for _ in range(2)] == [(200, b"abc")] * 2

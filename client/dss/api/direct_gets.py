@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import requests
@@ -133,29 +134,36 @@ class _Connection:
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
-        self.reader = connected.makefile("rb", _BUFFER_BYTES)
+        self.reader = cast(io.BufferedReader, connected.makefile("rb", _BUFFER_BYTES))
 
     def read_head(self) -> tuple[int, str, dict[str, str]]:
         """Return status, reason and headers of the next answer. Raises ConnectionError at the end."""
-        words = self._line().split(maxsplit=2)
+        status, *lines = self._lines()
+        words = status.split(maxsplit=2)
         if len(words) < 2 or words[0] not in ("HTTP/1.1", "HTTP/1.0") or not words[1].isdecimal():
-            raise NotUnderstood(" ".join(words))
+            raise NotUnderstood(status)
         headers: dict[str, str] = {}
-        for _ in range(_MOST_LINES):
-            line = self._line()
-            if not line:
-                return int(words[1]), words[2] if len(words) > 2 else "", headers
+        for line in lines:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        raise NotUnderstood("too many headers")
+        return int(words[1]), words[2] if len(words) > 2 else "", headers
 
-    def _line(self) -> str:
-        line = self.reader.readline(_MOST_LINE_BYTES)
-        if not line:
-            raise ConnectionResetError("the server closed the connection without an answer")
-        if not line.endswith(b"\n"):
-            raise NotUnderstood("a line that is too long, or ends too early")
-        return line.decode("latin-1").rstrip("\r\n")
+    def _lines(self) -> list[str]:
+        # Mostly a head has come as a whole.
+        end = self.reader.peek(1).find(b"\r\n\r\n")
+        if end >= 0:
+            return self.reader.read(end + 4)[:end].decode("latin-1").split("\r\n")
+        lines: list[str] = []
+        while len(lines) <= _MOST_LINES:
+            line = self.reader.readline(_MOST_LINE_BYTES)
+            if not line:
+                raise ConnectionResetError("the server closed the connection without an answer")
+            if not line.endswith(b"\n"):
+                raise NotUnderstood("a line that is too long, or ends too early")
+            if lines and not line.rstrip(b"\r\n"):
+                return lines
+            lines.append(line.decode("latin-1").rstrip("\r\n"))
+        raise NotUnderstood("too many headers")
 
     def close(self) -> None:
         self.reader.close()

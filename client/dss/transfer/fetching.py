@@ -68,11 +68,11 @@ class RangeReader:
             self._clock.check()
             url = content.source.url
             step = self._pass(url, content, ByteRange(position, part.end), sink)
+            if step.failure is None:
+                return
             if step.position > position:
                 position = step.position
                 deadline, backoff, renewals = self._fresh_patience()
-            if step.failure is None:
-                continue
             if step.stale and renewals < _RENEWALS_WITHOUT_PROGRESS:
                 renewals += 1
                 content.source.renew(url)
