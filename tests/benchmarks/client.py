@@ -23,15 +23,13 @@ from tests.benchmarks.rclone import Rclone, rclone_version
 
 _SEED = 20260112
 _BLOCK = MIB
-_BOTH = "upload to both clouds"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientLoad:
     """Files to move, of `smallest` to `largest` bytes; at most `most` times rclone's time.
 
-    In so many `rounds`, and no further one begins after `seconds`. With `both_clouds`, rclone also uploads to
-    both, one after the other: the DSS does so with a large file before it is there.
+    In so many `rounds`, and no further one begins after `seconds`.
     """
 
     name: str
@@ -41,7 +39,6 @@ class ClientLoad:
     rounds: int
     seconds: float
     most: dict[str, float]
-    both_clouds: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +68,6 @@ LARGE = ClientLoad(
     rounds=3,
     seconds=120,
     most={"upload": 1.0, "download": 1.0},
-    both_clouds=True,
 )
 
 
@@ -80,7 +76,11 @@ def client(loads: Sequence[ClientLoad] = (SMALL, LARGE)) -> str:
     with paused_stack() as stack, tempfile.TemporaryDirectory() as scratch:
         race = _Race(stack, Path(scratch))
         sections = [_section(load, race.run(load)) for load in loads]
-    about = f"{rclone_version()}, at its defaults, against `dss` at its own. Events are paused meanwhile.\n\n"
+    about = (
+        f"{rclone_version()}, at its defaults, against `dss` at its own. Events are paused meanwhile. "
+        "`dss upload` of a large file ends when the DSS has verified its bytes and sent them to the other "
+        "cloud; rclone copies to one.\n\n"
+    )
     return about + "\n".join(sections)
 
 
@@ -90,10 +90,7 @@ class _Race:
         self._scratch = scratch
         self._rclone = Rclone(stack.env)
         self._environment = {**os.environ, **stack.env, "XDG_CACHE_HOME": str(scratch / "cache")}
-        self._buckets = (
-            f"gcs:{stack.env['DSS_GS_STAGING_BUCKET']}",
-            f"s3:{stack.env['DSS_S3_STAGING_BUCKET']}",
-        )
+        self._bucket = stack.env["DSS_GS_STAGING_BUCKET"]
 
     def run(self, load: ClientLoad) -> list[Moved]:
         """Return the figures of all rounds; who is first in one round is last in the next."""
@@ -105,8 +102,6 @@ class _Race:
             data = self._scratch / f"{load.count}-{number}"
             _make_files(data, load, seed=_SEED + number)
             contestants = [self._dss, self._with_rclone]
-            if load.both_clouds:
-                contestants.append(self._to_both_clouds)
             for one in contestants if number % 2 else reversed(contestants):
                 for row in one(data):
                     print(f"{load.name}, round {number + 1}: {row}", flush=True)
@@ -124,18 +119,11 @@ class _Race:
         return [up, down]
 
     def _with_rclone(self, data: Path) -> list[Moved]:
-        copy, remote = data.with_name(data.name + ".rclone"), f"{self._buckets[0]}/{data.name}"
+        copy, remote = data.with_name(data.name + ".rclone"), f"gcs:{self._bucket}/{data.name}"
         up = self._measured("rclone", "upload", lambda: self._rclone.copy(str(data), remote))
         down = self._measured("rclone", "download", lambda: self._rclone.copy(remote, str(copy)))
         _check_equal(data, copy)
         return [up, down]
-
-    def _to_both_clouds(self, data: Path) -> list[Moved]:
-        def copy() -> None:
-            for bucket in self._buckets:
-                self._rclone.copy(str(data), f"{bucket}/{data.name}.both")
-
-        return [self._measured("rclone", _BOTH, copy)]
 
     def _command(self, *arguments: object) -> list[str]:
         program = Path(sys.executable).with_name("dss")
@@ -193,18 +181,10 @@ def _section(load: ClientLoad, rows: Sequence[Moved]) -> str:
         _line(way, f"{most:g}", _of(rows, "dss", way), _of(rows, "rclone", way))
         for way, most in load.most.items()
     ]
-    if load.both_clouds:
-        lines.append(_line(_BOTH, "", _of(rows, "dss", "upload"), _of(rows, "rclone", _BOTH)))
     lines += ["", "CPU is that of all processes together, medians. Of each, without those below 0.1 s:", ""]
     lines += [
         f"- {way}, {who}: {_cpu(_of(rows, who, way))}" for way in load.most for who in ("dss", "rclone")
     ]
-    if load.both_clouds:
-        lines += [
-            "",
-            "`dss upload` of a large file ends when the DSS has verified its bytes and sent them to the "
-            "other cloud; what rclone needs to copy the file to both, one after the other, is beside it.",
-        ]
     return "\n".join([*lines, ""])
 
 
