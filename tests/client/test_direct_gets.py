@@ -1,9 +1,11 @@
 """Signed URLs are fetched over few connections, and by requests whatever needs more of HTTP."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
@@ -11,6 +13,7 @@ import requests
 
 from dss.api.direct_gets import DirectGets, NotUnderstood
 from dss.api.signed_get import SignedGets
+from local.issuer.keys import Key
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX-Any: a:b\r\n\r\nabc"
 
@@ -23,21 +26,30 @@ class Server:
         self.requests: list[bytes] = []
         self._answers = list(answers)
         self._socket = socket.create_server(("127.0.0.1", 0))
+        self.tls: ssl.SSLContext | None = None
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def run(self) -> None:
         while self._answers:
             connection, _ = self._socket.accept()
             self.connections += 1
-            with connection, connection.makefile("rb") as reader:
-                while self._answers and (head := _head(reader)):
-                    self.requests.append(head)
-                    answer = self._answers.pop(0)
-                    if answer is None:
-                        break
-                    connection.sendall(answer)
-                    if b"close" in answer:
-                        break
+            # A client that does not trust the certificate ends the connection.
+            with suppress(ssl.SSLError), self._secured(connection) as connection:
+                self._answer(connection)
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as reader:
+            while self._answers and (head := _head(reader)):
+                self.requests.append(head)
+                answer = self._answers.pop(0)
+                if answer is None:
+                    break
+                connection.sendall(answer)
+                if b"close" in answer:
+                    break
 
 
 def _head(reader: BinaryIO) -> bytes:
@@ -156,3 +168,33 @@ def test_a_head_may_come_in_pieces_and_with_bare_newlines() -> None:
         gets = direct(server)
 
         assert [fetched(gets, server.url + "/") for _ in range(2)] == [(200, b"abc")] * 2
+
+
+def test_a_host_has_to_prove_its_name_by_a_certificate_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, certificate = Key.new(), tmp_path / "certificate.pem"
+    certificate.write_text(key.certificate("localhost"))
+    (tmp_path / "key.pem").write_text(key.pem())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, tmp_path / "key.pem")
+    with serving(PLAIN, PLAIN) as server:
+        server.tls = tls
+        numeric = server.url.replace("http:", "https:") + "/"
+        named = numeric.replace("127.0.0.1", "localhost")
+        with pytest.raises(requests.exceptions.SSLError):
+            fetched(SignedGets("test"), named)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        with pytest.raises(requests.exceptions.SSLError):
+            fetched(SignedGets("test"), numeric)
+
+        gets = SignedGets("test")
+        assert [fetched(gets, named) for _ in range(2)] == [(200, b"abc")] * 2
+
+    assert server.connections == 3
+
+
+def test_no_more_of_an_error_is_read_than_its_beginning() -> None:
+    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000000\r\n\r\n" + bytes(100_000)
+    with serving(endless) as server, SignedGets("test").open(server.url + "/", {}) as answer:
+        assert answer.failure(" (not the range)").status == 200

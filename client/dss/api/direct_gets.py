@@ -10,7 +10,7 @@ import io
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -60,10 +60,14 @@ class DirectAnswer:
             self._idle.append(self._connection)
 
     def failure(self, note: str = "") -> CallFailed:
-        """Return the error that this answer is, with what its body says."""
+        """Return the error that this answer is, with what the beginning of its body says."""
         answer = requests.Response()
         answer.status_code, answer.reason = self.status, self.reason
-        answer.raw = io.BytesIO(b"".join(self.stream(_BUFFER_BYTES)))
+        body = b""
+        with suppress(requests.RequestException):
+            # An answer that nobody asked for may be of any size.
+            body = next(self.stream(_BUFFER_BYTES), b"")
+        answer.raw = io.BytesIO(body)
         answer.request = requests.Request("GET", self._url).prepare()
         return CallFailed.of(answer, note)
 
