@@ -77,8 +77,8 @@ def client(loads: Sequence[ClientLoad] = (SMALL, LARGE)) -> str:
         race = _Race(stack, Path(scratch))
         sections = [_section(load, race.run(load)) for load in loads]
     about = (
-        f"{rclone_version()}, at its defaults, against `dss` at its own. Events are paused meanwhile. "
-        "`dss upload` of a large file ends when the DSS has verified its bytes and sent them to the other "
+        f"{rclone_version()}, at its defaults, against `dss` at its own. Events are paused meanwhile.\n"
+        "`dss upload` of a large file ends when the DSS has verified its bytes and sent them to the other\n"
         "cloud; rclone copies to one.\n\n"
     )
     return about + "\n".join(sections)
