@@ -1,4 +1,4 @@
-"""GETs over connections that stay open, at a fifth of what they cost by way of requests.
+"""GETs over connections that stay open, at a third of what they cost by way of requests.
 
 Of a download of thousands of small files the requests are most of the work, and most of a request is spent on
 what these don't need: cookies, proxies, redirects, encodings, and headers that are read as those of an
