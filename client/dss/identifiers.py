@@ -20,6 +20,8 @@ _VERSION_FORMAT = "%Y-%m-%dT%H%M%S.%fZ"
 MAX_FILE_NAME_BYTES = 900
 # Most file systems, ext4, APFS and NTFS among them: no name of a file or directory is longer.
 MAX_STEP_BYTES = 255
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\\]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def check_uuid(text: str, name: str = "uuid") -> str:
@@ -92,9 +94,9 @@ def check_file_name(name: str) -> str:
         raise refuse("is empty")
     if len(name.encode("utf-8", "surrogatepass")) > MAX_FILE_NAME_BYTES:
         raise refuse(f"is longer than {MAX_FILE_NAME_BYTES} bytes")
-    if "\\" in name or any(ord(character) < 32 or ord(character) == 127 for character in name):
+    if _CONTROLS.search(name):
         raise refuse("holds a backslash or a control character")
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in name):
+    if _SURROGATES.search(name):
         raise refuse("is not valid Unicode")
     if name.startswith(("/", "~/")):
         raise refuse("is not relative")

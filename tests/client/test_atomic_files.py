@@ -22,6 +22,18 @@ def test_new_content_has_the_name_once_it_is_complete(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_secret_is_its_owners_alone_from_its_first_byte_on(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("old")
+
+    with replacing(path, secret=True) as stream:
+        (part,) = set(tmp_path.iterdir()) - {path}
+        assert part.stat().st_mode & 0o777 == 0o600
+        stream.write(b"new")
+
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
+
+
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("old")

@@ -223,14 +223,55 @@ def test_wrong_bytes_are_removed_and_reported_and_all_others_are_done(
 
 def test_a_store_with_another_size_is_wrong(client: Client, fake: FakeDss, target: Path) -> None:
     fake.names = {"a": BIG, "b": b"content"}
-    bundle = client.bundle(BUNDLE)
+    bundle = client.bundle(BUNDLE, presigned=True)
     fake.names = {"a": BIG + b"x", "b": b"cont"}
     fake.fault("GET", f"/bundles/{BUNDLE}", Fault(status=200, body={"bundle": bundle}))
 
     report = _download(client, target)
 
+    assert all("size" in failure.why or "bytes" in failure.why for failure in report.failed)
     assert len(report.failed) == 2
     assert _content(target) == {}
+
+
+def test_a_file_without_a_url_is_reported_and_leaves_nothing(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
+    fake.names = {"a": BIG, "b": b"content"}
+    bundle = client.bundle(BUNDLE)
+    fake.fault("GET", f"/bundles/{BUNDLE}", Fault(status=200, body={"bundle": bundle}))
+
+    report = _download(client, target)
+
+    assert [failure.why for failure in report.failed] == ["the bundle lacks this file's 'url'"] * 2
+    assert _content(target) == {}
+
+
+def test_urls_are_asked_for_in_pages_and_not_for_files_that_are_there(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
+    fake.names = {f"{number:03d}": str(number).encode() for number in range(750)}
+    assert _download(client, target).downloaded == 750
+    assert _content(target) == fake.names
+    assert not fake.requests("GET", "/files/")
+    for number in (550, 749):
+        (target / f"{number:03d}").unlink()
+    fake.seen.clear()
+
+    assert _download(client, target).downloaded == 2
+    signed = [one for one in fake.requests("GET", "/bundles") if "presignedurls" in one.query]
+    assert [one.query.get("start_at") for one in signed] == [None, "500", "700"]
+
+
+def test_pages_that_are_cut_otherwise_cost_a_request_for_each_file(
+    client: Client, fake: FakeDss, target: Path
+) -> None:
+    fake.names = {f"{number:03d}": str(number).encode() for number in range(25)}
+    fake.page = 10
+
+    assert _download(client, target).downloaded == 25
+    assert _content(target) == fake.names
+    assert len(fake.requests("GET", "/files/")) == 5
 
 
 def test_an_interrupted_download_fetches_only_the_rest(client: Client, fake: FakeDss, target: Path) -> None:

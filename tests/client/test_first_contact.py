@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from dss.api import first_contact
 from dss.api.first_contact import CONNECT_SECONDS, FirstContact
 from dss.client import Client
 from dss.errors import ClientError, NotADss, Unreachable
@@ -54,6 +55,36 @@ def test_a_host_that_does_not_exist_is_not_tried_again(clock: HeldClock) -> None
 
     assert "there is no host dss.invalid; check --url, or DSS_URL" in text
     assert clock.slept == []
+
+
+def test_a_name_server_that_never_answers_is_not_waited_for(
+    clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ended = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        asked.set()
+        ended.wait(30)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(first_contact, "CONNECT_SECONDS", 0.1)
+    try:
+        text = refusal("https://dss.example.org", clock)
+    finally:
+        ended.set()
+
+    assert (
+        "no name server answers within 0.1 s where dss.example.org is; check this machine's network" in text
+    )
+    assert asked.is_set()
+    assert clock.slept == []
+
+
+def test_a_proxy_looks_hosts_up_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+
+    FirstContact("https://dss.example.org").look_up()
 
 
 def test_a_server_without_tls_is_not_tried_again(fake: FakeDss, clock: HeldClock) -> None:

@@ -13,7 +13,7 @@ from dss.transfer.directory import LocalFile, Stamp
 from dss.transfer.small_files import MOST_BYTES, MOST_FILES, SMALL_BYTES, batches
 from dss.transfer.upload import UploadOptions, upload
 from tests.client.test_upload import Shelf
-from tests.support.fake_dss import FakeDss, Fault
+from tests.support.fake_dss import FakeDss, Fault, HeldClock
 
 COUNT = 2 * MOST_FILES + 1
 
@@ -112,6 +112,36 @@ def test_what_is_too_large_for_one_request_is_staged(
     report = run(client, data, shelf)
 
     assert (report.ok, report.put, report.staged, posted(fake)) == (True, COUNT, MOST_FILES, 3)
+
+
+def test_a_dss_that_is_too_busy_for_a_request_gets_half_of_it(
+    client: Client, data: Path, shelf: Shelf, fake: FakeDss, clock: HeldClock
+) -> None:
+    busy = Fault(status=503, headers={"Retry-After": "7"})
+    fake.fault("POST", "/files/batch", busy, Fault(status=504), Fault(status=500))
+
+    report = run(client, data, shelf)
+
+    assert (report.ok, report.put, report.staged) == (True, COUNT, 0)
+    # One is cut in two, the first half of it again, and what is no matter of time is sent as it was.
+    assert posted(fake) == 3 + 5
+    assert clock.slept[0] == 7
+    assert len(clock.slept) == 3
+
+
+def test_one_file_is_tried_for_as_long_as_the_patience(
+    client: Client, data: Path, shelf: Shelf, fake: FakeDss, clock: HeldClock
+) -> None:
+    fake.broken["POST", "/files/batch"] = Fault(status=503)
+
+    for number in range(2, COUNT):
+        (data / f"{number:03d}").unlink()
+
+    report = run(client, data, shelf)
+
+    assert len(report.failed) == 2
+    assert "503" in report.failed[0].why
+    assert sum(clock.slept) > 0.7 * client.transport.patience
 
 
 def test_an_answer_about_other_files_is_an_error(

@@ -182,12 +182,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"status": 404, "code": "not_found", "title": "no such bundle"})
             return
         start = int(self.query.get("start_at", "0"))
-        names = list(self.fake.names)[start : start + self.fake.page]
+        count = min(self.fake.page, int(self.query.get("per_page", "500")))
+        names = list(self.fake.names)[start : start + count]
         files = [self.fake.row(name) for name in names]
         if "presignedurls" in self.query:
             files = [{**row, "url": self.fake.signed(name)} for name, row in zip(names, files, strict=True)]
         bundle = {"uuid": rest, "version": VERSION, "creator_uid": 0, "files": files}
-        following = start + self.fake.page
+        following = start + count
         if following >= len(self.fake.names):
             self._answer(200, {"bundle": bundle})
             return

@@ -13,14 +13,18 @@ _CHECKOUT_SECONDS = 3600.0
 
 
 def bundle_pages(
-    session: Session, uuid: str, version: str | None, *, presigned: bool, direct: bool
+    session: Session, uuid: str, version: str | None, *, presigned: bool, direct: bool, start: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """Yield a bundle version in pages, all of one version. Raises ContentChanged if they are not."""
+    """Yield a bundle version in pages, all of one version, from its file number `start` on.
+
+    Raises ContentChanged if they are of several versions.
+    """
     call = session.call(
         "GET",
         f"bundles/{quote(uuid)}",
         version=version,
         per_page=500,
+        start_at=start or None,
         presignedurls="true" if presigned else None,
         directurls="true" if direct else None,
     )
@@ -33,6 +37,25 @@ def bundle_pages(
         if bundle["version"] != first["version"]:
             raise ContentChanged(f"bundle {uuid} got a newer version while it was being read; start again")
         yield bundle
+
+
+def signed_page(
+    session: Session, uuid: str, version: str | None, *, start: int, count: int
+) -> tuple[dict[str, Any], bool]:
+    """Return a bundle version with about `count` of its files, from number `start` on, and signed URLs.
+
+    Return also whether there are further files.
+    """
+    call = session.call(
+        "GET",
+        f"bundles/{quote(uuid)}",
+        version=version,
+        per_page=count,
+        start_at=start or None,
+        presignedurls="true",
+    )
+    status, page = session.answer(call, 200, 206, has="bundle")
+    return page["bundle"], status == 206
 
 
 def bundle(

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+import urllib3
 
 from dss.api.session import Session
 from dss.api.transport import Backoff, reason_of
 from dss.clock import Deadline
-from dss.errors import CallFailed, Unreachable, WrongContent
+from dss.errors import Unreachable, WrongContent
 from dss.identifiers import version_after
 
 # The contract allows at most so many journals in a page.
 _PER_PAGE = 10
+_CHUNK_BYTES = 1024 * 1024
 # Seconds between two looks for new events.
 FOLLOW_SECONDS = 2.0
 
@@ -91,11 +93,11 @@ def _fetched(session: Session, url: str, byte_range: str) -> bytes:
         pause = backoff.next()
         try:
             with session.transport.open_signed(url, byte_range) as answer:
-                if answer.status_code == 206:
-                    return answer.content
-                if answer.status_code < 500 or pause >= deadline.remaining():
-                    raise CallFailed.of(answer)
-        except requests.RequestException as error:
+                if answer.status == 206:
+                    return b"".join(answer.stream(_CHUNK_BYTES))
+                if answer.status < 500 or pause >= deadline.remaining():
+                    raise answer.failure()
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             if pause >= deadline.remaining():
                 raise Unreachable(f"cannot read a journal: {reason_of(error)}") from error
         session.clock.sleep(pause)

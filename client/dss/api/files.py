@@ -16,6 +16,8 @@ from dss.clock import Deadline
 from dss.errors import CallFailed
 
 _TOO_LARGE = 413
+# The DSS, or what stands before it, gave up a request after its time.
+_TOO_SLOW = (503, 504)
 # 404, 405 and 501 come from releases that do not know the operation.
 _NOT_SERVED = (404, 405, 501, _TOO_LARGE)
 
@@ -60,19 +62,22 @@ class NotServed(Exception):
 class SignedUrl:
     """A URL that serves a file for a while, and can be renewed; shared by threads.
 
-    An empty `url` is asked for when it is first used.
+    An empty `url` is asked for when it is first used: by `find`, and by `renew` if that returns none.
     """
 
-    def __init__(self, url: str, renew: Callable[[], str]) -> None:
+    def __init__(self, url: str, renew: Callable[[], str], find: Callable[[], str] | None = None) -> None:
         self._url = url
         self._renew = renew
+        self._find = find
         self._lock = threading.Lock()
 
     @property
     def url(self) -> str:
         """The newest URL."""
         if not self._url:
-            self.renew("")
+            found = self._find() if self._find else ""
+            with self._lock:
+                self._url = self._url or found or self._renew()
         return self._url
 
     def renew(self, stale: str) -> None:
@@ -98,9 +103,11 @@ def get_file(session: Session, uuid: str, version: str | None) -> tuple[FileHead
     return head, signed_url(session, uuid, head.version, url)
 
 
-def signed_url(session: Session, uuid: str, version: str, url: str) -> SignedUrl:
+def signed_url(
+    session: Session, uuid: str, version: str, url: str, find: Callable[[], str] | None = None
+) -> SignedUrl:
     """Return a file version's URL as one that can be renewed."""
-    return SignedUrl(url, lambda: _locate(session, uuid, version)[1])
+    return SignedUrl(url, lambda: _locate(session, uuid, version)[1], find)
 
 
 def _locate(session: Session, uuid: str, version: str | None) -> tuple[FileHead, str]:
@@ -147,11 +154,25 @@ class NewFile:
 def put_files(session: Session, new: Sequence[NewFile], *, creator_uid: int = 0) -> list[CallFailed | None]:
     """Make contents file versions in one request; return for each None, or why it is not there.
 
-    Raises NotServed if the DSS does not take these files like this, or none at all.
+    If the DSS is too busy to finish it in time, it takes half of them at once, and half of these. Raises
+    NotServed if the DSS does not take these files like this, or none at all.
     """
     body = {"files": [file.as_json(creator_uid) for file in new]}
     call = session.call("POST", "files/batch", body)
-    answer = session.transport.send(call)
+    # To repeat all of them would take as long again; what was done of them is not done again.
+    answer = session.transport.send(call, final=_TOO_SLOW if len(new) > 1 else ())
+    if answer.status_code in _TOO_SLOW:
+        failure = failure_of(answer)
+        pause = (
+            retry_after_seconds(answer.headers.get("Retry-After"), session.clock.now()) or Backoff().next()
+        )
+        if pause >= session.transport.patience:
+            raise failure
+        session.transport.notify(f"{failure}; sending half as many files in {pause:.0f} s")
+        session.clock.sleep(pause)
+        half = len(new) // 2
+        parts = (new[:half], new[half:])
+        return [one for part in parts for one in put_files(session, part, creator_uid=creator_uid)]
     if answer.status_code in _NOT_SERVED:
         raise NotServed(answer.status_code)
     if answer.status_code != 200:

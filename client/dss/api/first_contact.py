@@ -3,13 +3,18 @@
 After it the same error may be a restart of the service, or a laptop that changes its network.
 """
 
+import contextlib
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from http.client import BadStatusLine, RemoteDisconnected
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import NameResolutionError
+
+from dss.errors import Unreachable
 
 # A packet that opens a connection is sent again after 1 s and 3 s; TLS is negotiated within this time, too.
 CONNECT_SECONDS = 4
@@ -20,7 +25,33 @@ class FirstContact:
 
     def __init__(self, origin: str) -> None:
         self.made = False
+        self._looked_up = False
         self._origin = urlsplit(origin)
+
+    def look_up(self) -> None:
+        """Raise Unreachable if no name server answers in time where the host is; do nothing after an answer.
+
+        No time-out of a socket ends that wait, which may take minutes.
+        """
+        host = self._origin.hostname
+        if self.made or self._looked_up or not host or _has_proxy(self._origin.geturl()):
+            return
+        answered = threading.Event()
+
+        def ask() -> None:
+            # Whether there is such a host is found by the one who connects.
+            with contextlib.suppress(OSError, UnicodeError):
+                socket.getaddrinfo(host, self._origin.port or self._origin.scheme, type=socket.SOCK_STREAM)
+            answered.set()
+
+        # It may hang for longer than this process is to live.
+        threading.Thread(target=ask, daemon=True).start()
+        if not answered.wait(CONNECT_SECONDS):
+            raise Unreachable(
+                f"no name server answers within {CONNECT_SECONDS} s where {host} is; check this machine's "
+                "network, and --url, or DSS_URL"
+            )
+        self._looked_up = True
 
     def hopeless(self, error: requests.RequestException, *, seconds: float) -> str:
         """Return why an error that came after so many seconds will not go away; empty if it may."""
@@ -42,6 +73,11 @@ class FirstContact:
     @property
     def _is_tls(self) -> bool:
         return self._origin.scheme == "https"
+
+
+def _has_proxy(url: str) -> bool:
+    """Return whether a proxy, by the environment, looks the host up."""
+    return bool(requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)))
 
 
 def _is_other_protocol(cause: BaseException) -> bool:

@@ -7,7 +7,8 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -18,7 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from dss.api.first_contact import CONNECT_SECONDS, FirstContact
-from dss.api.signed_get import SignedGets
+from dss.api.signed_get import SignedAnswer, SignedGets
 from dss.clock import Deadline
 from dss.errors import Busy, CallFailed, ClientError, InvalidInput, NotADss, SignInFailed, Unreachable
 from dss.identifiers import UTC
@@ -122,16 +123,17 @@ class Transport:
         session_of_thread: requests.Session = self._sessions.session
         return session_of_thread
 
-    def send(self, call: Call) -> requests.Response:
-        """Return the first answer that is not transient (5xx but 501, 429, 408), with any other status.
+    def send(self, call: Call, *, final: Collection[int] = ()) -> requests.Response:
+        """Return the first answer that is not transient (5xx but 501, 429, 408), or whose status is `final`.
 
         Waits as `Retry-After` says. Raises CallFailed or Unreachable if that would exceed `patience`, and
-        Unreachable at once if the host does not exist, or speaks another protocol.
+        Unreachable at once if the host does not exist, or speaks another protocol, or no name server answers.
         """
         deadline = Deadline(self.clock, self.patience)
         backoff = Backoff()
         while True:
             self.clock.check()
+            self._contact.look_up()
             began = time.monotonic()
             try:
                 answer = self._send_signed_in(call)
@@ -150,7 +152,7 @@ class Transport:
                 pause = backoff.next()
             else:
                 self._contact.made = True
-                if answer.status_code not in TRANSIENT:
+                if answer.status_code not in TRANSIENT or answer.status_code in final:
                     return answer
                 asked = retry_after_seconds(answer.headers.get("Retry-After"), self.clock.now())
                 pause = backoff.next() if asked is None else asked
@@ -203,8 +205,8 @@ class Transport:
             self.clock.sleep(max(pause, 0.2))
             call = Call(method=call.method, url=urljoin(call.url, answer.headers["Location"]))
 
-    def open_signed(self, url: str, byte_range: str | None = None) -> requests.Response:
-        """Return the response of a signed URL, its body unread; no retry, no token, no decompression."""
+    def open_signed(self, url: str, byte_range: str | None = None) -> AbstractContextManager[SignedAnswer]:
+        """Give the answer of a signed URL, its body unread; no retry, no token, no decompression."""
         headers = {"Accept-Encoding": "identity"}
         if byte_range:
             headers["Range"] = f"bytes={byte_range}"

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dss import environment
+from dss.atomic_files import replacing
 from dss.errors import Busy, InvalidInput
 from dss.sign_in import keyrings
 from dss.transfer.parallel import only_process
@@ -152,18 +152,8 @@ class LoginStore:
 
     def _write(self, logins: Mapping[str, Any]) -> None:
         self._make_directory()
-        with _explained(self.path):
-            # mkstemp makes files that only their owner can read.
-            descriptor, name = tempfile.mkstemp(dir=self._directory, prefix=".credentials-")
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    json.dump({"logins": logins}, file, indent=1)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+        with _explained(self.path), replacing(self.path, secret=True) as file:
+            file.write(json.dumps({"logins": logins}, indent=1).encode())
 
 
 def _object(text: str | bytes, what: str) -> dict[str, Any]:

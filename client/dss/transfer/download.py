@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
 from dss.transfer.parallel import only_process, threads
 from dss.transfer.placement import Rehearsal, longest_step, place
 from dss.transfer.ranges import RANGE_BYTES, PartFile
+from dss.transfer.signed_pages import FIRST_FILES, SignedPages
 
 _ADVICE = "fetch one of them with --name, or download to a file system that tells them apart"
 
@@ -73,38 +75,61 @@ def download(
     )
     rows = _named(bundle["files"], options.names)
     paths = place([str(row.get("name")) for row in bundle["files"]], longest=longest_step(directory))
-    targets = _choose(session, rows, paths, report)
-    report.files = len(targets) + len(report.failed)
-    report.bytes = sum(file.content.size for file in targets)
+    with threads(1, session.clock) as signing:
+        pages = SignedPages(
+            session,
+            report.uuid,
+            report.version,
+            files=len(bundle["files"]),
+            first=bundle["signed"],
+            executor=signing,
+        )
+        targets = _choose(session, rows, paths, pages, report)
+        report.files = len(targets) + len(report.failed)
+        report.bytes = sum(file.content.size for file in targets)
+        _download(session, directory, targets, options, rehearsal, report)
+    report.close()
+    return report
+
+
+def _download(
+    session: Session,
+    directory: Path,
+    targets: Sequence[_Target],
+    options: DownloadOptions,
+    rehearsal: Rehearsal | None,
+    report: DownloadReport,
+) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with only_process(directory, f"{directory}"), _work_directory(directory) as work:
         DownloadRecord.of(report, session.url, options.names).keep()
         placed = _without_collisions(targets, rehearsal or Rehearsal(work / "names"), report)
         _fetch_all(session, placed, directory, work, options, report)
-    report.close()
-    return report
 
 
 def _listed(session: Session, uuid: str, version: str | None, listing: Phase) -> dict[str, Any]:
-    """Return a bundle version with all its files and their signed URLs."""
-    pages = bundles.bundle_pages(session, uuid, version, presigned=True, direct=False)
-    rows: list[dict[str, Any]] = []
-    for page in pages:
-        rows += page["files"]
-        listing.advance(items=len(page["files"]))
+    """Return a bundle version with all its `files`, and with `signed`: the first of them, with their URLs."""
+    first, has_more = bundles.signed_page(session, uuid, version, start=0, count=FIRST_FILES)
+    rows: list[dict[str, Any]] = [*first["files"]]
+    listing.advance(items=len(rows))
+    if has_more:
+        pinned, start = first["version"], len(rows)
+        for page in bundles.bundle_pages(session, uuid, pinned, presigned=False, direct=False, start=start):
+            rows += page["files"]
+            listing.advance(items=len(page["files"]))
     listing.expect(items=len(rows))
-    return {**page, "files": rows}
+    return {**first, "files": rows, "signed": first["files"]}
 
 
-def _named(rows: Sequence[dict[str, Any]], globs: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of files whose names match a glob, all without globs."""
+def _named(rows: Sequence[dict[str, Any]], globs: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
+    """Return the rows of files whose names match a glob, all without globs; each with its position."""
     names = [str(row.get("name")) for row in rows]
     unmatched = [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]
     if unmatched:
         listed = ", ".join(map(repr, unmatched))
         raise InvalidInput(f"no file of the bundle matches {listed}{suggestion(unmatched[0], names)}")
     matched = [not globs or any(fnmatchcase(name, glob) for glob in globs) for name in names]
-    return list(compress(rows, matched))
+    return list(compress(enumerate(rows), matched))
 
 
 def _without_collisions(
@@ -134,15 +159,20 @@ def _distinct(name: str, other: str) -> str:
 
 
 def _choose(
-    session: Session, rows: Sequence[dict[str, Any]], paths: Mapping[str, str], report: DownloadReport
+    session: Session,
+    rows: Sequence[tuple[int, dict[str, Any]]],
+    paths: Mapping[str, str],
+    pages: SignedPages,
+    report: DownloadReport,
 ) -> list[_Target]:
     chosen: dict[str, _Target] = {}
-    for row in rows:
+    for position, row in rows:
         name = str(row.get("name"))
         try:
             if name in chosen:
                 raise InvalidInput("the bundle has another file of this name")
-            source = files.signed_url(session, row["uuid"], row["version"], row["url"])
+            find = partial(pages.url, position, row["uuid"], row["version"])
+            source = files.signed_url(session, row["uuid"], row["version"], "", find)
             content = Content(source=source, size=int(row["size"]), sha256=row["sha256"].lower())
             chosen[name] = _Target(
                 name=name, path=paths[name], uuid=row["uuid"], version=row["version"], content=content
@@ -182,12 +212,16 @@ def _fetch_all(
         phases = FetchPhases(options.progress, items=len(targets), size=size)
         fetcher = FileFetcher(session.transport, ranges, phases)
 
+        made = {directory}
+
         def fetch(file: _Target) -> None:
             target = safe_target(directory, file.path)
             if is_there(target, file.content, session.clock, phases):
                 report.count(skipped=1)
             else:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                if target.parent not in made:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    made.add(target.parent)
                 received = _fetch(fetcher, file.content, target, _part_of(work, file), options)
                 report.count(downloaded=1, received=received)
 
@@ -198,6 +232,8 @@ def _fetch_all(
 def _fetch(fetcher: FileFetcher, content: Content, target: Path, part: Path, options: DownloadOptions) -> int:
     if content.size <= min(SMALL_BYTES, options.range_bytes):
         return fetcher.fetch_small(content, target, part)
+    # Before anything is written: a file that was removed for good has none.
+    _ = content.source.url
     ranges = PartFile(part, size=content.size, sha256=content.sha256, range_bytes=options.range_bytes)
     return fetcher.fetch(content, target, ranges)
 

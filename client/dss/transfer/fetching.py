@@ -1,9 +1,10 @@
 """Fetch one file by signed URL: in parallel ranges that resume, verified before it has a name."""
 
 import hashlib
+import stat
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor, wait
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import requests
 import urllib3
 
 from dss.api.files import SignedUrl
+from dss.api.signed_get import SignedAnswer
 from dss.api.transport import TRANSIENT, Backoff, Transport, reason_of, retry_after_seconds
 from dss.clock import Deadline
-from dss.errors import CallFailed, ClientError, Interrupted, Unreachable, WrongContent
+from dss.errors import ClientError, Interrupted, Unreachable, WrongContent
 from dss.progress import Phase, Progress
 from dss.stopping import StoppableClock
 from dss.transfer.ranges import ByteRange, PartFile, write_whole
@@ -66,11 +68,11 @@ class RangeReader:
             self._clock.check()
             url = content.source.url
             step = self._pass(url, content, ByteRange(position, part.end), sink)
+            if step.failure is None:
+                return
             if step.position > position:
                 position = step.position
                 deadline, backoff, renewals = self._fresh_patience()
-            if step.failure is None:
-                continue
             if step.stale and renewals < _RENEWALS_WITHOUT_PROGRESS:
                 renewals += 1
                 content.source.renew(url)
@@ -89,9 +91,9 @@ class RangeReader:
         whole = part.size == content.size
         place = url.partition("?")[0]
         try:
-            answer = self._transport.open_signed(url, None if whole else f"{part.start}-{part.end - 1}")
-            with answer:
-                if answer.status_code != (200 if whole else 206):
+            byte_range = None if whole else f"{part.start}-{part.end - 1}"
+            with self._transport.open_signed(url, byte_range) as answer:
+                if answer.status != (200 if whole else 206):
                     return self._refused(answer, step)
                 _check_range(answer, content, part, whole=whole)
                 self._take(answer, part, step, sink)
@@ -103,33 +105,33 @@ class RangeReader:
             step.failure = Unreachable(f"{place}: {reason_of(error)}")
         return step
 
-    def _take(self, answer: requests.Response, part: ByteRange, step: _Pass, sink: Sink) -> None:
-        for chunk in answer.raw.stream(_CHUNK_BYTES, decode_content=False):
+    def _take(self, answer: SignedAnswer, part: ByteRange, step: _Pass, sink: Sink) -> None:
+        for chunk in answer.stream(_CHUNK_BYTES):
             self._clock.check()
             if step.position + len(chunk) > part.end:
                 raise WrongContent(f"more bytes arrived than the {part.size} requested")
             sink(step.position, chunk)
             step.position += len(chunk)
 
-    def _refused(self, answer: requests.Response, step: _Pass) -> _Pass:
-        if answer.status_code in (200, 206):
-            raise CallFailed.of(answer, " (the store does not serve the requested range)")
-        failure = CallFailed.of(answer)
-        if answer.status_code in _STALE:
+    def _refused(self, answer: SignedAnswer, step: _Pass) -> _Pass:
+        if answer.status in (200, 206):
+            raise answer.failure(" (the store does not serve the requested range)")
+        failure = answer.failure()
+        if answer.status in _STALE:
             return _Pass(step.position, failure, stale=True)
-        if answer.status_code in TRANSIENT:
-            asked = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
+        if answer.status in TRANSIENT:
+            asked = retry_after_seconds(answer.headers.get("retry-after"), self._clock.now())
             return _Pass(step.position, failure, pause=asked)
         raise failure
 
 
-def _check_range(answer: requests.Response, content: Content, part: ByteRange, *, whole: bool) -> None:
+def _check_range(answer: SignedAnswer, content: Content, part: ByteRange, *, whole: bool) -> None:
     if whole:
-        length = answer.headers.get("Content-Length")
+        length = answer.headers.get("content-length")
         if length is not None and length.isdecimal() and int(length) != content.size:
             raise WrongContent(f"size: the store has {length} bytes, the DSS promised {content.size}")
         return
-    served = answer.headers.get("Content-Range", "")
+    served = answer.headers.get("content-range", "")
     if served.replace(" ", "") != f"bytes{part.start}-{part.end - 1}/{content.size}":
         raise WrongContent(f"the store has other bytes than asked for: {served!r} of {content.size}")
 
@@ -165,12 +167,6 @@ class FileFetcher:
             raise
         finally:
             part.close()
-        self._phases.fetch.advance(items=1)
-        try:
-            verify(part.path, content, self._clock, self._phases.verify)
-        except WrongContent:
-            part.discard()
-            raise
         part.finish(target)
         return fetched
 
@@ -209,18 +205,45 @@ class FileFetcher:
                 raise
             return wanted.size
 
-        futures = [self._executor.submit(fetch, index, wanted) for index, wanted in part.missing()]
-        # All ranges end before the file is closed, even if one fails.
-        wait(futures)
-        errors = [error for future in futures if (error := future.exception())]
+        missing = part.missing()
+        futures = {index: self._executor.submit(fetch, index, wanted) for index, wanted in missing}
+        try:
+            found = self._sha256_in_order(part, futures)
+        finally:
+            # All ranges end before the file is closed, even if one fails.
+            wait(futures.values())
+        errors = [error for future in futures.values() if (error := future.exception())]
         for error in sorted(errors, key=lambda error: isinstance(error, Interrupted)):
             raise error
-        return sum(future.result() for future in futures)
+        if found != content.sha256:
+            raise _other_sha256(found, content)
+        self._phases.fetch.advance(items=1)
+        self._phases.verify.advance(items=1)
+        return sum(future.result() for future in futures.values())
+
+    def _sha256_in_order(self, part: PartFile, fetched: "Mapping[int, Future[int]]") -> str:
+        """Return the sha256 of a file that is being fetched: each range is read once it is there.
+
+        It is empty if a range failed.
+        """
+        digest = hashlib.sha256()
+        for index, wanted in enumerate(part.ranges):
+            if index in fetched and fetched[index].exception():
+                return ""
+            for data in part.read(wanted, _CHUNK_BYTES):
+                self._clock.check()
+                digest.update(data)
+                self._phases.verify.advance(size=len(data))
+        return digest.hexdigest()
 
 
 def is_there(target: Path, content: Content, clock: StoppableClock, phases: FetchPhases) -> bool:
     """Return whether a file has this size and sha256; then it counts as fetched and verified."""
-    if not target.is_file() or target.stat().st_size != content.size:
+    try:
+        status = target.stat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or status.st_size != content.size:
         return False
     try:
         verify(target, content, clock, phases.verify)

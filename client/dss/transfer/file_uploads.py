@@ -12,7 +12,7 @@ from dss.api.files import NewFile, NotServed
 from dss.api.session import Session
 from dss.checksums import ChecksumCalculator, Checksums
 from dss.clock import new_version
-from dss.errors import CallFailed
+from dss.errors import CallFailed, ContentChanged
 from dss.progress import Phase, Progress
 from dss.reports import UploadReport
 from dss.stopping import StoppableClock
@@ -20,7 +20,7 @@ from dss.transfer.attempts import Attempts
 from dss.transfer.directory import LocalFile
 from dss.transfer.media_types import content_type_of
 from dss.transfer.small_files import SMALL_BYTES, batches, read_content
-from dss.transfer.staging import Staging
+from dss.transfer.staging import HashesOnTheWay, Staging
 from dss.transfer.upload_state import FileEntry, UploadState
 
 _CHUNK_BYTES = 1024 * 1024
@@ -175,6 +175,10 @@ class FileUploads:
         if known and self._is_current(file, known):
             self._phases.hash.skip(items=1, size=file.size)
             self._go_on(file, known)
+        elif known is None and file.size > SMALL_BYTES and isinstance(self._staging, HashesOnTheWay):
+            # Content that may be known already would be sent for nothing.
+            self._put(file, self._stage_hashed(file, self._staging))
+            self._phases.put.advance(items=1)
         else:
             checksums = checksum_file(file, self._session.clock, self._phases.hash)
             self._go_on(file, self._recorded(file, checksums))
@@ -225,6 +229,37 @@ class FileUploads:
         self._report.count(staged=1)
         self._phases.stage.advance(items=1)
         return self._state.record_file(replace(entry, staged=url))
+
+    def _stage_hashed(self, file: LocalFile, staging: HashesOnTheWay) -> FileEntry:
+        """Stage a file of which nothing is known, and hash it on the way."""
+
+        def on_bytes(count: int) -> None:
+            self._session.clock.check()
+            self._phases.hash.advance(size=count)
+            self._phases.stage.advance(size=count)
+
+        name, version = str(uuid.uuid4()), new_version(self._session.clock)
+        url, checksums = staging.put_hashed(
+            file.path, f"{name}.{version}", content_type_of(file.name), on_bytes
+        )
+        try:
+            file.check_unchanged()
+        except ContentChanged:
+            self._staging.delete(url)
+            raise
+        self._report.count(staged=1)
+        self._phases.hash.advance(items=1)
+        self._phases.stage.advance(items=1)
+        return self._state.record_file(
+            FileEntry(
+                name=file.name,
+                uuid=name,
+                version=version,
+                stamp=file.stamp,
+                checksums=checksums,
+                staged=url,
+            )
+        )
 
     def _put(self, file: LocalFile, entry: FileEntry) -> None:
         try:

@@ -1,5 +1,6 @@
 """Names of files in a bundle: those that an upload may give, and paths that a download may write to."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -41,14 +42,14 @@ def safe_target(directory: Path, name: str) -> Path:
     Raises InvalidInput for a name that leads elsewhere: the server is not trusted with that.
     """
     steps = _check_path(name)
-    path = directory
+    path = str(directory)
     for number, step in enumerate(steps, start=1):
-        path = path / step
+        path = f"{path}{os.sep}{step}"
         try:
-            mode = path.lstat().st_mode
+            mode = os.lstat(path).st_mode
         except FileNotFoundError:
             # A path that does not exist has no symbolic links; the caller makes the rest of it.
-            return directory.joinpath(*steps)
+            break
         except OSError as error:
             raise InvalidInput(f"{path}: {error.strerror}") from error
         if stat.S_ISLNK(mode):
@@ -57,4 +58,4 @@ def safe_target(directory: Path, name: str) -> Path:
             raise InvalidInput(f"{path} exists and is not a directory")
         if number == len(steps) and not stat.S_ISREG(mode):
             raise InvalidInput(f"{path} exists and is not a file")
-    return path
+    return directory.joinpath(*steps)

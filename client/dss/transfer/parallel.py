@@ -5,7 +5,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,9 +35,26 @@ def threads(jobs: int, clock: StoppableClock) -> Iterator[ThreadPoolExecutor]:
 
 def for_each(items: Iterable[T], work: Callable[[T], None], *, jobs: int, clock: StoppableClock) -> None:
     """Call `work` for each item, `jobs` at once; the first exception ends all of them."""
+    waiting = deque(items)
+
+    def go_on() -> None:
+        # A future for each item would cost more than some work does.
+        while waiting:
+            try:
+                item = waiting.popleft()
+            except IndexError:
+                return
+            work(item)
+
     with threads(jobs, clock) as executor:
-        for future in [executor.submit(work, item) for item in items]:
-            future.result()
+        workers = [executor.submit(go_on) for _ in range(min(jobs, len(waiting)))]
+        try:
+            wait(workers, return_when=FIRST_EXCEPTION)
+        finally:
+            waiting.clear()
+        for worker in workers:
+            if worker.done():
+                worker.result()
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], *, at_once: int) -> Iterator[R]:

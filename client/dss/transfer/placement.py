@@ -166,5 +166,7 @@ def _folded(path: str) -> str:
     It has no case, one Unicode form (ZFS can ignore even compatibility forms), and none of the dots and
     spaces that Windows cuts off at the end of a step.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
+    folded = path.lower()
+    if not path.isascii():
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
     return "/".join(step.rstrip(". ") or step for step in folded.split("/"))

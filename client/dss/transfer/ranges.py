@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 RANGE_BYTES = 32 * 1024 * 1024
+_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,11 @@ def plan_ranges(size: int, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
 
 def write_whole(path: Path, content: bytes | bytearray) -> None:
     """Write a new file in place of what an earlier run left at `path`; follows no symbolic link."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o666)
+    try:
+        descriptor = os.open(path, _NEW, 0o666)
+    except FileExistsError:
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, _NEW, 0o666)
     try:
         view = memoryview(content)
         while view:
@@ -50,10 +54,10 @@ class PartFile:
     def __init__(self, path: Path, *, size: int, sha256: str, range_bytes: int = RANGE_BYTES) -> None:
         self.path = path
         self.size = size
-        self._ranges = plan_ranges(size, range_bytes)
+        self.ranges = plan_ranges(size, range_bytes)
         self._list = path.with_name(path.name + ".done")
         self._head = json.dumps({"size": size, "sha256": sha256, "range_bytes": range_bytes})
-        self._done = self._read_list() if len(self._ranges) > 1 else set()
+        self._done = self._read_list() if len(self.ranges) > 1 else set()
         if not self._done:
             self._begin()
         self._fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
@@ -64,7 +68,7 @@ class PartFile:
         descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o666)
         os.ftruncate(descriptor, self.size)
         os.close(descriptor)
-        if len(self._ranges) > 1:
+        if len(self.ranges) > 1:
             self._list.write_text(self._head + "\n", "utf-8")
 
     def _read_list(self) -> set[int]:
@@ -76,16 +80,16 @@ class PartFile:
             return set()
         if not lines or lines[0] != self._head:
             return set()
-        return {int(line) for line in lines[1:] if line.isdecimal() and int(line) < len(self._ranges)}
+        return {int(line) for line in lines[1:] if line.isdecimal() and int(line) < len(self.ranges)}
 
     @property
     def done_bytes(self) -> int:
         """The bytes in complete ranges."""
-        return sum(self._ranges[index].size for index in self._done)
+        return sum(self.ranges[index].size for index in self._done)
 
     def missing(self) -> Sequence[tuple[int, ByteRange]]:
         """Return the incomplete ranges, each with its number."""
-        return [(index, part) for index, part in enumerate(self._ranges) if index not in self._done]
+        return [(index, part) for index, part in enumerate(self.ranges) if index not in self._done]
 
     def write(self, position: int, data: bytes) -> None:
         """Write bytes at a position; threads may write at once."""
@@ -95,9 +99,18 @@ class PartFile:
             position += written
             view = view[written:]
 
+    def read(self, part: ByteRange, amount: int) -> Iterator[bytes]:
+        """Yield the bytes of a range that is complete, in pieces of at most `amount`."""
+        position = part.start
+        while position < part.end and (
+            data := os.pread(self._fd, min(amount, part.end - position), position)
+        ):
+            position += len(data)
+            yield data
+
     def complete(self, index: int) -> None:
         """Record that a range is complete; call it after its last write."""
-        if len(self._ranges) > 1:
+        if len(self.ranges) > 1:
             # O_APPEND keeps the lines of several threads whole.
             with self._list.open("a", encoding="utf-8") as lines:
                 lines.write(f"{index}\n")

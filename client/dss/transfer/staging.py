@@ -8,12 +8,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, Protocol, cast, runtime_checkable
 from urllib.parse import urlsplit
 
 from dss import environment
 from dss.checksums import Checksums, part_size
 from dss.errors import ContentChanged, InvalidInput, MissingExtra, StagingFailed, translated
+from dss.transfer.hashed_stream import HashedStream, hashed
 from dss.transfer.vendor_errors import sentence_of
 
 OnBytes = Callable[[int], None]
@@ -38,6 +39,18 @@ class Staging(Protocol):
 
     def delete(self, url: str) -> None:
         """Remove a staged object, if it exists. Raises StagingFailed."""
+        ...
+
+
+@runtime_checkable
+class HashesOnTheWay(Protocol):
+    """A staging to which a file can go before its checksums are known."""
+
+    def put_hashed(self, path: Path, key: str, content_type: str, on_bytes: OnBytes) -> tuple[str, Checksums]:
+        """Store a file, read once; return its URL, and its checksums, which the object carries, too.
+
+        No object has this key. Raises StagingFailed and ContentChanged.
+        """
         ...
 
 
@@ -89,29 +102,35 @@ class GsStaging:
 
     def put(self, path: Path, key: str, checksums: Checksums, content_type: str, on_bytes: OnBytes) -> str:
         """Store a file; see Staging."""
-        from google.api_core.exceptions import PreconditionFailed
-
         size = path.stat().st_size
-        url = f"gs://{self._bucket_name}/{self._prefix}{key}"
-        blob = self._bucket.blob(self._prefix + key, chunk_size=_GS_CHUNK_BYTES)
-        blob.metadata = {f"dss-{name}": value for name, value in asdict(checksums).items()}
+        url, blob = self._object(key)
+        blob.metadata = _metadata(checksums)
         with gs_errors(url), path.open("rb") as stream:
-            try:
-                # The precondition makes the call safe to repeat.
-                blob.upload_from_file(
-                    _Counted(stream, on_bytes),
-                    size=size,
-                    content_type=content_type,
-                    if_generation_match=0,
-                    timeout=_GS_SECONDS,
-                )
-            except PreconditionFailed:
-                # An earlier run was killed after this object, before it could record it.
-                blob.reload(timeout=_GS_SECONDS)
+            _send(blob, _Counted(stream, on_bytes), size, content_type)
+        self._check(path, url, blob, size, checksums)
+        return url
+
+    def put_hashed(self, path: Path, key: str, content_type: str, on_bytes: OnBytes) -> tuple[str, Checksums]:
+        """Store a file and hash it on the way; see HashesOnTheWay."""
+        size = path.stat().st_size
+        url, blob = self._object(key)
+        with gs_errors(url), path.open("rb") as stream, hashed(stream, size) as passing:
+            _send(blob, _Counted(passing, on_bytes), size, content_type)
+            checksums = passing.result()
+        self._check(path, url, blob, size, checksums)
+        with gs_errors(url):
+            blob.metadata = _metadata(checksums)
+            blob.patch(if_generation_match=blob.generation, timeout=_GS_SECONDS)
+        return url, checksums
+
+    def _object(self, key: str) -> tuple[str, Any]:
+        name = self._prefix + key
+        return f"gs://{self._bucket_name}/{name}", self._bucket.blob(name, chunk_size=_GS_CHUNK_BYTES)
+
+    def _check(self, path: Path, url: str, blob: Any, size: int, checksums: Checksums) -> None:
         if base64.b64decode(blob.crc32c or "").hex() != checksums.crc32c or (blob.size or 0) != size:
             self.delete(url)
             raise ContentChanged(f"{path} changed while it was being staged, or {url} held something else")
-        return url
 
     def delete(self, url: str) -> None:
         """Remove an object; see Staging."""
@@ -175,10 +194,27 @@ class S3Staging:
             self._client.delete_object(Bucket=bucket, Key=key)
 
 
+def _metadata(checksums: Checksums) -> dict[str, str]:
+    return {f"dss-{name}": value for name, value in asdict(checksums).items()}
+
+
+def _send(blob: Any, stream: "_Counted", size: int, content_type: str) -> None:
+    from google.api_core.exceptions import PreconditionFailed
+
+    try:
+        # The precondition makes the call safe to repeat.
+        blob.upload_from_file(
+            stream, size=size, content_type=content_type, if_generation_match=0, timeout=_GS_SECONDS
+        )
+    except PreconditionFailed:
+        # An earlier run was killed after this object, before it could record it.
+        blob.reload(timeout=_GS_SECONDS)
+
+
 class _Counted:
     """A stream that reports how far its reader got; seeking back counts as negative."""
 
-    def __init__(self, stream: IO[bytes], on_bytes: OnBytes) -> None:
+    def __init__(self, stream: "IO[bytes] | HashedStream", on_bytes: OnBytes) -> None:
         self._stream = stream
         self._on_bytes = on_bytes
 

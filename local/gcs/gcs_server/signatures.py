@@ -28,6 +28,7 @@ _ALGORITHM = "GOOG4-RSA-SHA256"
 _LONGEST = 7 * 24 * 60 * 60
 _CLOCK_SKEW = timedelta(minutes=15)
 _CREDENTIAL = re.compile(r"[^/]+/(\d{8}/[^/]+/storage/goog4_request)")
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 _DATE = "%Y%m%dT%H%M%SZ"
 
 
@@ -78,15 +79,16 @@ def canonical_request(request: Request, query: list[tuple[str, str]], signed_hea
     names = signed_headers.split(";")
     _check_headers(request, names)
     headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names)
-    pairs = sorted(
-        f"{quote(name, safe='~')}={quote(value, safe='~')}"
-        for name, value in query
-        if name != "X-Goog-Signature"
-    )
+    pairs = sorted(f"{_quoted(name)}={_quoted(value)}" for name, value in query if name != "X-Goog-Signature")
     payload = request.headers.get("x-goog-content-sha256", "UNSIGNED-PAYLOAD")
     path = quote(unquote_to_bytes(request.path), safe="/~")
     lines = (request.method, path, "&".join(pairs), headers, signed_headers, payload)
     return "\n".join(lines).encode("latin-1")
+
+
+def _quoted(text: str) -> str:
+    # To quote what needs no quoting takes ten times as long as to see that.
+    return text if _PLAIN.fullmatch(text) else quote(text, safe="~")
 
 
 def _check_headers(request: Request, names: list[str]) -> None:
