@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from run.explore.pages import hit_form
@@ -154,6 +154,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(
     st.dictionaries(st.sampled_from(["x.json", "y.json"]), _JSON, max_size=2),
     st.text(st.characters(codec=None)),
@@ -161,14 +162,15 @@ _JSON = st.recursive(
 def test_any_json_makes_documents_that_a_database_can_hold(documents: dict[str, Any], name: str) -> None:
     facets = {kind: {"path": "a", "type": kind} for kind in ("text", "number", "date", "flag")}
     plugin = GenericPlugin(host="h", facets={**facets, "deep": "a.b"}, words=["b", "c"])
-    bundle = bundle_of("b", documents, name)
+    bundle = bundle_of("b", documents, "data")
+    bundle.files[-1]["name"] = name
 
     for entity_type in ("files", "bundles"):
         document = document_of(plugin, bundle, entity_type)
         row = row_of(document, plugin.fields)
-        text = json.dumps(
-            [plugin.hit(entity_type, document), document, row.values, sorted(row.terms)], allow_nan=False
-        )
+        terms = sorted(term for part in row.parts.values() for term in part.terms)
+        shown = plugin.hit(entity_type, document)
+        text = json.dumps([shown, document, row.values, terms], allow_nan=False)
         assert "\\u0000" not in text
         assert "\0" not in plugin.words(document)
         plugin.words(document).encode()
