@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import google.auth.credentials
@@ -28,7 +28,6 @@ from shared.errors import (
 from shared.stores.base import Piece, Reader, StoredObject, Upload
 from shared.stores.gcs.compose import compose
 from shared.stores.gcs.errors import translated
-from shared.stores.gcs.signing import UrlSigner
 from shared.stores.parts_aside import PartsAside, part_key
 from shared.stores.streams import Sequential
 
@@ -55,7 +54,7 @@ class GoogleCloudStorage(PartsAside):
         signing_credentials: google.auth.credentials.Signing,
     ) -> None:
         self._client = client
-        self._signer = UrlSigner(signing_credentials, client.api_endpoint)
+        self._signing_credentials = signing_credentials
 
     def stat(self, bucket: str, key: str) -> StoredObject:
         """Describe an object, in one request."""
@@ -292,14 +291,22 @@ class GoogleCloudStorage(PartsAside):
         user_project: str = "",
     ) -> str:
         """Return a V4 signed URL."""
-        query = {
-            "response-content-disposition": disposition,
-            "response-content-type": content_type,
-            "userProject": user_project or None,
-        }
-        given = {name: value for name, value in query.items() if value is not None}
         with translated(bucket, key):
-            return self._signer.sign(bucket, key, given, lifetime=lifetime, now=datetime.now(UTC))
+            url: str = (
+                self._client.bucket(bucket)
+                .blob(key)
+                .generate_signed_url(
+                    version="v4",
+                    method="GET",
+                    expiration=lifetime,
+                    response_disposition=disposition,
+                    response_type=content_type,
+                    query_parameters={"userProject": user_project} if user_project else None,
+                    credentials=self._signing_credentials,
+                    api_access_endpoint=self._client.api_endpoint,
+                )
+            )
+        return url
 
     def check_bucket(self, bucket: str) -> None:
         """Return if the bucket can be listed; else raise the error."""
