@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from psycopg import Connection, sql
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Composable, Composed
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
@@ -144,8 +144,8 @@ class _Asked:
         }
 
     def sums(self, by: str) -> list[Summed]:
-        matching = statements.SUMMED_DOCUMENTS if self._of_documents else statements.SUMMED_PROFILES
-        matching = matching.format(
+        summed = statements.SUMMED_DOCUMENTS if self._of_documents else statements.SUMMED_PROFILES
+        matching = summed.format(
             **self._place, profiles=self._profile_conditions(), documents=self._document_conditions()
         )
         if not by:
@@ -178,12 +178,13 @@ class _Asked:
     def _document_conditions(self) -> Composable:
         return all_of(self._of_documents)
 
-    def _counted(self, by_number: Mapping[int, Sequence[Field]]) -> Composable:
+    def _counted(self, by_number: Mapping[int, Sequence[Field]]) -> Composed:
         """Return the statement that counts facets and totals, in one pass over what matches."""
         conditions = [each.sql for each in self._of_profiles]
         if len(by_number) == 1:
             # All filters hold for all facets.
-            held, failed = all_of(conditions), statements.NONE_FAILS
+            held: Composable = all_of(conditions)
+            failed: Composable = statements.NONE_FAILS
         else:
             held, failed = statements.ANYTHING, statements.failed(conditions)
         matching = statements.MATCHING_DOCUMENTS if self._of_documents else statements.MATCHING_PROFILES
@@ -202,7 +203,7 @@ class _Asked:
         )
         return statements.counts(matched, counted, names, totals)
 
-    def _page(self, order: PageOrder, *, descending: bool) -> Composable:
+    def _page(self, order: PageOrder, *, descending: bool) -> Composed:
         start = order.before or order.after
         key = self._key(order.sort)
         values = {

@@ -6,7 +6,7 @@ What decides the way of each is what it must read: rows of profiles, of which th
 from collections.abc import Sequence
 
 from psycopg import sql
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Composable, Composed
 
 # The keys that documents are sorted by.
 DEFAULT_KEY = SQL("document.default_key")
@@ -66,7 +66,7 @@ def counts(
     counted: Sequence[Composable],
     names: Sequence[Composable],
     totals: Sequence[Composable],
-) -> Composable:
+) -> Composed:
     """Return the statement of all counts: the number of a filter that needn't hold, a field, a key, and how
     many; or the number and how many documents match in all."""
     union = SQL(" UNION ALL ")
