@@ -5,6 +5,7 @@ from functions.checkout import checkout
 from functions.compact import compact
 from functions.copy import copy
 from functions.deliver import deliver, redeliver
+from functions.explore import explore
 from functions.index import index
 from functions.notify import notify
 from functions.s3_events import s3_events
@@ -17,6 +18,7 @@ __all__ = [
     "compact",
     "copy",
     "deliver",
+    "explore",
     "index",
     "notify",
     "redeliver",

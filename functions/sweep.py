@@ -16,6 +16,7 @@ from shared.copying.uploads import abort_abandoned
 from shared.errors import Unavailable
 from shared.jobs.purge import start_due_removals
 from shared.jobs.steps import end_abandoned
+from shared.maintenance.catalogue_backlog import catch_up
 from shared.maintenance.sweep import backlogs, unjournalled, unpublished
 from shared.maintenance.sweep import sweep as sweep_all
 from shared.system import Dss
@@ -28,6 +29,7 @@ BACKLOGS = (
     ("event backlog", unpublished),
     ("journal backlog", unjournalled),
 )
+CATALOGUE_BACKLOG = "catalogue backlog"
 
 
 @functions_framework.http
@@ -51,12 +53,23 @@ def sweep(request: Request) -> Answer:
         if sent := send_due_mails(dss):
             _log.info("due mails sent", mails=sent)
         _measure(dss)
+        _catch_up(dss)
         # Last: it asks the stores, which may fail, and the rest is done by then.
         if aborted := abort_abandoned(dss):
             _log.warning("abandoned uploads aborted", uploads=aborted)
     except Unavailable as error:
         return error.title, 503
     return str(published), 200
+
+
+def _catch_up(dss: Dss) -> None:
+    """Have catalogues follow what they have missed, and log how far behind they are."""
+    try:
+        for backlog in catch_up(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds)):
+            _log.info(CATALOGUE_BACKLOG, **asdict(backlog))
+    except Unavailable as error:
+        # Nothing else waits for the catalogues' database.
+        _log.warning("catalogues not measured", reason=error.title)
 
 
 def _measure(dss: Dss) -> None:

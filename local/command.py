@@ -42,7 +42,7 @@ from local.stack import Stack, Stop
 @click.option(
     "--index",
     type=click.Choice(BACK_ENDS),
-    help="Back end of POST /search.  [default: DSS_INDEX, or firestore]",
+    help=f"Back end of POST /search.  [default: DSS_INDEX, or {BACK_ENDS[0]}]",
 )
 @click.option(
     "--patience",

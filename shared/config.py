@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from shared.bucket_rules import BucketRule, check_whole_buckets
+from shared.explore.settings import CatalogueSetting
 from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
 from shared.visa_settings import PassportIssuer, VisaGrant, check_consistent
@@ -220,10 +221,14 @@ class Settings:
         "`docs/search.md`.",
         default="firestore",
     )
+    catalogues: tuple[CatalogueSetting, ...] = _setting(
+        "DSS_CATALOGUES",
+        "Catalogues in the database of DSS_POSTGRESQL_DSN, as a JSON list; see `docs/explore.md`.",
+        default=(),
+    )
     postgresql_dsn: str = _setting(
         "DSS_POSTGRESQL_DSN",
-        "Database of the back end `postgresql`, as a connection string of libpq; libpq reads what is missing "
-        "from `PGHOST`, `PGPASSWORD` and so on.",
+        "Connection string of libpq for the back end `postgresql` and catalogues; the rest is in `PGHOST` ….",
         default="",
     )
     upload_seconds: int = _setting(

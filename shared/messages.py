@@ -10,6 +10,8 @@ from shared.errors import IllegalArguments
 
 OBJECT_EVENTS = "object-events"
 BUNDLE_EVENTS = "bundle-events"
+# That others may read a bundle version now, or that it is withheld.
+BUNDLE_CHANGES = "bundle-changes"
 DELIVERIES = "deliveries"
 DELIVERY_RETRIES = "delivery-retries"
 REPLAYS = "replays"
@@ -147,3 +149,26 @@ class BundleEvent:
                 version=attributes["version"],
                 timestamp=attributes["timestamp"],
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleChange:
+    """Others may read a bundle version of a replica now, or it is withheld, or its document has changed."""
+
+    replica: str
+    uuid: str
+    version: str
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The attributes of its message."""
+        return {"replica": self.replica, "uuid": self.uuid, "version": self.version}
+
+    @classmethod
+    def parse(cls, attributes: Mapping[str, str]) -> "BundleChange":
+        """Return the change of a message's attributes, which may be those of a BundleEvent.
+
+        Raises IllegalArguments, naming it, if one is missing.
+        """
+        with attributes_required():
+            return cls(replica=attributes["replica"], uuid=attributes["uuid"], version=attributes["version"])

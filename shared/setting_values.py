@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.bucket_rules import BucketRule, parse_rules
+from shared.explore.settings import CatalogueSetting, parse_catalogues
 from shared.issuer_settings import IssuerSetting, issuers_of
 from shared.visa_settings import PassportIssuer, VisaGrant, passport_issuers_of, visa_grants_of
 
@@ -103,6 +104,7 @@ _PARSERS: Mapping[Any, Callable[[str, Any], Any]] = {
     tuple[CacheCriterion, ...]: _cache_criteria,
     tuple[BucketRule, ...]: parse_rules,
     tuple[IssuerSetting, ...]: issuers_of,
+    tuple[CatalogueSetting, ...]: parse_catalogues,
     tuple[PassportIssuer, ...]: passport_issuers_of,
     tuple[VisaGrant, ...]: visa_grants_of,
 }

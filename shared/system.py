@@ -1,6 +1,6 @@
 """What every part of the system is handed: replicas, catalog, index, publisher, clock, settings, faults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from shared.access import BucketPolicy, Policy
@@ -8,6 +8,7 @@ from shared.access.audit_log import AuditLog
 from shared.catalog import Catalog
 from shared.clock import Clock
 from shared.config import Settings
+from shared.explore.base import CatalogueStore, NoCatalogues
 from shared.faults import FaultPoints
 from shared.messages import Publisher
 from shared.replicas import Replicas
@@ -27,6 +28,7 @@ class Dss:
     workflows: Workflows
     clock: Clock
     faults: FaultPoints
+    catalogues: CatalogueStore = field(default_factory=NoCatalogues)
 
     @cached_property
     def policy(self) -> Policy:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import google.auth
@@ -12,11 +13,13 @@ from google.auth import iam
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
+from shared.api_path import API_PATH
 from shared.catalog import Catalog, Database
 from shared.catalog.client import open_client
 from shared.clock import SystemClock
 from shared.config import Settings
 from shared.executions import CloudWorkflows
+from shared.explore.base import CatalogueStore, NoCatalogues
 from shared.faults import FaultPoints
 from shared.messages import PullSubscription
 from shared.pubsub import PubSub, PubSubSubscription
@@ -54,6 +57,7 @@ def open_system(settings: Settings) -> Dss:
         ),
         clock=clock,
         faults=FaultPoints(settings.fault_point),
+        catalogues=open_catalogues(settings),
     )
 
 
@@ -82,6 +86,18 @@ def open_index(settings: Settings, catalog: Catalog) -> IndexBackend:
         raise ValueError(f"DSS_INDEX: there is no back end {name!r}; use one of {known}")
     opened: IndexBackend = chosen.load()(settings, catalog)
     return opened
+
+
+def open_catalogues(settings: Settings) -> CatalogueStore:
+    """Return the catalogues that DSS_CATALOGUES lists."""
+    if not settings.catalogues:
+        return NoCatalogues()
+    # Only processes that have catalogues need the driver of PostgreSQL.
+    from shared.explore.postgresql.store import PostgreSqlCatalogues
+
+    host = urlsplit(settings.public_url).netloc
+    endpoint = f"{settings.public_url.rstrip('/')}{API_PATH}"
+    return PostgreSqlCatalogues(settings.postgresql_dsn, settings.catalogues, endpoint=endpoint, host=host)
 
 
 def open_subscription(settings: Settings, name: str) -> PullSubscription:

@@ -102,7 +102,7 @@ locals {
   }
 
   # Settings left out keep their defaults in shared/config.py.
-  api_environment = merge(local.shared_environment, local.index_environment, local.sign_in_environment, local.limits_environment, {
+  api_environment = merge(local.shared_environment, local.index_environment, local.catalogues_environment, local.sign_in_environment, local.limits_environment, {
     DSS_AWS_ROLE_ARN      = module.aws.role_arns["api"]
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_TRUSTED_PROXIES   = join(",", local.trusted_proxies)
@@ -138,9 +138,9 @@ locals {
   })
 }
 
-# Samples and replays of subscriptions.
+# Samples and replays of subscriptions; and who may read a new bundle.
 resource "google_pubsub_topic_iam_member" "api" {
-  for_each = toset(["deliveries", "replays"])
+  for_each = toset(concat(["deliveries", "replays"], local.changes_topics))
 
   topic  = google_pubsub_topic.dss[each.key].name
   role   = "roles/pubsub.publisher"

@@ -4,7 +4,10 @@ locals {
   event_prefixes = ["access/", "bundles/", "collections/", "files/", "groups/", "purges/"]
 
   # The local stack reads the same file.
-  subscriptions = { for row in jsondecode(file("${path.module}/../functions/subscriptions.json")) : row.name => row }
+  subscriptions = {
+    for row in jsondecode(file("${path.module}/../functions/subscriptions.json")) : row.name => row
+    if row.function != "explore" || local.has_catalogues
+  }
 
   dead_letters = "dead-letters"
 

@@ -1,10 +1,12 @@
 # What runs when something has happened. The entry points are in functions/main.py; to add a function there, add
 # its row here (a test compares the two), and in functions/subscriptions.json what it is sent.
 locals {
+  functions = merge(local.functions_of_all, local.catalogue_functions)
+
   # A new project has 20 vCPU and 40 GiB for Cloud Run in a region, and Cloud Run refuses a service whose instances
   # could need more together: the defaults of max_instances stay within that (a test multiplies).
   # https://cloud.google.com/run/docs/configuring/max-instances-limits
-  functions = {
+  functions_of_all = {
     # Two at once fit into 512 MiB, three do not: measured from GCS to S3, an instance takes 107 MiB idle, 245
     # with one object of 64 MiB under way (one part, which S3 is handed whole), 389 with two, 521 with three.
     # Larger objects go in parts of which four chunks of 8 MiB are in memory, and take less: 282 MiB for two.
@@ -18,7 +20,7 @@ locals {
       gcs              = { main = "roles/storage.objectUser" }
       s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = ["main/blobs"], checks_out = false }
       catalog          = true
-      publishes_to     = ["dead-letters"]
+      publishes_to     = concat(["dead-letters"], local.changes_topics)
       starts_workflows = true
       environment      = {}
     }
@@ -33,7 +35,7 @@ locals {
       gcs              = { main = "roles/storage.objectUser" }
       s3               = { reads = ["main"], reads_sources = false, creates = ["main"], aborts = [], removes = [], checks_out = false }
       catalog          = true
-      publishes_to     = ["bundle-events", "dead-letters"]
+      publishes_to     = concat(["bundle-events", "dead-letters"], local.changes_topics)
       starts_workflows = false
       environment      = {}
     }
@@ -120,7 +122,7 @@ locals {
       gcs              = { main = "roles/storage.objectUser", checkout = "roles/storage.objectUser" }
       s3               = { reads = ["main"], reads_sources = false, creates = [], aborts = ["main", "checkout"], removes = [], checks_out = false }
       catalog          = true
-      publishes_to     = ["object-events"]
+      publishes_to     = concat(["object-events"], local.changes_topics)
       starts_workflows = true
       environment      = {}
     }
@@ -194,7 +196,7 @@ locals {
         checks_out    = false
       }
       catalog          = true
-      publishes_to     = ["object-events"]
+      publishes_to     = concat(["object-events"], local.changes_topics)
       starts_workflows = true # What is too large for a step goes to the copy workflow.
       environment = {
         ADMIN_USER_EMAILS     = join(",", var.admin_emails)
@@ -269,6 +271,7 @@ resource "google_cloudfunctions2_function" "dss" {
       each.value.environment,
       contains(local.signing_functions, each.key) && var.subscription_key_version != null ? { DSS_SECRETS_KEY_FILE = local.subscription_key_file } : {},
       contains(local.index_users, each.key) ? local.index_environment : {},
+      contains(local.catalogue_users, each.key) ? local.catalogues_environment : {},
     )
 
     dynamic "secret_environment_variables" {

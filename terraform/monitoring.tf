@@ -28,11 +28,14 @@ resource "google_monitoring_uptime_check_config" "health" {
 
 # What the sweep measures and logs (functions/sweep.py), by replica.
 locals {
-  backlogs = {
+  backlogs = merge(local.catalogue_backlogs, {
     replication = { message = "replication backlog", what = "object that a replica lacks" }
     events      = { message = "event backlog", what = "object that a replica has, and whose event is not published there" }
     journals    = { message = "journal backlog", what = "event that is in no journal of many" }
-  }
+  })
+  catalogue_backlogs = { for name, row in {
+    catalogues = { message = "catalogue backlog", what = "event that a catalogue has not followed" }
+  } : name => row if local.has_catalogues }
   backlog_metrics = merge([
     for name, backlog in local.backlogs : {
       "${name}_oldest_seconds" = {
@@ -128,7 +131,7 @@ locals {
     { for name, row in local.functions : local.function_names[name] => row.max_instances if row.max_instances > 1 },
   )
 
-  alerts = merge(local.service_alerts, local.instance_alerts, {
+  alerts = merge(local.service_alerts, local.instance_alerts, local.catalogue_alerts, {
     dead_letters = {
       title = "DSS: dead letters"
       says  = "Something could not be done, often enough that nobody tries any more. `dss admin dead-letters list` says what and why; `dss admin dead-letters replay` has it tried again."
@@ -219,6 +222,39 @@ locals {
       silent_after = null
     }
   })
+
+  catalogue_alerts = { for name, row in {
+    catalogue_age = {
+      title        = "DSS: a catalogue lags"
+      says         = "A catalogue has not followed an event for more than ${var.event_alert_seconds} s. `dss admin explore status` shows how many there are; the logs of dss-explore have the errors, and `dss admin dead-letters list --subscription explore` what is not retried any more. A catalogue that is new needs `dss admin explore reindex`."
+      filter       = lookup(local.oldest_seconds_filters, "catalogues", "")
+      out_of       = null
+      aligner      = "ALIGN_PERCENTILE_99"
+      period       = 600
+      reducer      = null
+      group_by     = null
+      above        = var.event_alert_seconds
+      for_seconds  = 0
+      silent_after = 1800
+    }
+    changes_stay = {
+      title = "DSS: catalogues do not follow changes"
+      says  = "That others may read a bundle, or that it is withheld, has waited for more than ${var.event_alert_seconds} s. Until then those find it who might before; its content is not theirs. The logs of dss-explore say what fails."
+      filter = join(" AND ", [
+        "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"",
+        "resource.type=\"pubsub_subscription\"",
+        "resource.labels.subscription_id=\"${local.changes}\"",
+      ])
+      out_of       = null
+      aligner      = "ALIGN_MAX"
+      period       = 600
+      reducer      = null
+      group_by     = null
+      above        = var.event_alert_seconds
+      for_seconds  = 0
+      silent_after = null
+    }
+  } : name => row if local.has_catalogues }
 
   service_alerts = {
     api_down = {

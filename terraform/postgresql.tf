@@ -5,7 +5,7 @@ locals {
   postgresql = var.postgresql_tier == null ? [] : ["index"]
   # Only with a password: until a person has added one, Firestore goes on holding the index.
   index_in_postgresql = var.postgresql_password_version != null
-  index_users         = toset(["administer", "index"])
+  index_users         = toset(concat(["administer", "index"], local.has_catalogues ? ["explore", "sweep"] : []))
 
   index_environment = local.index_in_postgresql ? {
     DSS_INDEX = "postgresql"
@@ -99,7 +99,7 @@ resource "google_sql_database_instance" "dss" {
     # Eight a process (shared/search/postgresql/connections.py), with as many instances as there may be.
     database_flags {
       name  = "max_connections"
-      value = tostring(8 * (var.api_max_instances + var.index_max_instances) + 30)
+      value = tostring(8 * (var.api_max_instances + var.index_max_instances + (local.has_catalogues ? var.explore_max_instances : 0)) + 30)
     }
 
     insights_config {

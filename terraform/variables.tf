@@ -367,7 +367,7 @@ variable "checkout_max_instances" {
 
 variable "postgresql_tier" {
   type        = string
-  description = "Machine type of a Cloud SQL instance for the index of POST /search (db-custom-2-7680, say). When null there is none, and Firestore holds the index."
+  description = "Machine type of a Cloud SQL instance for the index of POST /search, and for catalogues (db-custom-2-7680, say). When null there is none, and Firestore holds the index."
   default     = null
 
   validation {
@@ -392,6 +392,46 @@ variable "postgresql_password_version" {
       var.postgresql_tier != null && can(regex("^([1-9][0-9]*|latest)$", var.postgresql_password_version))
     )
     error_message = "A number, or latest; and with postgresql_tier."
+  }
+}
+
+variable "catalogues" {
+  type = list(object({
+    name    = string
+    plugin  = string
+    replica = optional(string, "gcp")
+    prefix  = optional(string, "")
+    options = optional(map(string), {})
+  }))
+  description = "Catalogues by which people find data by facets: a name, a plug-in (hca, generic), and whose bundles. They are in the database of postgresql_tier."
+  default     = []
+
+  validation {
+    condition     = length(var.catalogues) == 0 || var.postgresql_password_version != null
+    error_message = "With postgresql_tier and postgresql_password_version: they are in PostgreSQL."
+  }
+
+  validation {
+    condition = alltrue([
+      for row in var.catalogues : can(regex("^[a-z][a-z0-9_-]{0,63}$", row.name)) && can(regex("^[0-9a-f-]{0,36}$", row.prefix))
+    ])
+    error_message = "A name is lower-case letters, digits, - and _; a prefix is the beginning of a UUID."
+  }
+
+  validation {
+    condition     = length(distinct(var.catalogues[*].name)) == length(var.catalogues)
+    error_message = "Two catalogues have the same name."
+  }
+}
+
+variable "explore_max_instances" {
+  type        = number
+  description = "Instances at most of the function that fills the catalogues; each works on four bundles at once."
+  default     = 10
+
+  validation {
+    condition     = var.explore_max_instances >= 1
+    error_message = "1 or more."
   }
 }
 

@@ -10,12 +10,14 @@ from xdist.scheduler import LoadFileScheduling
 
 from local.components import API_TABLE
 from local.stack import Stack
+from shared.messages import BUNDLE_CHANGES
 from tests.support.api import Api
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.large_objects import VERIFIES_INLINE
 from tests.support.postgresql_server import StoppableServer, postgresql_server
 from tests.support.process_use import ProcessUse, refuse_processes
 from tests.support.schedule import DurationRecorder, GroupScheduling, longest_first, recorded
+from tests.support.topics import make_topics
 
 # Tests with these markers run only if `-m` names the marker: each has a command in the Makefile.
 _OPT_IN = ("large", "clients")
@@ -30,6 +32,8 @@ def stack() -> Iterator[dict[str, str]]:
     """
     caller = {**os.environ, **VERIFIES_INLINE}
     with Stack(port=0, table=API_TABLE, caller=caller).running() as env:
+        # A change of readers is published for the catalogue.
+        make_topics(env, BUNDLE_CHANGES)
         yield env
 
 

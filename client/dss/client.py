@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from dss.api import bundles, checkouts, events, files, search
+from dss.api import bundles, checkouts, events, files
 from dss.api.checkouts import Checkout
 from dss.api.events import BundleEvent
 from dss.api.files import FileHead, SignedUrl
@@ -14,6 +14,7 @@ from dss.errors import InvalidInput
 from dss.listing import BundleFile, BundleFiles
 from dss.methods.collections import CollectionMethods
 from dss.methods.comparison import ComparisonMethods
+from dss.methods.finding import FindingMethods
 from dss.methods.subscriptions import SubscriptionMethods
 from dss.methods.terra import TerraMethods
 from dss.opening import find_file, is_text, open_binary, open_text, remote_of
@@ -26,7 +27,7 @@ from dss.transfer.upload import COPY_SECONDS, UploadOptions, upload
 from dss.transfer.upload_preview import preview
 
 
-class Client(CollectionMethods, ComparisonMethods, SubscriptionMethods, TerraMethods):
+class Client(CollectionMethods, ComparisonMethods, FindingMethods, SubscriptionMethods, TerraMethods):
     """A client of one DSS and one of its replicas::
 
         import dss
@@ -341,18 +342,7 @@ class Client(CollectionMethods, ComparisonMethods, SubscriptionMethods, TerraMet
         """
         return files.wait_for_file(self, uuid, version, seconds=seconds)
 
-    # Search and events
-
-    def search(self, query: Mapping[str, Any], *, raw: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield the bundle versions that an Elasticsearch query finds, last UUID first::
-
-            for hit in client.search({"query": {"match": {"files.project_json.name": "cortex"}}}):
-                print(hit["bundle_fqid"], hit["bundle_url"])
-
-        Asks for the next page when it is needed. With `raw` each result has its `metadata` document. A query
-        that is not supported raises CallFailed, whose title names the clause.
-        """
-        return search.search(self, query, raw=raw)
+    # Events
 
     def events(
         self,

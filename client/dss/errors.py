@@ -3,6 +3,7 @@
 ClientError
 ├── InvalidInput      an argument, option, file or setting is not usable; nothing was done
 │   ├── MissingExtra  a package that this needs is not installed
+│   ├── NoCatalogue   the DSS has no catalogue, or none of that name, or nothing of that type in it
 │   ├── NoSuchName    a bundle has no file of that name
 │   └── NoToken       there is no token, or it has expired
 ├── Busy              another process works on the same directory, file or upload
@@ -58,6 +59,11 @@ class MissingExtra(InvalidInput):
         super().__init__(f"{what} needs a package that is not installed: pip install 'dss-client[{extra}]'")
 
 
+class NoCatalogue(InvalidInput):
+    """The DSS has no catalogue, or none of that name, or nothing of that type in it; the text has what there
+    is."""
+
+
 class NoToken(InvalidInput):
     """There is no token for something that needs one, or it has expired."""
 
@@ -95,8 +101,9 @@ class CallFailed(ClientError):
         except (ValueError, OSError):
             problem = None
         if isinstance(problem, dict):
-            code = str(problem.get("code") or code)
-            title = str(problem.get("title") or title)
+            # The catalogue's errors have the form of Azul's.
+            code = str(problem.get("code") or problem.get("Code") or code)
+            title = str(problem.get("title") or problem.get("Message") or title)
         request = response.request
         chosen = _BY_STATUS.get(response.status_code, cls)
         return chosen(

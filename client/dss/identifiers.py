@@ -61,6 +61,19 @@ def moment_of(version: str) -> datetime:
     return datetime.strptime(check_version(version), _VERSION_FORMAT).replace(tzinfo=UTC)
 
 
+def date_of(text: str) -> datetime:
+    """Return the moment of an ISO 8601 date or time, which is UTC unless it has a time zone.
+
+    Raises InvalidInput if it is none.
+    """
+    try:
+        # Python 3.10 does not know the Z.
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise InvalidInput(f"{text[:80]!r} is not a date; give 2026-01-31, or 2026-01-31T09:30:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def version_after(version: str) -> str:
     """Return the next version, a microsecond later. Raises InvalidInput if the text is not a version."""
     return version_of(moment_of(version) + timedelta(microseconds=1))

@@ -22,7 +22,7 @@ TABLE: tuple[Builder, ...] = (
     workflows.workflows,
     api,
     events.functions_of(
-        *("administer", "checkout", "compact", "copy", "deliver", "index", "notify", "redeliver"),
+        *("administer", "checkout", "compact", "copy", "deliver", "explore", "index", "notify", "redeliver"),
         *("s3_events", "sweep", "sync"),
         processes={"index": 2, "sync": 2},
     ),

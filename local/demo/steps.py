@@ -46,6 +46,8 @@ class Scene:
     sent: Mapping[str, Fingerprint] = field(default_factory=dict)
     uuid: str = ""
     version: str = ""
+    # When its upload had ended, by a monotonic clock.
+    uploaded: float = 0.0
     # The version that was made last.
     newest: str = ""
     # The subscriber, after `subscribe`.
@@ -115,6 +117,7 @@ def upload(scene: Scene) -> str:
     report = client.upload(scene.directory, state=scene.scratch / "upload.jsonl", jobs=_JOBS)
     _check_report(report)
     scene.uuid, scene.version = report.uuid, report.version
+    scene.uploaded = time.monotonic()
     return f"{report.put} files staged and PUT, then the bundle: {_rate(report.bytes, report.seconds)}"
 
 

@@ -6,6 +6,7 @@ from dss.commands.context import json_option
 from run.admin.commands.access import access
 from run.admin.commands.audit import audit
 from run.admin.commands.dead_letters import dead_letters
+from run.admin.commands.explore import explore
 from run.admin.commands.group import group
 from run.admin.commands.index import index
 from run.admin.commands.purge import purge, purge_removal, purges
@@ -22,7 +23,7 @@ def admin() -> None:
 
 
 for command in (
-    *(access, group, audit, rebuild, replication, index),
+    *(access, group, audit, rebuild, replication, index, explore),
     *(purge, purges, purge_removal),
     *(resync, fill_cache, tombstones, runs, dead_letters, who),
 ):

@@ -1,27 +1,74 @@
 """List and replay dead letters, for `dss admin dead-letters`."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from dss.commands.context import Context
 from run.admin.operator import operator_settings
 from shared.clock import SystemClock
-from shared.maintenance.dead_letters import DeadLetter, Replay, look_through, replay
+from shared.maintenance.dead_letters import DeadLetter, Dumped, Replay, feed, look_through, replay
 from shared.messages import DEAD_LETTERS
 from shared.pubsub import PubSub
 from shared.wiring import open_subscription
 
 
-def run_list(context: Context, *, at_most: int, seconds: float) -> int:
-    """List dead letters, and keep all of them. Return 0."""
+def run_list(context: Context, *, subscription: str, at_most: int, seconds: float) -> int:
+    """List dead letters, of one subscription or all, and keep all of them. Return 0."""
     now = SystemClock().now()
     with operator_settings() as settings:
         letters = open_subscription(settings, DEAD_LETTERS)
-        rows = [letter.as_json(now) for letter in look_through(letters, at_most=at_most, seconds=seconds)]
+        found = look_through(letters, at_most=sys.maxsize if subscription else at_most, seconds=seconds)
+        rows = [letter.as_json(now) for letter in islice(_of(found, subscription), at_most)]
     text = "\n".join([*map(_line, rows), _count(len(rows), at_most)])
     context.show({"count": len(rows), "letters": rows}, text)
     return 0
+
+
+def run_dump(
+    context: Context, path: Path, *, subscription: str, at_most: int | None, seconds: float, remove: bool
+) -> int:
+    """Write dead letters to a new file, and perhaps remove them. Return 0."""
+    count = 0
+    with operator_settings() as settings, path.open("x", encoding="utf-8") as file:
+        letters = open_subscription(settings, DEAD_LETTERS)
+        found = look_through(letters, at_most=sys.maxsize, seconds=seconds)
+        for letter in islice(_of(found, subscription), at_most):
+            file.write(f"{letter.as_line()}\n")
+            if remove:
+                # Not before it is on the disk.
+                file.flush()
+                os.fsync(file.fileno())
+                letters.acknowledge([letter.message])
+            count += 1
+    verb = "moved" if remove else "copied"
+    context.show({"count": count, "file": str(path), "removed": remove}, f"{count} dead letters {verb}")
+    return 0
+
+
+def run_feed(context: Context, path: Path, *, dry_run: bool) -> int:
+    """Publish the messages of a dump again. Return 1 if one could not be published, else 0."""
+    with operator_settings() as settings, path.open(encoding="utf-8") as file:
+        messages = (Dumped.parse(line, f"{path}:{number}") for number, line in enumerate(file, start=1))
+        if dry_run:
+            rows = [{"id": one.id, "attributes": dict(one.attributes)} for one in messages]
+            context.show({"dry_run": True, "letters": rows}, f"{len(rows)} would be published")
+            return 0
+        letters = open_subscription(settings, DEAD_LETTERS)
+        outcomes = list(feed(letters, PubSub(settings.project), messages))
+    left = [{"id": one.message.id, "why": one.left} for one in outcomes if one.left]
+    for row in left:
+        print(f"dss: {row['id']}: {row['why']}", file=sys.stderr)
+    published = [{"id": one.message.id, "topic": one.topic} for one in outcomes if one.topic]
+    context.show({"published": published, "left": left}, f"{len(published)} published")
+    return 1 if left else 0
+
+
+def _of(letters: Iterable[DeadLetter], subscription: str) -> Iterator[DeadLetter]:
+    return (letter for letter in letters if subscription in ("", letter.subscription))
 
 
 def _line(row: dict[str, Any]) -> str:

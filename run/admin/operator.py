@@ -1,8 +1,10 @@
 """The start of every command of an operator: settings of the environment, errors as `dss` prints them."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import structlog
 from google.auth.exceptions import GoogleAuthError
 
 from dss.errors import InvalidInput, OperationFailed, translated
@@ -37,8 +39,18 @@ def operator_settings() -> Iterator[Settings]:
             (DssError, lambda error: OperationFailed(error.title)),
         ]
     ):
+        _log_to_stderr()
         log_command(settings)
         yield settings
+
+
+def _log_to_stderr() -> None:
+    """Have what is logged go to standard error: standard output is the command's own, and may be JSON."""
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, plain],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
 
 
 def replicas_named(dss: Dss, names: Sequence[str]) -> list[Replica]:

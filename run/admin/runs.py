@@ -1,5 +1,6 @@
 """Start, watch and show runs, for `dss admin runs` and every command with `--remote`."""
 
+import contextlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -89,6 +90,12 @@ def _carried_out(dss: Dss, argument: Mapping[str, Any], progress: Progress) -> A
         return steps.finish(dss, run.id, run.attempt)
     except DssError as error:
         return steps.fail(dss, run.id, run.attempt, error.title)
+    except BaseException:
+        # Interrupted: it can be resumed at once.
+        with contextlib.suppress(DssError):
+            steps.fail(dss, run.id, run.attempt, "it was interrupted")
+        progress.note(f"dss: to continue: dss admin runs resume {run.id}")
+        raise
 
 
 def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> AdminRun:

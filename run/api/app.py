@@ -152,7 +152,11 @@ class _Dispatcher:
             identify=partial(self._identify, admission.caller),
             base_url=base_url(self._dss.settings),
             path=request.path,
-            query={name: text for name, text in request.args.items() if name in operation.query_names},
+            query={
+                name: text
+                for name, text in request.args.items()
+                if operation.reads_query or name in operation.query_names
+            },
             memory=self._memory,
             requester=partial(self._requester, admission.caller),
             charge=partial(self._limits.charge, request.environ),

@@ -41,6 +41,11 @@ _KINDS: Mapping[str, str] = {
     "collections": "collection",
     "drs": "object",
     "events": "bundle",
+    "explore.fetch_file": "file",
+    "explore.get_data_object": "file",
+    # Of other entities nothing is noted.
+    "explore.get_entity": "bundle",
+    "explore.get_file": "file",
     "events.list_journals": "journal",
     "events.read_journal": "journal",
     "files": "file",

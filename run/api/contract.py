@@ -46,6 +46,8 @@ class Operation:
     query_names: frozenset[str] = field(repr=False)
     _body: Body | None = field(repr=False)
     writes: bool
+    # Whether the handler reads the query itself, parameters that are not declared included.
+    reads_query: bool = False
 
     def served_also_at(self, rule: str, **defaults: str) -> "Operation":
         """Return this operation at another path, with defaults for some query parameters."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 from flask import Flask, Response
 
@@ -52,9 +53,21 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
 
     page.install(app, dss.settings, contract)
     app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
-    app.add_url_rule("/version", "version", lambda: answer({"version_info": {"version": version}}))
+    app.add_url_rule("/version", "version", lambda: answer(_version_form(version)))
     app.add_url_rule(HEALTH, "health", health.answer)
     app.add_url_rule("/internal/application_secrets", "application_secrets", secrets)
+
+
+def _version_form(version: str) -> dict[str, Any]:
+    """Return what both the predecessor's clients and those of its catalogue look for.
+
+    A release stands for the commit that it was made of. There is no list of changes.
+    """
+    return {
+        "version_info": {"version": version},
+        "git": {"commit": version, "dirty": False},
+        "changes": [],
+    }
 
 
 class _Health:

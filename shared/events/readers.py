@@ -12,6 +12,7 @@ from shared.access import NOBODY, labels_of
 from shared.catalog import WITHHELD, BundleHead, Event
 from shared.errors import TooManyUnderWay
 from shared.identifiers import Fqid, event_ids
+from shared.messages import BUNDLE_CHANGES, BundleChange
 from shared.system import Dss
 
 # How often the readers of a version may change while others follow them.
@@ -56,6 +57,17 @@ def _follow_once(dss: Dss, head: BundleHead) -> None:
         dss.catalog.journals.set_labels(event, WITHHELD if head.purged else labels)
     for replica in dss.replicas:
         dss.index.set_readers(replica.name, head.fqid, head.content_readers)
+        publish_change(dss, replica.name, head.fqid)
+
+
+def publish_change(dss: Dss, replica: str, fqid: Fqid) -> None:
+    """Have the catalogues of a replica follow a bundle version's readers, or forget it if it is withheld.
+
+    Raises Unavailable.
+    """
+    if any(catalogue.replica == replica for catalogue in dss.settings.catalogues):
+        change = BundleChange(replica=replica, uuid=fqid.uuid, version=fqid.version)
+        dss.publisher.publish(BUNDLE_CHANGES, change.attributes)
 
 
 def labelled(dss: Dss, events: Sequence[Event]) -> list[Event]:

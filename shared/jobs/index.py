@@ -14,7 +14,7 @@ from shared.catalog import AdminRun, JobState
 from shared.errors import IllegalArguments
 from shared.identifiers import Fqid
 from shared.jobs.argument import Argument, checked_id
-from shared.jobs.page import Page
+from shared.jobs.page import Page, Slice
 from shared.maintenance import index_check as checking
 from shared.maintenance.index_rebuild import rebuild_index
 from shared.system import Dss
@@ -26,19 +26,6 @@ _THREADS = 8
 _CONFIRMS = timedelta(days=1)
 
 
-class _Slice:
-    """The end of a slice: the FQID after which the next slice begins, empty if there is none."""
-
-    def __init__(self, page: Page) -> None:
-        self._page = page
-        self.after = ""
-
-    def enough(self, fqid: Fqid) -> bool:
-        """Note a bundle version, and return whether it is the slice's last."""
-        self.after = str(fqid) if self._page.taken() else ""
-        return bool(self.after)
-
-
 def check_options(dss: Dss, argument: Argument) -> dict[str, Any]:
     """Return the options of a check. Raises IllegalArguments."""
     return {"replicas": argument.replicas(dss), "names_only": argument.flag("names_only")}
@@ -46,7 +33,7 @@ def check_options(dss: Dss, argument: Argument) -> dict[str, Any]:
 
 def check(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     """Check from the cursor on; see `JobType`. A rebuild would correct what this finds."""
-    tally, part = checking.IndexTally(), _Slice(page)
+    tally, part = checking.IndexTally(), Slice(page)
     for finding in checking.check(
         dss,
         [dss.replicas.named(name) for name in run.options["replicas"]],
@@ -84,7 +71,7 @@ def rebuild(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     replicas: list[str] = run.options["replicas"]
     after, first = _after(run), run.cursor.get("replica", replicas[0])
     for name in replicas[replicas.index(first) :]:
-        tally, part = checking.IndexTally(), _Slice(page)
+        tally, part = checking.IndexTally(), Slice(page)
         for outcome in rebuild_index(
             dss,
             dss.replicas.named(name),

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.catalog import AdminRun
 from shared.errors import IllegalArguments
-from shared.jobs import audit, cache, index, purge, resync, tombstones
+from shared.jobs import audit, cache, catalogue, index, purge, resync, tombstones
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page
 from shared.system import Dss
@@ -34,6 +34,22 @@ class JobType:
 JOB_TYPES: Mapping[str, JobType] = {
     # Cloud Workflows: 100,000 steps. At three a slice, that is more than a thousand million keys.
     "audit": JobType(check=audit.check, work=audit.work, preview=audit.preview, items=50_000),
+    "explore-check": JobType(
+        check=catalogue.check_options, work=catalogue.check, preview=catalogue.check, items=20_000
+    ),
+    "explore-deindex": JobType(
+        check=catalogue.deindex_options,
+        work=catalogue.work_deindex,
+        preview=catalogue.preview_deindex,
+        items=2_000,
+    ),
+    # So few that an operator sees it move.
+    "explore-reindex": JobType(
+        check=catalogue.reindex_options,
+        work=catalogue.work_reindex,
+        preview=catalogue.preview_reindex,
+        items=1_000,
+    ),
     "fill-cache": JobType(check=cache.check, work=cache.work, preview=cache.preview, items=20_000),
     index.CHECK: JobType(check=index.check_options, work=index.check, preview=index.check, items=20_000),
     "index-rebuild": JobType(

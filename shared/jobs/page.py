@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.clock import Clock, Deadline
+from shared.identifiers import Fqid
 
 # Seconds after which a slice begins no further item. The items in work then have six times as long until
 # Cloud Workflows gives up the call (1,800 seconds).
@@ -37,3 +38,16 @@ class Page:
     def count(self, **numbers: int) -> None:
         """Add to the counts of the run."""
         self.counts.update(numbers)
+
+
+class Slice:
+    """The end of a slice: the FQID after which the next slice begins, empty if there is none."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.after = ""
+
+    def enough(self, fqid: Fqid) -> bool:
+        """Note a bundle version, and return whether it is the slice's last."""
+        self.after = str(fqid) if self._page.taken() else ""
+        return bool(self.after)

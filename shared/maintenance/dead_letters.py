@@ -5,11 +5,15 @@ why, and after how many attempts. If a function never answered, Pub/Sub writes t
 its own.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import base64
+import binascii
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.errors import IllegalArguments
 from shared.messages import Publisher, PulledMessage, PullSubscription
 
 _SUBSCRIPTION = ("deadSubscription", "CloudPubSubDeadLetterSourceSubscription")
@@ -66,6 +70,53 @@ class DeadLetter:
             "age_seconds": round((now - self.message.published).total_seconds(), 1),
             "attributes": dict(self.attributes),
         }
+
+    def as_line(self) -> str:
+        """Return all of the letter as a line of JSON, for `Dumped.parse`."""
+        return json.dumps(
+            {
+                "id": self.message.id,
+                "subscription": self.subscription,
+                "reason": self.reason,
+                "attempts": self.attempts,
+                "published": self.message.published.isoformat(),
+                "attributes": dict(self.attributes),
+                "data": base64.b64encode(self.message.data).decode(),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dumped:
+    """A message as a dump of dead letters has it."""
+
+    id: str
+    subscription: str
+    attributes: Mapping[str, str]
+    data: bytes
+
+    @classmethod
+    def parse(cls, line: str, where: str) -> "Dumped":
+        """Return the message of a line of a dump. Raises IllegalArguments, with `where` the line is."""
+        try:
+            row = json.loads(line)
+            return cls(
+                id=str(row["id"]),
+                subscription=str(row["subscription"]),
+                attributes={str(name): str(value) for name, value in row["attributes"].items()},
+                data=base64.b64decode(row["data"], validate=True),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
+            raise IllegalArguments(f"{where}: it is no line of a dump of dead letters") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fed:
+    """The outcome for a line of a dump: published to `topic`, or not, and `left` says why."""
+
+    message: Dumped
+    topic: str = ""
+    left: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,17 +186,32 @@ def replay(
         letters.release(list(held.values()))
 
 
-def _replayed(
-    letters: PullSubscription, publisher: Publisher, letter: DeadLetter, topics: dict[str, str | None]
-) -> Replay:
-    name = letter.subscription
+def feed(letters: PullSubscription, publisher: Publisher, messages: Iterable[Dumped]) -> Iterator[Fed]:
+    """Publish the messages of a dump, as `replay` does; yield the outcome for each. Raises Unavailable."""
+    topics: dict[str, str | None] = {}
+    for message in messages:
+        topic, left = _topic(letters, message.subscription, topics)
+        if topic:
+            publisher.publish(topic, message.attributes, message.data)
+        yield Fed(message=message, topic=topic, left=left)
+
+
+def _topic(letters: PullSubscription, name: str, topics: dict[str, str | None]) -> tuple[str, str]:
+    """Return the topic of a subscription, or why there is none."""
     if not name:
-        return Replay(letter=letter, left="it does not say which subscription could not deliver it")
+        return "", "it does not say which subscription could not deliver it"
     if name not in topics:
         topics[name] = letters.topic_of(name)
     topic = topics[name]
+    return (topic, "") if topic else ("", f"subscription {name!r} does not exist any more, or has no topic")
+
+
+def _replayed(
+    letters: PullSubscription, publisher: Publisher, letter: DeadLetter, topics: dict[str, str | None]
+) -> Replay:
+    topic, left = _topic(letters, letter.subscription, topics)
     if not topic:
-        return Replay(letter=letter, left=f"subscription {name!r} does not exist any more, or has no topic")
+        return Replay(letter=letter, left=left)
     publisher.publish(topic, letter.attributes, letter.message.data)
     letters.acknowledge([letter.message])
     return Replay(letter=letter, topic=topic)

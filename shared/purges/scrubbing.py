@@ -18,6 +18,7 @@ from shared.errors import ObjectExists, ObjectNotFound
 from shared.events.documents import document_of, published_document
 from shared.events.journal import CONTENT_TYPE as JOURNAL_TYPE
 from shared.events.journal import add_journal, events_of, journal_index, journal_of_many, journal_of_one
+from shared.events.readers import publish_change
 from shared.identifiers import Fqid, document_key, event_ids, journal_index_key, publication_key
 from shared.manifests import CONTENT_TYPE, digest
 from shared.metadata import CREATE, TOMBSTONE
@@ -55,6 +56,7 @@ def _scrub_bundle(dss: Dss, head: BundleHead) -> None:
             dss.index.delete(replica.name, head.fqid)
         elif head.was_visible(replica.name):
             _index(dss, replica, head)
+        publish_change(dss, replica.name, head.fqid)
     for event in _events(dss, head.fqid, CREATE, TOMBSTONE):
         replica = dss.replicas.named(event.replica)
         journal = rewrite_journal(dss, replica, event)
@@ -96,6 +98,7 @@ def refresh_bundle(dss: Dss, bundle: Fqid) -> None:
             replace_object(replica, publication_key(event.id), journal_index([now]), CONTENT_TYPE)
             if not head.hidden:
                 _index(dss, replica, head)
+            publish_change(dss, replica.name, head.fqid)
             event = now
         rewrite_journal(dss, replica, event)
 

@@ -17,8 +17,10 @@ import requests
 import dss
 from dss.api.checkouts import Checkout
 from dss.client import Client
+from dss.explore.entities import Entities
 from dss.listing import BundleFiles
 from dss.methods.collections import CollectionMethods
+from dss.methods.finding import FindingMethods
 from dss.methods.subscriptions import SubscriptionMethods
 from dss.methods.terra import TerraMethods
 from local.source_tree import ROOT
@@ -29,7 +31,7 @@ from tests.support.subscriber import subscriber
 _BLOCK = re.compile(r"::\n\n(( *).+\n(?:\2.*\n|\n)*)")
 # Those that another one's example shows.
 _SHOWN_ELSEWHERE = {"put_collection": "collection", "wait_for_file": "put_file"}
-_OWNERS = (Client, CollectionMethods, SubscriptionMethods, TerraMethods)
+_OWNERS = (Client, CollectionMethods, FindingMethods, SubscriptionMethods, TerraMethods)
 
 
 def _methods() -> Iterator[tuple[str, Any]]:
@@ -87,8 +89,9 @@ def test_the_examples_run(names: dict[str, Any]) -> None:
         "https://example.org/hook": names["hook_url"],
         "gs://my-bucket": f"gs://{os.environ['DSS_GS_STAGING_BUCKET']}",
     }
-    classes = [(kind.__name__, kind) for kind in (BundleFiles, Checkout, Client)]
-    for name, documented in [*_methods(), *classes]:
+    classes = [(kind.__name__, kind) for kind in (BundleFiles, Checkout, Client, Entities)]
+    methods = [(name, getattr(Entities, name)) for name in ("facets", "summary")]
+    for name, documented in [*_methods(), *classes, *methods]:
         for example in _examples(documented):
             for written, real in here.items():
                 example = example.replace(written, real)

@@ -14,13 +14,19 @@ import requests
 
 from local.issuer.client import request_token
 from run.drs.document import DRS_PATH
+from shared.access import labels_of
 from shared.bindings import change_binding
 from shared.catalog import CheckoutOrder
+from shared.config import Settings
+from shared.explore.base import INDEXED, BundleState
+from shared.explore.changes import Said
 from shared.identifiers import Fqid, Kind
 from shared.purges.records import declare, new_purge
 from shared.system import Dss
+from shared.wiring import open_catalogues
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
+from tests.support.hca_sample import HcaBundle
 
 PAGE = Path(__file__).parents[2] / "docs" / "access.md"
 _BUCKETS = "matrix-own-"
@@ -120,6 +126,9 @@ class World:
             column: _target(dss, clouds, owner, _STATE.get(column, column))
             for column in (*_BINDINGS, *_STATE)
         }
+        # Those that were purged are in no catalogue any more.
+        for column in targets.keys() - {PURGED}:
+            _put_into_catalogue(env, dss, targets[column])
         for uuid in targets[PURGED].uuids:
             declare(dss, new_purge(dss, uuid, "", reason="consent withdrawn", by="operator@example.org"))
         return cls(
@@ -177,6 +186,21 @@ def _target(dss: Dss, clouds: Clouds, owner: Api, column: str) -> Target:
     order = CheckoutOrder(kind=Kind.BUNDLE, fqid=fqid, replica="gcp", bucket="bucket-of-a-reader")
     job = dss.catalog.checkouts.begin(order, readers=head.content_readers, at_most=100)
     return Target(file=file, bundle=bundle, doomed=doomed, collection=collection, job=job.id)
+
+
+def _put_into_catalogue(env: Mapping[str, str], dss: Dss, target: Target) -> None:
+    """Have the catalogue say that the bundle has the file, whose id there is its UUID."""
+    file, fqid = target.file, Fqid(target.bundle.uuid, target.bundle.version)
+    head = dss.catalog.bundles.head(fqid)
+    assert head
+    bundle = HcaBundle(f"metadata of {fqid}", project=f"project of {fqid}")
+    bundle.document(bundle.file("file.txt"))["provenance"]["document_id"] = file.uuid
+    bundle.files[0] |= {"uuid": file.uuid, "version": file.version}
+    labels = labels_of(head.content_readers)
+    store = open_catalogues(Settings.from_environment(env))
+    [catalogue] = store.catalogues().values()
+    said = Said.of(catalogue.plugin.contributions(replace(bundle.metadata(), fqid=fqid)))
+    store.put(catalogue, BundleState(fqid=fqid, state=INDEXED, labels=labels, release="1", said=said))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +331,21 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "subscriptions.deliveries": _of_subscription("GET", "/deliveries"),
     "subscriptions.test": _of_subscription("POST", "/test"),
     "subscriptions.replay": _of_subscription("POST", "/replay", from_date="2026-01-01T000000.000000Z"),
+    "explore.catalogs": lambda ask: ask.api.get("/index/catalogs"),
+    "explore.sources": lambda ask: ask.api.get("/repository/sources"),
+    "explore.integrations": lambda ask: ask.api.get(
+        "/integrations", entity_type="projects", integration_type="get"
+    ),
+    "explore.health_of": lambda ask: ask.api.get("/health/fast"),
+    "explore.health_of_all": lambda ask: ask.api.get("/health"),
+    "explore.summary": lambda ask: ask.api.get("/index/summary"),
+    "explore.list_entities": lambda ask: ask.api.get("/index/files", size=1),
+    "explore.post_entities": lambda ask: ask.api.post("/index/files", json={"size": 1}),
+    "explore.get_entity of the file": lambda ask: ask.api.get(f"/index/files/{ask.target.file.uuid}"),
+    "explore.get_entity of the bundle": lambda ask: ask.api.get(f"/index/bundles/{ask.target.bundle.uuid}"),
+    "explore.get_file": lambda ask: ask.api.get(f"/repository/files/{ask.target.file.uuid}"),
+    "explore.fetch_file": lambda ask: ask.api.get(f"/fetch/repository/files/{ask.target.file.uuid}"),
+    "explore.get_data_object": lambda ask: ask.api.get(f"/ga4gh/dos/v1/dataobjects/{ask.target.file.uuid}"),
     "drs.get": lambda ask: ask.get(f"ga4gh/drs/v1/objects/{ask.target.file.uuid}"),
     "drs.service_info": lambda ask: ask.api.get(f"{DRS_PATH}/service-info"),
     "drs.get_object": lambda ask: ask.api.get(f"{DRS_PATH}/objects/{ask.target.file}"),

@@ -14,6 +14,11 @@ ASKS_NOTHING = {
     "events.read_journal": "its token was given, like a signed URL, to somebody who may read these events",
     "subscriptions.put": "it makes a new one, of the caller",
     "drs.service_info": "it is about the service",
+    "explore.catalogs": "it is about the service",
+    "explore.health_of": "it is about the service",
+    "explore.health_of_all": "it is about the service",
+    "explore.integrations": "it is about the service",
+    "explore.sources": "it is about the service",
 }
 # What hands out data beside the operations of the contract.
 OTHER_DOORS = (

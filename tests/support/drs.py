@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,9 +17,10 @@ import yaml
 from run.drs.document import DRS_PATH, load_document
 from shared.api_path import API_PATH
 from tests.support.api import Api
+from tests.support.beside import find_beside
 
-# The standard's own document, in a folder beside the project; if it is not there, the service's alone counts.
-_STANDARD = Path("shared", "data", "drs-1.5-openapi.yaml")
+# The standard's own document; if it is not there, the service's alone counts.
+_STANDARD = "drs-1.5-openapi.yaml"
 # Statuses that the standard does not name; their bodies are errors.
 _FURTHER = (405, 410, 413, 414, 415, 429, 502, 503)
 _FORMATS = jsonschema.FormatChecker(formats=())
@@ -37,10 +37,7 @@ def _is_a_time(text: object) -> bool:
 @cache
 def documents() -> tuple[Mapping[str, Any], ...]:
     """Return the documents that answers are held against: the service's, and the standard's if there."""
-    standard = next(
-        (each / _STANDARD for each in Path(__file__).parents if (each / _STANDARD).is_file()), None
-    )
-    own = load_document()
+    standard, own = find_beside(_STANDARD), load_document()
     return (own,) if standard is None else (own, yaml.safe_load(standard.read_text()))
 
 

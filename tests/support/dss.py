@@ -28,9 +28,10 @@ def open_dss(stack: Mapping[str, str]) -> Iterator[Dss]:
 def open_dss_for_threads(env: Mapping[str, str], *, publishes: bool = True) -> Dss:
     """Return the dependencies of a running system, for any thread; os.environ stays as it is.
 
-    Without `publishes`, the system may be one without topics.
+    Without `publishes`, the system may be one without topics, and has no catalogues, which would be told of
+    changes.
     """
-    with mock.patch.dict(os.environ, env):
+    with mock.patch.dict(os.environ, env if publishes else {**env, "DSS_CATALOGUES": ""}):
         dss = open_system(Settings.from_environment())
         # The publisher reads the emulator's address from os.environ when it is first used. Nobody subscribes.
         if publishes:

@@ -80,6 +80,8 @@ class FakeDss:
         self.signature = 0
         self.page = 500
         self.copying: dict[str, list[int]] = {}
+        # What answers below /index: gets the rest of the path and the parameters, returns a status and JSON.
+        self.catalogue: Callable[[str, dict[str, str]], tuple[int, Any]] | None = None
         self.read_delay: Callable[[], None] = lambda: None
         # Method and part of a path: what every such request gets.
         self.broken: dict[tuple[str, str], Fault] = {}
@@ -233,6 +235,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _delete_bundles(self, rest: str, body: Any, fault: Fault) -> None:
         self._answer(200, {})
+
+    def _get_index(self, rest: str, body: Any, fault: Fault) -> None:
+        if self.fake.catalogue is None:
+            self._answer(404, {"status": 404, "code": "not_found", "title": "no such page"})
+            return
+        self._answer(*self.fake.catalogue(rest, {**self.query, **(body or {})}))
+
+    _post_index = _get_index
 
     def _get_blob(self, rest: str, body: Any, fault: Fault) -> None:
         self.fake.read_delay()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from local.config import PATIENCE, base_environment
 from local.probes import NotReady
-from local.servers.postgresql import Server, find_programs
+from local.servers.postgresql import Server, find_programs, takes_connections
 from local.supervisor.ports import reserve
 from local.supervisor.processes import POLL, Process, Processes
 
@@ -35,7 +35,7 @@ class StoppableServer:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return self._server.answers()
+                return takes_connections(self.dsn)
             except NotReady:
                 assert self._process.exit_code is None, self._process.log_tail()
                 assert time.monotonic() < deadline, self._process.log_tail()

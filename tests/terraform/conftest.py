@@ -48,6 +48,8 @@ OPTIONAL = {
     "postgresql_tier": "db-custom-2-7680",
     "postgresql_high_availability": True,
     "postgresql_password_version": "3",
+    "catalogues": [{"name": "hca", "plugin": "hca"}, {"name": "part", "plugin": "generic", "prefix": "0a"}],
+    "explore_max_instances": 3,
     "admin_emails": ["ada@example.org", "bob@example.org"],
     "trusted_projects": ["another-project"],
     "oidc_issuers": [

@@ -7,6 +7,7 @@ import pytest
 from shared.config import Settings
 from shared.identifiers import Kind
 from shared.messages import (
+    BUNDLE_CHANGES,
     BUNDLE_EVENTS,
     DEAD_LETTERS,
     DELIVERIES,
@@ -15,10 +16,16 @@ from shared.messages import (
     OBJECT_EVENTS,
     REPLAYS,
 )
-from tests.support.terraform_cli import SUBSCRIPTIONS, Deployment
+from tests.support.terraform_cli import SUBSCRIPTIONS, Deployment, Json
 
 ROWS = {row["name"]: row for row in json.loads(SUBSCRIPTIONS.read_text())}
 PREFIXES = {f"{kind}/" for kind in Kind}
+
+
+def rows_of(deployment: Deployment) -> dict[str, Json]:
+    """Return what is pushed: without catalogues, nothing to the function that fills them."""
+    functions = deployment.by_key("google_cloudfunctions2_function.dss")
+    return {name: row for name, row in ROWS.items() if row["function"] in functions}
 
 
 def topic_id(deployment: Deployment, name: str) -> str:
@@ -34,7 +41,15 @@ def test_the_topics_are_those_that_the_code_names(deployment: Deployment) -> Non
         DELIVERY_RETRIES,
         REPLAYS,
         DEAD_LETTERS,
+        *({BUNDLE_CHANGES} if "explore" in rows_of(deployment) else ()),
     }
+
+
+def test_the_catalogues_are_told_of_events_and_changes(deployments: dict[str, Deployment]) -> None:
+    missing = {name: set(ROWS) - set(rows_of(each)) for name, each in deployments.items()}
+
+    assert missing == {"least": {"explore", BUNDLE_CHANGES}, "most": set()}
+    assert {ROWS[name]["topic"] for name in missing["least"]} == {BUNDLE_EVENTS, BUNDLE_CHANGES}
 
 
 def test_gcs_announces_manifests_and_nothing_else(deployment: Deployment) -> None:
@@ -93,7 +108,7 @@ def test_sns_pushes_to_the_function_which_accepts_no_other_topic(deployment: Dep
 def test_the_subscriptions_are_those_of_the_local_stack(deployment: Deployment) -> None:
     deployed = deployment.by_key("google_pubsub_subscription.push")
 
-    assert set(deployed) == set(ROWS)
+    assert set(deployed) == set(rows_of(deployment))
     for name, row in deployed.items():
         wanted = ROWS[name]
         assert (row["name"], row["topic"]) == (name, topic_id(deployment, wanted["topic"]))
@@ -157,7 +172,7 @@ def test_pub_sub_may_move_messages_that_no_function_handled(deployment: Deployme
     minting = deployment.one("google_service_account_iam_member.pubsub_mints_tokens")
 
     assert {name: (row["role"], row["member"]) for name, row in subscribing.items()} == {
-        name: ("roles/pubsub.subscriber", agent) for name in ROWS
+        name: ("roles/pubsub.subscriber", agent) for name in rows_of(deployment)
     }
     assert (publishing["topic"], publishing["role"], publishing["member"]) == (
         DEAD_LETTERS,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from run.api.gateway import THREADS
+from run.api.interfaces import INTERFACES
 from tests.support.dockerfile import copied, ignored, instructions
 from tests.support.python_imports import LOCK_FILE, is_locked, is_ours, locked, modules_imported, normal
 from tests.support.terraform_cli import ROOT
@@ -50,6 +51,17 @@ def test_the_image_holds_every_module_of_ours_that_it_imports() -> None:
             if is_ours(module, ROOT):
                 file = module.replace(".", "/")
                 assert {f"{file}.py", f"{file}/__init__.py"} & modules, f"{path} imports {module}"
+
+
+def test_the_image_holds_every_interface_and_its_document() -> None:
+    files = {relative(path) for path in files_in_image()}
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+
+    for text in INTERFACES:
+        module = text.partition(":")[0]
+        package = module.rpartition(".")[0]
+        assert f"{module.replace('.', '/')}.py" in files
+        assert data[package] == [path.name for path in (ROOT / package.replace(".", "/")).glob("*.yml")]
 
 
 def test_the_image_installs_every_package_that_it_imports() -> None:

@@ -4,11 +4,15 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from functions.sweep import BACKLOGS
+from functions.sweep import BACKLOGS, CATALOGUE_BACKLOG
 from shared.config import Settings
+from shared.maintenance.catalogue_backlog import CatalogueBacklog
 from shared.maintenance.sweep import Backlog
-from shared.messages import DEAD_LETTERS, DELIVERY_RETRIES
+from shared.messages import BUNDLE_CHANGES, DEAD_LETTERS, DELIVERY_RETRIES
 from tests.support.terraform_cli import ROOT, Deployment
+
+# What the sweep logs, and the form of the line.
+LOGGED = {**{message: Backlog for message, _ in BACKLOGS}, CATALOGUE_BACKLOG: CatalogueBacklog}
 
 
 def alert(deployment: Deployment, name: str) -> list[dict[str, Any]]:
@@ -28,7 +32,9 @@ def test_the_backlogs_are_measured_by_what_the_sweep_logs(deployment: Deployment
     metrics = deployment.by_key("google_logging_metric.backlog")
     service = deployment.by_key("google_cloudfunctions2_function.dss")["sweep"]["name"]
 
-    backlogs = ("replication", "events", "journals")
+    backlogs = {"replication", "events", "journals"}
+    if "explore" in deployment.by_key("google_cloudfunctions2_function.dss"):
+        backlogs |= {"catalogues"}
     numbers = ("oldest_seconds", "objects")
     assert set(metrics) == {f"{backlog}_{field}" for backlog in backlogs for field in numbers}
     messages = set()
@@ -36,7 +42,7 @@ def test_the_backlogs_are_measured_by_what_the_sweep_logs(deployment: Deployment
         [message] = re.findall(r'jsonPayload\.message="([^"]+)"', row["filter"])
         messages.add(message)
         _, _, field = name.partition("_")
-        assert message in dict(BACKLOGS) and {field, "replica"} <= {one.name for one in fields(Backlog)}
+        assert {field, "replica"} <= {one.name for one in fields(LOGGED[message])}
         assert row["name"] == f"dss/{name}"
         assert f'resource.labels.service_name="{service}"' in row["filter"]
         assert row["value_extractor"] == f"EXTRACT(jsonPayload.{field})"
@@ -81,6 +87,20 @@ def test_unpublished_events_and_missing_journals_are_alerts(
             assert [one["per_series_aligner"] for one in found["aggregations"]] == ["ALIGN_PERCENTILE_99"]
         assert threshold(alert(deployment, "event_age")[0])["threshold_value"] == seconds
         assert threshold(alert(deployment, "journal_age")[0])["threshold_value"] > due
+
+
+def test_a_catalogue_that_lags_is_an_alert(deployments: dict[str, Deployment]) -> None:
+    most, names = deployments["most"], ("catalogue_age", "changes_stay")
+    lags, silent = alert(most, names[0])
+    [stays] = alert(most, names[1])
+    alerts = deployments["least"].by_key("google_monitoring_alert_policy.dss")
+
+    assert '"logging.googleapis.com/user/dss/catalogues_oldest_seconds"' in threshold(lags)["filter"]
+    assert silent["condition_absent"][0]["duration"] == "1800s"
+    assert "subscription/oldest_unacked_message_age" in threshold(stays)["filter"]
+    assert f'subscription_id="{BUNDLE_CHANGES}"' in threshold(stays)["filter"]
+    assert {threshold(one)["threshold_value"] for one in (lags, stays)} == {1200}
+    assert not set(names) & set(alerts)
 
 
 def test_pushes_that_mostly_fail_are_an_alert(deployment: Deployment) -> None:

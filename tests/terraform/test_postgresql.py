@@ -3,9 +3,11 @@
 import pytest
 
 from shared.config import Settings
+from shared.postgresql.connections import POOL_SIZE
 from tests.support.terraform_cli import Deployment, Json, Workspace
 from tests.terraform.conftest import REQUIRED
 
+DATABASE = {"postgresql_tier": "db-custom-2-7680", "postgresql_password_version": "1"}
 KINDS = (
     "google_compute_network",
     "google_service_networking_connection",
@@ -13,7 +15,8 @@ KINDS = (
     "google_sql_user",
     "google_vpc_access_connector",
 )
-USERS = {"administer", "index"}
+# With catalogues, which are in the same database.
+USERS = {"administer", "explore", "index", "sweep"}
 
 
 def api(deployment: Deployment) -> Json:
@@ -62,6 +65,36 @@ def test_components_that_search_or_index_connect_to_postgresql(deployments: dict
         assert secrets == ([("PGPASSWORD", "dss-postgresql-password", "3")] if name in USERS else []), name
 
 
+def test_components_that_fill_catalogues_or_tell_of_changes_know_them(
+    deployments: dict[str, Deployment],
+) -> None:
+    for name, wanted in (("least", set()), ("most", {"api", *USERS, "sync"})):
+        found = {
+            component: Settings.from_environment({key: value for key, value in given.items() if value})
+            for component, given in environments(deployments[name]).items()
+            if "DSS_CATALOGUES" in given
+        }
+        assert set(found) == wanted
+        # What is indexed has DRS ids with the host of the API, whoever indexes it.
+        assert {settings.public_url for settings in found.values()} <= {"https://dss.example.org"}
+        assert {
+            tuple((row.name, row.plugin, row.replica, row.prefix) for row in settings.catalogues)
+            for settings in found.values()
+        } <= {(("hca", "hca", "gcp", ""), ("part", "generic", "gcp", "0a"))}
+
+
+def test_the_database_has_connections_for_all_instances(deployments: dict[str, Deployment]) -> None:
+    most = deployments["most"]
+    [instance] = most.of_type("google_sql_database_instance").values()
+    [flag] = instance["settings"][0]["database_flags"]
+    [template] = most.one("google_cloud_run_v2_service.api")["template"]
+    functions = most.by_key("google_cloudfunctions2_function.dss")
+    largest = sum(functions[name]["service_config"][0]["max_instance_count"] for name in ("explore", "index"))
+
+    assert flag["name"] == "max_connections"
+    assert int(flag["value"]) >= POOL_SIZE * (template["scaling"][0]["max_instance_count"] + largest) + 30
+
+
 def test_postgresql_has_no_public_address_and_requires_tls(deployments: dict[str, Deployment]) -> None:
     [instance] = deployments["most"].of_type("google_sql_database_instance").values()
     [address] = instance["settings"][0]["ip_configuration"]
@@ -77,6 +110,9 @@ def test_postgresql_has_no_public_address_and_requires_tls(deployments: dict[str
     [
         ({"postgresql_tier": "large"}, "machine type"),
         ({"postgresql_password_version": "1"}, "with postgresql_tier"),
+        ({"catalogues": [{"name": "hca", "plugin": "hca"}]}, "they are in PostgreSQL"),
+        (DATABASE | {"catalogues": [{"name": "HCA", "plugin": "hca"}]}, "A name is lower-case"),
+        (DATABASE | {"catalogues": [{"name": "a", "plugin": "hca"}] * 2}, "have the same name"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(workspace: Workspace, variables: Json, named: str) -> None:

@@ -13,7 +13,7 @@ from dss.sign_in.credentials import token_source
 from dss.sign_in.sources import TokenSource
 from dss.stopping import StoppableClock
 
-_BASE_PATH = "/v1"
+BASE_PATH = "/v1"
 
 
 def ignore(line: str) -> None:
@@ -55,7 +55,7 @@ class Session:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise InvalidInput(f"{url!r} is not the URL of a DSS; give https://HOST or http://HOST")
         trimmed = url.rstrip("/")
-        self.url = trimmed if trimmed.endswith(_BASE_PATH) else trimmed + _BASE_PATH
+        self.url = trimmed if trimmed.endswith(BASE_PATH) else trimmed + BASE_PATH
         self.replica = self.settings.replica
         self._credentials, self._key_file, self._profile = token, key_file, profile
         self.tokens = token_source(self.settings) if token is None or isinstance(token, str) else token

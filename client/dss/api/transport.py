@@ -245,6 +245,7 @@ def failure_of(answer: requests.Response, note: str = "") -> CallFailed:
 
 def _has_code(answer: requests.Response) -> bool:
     try:
-        return "code" in answer.json()
-    except (ValueError, TypeError):
+        body = answer.json()
+    except ValueError:
         return False
+    return isinstance(body, dict) and not body.keys().isdisjoint(("code", "Code"))

@@ -1,13 +1,11 @@
 """`dss events`: the bundles that came to a replica, and those that were deleted, in order of time."""
 
-from datetime import datetime
-
 import click
 
 from dss.commands.context import Context, shared_options
 from dss.commands.help import examples
 from dss.errors import InvalidInput
-from dss.identifiers import UTC, check_version, version_of
+from dss.identifiers import check_version, date_of, version_of
 
 
 class _Date(click.ParamType[str]):
@@ -21,11 +19,9 @@ class _Date(click.ParamType[str]):
         except InvalidInput:
             pass
         try:
-            # Python 3.10 does not know the Z.
-            moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        except ValueError:
-            self.fail(f"{value!r} is not a date; give 2026-01-31, or 2026-01-31T09:30:00Z", param, ctx)
-        return version_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+            return version_of(date_of(value))
+        except InvalidInput as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(

@@ -19,6 +19,7 @@ from dss.commands.diff import diff
 from dss.commands.download import download
 from dss.commands.events import events
 from dss.commands.exit_codes import EXIT_CODES, FAILED, INTERRUPTED
+from dss.commands.explore import explore
 from dss.commands.get import get
 from dss.commands.help import examples
 from dss.commands.list import list_bundles
@@ -47,6 +48,7 @@ _COMMANDS = (
     get,
     list_bundles,
     search,
+    explore,
     delete,
     checkout,
     collection,

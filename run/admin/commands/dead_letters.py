@@ -1,8 +1,10 @@
-"""`dss admin dead-letters`: list and replay them."""
+"""`dss admin dead-letters`: list, replay, dump and feed them."""
+
+from pathlib import Path
 
 import click
 
-from dss.commands.context import Context, json_option
+from dss.commands.context import FILE, Context, json_option
 from dss.commands.help import examples
 from dss.errors import InvalidInput
 from run.admin.commands import options
@@ -17,13 +19,20 @@ _WAIT = click.option(
 )
 
 
+_SUBSCRIPTION = click.option(
+    "--subscription", default="", metavar="NAME", help="Only letters of this subscription: index, explore, …"
+)
+_FILE = click.argument("file", type=FILE)
+
+
 @click.group("dead-letters")
 @json_option
 def dead_letters() -> None:
-    """List and replay messages whose last delivery attempt failed."""
+    """List, replay, dump and feed back messages whose last delivery attempt failed."""
 
 
-@dead_letters.command("list", epilog=examples("dss admin dead-letters list --max 10"))
+@dead_letters.command("list", epilog=examples("dss admin dead-letters list --max 10 --subscription explore"))
+@_SUBSCRIPTION
 @click.option(
     "--max",
     "at_most",
@@ -35,11 +44,11 @@ def dead_letters() -> None:
 @_WAIT
 @json_option
 @click.pass_obj
-def list_letters(context: Context, at_most: int, wait: float) -> int:
+def list_letters(context: Context, subscription: str, at_most: int, wait: float) -> int:
     """List dead letters, and keep them."""
     from run.admin.dead_letters import run_list
 
-    return run_list(context, at_most=at_most, seconds=wait)
+    return run_list(context, subscription=subscription, at_most=at_most, seconds=wait)
 
 
 @dead_letters.command(
@@ -65,3 +74,32 @@ def replay(
 
     work = show_selected if dry_run else run_replay
     return work(context, ids=ids, at_most=at_most, seconds=wait)
+
+
+@dead_letters.command(epilog=examples("dss admin dead-letters dump explore.jsonl --subscription explore"))
+@_FILE
+@_SUBSCRIPTION
+@click.option("--max", "at_most", type=click.IntRange(1), help="Dump at most this many.")
+@click.option("--remove", is_flag=True, help="Remove each letter once it is in the file.")
+@_WAIT
+@json_option
+@click.pass_obj
+def dump(
+    context: Context, file: Path, subscription: str, at_most: int | None, remove: bool, wait: float
+) -> int:
+    """Write dead letters to a new file, a line of JSON each, for `feed`."""
+    from run.admin.dead_letters import run_dump
+
+    return run_dump(context, file, subscription=subscription, at_most=at_most, seconds=wait, remove=remove)
+
+
+@dead_letters.command(epilog=examples("dss admin dead-letters feed explore.jsonl --dry-run"))
+@_FILE
+@options.dry_run
+@json_option
+@click.pass_obj
+def feed(context: Context, file: Path, dry_run: bool) -> int:
+    """Publish the messages of a dump again, to the topics that they came from. Leaves the file as it is."""
+    from run.admin.dead_letters import run_feed
+
+    return run_feed(context, file, dry_run=dry_run)

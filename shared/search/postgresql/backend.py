@@ -18,14 +18,14 @@ from psycopg.sql import Composed
 from shared.access import labels_of
 from shared.config import Settings
 from shared.identifiers import Fqid
+from shared.postgresql.connections import Connections
 from shared.search.base import MOST_PAGE_BYTES, Hit, IndexBackend, Indexed, IndexEntry, Page, Total
 from shared.search.budget import too_costly
 from shared.search.documents import digest_of
 from shared.search.postgresql.clauses import Condition, both, clauses_by_range_terms, condition, readable
-from shared.search.postgresql.connections import Connections
 from shared.search.postgresql.range_terms import range_terms_of
 from shared.search.postgresql.rows import FORM, postings, scalars
-from shared.search.postgresql.schema import migrate
+from shared.search.postgresql.schema import INDEX_TABLES
 from shared.search.query import Query
 
 Row = tuple[Any, ...]
@@ -121,7 +121,7 @@ class PostgreSqlIndex:
 
     def __init__(self, dsn: str, *, seconds: float = _SECONDS, **options: Any) -> None:
         self._seconds = seconds
-        self._connections = Connections(dsn, prepare=migrate, **options)
+        self._connections = Connections(dsn, prepare=INDEX_TABLES.migrate, **options)
 
     def put(self, entry: IndexEntry) -> None:
         """Write or replace an entry, unless the existing one is dead and the new one is not."""

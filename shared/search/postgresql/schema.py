@@ -2,8 +2,7 @@
 
 from typing import LiteralString
 
-from psycopg import Connection
-from psycopg.errors import UndefinedTable
+from shared.postgresql.migrations import Migrations
 
 # The advisory lock of migrations, a number that nothing else in the database locks: the bytes of "dss1".
 _LOCK = 0x64737331
@@ -11,8 +10,6 @@ _LOCK = 0x64737331
 # Entries of the first release, which have no range terms. The text must be that of the partial index below.
 WITHOUT_RANGE_TERMS: LiteralString = "form < 2"
 
-# The first process that connects runs each of these once, in this order. To change tables, append one, and
-# change none: they have run in some database. Processes of the previous release use the tables meanwhile.
 MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
     (
         # Names compare by their bytes, as everywhere in the system, not by the language of the database.
@@ -64,30 +61,4 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
     ),
 )
 
-
-def migrate(connection: Connection) -> None:
-    """Bring the tables to the state of this release. Safe to call from many processes at once.
-
-    Leaves newer tables as they are. Needs the right to create tables only if there is something to do.
-    """
-    if _version(connection) >= len(MIGRATIONS):
-        return
-    with connection.transaction():
-        # A second process waits here, and then finds it done.
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        # Creating an index over millions of entries takes longer than the limit of other statements.
-        connection.execute("SET LOCAL statement_timeout = 0")
-        connection.execute("CREATE TABLE IF NOT EXISTS dss_index_migrations (number integer PRIMARY KEY)")
-        for number in range(_version(connection), len(MIGRATIONS)):
-            for statement in MIGRATIONS[number]:
-                connection.execute(statement)
-            connection.execute("INSERT INTO dss_index_migrations VALUES (%s)", (number + 1,))
-
-
-def _version(connection: Connection) -> int:
-    """Return the number of the last migration that has run; 0 for a new database."""
-    try:
-        row = connection.execute("SELECT coalesce(max(number), 0) FROM dss_index_migrations").fetchone()
-    except UndefinedTable:
-        return 0
-    return int(row[0]) if row else 0
+INDEX_TABLES = Migrations("dss_index_migrations", _LOCK, MIGRATIONS)

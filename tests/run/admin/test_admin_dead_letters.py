@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -16,10 +17,17 @@ from local.stack import Stack
 from shared.config import Settings
 from shared.errors import Unavailable
 from shared.maintenance.dead_letters import look_through, replay
-from shared.messages import DEAD_LETTERS, OBJECT_EVENTS, ObjectEvent, PullSubscription
+from shared.messages import (
+    BUNDLE_CHANGES,
+    DEAD_LETTERS,
+    OBJECT_EVENTS,
+    BundleChange,
+    ObjectEvent,
+    PullSubscription,
+)
 from shared.pubsub import PubSub
 from shared.wiring import open_subscription
-from tests.support.api import new_uuid
+from tests.support.api import new_uuid, now
 from tests.support.command_line import Outcome, dss
 from tests.support.topic_listener import TopicListener, listen_to
 
@@ -152,6 +160,36 @@ def test_only_the_selected_letters_are_replayed(
     listener.drain()
     assert len(listener.attributes) == 3
     assert {attributes["objectId"] for attributes in listener.attributes} < keys
+
+
+def test_the_letters_of_a_subscription_are_dumped_and_fed_back(
+    env: dict[str, str], publisher: PubSub, die: Callable[[str], str], tmp_path: Path
+) -> None:
+    change = BundleChange(replica="gcp", uuid=new_uuid(), version=now()).attributes
+    dead = {"deadSubscription": "bundle-changes", "deadReason": "the plug-in has failed"}
+    publisher.publish(DEAD_LETTERS, {**change, **dead}, b"\xff")
+    die("a reason")
+    file, broken = tmp_path / "letters", tmp_path / "broken"
+    broken.write_text("{}\n")
+
+    listed = admin(env, "list", "--subscription", "bundle-changes")
+    kept = admin(env, "dump", tmp_path / "all")
+    moved = admin(env, "dump", file, "--subscription", "bundle-changes", "--remove")
+    again = admin(env, "dump", file)
+    rest = admin(env, "list")
+
+    assert [row["reason"] for row in listed.json["letters"]] == ["the plug-in has failed"]
+    assert (kept.json["count"], moved.json["count"], again.code) == (2, 1, 1)
+    assert [row["subscription"] for row in rest.json["letters"]] == ["sync"]
+
+    fed, dry, wrong = (
+        dss(env, "admin", "dead-letters", "feed", *arguments, "--json")
+        for arguments in ([file], [file, "--dry-run"], [broken])
+    )
+
+    assert dry.json["letters"][0]["attributes"] == change
+    assert (fed.code, [row["topic"] for row in fed.json["published"]]) == (0, [BUNDLE_CHANGES])
+    assert (wrong.code, f"{broken}:1: it is no line of a dump" in wrong.err) == (1, True)
 
 
 def test_a_letter_without_a_topic_stays(env: dict[str, str], publisher: PubSub) -> None:

@@ -30,6 +30,7 @@ from tests.support.decisions import ASKS_NOTHING
 from tests.support.dss import open_dss
 from tests.support.executions import executions_server
 from tests.support.operations import ALL_OPERATIONS
+from tests.support.topics import make_topics
 
 # Taking a name says that it is taken, to everybody.
 TAKES_A_NAME = ("files.put", "files.put_many", "bundles.put", "collections.put")
@@ -42,6 +43,7 @@ OTHER_ROUTES = {
     "/internal/health": "which back ends answer",
     "/v1/bundles": "bundles.list_all, where the predecessor had it",
     "/v1/swagger.json": "the contract",
+    "/openapi": "the contract of the catalogue",
     "/page/swagger.json": "the contract, as the page shows it",
     "/version": "the version of the service",
 }
@@ -57,9 +59,7 @@ REFUSED = (
 def world(
     stack: dict[str, str], dss: Dss, clouds: Clouds, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    for topic in ("deliveries", "replays"):
-        url = f"http://{stack['PUBSUB_EMULATOR_HOST']}/v1/projects/{stack['GOOGLE_CLOUD_PROJECT']}/topics"
-        requests.put(f"{url}/{topic}", json={}, timeout=60)
+    make_topics(stack, "deliveries", "replays")
     with executions_server(stack, tmp_path_factory.mktemp("executions")) as executions:
         settings = {**SETTINGS, "DSS_WORKFLOWS_EMULATOR_HOST": executions}
         with (

@@ -51,7 +51,8 @@ def named(value: object, file: Version) -> object:
 
 
 def test_every_operation_has_a_row_here() -> None:
-    assert set(ROWS) == {operation.operation_id for operation in Interfaces.load().operations}
+    [drs] = [interface for interface in Interfaces.load() if interface.area == "drs"]
+    assert set(ROWS) == {operation.operation_id for operation in drs.operations}
 
 
 @pytest.mark.parametrize("name", ROWS)

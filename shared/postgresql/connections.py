@@ -1,4 +1,4 @@
-"""Connections of the index to PostgreSQL: a pool, one mapping of its errors, bounded waits."""
+"""Connections to PostgreSQL: a pool, one mapping of its errors, bounded waits."""
 
 import contextlib
 import threading

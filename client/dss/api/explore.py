@@ -1,0 +1,130 @@
+"""Calls about the catalogue, whose routes are at the root of the host, as those of Azul."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+
+from dss.api.session import BASE_PATH, Session
+from dss.api.transport import Call, failure_of, json_of
+from dss.errors import CallFailed, NoCatalogue, NotFound
+from dss.suggestions import suggestion
+
+# The smallest of the largest pages that a plug-in may have.
+PAGE = 100
+Params = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A catalogue of a DSS: its `name`, its `plugin`, and the `entity_types` that can be listed in it."""
+
+    name: str
+    plugin: str
+    entity_types: tuple[str, ...]
+    is_default: bool
+
+    def check_type(self, entity_type: str) -> str:
+        """Return a type of entities. Raises NoCatalogue, with the known ones, if this has none of that
+        name."""
+        if entity_type in self.entity_types:
+            return entity_type
+        known = ", ".join(self.entity_types)
+        raise NoCatalogue(
+            f"catalogue {self.name!r} has no {entity_type!r}; it has {known}"
+            f"{suggestion(entity_type, self.entity_types)}"
+        )
+
+
+def catalogues(session: Session) -> list[Catalogue]:
+    """Return the catalogues of a DSS, the default one first. Raises NoCatalogue if there are none."""
+    try:
+        answer = _answer(session, Call(method="GET", url=_url(session, "catalogs")), has="catalogs")
+    except NotFound:
+        # A release without catalogues.
+        answer = {"catalogs": {}}
+    found = [_catalogue(name, about, answer) for name, about in answer["catalogs"].items()]
+    if not found:
+        raise NoCatalogue(
+            f"the DSS at {_root(session)} has no catalogue; `dss search` finds bundles by a query"
+        )
+    return sorted(found, key=lambda each: not each.is_default)
+
+
+def catalogue(session: Session, name: str | None) -> Catalogue:
+    """Return a catalogue by its name, or the default one. Raises NoCatalogue, with the known ones."""
+    known = catalogues(session)
+    for each in known:
+        if name in (None, each.name):
+            return each
+    names = [each.name for each in known]
+    raise NoCatalogue(
+        f"there is no catalogue {name!r}; there is {', '.join(names)}{suggestion(str(name), names)}"
+    )
+
+
+def page(session: Session, entity_type: str, params: Params) -> Any:
+    """Return a page of hits. The parameters are in the body: filters may be too long for a URL."""
+    call = Call(method="POST", url=_url(session, entity_type), body=dict(params))
+    return _answer(session, call, has="hits")
+
+
+def following(session: Session, entity_type: str, params: Params, current: Any) -> Params | None:
+    """Return the parameters of the page behind one, None if it is the last. Raises CallFailed."""
+    url = current["pagination"].get("next")
+    if not url:
+        return None
+    # Only the query counts: the DSS may know itself by another host than we do. Of long filters it has none.
+    found = {**params, **dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))}
+    if found == params:
+        raise CallFailed(
+            method="POST",
+            url=_url(session, entity_type),
+            status=200,
+            code="same_page",
+            title="its next page is the same page",
+        )
+    return found
+
+
+def summary(session: Session, params: Params) -> Any:
+    """Return the summary of what matches."""
+    return _answer(session, Call(method="GET", url=_url(session, "summary"), params=dict(params)))
+
+
+def params_of(
+    catalogue_name: str, filters: Mapping[str, Any], words: str | None, **others: str | None
+) -> dict[str, str]:
+    """Return the parameters of a question; those that are None are left out."""
+    given = {
+        "catalog": catalogue_name,
+        "filters": json.dumps(filters) if filters else None,
+        "q": words,
+        **others,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _root(session: Session) -> str:
+    return session.url.removesuffix(BASE_PATH)
+
+
+def _url(session: Session, path: str) -> str:
+    return f"{_root(session)}/index/{path}"
+
+
+def _answer(session: Session, call: Call, has: str | None = None) -> Any:
+    answer: requests.Response = session.transport.send(call)
+    if answer.status_code != 200:
+        raise failure_of(answer)
+    return json_of(answer, has)
+
+
+def _catalogue(name: str, about: Mapping[str, Any], answer: Mapping[str, Any]) -> Catalogue:
+    metadata = about["plugins"]["metadata"]
+    return Catalogue(
+        name, metadata["name"], tuple(metadata["indices"]), name == answer.get("default_catalog")
+    )

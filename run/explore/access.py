@@ -1,0 +1,10 @@
+"""As whom a caller asks a catalogue."""
+
+from run.api.call import Call
+from shared.access import labels_sought
+
+
+def sought(call: Call) -> frozenset[str] | None:
+    """Return the labels that the caller looks up; None for an admin."""
+    readers = call.dss.policy.counts_as(call.reader)
+    return None if readers is None else labels_sought(readers)

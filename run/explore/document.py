@@ -1,0 +1,60 @@
+"""The OpenAPI document of the catalogue's service beside this module, and its operations, compiled once."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from run.api.bodies import Body
+from run.api.contract import Operation, compile_operation
+
+_DOCUMENT = Path(__file__).with_name("explore-api.yml")
+# The loader in C, if PyYAML has it, saves time at the start.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_JSON = "application/json"
+
+
+def load_document() -> dict[str, Any]:
+    """Return the OpenAPI document of this release."""
+    document: dict[str, Any] = yaml.load(_DOCUMENT.read_text(encoding="utf-8"), _Loader)
+    return document
+
+
+def operations_of(document: Mapping[str, Any]) -> tuple[Operation, ...]:
+    """Return the operations of the document. None of them writes.
+
+    Parameters of the query are read by `run.explore.arguments`: they may be in the body instead, and unknown
+    ones are errors.
+    """
+    return tuple(
+        _operation(path, method, declared)
+        for path, methods in document["paths"].items()
+        for method, declared in methods.items()
+    )
+
+
+def _operation(path: str, method: str, declared: Mapping[str, Any]) -> Operation:
+    by_place = {
+        place: [{**each["schema"], **each} for each in declared["parameters"] if each["in"] == place]
+        for place in ("path", "query")
+    }
+    compiled = compile_operation(
+        "",
+        path,
+        method,
+        {**declared, "parameters": by_place["path"]},
+        needs=None,
+        body=_body(declared),
+        writes=False,
+    )
+    names = frozenset(each["name"] for each in by_place["query"])
+    return replace(compiled, query_names=names, reads_query=True)
+
+
+def _body(declared: Mapping[str, Any]) -> Body | None:
+    if "requestBody" not in declared:
+        return None
+    schema = declared["requestBody"]["content"][_JSON]["schema"]
+    return Body({"required": True, "schema": schema}, {})

@@ -1,0 +1,162 @@
+"""Whether the catalogue works, and how far it is behind: by keys, in the predecessor's form.
+
+    elasticsearch   what holds the catalogues, a PostgreSQL server, answers
+    queues          how many events each catalogue has not followed, as the last sweep has measured
+    progress        the sum of these
+    api_endpoints   a page of some type of entity can be had from each catalogue
+    other_lambdas   the store answers (`service`), and what it has got is indexed in time (`indexer`)
+
+`up` is all of them.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+
+from flask import Flask, current_app
+
+from shared.errors import DssError, IllegalArguments
+from shared.explore.bundle_metadata import Json
+from shared.explore.catalogues import Catalogue
+from shared.explore.query import PageOrder, Query
+from shared.explore.upkeep import Waiting
+from shared.system import Dss
+
+# The key of an application's health in its `extensions`.
+_HEALTH = "dss.explore_health"
+FAST = ("elasticsearch", "api_endpoints")
+# Seconds for which an answer is kept: monitors may ask as often as they like.
+_CACHED_SECONDS = 60
+# Seconds. Notifications bring a bundle into the catalogue within seconds, or else the sweep within minutes.
+_LATE = 900.0
+
+Checked = dict[str, Json]
+
+
+class Health:
+    """Checks the parts of a system; threads may share it."""
+
+    def __init__(self, dss: Dss, clock: Callable[[], float] = time.monotonic) -> None:
+        self._dss = dss
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._cached: Checked = {}
+        self._ends = 0.0
+
+    def check(self, keys: Iterable[str] | None = None) -> Checked:
+        """Return the state of some parts, or of all, and whether all of them are up.
+
+        Raises IllegalArguments for unknown keys.
+        """
+        checks = _Checks(self._dss)
+        known = checks.by_key
+        chosen = list(known) if keys is None else list(dict.fromkeys(keys))
+        if not set(chosen) <= known.keys():
+            raise IllegalArguments("Invalid health keys")
+        found = {key: _checked(known[key]) for key in chosen}
+        return {"up": all(each["up"] for each in found.values()), **found}
+
+    def cached(self) -> Checked:
+        """Return the state of all parts, as it was a minute ago at most; who asks first waits for it."""
+        with self._lock:
+            if self._clock() >= self._ends:
+                self._cached = self.check()
+                self._ends = self._clock() + _CACHED_SECONDS
+            return self._cached
+
+
+class _Checks:
+    """The checks of one request: what several need is found out once."""
+
+    def __init__(self, dss: Dss) -> None:
+        self._dss = dss
+
+    @property
+    def by_key(self) -> Mapping[str, Callable[[], Checked]]:
+        return {
+            "elasticsearch": self._database,
+            "queues": self._queues,
+            "progress": self._progress,
+            "api_endpoints": self._endpoints,
+            "other_lambdas": self._others,
+        }
+
+    def _database(self) -> Checked:
+        self._dss.catalogues.catalogues()
+        return {"up": True}
+
+    def _queues(self) -> Checked:
+        return {
+            "up": True,
+            **{
+                name: {"up": True, "messages": {"queued": each.events}}
+                for name, each in self._waiting.items()
+            },
+        }
+
+    def _progress(self) -> Checked:
+        waiting = sum(each.events for each in self._waiting.values())
+        # What a bundle says of other entities changes at once with it, so no document waits alone.
+        return {"up": True, "unindexed_bundles": waiting, "unindexed_documents": 0}
+
+    def _endpoints(self) -> Checked:
+        for catalogue in self._catalogues:
+            name, listed = random.choice(
+                [(name, each) for name, each in catalogue.plugin.entity_types.items() if each.is_listed]
+            )
+            order = PageOrder(sort=catalogue.fields[listed.default_sort], descending=False, size=1)
+            # As a stranger, who looks up no labels.
+            query = Query(entity_type=name, facets=())
+            self._dss.catalogues.page(catalogue, frozenset(), query, order)
+        return {"up": True}
+
+    def _others(self) -> Checked:
+        service, indexer = _checked(self._store), _checked(self._indexer)
+        return {"up": service["up"] and indexer["up"], "service": service, "indexer": indexer}
+
+    def _store(self) -> Checked:
+        self._dss.catalog.database.check()
+        return {"up": True}
+
+    def _indexer(self) -> Checked:
+        late = [name for name, each in self._waiting.items() if each.oldest_seconds > _LATE]
+        if late:
+            return {
+                "up": False,
+                "error": f"{', '.join(late)}: events have waited for more than {_LATE:.0f} s",
+            }
+        return {"up": True}
+
+    @cached_property
+    def _catalogues(self) -> list[Catalogue]:
+        return list(self._dss.catalogues.catalogues().values())
+
+    @cached_property
+    def _waiting(self) -> Mapping[str, Waiting]:
+        """What each catalogue has not followed, if it was measured."""
+        names = {each.name for each in self._catalogues}
+        return {
+            each.name: each.waiting
+            for each in (self._dss.catalogues.upkeep.stored() if names else ())
+            if each.waiting and each.name in names
+        }
+
+
+def _checked(check: Callable[[], Checked]) -> Checked:
+    try:
+        return check()
+    except DssError as error:
+        return {"up": False, "error": error.title}
+
+
+def install(app: Flask, dss: Dss) -> None:
+    """Keep the health of an application."""
+    app.extensions[_HEALTH] = Health(dss)
+
+
+def health() -> Health:
+    """Return the health of the application that answers."""
+    found: Health = current_app.extensions[_HEALTH]
+    return found

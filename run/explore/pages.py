@@ -1,0 +1,112 @@
+"""Hits, and pages of them, in the predecessor's form."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from run.api.connections import MAX_URL
+from shared.explore.bundle_metadata import Json
+from shared.explore.catalogues import Catalogue
+from shared.explore.entities import MOST_BUNDLES
+from shared.explore.query import Found, FoundPage, PageOrder
+
+# How many files of a bundle a hit lists at most: on a page, and alone. All of them are found by a link.
+MOST_ON_A_PAGE = 100
+MOST_ALONE = 1000
+# Members of projects: trees of files.
+_TREES = ("matrices", "contributedAnalyses")
+# What a page's URL may have of a request; the order and the place are put in anew.
+_KEPT = ("catalog", "filters", "q", "facets", "fields")
+
+
+def hit_form(
+    catalogue: Catalogue, entity_type: str, found: Found, base_url: str, *, most: int
+) -> dict[str, Json]:
+    """Return a hit, with what the service adds: that it is accessible, and URLs of files.
+
+    A list of more than `most` files of a bundle is cut; then `filesTotal` says how many there are, and
+    `filesUrl` where. `bundlesUrl` is where all bundles of a file are that is in very many.
+    """
+    hit = catalogue.plugin.hit(entity_type, found.document)
+    for inner in hit.get(entity_type, ()):
+        inner["accessible"] = True
+    link = partial(_link, catalogue, base_url)
+    if entity_type == "bundles" and len(hit.get("files", ())) > most:
+        hit["filesTotal"] = len(hit["files"])
+        hit["filesUrl"] = link("files", "bundleUuid", hit["entryId"])
+        hit["files"] = hit["files"][:most]
+    if entity_type == "files" and len(hit.get("bundles", ())) >= MOST_BUNDLES:
+        hit["bundlesUrl"] = link("bundles", "fileId", hit["files"][0]["uuid"])
+    for file in _files(hit):
+        file["url"] = file_url(catalogue, file, base_url)
+    return hit
+
+
+def file_url(catalogue: Catalogue, file: Mapping[str, Json], base_url: str) -> str:
+    """Return the URL that redirects to the content of a file of a hit."""
+    query = urlencode({"catalog": catalogue.name, "version": file["version"]})
+    return f"{base_url}/repository/files/{file['uuid']}?{query}"
+
+
+def _link(catalogue: Catalogue, base_url: str, entity_type: str, field: str, value: Json) -> str:
+    filters = json.dumps({field: {"is": [value]}})
+    return f"{base_url}/index/{entity_type}?{urlencode({'catalog': catalogue.name, 'filters': filters})}"
+
+
+def _files(hit: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
+    yield from hit.get("files", ())
+    trees = [project.get(name, {}) for project in hit.get("projects", ()) for name in _TREES]
+    while trees:
+        below = trees.pop()
+        if isinstance(below, list):
+            yield from below
+        else:
+            trees += below.values()
+
+
+def pagination_form(
+    found: FoundPage,
+    order: PageOrder,
+    total: int,
+    *,
+    url: str,
+    given: Mapping[str, str],
+    in_body: frozenset[str],
+) -> dict[str, Json]:
+    """Return where a page lies among all hits, with the URLs of its neighbours.
+
+    If a URL would be too long, parameters that were in the body are left out of it: they are to be sent to
+    it again, but for the place.
+    """
+    base = {
+        **{name: given[name] for name in _KEPT if name in given},
+        "sort": order.sort.name,
+        "order": "desc" if order.descending else "asc",
+        "size": order.size,
+    }
+
+    def neighbour(name: str, edge: Found) -> str:
+        place = {name: json.dumps(list(edge.position))}
+        complete = f"{url}?{urlencode({**base, **place})}"
+        if len(complete) < MAX_URL:
+            return complete
+        return f"{url}?{urlencode({**{key: base[key] for key in base if key not in in_body}, **place})}"
+
+    hits = found.found
+    return {
+        "count": len(hits),
+        "total": total,
+        "size": order.size,
+        "pages": -(-total // order.size),
+        "sort": order.sort.name,
+        "order": base["order"],
+        "next": neighbour("search_after", hits[-1]) if hits and found.has_next else None,
+        "previous": neighbour("search_before", hits[0]) if hits and found.has_previous else None,
+    }
+
+
+def chosen(hit: dict[str, Any], names: frozenset[str] | None) -> dict[str, Json]:
+    """Return the parts of a hit that are wanted; `entryId` is always one."""
+    return hit if names is None else {key: hit[key] for key in hit if key in names or key == "entryId"}

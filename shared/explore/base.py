@@ -1,0 +1,101 @@
+"""The protocol of what holds catalogues: written by the indexer, asked by the service."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from shared.explore.bundle_metadata import Json
+from shared.explore.catalogues import Catalogue
+from shared.explore.changes import Said
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query
+from shared.explore.upkeep import CatalogueUpkeep
+from shared.identifiers import Fqid
+
+INDEXED, FAILED, LEFT_OUT, WITHDRAWN, DELETED = "indexed", "failed", "left out", "withdrawn", "deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleState:
+    """What a catalogue records of a bundle version: one of the states above.
+
+    `said` is what an INDEXED one says, `reason` why one has FAILED or is LEFT_OUT, `labels` those of its
+    readers (`shared.access.labels`), and `release` that of the plug-in which read it.
+    """
+
+    fqid: Fqid
+    state: str
+    labels: frozenset[str] = frozenset()
+    release: str = ""
+    reason: str = ""
+    said: Said | None = None
+
+
+class CatalogueStore(Protocol):
+    """Holds catalogues. All methods raise Unavailable.
+
+    `sought` are the labels that a reader looks up; None is an admin. What a reader may not see has no part in
+    any answer.
+    """
+
+    @property
+    def upkeep(self) -> CatalogueUpkeep:
+        """What operators and the sweep look after catalogues by."""
+        ...
+
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """Return the catalogues of the configuration by name, the default one first."""
+        ...
+
+    def put(self, catalogue: Catalogue, state: BundleState) -> bool:
+        """Record a bundle version, and change all that follows from it at once; return whether anything
+        changed.
+
+        Safe to repeat, in any order: a deletion is final, and an older version does not replace a newer one.
+        Raises TooManyAudiences.
+        """
+        ...
+
+    def state(self, catalogue: Catalogue, fqid: Fqid) -> BundleState | None:
+        """Return what is recorded of a bundle version, without what it says."""
+        ...
+
+    def states(self, catalogue: Catalogue, *, state: str = "", prefix: str = "") -> Iterator[BundleState]:
+        """Yield what is recorded of all bundle versions, or of those in a state, in order of FQID."""
+        ...
+
+    def page(
+        self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query, order: PageOrder
+    ) -> FoundPage:
+        """Return a page of documents."""
+        ...
+
+    def one(
+        self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query, entity_id: str
+    ) -> Found | None:
+        """Return an entity's document, if it matches a query."""
+        ...
+
+    def counts(
+        self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query
+    ) -> tuple[int, Mapping[str, FacetCounts]]:
+        """Return how many documents match, and the counts of facets."""
+        ...
+
+    def summary(self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
+        ...
+
+    def forget(self, catalogue: Catalogue, fqids: Sequence[Fqid]) -> None:
+        """Remove all that is recorded of bundle versions, so that they may be indexed again."""
+        ...
+
+
+class NoCatalogues:
+    """A store without catalogues, for deployments that have none."""
+
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """Return no catalogues."""
+        return {}
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{name}: there is no catalogue to ask; set DSS_CATALOGUES")

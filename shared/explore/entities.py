@@ -1,0 +1,48 @@
+"""What several bundle versions together say of one entity."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from shared.explore.bundle_metadata import Contents
+from shared.explore.tallies import Counts, Inner, Merges, Slot, encode
+
+# Documents name at most so many of their bundles; they are found by each of them.
+MOST_BUNDLES = 100
+
+# An inner entity is the same in several bundles if it is of the same list and has the same id.
+InnerKey = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the newest version of one bundle says of an entity."""
+
+    uuid: str
+    version: str
+    labels: frozenset[str]
+    contents: Contents = field(repr=False)
+
+
+def inner_key(listed: str, inner: Inner) -> InnerKey:
+    """Return by what an inner entity is told from others: its document's id, or all of it if it has none."""
+    return listed, str(inner.get("document_id") or encode(inner))
+
+
+def inner_entities(contents: Contents) -> Iterator[tuple[InnerKey, Inner]]:
+    """Yield all inner entities of a contribution."""
+    for listed, entities in contents.items():
+        for inner in entities:
+            yield inner_key(listed, inner), inner
+
+
+def tally(merges: Merges, shares: Iterable[Share]) -> Mapping[Slot, Counts]:
+    """Count the values of an entity's inner entities: each as the bundle with the greatest version has it."""
+    winners: dict[InnerKey, Inner] = {}
+    for share in sorted(shares, key=lambda each: (each.version, each.uuid)):
+        winners.update(inner_entities(share.contents))
+    counts: dict[Slot, Counter[str]] = {}
+    for (listed, _), inner in winners.items():
+        for slot, text, n in merges.slots(listed, inner):
+            counts.setdefault(slot, Counter())[text] += n
+    return counts

@@ -1,0 +1,64 @@
+"""Numbers of audiences in the tables, and which of them a reader belongs to."""
+
+import json
+
+from psycopg import Connection
+
+from shared.explore.audiences import Audience, Labels
+
+_FIND = "SELECT number FROM dss_explore_audiences WHERE shown = %s::jsonb AND hidden = %s::jsonb"
+_ADD = """
+    INSERT INTO dss_explore_audiences (shown, hidden) VALUES (%s::jsonb, %s::jsonb)
+    RETURNING number
+"""
+# Held to the end of the transaction: two that add several, each in its own order, would wait for each other.
+_LOCK = "SELECT pg_advisory_xact_lock(%s)"
+# A number that nothing else in the database locks: the bytes of "dss3".
+_LOCK_NUMBER = 0x64737333
+_ALL = "SELECT number, shown, hidden FROM dss_explore_audiences"
+
+
+def encode_labels(labels: Labels) -> str:
+    """Return labels as text, equal for equal labels alone."""
+    return json.dumps(sorted(labels))
+
+
+def decode_labels(text: str) -> Labels:
+    """Return the labels of a text that `encode_labels` has made."""
+    return frozenset(json.loads(text))
+
+
+class AudienceNumbers:
+    """The numbers of audiences, as one transaction needs them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[Audience, int] = {}
+
+    def number(self, audience: Audience) -> int:
+        """Return the number of an audience, which gets one if it has none."""
+        if audience not in self._known:
+            values = _encode(audience.shown), _encode(audience.hidden)
+            row = self._connection.execute(_FIND, values).fetchone()
+            if row is None:
+                self._connection.execute(_LOCK, (_LOCK_NUMBER,))
+                # Another writer may have added it.
+                row = self._connection.execute(_FIND, values).fetchone()
+            row = row or self._connection.execute(_ADD, values).fetchone()
+            assert row is not None
+            self._known[audience] = row[0]
+        return self._known[audience]
+
+    def of_reader(self, sought: Labels | None) -> list[int]:
+        """Return the numbers of the audiences that somebody who looks up some labels belongs to."""
+        rows = self._connection.execute(_ALL).fetchall()
+        known = ((number, Audience(_decode(shown), _decode(hidden))) for number, shown, hidden in rows)
+        return sorted(number for number, audience in known if sought is None or audience.includes(sought))
+
+
+def _encode(label_sets: frozenset[Labels]) -> str:
+    return json.dumps(sorted(sorted(labels) for labels in label_sets))
+
+
+def _decode(listed: list[list[str]]) -> frozenset[Labels]:
+    return frozenset(frozenset(labels) for labels in listed)

@@ -1,0 +1,172 @@
+"""Filters as conditions of SQL: on the terms of profiles, where they are about facets, or else on
+documents."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection, sql
+from psycopg.sql import SQL, Composable
+
+from shared.explore.bundle_metadata import Json
+from shared.explore.catalogues import Catalogue
+from shared.explore.fields import MISSING, Field, FieldType, facet_groups
+from shared.explore.filters import Filter, Relation
+from shared.explore.rows import greatest_of, has_range, sort_key, term_key
+
+_TERMS = """
+    SELECT term.number FROM unnest(%s::text[]) AS wanted (key)
+    JOIN dss_explore_terms AS term ON term.field = %s AND term.key = wanted.key
+"""
+_NESTED_TERMS = """
+    SELECT number FROM dss_explore_terms WHERE field = %s AND key LIKE '{%%' AND key::jsonb @> %s::jsonb
+"""
+_HAS_TERM = SQL("""
+    profile.parts[{}] IN (SELECT part.number FROM dss_explore_parts AS part WHERE part.terms && {}::integer[])
+""")
+_HAS_VALUE = SQL("document.vals @> {}::jsonb")
+_HAS_NONE = SQL("document.vals -> {} = '[]'::jsonb")
+_HAS_PATH = SQL("document.vals @? {}::jsonpath")
+# If the least or the greatest value is in a range, the document has one. Others are looked at only if the
+# range lies between these two.
+_HAS_BETWEEN = SQL("""
+    {least} BETWEEN {low} AND {high}
+    OR {greatest} BETWEEN {low} AND {high}
+    OR ({least} < {low} AND {greatest} > {high} AND {path})
+""")
+_LEAST = SQL('(document.keys ->> {}) COLLATE "C"')
+_GREATEST = SQL('coalesce(document.keys ->> {}, document.keys ->> {}) COLLATE "C"')
+_IN_BUNDLE = SQL("""
+    document.entity_id IN (
+        SELECT share.entity_id FROM dss_explore_bundles AS bundle
+        JOIN dss_explore_shares AS share ON share.catalog = bundle.catalog AND share.uuid = bundle.uuid
+        WHERE bundle.catalog = {} AND bundle.is_current AND bundle.{} = ANY({}) AND {}
+            AND share.entity_type = {}
+    )
+""")
+_IS_ENTITY = SQL("document.entity_id = ANY({})")
+_HAS_WORDS = SQL("document.words @@ websearch_to_tsquery('simple', {})")
+_ALWAYS, _NEVER = SQL("true"), SQL("false")
+
+# Fields that are found by other tables than the documents' values.
+_BUNDLE_COLUMNS = {"bundleUuid": "uuid", "bundleVersion": "version"}
+ENTITY = "entryId"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition of SQL, and whether the terms of a profile decide it."""
+
+    sql: Composable
+    of_profiles: bool = False
+    field: str = ""
+
+
+def all_of(conditions: Iterable[Composable]) -> Composable:
+    """Return the conjunction of conditions."""
+    listed = list(conditions)
+    return SQL(" AND ").join(SQL("({})").format(each) for each in listed) if listed else _ALWAYS
+
+
+def any_of(conditions: Iterable[Composable]) -> Composable:
+    """Return the disjunction of conditions."""
+    listed = list(conditions)
+    return SQL(" OR ").join(SQL("({})").format(each) for each in listed) if listed else _NEVER
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Makes conditions of filters on a catalogue's entities of a type.
+
+    `sought` are the labels that the reader looks up; None is an admin.
+    """
+
+    connection: Connection = field(repr=False)
+    catalogue: Catalogue
+    entity_type: str
+    sought: frozenset[str] | None
+
+    def of(self, a_filter: Filter) -> Condition:
+        """Return the condition of a filter."""
+        name = a_filter.field.name
+        if a_filter.field.is_facet:
+            position = sql.Literal(group_position(self.catalogue, a_filter.field))
+            numbers = sql.Literal(self._term_numbers(a_filter))
+            return Condition(_HAS_TERM.format(position, numbers), True, name)
+        if a_filter.relation is Relation.IS:
+            return Condition(self._is(a_filter), field=name)
+        return Condition(all_of(_in_range(a_filter, pair) for pair in a_filter.values), field=name)
+
+    def words(self, text: str) -> Condition:
+        """Return the condition that all words of a text occur."""
+        return Condition(_HAS_WORDS.format(sql.Literal(text)))
+
+    def _term_numbers(self, a_filter: Filter) -> list[int]:
+        name, values = a_filter.field.name, a_filter.values
+        if a_filter.field.nested:
+            rows = [
+                row
+                for value in values
+                for row in self.connection.execute(_NESTED_TERMS, (name, json.dumps(value))).fetchall()
+            ]
+        else:
+            keys = [term_key(value) for value in values]
+            # Null is what has no value, for whatever reason.
+            keys += [term_key(MISSING)] if None in values else []
+            rows = self.connection.execute(_TERMS, (keys, name)).fetchall()
+        return sorted({number for (number,) in rows})
+
+    def _is(self, a_filter: Filter) -> Composable:
+        name, values = a_filter.field.name, a_filter.values
+        if name == ENTITY:
+            return _IS_ENTITY.format(sql.Literal([str(value) for value in values]))
+        if name in _BUNDLE_COLUMNS:
+            column = sql.Identifier(_BUNDLE_COLUMNS[name])
+            catalog, texts = sql.Literal(self.catalogue.number), [str(value) for value in values]
+            kind = sql.Literal(self.entity_type)
+            return _IN_BUNDLE.format(catalog, column, sql.Literal(texts), self._readable(), kind)
+        return any_of(each for value in values for each in self._equals(name, value))
+
+    def _readable(self) -> Composable:
+        if self.sought is None:
+            return _ALWAYS
+        return SQL("bundle.labels && {}::text[]").format(sql.Literal(sorted(self.sought)))
+
+    def _equals(self, name: str, value: Json) -> Sequence[Composable]:
+        has = _HAS_VALUE.format(sql.Literal(json.dumps({name: [value]})))
+        return (has, _HAS_NONE.format(sql.Literal(name))) if value is None else (has,)
+
+
+def group_position(catalogue: Catalogue, a_field: Field) -> int:
+    """Return at which place of a profile's parts the terms of a facet are; the first is 1."""
+    return facet_groups(catalogue.plugin.fields).index(a_field.group) + 1
+
+
+def _in_range(a_filter: Filter, pair: Any) -> Composable:
+    path = _HAS_PATH.format(sql.Literal(_path(a_filter, pair)))
+    if not has_range(a_filter.field):
+        return path
+    name = a_filter.field.name
+    low, high = (sql.Literal(sort_key(a_filter.field, value)) for value in pair)
+    least = _LEAST.format(sql.Literal(name))
+    greatest = _GREATEST.format(sql.Literal(greatest_of(name)), sql.Literal(name))
+    return _HAS_BETWEEN.format(least=least, greatest=greatest, low=low, high=high, path=path)
+
+
+_RANGES: dict[Relation, Callable[[str, str], str]] = {
+    Relation.WITHIN: lambda low, high: f"@[0] >= {low} && @[1] <= {high}",
+    Relation.CONTAINS: lambda low, high: f"@[0] <= {low} && @[1] >= {high}",
+    Relation.INTERSECTS: lambda low, high: f"@[0] <= {high} && @[1] >= {low}",
+}
+
+
+def _path(a_filter: Filter, pair: Any) -> str:
+    """Return a JSON path that leads to the values in a range, or to the ranges that relate to it."""
+    low, high = map(json.dumps, pair)
+    if a_filter.field.type is FieldType.RANGE:
+        test = _RANGES[a_filter.relation](low, high)
+    else:
+        test = f"@ >= {low} && @ <= {high}"
+    # Strict: otherwise PostgreSQL unwraps the pairs, too.
+    return f"strict $.{json.dumps(a_filter.field.name)}[*] ? ({test})"

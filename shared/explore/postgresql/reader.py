@@ -1,0 +1,264 @@
+"""Answers questions to a catalogue from its tables."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from psycopg import Connection, sql
+from psycopg.sql import SQL, Composable, Composed
+
+from shared.explore.bundle_metadata import Json
+from shared.explore.catalogues import Catalogue
+from shared.explore.fields import Field
+from shared.explore.postgresql import statements
+from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from shared.explore.postgresql.conditions import ENTITY, Conditions, all_of, group_position
+from shared.explore.postgresql.facets import facet_counts, term_text
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query, Summed
+from shared.explore.rows import term_value
+from shared.postgresql.connections import Connections
+
+Sought = frozenset[str] | None
+
+
+class Reader:
+    """Answers questions of readers. `sought` are the labels that one looks up; None is an admin.
+
+    What a reader may not see has no part in any answer. All methods raise Unavailable.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def page(self, catalogue: Catalogue, sought: Sought, query: Query, order: PageOrder) -> FoundPage:
+        """Return a page of documents."""
+        with self._connections.connection() as connection:
+            asked = _Asked(connection, catalogue, sought, query)
+            return asked.page(order)
+
+    def one(self, catalogue: Catalogue, sought: Sought, query: Query, entity_id: str) -> Found | None:
+        """Return an entity's document, if it matches a query."""
+        with self._connections.connection() as connection:
+            return _Asked(connection, catalogue, sought, query).one(entity_id)
+
+    def counts(
+        self, catalogue: Catalogue, sought: Sought, query: Query
+    ) -> tuple[int, dict[str, FacetCounts]]:
+        """Return how many documents match, and the counts of facets.
+
+        A facet is counted over the documents that match all filters but those on its own field.
+        """
+        with self._connections.connection() as connection:
+            return _Asked(connection, catalogue, sought, query).counts()
+
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
+        with self._connections.connection() as connection:
+            return catalogue.plugin.summary(_Summaries(connection, catalogue, sought, query))
+
+
+class _Summaries:
+    """Answers of one connection about the documents of all types that match one query."""
+
+    def __init__(self, connection: Connection, catalogue: Catalogue, sought: Sought, query: Query) -> None:
+        self._connection = connection
+        self._catalogue = catalogue
+        self._sought = sought
+        self._query = query
+
+    def counts(self, entity_type: str, *facets: str) -> tuple[int, dict[str, FacetCounts]]:
+        """Return how many documents match, and the counts of some facets."""
+        return self._asked(entity_type, facets).counts(own_filters=True)
+
+    def sums(self, entity_type: str, by: str = "") -> list[Summed]:
+        """Return the sums of documents' numbers for each term of a field, or of all."""
+        return self._asked(entity_type).sums(by)
+
+    def distinct(self, entity_type: str, *names: str) -> list[int]:
+        """Return how many different values some fields have."""
+        asked = self._asked(entity_type)
+        return [asked.distinct(name) for name in names]
+
+    def _asked(self, entity_type: str, facets: Sequence[str] = ()) -> "_Asked":
+        fields = [each for each in self._catalogue.plugin.fields if each.name in facets]
+        query = replace(self._query, entity_type=entity_type, facets=fields)
+        return _Asked(self._connection, self._catalogue, self._sought, query)
+
+
+class _Asked:
+    """One question, on one connection."""
+
+    def __init__(self, connection: Connection, catalogue: Catalogue, sought: Sought, query: Query) -> None:
+        self._connection = connection
+        self._catalogue = catalogue
+        self._query = query
+        conditions = Conditions(connection, catalogue, query.entity_type, sought)
+        made = [conditions.of(each) for each in query.filters]
+        if query.words:
+            made.append(conditions.words(query.words))
+        self._of_profiles = [each for each in made if each.of_profiles]
+        self._of_documents = [each.sql for each in made if not each.of_profiles]
+        self._place = {
+            "catalog": sql.Literal(catalogue.number),
+            "kind": sql.Literal(query.entity_type),
+            "audiences": sql.Literal(AudienceNumbers(connection).of_reader(sought)),
+        }
+
+    def page(self, order: PageOrder) -> FoundPage:
+        backwards = order.before is not None
+        statement = self._page(order, descending=order.descending != backwards)
+        rows = self._connection.execute(statement).fetchall()
+        more = len(rows) > order.size
+        found = [_found(row) for row in rows[: order.size]]
+        if backwards:
+            return FoundPage(found[::-1], has_next=True, has_previous=more)
+        return FoundPage(found, has_next=more, has_previous=order.after is not None)
+
+    def one(self, entity_id: str) -> Found | None:
+        conditions = self._profile_conditions(), self._document_conditions()
+        statement = statements.ONE.format(
+            **self._place, condition=all_of(conditions), id=sql.Literal(entity_id)
+        )
+        row = self._connection.execute(statement).fetchone()
+        return _found(row) if row else None
+
+    def counts(self, *, own_filters: bool = False) -> tuple[int, dict[str, FacetCounts]]:
+        """Count documents; with `own_filters` a facet's own filter holds for its counts, too."""
+        facets = self._facets()
+        filtered = [] if own_filters else [each.field for each in self._of_profiles]
+        # Facets by the number of the filter that does not hold for them; 0 is none.
+        by_number: dict[int, list[Field]] = {number: [] for number in range(len(filtered) + 1)}
+        for facet in facets:
+            by_number[filtered.index(facet.name) + 1 if facet.name in filtered else 0].append(facet)
+        rows = self._connection.execute(self._counted(by_number)).fetchall()
+        totals = {number: int(n) for number, name, _, n in rows if name is None}
+        terms: dict[str, list[tuple[str, int]]] = {each.name: [] for each in facets}
+        for _, name, key, n in rows:
+            if name is not None:
+                terms[name].append((key, n))
+        of_facet = {each.name: number for number, listed in by_number.items() for each in listed}
+        return totals.get(0, 0), {
+            each.name: facet_counts(each, terms[each.name], totals.get(of_facet[each.name], 0))
+            for each in facets
+        }
+
+    def sums(self, by: str) -> list[Summed]:
+        summed = statements.SUMMED_DOCUMENTS if self._of_documents else statements.SUMMED_PROFILES
+        matching = summed.format(
+            **self._place, profiles=self._profile_conditions(), documents=self._document_conditions()
+        )
+        if not by:
+            rows = self._connection.execute(statements.SUMS.format(matching)).fetchall()
+            return [Summed(None, rows[0][1], [number or 0 for _, _, number in rows])] if rows else []
+        field = next(each for each in self._catalogue.plugin.fields if each.name == by)
+        position = sql.Literal(group_position(self._catalogue, field))
+        found: dict[str, Summed] = {}
+        statement = statements.SUMS_BY.format(matching=matching, position=position, field=sql.Literal(by))
+        for key, _, n, number in self._connection.execute(statement):
+            earlier = found.get(key, Summed(term_value(key), n, []))
+            found[key] = replace(earlier, sums=[*earlier.sums, number or 0])
+        return sorted(found.values(), key=lambda each: (-each.n, term_text(each.term)))
+
+    def distinct(self, name: str) -> int:
+        condition = all_of([self._profile_conditions(), self._document_conditions()])
+        statement = statements.DISTINCT.format(**self._place, condition=condition, field=sql.Literal(name))
+        row = self._connection.execute(statement).fetchone()
+        return int(row[0]) if row else 0
+
+    def _facets(self) -> list[Field]:
+        known = [each for each in self._catalogue.plugin.fields if each.is_facet]
+        if self._query.facets is None:
+            return [each for each in known if not each.is_hidden]
+        return [each for each in known if each in self._query.facets]
+
+    def _profile_conditions(self) -> Composable:
+        return all_of(each.sql for each in self._of_profiles)
+
+    def _document_conditions(self) -> Composable:
+        return all_of(self._of_documents)
+
+    def _counted(self, by_number: Mapping[int, Sequence[Field]]) -> Composed:
+        """Return the statement that counts facets and totals, in one pass over what matches."""
+        conditions = [each.sql for each in self._of_profiles]
+        if len(by_number) == 1:
+            # All filters hold for all facets.
+            held: Composable = all_of(conditions)
+            failed: Composable = statements.NONE_FAILS
+        else:
+            held, failed = statements.ANYTHING, statements.failed(conditions)
+        matching = statements.MATCHING_DOCUMENTS if self._of_documents else statements.MATCHING_PROFILES
+        counted, names, totals = [], [], []
+        for number, facets in by_number.items():
+            bits = sql.Literal([0, 1 << (number - 1)] if number else [0])
+            positions = sorted({group_position(self._catalogue, each) for each in facets})
+            parts = SQL(", ").join(SQL("parts[{}]").format(sql.Literal(each)) for each in positions)
+            values = {"number": sql.Literal(number), "bits": bits, "parts": parts}
+            if facets:
+                counted.append(statements.COUNTED.format(**values))
+            names += [SQL("({}, {})").format(sql.Literal(number), sql.Literal(each.name)) for each in facets]
+            totals.append(statements.TOTAL.format(**values))
+        matched = matching.format(
+            **self._place, profiles=held, documents=self._document_conditions(), failed=failed
+        )
+        return statements.counts(matched, counted, names, totals)
+
+    def _page(self, order: PageOrder, *, descending: bool) -> Composed:
+        start = order.before or order.after
+        key = self._key(order.sort)
+        values = {
+            **self._place,
+            "key": key,
+            "position": _behind(key, start, descending=descending),
+            "direction": SQL("DESC") if descending else SQL("ASC"),
+            "limit": sql.Literal(order.size + 1),
+            "profiles": self._profile_conditions(),
+            "documents": self._document_conditions(),
+            "term_key": statements.NO_TERM_KEY,
+        }
+        if key is statements.TERM_KEY:
+            position = group_position(self._catalogue, order.sort)
+            own = sql.Literal(order.sort.name), sql.Literal(position)
+            values["term_key"] = statements.OWN_TERM_KEY.format(*own)
+        return self._form(order.sort).format(**values)
+
+    def _form(self, sort: Field) -> SQL:
+        """Return the form of the statement that finds a page with the least work."""
+        is_default = sort.name == self._default_sort
+        if self._of_documents or not (is_default or sort.name == ENTITY):
+            return statements.PAGE_OF_ALL
+        if not self._of_profiles:
+            return statements.PAGE
+        if self._matching_profiles() > statements.MOST_MERGED:
+            return statements.PAGE_AMONG_PROFILES
+        return statements.PAGE_OF_PROFILES if is_default else statements.PAGE_OF_ALL
+
+    def _matching_profiles(self) -> int:
+        statement = statements.HOW_MANY_PROFILES.format(**self._place, profiles=self._profile_conditions())
+        row = self._connection.execute(statement).fetchone()
+        return int(row[0]) if row else 0
+
+    @property
+    def _default_sort(self) -> str:
+        return self._catalogue.plugin.entity_types[self._query.entity_type].default_sort
+
+    def _key(self, sort: Field) -> Composable:
+        if sort.name == self._default_sort:
+            return statements.DEFAULT_KEY
+        if sort.name == ENTITY:
+            return statements.ENTITY_KEY
+        return statements.TERM_KEY if sort.is_facet else statements.KEY.format(sql.Literal(sort.name))
+
+
+def _behind(key: Composable, start: Position | None, *, descending: bool) -> Composable:
+    if start is None:
+        return SQL("true")
+    comparison = SQL(
+        "({}, document.entity_id) < ({}, {})" if descending else "({}, document.entity_id) > ({}, {})"
+    )
+    return comparison.format(key, sql.Literal(start[0]), sql.Literal(start[1]))
+
+
+def _found(row: Sequence[Any]) -> Found:
+    entity_id, key, document = row
+    return Found(entity_id, (key, entity_id), json.loads(document))

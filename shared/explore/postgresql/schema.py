@@ -1,0 +1,201 @@
+"""The tables of the catalogue, made and changed by migrations, one after the other."""
+
+from typing import LiteralString
+
+from shared.postgresql.migrations import Migrations
+
+# The advisory lock of migrations, a number that nothing else in the database locks: the bytes of "dss2".
+_LOCK = 0x64737332
+
+MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
+    (
+        # `settings` is the configuration that the catalogue was made with: plug-in, source, prefixes.
+        """
+        CREATE TABLE dss_explore_catalogs (
+            number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            name text COLLATE "C" NOT NULL UNIQUE,
+            settings jsonb NOT NULL,
+            is_default boolean NOT NULL DEFAULT false
+        )
+        """,
+        "CREATE UNIQUE INDEX dss_explore_default ON dss_explore_catalogs (is_default) WHERE is_default",
+        # A row for each bundle version that was ever seen. `said` is what it contributes, to which entities.
+        """
+        CREATE TABLE dss_explore_bundles (
+            catalog integer NOT NULL,
+            uuid text COLLATE "C" NOT NULL,
+            version text COLLATE "C" NOT NULL,
+            state text NOT NULL,
+            labels text[] COLLATE "C" NOT NULL,
+            is_current boolean NOT NULL,
+            reason text NOT NULL DEFAULT '',
+            release text NOT NULL DEFAULT '',
+            changed timestamptz NOT NULL DEFAULT now(),
+            said text,
+            PRIMARY KEY (catalog, uuid, version)
+        )
+        """,
+        """
+        CREATE INDEX dss_explore_failed ON dss_explore_bundles (catalog, uuid, version) WHERE state = 'failed'
+        """,
+        # Which bundles say something of an entity, by their current version.
+        """
+        CREATE TABLE dss_explore_shares (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            uuid text COLLATE "C" NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, uuid)
+        )
+        """,
+        "CREATE INDEX dss_explore_shares_of ON dss_explore_shares (catalog, uuid)",
+        # Entities that are in many bundles, with the number of their shares by labels. Their counts are kept,
+        # and changed by differences.
+        """
+        CREATE TABLE dss_explore_large (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            labels jsonb NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id)
+        )
+        """,
+        # The inner entities of large entities, by the bundles that describe them: the greatest version
+        # counts.
+        """
+        CREATE TABLE dss_explore_members (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            listed text COLLATE "C" NOT NULL,
+            inner_id uuid NOT NULL,
+            version text COLLATE "C" NOT NULL,
+            uuid text COLLATE "C" NOT NULL,
+            labels text COLLATE "C" NOT NULL,
+            digest uuid NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, listed, inner_id, version, uuid)
+        )
+        """,
+        """
+        CREATE INDEX dss_explore_members_digest
+            ON dss_explore_members (catalog, entity_type, entity_id, digest)
+        """,
+        # Of one large entity each: its lock is all that keeps a row from being removed while it is needed.
+        """
+        CREATE TABLE dss_explore_inner (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            digest uuid NOT NULL,
+            entity text NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, digest)
+        )
+        """,
+        """
+        CREATE TABLE dss_explore_tallies (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            audience integer NOT NULL,
+            slot uuid NOT NULL,
+            digest uuid NOT NULL,
+            listed text NOT NULL,
+            grp text NOT NULL,
+            field text NOT NULL,
+            value text NOT NULL,
+            n bigint NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, audience, slot, digest)
+        )
+        """,
+        # Combinations of readers; few, and read as a whole.
+        """
+        CREATE TABLE dss_explore_audiences (
+            number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            shown jsonb NOT NULL,
+            hidden jsonb NOT NULL,
+            UNIQUE (shown, hidden)
+        )
+        """,
+        # Values of facets, by number.
+        """
+        CREATE TABLE dss_explore_terms (
+            number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            field text COLLATE "C" NOT NULL,
+            digest uuid NOT NULL,
+            key text NOT NULL,
+            UNIQUE (field, digest)
+        )
+        """,
+        # Combinations of terms of one group of facets; `keys` is a sort key for each of those.
+        """
+        CREATE TABLE dss_explore_parts (
+            number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            digest uuid NOT NULL UNIQUE,
+            terms integer[] NOT NULL,
+            keys jsonb NOT NULL
+        )
+        """,
+        "CREATE INDEX dss_explore_parts_terms ON dss_explore_parts USING gin (terms)",
+        # Combinations of parts, one of each group, and how many documents have each: counts of facets are
+        # sums over these. `sums` are those of the documents' numbers.
+        """
+        CREATE TABLE dss_explore_profiles (
+            id uuid PRIMARY KEY,
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            audience integer NOT NULL,
+            parts integer[] NOT NULL,
+            n integer NOT NULL,
+            sums bigint[] NOT NULL
+        ) WITH (fillfactor = 80)
+        """,
+        "CREATE INDEX dss_explore_profiles_of ON dss_explore_profiles (catalog, entity_type, audience)",
+        # What is searched and shown. `vals` are the values of fields that are no facets, `keys` a sort key
+        # for each of them. What is read of all documents is kept apart from what is read of few.
+        """
+        CREATE TABLE dss_explore_documents (
+            catalog integer NOT NULL,
+            entity_type text COLLATE "C" NOT NULL,
+            entity_id text COLLATE "C" NOT NULL,
+            audience integer NOT NULL,
+            profile uuid NOT NULL,
+            default_key text COLLATE "C" NOT NULL,
+            keys jsonb NOT NULL,
+            sums bigint[] NOT NULL,
+            vals jsonb NOT NULL,
+            words tsvector NOT NULL,
+            document text NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, audience)
+        ) WITH (toast_tuple_target = 1024)
+        """,
+        "ALTER TABLE dss_explore_documents ALTER keys SET STORAGE MAIN, ALTER sums SET STORAGE MAIN",
+        # The first documents of each profile, in the default order.
+        """
+        CREATE INDEX dss_explore_documents_profile ON dss_explore_documents (profile, default_key, entity_id)
+        """,
+        """
+        CREATE INDEX dss_explore_documents_order
+            ON dss_explore_documents (catalog, entity_type, default_key, entity_id)
+        """,
+        """
+        CREATE INDEX dss_explore_documents_values ON dss_explore_documents
+            USING gin (vals jsonb_path_ops) WITH (fastupdate = off)
+        """,
+        """
+        CREATE INDEX dss_explore_documents_words ON dss_explore_documents
+            USING gin (words) WITH (fastupdate = off)
+        """,
+    ),
+    (
+        # The catalogue has followed all events of its replica before `position`; what waited at `measured`.
+        """
+        ALTER TABLE dss_explore_catalogs
+            ADD COLUMN position text COLLATE "C" NOT NULL DEFAULT '',
+            ADD COLUMN waiting integer NOT NULL DEFAULT 0,
+            ADD COLUMN oldest_seconds double precision NOT NULL DEFAULT 0,
+            ADD COLUMN measured timestamptz
+        """,
+    ),
+)
+
+CATALOGUE_TABLES = Migrations("dss_explore_migrations", _LOCK, MIGRATIONS)

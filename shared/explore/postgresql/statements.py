@@ -1,0 +1,189 @@
+"""The statements that answer questions to a catalogue.
+
+What decides the way of each is what it must read: rows of profiles, of which there are few, or of documents.
+"""
+
+from collections.abc import Sequence
+
+from psycopg import sql
+from psycopg.sql import SQL, Composable, Composed
+
+# The keys that documents are sorted by.
+DEFAULT_KEY = SQL("document.default_key")
+ENTITY_KEY = SQL("document.entity_id")
+KEY = SQL('(document.keys ->> {}) COLLATE "C"')
+TERM_KEY = SQL("profile.key")
+NO_TERM_KEY = SQL("''")
+OWN_TERM_KEY = SQL("""
+    (SELECT part.keys ->> {} FROM dss_explore_parts AS part WHERE part.number = profile.parts[{}]) COLLATE "C"
+""")
+
+ANYTHING, NONE_FAILS = SQL("true"), SQL("0")
+
+_PROFILES = """
+    dss_explore_profiles AS profile
+    WHERE profile.catalog = {catalog} AND profile.entity_type = {kind} AND profile.audience = ANY({audiences})
+        AND {profiles}
+"""
+_DOCUMENTS = """
+    dss_explore_documents AS document
+    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
+        AND document.audience = ANY({audiences})
+"""
+
+# What matches: the parts of profiles, how many documents have each, and which filters don't hold, as bits.
+MATCHING_PROFILES = SQL("SELECT profile.parts, profile.n, {failed} AS failed FROM" + _PROFILES)
+MATCHING_DOCUMENTS = SQL(
+    "SELECT profile.parts, found.n, {failed} AS failed FROM ("
+    "SELECT document.profile, count(*) AS n FROM" + _DOCUMENTS + "AND {documents} GROUP BY document.profile"
+    ") AS found JOIN dss_explore_profiles AS profile ON profile.id = found.profile WHERE {profiles}"
+)
+COUNTED = SQL("""
+    SELECT {number} AS number, part, sum(n) AS n FROM matching, unnest(ARRAY[{parts}]) AS part
+    WHERE failed = ANY({bits}) GROUP BY part
+""")
+TOTAL = SQL("""
+    SELECT {number} AS number, NULL, NULL, coalesce(sum(n), 0)::bigint FROM matching
+    WHERE failed = ANY({bits})
+""")
+_COUNTS = SQL("""
+    WITH matching AS MATERIALIZED ({matching}),
+    numbered AS MATERIALIZED (
+        SELECT counted.number, term AS of_term, sum(counted.n)::bigint AS n FROM ({counted}) AS counted
+        JOIN dss_explore_parts AS part ON part.number = counted.part CROSS JOIN unnest(part.terms) AS term
+        GROUP BY counted.number, term
+    )
+    SELECT numbered.number, term.field, term.key, numbered.n
+    FROM numbered JOIN dss_explore_terms AS term ON term.number = numbered.of_term
+    WHERE (numbered.number, term.field) IN ({names})
+    UNION ALL {totals}
+""")
+_TOTALS = SQL("WITH matching AS MATERIALIZED ({matching}) {totals}")
+
+
+def counts(
+    matching: Composable,
+    counted: Sequence[Composable],
+    names: Sequence[Composable],
+    totals: Sequence[Composable],
+) -> Composed:
+    """Return the statement of all counts: the number of a filter that needn't hold, a field, a key, and how
+    many; or the number and how many documents match in all."""
+    union = SQL(" UNION ALL ")
+    if not counted:
+        return _TOTALS.format(matching=matching, totals=union.join(totals))
+    return _COUNTS.format(
+        matching=matching, counted=union.join(counted), names=SQL(", ").join(names), totals=union.join(totals)
+    )
+
+
+def failed(conditions: Sequence[Composable]) -> Composable:
+    """Return which of some conditions do not hold: a number with a bit for each of them."""
+    bit = SQL("CASE WHEN {} THEN 0 ELSE {} END")
+    return SQL(" + ").join(bit.format(each, sql.Literal(1 << n)) for n, each in enumerate(conditions))
+
+
+# The numbers of matching documents, summed up to profiles if no condition is about documents.
+SUMMED_PROFILES = SQL("SELECT profile.parts, profile.n, profile.sums FROM" + _PROFILES)
+SUMMED_DOCUMENTS = SQL("""
+    SELECT profile.parts, 1 AS n, document.sums FROM dss_explore_documents AS document
+    JOIN dss_explore_profiles AS profile ON profile.id = document.profile
+    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
+        AND document.audience = ANY({audiences}) AND {profiles} AND {documents}
+""")
+# Of a profile without numbers one row remains, so that its documents are counted.
+SUMS = SQL("""
+    SELECT place, sum(n)::bigint, sum(amount)::bigint
+    FROM ({}) AS matching LEFT JOIN LATERAL unnest(sums) WITH ORDINALITY AS each_sum (amount, place) ON true
+    GROUP BY place ORDER BY place
+""")
+SUMS_BY = SQL("""
+    WITH summed AS MATERIALIZED (
+        SELECT parts[{position}] AS part, place, sum(n) AS n, sum(amount) AS amount
+        FROM ({matching}) AS matching
+        LEFT JOIN LATERAL unnest(sums) WITH ORDINALITY AS each_sum (amount, place) ON true
+        GROUP BY part, place
+    )
+    SELECT term.key, place, sum(n)::bigint, sum(amount)::bigint
+    FROM summed JOIN dss_explore_parts AS part ON part.number = summed.part
+    CROSS JOIN unnest(part.terms) AS of_part
+    JOIN dss_explore_terms AS term ON term.number = of_part AND term.field = {field}
+    GROUP BY term.key, place ORDER BY term.key, place
+""")
+DISTINCT = SQL("""
+    SELECT count(DISTINCT value) FROM dss_explore_documents AS document
+    JOIN dss_explore_profiles AS profile ON profile.id = document.profile,
+    jsonb_array_elements_text(document.vals -> {field}) AS value
+    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
+        AND document.audience = ANY({audiences}) AND {condition}
+""")
+
+# Pages. Which documents are on a page is found without what they hold.
+_WITH_DOCUMENTS = """
+    SELECT on_page.entity_id, on_page.key, document.document FROM on_page
+    JOIN dss_explore_documents AS document
+        ON document.catalog = {catalog} AND document.entity_type = {kind}
+        AND document.entity_id = on_page.entity_id AND document.audience = on_page.audience
+    ORDER BY on_page.key {direction}, on_page.entity_id {direction}
+"""
+_ORDERED = "ORDER BY key {direction}, entity_id {direction} LIMIT {limit}"
+# In the order of an index, from the beginning until the page is full.
+PAGE = SQL(
+    "WITH on_page AS MATERIALIZED (SELECT document.entity_id, document.audience, {key} AS key FROM"
+    + _DOCUMENTS
+    + "AND {position} ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit})"
+    + _WITH_DOCUMENTS
+)
+# The same, for conditions that many profiles meet.
+PAGE_AMONG_PROFILES = SQL(
+    "WITH on_page AS MATERIALIZED (SELECT document.entity_id, document.audience, {key} AS key FROM"
+    + _DOCUMENTS
+    + "AND {position} AND (document.profile IN (SELECT profile.id FROM"
+    + _PROFILES
+    + ")) IS TRUE ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit})"
+    + _WITH_DOCUMENTS
+)
+# The first documents of each profile, merged.
+PAGE_OF_PROFILES = SQL(
+    "WITH on_page AS MATERIALIZED (SELECT document.* FROM (SELECT profile.id FROM"
+    + _PROFILES
+    + """
+        ) AS profile
+        CROSS JOIN LATERAL (
+            SELECT document.entity_id, document.audience, {key} AS key
+            FROM dss_explore_documents AS document WHERE document.profile = profile.id AND {position}
+            ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit}
+        ) AS document
+    """
+    + _ORDERED
+    + ")"
+    + _WITH_DOCUMENTS
+)
+# All that match, sorted.
+PAGE_OF_ALL = SQL(
+    "WITH profile AS MATERIALIZED (SELECT profile.id, {term_key} AS key FROM"
+    + _PROFILES
+    + """
+    ),
+    matching AS MATERIALIZED (
+        SELECT document.entity_id, document.audience, {key} AS key
+        FROM dss_explore_documents AS document JOIN profile ON profile.id = document.profile
+        WHERE document.catalog = {catalog} AND document.entity_type = {kind}
+            AND document.audience = ANY({audiences}) AND {documents} AND {position}
+    ),
+    on_page AS MATERIALIZED (SELECT * FROM matching
+    """
+    + _ORDERED
+    + ")"
+    + _WITH_DOCUMENTS
+)
+# A page is merged from so many profiles at most: each takes a search of an index.
+MOST_MERGED = 4000
+HOW_MANY_PROFILES = SQL("SELECT count(*) FROM" + _PROFILES)
+ONE = SQL("""
+    SELECT document.entity_id, document.default_key, document.document
+    FROM dss_explore_documents AS document
+    JOIN dss_explore_profiles AS profile ON profile.id = document.profile
+    WHERE document.catalog = {catalog} AND document.entity_type = {kind} AND document.entity_id = {id}
+        AND document.audience = ANY({audiences}) AND {condition}
+""")

@@ -1,0 +1,135 @@
+"""Catalogues in a PostgreSQL database, whose tables it creates."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+from psycopg import Connection
+
+from shared.explore.base import BundleState
+from shared.explore.bundle_metadata import Json
+from shared.explore.catalogues import Catalogue
+from shared.explore.plugins import open_plugin
+from shared.explore.postgresql.reader import Reader
+from shared.explore.postgresql.schema import CATALOGUE_TABLES
+from shared.explore.postgresql.upkeep import Upkeep
+from shared.explore.postgresql.writer import Writer
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query
+from shared.explore.settings import CatalogueSetting
+from shared.identifiers import Fqid
+from shared.postgresql.connections import Connections
+
+_ADD = """
+    INSERT INTO dss_explore_catalogs (name, settings) VALUES (%s, %s::jsonb)
+    ON CONFLICT (name) DO UPDATE SET settings = excluded.settings
+        WHERE dss_explore_catalogs.settings <> excluded.settings
+"""
+_ALL = "SELECT name, number, is_default FROM dss_explore_catalogs"
+_STATE = """
+    SELECT uuid, version, state, labels, release, reason FROM dss_explore_bundles
+    WHERE catalog = %s AND uuid = %s AND version = %s
+"""
+_STATES = """
+    SELECT uuid, version, state, labels, release, reason FROM dss_explore_bundles
+    WHERE catalog = %s AND (uuid, version) > (%s, %s) AND starts_with(uuid, %s) AND (%s = '' OR state = %s)
+    ORDER BY uuid, version LIMIT %s
+"""
+_ROWS = 1000
+
+Sought = frozenset[str] | None
+
+
+class PostgreSqlCatalogues:
+    """The catalogues of a configuration; see `CatalogueStore`.
+
+    `endpoint` is the DSS's URL, which the predecessor's users know sources by, `host` that of DRS ids.
+    """
+
+    def __init__(
+        self, dsn: str, catalogues: Sequence[CatalogueSetting], *, endpoint: str = "", host: str = ""
+    ) -> None:
+        self._settings = catalogues
+        self._endpoint = endpoint
+        self._host = host
+        self._connections = Connections(dsn, prepare=CATALOGUE_TABLES.migrate)
+        self._writer = Writer(self._connections)
+        self._reader = Reader(self._connections)
+        self.upkeep = Upkeep(self._connections)
+        # One plug-in for each catalogue; the table says which of them is the default at the moment.
+        self._plugins = {
+            each.name: open_plugin(each.plugin, host=self._host, **each.options) for each in catalogues
+        }
+
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """Return the catalogues of the configuration by name, the default one first."""
+        with self._connections.connection() as connection:
+            rows = {name: (number, is_default) for name, number, is_default in connection.execute(_ALL)}
+            if not all(each.name in rows for each in self._settings):
+                self._add(connection)
+                rows = {name: (number, is_default) for name, number, is_default in connection.execute(_ALL)}
+        ordered = sorted(self._settings, key=lambda each: not rows[each.name][1])
+        return {
+            each.name: Catalogue(rows[each.name][0], each, self._plugins[each.name], self._endpoint)
+            for each in ordered
+        }
+
+    def _add(self, connection: Connection) -> None:
+        for each in self._settings:
+            connection.execute(_ADD, (each.name, json.dumps(asdict(each))))
+
+    def put(self, catalogue: Catalogue, state: BundleState) -> bool:
+        """Record a bundle version, and change all that follows from it at once; return whether anything
+        changed."""
+        return self._writer.put(catalogue, state)
+
+    def forget(self, catalogue: Catalogue, fqids: Sequence[Fqid]) -> None:
+        """Remove all that is recorded of bundle versions, so that they may be indexed again."""
+        for fqid in fqids:
+            self._writer.forget(catalogue, fqid)
+
+    def state(self, catalogue: Catalogue, fqid: Fqid) -> BundleState | None:
+        """Return what is recorded of a bundle version, without what it says."""
+        with self._connections.connection() as connection:
+            row = connection.execute(_STATE, (catalogue.number, fqid.uuid, fqid.version)).fetchone()
+        return _state(*row) if row else None
+
+    def states(self, catalogue: Catalogue, *, state: str = "", prefix: str = "") -> Iterator[BundleState]:
+        """Yield what is recorded of all bundle versions, or of those in a state, in order of FQID."""
+        after = ("", "")
+        while True:
+            values = (catalogue.number, *after, prefix, state, state, _ROWS)
+            with self._connections.connection() as connection:
+                rows = connection.execute(_STATES, values).fetchall()
+            for row in rows:
+                yield _state(*row)
+            if len(rows) < _ROWS:
+                return
+            after = rows[-1][:2]
+
+    def page(self, catalogue: Catalogue, sought: Sought, query: Query, order: PageOrder) -> FoundPage:
+        """Return a page of documents."""
+        return self._reader.page(catalogue, sought, query, order)
+
+    def one(self, catalogue: Catalogue, sought: Sought, query: Query, entity_id: str) -> Found | None:
+        """Return an entity's document, if it matches a query."""
+        return self._reader.one(catalogue, sought, query, entity_id)
+
+    def counts(
+        self, catalogue: Catalogue, sought: Sought, query: Query
+    ) -> tuple[int, Mapping[str, FacetCounts]]:
+        """Return how many documents match, and the counts of facets."""
+        return self._reader.counts(catalogue, sought, query)
+
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
+        return self._reader.summary(catalogue, sought, query)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._connections.close()
+
+
+def _state(uuid: str, version: str, state: str, labels: list[str], release: str, reason: str) -> BundleState:
+    return BundleState(
+        fqid=Fqid(uuid, version), state=state, labels=frozenset(labels), release=release, reason=reason
+    )

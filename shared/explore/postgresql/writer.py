@@ -1,0 +1,167 @@
+"""Writes what bundles say into the catalogue: all that follows from a bundle version in one transaction.
+
+A writer first locks the bundle, then the entities that it says something of, in order of their keys; others
+that need one of them wait. So two bundles at once give what one after the other gives, there are no
+deadlocks, and a writer that is killed has changed nothing.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+from shared.explore.base import DELETED, BundleState
+from shared.explore.catalogues import Catalogue
+from shared.explore.changes import EntityKey, Said
+from shared.explore.entities import Share
+from shared.explore.postgresql.documents import DocumentWriter
+from shared.explore.postgresql.shares import Shares
+from shared.identifiers import Fqid
+from shared.postgresql.connections import Connections
+
+# Advisory locks of one catalogue's bundles, and of its entities. PostgreSQL holds 6,400 locks by default, so
+# that a bundle of 10,000 entities must not take one for each.
+_LOCKS = 512
+# Numbers that nothing else in the database locks: the bytes of "dssx", and more than 2^32 behind.
+_FIRST_LOCK = 0x64737378 << 24
+_BUNDLES = "bundle"
+
+_BUNDLE = """
+    SELECT state, labels, release, said FROM dss_explore_bundles
+    WHERE catalog = %s AND uuid = %s AND version = %s
+"""
+_PUT = """
+    INSERT INTO dss_explore_bundles (catalog, uuid, version, state, labels, is_current, reason, release, said)
+    VALUES (%s, %s, %s, %s, %s, false, %s, %s, %s)
+    ON CONFLICT (catalog, uuid, version) DO UPDATE SET
+        state = excluded.state, labels = excluded.labels, reason = excluded.reason,
+        release = excluded.release, said = excluded.said, changed = now()
+"""
+_FORGET = "DELETE FROM dss_explore_bundles WHERE catalog = %s AND uuid = %s AND version = %s"
+_CURRENT = (
+    "SELECT version, labels, said FROM dss_explore_bundles WHERE catalog = %s AND uuid = %s AND is_current"
+)
+# Of the versions that are indexed the newest counts.
+_MAKE_CURRENT = """
+    UPDATE dss_explore_bundles AS bundle SET is_current = (bundle.version = newest.version)
+    FROM (
+        SELECT coalesce(max(version) FILTER (WHERE state = 'indexed'), '') AS version
+        FROM dss_explore_bundles WHERE catalog = %(catalog)s AND uuid = %(uuid)s
+    ) AS newest
+    WHERE bundle.catalog = %(catalog)s AND bundle.uuid = %(uuid)s
+        AND bundle.is_current <> (bundle.version = newest.version)
+"""
+
+
+class Writer:
+    """Writes bundle versions into catalogues. Every method is safe to repeat, in any order."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def put(self, catalogue: Catalogue, new: BundleState) -> bool:
+        """Record a bundle version, and change all that follows from it; return whether anything changed.
+
+        A deletion is final: what was deleted is not indexed again. An older version than the newest that is
+        indexed is recorded, and shown once the newer ones are deleted. Raises TooManyAudiences, Unavailable.
+        """
+        with self._connections.connection() as connection, connection.transaction():
+            _lock(connection, [_number(catalogue, _BUNDLES, new.fqid.uuid)])
+            known = connection.execute(
+                _BUNDLE, (catalogue.number, new.fqid.uuid, new.fqid.version)
+            ).fetchone()
+            if known is not None and not _changes(known, new):
+                return False
+            before = _current(connection, catalogue, new.fqid.uuid)
+            said = new.said.encode() if new.said else None
+            connection.execute(
+                _PUT,
+                (
+                    catalogue.number,
+                    new.fqid.uuid,
+                    new.fqid.version,
+                    new.state,
+                    sorted(new.labels),
+                    new.reason,
+                    new.release,
+                    said,
+                ),
+            )
+            connection.execute(_MAKE_CURRENT, {"catalog": catalogue.number, "uuid": new.fqid.uuid})
+            after = _current(connection, catalogue, new.fqid.uuid)
+            self._change(connection, catalogue, new.fqid.uuid, before, after)
+        return True
+
+    def forget(self, catalogue: Catalogue, fqid: Fqid) -> None:
+        """Remove a bundle version, deleted or not, and all that follows from it."""
+        with self._connections.connection() as connection, connection.transaction():
+            _lock(connection, [_number(catalogue, _BUNDLES, fqid.uuid)])
+            before = _current(connection, catalogue, fqid.uuid)
+            connection.execute(_FORGET, (catalogue.number, fqid.uuid, fqid.version))
+            connection.execute(_MAKE_CURRENT, {"catalog": catalogue.number, "uuid": fqid.uuid})
+            self._change(connection, catalogue, fqid.uuid, before, _current(connection, catalogue, fqid.uuid))
+
+    def _change(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        uuid: str,
+        before: "_Current | None",
+        after: "_Current | None",
+    ) -> None:
+        """Change all entities of which another version of a bundle says something now."""
+        if before == after:
+            return
+        keys = sorted({*(before.said.keys if before else ()), *(after.said.keys if after else ())})
+        _lock(connection, sorted({_number(catalogue, *key) for key in keys}))
+        shares = Shares(connection, catalogue)
+        documents = DocumentWriter(connection, catalogue)
+        old, new = _shares(before, uuid), _shares(after, uuid)
+        shares.replace(uuid, old, new)
+        documents.write(keys, shares.tallies(keys, new))
+
+
+@dataclass(frozen=True)
+class _Current:
+    version: str
+    labels: frozenset[str]
+    said: Said
+
+
+def _current(connection: Connection, catalogue: Catalogue, uuid: str) -> _Current | None:
+    row = connection.execute(_CURRENT, (catalogue.number, uuid)).fetchone()
+    return _Current(row[0], frozenset(row[1]), Said.parse(row[2])) if row else None
+
+
+def _shares(current: _Current | None, uuid: str) -> dict[EntityKey, Share]:
+    """Return what the current version of a bundle says of each of its entities."""
+    if current is None:
+        return {}
+    return {
+        key: Share(uuid, current.version, current.labels, current.said.contents(key))
+        for key in current.said.keys
+    }
+
+
+def _changes(known: Sequence[Any], new: BundleState) -> bool:
+    state, labels, release, said = known
+    if state == DELETED:
+        return False
+    same = (state, frozenset(labels), release) == (new.state, new.labels, new.release)
+    return not (same and (new.said.encode() if new.said else None) == said)
+
+
+def _lock(connection: Connection, numbers: Iterable[int]) -> None:
+    connection.execute(
+        "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", (list(numbers),)
+    )
+
+
+def _number(catalogue: Catalogue, kind: str, key: str) -> int:
+    """Return the number of an advisory lock. Two keys with one number wait for each other, and no more."""
+    digest = hashlib.blake2b(f"{kind}/{key}".encode(), digest_size=8).digest()
+    # Behind the numbers of all bundles' locks come those of all entities': the order in which they are taken.
+    first = 0 if kind == _BUNDLES else _LOCKS
+    return _FIRST_LOCK + catalogue.number * 2 * _LOCKS + first + int.from_bytes(digest, "big") % _LOCKS

@@ -1,0 +1,1 @@
+"""What the search index and the catalogue share of PostgreSQL."""

@@ -1,0 +1,33 @@
+# The catalogues, by which people find data by facets (docs/explore-operations.md): in the database of the search index.
+locals {
+  has_catalogues = length(var.catalogues) > 0
+  # Who writes into catalogues, or tells them of changes.
+  catalogue_users = toset(["administer", "explore", "index", "sweep", "sync"])
+  # The name of a topic, and of the subscription that is sent it.
+  changes        = "bundle-changes"
+  changes_topics = local.has_catalogues ? [local.changes] : []
+
+  # DRS ids and links of what is found are those of the API, whoever indexes it.
+  catalogues_environment = local.has_catalogues ? {
+    DSS_CATALOGUES = jsonencode(var.catalogues)
+    DSS_PUBLIC_URL = local.api_public_url
+  } : {}
+
+  # Parsed, a document takes some 30 MiB at most, and what a bundle of 10,000 files says as much again.
+  catalogue_functions = { for name, row in {
+    explore = {
+      summary          = "Brings what bundles say into the catalogues."
+      called_by        = "pubsub"
+      memory           = "2Gi"
+      timeout_seconds  = 540 # Pub/Sub gives up after 600.
+      concurrency      = 4
+      max_instances    = var.explore_max_instances
+      gcs              = { main = "roles/storage.objectViewer" }
+      s3               = { reads = ["main"], reads_sources = false, creates = [], aborts = [], removes = [], checks_out = false }
+      catalog          = true
+      publishes_to     = ["dead-letters"]
+      starts_workflows = false
+      environment      = {}
+    }
+  } : name => row if local.has_catalogues }
+}
