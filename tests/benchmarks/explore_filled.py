@@ -35,7 +35,8 @@ _COLUMNS = {
     "dss_explore_bundles": "catalog, uuid, version, state, labels, is_current, reason, release, said",
     "dss_explore_shares": "catalog, entity_type, entity_id, uuid",
     "dss_explore_documents": (
-        "catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, document, words"
+        "catalog, entity_type, entity_id, audience, profile, "
+        "default_key, keys, sums, ids, vals, document, words"
     ),
 }
 _FAST = "SET synchronous_commit = off; SET maintenance_work_mem = '512MB'"

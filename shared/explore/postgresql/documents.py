@@ -39,8 +39,9 @@ _REMOVE = """
 """
 _PUT = """
     INSERT INTO dss_explore_documents
-        (catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, words, document)
-    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, to_tsvector('simple', %s), %s)
+        (catalog, entity_type, entity_id, audience, profile,
+            default_key, keys, sums, ids, vals, words, document)
+    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, %s::jsonb, to_tsvector('simple', %s), %s)
 """
 # In order of the ids, in which all writers lock them. Counts that fall are of rows that exist.
 _COUNT = """
@@ -112,10 +113,20 @@ class NewDocument:
             self.row.key(plugin.entity_types[self.key[0]].default_sort),
             json.dumps(self.row.keys, ensure_ascii=False),
             self.sums,
-            json.dumps(self.row.values, ensure_ascii=False),
+            *self._values(),
             plugin.words(self.document)[:MOST_WORDS],
             json.dumps(self.document, ensure_ascii=False, sort_keys=True),
         )
+
+    def _values(self) -> tuple[str, str]:
+        """Return the values whose different ones are counted, and those that documents are found by."""
+        fields = self.catalogue.plugin.fields
+        counted = {each.name for each in fields if self.key[0] in each.distinct_in}
+        hidden = {each.name for each in fields if each.is_hidden}
+        values = self.row.values
+        ids = {name: values[name] for name in sorted(counted)}
+        shown = {name: listed for name, listed in values.items() if name not in hidden}
+        return json.dumps(ids, ensure_ascii=False), json.dumps(shown, ensure_ascii=False)
 
 
 @dataclass(frozen=True)

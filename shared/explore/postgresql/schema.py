@@ -151,7 +151,8 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         """,
         "CREATE INDEX dss_explore_profiles_of ON dss_explore_profiles (catalog, entity_type, audience)",
         # What is searched and shown. `vals` are the values of fields that are no facets, `keys` a sort key
-        # for each of them. What is read of all documents is kept apart from what is read of few.
+        # for each of them; `ids` are values whose different ones are counted. What is read of all documents
+        # is kept apart from what is read of few.
         """
         CREATE TABLE dss_explore_documents (
             catalog integer NOT NULL,
@@ -162,13 +163,17 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             default_key text COLLATE "C" NOT NULL,
             keys jsonb NOT NULL,
             sums bigint[] NOT NULL,
+            ids jsonb NOT NULL,
             vals jsonb NOT NULL,
             words tsvector NOT NULL,
             document text NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience)
         ) WITH (toast_tuple_target = 1024)
         """,
-        "ALTER TABLE dss_explore_documents ALTER keys SET STORAGE MAIN, ALTER sums SET STORAGE MAIN",
+        """
+        ALTER TABLE dss_explore_documents
+            ALTER keys SET STORAGE MAIN, ALTER sums SET STORAGE MAIN, ALTER ids SET STORAGE MAIN
+        """,
         # The first documents of each profile, in the default order.
         """
         CREATE INDEX dss_explore_documents_profile ON dss_explore_documents (profile, default_key, entity_id)
