@@ -84,6 +84,8 @@ class Field:
 
 def least(field: Field, values: list[Json | Missing]) -> Json | Missing:
     """Return what a document is sorted by: its least value; null comes after all others, MISSING last."""
+    if len(values) == 1:
+        return values[0]
     present = [value for value in values if value is not None and value is not MISSING]
     if present:
         return min(present, key=lambda value: _comparable(field, value))
@@ -92,6 +94,8 @@ def least(field: Field, values: list[Json | Missing]) -> Json | Missing:
 
 def greatest(field: Field, values: list[Json | Missing]) -> Json | Missing:
     """Return the greatest value of a document that has any, or else what `least` returns."""
+    if len(values) == 1:
+        return values[0]
     present = [value for value in values if value is not None and value is not MISSING]
     return max(present, key=lambda value: _comparable(field, value)) if present else least(field, values)
 

@@ -17,6 +17,8 @@ POOL_SIZE = 8
 # Seconds. A request waits for a connection, then for its statement; clients give up after 40.
 _CONNECTION_SECONDS = 8
 _STATEMENT_SECONDS = 25
+# How often a statement that repeats is planned anew.
+_REPEATED = 2
 # Seconds after which the pool closes a connection that nobody uses.
 _IDLE_SECONDS = 120
 
@@ -25,7 +27,8 @@ class Connections:
     """Connections to one database, opened on demand. Raises Unavailable, and recovers by itself.
 
     `dsn` is a URL or keywords of libpq, which takes the rest from `PGHOST`, `PGPASSWORD` and so on. `prepare`
-    runs once a process, with the first connection.
+    runs once a process, with the first connection. With `repeats` the statements are the same again and
+    again, and each is about few rows that an index has: they are planned once.
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class Connections:
         dsn: str,
         *,
         prepare: Callable[[Connection], None],
+        repeats: bool = False,
         connection_seconds: float = _CONNECTION_SECONDS,
         statement_seconds: float = _STATEMENT_SECONDS,
     ) -> None:
         self._dsn = dsn
         self._prepare = prepare
+        self._repeats = repeats
         self._connection_seconds = connection_seconds
         self._statement_seconds = statement_seconds
         self._pool: ConnectionPool | None = None
@@ -91,8 +96,9 @@ class Connections:
             "autocommit": True,
             "application_name": "dss",
             "connect_timeout": _CONNECTION_SECONDS,
-            # Plan each statement for its values: their frequency decides.
-            "prepare_threshold": None,
+            # Plan each statement for its values: their frequency decides. A plan that is kept must not go by
+            # how small a table was.
+            "prepare_threshold": _REPEATED if self._repeats else None,
             # Milliseconds. By default TCP waits a quarter of an hour for a server that has vanished.
             "tcp_user_timeout": (_STATEMENT_SECONDS + 5) * 1000,
         }
@@ -102,6 +108,8 @@ class Connections:
         connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
         # Compiling these queries takes longer than running them.
         connection.execute("SET jit = off")
+        if self._repeats:
+            connection.execute("SET enable_seqscan = off")
 
 
 @contextlib.contextmanager

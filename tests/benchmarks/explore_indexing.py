@@ -136,7 +136,7 @@ def _index(
     bundles: Sequence[BundleMetadata],
 ) -> None:
     # It opens its connection.
-    store.catalogues()
+    store.forget(catalogue, [bundles[0].fqid])
     barrier.wait(_LONGEST_SECONDS)
     barrier.wait(_LONGEST_SECONDS)
     own = time.process_time()

@@ -8,7 +8,7 @@ from psycopg import Connection
 from shared.explore.audiences import Audience, audiences
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
-from shared.explore.entities import Share, tally
+from shared.explore.entities import Known, Share, tally
 from shared.explore.postgresql.large import LargeEntities
 from shared.explore.tallies import Counts, Slot
 
@@ -50,6 +50,7 @@ class Shares:
         self._connection = connection
         self._catalogue = catalogue
         self._large = LargeEntities(connection, catalogue)
+        self._known = Known()
 
     def replace(self, uuid: str, old: Mapping[EntityKey, Share], new: Mapping[EntityKey, Share]) -> None:
         """Replace what a bundle said of entities by what it says now."""
@@ -81,7 +82,9 @@ class Shares:
     def _counted(self, key: EntityKey, shares: Sequence[Share]) -> dict[Audience, Tallies]:
         merges = self._catalogue.plugin.merges[key[0]]
         return {
-            audience: tally(merges, [share for share in shares if share.labels in audience.shown])
+            audience: tally(
+                merges, [share for share in shares if share.labels in audience.shown], self._known
+            )
             for audience in audiences(share.labels for share in shares)
         }
 

@@ -52,7 +52,8 @@ class PostgreSqlCatalogues:
         self._endpoint = endpoint
         self._host = host
         self._connections = Connections(dsn, prepare=CATALOGUE_TABLES.migrate)
-        self._writer = Writer(self._connections)
+        self._writing = Connections(dsn, prepare=CATALOGUE_TABLES.migrate, repeats=True)
+        self._writer = Writer(self._writing)
         self._reader = Reader(self._connections)
         self.upkeep = Upkeep(self._connections)
         # One plug-in for each catalogue; the table says which of them is the default at the moment.
@@ -127,6 +128,7 @@ class PostgreSqlCatalogues:
     def close(self) -> None:
         """Close all connections."""
         self._connections.close()
+        self._writing.close()
 
 
 def _state(uuid: str, version: str, state: str, labels: list[str], release: str, reason: str) -> BundleState:
