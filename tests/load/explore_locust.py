@@ -1,7 +1,7 @@
 """Users of the catalogue, for Locust: `locust -f tests/load/explore_locust.py --host URL`.
 
 They do what those of the predecessor's scale test do: page through samples, look at projects, download a
-file, and resolve it by DRS. DSS_LOAD_BUNDLE may name the bundle whose files these are; otherwise they are any.
+file, and resolve it by DRS. DSS_LOAD_BUNDLE may name a bundle whose files these are.
 """
 
 import json
