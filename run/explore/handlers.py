@@ -193,7 +193,11 @@ def _state(call: Call, catalogue: Catalogue, uuid: str) -> dict[str, Json]:
 def _catalog(catalogue: Catalogue) -> dict[str, Any]:
     plugin = catalogue.plugin
     indices = {
-        name: {"default_sort": each.default_sort, "default_order": each.default_order}
+        name: {
+            "default_sort": each.default_sort,
+            "default_order": each.default_order,
+            "max_size": each.max_size,
+        }
         for name, each in plugin.entity_types.items()
         if each.is_listed
     }
