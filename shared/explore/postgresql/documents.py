@@ -11,7 +11,7 @@ from psycopg import Connection
 from shared.explore.audiences import Audience
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey
-from shared.explore.entities import MOST_BUNDLES
+from shared.explore.entities import FILES_ALONE, FILES_ON_A_PAGE, MOST_BUNDLES, shortened
 from shared.explore.fields import facet_groups
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.part_numbers import PartNumbers
@@ -39,8 +39,9 @@ _REMOVE = """
 """
 _PUT = """
     INSERT INTO dss_explore_documents
-        (catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, words, document)
-    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, to_tsvector('simple', %s), %s)
+        (catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, words, document,
+        page)
+    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, to_tsvector('simple', %s), %s, %s)
 """
 # In order of the ids, in which all writers lock them. Counts that fall are of rows that exist.
 _COUNT = """
@@ -114,8 +115,13 @@ class NewDocument:
             self.sums,
             json.dumps(self.row.values, ensure_ascii=False),
             plugin.words(self.document)[:MOST_WORDS],
-            json.dumps(self.document, ensure_ascii=False, sort_keys=True),
+            *self._shown(),
         )
+
+    def _shown(self) -> tuple[str, str | None]:
+        """Return what is shown of it alone, and on pages if that is less."""
+        alone, page = (shortened(self.key[0], self.document, n) for n in (FILES_ALONE, FILES_ON_A_PAGE))
+        return _encode(alone), None if page is self.document else _encode(page)
 
 
 @dataclass(frozen=True)
@@ -208,6 +214,10 @@ class DocumentWriter:
         columns = ids, kinds, audiences, parts, counts, sums
         self._connection.execute(_COUNT, (self._catalogue.number, *columns))
         self._connection.execute(_DROP_ZEROS, (ids,))
+
+
+def _encode(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, sort_keys=True)
 
 
 def _array(numbers: Iterable[int]) -> str:

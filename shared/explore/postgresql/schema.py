@@ -196,6 +196,30 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             ADD COLUMN measured timestamptz
         """,
     ),
+    (
+        # What pages show of a document, if it is less than all: see `shared.explore.entities.shortened`.
+        "ALTER TABLE dss_explore_documents ADD COLUMN page text",
+        """
+        UPDATE dss_explore_documents SET page = jsonb_set(
+            jsonb_set(
+                document::jsonb, '{contents,files}',
+                jsonb_path_query_array(document::jsonb, '$.contents.files[0 to 99]')
+            ),
+            '{files_total}', to_jsonb(jsonb_array_length(document::jsonb #> '{contents,files}'))
+        )::text
+        WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 100
+        """,
+        """
+        UPDATE dss_explore_documents SET document = jsonb_set(
+            jsonb_set(
+                document::jsonb, '{contents,files}',
+                jsonb_path_query_array(document::jsonb, '$.contents.files[0 to 999]')
+            ),
+            '{files_total}', to_jsonb(jsonb_array_length(document::jsonb #> '{contents,files}'))
+        )::text
+        WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 1000
+        """,
+    ),
 )
 
 CATALOGUE_TABLES = Migrations("dss_explore_migrations", _LOCK, MIGRATIONS)
