@@ -220,6 +220,23 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 1000
         """,
     ),
+    (
+        # The first bundles of an entity for each set of readers are found by the key. What an earlier release
+        # writes meanwhile fails, and comes again.
+        """
+        ALTER TABLE dss_explore_shares ADD COLUMN labels text COLLATE "C" NOT NULL DEFAULT ''
+        """,
+        """
+        UPDATE dss_explore_shares AS share SET labels = to_jsonb(bundle.labels)::text
+        FROM dss_explore_bundles AS bundle
+        WHERE bundle.catalog = share.catalog AND bundle.uuid = share.uuid AND bundle.is_current
+        """,
+        """
+        ALTER TABLE dss_explore_shares ALTER labels DROP DEFAULT,
+            DROP CONSTRAINT dss_explore_shares_pkey,
+            ADD PRIMARY KEY (catalog, entity_type, entity_id, labels, uuid)
+        """,
+    ),
 )
 
 CATALOGUE_TABLES = Migrations("dss_explore_migrations", _LOCK, MIGRATIONS)
