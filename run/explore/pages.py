@@ -31,7 +31,7 @@ def hit_form(catalogue: Catalogue, entity_type: str, found: Found, base_url: str
     if "files" in hit and "files_total" in found.document:
         hit["filesTotal"] = found.document["files_total"]
         hit["filesUrl"] = link("files", "bundleUuid", hit["entryId"])
-    files = [file for file in _files(hit) if "uuid" in file and "version" in file]
+    files = list(stored_files(hit))
     if entity_type == "files" and files and len(hit.get("bundles", ())) >= MOST_BUNDLES:
         hit["bundlesUrl"] = link("bundles", "fileId", files[0]["uuid"])
     for file in files:
@@ -48,6 +48,11 @@ def file_url(catalogue: Catalogue, file: Mapping[str, Json], base_url: str) -> s
 def _link(catalogue: Catalogue, base_url: str, entity_type: str, field: str, value: Json) -> str:
     filters = json.dumps({field: {"is": [value]}})
     return f"{base_url}/index/{entity_type}?{urlencode({'catalog': catalogue.name, 'filters': filters})}"
+
+
+def stored_files(hit: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
+    """Yield the files of a hit that name one of the store, by `uuid` and `version`."""
+    return (file for file in _files(hit) if "uuid" in file and "version" in file)
 
 
 def _files(hit: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
