@@ -82,7 +82,7 @@ def test_documents_are_the_predecessors(
 
 
 def _seen(entity_type: str, contents: Any) -> Any:
-    """Return what is kept of an entity that may be in any number of bundles: what nobody sees of it is not."""
+    """Return what is kept of an entity that may be in any number of bundles: not what nobody sees."""
     if entity_type not in ("samples", "projects"):
         return contents
     unseen = ("document_id", "biomaterial_id")
