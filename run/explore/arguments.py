@@ -101,7 +101,7 @@ class Arguments:
         return Query(
             entity_type=entity_type,
             filters=self._filters(catalogue),
-            words=self.text("q").replace("\0", " "),
+            words=self._words(),
             facets=[each for each in self.facets(catalogue) if each is not ACCESSIBLE],
         )
 
@@ -137,6 +137,12 @@ class Arguments:
     def fields(self) -> frozenset[str] | None:
         """Return which parts of hits are wanted; None for all."""
         return frozenset(_names(self.given["fields"])) if "fields" in self.given else None
+
+    def _words(self) -> str:
+        words = self.text("q")
+        if "\0" in words:
+            raise IllegalArguments(f"{invalid('q').title}: holds a null character")
+        return words
 
     def _filters(self, catalogue: Catalogue) -> Sequence[Filter]:
         text = self.given.get("filters", "{}")

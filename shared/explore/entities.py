@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.explore.bundle_metadata import Contents
 from shared.explore.tallies import Counted, Counts, Inner, Merges, Slot, encode
 
 # Documents name at most so many of their bundles; they are found by each of them.
 MOST_BUNDLES = 100
+
+# Documents of bundles have at most so many of their files, on a page and alone: there may be thousands, and
+# a page has many bundles. All of them are entities of their own, and the whole list is searched.
+FILES_ON_A_PAGE, FILES_ALONE = 100, 1000
+_BUNDLES, _FILES = "bundles", "files"
 
 # An inner entity is the same in several bundles if it is of the same list and has the same id.
 InnerKey = tuple[str, str]
@@ -21,6 +27,15 @@ class Share:
     version: str
     labels: frozenset[str]
     contents: Contents = field(repr=False)
+
+
+def shortened(entity_type: str, document: Mapping[str, Any], most: int) -> Mapping[str, Any]:
+    """Return a document with at most `most` of a bundle's files; `files_total` then has their number."""
+    contents = document["contents"]
+    total = len(contents.get(_FILES, ()))
+    if entity_type != _BUNDLES or total <= most:
+        return document
+    return {**document, "contents": {**contents, _FILES: contents[_FILES][:most]}, "files_total": total}
 
 
 def inner_key(listed: str, inner: Inner) -> InnerKey:

@@ -95,3 +95,10 @@ class CatalogueUpkeep(Protocol):
         It is not the default one, and nobody writes to it. Safe to repeat after a kill.
         """
         ...
+
+    def remove_unused(self) -> int:
+        """Remove values that nothing in any catalogue has any more; return about how many.
+
+        Bounded: call it again and again. Writers wait for it for seconds at most.
+        """
+        ...

@@ -66,6 +66,12 @@ def catch_up(dss: Dss, *, older_than: timedelta) -> Iterator[CatalogueBacklog]:
         yield backlog
 
 
+def forget_values(dss: Dss) -> int:
+    """Remove values that no bundle in any catalogue has any more, as those of purged ones; return about how
+    many. For the sweep. Raises Unavailable."""
+    return dss.catalogues.upkeep.remove_unused() if dss.catalogues.catalogues() else 0
+
+
 def backlog_of(dss: Dss, catalogue: Catalogue) -> CatalogueBacklog:
     """Return what a catalogue has not followed now. Changes nothing. Raises Unavailable."""
     return _measure(dss, catalogue).backlog

@@ -127,6 +127,14 @@ def test_a_limit_ends_early(client: Client, catalogue: FakeCatalogue) -> None:
         client.explore(limit=0)
 
 
+def test_pages_are_as_large_as_the_catalogue_gives_them(client: Client, catalogue: FakeCatalogue) -> None:
+    assert len(list(client.explore("samples", limit=7))) == 7
+    assert len(list(client.explore("samples", limit=2))) == 2
+
+    sizes = [params["size"] for path, params in catalogue.asked if path == "samples"]
+    assert sizes == ["3", "3", "3", "2"]
+
+
 def test_a_page_that_leads_to_itself_ends_with_an_error(client: Client, catalogue: FakeCatalogue) -> None:
     catalogue.next_is_the_same = True
 

@@ -40,7 +40,8 @@ _TABLES = {
         WHERE catalog = %s ORDER BY 1, 2, 3, 4, 5
     """,
     "shares": """
-        SELECT entity_type, entity_id, uuid FROM dss_explore_shares WHERE catalog = %s ORDER BY 1, 2, 3
+        SELECT entity_type, entity_id, uuid, labels FROM dss_explore_shares
+        WHERE catalog = %s ORDER BY 1, 2, 3
     """,
     "bundles": """
         SELECT uuid, version, labels FROM dss_explore_bundles WHERE catalog = %s AND is_current ORDER BY 1

@@ -8,28 +8,30 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from shared.explore.audiences import Audience
+from shared.explore.audiences import Audience, Labels
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey
-from shared.explore.entities import MOST_BUNDLES
+from shared.explore.entities import FILES_ALONE, FILES_ON_A_PAGE, MOST_BUNDLES, shortened
 from shared.explore.fields import facet_groups
-from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from shared.explore.postgresql.audience_numbers import AudienceNumbers, decode_labels, encode_labels
 from shared.explore.postgresql.part_numbers import PartNumbers
 from shared.explore.postgresql.term_numbers import digest
 from shared.explore.rows import Part, Row, row_of
 from shared.explore.tallies import Counts, Slot
 
+# The first bundles of each set of readers: the first that an audience sees are among them.
 _BUNDLES = """
-    SELECT wanted.kind, wanted.id, newest.uuid, newest.version, newest.labels
-    FROM unnest(%s::text[], %s::text[]) AS wanted (kind, id)
+    SELECT wanted.kind, wanted.id, wanted.labels, named.uuid, named.version
+    FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted (kind, id, labels)
     CROSS JOIN LATERAL (
-        SELECT bundle.uuid, bundle.version, bundle.labels
+        SELECT bundle.uuid, bundle.version
         FROM dss_explore_shares AS share
         JOIN dss_explore_bundles AS bundle
             ON bundle.catalog = share.catalog AND bundle.uuid = share.uuid AND bundle.is_current
         WHERE share.catalog = %s AND share.entity_type = wanted.kind AND share.entity_id = wanted.id
+            AND share.labels = wanted.labels
         ORDER BY share.uuid LIMIT %s
-    ) AS newest
+    ) AS named
 """
 _REMOVE = """
     DELETE FROM dss_explore_documents AS document
@@ -40,8 +42,8 @@ _REMOVE = """
 _PUT = """
     INSERT INTO dss_explore_documents
         (catalog, entity_type, entity_id, audience, profile,
-            default_key, keys, sums, ids, vals, words, document)
-    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, %s::jsonb, to_tsvector('simple', %s), %s)
+            default_key, keys, sums, ids, vals, page, words, document)
+    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, %s::jsonb, %s, to_tsvector('simple', %s), %s)
 """
 # In order of the ids, in which all writers lock them. Counts that fall are of rows that exist.
 _COUNT = """
@@ -105,6 +107,7 @@ class NewDocument:
     def columns(self, profile: "Profile") -> tuple[Any, ...]:
         """Return what is stored, in the order of `_PUT`."""
         plugin = self.catalogue.plugin
+        alone, page = (shortened(self.key[0], self.document, n) for n in (FILES_ALONE, FILES_ON_A_PAGE))
         return (
             self.catalogue.number,
             *self.key,
@@ -114,8 +117,9 @@ class NewDocument:
             json.dumps(self.row.keys, ensure_ascii=False),
             self.sums,
             *self._values(),
+            None if page is self.document else _encode(page),
             plugin.words(self.document)[:MOST_WORDS],
-            json.dumps(self.document, ensure_ascii=False, sort_keys=True),
+            _encode(alone),
         )
 
     def _values(self) -> tuple[str, str]:
@@ -185,22 +189,27 @@ class DocumentWriter:
         self.count(changes)
 
     def _documents(self, keys: Sequence[EntityKey], tallies: Tallies) -> Iterable[NewDocument]:
-        bundles = self._bundles(keys)
+        bundles = self._bundles(keys, tallies)
         for key in keys:
             for audience, counts in tallies[key].items():
-                shown = [each for each, labels in bundles.get(key, ()) if labels in audience.shown]
+                listed = (bundle for labels in audience.shown for bundle in bundles[key, labels])
+                shown = sorted(listed, key=lambda each: each["uuid"])[:MOST_BUNDLES]
                 number = self._audiences.number(audience)
                 yield NewDocument.of(self._catalogue, key, number, counts, shown)
 
     def _bundles(
-        self, keys: Sequence[EntityKey]
-    ) -> dict[EntityKey, list[tuple[dict[str, str], frozenset[str]]]]:
-        kinds, ids = _columns(keys)
-        found: dict[EntityKey, list[tuple[dict[str, str], frozenset[str]]]] = {}
-        rows = self._connection.execute(_BUNDLES, (kinds, ids, self._catalogue.number, MOST_BUNDLES))
-        for kind, entity_id, bundle_uuid, version, labels in rows:
-            entry = {"uuid": bundle_uuid, "version": version}, frozenset(labels)
-            found.setdefault((kind, entity_id), []).append(entry)
+        self, keys: Sequence[EntityKey], tallies: Tallies
+    ) -> dict[tuple[EntityKey, Labels], list[dict[str, str]]]:
+        """Return the first bundles of each entity that each set of readers may read."""
+        found: dict[tuple[EntityKey, Labels], list[dict[str, str]]] = {
+            (key, labels): [] for key in keys for audience in tallies[key] for labels in audience.shown
+        }
+        kinds, ids = _columns(key for key, _ in found)
+        wanted = kinds, ids, [encode_labels(labels) for _, labels in found]
+        rows = self._connection.execute(_BUNDLES, (*wanted, self._catalogue.number, MOST_BUNDLES))
+        for kind, entity_id, labels, bundle_uuid, version in rows:
+            bundle = {"uuid": bundle_uuid, "version": version}
+            found[(kind, entity_id), decode_labels(labels)].append(bundle)
         return found
 
     def count(self, changes: Mapping[UUID, Change]) -> None:
@@ -219,6 +228,10 @@ class DocumentWriter:
         columns = ids, kinds, audiences, parts, counts, sums
         self._connection.execute(_COUNT, (self._catalogue.number, *columns))
         self._connection.execute(_DROP_ZEROS, (ids,))
+
+
+def _encode(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, sort_keys=True)
 
 
 def _array(numbers: Iterable[int]) -> str:

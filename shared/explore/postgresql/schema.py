@@ -201,6 +201,47 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             ADD COLUMN measured timestamptz
         """,
     ),
+    (
+        # What pages show of a document, if it is less than all: see `shared.explore.entities.shortened`.
+        "ALTER TABLE dss_explore_documents ADD COLUMN page text",
+        """
+        UPDATE dss_explore_documents SET page = jsonb_set(
+            jsonb_set(
+                document::jsonb, '{contents,files}',
+                jsonb_path_query_array(document::jsonb, '$.contents.files[0 to 99]')
+            ),
+            '{files_total}', to_jsonb(jsonb_array_length(document::jsonb #> '{contents,files}'))
+        )::text
+        WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 100
+        """,
+        """
+        UPDATE dss_explore_documents SET document = jsonb_set(
+            jsonb_set(
+                document::jsonb, '{contents,files}',
+                jsonb_path_query_array(document::jsonb, '$.contents.files[0 to 999]')
+            ),
+            '{files_total}', to_jsonb(jsonb_array_length(document::jsonb #> '{contents,files}'))
+        )::text
+        WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 1000
+        """,
+    ),
+    (
+        # The first bundles of an entity for each set of readers are found by the key. What an earlier release
+        # writes meanwhile fails, and comes again.
+        """
+        ALTER TABLE dss_explore_shares ADD COLUMN labels text COLLATE "C" NOT NULL DEFAULT ''
+        """,
+        """
+        UPDATE dss_explore_shares AS share SET labels = to_jsonb(bundle.labels)::text
+        FROM dss_explore_bundles AS bundle
+        WHERE bundle.catalog = share.catalog AND bundle.uuid = share.uuid AND bundle.is_current
+        """,
+        """
+        ALTER TABLE dss_explore_shares ALTER labels DROP DEFAULT,
+            DROP CONSTRAINT dss_explore_shares_pkey,
+            ADD PRIMARY KEY (catalog, entity_type, entity_id, labels, uuid)
+        """,
+    ),
 )
 
 CATALOGUE_TABLES = Migrations("dss_explore_migrations", _LOCK, MIGRATIONS)

@@ -9,6 +9,7 @@ from shared.explore.audiences import Audience, audiences
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Known, Share, tally
+from shared.explore.postgresql.audience_numbers import encode_labels
 from shared.explore.postgresql.large import LargeEntities
 from shared.explore.tallies import Counts, Slot
 
@@ -19,8 +20,8 @@ Tallies = Mapping[Slot, Counts]
 
 _FORGET = "DELETE FROM dss_explore_shares WHERE catalog = %s AND uuid = %s"
 _RECORD = """
-    INSERT INTO dss_explore_shares
-    SELECT %s, kind, id, %s FROM unnest(%s::text[], %s::text[]) AS new (kind, id)
+    INSERT INTO dss_explore_shares (catalog, uuid, labels, entity_type, entity_id)
+    SELECT %s, %s, %s, kind, id FROM unnest(%s::text[], %s::text[]) AS new (kind, id)
 """
 _COUNT = """
     SELECT wanted.kind, wanted.id, (
@@ -56,8 +57,10 @@ class Shares:
         """Replace what a bundle said of entities by what it says now."""
         number = self._catalogue.number
         self._connection.execute(_FORGET, (number, uuid))
-        kinds, ids = _columns(new)
-        self._connection.execute(_RECORD, (number, uuid, kinds, ids))
+        if new:
+            # Those of the bundle, so of all.
+            labels = encode_labels(next(iter(new.values())).labels)
+            self._connection.execute(_RECORD, (number, uuid, labels, *_columns(new)))
         for key in self._large.among({**old, **new}):
             self._large.change(key, old.get(key), new.get(key))
 

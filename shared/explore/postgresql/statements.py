@@ -140,7 +140,7 @@ DISTINCT_NUMBER = SQL("""
 
 # Pages. Which documents are on a page is found without what they hold.
 _WITH_DOCUMENTS = """
-    SELECT on_page.entity_id, on_page.key, document.document FROM on_page
+    SELECT on_page.entity_id, on_page.key, coalesce(document.page, document.document) FROM on_page
     JOIN dss_explore_documents AS document
         ON document.catalog = {catalog} AND document.entity_type = {kind}
         AND document.entity_id = on_page.entity_id AND document.audience = on_page.audience

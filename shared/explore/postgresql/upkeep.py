@@ -8,6 +8,7 @@ from psycopg.sql import SQL, Identifier
 
 from shared.errors import NotFound
 from shared.explore.catalogues import Catalogue
+from shared.explore.postgresql.unused import remove_unused
 from shared.explore.upkeep import Held, StoredCatalogue, Waiting
 from shared.identifiers import Fqid
 from shared.postgresql.connections import Connections
@@ -147,6 +148,11 @@ class Upkeep:
             connection.execute(
                 "DELETE FROM dss_explore_catalogs WHERE number = %s AND NOT is_default", (number,)
             )
+
+    def remove_unused(self) -> int:
+        """Remove values that nothing in any catalogue has any more; return about how many."""
+        with self._connections.connection() as connection:
+            return remove_unused(connection)
 
     def _rows(self, statement: LiteralString, values: Sequence[Any]) -> list[Any]:
         with self._connections.connection() as connection:

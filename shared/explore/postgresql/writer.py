@@ -18,6 +18,7 @@ from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share
 from shared.explore.postgresql.documents import DocumentWriter
 from shared.explore.postgresql.shares import Shares
+from shared.explore.postgresql.unused import keep_numbers
 from shared.identifiers import Fqid
 from shared.postgresql.connections import Connections
 
@@ -114,6 +115,7 @@ class Writer:
         """Change all entities of which another version of a bundle says something now."""
         if before == after:
             return
+        keep_numbers(connection)
         keys = sorted({*(before.said.keys if before else ()), *(after.said.keys if after else ())})
         _lock(connection, sorted({_number(catalogue, *key) for key in keys}))
         shares = Shares(connection, catalogue)

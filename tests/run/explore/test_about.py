@@ -71,10 +71,10 @@ def test_catalogues_say_what_can_be_listed_and_from_where(service: ExploreServic
             "metadata": {
                 "name": "hca",
                 "indices": {
-                    "files": {"default_sort": "fileName", "default_order": "asc"},
-                    "samples": {"default_sort": "sampleId", "default_order": "asc"},
-                    "projects": {"default_sort": "projectTitle", "default_order": "asc"},
-                    "bundles": {"default_sort": "bundleVersion", "default_order": "desc"},
+                    "files": {"default_sort": "fileName", "default_order": "asc", "max_size": 1000},
+                    "samples": {"default_sort": "sampleId", "default_order": "asc", "max_size": 1000},
+                    "projects": {"default_sort": "projectTitle", "default_order": "asc", "max_size": 100},
+                    "bundles": {"default_sort": "bundleVersion", "default_order": "desc", "max_size": 100},
                 },
             },
             "repository": {"name": "dss", "sources": [source["sourceSpec"]]},

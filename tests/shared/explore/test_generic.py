@@ -263,7 +263,7 @@ def test_hits_have_the_file_or_the_formats_of_a_bundle(labs: TestCatalogue) -> N
     def shown(entity_type: str, entity_id: str) -> dict[str, Any]:
         found = labs.store.one(labs.catalogue, ANYBODY, labs.query(entity_type), entity_id)
         assert found
-        return hit_form(labs.catalogue, entity_type, found, "https://dss.example", most=100)
+        return hit_form(labs.catalogue, entity_type, found, "https://dss.example")
 
     file, bundle = shown("files", id_of("shared_reads.csv")), shown("bundles", id_of("m"))
 

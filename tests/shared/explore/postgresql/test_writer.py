@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 
 from shared.access import labels_of
@@ -9,8 +10,11 @@ from shared.explore import audiences
 from shared.explore.audiences import TooManyAudiences
 from shared.explore.base import DELETED, FAILED, WITHDRAWN, BundleState
 from shared.explore.bundle_metadata import BundleMetadata
+from shared.explore.postgresql import documents
+from shared.explore.postgresql.schema import MIGRATIONS
 from tests.support.catalogue import ANYBODY, Labels, TestCatalogue
 from tests.support.hca_sample import id_of, sequenced
+from tests.support.postgresql_server import StoppableServer
 
 OLDER, NEWER = "2024-03-01T120000.000000Z", "2024-03-02T120000.000000Z"
 LAB, OTHER_LAB = labels_of(("lab",)), labels_of(("other-lab",))
@@ -206,6 +210,44 @@ def test_readers_see_what_they_may_of_an_entity_and_nothing_is_counted_twice(
     # Others may read it now.
     catalogue.put(managed)
     assert catalogue.document("samples", id_of("specimen"))["cell_count"] == 11
+
+
+def test_each_reader_sees_the_first_bundles_that_they_may_read(
+    catalogue: TestCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MOST_BUNDLES", 2)
+    bundles = sorted((metadata(f"b{number}") for number in range(6)), key=lambda each: each.fqid.uuid)
+    labels = [ANYBODY, ANYBODY, ANYBODY, LAB, ANYBODY, LAB]
+    for bundle, readers in zip(bundles, labels, strict=True):
+        catalogue.put(bundle, readers)
+
+    def seen(*sought: str) -> list[int]:
+        document = catalogue.document("samples", id_of("specimen"), frozenset(sought))
+        uuids = [each["uuid"] for each in document["bundles"]]
+        return [number for number, each in enumerate(bundles) if each.fqid.uuid in uuids]
+
+    assert (seen(*ANYBODY), seen("lab"), seen(*ANYBODY, "lab")) == ([0, 1], [3, 5], [0, 1])
+    # Readers change.
+    catalogue.put(bundles[0], LAB)
+    assert (seen(*ANYBODY), seen("lab"), seen(*ANYBODY, "lab")) == ([1, 2], [0, 3], [0, 1])
+    catalogue.delete(bundles[3].fqid)
+    assert (seen(*ANYBODY), seen("lab"), seen(*ANYBODY, "lab")) == ([1, 2], [0, 5], [0, 1])
+
+
+def test_what_an_older_release_has_written_gets_its_readers(
+    catalogue: TestCatalogue, postgresql: StoppableServer
+) -> None:
+    catalogue.put(metadata("a"), LAB)
+    catalogue.put(metadata("b"))
+    before = catalogue.tables()
+
+    with psycopg.connect(postgresql.dsn) as connection:
+        connection.execute(
+            "UPDATE dss_explore_shares SET labels = '' WHERE catalog = %s", (catalogue.catalogue.number,)
+        )
+        connection.execute(MIGRATIONS[3][1])
+
+    assert catalogue.tables() == before
 
 
 def test_a_bundle_is_refused_whole_if_an_entity_has_too_many_sets_of_readers(
