@@ -26,7 +26,24 @@ _HAS_TERM = SQL("""
     profile.parts[{}] IN (SELECT part.number FROM dss_explore_parts AS part WHERE part.terms && {}::integer[])
 """)
 _HAS_VALUE = SQL("document.vals @> {}::jsonb")
-_HAS_NONE = SQL("document.vals -> {} = '[]'::jsonb")
+# Each value is looked up by itself. Compared with an array, every document found would be compared with all.
+_HAS_ANY = SQL("document.ctid = ANY(ARRAY({}))")
+_WITH_VALUES = SQL("""
+    SELECT other.ctid FROM unnest({values}::jsonb[]) AS wanted (held)
+    JOIN dss_explore_documents AS other ON other.vals @> wanted.held AND {exactly}
+    WHERE other.catalog = {catalog} AND other.entity_type = {kind}
+""")
+# Whether a list contains another depends neither on the order nor on how often something is in it.
+_EXACTLY = SQL("""
+    EXISTS (
+        SELECT FROM jsonb_array_elements(other.vals -> {name}) AS each_value (value)
+        WHERE each_value.value = wanted.held -> {name} -> 0
+    )
+""")
+_WITH_NONE = SQL("""
+    UNION ALL SELECT other.ctid FROM dss_explore_documents AS other
+    WHERE other.catalog = {catalog} AND other.entity_type = {kind} AND other.vals -> {name} = '[]'::jsonb
+""")
 _HAS_PATH = SQL("document.vals @? {}::jsonpath")
 # If the least or the greatest value is in a range, the document has one. Others are looked at only if the
 # range lies between these two.
@@ -47,7 +64,7 @@ _IN_BUNDLE = SQL("""
 """)
 _IS_ENTITY = SQL("document.entity_id = ANY({})")
 _HAS_WORDS = SQL("document.words @@ websearch_to_tsquery('simple', {})")
-_ALWAYS, _NEVER = SQL("true"), SQL("false")
+_ALWAYS = SQL("true")
 
 # Fields that are found by other tables than the documents' values.
 _BUNDLE_COLUMNS = {"bundleUuid": "uuid", "bundleVersion": "version"}
@@ -67,12 +84,6 @@ def all_of(conditions: Iterable[Composable]) -> Composable:
     """Return the conjunction of conditions."""
     listed = list(conditions)
     return SQL(" AND ").join(SQL("({})").format(each) for each in listed) if listed else _ALWAYS
-
-
-def any_of(conditions: Iterable[Composable]) -> Composable:
-    """Return the disjunction of conditions."""
-    listed = list(conditions)
-    return SQL(" OR ").join(SQL("({})").format(each) for each in listed) if listed else _NEVER
 
 
 @dataclass(frozen=True)
@@ -126,16 +137,26 @@ class Conditions:
             catalog, texts = sql.Literal(self.catalogue.number), [str(value) for value in values]
             kind = sql.Literal(self.entity_type)
             return _IN_BUNDLE.format(catalog, column, sql.Literal(texts), self._readable(), kind)
-        return any_of(each for value in values for each in self._equals(name, value))
+        return self._has_any(a_filter.field, values)
 
     def _readable(self) -> Composable:
         if self.sought is None:
             return _ALWAYS
         return SQL("bundle.labels && {}::text[]").format(sql.Literal(sorted(self.sought)))
 
-    def _equals(self, name: str, value: Json) -> Sequence[Composable]:
-        has = _HAS_VALUE.format(sql.Literal(json.dumps({name: [value]})))
-        return (has, _HAS_NONE.format(sql.Literal(name))) if value is None else (has,)
+    def _has_any(self, a_field: Field, values: Sequence[Json]) -> Composable:
+        held = [json.dumps({a_field.name: [value]}) for value in values]
+        is_exact = a_field.type is not FieldType.RANGE
+        if len(values) == 1 and values != (None,) and is_exact:
+            return _HAS_VALUE.format(sql.Literal(held[0]))
+        place = {
+            "catalog": sql.Literal(self.catalogue.number),
+            "kind": sql.Literal(self.entity_type),
+            "name": sql.Literal(a_field.name),
+        }
+        exactly = _ALWAYS if is_exact else _EXACTLY.format(**place)
+        found = _WITH_VALUES.format(values=sql.Literal(held), exactly=exactly, **place)
+        return _HAS_ANY.format(found + _WITH_NONE.format(**place) if None in values else found)
 
 
 def group_position(catalogue: Catalogue, a_field: Field) -> int:
