@@ -151,6 +151,8 @@ def _health_of(service: ExploreService, *, queued: int, status: int) -> Any:
         found = answer.json()
         queue = {"up": True, "messages": {"queued": queued}}
         is_known = answer.status_code == status and found["queues"].get(EMPTY) == queue
+        # Each part is kept by itself.
+        is_known &= found["progress"]["unindexed_bundles"] == queued
         return found if is_known else None
 
     return wait_until(known, "the service does not know what waits")
