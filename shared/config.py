@@ -253,7 +253,8 @@ class Settings:
     )
     public_url: str = _setting(
         "DSS_PUBLIC_URL",
-        "URL by which clients reach the API; without it that of the request.",
+        "URL by which clients reach the API; without it that of the request. "
+        "If it is of https, browsers are told to use nothing else.",
         default="",
     )
     trusted_proxies: tuple[str, ...] = _setting(

@@ -28,8 +28,9 @@ _CATALOG = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _DEFAULT_SIZE = 10
 # Characters of parameters that are no JSON.
 _MOST_CHARACTERS = 1000
-# Characters: those of a sort key (`shared.explore.rows`), escaped, and an id.
-_MOST_OF_POSITION = 5000
+# Characters: those of a sort key (`shared.explore.rows`), each of which a client may write as twelve, and an
+# id.
+_MOST_OF_POSITION = 7000
 # Characters. A filter may list thousands of ids.
 _MOST_FILTERS = 1_000_000
 

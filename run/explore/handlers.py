@@ -16,12 +16,12 @@ from run.explore.health import FAST, health
 from run.explore.pages import chosen, hit_form, pagination_form
 from shared.access import Action
 from shared.errors import Forbidden, Gone, IllegalArguments, NotFound, Unauthorized
-from shared.explore.base import FAILED, INDEXED
+from shared.explore.base import FAILED, INDEXED, LEFT_OUT, BundleState
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.plugins import EntityType
 from shared.explore.query import PageOrder, Query
-from shared.identifiers import check_uuid
+from shared.identifiers import Fqid, check_uuid
 
 _BUNDLES = "bundles"
 _WAITS = "on its way"
@@ -60,10 +60,12 @@ def get_entity(call: Call, *, entity_type: str, entity_id: str) -> Response:
 
 def summary(call: Call) -> Response:
     """Answer what there is in all of what matches."""
-    arguments = Arguments.of(call.query, None, FILTERED)
-    catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
-    query = arguments.query(catalogue, "")
-    return answer(call.dss.catalogues.summary(catalogue, sought(call), query))
+    return _summary(call, {})
+
+
+def post_summary(call: Call, *, json_request_body: dict[str, Any]) -> Response:
+    """Answer what there is in all of what matches, with parameters in the body."""
+    return _summary(call, json_request_body)
 
 
 def catalogs(call: Call) -> Response:
@@ -128,6 +130,13 @@ def _health(found: Mapping[str, Json]) -> Response:
     return answer(found, 200 if found["up"] else 503)
 
 
+def _summary(call: Call, body: Mapping[str, Any]) -> Response:
+    arguments = Arguments.of(call.query, body, FILTERED)
+    catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
+    query = arguments.query(catalogue, "")
+    return answer(call.dss.catalogues.summary(catalogue, sought(call), query))
+
+
 def _page(call: Call, entity_type: str, body: Mapping[str, Any]) -> Response:
     arguments = Arguments.of(call.query, body, PAGED)
     catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
@@ -185,9 +194,15 @@ def _state(call: Call, catalogue: Catalogue, uuid: str) -> dict[str, Json]:
     # The reason may quote what files of it hold.
     require_content(call, head, Action.READ)
     state = call.dss.catalogues.state(catalogue, head.fqid)
-    status = state.state if state and state.state != INDEXED else _WAITS
     reason = {"reason": state.reason} if state and state.state == FAILED else {}
-    return {"version": head.fqid.version, "status": status, **reason}
+    return {"version": head.fqid.version, "status": status_of(catalogue, head.fqid, state), **reason}
+
+
+def status_of(catalogue: Catalogue, fqid: Fqid, state: BundleState | None) -> str:
+    """Return the status of a bundle version that is not shown, of what the catalogue has recorded of it."""
+    if state and state.state != INDEXED:
+        return state.state
+    return _WAITS if fqid.uuid.startswith(catalogue.setting.prefix) else LEFT_OUT
 
 
 def _catalog(catalogue: Catalogue) -> dict[str, Any]:

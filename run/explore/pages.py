@@ -98,7 +98,7 @@ def pagination_form(
     }
 
     def neighbour(name: str, edge: Found) -> str:
-        place = {name: json.dumps(list(edge.position))}
+        place = {name: json.dumps(list(edge.position), ensure_ascii=False)}
         complete = f"{url}?{urlencode({**base, **place})}"
         if len(complete) < MAX_URL:
             return complete

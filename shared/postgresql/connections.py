@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.errors import QueryCanceled, ReadOnlySqlTransaction, UndefinedTable
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from shared.deadlines import limited
 from shared.errors import Unavailable
 
 # Connections that the threads of a process share. PostgreSQL forks a server process for each.
@@ -23,8 +26,35 @@ _REPEATED = 2
 _IDLE_SECONDS = 120
 
 
+_LIMIT = "SELECT set_config('statement_timeout', %s, false)"
+
+
+class _Limited(Connection[TupleRow]):
+    """A connection whose statements end at the deadline of a request, too (shared/deadlines.py).
+
+    Those of a transaction have the limit that it began with, or sets itself. Raises Unavailable after the
+    deadline.
+    """
+
+    # Of a statement, without a deadline; and in milliseconds what the server was told last.
+    seconds: float = _STATEMENT_SECONDS
+    _told = 0
+
+    def execute(self, *arguments: Any, **options: Any) -> Cursor[TupleRow]:
+        """Execute a statement; see psycopg."""
+        if self.info.transaction_status is TransactionStatus.IDLE:
+            milliseconds = max(int(limited(self.seconds) * 1000), 1)
+            # Almost always the limit is the usual one, and nothing is sent.
+            if milliseconds != self._told:
+                super().execute(_LIMIT, (str(milliseconds),))
+                self._told = milliseconds
+        return super().execute(*arguments, **options)
+
+
 class Connections:
     """Connections to one database, opened on demand. Raises Unavailable, and recovers by itself.
+
+    Waits and statements end at the deadline of a request (shared/deadlines.py), if that is earlier.
 
     `dsn` is a URL or keywords of libpq, which takes the rest from `PGHOST`, `PGPASSWORD` and so on. `prepare`
     runs once a process, with the first connection. With `repeats` the statements are the same again and
@@ -45,14 +75,15 @@ class Connections:
         self._repeats = repeats
         self._connection_seconds = connection_seconds
         self._statement_seconds = statement_seconds
-        self._pool: ConnectionPool | None = None
+        self._pool: ConnectionPool[_Limited] | None = None
         self._prepared = False
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[Connection]:
         """Yield a connection that commits each statement by itself."""
-        with translated(), self._opened().connection() as connection:
+        wait = limited(self._connection_seconds)
+        with translated(), self._opened().connection(timeout=wait) as connection:
             if not self._prepared:
                 self._prepare(connection)
                 self._prepared = True
@@ -70,12 +101,13 @@ class Connections:
                 self._pool.close()
             self._pool = None
 
-    def _opened(self) -> ConnectionPool:
+    def _opened(self) -> "ConnectionPool[_Limited]":
         # At the first use: threads of the pool would not survive the fork of a server.
         with self._lock:
             if self._pool is None:
                 self._pool = ConnectionPool(
                     self._dsn,
+                    connection_class=_Limited,
                     kwargs=self._options(),
                     min_size=0,
                     max_size=POOL_SIZE,
@@ -103,9 +135,8 @@ class Connections:
             "tcp_user_timeout": (_STATEMENT_SECONDS + 5) * 1000,
         }
 
-    def _configure(self, connection: Connection) -> None:
-        milliseconds = str(int(self._statement_seconds * 1000))
-        connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+    def _configure(self, connection: _Limited) -> None:
+        connection.seconds = self._statement_seconds
         # Compiling these queries takes longer than running them.
         connection.execute("SET jit = off")
         if self._repeats:

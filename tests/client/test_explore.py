@@ -249,6 +249,31 @@ def test_columns_are_names_globs_or_lists() -> None:
         chosen_columns("files", ["file.name"], rows)
 
 
+def test_a_list_that_is_empty_in_all_first_rows_is_a_column(
+    env: dict[str, str], catalogue: FakeCatalogue
+) -> None:
+    catalogue.hits[100]["donorOrganisms"] = [{"sex": "female", "age": None}]
+
+    outcome = dss_here(env, "explore", "files", "--fields", "entryId,donorOrganisms.sex", "--tsv")
+
+    rows = outcome.out.splitlines()
+    assert (rows[0], rows[1], rows[101]) == ("entryId\tdonorOrganisms.sex", "id-0\t", "id-100\tfemale")
+    assert outcome.err == ""
+    wrong = dss_here(env, "explore", "files", "--fields", "donors.sex")
+    assert (wrong.code, "no column 'donors.sex'" in wrong.err) == (1, True)
+
+
+def test_columns_that_come_too_late_are_named(env: dict[str, str], catalogue: FakeCatalogue) -> None:
+    catalogue.hits[100]["donorOrganisms"] = [{"sex": "female", "age": None}]
+
+    outcome = dss_here(env, "explore", "files", "--fields", "entryId,donor*", "--tsv")
+
+    assert outcome.out.splitlines()[0] == "entryId"
+    assert outcome.err == (
+        "without columns that the first 100 rows lack; --fields can name them: donorOrganisms.sex\n"
+    )
+
+
 def test_a_cell_is_one_line() -> None:
     assert cell(["a", "b", "a", None]) == "a || b"
     assert cell({"value": "20", "unit": None}) == "20"

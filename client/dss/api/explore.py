@@ -99,8 +99,8 @@ def following(session: Session, entity_type: str, params: Params, current: Any) 
 
 
 def summary(session: Session, params: Params) -> Any:
-    """Return the summary of what matches."""
-    return _answer(session, Call(method="GET", url=_url(session, "summary"), params=dict(params)))
+    """Return the summary of what matches; as of `page`, the parameters are in the body."""
+    return _answer(session, Call(method="POST", url=_url(session, "summary"), body=dict(params)))
 
 
 def params_of(

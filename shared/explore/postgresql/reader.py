@@ -93,7 +93,8 @@ class _Asked:
         self._connection = connection
         self._catalogue = catalogue
         self._query = query
-        conditions = Conditions(connection, catalogue, query.entity_type, sought)
+        audiences = AudienceNumbers(connection).of_reader(sought)
+        conditions = Conditions(connection, catalogue, query.entity_type, sought, audiences)
         made = [conditions.of(each) for each in query.filters]
         if query.words:
             made.append(conditions.words(query.words))
@@ -102,7 +103,7 @@ class _Asked:
         self._place = {
             "catalog": sql.Literal(catalogue.number),
             "kind": sql.Literal(query.entity_type),
-            "audiences": sql.Literal(AudienceNumbers(connection).of_reader(sought)),
+            "audiences": sql.Literal(audiences),
         }
 
     def page(self, order: PageOrder) -> FoundPage:
