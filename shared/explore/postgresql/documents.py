@@ -57,7 +57,7 @@ _COUNT = """
 """
 _DROP_ZEROS = "DELETE FROM dss_explore_profiles WHERE id = ANY(%s::uuid[]) AND n = 0"
 
-# Characters whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB.
+# Bytes whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB, and may have words twice.
 MOST_WORDS = 200_000
 
 Tallies = Mapping[EntityKey, Mapping[Audience, Mapping[Slot, Counts]]]
@@ -113,9 +113,13 @@ class NewDocument:
             json.dumps(self.row.keys, ensure_ascii=False),
             self.sums,
             json.dumps(self.row.values, ensure_ascii=False),
-            plugin.words(self.document)[:MOST_WORDS],
+            _beginning(plugin.words(self.document)),
             json.dumps(self.document, ensure_ascii=False, sort_keys=True),
         )
+
+
+def _beginning(words: str) -> str:
+    return words.encode("utf-8", "ignore")[:MOST_WORDS].decode("utf-8", "ignore")
 
 
 @dataclass(frozen=True)
