@@ -15,11 +15,11 @@ from shared.access import labels_of
 from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, TooManyUnderWay
 from shared.events.documents import read_document
-from shared.explore.audiences import TooManyAudiences
 from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState
 from shared.explore.bundle_metadata import BundleMetadata, UnusableMetadata
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import Said
+from shared.explore.reasons import storable, why_not_stored
 from shared.identifiers import Fqid
 from shared.metadata import contents
 from shared.system import Dss
@@ -28,8 +28,6 @@ _log = structlog.get_logger()
 
 # How often the readers of a version may change while it is being indexed.
 _ATTEMPTS = 20
-# Of a reason; it may quote what a file holds.
-_MAX_REASON = 2000
 
 # Of all plug-ins of this package: a new one makes failed bundles be tried again.
 RELEASE = "1"
@@ -112,9 +110,8 @@ class Indexer:
             # What this bundle says can't be merged with what others say, or can't be stored.
             if state.state != INDEXED:
                 raise
-            reason = str(error) if isinstance(error, TooManyAudiences) else f"can't be stored: {error!r}"
             _log.warning("not stored", catalogue=catalogue.name, bundle=str(state.fqid), exc_info=error)
-            state = _failed(state.fqid, state.labels, reason)
+            state = _failed(state.fqid, state.labels, why_not_stored(error))
             changed = self._store.put(catalogue, state)
         return Outcome(state.state, state.reason, changed)
 
@@ -153,9 +150,7 @@ def transform(catalogue: Catalogue, fqid: Fqid, document: bytes, labels: frozens
 
 
 def _failed(fqid: Fqid, labels: frozenset[str], reason: str) -> BundleState:
-    # PostgreSQL stores neither null characters nor halves of characters, which files may hold.
-    text = reason[:_MAX_REASON].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    return BundleState(fqid=fqid, state=FAILED, labels=labels, release=RELEASE, reason=text)
+    return BundleState(fqid=fqid, state=FAILED, labels=labels, release=RELEASE, reason=storable(reason))
 
 
 def bundle_metadata(fqid: Fqid, document: Any) -> BundleMetadata:
