@@ -13,9 +13,10 @@ from functions.explore import Indexing
 from functions.push import Message
 from shared import catalogue_indexing
 from shared.catalogue_indexing import Indexer
-from shared.errors import IllegalArguments, NotFound, NotYetThere
+from shared.errors import IllegalArguments, NotFound, NotYetThere, Unavailable
 from shared.events.publishing import publish_event
 from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState
+from shared.explore.changes import Said
 from shared.explore.settings import CatalogueSetting
 from shared.identifiers import Fqid
 from shared.maintenance.catalogue_backlog import backlog_of, catch_up
@@ -45,7 +46,7 @@ class Published:
     def __init__(self) -> None:
         self.messages: list[tuple[str, dict[str, str]]] = []
 
-    def publish(self, topic: str, attributes: dict[str, str], data: bytes = b"") -> None:
+    def publish(self, topic: str, attributes: Mapping[str, str], data: bytes = b"") -> None:
         """Keep a message."""
         del data
         self.messages.append((topic, dict(attributes)))
@@ -232,15 +233,53 @@ def test_events_beyond_those_that_are_looked_at_count_as_waiting(world: World) -
 def test_a_message_that_is_given_up_is_listed_as_failed_unless_it_only_waits(world: World) -> None:
     bundle = world.put(GOOD)
     change = BundleChange(replica="gcp", uuid=bundle.uuid, version=bundle.version)
-    message = Message.parse({"message": {"attributes": change.attributes}})
-    handler = Indexing(Indexer(world.dss))
+    body = {"message": {"attributes": change.attributes}, "subscription": BUNDLE_CHANGES}
+    message, published = Message.parse(body), Published()
+    handler = Indexing(replace(world.dss, publisher=published))
 
     handler.give_up(message, "later", NotYetThere("later"))
-    assert world.states() == {}
+    assert world.states() == {} and published.messages == []
     handler.give_up(message, "the function was killed", None)
     assert world.held()[str(bundle)].reason == "the function was killed"
+    # Perhaps it was never tried.
+    [_] = catch_up(replace(world.dss, publisher=published), older_than=timedelta(hours=1))
+    assert published.messages == [(BUNDLE_CHANGES, change.attributes)]
     handler.process(message)
     assert world.states() == {str(bundle): INDEXED}
+    # What was indexed stays.
+    handler.give_up(message, "the function was killed", None)
+    assert world.states() == {str(bundle): INDEXED}
+    handler.give_up(message, "the metadata are wrong", ValueError("x"))
+    assert world.states() == {str(bundle): FAILED}
+
+
+def test_a_change_that_is_given_up_is_never_lost(world: World) -> None:
+    bundle = world.put(GOOD)
+    world.index(bundle)
+    held = world.held()[str(bundle)]
+    change = BundleChange(replica="gcp", uuid=bundle.uuid, version=bundle.version)
+    body = {"message": {"attributes": change.attributes}, "subscription": BUNDLE_CHANGES}
+    message, published = Message.parse(body), Published()
+    handler = Indexing(replace(world.dss, publisher=published))
+    lab = frozenset(("g:lab",))
+    other = BundleState(fqid=fqid_of(bundle), state=INDEXED, labels=lab, said=Said.of([]))
+
+    handler.give_up(message, "the database is away", Unavailable("the database is away"))
+    assert published.messages == [(BUNDLE_CHANGES, change.attributes)]
+    with mock.patch.object(world.dss.catalogues, "put", side_effect=Unavailable("away")):
+        handler.give_up(message, "the metadata are wrong", ValueError("x"))
+    assert len(published.messages) == 2
+    # It was not tried, and is indexed for others than its readers of now; or its document is lost.
+    for lost in (False, True):
+        world.dss.catalogues.put(world.catalogue, other)
+        if lost:
+            read = mock.Mock(side_effect=NotYetThere("no document"))
+            with pytest.raises(NotYetThere):
+                Indexer(world.dss, read).index("gcp", fqid_of(bundle))
+        else:
+            handler.give_up(message, "the function was killed", None)
+        now = world.held()[str(bundle)]
+        assert (now.state, now.labels, now.release) == (FAILED, held.labels, "")
 
 
 def test_a_deindexing_removes_what_has_a_prefix(world: World) -> None:
