@@ -19,9 +19,9 @@ from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, B
 from shared.explore.changes import Said
 from shared.explore.settings import CatalogueSetting
 from shared.identifiers import Fqid
-from shared.maintenance.catalogue_backlog import backlog_of, catch_up
+from shared.maintenance.catalogue_backlog import _turns, backlog_of, catch_up
 from shared.maintenance.catalogue_check import CatalogueTally, check_catalogue
-from shared.maintenance.catalogue_reindex import Reindexed, Reindexing, deindex, reindex
+from shared.maintenance.catalogue_reindex import READS, Reindexed, Reindexing, deindex, reindex
 from shared.maintenance.catalogue_rows import chosen
 from shared.messages import BUNDLE_CHANGES, BundleChange, ObjectEvent
 from shared.system import Dss
@@ -210,6 +210,76 @@ def test_a_sweep_finds_the_events_that_have_not_come(world: World) -> None:
     # Nothing is read twice: what is forgotten now is not missed.
     dss.catalogues.forget(world.catalogue, [fqid_of(first)])
     assert backlog_of(dss, world.catalogue).objects == 0
+
+
+def test_a_sweep_finds_in_turns_what_others_find_than_those_who_may(world: World) -> None:
+    published = Published()
+    dss = replace(world.dss, publisher=published)
+    bundles = sorted((world.put(GOOD) for _ in range(3)), key=str)
+    world.index(*bundles)
+    lab = frozenset(("g:lab",))
+    for bundle in (bundles[0], bundles[2]):
+        world.dss.catalogues.put(
+            world.catalogue, BundleState(fqid=fqid_of(bundle), state=LEFT_OUT, labels=lab)
+        )
+
+    def brought() -> list[str]:
+        published.messages.clear()
+        list(catch_up(dss, older_than=timedelta(0)))
+        return [message["uuid"] for _, message in published.messages]
+
+    with mock.patch("shared.maintenance.catalogue_backlog._MOST_COMPARED", 2):
+        # Nothing is brought to mind again before its message has ended.
+        assert [brought() for _ in range(4)] == [[bundles[0].uuid], [bundles[2].uuid], [], []]
+        with mock.patch("shared.maintenance.catalogue_backlog._AGAIN", timedelta(0)):
+            assert brought() == [bundles[0].uuid]
+
+
+def test_an_event_that_goes_on_waiting_is_brought_to_mind_ever_more_rarely() -> None:
+    minutes = range(0, 5 * 24 * 60, 5)
+    turns = [_turns(timedelta(minutes=minute), timedelta(minutes=10)) for minute in minutes]
+
+    assert turns == sorted(turns)
+    due = [minute for minute, one, other in zip(minutes[1:], turns, turns[1:], strict=False) if other > one]
+    assert due[:5] == [10, 20, 40, 80, 160]
+    assert len([minute for minute in due if minute > 24 * 60]) == 4
+
+
+def test_of_two_catalogues_of_a_replica_nothing_is_brought_to_mind_twice(
+    system: Dss, api: Api, admin: Api, clouds: Clouds
+) -> None:
+    first = new_setting()
+    published = Published()
+    with with_catalogues(system, first, replace(first, name=f"{first.name}-2"), sweep_seconds=0) as dss:
+        bundle = World(dss, first.name, api, admin, clouds).put(GOOD)
+        backlogs = list(catch_up(replace(dss, publisher=published), older_than=timedelta(0)))
+
+    assert [one.objects for one in backlogs] == [1, 1]
+    assert [message["uuid"] for _, message in published.messages] == [bundle.uuid]
+
+
+def test_a_reindexing_withdraws_what_a_narrower_prefix_leaves_out(world: World) -> None:
+    kept, left = sorted((world.put(GOOD), world.put(GOOD)), key=str)
+    world.index(kept, left)
+    narrower = replace(world.setting, prefix=kept.uuid)
+
+    with with_catalogues(world.dss, narrower, sweep_seconds=0) as dss:
+        narrowed = replace(world, dss=dss)
+        assert narrowed.found() == narrowed.found(prefix=left.uuid) == {("dark", str(left))}
+        narrowed.reindex()
+        assert narrowed.states() == {str(kept): INDEXED, str(left): WITHDRAWN}
+        assert narrowed.found() == set()
+
+
+def test_what_a_reindexing_cannot_read_is_tried_again_by_the_sweep(world: World) -> None:
+    bundle = world.put(GOOD)
+
+    with mock.patch.dict(READS, documents=mock.Mock(side_effect=NotYetThere("no document"))):
+        [done] = world.reindex()
+
+    assert done.failed == "no document"
+    held = world.held()[str(bundle)]
+    assert (held.state, held.release, held.reason) == (FAILED, "", "no document")
 
 
 def test_events_beyond_those_that_are_looked_at_count_as_waiting(world: World) -> None:
