@@ -73,8 +73,28 @@ class CatalogueUpkeep(Protocol):
         """Return what a catalogue holds of some bundle versions; nothing of those that it does not know."""
         ...
 
-    def failed_before(self, catalogue: Catalogue, release: str, count: int) -> Sequence[Fqid]:
-        """Return up to `count` bundle versions that have failed in another release of the plug-in."""
+    def failed_before(
+        self, catalogue: Catalogue, release: str, count: int, *, tried_before: datetime
+    ) -> Sequence[Fqid]:
+        """Return up to `count` bundle versions that have failed in another release of the plug-in, and were
+        not tried again since `tried_before`; those first that have waited longest."""
+        ...
+
+    def try_again(
+        self, catalogue: Catalogue, fqids: Sequence[Fqid], *, now: datetime, tried_before: datetime
+    ) -> Sequence[Fqid]:
+        """Return those of some bundle versions that were not tried again since `tried_before`.
+
+        Notes that they are tried again now; those that the catalogue does not know are left out.
+        """
+        ...
+
+    def compared(self, catalogue: Catalogue) -> Fqid | None:
+        """Return the bundle version up to which the sweep has compared a catalogue; None at the beginning."""
+        ...
+
+    def note_compared(self, catalogue: Catalogue, fqid: Fqid | None) -> None:
+        """Keep up to where the sweep has compared a catalogue."""
         ...
 
     def position(self, catalogue: Catalogue) -> str:
@@ -83,6 +103,10 @@ class CatalogueUpkeep(Protocol):
 
     def advance(self, catalogue: Catalogue, position: str) -> None:
         """Note a later time of an event before which the catalogue has followed all."""
+        ...
+
+    def measured(self, catalogue: Catalogue) -> datetime | None:
+        """Return when the catalogue's backlog was measured last; None before the first time."""
         ...
 
     def note(self, catalogue: Catalogue, waiting: Waiting) -> None:

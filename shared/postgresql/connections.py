@@ -143,13 +143,26 @@ class Connections:
             connection.execute("SET enable_seqscan = off")
 
 
+# A server that has become a standby is read-only; the next connection leads to the primary.
+_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ReadOnlySqlTransaction)
+# The class of errors that say that something is too large for PostgreSQL.
+_LIMITS = "54"
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether an error of PostgreSQL may be gone at the next attempt, with the same values."""
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    return isinstance(error, (*_PASSING, UndefinedTable)) and not sqlstate.startswith(_LIMITS)
+
+
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn passing errors of PostgreSQL into Unavailable."""
+    """Turn passing errors of PostgreSQL into Unavailable; all others stay as they are."""
     try:
         yield
     except QueryCanceled as error:
         raise Unavailable("the index took too long to answer") from error
-    # A server that has become a standby is read-only; the next connection leads to the primary.
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ReadOnlySqlTransaction) as error:
+    except _PASSING as error:
+        if not is_passing(error):
+            raise
         raise Unavailable("the index cannot be reached") from error

@@ -60,7 +60,7 @@ _COUNT = """
 """
 _DROP_ZEROS = "DELETE FROM dss_explore_profiles WHERE id = ANY(%s::uuid[]) AND n = 0"
 
-# Characters whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB.
+# Bytes whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB, and may have words twice.
 MOST_WORDS = 200_000
 
 Tallies = Mapping[EntityKey, Mapping[Audience, Mapping[Slot, Counts]]]
@@ -118,7 +118,7 @@ class NewDocument:
             self.sums,
             *self._values(),
             None if page is self.document else _encode(page),
-            plugin.words(self.document)[:MOST_WORDS],
+            _beginning(plugin.words(self.document)),
             _encode(alone),
         )
 
@@ -131,6 +131,10 @@ class NewDocument:
         ids = {name: values[name] for name in sorted(counted)}
         shown = {name: listed for name, listed in values.items() if name not in hidden}
         return json.dumps(ids, ensure_ascii=False), json.dumps(shown, ensure_ascii=False)
+
+
+def _beginning(words: str) -> str:
+    return words.encode("utf-8", "ignore")[:MOST_WORDS].decode("utf-8", "ignore")
 
 
 @dataclass(frozen=True)

@@ -242,6 +242,11 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             ADD PRIMARY KEY (catalog, entity_type, entity_id, labels, uuid)
         """,
     ),
+    (
+        # When the sweep brought a bundle version to mind again; up to where it has compared the catalogue.
+        "ALTER TABLE dss_explore_bundles ADD COLUMN tried timestamptz",
+        "ALTER TABLE dss_explore_catalogs ADD COLUMN compared text NOT NULL DEFAULT ''",
+    ),
 )
 
 CATALOGUE_TABLES = Migrations("dss_explore_migrations", _LOCK, MIGRATIONS)
