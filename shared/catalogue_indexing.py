@@ -158,6 +158,7 @@ class Indexer:
     def _record(
         self, catalogue: Catalogue, head: BundleHead | None, fqid: Fqid, state_of: "_StateOf"
     ) -> Outcome:
+        catalogue.require_as_made()
         if head is None or head.hidden or head.purged:
             # Nothing brings a hidden version back, but a purge may be undone.
             return self._put(

@@ -145,6 +145,8 @@ class _Checks:
         return {"up": True}
 
     def _indexer(self) -> Checked:
+        if refusals := [each.refusal for each in self._catalogues if each.refusal]:
+            return {"up": False, "error": "; ".join(refusals)}
         late = [name for name, each in self._waiting.items() if each.oldest_seconds > _LATE]
         if late:
             return {

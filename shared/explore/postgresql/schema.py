@@ -246,6 +246,8 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         # When the sweep brought a bundle version to mind again; up to where it has compared the catalogue.
         "ALTER TABLE dss_explore_bundles ADD COLUMN tried timestamptz",
         "ALTER TABLE dss_explore_catalogs ADD COLUMN compared text NOT NULL DEFAULT ''",
+        # By which rules the plug-in merges, sorts and counts.
+        'UPDATE dss_explore_catalogs SET settings = settings || \'{"rules": "1"}\'',
     ),
 )
 

@@ -11,9 +11,10 @@ import pytest
 
 from functions.explore import Indexing
 from functions.push import Message
+from run.explore.health import Health
 from shared import catalogue_indexing
 from shared.catalogue_indexing import Indexer
-from shared.errors import IllegalArguments, NotFound, NotYetThere, Unavailable
+from shared.errors import IllegalArguments, MadeOtherwise, NotFound, NotYetThere, Unavailable
 from shared.events.publishing import publish_event
 from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState
 from shared.explore.changes import Said
@@ -280,6 +281,40 @@ def test_what_a_reindexing_cannot_read_is_tried_again_by_the_sweep(world: World)
     assert done.failed == "no document"
     held = world.held()[str(bundle)]
     assert (held.state, held.release, held.reason) == (FAILED, "", "no document")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"plugin": "generic", "options": {"facets": {"a": "b"}}}, {"replica": "aws"}], ids=str
+)
+def test_a_catalogue_is_not_written_by_another_configuration_than_it_was_made_with(
+    world: World, changed: Mapping[str, Any]
+) -> None:
+    bundle = world.put(GOOD)
+    assert not world.catalogue.differs
+    with with_catalogues(world.dss, replace(world.setting, **changed)) as dss:
+        other = Shelf(dss, world.name).catalogue
+        assert set(other.differs) == set(changed)
+
+        for refused in (
+            lambda: Indexer(dss).index_into([other], fqid_of(bundle)),
+            lambda: dss.catalogues.forget(other, [fqid_of(bundle)]),
+        ):
+            with pytest.raises(MadeOtherwise, match="can't be changed; undo that"):
+                refused()
+
+        health = Health(dss).check(["other_lambdas"])["other_lambdas"]
+        assert isinstance(health, dict) and "can't be changed" in str(health["indexer"])
+    world.index(bundle)
+    assert world.states() == {str(bundle): INDEXED}
+
+
+def test_a_catalogue_is_not_written_by_other_rules(world: World) -> None:
+    assert not world.catalogue.differs
+    with (
+        mock.patch("shared.explore.plugins.RULES", "2"),
+        with_catalogues(world.dss, replace(world.setting, prefix="")) as dss,
+    ):
+        assert Shelf(dss, world.name).catalogue.differs == ("rules",)
 
 
 def test_events_beyond_those_that_are_looked_at_count_as_waiting(world: World) -> None:
