@@ -87,7 +87,9 @@ def _asked(dsn: str, store: PostgreSqlCatalogues) -> Iterator[Asked]:
     for question in questions(store):
         # The first one opens a connection, and brings pages into the cache.
         question.ask()
-        seconds, backends, own = [], [], []
+        seconds: list[float] = []
+        backends: list[float] = []
+        own: list[float] = []
         until = time.monotonic() + SECONDS
         while len(seconds) < LEAST or (len(seconds) < ASKED and time.monotonic() < until):
             used, processed, began = backend_seconds(dsn), time.process_time(), time.monotonic()
