@@ -16,7 +16,7 @@ from shared.copying.uploads import abort_abandoned
 from shared.errors import Unavailable
 from shared.jobs.purge import start_due_removals
 from shared.jobs.steps import end_abandoned
-from shared.maintenance.catalogue_backlog import catch_up
+from shared.maintenance.catalogue_backlog import catch_up, forget_values
 from shared.maintenance.sweep import backlogs, unjournalled, unpublished
 from shared.maintenance.sweep import sweep as sweep_all
 from shared.system import Dss
@@ -63,10 +63,12 @@ def sweep(request: Request) -> Answer:
 
 
 def _catch_up(dss: Dss) -> None:
-    """Have catalogues follow what they have missed, and log how far behind they are."""
+    """Have catalogues follow what they have missed, log how far behind they are, and forget unused values."""
     try:
         for backlog in catch_up(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds)):
             _log.info(CATALOGUE_BACKLOG, **asdict(backlog))
+        if removed := forget_values(dss):
+            _log.info("unused values removed from catalogues", values=removed)
     except Unavailable as error:
         # Nothing else waits for the catalogues' database.
         _log.warning("catalogues not measured", reason=error.title)

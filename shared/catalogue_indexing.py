@@ -5,7 +5,7 @@ order. A bundle whose metadata can't be used fails alone, and is listed with the
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,25 +15,24 @@ from shared.access import labels_of
 from shared.catalog import BundleHead
 from shared.errors import DssError, NotYetThere, TooManyUnderWay
 from shared.events.documents import read_document
-from shared.explore.audiences import TooManyAudiences
 from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState
 from shared.explore.bundle_metadata import BundleMetadata, UnusableMetadata
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import Said
-from shared.identifiers import Fqid
-from shared.metadata import contents
+from shared.explore.reasons import storable, why_not_stored
+from shared.identifiers import Fqid, event_ids
+from shared.metadata import CREATE, contents
 from shared.system import Dss
 
 _log = structlog.get_logger()
 
 # How often the readers of a version may change while it is being indexed.
 _ATTEMPTS = 20
-# Of a reason; it may quote what a file holds.
-_MAX_REASON = 2000
 
 # Of all plug-ins of this package: a new one makes failed bundles be tried again.
 RELEASE = "1"
-
+# In the place of a release, of bundles that no plug-in has refused.
+UNTRIED = ""
 
 # Returns the metadata document of a bundle version on a replica.
 Read = Callable[[Dss, str, BundleHead], bytes]
@@ -51,6 +50,24 @@ class Outcome:
     state: str
     reason: str
     changed: bool
+
+
+# Returns what a catalogue is to record of a bundle version with a head; None if nothing.
+_StateOf = Callable[[Catalogue, BundleHead], BundleState | None]
+
+
+@dataclass(frozen=True)
+class _Now:
+    """The head of a bundle version, and the digests of its documents."""
+
+    head: BundleHead | None
+    digests: Mapping[str, str]
+
+    @property
+    def what_counts(self) -> Any:
+        """What is equal if the same is to be recorded."""
+        head = self.head
+        return head and (head.hidden, head.purged, head.content_readers), self.digests
 
 
 class Indexer:
@@ -71,13 +88,7 @@ class Indexer:
         Removes it from them if it is hidden or purged. Safe to repeat, in any order. Raises NotYetThere if it
         is not published yet, and Unavailable.
         """
-        for _ in range(_ATTEMPTS):
-            head = self._dss.catalog.bundles.head(fqid)
-            outcomes = {each.name: self._index(each, head, fqid) for each in catalogues}
-            # A change of who may read it, or its deletion, may have come meanwhile.
-            if _what_counts(self._dss.catalog.bundles.head(fqid)) == _what_counts(head):
-                return outcomes
-        raise TooManyUnderWay(f"bundle {fqid}: its readers keep changing; try again")
+        return self._settled(catalogues, fqid, self._read_state)
 
     def withdraw(self, catalogue: Catalogue, fqid: Fqid) -> Outcome:
         """Remove a bundle version from a catalogue that it does not belong into, or not now."""
@@ -86,22 +97,87 @@ class Indexer:
     def fail(self, replica: str, fqid: Fqid, reason: str) -> None:
         """Record in all catalogues of a replica that a bundle version can't be indexed, and why.
 
-        Those who may see it then see no earlier state of it.
+        Those who may see it then see no earlier state of it. Raises Unavailable.
         """
-        head = self._dss.catalog.bundles.head(fqid)
-        if head is None or head.hidden or head.purged:
-            return
-        for each in catalogues_of(self._dss, replica, fqid):
-            self._put(each, _failed(fqid, labels_of(head.content_readers), reason))
 
-    def _index(self, catalogue: Catalogue, head: BundleHead | None, fqid: Fqid) -> Outcome:
+        def failed(_: Catalogue, head: BundleHead) -> BundleState:
+            return _failed(fqid, labels_of(head.content_readers), reason)
+
+        self._settled(catalogues_of(self._dss, replica, fqid), fqid, failed)
+
+    def doubt(self, catalogues: Sequence[Catalogue], fqid: Fqid, reason: str) -> None:
+        """Record in catalogues that it is not known whether a bundle version can be indexed, and why.
+
+        What they have of it stays if it is for its present readers. Otherwise it counts as one that has
+        failed in another release of the plug-in, which the sweep has tried again. Raises Unavailable.
+        """
+
+        def doubtful(catalogue: Catalogue, head: BundleHead) -> BundleState | None:
+            labels = labels_of(head.content_readers)
+            known = self._store.state(catalogue, fqid)
+            if known and known.state in (INDEXED, LEFT_OUT) and known.labels == labels:
+                return None
+            return _failed(fqid, labels, reason, release=UNTRIED)
+
+        self._settled(catalogues, fqid, doubtful)
+
+    def _settled(
+        self, catalogues: Sequence[Catalogue], fqid: Fqid, state_of: "_StateOf"
+    ) -> dict[str, Outcome]:
+        """Record a bundle version in catalogues until it was not changed meanwhile."""
+        replicas = sorted({each.setting.replica for each in catalogues})
+        now = self._now(replicas, fqid)
+        for _ in range(_ATTEMPTS):
+            outcomes = self._recorded(catalogues, now.head, fqid, state_of)
+            # A change of who may read it, its deletion, or a purge of its files may have come meanwhile.
+            before, now = now, self._now(replicas, fqid)
+            if now.what_counts == before.what_counts:
+                return outcomes
+        raise TooManyUnderWay(f"bundle {fqid}: its readers keep changing; try again")
+
+    def _now(self, replicas: Sequence[str], fqid: Fqid) -> "_Now":
+        head = self._dss.catalog.bundles.head(fqid)
+        events = self._dss.catalog.events.get_many(event_ids(replicas, fqid, [CREATE]))
+        return _Now(head, {name: event.digest for name, event in events.items()})
+
+    def _recorded(
+        self, catalogues: Sequence[Catalogue], head: BundleHead | None, fqid: Fqid, state_of: "_StateOf"
+    ) -> dict[str, Outcome]:
+        outcomes: dict[str, Outcome] = {}
+        errors: list[DssError] = []
+        for each in catalogues:
+            # One catalogue must not keep the others from what they are to follow.
+            try:
+                outcomes[each.name] = self._record(each, head, fqid, state_of)
+            except DssError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return outcomes
+
+    def _record(
+        self, catalogue: Catalogue, head: BundleHead | None, fqid: Fqid, state_of: "_StateOf"
+    ) -> Outcome:
+        catalogue.require_as_made()
         if head is None or head.hidden or head.purged:
             # Nothing brings a hidden version back, but a purge may be undone.
             return self._put(
                 catalogue, BundleState(fqid=fqid, state=DELETED if head and head.hidden else WITHDRAWN)
             )
-        document = self._read(self._dss, catalogue.setting.replica, head)
-        return self._put(catalogue, transform(catalogue, fqid, document, labels_of(head.content_readers)))
+        state = state_of(catalogue, head)
+        return self._put(catalogue, state) if state else Outcome(INDEXED, "", changed=False)
+
+    def _read_state(self, catalogue: Catalogue, head: BundleHead) -> BundleState:
+        labels = labels_of(head.content_readers)
+        try:
+            document = self._read(self._dss, catalogue.setting.replica, head)
+        except NotYetThere as error:
+            known = self._store.state(catalogue, head.fqid)
+            if known and known.state == INDEXED and known.labels != labels:
+                # Those who may not read it any more must not find it until its document is there.
+                self._put(catalogue, _failed(head.fqid, labels, error.title, release=UNTRIED))
+            raise
+        return transform(catalogue, head.fqid, document, labels)
 
     def _put(self, catalogue: Catalogue, state: BundleState) -> Outcome:
         try:
@@ -112,9 +188,8 @@ class Indexer:
             # What this bundle says can't be merged with what others say, or can't be stored.
             if state.state != INDEXED:
                 raise
-            reason = str(error) if isinstance(error, TooManyAudiences) else f"can't be stored: {error!r}"
             _log.warning("not stored", catalogue=catalogue.name, bundle=str(state.fqid), exc_info=error)
-            state = _failed(state.fqid, state.labels, reason)
+            state = _failed(state.fqid, state.labels, why_not_stored(error))
             changed = self._store.put(catalogue, state)
         return Outcome(state.state, state.reason, changed)
 
@@ -126,10 +201,6 @@ def catalogues_of(dss: Dss, replica: str, fqid: Fqid) -> list[Catalogue]:
         for each in dss.catalogues.catalogues().values()
         if each.setting.replica == replica and fqid.uuid.startswith(each.setting.prefix)
     ]
-
-
-def _what_counts(head: BundleHead | None) -> Any:
-    return head and (head.hidden, head.purged, head.content_readers)
 
 
 def transform(catalogue: Catalogue, fqid: Fqid, document: bytes, labels: frozenset[str]) -> BundleState:
@@ -152,10 +223,14 @@ def transform(catalogue: Catalogue, fqid: Fqid, document: bytes, labels: frozens
     return BundleState(fqid=fqid, state=INDEXED, labels=labels, release=RELEASE, said=said)
 
 
-def _failed(fqid: Fqid, labels: frozenset[str], reason: str) -> BundleState:
-    # PostgreSQL stores neither null characters nor halves of characters, which files may hold.
-    text = reason[:_MAX_REASON].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    return BundleState(fqid=fqid, state=FAILED, labels=labels, release=RELEASE, reason=text)
+def _failed(fqid: Fqid, labels: frozenset[str], reason: str, *, release: str | None = None) -> BundleState:
+    return BundleState(
+        fqid=fqid,
+        state=FAILED,
+        labels=labels,
+        release=RELEASE if release is None else release,
+        reason=storable(reason),
+    )
 
 
 def bundle_metadata(fqid: Fqid, document: Any) -> BundleMetadata:

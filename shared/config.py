@@ -253,7 +253,7 @@ class Settings:
     )
     public_url: str = _setting(
         "DSS_PUBLIC_URL",
-        "URL by which clients reach the API; without it that of the request.",
+        "URL by which clients reach the API, by default that of requests; browsers keep to one of https.",
         default="",
     )
     trusted_proxies: tuple[str, ...] = _setting(

@@ -1,7 +1,8 @@
 """One deadline for all calls that a request makes to back ends.
 
 The clients of back ends apply it where they send requests: those of shared/stores, shared/catalog/client.py,
-shared/pubsub.py and shared/executions.py. Without a deadline their own time limits apply.
+shared/postgresql/connections.py, shared/pubsub.py and shared/executions.py. Without a deadline their own time
+limits apply.
 """
 
 import time

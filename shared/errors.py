@@ -342,6 +342,12 @@ class TooManyLookups(Unavailable):
     """Too many tokens are being looked up, or prove nobody, so that nobody was asked about this one."""
 
 
+class MadeOtherwise(Unavailable):
+    """A catalogue was made by another configuration than it has now, and is not written."""
+
+    retry_after = 600
+
+
 class NotYetThere(Unavailable):
     """Something that this needs is not on the replica yet; the sweep tries again."""
 

@@ -3,13 +3,15 @@ locals {
   has_catalogues = length(var.catalogues) > 0
   # Who writes into catalogues, or tells them of changes.
   catalogue_users = toset(["administer", "explore", "index", "sweep", "sync"])
+  # Of whom these open connections of their own for catalogues, beside those for the search index.
+  catalogue_instances = local.has_catalogues ? var.api_max_instances + var.explore_max_instances : 0
   # The name of a topic, and of the subscription that is sent it.
   changes        = "bundle-changes"
   changes_topics = local.has_catalogues ? [local.changes] : []
 
   # DRS ids and links of what is found are those of the API, whoever indexes it.
   catalogues_environment = local.has_catalogues ? {
-    DSS_CATALOGUES = jsonencode(var.catalogues)
+    DSS_CATALOGUES = jsonencode([for row in var.catalogues : merge(row, { options = jsondecode(row.options) })])
     DSS_PUBLIC_URL = local.api_public_url
   } : {}
 
@@ -25,7 +27,7 @@ locals {
       gcs              = { main = "roles/storage.objectViewer" }
       s3               = { reads = ["main"], reads_sources = false, creates = [], aborts = [], removes = [], checks_out = false }
       catalog          = true
-      publishes_to     = ["dead-letters"]
+      publishes_to     = concat(["dead-letters"], local.changes_topics)
       starts_workflows = false
       environment      = {}
     }

@@ -96,10 +96,11 @@ resource "google_sql_database_instance" "dss" {
       enabled = true
     }
 
-    # Eight a process (shared/search/postgresql/connections.py), with as many instances as there may be.
+    # Eight a process for the search index, and eight for catalogues (shared/postgresql/connections.py), with as many
+    # instances as there may be.
     database_flags {
       name  = "max_connections"
-      value = tostring(8 * (var.api_max_instances + var.index_max_instances + (local.has_catalogues ? var.explore_max_instances : 0)) + 30)
+      value = tostring(8 * (var.api_max_instances + var.index_max_instances + local.catalogue_instances) + 30)
     }
 
     insights_config {

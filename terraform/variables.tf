@@ -401,9 +401,9 @@ variable "catalogues" {
     plugin  = string
     replica = optional(string, "gcp")
     prefix  = optional(string, "")
-    options = optional(map(string), {})
+    options = optional(string, "{}") # JSON: those of two plug-ins have no type in common.
   }))
-  description = "Catalogues by which people find data by facets: a name, a plug-in (hca, generic), and whose bundles. They are in the database of postgresql_tier."
+  description = "Catalogues by which people find data by facets: a name, a plug-in (hca, generic) with options (jsonencode({...})), and whose bundles. They are in the database of postgresql_tier."
   default     = []
 
   validation {
@@ -421,6 +421,11 @@ variable "catalogues" {
   validation {
     condition     = length(distinct(var.catalogues[*].name)) == length(var.catalogues)
     error_message = "Two catalogues have the same name."
+  }
+
+  validation {
+    condition     = alltrue([for row in var.catalogues : can(keys(jsondecode(row.options)))])
+    error_message = "The options of a catalogue are a JSON object: jsonencode({...})."
   }
 }
 

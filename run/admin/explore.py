@@ -44,6 +44,7 @@ def show_status(context: Context, names: Sequence[str]) -> int:
             ]
         )
     text = table(lines)
+    text += [each.refusal for each in catalogues if each.refusal]
     text += [f"{name}: DSS_CATALOGUES does not list it; `dss admin explore remove {name}`" for name in unused]
     context.show({"catalogs": rows, "not_listed": unused, "release": RELEASE}, "\n".join(text))
     return 0
@@ -64,6 +65,7 @@ def _status(dss: Dss, catalogue: Catalogue, *, is_default: bool) -> dict[str, An
         "to_be_tried_again": sum(
             count for (state, release), count in counts.items() if state == FAILED and release != RELEASE
         ),
+        "not_written": catalogue.refusal,
         "waiting": backlog.objects,
         "oldest_seconds": backlog.oldest_seconds,
     }

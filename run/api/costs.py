@@ -45,6 +45,7 @@ COSTS = {
     # All facets of a large catalogue take longer than a page.
     "explore.list_entities": 20,
     "explore.post_entities": 20,
+    "explore.post_summary": 20,
     "explore.sources": 1,
     "explore.summary": 20,
     "files.get": 1,

@@ -12,6 +12,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+# Seconds: a year, as browsers expect of it.
+_SECURE = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 def page_policy(script: str) -> str:
@@ -24,11 +26,15 @@ def page_policy(script: str) -> str:
     )
 
 
-def install_headers(app: Flask, has_operations: Callable[[str], bool]) -> None:
-    """Add the headers to all answers that do not have their own; `has_operations` is asked about paths."""
+def install_headers(app: Flask, has_operations: Callable[[str], bool], public_url: str) -> None:
+    """Add the headers to all answers that do not have their own; `has_operations` is asked about paths.
+
+    A deployment that is known by https only (`public_url`) is asked by nothing else from then on.
+    """
+    headers = _HEADERS | (_SECURE if public_url.startswith("https://") else {})
 
     def add(response: Response) -> Response:
-        for name, value in _HEADERS.items():
+        for name, value in headers.items():
             response.headers.setdefault(name, value)
         # Answers of the API may be private, or have signed URLs.
         if has_operations(request.path):

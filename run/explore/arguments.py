@@ -28,8 +28,9 @@ _CATALOG = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _DEFAULT_SIZE = 10
 # Characters of parameters that are no JSON.
 _MOST_CHARACTERS = 1000
-# Characters: those of a sort key (`shared.explore.rows`), escaped, and an id.
-_MOST_OF_POSITION = 5000
+# Characters: those of a sort key (`shared.explore.rows`), each of which a client may write as twelve, and an
+# id.
+_MOST_OF_POSITION = 7000
 # Characters. A filter may list thousands of ids.
 _MOST_FILTERS = 1_000_000
 
@@ -101,7 +102,7 @@ class Arguments:
         return Query(
             entity_type=entity_type,
             filters=self._filters(catalogue),
-            words=self.text("q").replace("\0", " "),
+            words=self._words(),
             facets=[each for each in self.facets(catalogue) if each is not ACCESSIBLE],
         )
 
@@ -137,6 +138,12 @@ class Arguments:
     def fields(self) -> frozenset[str] | None:
         """Return which parts of hits are wanted; None for all."""
         return frozenset(_names(self.given["fields"])) if "fields" in self.given else None
+
+    def _words(self) -> str:
+        words = self.text("q")
+        if "\0" in words:
+            raise IllegalArguments(f"{invalid('q').title}: holds a null character")
+        return words
 
     def _filters(self, catalogue: Catalogue) -> Sequence[Filter]:
         text = self.given.get("filters", "{}")

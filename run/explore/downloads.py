@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from flask import Response, request
@@ -11,7 +12,7 @@ from run.api.call import Call
 from run.api.urls import attachment
 from run.explore.access import sought
 from run.explore.arguments import Arguments
-from run.explore.pages import file_url
+from run.explore.pages import file_url, stored_files
 from shared.errors import IllegalArguments, NotFound
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
@@ -25,6 +26,7 @@ OF_DATA_OBJECT = frozenset(("catalog", "version"))
 _FILES, _UUID, _VERSION = "files", "fileId", "fileVersion"
 # Of one file, in bundles of which each is the newest version.
 _MOST_VERSIONS = 100
+_DESCRIBED = frozenset(("name", "size", "sha256"))
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)(?:,[ 0-9,-]*)?", re.IGNORECASE)
 
 
@@ -42,7 +44,7 @@ def redirect(call: Call, file_uuid: str) -> Response:
     name = arguments.text("fileName")
     file = _indexed(call, catalogue, uuid, version)
     start = _start_of_range()
-    if start is not None and version in (None, file["version"]) and start == file["size"]:
+    if start is not None and version in (None, file["version"]) and start == file.get("size"):
         return Response(status=206, mimetype="application/octet-stream")
     return files.get(
         call,
@@ -51,7 +53,7 @@ def redirect(call: Call, file_uuid: str) -> Response:
         version=version or file["version"],
         token=None,
         directurl=None,
-        content_disposition=attachment(name or file["name"]),
+        content_disposition=attachment(name or file.get("name", uuid)),
     )
 
 
@@ -61,7 +63,7 @@ def data_object(call: Call, uuid: str) -> dict[str, Json]:
     catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
     uuid, version = _named(arguments, uuid)
     file = _indexed(call, catalogue, uuid, version)
-    if version not in (None, file["version"]):
+    if version not in (None, file["version"]) or not file.keys() >= _DESCRIBED:
         raise _not_found(uuid, version)
     # Decided, and noted in the audit log, as every read of a file is.
     files.head(call, uuid=uuid, replica=catalogue.setting.replica, version=file["version"])
@@ -101,7 +103,7 @@ def _files(call: Call, catalogue: Catalogue, uuid: str) -> Iterator[Mapping[str,
     query = Query(entity_type=_FILES, filters=[Filter(fields[_UUID], Relation.IS, (uuid,))], facets=())
     order = PageOrder(sort=fields[_VERSION], descending=True, size=_MOST_VERSIONS)
     for each in call.dss.catalogues.page(catalogue, sought(call), query, order).found:
-        yield catalogue.plugin.hit(_FILES, each.document)["files"][0]
+        yield from islice(stored_files(catalogue.plugin.hit(_FILES, each.document)), 1)
 
 
 def _not_found(uuid: str, version: str | None) -> NotFound:

@@ -13,18 +13,20 @@ from run.explore.arguments import FILTERED, PAGED, Arguments
 from run.explore.counting import count
 from run.explore.downloads import data_object, redirect
 from run.explore.health import FAST, health
-from run.explore.pages import MOST_ALONE, MOST_ON_A_PAGE, chosen, hit_form, pagination_form
+from run.explore.pages import chosen, hit_form, pagination_form
 from shared.access import Action
 from shared.errors import Forbidden, Gone, IllegalArguments, NotFound, Unauthorized
-from shared.explore.base import FAILED, INDEXED
+from shared.explore.base import FAILED, INDEXED, LEFT_OUT, BundleState
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.plugins import EntityType
 from shared.explore.query import PageOrder, Query
-from shared.identifiers import check_uuid
+from shared.identifiers import Fqid, check_uuid
 
 _BUNDLES = "bundles"
 _WAITS = "on its way"
+# Bytes: 34 MB for 100 bundles of at least 100 files each, 16 MB for 1,000 files; both of short metadata.
+MEMORY_OF_LARGEST_PAGE = 48 << 20
 _OF_INTEGRATIONS = frozenset(("entity_type", "integration_type", "entity_ids"))
 
 
@@ -50,7 +52,7 @@ def get_entity(call: Call, *, entity_type: str, entity_id: str) -> Response:
         if entity_type == _BUNDLES and not query.filters and not query.words:
             return answer({"entryId": entity_id, **_state(call, catalogue, entity_id)})
         raise NotFound(f"Can't find an entity in {entity_type} with an uuid, {entity_id}.")
-    hit = hit_form(catalogue, entity_type, found, call.base_url, most=MOST_ALONE)
+    hit = hit_form(catalogue, entity_type, found, call.base_url)
     if entity_type == _BUNDLES:
         hit |= {"status": INDEXED, **_newer(call, catalogue, entity_id, hit)}
     return answer(chosen(hit, arguments.fields()))
@@ -58,10 +60,12 @@ def get_entity(call: Call, *, entity_type: str, entity_id: str) -> Response:
 
 def summary(call: Call) -> Response:
     """Answer what there is in all of what matches."""
-    arguments = Arguments.of(call.query, None, FILTERED)
-    catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
-    query = arguments.query(catalogue, "")
-    return answer(call.dss.catalogues.summary(catalogue, sought(call), query))
+    return _summary(call, {})
+
+
+def post_summary(call: Call, *, json_request_body: dict[str, Any]) -> Response:
+    """Answer what there is in all of what matches, with parameters in the body."""
+    return _summary(call, json_request_body)
 
 
 def catalogs(call: Call) -> Response:
@@ -126,12 +130,20 @@ def _health(found: Mapping[str, Json]) -> Response:
     return answer(found, 200 if found["up"] else 503)
 
 
+def _summary(call: Call, body: Mapping[str, Any]) -> Response:
+    arguments = Arguments.of(call.query, body, FILTERED)
+    catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
+    query = arguments.query(catalogue, "")
+    return answer(call.dss.catalogues.summary(catalogue, sought(call), query))
+
+
 def _page(call: Call, entity_type: str, body: Mapping[str, Any]) -> Response:
     arguments = Arguments.of(call.query, body, PAGED)
     catalogue = arguments.catalogue(call.dss.catalogues.catalogues())
     listed = _listed_type(catalogue, entity_type)
     query, order = arguments.query(catalogue, entity_type), arguments.order(catalogue, listed)
-    return answer(_page_form(call, catalogue, query, order, arguments, frozenset(body)))
+    with call.memory.collections.reserve(MEMORY_OF_LARGEST_PAGE * order.size // listed.max_size):
+        return answer(_page_form(call, catalogue, query, order, arguments, frozenset(body)))
 
 
 def _page_form(
@@ -145,10 +157,7 @@ def _page_form(
     store, labels, fields = call.dss.catalogues, sought(call), arguments.fields()
     found = store.page(catalogue, labels, query, order)
     total, counts = count(store, catalogue, labels, query, arguments.facets(catalogue))
-    hits = (
-        hit_form(catalogue, query.entity_type, each, call.base_url, most=MOST_ON_A_PAGE)
-        for each in found.found
-    )
+    hits = (hit_form(catalogue, query.entity_type, each, call.base_url) for each in found.found)
     url = f"{call.base_url}{call.path}"
     return {
         "pagination": pagination_form(found, order, total, url=url, given=arguments.given, in_body=in_body),
@@ -185,15 +194,25 @@ def _state(call: Call, catalogue: Catalogue, uuid: str) -> dict[str, Json]:
     # The reason may quote what files of it hold.
     require_content(call, head, Action.READ)
     state = call.dss.catalogues.state(catalogue, head.fqid)
-    status = state.state if state and state.state != INDEXED else _WAITS
     reason = {"reason": state.reason} if state and state.state == FAILED else {}
-    return {"version": head.fqid.version, "status": status, **reason}
+    return {"version": head.fqid.version, "status": status_of(catalogue, head.fqid, state), **reason}
+
+
+def status_of(catalogue: Catalogue, fqid: Fqid, state: BundleState | None) -> str:
+    """Return the status of a bundle version that is not shown, of what the catalogue has recorded of it."""
+    if state and state.state != INDEXED:
+        return state.state
+    return _WAITS if fqid.uuid.startswith(catalogue.setting.prefix) else LEFT_OUT
 
 
 def _catalog(catalogue: Catalogue) -> dict[str, Any]:
     plugin = catalogue.plugin
     indices = {
-        name: {"default_sort": each.default_sort, "default_order": each.default_order}
+        name: {
+            "default_sort": each.default_sort,
+            "default_order": each.default_order,
+            "max_size": each.max_size,
+        }
         for name, each in plugin.entity_types.items()
         if each.is_listed
     }

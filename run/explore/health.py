@@ -12,6 +12,7 @@
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
@@ -27,8 +28,8 @@ from shared.system import Dss
 # The key of an application's health in its `extensions`.
 _HEALTH = "dss.explore_health"
 FAST = ("elasticsearch", "api_endpoints")
-# Seconds for which an answer is kept: monitors may ask as often as they like.
-_CACHED_SECONDS = 60
+# Seconds for which the state of a part is kept: for `cached`, and for all others.
+_CACHED_SECONDS, _KEPT_SECONDS = 60, 2
 # Seconds. Notifications bring a bundle into the catalogue within seconds, or else the sweep within minutes.
 _LATE = 900.0
 
@@ -36,35 +37,58 @@ Checked = dict[str, Json]
 
 
 class Health:
-    """Checks the parts of a system; threads may share it."""
+    """Checks the parts of a system; threads may share it.
+
+    Each part is checked by one thread at a time. The others don't wait, since they hold what answers
+    requests: they get its last state, or that it is down until it has been checked once.
+    """
 
     def __init__(self, dss: Dss, clock: Callable[[], float] = time.monotonic) -> None:
         self._dss = dss
         self._clock = clock
-        self._lock = threading.Lock()
-        self._cached: Checked = {}
-        self._ends = 0.0
+        self._parts: defaultdict[str, _Part] = defaultdict(_Part)
 
     def check(self, keys: Iterable[str] | None = None) -> Checked:
-        """Return the state of some parts, or of all, and whether all of them are up.
+        """Return the state of some parts, or of all, and whether all of them are up; two seconds old at most,
+        unless a part takes longer to check.
 
         Raises IllegalArguments for unknown keys.
         """
+        return self._check(keys, _KEPT_SECONDS)
+
+    def cached(self) -> Checked:
+        """Return the state of all parts, as it was a minute ago at most, unless one takes longer to check."""
+        return self._check(None, _CACHED_SECONDS)
+
+    def _check(self, keys: Iterable[str] | None, most_seconds: float) -> Checked:
         checks = _Checks(self._dss)
         known = checks.by_key
         chosen = list(known) if keys is None else list(dict.fromkeys(keys))
         if not set(chosen) <= known.keys():
             raise IllegalArguments("Invalid health keys")
-        found = {key: _checked(known[key]) for key in chosen}
+        found = {key: self._parts[key].state(known[key], self._clock, most_seconds) for key in chosen}
         return {"up": all(each["up"] for each in found.values()), **found}
 
-    def cached(self) -> Checked:
-        """Return the state of all parts, as it was a minute ago at most; who asks first waits for it."""
-        with self._lock:
-            if self._clock() >= self._ends:
-                self._cached = self.check()
-                self._ends = self._clock() + _CACHED_SECONDS
-            return self._cached
+
+class _Part:
+    """The last state of a part, and the moment at which its check began."""
+
+    def __init__(self) -> None:
+        self._checking = threading.Lock()
+        self._last: tuple[float, Checked] | None = None
+
+    def state(self, check: Callable[[], Checked], clock: Callable[[], float], most_seconds: float) -> Checked:
+        now, last = clock(), self._last
+        if last and now - last[0] < most_seconds:
+            return last[1]
+        if not self._checking.acquire(blocking=False):
+            return last[1] if last else {"up": False, "error": "It is being checked; ask again."}
+        try:
+            found = _checked(check)
+            self._last = now, found
+        finally:
+            self._checking.release()
+        return found
 
 
 class _Checks:
@@ -121,6 +145,8 @@ class _Checks:
         return {"up": True}
 
     def _indexer(self) -> Checked:
+        if refusals := [each.refusal for each in self._catalogues if each.refusal]:
+            return {"up": False, "error": "; ".join(refusals)}
         late = [name for name, each in self._waiting.items() if each.oldest_seconds > _LATE]
         if late:
             return {

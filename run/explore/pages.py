@@ -12,34 +12,29 @@ from shared.explore.catalogues import Catalogue
 from shared.explore.entities import MOST_BUNDLES
 from shared.explore.query import Found, FoundPage, PageOrder
 
-# How many files of a bundle a hit lists at most: on a page, and alone. All of them are found by a link.
-MOST_ON_A_PAGE = 100
-MOST_ALONE = 1000
 # Members of projects: trees of files.
 _TREES = ("matrices", "contributedAnalyses")
 # What a page's URL may have of a request; the order and the place are put in anew.
 _KEPT = ("catalog", "filters", "q", "facets", "fields")
 
 
-def hit_form(
-    catalogue: Catalogue, entity_type: str, found: Found, base_url: str, *, most: int
-) -> dict[str, Json]:
+def hit_form(catalogue: Catalogue, entity_type: str, found: Found, base_url: str) -> dict[str, Json]:
     """Return a hit, with what the service adds: that it is accessible, and URLs of files.
 
-    A list of more than `most` files of a bundle is cut; then `filesTotal` says how many there are, and
-    `filesUrl` where. `bundlesUrl` is where all bundles of a file are that is in very many.
+    If a bundle has more files than are listed, `filesTotal` says how many there are, and `filesUrl` where.
+    `bundlesUrl` is where all bundles of a file are that is in very many.
     """
     hit = catalogue.plugin.hit(entity_type, found.document)
-    for inner in hit.get(entity_type, ()):
+    for inner in _members(hit, entity_type):
         inner["accessible"] = True
     link = partial(_link, catalogue, base_url)
-    if entity_type == "bundles" and len(hit.get("files", ())) > most:
-        hit["filesTotal"] = len(hit["files"])
+    if "files" in hit and "files_total" in found.document:
+        hit["filesTotal"] = found.document["files_total"]
         hit["filesUrl"] = link("files", "bundleUuid", hit["entryId"])
-        hit["files"] = hit["files"][:most]
-    if entity_type == "files" and len(hit.get("bundles", ())) >= MOST_BUNDLES:
-        hit["bundlesUrl"] = link("bundles", "fileId", hit["files"][0]["uuid"])
-    for file in _files(hit):
+    files = list(stored_files(hit))
+    if entity_type == "files" and files and len(hit.get("bundles", ())) >= MOST_BUNDLES:
+        hit["bundlesUrl"] = link("bundles", "fileId", files[0]["uuid"])
+    for file in files:
         file["url"] = file_url(catalogue, file, base_url)
     return hit
 
@@ -55,15 +50,30 @@ def _link(catalogue: Catalogue, base_url: str, entity_type: str, field: str, val
     return f"{base_url}/index/{entity_type}?{urlencode({'catalog': catalogue.name, 'filters': filters})}"
 
 
+def stored_files(hit: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
+    """Yield the files of a hit that name one of the store, by `uuid` and `version`."""
+    return (file for file in _files(hit) if "uuid" in file and "version" in file)
+
+
 def _files(hit: Mapping[str, Any]) -> Iterator[dict[str, Json]]:
-    yield from hit.get("files", ())
-    trees = [project.get(name, {}) for project in hit.get("projects", ()) for name in _TREES]
+    yield from _members(hit, "files")
+    trees = [project.get(name) for project in _members(hit, "projects") for name in _TREES]
     while trees:
-        below = trees.pop()
-        if isinstance(below, list):
-            yield from below
-        else:
-            trees += below.values()
+        match trees.pop():
+            case list(files):
+                yield from _objects(files)
+            case dict(below):
+                trees += below.values()
+
+
+def _members(hit: Mapping[str, Any], name: str) -> Iterator[dict[str, Json]]:
+    """Yield the objects of a list of a hit, if a plug-in has made one."""
+    found = hit.get(name)
+    return _objects(found if isinstance(found, list) else [])
+
+
+def _objects(found: list[Any]) -> Iterator[dict[str, Json]]:
+    return (each for each in found if isinstance(each, dict))
 
 
 def pagination_form(
@@ -88,7 +98,7 @@ def pagination_form(
     }
 
     def neighbour(name: str, edge: Found) -> str:
-        place = {name: json.dumps(list(edge.position))}
+        place = {name: json.dumps(list(edge.position), ensure_ascii=False)}
         complete = f"{url}?{urlencode({**base, **place})}"
         if len(complete) < MAX_URL:
             return complete

@@ -51,7 +51,7 @@ class CatalogueStore(Protocol):
         changed.
 
         Safe to repeat, in any order: a deletion is final, and an older version does not replace a newer one.
-        Raises TooManyAudiences.
+        Raises TooManyAudiences, and MadeOtherwise if the catalogue was made by another configuration.
         """
         ...
 

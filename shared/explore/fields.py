@@ -37,7 +37,8 @@ class Field:
     then the values are pairs. Values of facets are counted. `nested` fields are objects that are matched by
     some of their keys; `counted_by` is the key by which they are counted. A hidden field is for summaries,
     and not for users. `beside` names a facet, and a member that its terms get: of each pair whose first
-    value is the term, the second.
+    value is the term, the second. `distinct_in` are the types of documents whose different values are
+    counted, in place of the documents.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Field:
     nested: tuple[str, ...] = ()
     counted_by: str = ""
     beside: tuple[str, str] | None = None
+    distinct_in: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -82,6 +84,8 @@ class Field:
 
 def least(field: Field, values: list[Json | Missing]) -> Json | Missing:
     """Return what a document is sorted by: its least value; null comes after all others, MISSING last."""
+    if len(values) == 1:
+        return values[0]
     present = [value for value in values if value is not None and value is not MISSING]
     if present:
         return min(present, key=lambda value: _comparable(field, value))
@@ -90,6 +94,8 @@ def least(field: Field, values: list[Json | Missing]) -> Json | Missing:
 
 def greatest(field: Field, values: list[Json | Missing]) -> Json | Missing:
     """Return the greatest value of a document that has any, or else what `least` returns."""
+    if len(values) == 1:
+        return values[0]
     present = [value for value in values if value is not None and value is not MISSING]
     return max(present, key=lambda value: _comparable(field, value)) if present else least(field, values)
 

@@ -16,6 +16,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # Of numbers; Python reads 1e999 as infinite.
 _GREATEST = 1e308
 _DATE_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
+# Different ranges of a field, and values of all filters together: PostgreSQL plans each range by itself, and
+# looks up each value.
+MOST_RANGES = 10
+MOST_VALUES = 10_000
 
 
 class Relation(Enum):
@@ -37,15 +41,21 @@ class Filter:
 
 
 def parse_filters(text: str, fields: Mapping[str, Field]) -> tuple[Filter, ...]:
-    """Return the filters of a JSON object. Raises IllegalArguments, which names the field and the
-    relation."""
+    """Return the filters of a JSON object, without values that come twice.
+
+    Raises IllegalArguments, which names the field and the relation, also if there are more than MOST_RANGES
+    or MOST_VALUES.
+    """
     try:
         given = json.loads(text)
     except (ValueError, RecursionError):
         raise IllegalArguments(f"The `filters` parameter is not valid JSON: {text[:200]!r}") from None
     if not isinstance(given, dict):
         raise IllegalArguments("The `filters` parameter must be a dictionary")
-    return tuple(_filter(name, condition, fields) for name, condition in given.items())
+    found = tuple(_filter(name, condition, fields) for name, condition in given.items())
+    if sum(len(each.values) for each in found) > MOST_VALUES:
+        raise IllegalArguments(f"The `filters` parameter has more than {MOST_VALUES:,} values")
+    return found
 
 
 def _filter(name: str, condition: Any, fields: Mapping[str, Field]) -> Filter:
@@ -65,9 +75,14 @@ def _filter(name: str, condition: Any, fields: Mapping[str, Field]) -> Filter:
         raise IllegalArguments(f"The value of the `{key}` relation in the filter for `{name}` is not a list")
     _check_relation(field, relation)
     check = _checks(field, relation)
-    return Filter(
-        field, relation, tuple(check(field, relation, value) for value in _listed(field, relation, values))
-    )
+    checked = (check(field, relation, value) for value in _listed(field, relation, values))
+    # Values may be lists and objects, which have no hash.
+    distinct = {json.dumps(value, sort_keys=True): value for value in checked}
+    if relation is not Relation.IS and len(distinct) > MOST_RANGES:
+        raise IllegalArguments(
+            f"The `{key}` relation in the filter for `{name}` has more than {MOST_RANGES} ranges"
+        )
+    return Filter(field, relation, tuple(distinct.values()))
 
 
 def _check_relation(field: Field, relation: Relation) -> None:

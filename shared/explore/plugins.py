@@ -63,6 +63,10 @@ class Plugin(Protocol):
         ...
 
 
+# Of all that plug-ins of this package merge, sort and count by. Counts that were kept by other rules can't be
+# changed by these, so another one needs new catalogues.
+RULES = "1"
+
 PLUGIN_GROUP = "dss.explore"
 PLUGINS: Mapping[str, str] = {
     "hca": "shared.explore.hca.plugin:HcaPlugin",
@@ -94,3 +98,11 @@ def open_plugin(name: str, **options: Any) -> Plugin:
         ) from None
     opened: Plugin = make(**options)
     return opened
+
+
+def rules_of(plugin: Plugin) -> str:
+    """Return which rules a plug-in merges, sorts and counts by: a catalogue is written by the same alone.
+
+    A plug-in of another distribution may have an attribute `rules`.
+    """
+    return str(getattr(plugin, "rules", RULES))

@@ -107,8 +107,10 @@ def row_of(document: Document, fields: tuple[Field, ...]) -> Row:
             term_keys.setdefault(each.group, set()).add((each.name, key))
             terms.setdefault(each.group, set()).update((each.name, term_key(value)) for value in found)
             continue
-        keys[each.name] = key
         values[each.name] = _distinct(found)
+        if each.is_hidden:
+            continue
+        keys[each.name] = key
         if has_range(each) and (last := sort_key(each, greatest(each, found))) != key:
             keys[greatest_of(each.name)] = last
     parts = {group: Part(frozenset(terms[group]), frozenset(term_keys[group])) for group in terms}

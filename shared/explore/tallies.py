@@ -29,6 +29,8 @@ Counted = tuple[Slot, str, int]
 ENTITIES = ""
 # What is counted of a list that is empty: the document has the field, though no value.
 _EMPTY = ""
+# The group of inner entities that are not grouped.
+_ONE_GROUP = "[]"
 # What is counted of whole numbers that are added up: their sum, and how many they are. Larger ones than these
 # are counted like other values, so that no sum is too large for the database.
 _SUM, _SUMMED = "+", "#"
@@ -65,7 +67,8 @@ def order(value: Json) -> tuple[bool, float, str]:
 
 def value_set(counts: Counts) -> list[Json]:
     """Return the distinct values, sorted, null last."""
-    return sorted(map(decode, counts), key=order)
+    values = [decode(text) for text in counts]
+    return sorted(values, key=order) if len(values) > 1 else values
 
 
 def total(counts: Counts) -> Json:
@@ -168,13 +171,15 @@ class Merge:
         return value if isinstance(value, list) and name not in self.whole else [value]
 
     def _group(self, inner: Inner) -> str:
+        if not self.group_by:
+            return _ONE_GROUP
         # A list is a group by its values; their order doesn't matter.
         values = [inner.get(name) for name in self.group_by]
         return encode([sorted(each, key=order) if isinstance(each, list) else each for each in values])
 
 
 def _values_alone(counts: Counts) -> Counts:
-    return {text: n for text, n in counts.items() if text != _EMPTY}
+    return {text: n for text, n in counts.items() if text != _EMPTY} if _EMPTY in counts else counts
 
 
 @dataclass(frozen=True)
@@ -184,15 +189,17 @@ class Merges:
     lists: Mapping[str, Merge]
     default: Merge = Merge()
 
+    def merge(self, listed: str) -> Merge:
+        """Return how a list is merged."""
+        return self.lists.get(listed, self.default)
+
     def slots(self, listed: str, inner: Inner) -> Iterator[Counted]:
         """Yield what to count of an inner entity."""
-        return self.lists.get(listed, self.default).slots(listed, inner)
+        return self.merge(listed).slots(listed, inner)
 
     def contents(self, tallies: Mapping[Slot, Counts]) -> dict[str, list[dict[str, Json]]]:
         """Return the lists of a document."""
         lists: dict[str, dict[str, dict[str, Counts]]] = {}
         for (listed, group, name), counts in tallies.items():
             lists.setdefault(listed, {}).setdefault(group, {})[name] = counts
-        return {
-            listed: self.lists.get(listed, self.default).merged(groups) for listed, groups in lists.items()
-        }
+        return {listed: self.merge(listed).merged(groups) for listed, groups in lists.items()}

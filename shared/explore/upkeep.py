@@ -73,8 +73,28 @@ class CatalogueUpkeep(Protocol):
         """Return what a catalogue holds of some bundle versions; nothing of those that it does not know."""
         ...
 
-    def failed_before(self, catalogue: Catalogue, release: str, count: int) -> Sequence[Fqid]:
-        """Return up to `count` bundle versions that have failed in another release of the plug-in."""
+    def failed_before(
+        self, catalogue: Catalogue, release: str, count: int, *, tried_before: datetime
+    ) -> Sequence[Fqid]:
+        """Return up to `count` bundle versions that have failed in another release of the plug-in, and were
+        not tried again since `tried_before`; those first that have waited longest."""
+        ...
+
+    def try_again(
+        self, catalogue: Catalogue, fqids: Sequence[Fqid], *, now: datetime, tried_before: datetime
+    ) -> Sequence[Fqid]:
+        """Return those of some bundle versions that were not tried again since `tried_before`.
+
+        Notes that they are tried again now; those that the catalogue does not know are left out.
+        """
+        ...
+
+    def compared(self, catalogue: Catalogue) -> Fqid | None:
+        """Return the bundle version up to which the sweep has compared a catalogue; None at the beginning."""
+        ...
+
+    def note_compared(self, catalogue: Catalogue, fqid: Fqid | None) -> None:
+        """Keep up to where the sweep has compared a catalogue."""
         ...
 
     def position(self, catalogue: Catalogue) -> str:
@@ -85,6 +105,10 @@ class CatalogueUpkeep(Protocol):
         """Note a later time of an event before which the catalogue has followed all."""
         ...
 
+    def measured(self, catalogue: Catalogue) -> datetime | None:
+        """Return when the catalogue's backlog was measured last; None before the first time."""
+        ...
+
     def note(self, catalogue: Catalogue, waiting: Waiting) -> None:
         """Keep what was measured, for those who ask for it without measuring."""
         ...
@@ -93,5 +117,12 @@ class CatalogueUpkeep(Protocol):
         """Remove a catalogue with all that it holds; yield how many rows were removed, as they are.
 
         It is not the default one, and nobody writes to it. Safe to repeat after a kill.
+        """
+        ...
+
+    def remove_unused(self) -> int:
+        """Remove values that nothing in any catalogue has any more; return about how many.
+
+        Bounded: call it again and again. Writers wait for it for seconds at most.
         """
         ...

@@ -116,7 +116,8 @@ def _compared(dss: Dss, row: CatalogueRow) -> CatalogueFinding | bool:
     head = dss.catalog.bundles.head(row.fqid)
     now = CatalogueRow(catalogue=row.catalogue, fqid=row.fqid, head=head, held=held)
     wrong = _difference(dss, now)
-    return True if wrong and _is_under_way(dss, now) else wrong or False
+    recently = timedelta(seconds=dss.settings.sweep_seconds)
+    return True if wrong and is_under_way(dss, now, recently) else wrong or False
 
 
 def _difference(dss: Dss, row: CatalogueRow) -> CatalogueFinding | None:
@@ -151,12 +152,15 @@ def _finding(row: CatalogueRow, kind: CatalogueProblem, why: str) -> CatalogueFi
     return CatalogueFinding(kind=kind, catalogue=row.catalogue.name, fqid=row.fqid, why=why)
 
 
-def _is_under_way(dss: Dss, row: CatalogueRow) -> bool:
-    """Return whether the event of a version, its tombstone, or a change of its readers may be on its way."""
+def is_under_way(dss: Dss, row: CatalogueRow, within: timedelta) -> bool:
+    """Return whether the event of a version, its tombstone, or a change of its readers may be on its way.
+
+    That is if it is no older than `within`.
+    """
     replica = row.catalogue.setting.replica
     if row.head and replica in row.head.unpublished:
         return True
-    recently = dss.clock.now() - timedelta(seconds=dss.settings.sweep_seconds)
+    recently = dss.clock.now() - within
     moments = [
         event.timestamp for event in dss.catalog.events.get_many(event_ids([replica], row.fqid)).values()
     ]

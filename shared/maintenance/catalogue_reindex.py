@@ -5,7 +5,7 @@ started again. A bundle that arrives meanwhile is indexed by its own event.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from shared.catalog import BundleHead
@@ -128,18 +128,22 @@ def _reindexed(dss: Dss, indexer: Indexer, how: Reindexing, row: CatalogueRow) -
     if not how.takes(row):
         return Reindexed(fqid=row.fqid)
     try:
-        return retry(dss.clock, lambda: _written(indexer, row))
+        return retry(dss.clock, lambda: _written(dss, indexer, row))
     except DssError as error:
         if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
             raise
+        # The events before the reindexing then count as followed; the sweep has this one tried again.
+        retry(dss.clock, partial(indexer.doubt, [row.catalogue], row.fqid, error.title))
         return Reindexed(fqid=row.fqid, failed=error.title)
 
 
-def _written(indexer: Indexer, row: CatalogueRow) -> Reindexed:
-    if row.belongs or row.head is None or row.head.hidden or row.head.purged:
+def _written(dss: Dss, indexer: Indexer, row: CatalogueRow) -> Reindexed:
+    # Of a row of what the catalogue alone knows the head was not read.
+    now = replace(row, head=dss.catalog.bundles.head(row.fqid))
+    if now.belongs or now.head is None or now.head.hidden or now.head.purged:
         outcome = indexer.index_into([row.catalogue], row.fqid)[row.catalogue.name]
     else:
-        # It is on another replica, and on this one not yet.
+        # It is on another replica, and on this one not yet; or the catalogue has another prefix now.
         outcome = indexer.withdraw(row.catalogue, row.fqid)
     done = outcome.state if outcome.changed or outcome.state == FAILED else RIGHT
     return Reindexed(fqid=row.fqid, done=done, reason=outcome.reason)

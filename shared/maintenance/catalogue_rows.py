@@ -32,8 +32,10 @@ class CatalogueRow:
     @property
     def belongs(self) -> bool:
         """Whether the version is to be in the catalogue, perhaps as one that has failed."""
-        head = self.head
-        return head is not None and not head.hidden and head.was_visible(self.catalogue.setting.replica)
+        head, setting = self.head, self.catalogue.setting
+        if head is None or head.hidden or not self.fqid.uuid.startswith(setting.prefix):
+            return False
+        return head.was_visible(setting.replica)
 
     @property
     def is_in(self) -> bool:
@@ -64,14 +66,13 @@ def rows(
     `enough` returns whether a version is the last one to read.
     """
     both = _narrower(prefix, catalogue.setting.prefix)
-    if both is None:
-        return
     # What is in the catalogue, though not by its present configuration, is seen if no prefix is asked for.
     held = dss.catalogues.upkeep.held(catalogue, after=after, prefix=prefix)
     start = str(after or "")
-    heads = takewhile(
-        lambda head: head.fqid.uuid.startswith(both), dss.catalog.scan.bundles(max(start, both))
-    )
+    heads: Iterator[BundleHead] = iter(())
+    if both is not None:
+        found_heads = dss.catalog.scan.bundles(max(start, both))
+        heads = takewhile(lambda head: head.fqid.uuid.startswith(both), found_heads)
     known = by_key((head for head in heads if str(head.fqid) > start), lambda head: str(head.fqid))
     for name, head, found in side_by_side(known, {"": by_key(held, lambda one: str(one.fqid))}):
         fqid = Fqid.parse(name)

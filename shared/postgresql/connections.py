@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, Cursor
 from psycopg.errors import QueryCanceled, ReadOnlySqlTransaction, UndefinedTable
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from shared.deadlines import limited
 from shared.errors import Unavailable
 
 # Connections that the threads of a process share. PostgreSQL forks a server process for each.
@@ -17,15 +20,45 @@ POOL_SIZE = 8
 # Seconds. A request waits for a connection, then for its statement; clients give up after 40.
 _CONNECTION_SECONDS = 8
 _STATEMENT_SECONDS = 25
+# How often a statement that repeats is planned anew.
+_REPEATED = 2
 # Seconds after which the pool closes a connection that nobody uses.
 _IDLE_SECONDS = 120
+
+
+_LIMIT = "SELECT set_config('statement_timeout', %s, false)"
+
+
+class _Limited(Connection[TupleRow]):
+    """A connection whose statements end at the deadline of a request, too (shared/deadlines.py).
+
+    Those of a transaction have the limit that it began with, or sets itself. Raises Unavailable after the
+    deadline.
+    """
+
+    # Of a statement, without a deadline; and in milliseconds what the server was told last.
+    seconds: float = _STATEMENT_SECONDS
+    _told = 0
+
+    def execute(self, *arguments: Any, **options: Any) -> Cursor[TupleRow]:
+        """Execute a statement; see psycopg."""
+        if self.info.transaction_status is TransactionStatus.IDLE:
+            milliseconds = max(int(limited(self.seconds) * 1000), 1)
+            # Almost always the limit is the usual one, and nothing is sent.
+            if milliseconds != self._told:
+                super().execute(_LIMIT, (str(milliseconds),))
+                self._told = milliseconds
+        return super().execute(*arguments, **options)
 
 
 class Connections:
     """Connections to one database, opened on demand. Raises Unavailable, and recovers by itself.
 
+    Waits and statements end at the deadline of a request (shared/deadlines.py), if that is earlier.
+
     `dsn` is a URL or keywords of libpq, which takes the rest from `PGHOST`, `PGPASSWORD` and so on. `prepare`
-    runs once a process, with the first connection.
+    runs once a process, with the first connection. With `repeats` the statements are the same again and
+    again, and each is about few rows that an index has: they are planned once.
     """
 
     def __init__(
@@ -33,21 +66,24 @@ class Connections:
         dsn: str,
         *,
         prepare: Callable[[Connection], None],
+        repeats: bool = False,
         connection_seconds: float = _CONNECTION_SECONDS,
         statement_seconds: float = _STATEMENT_SECONDS,
     ) -> None:
         self._dsn = dsn
         self._prepare = prepare
+        self._repeats = repeats
         self._connection_seconds = connection_seconds
         self._statement_seconds = statement_seconds
-        self._pool: ConnectionPool | None = None
+        self._pool: ConnectionPool[_Limited] | None = None
         self._prepared = False
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[Connection]:
         """Yield a connection that commits each statement by itself."""
-        with translated(), self._opened().connection() as connection:
+        wait = limited(self._connection_seconds)
+        with translated(), self._opened().connection(timeout=wait) as connection:
             if not self._prepared:
                 self._prepare(connection)
                 self._prepared = True
@@ -65,12 +101,13 @@ class Connections:
                 self._pool.close()
             self._pool = None
 
-    def _opened(self) -> ConnectionPool:
+    def _opened(self) -> "ConnectionPool[_Limited]":
         # At the first use: threads of the pool would not survive the fork of a server.
         with self._lock:
             if self._pool is None:
                 self._pool = ConnectionPool(
                     self._dsn,
+                    connection_class=_Limited,
                     kwargs=self._options(),
                     min_size=0,
                     max_size=POOL_SIZE,
@@ -91,26 +128,41 @@ class Connections:
             "autocommit": True,
             "application_name": "dss",
             "connect_timeout": _CONNECTION_SECONDS,
-            # Plan each statement for its values: their frequency decides.
-            "prepare_threshold": None,
+            # Plan each statement for its values: their frequency decides. A plan that is kept must not go by
+            # how small a table was.
+            "prepare_threshold": _REPEATED if self._repeats else None,
             # Milliseconds. By default TCP waits a quarter of an hour for a server that has vanished.
             "tcp_user_timeout": (_STATEMENT_SECONDS + 5) * 1000,
         }
 
-    def _configure(self, connection: Connection) -> None:
-        milliseconds = str(int(self._statement_seconds * 1000))
-        connection.execute("SELECT set_config('statement_timeout', %s, false)", (milliseconds,))
+    def _configure(self, connection: _Limited) -> None:
+        connection.seconds = self._statement_seconds
         # Compiling these queries takes longer than running them.
         connection.execute("SET jit = off")
+        if self._repeats:
+            connection.execute("SET enable_seqscan = off")
+
+
+# A server that has become a standby is read-only; the next connection leads to the primary.
+_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ReadOnlySqlTransaction)
+# The class of errors that say that something is too large for PostgreSQL.
+_LIMITS = "54"
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether an error of PostgreSQL may be gone at the next attempt, with the same values."""
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    return isinstance(error, (*_PASSING, UndefinedTable)) and not sqlstate.startswith(_LIMITS)
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn passing errors of PostgreSQL into Unavailable."""
+    """Turn passing errors of PostgreSQL into Unavailable; all others stay as they are."""
     try:
         yield
     except QueryCanceled as error:
         raise Unavailable("the index took too long to answer") from error
-    # A server that has become a standby is read-only; the next connection leads to the primary.
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, ReadOnlySqlTransaction) as error:
+    except _PASSING as error:
+        if not is_passing(error):
+            raise
         raise Unavailable("the index cannot be reached") from error

@@ -17,6 +17,8 @@ from tests.benchmarks.checkouts import checkouts
 from tests.benchmarks.client import client
 from tests.benchmarks.contract import contract
 from tests.benchmarks.drs import drs
+from tests.benchmarks.explore import explore
+from tests.benchmarks.explore_load import explore_load
 from tests.benchmarks.ingest import ingest
 from tests.benchmarks.limits import limits
 from tests.benchmarks.notifications import notifications
@@ -37,6 +39,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "ingest": ingest,
     "notifications": notifications,
     "search": search,
+    "explore": explore,
+    "explore-load": explore_load,
     "client": client,
 }
 

@@ -61,18 +61,19 @@ def real_bundles() -> tuple[Template, ...]:
     return tuple(found[uuid] for uuid in sorted(found))
 
 
-def variants(*, files: int, docs_per_variant: int, seed: int = 0) -> Iterator[Variant]:
+def variants(*, files: int, docs_per_variant: int, seed: int = 0, first: int = 0) -> Iterator[Variant]:
     """Yield variants of real bundles, in order of their projects, that have so many files with their clones.
 
-    Equal for equal arguments. Each variant stands for some `docs_per_variant` files.
+    Equal for equal arguments. Each variant stands for some `docs_per_variant` files. `first` is the number of
+    the first bundle and of the first project: none have those of other ranges.
     """
     chosen = random.Random(seed)
     shapes = _by_size()
     projects = max(3, round(files * PROJECTS_PER_FILE))
     # Few projects have most of the files.
     shares = [chosen.paretovariate(1.1) for _ in range(projects)]
-    number, scale = 0, files / sum(shares)
-    for project, share in enumerate(shares):
+    number, scale = first, files / sum(shares)
+    for project, share in enumerate(shares, first):
         wanted = round(share * scale)
         while wanted > 0:
             template = chosen.choice(chosen.choices([each for each, _ in shapes], [w for _, w in shapes])[0])

@@ -20,7 +20,7 @@ from shared.explore.base import INDEXED
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share, tally
-from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from shared.explore.postgresql.audience_numbers import AudienceNumbers, encode_labels
 from shared.explore.postgresql.documents import Change, DocumentWriter, NewDocument
 from shared.explore.postgresql.part_numbers import PartNumbers
 from tests.benchmarks.explore_bundles import Variant, variants
@@ -33,9 +33,10 @@ _PROJECTS, _SAMPLES = "projects", "samples"
 # Tables, and the columns that are written.
 _COLUMNS = {
     "dss_explore_bundles": "catalog, uuid, version, state, labels, is_current, reason, release, said",
-    "dss_explore_shares": "catalog, entity_type, entity_id, uuid",
+    "dss_explore_shares": "catalog, entity_type, entity_id, labels, uuid",
     "dss_explore_documents": (
-        "catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, document, words"
+        "catalog, entity_type, entity_id, audience, profile, "
+        "default_key, keys, sums, ids, vals, page, document, words"
     ),
 }
 _FAST = "SET synchronous_commit = off; SET maintenance_work_mem = '512MB'"
@@ -150,7 +151,7 @@ class _Filler:
         rows, once = _Rows(), _Rows()
         copies = len(variant.clones) + 1
         for key, share in shares.items():
-            _add(rows, "dss_explore_shares", self._catalogue.number, *key, share.uuid)
+            _add(rows, "dss_explore_shares", self._catalogue.number, *key, encode_labels(LABELS), share.uuid)
             if key[0] == _SAMPLES:
                 self._document(once, key, [share], 1)
             elif key[0] != _PROJECTS:

@@ -16,6 +16,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS + sum(map(cpu_seconds, _children(pid)))
 
 
+def thread_seconds(pid: int) -> float:
+    """Return the CPU seconds of the first thread of a process, to the nanosecond."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def back_ends() -> dict[str, int]:
     """Return the ids of the emulators that this process has started, by name."""
     return descendants(_BACK_ENDS)

@@ -127,6 +127,14 @@ def test_a_limit_ends_early(client: Client, catalogue: FakeCatalogue) -> None:
         client.explore(limit=0)
 
 
+def test_pages_are_as_large_as_the_catalogue_gives_them(client: Client, catalogue: FakeCatalogue) -> None:
+    assert len(list(client.explore("samples", limit=7))) == 7
+    assert len(list(client.explore("samples", limit=2))) == 2
+
+    sizes = [params["size"] for path, params in catalogue.asked if path == "samples"]
+    assert sizes == ["3", "3", "3", "2"]
+
+
 def test_a_page_that_leads_to_itself_ends_with_an_error(client: Client, catalogue: FakeCatalogue) -> None:
     catalogue.next_is_the_same = True
 
@@ -239,6 +247,31 @@ def test_columns_are_names_globs_or_lists() -> None:
     assert "entryId" in chosen_columns("animals", [], rows)
     with pytest.raises(errors.InvalidInput, match=r"no column 'file.name'; did you mean 'files.name'"):
         chosen_columns("files", ["file.name"], rows)
+
+
+def test_a_list_that_is_empty_in_all_first_rows_is_a_column(
+    env: dict[str, str], catalogue: FakeCatalogue
+) -> None:
+    catalogue.hits[100]["donorOrganisms"] = [{"sex": "female", "age": None}]
+
+    outcome = dss_here(env, "explore", "files", "--fields", "entryId,donorOrganisms.sex", "--tsv")
+
+    rows = outcome.out.splitlines()
+    assert (rows[0], rows[1], rows[101]) == ("entryId\tdonorOrganisms.sex", "id-0\t", "id-100\tfemale")
+    assert outcome.err == ""
+    wrong = dss_here(env, "explore", "files", "--fields", "donors.sex")
+    assert (wrong.code, "no column 'donors.sex'" in wrong.err) == (1, True)
+
+
+def test_columns_that_come_too_late_are_named(env: dict[str, str], catalogue: FakeCatalogue) -> None:
+    catalogue.hits[100]["donorOrganisms"] = [{"sex": "female", "age": None}]
+
+    outcome = dss_here(env, "explore", "files", "--fields", "entryId,donor*", "--tsv")
+
+    assert outcome.out.splitlines()[0] == "entryId"
+    assert outcome.err == (
+        "without columns that the first 100 rows lack; --fields can name them: donorOrganisms.sex\n"
+    )
 
 
 def test_a_cell_is_one_line() -> None:

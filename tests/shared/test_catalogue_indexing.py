@@ -1,7 +1,7 @@
 """What the catalogue records of a bundle version, from its head and its metadata document."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -136,16 +136,29 @@ def accept(_: BundleState) -> None:
     """Refuse nothing."""
 
 
-def indexer(bundle: HcaBundle, recorder: Recorder, *heads: BundleHead | None) -> Indexer:
-    """Return an indexer of a system with one bundle, whose head is each of `heads` in turn, then the last."""
+def indexer(
+    bundle: HcaBundle, recorder: Recorder, *heads: BundleHead | None, digests: Sequence[str] = ("d",)
+) -> Indexer:
+    """Return an indexer of a system with one bundle.
+
+    Its head is each of `heads` in turn, then the last, and the digest of its document each of `digests`.
+    """
     store = MemoryStore(SignedUrls(base="", key=bytes(32), clock=SystemClock()), "bucket")
     store.create("bucket", document_key(bundle.fqid, dead=False), document_of(bundle), "application/json")
     replica = SimpleNamespace(name="gcp", bucket="bucket", store=store)
     coming = list(heads)
     bundles = SimpleNamespace(head=lambda _: coming.pop(0) if len(coming) > 1 else coming[0])
+    coming_digests = list(digests)
+    events = SimpleNamespace(
+        get_many=lambda _: {
+            "e": SimpleNamespace(
+                digest=coming_digests.pop(0) if len(coming_digests) > 1 else coming_digests[0]
+            )
+        }
+    )
     dss: Any = SimpleNamespace(
         catalogues=recorder,
-        catalog=SimpleNamespace(bundles=bundles),
+        catalog=SimpleNamespace(bundles=bundles, events=events),
         replicas=SimpleNamespace(named=lambda _: replica),
     )
     return Indexer(dss)
@@ -165,7 +178,7 @@ def test_a_hidden_bundle_is_deleted_and_one_to_be_purged_withdrawn() -> None:
     ]:
         recorder = Recorder(accept)
 
-        assert indexer(bundle, recorder, head).index("gcp", bundle.fqid) == {"c": state}
+        assert indexer(bundle, recorder, head).index("gcp", bundle.fqid)["c"].state == state
         assert [(each.state, each.said) for each in recorder.put_states] == [(state, None)]
 
 
@@ -182,9 +195,29 @@ def test_a_change_of_readers_while_it_is_indexed_is_not_lost() -> None:
     before, after = head_of(bundle), head_of(bundle, readers=frozenset(("lab",)))
     recorder = Recorder(accept)
 
-    assert indexer(bundle, recorder, before, after).index("gcp", bundle.fqid) == {"c": INDEXED}
+    assert indexer(bundle, recorder, before, after).index("gcp", bundle.fqid)["c"].state == INDEXED
 
     assert [each.labels for each in recorder.put_states] == [ANYBODY, labels_of(("lab",))]
+
+
+def test_a_purge_of_a_file_while_it_is_indexed_is_not_lost() -> None:
+    bundle = sequenced()
+    recorder = Recorder(accept)
+    found = indexer(bundle, recorder, head_of(bundle), digests=["with the file", "without"])
+
+    assert found.index("gcp", bundle.fqid)["c"].state == INDEXED
+
+    # Read again once the document was replaced.
+    assert len(recorder.put_states) == 2
+
+
+def test_a_failure_looks_at_the_head_again_and_follows_a_purge() -> None:
+    bundle = sequenced()
+    recorder = Recorder(accept)
+
+    indexer(bundle, recorder, head_of(bundle), head_of(bundle, purged=True)).fail("gcp", bundle.fqid, "x")
+
+    assert [each.state for each in recorder.put_states] == [FAILED, WITHDRAWN]
 
 
 def test_readers_that_never_stop_changing_are_left_to_a_later_attempt() -> None:
@@ -207,7 +240,7 @@ def test_a_bundle_that_cannot_be_stored_has_failed(error: Exception) -> None:
 
     recorder = Recorder(refuse)
 
-    assert indexer(bundle, recorder, head_of(bundle)).index("gcp", bundle.fqid) == {"c": FAILED}
+    assert indexer(bundle, recorder, head_of(bundle)).index("gcp", bundle.fqid)["c"].state == FAILED
 
     [state] = recorder.put_states
     assert (state.state, state.labels) == (FAILED, ANYBODY)

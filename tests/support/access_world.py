@@ -341,6 +341,7 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "explore.summary": lambda ask: ask.api.get("/index/summary"),
     "explore.list_entities": lambda ask: ask.api.get("/index/files", size=1),
     "explore.post_entities": lambda ask: ask.api.post("/index/files", json={"size": 1}),
+    "explore.post_summary": lambda ask: ask.api.post("/index/summary", json={}),
     "explore.get_entity of the file": lambda ask: ask.api.get(f"/index/files/{ask.target.file.uuid}"),
     "explore.get_entity of the bundle": lambda ask: ask.api.get(f"/index/bundles/{ask.target.bundle.uuid}"),
     "explore.get_file": lambda ask: ask.api.get(f"/repository/files/{ask.target.file.uuid}"),

@@ -40,7 +40,8 @@ _TABLES = {
         WHERE catalog = %s ORDER BY 1, 2, 3, 4, 5
     """,
     "shares": """
-        SELECT entity_type, entity_id, uuid FROM dss_explore_shares WHERE catalog = %s ORDER BY 1, 2, 3
+        SELECT entity_type, entity_id, uuid, labels FROM dss_explore_shares
+        WHERE catalog = %s ORDER BY 1, 2, 3
     """,
     "bundles": """
         SELECT uuid, version, labels FROM dss_explore_bundles WHERE catalog = %s AND is_current ORDER BY 1
@@ -132,10 +133,16 @@ class TestCatalogue:
     def tables(self) -> dict[str, Sequence[Any]]:
         """Return all that a reader's answers are made of: equal for equal content, whatever came first."""
         rows = self._rows(_TABLES)
-        counted = {kind: self.counts(kind, sought=None) for kind in self.catalogue.plugin.entity_types}
+        # An admin, and a reader for each set of readers, who all see other versions of entities.
+        readers = [None, *(frozenset(each) for each in sorted({tuple(row[2]) for row in rows["bundles"]}))]
+        counted = {
+            (str(sorted(sought or ())), kind): self.counts(kind, sought=sought)
+            for kind in self.catalogue.plugin.entity_types
+            for sought in readers
+        }
         facets = {
-            (kind, name): [(json.dumps(term), n) for term, n in each.terms]
-            for kind, (_, found) in counted.items()
+            (*asked, name): [(json.dumps(term), n) for term, n in each.terms]
+            for asked, (_, found) in counted.items()
             for name, each in found.items()
             if each.terms
         }

@@ -4,7 +4,10 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-_DESCRIBED = {"metadata": {"name": "hca", "indices": {"files": {}, "samples": {}}}, "repository": {}}
+_DESCRIBED = {
+    "metadata": {"name": "hca", "indices": {"files": {}, "samples": {"max_size": 3}}},
+    "repository": {},
+}
 _OTHER = {"metadata": {"name": "recordings", "indices": {"animals": {}}}, "repository": {}}
 
 

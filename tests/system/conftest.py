@@ -15,7 +15,8 @@ ManyFiles = Callable[[str, int], list[Version]]
 @pytest.fixture(scope="session")
 def metered(stack: dict[str, str]) -> Iterator[MeteredApi]:
     """A further API, one process, with a proxy before each of its back ends."""
-    with metered_api(stack) as api:
+    # What Firestore is asked, also by a search: the local system searches in PostgreSQL by default.
+    with metered_api({**stack, "DSS_INDEX": "firestore"}) as api:
         yield api
 
 

@@ -11,6 +11,10 @@ from tests.support import google_provider
 from tests.support.google_schema import SCHEMA_FILE
 from tests.support.terraform_cli import Deployment, Workspace
 
+GENERIC = {
+    "facets": {"species": "sample.organism", "age": {"path": "age", "type": "number"}},
+    "words": ["task"],
+}
 REQUIRED = {
     "project_id": "a-project",
     "api_image": "us-east1-docker.pkg.dev/a-project/dss/api:1",
@@ -48,7 +52,10 @@ OPTIONAL = {
     "postgresql_tier": "db-custom-2-7680",
     "postgresql_high_availability": True,
     "postgresql_password_version": "3",
-    "catalogues": [{"name": "hca", "plugin": "hca"}, {"name": "part", "plugin": "generic", "prefix": "0a"}],
+    "catalogues": [
+        {"name": "hca", "plugin": "hca"},
+        {"name": "part", "plugin": "generic", "prefix": "0a", "options": json.dumps(GENERIC)},
+    ],
     "explore_max_instances": 3,
     "admin_emails": ["ada@example.org", "bob@example.org"],
     "trusted_projects": ["another-project"],

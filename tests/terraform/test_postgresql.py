@@ -3,9 +3,10 @@
 import pytest
 
 from shared.config import Settings
+from shared.explore.plugins import open_plugin
 from shared.postgresql.connections import POOL_SIZE
 from tests.support.terraform_cli import Deployment, Json, Workspace
-from tests.terraform.conftest import REQUIRED
+from tests.terraform.conftest import GENERIC, REQUIRED
 
 DATABASE = {"postgresql_tier": "db-custom-2-7680", "postgresql_password_version": "1"}
 KINDS = (
@@ -81,6 +82,10 @@ def test_components_that_fill_catalogues_or_tell_of_changes_know_them(
             tuple((row.name, row.plugin, row.replica, row.prefix) for row in settings.catalogues)
             for settings in found.values()
         } <= {(("hca", "hca", "gcp", ""), ("part", "generic", "gcp", "0a"))}
+        for settings in found.values():
+            assert [row.options for row in settings.catalogues] == [{}, GENERIC]
+            for row in settings.catalogues:
+                open_plugin(row.plugin, host="dss.example.org", **row.options)
 
 
 def test_the_database_has_connections_for_all_instances(deployments: dict[str, Deployment]) -> None:
@@ -90,9 +95,11 @@ def test_the_database_has_connections_for_all_instances(deployments: dict[str, D
     [template] = most.one("google_cloud_run_v2_service.api")["template"]
     functions = most.by_key("google_cloudfunctions2_function.dss")
     largest = sum(functions[name]["service_config"][0]["max_instance_count"] for name in ("explore", "index"))
+    # One pool for the search index, and one for catalogues.
+    of_the_api = 2 * template["scaling"][0]["max_instance_count"]
 
     assert flag["name"] == "max_connections"
-    assert int(flag["value"]) >= POOL_SIZE * (template["scaling"][0]["max_instance_count"] + largest) + 30
+    assert int(flag["value"]) >= POOL_SIZE * (of_the_api + largest) + 30
 
 
 def test_postgresql_has_no_public_address_and_requires_tls(deployments: dict[str, Deployment]) -> None:
@@ -113,6 +120,7 @@ def test_postgresql_has_no_public_address_and_requires_tls(deployments: dict[str
         ({"catalogues": [{"name": "hca", "plugin": "hca"}]}, "they are in PostgreSQL"),
         (DATABASE | {"catalogues": [{"name": "HCA", "plugin": "hca"}]}, "A name is lower-case"),
         (DATABASE | {"catalogues": [{"name": "a", "plugin": "hca"}] * 2}, "have the same name"),
+        (DATABASE | {"catalogues": [{"name": "a", "plugin": "hca", "options": "[]"}]}, "are a JSON object"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(workspace: Workspace, variables: Json, named: str) -> None:

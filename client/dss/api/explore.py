@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,19 +13,27 @@ from dss.api.transport import Call, failure_of, json_of
 from dss.errors import CallFailed, NoCatalogue, NotFound
 from dss.suggestions import suggestion
 
-# The smallest of the largest pages that a plug-in may have.
-PAGE = 100
+# Hits of a page of a DSS that does not say how many it gives.
+_PAGE = 100
 Params = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """A catalogue of a DSS: its `name`, its `plugin`, and the `entity_types` that can be listed in it."""
+    """A catalogue of a DSS: its `name`, its `plugin`, and the `entity_types` that can be listed in it.
+
+    `page_sizes` are how many hits a page has at most, by type; types of older DSSs are not in it.
+    """
 
     name: str
     plugin: str
     entity_types: tuple[str, ...]
     is_default: bool
+    page_sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+    def page_size(self, entity_type: str) -> int:
+        """Return how many hits of a type to ask for at once."""
+        return self.page_sizes.get(entity_type, _PAGE)
 
     def check_type(self, entity_type: str) -> str:
         """Return a type of entities. Raises NoCatalogue, with the known ones, if this has none of that
@@ -91,8 +99,8 @@ def following(session: Session, entity_type: str, params: Params, current: Any) 
 
 
 def summary(session: Session, params: Params) -> Any:
-    """Return the summary of what matches."""
-    return _answer(session, Call(method="GET", url=_url(session, "summary"), params=dict(params)))
+    """Return the summary of what matches; as of `page`, the parameters are in the body."""
+    return _answer(session, Call(method="POST", url=_url(session, "summary"), body=dict(params)))
 
 
 def params_of(
@@ -125,6 +133,11 @@ def _answer(session: Session, call: Call, has: str | None = None) -> Any:
 
 def _catalogue(name: str, about: Mapping[str, Any], answer: Mapping[str, Any]) -> Catalogue:
     metadata = about["plugins"]["metadata"]
+    indices = metadata["indices"]
     return Catalogue(
-        name, metadata["name"], tuple(metadata["indices"]), name == answer.get("default_catalog")
+        name,
+        metadata["name"],
+        tuple(indices),
+        name == answer.get("default_catalog"),
+        {each: index["max_size"] for each, index in indices.items() if "max_size" in index},
     )

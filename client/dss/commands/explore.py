@@ -16,6 +16,7 @@ from dss.explore.columns import (
     cell,
     chosen_columns,
     flat,
+    late_columns,
     lists_of,
     tsv_lines,
     widths_of,
@@ -30,6 +31,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 # Rows of which the widths and the columns of a table are made: those of the first page.
 _FIRST_ROWS = 100
 _WIDEST = 60
+# Columns that are named, of those that a table lacks.
+_MOST_LATE = 20
 _MOST_TERMS = 10
 _TYPES: Mapping[str, tuple[str, Sequence[str]]] = {
     "files": (
@@ -104,9 +107,14 @@ def _listing(entity_type: str, about: str, lines: Sequence[str]) -> click.Comman
             hits = list(found)
             context.show({"catalog": found.catalogue.name, "total": found.total, "hits": hits})
             return 0
-        shown = _print_rows(found, columns, tsv=tsv)
+        shown, late = _print_rows(found, columns, tsv=tsv)
         if shown < found.total:
             context.progress("").note(f"{shown:,} of {found.total:,} {entity_type}")
+        if late:
+            listed = ", ".join(late[:_MOST_LATE]) + (", …" if len(late) > _MOST_LATE else "")
+            context.progress("").note(
+                f"without columns that the first {_FIRST_ROWS} rows lack; --fields can name them: {listed}"
+            )
         return 0
 
     return listing
@@ -192,30 +200,33 @@ def _one_form(context: Context, tsv: bool) -> None:
         raise InvalidInput("--json and --tsv: give one of them")
 
 
-def _print_rows(found: "Entities", columns: Sequence[str], *, tsv: bool) -> int:
-    """Print hits as they come; return how many."""
+def _print_rows(found: "Entities", columns: Sequence[str], *, tsv: bool) -> tuple[int, list[str]]:
+    """Print hits as they come; return how many, and the columns that come too late to be in the header."""
     hits = iter(found)
-    first = list(map(flat, islice(hits, _FIRST_ROWS)))
-    header = chosen_columns(found.entity_type, columns, first)
+    first_hits = list(islice(hits, _FIRST_ROWS))
+    first = list(map(flat, first_hits))
+    header = chosen_columns(found.entity_type, columns, first, {name for hit in first_hits for name in hit})
     counter = _Counter(chain(first, map(flat, hits)))
     rows = ([cell(row.get(name)) for name in header] for row in counter)
     if first:
         _print_table(header, rows, tsv=tsv)
     elif tsv:
         print("\t".join(header))
-    return counter.count
+    return counter.count, late_columns(found.entity_type, columns, header, counter.names)
 
 
 class _Counter:
-    """Counts rows while they are yielded."""
+    """Counts rows while they are yielded, and keeps the names of what they have."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._rows = rows
         self.count = 0
+        self.names: dict[str, None] = {}
 
     def __iter__(self) -> Iterator[Row]:
         for row in self._rows:
             self.count += 1
+            self.names.update(dict.fromkeys(name for name, value in row.items() if value is not None))
             yield row
 
 

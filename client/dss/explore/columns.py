@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -65,11 +65,13 @@ def columns_of(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-def chosen_columns(entity_type: str, wanted: Sequence[str], rows: Sequence[Row]) -> list[str]:
+def chosen_columns(
+    entity_type: str, wanted: Sequence[str], rows: Sequence[Row], lists: Collection[str] = ()
+) -> list[str]:
     """Return the columns of a table: those that are wanted, or else the ones to show of a type of entities.
 
     A wanted column is a name as `files.name`, a glob of names, or the name of a list, for all of its columns.
-    Raises InvalidInput if the rows have no list of that name.
+    Raises InvalidInput if the rows have no list of that name; `lists` are those that may be empty in all.
     """
     known = columns_of(rows)
     if not wanted:
@@ -78,17 +80,34 @@ def chosen_columns(entity_type: str, wanted: Sequence[str], rows: Sequence[Row])
         return [name for each in shown for name in filled if fnmatchcase(name, each)]
     found: list[str] = []
     for each in wanted:
-        matching = [name for name in known if fnmatchcase(name, each) or name.startswith(f"{each}.")]
-        if rows and not matching and _list_of(each) not in map(_list_of, known):
+        matching = [name for name in known if _matches(name, each)]
+        known_lists = {*lists, *map(_list_of, known)}
+        if rows and not matching and not any(fnmatchcase(name, _list_of(each)) for name in known_lists):
             raise InvalidInput(f"hits have no column {each!r}{suggestion(each, known)}")
-        found += matching or [each]
+        found += matching or ([] if _is_glob(each) else [each])
     return list(dict.fromkeys(found))
+
+
+def late_columns(
+    entity_type: str, wanted: Sequence[str], header: Collection[str], names: Iterable[str]
+) -> list[str]:
+    """Return which columns of later rows belong into a table whose header was made of the first ones."""
+    patterns = wanted or _SHOWN.get(entity_type, ("*",))
+    return [name for name in names if name not in header and any(_matches(name, each) for each in patterns)]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
 
 def lists_of(wanted: Sequence[str]) -> list[str]:
     """Return the lists of hits that some columns are from; none if a glob leaves that open."""
     lists = [_list_of(each) for each in wanted]
-    return [] if any("*" in each or "?" in each or "[" in each for each in lists) else lists
+    return [] if any(map(_is_glob, lists)) else lists
+
+
+def _is_glob(text: str) -> bool:
+    return any(each in text for each in "*?[")
 
 
 def _list_of(column: str) -> str:

@@ -124,7 +124,9 @@ class Entities:
 
     @property
     def _page_params(self) -> dict[str, str]:
-        size = explore.PAGE if self.limit is None else min(self.limit, explore.PAGE)
+        size = self.catalogue.page_size(self.entity_type)
+        if self.limit is not None:
+            size = min(size, self.limit)
         order = {name: value for name, value in self._order.items() if value is not None}
         # Counts of facets take the DSS longer than hits do.
         return {**self._params, **order, "size": str(size), "facets": ""}

@@ -72,6 +72,15 @@ _UNSEEN: Mapping[str, Merge] = {
     "cell_suspensions": replace(
         _MERGES["cell_suspensions"], drop=frozenset(("document_id", "biomaterial_id"))
     ),
+    **{
+        name: replace(_MERGES.get(name, Merge()), drop=frozenset(("document_id",)))
+        for name in (
+            "analysis_protocols",
+            "imaging_protocols",
+            "library_preparation_protocols",
+            "sequencing_protocols",
+        )
+    },
     "sequencing_inputs": Merge(omit=True),
     "sequencing_processes": Merge(omit=True),
 }

@@ -91,6 +91,6 @@ FIELDS: tuple[Field, ...] = (
         beside=("project", "projectId"),
     ),
     Field("suspensionOrgan", ("cell_suspensions", "organ"), is_facet=True, is_hidden=True),
-    Field("donorId", ("donors", "document_id"), is_hidden=True),
-    Field("specimenId", ("specimens", "document_id"), is_hidden=True),
+    Field("donorId", ("donors", "document_id"), is_hidden=True, distinct_in=("samples",)),
+    Field("specimenId", ("specimens", "document_id"), is_hidden=True, distinct_in=("samples",)),
 )

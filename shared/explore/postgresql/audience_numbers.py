@@ -50,10 +50,17 @@ class AudienceNumbers:
         return self._known[audience]
 
     def of_reader(self, sought: Labels | None) -> list[int]:
-        """Return the numbers of the audiences that somebody who looks up some labels belongs to."""
+        """Return the numbers of the audiences that somebody who looks up some labels belongs to.
+
+        None is an admin, from whom nothing is hidden: so each entity has one of these audiences at most.
+        """
         rows = self._connection.execute(_ALL).fetchall()
         known = ((number, Audience(_decode(shown), _decode(hidden))) for number, shown, hidden in rows)
-        return sorted(number for number, audience in known if sought is None or audience.includes(sought))
+        return sorted(
+            number
+            for number, audience in known
+            if (not audience.hidden if sought is None else audience.includes(sought))
+        )
 
 
 def _encode(label_sets: frozenset[Labels]) -> str:

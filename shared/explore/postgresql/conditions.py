@@ -26,7 +26,24 @@ _HAS_TERM = SQL("""
     profile.parts[{}] IN (SELECT part.number FROM dss_explore_parts AS part WHERE part.terms && {}::integer[])
 """)
 _HAS_VALUE = SQL("document.vals @> {}::jsonb")
-_HAS_NONE = SQL("document.vals -> {} = '[]'::jsonb")
+# Each value is looked up by itself. Compared with an array, every document found would be compared with all.
+_HAS_ANY = SQL("document.ctid = ANY(ARRAY({}))")
+_WITH_VALUES = SQL("""
+    SELECT other.ctid FROM unnest({values}::jsonb[]) AS wanted (held)
+    JOIN dss_explore_documents AS other ON other.vals @> wanted.held AND {exactly}
+    WHERE other.catalog = {catalog} AND other.entity_type = {kind}
+""")
+# Whether a list contains another depends neither on the order nor on how often something is in it.
+_EXACTLY = SQL("""
+    EXISTS (
+        SELECT FROM jsonb_array_elements(other.vals -> {name}) AS each_value (value)
+        WHERE each_value.value = wanted.held -> {name} -> 0
+    )
+""")
+_WITH_NONE = SQL("""
+    UNION ALL SELECT other.ctid FROM dss_explore_documents AS other
+    WHERE other.catalog = {catalog} AND other.entity_type = {kind} AND other.vals -> {name} = '[]'::jsonb
+""")
 _HAS_PATH = SQL("document.vals @? {}::jsonpath")
 # If the least or the greatest value is in a range, the document has one. Others are looked at only if the
 # range lies between these two.
@@ -37,6 +54,16 @@ _HAS_BETWEEN = SQL("""
 """)
 _LEAST = SQL('(document.keys ->> {}) COLLATE "C"')
 _GREATEST = SQL('coalesce(document.keys ->> {}, document.keys ->> {}) COLLATE "C"')
+# A bundle's document may say of its files together what these say one by one.
+_WITH_FILES = SQL("""
+    UNION ALL SELECT other.ctid FROM unnest({values}::jsonb[]) AS wanted (held)
+    JOIN dss_explore_documents AS file ON file.vals @> wanted.held
+    JOIN dss_explore_shares AS share ON share.catalog = file.catalog
+        AND share.entity_type = file.entity_type AND share.entity_id = file.entity_id
+    JOIN dss_explore_documents AS other ON other.catalog = file.catalog AND other.entity_type = {kind}
+        AND other.entity_id = share.uuid
+    WHERE file.catalog = {catalog} AND file.entity_type = 'files' AND file.audience = ANY({audiences})
+""")
 _IN_BUNDLE = SQL("""
     document.entity_id IN (
         SELECT share.entity_id FROM dss_explore_bundles AS bundle
@@ -46,12 +73,17 @@ _IN_BUNDLE = SQL("""
     )
 """)
 _IS_ENTITY = SQL("document.entity_id = ANY({})")
-_HAS_WORDS = SQL("document.words @@ websearch_to_tsquery('simple', {})")
-_ALWAYS, _NEVER = SQL("true"), SQL("false")
+# PostgreSQL knows beforehand whether there are any words at all, in a text of signs alone.
+_HAS_WORDS = SQL("""
+    numnode(websearch_to_tsquery('simple', {words})) = 0
+    OR document.words @@ websearch_to_tsquery('simple', {words})
+""")
+_ALWAYS = SQL("true")
 
 # Fields that are found by other tables than the documents' values.
 _BUNDLE_COLUMNS = {"bundleUuid": "uuid", "bundleVersion": "version"}
 ENTITY = "entryId"
+_BUNDLES, _FILE_ID = "bundles", "fileId"
 
 
 @dataclass(frozen=True)
@@ -69,23 +101,19 @@ def all_of(conditions: Iterable[Composable]) -> Composable:
     return SQL(" AND ").join(SQL("({})").format(each) for each in listed) if listed else _ALWAYS
 
 
-def any_of(conditions: Iterable[Composable]) -> Composable:
-    """Return the disjunction of conditions."""
-    listed = list(conditions)
-    return SQL(" OR ").join(SQL("({})").format(each) for each in listed) if listed else _NEVER
-
-
 @dataclass(frozen=True)
 class Conditions:
     """Makes conditions of filters on a catalogue's entities of a type.
 
-    `sought` are the labels that the reader looks up; None is an admin.
+    `sought` are the labels that the reader looks up; None is an admin. `audiences` are the numbers of those
+    that the reader belongs to.
     """
 
     connection: Connection = field(repr=False)
     catalogue: Catalogue
     entity_type: str
     sought: frozenset[str] | None
+    audiences: Sequence[int]
 
     def of(self, a_filter: Filter) -> Condition:
         """Return the condition of a filter."""
@@ -99,8 +127,8 @@ class Conditions:
         return Condition(all_of(_in_range(a_filter, pair) for pair in a_filter.values), field=name)
 
     def words(self, text: str) -> Condition:
-        """Return the condition that all words of a text occur."""
-        return Condition(_HAS_WORDS.format(sql.Literal(text)))
+        """Return the condition that all words of a text occur; one without words is met by all."""
+        return Condition(_HAS_WORDS.format(words=sql.Literal(text)))
 
     def _term_numbers(self, a_filter: Filter) -> list[int]:
         name, values = a_filter.field.name, a_filter.values
@@ -126,16 +154,32 @@ class Conditions:
             catalog, texts = sql.Literal(self.catalogue.number), [str(value) for value in values]
             kind = sql.Literal(self.entity_type)
             return _IN_BUNDLE.format(catalog, column, sql.Literal(texts), self._readable(), kind)
-        return any_of(each for value in values for each in self._equals(name, value))
+        return self._has_any(a_filter.field, values)
 
     def _readable(self) -> Composable:
         if self.sought is None:
             return _ALWAYS
         return SQL("bundle.labels && {}::text[]").format(sql.Literal(sorted(self.sought)))
 
-    def _equals(self, name: str, value: Json) -> Sequence[Composable]:
-        has = _HAS_VALUE.format(sql.Literal(json.dumps({name: [value]})))
-        return (has, _HAS_NONE.format(sql.Literal(name))) if value is None else (has,)
+    def _has_any(self, a_field: Field, values: Sequence[Json]) -> Composable:
+        held = [json.dumps({a_field.name: [value]}) for value in values]
+        is_exact = a_field.type is not FieldType.RANGE
+        by_files = (self.entity_type, a_field.name) == (_BUNDLES, _FILE_ID)
+        if len(values) == 1 and values != (None,) and is_exact and not by_files:
+            return _HAS_VALUE.format(sql.Literal(held[0]))
+        place = {
+            "catalog": sql.Literal(self.catalogue.number),
+            "kind": sql.Literal(self.entity_type),
+            "name": sql.Literal(a_field.name),
+        }
+        exactly = _ALWAYS if is_exact else _EXACTLY.format(**place)
+        parts = [_WITH_VALUES.format(values=sql.Literal(held), exactly=exactly, **place)]
+        if None in values:
+            parts.append(_WITH_NONE.format(**place))
+        if by_files:
+            audiences = sql.Literal(list(self.audiences))
+            parts.append(_WITH_FILES.format(values=sql.Literal(held), audiences=audiences, **place))
+        return _HAS_ANY.format(SQL("").join(parts))
 
 
 def group_position(catalogue: Catalogue, a_field: Field) -> int:

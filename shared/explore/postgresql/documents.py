@@ -8,28 +8,30 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from shared.explore.audiences import Audience
+from shared.explore.audiences import Audience, Labels
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey
-from shared.explore.entities import MOST_BUNDLES
+from shared.explore.entities import FILES_ALONE, FILES_ON_A_PAGE, MOST_BUNDLES, shortened
 from shared.explore.fields import facet_groups
-from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from shared.explore.postgresql.audience_numbers import AudienceNumbers, decode_labels, encode_labels
 from shared.explore.postgresql.part_numbers import PartNumbers
 from shared.explore.postgresql.term_numbers import digest
 from shared.explore.rows import Part, Row, row_of
 from shared.explore.tallies import Counts, Slot
 
+# The first bundles of each set of readers: the first that an audience sees are among them.
 _BUNDLES = """
-    SELECT wanted.kind, wanted.id, newest.uuid, newest.version, newest.labels
-    FROM unnest(%s::text[], %s::text[]) AS wanted (kind, id)
+    SELECT wanted.kind, wanted.id, wanted.labels, named.uuid, named.version
+    FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted (kind, id, labels)
     CROSS JOIN LATERAL (
-        SELECT bundle.uuid, bundle.version, bundle.labels
+        SELECT bundle.uuid, bundle.version
         FROM dss_explore_shares AS share
         JOIN dss_explore_bundles AS bundle
             ON bundle.catalog = share.catalog AND bundle.uuid = share.uuid AND bundle.is_current
         WHERE share.catalog = %s AND share.entity_type = wanted.kind AND share.entity_id = wanted.id
+            AND share.labels = wanted.labels
         ORDER BY share.uuid LIMIT %s
-    ) AS newest
+    ) AS named
 """
 _REMOVE = """
     DELETE FROM dss_explore_documents AS document
@@ -39,8 +41,9 @@ _REMOVE = """
 """
 _PUT = """
     INSERT INTO dss_explore_documents
-        (catalog, entity_type, entity_id, audience, profile, default_key, keys, sums, vals, words, document)
-    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, to_tsvector('simple', %s), %s)
+        (catalog, entity_type, entity_id, audience, profile,
+            default_key, keys, sums, ids, vals, page, words, document)
+    VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, %s::jsonb, %s, to_tsvector('simple', %s), %s)
 """
 # In order of the ids, in which all writers lock them. Counts that fall are of rows that exist.
 _COUNT = """
@@ -57,7 +60,7 @@ _COUNT = """
 """
 _DROP_ZEROS = "DELETE FROM dss_explore_profiles WHERE id = ANY(%s::uuid[]) AND n = 0"
 
-# Characters whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB.
+# Bytes whose words a document is found by. PostgreSQL: a tsvector is at most 1 MiB, and may have words twice.
 MOST_WORDS = 200_000
 
 Tallies = Mapping[EntityKey, Mapping[Audience, Mapping[Slot, Counts]]]
@@ -104,6 +107,7 @@ class NewDocument:
     def columns(self, profile: "Profile") -> tuple[Any, ...]:
         """Return what is stored, in the order of `_PUT`."""
         plugin = self.catalogue.plugin
+        alone, page = (shortened(self.key[0], self.document, n) for n in (FILES_ALONE, FILES_ON_A_PAGE))
         return (
             self.catalogue.number,
             *self.key,
@@ -112,10 +116,25 @@ class NewDocument:
             self.row.key(plugin.entity_types[self.key[0]].default_sort),
             json.dumps(self.row.keys, ensure_ascii=False),
             self.sums,
-            json.dumps(self.row.values, ensure_ascii=False),
-            plugin.words(self.document)[:MOST_WORDS],
-            json.dumps(self.document, ensure_ascii=False, sort_keys=True),
+            *self._values(),
+            None if page is self.document else _encode(page),
+            _beginning(plugin.words(self.document)),
+            _encode(alone),
         )
+
+    def _values(self) -> tuple[str, str]:
+        """Return the values whose different ones are counted, and those that documents are found by."""
+        fields = self.catalogue.plugin.fields
+        counted = {each.name for each in fields if self.key[0] in each.distinct_in}
+        hidden = {each.name for each in fields if each.is_hidden}
+        values = self.row.values
+        ids = {name: values[name] for name in sorted(counted)}
+        shown = {name: listed for name, listed in values.items() if name not in hidden}
+        return json.dumps(ids, ensure_ascii=False), json.dumps(shown, ensure_ascii=False)
+
+
+def _beginning(words: str) -> str:
+    return words.encode("utf-8", "ignore")[:MOST_WORDS].decode("utf-8", "ignore")
 
 
 @dataclass(frozen=True)
@@ -174,22 +193,27 @@ class DocumentWriter:
         self.count(changes)
 
     def _documents(self, keys: Sequence[EntityKey], tallies: Tallies) -> Iterable[NewDocument]:
-        bundles = self._bundles(keys)
+        bundles = self._bundles(keys, tallies)
         for key in keys:
             for audience, counts in tallies[key].items():
-                shown = [each for each, labels in bundles.get(key, ()) if labels in audience.shown]
+                listed = (bundle for labels in audience.shown for bundle in bundles[key, labels])
+                shown = sorted(listed, key=lambda each: each["uuid"])[:MOST_BUNDLES]
                 number = self._audiences.number(audience)
                 yield NewDocument.of(self._catalogue, key, number, counts, shown)
 
     def _bundles(
-        self, keys: Sequence[EntityKey]
-    ) -> dict[EntityKey, list[tuple[dict[str, str], frozenset[str]]]]:
-        kinds, ids = _columns(keys)
-        found: dict[EntityKey, list[tuple[dict[str, str], frozenset[str]]]] = {}
-        rows = self._connection.execute(_BUNDLES, (kinds, ids, self._catalogue.number, MOST_BUNDLES))
-        for kind, entity_id, bundle_uuid, version, labels in rows:
-            entry = {"uuid": bundle_uuid, "version": version}, frozenset(labels)
-            found.setdefault((kind, entity_id), []).append(entry)
+        self, keys: Sequence[EntityKey], tallies: Tallies
+    ) -> dict[tuple[EntityKey, Labels], list[dict[str, str]]]:
+        """Return the first bundles of each entity that each set of readers may read."""
+        found: dict[tuple[EntityKey, Labels], list[dict[str, str]]] = {
+            (key, labels): [] for key in keys for audience in tallies[key] for labels in audience.shown
+        }
+        kinds, ids = _columns(key for key, _ in found)
+        wanted = kinds, ids, [encode_labels(labels) for _, labels in found]
+        rows = self._connection.execute(_BUNDLES, (*wanted, self._catalogue.number, MOST_BUNDLES))
+        for kind, entity_id, labels, bundle_uuid, version in rows:
+            bundle = {"uuid": bundle_uuid, "version": version}
+            found[(kind, entity_id), decode_labels(labels)].append(bundle)
         return found
 
     def count(self, changes: Mapping[UUID, Change]) -> None:
@@ -208,6 +232,10 @@ class DocumentWriter:
         columns = ids, kinds, audiences, parts, counts, sums
         self._connection.execute(_COUNT, (self._catalogue.number, *columns))
         self._connection.execute(_DROP_ZEROS, (ids,))
+
+
+def _encode(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, sort_keys=True)
 
 
 def _array(numbers: Iterable[int]) -> str:

@@ -78,7 +78,7 @@ class _Summaries:
     def distinct(self, entity_type: str, *names: str) -> list[int]:
         """Return how many different values some fields have."""
         asked = self._asked(entity_type)
-        return [asked.distinct(name) for name in names]
+        return asked.distinct(names)
 
     def _asked(self, entity_type: str, facets: Sequence[str] = ()) -> "_Asked":
         fields = [each for each in self._catalogue.plugin.fields if each.name in facets]
@@ -93,7 +93,8 @@ class _Asked:
         self._connection = connection
         self._catalogue = catalogue
         self._query = query
-        conditions = Conditions(connection, catalogue, query.entity_type, sought)
+        audiences = AudienceNumbers(connection).of_reader(sought)
+        conditions = Conditions(connection, catalogue, query.entity_type, sought, audiences)
         made = [conditions.of(each) for each in query.filters]
         if query.words:
             made.append(conditions.words(query.words))
@@ -102,7 +103,7 @@ class _Asked:
         self._place = {
             "catalog": sql.Literal(catalogue.number),
             "kind": sql.Literal(query.entity_type),
-            "audiences": sql.Literal(AudienceNumbers(connection).of_reader(sought)),
+            "audiences": sql.Literal(audiences),
         }
 
     def page(self, order: PageOrder) -> FoundPage:
@@ -160,11 +161,17 @@ class _Asked:
             found[key] = replace(earlier, sums=[*earlier.sums, number or 0])
         return sorted(found.values(), key=lambda each: (-each.n, term_text(each.term)))
 
-    def distinct(self, name: str) -> int:
-        condition = all_of([self._profile_conditions(), self._document_conditions()])
-        statement = statements.DISTINCT.format(**self._place, condition=condition, field=sql.Literal(name))
-        row = self._connection.execute(statement).fetchone()
-        return int(row[0]) if row else 0
+    def distinct(self, names: Sequence[str]) -> list[int]:
+        numbers = (statements.DISTINCT_NUMBER.format(sql.Literal(name)) for name in names)
+        filtered = self._of_profiles or self._of_documents
+        form = statements.DISTINCT_FILTERED if filtered else statements.DISTINCT
+        statement = form.format(
+            **self._place,
+            profiles=self._profile_conditions(),
+            documents=self._document_conditions(),
+            numbers=SQL(", ").join(numbers),
+        )
+        return list(map(int, self._connection.execute(statement).fetchone() or ()))
 
     def _facets(self) -> list[Field]:
         known = [each for each in self._catalogue.plugin.fields if each.is_facet]
@@ -190,18 +197,23 @@ class _Asked:
         matching = statements.MATCHING_DOCUMENTS if self._of_documents else statements.MATCHING_PROFILES
         counted, names, totals = [], [], []
         for number, facets in by_number.items():
-            bits = sql.Literal([0, 1 << (number - 1)] if number else [0])
-            positions = sorted({group_position(self._catalogue, each) for each in facets})
-            parts = SQL(", ").join(SQL("parts[{}]").format(sql.Literal(each)) for each in positions)
-            values = {"number": sql.Literal(number), "bits": bits, "parts": parts}
-            if facets:
-                counted.append(statements.COUNTED.format(**values))
+            values = {
+                "number": sql.Literal(number),
+                "bits": sql.Literal([0, 1 << (number - 1)] if number else [0]),
+            }
+            for position in sorted({group_position(self._catalogue, each) for each in facets}):
+                counted.append(statements.COUNTED.format(**values, position=sql.Literal(position)))
             names += [SQL("({}, {})").format(sql.Literal(number), sql.Literal(each.name)) for each in facets]
             totals.append(statements.TOTAL.format(**values))
         matched = matching.format(
-            **self._place, profiles=held, documents=self._document_conditions(), failed=failed
+            **self._place,
+            profiles=held,
+            documents=self._document_conditions(),
+            failed=failed,
+            needed=sql.Literal([0, *(1 << (number - 1) for number in by_number if number)]),
         )
-        return statements.counts(matched, counted, names, totals)
+        only = None if self._query.facets is None else [each.name for each in self._query.facets]
+        return statements.counts(matched, counted, names, totals, only)
 
     def _page(self, order: PageOrder, *, descending: bool) -> Composed:
         start = order.before or order.after

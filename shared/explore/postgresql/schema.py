@@ -151,7 +151,8 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         """,
         "CREATE INDEX dss_explore_profiles_of ON dss_explore_profiles (catalog, entity_type, audience)",
         # What is searched and shown. `vals` are the values of fields that are no facets, `keys` a sort key
-        # for each of them. What is read of all documents is kept apart from what is read of few.
+        # for each of them; `ids` are values whose different ones are counted. What is read of all documents
+        # is kept apart from what is read of few.
         """
         CREATE TABLE dss_explore_documents (
             catalog integer NOT NULL,
@@ -162,13 +163,17 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             default_key text COLLATE "C" NOT NULL,
             keys jsonb NOT NULL,
             sums bigint[] NOT NULL,
+            ids jsonb NOT NULL,
             vals jsonb NOT NULL,
             words tsvector NOT NULL,
             document text NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience)
         ) WITH (toast_tuple_target = 1024)
         """,
-        "ALTER TABLE dss_explore_documents ALTER keys SET STORAGE MAIN, ALTER sums SET STORAGE MAIN",
+        """
+        ALTER TABLE dss_explore_documents
+            ALTER keys SET STORAGE MAIN, ALTER sums SET STORAGE MAIN, ALTER ids SET STORAGE MAIN
+        """,
         # The first documents of each profile, in the default order.
         """
         CREATE INDEX dss_explore_documents_profile ON dss_explore_documents (profile, default_key, entity_id)
@@ -195,6 +200,54 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             ADD COLUMN oldest_seconds double precision NOT NULL DEFAULT 0,
             ADD COLUMN measured timestamptz
         """,
+    ),
+    (
+        # What pages show of a document, if it is less than all: see `shared.explore.entities.shortened`.
+        "ALTER TABLE dss_explore_documents ADD COLUMN page text",
+        """
+        UPDATE dss_explore_documents SET page = jsonb_set(
+            jsonb_set(
+                document::jsonb, '{contents,files}',
+                jsonb_path_query_array(document::jsonb, '$.contents.files[0 to 99]')
+            ),
+            '{files_total}', to_jsonb(jsonb_array_length(document::jsonb #> '{contents,files}'))
+        )::text
+        WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 100
+        """,
+        """
+        UPDATE dss_explore_documents SET document = jsonb_set(
+            jsonb_set(
+                document::jsonb, '{contents,files}',
+                jsonb_path_query_array(document::jsonb, '$.contents.files[0 to 999]')
+            ),
+            '{files_total}', to_jsonb(jsonb_array_length(document::jsonb #> '{contents,files}'))
+        )::text
+        WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 1000
+        """,
+    ),
+    (
+        # The first bundles of an entity for each set of readers are found by the key. What an earlier release
+        # writes meanwhile fails, and comes again.
+        """
+        ALTER TABLE dss_explore_shares ADD COLUMN labels text COLLATE "C" NOT NULL DEFAULT ''
+        """,
+        """
+        UPDATE dss_explore_shares AS share SET labels = to_jsonb(bundle.labels)::text
+        FROM dss_explore_bundles AS bundle
+        WHERE bundle.catalog = share.catalog AND bundle.uuid = share.uuid AND bundle.is_current
+        """,
+        """
+        ALTER TABLE dss_explore_shares ALTER labels DROP DEFAULT,
+            DROP CONSTRAINT dss_explore_shares_pkey,
+            ADD PRIMARY KEY (catalog, entity_type, entity_id, labels, uuid)
+        """,
+    ),
+    (
+        # When the sweep brought a bundle version to mind again; up to where it has compared the catalogue.
+        "ALTER TABLE dss_explore_bundles ADD COLUMN tried timestamptz",
+        "ALTER TABLE dss_explore_catalogs ADD COLUMN compared text NOT NULL DEFAULT ''",
+        # By which rules the plug-in merges, sorts and counts.
+        'UPDATE dss_explore_catalogs SET settings = settings || \'{"rules": "1"}\'',
     ),
 )
 

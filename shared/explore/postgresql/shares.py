@@ -8,7 +8,8 @@ from psycopg import Connection
 from shared.explore.audiences import Audience, audiences
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
-from shared.explore.entities import Share, tally
+from shared.explore.entities import Known, Share, tally
+from shared.explore.postgresql.audience_numbers import encode_labels
 from shared.explore.postgresql.large import LargeEntities
 from shared.explore.tallies import Counts, Slot
 
@@ -19,8 +20,8 @@ Tallies = Mapping[Slot, Counts]
 
 _FORGET = "DELETE FROM dss_explore_shares WHERE catalog = %s AND uuid = %s"
 _RECORD = """
-    INSERT INTO dss_explore_shares
-    SELECT %s, kind, id, %s FROM unnest(%s::text[], %s::text[]) AS new (kind, id)
+    INSERT INTO dss_explore_shares (catalog, uuid, labels, entity_type, entity_id)
+    SELECT %s, %s, %s, kind, id FROM unnest(%s::text[], %s::text[]) AS new (kind, id)
 """
 _COUNT = """
     SELECT wanted.kind, wanted.id, (
@@ -50,13 +51,16 @@ class Shares:
         self._connection = connection
         self._catalogue = catalogue
         self._large = LargeEntities(connection, catalogue)
+        self._known = Known()
 
     def replace(self, uuid: str, old: Mapping[EntityKey, Share], new: Mapping[EntityKey, Share]) -> None:
         """Replace what a bundle said of entities by what it says now."""
         number = self._catalogue.number
         self._connection.execute(_FORGET, (number, uuid))
-        kinds, ids = _columns(new)
-        self._connection.execute(_RECORD, (number, uuid, kinds, ids))
+        if new:
+            # Those of the bundle, so of all.
+            labels = encode_labels(next(iter(new.values())).labels)
+            self._connection.execute(_RECORD, (number, uuid, labels, *_columns(new)))
         for key in self._large.among({**old, **new}):
             self._large.change(key, old.get(key), new.get(key))
 
@@ -81,7 +85,9 @@ class Shares:
     def _counted(self, key: EntityKey, shares: Sequence[Share]) -> dict[Audience, Tallies]:
         merges = self._catalogue.plugin.merges[key[0]]
         return {
-            audience: tally(merges, [share for share in shares if share.labels in audience.shown])
+            audience: tally(
+                merges, [share for share in shares if share.labels in audience.shown], self._known
+            )
             for audience in audiences(share.labels for share in shares)
         }
 

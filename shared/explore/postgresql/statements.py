@@ -33,14 +33,22 @@ _DOCUMENTS = """
 
 # What matches: the parts of profiles, how many documents have each, and which filters don't hold, as bits.
 MATCHING_PROFILES = SQL("SELECT profile.parts, profile.n, {failed} AS failed FROM" + _PROFILES)
+# Of the documents only those are looked at whose profile some count needs.
 MATCHING_DOCUMENTS = SQL(
-    "SELECT profile.parts, found.n, {failed} AS failed FROM ("
-    "SELECT document.profile, count(*) AS n FROM" + _DOCUMENTS + "AND {documents} GROUP BY document.profile"
-    ") AS found JOIN dss_explore_profiles AS profile ON profile.id = found.profile WHERE {profiles}"
+    "SELECT wanted.parts, found.n, wanted.failed FROM ("
+    "SELECT document.profile, count(*) AS n FROM dss_explore_documents AS document"
+    " JOIN (SELECT profile.id FROM (SELECT profile.id, {failed} AS failed FROM"
+    + _PROFILES
+    + ") AS profile WHERE failed = ANY({needed})) AS profile ON profile.id = document.profile"
+    " WHERE document.catalog = {catalog} AND document.entity_type = {kind} AND {documents}"
+    " GROUP BY document.profile) AS found"
+    " JOIN (SELECT profile.id, profile.parts, {failed} AS failed FROM"
+    + _PROFILES
+    + ") AS wanted ON wanted.id = found.profile"
 )
 COUNTED = SQL("""
-    SELECT {number} AS number, part, sum(n) AS n FROM matching, unnest(ARRAY[{parts}]) AS part
-    WHERE failed = ANY({bits}) GROUP BY part
+    SELECT {number} AS number, parts[{position}] AS part, sum(n) AS n FROM matching
+    WHERE failed = ANY({bits}) GROUP BY parts[{position}]
 """)
 TOTAL = SQL("""
     SELECT {number} AS number, NULL, NULL, coalesce(sum(n), 0)::bigint FROM matching
@@ -51,6 +59,7 @@ _COUNTS = SQL("""
     numbered AS MATERIALIZED (
         SELECT counted.number, term AS of_term, sum(counted.n)::bigint AS n FROM ({counted}) AS counted
         JOIN dss_explore_parts AS part ON part.number = counted.part CROSS JOIN unnest(part.terms) AS term
+        WHERE {terms}
         GROUP BY counted.number, term
     )
     SELECT numbered.number, term.field, term.key, numbered.n
@@ -58,6 +67,7 @@ _COUNTS = SQL("""
     WHERE (numbered.number, term.field) IN ({names})
     UNION ALL {totals}
 """)
+_ONLY_TERMS = SQL("term IN (SELECT number FROM dss_explore_terms WHERE field = ANY({}))")
 _TOTALS = SQL("WITH matching AS MATERIALIZED ({matching}) {totals}")
 
 
@@ -66,14 +76,19 @@ def counts(
     counted: Sequence[Composable],
     names: Sequence[Composable],
     totals: Sequence[Composable],
+    only: Sequence[str] | None,
 ) -> Composed:
     """Return the statement of all counts: the number of a filter that needn't hold, a field, a key, and how
-    many; or the number and how many documents match in all."""
+    many; or the number and how many documents match in all. `only` are the facets, if they are few."""
     union = SQL(" UNION ALL ")
     if not counted:
         return _TOTALS.format(matching=matching, totals=union.join(totals))
     return _COUNTS.format(
-        matching=matching, counted=union.join(counted), names=SQL(", ").join(names), totals=union.join(totals)
+        matching=matching,
+        counted=union.join(counted),
+        names=SQL(", ").join(names),
+        totals=union.join(totals),
+        terms=ANYTHING if only is None else _ONLY_TERMS.format(sql.Literal(list(only))),
     )
 
 
@@ -110,17 +125,22 @@ SUMS_BY = SQL("""
     JOIN dss_explore_terms AS term ON term.number = of_part AND term.field = {field}
     GROUP BY term.key, place ORDER BY term.key, place
 """)
-DISTINCT = SQL("""
-    SELECT count(DISTINCT value) FROM dss_explore_documents AS document
-    JOIN dss_explore_profiles AS profile ON profile.id = document.profile,
-    jsonb_array_elements_text(document.vals -> {field}) AS value
-    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
-        AND document.audience = ANY({audiences}) AND {condition}
+DISTINCT = SQL("WITH matching AS MATERIALIZED (SELECT document.ids FROM" + _DOCUMENTS + ") SELECT {numbers}")
+DISTINCT_FILTERED = SQL(
+    "WITH matching AS MATERIALIZED (SELECT document.ids FROM dss_explore_documents AS document"
+    " JOIN (SELECT profile.id FROM" + _PROFILES + ") AS profile ON profile.id = document.profile"
+    " WHERE document.catalog = {catalog} AND document.entity_type = {kind} AND {documents})"
+    " SELECT {numbers}"
+)
+DISTINCT_NUMBER = SQL("""
+    (SELECT count(*) FROM (
+        SELECT DISTINCT value COLLATE "C" FROM matching, jsonb_array_elements_text(ids -> {}) AS value
+    ) AS of_field)
 """)
 
 # Pages. Which documents are on a page is found without what they hold.
 _WITH_DOCUMENTS = """
-    SELECT on_page.entity_id, on_page.key, document.document FROM on_page
+    SELECT on_page.entity_id, on_page.key, coalesce(document.page, document.document) FROM on_page
     JOIN dss_explore_documents AS document
         ON document.catalog = {catalog} AND document.entity_type = {kind}
         AND document.entity_id = on_page.entity_id AND document.audience = on_page.audience
@@ -143,14 +163,15 @@ PAGE_AMONG_PROFILES = SQL(
     + ")) IS TRUE ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit})"
     + _WITH_DOCUMENTS
 )
-# The first documents of each profile, merged.
+# The first documents of each profile, merged. All that this needs is in an index.
 PAGE_OF_PROFILES = SQL(
-    "WITH on_page AS MATERIALIZED (SELECT document.* FROM (SELECT profile.id FROM"
+    "WITH on_page AS MATERIALIZED ("
+    "SELECT document.entity_id, profile.audience, document.key FROM (SELECT profile.id, profile.audience FROM"
     + _PROFILES
     + """
         ) AS profile
         CROSS JOIN LATERAL (
-            SELECT document.entity_id, document.audience, {key} AS key
+            SELECT document.entity_id, {key} AS key
             FROM dss_explore_documents AS document WHERE document.profile = profile.id AND {position}
             ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit}
         ) AS document

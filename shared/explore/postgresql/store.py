@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from psycopg import Connection
 
 from shared.explore.base import BundleState
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
-from shared.explore.plugins import open_plugin
+from shared.explore.plugins import open_plugin, rules_of
 from shared.explore.postgresql.reader import Reader
 from shared.explore.postgresql.schema import CATALOGUE_TABLES
 from shared.explore.postgresql.upkeep import Upkeep
@@ -21,10 +22,11 @@ from shared.postgresql.connections import Connections
 
 _ADD = """
     INSERT INTO dss_explore_catalogs (name, settings) VALUES (%s, %s::jsonb)
-    ON CONFLICT (name) DO UPDATE SET settings = excluded.settings
-        WHERE dss_explore_catalogs.settings <> excluded.settings
+    ON CONFLICT (name) DO NOTHING
 """
-_ALL = "SELECT name, number, is_default FROM dss_explore_catalogs"
+_ALL = "SELECT name, number, is_default, settings FROM dss_explore_catalogs"
+# What a catalogue keeps counts by. Another prefix is followed by a reindexing.
+_FIXED = ("plugin", "options", "replica", "rules")
 _STATE = """
     SELECT uuid, version, state, labels, release, reason FROM dss_explore_bundles
     WHERE catalog = %s AND uuid = %s AND version = %s
@@ -52,7 +54,8 @@ class PostgreSqlCatalogues:
         self._endpoint = endpoint
         self._host = host
         self._connections = Connections(dsn, prepare=CATALOGUE_TABLES.migrate)
-        self._writer = Writer(self._connections)
+        self._writing = Connections(dsn, prepare=CATALOGUE_TABLES.migrate, repeats=True)
+        self._writer = Writer(self._writing)
         self._reader = Reader(self._connections)
         self.upkeep = Upkeep(self._connections)
         # One plug-in for each catalogue; the table says which of them is the default at the moment.
@@ -63,27 +66,35 @@ class PostgreSqlCatalogues:
     def catalogues(self) -> Mapping[str, Catalogue]:
         """Return the catalogues of the configuration by name, the default one first."""
         with self._connections.connection() as connection:
-            rows = {name: (number, is_default) for name, number, is_default in connection.execute(_ALL)}
+            rows = _rows(connection)
             if not all(each.name in rows for each in self._settings):
-                self._add(connection)
-                rows = {name: (number, is_default) for name, number, is_default in connection.execute(_ALL)}
+                for each in self._settings:
+                    connection.execute(_ADD, (each.name, json.dumps(self._made_with(each))))
+                rows = _rows(connection)
         ordered = sorted(self._settings, key=lambda each: not rows[each.name][1])
-        return {
-            each.name: Catalogue(rows[each.name][0], each, self._plugins[each.name], self._endpoint)
-            for each in ordered
-        }
+        return {each.name: self._catalogue(each, *rows[each.name]) for each in ordered}
 
-    def _add(self, connection: Connection) -> None:
-        for each in self._settings:
-            connection.execute(_ADD, (each.name, json.dumps(asdict(each))))
+    def _catalogue(
+        self, setting: CatalogueSetting, number: int, _: bool, stored: Mapping[str, Any]
+    ) -> Catalogue:
+        now = self._made_with(setting)
+        differs = tuple(name for name in _FIXED if now[name] != stored.get(name))
+        return Catalogue(number, setting, self._plugins[setting.name], self._endpoint, differs)
+
+    def _made_with(self, setting: CatalogueSetting) -> dict[str, Any]:
+        settings = {**asdict(setting), "rules": rules_of(self._plugins[setting.name])}
+        # As it is once it was stored.
+        return dict(json.loads(json.dumps(settings)))
 
     def put(self, catalogue: Catalogue, state: BundleState) -> bool:
         """Record a bundle version, and change all that follows from it at once; return whether anything
         changed."""
+        catalogue.require_as_made()
         return self._writer.put(catalogue, state)
 
     def forget(self, catalogue: Catalogue, fqids: Sequence[Fqid]) -> None:
         """Remove all that is recorded of bundle versions, so that they may be indexed again."""
+        catalogue.require_as_made()
         for fqid in fqids:
             self._writer.forget(catalogue, fqid)
 
@@ -127,6 +138,12 @@ class PostgreSqlCatalogues:
     def close(self) -> None:
         """Close all connections."""
         self._connections.close()
+        self._writing.close()
+
+
+def _rows(connection: Connection) -> dict[str, tuple[int, bool, Mapping[str, Any]]]:
+    rows = connection.execute(_ALL)
+    return {name: (number, is_default, settings) for name, number, is_default, settings in rows}
 
 
 def _state(uuid: str, version: str, state: str, labels: list[str], release: str, reason: str) -> BundleState:

@@ -8,6 +8,7 @@ from psycopg.sql import SQL, Identifier
 
 from shared.errors import NotFound
 from shared.explore.catalogues import Catalogue
+from shared.explore.postgresql.unused import remove_unused
 from shared.explore.upkeep import Held, StoredCatalogue, Waiting
 from shared.identifiers import Fqid
 from shared.postgresql.connections import Connections
@@ -37,11 +38,21 @@ _HELD_OF = f"""
     SELECT {_COLUMNS} FROM dss_explore_bundles
     WHERE catalog = %s AND (uuid, version) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
 """
+# Those that have waited longest come first, so that none waits for ever.
 _FAILED_BEFORE = """
     SELECT uuid, version FROM dss_explore_bundles
-    WHERE catalog = %s AND state = 'failed' AND release <> %s ORDER BY uuid, version LIMIT %s
+    WHERE catalog = %s AND state = 'failed' AND release <> %s AND (tried IS NULL OR tried < %s)
+    ORDER BY tried NULLS FIRST, uuid, version LIMIT %s
+"""
+_TRY = """
+    UPDATE dss_explore_bundles AS bundle SET tried = %s
+    FROM unnest(%s::text[], %s::text[]) AS wanted (uuid, version)
+    WHERE bundle.catalog = %s AND bundle.uuid = wanted.uuid AND bundle.version = wanted.version
+        AND (tried IS NULL OR tried < %s)
+    RETURNING bundle.uuid, bundle.version
 """
 _ADVANCE = "UPDATE dss_explore_catalogs SET position = %s WHERE number = %s AND position < %s"
+_COMPARED = "UPDATE dss_explore_catalogs SET compared = %s WHERE number = %s"
 _NOTE = """
     UPDATE dss_explore_catalogs SET waiting = %s, oldest_seconds = %s, measured = %s WHERE number = %s
 """
@@ -114,15 +125,41 @@ class Upkeep:
         found = (_held(*row) for row in self._rows(_HELD_OF, (catalogue.number, uuids, versions)))
         return {held.fqid: held for held in found}
 
-    def failed_before(self, catalogue: Catalogue, release: str, count: int) -> Sequence[Fqid]:
-        """Return up to `count` bundle versions that have failed in another release of the plug-in."""
-        rows = self._rows(_FAILED_BEFORE, (catalogue.number, release, count))
+    def failed_before(
+        self, catalogue: Catalogue, release: str, count: int, *, tried_before: datetime
+    ) -> Sequence[Fqid]:
+        """Return up to `count` bundle versions that have failed in another release of the plug-in, and were
+        not tried again since."""
+        rows = self._rows(_FAILED_BEFORE, (catalogue.number, release, tried_before, count))
         return [Fqid(uuid, version) for uuid, version in rows]
+
+    def try_again(
+        self, catalogue: Catalogue, fqids: Sequence[Fqid], *, now: datetime, tried_before: datetime
+    ) -> Sequence[Fqid]:
+        """Return those of some bundle versions that were not tried again since; note that they are now."""
+        uuids, versions = [fqid.uuid for fqid in fqids], [fqid.version for fqid in fqids]
+        rows = self._rows(_TRY, (now, uuids, versions, catalogue.number, tried_before))
+        return [Fqid(uuid, version) for uuid, version in rows]
+
+    def compared(self, catalogue: Catalogue) -> Fqid | None:
+        """Return the bundle version up to which the sweep has compared a catalogue; None at the beginning."""
+        rows = self._rows("SELECT compared FROM dss_explore_catalogs WHERE number = %s", (catalogue.number,))
+        return Fqid.parse(rows[0][0]) if rows and rows[0][0] else None
+
+    def note_compared(self, catalogue: Catalogue, fqid: Fqid | None) -> None:
+        """Keep up to where the sweep has compared a catalogue."""
+        with self._connections.connection() as connection:
+            connection.execute(_COMPARED, (str(fqid or ""), catalogue.number))
 
     def position(self, catalogue: Catalogue) -> str:
         """Return the time of an event before which the catalogue has followed all; empty at first."""
         rows = self._rows("SELECT position FROM dss_explore_catalogs WHERE number = %s", (catalogue.number,))
         return str(rows[0][0]) if rows else ""
+
+    def measured(self, catalogue: Catalogue) -> datetime | None:
+        """Return when the catalogue's backlog was measured last; None before the first time."""
+        rows = self._rows("SELECT measured FROM dss_explore_catalogs WHERE number = %s", (catalogue.number,))
+        return rows[0][0] if rows else None
 
     def advance(self, catalogue: Catalogue, position: str) -> None:
         """Note a later time of an event before which the catalogue has followed all."""
@@ -147,6 +184,11 @@ class Upkeep:
             connection.execute(
                 "DELETE FROM dss_explore_catalogs WHERE number = %s AND NOT is_default", (number,)
             )
+
+    def remove_unused(self) -> int:
+        """Remove values that nothing in any catalogue has any more; return about how many."""
+        with self._connections.connection() as connection:
+            return remove_unused(connection)
 
     def _rows(self, statement: LiteralString, values: Sequence[Any]) -> list[Any]:
         with self._connections.connection() as connection:

@@ -10,16 +10,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from psycopg import Connection
 
-from shared.explore.base import DELETED, BundleState
+from shared.errors import DssError
+from shared.explore.base import DELETED, FAILED, BundleState
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share
 from shared.explore.postgresql.documents import DocumentWriter
 from shared.explore.postgresql.shares import Shares
+from shared.explore.postgresql.unused import keep_numbers
+from shared.explore.reasons import why_not_stored
 from shared.identifiers import Fqid
-from shared.postgresql.connections import Connections
+from shared.postgresql.connections import Connections, is_passing
+
+_log = structlog.get_logger()
 
 # Advisory locks of one catalogue's bundles, and of its entities. PostgreSQL holds 6,400 locks by default, so
 # that a bundle of 10,000 entities must not take one for each.
@@ -38,6 +44,10 @@ _PUT = """
     ON CONFLICT (catalog, uuid, version) DO UPDATE SET
         state = excluded.state, labels = excluded.labels, reason = excluded.reason,
         release = excluded.release, said = excluded.said, changed = now()
+"""
+_FAIL = """
+    UPDATE dss_explore_bundles SET state = %s, reason = %s, said = NULL, changed = now()
+    WHERE catalog = %s AND uuid = %s AND version = %s
 """
 _FORGET = "DELETE FROM dss_explore_bundles WHERE catalog = %s AND uuid = %s AND version = %s"
 _CURRENT = (
@@ -65,7 +75,9 @@ class Writer:
         """Record a bundle version, and change all that follows from it; return whether anything changed.
 
         A deletion is final: what was deleted is not indexed again. An older version than the newest that is
-        indexed is recorded, and shown once the newer ones are deleted. Raises TooManyAudiences, Unavailable.
+        indexed is recorded, and shown once the newer ones are deleted; if it can't be, it is recorded as one
+        that has failed, with the reason, and the next older one is shown. Raises TooManyAudiences,
+        Unavailable.
         """
         with self._connections.connection() as connection, connection.transaction():
             _lock(connection, [_number(catalogue, _BUNDLES, new.fqid.uuid)])
@@ -89,9 +101,7 @@ class Writer:
                     said,
                 ),
             )
-            connection.execute(_MAKE_CURRENT, {"catalog": catalogue.number, "uuid": new.fqid.uuid})
-            after = _current(connection, catalogue, new.fqid.uuid)
-            self._change(connection, catalogue, new.fqid.uuid, before, after)
+            self._show_newest(connection, catalogue, new.fqid, before)
         return True
 
     def forget(self, catalogue: Catalogue, fqid: Fqid) -> None:
@@ -100,8 +110,28 @@ class Writer:
             _lock(connection, [_number(catalogue, _BUNDLES, fqid.uuid)])
             before = _current(connection, catalogue, fqid.uuid)
             connection.execute(_FORGET, (catalogue.number, fqid.uuid, fqid.version))
+            self._show_newest(connection, catalogue, fqid, before)
+
+    def _show_newest(
+        self, connection: Connection, catalogue: Catalogue, fqid: Fqid, before: "_Current | None"
+    ) -> None:
+        """Show the newest version that is indexed, and can be shown, after one was changed."""
+        while True:
             connection.execute(_MAKE_CURRENT, {"catalog": catalogue.number, "uuid": fqid.uuid})
-            self._change(connection, catalogue, fqid.uuid, before, _current(connection, catalogue, fqid.uuid))
+            after = _current(connection, catalogue, fqid.uuid)
+            try:
+                with connection.transaction():
+                    self._change(connection, catalogue, fqid.uuid, before, after)
+                return
+            except Exception as error:
+                # What was asked for must not fail by another version, or it would stay to be seen.
+                if isinstance(error, DssError) or is_passing(error):
+                    raise
+                if after is None or after.version == fqid.version:
+                    raise
+                _log.warning("an older version can't be shown", bundle=f"{fqid.uuid}.{after.version}")
+                place = (catalogue.number, fqid.uuid, after.version)
+                connection.execute(_FAIL, (FAILED, why_not_stored(error), *place))
 
     def _change(
         self,
@@ -114,6 +144,7 @@ class Writer:
         """Change all entities of which another version of a bundle says something now."""
         if before == after:
             return
+        keep_numbers(connection)
         keys = sorted({*(before.said.keys if before else ()), *(after.said.keys if after else ())})
         _lock(connection, sorted({_number(catalogue, *key) for key in keys}))
         shares = Shares(connection, catalogue)

@@ -5,7 +5,9 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 
+from run.api.security_headers import install_headers
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
 from tests.support.api import new_uuid, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -90,6 +92,17 @@ def test_answers_have_security_headers(anyone, path):
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
     assert "'unsafe-inline'" not in policy.partition("style-src")[0]
     assert "Server" not in headers
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("https://dss.example.org", "max-age=31536000"), ("http://localhost:8080", None), ("", None)],
+)
+def test_browsers_ask_a_deployment_of_https_by_nothing_else(url, expected):
+    app = Flask("app")
+    install_headers(app, lambda _: False, url)
+
+    assert app.test_client().get("/").headers.get("Strict-Transport-Security") == expected
 
 
 def test_answers_of_the_api_are_not_stored(api, replica):

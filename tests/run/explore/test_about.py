@@ -2,8 +2,11 @@
 
 import importlib.metadata
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from openapi_spec_validator import validate
@@ -14,14 +17,18 @@ from run.explore.health import Health
 from shared.errors import Unavailable
 from shared.explore.base import NoCatalogues
 from shared.explore.upkeep import Waiting
+from shared.system import Dss
 from tests.run.explore.conftest import EMPTY, OWN, REFERENCE, SAMPLES
 from tests.support.api import Api
 from tests.support.explore_service import ExploreService, assert_refused
+from tests.support.waiting import wait_until
 
 # The predecessor's routes, by heart, but for manifests.
 OPERATIONS = {
     ("get", "/index/catalogs"),
     ("get", "/index/summary"),
+    # Of our own, for long filters.
+    ("post", "/index/summary"),
     ("get", "/index/{entity_type}"),
     ("post", "/index/{entity_type}"),
     ("get", "/index/{entity_type}/{entity_id}"),
@@ -71,10 +78,10 @@ def test_catalogues_say_what_can_be_listed_and_from_where(service: ExploreServic
             "metadata": {
                 "name": "hca",
                 "indices": {
-                    "files": {"default_sort": "fileName", "default_order": "asc"},
-                    "samples": {"default_sort": "sampleId", "default_order": "asc"},
-                    "projects": {"default_sort": "projectTitle", "default_order": "asc"},
-                    "bundles": {"default_sort": "bundleVersion", "default_order": "desc"},
+                    "files": {"default_sort": "fileName", "default_order": "asc", "max_size": 1000},
+                    "samples": {"default_sort": "sampleId", "default_order": "asc", "max_size": 1000},
+                    "projects": {"default_sort": "projectTitle", "default_order": "asc", "max_size": 100},
+                    "bundles": {"default_sort": "bundleVersion", "default_order": "desc", "max_size": 100},
                 },
             },
             "repository": {"name": "dss", "sources": [source["sourceSpec"]]},
@@ -126,14 +133,70 @@ def test_what_waits_is_in_the_health(service: ExploreService) -> None:
         for seconds, status in ((10.0, 200), (1000.0, 503)):
             waiting = Waiting(events=3, oldest_seconds=seconds, at=datetime.now(UTC))
             upkeep.note(catalogue, waiting)
-            answer = service.api.get("/health")
-            found = answer.json()
-            assert (answer.status_code, found["up"]) == (status, status == 200)
+            found = _health_of(service, queued=3, status=status)
+            assert found["up"] is (status == 200)
             assert found["queues"][EMPTY] == {"up": True, "messages": {"queued": 3}}
             assert found["progress"]["unindexed_bundles"] == 3
             assert found["other_lambdas"]["indexer"]["up"] is (status == 200)
     finally:
         upkeep.note(catalogue, Waiting(events=0, oldest_seconds=0.0, at=datetime.now(UTC)))
+    _health_of(service, queued=0, status=200)
+
+
+def _health_of(service: ExploreService, *, queued: int, status: int) -> Any:
+    """Return what the service says once it knows what waits; it keeps what it knew for two seconds."""
+
+    def known() -> Any:
+        answer = service.api.get("/health")
+        found = answer.json()
+        queue = {"up": True, "messages": {"queued": queued}}
+        is_known = answer.status_code == status and found["queues"].get(EMPTY) == queue
+        # Each part is kept by itself.
+        is_known &= found["progress"]["unindexed_bundles"] == queued
+        return found if is_known else None
+
+    return wait_until(known, "the service does not know what waits")
+
+
+class Slow(NoCatalogues):
+    """Catalogues of a database that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        self.times = 0
+
+    def catalogues(self) -> Any:
+        """Wait, and return none."""
+        self.times += 1
+        self.asked.set()
+        assert self.may_answer.wait(60)
+        return {}
+
+
+def test_one_thread_checks_a_part_and_the_others_do_not_wait() -> None:
+    slow, now = Slow(), [0.0]
+    health = Health(cast(Dss, SimpleNamespace(catalogues=slow)), lambda: now[0])
+    keys = ["elasticsearch"]
+    up = {"up": True, "elasticsearch": {"up": True}}
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(health.check, keys)
+        assert slow.asked.wait(60)
+        assert health.check(keys)["elasticsearch"]["error"] == "It is being checked; ask again."
+        slow.may_answer.set()
+        assert first.result(60) == up
+
+        assert health.check(keys) == up
+        assert slow.times == 1
+        now[0] = 2.0
+        slow.asked.clear()
+        slow.may_answer.clear()
+        second = threads.submit(health.check, keys)
+        assert slow.asked.wait(60)
+        # The state before.
+        assert health.check(keys) == up
+        slow.may_answer.set()
+        assert second.result(60) == up
+    assert slow.times == 2
 
 
 class Broken(NoCatalogues):

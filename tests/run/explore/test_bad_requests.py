@@ -41,6 +41,8 @@ DEEP = "[" * 500 + "]" * 500
         (FILES, {"facets": "organ,nothing"}, "Unknown facet `nothing`"),
         (FILES, {"facets": "fileName"}, "Unknown facet `fileName`"),
         (FILES, {"q": "x" * 1001}, "Invalid value for `q`"),
+        (FILES, {"q": "a\0b"}, "Invalid value for `q`: holds a null character"),
+        (SUMMARY, {"q": "\0"}, "Invalid value for `q`: holds a null character"),
         (
             FILES,
             {"search_after": '["a", "b"]', "search_before": '["a", "b"]'},
@@ -69,7 +71,7 @@ def test_a_wrong_parameter_is_named(service: ExploreService, path: str, query: A
     "token",
     [
         *("", "x", "[]", "{}", "null", '["a"]', '["a", "b", "c"]', '["a", 1]', '[null, "b"]', '"ab"', DEEP),
-        *('["\\ud800", "b"]', '["a\\u0000", "b"]', '["a", "b"', '["' + "x" * 5000 + '", "b"]', "1, 2"),
+        *('["\\ud800", "b"]', '["a\\u0000", "b"]', '["a", "b"', '["' + "x" * 7000 + '", "b"]', "1, 2"),
     ],
 )
 @pytest.mark.parametrize("name", ["search_after", "search_before"])
@@ -158,6 +160,7 @@ def test_what_is_not_there_is_404(service: ExploreService) -> None:
         (b'{"filters": {"organ": {"is": ["x"]}}}', ["Invalid value for `filters`"]),
         (b'{"size": true}', ["Invalid value for `size`"]),
         (b'{"size": 1.5}', ["Invalid value for `size`"]),
+        (b'{"q": "\\u0000"}', ["Invalid value for `q`", "null character"]),
         (b'{"siz": 1}', ["Unknown query parameter `siz`"]),
         (b'{"catalog": "%s"}' % SAMPLES.encode(), ["`catalog` is in both the query and the body"]),
     ],

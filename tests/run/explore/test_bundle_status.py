@@ -2,6 +2,11 @@
 
 import pytest
 
+from run.explore.handlers import status_of
+from shared.explore.base import FAILED, BundleState
+from shared.explore.catalogues import Catalogue
+from shared.explore.hca.plugin import HcaPlugin
+from shared.explore.settings import CatalogueSetting
 from shared.identifiers import Fqid
 from tests.run.explore.conftest import LAB, OWN
 from tests.support.access_world import bind
@@ -61,6 +66,15 @@ def test_a_bundle_without_metadata_is_left_out(service: ExploreService, plain: F
     found = service.get(path(plain), catalog=OWN)
 
     assert found == {"entryId": plain.uuid, "version": plain.version, "status": "left out"}
+
+
+def test_a_bundle_that_does_not_belong_into_the_catalogue_is_left_out() -> None:
+    fqid = Fqid("2" + new_uuid()[1:], now())
+    plugin = HcaPlugin(host="h")
+    for prefix, status in (("", "on its way"), ("2", "on its way"), ("3", "left out")):
+        catalogue = Catalogue(1, CatalogueSetting(name="x", plugin="hca", prefix=prefix), plugin)
+        assert status_of(catalogue, fqid, None) == status
+        assert status_of(catalogue, fqid, BundleState(fqid=fqid, state=FAILED)) == FAILED
 
 
 def test_an_older_version_is_shown_with_the_status_of_the_newest(

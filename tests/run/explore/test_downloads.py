@@ -3,11 +3,19 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
+from run.explore.downloads import data_object
+from shared.errors import NotFound
+from shared.explore.catalogues import Catalogue
+from shared.explore.hca.plugin import HcaPlugin
+from shared.explore.query import Found, FoundPage
+from shared.explore.settings import CatalogueSetting
 from tests.run.explore.conftest import OWN
 from tests.support.api import new_uuid, put_bundle, put_file
 from tests.support.clouds import Clouds
@@ -134,3 +142,22 @@ def test_the_drs_uri_of_a_hit_is_resolved(service: ExploreService, file: dict[st
     found = service.get(f"/ga4gh/drs/v1/objects/{name}")
 
     assert (found["size"], found["version"]) == (len(CONTENT), file["version"])
+
+
+@pytest.mark.parametrize("files", [None, [], ["a"], [{"uuid": "a"}], [{"uuid": "a", "version": "1"}]])
+def test_what_a_plugin_does_not_describe_as_a_file_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, files: Any
+) -> None:
+    plugin = HcaPlugin(host="h")
+    monkeypatch.setattr(plugin, "hit", lambda *_: {"files": files})
+    monkeypatch.setattr("run.api.files.head", lambda *_, **__: None)
+    catalogue = Catalogue(1, CatalogueSetting(name="all", plugin="hca"), plugin)
+    found = FoundPage([Found("x", ("", "x"), {})], has_next=False, has_previous=False)
+    catalogues = SimpleNamespace(catalogues=lambda: {"all": catalogue}, page=lambda *_: found)
+    policy = SimpleNamespace(counts_as=lambda _: None)
+    call: Any = SimpleNamespace(
+        query={}, base_url="", reader=None, dss=SimpleNamespace(policy=policy, catalogues=catalogues)
+    )
+
+    with pytest.raises(NotFound, match="Unable to find file"):
+        data_object(call, new_uuid())

@@ -70,6 +70,31 @@ def test_what_is_hidden_is_answered_as_what_is_not_there(callers: dict[str, Api]
             assert answers[hidden].text.replace(hidden, "") == answers[absent].text.replace(absent, "")
 
 
+def test_everybody_sees_a_shared_entity_once(service: ExploreService, callers: dict[str, Api]) -> None:
+    """One that is in a bundle for all and in one for LAB shows each reader what these may read of it."""
+    name = new_uuid()
+    for part, *readers in (("open",), ("closed", LAB)):
+        bundle = sequenced(f"{part} {name}", specimen=f"of {name}", project=name)
+        service.put(OWN, bundle.metadata(), *readers)
+    query: dict[str, Any] = {"catalog": OWN, "filters": {"project": {"is": [name]}}}
+
+    for who, sees in SEES.items():
+        for entity_type in ("samples", "projects"):
+            page = service.get(f"/index/{entity_type}", by=callers[who], **query)
+            [hit] = page["hits"]
+            assert page["pagination"]["total"] == 1, who
+            # Of others, too: its own filter does not hold for it.
+            assert facet(page, "project")[name] == 1, who
+            assert sum(each["count"] for each in hit["fileTypeSummaries"]) == (4 if sees else 2), who
+        files = service.get(FILES, by=callers[who], **query)
+        assert files["pagination"]["total"] == len(files["hits"]) == (4 if sees else 2), who
+        summary = service.get(SUMMARY, by=callers[who], **query)
+        counts = [summary[f"{each}Count"] for each in ("file", "project", "specimen")]
+        assert counts == [4 if sees else 2, 1, 1], who
+        alone = service.get(f"/index/samples/{id_of(f'of {name}')}", by=callers[who], catalog=OWN)
+        assert sum(each["count"] for each in alone["fileTypeSummaries"]) == (4 if sees else 2), who
+
+
 @pytest.mark.parametrize(
     "filters",
     [

@@ -2,9 +2,18 @@
 
 import json
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from run.api.connections import MAX_URL
+from run.explore.arguments import Arguments
+from run.explore.pages import pagination_form
+from shared.explore.catalogues import Catalogue
+from shared.explore.hca.plugin import HcaPlugin
+from shared.explore.query import Found, FoundPage, PageOrder
+from shared.explore.rows import MAX_SORT_KEY
+from shared.explore.settings import CatalogueSetting
 from tests.run.explore.conftest import EMPTY, OWN, SAMPLES
 from tests.support.api import new_uuid
 from tests.support.explore_service import ExploreService
@@ -91,6 +100,25 @@ def test_urls_of_pages_keep_all_that_was_asked(service: ExploreService) -> None:
     assert names(first) + names(second) == NAMES
 
 
+@pytest.mark.parametrize("character", ["😀", "é", '"', "\\", "\x01", "a"])
+def test_the_place_of_a_page_is_taken_whatever_the_key_is(character: str) -> None:
+    """Also if a client has written its JSON anew, in ASCII."""
+    plugin = HcaPlugin(host="h")
+    catalogue = Catalogue(1, CatalogueSetting(name="all", plugin="hca"), plugin)
+    edge = Found("x", (f"0{character * MAX_SORT_KEY}", new_uuid()), {})
+    order = PageOrder(sort=catalogue.fields["fileName"], descending=False, size=1)
+
+    page = pagination_form(
+        FoundPage([edge], True, False), order, 2, url="https://h/i", given={}, in_body=frozenset()
+    )
+
+    assert len(page["next"]) < MAX_URL
+    [sent] = parse_qs(urlsplit(page["next"]).query)["search_after"]
+    for place in (sent, json.dumps(json.loads(sent))):
+        read = Arguments({"search_after": place}).order(catalogue, plugin.entity_types["files"])
+        assert read.after == edge.position
+
+
 def test_what_comes_while_somebody_pages_is_shown_once_or_not_at_all(service: ExploreService) -> None:
     project = new_uuid()
     query = {"catalog": OWN, "size": 1, "facets": "", "filters": {"project": {"is": [project]}}}
@@ -151,6 +179,8 @@ def test_facets_and_members_of_hits_can_be_chosen(service: ExploreService) -> No
         ("third_1.fastq title", 1),
         ("nothing-of-the-kind", 0),
         ('"of project"', 4),
+        # No words at all.
+        *(("", 4), (" ", 4), ("!!", 4), ("' \\ :* <-> & |", 4)),
         ("\"unbalanced & | ! ( :* \\ '", 0),
     ],
 )
@@ -219,6 +249,8 @@ def test_a_summary_sums_up_what_matches(service: ExploreService) -> None:
 
     assert (summary["fileCount"], summary["totalFileSize"], summary["donorCount"]) == (2, 30.0, 1)
     assert summary["organTypes"] == ["liver"]
+    body = {"catalog": SAMPLES, "filters": json.dumps({"organ": {"is": ["liver", *map(str, range(9000))]}})}
+    assert service.api.post("/index/summary", json=body).json() == summary
     assert summary["cellCountSummaries"] == [
         {"organType": ["liver"], "countOfDocsWithOrganType": 1, "totalCellCountByOrgan": 50.0}
     ]

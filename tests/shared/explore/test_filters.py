@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import IllegalArguments
-from shared.explore.filters import Relation, parse_filters
+from shared.explore.filters import MOST_RANGES, Relation, parse_filters
 from shared.explore.hca.fields import FIELDS
 
 KNOWN = {each.name: each for each in FIELDS if not each.is_hidden}
@@ -91,6 +91,33 @@ def test_good_filters_keep_their_values() -> None:
     assert (size.relation, size.values) == (Relation.WITHIN, ([1, 2.5],))
     # A single number is a range of one.
     assert (age.relation, age.values) == (Relation.CONTAINS, ([7, 7],))
+
+
+RANGES = [[number, number + 1] for number in range(MOST_RANGES + 1)]
+
+
+def test_values_that_come_twice_count_once() -> None:
+    size, organ = parse({"fileSize": {"within": RANGES[1:] * 9}, "organ": {"is": ["b", "a", None, "b"]}})
+
+    assert size.values == tuple(RANGES[1:])
+    assert organ.values == ("b", "a", None)
+
+
+@pytest.mark.parametrize(
+    ("filters", "reason"),
+    [
+        ({"fileSize": {"within": RANGES}}, "`within` relation in the filter for `fileSize` has more than 10"),
+        ({"organismAgeRange": {"contains": [*range(11)]}}, "`organismAgeRange` has more than 10 ranges"),
+        ({"organismAgeRange": {"intersects": RANGES}}, "`organismAgeRange` has more than 10 ranges"),
+        (
+            {name: {"is": [*map(str, range(5001))]} for name in ("organ", "fileName")},
+            "more than 10,000 values",
+        ),
+    ],
+)
+def test_too_many_values_are_refused(filters: Any, reason: str) -> None:
+    with pytest.raises(IllegalArguments, match=reason):
+        parse(filters)
 
 
 JSON = st.recursive(

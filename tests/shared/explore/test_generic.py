@@ -224,6 +224,11 @@ def test_entities_are_found_by_facets_ranges_and_files(labs: TestCatalogue) -> N
     day = ["2024-01-31T00:00:00.000000Z", "2024-01-31T23:59:59.999999Z"]
     assert labs.ids("bundles", {"taken": {"within": [day]}}) == [human]
     assert labs.ids("bundles", {"fileFormat": {"is": ["fastq.gz"]}}) == [mouse]
+    # Their documents have formats of files, and not each file.
+    shared = id_of("shared_reads.csv")
+    assert labs.ids("bundles", {"fileId": {"is": [shared]}}) == sorted([mouse, human])
+    assert labs.ids("bundles", {"fileId": {"is": [shared, "x"]}, "dead": {"is": [True]}}) == [human]
+    assert labs.ids("bundles", {"fileId": {"is": ["x"]}}) == []
     for organism in ("mouse", "human"):
         assert shared in labs.ids("files", {"organism": {"is": [organism]}})
     assert labs.ids("files", {"fileName": {"is": ["lonely"]}, "bundleUuid": {"is": [none]}}) == [
@@ -263,7 +268,7 @@ def test_hits_have_the_file_or_the_formats_of_a_bundle(labs: TestCatalogue) -> N
     def shown(entity_type: str, entity_id: str) -> dict[str, Any]:
         found = labs.store.one(labs.catalogue, ANYBODY, labs.query(entity_type), entity_id)
         assert found
-        return hit_form(labs.catalogue, entity_type, found, "https://dss.example", most=100)
+        return hit_form(labs.catalogue, entity_type, found, "https://dss.example")
 
     file, bundle = shown("files", id_of("shared_reads.csv")), shown("bundles", id_of("m"))
 

@@ -61,7 +61,7 @@ def test_the_plug_in_of_another_distribution_makes_a_catalogue(postgresql: Stopp
         assert catalogue.ids("sessions", {"totalSize": {"within": [[15, 25]]}}) == [id_of("one")]
         found = catalogue.store.one(catalogue.catalogue, ANYBODY, catalogue.query("animals"), id_of("mickey"))
         assert found
-        mickey = hit_form(catalogue.catalogue, "animals", found, "https://dss.example", most=100)
+        mickey = hit_form(catalogue.catalogue, "animals", found, "https://dss.example")
         assert mickey["animals"][0]["accessible"]
         assert mickey["data"] == [{"count": 2, "size": 20}]
         assert mickey["sessions"][0]["task"] == ["maze", "sleep"]

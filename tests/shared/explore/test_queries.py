@@ -80,6 +80,12 @@ YEAR = 31_536_000
         ({"organismAgeRange": {"contains": [2 * YEAR]}}, ["s2"]),
         ({"organismAgeRange": {"intersects": [[2.5 * YEAR, 9 * YEAR]]}}, ["s3"]),
         ({"organismAgeRange": {"is": [None]}}, ["line"]),
+        ({"organismAgeRange": {"is": [[YEAR, YEAR]]}}, ["s1"]),
+        ({"organismAgeRange": {"is": [[YEAR, YEAR], None, [2.0 * YEAR, 2 * YEAR]]}}, ["line", "s1", "s2"]),
+        ({"organismAgeRange": {"is": []}}, []),
+        ({"sampleId": {"is": ["s3", "nobody", "s1"]}}, ["s1", "s3"]),
+        ({"cellCount": {"is": [10, 30.0]}, "sampleId": {"is": ["s1", "s2"]}}, ["s1"]),
+        ({"sampleId": {"is": []}}, []),
         ({"cellCount": {"within": [[10, 20]]}}, ["s1", "s2"]),
         ({"cellCount": {"within": [[10, 30], [20, 99]]}}, ["s2", "s3"]),
         ({"cellCount": {"is": [30]}}, ["s3"]),
@@ -105,6 +111,27 @@ def test_filters_find_samples(found: TestCatalogue, filters: Any, expected: list
     assert samples(found, **filters) == expected
     # What is counted is what is found.
     assert found.counts("samples", filters)[0] == len(expected)
+
+
+def test_a_range_is_another_if_it_begins_where_this_ends(catalogue: TestCatalogue) -> None:
+    bundle = sequenced()
+    bundle.document(id_of("donor of specimen")).update(organism_age="5-10")
+    catalogue.put(bundle.metadata())
+
+    def found(*values: Any) -> list[str]:
+        return catalogue.ids("samples", {"organismAgeRange": {"is": [list(map(YEAR.__mul__, values))]}})
+
+    assert found(5, 10) == [id_of("specimen")]
+    assert found(10, 5) == found(5, 5) == found(10, 10) == []
+
+
+def test_thousands_of_values_are_looked_up_at_once(found: TestCatalogue) -> None:
+    values = [*map(str, range(4990)), "s1", "s2", None]
+
+    # Documents of samples have no names of files.
+    assert samples(found, sampleId={"is": values}, fileName={"is": values}) == ["s1", "s2"]
+    assert samples(found, sampleId={"is": values}, fileName={"is": values[:-1]}) == []
+    assert samples(found, sampleId={"is": values}, entryId={"is": [id_of("s2")]}) == ["s2"]
 
 
 ODD = [None, "", "x' OR true --", "\\", "\0", "\ud800", "😀", '"}', -1, 0, 1e308, 10**400, float("inf"), True]
@@ -267,7 +294,8 @@ def test_words_find_what_has_all_of_them(found: TestCatalogue) -> None:
     assert sorted(ids("ada")) == sorted([id_of("p0"), id_of("p1")])
     assert ids("ada p4") == []
     # Whatever is typed is text, and no language of its own.
-    assert ids("' \\ :* <-> & |") == []
+    assert ids("' \\ :* <-> & | nothing") == []
+    assert len(ids("' \\ :* <-> & |")) == 3
 
 
 def test_a_text_of_a_mebibyte_is_stored_found_and_sorted(catalogue: TestCatalogue) -> None:

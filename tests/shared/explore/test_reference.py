@@ -85,12 +85,13 @@ def _seen(entity_type: str, contents: Any) -> Any:
     """Return what is kept of an entity that may be in any number of bundles: not what nobody sees."""
     if entity_type not in ("samples", "projects"):
         return contents
-    unseen = ("document_id", "biomaterial_id")
-    suspensions = [
-        {name: value for name, value in each.items() if name not in unseen}
-        for each in contents["cell_suspensions"]
-    ]
-    return contents | {"cell_suspensions": suspensions, "sequencing_inputs": [], "sequencing_processes": []}
+    unseen = {"cell_suspensions": ("document_id", "biomaterial_id")}
+    unseen |= {listed: ("document_id",) for listed in contents if listed.endswith("_protocols")}
+    seen = {
+        listed: [{name: each[name] for name in each if name not in names} for each in contents[listed]]
+        for listed, names in unseen.items()
+    }
+    return contents | seen | {"sequencing_inputs": [], "sequencing_processes": []}
 
 
 def _without_empty(contents: Any) -> Any:

@@ -11,16 +11,18 @@ import pytest
 
 from functions.explore import Indexing
 from functions.push import Message
+from run.explore.health import Health
 from shared import catalogue_indexing
 from shared.catalogue_indexing import Indexer
-from shared.errors import IllegalArguments, NotFound, NotYetThere
+from shared.errors import IllegalArguments, MadeOtherwise, NotFound, NotYetThere, Unavailable
 from shared.events.publishing import publish_event
 from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, BundleState
+from shared.explore.changes import Said
 from shared.explore.settings import CatalogueSetting
 from shared.identifiers import Fqid
-from shared.maintenance.catalogue_backlog import backlog_of, catch_up
+from shared.maintenance.catalogue_backlog import _turns, backlog_of, catch_up
 from shared.maintenance.catalogue_check import CatalogueTally, check_catalogue
-from shared.maintenance.catalogue_reindex import Reindexed, Reindexing, deindex, reindex
+from shared.maintenance.catalogue_reindex import READS, Reindexed, Reindexing, deindex, reindex
 from shared.maintenance.catalogue_rows import chosen
 from shared.messages import BUNDLE_CHANGES, BundleChange, ObjectEvent
 from shared.system import Dss
@@ -45,7 +47,7 @@ class Published:
     def __init__(self) -> None:
         self.messages: list[tuple[str, dict[str, str]]] = []
 
-    def publish(self, topic: str, attributes: dict[str, str], data: bytes = b"") -> None:
+    def publish(self, topic: str, attributes: Mapping[str, str], data: bytes = b"") -> None:
         """Keep a message."""
         del data
         self.messages.append((topic, dict(attributes)))
@@ -211,6 +213,110 @@ def test_a_sweep_finds_the_events_that_have_not_come(world: World) -> None:
     assert backlog_of(dss, world.catalogue).objects == 0
 
 
+def test_a_sweep_finds_in_turns_what_others_find_than_those_who_may(world: World) -> None:
+    published = Published()
+    dss = replace(world.dss, publisher=published)
+    bundles = sorted((world.put(GOOD) for _ in range(3)), key=str)
+    world.index(*bundles)
+    lab = frozenset(("g:lab",))
+    for bundle in (bundles[0], bundles[2]):
+        world.dss.catalogues.put(
+            world.catalogue, BundleState(fqid=fqid_of(bundle), state=LEFT_OUT, labels=lab)
+        )
+
+    def brought() -> list[str]:
+        published.messages.clear()
+        list(catch_up(dss, older_than=timedelta(0)))
+        return [message["uuid"] for _, message in published.messages]
+
+    with mock.patch("shared.maintenance.catalogue_backlog._MOST_COMPARED", 2):
+        # Nothing is brought to mind again before its message has ended.
+        assert [brought() for _ in range(4)] == [[bundles[0].uuid], [bundles[2].uuid], [], []]
+        with mock.patch("shared.maintenance.catalogue_backlog._AGAIN", timedelta(0)):
+            assert brought() == [bundles[0].uuid]
+
+
+def test_an_event_that_goes_on_waiting_is_brought_to_mind_ever_more_rarely() -> None:
+    minutes = range(0, 5 * 24 * 60, 5)
+    turns = [_turns(timedelta(minutes=minute), timedelta(minutes=10)) for minute in minutes]
+
+    assert turns == sorted(turns)
+    due = [minute for minute, one, other in zip(minutes[1:], turns, turns[1:], strict=False) if other > one]
+    assert due[:5] == [10, 20, 40, 80, 160]
+    assert len([minute for minute in due if minute > 24 * 60]) == 4
+
+
+def test_of_two_catalogues_of_a_replica_nothing_is_brought_to_mind_twice(
+    system: Dss, api: Api, admin: Api, clouds: Clouds
+) -> None:
+    first = new_setting()
+    published = Published()
+    with with_catalogues(system, first, replace(first, name=f"{first.name}-2"), sweep_seconds=0) as dss:
+        bundle = World(dss, first.name, api, admin, clouds).put(GOOD)
+        backlogs = list(catch_up(replace(dss, publisher=published), older_than=timedelta(0)))
+
+    assert [one.objects for one in backlogs] == [1, 1]
+    assert [message["uuid"] for _, message in published.messages] == [bundle.uuid]
+
+
+def test_a_reindexing_withdraws_what_a_narrower_prefix_leaves_out(world: World) -> None:
+    kept, left = sorted((world.put(GOOD), world.put(GOOD)), key=str)
+    world.index(kept, left)
+    narrower = replace(world.setting, prefix=kept.uuid)
+
+    with with_catalogues(world.dss, narrower, sweep_seconds=0) as dss:
+        narrowed = replace(world, dss=dss)
+        assert narrowed.found() == narrowed.found(prefix=left.uuid) == {("dark", str(left))}
+        narrowed.reindex()
+        assert narrowed.states() == {str(kept): INDEXED, str(left): WITHDRAWN}
+        assert narrowed.found() == set()
+
+
+def test_what_a_reindexing_cannot_read_is_tried_again_by_the_sweep(world: World) -> None:
+    bundle = world.put(GOOD)
+
+    with mock.patch.dict(READS, documents=mock.Mock(side_effect=NotYetThere("no document"))):
+        [done] = world.reindex()
+
+    assert done.failed == "no document"
+    held = world.held()[str(bundle)]
+    assert (held.state, held.release, held.reason) == (FAILED, "", "no document")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"plugin": "generic", "options": {"facets": {"a": "b"}}}, {"replica": "aws"}], ids=str
+)
+def test_a_catalogue_is_not_written_by_another_configuration_than_it_was_made_with(
+    world: World, changed: Mapping[str, Any]
+) -> None:
+    bundle = world.put(GOOD)
+    assert not world.catalogue.differs
+    with with_catalogues(world.dss, replace(world.setting, **changed)) as dss:
+        other = Shelf(dss, world.name).catalogue
+        assert set(other.differs) == set(changed)
+
+        for refused in (
+            lambda: Indexer(dss).index_into([other], fqid_of(bundle)),
+            lambda: dss.catalogues.forget(other, [fqid_of(bundle)]),
+        ):
+            with pytest.raises(MadeOtherwise, match="can't be changed; undo that"):
+                refused()
+
+        health = Health(dss).check(["other_lambdas"])["other_lambdas"]
+        assert isinstance(health, dict) and "can't be changed" in str(health["indexer"])
+    world.index(bundle)
+    assert world.states() == {str(bundle): INDEXED}
+
+
+def test_a_catalogue_is_not_written_by_other_rules(world: World) -> None:
+    assert not world.catalogue.differs
+    with (
+        mock.patch("shared.explore.plugins.RULES", "2"),
+        with_catalogues(world.dss, replace(world.setting, prefix="")) as dss,
+    ):
+        assert Shelf(dss, world.name).catalogue.differs == ("rules",)
+
+
 def test_events_beyond_those_that_are_looked_at_count_as_waiting(world: World) -> None:
     bundles = [world.put(OTHER) for _ in range(3)]
     world.index(*bundles)
@@ -232,15 +338,53 @@ def test_events_beyond_those_that_are_looked_at_count_as_waiting(world: World) -
 def test_a_message_that_is_given_up_is_listed_as_failed_unless_it_only_waits(world: World) -> None:
     bundle = world.put(GOOD)
     change = BundleChange(replica="gcp", uuid=bundle.uuid, version=bundle.version)
-    message = Message.parse({"message": {"attributes": change.attributes}})
-    handler = Indexing(Indexer(world.dss))
+    body = {"message": {"attributes": change.attributes}, "subscription": BUNDLE_CHANGES}
+    message, published = Message.parse(body), Published()
+    handler = Indexing(replace(world.dss, publisher=published))
 
     handler.give_up(message, "later", NotYetThere("later"))
-    assert world.states() == {}
+    assert world.states() == {} and published.messages == []
     handler.give_up(message, "the function was killed", None)
     assert world.held()[str(bundle)].reason == "the function was killed"
+    # Perhaps it was never tried.
+    [_] = catch_up(replace(world.dss, publisher=published), older_than=timedelta(hours=1))
+    assert published.messages == [(BUNDLE_CHANGES, change.attributes)]
     handler.process(message)
     assert world.states() == {str(bundle): INDEXED}
+    # What was indexed stays.
+    handler.give_up(message, "the function was killed", None)
+    assert world.states() == {str(bundle): INDEXED}
+    handler.give_up(message, "the metadata are wrong", ValueError("x"))
+    assert world.states() == {str(bundle): FAILED}
+
+
+def test_a_change_that_is_given_up_is_never_lost(world: World) -> None:
+    bundle = world.put(GOOD)
+    world.index(bundle)
+    held = world.held()[str(bundle)]
+    change = BundleChange(replica="gcp", uuid=bundle.uuid, version=bundle.version)
+    body = {"message": {"attributes": change.attributes}, "subscription": BUNDLE_CHANGES}
+    message, published = Message.parse(body), Published()
+    handler = Indexing(replace(world.dss, publisher=published))
+    lab = frozenset(("g:lab",))
+    other = BundleState(fqid=fqid_of(bundle), state=INDEXED, labels=lab, said=Said.of([]))
+
+    handler.give_up(message, "the database is away", Unavailable("the database is away"))
+    assert published.messages == [(BUNDLE_CHANGES, change.attributes)]
+    with mock.patch.object(world.dss.catalogues, "put", side_effect=Unavailable("away")):
+        handler.give_up(message, "the metadata are wrong", ValueError("x"))
+    assert len(published.messages) == 2
+    # It was not tried, and is indexed for others than its readers of now; or its document is lost.
+    for lost in (False, True):
+        world.dss.catalogues.put(world.catalogue, other)
+        if lost:
+            read = mock.Mock(side_effect=NotYetThere("no document"))
+            with pytest.raises(NotYetThere):
+                Indexer(world.dss, read).index("gcp", fqid_of(bundle))
+        else:
+            handler.give_up(message, "the function was killed", None)
+        now = world.held()[str(bundle)]
+        assert (now.state, now.labels, now.release) == (FAILED, held.labels, "")
 
 
 def test_a_deindexing_removes_what_has_a_prefix(world: World) -> None:

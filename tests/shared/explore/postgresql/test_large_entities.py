@@ -50,7 +50,7 @@ def _repeat(connection: psycopg.Connection[Any], catalogue: TestCatalogue, few: 
     connection.execute(
         """
         INSERT INTO dss_explore_shares
-        SELECT DISTINCT share.catalog, share.entity_type, share.entity_id, bundle.uuid
+        SELECT DISTINCT share.catalog, share.entity_type, share.entity_id, bundle.uuid, share.labels
         FROM dss_explore_bundles AS bundle JOIN dss_explore_shares AS share USING (catalog)
         WHERE bundle.catalog = %s AND share.entity_type = 'projects' AND share.uuid = %s
         ON CONFLICT DO NOTHING

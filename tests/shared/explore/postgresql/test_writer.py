@@ -2,15 +2,20 @@
 
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.errors import ProgramLimitExceeded
 
 from shared.access import labels_of
 from shared.explore import audiences
 from shared.explore.audiences import TooManyAudiences
-from shared.explore.base import DELETED, FAILED, WITHDRAWN, BundleState
+from shared.explore.base import DELETED, FAILED, INDEXED, WITHDRAWN, BundleState
 from shared.explore.bundle_metadata import BundleMetadata
+from shared.explore.postgresql import documents
+from shared.explore.postgresql.schema import MIGRATIONS
 from tests.support.catalogue import ANYBODY, Labels, TestCatalogue
 from tests.support.hca_sample import id_of, sequenced
+from tests.support.postgresql_server import StoppableServer
 
 OLDER, NEWER = "2024-03-01T120000.000000Z", "2024-03-02T120000.000000Z"
 LAB, OTHER_LAB = labels_of(("lab",)), labels_of(("other-lab",))
@@ -208,6 +213,44 @@ def test_readers_see_what_they_may_of_an_entity_and_nothing_is_counted_twice(
     assert catalogue.document("samples", id_of("specimen"))["cell_count"] == 11
 
 
+def test_each_reader_sees_the_first_bundles_that_they_may_read(
+    catalogue: TestCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MOST_BUNDLES", 2)
+    bundles = sorted((metadata(f"b{number}") for number in range(6)), key=lambda each: each.fqid.uuid)
+    labels = [ANYBODY, ANYBODY, ANYBODY, LAB, ANYBODY, LAB]
+    for bundle, readers in zip(bundles, labels, strict=True):
+        catalogue.put(bundle, readers)
+
+    def seen(*sought: str) -> list[int]:
+        document = catalogue.document("samples", id_of("specimen"), frozenset(sought))
+        uuids = [each["uuid"] for each in document["bundles"]]
+        return [number for number, each in enumerate(bundles) if each.fqid.uuid in uuids]
+
+    assert (seen(*ANYBODY), seen("lab"), seen(*ANYBODY, "lab")) == ([0, 1], [3, 5], [0, 1])
+    # Readers change.
+    catalogue.put(bundles[0], LAB)
+    assert (seen(*ANYBODY), seen("lab"), seen(*ANYBODY, "lab")) == ([1, 2], [0, 3], [0, 1])
+    catalogue.delete(bundles[3].fqid)
+    assert (seen(*ANYBODY), seen("lab"), seen(*ANYBODY, "lab")) == ([1, 2], [0, 5], [0, 1])
+
+
+def test_what_an_older_release_has_written_gets_its_readers(
+    catalogue: TestCatalogue, postgresql: StoppableServer
+) -> None:
+    catalogue.put(metadata("a"), LAB)
+    catalogue.put(metadata("b"))
+    before = catalogue.tables()
+
+    with psycopg.connect(postgresql.dsn) as connection:
+        connection.execute(
+            "UPDATE dss_explore_shares SET labels = '' WHERE catalog = %s", (catalogue.catalogue.number,)
+        )
+        connection.execute(MIGRATIONS[3][1])
+
+    assert catalogue.tables() == before
+
+
 def test_a_bundle_is_refused_whole_if_an_entity_has_too_many_sets_of_readers(
     catalogue: TestCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,3 +263,44 @@ def test_a_bundle_is_refused_whole_if_an_entity_has_too_many_sets_of_readers(
         catalogue.put(metadata("one more"), ANYBODY)
 
     assert catalogue.tables() | catalogue.large_tables() == before
+
+
+@pytest.mark.parametrize("state", [DELETED, WITHDRAWN, FAILED])
+def test_what_is_to_be_gone_is_gone_though_no_older_version_can_be_shown(
+    catalogue: TestCatalogue, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    bundles = [metadata("a", f"2024-03-0{day}T120000.000000Z") for day in (1, 2, 3)]
+    for bundle, labels in zip(bundles, (ANYBODY, LAB, ANYBODY), strict=True):
+        catalogue.put(bundle, labels)
+    catalogue.put(metadata("b"))
+    monkeypatch.setattr(audiences, "MAX_LABEL_SETS", 1)
+
+    catalogue.store.put(catalogue.catalogue, BundleState(fqid=bundles[2].fqid, state=state))
+
+    found = {each.fqid: each for each in catalogue.store.states(catalogue.catalogue)}
+    assert found[bundles[2].fqid].state == state
+    assert (found[bundles[1].fqid].state, found[bundles[0].fqid].state) == (FAILED, INDEXED)
+    assert "different sets of readers" in found[bundles[1].fqid].reason
+    [shown] = catalogue.document("bundles", bundles[0].fqid.uuid)["bundles"]
+    assert shown["version"] == bundles[0].fqid.version
+    # The same of what is forgotten.
+    catalogue.put(bundles[1], ANYBODY)
+    catalogue.store.forget(catalogue.catalogue, [bundles[1].fqid])
+    assert catalogue.document("bundles", bundles[0].fqid.uuid)
+
+
+def test_what_postgresql_can_never_store_is_no_outage(
+    catalogue: TestCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MOST_WORDS", 10_000_000)
+    # Without the limit the words are too many for PostgreSQL; a word has up to 4 bytes a character.
+    words = " ".join(chr(0x20000 + number) * 20 for number in range(20_000))
+    monkeypatch.setattr(type(catalogue.catalogue.plugin), "words", lambda *_: words)
+
+    with pytest.raises(ProgramLimitExceeded):
+        catalogue.put(metadata())
+
+    assert catalogue.is_empty()
+    monkeypatch.undo()
+    monkeypatch.setattr(type(catalogue.catalogue.plugin), "words", lambda *_: words)
+    assert catalogue.put(metadata())

@@ -1,0 +1,100 @@
+"""Users of the catalogue at once, by Locust (`tests/load/explore_locust.py`), on a local system's API."""
+
+import csv
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from local.components import API_TABLE
+from local.stack import Stack
+from shared.explore.bundle_metadata import BundleMetadata
+from tests.benchmarks.explore_bundles import NoBundles, real_bundles, variants
+from tests.benchmarks.explore_filled import Filling, fill
+from tests.benchmarks.explore_indexing import state_of
+from tests.support.api import Api, put_file
+from tests.support.clouds import Clouds
+from tests.support.dss import open_dss
+
+FILES, FILES_PER_VARIANT = 20_000, 40
+USERS, SECONDS = 20, 60
+# Of a bundle that no filled catalogue has.
+_SEED, _FIRST = 1, 1_000_000
+_SCRIPT = Path(__file__).parents[1] / "load" / "explore_locust.py"
+# Columns of Locust's statistics.
+_COLUMNS = ("Name", "Request Count", "Failure Count", "50%", "95%", "99%")
+
+
+def explore_load() -> str:
+    """Measure, and return the section of the report. Raises LocalError."""
+    try:
+        real_bundles()
+    except NoBundles as error:
+        return f"## Users of the catalogue\n\n{error}\n"
+    if importlib.util.find_spec("locust") is None:
+        return "## Users of the catalogue\n\nLocust is not installed: skipped\n"
+    with Stack(port=0, table=API_TABLE).running() as env:
+        with open_dss(env) as dss:
+            catalogue = next(iter(dss.catalogues.catalogues().values()))
+            filled = fill(
+                env["DSS_POSTGRESQL_DSN"], catalogue, files=FILES, docs_per_variant=FILES_PER_VARIANT
+            )
+            bundle = _real_files(env)
+            dss.catalogues.put(catalogue, state_of(catalogue, bundle))
+        rows = _run(env["DSS_URL"], bundle.fqid.uuid)
+    return _section(filled, rows)
+
+
+def _real_files(env: Mapping[str, str]) -> BundleMetadata:
+    """Return a bundle whose data files are in the DSS, so that they can be downloaded."""
+    api, clouds = Api(env["DSS_URL"], env["DSS_TOKEN"]), Clouds(env)
+    variants_of_one = variants(files=100, docs_per_variant=0, seed=_SEED, first=_FIRST)
+    bundle = next(each.metadata for each in variants_of_one if len(each.metadata.files) == 2)
+
+    def stored(entry: Mapping[str, Any]) -> dict[str, Any]:
+        file = put_file(api, clouds.stage("gcp", str(entry["name"]).encode()))
+        return {**entry, "uuid": file.uuid, "version": file.version}
+
+    return replace(bundle, files=[stored(entry) for entry in bundle.files])
+
+
+def _run(url: str, bundle_uuid: str) -> list[Mapping[str, str]]:
+    with tempfile.TemporaryDirectory() as directory:
+        prefix = Path(directory) / "load"
+        command = [
+            *(sys.executable, "-m", "locust", "--locustfile", str(_SCRIPT), "--host", url, "--headless"),
+            *("--users", str(USERS), "--spawn-rate", str(USERS), "--run-time", f"{SECONDS}s"),
+            *("--csv", str(prefix), "--only-summary"),
+        ]
+        environment = {**os.environ, "DSS_LOAD_BUNDLE": bundle_uuid}
+        # It ends with 1 if a request has failed, which the report says.
+        ended = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=SECONDS + 60, check=False
+        )
+        statistics = prefix.with_name("load_stats.csv")
+        if not statistics.is_file():
+            raise RuntimeError(f"Locust: {ended.stderr[-2000:]}")
+        with statistics.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def _section(filled: Filling, rows: Sequence[Mapping[str, str]]) -> str:
+    lines = [
+        "## Users of the catalogue",
+        "",
+        f"{USERS} users for {SECONDS} s, who wait 1 to 5 s before each step: of eight, five page through",
+        "samples, one looks at projects, one downloads a file, and one resolves it by DRS. With each page",
+        f"they ask for the summary. The catalogue has {filled.files:,} files in {filled.bundles:,} bundles.",
+        "The API, its back ends and the users share the cores.",
+        "",
+        "| request | requests | failed | p50 ms | p95 ms | p99 ms |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        *("| " + " | ".join(row[name] for name in _COLUMNS) + " |" for row in rows),
+        "",
+    ]
+    return "\n".join(lines)
