@@ -169,22 +169,36 @@ def commands() -> Iterator[list[Command]]:
 
 
 @pytest.fixture
-def python(tmp_path: Path, commands: list[Command]) -> Callable[..., Command]:
+def open_path() -> Iterator[Path]:
+    """A temporary directory that other users may enter, as PostgreSQL's does if root starts it."""
+    with tempfile.TemporaryDirectory(prefix="dss-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def _new_directory(within: Path) -> Path:
+    directory = Path(tempfile.mkdtemp(dir=within))
+    directory.chmod(0o711)
+    return directory
+
+
+@pytest.fixture
+def python(open_path: Path, commands: list[Command]) -> Callable[..., Command]:
     """Return what starts Python with arguments and environment."""
 
     def start(*arguments: str, **environment: str) -> Command:
-        commands.append(Command(Path(tempfile.mkdtemp(dir=tmp_path)), arguments, environment))
+        commands.append(Command(_new_directory(open_path), arguments, environment))
         return commands[-1]
 
     return start
 
 
 @pytest.fixture
-def dss_local(tmp_path: Path, commands: list[Command]) -> Callable[..., Command]:
+def dss_local(open_path: Path, commands: list[Command]) -> Callable[..., Command]:
     """Return what starts `dss local` with options and environment."""
 
     def start(*options: str, **environment: str) -> Command:
-        directory = Path(tempfile.mkdtemp(dir=tmp_path))
+        directory = _new_directory(open_path)
         arguments = ("-m", "local", "--env-file", str(env_file_in(directory)), *options)
         commands.append(Command(directory, arguments, environment))
         return commands[-1]

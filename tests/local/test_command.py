@@ -105,14 +105,14 @@ def test_a_port_in_use_is_named_and_an_existing_env_file_stays(dss_local, tmp_pa
     assert f"Port {port} is in use" in command.errors
 
 
-def test_a_data_directory_is_kept_and_reused_but_never_one_with_other_data(dss_local, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
-    command = dss_local(*STANDIN, "--data", str(tmp_path / "mine"))
+def test_a_data_directory_is_kept_and_reused_but_never_one_with_other_data(dss_local, open_path):
+    (open_path / "mine").mkdir()
+    (open_path / "mine" / "thesis.txt").write_text("all of it")
+    command = dss_local(*STANDIN, "--data", str(open_path / "mine"))
     command.assert_all_gone()
     assert "neither empty nor a data directory" in command.errors
 
-    data = tmp_path / "data"
+    data = open_path / "data"
     first = dss_local(*STANDIN, "--data", str(data))
     first.wait_for(lambda: (data / "logs" / "firestore.log").exists(), "it starts")
     second = dss_local(*STANDIN, "--data", str(data))
