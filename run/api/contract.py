@@ -9,15 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from run.api.bodies import BODY, Body
+from run.api.openapi import declarations, read_document
 from run.api.parameters import Parameter, compile_parameter
 from shared.access import Action
 
 _DOCUMENT = Path(__file__).with_name("dss-api.yml")
-# The loader in C, if PyYAML has it, saves half a second at the start.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # The name in DSS_SECURED that stands for every operation.
 ALL = "all"
 # Operations with sign-in that need no group that may write: those may not write who read it by its binding.
@@ -123,13 +120,12 @@ class Contract:
         ValueError, which names them, if there are no such operations here nor among `others`, which are those
         of other interfaces.
         """
-        document = yaml.load(_DOCUMENT.read_text(encoding="utf-8"), _Loader)
+        document = read_document(_DOCUMENT)
         _add_replicas(document, replicas)
         by_setting = _secure(document, secured, others)
         operations = tuple(
             _operation(document, path, method, declared, _need(declared, by_setting))
-            for path, methods in document["paths"].items()
-            for method, declared in methods.items()
+            for path, method, declared in declarations(document)
         )
         return cls(document, operations)
 

@@ -4,24 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from run.api.bodies import Body
 from run.api.contract import Operation, compile_operation
+from run.api.openapi import as_swagger, declarations, read_document
 from shared.errors import UnsupportedMediaType
 
 # Where `drs://HOST/` leads.
 DRS_PATH = "/ga4gh/drs/v1"
 _DOCUMENT = Path(__file__).with_name("drs-api.yml")
-# The loader in C, if PyYAML has it, saves time at the start.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _JSON = "application/json"
 
 
 def load_document() -> dict[str, Any]:
     """Return the OpenAPI document of this release."""
-    document: dict[str, Any] = yaml.load(_DOCUMENT.read_text(encoding="utf-8"), _Loader)
-    return document
+    return read_document(_DOCUMENT)
 
 
 def operations_of(document: Mapping[str, Any]) -> tuple[Operation, ...]:
@@ -32,18 +28,13 @@ def operations_of(document: Mapping[str, Any]) -> tuple[Operation, ...]:
             DRS_PATH,
             path,
             method,
-            {**declared, "parameters": [_as_swagger(one) for one in declared["parameters"]]},
+            {**declared, "parameters": [as_swagger(one) for one in declared["parameters"]]},
             needs=None,
             body=JsonBody.of(declared["requestBody"], schemas) if "requestBody" in declared else None,
             writes=False,
         )
-        for path, methods in document["paths"].items()
-        for method, declared in methods.items()
+        for path, method, declared in declarations(document)
     )
-
-
-def _as_swagger(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    return {**parameter["schema"], **parameter}
 
 
 class JsonBody(Body):

@@ -5,21 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from run.api.bodies import Body
 from run.api.contract import Operation, compile_operation
+from run.api.openapi import as_swagger, declarations, read_document
 
 _DOCUMENT = Path(__file__).with_name("explore-api.yml")
-# The loader in C, if PyYAML has it, saves time at the start.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _JSON = "application/json"
 
 
 def load_document() -> dict[str, Any]:
     """Return the OpenAPI document of this release."""
-    document: dict[str, Any] = yaml.load(_DOCUMENT.read_text(encoding="utf-8"), _Loader)
-    return document
+    return read_document(_DOCUMENT)
 
 
 def operations_of(document: Mapping[str, Any]) -> tuple[Operation, ...]:
@@ -28,16 +24,12 @@ def operations_of(document: Mapping[str, Any]) -> tuple[Operation, ...]:
     Parameters of the query are read by `run.explore.arguments`: they may be in the body instead, and unknown
     ones are errors.
     """
-    return tuple(
-        _operation(path, method, declared)
-        for path, methods in document["paths"].items()
-        for method, declared in methods.items()
-    )
+    return tuple(_operation(path, method, declared) for path, method, declared in declarations(document))
 
 
 def _operation(path: str, method: str, declared: Mapping[str, Any]) -> Operation:
     by_place = {
-        place: [{**each["schema"], **each} for each in declared["parameters"] if each["in"] == place]
+        place: [as_swagger(each) for each in declared["parameters"] if each["in"] == place]
         for place in ("path", "query")
     }
     compiled = compile_operation(

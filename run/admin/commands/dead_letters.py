@@ -33,14 +33,7 @@ def dead_letters() -> None:
 
 @dead_letters.command("list", epilog=examples("dss admin dead-letters list --max 10 --subscription explore"))
 @_SUBSCRIPTION
-@click.option(
-    "--max",
-    "at_most",
-    type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="List at most this many.",
-)
+@options.at_most("List", 1000)
 @_WAIT
 @json_option
 @click.pass_obj
@@ -58,7 +51,7 @@ def list_letters(context: Context, subscription: str, at_most: int, wait: float)
     )
 )
 @click.option("--id", "ids", metavar="ID", multiple=True, help="Replay this letter; repeatable.")
-@click.option("--max", "at_most", type=click.IntRange(1), help="Replay at most this many.")
+@options.at_most("Replay", None)
 @click.option("--all", "all_", is_flag=True, help="Replay all letters.")
 @options.dry_run
 @_WAIT
@@ -79,7 +72,7 @@ def replay(
 @dead_letters.command(epilog=examples("dss admin dead-letters dump explore.jsonl --subscription explore"))
 @_FILE
 @_SUBSCRIPTION
-@click.option("--max", "at_most", type=click.IntRange(1), help="Dump at most this many.")
+@options.at_most("Dump", None)
 @click.option("--remove", is_flag=True, help="Remove each letter once it is in the file.")
 @_WAIT
 @json_option

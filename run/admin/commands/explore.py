@@ -62,14 +62,7 @@ def status(context: Context, catalogs: tuple[str, ...]) -> int:
 @explore.command(epilog=examples("dss admin explore failures --catalog hca --max 20"))
 @_CATALOGS
 @_PREFIX
-@click.option(
-    "--max",
-    "at_most",
-    type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="List at most this many of a catalogue.",
-)
+@options.at_most("List", 1000)
 @json_option
 @click.pass_obj
 def failures(context: Context, catalogs: tuple[str, ...], prefix: str, at_most: int) -> int:

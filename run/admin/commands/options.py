@@ -23,6 +23,18 @@ dry_run = click.option("--dry-run", is_flag=True, help="Say what would change, a
 page = click.option("--page", type=click.IntRange(1), help="Items for each slice of the run.")
 
 
+def at_most(verb: str, default: int | None, *, limit: int | None = None) -> Callable[[Command], Command]:
+    """Return the option --max, the argument `at_most` of a command: how much it does, at the most `limit`."""
+    return click.option(
+        "--max",
+        "at_most",
+        type=click.IntRange(1, limit),
+        default=default,
+        show_default=default is not None,
+        help=f"{verb} at most this many.",
+    )
+
+
 def run_options(command: Command) -> Command:
     """Give a command the options of everything that may be a run: --remote, --wait, --page, --json."""
     return json_option(remote(wait(page(command))))

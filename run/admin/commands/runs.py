@@ -101,14 +101,7 @@ def runs() -> None:
 
 
 @runs.command("list", epilog=examples("dss admin runs list --max 5"))
-@click.option(
-    "--max",
-    "at_most",
-    type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
-    help="List at most this many.",
-)
+@options.at_most("List", 20, limit=1000)
 @json_option
 @click.pass_obj
 def list_runs(context: Context, at_most: int) -> int:

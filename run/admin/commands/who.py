@@ -4,6 +4,7 @@ import click
 
 from dss.commands.context import Context, json_option
 from dss.commands.help import examples
+from run.admin.commands import options
 
 
 @click.command(epilog=examples("dss admin who UUID --since 7d --max 20"))
@@ -11,14 +12,7 @@ from dss.commands.help import examples
 @click.option(
     "--since", metavar="TIME", help="No older lines: 2026-01-12, 2026-01-12T09:30 (UTC), or 30m, 12h, 7d."
 )
-@click.option(
-    "--max",
-    "at_most",
-    type=click.IntRange(1, 1000),
-    default=100,
-    show_default=True,
-    help="Show at most this many.",
-)
+@options.at_most("Show", 100, limit=1000)
 @click.option("--page", metavar="PAGE", default="", help="Show the page that the one before names.")
 @json_option
 @click.pass_obj
