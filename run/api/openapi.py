@@ -16,7 +16,7 @@ def read_document(file: Path) -> dict[str, Any]:
     return document
 
 
-def declarations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def declarations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield the path, the method and the declaration of each operation."""
     for path, methods in document["paths"].items():
         for method, declared in methods.items():

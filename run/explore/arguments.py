@@ -149,8 +149,8 @@ class Arguments:
         text = self.given.get("filters", "{}")
         if len(text) > _MOST_FILTERS:
             raise invalid("filters")
-        checked_json(text, "The `filters` parameter is not valid JSON")
-        found = parse_filters(text, {**catalogue.fields, ACCESSIBLE.name: ACCESSIBLE})
+        given = checked_json(text, "The `filters` parameter is not valid JSON")
+        found = parse_filters(given, {**catalogue.fields, ACCESSIBLE.name: ACCESSIBLE})
         for each in found:
             if each.field.name == _SOURCE:
                 _check_source(each, catalogue)

@@ -9,9 +9,7 @@ from shared.explore.base import CatalogueStore
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
-from shared.explore.query import FacetCounts, Query
-
-Sought = frozenset[str] | None
+from shared.explore.query import FacetCounts, Query, Sought
 
 
 def count(

@@ -28,21 +28,17 @@ def operations_of(document: Mapping[str, Any]) -> tuple[Operation, ...]:
 
 
 def _operation(path: str, method: str, declared: Mapping[str, Any]) -> Operation:
-    by_place = {
-        place: [as_swagger(each) for each in declared["parameters"] if each["in"] == place]
-        for place in ("path", "query")
-    }
+    in_path = [as_swagger(each) for each in declared["parameters"] if each["in"] == "path"]
     compiled = compile_operation(
         "",
         path,
         method,
-        {**declared, "parameters": by_place["path"]},
+        {**declared, "parameters": in_path},
         needs=None,
         body=_body(declared),
         writes=False,
     )
-    names = frozenset(each["name"] for each in by_place["query"])
-    return replace(compiled, query_names=names, reads_query=True)
+    return replace(compiled, reads_query=True)
 
 
 def _body(declared: Mapping[str, Any]) -> Body | None:

@@ -20,7 +20,7 @@ from shared.explore.filters import Filter, Relation
 from shared.explore.query import PageOrder, Query
 from shared.identifiers import check_uuid, check_version
 
-# The last four are the predecessor's own: they are checked, and have no effect, since nothing is waited for.
+# The last four are the predecessor's own, without effect: nothing is waited for. `wait` alone is checked.
 OF_FILE = frozenset(("catalog", "version", "fileName", "replica", "wait", "requestIndex", "drsUri", "token"))
 OF_DATA_OBJECT = frozenset(("catalog", "version"))
 _FILES, _UUID, _VERSION = "files", "fileId", "fileVersion"

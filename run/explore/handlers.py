@@ -167,11 +167,10 @@ def _page_form(
 
 
 def _listed_type(catalogue: Catalogue, entity_type: str) -> EntityType:
-    listed = {name: each for name, each in catalogue.plugin.entity_types.items() if each.is_listed}
-    if entity_type not in listed:
-        known = ", ".join(sorted(map(repr, listed)))
+    if entity_type not in catalogue.listed:
+        known = ", ".join(sorted(map(repr, catalogue.listed)))
         raise IllegalArguments(f"Entity type {entity_type[:100]!r} is invalid. Must be one of {{{known}}}.")
-    return listed[entity_type]
+    return catalogue.listed[entity_type]
 
 
 def _newer(call: Call, catalogue: Catalogue, uuid: str, hit: Mapping[str, Any]) -> dict[str, Json]:
@@ -206,15 +205,13 @@ def status_of(catalogue: Catalogue, fqid: Fqid, state: BundleState | None) -> st
 
 
 def _catalog(catalogue: Catalogue) -> dict[str, Any]:
-    plugin = catalogue.plugin
     indices = {
         name: {
             "default_sort": each.default_sort,
             "default_order": each.default_order,
             "max_size": each.max_size,
         }
-        for name, each in plugin.entity_types.items()
-        if each.is_listed
+        for name, each in catalogue.listed.items()
     }
     return {
         "atlas": catalogue.name,

@@ -127,9 +127,7 @@ class _Checks:
 
     def _endpoints(self) -> Checked:
         for catalogue in self._catalogues:
-            name, listed = random.choice(
-                [(name, each) for name, each in catalogue.plugin.entity_types.items() if each.is_listed]
-            )
+            name, listed = random.choice(list(catalogue.listed.items()))
             order = PageOrder(sort=catalogue.fields[listed.default_sort], descending=False, size=1)
             # As a stranger, who looks up no labels.
             query = Query(entity_type=name, facets=())

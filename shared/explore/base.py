@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import Said
-from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query, Sought
 from shared.explore.upkeep import CatalogueUpkeep
 from shared.identifiers import Fqid
 
@@ -63,25 +63,21 @@ class CatalogueStore(Protocol):
         """Yield what is recorded of all bundle versions, or of those in a state, in order of FQID."""
         ...
 
-    def page(
-        self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query, order: PageOrder
-    ) -> FoundPage:
+    def page(self, catalogue: Catalogue, sought: Sought, query: Query, order: PageOrder) -> FoundPage:
         """Return a page of documents."""
         ...
 
-    def one(
-        self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query, entity_id: str
-    ) -> Found | None:
+    def one(self, catalogue: Catalogue, sought: Sought, query: Query, entity_id: str) -> Found | None:
         """Return an entity's document, if it matches a query."""
         ...
 
     def counts(
-        self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query
+        self, catalogue: Catalogue, sought: Sought, query: Query
     ) -> tuple[int, Mapping[str, FacetCounts]]:
         """Return how many documents match, and the counts of facets."""
         ...
 
-    def summary(self, catalogue: Catalogue, sought: frozenset[str] | None, query: Query) -> dict[str, Json]:
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
         """Return the summary of what matches a query, of all types of entities."""
         ...
 

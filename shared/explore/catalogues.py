@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from shared.errors import MadeOtherwise
 from shared.explore.fields import Field
-from shared.explore.plugins import Plugin
+from shared.explore.plugins import EntityType, Plugin
 from shared.explore.settings import CatalogueSetting
 
 # The namespace of the ids of sources. It must never change.
@@ -51,6 +51,11 @@ class Catalogue:
     def fields(self) -> Mapping[str, Field]:
         """The fields that users know, by name."""
         return {each.name: each for each in self.plugin.fields if not each.is_hidden}
+
+    @cached_property
+    def listed(self) -> Mapping[str, EntityType]:
+        """The types of entities that people list, by name."""
+        return {name: each for name, each in self.plugin.entity_types.items() if each.is_listed}
 
     @cached_property
     def source(self) -> Mapping[str, str]:

@@ -40,16 +40,12 @@ class Filter:
     values: tuple[Json, ...]
 
 
-def parse_filters(text: str, fields: Mapping[str, Field]) -> tuple[Filter, ...]:
-    """Return the filters of a JSON object, without values that come twice.
+def parse_filters(given: Json, fields: Mapping[str, Field]) -> tuple[Filter, ...]:
+    """Return the filters of a parsed JSON object, without values that come twice.
 
     Raises IllegalArguments, which names the field and the relation, also if there are more than MOST_RANGES
     or MOST_VALUES.
     """
-    try:
-        given = json.loads(text)
-    except (ValueError, RecursionError):
-        raise IllegalArguments(f"The `filters` parameter is not valid JSON: {text[:200]!r}") from None
     if not isinstance(given, dict):
         raise IllegalArguments("The `filters` parameter must be a dictionary")
     found = tuple(_filter(name, condition, fields) for name, condition in given.items())

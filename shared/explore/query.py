@@ -8,6 +8,8 @@ from shared.explore.bundle_metadata import Json
 from shared.explore.fields import Field
 from shared.explore.filters import Filter
 
+# The labels that a reader looks up; None is an admin.
+Sought = frozenset[str] | None
 # A sort key and an entity's id: where a page ends.
 Position = tuple[str, str]
 

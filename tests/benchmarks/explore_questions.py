@@ -1,6 +1,5 @@
 """What users ask a catalogue, as its service asks the store."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +63,7 @@ class _Questions:
         return {name: {"is": [term]} for name, term in most.items()}
 
     def _query(self, kind: str, filters: Any = None, words: str = "") -> Query:
-        parsed = parse_filters(json.dumps(filters or {}), self._catalogue.fields)
+        parsed = parse_filters(filters or {}, self._catalogue.fields)
         return Query(entity_type=kind, filters=parsed, words=words)
 
     def _first(self, kind: str) -> Any:

@@ -92,9 +92,7 @@ class TestCatalogue:
 
     def query(self, entity_type: str, filters: Json = None) -> Query:
         """Return a query by filters in the form of the API."""
-        return Query(
-            entity_type=entity_type, filters=parse_filters(json.dumps(filters or {}), self.catalogue.fields)
-        )
+        return Query(entity_type=entity_type, filters=parse_filters(filters or {}, self.catalogue.fields))
 
     def document(self, entity_type: str, entity_id: str, sought: Labels | None = ANYBODY) -> Any:
         """Return the document of an entity, None if there is none."""

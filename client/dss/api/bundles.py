@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dss.api.session import Session
-from dss.api.transport import failure_of
+from dss.api.transport import Call, failure_of
 from dss.errors import ContentChanged, NotADss
 
 # A checkout of a large bundle, which direct URLs need, takes its time.
@@ -19,15 +19,7 @@ def bundle_pages(
 
     Raises ContentChanged if they are of several versions.
     """
-    call = session.call(
-        "GET",
-        f"bundles/{quote(uuid)}",
-        version=version,
-        per_page=500,
-        start_at=start or None,
-        presignedurls="true" if presigned else None,
-        directurls="true" if direct else None,
-    )
+    call = _page(session, uuid, version, start=start, count=500, presigned=presigned, direct=direct)
     first: dict[str, Any] | None = None
     for page in session.pages(
         call, _CHECKOUT_SECONDS if direct else session.transport.patience, has="bundle"
@@ -39,6 +31,27 @@ def bundle_pages(
         yield bundle
 
 
+def _page(
+    session: Session,
+    uuid: str,
+    version: str | None,
+    *,
+    start: int,
+    count: int,
+    presigned: bool,
+    direct: bool = False,
+) -> Call:
+    return session.call(
+        "GET",
+        f"bundles/{quote(uuid)}",
+        version=version,
+        per_page=count,
+        start_at=start or None,
+        presignedurls="true" if presigned else None,
+        directurls="true" if direct else None,
+    )
+
+
 def signed_page(
     session: Session, uuid: str, version: str | None, *, start: int, count: int
 ) -> tuple[dict[str, Any], bool]:
@@ -46,14 +59,7 @@ def signed_page(
 
     Return also whether there are further files.
     """
-    call = session.call(
-        "GET",
-        f"bundles/{quote(uuid)}",
-        version=version,
-        per_page=count,
-        start_at=start or None,
-        presignedurls="true",
-    )
+    call = _page(session, uuid, version, start=start, count=count, presigned=True)
     status, page = session.answer(call, 200, 206, has="bundle")
     return page["bundle"], status == 206
 

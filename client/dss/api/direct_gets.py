@@ -20,7 +20,7 @@ import requests
 from dss.api.first_contact import CONNECT_SECONDS
 from dss.errors import CallFailed
 
-_READ_SECONDS = 60
+READ_SECONDS = 60
 # Bytes that are received at once: mostly an answer as a whole.
 _BUFFER_BYTES = 64 * 1024
 # Bytes of a line, and lines of headers, as in http.client.
@@ -129,7 +129,7 @@ class DirectGets:
             else http.client.HTTPConnection(self._host, self._port, timeout=timeout)
         )
         made.connect()
-        made.sock.settimeout(_READ_SECONDS)
+        made.sock.settimeout(READ_SECONDS)
         return _Connection(made.sock)
 
 

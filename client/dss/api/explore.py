@@ -4,12 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-import requests
-
-from dss.api.session import BASE_PATH, Session
-from dss.api.transport import Call, failure_of, json_of
+from dss.api.session import BASE_PATH, Session, params_of_next
+from dss.api.transport import Call
 from dss.errors import CallFailed, NoCatalogue, NotFound
 from dss.suggestions import suggestion
 
@@ -50,7 +47,7 @@ class Catalogue:
 def catalogues(session: Session) -> list[Catalogue]:
     """Return the catalogues of a DSS, the default one first. Raises NoCatalogue if there are none."""
     try:
-        answer = _answer(session, Call(method="GET", url=_url(session, "catalogs")), has="catalogs")
+        answer = session.answer_json(Call(method="GET", url=_url(session, "catalogs")), has="catalogs")
     except NotFound:
         # A release without catalogues.
         answer = {"catalogs": {}}
@@ -77,7 +74,7 @@ def catalogue(session: Session, name: str | None) -> Catalogue:
 def page(session: Session, entity_type: str, params: Params) -> Any:
     """Return a page of hits. The parameters are in the body: filters may be too long for a URL."""
     call = Call(method="POST", url=_url(session, entity_type), body=dict(params))
-    return _answer(session, call, has="hits")
+    return session.answer_json(call, has="hits")
 
 
 def following(session: Session, entity_type: str, params: Params, current: Any) -> Params | None:
@@ -85,8 +82,8 @@ def following(session: Session, entity_type: str, params: Params, current: Any) 
     url = current["pagination"].get("next")
     if not url:
         return None
-    # Only the query counts: the DSS may know itself by another host than we do. Of long filters it has none.
-    found = {**params, **dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))}
+    # Of long filters the URL has none.
+    found = params_of_next(params, url)
     if found == params:
         raise CallFailed(
             method="POST",
@@ -100,7 +97,7 @@ def following(session: Session, entity_type: str, params: Params, current: Any) 
 
 def summary(session: Session, params: Params) -> Any:
     """Return the summary of what matches; as of `page`, the parameters are in the body."""
-    return _answer(session, Call(method="POST", url=_url(session, "summary"), body=dict(params)))
+    return session.answer_json(Call(method="POST", url=_url(session, "summary"), body=dict(params)))
 
 
 def params_of(
@@ -122,13 +119,6 @@ def _root(session: Session) -> str:
 
 def _url(session: Session, path: str) -> str:
     return f"{_root(session)}/index/{path}"
-
-
-def _answer(session: Session, call: Call, has: str | None = None) -> Any:
-    answer: requests.Response = session.transport.send(call)
-    if answer.status_code != 200:
-        raise failure_of(answer)
-    return json_of(answer, has)
 
 
 def _catalogue(name: str, about: Mapping[str, Any], answer: Mapping[str, Any]) -> Catalogue:

@@ -1,6 +1,6 @@
 """How a client calls the DSS: one replica, one token, pages followed, transient errors retried."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from os import PathLike, fspath
 from typing import Any
@@ -120,8 +120,7 @@ class Session:
             following = answer.links.get("next", {}).get("url")
             if answer.status_code == 200 or not following:
                 return
-            # Only the query counts: the DSS may know itself by another host than we do.
-            params = {**call.params, **dict(parse_qsl(urlsplit(following).query, keep_blank_values=True))}
+            params = params_of_next(call.params, following)
             if params == call.params:
                 raise CallFailed.of(answer, " (its next page is the same page)")
             call = Call(method=call.method, url=call.url, params=params, body=call.body)
@@ -139,3 +138,11 @@ class Session:
     def answer_json(self, call: Call, status: int = 200, *, has: str | None = None) -> Any:
         """Return the JSON of an answer with this status; see `answer`."""
         return self.answer(call, status, has=has)[1]
+
+
+def params_of_next(params: Mapping[str, Any], url: str) -> dict[str, Any]:
+    """Return the parameters of the next page, which is at a URL.
+
+    Only the query counts: the DSS may know itself by another host than we do. What it lacks stays.
+    """
+    return {**params, **dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))}

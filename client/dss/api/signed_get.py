@@ -15,11 +15,10 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
-from dss.api.direct_gets import DirectGets, NotUnderstood
+from dss.api.direct_gets import READ_SECONDS, DirectGets, NotUnderstood
 from dss.api.first_contact import CONNECT_SECONDS
 from dss.errors import CallFailed
 
-_READ_SECONDS = 60
 # Connections to one host; each thread of a download uses one at a time.
 _CONNECTIONS = 64
 _MOST_REDIRECTS = 3
@@ -81,15 +80,17 @@ class SignedGets:
 
     def _open_once(self, url: str, headers: Mapping[str, str]) -> SignedAnswer:
         route = self._route(url)
-        if route.direct:
+        # Another thread may find out meanwhile that this host is not understood.
+        direct = route.direct
+        if direct:
             try:
-                return route.direct.open(url, headers)
+                return direct.open(url, headers)
             except NotUnderstood:
                 route.direct = None
         # A signed URL is quoted as it has to be; to prepare it again takes half the time of the request.
         request = requests.PreparedRequest()
         request.method, request.url, request.headers = "GET", url, CaseInsensitiveDict(headers)
-        timeout = (CONNECT_SECONDS, _READ_SECONDS)
+        timeout = (CONNECT_SECONDS, READ_SECONDS)
         return _AnswerOfRequests(
             self._adapter.send(
                 request, stream=True, timeout=timeout, verify=route.verify, proxies=route.proxies

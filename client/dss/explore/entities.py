@@ -94,9 +94,7 @@ class Entities:
 
     def term_facets(self, *names: str) -> dict[str, Any]:
         """Return the counts of facets as the API shows them."""
-        params = {**self._params, "facets": ",".join(names), "size": "1"}
-        if not names:
-            del params["facets"]
+        params = self._params(facets=",".join(names) if names else None, size="1")
         found: dict[str, Any] = explore.page(self._session, self._type, params)["termFacets"]
         return found
 
@@ -105,18 +103,15 @@ class Entities:
 
         print(client.explore(filters={"organ": "brain"}).summary()["fileCount"])
         """
-        names = ("catalog", "filters", "q")
-        asked = {name: value for name, value in self._params.items() if name in names}
-        found: dict[str, Any] = explore.summary(self._session, asked)
+        found: dict[str, Any] = explore.summary(self._session, self._params())
         return found
 
     @property
     def _type(self) -> str:
         return self.catalogue.check_type(self.entity_type)
 
-    @property
-    def _params(self) -> dict[str, str]:
-        return explore.params_of(self.catalogue.name, self.filters, self.words)
+    def _params(self, **others: str | None) -> dict[str, str]:
+        return explore.params_of(self.catalogue.name, self.filters, self.words, **others)
 
     @cached_property
     def _first(self) -> Any:
@@ -127,9 +122,8 @@ class Entities:
         size = self.catalogue.page_size(self.entity_type)
         if self.limit is not None:
             size = min(size, self.limit)
-        order = {name: value for name, value in self._order.items() if value is not None}
         # Counts of facets take the DSS longer than hits do.
-        return {**self._params, **order, "size": str(size), "facets": ""}
+        return self._params(**self._order, size=str(size), facets="")
 
     def _hits(self) -> Iterator[dict[str, Any]]:
         params: explore.Params | None = self._page_params

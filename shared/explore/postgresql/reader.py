@@ -15,11 +15,9 @@ from shared.explore.postgresql import statements
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.conditions import ENTITY, Conditions, all_of, group_position
 from shared.explore.postgresql.facets import facet_counts, term_text
-from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query, Summed
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query, Sought, Summed
 from shared.explore.rows import term_value
 from shared.postgresql.connections import Connections
-
-Sought = frozenset[str] | None
 
 
 class Reader:

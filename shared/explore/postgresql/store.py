@@ -15,7 +15,7 @@ from shared.explore.postgresql.reader import Reader
 from shared.explore.postgresql.schema import CATALOGUE_TABLES
 from shared.explore.postgresql.upkeep import Upkeep
 from shared.explore.postgresql.writer import Writer
-from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query, Sought
 from shared.explore.settings import CatalogueSetting
 from shared.identifiers import Fqid
 from shared.postgresql.connections import Connections
@@ -37,8 +37,6 @@ _STATES = """
     ORDER BY uuid, version LIMIT %s
 """
 _ROWS = 1000
-
-Sought = frozenset[str] | None
 
 
 class PostgreSqlCatalogues:
