@@ -223,7 +223,7 @@ class Settings:
     )
     catalogues: tuple[CatalogueSetting, ...] = _setting(
         "DSS_CATALOGUES",
-        "Catalogues in the database of DSS_POSTGRESQL_DSN, as a JSON list; see `docs/explore.md`.",
+        "Catalogues in the database of DSS_POSTGRESQL_DSN, as a JSON list; see `docs/explore-plugins.md`.",
         default=(),
     )
     postgresql_dsn: str = _setting(
