@@ -1,4 +1,7 @@
-"""`sweep`: publish events of objects again that are missing for too long. Started by Cloud Scheduler."""
+"""`sweep`: make up for what was missed, resume or end what was abandoned, and log the backlogs.
+
+Started by Cloud Scheduler.
+"""
 
 from dataclasses import asdict
 from datetime import timedelta

@@ -22,7 +22,8 @@ MAX_FILE_NAME_BYTES = 900
 # Most file systems, ext4, APFS and NTFS among them: no name of a file or directory is longer.
 MAX_STEP_BYTES = 255
 _NOT_IN_A_NAME = re.compile(r"[\\\x00-\x1f\x7f]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# Halves of surrogate pairs: no text in UTF-8 has them.
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 # The types of events, and of the documents about them.
 EVENT_TYPES = ("CREATE", "TOMBSTONE")
@@ -98,7 +99,7 @@ def check_file_name(name: str, parameter: str = "name") -> str:
         raise refuse(f"is longer than {MAX_FILE_NAME_BYTES} bytes")
     if _NOT_IN_A_NAME.search(name):
         raise refuse("holds a backslash or a control character")
-    if _SURROGATE.search(name):
+    if SURROGATE.search(name):
         raise refuse("is not valid Unicode")
     if name.startswith(("/", "~/")):
         raise refuse("is not relative")

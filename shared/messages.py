@@ -10,7 +10,7 @@ from shared.errors import IllegalArguments
 
 OBJECT_EVENTS = "object-events"
 BUNDLE_EVENTS = "bundle-events"
-# That others may read a bundle version now, or that it is withheld.
+# That catalogues are to look at a bundle version again.
 BUNDLE_CHANGES = "bundle-changes"
 DELIVERIES = "deliveries"
 DELIVERY_RETRIES = "delivery-retries"
@@ -153,7 +153,10 @@ class BundleEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleChange:
-    """Others may read a bundle version of a replica now, or it is withheld, or its document has changed."""
+    """Catalogues are to look at a bundle version of a replica again.
+
+    Its readers or its document have changed, it is withheld, or the sweep asks for it.
+    """
 
     replica: str
     uuid: str

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from shared.executions import CloudWorkflows
 from shared.explore.base import CatalogueStore, NoCatalogues
 from shared.faults import FaultPoints
 from shared.messages import PullSubscription
+from shared.plugins import chosen
 from shared.pubsub import PubSub, PubSubSubscription
 from shared.replicas import Replica, Replicas
 from shared.search.base import IndexBackend
@@ -61,8 +61,7 @@ def open_system(settings: Settings) -> Dss:
     )
 
 
-# The index back ends of this package, in the syntax of entry points, so that only the one in use is imported.
-# They are no entry points since Cloud Functions run source code, and not an installed package.
+# The index back ends of this package.
 INDEX_GROUP = "dss.index"
 INDEX_BACKENDS: Mapping[str, str] = {
     "firestore": "shared.search.firestore.backend:open_index",
@@ -75,16 +74,8 @@ def open_index(settings: Settings, catalog: Catalog) -> IndexBackend:
 
     Raises ValueError, with the known names, if there is no such back end.
     """
-    name = settings.index
-    installed = entry_points(group=INDEX_GROUP)
-    if name in INDEX_BACKENDS:
-        chosen = EntryPoint(name, INDEX_BACKENDS[name], INDEX_GROUP)
-    elif name in installed.names:
-        chosen = installed[name]
-    else:
-        known = ", ".join(sorted({*INDEX_BACKENDS, *installed.names}))
-        raise ValueError(f"DSS_INDEX: there is no back end {name!r}; use one of {known}")
-    opened: IndexBackend = chosen.load()(settings, catalog)
+    backend = chosen(INDEX_GROUP, INDEX_BACKENDS, settings.index, "DSS_INDEX: there is no back end")
+    opened: IndexBackend = backend.load()(settings, catalog)
     return opened
 
 

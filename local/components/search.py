@@ -31,34 +31,25 @@ def postgresql(config: StackConfig, _: Exported) -> Component | None:
     if not _is_in_postgresql(config.caller):
         return None
     named = _foreign_dsn(config.caller)
+    exports = {
+        "DSS_INDEX": _POSTGRESQL,
+        "DSS_CATALOGUES": config.caller.get("DSS_CATALOGUES") or CATALOGUES,
+    }
     if named:
         return Component(
             name=_POSTGRESQL,
             command=(),
             ready=partial(takes_connections, named),
             seconds=_FOREIGN_SECONDS,
-            exports={
-                "DSS_INDEX": _POSTGRESQL,
-                "DSS_POSTGRESQL_DSN": named,
-                "DSS_CATALOGUES": _catalogues(config),
-            },
+            exports={**exports, "DSS_POSTGRESQL_DSN": named},
         )
     server = Server(find_programs(config.caller), config.data / _POSTGRESQL, config.ports.of(_POSTGRESQL))
     return Component(
         name=_POSTGRESQL,
         command=server.command,
         ready=partial(takes_connections, server.dsn),
-        exports={
-            "DSS_INDEX": _POSTGRESQL,
-            "DSS_POSTGRESQL_DSN": server.dsn,
-            "DSS_CATALOGUES": _catalogues(config),
-            "DSS_LOCAL_POSTGRESQL_DSN": server.dsn,
-        },
+        exports={**exports, "DSS_POSTGRESQL_DSN": server.dsn, "DSS_LOCAL_POSTGRESQL_DSN": server.dsn},
     )
-
-
-def _catalogues(config: StackConfig) -> str:
-    return config.caller.get("DSS_CATALOGUES") or CATALOGUES
 
 
 def _is_in_postgresql(caller: Mapping[str, str]) -> bool:

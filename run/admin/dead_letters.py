@@ -1,4 +1,4 @@
-"""List and replay dead letters, for `dss admin dead-letters`."""
+"""List, replay, dump and feed dead letters, for `dss admin dead-letters`."""
 
 import os
 import sys

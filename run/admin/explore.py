@@ -81,7 +81,7 @@ def show_failures(context: Context, names: Sequence[str], *, prefix: str, at_mos
     with operator_settings() as settings:
         dss = open_system(settings)
         for catalogue in chosen(dss, names):
-            held = dss.catalogues.upkeep.held(catalogue, prefix=prefix, state=FAILED)
+            held = dss.catalogues.upkeep.held(catalogue, prefix=prefix, only_failed=True)
             rows += [
                 {
                     "catalogue": catalogue.name,

@@ -61,7 +61,7 @@ def _follow_once(dss: Dss, head: BundleHead) -> None:
 
 
 def publish_change(dss: Dss, replica: str, fqid: Fqid) -> None:
-    """Have the catalogues of a replica follow a bundle version's readers, or forget it if it is withheld.
+    """Have the catalogues of a replica look at a bundle version again: see `BundleChange`.
 
     Raises Unavailable.
     """

@@ -1,6 +1,6 @@
 """The protocol of what holds catalogues: written by the indexer, asked by the service."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -57,10 +57,6 @@ class CatalogueStore(Protocol):
 
     def state(self, catalogue: Catalogue, fqid: Fqid) -> BundleState | None:
         """Return what is recorded of a bundle version, without what it says."""
-        ...
-
-    def states(self, catalogue: Catalogue, *, state: str = "", prefix: str = "") -> Iterator[BundleState]:
-        """Yield what is recorded of all bundle versions, or of those in a state, in order of FQID."""
         ...
 
     def page(self, catalogue: Catalogue, sought: Sought, query: Query, order: PageOrder) -> FoundPage:

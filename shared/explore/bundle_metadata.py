@@ -16,8 +16,6 @@ class UnusableMetadata(Exception):
     def __init__(self, file: str, field: str, why: str) -> None:
         super().__init__(f"{file}: {field}: {why}" if field else f"{file}: {why}")
         self.file = file
-        self.field = field
-        self.why = why
 
 
 @dataclass(frozen=True)

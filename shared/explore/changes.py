@@ -2,14 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.explore.bundle_metadata import Contents, Contribution
-from shared.identifiers import Fqid
 
 EntityKey = tuple[str, str]
+
+
+def key_columns(keys: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Return the first parts of pairs, as the types of entities, and the second ones, as their ids."""
+    pairs = list(keys)
+    return [first for first, _ in pairs], [second for _, second in pairs]
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,3 @@ class Said:
         kind, entity_id = key
         lists = self.entities[kind][entity_id]
         return {name: [self.inner[number] for number in numbers] for name, numbers in lists.items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a bundle version is not in the catalogue: the reason names the file and the field."""
-
-    fqid: Fqid
-    reason: str
-    release: str

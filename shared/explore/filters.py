@@ -1,7 +1,6 @@
 """The filters of the catalogue: `{field: {relation: [values]}}`, checked, and all of them must hold."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +10,8 @@ from typing import Any
 from shared.errors import IllegalArguments
 from shared.explore.bundle_metadata import Json
 from shared.explore.fields import Field, FieldType
+from shared.identifiers import SURROGATE
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 # Of numbers; Python reads 1e999 as infinite.
 _GREATEST = 1e308
 _DATE_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -138,7 +137,7 @@ def _is_word(value: Json) -> bool:
 
 def _is_storable(text: str) -> bool:
     """Return whether a document can have a text: one without null characters and halves of characters."""
-    return "\0" not in text and not _SURROGATE.search(text)
+    return "\0" not in text and not SURROGATE.search(text)
 
 
 def _is_finite(value: Json) -> bool:

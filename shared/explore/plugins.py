@@ -7,13 +7,13 @@ distribution.
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
 from shared.explore.bundle_metadata import BundleMetadata, Contribution, Json
 from shared.explore.fields import Field
 from shared.explore.query import Summaries
 from shared.explore.tallies import Counts, Merges, Slot
+from shared.plugins import chosen
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,7 @@ def open_plugin(name: str, **options: Any) -> Plugin:
 
     Raises ValueError if there is none of that name, or if it does not take the options.
     """
-    installed = entry_points(group=PLUGIN_GROUP)
-    if name in PLUGINS:
-        chosen = EntryPoint(name, PLUGINS[name], PLUGIN_GROUP)
-    elif name in installed.names:
-        chosen = installed[name]
-    else:
-        known = ", ".join(sorted({*PLUGINS, *installed.names}))
-        raise ValueError(f"there is no catalogue plug-in {name!r}; use one of {known}")
-    make = chosen.load()
+    make = chosen(PLUGIN_GROUP, PLUGINS, name, "there is no catalogue plug-in").load()
     try:
         inspect.signature(make).bind(**options)
     except TypeError as error:

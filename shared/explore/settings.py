@@ -7,7 +7,8 @@ from typing import Any
 
 # Names are in URLs, and in names of files.
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_PREFIX = re.compile(r"[0-9a-f-]{0,36}")
+# The beginning of a UUID.
+UUID_PREFIX = re.compile(r"[0-9a-f-]{0,36}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,6 @@ def _catalogue(name: str, members: Any) -> CatalogueSetting:
     setting = CatalogueSetting(**members)
     if not _NAME.fullmatch(setting.name):
         raise ValueError(f"{name}: the name {setting.name!r} must be lower-case letters, digits, - and _")
-    if not _PREFIX.fullmatch(setting.prefix):
+    if not UUID_PREFIX.fullmatch(setting.prefix):
         raise ValueError(f"{name}: the prefix {setting.prefix!r} is no beginning of a UUID")
     return setting

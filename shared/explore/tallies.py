@@ -182,16 +182,18 @@ def _values_alone(counts: Counts) -> Counts:
     return {text: n for text, n in counts.items() if text != _EMPTY} if _EMPTY in counts else counts
 
 
+_DEFAULT = Merge()
+
+
 @dataclass(frozen=True)
 class Merges:
     """How an entity's document is made: a Merge for each list that is not merged by the default one."""
 
     lists: Mapping[str, Merge]
-    default: Merge = Merge()
 
     def merge(self, listed: str) -> Merge:
         """Return how a list is merged."""
-        return self.lists.get(listed, self.default)
+        return self.lists.get(listed, _DEFAULT)
 
     def slots(self, listed: str, inner: Inner) -> Iterator[Counted]:
         """Yield what to count of an inner entity."""

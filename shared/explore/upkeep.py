@@ -64,9 +64,15 @@ class CatalogueUpkeep(Protocol):
         ...
 
     def held(
-        self, catalogue: Catalogue, *, after: Fqid | None = None, prefix: str = "", state: str = ""
+        self,
+        catalogue: Catalogue,
+        *,
+        after: Fqid | None = None,
+        prefix: str = "",
+        only_failed: bool = False,
     ) -> Iterator[Held]:
-        """Yield what a catalogue holds, in order of FQID: after one, of UUIDs with a prefix, in a state."""
+        """Yield what a catalogue holds, or what has failed, in order of FQID: after one, of UUIDs with a
+        prefix."""
         ...
 
     def held_of(self, catalogue: Catalogue, fqids: Sequence[Fqid]) -> Mapping[Fqid, Held]:

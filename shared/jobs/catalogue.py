@@ -7,7 +7,6 @@ indexed. A deindexing needs `catalogs`. A line of the report is a finding, or a 
 changed, has failed, or could not be read.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from shared.catalog import AdminRun
 from shared.errors import IllegalArguments
 from shared.explore.base import FAILED
 from shared.explore.catalogues import Catalogue
+from shared.explore.settings import UUID_PREFIX
 from shared.identifiers import Fqid
 from shared.jobs.argument import Argument
 from shared.jobs.page import Page, Slice
@@ -34,7 +34,6 @@ from shared.system import Dss
 
 # Documents at once: parsed, each takes some 30 MiB at most, and the function has 1 GiB.
 _THREADS = 8
-_PREFIX = re.compile(r"[0-9a-f-]{0,36}")
 
 
 def check_options(dss: Dss, argument: Argument) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def work_reindex(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
 
 def preview_reindex(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     """Report what would be corrected, or tried again, from the cursor on; see `JobType`."""
-    return _listed(dss, run, page, FAILED) if run.options["failed"] else check(dss, run, page)
+    return _listed(dss, run, page, only_failed=True) if run.options["failed"] else check(dss, run, page)
 
 
 def deindex_options(dss: Dss, argument: Argument) -> dict[str, Any]:
@@ -126,13 +125,15 @@ def work_deindex(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
 
 def preview_deindex(dss: Dss, run: AdminRun, page: Page) -> dict[str, Any] | None:
     """Report what would be removed from the cursor on; see `JobType`."""
-    return _listed(dss, run, page, "")
+    return _listed(dss, run, page, only_failed=False)
 
 
-def _listed(dss: Dss, run: AdminRun, page: Page, state: str) -> dict[str, Any] | None:
-    """Report what catalogues hold, in a state or in any, from the cursor on."""
+def _listed(dss: Dss, run: AdminRun, page: Page, *, only_failed: bool) -> dict[str, Any] | None:
+    """Report what catalogues hold, or what has failed, from the cursor on."""
     for catalogue, after in _from(dss, run):
-        held = dss.catalogues.upkeep.held(catalogue, after=after, prefix=run.options["prefix"], state=state)
+        held = dss.catalogues.upkeep.held(
+            catalogue, after=after, prefix=run.options["prefix"], only_failed=only_failed
+        )
         for one in held:
             reason = {"reason": one.reason} if one.reason else {}
             page.report({"catalogue": catalogue.name, "fqid": str(one.fqid), "state": one.state, **reason})
@@ -149,7 +150,7 @@ def _common(dss: Dss, argument: Argument, *, named: bool = False) -> dict[str, A
         raise IllegalArguments("catalogs, sources: name the catalogues from which bundles are to be removed")
     replicas = [dss.replicas.named(name).name for name in argument.texts("replicas")]
     prefix = argument.text("prefix", "")
-    if not _PREFIX.fullmatch(prefix):
+    if not UUID_PREFIX.fullmatch(prefix):
         raise IllegalArguments(f"prefix: {prefix[:80]!r} is no beginning of a UUID")
     catalogues = [each.name for each in chosen(dss, names, replicas=replicas, sources=sources)]
     return {"catalogs": catalogues, "prefix": prefix}

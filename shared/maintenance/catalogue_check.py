@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from shared.catalogue_indexing import RELEASE, transform
-from shared.errors import DssError, NotYetThere, Unavailable
+from shared.errors import DssError
 from shared.events.documents import document_of
 from shared.explore.base import FAILED
 from shared.explore.catalogues import Catalogue
@@ -21,7 +21,7 @@ from shared.identifiers import Fqid, event_ids, moment_of
 from shared.maintenance.catalogue_rows import CatalogueRow, rows
 from shared.maintenance.index_check import THREADS, all_of_them
 from shared.parallel import map_in_threads
-from shared.retry import retry
+from shared.retry import is_temporary, retry
 from shared.system import Dss
 
 
@@ -105,7 +105,7 @@ def _checked_again(dss: Dss, row: CatalogueRow) -> CatalogueFinding | bool:
     try:
         return retry(dss.clock, lambda: _compared(dss, row))
     except DssError as error:
-        if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
+        if is_temporary(error):
             raise
         return _finding(row, CatalogueProblem.UNKNOWN, f"what it should hold is not known: {error.title}")
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from shared.catalog import BundleHead
 from shared.catalogue_indexing import RELEASE, Indexer, Read
-from shared.errors import DssError, NotYetThere, Unavailable
+from shared.errors import DssError
 from shared.events.documents import document_of, make_document
 from shared.explore.base import FAILED
 from shared.explore.catalogues import Catalogue
@@ -18,7 +18,7 @@ from shared.identifiers import Fqid
 from shared.maintenance.catalogue_rows import CatalogueRow, rows
 from shared.maintenance.index_check import THREADS, all_of_them
 from shared.parallel import map_in_threads
-from shared.retry import retry
+from shared.retry import is_temporary, retry
 from shared.system import Dss
 
 RIGHT, FORGOTTEN = "right", "forgotten"
@@ -130,7 +130,7 @@ def _reindexed(dss: Dss, indexer: Indexer, how: Reindexing, row: CatalogueRow) -
     try:
         return retry(dss.clock, lambda: _written(dss, indexer, row))
     except DssError as error:
-        if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
+        if is_temporary(error):
             raise
         # The events before the reindexing then count as followed; the sweep has this one tried again.
         retry(dss.clock, partial(indexer.doubt, [row.catalogue], row.fqid, error.title))

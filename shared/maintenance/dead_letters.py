@@ -1,4 +1,4 @@
-"""Dead letters: messages that failed for good. Operators list and replay them.
+"""Dead letters: messages that failed for good. Operators list, replay, dump and feed them.
 
 A dead letter has the attributes of its message, and those that say which subscription could not deliver it,
 why, and after how many attempts. If a function never answered, Pub/Sub writes the letter, with attributes of

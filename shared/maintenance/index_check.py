@@ -14,13 +14,13 @@ from typing import Any
 
 from shared.access import labels_of
 from shared.catalog import BundleHead
-from shared.errors import DssError, NotYetThere, Unavailable
+from shared.errors import DssError
 from shared.identifiers import Fqid
 from shared.maintenance.index_entries import expected_entry
 from shared.maintenance.merge import by_key, side_by_side
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
-from shared.retry import retry
+from shared.retry import is_temporary, retry
 from shared.search.base import Indexed, IndexEntry
 from shared.search.documents import digest_of
 from shared.system import Dss
@@ -171,7 +171,7 @@ def _checked_again(dss: Dss, row: IndexRow) -> tuple[IndexRow, IndexFinding | bo
     try:
         return row, retry(dss.clock, lambda: _compared(dss, row))
     except DssError as error:
-        if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
+        if is_temporary(error):
             raise
         return row, _finding(row, IndexProblem.UNKNOWN, f"what it should hold is not known: {error.title}")
 

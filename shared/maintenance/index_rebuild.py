@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from shared.catalog import BundleHead
-from shared.errors import DssError, NotYetThere, TooManyUnderWay, Unavailable
+from shared.errors import DssError, TooManyUnderWay
 from shared.events.readers import follow_readers
 from shared.identifiers import Fqid
 from shared.maintenance.index_check import THREADS, IndexRow, IndexTally, all_of_them, is_right, rows
 from shared.maintenance.index_entries import expected_entry
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
-from shared.retry import retry
+from shared.retry import is_temporary, retry
 from shared.system import Dss
 
 # How often a bundle version may change while its entry is made.
@@ -55,7 +55,7 @@ def _rebuilt(dss: Dss, row: IndexRow) -> Rebuilt:
     try:
         return Rebuilt(fqid=row.fqid, done=retry(dss.clock, lambda: _written(dss, row)))
     except DssError as error:
-        if isinstance(error, Unavailable) and not isinstance(error, NotYetThere):
+        if is_temporary(error):
             raise
         return Rebuilt(fqid=row.fqid, failed=error.title)
 

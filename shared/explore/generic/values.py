@@ -4,10 +4,11 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from shared.explore.bundle_metadata import BundleMetadata, Json
+from shared.explore.dates import in_utc
 from shared.explore.fields import FieldType
 from shared.explore.generic.configuration import Facet, Path
 
@@ -98,9 +99,7 @@ def _is_number(value: Json) -> bool:
 def _date(value: Json) -> str | None:
     """Return a date, or a date and time, in the form of filters; UTC unless it has a time zone."""
     try:
-        moment = datetime.fromisoformat(value)
-        utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-        return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+        return in_utc(datetime.fromisoformat(value))
     except (TypeError, ValueError, OverflowError):
         return None
 

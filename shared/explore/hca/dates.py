@@ -1,9 +1,10 @@
 """The dates of HCA entities, and of bundles."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from shared.explore.bundle_metadata import Json, UnusableMetadata
+from shared.explore.dates import in_utc
 from shared.explore.hca.documents import Entity
 from shared.identifiers import Fqid, moment_of
 
@@ -22,7 +23,7 @@ def entity_dates(entity: Entity, others: Iterable[Entity] = ()) -> dict[str, Jso
 
 def bundle_dates(fqid: Fqid, others: Iterable[Entity]) -> dict[str, Json]:
     """Return the dates of a bundle: its version, and the earliest and latest of its entities."""
-    version = _in_utc(moment_of(fqid.version))
+    version = in_utc(moment_of(fqid.version))
     return {"document_id": fqid.uuid} | dict.fromkeys(_OWN, version) | _aggregate(others)
 
 
@@ -51,13 +52,7 @@ def _date(entity: Entity, *names: str) -> str | None:
     if text is None:
         return None
     try:
-        return _in_utc(datetime.fromisoformat(text))
+        return in_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         place = entity.provenance.at(names[0])
         raise UnusableMetadata(entity.provenance.file, place, f"is no date: {text[:100]!r}") from None
-
-
-def _in_utc(moment: datetime) -> str:
-    # A time without a zone is in UTC, wherever this runs.
-    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return known.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

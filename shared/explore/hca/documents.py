@@ -1,6 +1,5 @@
 """Reads the metadata files of an HCA bundle into entities."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from shared.errors import IllegalArguments
 from shared.explore.bundle_metadata import BundleMetadata, Json, UnusableMetadata
 from shared.explore.hca.values import Document
-from shared.identifiers import check_uuid
+from shared.identifiers import SURROGATE, check_uuid
 
 LINKS = "links.json"
 _PROJECT_FILES = frozenset(("project.json", "project_0.json"))
@@ -57,7 +56,6 @@ _TYPES = BIOMATERIALS | FILES | PROTOCOLS | PROCESSES | {"project"}
 _SLASH = "!"
 # What joins several values in manifests; a value that holds it could not be told from several.
 _SEPARATOR = "||"
-_SURROGATE = re.compile("[\ud800-\udfff]")
 # Characters of a key that are shown in the path of a field.
 _MAX_KEY = 100
 
@@ -198,5 +196,5 @@ def _refuse_text(name: str, path: str, text: str) -> None:
         raise UnusableMetadata(name, path, f"must not contain {_SEPARATOR!r}, which separates values")
     if "\0" in text:
         raise UnusableMetadata(name, path, "must not contain a null character")
-    if not text.isascii() and _SURROGATE.search(text):
+    if not text.isascii() and SURROGATE.search(text):
         raise UnusableMetadata(name, path, "must not contain a part of a character (a lone surrogate)")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.explore.bundle_metadata import Json
-from shared.explore.hca.strata import parse_stratum
+from shared.explore.hca.strata import DIMENSIONS, parse_stratum
 
 Document = Mapping[str, Any]
 Inner = Mapping[str, Json]
@@ -124,7 +124,6 @@ _SAMPLES: Sequence[tuple[str, str, Renaming]] = (
     ("sample_cell_lines", "cell_lines", _CELL_LINE),
     ("sample_organoids", "organoids", _ORGANOID),
 )
-_MATRIX_DIMENSIONS = ("genusSpecies", "developmentStage", "organ", "libraryConstructionApproach")
 _UNSPECIFIED = "Unspecified"
 
 
@@ -212,7 +211,7 @@ def matrix_tree(matrices: Sequence[Inner]) -> dict[str, Json]:
         for file in matrix["file"]
         for line in file["strata"].split("\n")
     ]
-    dimensions = [name for name in _MATRIX_DIMENSIONS if any(name in stratum for stratum, _ in strata)]
+    dimensions = [name for name in DIMENSIONS if any(name in stratum for stratum, _ in strata)]
     tree: dict[str, Any] = {}
     for stratum, file in strata:
         _add(tree, dimensions, stratum, file)

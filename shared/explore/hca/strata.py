@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 from shared.explore.bundle_metadata import Contents, Json, UnusableMetadata
 from shared.explore.hca.documents import Entity
 
-_DIMENSIONS = ("genusSpecies", "developmentStage", "organ", "libraryConstructionApproach")
+DIMENSIONS = ("genusSpecies", "developmentStage", "organ", "libraryConstructionApproach")
 
 # A label of the graph may hold what separates values, as "skin, left side" does.
 _ESCAPES = str.maketrans({each: quote(each) for each in "%,;=\n"})
@@ -20,8 +20,8 @@ def _described(file: Entity) -> Iterator[Stratum]:
         stratum: dict[str, list[str]] = {}
         for part in line.split(";"):
             dimension, equals, values = part.partition("=")
-            if not equals or dimension not in _DIMENSIONS:
-                names = ", ".join(_DIMENSIONS)
+            if not equals or dimension not in DIMENSIONS:
+                names = ", ".join(DIMENSIONS)
                 raise UnusableMetadata(
                     file.content.file,
                     "file_description",
@@ -75,7 +75,7 @@ def _from_graph(contents: Contents) -> Stratum:
         "libraryConstructionApproach": [each["library_construction_approach"] for each in libraries],
     }
     present = {
-        dimension: sorted({str(value) for value in values[dimension] if value}) for dimension in _DIMENSIONS
+        dimension: sorted({str(value) for value in values[dimension] if value}) for dimension in DIMENSIONS
     }
     return {dimension: found for dimension, found in present.items() if found}
 
@@ -83,7 +83,7 @@ def _from_graph(contents: Contents) -> Stratum:
 def _text(stratum: Stratum) -> str:
     return ";".join(
         f"{name}={','.join(value.translate(_ESCAPES) for value in stratum[name])}"
-        for name in _DIMENSIONS
+        for name in DIMENSIONS
         if name in stratum
     )
 

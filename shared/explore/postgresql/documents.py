@@ -10,14 +10,14 @@ from psycopg import Connection
 
 from shared.explore.audiences import Audience, Labels
 from shared.explore.catalogues import Catalogue
-from shared.explore.changes import EntityKey
+from shared.explore.changes import EntityKey, key_columns
 from shared.explore.entities import FILES_ALONE, FILES_ON_A_PAGE, MOST_BUNDLES, shortened
 from shared.explore.fields import facet_groups
 from shared.explore.postgresql.audience_numbers import AudienceNumbers, decode_labels, encode_labels
 from shared.explore.postgresql.part_numbers import PartNumbers
-from shared.explore.postgresql.term_numbers import digest
+from shared.explore.postgresql.term_numbers import array, digest
 from shared.explore.rows import Part, Row, row_of
-from shared.explore.tallies import Counts, Slot
+from shared.explore.tallies import Counts, Slot, encode
 
 # The first bundles of each set of readers: the first that an audience sees are among them.
 _BUNDLES = """
@@ -100,7 +100,7 @@ class NewDocument:
     def profile(self, numbers: Mapping[Part, int]) -> "Profile":
         """Return its profile; `numbers` are those of the parts."""
         groups = facet_groups(self.catalogue.plugin.fields)
-        parts = _array(numbers[self.row.parts[group]] for group in groups)
+        parts = array(numbers[self.row.parts[group]] for group in groups)
         made_of = self.key[0], self.audience, parts
         return Profile(digest(f"{self.catalogue.number} {' '.join(map(str, made_of))}"), made_of)
 
@@ -117,9 +117,9 @@ class NewDocument:
             json.dumps(self.row.keys, ensure_ascii=False),
             self.sums,
             *self._values(),
-            None if page is self.document else _encode(page),
+            None if page is self.document else encode(page),
             _beginning(plugin.words(self.document)),
-            _encode(alone),
+            encode(alone),
         )
 
     def _values(self) -> tuple[str, str]:
@@ -174,7 +174,7 @@ class DocumentWriter:
 
     def write(self, keys: Sequence[EntityKey], tallies: Tallies) -> None:
         """Replace the documents of entities; an entity without bundles has none any more."""
-        kinds, ids = _columns(keys)
+        kinds, ids = key_columns(keys)
         removed = self._connection.execute(_REMOVE, (kinds, ids, self._catalogue.number)).fetchall()
         changes: dict[UUID, Change] = {}
         for profile, sums in removed:
@@ -208,7 +208,7 @@ class DocumentWriter:
         found: dict[tuple[EntityKey, Labels], list[dict[str, str]]] = {
             (key, labels): [] for key in keys for audience in tallies[key] for labels in audience.shown
         }
-        kinds, ids = _columns(key for key, _ in found)
+        kinds, ids = key_columns(key for key, _ in found)
         wanted = kinds, ids, [encode_labels(labels) for _, labels in found]
         rows = self._connection.execute(_BUNDLES, (*wanted, self._catalogue.number, MOST_BUNDLES))
         for kind, entity_id, labels, bundle_uuid, version in rows:
@@ -228,20 +228,7 @@ class DocumentWriter:
         kinds, audiences, parts = (list(column) for column in zip(*made_of, strict=True))
         ids = [profile for profile, _ in changed]
         counts = [each.n for _, each in changed]
-        sums = [_array(each.sums) for _, each in changed]
+        sums = [array(each.sums) for _, each in changed]
         columns = ids, kinds, audiences, parts, counts, sums
         self._connection.execute(_COUNT, (self._catalogue.number, *columns))
         self._connection.execute(_DROP_ZEROS, (ids,))
-
-
-def _encode(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, sort_keys=True)
-
-
-def _array(numbers: Iterable[int]) -> str:
-    return "{" + ",".join(map(str, numbers)) + "}"
-
-
-def _columns(keys: Iterable[EntityKey]) -> tuple[list[str], list[str]]:
-    pairs = list(keys)
-    return [kind for kind, _ in pairs], [entity_id for _, entity_id in pairs]

@@ -5,7 +5,6 @@ bundle that comes or goes changes the counts by those inner entities alone whose
 one now. What it costs depends on the bundle, not on how many others there are.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +15,10 @@ from psycopg import Connection
 
 from shared.explore.audiences import Audience, Labels, audiences
 from shared.explore.catalogues import Catalogue
-from shared.explore.changes import EntityKey
+from shared.explore.changes import EntityKey, key_columns
 from shared.explore.entities import InnerKey, Share, inner_entities
 from shared.explore.postgresql.audience_numbers import AudienceNumbers, decode_labels, encode_labels
+from shared.explore.postgresql.term_numbers import digest
 from shared.explore.tallies import Counts, Inner, Slot, encode
 
 _AMONG = """
@@ -107,9 +107,13 @@ class LargeEntities:
         self._catalogue = catalogue
         self._audiences = AudienceNumbers(connection)
 
-    def among(self, keys: Iterable[EntityKey]) -> set[EntityKey]:
-        """Return which of some entities are large."""
-        return set(self._label_counts(keys))
+    def among(self, keys: Iterable[EntityKey]) -> dict[EntityKey, Counter[Labels]]:
+        """Return which of some entities are large, with the number of their shares by labels."""
+        rows = self._connection.execute(_AMONG, (*key_columns(keys), self._catalogue.number))
+        return {
+            (kind, entity_id): Counter({decode_labels(text): n for text, n in labels.items()})
+            for kind, entity_id, labels in rows
+        }
 
     def begin(self, key: EntityKey, shares: Sequence[Share]) -> None:
         """Record an entity that has become large, with all of its shares."""
@@ -118,23 +122,25 @@ class LargeEntities:
         self._keep_labels(key, Counter(share.labels for share in shares))
         self._count_again(key)
 
-    def change(self, key: EntityKey, old: Share | None, new: Share | None) -> None:
-        """Replace what one bundle said of an entity, and change its counts by the difference."""
-        counts = self._label_counts([key])[key]
-        before = set(counts)
+    def change(self, key: EntityKey, counts: Counter[Labels], old: Share | None, new: Share | None) -> None:
+        """Replace what one bundle said of an entity, and change its counts by the difference.
+
+        `counts` are those of `among`, before the change.
+        """
+        changed = counts.copy()
         if old:
-            counts[old.labels] -= 1
+            changed[old.labels] -= 1
         if new:
-            counts[new.labels] += 1
-        counts = +counts
-        self._keep_labels(key, counts)
-        if set(counts) != before:
+            changed[new.labels] += 1
+        changed = +changed
+        self._keep_labels(key, changed)
+        if set(changed) != set(counts):
             # Other combinations of readers see the entity now. It is rare, and all is counted again.
             self._replace(key, old, new)
             self._count_again(key)
             return
         keys = self._inner_keys(old, new)
-        ours = list(audiences(counts))
+        ours = list(audiences(changed))
         earlier = [self._winners(key, audience, keys) for audience in ours]
         self._replace(key, old, new)
         for audience, lost in zip(ours, earlier, strict=True):
@@ -146,7 +152,7 @@ class LargeEntities:
         found: dict[int, dict[Slot, dict[str, int]]] = {}
         for number, listed, group, name, value, n in self._connection.execute(_TALLIES, self._key(key)):
             found.setdefault(number, {}).setdefault((listed, group, name), {})[value] = n
-        counts = self._label_counts([key]).get(key, Counter())
+        counts = self.among([key]).get(key, Counter())
         return {audience: found.get(self._audiences.number(audience), {}) for audience in audiences(counts)}
 
     def _key(self, key: EntityKey) -> tuple[int, str, str]:
@@ -154,15 +160,6 @@ class LargeEntities:
 
     def _merges(self, key: EntityKey) -> Any:
         return self._catalogue.plugin.merges[key[0]]
-
-    def _label_counts(self, keys: Iterable[EntityKey]) -> dict[EntityKey, Counter[Labels]]:
-        pairs = list(keys)
-        kinds, ids = [kind for kind, _ in pairs], [entity_id for _, entity_id in pairs]
-        rows = self._connection.execute(_AMONG, (kinds, ids, self._catalogue.number))
-        return {
-            (kind, entity_id): Counter({decode_labels(text): n for text, n in labels.items()})
-            for kind, entity_id, labels in rows
-        }
 
     def _keep_labels(self, key: EntityKey, counts: Mapping[Labels, int]) -> None:
         if not counts:
@@ -178,8 +175,8 @@ class LargeEntities:
         self._connection.execute(_DROP_INNER, (*self._key(key), removed))
 
     def _add(self, key: EntityKey, share: Share) -> None:
-        rows = [(listed, _uuid(inner_id), encode(inner)) for (listed, inner_id), inner in _inner(share)]
-        digests = [_uuid(entity) for _, _, entity in rows]
+        rows = [(listed, digest(inner_id), encode(inner)) for (listed, inner_id), inner in _inner(share)]
+        digests = [digest(entity) for _, _, entity in rows]
         self._connection.execute(_KEEP_INNER, (*self._key(key), digests, [entity for _, _, entity in rows]))
         place = (*self._key(key), share.version, share.uuid, encode_labels(share.labels))
         lists, ids = [row[0] for row in rows], [row[1] for row in rows]
@@ -188,7 +185,7 @@ class LargeEntities:
     def _remove(self, key: EntityKey, share: Share) -> list[UUID]:
         lists, ids = _columns(inner_key for inner_key, _ in _inner(share))
         place = (*self._key(key), share.version, share.uuid)
-        return [digest for (digest,) in self._connection.execute(_REMOVE, (lists, ids, *place))]
+        return [removed for (removed,) in self._connection.execute(_REMOVE, (lists, ids, *place))]
 
     def _inner_keys(self, *shares: Share | None) -> list[InnerKey]:
         return list(dict.fromkeys(key for share in shares if share for key, _ in _inner(share)))
@@ -201,7 +198,7 @@ class LargeEntities:
 
     def _count_again(self, key: EntityKey) -> None:
         self._connection.execute(_CLEAR, self._key(key))
-        for audience in audiences(self._label_counts([key]).get(key, ())):
+        for audience in audiences(self.among([key]).get(key, ())):
             shown = [encode_labels(labels) for labels in audience.shown]
             rows = self._connection.execute(_ALL_WINNERS, (*self._key(key), shown)).fetchall()
             won = {(listed, str(inner_id)): (digest, entity) for listed, inner_id, digest, entity in rows}
@@ -213,7 +210,10 @@ class LargeEntities:
         )
         if not rows:
             return
-        slots, digests = [_uuid(encode(slot)) for slot, _, _ in rows], [_uuid(value) for _, value, _ in rows]
+        slots, digests = (
+            [digest(encode(slot)) for slot, _, _ in rows],
+            [digest(value) for _, value, _ in rows],
+        )
         place = (*self._key(key), self._audiences.number(audience))
         texts = [[slot[part] for slot, _, _ in rows] for part in range(3)]
         values, numbers = [value for _, value, _ in rows], [n for _, _, n in rows]
@@ -226,8 +226,8 @@ def _difference(merges: Any, lost: Winners, won: Winners) -> dict[tuple[Slot, st
     changes: Counter[tuple[Slot, str]] = Counter()
     for winners, sign in ((lost, -1), (won, 1)):
         other = won if sign < 0 else lost
-        for inner_key, (digest, entity) in winners.items():
-            if inner_key in other and other[inner_key][0] == digest:
+        for inner_key, (number, entity) in winners.items():
+            if inner_key in other and other[inner_key][0] == number:
                 continue
             for slot, value, n in merges.slots(inner_key[0], json.loads(entity)):
                 changes[slot, value] += sign * n
@@ -240,9 +240,5 @@ def _inner(share: Share) -> list[tuple[InnerKey, Inner]]:
 
 
 def _columns(keys: Iterable[InnerKey]) -> tuple[list[str], list[UUID]]:
-    pairs = list(keys)
-    return [listed for listed, _ in pairs], [_uuid(inner_id) for _, inner_id in pairs]
-
-
-def _uuid(text: str) -> UUID:
-    return UUID(bytes=hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+    lists, ids = key_columns(keys)
+    return lists, [digest(inner_id) for inner_id in ids]

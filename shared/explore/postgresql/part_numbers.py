@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg import Connection
 
-from shared.explore.postgresql.term_numbers import TermNumbers, digest
+from shared.explore.postgresql.term_numbers import TermNumbers, array, digest
 from shared.explore.rows import Part
 
 _FIND = "SELECT digest, number FROM dss_explore_parts WHERE digest = ANY(%s::uuid[])"
@@ -47,6 +47,6 @@ class PartNumbers:
         # In one order in all writers, so that two which add the same parts don't wait for each other.
         keys = sorted(new)
         terms = [sorted(numbers[term] for term in new[key].terms) for key in keys]
-        arrays = ["{" + ",".join(map(str, listed)) + "}" for listed in terms]
+        arrays = [array(listed) for listed in terms]
         sort_keys = [json.dumps(dict(new[key].keys), ensure_ascii=False) for key in keys]
         self._connection.execute(_ADD, (keys, arrays, sort_keys))

@@ -9,17 +9,25 @@ _LOCK = 0x64737332
 
 MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
     (
-        # `settings` is the configuration that the catalogue was made with: plug-in, source, prefixes.
+        # `settings` is the configuration that the catalogue was made with, and by which rules the plug-in
+        # merges, sorts and counts. The catalogue has followed all events of its replica before `position`,
+        # and the sweep has compared it up to `compared`; what waited at `measured`.
         """
         CREATE TABLE dss_explore_catalogs (
             number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             name text COLLATE "C" NOT NULL UNIQUE,
             settings jsonb NOT NULL,
-            is_default boolean NOT NULL DEFAULT false
+            is_default boolean NOT NULL DEFAULT false,
+            position text COLLATE "C" NOT NULL DEFAULT '',
+            compared text NOT NULL DEFAULT '',
+            waiting integer NOT NULL DEFAULT 0,
+            oldest_seconds double precision NOT NULL DEFAULT 0,
+            measured timestamptz
         )
         """,
         "CREATE UNIQUE INDEX dss_explore_default ON dss_explore_catalogs (is_default) WHERE is_default",
-        # A row for each bundle version that was ever seen. `said` is what it contributes, to which entities.
+        # A row for each bundle version that was ever seen. `said` is what it contributes, to which entities;
+        # `tried` is when the sweep brought it to mind again.
         """
         CREATE TABLE dss_explore_bundles (
             catalog integer NOT NULL,
@@ -31,6 +39,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             reason text NOT NULL DEFAULT '',
             release text NOT NULL DEFAULT '',
             changed timestamptz NOT NULL DEFAULT now(),
+            tried timestamptz,
             said text,
             PRIMARY KEY (catalog, uuid, version)
         )
@@ -38,14 +47,16 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         """
         CREATE INDEX dss_explore_failed ON dss_explore_bundles (catalog, uuid, version) WHERE state = 'failed'
         """,
-        # Which bundles say something of an entity, by their current version.
+        # Which bundles say something of an entity, by their current version. The first bundles of an entity
+        # for each set of readers are found by the key.
         """
         CREATE TABLE dss_explore_shares (
             catalog integer NOT NULL,
             entity_type text COLLATE "C" NOT NULL,
             entity_id text COLLATE "C" NOT NULL,
             uuid text COLLATE "C" NOT NULL,
-            PRIMARY KEY (catalog, entity_type, entity_id, uuid)
+            labels text COLLATE "C" NOT NULL,
+            PRIMARY KEY (catalog, entity_type, entity_id, labels, uuid)
         )
         """,
         "CREATE INDEX dss_explore_shares_of ON dss_explore_shares (catalog, uuid)",
@@ -151,8 +162,9 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         """,
         "CREATE INDEX dss_explore_profiles_of ON dss_explore_profiles (catalog, entity_type, audience)",
         # What is searched and shown. `vals` are the values of fields that are no facets, `keys` a sort key
-        # for each of them; `ids` are values whose different ones are counted. What is read of all documents
-        # is kept apart from what is read of few.
+        # for each of them; `ids` are values whose different ones are counted. `page` is what pages show of a
+        # document, if it is less than all: see `shared.explore.entities.shortened`. What is read of all
+        # documents is kept apart from what is read of few.
         """
         CREATE TABLE dss_explore_documents (
             catalog integer NOT NULL,
@@ -166,6 +178,7 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             ids jsonb NOT NULL,
             vals jsonb NOT NULL,
             words tsvector NOT NULL,
+            page text,
             document text NOT NULL,
             PRIMARY KEY (catalog, entity_type, entity_id, audience)
         ) WITH (toast_tuple_target = 1024)
@@ -190,64 +203,6 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         CREATE INDEX dss_explore_documents_words ON dss_explore_documents
             USING gin (words) WITH (fastupdate = off)
         """,
-    ),
-    (
-        # The catalogue has followed all events of its replica before `position`; what waited at `measured`.
-        """
-        ALTER TABLE dss_explore_catalogs
-            ADD COLUMN position text COLLATE "C" NOT NULL DEFAULT '',
-            ADD COLUMN waiting integer NOT NULL DEFAULT 0,
-            ADD COLUMN oldest_seconds double precision NOT NULL DEFAULT 0,
-            ADD COLUMN measured timestamptz
-        """,
-    ),
-    (
-        # What pages show of a document, if it is less than all: see `shared.explore.entities.shortened`.
-        "ALTER TABLE dss_explore_documents ADD COLUMN page text",
-        """
-        UPDATE dss_explore_documents SET page = jsonb_set(
-            jsonb_set(
-                document::jsonb, '{contents,files}',
-                jsonb_path_query_array(document::jsonb, '$.contents.files[0 to 99]')
-            ),
-            '{files_total}', to_jsonb(jsonb_array_length(document::jsonb #> '{contents,files}'))
-        )::text
-        WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 100
-        """,
-        """
-        UPDATE dss_explore_documents SET document = jsonb_set(
-            jsonb_set(
-                document::jsonb, '{contents,files}',
-                jsonb_path_query_array(document::jsonb, '$.contents.files[0 to 999]')
-            ),
-            '{files_total}', to_jsonb(jsonb_array_length(document::jsonb #> '{contents,files}'))
-        )::text
-        WHERE entity_type = 'bundles' AND jsonb_array_length(document::jsonb #> '{contents,files}') > 1000
-        """,
-    ),
-    (
-        # The first bundles of an entity for each set of readers are found by the key. What an earlier release
-        # writes meanwhile fails, and comes again.
-        """
-        ALTER TABLE dss_explore_shares ADD COLUMN labels text COLLATE "C" NOT NULL DEFAULT ''
-        """,
-        """
-        UPDATE dss_explore_shares AS share SET labels = to_jsonb(bundle.labels)::text
-        FROM dss_explore_bundles AS bundle
-        WHERE bundle.catalog = share.catalog AND bundle.uuid = share.uuid AND bundle.is_current
-        """,
-        """
-        ALTER TABLE dss_explore_shares ALTER labels DROP DEFAULT,
-            DROP CONSTRAINT dss_explore_shares_pkey,
-            ADD PRIMARY KEY (catalog, entity_type, entity_id, labels, uuid)
-        """,
-    ),
-    (
-        # When the sweep brought a bundle version to mind again; up to where it has compared the catalogue.
-        "ALTER TABLE dss_explore_bundles ADD COLUMN tried timestamptz",
-        "ALTER TABLE dss_explore_catalogs ADD COLUMN compared text NOT NULL DEFAULT ''",
-        # By which rules the plug-in merges, sorts and counts.
-        'UPDATE dss_explore_catalogs SET settings = settings || \'{"rules": "1"}\'',
     ),
 )
 

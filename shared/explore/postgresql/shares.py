@@ -7,7 +7,7 @@ from psycopg import Connection
 
 from shared.explore.audiences import Audience, audiences
 from shared.explore.catalogues import Catalogue
-from shared.explore.changes import EntityKey, Said
+from shared.explore.changes import EntityKey, Said, key_columns
 from shared.explore.entities import Known, Share, tally
 from shared.explore.postgresql.audience_numbers import encode_labels
 from shared.explore.postgresql.large import LargeEntities
@@ -60,9 +60,9 @@ class Shares:
         if new:
             # Those of the bundle, so of all.
             labels = encode_labels(next(iter(new.values())).labels)
-            self._connection.execute(_RECORD, (number, uuid, labels, *_columns(new)))
-        for key in self._large.among({**old, **new}):
-            self._large.change(key, old.get(key), new.get(key))
+            self._connection.execute(_RECORD, (number, uuid, labels, *key_columns(new)))
+        for key, counts in self._large.among({**old, **new}).items():
+            self._large.change(key, counts, old.get(key), new.get(key))
 
     def tallies(
         self, keys: Sequence[EntityKey], own: Mapping[EntityKey, Share]
@@ -93,7 +93,7 @@ class Shares:
 
     def _grown(self, keys: Sequence[EntityKey]) -> set[EntityKey]:
         """Return the entities that are in more bundles than are read for each change."""
-        kinds, ids = _columns(keys)
+        kinds, ids = key_columns(keys)
         rows = self._connection.execute(
             _COUNT, (self._catalogue.number, MOST_READ + 1, kinds, ids)
         ).fetchall()
@@ -104,7 +104,7 @@ class Shares:
     ) -> dict[EntityKey, list[Share]]:
         shares = {key: [own[key]] for key in keys if key in own}
         own_uuids = {share.uuid for share in own.values()}
-        kinds, ids = _columns(keys)
+        kinds, ids = key_columns(keys)
         rows = self._connection.execute(_OTHERS, (kinds, ids, self._catalogue.number)).fetchall()
         others = [((kind, entity_id), uuid) for kind, entity_id, uuid in rows if uuid not in own_uuids]
         said = self._said({uuid for _, uuid in others})
@@ -119,8 +119,3 @@ class Shares:
             return {}
         rows = self._connection.execute(_SAID, (self._catalogue.number, listed)).fetchall()
         return {uuid: (version, frozenset(labels), Said.parse(said)) for uuid, version, labels, said in rows}
-
-
-def _columns(keys: Iterable[EntityKey]) -> tuple[list[str], list[str]]:
-    pairs = list(keys)
-    return [kind for kind, _ in pairs], [entity_id for _, entity_id in pairs]

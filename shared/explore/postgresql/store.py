@@ -1,7 +1,7 @@
 """Catalogues in a PostgreSQL database, whose tables it creates."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -31,12 +31,6 @@ _STATE = """
     SELECT uuid, version, state, labels, release, reason FROM dss_explore_bundles
     WHERE catalog = %s AND uuid = %s AND version = %s
 """
-_STATES = """
-    SELECT uuid, version, state, labels, release, reason FROM dss_explore_bundles
-    WHERE catalog = %s AND (uuid, version) > (%s, %s) AND starts_with(uuid, %s) AND (%s = '' OR state = %s)
-    ORDER BY uuid, version LIMIT %s
-"""
-_ROWS = 1000
 
 
 class PostgreSqlCatalogues:
@@ -101,19 +95,6 @@ class PostgreSqlCatalogues:
         with self._connections.connection() as connection:
             row = connection.execute(_STATE, (catalogue.number, fqid.uuid, fqid.version)).fetchone()
         return _state(*row) if row else None
-
-    def states(self, catalogue: Catalogue, *, state: str = "", prefix: str = "") -> Iterator[BundleState]:
-        """Yield what is recorded of all bundle versions, or of those in a state, in order of FQID."""
-        after = ("", "")
-        while True:
-            values = (catalogue.number, *after, prefix, state, state, _ROWS)
-            with self._connections.connection() as connection:
-                rows = connection.execute(_STATES, values).fetchall()
-            for row in rows:
-                yield _state(*row)
-            if len(rows) < _ROWS:
-                return
-            after = rows[-1][:2]
 
     def page(self, catalogue: Catalogue, sought: Sought, query: Query, order: PageOrder) -> FoundPage:
         """Return a page of documents."""

@@ -1,7 +1,7 @@
 """Numbers of the values of facets in the tables."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from psycopg import Connection
@@ -23,6 +23,11 @@ Term = tuple[str, str]
 def digest(text: str) -> UUID:
     """Return the number under which tables have a text that may be too long for an index."""
     return UUID(bytes=hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+
+
+def array(numbers: Iterable[int]) -> str:
+    """Return an array as text: the rows of one statement have arrays of different lengths."""
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 class TermNumbers:

@@ -29,11 +29,10 @@ _COLUMNS: LiteralString = (
 _HELD = f"""
     SELECT {_COLUMNS} FROM dss_explore_bundles
     WHERE catalog = %s AND (uuid, version) > (%s, %s) AND uuid >= %s AND starts_with(uuid, %s)
-        AND (%s = '' OR state = %s)
     ORDER BY uuid, version LIMIT %s
 """
 # The partial index of failed ones serves only a query that says so.
-_FAILED = _HELD.replace("(%s = '' OR state = %s)", "state = 'failed'")
+_FAILED = _HELD.replace("ORDER BY", "AND state = 'failed' ORDER BY")
 _HELD_OF = f"""
     SELECT {_COLUMNS} FROM dss_explore_bundles
     WHERE catalog = %s AND (uuid, version) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
@@ -104,15 +103,19 @@ class Upkeep:
         return {(state, release): count for state, release, count in rows}
 
     def held(
-        self, catalogue: Catalogue, *, after: Fqid | None = None, prefix: str = "", state: str = ""
+        self,
+        catalogue: Catalogue,
+        *,
+        after: Fqid | None = None,
+        prefix: str = "",
+        only_failed: bool = False,
     ) -> Iterator[Held]:
-        """Yield what a catalogue holds, in order of FQID: after one, of UUIDs with a prefix, in a state."""
+        """Yield what a catalogue holds, or what has failed, in order of FQID: after one, of UUIDs with a
+        prefix."""
+        statement = _FAILED if only_failed else _HELD
         start = (after.uuid, after.version) if after else ("", "")
         while True:
-            if state == "failed":
-                rows = self._rows(_FAILED, (catalogue.number, *start, prefix, prefix, _ROWS))
-            else:
-                rows = self._rows(_HELD, (catalogue.number, *start, prefix, prefix, state, state, _ROWS))
+            rows = self._rows(statement, (catalogue.number, *start, prefix, prefix, _ROWS))
             for row in rows:
                 yield _held(*row)
             if len(rows) < _ROWS:

@@ -84,10 +84,10 @@ class Writer:
             known = connection.execute(
                 _BUNDLE, (catalogue.number, new.fqid.uuid, new.fqid.version)
             ).fetchone()
-            if known is not None and not _changes(known, new):
+            said = new.said.encode() if new.said else None
+            if known is not None and not _changes(known, new, said):
                 return False
             before = _current(connection, catalogue, new.fqid.uuid)
-            said = new.said.encode() if new.said else None
             connection.execute(
                 _PUT,
                 (
@@ -176,12 +176,13 @@ def _shares(current: _Current | None, uuid: str) -> dict[EntityKey, Share]:
     }
 
 
-def _changes(known: Sequence[Any], new: BundleState) -> bool:
-    state, labels, release, said = known
+def _changes(known: Sequence[Any], new: BundleState, said: str | None) -> bool:
+    """Return whether a bundle version differs from what is recorded; `said` is what it says, encoded."""
+    state, labels, release, known_said = known
     if state == DELETED:
         return False
     same = (state, frozenset(labels), release) == (new.state, new.labels, new.release)
-    return not (same and (new.said.encode() if new.said else None) == said)
+    return not (same and said == known_said)
 
 
 def _lock(connection: Connection, numbers: Iterable[int]) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.errors import ProgramLimitExceeded
 
@@ -12,10 +11,8 @@ from shared.explore.audiences import TooManyAudiences
 from shared.explore.base import DELETED, FAILED, INDEXED, WITHDRAWN, BundleState
 from shared.explore.bundle_metadata import BundleMetadata
 from shared.explore.postgresql import documents
-from shared.explore.postgresql.schema import MIGRATIONS
 from tests.support.catalogue import ANYBODY, Labels, TestCatalogue
 from tests.support.hca_sample import id_of, sequenced
-from tests.support.postgresql_server import StoppableServer
 
 OLDER, NEWER = "2024-03-01T120000.000000Z", "2024-03-02T120000.000000Z"
 LAB, OTHER_LAB = labels_of(("lab",)), labels_of(("other-lab",))
@@ -29,7 +26,7 @@ def metadata(*arguments: str, **more: Any) -> BundleMetadata:
 
 
 def states_of(catalogue: TestCatalogue) -> dict[str, str]:
-    return {each.fqid.version: each.state for each in catalogue.store.states(catalogue.catalogue)}
+    return {each.fqid.version: each.state for each in catalogue.store.upkeep.held(catalogue.catalogue)}
 
 
 def organ_of(catalogue: TestCatalogue, sought: Labels | None = ANYBODY) -> Any:
@@ -112,12 +109,12 @@ def test_a_newer_version_that_has_failed_leaves_the_older(catalogue: TestCatalog
     )
 
     assert catalogue.tables() == before
-    [failed] = catalogue.store.states(catalogue.catalogue, state=FAILED)
+    [failed] = catalogue.store.upkeep.held(catalogue.catalogue, only_failed=True)
     assert (failed.fqid, failed.reason) == (newer.fqid, "links.json: links")
     # Once it can be read it is shown.
     catalogue.put(newer)
     assert catalogue.document("bundles", newer.fqid.uuid)["bundles"][0]["version"] == NEWER
-    assert not list(catalogue.store.states(catalogue.catalogue, state=FAILED))
+    assert not list(catalogue.store.upkeep.held(catalogue.catalogue, only_failed=True))
 
 
 def test_a_bundle_that_was_indexed_and_fails_now_is_gone(catalogue: TestCatalogue) -> None:
@@ -235,22 +232,6 @@ def test_each_reader_sees_the_first_bundles_that_they_may_read(
     assert (seen(*ANYBODY), seen("lab"), seen(*ANYBODY, "lab")) == ([1, 2], [0, 5], [0, 1])
 
 
-def test_what_an_older_release_has_written_gets_its_readers(
-    catalogue: TestCatalogue, postgresql: StoppableServer
-) -> None:
-    catalogue.put(metadata("a"), LAB)
-    catalogue.put(metadata("b"))
-    before = catalogue.tables()
-
-    with psycopg.connect(postgresql.dsn) as connection:
-        connection.execute(
-            "UPDATE dss_explore_shares SET labels = '' WHERE catalog = %s", (catalogue.catalogue.number,)
-        )
-        connection.execute(MIGRATIONS[3][1])
-
-    assert catalogue.tables() == before
-
-
 def test_a_bundle_is_refused_whole_if_an_entity_has_too_many_sets_of_readers(
     catalogue: TestCatalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,7 +258,7 @@ def test_what_is_to_be_gone_is_gone_though_no_older_version_can_be_shown(
 
     catalogue.store.put(catalogue.catalogue, BundleState(fqid=bundles[2].fqid, state=state))
 
-    found = {each.fqid: each for each in catalogue.store.states(catalogue.catalogue)}
+    found = {each.fqid: each for each in catalogue.store.upkeep.held(catalogue.catalogue)}
     assert found[bundles[2].fqid].state == state
     assert (found[bundles[1].fqid].state, found[bundles[0].fqid].state) == (FAILED, INDEXED)
     assert "different sets of readers" in found[bundles[1].fqid].reason
