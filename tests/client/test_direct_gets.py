@@ -30,12 +30,13 @@ class Server:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def run(self) -> None:
-        while self._answers:
-            connection, _ = self._socket.accept()
-            self.connections += 1
-            # A client that does not trust the certificate ends the connection.
-            with suppress(ssl.SSLError), self._secured(connection) as connection:
-                self._answer(connection)
+        with self._socket:
+            while self._answers:
+                connection, _ = self._socket.accept()
+                self.connections += 1
+                # A client that does not trust the certificate ends the connection.
+                with suppress(ssl.SSLError), self._secured(connection) as connection:
+                    self._answer(connection)
 
     def _secured(self, connection: socket.socket) -> socket.socket:
         return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
@@ -195,6 +196,8 @@ def test_a_host_has_to_prove_its_name_by_a_certificate_that_is_trusted(
 
 
 def test_no_more_of_an_error_is_read_than_its_beginning() -> None:
-    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000000\r\n\r\n" + bytes(100_000)
+    sent = bytes(100_000)
+    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000000000\r\n\r\n" + sent
     with serving(endless) as server, SignedGets("test").open(server.url + "/", {}) as answer:
         assert answer.failure(" (not the range)").status == 200
+        assert sum(map(len, answer.stream(len(sent)))) == len(sent) - 64 * 1024

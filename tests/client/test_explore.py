@@ -100,6 +100,7 @@ def test_pages_are_fetched_as_they_are_needed(
     assert catalogue.asked == []
 
     assert found.total == 250
+    assert [path for path, _ in catalogue.asked] == ["catalogs", "files"]
     assert [hit["entryId"] for hit in found] == [f"id-{number}" for number in range(250)]
 
     paths, asked = zip(*catalogue.asked, strict=True)

@@ -219,7 +219,7 @@ def test_frames_of_a_notebook_do_not_pile_up(
             fetch.advance(items=1)
 
     assert len(notebook.outputs) == 1
-    assert [stream.getvalue() for stream in streams] == [""] * len(streams)
+    assert streams and not any(stream.getvalue() for stream in streams)
 
 
 @pytest.mark.parametrize(("asked", "outputs"), [(None, 1), (True, 1), (False, 0)])

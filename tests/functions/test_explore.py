@@ -68,7 +68,8 @@ def test_bundles_come_into_the_catalogue_once_they_are_published(
 
     assert early.status_code == 503
     assert answers == [204] * 3 and other.status_code == 204
-    assert shelf.states() == {str(good): INDEXED, str(bad): FAILED}
+    states = shelf.states()
+    assert (states[str(good)], states[str(bad)]) == (INDEXED, FAILED)
 
 
 def test_what_kills_the_function_is_a_dead_letter_and_is_listed_as_failed(
@@ -82,9 +83,12 @@ def test_what_kills_the_function_is_a_dead_letter_and_is_listed_as_failed(
     deadly = put_files(api, clouds, setting, GOOD)
 
     given_up = explore.push(change_of(deadly), attempt=31, subscription="explore")
-    unknown = explore.push(change_of(Version(new_uuid(), now())), attempt=31, subscription="explore")
+    nowhere = Version(new_uuid(), now())
+    unknown = explore.push(change_of(nowhere), attempt=31, subscription="explore")
 
     assert (given_up.status_code, unknown.status_code) == (200, 200)
     assert "was killed" in json.loads(given_up.text)["dead"]
-    assert letters.wait(lambda one: one["uuid"] == deadly.uuid)["deadSubscription"] == "explore"
+    for bundle in (deadly, nowhere):
+        letter = letters.wait(lambda one, uuid=bundle.uuid: one["uuid"] == uuid)
+        assert letter["deadSubscription"] == "explore"
     assert "was killed" in shelf.held()[str(deadly)].reason

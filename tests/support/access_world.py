@@ -6,6 +6,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -197,10 +198,10 @@ def _put_into_catalogue(env: Mapping[str, str], dss: Dss, target: Target) -> Non
     bundle.document(bundle.file("file.txt"))["provenance"]["document_id"] = file.uuid
     bundle.files[0] |= {"uuid": file.uuid, "version": file.version}
     labels = labels_of(head.content_readers)
-    store = open_catalogues(Settings.from_environment(env))
-    [catalogue] = store.catalogues().values()
-    said = Said.of(catalogue.plugin.contributions(replace(bundle.metadata(), fqid=fqid)))
-    store.put(catalogue, BundleState(fqid=fqid, state=INDEXED, labels=labels, release="1", said=said))
+    with closing(open_catalogues(Settings.from_environment(env))) as store:
+        [catalogue] = store.catalogues().values()
+        said = Said.of(catalogue.plugin.contributions(replace(bundle.metadata(), fqid=fqid)))
+        store.put(catalogue, BundleState(fqid=fqid, state=INDEXED, labels=labels, release="1", said=said))
 
 
 @dataclass(frozen=True, kw_only=True)

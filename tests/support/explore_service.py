@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,9 @@ def explore_service(env: Mapping[str, str], *names: str, **settings: str) -> Ite
     own = {"DSS_CATALOGUES": catalogues, **settings}
     make_topics(env, BUNDLE_EVENTS, BUNDLE_CHANGES)
     with api_process(env, own) as process:
-        yield ExploreService(Api(process.url), env, open_dss_for_threads({**env, **own}))
+        dss = open_dss_for_threads({**env, **own})
+        with closing(dss.catalogues):
+            yield ExploreService(Api(process.url), env, dss)
 
 
 def assert_refused(answer: requests.Response, status: int, *words: str) -> None:

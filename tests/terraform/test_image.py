@@ -61,7 +61,9 @@ def test_the_image_holds_every_interface_and_its_document() -> None:
         module = text.partition(":")[0]
         package = module.rpartition(".")[0]
         assert f"{module.replace('.', '/')}.py" in files
-        assert data[package] == [path.name for path in (ROOT / package.replace(".", "/")).glob("*.yml")]
+        folder = package.replace(".", "/")
+        assert data[package] == [path.name for path in (ROOT / folder).glob("*.yml")]
+        assert {f"{folder}/{name}" for name in data[package]} <= files
 
 
 def test_the_image_installs_every_package_that_it_imports() -> None:

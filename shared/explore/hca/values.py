@@ -20,7 +20,7 @@ _SECONDS = {
 }
 _NUMBER = r"\d+(?:\.\d+)?"
 _AGE = re.compile(rf"({_NUMBER})?\s*(-)?\s*({_NUMBER})?")
-# Characters of an age: nobody needs more.
+# Characters of an age: nobody needs more, and in seconds it is below NO_UPPER_LIMIT.
 _MAX_AGE = 100
 
 # A float that JSON can hold, for "at least": there is no infinity in JSON.
@@ -150,8 +150,8 @@ def age_range(age: str | None, unit: str | None) -> tuple[float, float] | None:
     low, dash, high = match.groups()
     if (low is None and high is None) or (high is not None and not dash):
         return None
-    minimum = min(float(low) * seconds, NO_UPPER_LIMIT) if low else 0.0
+    minimum = float(low) * seconds if low else 0.0
     if not dash:
         return minimum, minimum
-    maximum = min(float(high) * seconds, NO_UPPER_LIMIT) if high else NO_UPPER_LIMIT
+    maximum = float(high) * seconds if high else NO_UPPER_LIMIT
     return (minimum, maximum) if minimum <= maximum else None

@@ -1,6 +1,8 @@
 """What is wrong with a request is said in the predecessor's form, with its status."""
 
 import json
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -93,34 +95,12 @@ def test_a_malformed_token_is_refused(service: ExploreService, name: str, token:
         ("[]", ["`filters`", "dictionary"]),
         ("null", ["`filters`", "dictionary"]),
         ('{"nothing": {"is": ["x"]}}', ["Unknown field `nothing`"]),
-        ('{"donorId": {"is": ["x"]}}', ["Unknown field `donorId`"]),
-        ('{"organ": {}}', ["`organ`", "single-item dictionary"]),
-        ('{"organ": ["x"]}', ["`organ`", "single-item dictionary"]),
-        ('{"organ": {"is": ["x"], "within": []}}', ["`organ`", "single-item dictionary"]),
         ('{"organ": {"isnt": ["x"]}}', ["`organ`", "'isnt'", "is, within, contains, intersects"]),
-        ('{"organ": {"is": "x"}}', ["`organ`", "`is`", "not a list"]),
-        ('{"organ": {"is": [1]}}', ["`organ`", "`is`"]),
-        ('{"organ": {"within": [["a", "b"]]}}', ["`organ`", "`within`"]),
-        ('{"organ": {"contains": [1]}}', ["`organ`", "`contains`"]),
-        ('{"fileSize": {"contains": [1]}}', ["`fileSize`", "`contains`"]),
-        ('{"fileSize": {"within": [[1]]}}', ["`fileSize`", "`within`"]),
-        ('{"fileSize": {"within": [["a", "b"]]}}', ["`fileSize`", "`within`"]),
-        ('{"submissionDate": {"within": [["yesterday", "today"]]}}', ["`submissionDate`", "`within`"]),
-        ('{"accessions": {"within": [[1, 2]]}}', ["`accessions`", "`within`"]),
-        ('{"accessions": {"is": []}}', ["`accessions`", "exactly one"]),
-        ('{"accessions": {"is": [{}, {}]}}', ["`accessions`", "exactly one"]),
-        ('{"accessions": {"is": [{"name": "x"}]}}', ["`accessions`", "namespace, accession"]),
-        ('{"tissueAtlas": {"is": [null]}}', ["`tissueAtlas`"]),
         ('{"sourceId": {"within": [[1, 2]]}}', ["`sourceId`", "`within`"]),
         ('{"sourceId": {"is": [null]}}', ["`sourceId`", "null"]),
         ('{"accessible": {"is": [null]}}', ["`accessible`", "null"]),
         ('{"accessible": {"is": ["true"]}}', ["`accessible`", "`is`"]),
         ('{"accessible": {"within": [[true, true]]}}', ["`accessible`", "`within`"]),
-        ('{"organismAge": {"is": [{"value": "1"}]}}', ["`organismAge`", "`value` and `unit`"]),
-        ('{"organismAge": {"is": [{"value": "", "unit": "year"}]}}', ["`organismAge`"]),
-        ('{"organismAge": {"is": [{"value": "1 2", "unit": "year"}]}}', ["`organismAge`"]),
-        ('{"organismAge": {"is": [{"value": 1, "unit": "year"}]}}', ["`organismAge`"]),
-        ('{"organismAgeRange": {"intersects": [1]}}', ["`organismAgeRange`", "`intersects`"]),
     ],
 )
 def test_a_wrong_filter_is_explained(service: ExploreService, filters: str, words: list[str]) -> None:
@@ -181,23 +161,36 @@ def test_a_token_that_proves_nothing_does_not_matter(service: ExploreService, pa
     assert service.api.signed_in("no.valid.token").get(path).json() == service.get(path)
 
 
+# Those that a database refuses are rare among all.
+TEXTS = st.text() | st.text(st.sampled_from('a\\\0\ud800"'))
 JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
-    lambda below: st.one_of(st.lists(below, max_size=3), st.dictionaries(st.text(), below, max_size=3)),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXTS),
+    lambda below: st.one_of(st.lists(below, max_size=3), st.dictionaries(TEXTS, below, max_size=3)),
     max_leaves=10,
 )
 CATALOGUE = Catalogue(1, CatalogueSetting(name="x", plugin="hca"), HcaPlugin(host="h"), "https://h/v1")
 
 
-@settings(max_examples=40)
-@given(st.one_of(st.text(), JSON.map(json.dumps)))
+def texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        yield from chain.from_iterable(map(texts, value))
+    elif isinstance(value, dict):
+        yield from chain(value, *map(texts, value.values()))
+
+
+@settings(max_examples=100)
+@given(st.one_of(TEXTS, TEXTS.map(json.dumps), JSON.map(json.dumps)))
 def test_json_is_read_or_refused(text: str) -> None:
     try:
         value = checked_json(text, "wrong")
     except IllegalArguments as error:
         assert error.title.startswith("wrong")
     else:
-        assert "\0" not in json.dumps(value, ensure_ascii=False).encode().decode()
+        assert not any("\0" in text for text in texts(value))
+        assert json.dumps(value, ensure_ascii=False).encode()
 
 
 @settings(max_examples=40)

@@ -56,6 +56,7 @@ def test_values_of_any_type_are_sorted() -> None:
     values = [None, True, 2, "b", "a", {"x": 1}, ["y"]]
 
     assert sorted(value_set(counts(*values)), key=encode) == sorted(values, key=encode)
+    assert value_set(counts(*values)) == value_set(counts(*reversed(values)))
     assert value_set(counts(*values))[-1] is None
 
 

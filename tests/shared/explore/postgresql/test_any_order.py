@@ -23,6 +23,7 @@ STEPS = st.lists(
         st.sampled_from([OLDER, NEWER]),
         st.sampled_from([ANYBODY, LAB, OTHER_LAB, DELETED, WITHDRAWN]),
     ),
+    min_size=4,
     max_size=10,
 )
 

@@ -14,7 +14,7 @@ from tests.support.catalogue import ANYBODY, TestCatalogue, open_catalogue
 from tests.support.hca_sample import id_of, sequenced
 from tests.support.postgresql_server import StoppableServer
 
-BUNDLES = 5000
+BUNDLES = 2000
 PROJECT = ("projects", id_of("project"))
 
 
@@ -25,7 +25,7 @@ def metadata(number: int) -> BundleMetadata:
 
 @pytest.fixture(scope="module")
 def large(postgresql: StoppableServer) -> Iterator[TestCatalogue]:
-    """A catalogue with a project in 5,000 bundles, most of which were written at once."""
+    """A catalogue with a project in 2,000 bundles, most of which were written at once."""
     with open_catalogue(postgresql.dsn) as catalogue:
         few = shares.MOST_READ + 2
         for number in range(few):

@@ -82,7 +82,7 @@ def test_a_writer_that_is_stopped_between_any_two_statements_has_changed_nothing
                 left = 1000
                 assert catalogue.tables() | catalogue.large_tables() == before, statements
 
-    assert statements > 8
+    assert statements > (8 if kept == "read" else 18)
     assert organ_of(catalogue) == "eye"
 
 
@@ -215,11 +215,15 @@ def test_new_combinations_of_readers_get_numbers_without_a_deadlock(postgresql: 
         numbers.number(one)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(lambda: [AudienceNumbers(second).number(each) for each in (other, one)])
-            wait_until(lambda: _waits(postgresql, second), "the second waits for the first")
-            # It must not come to wait for what the second has.
-            numbers.number(other)
-            first.commit()
-            assert len(waiting.result(30)) == 2
+            try:
+                wait_until(lambda: _waits(postgresql, second), "the second waits for the first")
+                # It must not come to wait for what the second has.
+                numbers.number(other)
+                first.commit()
+                assert len(waiting.result(30)) == 2
+            finally:
+                # Whatever the second still waits for.
+                first.close()
 
 
 def _waits(postgresql: StoppableServer, connection: psycopg.Connection[Any]) -> bool:
