@@ -60,7 +60,7 @@ def test_another_file_is_not_taken_for_an_environment_file(tmp_path):
         envfile.read(tmp_path / "env")
 
 
-def test_the_callers_settings_reach_what_is_ours_unless_they_are_not_the_callers_to_say(tmp_path):
+def test_the_callers_settings_reach_what_is_ours_unless_they_are_not_the_callers_to_say(open_path):
     caller = {
         "PATH": os.environ["PATH"],
         "DSS_READ_ONLY_MODE": "1",
@@ -68,7 +68,7 @@ def test_the_callers_settings_reach_what_is_ours_unless_they_are_not_the_callers
         "OIDC_ISSUER": "https://issuer.example.org",
     }
     with configured(
-        data=None, scratch=tmp_path, caller=caller, api_app="app:app", api_port=0, api_workers=1
+        data=None, scratch=open_path, caller=caller, api_app="app:app", api_port=0, api_workers=1
     ) as config:
         components, env = build(config)
     api = next(component for component in components if component.name == "api")

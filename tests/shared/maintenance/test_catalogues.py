@@ -156,11 +156,15 @@ def test_what_has_just_happened_is_unsettled(world: World) -> None:
 @pytest.mark.parametrize("read_from", ["documents", "bucket"])
 def test_a_reindexing_reads_documents_or_the_bucket(world: World, read_from: str) -> None:
     bundle = world.put(GOOD)
-    key = f"documents/{bundle}"
+    bucket, key = world.clouds.main["gcp"], f"documents/{bundle}"
+    document = world.clouds.read("gcp", key)
     wrong = b'{"manifest": {"files": []}, "files": {}}'
-    world.clouds.stage("gcp", wrong, bucket=world.clouds.main["gcp"], key=key, metadata={})
-
-    world.reindex(Reindexing(read_from=read_from))
+    world.clouds.stage("gcp", wrong, bucket=bucket, key=key, metadata={})
+    try:
+        world.reindex(Reindexing(read_from=read_from))
+    finally:
+        # No journal can be written of a document that has changed, and other tests compact the events.
+        world.clouds.stage("gcp", document, bucket=bucket, key=key, metadata={})
 
     assert world.states() == {str(bundle): LEFT_OUT if read_from == "documents" else INDEXED}
 
