@@ -12,11 +12,12 @@ from run.api.call import Call
 from run.api.urls import attachment
 from run.explore.access import sought
 from run.explore.arguments import Arguments
-from run.explore.pages import file_url, stored_files
+from run.explore.pages import stored_files
 from shared.errors import IllegalArguments, NotFound
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.filters import Filter, Relation
+from shared.explore.links import file_url
 from shared.explore.query import PageOrder, Query
 from shared.identifiers import check_uuid, check_version
 
@@ -70,7 +71,7 @@ def data_object(call: Call, uuid: str) -> dict[str, Json]:
     return {
         "data_object": {
             "id": file["uuid"],
-            "urls": [{"url": file_url(catalogue, file, call.base_url)}],
+            "urls": [{"url": file_url(call.base_url, catalogue.name, file)}],
             "size": str(file["size"]),
             "checksums": [{"checksum": file["sha256"], "type": "sha256"}],
             "aliases": [file["name"], *file.get("aliases", ())],

@@ -6,6 +6,7 @@ from typing import Any
 from shared.explore.bundle_metadata import BundleMetadata, Contribution, Json
 from shared.explore.drs_uris import versioned_drs_uri
 from shared.explore.hca.aggregation import MERGES, document
+from shared.explore.hca.columns import COLUMNS
 from shared.explore.hca.contributions import contributions
 from shared.explore.hca.documents import is_hca
 from shared.explore.hca.fields import FIELDS
@@ -41,6 +42,7 @@ class HcaPlugin:
     }
     fields = FIELDS
     merges = MERGES
+    manifest_columns = COLUMNS
 
     def __init__(self, *, host: str) -> None:
         self._drs_uri = versioned_drs_uri(host)
