@@ -10,6 +10,8 @@ DEFAULT = "compact"
 FORMATS: Mapping[str, str] = {
     "compact": "shared.explore.manifests.formats.compact:Compact",
     "curl": "shared.explore.manifests.formats.curl:Curl",
+    "full": "shared.explore.manifests.formats.full:Full",
+    "verbatim.jsonl": "shared.explore.manifests.formats.verbatim_jsonl:VerbatimJsonl",
 }
 
 
