@@ -97,7 +97,7 @@ def test_a_small_manifest_is_there_at_once(made: ExploreService) -> None:
     assert {row["file_name"] for row in found} == {"m1_1.fastq", "m1_2.fastq"}
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Content-Type"].startswith("text/plain")
-    for line in (f"curl --location --fail --output 'one ", 'curl.exe --location --fail --output "one '):
+    for line in ("curl --location --fail --output 'one ", 'curl.exe --location --fail --output "one '):
         assert line in answer.text
     [name] = parse_qs(urlsplit(answer.headers["Location"]).query)["response-content-disposition"]
     assert name.startswith('attachment; filename="one 2') and name.endswith('.tsv"')
@@ -192,7 +192,8 @@ def test_a_link_to_a_curl_manifest_needs_no_sign_in_and_is_refused_with_one(made
     link = state["Location"]
     assert link.startswith(f"{made.api.url}/manifest/files/")
     assert state["CommandLine"]["bash"] == (
-        f"curl --location --fail {link} | curl --fail-early --continue-at - --retry 15 --retry-delay 10 --config -"
+        f"curl --location --fail {link}"
+        " | curl --fail-early --continue-at - --retry 15 --retry-delay 10 --config -"
     )
 
     assert content(made.api.get(link)).count(b"url=") == 2
