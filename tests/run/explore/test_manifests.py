@@ -5,9 +5,10 @@ import io
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,8 +16,11 @@ import requests
 
 from run.explore.manifest_tokens import ManifestKey, ManifestToken, parse_token
 from shared.catalog import JobState, ManifestOrder
+from shared.catalogue_manifests import making, steps
+from shared.catalogue_manifests.steps import ManifestStep
 from shared.errors import IllegalArguments
 from shared.explore.base import INDEXED
+from shared.explore.manifests.formats import compact
 from tests.support.api import Api, new_uuid
 from tests.support.clouds import Clouds
 from tests.support.dss import firestore_client
@@ -255,7 +259,7 @@ def test_who_asks_is_told_when_to_ask_again(made: ExploreService) -> None:
     assert "/fetch/manifest/files/" in state["Location"]
 
 
-def begun(made: ExploreService) -> str:
+def begun(made: ExploreService, selection: str = '[{}, ""]') -> str:
     """Begin a manifest on which nobody works."""
     labels = made.dss.catalogues.labels(frozenset({"default"}))
     order = ManifestOrder(
@@ -264,11 +268,66 @@ def begun(made: ExploreService) -> str:
         format="compact",
         base_url=made.api.url,
         labels=labels,
-        selection='[{}, ""]',
+        selection=selection,
         files=7,
         name="x.tsv",
     )
     return made.dss.catalog.manifests.begin(order, requester="", at_most=100, at_most_each=100).id
+
+
+class Killed(Exception):
+    """Stands for a kill at a fault point."""
+
+
+class Kills:
+    """Kills the first time that each fault point is reached."""
+
+    def __init__(self) -> None:
+        self.reached: list[str] = []
+
+    def reach(self, point: str) -> None:
+        if point not in self.reached:
+            self.reached.append(point)
+            raise Killed(point)
+
+
+def test_a_kill_at_any_moment_costs_what_was_not_saved(
+    made: ExploreService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compact, "_FILES", 1)
+    monkeypatch.setattr(making, "_PIECE", 1000)
+    monkeypatch.setattr(making, "_SAVE_SECONDS", 0)
+    monkeypatch.setattr(steps, "_STEP_SECONDS", 0)
+    filters = {"organ": {"is": ["brain", "liver"]}}
+    expected = content(started(made.api, filters=filters))
+    job = begun(made, json.dumps([filters, ""]))
+    kills = Kills()
+    dss = replace(made.dss, faults=cast(Any, kills))
+
+    def step(name: str) -> Any:
+        for _ in range(3):
+            try:
+                return getattr(ManifestStep(dss, job, 1), name)()
+            except Killed:
+                assert made.api.get(f"{PUT}/{ManifestToken(job)}").status_code == 301
+        return None
+
+    calls = 1
+    while not step("work")["over"]:
+        # As of a workflow that was started twice.
+        stale = ManifestStep(made.dss, job, 1)
+        ManifestStep(made.dss, job, 1).work()
+        stale.work()
+        calls += 1
+    assert calls > 1
+    assert step("finish") == {"state": "SUCCEEDED"}
+    assert kills.reached == ["manifest: pieces written", "manifest: joined"]
+    assert content(made.api.get(f"{PUT}/{ManifestToken(job)}")) == expected
+    # Steps that come late change nothing.
+    for name in ("work", "finish"):
+        step(name)
+    assert ManifestStep(made.dss, job, 1).abort("late") == {"state": "SUCCEEDED"}
+    assert content(made.api.get(f"{PUT}/{ManifestToken(job)}")) == expected
 
 
 def test_a_manifest_that_could_not_be_made_is_an_error_until_it_is_started_again(
