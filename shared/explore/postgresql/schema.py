@@ -26,6 +26,17 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         )
         """,
         "CREATE UNIQUE INDEX dss_explore_default ON dss_explore_catalogs (is_default) WHERE is_default",
+        # How often a catalogue has changed: the sum of its rows, of which there are several, so that writers
+        # seldom wait for each other. Each begins at a random number: a database that is made anew must not
+        # repeat what was counted before.
+        """
+        CREATE TABLE dss_explore_revisions (
+            catalog integer NOT NULL,
+            slot integer NOT NULL,
+            n bigint NOT NULL,
+            PRIMARY KEY (catalog, slot)
+        ) WITH (fillfactor = 50)
+        """,
         # A row for each bundle version that was ever seen. `said` is what it contributes, to which entities;
         # `tried` is when the sweep brought it to mind again.
         """
@@ -183,9 +194,13 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
             PRIMARY KEY (catalog, entity_type, entity_id, audience)
         ) WITH (toast_tuple_target = 1024)
         """,
+        # PostgreSQL moves all that it may out of a row that is still too long without its documents, names of
+        # 37 bytes too: reading all names would then cost a look-up for each.
         """
         ALTER TABLE dss_explore_documents
-            ALTER keys SET STORAGE MAIN, ALTER sums SET STORAGE MAIN, ALTER ids SET STORAGE MAIN
+            ALTER keys SET STORAGE MAIN, ALTER sums SET STORAGE MAIN, ALTER ids SET STORAGE MAIN,
+            ALTER entity_type SET STORAGE MAIN, ALTER entity_id SET STORAGE MAIN,
+            ALTER default_key SET STORAGE MAIN
         """,
         # The first documents of each profile, in the default order.
         """
