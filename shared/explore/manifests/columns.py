@@ -55,6 +55,18 @@ def columns_of(catalogue: Catalogue) -> Sequence[Column]:
     return [*(Column(each.name, *each.path) for each in of_lists), Column("fileUrl", _FILES, _URL)]
 
 
+def plain_name(column: Column) -> str:
+    """Return the name of a column for programs that know letters, digits and `_` alone."""
+    return column.name.replace(".", "__")
+
+
+def own_value(selection: Selection, key: str, file: Mapping[str, Json], *, is_related: bool) -> Json:
+    """Return the value of a file, one that a selected file stands for if it is related, under a column's key."""
+    if key == _URL:
+        return url_of(selection, file, is_related=is_related)
+    return name_of(file) if key == _NAME else file.get(key)
+
+
 def text_of(value: Json) -> str:
     """Return a value as the text of a cell: null is empty, an age is `20 year`."""
     if isinstance(value, str):
