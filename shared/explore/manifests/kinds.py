@@ -15,7 +15,11 @@ from shared.explore.bundle_metadata import Json
 # Avro: a long has 64 bits, as has a double.
 _LONGS = range(-(1 << 63), 1 << 63)
 _MOST_DOUBLE = sys.float_info.max
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
+# What a name of Avro can't have, what it can't begin with, and what stands for either.
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]|^[0-9]|_(?=x[0-9a-f]*_)")
+_ITEMS = "_x_items"
+# Names of types that every PFB file has.
+_TAKEN = frozenset(("Entity", "Metadata", "Node", "Property", "Link", "Multiplicity", "Relation"))
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,23 @@ class Kind(Protocol):
     @property
     def absent(self) -> Json: ...
 
-    def at(self, *path: str) -> Compiled:
+    def at(self, *path: str | None) -> Compiled:
         """Return this kind at a path from the name of an entity, which makes the names of its records."""
         ...
 
 
-def avro_name(*path: str) -> str:
-    """Return the name of the record at a path, made of the characters that Avro knows in names.
+def avro_name(*path: str | None) -> str:
+    """Return the name of the record at a path, made of the characters that Avro knows in names; each path has
+    another one.
 
-    The names of fields are left as they are: readers take any.
+    None is the step to the elements of a list. The names of fields are left as they are: readers take any.
     """
-    parts = (_NOT_IN_NAMES.sub("_", part) for part in path)
-    return ".".join(part if part and not part[0].isdigit() else f"_{part}" for part in parts)
+    first, *others = (_ITEMS if part is None else _NOT_IN_NAMES.sub(_escaped, part) or "_x_" for part in path)
+    return ".".join([f"{first}_x_" if first in _TAKEN else first, *others])
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"_x{ord(found[0]):x}_"
 
 
 def _is_long(value: Json) -> bool:
@@ -76,7 +85,7 @@ class Primitive:
     name: str
     absent = None
 
-    def at(self, *path: str) -> Compiled:
+    def at(self, *path: str | None) -> Compiled:
         """Return it; it is the same everywhere."""
         return Compiled(self.name, *_PRIMITIVES[self.name])
 
@@ -87,7 +96,7 @@ class Uuid:
 
     absent = ""
 
-    def at(self, *path: str) -> Compiled:
+    def at(self, *path: str | None) -> Compiled:
         """Return it; it is the same everywhere."""
         return Compiled(["string"], *_PRIMITIVES["string"])
 
@@ -99,7 +108,7 @@ class Record:
     fields: Mapping[str, Kind]
     absent = None
 
-    def at(self, *path: str) -> Compiled:
+    def at(self, *path: str | None) -> Compiled:
         """Return it with the name of its path."""
         name = avro_name(*path)
         made = {field: kind.at(*path, field) for field, kind in self.fields.items()}
@@ -133,7 +142,7 @@ class Listed:
         """A list of null, or of nothing if its items can't be null."""
         return [None] if isinstance(self.items, Union) else []
 
-    def at(self, *path: str) -> Compiled:
+    def at(self, *path: str | None) -> Compiled:
         """Return it; its items are at the same path."""
         items = self.items.at(*path)
         make = items.value
@@ -152,15 +161,20 @@ class Listed:
 class Union:
     """A value of the first of several kinds that takes it.
 
-    What none of them takes is its JSON text if texts are among them, and else null.
+    What none of them takes is its JSON text if texts are among them, and else null; as is what is nested too
+    deeply for Python to write it.
     """
 
     members: Sequence[Kind]
     absent = None
 
-    def at(self, *path: str) -> Compiled:
-        """Return it; its members are at the same path."""
-        members = [each.at(*path) for each in self.members]
+    def at(self, *path: str | None) -> Compiled:
+        """Return it; its members are at the same path, but for lists beside an object."""
+        is_at_path = not any(isinstance(each, Record) for each in self.members)
+        members = [
+            each.at(*path) if is_at_path or not isinstance(each, Listed) else each.at(*path, None)
+            for each in self.members
+        ]
         has_text = any(each.schema == "string" for each in members)
 
         def value(owner: Json) -> Any:
@@ -169,9 +183,17 @@ class Union:
                     made = member.value(owner)
                     # A pair names the record that it is of, so that the library need not try them all.
                     return (member.record, made) if member.record else made
-            return json.dumps(owner, sort_keys=True, ensure_ascii=False) if has_text else None
+            return _json_text(owner) if has_text else None
 
         return Compiled([each.schema for each in members], value, lambda _: True)
+
+
+def _json_text(value: Json) -> str | None:
+    try:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    except RecursionError:
+        # It was read, but not so deep in other calls as this.
+        return None
 
 
 def or_null(*kinds: Kind) -> Union:

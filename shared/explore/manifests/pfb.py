@@ -15,8 +15,6 @@ from shared.explore.manifests.kinds import Compiled
 
 Entity = Mapping[str, Any]
 
-# Types of entities can't have these names, which the format's own types have.
-RESERVED = frozenset(("Entity", "Metadata", "Node", "Property", "Link", "Multiplicity", "Relation"))
 # Characters. Terra takes no longer ids.
 MAX_ID = 254
 
