@@ -1,6 +1,7 @@
 """What a manifest is made of: the files of a catalogue that match filters, as one reader sees them."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -135,18 +136,27 @@ class CatalogueSelection:
     ) -> None:
         self.catalogue = catalogue
         self.base_url = base_url
+        # How many files were read, all iterators together.
+        self.read = 0
         self._asked = catalogue, sought, query
         self._store = store
-        self._read = read
+        self._read_metadata = read
 
     def files(self, after: str = "") -> SelectedFiles:
         """Yield the files behind an entity's id, in order of these ids."""
-        return self._store.files(*self._asked, after)
+        with closing(self._store.files(*self._asked, after)) as files:
+            for each in files:
+                self.read += 1
+                yield each
 
     def files_by_bundle(self, after: tuple[str, str] = ("", ""), *, documents: bool = True) -> FilesOfBundles:
         """Yield the files behind a bundle's UUID and an entity's id, in order of these."""
-        return self._store.files_by_bundle(*self._asked, after, documents=documents)
+        found = self._store.files_by_bundle(*self._asked, after, documents=documents)
+        with closing(found):
+            for each in found:
+                self.read += 1
+                yield each
 
     def metadata(self, bundles: Iterable[Fqid]) -> Iterator[BundleMetadata]:
         """Yield the metadata of bundles, in their order."""
-        return self._read(bundles)
+        return self._read_metadata(bundles)

@@ -9,6 +9,7 @@ DEFAULT = "compact"
 # Classes without parameters, in the syntax of entry points, so that only the one in use is imported.
 FORMATS: Mapping[str, str] = {
     "compact": "shared.explore.manifests.formats.compact:Compact",
+    "curl": "shared.explore.manifests.formats.curl:Curl",
     "parquet": "shared.explore.manifests.formats.parquet:Parquet",
     "terra.bdbag": "shared.explore.manifests.formats.terra_bdbag:TerraBdbag",
     "terra.pfb": "shared.explore.manifests.formats.terra_pfb:TerraPfb",

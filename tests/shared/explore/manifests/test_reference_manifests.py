@@ -46,7 +46,7 @@ def comparable(
     return [_DRS.sub("DRS", _VERSION.sub(r"\1\2\3", line)) for line in text.splitlines(keepends=True)]
 
 
-@pytest.mark.parametrize(("name", "file"), [("compact", "compact.tsv")])
+@pytest.mark.parametrize(("name", "file"), [("compact", "compact.tsv"), ("curl", "curlrc")])
 def test_a_manifest_is_the_predecessors(
     catalogue: TestCatalogue, expected: Path, name: str, file: str
 ) -> None:
