@@ -17,6 +17,11 @@ MOST_PLACES = 50_000
 _PRIMITIVES = {name: Primitive(name).at().takes for name in ("null", "boolean", "long", "double", "string")}
 
 
+def _types_of(value: Json) -> list[str]:
+    """Return the types that take a value, the narrowest first. What none takes is written as text."""
+    return [name for name, takes in _PRIMITIVES.items() if takes(value)] or ["string"]
+
+
 @dataclass
 class Places:
     """How many places the documents have in all; `left` is how many they may have more."""
@@ -25,7 +30,7 @@ class Places:
 
 
 @dataclass
-class Seen:
+class Observed:
     """What documents have at one place: primitive types, keys of objects, and elements of lists.
 
     Where `is_text`, objects and lists are text.
@@ -34,8 +39,8 @@ class Seen:
     places: Places = field(default_factory=Places)
     depth: int = 0
     types: set[str] = field(default_factory=set)
-    fields: dict[str, "Seen"] | None = None
-    items: "Seen | None" = None
+    fields: dict[str, "Observed"] | None = None
+    items: "Observed | None" = None
     is_text: bool = False
 
     def add(self, value: Json) -> None:
@@ -45,9 +50,7 @@ class Seen:
         elif isinstance(value, list) and not self.is_text:
             self._add_list(value)
         else:
-            # A number that is too large for any is written as text.
-            takes = (name for name, takes in _PRIMITIVES.items() if takes(value))
-            self.types.add(next(takes, "string"))
+            self.types.add(_types_of(value)[0])
 
     def _add_object(self, value: Mapping[str, Json]) -> None:
         if self.fields is None:
@@ -71,9 +74,9 @@ class Seen:
         for each in value:
             self.items.add(each)
 
-    def _place(self) -> "Seen":
+    def _place(self) -> "Observed":
         self.places.left -= 1
-        return Seen(self.places, self.depth + 1)
+        return Observed(self.places, self.depth + 1)
 
     def _become_text(self) -> None:
         self.places.left += self._count()
@@ -84,6 +87,17 @@ class Seen:
         """Return how many places there are below this one."""
         below = [*(self.fields or {}).values(), *([self.items] if self.items else [])]
         return len(below) + sum(each._count() for each in below)
+
+    def fits(self, value: Json) -> bool:
+        """Return whether a value has nothing that was not there before."""
+        if isinstance(value, dict) and not self.is_text:
+            fields = self.fields or {}
+            return self.fields is not None and all(
+                key in fields and fields[key].fits(each) for key, each in value.items()
+            )
+        if isinstance(value, list) and not self.is_text:
+            return self.items is not None and all(map(self.items.fits, value))
+        return any(each in self.types for each in _types_of(value))
 
     def record(self) -> Record:
         """Return the kind of the objects, with their fields in order of their names."""
@@ -110,7 +124,7 @@ class Seen:
         ]
 
     @classmethod
-    def unpacked(cls, packed: Any, places: Places, depth: int = 0) -> "Seen":
+    def unpacked(cls, packed: Any, places: Places, depth: int = 0) -> "Observed":
         """Return what was packed."""
         types, fields, items, is_text = packed
         return cls(

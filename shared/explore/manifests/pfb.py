@@ -82,21 +82,21 @@ def metadata_entity(names: Iterable[str], linked_to: str = "") -> Entity:
     return {"id": None, "name": "Metadata", "object": ("Metadata", {"nodes": nodes, "misc": {}})}
 
 
-def entity(entity_id: str, record: Compiled, value: Json, relations: Sequence[Entity] = ()) -> Entity:
-    """Return an entity. Raises ValueError if its id is longer than Terra takes."""
+def entity(
+    entity_id: str, record: Compiled, value: Json, relations: Sequence[tuple[str, str]] = ()
+) -> Entity:
+    """Return an entity, which is related to others: their names and ids, which must be in the file before.
+
+    Raises ValueError if its id is longer than Terra takes.
+    """
     if len(entity_id) > MAX_ID:
         raise ValueError(f"{entity_id[:MAX_ID]}…: an id has at most {MAX_ID} characters")
     return {
         "id": entity_id,
         "name": record.record,
         "object": (record.record, record.value(value)),
-        "relations": relations,
+        "relations": [{"dst_name": name, "dst_id": an_id} for name, an_id in relations],
     }
-
-
-def relation(to: Entity) -> Entity:
-    """Return a relation to an entity, which must be in the file before."""
-    return {"dst_name": to["name"], "dst_id": to["id"]}
 
 
 class PfbWriter:

@@ -92,7 +92,7 @@ _OF_KINDS = {name: Primitive(name).at() for name in ("boolean", "long", "double"
 
 
 def _converter(column: TypedColumn) -> Callable[[Json], Any]:
-    """Return what makes a value of the column's type; null of what has another type."""
+    """Return what makes a value of the column's type of one that is not null; null of one of another type."""
     if column.type == TIME:
         return _time
     if column.type not in _OF_KINDS:
@@ -101,8 +101,18 @@ def _converter(column: TypedColumn) -> Callable[[Json], Any]:
     return lambda value: kind.value(value) if kind.takes(value) else None
 
 
-def _values(found: Json) -> list[Json]:
-    return found if isinstance(found, list) else [found]
+def _cell(column: TypedColumn) -> Callable[[Sequence[Json]], Any]:
+    """Return what makes a cell of values, which may be lists: one value, or the distinct ones."""
+    convert, is_list = _converter(column), column.is_list
+
+    def cell(found: Sequence[Json]) -> Any:
+        values = [each for value in found for each in (value if isinstance(value, list) else (value,))]
+        made = [each for value in values if value is not None and (each := convert(value)) is not None]
+        if is_list:
+            return made if len(made) < 2 else list(dict.fromkeys(made))
+        return made[0] if made else None
+
+    return cell
 
 
 def typed_rows(
@@ -112,33 +122,25 @@ def typed_rows(
 
     A cell without a value is null, or an empty list; those of lists are distinct.
     """
-    converters = [_converter(each) for each in columns]
-    own = [number for number, each in enumerate(columns) if each.source.listed == FILES]
-    shared = [number for number, each in enumerate(columns) if each.source.listed != FILES]
-
-    def cell(number: int, values: list[Json]) -> Any:
-        convert = converters[number]
-        made = [each for value in values if value is not None and (each := convert(value)) is not None]
-        if columns[number].is_list:
-            return list(dict.fromkeys(made))
-        return made[0] if made else None
+    cells_of = [(number, each.source, _cell(each)) for number, each in enumerate(columns)]
+    own = [(number, source.key, cell) for number, source, cell in cells_of if source.listed == FILES]
+    shared = [
+        (number, source.listed, source.key, cell)
+        for number, source, cell in cells_of
+        if source.listed != FILES
+    ]
 
     def rows(selected: SelectedFile) -> Iterator[list[Any]]:
         lists: Mapping[str, Any] = selected.contents | {
             name: selected.document.get(name, ()) for name in ("bundles", _SOURCES)
         }
         cells: list[Any] = [None] * len(columns)
-        for number in shared:
-            source = columns[number].source
-            inner = lists.get(source.listed, ())
-            cells[number] = cell(
-                number, [value for each in inner for value in _values(each.get(source.key))]
-            )
+        for number, listed, key, cell in shared:
+            cells[number] = cell([each.get(key) for each in lists.get(listed, ())])
         for file, is_related in selected.files:
             row = cells.copy()
-            for number in own:
-                key = columns[number].source.key
-                row[number] = cell(number, _values(own_value(selection, key, file, is_related=is_related)))
+            for number, key, cell in own:
+                row[number] = cell([own_value(selection, key, file, is_related=is_related)])
             yield row
 
     return rows

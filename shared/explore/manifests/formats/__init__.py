@@ -13,6 +13,7 @@ FORMATS: Mapping[str, str] = {
     "parquet": "shared.explore.manifests.formats.parquet:Parquet",
     "terra.bdbag": "shared.explore.manifests.formats.terra_bdbag:TerraBdbag",
     "terra.pfb": "shared.explore.manifests.formats.terra_pfb:TerraPfb",
+    "verbatim.pfb": "shared.explore.manifests.formats.verbatim_pfb:VerbatimPfb",
 }
 
 

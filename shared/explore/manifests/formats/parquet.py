@@ -10,8 +10,9 @@ from shared.explore.manifests.content import Checkpoint, Saved
 from shared.explore.manifests.selection import Selection
 from shared.explore.manifests.typed_columns import TIME, TypedColumn, all_columns_of, typed_rows
 
-# Rows that are in memory at once, some 5 KB each, and that a program has to read at once.
-_GROUP = 8_192
+# Rows that are made at once, some 5 KB each, and how many of these go together: a program has to read them at
+# once, and they take a third of that.
+_ROWS, _BATCHES = 1_000, 16
 
 
 class Parquet:
@@ -36,8 +37,9 @@ class Parquet:
         # BigQuery and DuckDB know this compression, too.
         with closing(selection.files()) as files, ParquetWriter(sink, schema, compression="zstd") as writer:
             rows = chain.from_iterable(map(rows_of, files))
-            while group := list(islice(rows, _GROUP)):
-                writer.write_batch(_batch(pyarrow, schema, group), row_group_size=_GROUP)
+            batches = (_batch(pyarrow, schema, each) for each in iter(lambda: list(islice(rows, _ROWS)), []))
+            while group := list(islice(batches, _BATCHES)):
+                writer.write_table(pyarrow.Table.from_batches(group), row_group_size=_ROWS * _BATCHES)
                 yield sink.take()
         yield sink.take()
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.manifests.content import Checkpoint, Saved
 from shared.explore.manifests.file_kinds import FILES, kinds_of
 from shared.explore.manifests.kinds import Kind, Record
-from shared.explore.manifests.pfb import Entity, PfbWriter, entity, metadata_entity, relation, schema_of
+from shared.explore.manifests.pfb import Entity, PfbWriter, entity, metadata_entity, schema_of
 from shared.explore.manifests.seen import Seen
 from shared.explore.manifests.selection import SelectedFile, Selection
 from shared.explore.tallies import encode, order
@@ -41,7 +42,7 @@ class TerraPfb:
                 writer.write(entities.of(each))
                 if number % _FILES_AT_ONCE == 0:
                     yield writer.take()
-                    yield Checkpoint(each.entity_id, seen.packed)
+                    yield Checkpoint(each.entity_id, seen.encode)
         yield writer.take()
 
 
@@ -64,18 +65,19 @@ class FileEntities:
         for listed, (record, has_id) in self._lists.items():
             if listed == FILES:
                 continue
-            for entity_id, inner in _with_ids(selected, listed, has_id=has_id):
-                made = entity(f"{record.record}.{entity_id}", record, inner)
-                relations.append(relation(made))
-                if self._seen.is_new(made["id"]):
-                    yield made
-        relations.sort(key=lambda each: (each["dst_name"], each["dst_id"]))
+            for an_id, inner in _with_ids(selected, listed, has_id=has_id):
+                entity_id = f"{record.record}.{an_id}"
+                relations.append((record.record, entity_id))
+                # Almost all are those of other files, too.
+                if self._seen.add(entity_id.encode()):
+                    yield entity(entity_id, record, inner)
+        relations.sort()
         record, _ = self._lists[FILES]
         for file, is_related in selected.files:
-            made = entity(f"{record.record}.{_id_of(file[_ID])}", record, file, relations)
+            entity_id = f"{record.record}.{_id_of(file[_ID])}"
             # A file is one document; its members may be in others, too.
-            if not is_related or self._seen.is_new(made["id"]):
-                yield made
+            if not is_related or self._seen.add(entity_id.encode()):
+                yield entity(entity_id, record, file, relations)
 
 
 def _with_ids(selected: SelectedFile, listed: str, *, has_id: bool) -> Iterator[tuple[str, Mapping[str, Json]]]:
@@ -84,13 +86,20 @@ def _with_ids(selected: SelectedFile, listed: str, *, has_id: bool) -> Iterator[
     inner = selected.contents.get(listed, ())
     if not has_id:
         return ((_id_of(encode(each)), each) for each in inner)
-    with_ids = (each for each in inner if _ID in each)
-    return ((_id_of(each[_ID]), each) for each in sorted(with_ids, key=lambda each: order(each[_ID])))
+    with_ids = [each for each in inner if _ID in each]
+    if len(with_ids) > 1:
+        with_ids.sort(key=lambda each: order(each[_ID]))
+    return ((_id_of(each[_ID]), each) for each in with_ids)
 
 
 def _id_of(ids: Json) -> str:
     """Return the predecessor's id of an entity that is merged from those with some ids."""
-    listed = sorted(map(str, ids)) if isinstance(ids, list) else [str(ids)]
+    return _id_of_all(tuple(sorted(map(str, ids))) if isinstance(ids, list) else (str(ids),))
+
+
+# Those of projects, protocols and donors come again and again. An item takes some 400 bytes.
+@lru_cache(maxsize=10_000)
+def _id_of_all(ids: tuple[str, ...]) -> str:
     # Other ids are other texts, also if the joiner is in them.
-    is_safe = not any(_JOINER in each for each in listed)
-    return f"{uuid5(_IDS, _JOINER.join(listed) if is_safe else encode(listed))}.{len(listed)}"
+    is_safe = not any(_JOINER in each for each in ids)
+    return f"{uuid5(_IDS, _JOINER.join(ids) if is_safe else encode(list(ids)))}.{len(ids)}"

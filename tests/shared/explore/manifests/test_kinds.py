@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.explore.manifests import inference
-from shared.explore.manifests.inference import Places, Seen
+from shared.explore.manifests.inference import Places, Observed
 from shared.explore.manifests.kinds import DOUBLE, LONG, TEXT, Listed, Record, Uuid, avro_name, or_null
 from shared.explore.manifests.pfb import PfbWriter, entity, metadata_entity, schema_of
 from tests.support.beside import need_beside
@@ -26,7 +26,7 @@ values = st.recursive(
 documents = st.lists(st.dictionaries(keys, values, max_size=4), min_size=1, max_size=4)
 
 
-def written(seen: Seen, contents: list[Any], name: str = "thing") -> list[Any]:
+def written(seen: Observed, contents: list[Any], name: str = "thing") -> list[Any]:
     """Return what a reader finds of documents that are written by what was seen."""
     record = seen.record().at(name)
     writer = PfbWriter(schema_of([record]))
@@ -37,8 +37,8 @@ def written(seen: Seen, contents: list[Any], name: str = "thing") -> list[Any]:
     return [each["object"] for each in found]
 
 
-def seen_in(contents: list[Any]) -> Seen:
-    seen = Seen()
+def seen_in(contents: list[Any]) -> Observed:
+    seen = Observed()
     for each in contents:
         seen.add(each)
     return seen
@@ -73,7 +73,7 @@ def test_what_was_seen_can_be_packed_and_goes_on(contents: list[Any]) -> None:
     seen = seen_in(contents)
     packed = json.loads(json.dumps(seen.packed()))
 
-    other = Seen.unpacked(packed, Places(seen.places.left))
+    other = Observed.unpacked(packed, Places(seen.places.left))
     other.add({"more": 1})
 
     assert other.record() == whole.record()
@@ -83,7 +83,7 @@ def test_what_was_seen_can_be_packed_and_goes_on(contents: list[Any]) -> None:
 def test_a_table_of_many_keys_is_text_and_takes_no_place_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "MOST_KEYS", 3)
     contents = [{"by_id": {"1": {"x": 1}, "2": {"x": 2}}}, {"by_id": {"3": 0, "4": 0}}, {"by_id": {"5": 0}}]
-    seen = Seen(Places(7))
+    seen = Observed(Places(7))
     for each in [*contents, {"by_id": None, "other": {"a": 1, "b": 2}}]:
         seen.add(each)
 
@@ -99,7 +99,7 @@ def test_no_more_places_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPat
     for _ in range(200):
         deep = {"a": [deep]}
     contents = [{"wide": {str(number): number for number in range(50)}}, {"deep": deep}, {"late": [[1]]}]
-    seen = Seen(Places(20))
+    seen = Observed(Places(20))
     for each in contents:
         seen.add(each)
 
@@ -137,9 +137,9 @@ def test_the_predecessors_verbatim_entities_are_what_is_written_of_them() -> Non
     path = need_beside("azul/from-azul/verbatim-hca-pfb_entities.json")
     metadata, *expected = json.loads(path.read_text())
     places = Places()
-    seen: dict[str, Seen] = {}
+    seen: dict[str, Observed] = {}
     for each in expected:
-        seen.setdefault(each["name"], Seen(places)).add(each["object"])
+        seen.setdefault(each["name"], Observed(places)).add(each["object"])
     records = {name: seen[name].record().at(name) for name in sorted(seen)}
 
     writer = PfbWriter(schema_of(records.values()))

@@ -106,7 +106,8 @@ def test_it_says_what_the_predecessors_table_says() -> None:
 
 
 def test_groups_of_rows_are_bounded_and_come_while_files_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_module, "_GROUP", 4)
+    monkeypatch.setattr(parquet_module, "_ROWS", 2)
+    monkeypatch.setattr(parquet_module, "_BATCHES", 2)
     selection = Documents.of(PLUGIN, *(sequenced(str(number)).metadata() for number in range(5)))
     taken = 0
 
