@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from shared.catalog import ManifestOrder
 from shared.catalogue_indexing import bundle_metadata
 from shared.errors import Conflict, NotYetThere
-from shared.events.documents import read_document
+from shared.events.documents import document_of, read_document
 from shared.explore.bundle_metadata import BundleMetadata
 from shared.explore.catalogues import Catalogue
 from shared.explore.filters import parse_filters
@@ -61,11 +61,12 @@ def _metadata(dss: Dss, replica: str, bundles: Iterable[Fqid]) -> Iterator[Bundl
 
     def read(fqid: Fqid) -> BundleMetadata | None:
         try:
-            return bundle_metadata(fqid, json.loads(read_document(dss, replica, fqid, dead=False)))
+            document = read_document(dss, replica, fqid, dead=False)
         except NotYetThere:
             head = dss.catalog.bundles.head(fqid)
             if head is None or head.hidden or head.purged:
                 return None
-            raise
+            document = document_of(dss, dss.replicas.named(replica), head)
+        return bundle_metadata(fqid, json.loads(document))
 
     return filter(None, map_in_threads(read, bundles, threads=_THREADS))
