@@ -19,18 +19,24 @@ class Documents:
     base_url = "https://service.lan"
 
     def __init__(
-        self, plugin: Plugin, documents: Iterable[Mapping[str, Any]], bundles: Iterable[BundleMetadata] = ()
+        self,
+        plugin: Plugin,
+        documents: Iterable[Mapping[str, Any]],
+        bundles: Iterable[BundleMetadata] = (),
+        catalogue: Catalogue | None = None,
     ) -> None:
-        self.catalogue = Catalogue(1, CatalogueSetting(name="test", plugin="test"), plugin, "https://h/v1")
+        setting = CatalogueSetting(name="test", plugin="test")
+        self.catalogue = catalogue or Catalogue(1, setting, plugin, "https://h/v1")
         self.documents = sorted(documents, key=lambda each: each["entity_id"])
         self.passes = 0
         self._bundles = {each.fqid: each for each in bundles}
 
     @classmethod
-    def of(cls, plugin: Plugin, *bundles: BundleMetadata) -> "Documents":
+    def of(cls, plugin: Plugin, *bundles: BundleMetadata, catalogue: Catalogue | None = None) -> "Documents":
         """Return all files of some bundles, as a catalogue of these has them."""
         found = documents_of(plugin, *bundles)
-        selection = cls(plugin, [each for (kind, _), each in found.items() if kind == "files"], bundles)
+        files = [each for (kind, _), each in found.items() if kind == "files"]
+        selection = cls(plugin, files, bundles, catalogue)
         for each in selection.documents:
             each["sources"] = [selection.catalogue.source]  # type: ignore[index]
         return selection

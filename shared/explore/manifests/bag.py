@@ -28,6 +28,9 @@ class _Sink:
     def flush(self) -> None:
         """Do nothing: all is taken by `take`."""
 
+    def close(self) -> None:
+        """Do nothing, too."""
+
     def take(self, least: int = 0) -> Iterator[bytes]:
         """Yield what was not yet taken if it has `least` bytes."""
         if self._pieces.tell() > least:
@@ -43,7 +46,7 @@ def zipped_bag(name: str, content: Iterable[bytes]) -> Iterator[bytes]:
     """
     sink = _Sink()
     # No `with`: it would complete the file if the work ends half-way.
-    bag = zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED)  # type: ignore[arg-type]  # it needs no more
+    bag = zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED)
     payload = f"data/{name}"
     digest, size = hashlib.sha256(), 0
     # It may be larger than 4 GiB, which is to be said before.

@@ -61,7 +61,7 @@ def plain_name(column: Column) -> str:
 
 
 def own_value(selection: Selection, key: str, file: Mapping[str, Json], *, is_related: bool) -> Json:
-    """Return the value of a file, one that a selected file stands for if it is related, under a column's key."""
+    """Return the value of a file under a column's key; a related one is a member of a zarr store."""
     if key == _URL:
         return url_of(selection, file, is_related=is_related)
     return name_of(file) if key == _NAME else file.get(key)

@@ -18,7 +18,7 @@ def kind_of(field_type: FieldType) -> Kind:
 
 
 def kinds_of(plugin: Plugin) -> Mapping[str, Kind]:
-    """Return the kind of each list of a catalogue's files: those that its plug-in declares as `manifest_kinds`.
+    """Return the kind of each list of a catalogue's files, as its plug-in declares it in `manifest_kinds`.
 
     For another plug-in they follow from its fields.
     """

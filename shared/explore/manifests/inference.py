@@ -79,14 +79,14 @@ class Observed:
         return Observed(self.places, self.depth + 1)
 
     def _become_text(self) -> None:
-        self.places.left += self._count()
+        self.places.left += self.count()
         self.fields, self.items, self.is_text = None, None, True
         self.types.add("string")
 
-    def _count(self) -> int:
+    def count(self) -> int:
         """Return how many places there are below this one."""
         below = [*(self.fields or {}).values(), *([self.items] if self.items else [])]
-        return len(below) + sum(each._count() for each in below)
+        return len(below) + sum(each.count() for each in below)
 
     def fits(self, value: Json) -> bool:
         """Return whether a value has nothing that was not there before."""

@@ -1,4 +1,4 @@
-"""The types of values in manifests that have types: their schema in Avro, and what JSON values become of them.
+"""The types of values in manifests: their schema in Avro, and what becomes of JSON values.
 
 Of one kind both are made, so that what is written always fits its schema.
 """
@@ -36,10 +36,12 @@ class Compiled:
 
 
 class Kind(Protocol):
-    """A type of values. What a record has if its object lacks a field of this kind is `absent`."""
+    """A type of values."""
 
     @property
-    def absent(self) -> Json: ...
+    def absent(self) -> Json:
+        """What is written for an object that lacks a field of this kind."""
+        ...
 
     def at(self, *path: str | None) -> Compiled:
         """Return this kind at a path from the name of an entity, which makes the names of its records."""

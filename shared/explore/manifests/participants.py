@@ -56,7 +56,7 @@ class Kinds:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which bundles are left out of a table, by UUID, and how many files of each kind the others have at most."""
+    """Which bundles are left out of a table, by UUID, and how many files of a kind others have at most."""
 
     left_out: frozenset[str]
     most: Mapping[str, int]
@@ -65,8 +65,9 @@ class Layout:
 def survey(files: Iterable[FileOfBundle], kinds: Kinds) -> Layout:
     """Return the layout of a table of these files.
 
-    A bundle is left out if another one has all of its files, and others or a greater version. Memory: some 200
-    bytes for each bundle, and 600 if another has all of its files.
+    A bundle is left out if another one has all of its files, and others or a greater version; of a file the
+    bundles count that its document names. Memory: some 200 bytes for each bundle, and 600 if another has all
+    of its files.
     """
     most: Counter[str] = Counter()
     sizes: dict[str, int] = {}
@@ -134,9 +135,9 @@ class Table:
         if width > MOST_COLUMNS:
             kind, most = max(self._layout.most.items(), key=lambda each: each[1])
             raise Unprocessable(
-                f"a bundle has {most} files of the kind {kind}, and each has columns of its own: the table would"
-                f" have {width} columns, at most {MOST_COLUMNS} are possible; ask for fewer files, or for another"
-                " format, as terra.pfb"
+                f"a bundle has {most} files of the kind {kind}, and each has columns of its own: the table"
+                f" would have {width} columns, at most {MOST_COLUMNS} are possible; ask for fewer files, or"
+                " for another format, as terra.pfb"
             )
 
     def content(self, files: Iterable[FileOfBundle]) -> Iterator[bytes]:

@@ -13,8 +13,10 @@ from typing import Any
 from shared.explore.bundle_metadata import Json
 from shared.explore.manifests.kinds import Compiled
 
-Entity = Mapping[str, Any]
+Entity = dict[str, Any]
 
+# Bytes of a block, which are compressed together, and of which a reader has one in memory.
+_BLOCK = 1 << 16
 # Characters. Terra takes no longer ids.
 MAX_ID = 254
 
@@ -115,7 +117,7 @@ class PfbWriter:
         # Avro: 16 bytes that do not occur in the data by chance; every reader knows this compression.
         marker = hashlib.sha256(text.encode()).digest()[:16]
         parsed = parse_schema(json.loads(text))
-        self._writer = Writer(self._bytes, parsed, codec="deflate", sync_marker=marker)
+        self._writer = Writer(self._bytes, parsed, codec="deflate", sync_interval=_BLOCK, sync_marker=marker)
         if begun:
             self._empty()
 

@@ -9,7 +9,7 @@ from shared.explore.bundle_metadata import Json
 from shared.explore.fields import FieldType
 from shared.explore.manifests.columns import Column, columns_of, own_value, plain_name, text_of
 from shared.explore.manifests.file_kinds import FILES, kinds_of
-from shared.explore.manifests.kinds import Kind, Listed, Primitive, Record, Union, Uuid
+from shared.explore.manifests.kinds import Kind, Listed, Primitive, Record, Union
 from shared.explore.manifests.selection import SelectedFile, Selection
 from shared.explore.plugins import Plugin
 from shared.explore.tallies import Merge, common, distinct_number, greatest, least, number, total
@@ -122,25 +122,24 @@ def typed_rows(
 
     A cell without a value is null, or an empty list; those of lists are distinct.
     """
-    cells_of = [(number, each.source, _cell(each)) for number, each in enumerate(columns)]
-    own = [(number, source.key, cell) for number, source, cell in cells_of if source.listed == FILES]
+    cells_of = [(place, each.source, _cell(each)) for place, each in enumerate(columns)]
+    own = [(place, source.key, cell) for place, source, cell in cells_of if source.listed == FILES]
     shared = [
-        (number, source.listed, source.key, cell)
-        for number, source, cell in cells_of
-        if source.listed != FILES
+        (place, source.listed, source.key, cell) for place, source, cell in cells_of if source.listed != FILES
     ]
 
     def rows(selected: SelectedFile) -> Iterator[list[Any]]:
-        lists: Mapping[str, Any] = selected.contents | {
-            name: selected.document.get(name, ()) for name in ("bundles", _SOURCES)
+        lists: Mapping[str, Any] = {
+            **selected.contents,
+            **{name: selected.document.get(name, ()) for name in ("bundles", _SOURCES)},
         }
         cells: list[Any] = [None] * len(columns)
-        for number, listed, key, cell in shared:
-            cells[number] = cell([each.get(key) for each in lists.get(listed, ())])
+        for place, listed, key, cell in shared:
+            cells[place] = cell([each.get(key) for each in lists.get(listed, ())])
         for file, is_related in selected.files:
             row = cells.copy()
-            for number, key, cell in own:
-                row[number] = cell([own_value(selection, key, file, is_related=is_related)])
+            for place, key, cell in own:
+                row[place] = cell([own_value(selection, key, file, is_related=is_related)])
             yield row
 
     return rows

@@ -1,4 +1,4 @@
-"""`terra.pfb`: the files and what they came from, as entities that refer to each other, for Terra and Gen3."""
+"""`terra.pfb`: the files, and what they came from, as entities with relations, for Terra and Gen3."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -80,7 +80,9 @@ class FileEntities:
                 yield entity(entity_id, record, file, relations)
 
 
-def _with_ids(selected: SelectedFile, listed: str, *, has_id: bool) -> Iterator[tuple[str, Mapping[str, Json]]]:
+def _with_ids(
+    selected: SelectedFile, listed: str, *, has_id: bool
+) -> Iterator[tuple[str, Mapping[str, Json]]]:
     """Yield the inner entities of a list and their ids: made of their documents' ids, or, if their list has
     none, of what they hold."""
     inner = selected.contents.get(listed, ())

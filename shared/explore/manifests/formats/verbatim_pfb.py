@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import chain, islice
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.manifests.content import Checkpoint, Saved
@@ -22,6 +23,9 @@ _OTHER = "other_document"
 _OTHER_KIND = Record({"type": TEXT, "value": TEXT})
 # Bytes at the beginning of the memory that say how long its first part is.
 _LENGTH = 8
+
+# Bundles between two checkpoints.
+_BUNDLES_AT_ONCE = 20
 
 Position = tuple[str, str]
 _START: Position = ("", "")
@@ -47,33 +51,31 @@ class VerbatimPfb:
         after: Position = (position[0], position[1])
         types, seen = _unpacked(saved.memory) if saved else (Types(), Seen())
         if not is_writing:
-            for document, last in _documents(selection, after):
-                if document:
-                    types.add(document)
-                else:
-                    yield Checkpoint([False, *last], lambda: _packed(types, seen))
+            for documents, last in _documents(selection, after):
+                for each in documents:
+                    types.add(each)
+                yield Checkpoint([False, *last], lambda: _packed(types, seen))
             after = _START
-        entities = Documents(types, seen)
+        entities = Entities(types, seen)
         writer = PfbWriter(entities.schema, begun=is_writing)
         if not is_writing:
             writer.write([entities.metadata])
-        for document, last in _documents(selection, after):
-            if document:
-                writer.write(entities.of(document))
-            else:
-                yield writer.take()
-                yield Checkpoint([True, *last], lambda: _packed(types, seen))
+        for documents, last in _documents(selection, after):
+            writer.write(chain.from_iterable(map(entities.of, documents)))
+            yield writer.take()
+            yield Checkpoint([True, *last], lambda: _packed(types, seen))
         yield writer.take()
 
 
-def _documents(selection: Selection, after: Position) -> Iterator[tuple[Original | None, Position]]:
-    """Yield the documents of the bundles behind a position, and None behind each bundle, with its position."""
+def _documents(selection: Selection, after: Position) -> Iterator[tuple[Iterator[Original], Position]]:
+    """Yield the documents of some bundles at a time, and the position of the last of these."""
     with closing(bundles_of(selection, after, documents=False)) as bundles:
-        for bundle in bundles:
-            ids = {file.entity_id for file in bundle.files}
-            for each in originals_of(selection.catalogue, bundle.metadata, ids):
-                yield each, bundle.last
-            yield None, bundle.last
+        while some := list(islice(bundles, _BUNDLES_AT_ONCE)):
+            found = (
+                originals_of(selection.catalogue, each.metadata, {file.entity_id for file in each.files})
+                for each in some
+            )
+            yield chain.from_iterable(found), some[-1].last
 
 
 class Types:
@@ -101,7 +103,7 @@ def _object(document: Original) -> Json:
     return document.value if isinstance(document.value, dict) else {"value": document.value}
 
 
-class Documents:
+class Entities:
     """Makes entities of documents, each once, whose types are known."""
 
     def __init__(self, types: Types, seen: Seen) -> None:

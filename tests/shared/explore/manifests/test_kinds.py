@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.explore.manifests import inference
-from shared.explore.manifests.inference import Places, Observed
+from shared.explore.manifests.inference import Observed, Places
 from shared.explore.manifests.kinds import DOUBLE, LONG, TEXT, Listed, Record, Uuid, avro_name, or_null
 from shared.explore.manifests.pfb import PfbWriter, entity, metadata_entity, schema_of
 from tests.support.beside import need_beside
@@ -111,7 +111,9 @@ def test_no_more_places_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPat
 
 
 def test_values_of_other_types_than_a_kind_are_text_or_null() -> None:
-    record = Record({"text": TEXT, "whole": LONG, "real": or_null(DOUBLE), "list": Listed(TEXT), "id": Uuid()})
+    record = Record(
+        {"text": TEXT, "whole": LONG, "real": or_null(DOUBLE), "list": Listed(TEXT), "id": Uuid()}
+    )
 
     made = record.at("x").value({"text": {"b": 1, "a": "ü"}, "whole": "1", "real": 10**400, "list": 5})
 

@@ -62,7 +62,8 @@ def test_duckdb_answers_questions_about_it(path: Path) -> None:
     with duckdb.connect() as database:
         rows = database.execute(
             """
-            SELECT file_format, count(*), sum(file_size), max(file_update_date)::date::text FROM read_parquet(?)
+            SELECT file_format, count(*), sum(file_size), max(file_update_date)::date::text
+            FROM read_parquet(?)
             WHERE list_contains(specimen_from_organism__organ, 'liver')
                 AND list_contains(project__project_core__project_short_name, 'second')
             GROUP BY 1
@@ -100,7 +101,9 @@ def test_it_says_what_the_predecessors_table_says() -> None:
     for row, wanted in zip(ours, theirs, strict=True):
         for name, cell in wanted.items():
             value = row[name.replace(".", "__")]
-            values = sorted(map(str, value)) if isinstance(value, list) else [str(value)] * (value is not None)
+            values = (
+                sorted(map(str, value)) if isinstance(value, list) else [str(value)] * (value is not None)
+            )
             # The URLs of members of stores have more parameters.
             assert " || ".join(values) == cell or name == "file_url", name
 

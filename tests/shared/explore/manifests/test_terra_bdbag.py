@@ -152,7 +152,9 @@ def test_a_table_that_would_be_too_wide_is_refused_with_the_reason(monkeypatch: 
         bundle.file(f"{number}.csv")
     monkeypatch.setattr(participants, "MOST_COLUMNS", 100)
 
-    with pytest.raises(Unprocessable, match=r"5 files of the kind csv, .* 109 columns, at most 100 .*terra\.pfb"):
+    with pytest.raises(
+        Unprocessable, match=r"5 files of the kind csv, .* 109 columns, at most 100 .*terra\.pfb"
+    ):
         content_of(FORMAT, Documents.of(PLUGIN, bundle.metadata()))
 
 

@@ -71,7 +71,7 @@ def test_the_predecessors_documents_become_its_entities() -> None:
 def test_what_files_share_is_there_once_and_before_them() -> None:
     selection = Documents.of(PLUGIN, *(sequenced(name).metadata() for name in ("one", "two", "three")))
 
-    schema, (metadata, *entities) = read_pfb(content_of(FORMAT, selection))
+    _, (metadata, *entities) = read_pfb(content_of(FORMAT, selection))
 
     assert {each["name"] for each in metadata["object"]["nodes"]} == kinds_of(PLUGIN).keys()
     counts = {name: [each["name"] for each in entities].count(name) for name in ("donors", "files")}
