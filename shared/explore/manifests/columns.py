@@ -13,6 +13,7 @@ from shared.explore.manifests.selection import SelectedFile, Selection, name_of,
 # What joins several values of a cell. Metadata with `||` is refused by the indexer, or else by users' eyes.
 SEPARATOR = " || "
 _FILES, _URL, _NAME = "files", "file_url", "name"
+_NOT_ITS_OWN = (_URL, _NAME)
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def plain_name(column: Column) -> str:
     return column.name.replace(".", "__")
 
 
-def own_value(selection: Selection, key: str, file: Mapping[str, Json], *, is_related: bool) -> Json:
-    """Return the value of a file under a column's key; a related one is a member of a zarr store."""
+def own_value(selection: Selection, key: str, file: Mapping[str, Json]) -> Json:
+    """Return the value of a file under a column's key."""
     if key == _URL:
-        return url_of(selection, file, is_related=is_related)
+        return url_of(selection, file)
     return name_of(file) if key == _NAME else file.get(key)
 
 
@@ -116,10 +117,8 @@ class Rows:
             row = cells.copy()
             _fill(row, file, self._own)
             for number, key in self._own:
-                if key == _URL:
-                    row[number] = url_of(self._selection, file)
-                elif key == _NAME:
-                    row[number] = name_of(file)
+                if key in _NOT_ITS_OWN:
+                    row[number] = str(own_value(self._selection, key, file))
             yield row
 
 

@@ -4,18 +4,16 @@ Which columns there are is known only when all files were seen: `survey` finds i
 table of a second pass over them.
 """
 
-import csv
-import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
 from shared.errors import Unavailable, Unprocessable
 from shared.explore.bundle_metadata import Json
-from shared.explore.manifests.columns import SEPARATOR, Column, plain_name
+from shared.explore.manifests.columns import SEPARATOR, Column, Rows, lines_of, plain_name
 from shared.explore.manifests.selection import FileOfBundle, SelectedFile, name_of
 from shared.identifiers import Fqid
 
@@ -32,10 +30,6 @@ _BY_READ = ("fastq", "fastq.gz")
 _NO_FORMAT = "file"
 # Columns that name the format of a file, and the read.
 _FORMAT_COLUMNS, _READ_COLUMN = ("file_format", "fileFormat"), "read_index"
-# Characters of text that are made at once.
-_PIECE = 1 << 16
-
-Rows = Callable[[SelectedFile], Iterator[list[str]]]
 
 
 class Kinds:
@@ -145,23 +139,16 @@ class Table:
 
         The files are in order of their bundles. Raises Unavailable if a bundle has other files than before.
         """
-        text = io.StringIO()
-        table = csv.writer(text, "excel-tab")
-        table.writerow(self.header)
+        yield lines_of([self.header]).encode()
         for bundle, group in groupby(files, key=attrgetter("bundle")):
             if bundle.uuid not in self._layout.left_out:
-                table.writerow(self._row(bundle, group))
-            if text.tell() >= _PIECE:
-                yield text.getvalue().encode()
-                text.seek(0)
-                text.truncate()
-        yield text.getvalue().encode()
+                yield lines_of([self._row(bundle, group)]).encode()
 
     def _row(self, bundle: Fqid, group: Iterable[FileOfBundle]) -> list[str]:
         values: list[set[str]] = [set() for _ in self._of_both]
         by_kind: dict[str, list[tuple[str, list[str]]]] = {}
         for each in group:
-            for (file, is_related), cells in zip(each.file.files, self._rows(each.file), strict=True):
+            for (file, is_related), cells in zip(each.file.files, self._rows.of(each.file), strict=True):
                 if is_related:
                     continue
                 for found, number in zip(values, self._of_both, strict=True):

@@ -136,10 +136,10 @@ def typed_rows(
         cells: list[Any] = [None] * len(columns)
         for place, listed, key, cell in shared:
             cells[place] = cell([each.get(key) for each in lists.get(listed, ())])
-        for file, is_related in selected.files:
+        for file, _ in selected.files:
             row = cells.copy()
             for place, key, cell in own:
-                row[place] = cell([own_value(selection, key, file, is_related=is_related)])
+                row[place] = cell([own_value(selection, key, file)])
             yield row
 
     return rows

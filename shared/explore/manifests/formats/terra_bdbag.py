@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from shared.explore.manifests.bag import zipped_bag
-from shared.explore.manifests.columns import cells_of, columns_of
+from shared.explore.manifests.columns import Rows, columns_of
 from shared.explore.manifests.content import Checkpoint, Saved
 from shared.explore.manifests.participants import Kinds, Table, survey
 from shared.explore.manifests.selection import Selection
@@ -26,6 +26,6 @@ class TerraBdbag:
         kinds = Kinds(columns)
         with closing(selection.files_by_bundle()) as files:
             layout = survey(files, kinds)
-        table = Table(columns, cells_of(columns, selection), kinds, layout)
+        table = Table(columns, Rows(columns, selection), kinds, layout)
         with closing(selection.files_by_bundle()) as files:
             yield from zipped_bag("participants.tsv", table.content(files))
