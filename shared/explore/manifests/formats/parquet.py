@@ -22,7 +22,8 @@ class Parquet:
     extension = "parquet"
     content_type = "application/vnd.apache.parquet"
     has_file_name = True
-    reads_metadata = False
+    # It takes 100 MiB for good, of which services have few.
+    made_in_requests = False
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the groups of rows, in order of the entities' ids, and what says where they are."""

@@ -18,7 +18,7 @@ class TerraBdbag:
     content_type = "application/octet-stream"
     # Terra takes none that is served with one, as the predecessor found.
     has_file_name = False
-    reads_metadata = False
+    made_in_requests = True
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the zip file. Raises Unprocessable if its table has too many columns."""

@@ -28,7 +28,7 @@ class TerraPfb:
     extension = "avro"
     content_type = "application/octet-stream"
     has_file_name = True
-    reads_metadata = False
+    made_in_requests = True
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the schema, the entity `Metadata`, and each file behind the entities that it refers to."""

@@ -43,7 +43,7 @@ class VerbatimPfb:
     extension = "avro"
     content_type = "application/octet-stream"
     has_file_name = True
-    reads_metadata = True
+    made_in_requests = False
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the schema, the entity `Metadata`, and the documents, bundle by bundle."""
