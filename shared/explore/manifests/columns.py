@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.explore.bundle_metadata import Json
@@ -84,13 +84,6 @@ def text_of(value: Json) -> str:
 def joined(values: Iterable[Json]) -> str:
     """Return several values as the text of a cell: the distinct ones, sorted as text; without nulls."""
     return SEPARATOR.join(sorted({text_of(value) for value in values if value is not None}))
-
-
-def cells_of(
-    columns: Sequence[Column], selection: Selection
-) -> Callable[[SelectedFile], Iterator[list[str]]]:
-    """Return what makes the cells of a file, and of each file that it stands for."""
-    return Rows(columns, selection).of
 
 
 class Rows:
