@@ -1,6 +1,6 @@
 """The steps of the demo, in order."""
 
-from local.demo import access_steps, drs_steps, explore_steps, steps
+from local.demo import access_steps, drs_steps, explore_steps, manifest_steps, steps
 from local.demo import event_steps as events
 from local.demo.steps import Step
 
@@ -10,6 +10,7 @@ STEPS = (
     Step("upload to gcp", steps.upload),
     Step("appears in aws", steps.arrive_in_aws),
     Step("find it by facets", explore_steps.find_by_facets),
+    Step("download by a manifest", manifest_steps.download_by_manifest),
     Step("PUT other content", steps.refuse_other_content),
     Step("list all bundles", steps.enumerate_bundles),
     Step("search finds it", events.find),

@@ -69,12 +69,14 @@ class Reader:
 
     def files(self, catalogue: Catalogue, sought: Sought, query: Query, after: str) -> SelectedFiles:
         """Yield all documents behind an entity's id, in order of these ids, as they are at one moment."""
-        with self._one_moment(catalogue, sought, query) as asked:
+        with (
+            self._one_moment(catalogue, sought, query) as asked,
             # PostgreSQL works on the next page while this one is parsed and used.
-            with closing(map_in_threads(asked.documents, asked.selected(after), threads=1)) as pages:
-                for page in pages:
-                    for entity_id, document in page:
-                        yield SelectedFile(entity_id, json.loads(document))
+            closing(map_in_threads(asked.documents, asked.selected(after), threads=1)) as pages,
+        ):
+            for page in pages:
+                for entity_id, document in page:
+                    yield SelectedFile(entity_id, json.loads(document))
 
     def files_by_bundle(
         self,

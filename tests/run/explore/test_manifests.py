@@ -6,9 +6,10 @@ import json
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 import fastavro
@@ -18,8 +19,11 @@ import requests
 
 from run.explore.manifest_tokens import ManifestKey, ManifestToken, parse_token
 from shared.catalog import JobState, ManifestOrder
+from shared.catalogue_manifests import making, steps
+from shared.catalogue_manifests.steps import ManifestStep
 from shared.errors import IllegalArguments
 from shared.explore.base import INDEXED
+from shared.explore.manifests.formats import compact
 from tests.support.api import Api, new_uuid
 from tests.support.clouds import Clouds
 from tests.support.dss import firestore_client
@@ -100,7 +104,7 @@ def test_a_small_manifest_is_there_at_once(made: ExploreService) -> None:
     assert {row["file_name"] for row in found} == {"m1_1.fastq", "m1_2.fastq"}
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Content-Type"].startswith("text/plain")
-    for line in (f"curl --location --fail --output 'one ", 'curl.exe --location --fail --output "one '):
+    for line in ("curl --location --fail --output 'one ", 'curl.exe --location --fail --output "one '):
         assert line in answer.text
     [name] = parse_qs(urlsplit(answer.headers["Location"]).query)["response-content-disposition"]
     assert name.startswith('attachment; filename="one 2') and name.endswith('.tsv"')
@@ -195,7 +199,8 @@ def test_a_link_to_a_curl_manifest_needs_no_sign_in_and_is_refused_with_one(made
     link = state["Location"]
     assert link.startswith(f"{made.api.url}/manifest/files/")
     assert state["CommandLine"]["bash"] == (
-        f"curl --location --fail {link} | curl --fail-early --continue-at - --retry 15 --retry-delay 10 --config -"
+        f"curl --location --fail {link}"
+        " | curl --fail-early --continue-at - --retry 15 --retry-delay 10 --config -"
     )
 
     assert content(made.api.get(link)).count(b"url=") == 2
@@ -282,7 +287,7 @@ def test_who_asks_is_told_when_to_ask_again(made: ExploreService) -> None:
     assert "/fetch/manifest/files/" in state["Location"]
 
 
-def begun(made: ExploreService) -> str:
+def begun(made: ExploreService, selection: str = '[{}, ""]') -> str:
     """Begin a manifest on which nobody works."""
     labels = made.dss.catalogues.labels(frozenset({"default"}))
     order = ManifestOrder(
@@ -291,11 +296,66 @@ def begun(made: ExploreService) -> str:
         format="compact",
         base_url=made.api.url,
         labels=labels,
-        selection='[{}, ""]',
+        selection=selection,
         files=7,
         name="x.tsv",
     )
     return made.dss.catalog.manifests.begin(order, requester="", at_most=100, at_most_each=100).id
+
+
+class Killed(Exception):
+    """Stands for a kill at a fault point."""
+
+
+class Kills:
+    """Kills the first time that each fault point is reached."""
+
+    def __init__(self) -> None:
+        self.reached: list[str] = []
+
+    def reach(self, point: str) -> None:
+        if point not in self.reached:
+            self.reached.append(point)
+            raise Killed(point)
+
+
+def test_a_kill_at_any_moment_costs_what_was_not_saved(
+    made: ExploreService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compact, "_FILES", 1)
+    monkeypatch.setattr(making, "_PIECE", 1000)
+    monkeypatch.setattr(making, "_SAVE_SECONDS", 0)
+    monkeypatch.setattr(steps, "_STEP_SECONDS", 0)
+    filters = {"organ": {"is": ["brain", "liver"]}}
+    expected = content(started(made.api, filters=filters))
+    job = begun(made, json.dumps([filters, ""]))
+    kills = Kills()
+    dss = replace(made.dss, faults=cast(Any, kills))
+
+    def step(name: str) -> Any:
+        for _ in range(3):
+            try:
+                return getattr(ManifestStep(dss, job, 1), name)()
+            except Killed:
+                assert made.api.get(f"{PUT}/{ManifestToken(job)}").status_code == 301
+        return None
+
+    calls = 1
+    while not step("work")["over"]:
+        # As of a workflow that was started twice.
+        stale = ManifestStep(made.dss, job, 1)
+        ManifestStep(made.dss, job, 1).work()
+        stale.work()
+        calls += 1
+    assert calls > 1
+    assert step("finish") == {"state": "SUCCEEDED"}
+    assert kills.reached == ["manifest: pieces written", "manifest: joined"]
+    assert content(made.api.get(f"{PUT}/{ManifestToken(job)}")) == expected
+    # Steps that come late change nothing.
+    for name in ("work", "finish"):
+        step(name)
+    assert ManifestStep(made.dss, job, 1).abort("late") == {"state": "SUCCEEDED"}
+    assert content(made.api.get(f"{PUT}/{ManifestToken(job)}")) == expected
 
 
 def test_a_manifest_that_could_not_be_made_is_an_error_until_it_is_started_again(
