@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.explore.bundle_metadata import Json
@@ -13,6 +13,7 @@ from shared.explore.manifests.selection import SelectedFile, Selection, name_of,
 # What joins several values of a cell. Metadata with `||` is refused by the indexer, or else by users' eyes.
 SEPARATOR = " || "
 _FILES, _URL, _NAME = "files", "file_url", "name"
+_NOT_ITS_OWN = (_URL, _NAME)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,18 @@ def columns_of(catalogue: Catalogue) -> Sequence[Column]:
     return [*(Column(each.name, *each.path) for each in of_lists), Column("fileUrl", _FILES, _URL)]
 
 
+def plain_name(column: Column) -> str:
+    """Return the name of a column for programs that know letters, digits and `_` alone."""
+    return column.name.replace(".", "__")
+
+
+def own_value(selection: Selection, key: str, file: Mapping[str, Json]) -> Json:
+    """Return the value of a file under a column's key."""
+    if key == _URL:
+        return url_of(selection, file)
+    return name_of(file) if key == _NAME else file.get(key)
+
+
 def text_of(value: Json) -> str:
     """Return a value as the text of a cell: null is empty, an age is `20 year`."""
     if isinstance(value, str):
@@ -71,13 +84,6 @@ def text_of(value: Json) -> str:
 def joined(values: Iterable[Json]) -> str:
     """Return several values as the text of a cell: the distinct ones, sorted as text; without nulls."""
     return SEPARATOR.join(sorted({text_of(value) for value in values if value is not None}))
-
-
-def cells_of(
-    columns: Sequence[Column], selection: Selection
-) -> Callable[[SelectedFile], Iterator[list[str]]]:
-    """Return what makes the cells of a file, and of each file that it stands for."""
-    return Rows(columns, selection).of
 
 
 class Rows:
@@ -111,10 +117,8 @@ class Rows:
             row = cells.copy()
             _fill(row, file, self._own)
             for number, key in self._own:
-                if key == _URL:
-                    row[number] = url_of(self._selection, file)
-                elif key == _NAME:
-                    row[number] = name_of(file)
+                if key in _NOT_ITS_OWN:
+                    row[number] = str(own_value(self._selection, key, file))
             yield row
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import subprocess
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+import fastavro
+import pyarrow.parquet
 import pytest
 import requests
 
@@ -241,6 +244,32 @@ def test_a_large_manifest_is_made_by_the_workflow(made: ExploreService, clouds: 
     assert all(list(row) == sorted(row) for row in table)
     assert {row["cell_suspension.estimated_cell_count"] for row in table} == {"100"}
     assert not any("describedBy" in each or "update_date" in each for each in table[0])
+
+
+def test_terra_and_tools_for_tables_get_what_they_read(made: ExploreService, clouds: Clouds) -> None:
+    name = new_uuid()
+    bundle = sequenced(name, project=name, specimen=new_uuid())
+    assert made.index(NAME, made.upload(clouds, bundle)) == INDEXED
+    # What the workflow makes is made side by side.
+    begun_first = {
+        each: started(made.api, filters={"project": {"is": [name]}}, format=each)
+        for each in ("parquet", "verbatim.pfb", "terra.bdbag", "terra.pfb")
+    }
+    answers = {each: ready(made.api, answer) for each, answer in begun_first.items()}
+    found = {each: io.BytesIO(content(answer)) for each, answer in answers.items()}
+
+    assert pyarrow.parquet.read_table(found["parquet"])["file_size"].to_pylist() == [10, 20]
+    values = [each["object"] for each in fastavro.reader(found["verbatim.pfb"])][1:]
+    assert len(values) == len(bundle.documents)
+    names = [each["name"] for each in fastavro.reader(found["terra.pfb"])]
+    assert names[0] == "Metadata" and names.count("files") == 2
+    with zipfile.ZipFile(found["terra.bdbag"]) as bag:
+        table = bag.read("manifest/data/participants.tsv").decode()
+    assert table.splitlines()[1].startswith(str(bundle.fqid))
+    queries = {each: parse_qs(urlsplit(answers[each].headers["Location"]).query) for each in answers}
+    # Terra takes no bag that is served with a name.
+    assert "response-content-disposition" not in queries["terra.bdbag"]
+    assert queries["terra.pfb"]["response-content-disposition"][0].endswith('.avro"')
 
 
 def test_who_asks_is_told_when_to_ask_again(made: ExploreService) -> None:

@@ -18,7 +18,7 @@ class Compact:
     extension = "tsv"
     content_type = "text/tab-separated-values"
     has_file_name = True
-    reads_metadata = False
+    made_in_requests = True
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the header and the rows, in order of the entities' ids."""

@@ -42,7 +42,7 @@ class Full:
     extension = "tsv"
     content_type = "text/tab-separated-values"
     has_file_name = True
-    reads_metadata = True
+    made_in_requests = False
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the header, and a row for each data file, in order of bundles and of the entities' ids."""
