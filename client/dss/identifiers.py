@@ -79,11 +79,11 @@ def version_after(version: str) -> str:
     return version_of(moment_of(version) + timedelta(microseconds=1))
 
 
-def check_file_name(name: str) -> str:
+def check_file_name(name: str, *, most_bytes: int = MAX_FILE_NAME_BYTES) -> str:
     """Return the name if a file in a bundle can have it: a relative path that stays in its directory.
 
     Raises InvalidInput for names that are empty, absolute, leave their directory, hold a backslash or
-    control characters, or are longer than MAX_FILE_NAME_BYTES in UTF-8, or have a step that is empty or
+    control characters, or are longer than `most_bytes` in UTF-8, or have a step that is empty or
     longer than MAX_STEP_BYTES. The service also has names with empty steps, which no directory can give.
     """
 
@@ -92,8 +92,8 @@ def check_file_name(name: str) -> str:
 
     if not name:
         raise refuse("is empty")
-    if len(name.encode("utf-8", "surrogatepass")) > MAX_FILE_NAME_BYTES:
-        raise refuse(f"is longer than {MAX_FILE_NAME_BYTES} bytes")
+    if len(name.encode("utf-8", "surrogatepass")) > most_bytes:
+        raise refuse(f"is longer than {most_bytes} bytes")
     if _CONTROLS.search(name):
         raise refuse("holds a backslash or a control character")
     if _SURROGATES.search(name):
