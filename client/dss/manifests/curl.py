@@ -81,5 +81,6 @@ def _row(place: str, url: str, output: str) -> Row:
     if match is None:
         where = f"{url[:120]!r} is" if url else "there is no url, and none"
         return Row(place=place, problem=f"{where} the URL of a file of a DSS")
-    name, uuid = output.rpartition("/")[2], unquote(match["uuid"])
+    # The first step is the bundle.
+    name, uuid = output.partition("/")[2] or output, unquote(match["uuid"])
     return Row(place=place, values={UUID: uuid, VERSION: versions[0], NAME: name, PATH: output})

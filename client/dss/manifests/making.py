@@ -83,14 +83,12 @@ class Manifest:
 
         Waits until the manifest is made.
         """
-        self.wait()
-        return self._known.link
+        return self._made.link
 
     @property
     def commands(self) -> Mapping[str, str]:
         """What to type to use the manifest without a DSS client, by shell: `bash`, `cmd.exe`."""
-        self.wait()
-        return self._known.commands
+        return self._made.commands
 
     def wait(self, *, seconds: float = SECONDS, progress: Progress | bool | None = None) -> "Manifest":
         """Return this manifest as soon as it is made.
@@ -140,6 +138,12 @@ class Manifest:
         with progress_of(progress, "manifest") as shown:
             self.wait(progress=shown)
             return save_link(self._session, SignedUrl(self.link, self._renewed), stream, shown)
+
+    @property
+    def _made(self) -> ManifestState:
+        if not self._known.link:
+            self.wait()
+        return self._known
 
     @property
     def _known(self) -> ManifestState:
