@@ -7,6 +7,7 @@ from functions.copy import copy
 from functions.deliver import deliver, redeliver
 from functions.explore import explore
 from functions.index import index
+from functions.manifest import manifest
 from functions.notify import notify
 from functions.s3_events import s3_events
 from functions.sweep import sweep
@@ -20,6 +21,7 @@ __all__ = [
     "deliver",
     "explore",
     "index",
+    "manifest",
     "notify",
     "redeliver",
     "s3_events",

@@ -9,6 +9,7 @@ from flask import Request
 
 from functions.push import Answer
 from functions.runtime import system
+from shared.catalogue_manifests.jobs import resume_abandoned_manifests
 from shared.checkouts.jobs import resume_abandoned_checkouts
 from shared.checkouts.mails import send_due_mails
 from shared.copying.large import resume_abandoned
@@ -46,6 +47,8 @@ def sweep(request: Request) -> Answer:
             _log.warning("abandoned copies resumed", jobs=resumed)
         if checkouts := resume_abandoned_checkouts(dss):
             _log.warning("abandoned checkouts resumed", jobs=checkouts)
+        if manifests := resume_abandoned_manifests(dss):
+            _log.warning("abandoned manifests resumed", jobs=manifests)
         if ended := end_abandoned(dss):
             _log.warning("abandoned administrative runs ended", runs=ended)
         if start_due_removals(dss):

@@ -40,6 +40,7 @@ Callers catch them by meaning; `code` is the code of the v1 contract in HTTP ans
     │   └── CopyFailed              a large copy failed; with the code of its cause
     ├── MailRefused                 the mail server refuses this address
     ├── CheckoutFailed              a checkout ended without success
+    ├── ManifestFailed              a manifest of a catalogue could not be made
     ├── CatalogBroken               the catalog lacks part of a bundle or collection
     ├── NotProven                   a repair does not know what is right; never leaves the repairs
     ├── NotYetImplemented
@@ -296,6 +297,12 @@ class CheckoutFailed(DssError):
     """A checkout failed; the title says why."""
 
     code = "checkout_error"
+
+
+class ManifestFailed(DssError):
+    """A manifest of a catalogue's files could not be made; the title says why."""
+
+    code = "manifest_error"
 
 
 class CatalogBroken(DssError):

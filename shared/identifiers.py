@@ -24,6 +24,9 @@ MAX_STEP_BYTES = 255
 _NOT_IN_A_NAME = re.compile(r"[\\\x00-\x1f\x7f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+# The prefix of the keys of manifests of catalogues, in the primary replica's bucket alone.
+CATALOGUE_MANIFESTS = "manifests/"
+
 # The types of events, and of the documents about them.
 EVENT_TYPES = ("CREATE", "TOMBSTONE")
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 COPY = "copy"
 CHECKOUT = "checkout"
 ADMINISTER = "administer"
+MANIFEST = "manifest"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def load_document() -> dict[str, Any]:
 
 
 def operations_of(document: Mapping[str, Any]) -> tuple[Operation, ...]:
-    """Return the operations of the document. None of them writes.
+    """Return the operations of the document. None of them writes, but that manifests are made.
 
     Parameters of the query are read by `run.explore.arguments`: they may be in the body instead, and unknown
     ones are errors.
@@ -45,4 +45,4 @@ def _body(declared: Mapping[str, Any]) -> Body | None:
     if "requestBody" not in declared:
         return None
     schema = declared["requestBody"]["content"][_JSON]["schema"]
-    return Body({"required": True, "schema": schema}, {})
+    return Body({"required": declared["requestBody"].get("required", False), "schema": schema}, {})

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -12,21 +13,25 @@ from run.api.call import Call
 from run.api.urls import attachment
 from run.explore.access import sought
 from run.explore.arguments import Arguments
-from run.explore.pages import file_url, stored_files
+from run.explore.pages import stored_files
 from shared.errors import IllegalArguments, NotFound
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.filters import Filter, Relation
+from shared.explore.links import file_url
 from shared.explore.query import PageOrder, Query
 from shared.identifiers import check_uuid, check_version
 
-# The last four are the predecessor's own, without effect: nothing is waited for. `wait` alone is checked.
+# `wait`, which is checked, `requestIndex` and `token` are the predecessor's own, without effect: nothing is
+# waited for. `drsUri` is of files that are no entities.
 OF_FILE = frozenset(("catalog", "version", "fileName", "replica", "wait", "requestIndex", "drsUri", "token"))
 OF_DATA_OBJECT = frozenset(("catalog", "version"))
 _FILES, _UUID, _VERSION = "files", "fileId", "fileVersion"
 # Of one file, in bundles of which each is the newest version.
 _MOST_VERSIONS = 100
 _DESCRIBED = frozenset(("name", "size", "sha256"))
+# The answer to those who have all bytes.
+_complete = partial(Response, status=206, mimetype="application/octet-stream")
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)(?:,[ 0-9,-]*)?", re.IGNORECASE)
 
 
@@ -42,18 +47,27 @@ def redirect(call: Call, file_uuid: str) -> Response:
     replica = arguments.choice("replica", call.dss.replicas.names, catalogue.setting.replica)
     uuid, version = _named(arguments, file_uuid)
     name = arguments.text("fileName")
-    file = _indexed(call, catalogue, uuid, version)
     start = _start_of_range()
+    if version and arguments.text("drsUri"):
+        # A member of a zarr store, as manifests name it: the catalogue has but the one that stands for all.
+        found = _content(call, uuid, replica, version, name or uuid)
+        is_whole = start is not None and str(start) == found.headers.get("X-DSS-SIZE")
+        return _complete() if is_whole else found
+    file = _indexed(call, catalogue, uuid, version)
     if start is not None and version in (None, file["version"]) and start == file.get("size"):
-        return Response(status=206, mimetype="application/octet-stream")
+        return _complete()
+    return _content(call, uuid, replica, version or file["version"], name or file.get("name", uuid))
+
+
+def _content(call: Call, uuid: str, replica: str, version: str, name: str) -> Response:
     return files.get(
         call,
         uuid=uuid,
         replica=replica,
-        version=version or file["version"],
+        version=version,
         token=None,
         directurl=None,
-        content_disposition=attachment(name or file.get("name", uuid)),
+        content_disposition=attachment(name),
     )
 
 
@@ -70,7 +84,7 @@ def data_object(call: Call, uuid: str) -> dict[str, Json]:
     return {
         "data_object": {
             "id": file["uuid"],
-            "urls": [{"url": file_url(catalogue, file, call.base_url)}],
+            "urls": [{"url": file_url(call.base_url, catalogue.name, file)}],
             "size": str(file["size"]),
             "checksums": [{"checksum": file["sha256"], "type": "sha256"}],
             "aliases": [file["name"], *file.get("aliases", ())],

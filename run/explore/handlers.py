@@ -13,6 +13,8 @@ from run.explore.arguments import FILTERED, PAGED, Arguments
 from run.explore.counting import count
 from run.explore.downloads import data_object, redirect
 from run.explore.health import FAST, health
+from run.explore.manifests import get_manifest as find_manifest
+from run.explore.manifests import put_manifest as start_manifest
 from run.explore.pages import chosen, hit_form, pagination_form
 from shared.access import Action
 from shared.errors import Forbidden, Gone, IllegalArguments, NotFound, Unauthorized
@@ -103,6 +105,28 @@ def fetch_file(call: Call, *, file_uuid: str) -> Response:
     found = redirect(call, file_uuid)
     location = found.headers.get("Location")
     return answer({"Status": found.status_code, **({"Location": location} if location else {})})
+
+
+def put_manifest(call: Call, *, json_request_body: dict[str, Any]) -> Response:
+    """Start a manifest, and redirect to where to ask for it, or to it."""
+    return start_manifest(call, json_request_body, fetch=False)
+
+
+def fetch_new_manifest(call: Call, *, json_request_body: dict[str, Any]) -> Response:
+    """Start a manifest, and answer the redirect, for scripts in browsers."""
+    return start_manifest(call, json_request_body, fetch=True)
+
+
+def get_manifest(call: Call, *, token: str) -> Response:
+    """Redirect to where to ask for a manifest again, or to it."""
+    Arguments.of(call.query, None, frozenset())
+    return find_manifest(call, token, fetch=False)
+
+
+def fetch_manifest(call: Call, *, token: str) -> Response:
+    """Answer the redirect to a manifest, for scripts in browsers."""
+    Arguments.of(call.query, None, frozenset())
+    return find_manifest(call, token, fetch=True)
 
 
 def get_data_object(call: Call, *, uuid: str) -> Response:

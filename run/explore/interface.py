@@ -12,9 +12,15 @@ from shared.system import Dss
 _OPENAPI = "/openapi"
 # At the root of the host, where the predecessor's clients look. Data objects are below the paths of DRS, and
 # have its form of errors.
-_PATHS = ("/index/", "/repository/", "/fetch/", "/health", "/integrations", _OPENAPI)
-# Monitors have no token, and clients ask first which catalogues there are.
-_OPEN = frozenset(("explore.catalogs", "explore.health_of", "explore.health_of_all", "explore.integrations"))
+_PATHS = ("/index/", "/manifest/", "/repository/", "/fetch/", "/health", "/integrations", _OPENAPI)
+# Monitors have no token, and clients ask first which catalogues there are. A manifest that was started by
+# somebody who had signed in is found by a key, and else by those who may read what it says.
+_OPEN = frozenset(
+    (
+        *("explore.catalogs", "explore.health_of", "explore.health_of_all", "explore.integrations"),
+        *("explore.fetch_manifest", "explore.get_manifest"),
+    )
+)
 
 
 def interface() -> Interface:

@@ -10,6 +10,7 @@ from run.api.connections import MAX_URL
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.entities import MOST_BUNDLES
+from shared.explore.links import file_url
 from shared.explore.query import Found, FoundPage, PageOrder
 
 # Members of projects: trees of files.
@@ -35,14 +36,8 @@ def hit_form(catalogue: Catalogue, entity_type: str, found: Found, base_url: str
     if entity_type == "files" and files and len(hit.get("bundles", ())) >= MOST_BUNDLES:
         hit["bundlesUrl"] = link("bundles", "fileId", files[0]["uuid"])
     for file in files:
-        file["url"] = file_url(catalogue, file, base_url)
+        file["url"] = file_url(base_url, catalogue.name, file)
     return hit
-
-
-def file_url(catalogue: Catalogue, file: Mapping[str, Json], base_url: str) -> str:
-    """Return the URL that redirects to the content of a file of a hit."""
-    query = urlencode({"catalog": catalogue.name, "version": file["version"]})
-    return f"{base_url}/repository/files/{file['uuid']}?{query}"
 
 
 def _link(catalogue: Catalogue, base_url: str, entity_type: str, field: str, value: Json) -> str:

@@ -28,6 +28,7 @@ from shared.catalog.groups import Group, GroupCatalog
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog, JournalEntry
 from shared.catalog.mails import MailCatalog
+from shared.catalog.manifests import ManifestCatalog, ManifestJob, ManifestOrder, ManifestPiece
 from shared.catalog.progress import ProgressCatalog
 from shared.catalog.purges import Purge, PurgeCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
@@ -82,6 +83,10 @@ __all__ = [
     "JournalEntry",
     "KnownTombstone",
     "MailCatalog",
+    "ManifestCatalog",
+    "ManifestJob",
+    "ManifestOrder",
+    "ManifestPiece",
     "Missing",
     "OwnedCollection",
     "PageProgress",
@@ -125,5 +130,6 @@ class Catalog:
         self.subscriptions = SubscriptionCatalog(database)
         self.checkouts = CheckoutCatalog(database)
         self.mails = MailCatalog(database)
+        self.manifests = ManifestCatalog(database)
         self.runs = RunCatalog(database)
         self.scan = ScanCatalog(database)

@@ -93,7 +93,7 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
         """Return the number of running jobs, of one requester if named; a read for each thousand of them."""
         jobs = self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
         if requester:
-            jobs = jobs.where(filter=FieldFilter("requester", "==", _pseudonym(requester)))
+            jobs = jobs.where(filter=FieldFilter("requester", "==", pseudonym(requester)))
         return self._database.count(jobs)
 
     def begin(
@@ -141,7 +141,7 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
                 "pages": 0,
                 "location": "",
                 "emails": emails_of(previous),
-                "requester": _pseudonym(requester),
+                "requester": pseudonym(requester),
                 "mail_due": False,
                 "resumed": previous.resumed + 1 if previous and resumed else 0,
             }
@@ -234,7 +234,7 @@ def _head_fields(head: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pseudonym(requester: str) -> str:
+def pseudonym(requester: str) -> str:
     """Return what stands for a requester in a document, which need not name people or their addresses."""
     return hashlib.sha256(requester.encode()).hexdigest()[:32] if requester else ""
 

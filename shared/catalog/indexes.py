@@ -182,6 +182,14 @@ EXEMPTIONS = (
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
     *(Exemption("mails", field) for field in ("messages", "expires")),
+    *(
+        Exemption("manifest_jobs", field)
+        for field in (
+            *("attempt", "base_url", "catalogue", "cause", "code", "created", "cursor", "execution"),
+            *("expires", "file_count", "files_done", "format", "key", "labels", "memory", "name"),
+            *("order_key", "over", "pieces", "resumed", "secret", "selection", "touched"),
+        )
+    ),
     *(Exemption("changes", field) for field in ("successor", "began", "expires")),
     *(
         Exemption("admin_runs", field)
@@ -230,5 +238,6 @@ TIMES_TO_LIVE = (
     *(("admin_runs", "expires"), ("changes", "expires")),
     *(("checkout_jobs", "expires"), ("checkout_pages", "expires")),
     *(("copy_jobs", "expires"), ("deliveries", "expires"), ("mails", "expires")),
+    ("manifest_jobs", "expires"),
     ("subscriber_backoffs", "expires"),
 )

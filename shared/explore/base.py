@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import Said
+from shared.explore.manifests.selection import FilesOfBundles, SelectedFiles
 from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query, Sought
 from shared.explore.upkeep import CatalogueUpkeep
 from shared.identifiers import Fqid
@@ -79,6 +80,39 @@ class CatalogueStore(Protocol):
 
     def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
         """Return the summary of what matches a query, of all types of entities."""
+        ...
+
+    def revision(self, catalogue: Catalogue) -> int:
+        """Return a number that changes with all that readers find in a catalogue, and never comes again."""
+        ...
+
+    def labels(self, sought: Sought) -> Sought:
+        """Return those of the labels that a reader looks up which make a difference in any catalogue.
+
+        Two readers with the same ones find the same; None is an admin.
+        """
+        ...
+
+    def files(self, catalogue: Catalogue, sought: Sought, query: Query, after: str = "") -> SelectedFiles:
+        """Yield all documents of a type behind an entity's id, in order of these ids.
+
+        They are as they are at one moment, read in pages; a connection is held until the iterator is closed.
+        """
+        ...
+
+    def files_by_bundle(
+        self,
+        catalogue: Catalogue,
+        sought: Sought,
+        query: Query,
+        after: tuple[str, str] = ("", ""),
+        *,
+        documents: bool = True,
+    ) -> FilesOfBundles:
+        """Yield them once for each bundle that they are in and the reader may read, as `files` does.
+
+        They are in order of bundle UUID and entity id, behind `after`. Without `documents` these are empty.
+        """
         ...
 
     def forget(self, catalogue: Catalogue, fqids: Sequence[Fqid]) -> None:

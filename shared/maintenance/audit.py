@@ -15,7 +15,7 @@ from functools import partial
 
 from shared.copying.uploads import abandoned, name_of
 from shared.errors import ObjectNotFound
-from shared.identifiers import parse_document_key, parse_key
+from shared.identifiers import CATALOGUE_MANIFESTS, parse_document_key, parse_key
 from shared.kinds import find_kind
 from shared.maintenance.expected import Expected, ExpectedBlob, ExpectedDocument
 from shared.maintenance.merge import by_key, side_by_side
@@ -274,6 +274,9 @@ class Audit:
     def _elsewhere(self, replica: Replica, after: str) -> Iterator[Finding]:
         """Yield the objects that are in no section of the bucket."""
         known = {section.prefix for section in self._sections.values()} | {replica.store.parts_prefix} - {""}
+        if replica.name == self._dss.replicas.primary.name:
+            # The bucket's life cycle removes these.
+            known |= {CATALOGUE_MANIFESTS}
         for found in _outside(replica, known, after):
             self._tally.objects[replica.name] += 1
             if self._is_recent(found.written):

@@ -123,6 +123,7 @@ def assert_refused(answer: requests.Response, status: int, *words: str) -> None:
     error = answer.json()
     assert error.keys() == {"Code", "Message"}
     codes = {400: "BadRequestError", 401: "UnauthorizedError", 403: "ForbiddenError", 404: "NotFoundError"}
+    codes |= {410: "GoneError", 500: "ChaliceViewError"}
     assert error["Code"] == codes[status]
     for word in words:
         assert word in error["Message"], error

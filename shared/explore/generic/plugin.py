@@ -11,6 +11,7 @@ from shared.explore.fields import Field, FieldType
 from shared.explore.generic.configuration import parse_facets, parse_glob, parse_words
 from shared.explore.generic.files import inner_files, words_of
 from shared.explore.generic.values import read_values
+from shared.explore.manifests.columns import Column, file_columns
 from shared.explore.plugins import EntityType
 from shared.explore.query import Summaries
 from shared.explore.tallies import ENTITIES, Counts, Merge, Merges, Slot, common, number, total
@@ -32,6 +33,15 @@ _FIELDS = (
     Field("contentType", ("files", "content_type"), is_facet=True),
     Field("sha256", ("files", "sha256")),
     Field("incomplete", ("metadata", "incomplete"), is_facet=True),
+)
+_COLUMNS = file_columns(
+    file_name="name",
+    file_format="format",
+    file_size="size",
+    file_uuid="uuid",
+    file_version="version",
+    file_sha256="sha256",
+    file_content_type="content_type",
 )
 # A bundle shows how many files of each format it has; the files themselves are entities.
 _OF_A_FORMAT = Merge(
@@ -74,6 +84,10 @@ class GenericPlugin:
                 Field(each.name, ("metadata", each.name), each.type, is_facet=each.is_counted)
                 for each in self._facets
             ),
+        )
+        self.manifest_columns = (
+            *_COLUMNS,
+            *(Column(each.name, "metadata", each.name) for each in self._facets),
         )
 
     def accepts(self, bundle: BundleMetadata) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Collection, Iterable
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.drs_uris import DrsUri
@@ -51,6 +52,13 @@ def _store_of(representative: Entity) -> str | None:
     """Return the name of the zarr store that a file stands for; else None."""
     match = _ZARR.fullmatch(representative.file_name)
     return match["store"] if match and match["member"] == _ZARR_REPRESENTATIVE else None
+
+
+def represented(files: Iterable[Entity], ids: Collection[str]) -> list[str]:
+    """Return the ids of those files that have some ids, or for which those stand."""
+    listed = list(files)
+    stores = {_store_of(file) for file in listed if file.id in ids} - {None}
+    return [file.id for file in listed if file.id in ids or zarr_store(file) in stores]
 
 
 def is_matrix(entity: Entity) -> bool:

@@ -1,16 +1,19 @@
 """The plug-in for the Human Cell Atlas's metadata."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from shared.explore.bundle_metadata import BundleMetadata, Contribution, Json
 from shared.explore.drs_uris import versioned_drs_uri
 from shared.explore.hca.aggregation import MERGES, document
+from shared.explore.hca.columns import COLUMNS
 from shared.explore.hca.contributions import contributions
 from shared.explore.hca.documents import is_hca
 from shared.explore.hca.fields import FIELDS
 from shared.explore.hca.hits import hit
+from shared.explore.hca.originals import originals
 from shared.explore.hca.summary import summary, sums
+from shared.explore.manifests.originals import Original
 from shared.explore.plugins import EntityType
 from shared.explore.query import Summaries
 from shared.explore.tallies import Counts, Slot
@@ -41,6 +44,7 @@ class HcaPlugin:
     }
     fields = FIELDS
     merges = MERGES
+    manifest_columns = COLUMNS
 
     def __init__(self, *, host: str) -> None:
         self._drs_uri = versioned_drs_uri(host)
@@ -52,6 +56,10 @@ class HcaPlugin:
     def contributions(self, bundle: BundleMetadata) -> list[Contribution]:
         """Return what a bundle says of each of its entities. Raises UnusableMetadata."""
         return contributions(bundle, self._drs_uri)
+
+    def originals(self, bundle: BundleMetadata, files: Collection[str] | None) -> Iterator[Original]:
+        """Yield the metadata documents that say something of some files, or all. Raises UnusableMetadata."""
+        return originals(bundle, files)
 
     def document(self, entity_type: str, tallies: Mapping[Slot, Counts]) -> dict[str, Any]:
         """Return an entity's document, of the counts of its inner entities' values."""

@@ -49,6 +49,13 @@ class AudienceNumbers:
             self._known[audience] = row[0]
         return self._known[audience]
 
+    def labels(self) -> Labels:
+        """Return all labels of all audiences: no other one makes a difference to what a reader finds."""
+        rows = self._connection.execute(_ALL).fetchall()
+        return frozenset(
+            label for _, *both in rows for listed in both for labels in listed for label in labels
+        )
+
     def of_reader(self, sought: Labels | None) -> list[int]:
         """Return the numbers of the audiences that somebody who looks up some labels belongs to.
 

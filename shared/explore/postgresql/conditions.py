@@ -153,10 +153,11 @@ class Conditions:
             column = sql.Identifier(_BUNDLE_COLUMNS[name])
             catalog, texts = sql.Literal(self.catalogue.number), [str(value) for value in values]
             kind = sql.Literal(self.entity_type)
-            return _IN_BUNDLE.format(catalog, column, sql.Literal(texts), self._readable(), kind)
+            return _IN_BUNDLE.format(catalog, column, sql.Literal(texts), self.readable(), kind)
         return self._has_any(a_filter.field, values)
 
-    def _readable(self) -> Composable:
+    def readable(self) -> Composable:
+        """Return the condition that the reader may read a `bundle`."""
         if self.sought is None:
             return _ALWAYS
         return SQL("bundle.labels && {}::text[]").format(sql.Literal(sorted(self.sought)))

@@ -1,7 +1,8 @@
 """Answers questions to a catalogue from its tables."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +12,23 @@ from psycopg.sql import SQL, Composable, Composed
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
+from shared.explore.manifests.selection import FileOfBundle, FilesOfBundles, SelectedFile, SelectedFiles
 from shared.explore.postgresql import statements
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.conditions import ENTITY, Conditions, all_of, group_position
 from shared.explore.postgresql.facets import facet_counts, term_text
 from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query, Sought, Summed
 from shared.explore.rows import term_value
+from shared.identifiers import Fqid
 from shared.postgresql.connections import Connections
+
+# Documents that a manifest reads at once: some 5 KB each, of files in many bundles more.
+_READ_AT_ONCE = 500
+# Sorting what matches a filter takes longer than a page of it.
+_ONE_MOMENT = """
+    SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL statement_timeout = '300s'
+"""
 
 
 class Reader:
@@ -54,6 +65,35 @@ class Reader:
         """Return the summary of what matches a query, of all types of entities."""
         with self._connections.connection() as connection:
             return catalogue.plugin.summary(_Summaries(connection, catalogue, sought, query))
+
+    def files(self, catalogue: Catalogue, sought: Sought, query: Query, after: str) -> SelectedFiles:
+        """Yield all documents behind an entity's id, in order of these ids, as they are at one moment."""
+        with self._one_moment(catalogue, sought, query) as asked:
+            for rows in asked.selected(after):
+                yield from asked.documents(rows)
+
+    def files_by_bundle(
+        self,
+        catalogue: Catalogue,
+        sought: Sought,
+        query: Query,
+        after: tuple[str, str],
+        *,
+        documents: bool,
+    ) -> FilesOfBundles:
+        """Yield them once for each bundle that they are in, in order of bundle and id."""
+        with self._one_moment(catalogue, sought, query) as asked:
+            for rows in asked.selected_by_bundle(after):
+                empty = (SelectedFile(row[0], {}) for row in rows)
+                found = asked.documents(rows) if documents else empty
+                for file, (_, _, uuid, version) in zip(found, rows, strict=True):
+                    yield FileOfBundle(Fqid(uuid, version), file)
+
+    @contextmanager
+    def _one_moment(self, catalogue: Catalogue, sought: Sought, query: Query) -> Iterator["_Asked"]:
+        with self._connections.connection() as connection, connection.transaction():
+            connection.execute(_ONE_MOMENT)
+            yield _Asked(connection, catalogue, sought, query)
 
 
 class _Summaries:
@@ -92,7 +132,9 @@ class _Asked:
         self._catalogue = catalogue
         self._query = query
         audiences = AudienceNumbers(connection).of_reader(sought)
-        conditions = Conditions(connection, catalogue, query.entity_type, sought, audiences)
+        self._conditions = conditions = Conditions(
+            connection, catalogue, query.entity_type, sought, audiences
+        )
         made = [conditions.of(each) for each in query.filters]
         if query.words:
             made.append(conditions.words(query.words))
@@ -121,6 +163,45 @@ class _Asked:
         )
         row = self._connection.execute(statement).fetchone()
         return _found(row) if row else None
+
+    def selected(self, after: str) -> Iterator[Sequence[Any]]:
+        """Yield pages of the ids and audiences of all that match, in order, within a transaction."""
+        return self._paged(
+            statements.SELECTED.format(
+                **self._place,
+                after=sql.Literal(after),
+                profiles=self._profile_conditions(),
+                documents=self._document_conditions(),
+            )
+        )
+
+    def selected_by_bundle(self, after: tuple[str, str]) -> Iterator[Sequence[Any]]:
+        """Yield pages of the same with the UUID and version of each bundle that they are in."""
+        return self._paged(
+            statements.SELECTED_BY_BUNDLE.format(
+                **self._place,
+                uuid=sql.Literal(after[0]),
+                after=sql.Literal(after[1]),
+                readable=self._conditions.readable(),
+                profiles=self._profile_conditions(),
+                documents=self._document_conditions(),
+            )
+        )
+
+    def _paged(self, statement: Composed) -> Iterator[Sequence[Any]]:
+        with self._connection.cursor("dss_selected") as cursor:
+            cursor.execute(statement)
+            while rows := cursor.fetchmany(_READ_AT_ONCE):
+                yield rows
+
+    def documents(self, rows: Sequence[Any]) -> Iterator[SelectedFile]:
+        """Yield the documents of a page of `selected`."""
+        ids, audiences = [row[0] for row in rows], [row[1] for row in rows]
+        place = self._catalogue.number, self._query.entity_type
+        values = (ids, audiences, *place)
+        found: dict[str, str] = dict(self._connection.execute(statements.DOCUMENTS_OF, values).fetchall())
+        for entity_id in ids:
+            yield SelectedFile(entity_id, json.loads(found[entity_id]))
 
     def counts(self, *, own_filters: bool = False) -> tuple[int, dict[str, FacetCounts]]:
         """Count documents; with `own_filters` a facet's own filter holds for its counts, too."""

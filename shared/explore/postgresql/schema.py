@@ -249,6 +249,19 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         # By which rules the plug-in merges, sorts and counts.
         'UPDATE dss_explore_catalogs SET settings = settings || \'{"rules": "1"}\'',
     ),
+    (
+        # How often a catalogue has changed: the sum of its rows, of which there are several, so that writers
+        # seldom wait for each other. Each begins at a random number: a database that is made anew must not
+        # repeat what was counted before.
+        """
+        CREATE TABLE dss_explore_revisions (
+            catalog integer NOT NULL,
+            slot integer NOT NULL,
+            n bigint NOT NULL,
+            PRIMARY KEY (catalog, slot)
+        ) WITH (fillfactor = 50)
+        """,
+    ),
 )
 
 CATALOGUE_TABLES = Migrations("dss_explore_migrations", _LOCK, MIGRATIONS)

@@ -208,3 +208,35 @@ ONE = SQL("""
     WHERE document.catalog = {catalog} AND document.entity_type = {kind} AND document.entity_id = {id}
         AND document.audience = ANY({audiences}) AND {condition}
 """)
+
+# Manifests: what matches, without what it holds, in an order that begins behind a position.
+SELECTED = SQL(
+    "SELECT document.entity_id, document.audience FROM"
+    + _DOCUMENTS
+    + """AND document.entity_id > {after} AND {documents}
+        AND (document.profile IN (SELECT profile.id FROM"""
+    + _PROFILES
+    + ")) IS TRUE ORDER BY document.entity_id"
+)
+# Of each bundle, too, in which the reader finds it.
+SELECTED_BY_BUNDLE = SQL(
+    """
+    SELECT share.entity_id, document.audience, share.uuid, bundle.version
+    FROM dss_explore_shares AS share
+    JOIN dss_explore_bundles AS bundle
+        ON bundle.catalog = share.catalog AND bundle.uuid = share.uuid AND bundle.is_current
+    JOIN dss_explore_documents AS document
+        ON document.catalog = share.catalog AND document.entity_type = share.entity_type
+        AND document.entity_id = share.entity_id AND document.audience = ANY({audiences})
+    WHERE share.catalog = {catalog} AND share.entity_type = {kind} AND {readable}
+        AND (share.uuid, share.entity_id) > ({uuid}, {after}) AND {documents}
+        AND (document.profile IN (SELECT profile.id FROM"""
+    + _PROFILES
+    + ")) IS TRUE ORDER BY share.uuid, share.entity_id"
+)
+DOCUMENTS_OF = """
+    SELECT document.entity_id, document.document
+    FROM unnest(%s::text[], %s::integer[]) AS wanted (id, audience)
+    JOIN dss_explore_documents AS document ON document.catalog = %s AND document.entity_type = %s
+        AND document.entity_id = wanted.id AND document.audience = wanted.audience
+"""

@@ -10,7 +10,9 @@ from psycopg import Connection
 from shared.explore.base import BundleState
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
+from shared.explore.manifests.selection import FilesOfBundles, SelectedFiles
 from shared.explore.plugins import open_plugin, rules_of
+from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.reader import Reader
 from shared.explore.postgresql.schema import CATALOGUE_TABLES
 from shared.explore.postgresql.upkeep import Upkeep
@@ -36,6 +38,7 @@ _STATES = """
     WHERE catalog = %s AND (uuid, version) > (%s, %s) AND starts_with(uuid, %s) AND (%s = '' OR state = %s)
     ORDER BY uuid, version LIMIT %s
 """
+_REVISION = "SELECT coalesce(sum(n), 0)::bigint FROM dss_explore_revisions WHERE catalog = %s"
 _ROWS = 1000
 
 
@@ -132,6 +135,35 @@ class PostgreSqlCatalogues:
     def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
         """Return the summary of what matches a query, of all types of entities."""
         return self._reader.summary(catalogue, sought, query)
+
+    def revision(self, catalogue: Catalogue) -> int:
+        """Return a number that changes with all that readers find in a catalogue."""
+        with self._connections.connection() as connection:
+            row = connection.execute(_REVISION, (catalogue.number,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def labels(self, sought: Sought) -> Sought:
+        """Return those of the labels that a reader looks up which make a difference in any catalogue."""
+        if sought is None:
+            return None
+        with self._connections.connection() as connection:
+            return sought & AudienceNumbers(connection).labels()
+
+    def files(self, catalogue: Catalogue, sought: Sought, query: Query, after: str = "") -> SelectedFiles:
+        """Yield all documents of a type behind an entity's id, in order of these ids."""
+        return self._reader.files(catalogue, sought, query, after)
+
+    def files_by_bundle(
+        self,
+        catalogue: Catalogue,
+        sought: Sought,
+        query: Query,
+        after: tuple[str, str] = ("", ""),
+        *,
+        documents: bool = True,
+    ) -> FilesOfBundles:
+        """Yield them once for each bundle that they are in, in order of bundle UUID and entity id."""
+        return self._reader.files_by_bundle(catalogue, sought, query, after, documents=documents)
 
     def close(self) -> None:
         """Close all connections."""

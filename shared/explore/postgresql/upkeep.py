@@ -66,6 +66,7 @@ _TABLES = (
     "dss_explore_large",
     "dss_explore_shares",
     "dss_explore_bundles",
+    "dss_explore_revisions",
 )
 _REMOVE = "DELETE FROM {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {0} WHERE catalog = %s LIMIT %s))"
 _ROWS = 1000

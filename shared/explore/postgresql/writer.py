@@ -63,6 +63,13 @@ _MAKE_CURRENT = """
     WHERE bundle.catalog = %(catalog)s AND bundle.uuid = %(uuid)s
         AND bundle.is_current <> (bundle.version = newest.version)
 """
+# One of 16, by the first digit of the UUID. It is the last statement of a transaction, so that others
+# wait for it but a moment.
+_CHANGED = """
+    INSERT INTO dss_explore_revisions AS known (catalog, slot, n)
+    VALUES (%s, %s, (random() * 1e15)::bigint)
+    ON CONFLICT (catalog, slot) DO UPDATE SET n = known.n + 1
+"""
 
 
 class Writer:
@@ -144,6 +151,17 @@ class Writer:
         """Change all entities of which another version of a bundle says something now."""
         if before == after:
             return
+        self._replace(connection, catalogue, uuid, before, after)
+        connection.execute(_CHANGED, (catalogue.number, int(uuid[:1], 16)))
+
+    def _replace(
+        self,
+        connection: Connection,
+        catalogue: Catalogue,
+        uuid: str,
+        before: "_Current | None",
+        after: "_Current | None",
+    ) -> None:
         keep_numbers(connection)
         keys = sorted({*(before.said.keys if before else ()), *(after.said.keys if after else ())})
         _lock(connection, sorted({_number(catalogue, *key) for key in keys}))
