@@ -23,12 +23,15 @@ Params = Mapping[str, str]
 class ManifestState:
     """How far a manifest is: the `link` to it if it is ready, else the `token` to ask by in `pause` seconds.
 
-    `commands` has what to type to fetch the files, or the manifest, by shell.
+    Of `files` that it is to name, `files_done` are in it; None if the DSS does not say that. `commands` has
+    what to type to fetch the files, or the manifest, by shell.
     """
 
     link: str = ""
     token: str = ""
     pause: float = 0.0
+    files: int | None = None
+    files_done: int = 0
     commands: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,4 +62,10 @@ def _state(session: Session, call: Call) -> ManifestState:
     # The token alone: the DSS may know itself by another host than we do.
     token = unquote(urlsplit(location).path.rstrip("/").rpartition("/")[2])
     asked = retry_after_seconds(str(found.get("Retry-After", "")), session.clock.now())
-    return ManifestState(token=token, pause=1.0 if asked is None else asked)
+    progress: Mapping[str, Any] = found.get("Progress") or {}
+    return ManifestState(
+        token=token,
+        pause=1.0 if asked is None else asked,
+        files=progress.get("files"),
+        files_done=progress.get("filesDone") or 0,
+    )

@@ -79,9 +79,9 @@ class Manifest:
 
     @property
     def link(self) -> str:
-        """A URL that serves the manifest, for some days and without a token, to all who have it.
+        """A URL that serves the manifest without a token, for a while, to all who have it.
 
-        Waits until the manifest is made.
+        Waits until the manifest is made. That of a manifest for curl works for days, others for an hour.
         """
         return self._made.link
 
@@ -98,13 +98,14 @@ class Manifest:
         is False or True.
         """
         with progress_of(progress, "manifest") as shown:
-            self._wait(seconds, shown.phase("make", items=1, unit="manifests"))
+            self._wait(seconds, shown.phase("make"))
         return self
 
     def _wait(self, seconds: float, making: Phase) -> None:
         deadline, began, restarted = Deadline(self._session.clock, seconds), time.monotonic(), False
         while not self._known.link:
-            making.reach(0, f"{time.monotonic() - began:.0f} s")
+            making.expect(items=self._known.files)
+            making.reach(self._known.files_done, f"{time.monotonic() - began:.0f} s")
             pause = max(self._known.pause, _SHORTEST_PAUSE)
             if pause >= deadline.remaining():
                 raise OperationFailed(
@@ -119,7 +120,7 @@ class Manifest:
                 if restarted:
                     raise OperationFailed(f"the DSS can't make the manifest: {error}") from error
                 restarted, self._state = True, None
-        making.reach(1)
+        making.reach(making.items or 0)
 
     def save(self, to: str | Path, *, progress: Progress | bool | None = None) -> Path:
         """Write the manifest to a file, which is there as a whole or as it was; return its path::
