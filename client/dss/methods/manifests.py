@@ -37,9 +37,9 @@ class ManifestMethods(Session):
     ) -> Manifest:
         """Return the manifest of the files that match all filters, which are those of `explore`::
 
-            manifest = client.manifest({"fileFormat": "json"}, format="compact")
+            manifest = client.manifest({"bundleUuid": uuid, "organ": ["brain", None]}, format="compact")
             print(manifest.wait().link)
-            path = manifest.save("json.tsv")
+            path = manifest.save("brain.tsv")
 
         A `format` is compact, full, curl, terra.bdbag, terra.pfb, verbatim.jsonl, verbatim.pfb or parquet.
         The DSS is asked when it is needed, and makes the manifest then. The result raises NoCatalogue if the
@@ -62,7 +62,7 @@ class ManifestMethods(Session):
     ) -> ManifestReport:
         """Fetch the files that a manifest names into a directory, each verified::
 
-            report = client.download_manifest("json.tsv", to="by/manifest")
+            report = client.download_manifest("brain.tsv", to="by/manifest")
             print(report.files, report.failed, report.table)
 
         The manifest is a file, a URL, "-" for stdin, or a stream, in any form that names files: a table (TSV)
