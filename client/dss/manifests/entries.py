@@ -23,8 +23,8 @@ from dss.manifests.rows import (
 )
 from dss.transfer.placement import leads_elsewhere
 
-# Between the values of a cell, as in the manifests of Azul.
-_SEPARATOR = " || "
+# Between the values of a cell, with or without spaces around it, as in the manifests of Azul.
+_SEPARATOR = "||"
 _HEX = frozenset("0123456789abcdef")
 _SHA256_DIGITS = 64
 # A petabyte has 16; no object is larger.
@@ -154,7 +154,7 @@ def _directory(values: Mapping[str, Any], uuid: str, version: str | None) -> tup
 
 def _several(value: Any) -> list[str]:
     values = value if isinstance(value, list) else _text(value).split(_SEPARATOR)
-    return [text for each in values if (text := _text(each))]
+    return [text for each in values if (text := _text(each).strip())]
 
 
 def _text(value: Any) -> str:
