@@ -1,7 +1,7 @@
 """The same work for many items: in threads, in order, in bounded memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 def map_in_threads(
     work: Callable[[Item], Result], items: Iterable[Item], *, threads: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Map `work` over `items` in threads, and yield the results in the order of the items.
 
     Reads at most twice as many items ahead as there are threads. The first exception is raised in its turn,

@@ -2,9 +2,9 @@
 locals {
   has_catalogues = length(var.catalogues) > 0
   # Who writes into catalogues, or tells them of changes.
-  catalogue_users = toset(["administer", "explore", "index", "sweep", "sync"])
+  catalogue_users = toset(["administer", "explore", "index", "manifest", "sweep", "sync"])
   # Of whom these open connections of their own for catalogues, beside those for the search index.
-  catalogue_instances = local.has_catalogues ? var.api_max_instances + var.explore_max_instances : 0
+  catalogue_instances = local.has_catalogues ? var.api_max_instances + var.explore_max_instances + var.manifest_max_instances : 0
   # The name of a topic, and of the subscription that is sent it.
   changes        = "bundle-changes"
   changes_topics = local.has_catalogues ? [local.changes] : []
@@ -28,6 +28,21 @@ locals {
       s3               = { reads = ["main"], reads_sources = false, creates = [], aborts = [], removes = [], checks_out = false }
       catalog          = true
       publishes_to     = concat(["dead-letters"], local.changes_topics)
+      starts_workflows = false
+      environment      = {}
+    }
+    # A page of the catalogue and four pieces of 8 MiB, or the metadata of eight bundles at once, as above.
+    manifest = {
+      summary          = "Does the steps of manifests of catalogues' files."
+      called_by        = "workflows"
+      memory           = "1Gi"
+      timeout_seconds  = 1800 # Cloud Workflows gives up after as long.
+      concurrency      = 1
+      max_instances    = var.manifest_max_instances
+      gcs              = { main = "roles/storage.objectUser" }
+      s3               = { reads = ["main"], reads_sources = false, creates = [], aborts = [], removes = [], checks_out = false }
+      catalog          = true
+      publishes_to     = []
       starts_workflows = false
       environment      = {}
     }

@@ -5,7 +5,7 @@ locals {
   postgresql = var.postgresql_tier == null ? [] : ["index"]
   # Only with a password: until a person has added one, Firestore goes on holding the index.
   index_in_postgresql = var.postgresql_password_version != null
-  index_users         = toset(concat(["administer", "index"], local.has_catalogues ? ["explore", "sweep"] : []))
+  index_users         = toset(concat(["administer", "index"], local.has_catalogues ? ["explore", "manifest", "sweep"] : []))
 
   index_environment = local.index_in_postgresql ? {
     DSS_INDEX = "postgresql"

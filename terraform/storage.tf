@@ -5,8 +5,9 @@ locals {
       expires_unused     = null
       soft_delete_days   = var.main_soft_delete_days
       # GCS has no multipart upload whose parts are no objects; shared/stores/gcs/store.py puts them here, and removes
-      # them. What a kill leaves is cleared away.
-      clears_after_a_week = ["uploads/"]
+      # them. What a kill leaves is cleared away. Manifests of catalogues live for a week (shared/catalog/manifests.py);
+      # people can't read this bucket, and not all may read what those of managed data say.
+      clears_after_a_week = ["manifests/", "uploads/"]
     }
     # Days after the custom time that shared/stores/gcs/store.py sets at each use; what is kept for good has none.
     checkout = {

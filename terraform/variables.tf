@@ -440,6 +440,17 @@ variable "explore_max_instances" {
   }
 }
 
+variable "manifest_max_instances" {
+  type        = number
+  description = "Instances at most of the function that makes manifests of catalogues' files; each makes one at a time."
+  default     = 5
+
+  validation {
+    condition     = var.manifest_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
 variable "alert_emails" {
   type        = list(string)
   description = "E-mails to which alerts are sent. Without any, alerts are seen in Cloud Monitoring only."

@@ -42,10 +42,14 @@ _KINDS: Mapping[str, str] = {
     "drs": "object",
     "events": "bundle",
     "explore.fetch_file": "file",
+    "explore.fetch_manifest": "manifest",
+    "explore.fetch_new_manifest": "manifest",
     "explore.get_data_object": "file",
     # Of other entities nothing is noted.
     "explore.get_entity": "bundle",
     "explore.get_file": "file",
+    "explore.get_manifest": "manifest",
+    "explore.put_manifest": "manifest",
     "events.list_journals": "journal",
     "events.read_journal": "journal",
     "files": "file",
@@ -109,7 +113,7 @@ class Noted:
         self.read.append(name)
 
     def hand_out(self, name: str, expires: datetime) -> None:
-        """Note a signed URL of a file, by its UUID, or of a journal, by its id."""
+        """Note a signed URL of a file, by its UUID, or of a journal or manifest, by its id."""
         self.handed_out.append(name)
         self.expires = max(self.expires or expires, expires)
 

@@ -113,7 +113,7 @@ class Call:
         noted().writes = True
 
     def hands_out(self, name: str) -> timedelta:
-        """Note a signed URL of a file, by its UUID, or of a journal, by its id; return its lifetime."""
+        """Note a signed URL of a file (its UUID), a journal or a manifest (its id); return its lifetime."""
         lifetime = timedelta(seconds=self.dss.settings.signed_url_seconds)
         noted().hand_out(name, self.dss.clock.now() + lifetime)
         return lifetime

@@ -137,6 +137,7 @@ def _gone() -> Gone:
 
 def _state(call: Call, job: ManifestJob, asked: int, *, fetch: bool) -> Response:
     """Answer the state of a manifest to somebody who has asked for it before."""
+    call.is_about(job.id)
     if job.state is JobState.FAILED:
         raise ManifestFailed(f"The manifest could not be made: {job.cause}; PUT /manifest/files tries again")
     if job.state is JobState.SUCCEEDED:

@@ -36,7 +36,7 @@ def request_manifest(dss: Dss, order: ManifestOrder, *, requester: str) -> Manif
     job = catalog.begin(order, requester=requester, at_most=_AT_ONCE, at_most_each=_AT_ONCE_EACH)
     if job.execution:
         return job
-    if order.files <= MOST_AT_ONCE and not open_format(order.format).reads_metadata:
+    if order.files <= MOST_AT_ONCE and open_format(order.format).made_in_requests:
         return _made_at_once(dss, job)
     # A kill between these lines, or two callers at once, cost no more than a second execution: steps may run
     # twice.

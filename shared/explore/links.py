@@ -1,7 +1,8 @@
 """The URLs by which the catalogue's service serves files."""
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
+from functools import lru_cache
+from urllib.parse import quote_plus, urlencode
 
 from shared.explore.bundle_metadata import Json
 
@@ -11,5 +12,10 @@ def file_url(base_url: str, catalogue: str, file: Mapping[str, Json], **more: st
 
     `base_url` is the service's own address, `catalogue` the name of the file's catalogue.
     """
-    query = urlencode({"catalog": catalogue, "version": file["version"], **more})
-    return f"{base_url}/repository/files/{file['uuid']}?{query}"
+    query = f"catalog={quote_plus(catalogue)}&version={_quoted(file['version'])}"
+    added = f"&{urlencode(more)}" if more else ""
+    return f"{base_url}/repository/files/{file['uuid']}?{query}{added}"
+
+
+# Files of a bundle often have one version, and manifests millions of URLs.
+_quoted = lru_cache(maxsize=256)(quote_plus)

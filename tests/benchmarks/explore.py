@@ -14,6 +14,8 @@ from tests.benchmarks.explore_bundles import NoBundles, real_bundles
 from tests.benchmarks.explore_filled import Filling, fill
 from tests.benchmarks.explore_indexing import Cost, Rate, backend_seconds, indexing_cost, indexing_rate
 from tests.benchmarks.explore_live import Seen, live
+from tests.benchmarks.explore_manifests import manifests
+from tests.benchmarks.explore_manifests import section as manifests_section
 from tests.benchmarks.explore_questions import Question, questions
 from tests.benchmarks.lag import percentile
 from tests.support.postgresql_server import postgresql_server
@@ -55,9 +57,15 @@ def explore() -> str:
         print(f"{filled} in {time.monotonic() - began:.0f} s", flush=True)
         rows = list(_asked(dsn, store))
         large = indexing_cost(dsn, store)
+        made = manifests(dsn)
     rates = [_rate(processes) for processes in (1, 2)]
     return "\n".join(
-        [_questions_section(filled, rows), _indexing_section(small, large, rates), _live_section(live())]
+        [
+            _questions_section(filled, rows),
+            _indexing_section(small, large, rates),
+            manifests_section(made),
+            _live_section(live()),
+        ]
     )
 
 

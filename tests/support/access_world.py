@@ -14,6 +14,7 @@ import requests
 
 from local.issuer.client import request_token
 from run.drs.document import DRS_PATH
+from run.explore.manifest_tokens import ManifestToken
 from shared.access import labels_of
 from shared.bindings import change_binding
 from shared.catalog import CheckoutOrder
@@ -342,6 +343,14 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "explore.list_entities": lambda ask: ask.api.get("/index/files", size=1),
     "explore.post_entities": lambda ask: ask.api.post("/index/files", json={"size": 1}),
     "explore.post_summary": lambda ask: ask.api.post("/index/summary", json={}),
+    "explore.put_manifest": lambda ask: ask.api.put("/manifest/files"),
+    "explore.fetch_new_manifest": lambda ask: ask.api.put("/fetch/manifest/files"),
+    "explore.get_manifest with an unknown token": lambda ask: ask.api.get(
+        f"/manifest/files/{ManifestToken(new_uuid())}"
+    ),
+    "explore.fetch_manifest with an unknown token": lambda ask: ask.api.get(
+        f"/fetch/manifest/files/{ManifestToken(new_uuid())}"
+    ),
     "explore.get_entity of the file": lambda ask: ask.api.get(f"/index/files/{ask.target.file.uuid}"),
     "explore.get_entity of the bundle": lambda ask: ask.api.get(f"/index/bundles/{ask.target.bundle.uuid}"),
     "explore.get_file": lambda ask: ask.api.get(f"/repository/files/{ask.target.file.uuid}"),

@@ -17,7 +17,7 @@ QUOTA_VCPU, QUOTA_MIB = 20, 40 * 1024
 
 
 # Deployed with catalogues alone.
-OF_CATALOGUES = {"explore"}
+OF_CATALOGUES = {"explore", "manifest"}
 
 
 def names(deployment: Deployment) -> set[str]:
@@ -162,6 +162,7 @@ def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Dep
     }
     if "explore" in names(deployment):
         expected["explore"] = caller(deployment, "pubsub")["member"]
+        expected["manifest"] = caller(deployment, "workflows")["member"]
     invokers = deployment.by_key("google_cloud_run_v2_service_iam_member.invoker")
     deployed = deployment.by_key("google_cloudfunctions2_function.dss")
 

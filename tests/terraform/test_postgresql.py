@@ -17,7 +17,7 @@ KINDS = (
     "google_vpc_access_connector",
 )
 # With catalogues, which are in the same database.
-USERS = {"administer", "explore", "index", "sweep"}
+USERS = {"administer", "explore", "index", "manifest", "sweep"}
 
 
 def api(deployment: Deployment) -> Json:

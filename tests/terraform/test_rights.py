@@ -77,6 +77,9 @@ OF_CATALOGUES = {
     "dss-index": {TELLS_CATALOGUES},
     "dss-administer": {TELLS_CATALOGUES},
     "dss-sweep": {TELLS_CATALOGUES, ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor")},
+    "dss-manifest": {
+        ("bucket main", WRITE), CATALOG, ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
+    },
     "dss-explore": {
         ("bucket main", READ), ("topic dead-letters", PUBLISH), CATALOG, TELLS_CATALOGUES,
         ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
@@ -92,6 +95,7 @@ AWS_READS = {
     "index": {"main"},
     "notify": {"main"},
     "explore": {"main"},
+    "manifest": {"main"},
     "sweep": {"main"},
     "copy": {"main", "staging", "checkout"},
     "checkout": {"main", "checkout"},
@@ -104,6 +108,7 @@ AWS_CREATES = {
     "index": {"main"},
     "notify": set(),
     "explore": set(),
+    "manifest": set(),
     "sweep": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
@@ -117,6 +122,7 @@ AWS_REMOVES = {
     "index": set(),
     "notify": set(),
     "explore": set(),
+    "manifest": set(),
     "sweep": set(),
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},

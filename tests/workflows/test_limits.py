@@ -10,7 +10,7 @@ from jsonschema import ValidationError
 from workflows_emulator.main import load_workflow
 
 from local.components.workflows import _CALLED
-from shared.workflows import ADMINISTER, CHECKOUT, COPY
+from shared.workflows import ADMINISTER, CHECKOUT, COPY, MANIFEST
 
 WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.yaml"))
 by_name = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -33,7 +33,7 @@ def step_names(steps: list[dict[str, Any]]) -> list[str]:
 
 
 def test_there_is_a_file_for_each_name_that_the_system_starts():
-    assert {path.stem for path in WORKFLOWS} == {ADMINISTER, CHECKOUT, COPY}
+    assert {path.stem for path in WORKFLOWS} == {ADMINISTER, CHECKOUT, COPY, MANIFEST}
 
 
 @by_name

@@ -12,6 +12,8 @@ from shared.explore.generic.configuration import parse_facets, parse_glob, parse
 from shared.explore.generic.files import inner_files, words_of
 from shared.explore.generic.values import read_values
 from shared.explore.manifests.columns import Column, file_columns
+from shared.explore.manifests.file_kinds import kind_of
+from shared.explore.manifests.kinds import LONG, TEXT, Listed, Record, Uuid
 from shared.explore.plugins import EntityType
 from shared.explore.query import Summaries
 from shared.explore.tallies import ENTITIES, Counts, Merge, Merges, Slot, common, number, total
@@ -42,6 +44,14 @@ _COLUMNS = file_columns(
     file_version="version",
     file_sha256="sha256",
     file_content_type="content_type",
+)
+_FILE_KIND = Record(
+    {
+        **dict.fromkeys(("document_id", "version", "format", "content_type", "sha256", "drs_uri"), TEXT),
+        "uuid": Uuid(),
+        "names": Listed(TEXT),
+        "size": LONG,
+    }
 )
 # A bundle shows how many files of each format it has; the files themselves are entities.
 _OF_A_FORMAT = Merge(
@@ -89,6 +99,11 @@ class GenericPlugin:
             *_COLUMNS,
             *(Column(each.name, "metadata", each.name) for each in self._facets),
         )
+        facets = {each.name: Listed(kind_of(each.type)) for each in self._facets}
+        self.manifest_kinds = {
+            "metadata": Record({**facets, "incomplete": Listed(TEXT)}),
+            FILES: _FILE_KIND,
+        }
 
     def accepts(self, bundle: BundleMetadata) -> bool:
         """Return whether a bundle has the metadata file that the configuration requires, if any."""

@@ -83,3 +83,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     *(Column(name, listed, key) for listed, rows in _OF_LISTS.items() for name, key in rows),
 )
+
+# In tables with types, there are times besides.
+TYPED_COLUMNS: tuple[Column, ...] = tuple(
+    Column(f"file_{name}", "dates", name) for name in ("submission_date", "update_date", "last_modified_date")
+)

@@ -6,11 +6,12 @@ from typing import Any
 from shared.explore.bundle_metadata import BundleMetadata, Contribution, Json
 from shared.explore.drs_uris import versioned_drs_uri
 from shared.explore.hca.aggregation import MERGES, document
-from shared.explore.hca.columns import COLUMNS
+from shared.explore.hca.columns import COLUMNS, TYPED_COLUMNS
 from shared.explore.hca.contributions import contributions
 from shared.explore.hca.documents import is_hca
 from shared.explore.hca.fields import FIELDS
 from shared.explore.hca.hits import hit
+from shared.explore.hca.kinds import KINDS
 from shared.explore.hca.originals import originals
 from shared.explore.hca.summary import summary, sums
 from shared.explore.manifests.originals import Original
@@ -45,6 +46,8 @@ class HcaPlugin:
     fields = FIELDS
     merges = MERGES
     manifest_columns = COLUMNS
+    manifest_typed_columns = TYPED_COLUMNS
+    manifest_kinds = KINDS
 
     def __init__(self, *, host: str) -> None:
         self._drs_uri = versioned_drs_uri(host)

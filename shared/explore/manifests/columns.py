@@ -1,8 +1,9 @@
 """The columns of manifests that are tables: which value of a file's document each has, and its text."""
 
+import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
@@ -12,6 +13,7 @@ from shared.explore.manifests.selection import SelectedFile, Selection, name_of,
 # What joins several values of a cell. Metadata with `||` is refused by the indexer, or else by users' eyes.
 SEPARATOR = " || "
 _FILES, _URL, _NAME = "files", "file_url", "name"
+_NOT_ITS_OWN = (_URL, _NAME)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,18 @@ def columns_of(catalogue: Catalogue) -> Sequence[Column]:
     return [*(Column(each.name, *each.path) for each in of_lists), Column("fileUrl", _FILES, _URL)]
 
 
+def plain_name(column: Column) -> str:
+    """Return the name of a column for programs that know letters, digits and `_` alone."""
+    return column.name.replace(".", "__")
+
+
+def own_value(selection: Selection, key: str, file: Mapping[str, Json]) -> Json:
+    """Return the value of a file under a column's key."""
+    if key == _URL:
+        return url_of(selection, file)
+    return name_of(file) if key == _NAME else file.get(key)
+
+
 def text_of(value: Json) -> str:
     """Return a value as the text of a cell: null is empty, an age is `20 year`."""
     if isinstance(value, str):
@@ -76,40 +90,80 @@ def cells_of(
     columns: Sequence[Column], selection: Selection
 ) -> Callable[[SelectedFile], Iterator[list[str]]]:
     """Return what makes the cells of a file, and of each file that it stands for."""
-    # Of all rows of a document but for the files' own.
-    shared = [(number, each.listed, each.key) for number, each in enumerate(columns) if each.listed != _FILES]
-    own = [(number, each.key) for number, each in enumerate(columns) if each.listed == _FILES]
-    width = len(columns)
+    return Rows(columns, selection).of
 
-    def rows(selected: SelectedFile) -> Iterator[list[str]]:
-        beside = {name: selected.document.get(name, ()) for name in ("bundles", "sources")}
-        lists: Mapping[str, Any] = {**selected.contents, **beside}
-        cells = [""] * width
-        for number, listed, key in shared:
-            if inner := lists.get(listed):
-                cells[number] = _cell(inner, key)
+
+class Rows:
+    """Makes the cells of a table's rows: one row for each file that a selected one stands for.
+
+    Almost all lists have one inner entity, and most of its fields one text: these take a short way, since
+    there are millions of cells.
+    """
+
+    def __init__(self, columns: Sequence[Column], selection: Selection) -> None:
+        self._selection = selection
+        self._empty = [""] * len(columns)
+        # The places of columns and their keys: of each list, and of the files' own.
+        self._shared: dict[str, list[tuple[int, str]]] = {}
+        for number, each in enumerate(columns):
+            self._shared.setdefault(each.listed, []).append((number, each.key))
+        self._own = self._shared.pop(_FILES, [])
+
+    def of(self, selected: SelectedFile) -> Iterator[list[str]]:
+        """Yield the rows of a selected file."""
+        contents, document = selected.contents, selected.document
+        cells = self._empty.copy()
+        for listed, places in self._shared.items():
+            if inner := contents.get(listed) or document.get(listed):
+                if len(inner) == 1:
+                    _fill(cells, inner[0], places)
+                else:
+                    for number, key in places:
+                        cells[number] = _cell_of_several(inner, key)
         for file, _ in selected.files:
             row = cells.copy()
-            for number, key in own:
-                if key == _URL:
-                    row[number] = url_of(selection, file)
-                elif key == _NAME:
-                    row[number] = name_of(file)
-                elif (value := file.get(key)) is not None:
-                    row[number] = joined(value) if isinstance(value, list) else text_of(value)
+            _fill(row, file, self._own)
+            for number, key in self._own:
+                if key in _NOT_ITS_OWN:
+                    row[number] = str(own_value(self._selection, key, file))
             yield row
 
-    return rows
+
+def _fill(cells: list[str], inner: Mapping[str, Json], places: Sequence[tuple[int, str]]) -> None:
+    for number, key in places:
+        value = inner.get(key)
+        if type(value) is list:
+            if len(value) != 1:
+                cells[number] = joined(value)
+                continue
+            value = value[0]
+        if type(value) is str:
+            cells[number] = value
+        elif value is not None:
+            cells[number] = text_of(value)
 
 
-def _cell(inner: Sequence[Mapping[str, Json]], key: str) -> str:
-    """Return the cell of a list: almost always it has one inner entity, whose field has one value."""
-    if len(inner) == 1:
-        value = inner[0].get(key)
-        if isinstance(value, list):
-            if len(value) == 1:
-                return text_of(value[0])
-            return joined(value) if value else ""
-        return text_of(value)
+def _cell_of_several(inner: Sequence[Mapping[str, Json]], key: str) -> str:
     found = (each.get(key) for each in inner)
     return joined(value for each in found for value in (each if isinstance(each, list) else [each]))
+
+
+def lines_of(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as lines of tab-separated values in the predecessor's form, `excel-tab` of Python.
+
+    They end with CRLF, and cells are quoted that need it.
+    """
+    lines = []
+    for row in rows:
+        line = "\t".join(row)
+        if '"' in line or "\n" in line or "\r" in line or line.count("\t") != len(row) - 1 or not line:
+            lines.append(_quoted_line(row))
+        else:
+            lines.append(f"{line}\r\n")
+    return "".join(lines)
+
+
+def _quoted_line(row: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, "excel-tab").writerow(row)
+    return text.getvalue()

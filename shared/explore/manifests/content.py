@@ -36,15 +36,15 @@ class Format(Protocol):
     """A format of manifests.
 
     `name` is what callers ask for, `extension` the ending of names of files, without a dot. Without
-    `has_file_name` it is served without a name of a file. A format that `reads_metadata` reads the metadata
-    of bundles, which takes longer than reading the catalogue.
+    `has_file_name` it is served without a name of a file. A small one of a format that is `made_in_requests`
+    is made by the request that asks for it; others need more time or memory, as to read metadata of bundles.
     """
 
     name: str
     extension: str
     content_type: str
     has_file_name: bool
-    reads_metadata: bool
+    made_in_requests: bool
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the bytes of a manifest, in pieces of any size, and checkpoints between them.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from shared.explore.postgresql.facets import facet_counts, term_text
 from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query, Sought, Summed
 from shared.explore.rows import term_value
 from shared.identifiers import Fqid
+from shared.parallel import map_in_threads
 from shared.postgresql.connections import Connections
 
 # Documents that a manifest reads at once: some 5 KB each, of files in many bundles more.
@@ -69,8 +70,11 @@ class Reader:
     def files(self, catalogue: Catalogue, sought: Sought, query: Query, after: str) -> SelectedFiles:
         """Yield all documents behind an entity's id, in order of these ids, as they are at one moment."""
         with self._one_moment(catalogue, sought, query) as asked:
-            for rows in asked.selected(after):
-                yield from asked.documents(rows)
+            # PostgreSQL works on the next page while this one is parsed and used.
+            with closing(map_in_threads(asked.documents, asked.selected(after), threads=1)) as pages:
+                for page in pages:
+                    for entity_id, document in page:
+                        yield SelectedFile(entity_id, json.loads(document))
 
     def files_by_bundle(
         self,
@@ -84,10 +88,10 @@ class Reader:
         """Yield them once for each bundle that they are in, in order of bundle and id."""
         with self._one_moment(catalogue, sought, query) as asked:
             for rows in asked.selected_by_bundle(after):
-                empty = (SelectedFile(row[0], {}) for row in rows)
-                found = asked.documents(rows) if documents else empty
-                for file, (_, _, uuid, version) in zip(found, rows, strict=True):
-                    yield FileOfBundle(Fqid(uuid, version), file)
+                found = dict(asked.documents(rows)) if documents else {}
+                for entity_id, _, uuid, version in rows:
+                    document = json.loads(found[entity_id]) if documents else {}
+                    yield FileOfBundle(Fqid(uuid, version), SelectedFile(entity_id, document))
 
     @contextmanager
     def _one_moment(self, catalogue: Catalogue, sought: Sought, query: Query) -> Iterator["_Asked"]:
@@ -194,14 +198,13 @@ class _Asked:
             while rows := cursor.fetchmany(_READ_AT_ONCE):
                 yield rows
 
-    def documents(self, rows: Sequence[Any]) -> Iterator[SelectedFile]:
-        """Yield the documents of a page of `selected`."""
+    def documents(self, rows: Sequence[Any]) -> list[tuple[str, str]]:
+        """Return the ids of a page of `selected` with the texts of their documents."""
         ids, audiences = [row[0] for row in rows], [row[1] for row in rows]
         place = self._catalogue.number, self._query.entity_type
         values = (ids, audiences, *place)
         found: dict[str, str] = dict(self._connection.execute(statements.DOCUMENTS_OF, values).fetchall())
-        for entity_id in ids:
-            yield SelectedFile(entity_id, json.loads(found[entity_id]))
+        return [(entity_id, found[entity_id]) for entity_id in ids]
 
     def counts(self, *, own_filters: bool = False) -> tuple[int, dict[str, FacetCounts]]:
         """Count documents; with `own_filters` a facet's own filter holds for its counts, too."""

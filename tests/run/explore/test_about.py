@@ -23,7 +23,7 @@ from tests.support.api import Api
 from tests.support.explore_service import ExploreService, assert_refused
 from tests.support.waiting import wait_until
 
-# The predecessor's routes, by heart, but for manifests.
+# The predecessor's routes, by heart.
 OPERATIONS = {
     ("get", "/index/catalogs"),
     ("get", "/index/summary"),
@@ -32,6 +32,10 @@ OPERATIONS = {
     ("get", "/index/{entity_type}"),
     ("post", "/index/{entity_type}"),
     ("get", "/index/{entity_type}/{entity_id}"),
+    ("put", "/manifest/files"),
+    ("get", "/manifest/files/{token}"),
+    ("put", "/fetch/manifest/files"),
+    ("get", "/fetch/manifest/files/{token}"),
     ("get", "/repository/sources"),
     ("get", "/repository/files/{file_uuid}"),
     ("get", "/fetch/repository/files/{file_uuid}"),

@@ -11,7 +11,11 @@ FORMATS: Mapping[str, str] = {
     "compact": "shared.explore.manifests.formats.compact:Compact",
     "curl": "shared.explore.manifests.formats.curl:Curl",
     "full": "shared.explore.manifests.formats.full:Full",
+    "parquet": "shared.explore.manifests.formats.parquet:Parquet",
+    "terra.bdbag": "shared.explore.manifests.formats.terra_bdbag:TerraBdbag",
+    "terra.pfb": "shared.explore.manifests.formats.terra_pfb:TerraPfb",
     "verbatim.jsonl": "shared.explore.manifests.formats.verbatim_jsonl:VerbatimJsonl",
+    "verbatim.pfb": "shared.explore.manifests.formats.verbatim_pfb:VerbatimPfb",
 }
 
 

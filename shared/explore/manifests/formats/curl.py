@@ -31,7 +31,7 @@ class Curl:
     extension = "curlrc"
     content_type = "text/plain"
     has_file_name = True
-    reads_metadata = False
+    made_in_requests = True
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the options, and a URL and a path for each file, in order of the entities' ids."""

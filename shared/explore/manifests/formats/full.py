@@ -1,15 +1,12 @@
 """`full`: a table of tab-separated values, a row for each data file, with all its metadata."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
 
 from shared.errors import ManifestFailed
 from shared.explore.bundle_metadata import Json
-from shared.explore.manifests.columns import text_of
+from shared.explore.manifests.columns import lines_of, text_of
 from shared.explore.manifests.content import Checkpoint, Saved
 from shared.explore.manifests.originals import BundleOfFiles, Original, bundles_of, originals_of
 from shared.explore.manifests.selection import SelectedFile, Selection, name_of
@@ -45,7 +42,7 @@ class Full:
     extension = "tsv"
     content_type = "text/tab-separated-values"
     has_file_name = True
-    reads_metadata = True
+    made_in_requests = False
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield the header, and a row for each data file, in order of bundles and of the entities' ids."""
@@ -64,19 +61,14 @@ class Full:
                         )
                     yield Checkpoint([False, *bundle.last], lambda: json.dumps(sorted(names)).encode())
             columns, after = sorted(names), ("", "")
-            yield _lines([columns])
+            yield lines_of([columns]).encode()
         memory = json.dumps(columns).encode()
         with closing(bundles_of(selection, after)) as bundles:
             for bundle in bundles:
                 rows = _rows(selection, bundle)
-                yield _lines([_SEPARATOR.join(row.get(name, ())) for name in columns] for row in rows)
+                cells = ([_SEPARATOR.join(row.get(name, ())) for name in columns] for row in rows)
+                yield lines_of(cells).encode()
                 yield Checkpoint([True, *bundle.last], lambda: memory)
-
-
-def _lines(rows: Any) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, "excel-tab").writerows(rows)
-    return text.getvalue().encode()
 
 
 def _rows(selection: Selection, bundle: BundleOfFiles) -> Iterator[Values]:

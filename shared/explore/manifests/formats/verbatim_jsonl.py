@@ -17,7 +17,7 @@ class VerbatimJsonl:
     extension = "jsonl"
     content_type = "application/jsonl"
     has_file_name = True
-    reads_metadata = True
+    made_in_requests = False
 
     def content(self, selection: Selection, saved: Saved | None = None) -> Iterator[bytes | Checkpoint]:
         """Yield `{"type", "value"}` of each document, bundle by bundle."""
