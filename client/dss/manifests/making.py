@@ -125,7 +125,7 @@ class Manifest:
     def save(self, to: str | Path, *, progress: Progress | bool | None = None) -> Path:
         """Write the manifest to a file, which is there as a whole or as it was; return its path::
 
-        path = client.manifest({"organ": "brain"}, format="curl").save("brain.curlrc")
+            path = client.manifest({"organ": "brain"}, format="curl").save("brain.curlrc")
 
         Waits until it is made. A notebook shows bars, a program does not, unless `progress` is False or True.
         """
