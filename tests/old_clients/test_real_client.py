@@ -170,7 +170,6 @@ def test_pages_are_followed_to_the_last(
     assert found(tmp_path, bundle.uuid).keys() == set(names)
 
 
-@pytest.mark.parametrize("replica", ["gcp"], indirect=True)
 def test_a_manifest_of_the_catalogue_is_downloaded(tool: OldTool, env: dict[str, str], tmp_path: Path):
     organ = f"organ {new_uuid()}"
     bundle = sequenced(f"old{now()[:19]}", organ=organ, project=new_uuid(), specimen=new_uuid())
