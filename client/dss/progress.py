@@ -22,7 +22,7 @@ from typing import Literal
 
 from dss.progress_display import Display, Silence, display_for, in_notebook
 
-Unit = Literal["files", "objects", "bundles", "slices"]
+Unit = Literal["files", "objects", "bundles", "slices", "manifests"]
 
 # Seconds over which a rate is measured, so that it follows a network that becomes slower.
 _WINDOW_SECONDS = 30.0

@@ -126,7 +126,7 @@ class Lines:
 
     def show(self, phases: "Sequence[Phase]") -> None:
         """Print a line."""
-        begun = [phase for phase in phases if phase.done.items or phase.done.size]
+        begun = [phase for phase in phases if phase.done.items or phase.done.size or phase.status]
         shown = [phase for phase in begun if not phase.complete] or begun[-1:]
         if shown:
             self.note(f"{self._title}: " + " | ".join(self._text(phase) for phase in shown))

@@ -122,3 +122,20 @@ class DownloadReport(Report):
         """Return what `--json` prints."""
         own = {"downloaded": self.downloaded, "skipped": self.skipped, "received": self.received}
         return {**super().as_json(), **own, "directory": self.directory, "placed": self.placed}
+
+
+@dataclass(kw_only=True)
+class ManifestReport(DownloadReport):
+    """What a download of the files of a manifest did; `form` is what the manifest is.
+
+    `table` is the path of a table of the files that are there now, with the path of each; empty without one.
+    """
+
+    manifest: str = ""
+    form: str = ""
+    table: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        own = {"manifest": self.manifest, "form": self.form, "table": self.table}
+        return {**super().as_json(), **own}

@@ -19,19 +19,22 @@ from dss.api.checkouts import Checkout
 from dss.client import Client
 from dss.explore.entities import Entities
 from dss.listing import BundleFiles
+from dss.manifests.making import Manifest
 from dss.methods.collections import CollectionMethods
 from dss.methods.finding import FindingMethods
+from dss.methods.manifests import ManifestMethods
 from dss.methods.subscriptions import SubscriptionMethods
 from dss.methods.terra import TerraMethods
 from local.source_tree import ROOT
 from tests.support.clouds import Clouds
 from tests.support.subscriber import subscriber
+from tests.support.waiting import wait_until
 
 # After a line that ends with `::` and an empty line: lines that are indented as the first, or more.
 _BLOCK = re.compile(r"::\n\n(( *).+\n(?:\2.*\n|\n)*)")
 # Those that another one's example shows.
 _SHOWN_ELSEWHERE = {"put_collection": "collection", "wait_for_file": "put_file"}
-_OWNERS = (Client, CollectionMethods, FindingMethods, SubscriptionMethods, TerraMethods)
+_OWNERS = (Client, CollectionMethods, FindingMethods, ManifestMethods, SubscriptionMethods, TerraMethods)
 
 
 def _methods() -> Iterator[tuple[str, Any]]:
@@ -65,8 +68,12 @@ def names(
         monkeypatch.setenv(name, value)
     key_file = whole_system["DSS_LOCAL_SERVICE_ACCOUNT_KEY_FILE"]
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", key_file)
-    shutil.copytree(ROOT / "local" / "sample", "my/data", ignore=shutil.ignore_patterns("*.gz"))
+    shutil.copytree(ROOT / "local" / "sample", "my/data")
+    # The demo makes it, large; without it the catalogue refuses the bundle.
+    Path("my/data/cortex_S1_L001_R2_001.fastq.gz").write_bytes(b"reads")
     client = Client(whole_system["DSS_URL"], whole_system["DSS_TOKEN"])
+    uuid = client.upload("my/data").uuid
+    wait_until(lambda: client.explore("files", {"bundleUuid": uuid}).total, "it is in the catalogue")
     with subscriber() as hook:
         yield {
             "admin": Client(whole_system["DSS_URL"], whole_system["DSS_ADMIN_TOKEN"]),
@@ -78,7 +85,7 @@ def names(
             "staged_url": Clouds(whole_system).stage("gcp", b"bytes"),
             "token": whole_system["DSS_TOKEN"],
             "unwanted": client.upload("my/data", state="unwanted").uuid,
-            "uuid": client.upload("my/data").uuid,
+            "uuid": uuid,
             "uuid4": uuid4,
         }
 
@@ -89,8 +96,9 @@ def test_the_examples_run(names: dict[str, Any]) -> None:
         "https://example.org/hook": names["hook_url"],
         "gs://my-bucket": f"gs://{os.environ['DSS_GS_STAGING_BUCKET']}",
     }
-    classes = [(kind.__name__, kind) for kind in (BundleFiles, Checkout, Client, Entities)]
+    classes = [(kind.__name__, kind) for kind in (BundleFiles, Checkout, Client, Entities, Manifest)]
     methods = [(name, getattr(Entities, name)) for name in ("facets", "summary")]
+    methods.append(("save", Manifest.save))
     for name, documented in [*_methods(), *classes, *methods]:
         for example in _examples(documented):
             for written, real in here.items():

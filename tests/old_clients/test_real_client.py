@@ -5,6 +5,7 @@ with every server: lists in `patch-bundle` and `patch-collection`, `login --acce
 """
 
 import csv
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from dss.client import Client
 from local.api import api_process
 from local.config import ADMIN_EMAIL
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import Clouds
+from tests.support.hca_sample import sequenced
 from tests.support.old_client import settings_of_their_time
 from tests.support.old_tool import OldTool, ToolFailed
 from tests.support.tls_front import TlsFront, tls_front
@@ -165,6 +168,34 @@ def test_pages_are_followed_to_the_last(
             )
     tool("download-manifest", manifest="manifest.tsv", replica=replica, layout="bundle")
     assert found(tmp_path, bundle.uuid).keys() == set(names)
+
+
+def test_a_manifest_of_the_catalogue_is_downloaded(tool: OldTool, env: dict[str, str], tmp_path: Path):
+    organ = f"organ {new_uuid()}"
+    bundle = sequenced(f"old{now()[:19]}", organ=organ, project=new_uuid(), specimen=new_uuid())
+    data = {file["name"]: file["name"].encode() for file in bundle.files}
+    documents = {name: json.dumps(document).encode() for name, document in bundle.documents.items()}
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, content in {**data, **documents}.items():
+        (source / name).write_bytes(content)
+    client = Client(env["DSS_URL"], env["DSS_TOKEN"], replica="gcp")
+    uploaded = client.upload(source, state=tmp_path / "state")
+    filters = {"organ": organ}
+    wait_until(lambda: client.explore("files", filters).total == 2, "its files are in the catalogue")
+    client.manifest(filters).save(tmp_path / "manifest.tsv")
+
+    tool("download-manifest", manifest="manifest.tsv", replica="gcp", layout="bundle")
+    assert found(tmp_path, uploaded.uuid) == {**data, **documents}
+    tool("download-manifest", manifest="manifest.tsv", replica="gcp")
+    with (tmp_path / "manifest.tsv").open(newline="") as manifest:
+        rows = list(csv.DictReader(manifest, delimiter="\t"))
+    assert {row["file_name"]: (tmp_path / row["file_path"]).read_bytes() for row in rows} == data
+
+    # What their users have of it, ours takes.
+    report = client.download_manifest(tmp_path / "manifest.tsv", to=tmp_path / "ours")
+    assert report.failed == []
+    assert found(tmp_path / "ours", uploaded.uuid) == data
 
 
 def test_files_and_bundles_are_put_and_read(tool: OldTool, env: dict[str, str], replica: str):

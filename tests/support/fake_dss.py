@@ -82,6 +82,8 @@ class FakeDss:
         self.copying: dict[str, list[int]] = {}
         # What answers below /index: gets the rest of the path and the parameters, returns a status and JSON.
         self.catalogue: Callable[[str, dict[str, str]], tuple[int, Any]] | None = None
+        # What answers to /fetch/manifest/files, as the catalogue does.
+        self.manifests: Callable[[str, dict[str, str]], tuple[int, Any]] | None = None
         self.read_delay: Callable[[], None] = lambda: None
         # Method and part of a path: what every such request gets.
         self.broken: dict[tuple[str, str], Fault] = {}
@@ -243,6 +245,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(*self.fake.catalogue(rest, {**self.query, **(body or {})}))
 
     _post_index = _get_index
+
+    def _put_fetch(self, rest: str, body: Any, fault: Fault) -> None:
+        assert self.fake.manifests, "this DSS makes no manifests"
+        self._answer(*self.fake.manifests(rest.removeprefix("manifest/files").strip("/"), body or {}))
+
+    _get_fetch = _put_fetch
 
     def _get_blob(self, rest: str, body: Any, fault: Fault) -> None:
         self.fake.read_delay()

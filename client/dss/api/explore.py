@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dss.api.session import BASE_PATH, Session, params_of_next
+from dss.api.session import Session, params_of_next
 from dss.api.transport import Call
 from dss.errors import CallFailed, NoCatalogue, NotFound
 from dss.suggestions import suggestion
@@ -54,7 +54,7 @@ def catalogues(session: Session) -> list[Catalogue]:
     found = [_catalogue(name, about, answer) for name, about in answer["catalogs"].items()]
     if not found:
         raise NoCatalogue(
-            f"the DSS at {_root(session)} has no catalogue; `dss search` finds bundles by a query"
+            f"the DSS at {session.root} has no catalogue; `dss search` finds bundles by a query"
         )
     return sorted(found, key=lambda each: not each.is_default)
 
@@ -113,12 +113,8 @@ def params_of(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _root(session: Session) -> str:
-    return session.url.removesuffix(BASE_PATH)
-
-
 def _url(session: Session, path: str) -> str:
-    return f"{_root(session)}/index/{path}"
+    return f"{session.root}/index/{path}"
 
 
 def _catalogue(name: str, about: Mapping[str, Any], answer: Mapping[str, Any]) -> Catalogue:

@@ -85,6 +85,11 @@ class Session:
         """A token that is valid now, or None. Raises SignInFailed, Unreachable."""
         return self.tokens.token()
 
+    @property
+    def root(self) -> str:
+        """The URL of the DSS's host, below which the routes of its catalogue are."""
+        return self.url.removesuffix(BASE_PATH)
+
     def renewed(self) -> "Session":
         """Return a session like this one with a clock of its own: stopping it stops nothing else."""
         return Session(

@@ -26,6 +26,7 @@ from dss.commands.list import list_bundles
 from dss.commands.login import login
 from dss.commands.logout import logout
 from dss.commands.ls import ls
+from dss.commands.manifest import manifest
 from dss.commands.search import search
 from dss.commands.stat import stat
 from dss.commands.subscription import subscription
@@ -49,6 +50,7 @@ _COMMANDS = (
     list_bundles,
     search,
     explore,
+    manifest,
     delete,
     checkout,
     collection,

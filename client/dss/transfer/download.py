@@ -1,9 +1,7 @@
 """A bundle from the DSS to a directory: parallel, resumable, verified."""
 
-import contextlib
-import hashlib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
@@ -17,14 +15,14 @@ from dss.errors import InvalidInput
 from dss.progress import Phase, Progress
 from dss.reports import DownloadReport
 from dss.suggestions import suggestion
-from dss.transfer.attempts import Attempts
 from dss.transfer.download_record import DownloadRecord
-from dss.transfer.fetching import SMALL_BYTES, Content, FetchPhases, FileFetcher, is_there
-from dss.transfer.names import WORK_DIRECTORY, is_safe, safe_target
+from dss.transfer.fetching import Content, FetchPhases
+from dss.transfer.names import is_safe
 from dss.transfer.parallel import only_process, threads
 from dss.transfer.placement import Rehearsal, longest_step, place
-from dss.transfer.ranges import RANGE_BYTES, PartFile
+from dss.transfer.ranges import RANGE_BYTES
 from dss.transfer.signed_pages import FIRST_FILES, SignedPages
+from dss.transfer.targets import fetch_targets, work_directory
 
 _ADVICE = "fetch one of them with --name, or download to a file system that tells them apart"
 
@@ -46,7 +44,15 @@ class _Target:
     path: str
     uuid: str
     version: str
-    content: Content
+    found: Content
+
+    @property
+    def label(self) -> str:
+        # A bundle may hold one file under two names.
+        return f"{self.name}\n{self.uuid}.{self.version}"
+
+    def content(self) -> Content:
+        return self.found
 
 
 def download(
@@ -86,7 +92,7 @@ def download(
         )
         targets = _choose(session, rows, paths, pages, report)
         report.files = len(targets) + len(report.failed)
-        report.bytes = sum(file.content.size for file in targets)
+        report.bytes = sum(file.found.size for file in targets)
         _download(session, directory, targets, options, rehearsal, report)
     report.close()
     return report
@@ -101,10 +107,20 @@ def _download(
     report: DownloadReport,
 ) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    with only_process(directory, f"{directory}"), _work_directory(directory) as work:
+    with only_process(directory, f"{directory}"), work_directory(directory) as work:
         DownloadRecord.of(report, session.url, options.names).keep()
         placed = _without_collisions(targets, rehearsal or Rehearsal(work / "names"), report)
-        _fetch_all(session, placed, directory, work, options, report)
+        size = sum(file.found.size for file in placed)
+        fetch_targets(
+            session,
+            placed,
+            directory,
+            work,
+            report,
+            phases=FetchPhases(options.progress, items=len(placed), size=size),
+            jobs=options.jobs,
+            range_bytes=options.range_bytes,
+        )
 
 
 def _listed(session: Session, uuid: str, version: str | None, listing: Phase) -> dict[str, Any]:
@@ -175,70 +191,10 @@ def _choose(
             source = files.signed_url(session, row["uuid"], row["version"], "", find)
             content = Content(source=source, size=int(row["size"]), sha256=row["sha256"].lower())
             chosen[name] = _Target(
-                name=name, path=paths[name], uuid=row["uuid"], version=row["version"], content=content
+                name=name, path=paths[name], uuid=row["uuid"], version=row["version"], found=content
             )
         except KeyError as error:
             report.fail(name, InvalidInput(f"the bundle lacks this file's {error}"))
         except InvalidInput as error:
             report.fail(name, error)
     return list(chosen.values())
-
-
-@contextlib.contextmanager
-def _work_directory(directory: Path) -> Iterator[Path]:
-    work = directory / WORK_DIRECTORY
-    if work.is_symlink():
-        raise InvalidInput(f"{work} is a symbolic link")
-    work.mkdir(exist_ok=True)
-    try:
-        yield work
-    finally:
-        # Unfinished files stay for the next call.
-        with contextlib.suppress(OSError):
-            work.rmdir()
-
-
-def _fetch_all(
-    session: Session,
-    targets: Sequence[_Target],
-    directory: Path,
-    work: Path,
-    options: DownloadOptions,
-    report: DownloadReport,
-) -> None:
-    # Two pools: files wait for ranges and ranges wait for nothing, so all of them end.
-    with threads(options.jobs, session.clock) as ranges:
-        size = sum(file.content.size for file in targets)
-        phases = FetchPhases(options.progress, items=len(targets), size=size)
-        fetcher = FileFetcher(session.transport, ranges, phases)
-
-        made = {directory}
-
-        def fetch(file: _Target) -> None:
-            target = safe_target(directory, file.path)
-            if is_there(target, file.content, session.clock, phases):
-                report.count(skipped=1)
-            else:
-                if target.parent not in made:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    made.add(target.parent)
-                received = _fetch(fetcher, file.content, target, _part_of(work, file), options)
-                report.count(downloaded=1, received=received)
-
-        attempts = Attempts(report, session.clock, jobs=options.jobs)
-        attempts.each(targets, fetch, lambda file: file.name)
-
-
-def _fetch(fetcher: FileFetcher, content: Content, target: Path, part: Path, options: DownloadOptions) -> int:
-    if content.size <= min(SMALL_BYTES, options.range_bytes):
-        return fetcher.fetch_small(content, target, part)
-    # Before anything is written: a file that was removed for good has none.
-    _ = content.source.url
-    ranges = PartFile(part, size=content.size, sha256=content.sha256, range_bytes=options.range_bytes)
-    return fetcher.fetch(content, target, ranges)
-
-
-def _part_of(work: Path, file: _Target) -> Path:
-    # A bundle may hold one file under two names, and a name may be longer than a file name may be.
-    label = hashlib.sha256(f"{file.name}\n{file.uuid}.{file.version}".encode()).hexdigest()[:32]
-    return work / f"{label}.part"

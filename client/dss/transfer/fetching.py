@@ -62,12 +62,34 @@ class RangeReader:
         Raises CallFailed, Unreachable or WrongContent if there was no progress for the transport's patience,
         or if a retry is no use.
         """
+        self._repeat(content.source, part, lambda url, rest: self._pass(url, content, rest, sink))
+
+    def size_of(self, source: SignedUrl) -> int:
+        """Return how many bytes a URL serves. Raises as `read`."""
+        lengths: list[int] = []
+
+        def take(answer: SignedAnswer, step: _Pass) -> _Pass:
+            if answer.status != 200:
+                return self._refused(answer, step)
+            length = answer.headers.get("content-length", "")
+            if not length.isdecimal():
+                raise answer.failure(" (the store does not say how long it is)")
+            lengths.append(int(length))
+            return step
+
+        self._repeat(source, ByteRange(0, 1), lambda url, part: self._answered(url, None, part.start, take))
+        return lengths[-1]
+
+    def _repeat(
+        self, source: SignedUrl, part: ByteRange, attempt: Callable[[str, ByteRange], "_Pass"]
+    ) -> None:
+        """Attempt a range, and then what is left of it, until nothing is, or patience ends."""
         position = part.start
         deadline, backoff, renewals = self._fresh_patience()
         while position < part.end:
             self._clock.check()
-            url = content.source.url
-            step = self._pass(url, content, ByteRange(position, part.end), sink)
+            url = source.url
+            step = attempt(url, ByteRange(position, part.end))
             if step.failure is None:
                 return
             if step.position > position:
@@ -75,7 +97,7 @@ class RangeReader:
                 deadline, backoff, renewals = self._fresh_patience()
             if step.stale and renewals < _RENEWALS_WITHOUT_PROGRESS:
                 renewals += 1
-                content.source.renew(url)
+                source.renew(url)
                 continue
             pause = backoff.next() if step.pause is None else step.pause
             if step.stale or pause >= deadline.remaining():
@@ -87,22 +109,30 @@ class RangeReader:
         return Deadline(self._clock, self._transport.patience), Backoff(), 0
 
     def _pass(self, url: str, content: Content, part: ByteRange, sink: Sink) -> _Pass:
-        step = _Pass(part.start)
         whole = part.size == content.size
-        place = url.partition("?")[0]
-        try:
-            byte_range = None if whole else f"{part.start}-{part.end - 1}"
-            with self._transport.open_signed(url, byte_range) as answer:
-                if answer.status != (200 if whole else 206):
-                    return self._refused(answer, step)
-                _check_range(answer, content, part, whole=whole)
-                self._take(answer, part, step, sink)
+
+        def take(answer: SignedAnswer, step: _Pass) -> _Pass:
+            if answer.status != (200 if whole else 206):
+                return self._refused(answer, step)
+            _check_range(answer, content, part, whole=whole)
+            self._take(answer, part, step, sink)
             if step.position < part.end:
-                step.failure = Unreachable(
-                    f"{place}: the answer ended after {step.position - part.start} bytes"
-                )
+                place, got = url.partition("?")[0], step.position - part.start
+                step.failure = Unreachable(f"{place}: the answer ended after {got} bytes")
+            return step
+
+        return self._answered(url, None if whole else f"{part.start}-{part.end - 1}", part.start, take)
+
+    def _answered(
+        self, url: str, byte_range: str | None, start: int, take: Callable[[SignedAnswer, _Pass], _Pass]
+    ) -> _Pass:
+        """Return what `take` makes of an answer; an error of the network is a failure of the step."""
+        step = _Pass(start)
+        try:
+            with self._transport.open_signed(url, byte_range) as answer:
+                return take(answer, step)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            step.failure = Unreachable(f"{place}: {reason_of(error)}")
+            step.failure = Unreachable(f"{url.partition('?')[0]}: {reason_of(error)}")
         return step
 
     def _take(self, answer: SignedAnswer, part: ByteRange, step: _Pass, sink: Sink) -> None:

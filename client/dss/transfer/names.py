@@ -5,10 +5,12 @@ import stat
 from pathlib import Path
 
 from dss.errors import InvalidInput
-from dss.identifiers import check_file_name
+from dss.identifiers import MAX_FILE_NAME_BYTES, check_file_name
 
 # Downloads keep unfinished files here, inside the target directory, so that a rename finishes one.
 WORK_DIRECTORY = ".dss-download"
+# Of a name in a bundle, and of a directory for the bundle, UUID.VERSION/.
+_MAX_PATH_BYTES = MAX_FILE_NAME_BYTES + 63
 
 
 def is_indexed(name: str) -> bool:
@@ -27,7 +29,7 @@ def is_safe(path: str) -> bool:
 
 def _check_path(path: str) -> list[str]:
     """Return the steps of a path that stays in its directory. Raises InvalidInput for others."""
-    check_file_name(path)
+    check_file_name(path, most_bytes=_MAX_PATH_BYTES)
     steps = path.split("/")
     if any(step in ("", ".", "..") for step in steps):
         raise InvalidInput(f"name: {path[:80]!r} has an empty, '.' or '..' step in its path")

@@ -3,17 +3,19 @@
 import contextlib
 import errno
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from dss.errors import Busy
 from dss.stopping import StoppableClock
 
 T = TypeVar("T")
 R = TypeVar("R")
+_END = object()
 
 
 @contextlib.contextmanager
@@ -34,24 +36,28 @@ def threads(jobs: int, clock: StoppableClock) -> Iterator[ThreadPoolExecutor]:
 
 
 def for_each(items: Iterable[T], work: Callable[[T], None], *, jobs: int, clock: StoppableClock) -> None:
-    """Call `work` for each item, `jobs` at once; the first exception ends all of them."""
-    waiting = deque(items)
+    """Call `work` for each item, `jobs` at once; the first exception ends all of them.
+
+    Items are drawn as they are needed, by one thread at a time; an exception in that counts as one of `work`.
+    """
+    source, drawing, ended = iter(items), threading.Lock(), threading.Event()
 
     def go_on() -> None:
         # A future for each item would cost more than some work does.
-        while waiting:
-            try:
-                item = waiting.popleft()
-            except IndexError:
+        while not ended.is_set():
+            with drawing:
+                item = next(source, _END)
+            if item is _END:
                 return
-            work(item)
+            work(cast(T, item))
 
+    workers_needed = min(jobs, len(items)) if isinstance(items, Sized) else jobs
     with threads(jobs, clock) as executor:
-        workers = [executor.submit(go_on) for _ in range(min(jobs, len(waiting)))]
+        workers = [executor.submit(go_on) for _ in range(workers_needed)]
         try:
             wait(workers, return_when=FIRST_EXCEPTION)
         finally:
-            waiting.clear()
+            ended.set()
         for worker in workers:
             if worker.done():
                 worker.result()

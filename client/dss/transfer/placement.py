@@ -26,7 +26,7 @@ def place(names: Collection[str], *, longest: int = _LONGEST_STEP) -> dict[str, 
     """
     # Of `a`, `a/b` and `a//b` only `a/b` keeps its name. `a` can't be a file beside it, and becomes `a~1`.
     # The nearest path of `a//b` is `a/b`, which is taken, so it becomes `a/b~1`.
-    nearest = {name: _nearest(name, longest) for name in names if not _leads_elsewhere(name)}
+    nearest = {name: _nearest(name, longest) for name in names if not leads_elsewhere(name)}
     exact = {name for name, path in nearest.items() if name == path}
     directories = {parent for name in exact for parent in _parents(name)}
     files = exact - directories
@@ -45,7 +45,8 @@ def place(names: Collection[str], *, longest: int = _LONGEST_STEP) -> dict[str, 
     return paths
 
 
-def _leads_elsewhere(name: str) -> bool:
+def leads_elsewhere(name: str) -> bool:
+    """Return whether a name is not one within a directory: empty, absolute, or with a step `.` or `..`."""
     return not name or name.startswith("/") or not {".", ".."}.isdisjoint(name.split("/"))
 
 
@@ -150,9 +151,9 @@ def suspicious(paths: Iterable[str]) -> list[str]:
     by_key = defaultdict(set)
     directories = defaultdict(set)
     for path in paths:
-        by_key[_folded(path)].add(path)
+        by_key[folded(path)].add(path)
         for parent in _parents(path):
-            directories[_folded(parent)].add(path)
+            directories[folded(parent)].add(path)
     suspects: set[str] = set()
     for key, same in by_key.items():
         if len(same) > 1 or key in directories:
@@ -160,7 +161,7 @@ def suspicious(paths: Iterable[str]) -> list[str]:
     return sorted(suspects)
 
 
-def _folded(path: str) -> str:
+def folded(path: str) -> str:
     """Return a key that is equal for all paths that any file system takes for one.
 
     It has no case, one Unicode form (ZFS can ignore even compatibility forms), and none of the dots and

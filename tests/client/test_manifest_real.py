@@ -1,0 +1,126 @@
+"""What is uploaded, found and listed by a manifest comes down by it, against the whole system."""
+
+import io
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dss.client import Client
+from dss.manifests.making import FORMATS as NAMED_HERE
+from shared.explore.manifests.formats import FORMATS
+from tests.support.api import new_uuid, now
+from tests.support.command_line import dss_here
+from tests.support.hca_sample import sequenced
+from tests.support.waiting import wait_until
+
+# PFBs for Terra name no bundles.
+_WITHOUT_BUNDLES = {"terra.pfb"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A bundle that is in the catalogue, alone with its organ; `data` are its files but for the metadata."""
+
+    fqid: str
+    organ: str
+    data: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def env(whole_system: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    cache = tmp_path_factory.mktemp("cache")
+    return {**whole_system, "XDG_CACHE_HOME": str(cache)}
+
+
+@pytest.fixture(scope="module")
+def upload(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upload]:
+    organ = f"organ {new_uuid()}"
+    bundle = sequenced(f"m{now()[:19]}", organ=organ, project=new_uuid(), specimen=new_uuid())
+    directory = tmp_path_factory.mktemp("data")
+    data = {file["name"]: file["name"][:1].encode() * file["size"] for file in bundle.files}
+    for name, document in bundle.documents.items():
+        (directory / name).write_text(json.dumps(document))
+    for name, content in data.items():
+        (directory / name).write_bytes(content)
+    report = dss_here(env, "upload", directory, "--json").json
+    client = Client(env["DSS_URL"], env["DSS_TOKEN"])
+    wait_until(
+        lambda: client.explore("files", {"organ": organ}).total == len(data), "they are in the catalogue"
+    )
+    yield Upload(f"{report['uuid']}.{report['version']}", organ, data)
+
+
+def test_the_client_names_the_formats_of_the_dss() -> None:
+    assert FORMATS.keys() <= NAMED_HERE.keys()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_manifest_of_each_format_is_made_and_downloaded_by(
+    env: dict[str, str], upload: Upload, tmp_path: Path, form: str
+) -> None:
+    output, copy = tmp_path / "manifest", tmp_path / "copy"
+
+    saved = dss_here(
+        env, "manifest", "-f", f"organ={upload.organ}", "--format", form, "--output", output, "--json"
+    )
+    done = dss_here(env, "download", "--manifest", output, "--to", copy, "--json")
+
+    assert (saved.code, saved.json["bytes"]) == (0, output.stat().st_size), saved.err
+    assert (done.code, done.json["failed"], done.json["downloaded"]) == (0, [], 2), done
+    found = {path.name: path for path in copy.rglob("*") if path.is_file() and path.name != "downloaded.tsv"}
+    assert {name: path.read_bytes() for name, path in found.items()} == upload.data
+    folder = upload.fqid.partition(".")[0] if form == "curl" else upload.fqid
+    if form not in _WITHOUT_BUNDLES:
+        assert {str(path.parent.relative_to(copy)) for path in found.values()} == {folder}
+    again = dss_here(env, "download", "--manifest", output, "--to", copy, "--json").json
+    assert (again["downloaded"], again["skipped"]) == (0, 2)
+
+
+def test_a_link_is_downloaded_by_and_one_for_curl_fetches_by_curl(
+    env: dict[str, str], upload: Upload, tmp_path: Path
+) -> None:
+    question = ["manifest", "-f", f"organ={upload.organ}", "--link"]
+    link = dss_here(env, *question).out.strip()
+    for_curl = dss_here(env, *question, "--format", "curl", "--json").json
+
+    assert (
+        dss_here(env, "download", "--manifest", link, "--to", tmp_path / "a", "--json").json["downloaded"]
+        == 2
+    )
+    by_key = dss_here(env, "download", "--manifest", for_curl["link"], "--to", tmp_path / "b", "--json").json
+    assert by_key["downloaded"] == 2
+    subprocess.run(
+        ["bash", "-c", for_curl["commands"]["bash"]], cwd=tmp_path, check=True, capture_output=True
+    )
+    bundle = upload.fqid.partition(".")[0]
+    assert {path.name: path.read_bytes() for path in (tmp_path / bundle).iterdir()} == upload.data
+
+
+def test_a_selection_of_nothing_is_a_manifest_of_nothing(env: dict[str, str], tmp_path: Path) -> None:
+    output = tmp_path / "none.tsv"
+
+    assert dss_here(env, "manifest", "-f", f"organ={new_uuid()}", "--output", output).code == 0
+    outcome = dss_here(env, "download", "--manifest", output)
+
+    assert (outcome.code, outcome.err) == (1, "dss: the manifest names no files\n")
+
+
+def test_the_dss_refuses_what_it_does_not_know(env: dict[str, str]) -> None:
+    outcome = dss_here(env, "manifest", "--format", "excel", "--link")
+
+    assert (outcome.code, "400 BadRequestError: Unknown manifest format 'excel'" in outcome.err) == (1, True)
+
+
+def test_a_program_does_the_same_in_memory(env: dict[str, str], upload: Upload, tmp_path: Path) -> None:
+    client = Client(env["DSS_URL"], env["DSS_TOKEN"])
+    stream = io.BytesIO()
+
+    assert client.manifest({"organ": upload.organ}).write(stream) == len(stream.getvalue())
+    report = client.download_manifest(io.BytesIO(stream.getvalue()), to=tmp_path, names="*")
+
+    assert (report.ok, report.files) == (True, 2)
+    assert {name: (tmp_path / upload.fqid / name).read_bytes() for name in upload.data} == upload.data
