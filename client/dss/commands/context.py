@@ -93,8 +93,8 @@ class Context:
         print(f"dss: {error}", file=sys.stderr)
         return exit_code_of(error)
 
-    def conclude(self, report: Report, text: str) -> int:
-        """Print what became of files, with the reason of each failure; return the exit code."""
+    def conclude(self, report: Report, text: str, *, most: int = _LISTED) -> int:
+        """Print what became of files, with the reason of each failure, `most` of them; return the exit code."""
         self.show(report.as_json(), text if report.ok else "")
         for warning in report.warnings[:_LISTED]:
             print(f"dss: warning: {warning}", file=sys.stderr)
@@ -102,11 +102,11 @@ class Context:
             print(f"  … and {len(report.warnings) - _LISTED} more (--json lists all)", file=sys.stderr)
         if report.ok:
             return 0
-        print(f"dss: {len(report.failed)} of {report.files} files failed:", file=sys.stderr)
-        for failure in report.failed[:_LISTED]:
+        print(f"dss: {len(report.failed)} of {report.extent} failed:", file=sys.stderr)
+        for failure in report.failed[:most]:
             print(f"  {failure.name}: {failure.why}", file=sys.stderr)
-        if len(report.failed) > _LISTED:
-            print(f"  … and {len(report.failed) - _LISTED} more (--json lists all)", file=sys.stderr)
+        if len(report.failed) > most:
+            print(f"  … and {len(report.failed) - most} more (--json lists all)", file=sys.stderr)
         return 1
 
 

@@ -13,6 +13,7 @@ from dss.commands.checkout import checkout
 from dss.commands.collection import collection
 from dss.commands.completion import VARIABLE, completion
 from dss.commands.context import Context, shared_options
+from dss.commands.copy_bundles import copy_bundles
 from dss.commands.cp import cp
 from dss.commands.delete import delete
 from dss.commands.diff import diff
@@ -51,6 +52,7 @@ _COMMANDS = (
     explore,
     delete,
     checkout,
+    copy_bundles,
     collection,
     events,
     subscription,
