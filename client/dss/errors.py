@@ -184,7 +184,7 @@ class SignInFailed(ClientError):
 
 
 class StagingFailed(ClientError):
-    """An object of a bucket could not be read, written or removed: in a staging bucket, an export, a source."""
+    """An object in a bucket could not be read, written or removed: of a staging, an export, a source."""
 
 
 class NotRecorded(ClientError):

@@ -94,7 +94,7 @@ class Context:
         return exit_code_of(error)
 
     def conclude(self, report: Report, text: str, *, most: int = _LISTED) -> int:
-        """Print what became of files, with the reason of each failure, `most` of them; return the exit code."""
+        """Print what became of files, with the reasons of `most` failures; return the exit code."""
         self.show(report.as_json(), text if report.ok else "")
         for warning in report.warnings[:_LISTED]:
             print(f"dss: warning: {warning}", file=sys.stderr)

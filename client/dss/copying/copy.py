@@ -29,7 +29,7 @@ _BUNDLES_AT_ONCE = 8
 
 @dataclass(kw_only=True)
 class CopyOptions:
-    """How to copy: `version` gives the versions of copies; `fix_tags` tags blobs of the source that lack tags.
+    """How to copy: `version` gives the versions of copies; `fix_tags` tags blobs of the source that need it.
 
     `retry_seconds` is by how much each pause is longer than the one before, and `copy_seconds` how long to
     wait for a file that the destination copies in the background.
@@ -108,7 +108,7 @@ class _Copy:
             self._bundles.advance(items=1)
 
     def _is_there(self, found: SourceBundle, version: str) -> bool:
-        """Return whether the destination has this copy. Raises OperationFailed if it has another bundle there."""
+        """Return whether the destination has this copy. Raises OperationFailed if it has another one."""
         try:
             there = bundle(self._session, found.uuid, version)
         except NotFound:

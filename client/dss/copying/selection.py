@@ -84,6 +84,6 @@ def check_distinct(bundles: Sequence[Reference]) -> None:
     for uuid, several in versions.items():
         if len(several) > 1:
             raise InvalidInput(
-                f"bundle {uuid} is named in {len(several)} versions ({', '.join(several[:3])}), which would get "
-                "one and the same: copy one of them, or use --keep-version or --map-version"
+                f"bundle {uuid} is named in {len(several)} versions ({', '.join(several[:3])}), which would "
+                "get one and the same: copy one of them, or use --keep-version or --map-version"
             )

@@ -1,7 +1,7 @@
 """Where bundles are copied from: a DSS that answers, or the bucket of one that nobody serves any more.
 
-A bucket has all that it takes (`docs/architecture.md` has its keys): a manifest under `bundles/UUID.VERSION`, and
-the content of each file under `blobs/`, in a key that is made of its four checksums.
+A bucket has all that it takes (docs/architecture.md has its keys): a manifest under `bundles/UUID.VERSION`,
+and the content of each file under `blobs/`, in a key that is made of its four checksums.
 """
 
 import json
@@ -152,7 +152,7 @@ class BucketSource:
 
 
 class Tagger:
-    """Writes the checksums in the keys of blobs to the blobs themselves, for a DSS that looks for them there."""
+    """Writes the checksums of blobs to the blobs themselves, for a DSS that looks for them there."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, Bucket] = {}
@@ -185,8 +185,8 @@ def check_bucket(location: str, replica: str) -> None:
     scheme, _, bucket = location.rstrip("/").partition("://")
     if not bucket or "/" in bucket or scheme != _SCHEMES.get(replica):
         raise InvalidInput(
-            f"--source-bucket: {location[:120]!r} is not of the form {_SCHEMES.get(replica, 'gs')}://BUCKET, as "
-            f"the bucket of replica {replica} is"
+            f"--source-bucket: {location[:120]!r} is not of the form {_SCHEMES.get(replica, 'gs')}://BUCKET, "
+            f"as the bucket of replica {replica} is"
         )
 
 
@@ -218,7 +218,7 @@ def bucket_of(url: str, key: str, replica: str) -> str:
         )
     if not found or after or not bucket or "/" in bucket or replica not in _SCHEMES:
         raise InvalidInput(
-            f"the URLs of the source, as {url.partition('?')[0][:200]!r}, don't tell the bucket of its blobs; "
+            f"the source's URLs, as {url.partition('?')[0][:200]!r}, don't tell the bucket of its blobs; "
             "give it with --source-bucket gs://BUCKET or s3://BUCKET"
         )
     return f"{_SCHEMES[replica]}://{bucket}"
