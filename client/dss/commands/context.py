@@ -75,6 +75,19 @@ class Context:
             notify=notify,
         )
 
+    def use_cloud_of(self, bucket: str, option: str) -> None:
+        """Use the replica in whose cloud a bucket is, gs://… or s3://…, which this option names.
+
+        Raises click.UsageError for other URLs, and if `--replica` names another one.
+        """
+        replica = {"gs": "gcp", "s3": "aws"}.get(bucket.partition("://")[0])
+        if replica is None:
+            raise click.UsageError(
+                f"{option}: {bucket[:120]!r} is not of the form gs://BUCKET or s3://BUCKET"
+            )
+        if self.given.setdefault("replica", replica) != replica:
+            raise click.UsageError(f"--replica: {bucket} is in the cloud of {replica}")
+
     def progress(self, title: str, *, unit: Unit = "files", total: int | None = None) -> Progress:
         """Return the progress of some work on stderr; silent with `--json`."""
         return Progress(title, unit=unit, total=total, quiet=self.json)

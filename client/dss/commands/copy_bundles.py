@@ -151,15 +151,12 @@ def _destination(
     context: Context, source: str, url: str | None, progress: Progress, *, personal: bool
 ) -> "Client":
     """Return a client of the destination, on the replica in whose cloud the source is."""
-    from dss.copying.sources import is_bucket, replica_of
+    from dss.copying.sources import is_bucket
 
     if url:
         context.given["url"] = url
     if is_bucket(source):
-        replica = replica_of(source)
-        if context.given.get("replica", replica) != replica:
-            raise click.UsageError(f"--replica: what is in {source} can be copied to {replica} only")
-        context.given["replica"] = replica
+        context.use_cloud_of(source, "--source")
     elif context.settings.url and base_of(context.settings.url) == base_of(source):
         raise click.UsageError("--source and --destination are the same DSS")
     if not personal:

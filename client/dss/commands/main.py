@@ -21,6 +21,7 @@ from dss.commands.download import download
 from dss.commands.events import events
 from dss.commands.exit_codes import EXIT_CODES, FAILED, INTERRUPTED
 from dss.commands.explore import explore
+from dss.commands.export import export
 from dss.commands.get import get
 from dss.commands.help import examples
 from dss.commands.list import list_bundles
@@ -52,6 +53,7 @@ _COMMANDS = (
     explore,
     delete,
     checkout,
+    export,
     copy_bundles,
     collection,
     events,

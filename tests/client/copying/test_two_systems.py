@@ -247,4 +247,4 @@ def test_a_dss_is_not_copied_to_itself_nor_a_bucket_across_clouds() -> None:
 
     assert (same.code, across.code) == (2, 2)
     assert "are the same DSS" in same.err
-    assert "can be copied to aws only" in across.err
+    assert "s3://old is in the cloud of aws" in across.err
