@@ -54,8 +54,8 @@ def export(
     """Export bundles, each to DIR/UUID.VERSION, complete or not at all. Run it again to do what is missing.
 
     Files come as with `dss download`, verified, and the manifests have the checksums of the DSS. To a bucket
-    of yours the DSS copies, as with `dss checkout --to-bucket`, to bundles/UUID.VERSION there, and a bag is at
-    bags/UUID.VERSION; your own credentials write what makes it a bag or a crate. Prints where each export is.
+    of yours the DSS copies, as with `dss checkout --to-bucket`, to bundles/UUID.VERSION there; a bag is at
+    bags/UUID.VERSION. Your own credentials write what makes it a bag or a crate. Prints where each export is.
     """
     from dss.export.export import Destination, ExportOptions
     from dss.export.export import export as export_bundles

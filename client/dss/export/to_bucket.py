@@ -1,7 +1,7 @@
 """Exports in a bucket: the DSS checks the bundle out to it, and what makes it a bag or a crate is added.
 
-No file passes through this machine. A checkout goes to `bundles/UUID.VERSION/` of the bucket, which is where a
-plain export and a crate are. A bag has its files below `data/`, so they are copied, inside the bucket, to
+No file passes through this machine. A checkout goes to `bundles/UUID.VERSION/` of the bucket, where a plain
+export and a crate are. A bag has its files below `data/`, so they are copied, inside the bucket, to
 `bags/UUID.VERSION/data/`.
 
 The file that makes a directory a bag or a crate is written last. Until a bag is complete, an object beside it
@@ -78,9 +78,10 @@ class BucketDestination:
     ) -> None:
         """Raise InvalidInput if another export is there, or files that would be a part of this one."""
         wrong = ""
-        if form.telling and self._opened and base + form.telling in there:
-            if self._opened.read(base + form.telling) != dict(tag_files)[form.telling]:
-                wrong = f"its {form.telling} is another one"
+        for name, content in tag_files:
+            key = base + name
+            if name == form.telling and key in there and self._opened and self._opened.read(key) != content:
+                wrong = f"its {name} is another one"
         strange = [key for key in there if form.payload and key.startswith(base + form.payload)]
         strange = [key for key in strange if key not in keys]
         if strange:
