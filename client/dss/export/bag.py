@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dss.errors import InvalidInput, MissingExtra
+from dss.errors import InvalidInput
 from dss.export.contents import Contents, TagFiles
 
 PAYLOAD = "data/"
@@ -25,13 +25,11 @@ _MISREAD = re.compile("%0[ad]", re.IGNORECASE)
 def bag_files(contents: Contents, *, holey: bool) -> TagFiles:
     """Return the tag files of a bag, the declaration, without which there is no bag, last.
 
-    A holey bag says in fetch.txt from where its files are to be fetched. Raises MissingExtra, and
-    InvalidInput if a manifest can't have the name of a file, or there are no files.
+    A holey bag says in fetch.txt from where its files are to be fetched. Raises InvalidInput
+    if a manifest can't have the name of a file, or there are no files.
     """
-    try:
-        from bdbag import bdbagit
-    except ImportError as error:
-        raise MissingExtra("--as bag", "bag") from error
+    from bdbag import bdbagit
+
     _check(contents)
     logging.getLogger(bdbagit.__name__).setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:

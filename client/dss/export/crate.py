@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from dss.errors import MissingExtra
 from dss.export.contents import Contents, TagFiles
 
 METADATA = "ro-crate-metadata.json"
@@ -18,14 +17,12 @@ _TERMS = {"sha1": "https://w3id.org/ro/terms/workflow-run#sha1", "sha256": "http
 def crate_files(contents: Contents, *, license_text: str | None) -> TagFiles:
     """Return the metadata file of a crate, the one file that makes a directory a crate.
 
-    `license_text` is the URL or the name of the license of the data. Raises MissingExtra, and InvalidInput if
-    the bundle has a file of that name.
+    `license_text` is the URL or the name of the license of the data. Raises InvalidInput if the bundle
+    has a file of that name.
     """
-    try:
-        from rocrate.model.file import File
-        from rocrate.rocrate import ROCrate
-    except ImportError as error:
-        raise MissingExtra("--as ro-crate", "ro-crate") from error
+    from rocrate.model.file import File
+    from rocrate.rocrate import ROCrate
+
     contents.check_free(METADATA, "ro-crate")
     crate = ROCrate(version=_VERSION)
     crate.metadata.extra_terms.update(_TERMS)

@@ -59,6 +59,7 @@ def export(
     report = ExportReport(
         replica=session.replica, form=options.form.name, bundles=len(bundles), dry_run=options.dry_run
     )
+    options.form.require()
     phase = options.progress.phase("export", items=len(bundles), unit="bundles")
     for wanted in bundles:
         try:

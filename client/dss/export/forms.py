@@ -1,15 +1,17 @@
 """The forms of an export, and where its files are in each."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from importlib import import_module
+from typing import Literal
 
-from dss.errors import InvalidInput
+from dss.errors import InvalidInput, MissingExtra
 from dss.export.bag import MANIFEST, PAYLOAD, bag_files
 from dss.export.contents import Contents, TagFiles
 from dss.export.crate import METADATA, crate_files
 
 FormName = Literal["bag", "ro-crate", "plain"]
-FORM_NAMES: tuple[FormName, ...] = get_args(FormName)
+# Each is in the extra that has the name of the form.
+_PACKAGES = {"bag": "bdbag", "ro-crate": "rocrate"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,15 @@ class Form:
             raise InvalidInput(f"--holey: only a bag can lack its files; {self.name} has them")
         if self.license_text and self.name != "ro-crate":
             raise InvalidInput(f"--license: {self.name} has no place for it; ro-crate has")
+
+    def require(self) -> None:
+        """Raise MissingExtra if the package that makes this form is not installed."""
+        package = _PACKAGES.get(self.name)
+        if package:
+            try:
+                import_module(package)
+            except ImportError as error:
+                raise MissingExtra(f"--as {self.name}", self.name) from error
 
     @property
     def payload(self) -> str:

@@ -112,10 +112,11 @@ def _differences(
     )
     for name, _ in tag_files if not form.payload else ():
         inside.pop(name, None)
-    wanted = {} if form.holey else content_of(contents.files)
-    found = compare(contents.fqid, wanted, str(target), inside)
+    found = compare(contents.fqid, content_of(contents.files), str(target), inside)
+    # Somebody may have fetched files of a holey bag.
+    removed = () if form.holey else found.removed
     return [
-        *(f"{name} is missing" for name in [*missing, *found.removed]),
+        *(f"{name} is missing" for name in [*missing, *removed]),
         *(f"{name} has other content" for name in found.changed),
         *(f"{name} is no part of it" for name in found.added),
     ]

@@ -193,6 +193,8 @@ def test_a_holey_bag_is_filled_by_bdbag(
     assert bdbag_api.resolve_fetch(str(bag))
     bdbag_api.validate_bag(str(bag), fast=False)
     assert tree(bag / "data") == FILES
+    filled = [done(exported(env, "bag", tmp_path, bundle, *options)) for options in (("--holey",), ())]
+    assert [one["already_there"] for one in filled] == [1, 1]
 
 
 def test_nothing_is_seen_before_it_is_complete_and_a_retry_fetches_nothing_again(

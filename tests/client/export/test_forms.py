@@ -190,14 +190,13 @@ def test_options_of_another_form_are_refused() -> None:
         Form(name="bag", license_text="CC0")
 
 
-@pytest.mark.parametrize(
-    ("form", "package", "extra"), [("bag", "bdbag", "bag"), ("ro-crate", "rocrate.rocrate", "ro-crate")]
-)
+@pytest.mark.parametrize(("form", "package"), [("bag", "bdbag"), ("ro-crate", "rocrate")])
 def test_a_package_that_is_not_installed_is_named(
-    form: Any, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+    form: Any, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Form(name=form).require()
     monkeypatch.setitem(sys.modules, package, None)
-    contents = contents_of(FILES)
 
-    with pytest.raises(MissingExtra, match=rf"--as {form} .*pip install 'dss-client\[{extra}\]'"):
-        Form(name=form).tag_files(contents)
+    with pytest.raises(MissingExtra, match=rf"--as {form} .*pip install 'dss-client\[{form}\]'"):
+        Form(name=form).require()
+    Form(name="plain").require()
