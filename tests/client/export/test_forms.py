@@ -159,9 +159,12 @@ def test_names_that_a_directory_cant_hold_get_others_in_manifests_too(tmp_path: 
     files = {"a//b": b"1", f"{'x' * 300}.json": b"2"}
     contents = contents_of(files)
 
-    write(tmp_path, "data/", contents, files, bag_files(contents, holey=False))
+    write(tmp_path / "bag", "data/", contents, files, bag_files(contents, holey=False))
+    write(tmp_path / "crate", "", contents, files, crate_files(contents, license_text=None))
 
-    assert bagit.Bag(str(tmp_path)).validate()
+    assert bagit.Bag(str(tmp_path / "bag")).validate()
+    entities = {entity["name"]: entity for entity in ROCrate(tmp_path / "crate").data_entities}
+    assert {name: Path(entity.source).read_bytes() for name, entity in entities.items()} == files
     assert contents.placed["a//b"] == "a/b"
     with pytest.raises(InvalidInput, match="--as plain"):
         contents.check_keys()
