@@ -31,6 +31,13 @@ _FORMS = {
     "crc32c": re.compile(r"[0-9a-f]{8}"),
 }
 CHECKSUM_NAMES = tuple(_FORMS)
+_BLOB_KEY = re.compile("blobs/" + r"\.".join(f"(?P<{name}>{form.pattern})" for name, form in _FORMS.items()))
+
+
+def claims_of_key(key: str) -> dict[str, str]:
+    """Return the checksums that the key of a blob, of this DSS or another, claims; none for other keys."""
+    match = _BLOB_KEY.fullmatch(key)
+    return {name: match[name] for name in CHECKSUM_NAMES} if match else {}
 
 
 def crc32c_of(data: bytes) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.checksums import CHECKSUM_NAMES, Checksums
+from shared.checksums import CHECKSUM_NAMES, Checksums, claims_of_key
 from shared.errors import (
     AccessDenied,
     Forbidden,
@@ -47,7 +47,7 @@ class SourceLocation:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """An object in a replica's cloud, with the checksums that its metadata or tags claim."""
+    """An object in a replica's cloud, with the checksums that its metadata, tags or key claim."""
 
     replica: Replica
     object: StoredObject
@@ -67,15 +67,16 @@ def source_at(replicas: Replicas, url: str) -> SourceLocation:
 def find_source(where: SourceLocation) -> Source:
     """Return the source object at a location, whose claims agree with what the cloud knows.
 
-    One request; a second one, for tags, only if the metadata lack a checksum. Raises NotFound, Forbidden if
-    the object is not readable, MissingChecksum, InvalidChecksum if a claim is malformed or contradicts the
+    One request; a second one, for tags, only if metadata and key lack a checksum. Raises NotFound, Forbidden
+    if the object is not readable, MissingChecksum, InvalidChecksum if a claim is malformed or contradicts the
     cloud, and Unprocessable if the content type does not fit into an HTTP header, or the cloud refuses the
     request for another reason.
     """
     store = where.replica.store
     try:
         found = store.stat(where.bucket, where.key)
-        claims = _claims(found.metadata)
+        # The blobs of another DSS have their checksums in their keys only.
+        claims = claims_of_key(where.key) | _claims(found.metadata)
         if not _complete(claims):
             claims = _claims(store.tags(where.bucket, where.key)) | claims
     except ObjectNotFound as error:

@@ -15,7 +15,7 @@ ClientError
 │   └── NotADss       what answered is another server than a DSS
 ├── Unreachable       no answer, for as long as we were willing to try, or none can be expected
 ├── SignInFailed      nobody signed in, or the login has ended; nothing was stored
-├── StagingFailed     the staging bucket's own service answered with an error
+├── StagingFailed     the service of a bucket, for staging or an export, answered with an error
 ├── NotRecorded       what an upload has done can't be written to its state file
 ├── OperationFailed   a checkout, a run or an operator's command has failed
 ├── ContentChanged    a local file or a bundle changed while it was being read
@@ -184,7 +184,7 @@ class SignInFailed(ClientError):
 
 
 class StagingFailed(ClientError):
-    """An object could not be written to the staging bucket, or removed from it."""
+    """An object in a bucket could not be read, written or removed: of a staging, an export, a source."""
 
 
 class NotRecorded(ClientError):

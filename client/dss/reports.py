@@ -67,6 +67,11 @@ class Report:
         return time.monotonic() - self._began if self._seconds is None else self._seconds
 
     @property
+    def extent(self) -> str:
+        """What there was to do, as `3 files`."""
+        return f"{self.files} files"
+
+    @property
     def ok(self) -> bool:
         """Whether everything was done."""
         return not self.failed

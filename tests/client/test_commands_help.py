@@ -61,7 +61,7 @@ def test_every_command_has_examples_that_it_takes(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("mine.json", "links.json"):
+    for name in ("mine.json", "links.json", "mine.tsv"):
         Path(name).write_text("{}")
     found = examples_of(COMMANDS[path])
 

@@ -25,6 +25,7 @@ from dss.commands.main import cli
 cli(["--help"], standalone_mode=False)
 print(json.dumps(sorted(sys.modules)))
 """
+UUID = "11111111-1111-4111-8111-111111111111"
 PROGRAM = """
 import dss
 
@@ -160,6 +161,26 @@ def test_an_upload_without_the_extra_names_it(
     assert outcome.stderr == (
         f"dss: an upload to {bucket[:11]} needs a package that is not installed: "
         f"pip install 'dss-client[{extra}]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "extra"),
+    [
+        (("export", UUID, "--to", "bags", "--as", "bag"), "--as bag", "bag"),
+        (("export", UUID, "--to", "crates", "--as", "ro-crate"), "--as ro-crate", "ro-crate"),
+        (("export", UUID, "--to", "s3://bucket", "--as", "bag"), "--to s3://bucket", "s3"),
+        (("copy-bundles", "--source", "gs://bucket", "--all"), "--source gs://bucket", "gcs"),
+    ],
+)
+def test_an_export_or_a_copy_without_the_extra_names_it(
+    installed: Installation, arguments: tuple[str, ...], what: str, extra: str
+) -> None:
+    outcome = installed.run("dss", *arguments, DSS_URL="http://127.0.0.1:1")
+
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert outcome.stderr == (
+        f"dss: {what} needs a package that is not installed: pip install 'dss-client[{extra}]'\n"
     )
 
 

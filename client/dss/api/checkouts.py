@@ -8,6 +8,7 @@ from dss.api.session import Session
 from dss.api.transport import Backoff
 from dss.clock import Deadline
 from dss.errors import OperationFailed
+from dss.progress import Phase
 
 RUNNING, SUCCEEDED = "RUNNING", "SUCCEEDED"
 
@@ -56,23 +57,39 @@ class Checkout:
         return str(details["location"])
 
     def wait(
-        self, *, seconds: float = 3600.0, notify: Callable[[Mapping[str, Any]], None] | None = None
+        self,
+        *,
+        seconds: float = 3600.0,
+        notify: Callable[[Mapping[str, Any]], None] | None = None,
+        progress: Phase | None = None,
     ) -> "Checkout":
         """Return this checkout as soon as it has succeeded; call `notify` with each of its `details`.
 
-        Raises OperationFailed if it has failed, or is not done after so many seconds.
+        `progress` shows how far it has come. Raises OperationFailed if it has failed, or is not done after so
+        many seconds.
         """
         deadline, backoff = Deadline(self._session.clock, seconds), Backoff()
         while (details := self.details)["status"] == RUNNING:
             if notify:
                 notify(details)
+            _show(details, progress)
             pause = backoff.next()
             if pause >= deadline.remaining():
                 raise OperationFailed(f"checkout {self.id} is not done after {seconds:.0f} s")
             self._session.clock.sleep(pause)
         # Raises if it has failed.
         _ = self.location
+        _show(details, progress)
         return self
+
+
+def _show(details: Mapping[str, Any], progress: Phase | None) -> None:
+    if progress is None:
+        return
+    progress.expect(items=details.get("files"), size=details.get("bytes"))
+    done = progress.done
+    items, size = details.get("files_done", 0), details.get("bytes_done", 0)
+    progress.advance(items=items - done.items, size=size - done.size)
 
 
 def checkout(

@@ -82,16 +82,7 @@ def _wait(context: Context, job: "Checkout", *, watch: bool) -> None:
         job.wait()
         return
     with context.progress(f"checkout {job.id}") as progress:
-        copy = progress.phase("copy")
-
-        def see(details: Mapping[str, Any]) -> None:
-            copy.expect(items=details.get("files"), size=details.get("bytes"))
-            done = copy.done
-            items, size = details.get("files_done", 0), details.get("bytes_done", 0)
-            copy.advance(items=items - done.items, size=size - done.size)
-
-        job.wait(notify=see)
-        see(job.details)
+        job.wait(progress=progress.phase("copy"))
 
 
 def _state(details: Mapping[str, Any]) -> str:

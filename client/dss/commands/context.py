@@ -75,6 +75,19 @@ class Context:
             notify=notify,
         )
 
+    def use_cloud_of(self, bucket: str, option: str) -> None:
+        """Use the replica in whose cloud a bucket is, gs://… or s3://…, which this option names.
+
+        Raises click.UsageError for other URLs, and if `--replica` names another one.
+        """
+        replica = {"gs": "gcp", "s3": "aws"}.get(bucket.partition("://")[0])
+        if replica is None:
+            raise click.UsageError(
+                f"{option}: {bucket[:120]!r} is not of the form gs://BUCKET or s3://BUCKET"
+            )
+        if self.given.setdefault("replica", replica) != replica:
+            raise click.UsageError(f"--replica: {bucket} is in the cloud of {replica}")
+
     def progress(self, title: str, *, unit: Unit = "files", total: int | None = None) -> Progress:
         """Return the progress of some work on stderr; silent with `--json`."""
         return Progress(title, unit=unit, total=total, quiet=self.json)
@@ -93,8 +106,8 @@ class Context:
         print(f"dss: {error}", file=sys.stderr)
         return exit_code_of(error)
 
-    def conclude(self, report: Report, text: str) -> int:
-        """Print what became of files, with the reason of each failure; return the exit code."""
+    def conclude(self, report: Report, text: str, *, most: int = _LISTED) -> int:
+        """Print what became of files, with the reasons of `most` failures; return the exit code."""
         self.show(report.as_json(), text if report.ok else "")
         for warning in report.warnings[:_LISTED]:
             print(f"dss: warning: {warning}", file=sys.stderr)
@@ -102,11 +115,11 @@ class Context:
             print(f"  … and {len(report.warnings) - _LISTED} more (--json lists all)", file=sys.stderr)
         if report.ok:
             return 0
-        print(f"dss: {len(report.failed)} of {report.files} files failed:", file=sys.stderr)
-        for failure in report.failed[:_LISTED]:
+        print(f"dss: {len(report.failed)} of {report.extent} failed:", file=sys.stderr)
+        for failure in report.failed[:most]:
             print(f"  {failure.name}: {failure.why}", file=sys.stderr)
-        if len(report.failed) > _LISTED:
-            print(f"  … and {len(report.failed) - _LISTED} more (--json lists all)", file=sys.stderr)
+        if len(report.failed) > most:
+            print(f"  … and {len(report.failed) - most} more (--json lists all)", file=sys.stderr)
         return 1
 
 

@@ -13,6 +13,7 @@ from dss.commands.checkout import checkout
 from dss.commands.collection import collection
 from dss.commands.completion import VARIABLE, completion
 from dss.commands.context import Context, shared_options
+from dss.commands.copy_bundles import copy_bundles
 from dss.commands.cp import cp
 from dss.commands.delete import delete
 from dss.commands.diff import diff
@@ -20,6 +21,7 @@ from dss.commands.download import download
 from dss.commands.events import events
 from dss.commands.exit_codes import EXIT_CODES, FAILED, INTERRUPTED
 from dss.commands.explore import explore
+from dss.commands.export import export
 from dss.commands.get import get
 from dss.commands.help import examples
 from dss.commands.list import list_bundles
@@ -53,6 +55,8 @@ _COMMANDS = (
     manifest,
     delete,
     checkout,
+    export,
+    copy_bundles,
     collection,
     events,
     subscription,

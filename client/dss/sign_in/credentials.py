@@ -65,7 +65,7 @@ def _google_file(settings: Settings) -> TokenSource | None:
 def _stored(settings: Settings) -> TokenSource:
     if settings.key_file:
         return _key(settings)
-    login = _login(settings.url) if settings.url else None
+    login = login_at(settings.url) if settings.url else None
     if login:
         return login
     wanted = settings.audience or settings.token_type == "access_token"
@@ -77,7 +77,8 @@ def _stored(settings: Settings) -> TokenSource:
     return FixedToken(None, "no credentials")
 
 
-def _login(url: str) -> TokenSource | None:
+def login_at(url: str) -> TokenSource | None:
+    """Return the login of `dss login` at the DSS with this URL, None if there is none."""
     if not environment.logins_file().exists():
         return None
     from dss.sign_in.login import Login

@@ -5,9 +5,8 @@ from datetime import timedelta
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from dss import environment
 from dss.errors import InvalidInput, MissingExtra
-from dss.transfer.staging import gs_errors, widen_pool
+from dss.transfer.staging import gs_client, gs_errors
 
 # GCS: a V4 signed URL is valid for at most seven days.
 MOST_SECONDS = 7 * 24 * 3600
@@ -28,19 +27,12 @@ class SignedObjects:
         parts = urlsplit(location)
         if parts.scheme != "gs" or not parts.netloc or parts.query or parts.fragment:
             raise InvalidInput(f"{location!r} is not of the form gs://bucket/prefix")
-        try:
-            from google.cloud import storage
-        except ImportError as error:
-            raise MissingExtra(f"an object in {location}", "gcs") from error
-
         prefix = parts.path.strip("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._signer = _signer()
-        with gs_errors(location):
-            # Objects need no project, and a laptop may have none.
-            self._client = storage.Client(project=environment.google_project() or "none")
-            widen_pool(self._client)
-            self._bucket = self._client.bucket(parts.netloc)
+        what = f"an object in {location}"
+        self._signer = _signer(what)
+        self._client = gs_client(what, location)
+        self._bucket = self._client.bucket(parts.netloc)
 
     def new_url(self, suffix: str) -> str:
         """Return the gs:// URL of an object that does not exist yet."""
@@ -84,11 +76,14 @@ class SignedObjects:
         return self._bucket.blob(key)
 
 
-def _signer() -> Any:
+def _signer(what: str) -> Any:
     """Return credentials that can sign: of a service account, by its key or by its identity."""
-    import google.auth
-    from google.auth.credentials import Signing
-    from google.auth.exceptions import GoogleAuthError
+    try:
+        import google.auth
+        from google.auth.credentials import Signing
+        from google.auth.exceptions import GoogleAuthError
+    except ImportError as error:
+        raise MissingExtra(what, "gcs") from error
 
     try:
         credentials, _ = google.auth.default(scopes=_SCOPES)

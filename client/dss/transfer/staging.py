@@ -1,10 +1,10 @@
 """The staging bucket: objects that carry their four checksums, for the DSS to copy from.
 
-The only module of the client that knows a cloud's SDK; each is an extra, imported when it is used.
+A cloud's SDK is an extra, imported when it is used.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -87,18 +87,9 @@ class GsStaging:
     """Staging in a GCS bucket, with the user's application default credentials."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
-        try:
-            from google.cloud import storage
-        except ImportError as error:
-            raise MissingExtra(f"an upload to gs://{bucket}", "gcs") from error
-
         self._prefix = prefix
         self._bucket_name = bucket
-        with gs_errors(f"gs://{bucket}"):
-            # Objects need no project, and a laptop may have none.
-            client = storage.Client(project=environment.google_project() or "none")
-            widen_pool(client)
-            self._bucket = client.bucket(bucket)
+        self._bucket = gs_client(f"an upload to gs://{bucket}", f"gs://{bucket}").bucket(bucket)
 
     def put(self, path: Path, key: str, checksums: Checksums, content_type: str, on_bytes: OnBytes) -> str:
         """Store a file; see Staging."""
@@ -148,22 +139,9 @@ class S3Staging:
     """Staging in an S3 bucket, with the credentials that boto3 finds."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
-        try:
-            import boto3
-            from botocore.config import Config
-        except ImportError as error:
-            raise MissingExtra(f"an upload to s3://{bucket}", "s3") from error
-
         self._prefix = prefix
         self._bucket = bucket
-        config = Config(max_pool_connections=64, retries={"mode": "standard", "max_attempts": 8})
-        with _s3_errors(f"s3://{bucket}"):
-            session = boto3.Session()
-            if session.get_credentials() is None:
-                raise InvalidInput(
-                    f"no AWS credentials for s3://{bucket}; run `aws configure` or `aws sso login`"
-                )
-            self._client: Any = session.client("s3", config=config)
+        self._client = s3_client(f"an upload to s3://{bucket}", f"s3://{bucket}")
 
     def put(self, path: Path, key: str, checksums: Checksums, content_type: str, on_bytes: OnBytes) -> str:
         """Store a file; see Staging. Its parts are cut by the rule of `s3_etag`, so S3 proves that one."""
@@ -176,7 +154,7 @@ class S3Staging:
         config = TransferConfig(
             multipart_threshold=part_size(size) + 1, multipart_chunksize=part_size(size), max_concurrency=4
         )
-        with _s3_errors(url):
+        with s3_errors(url):
             self._client.upload_file(
                 str(path),
                 self._bucket,
@@ -190,7 +168,7 @@ class S3Staging:
     def delete(self, url: str) -> None:
         """Remove an object; see Staging."""
         bucket, _, key = url.removeprefix("s3://").partition("/")
-        with _s3_errors(url):
+        with s3_errors(url):
             self._client.delete_object(Bucket=bucket, Key=key)
 
 
@@ -233,6 +211,41 @@ class _Counted:
         return position
 
 
+def gs_client(what: str, where: str, **advice: str) -> Any:
+    """Return a client of GCS with the user's application default credentials, for many threads.
+
+    Raises MissingExtra, with `what` as what needs the library, and StagingFailed about the bucket at `where`.
+    """
+    try:
+        from google.cloud import storage
+    except ImportError as error:
+        raise MissingExtra(what, "gcs") from error
+    with gs_errors(where, **advice):
+        # Objects need no project, and a laptop may have none.
+        client = storage.Client(project=environment.google_project() or "none")
+        widen_pool(client)
+    return client
+
+
+def s3_client(what: str, where: str, **advice: str) -> Any:
+    """Return a client of S3 with the credentials that boto3 finds, for many threads.
+
+    Raises MissingExtra, with `what` as what needs the library, StagingFailed, and InvalidInput if there are
+    no credentials for the bucket at `where`.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError as error:
+        raise MissingExtra(what, "s3") from error
+    config = Config(max_pool_connections=64, retries={"mode": "standard", "max_attempts": 8})
+    with s3_errors(where, **advice):
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            raise InvalidInput(f"no AWS credentials for {where}; run `aws configure` or `aws sso login`")
+        return session.client("s3", config=config)
+
+
 def widen_pool(client: Any) -> None:
     """Let many threads share the client's session without waiting for, or dropping, connections."""
     from requests.adapters import HTTPAdapter
@@ -244,26 +257,32 @@ def widen_pool(client: Any) -> None:
             session.mount(scheme, HTTPAdapter(pool_maxsize=64))
 
 
-def gs_errors(what: str) -> AbstractContextManager[None]:
-    """Raise the errors of Google's libraries as StagingFailed, with `what` before their text."""
+def gs_errors(what: str, **advice: str) -> AbstractContextManager[None]:
+    """Raise the errors of Google's libraries as StagingFailed, with `what` before their text.
+
+    `advice` is as `sentence_of` takes it.
+    """
     import requests
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
     foreign = (GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption, requests.RequestException)
-    return _as_staging_failed(what, _GS_LOGIN, *foreign)
+    return _as_staging_failed(what, _GS_LOGIN, foreign, advice)
 
 
-def _s3_errors(what: str) -> AbstractContextManager[None]:
+def s3_errors(what: str, **advice: str) -> AbstractContextManager[None]:
+    """Raise the errors of AWS's libraries as StagingFailed; see `gs_errors`."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
-    return _as_staging_failed(what, _S3_LOGIN, Boto3Error, BotoCoreError, ClientError)
+    return _as_staging_failed(what, _S3_LOGIN, (Boto3Error, BotoCoreError, ClientError), advice)
 
 
-def _as_staging_failed(what: str, login: str, *foreign: type[Exception]) -> AbstractContextManager[None]:
+def _as_staging_failed(
+    what: str, login: str, foreign: Sequence[type[Exception]], advice: Mapping[str, str]
+) -> AbstractContextManager[None]:
     def failed(error: Exception) -> StagingFailed:
-        return StagingFailed(f"{what}: {sentence_of(error, login)}")
+        return StagingFailed(f"{what}: {sentence_of(error, login, **advice)}")
 
     return translated([(error, failed) for error in foreign])

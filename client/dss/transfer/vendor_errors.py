@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# What a person can do about an answer with this status; {login} signs in to the cloud.
+# What a person can do about an answer with this status; {login} signs in to the cloud, {option} names the
+# bucket, and {right} is what the work needs there.
 _ADVICE = {
     401: "sign in again with {login}",
-    403: "ask the owner of the bucket for the right to write there, or give another --staging",
-    404: "check the name of the bucket in --staging",
+    403: "ask the owner of the bucket for the right to {right} there, or give another {option}",
+    404: "check the name of the bucket in {option}",
     429: "try again later; what is done is not done again",
 }
 _ADVICE_5XX = "the cloud's service has a problem; try again later, what is done is not done again"
@@ -19,12 +20,15 @@ _CALL = re.compile(r"^(?:\d{3} )?[A-Z]+ https?://\S+: *")
 _LONGEST = 300
 
 
-def sentence_of(error: BaseException, login: str) -> str:
-    """Return what an error of a library says, and what to do; `login` is the command that signs in."""
+def sentence_of(error: BaseException, login: str, *, option: str = "--staging", right: str = "write") -> str:
+    """Return what an error of a library says, and what to do; `login` is the command that signs in.
+
+    `option` is that of the command line which named the bucket, and `right` what is to be done there.
+    """
     causes = list(_causes(error))
     status = next(filter(None, map(_status_in, causes)), None)
     text = next(filter(None, map(_text_in, causes)), type(error).__name__)
-    advice = _advice(status, causes).format(login=login)
+    advice = _advice(status, causes).format(login=login, option=option, right=right)
     head = f"{status}: {text}" if status else text
     return f"{head.rstrip('. ')}; {advice}" if advice else head
 

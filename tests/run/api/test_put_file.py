@@ -116,6 +116,16 @@ def test_a_missing_checksum_is_named(api, clouds, replica, name):
     assert_problem(answer, 422, "missing_checksum", name)
 
 
+def test_a_blob_of_another_dss_has_its_checksums_in_its_key(api, clouds, replica):
+    key = f"blobs/{'.'.join(checksum_metadata(b'of another', '').values())}"
+
+    file = put_file(api, clouds.stage(replica, b"of another", metadata={}, key=key))
+    false = put(api, clouds.stage(replica, b"other bytes", metadata={}, key=key))
+
+    assert sha256_of(api, replica, file) == checksums_of(b"of another").sha256
+    assert_problem(false, 422, "invalid_checksum")
+
+
 @pytest.mark.parametrize("wrong", ["", "rubbish", "g" * 64, "0" * 63])
 @pytest.mark.parametrize("name", ["sha256", "sha1", "s3_etag", "crc32c"])
 def test_a_malformed_checksum_is_named(api, clouds, name, wrong):
