@@ -6,6 +6,7 @@ from functions.compact import compact
 from functions.copy import copy
 from functions.deliver import deliver, redeliver
 from functions.explore import explore
+from functions.importer import importer
 from functions.index import index
 from functions.notify import notify
 from functions.s3_events import s3_events
@@ -19,6 +20,7 @@ __all__ = [
     "copy",
     "deliver",
     "explore",
+    "importer",
     "index",
     "notify",
     "redeliver",

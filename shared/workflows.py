@@ -8,6 +8,7 @@ from typing import Any, Protocol
 COPY = "copy"
 CHECKOUT = "checkout"
 ADMINISTER = "administer"
+IMPORT = "import"
 
 
 @dataclass(frozen=True)

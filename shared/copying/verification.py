@@ -29,9 +29,17 @@ def read_verified(
     Raises InvalidChecksum if it has others, ObjectChanged if the object was replaced since it was described,
     CopyTakesLonger if the deadline passes, and the errors of the store.
     """
-    data = b"".join(_chunks(source, store, 0, source.size, deadline))
+    data = read_whole(source, store, deadline)
     checksums.check_computed(checksums_of(data))
     return data
+
+
+def read_whole(source: StoredObject, store: ObjectStore, deadline: Deadline) -> bytes:
+    """Return the whole content of a small object.
+
+    Raises ObjectChanged, CopyTakesLonger and the errors of the store, as `read_verified`.
+    """
+    return b"".join(chunks_of(source, store, 0, source.size, deadline))
 
 
 def verify_part(
@@ -49,7 +57,7 @@ def verify_part(
     for relay in relays:
         relay.begin_part(part)
     try:
-        for chunk in _chunks(source, store, part.first, part.size, deadline):
+        for chunk in chunks_of(source, store, part.first, part.size, deadline):
             for relay in relays:
                 relay.send(chunk)
             calculator.update(chunk)
@@ -59,10 +67,13 @@ def verify_part(
     calculator.end_part()
 
 
-def _chunks(
+def chunks_of(
     source: StoredObject, store: ObjectStore, first: int, size: int, deadline: Deadline
 ) -> Iterator[bytes]:
-    """Yield a range of an object in order; a few chunks are read ahead, side by side."""
+    """Yield a range of an object in order; a few chunks are read ahead, side by side.
+
+    Raises ObjectChanged, CopyTakesLonger and the errors of the store, as `read_verified`.
+    """
     end = first + size
 
     def read(start: int) -> bytes:
