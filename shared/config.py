@@ -155,11 +155,6 @@ class Settings:
         "Checkouts in progress at once that one caller, or one IP address, has begun.",
         default=10,
     )
-    imports_at_once: int = _setting(
-        "DSS_IMPORTS_AT_ONCE",
-        "Imports in progress at once, of all callers together; one more is answered by 503.",
-        default=10,
-    )
     workflows_location: str = _setting(
         "DSS_WORKFLOWS_LOCATION", "Region of the workflows.", default="us-east1"
     )

@@ -10,7 +10,7 @@ from shared.access import Principal
 from shared.catalog import ImportJob, ImportOrder, ImportStage, JobState, ListSlice
 from shared.errors import IllegalArguments, NotFound
 from shared.identifiers import version_of
-from shared.imports.listing import WRONG, slice_name
+from shared.imports.slices import WRONG, slice_name
 from shared.imports.steps import check_name
 from shared.jobs.reports import Reports
 from shared.sources import source_at
@@ -19,7 +19,8 @@ from shared.workflows import IMPORT
 
 # After so many abandoned executions an import ends as failed.
 _MOST_RESUMED = 5
-# Imports of one person in progress at once.
+# Imports in progress at once, of all and of one person.
+_AT_ONCE = 10
 _OF_A_PERSON = 3
 _FOLDER = re.compile(r"[a-z][a-z0-9]*://[^/]+(/.*)?", re.DOTALL)
 
@@ -49,7 +50,7 @@ def request_list(dss: Dss, import_id: str, order: ImportOrder) -> ImportJob:
     bucket.
     """
     Reports(dss).check()
-    return _executed(dss, dss.catalog.imports.begin(import_id, order, **_limits(dss)))
+    return _executed(dss, dss.catalog.imports.begin(import_id, order, **_limits()))
 
 
 def request_import(dss: Dss, job: ImportJob, groups: frozenset[str]) -> ImportJob:
@@ -59,11 +60,11 @@ def request_import(dss: Dss, job: ImportJob, groups: frozenset[str]) -> ImportJo
     Conflict if it is not listed yet.
     """
     order = replace(job.order, groups=tuple(sorted(groups)))
-    return _executed(dss, dss.catalog.imports.start(job.id, order, **_limits(dss)))
+    return _executed(dss, dss.catalog.imports.start(job.id, order, **_limits()))
 
 
-def _limits(dss: Dss) -> dict[str, int]:
-    return {"at_most": dss.settings.imports_at_once, "at_most_each": _OF_A_PERSON}
+def _limits() -> dict[str, int]:
+    return {"at_most": _AT_ONCE, "at_most_each": _OF_A_PERSON}
 
 
 def _executed(dss: Dss, job: ImportJob) -> ImportJob:
@@ -152,5 +153,5 @@ def resume_abandoned_imports(dss: Dss) -> list[str]:
             dss.catalog.imports.end(job, JobState.FAILED, code="import_failed", cause=job.cause or cause)
             continue
         again = dss.catalog.imports.begin if job.stage is ImportStage.LIST else dss.catalog.imports.start
-        resumed.append(_executed(dss, again(job.id, job.order, **_limits(dss))).id)
+        resumed.append(_executed(dss, again(job.id, job.order, **_limits())).id)
     return resumed

@@ -21,9 +21,10 @@ from shared.groups import groups_of
 from shared.identifiers import Kind
 from shared.imports.bundles import by_bundle, import_bundle, is_in
 from shared.imports.contents import FileOutcome, import_object
-from shared.imports.listing import list_slice, rows_of, write_slice
+from shared.imports.listing import list_slice
 from shared.imports.rows import Row, failure
 from shared.imports.rules import doubled
+from shared.imports.slices import rows_of, write_slice
 from shared.jobs.reports import Reports, as_line
 from shared.parallel import map_in_threads
 from shared.retry import retry
