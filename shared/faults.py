@@ -45,7 +45,7 @@ FAULT_POINTS = (
     "import: slice written",
     "import: object read",
     "import: part hashed",
-    "import: large object copied",
+    "import: object copied",
     "import: batch done",
     "access: before it is claimed",
     "access: claimed",

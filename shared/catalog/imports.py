@@ -262,14 +262,19 @@ class ImportCatalog(AttemptCatalog[ImportJob]):
         document["expires"] = self._database.clock.now() + KEPT_FOR
         self._database.commit(set_document(self._shard(job, shard), document))
 
-    def hashed(self, job: ImportJob, name: str) -> str:
-        """Return the state of the hashes of a large object, empty if there is none; in one read."""
-        snapshot = self._database.get(self._hash(job, name))
-        return str(snapshot.get("hashed")) if snapshot.exists else ""
+    def hashed(self, job: ImportJob, name: str) -> tuple[str, Mapping[str, str] | None]:
+        """Return the state of the hashes of a large object, and the uploads to which its parts go, by
+        replica.
 
-    def note_hashed(self, job: ImportJob, name: str, hashed: str) -> None:
+        Empty and None if nothing was read yet. One read.
+        """
+        snapshot = self._database.get(self._hash(job, name))
+        return (str(snapshot.get("hashed")), snapshot.get("uploads")) if snapshot.exists else ("", None)
+
+    def note_hashed(self, job: ImportJob, name: str, hashed: str, uploads: Mapping[str, str]) -> None:
         """Note the state of the hashes of a large object, and that the attempt is being worked on."""
-        document = {"hashed": hashed, "expires": self._database.clock.now() + KEPT_FOR}
+        expires = self._database.clock.now() + KEPT_FOR
+        document = {"hashed": hashed, "uploads": dict(uploads), "expires": expires}
         self._database.commit(set_document(self._hash(job, name), document))
         self.touch(self.get(job.id) or job)
 

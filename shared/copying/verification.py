@@ -14,7 +14,7 @@ from shared.copying.plan import Part
 from shared.copying.relays import Relay
 from shared.errors import ObjectChanged
 from shared.parallel import map_in_threads
-from shared.stores.base import ObjectStore, StoredObject
+from shared.stores.base import ObjectStore, ReadsObjects, StoredObject
 
 # Bytes of one request, and requests at once. Twice as many chunks are in memory: 64 MiB.
 _CHUNK = 8 * MIB
@@ -34,7 +34,7 @@ def read_verified(
     return data
 
 
-def read_whole(source: StoredObject, store: ObjectStore, deadline: Deadline) -> bytes:
+def read_whole(source: StoredObject, store: ReadsObjects, deadline: Deadline) -> bytes:
     """Return the whole content of a small object.
 
     Raises ObjectChanged, CopyTakesLonger and the errors of the store, as `read_verified`.
@@ -45,7 +45,7 @@ def read_whole(source: StoredObject, store: ObjectStore, deadline: Deadline) -> 
 def verify_part(
     calculator: ResumableCalculator,
     source: StoredObject,
-    store: ObjectStore,
+    store: ReadsObjects,
     part: Part,
     relays: Sequence[Relay],
     deadline: Deadline,
@@ -68,7 +68,7 @@ def verify_part(
 
 
 def chunks_of(
-    source: StoredObject, store: ObjectStore, first: int, size: int, deadline: Deadline
+    source: StoredObject, store: ReadsObjects, first: int, size: int, deadline: Deadline
 ) -> Iterator[bytes]:
     """Yield a range of an object in order; a few chunks are read ahead, side by side.
 
@@ -83,7 +83,7 @@ def chunks_of(
     yield from map_in_threads(read, range(first, end, _CHUNK), threads=_READERS)
 
 
-def _read(source: StoredObject, store: ObjectStore, first: int, size: int) -> bytes:
+def _read(source: StoredObject, store: ReadsObjects, first: int, size: int) -> bytes:
     reader = store.read(source, first, size)
     try:
         data = reader.read(size)

@@ -7,25 +7,35 @@ from shared.access import Principal
 from shared.catalog import ImportOrder
 from shared.clock import Deadline
 from shared.errors import DssError, Unavailable
+from shared.imports.places import Places
 from shared.imports.rows import row_of
 from shared.imports.rules import place
 from shared.imports.slices import SLICE_ROWS, Slice
 from shared.imports.tables import list_table
-from shared.sources import source_at
 from shared.stores.base import StoredObject, bucket_url
 from shared.system import Dss
 
 
 def list_slice(
-    dss: Dss, order: ImportOrder, who: Principal, cursor: Mapping[str, Any], deadline: Deadline
+    dss: Dss,
+    order: ImportOrder,
+    who: Principal,
+    places: Places,
+    cursor: Mapping[str, Any],
+    deadline: Deadline,
 ) -> Slice:
     """Return the next slice of what an import is of."""
     listing = list_folder if order.source else list_table
-    return listing(dss, order, who, cursor, deadline)
+    return listing(dss, order, who, places, cursor, deadline)
 
 
 def list_folder(
-    dss: Dss, order: ImportOrder, who: Principal, cursor: Mapping[str, Any], deadline: Deadline
+    dss: Dss,
+    order: ImportOrder,
+    who: Principal,
+    places: Places,
+    cursor: Mapping[str, Any],
+    deadline: Deadline,
 ) -> Slice:
     """Return the next slice of the objects in a folder.
 
@@ -35,7 +45,7 @@ def list_folder(
     found, after = Slice(), ""
     for stored in store.list(bucket, prefix, after=cursor.get("after", "")):
         after = stored.key
-        _add_object(dss, order, who, found, stored, prefix, bucket_url(store, bucket, stored.key))
+        _add_object(dss, order, who, places, found, stored, prefix, bucket_url(store, bucket, stored.key))
         if len(found.rows) + len(found.wrong) >= SLICE_ROWS or deadline.passed:
             found.cursor = {"after": after}
             break
@@ -49,7 +59,14 @@ def _folder(dss: Dss, order: ImportOrder) -> tuple[Any, str, str]:
 
 
 def _add_object(
-    dss: Dss, order: ImportOrder, who: Principal, found: Slice, stored: StoredObject, prefix: str, url: str
+    dss: Dss,
+    order: ImportOrder,
+    who: Principal,
+    places: Places,
+    found: Slice,
+    stored: StoredObject,
+    prefix: str,
+    url: str,
 ) -> None:
     if stored.key.endswith("/") and stored.size == 0:
         # Consoles of both clouds make such an object for an empty folder.
@@ -59,7 +76,7 @@ def _add_object(
     root = url.removesuffix(stored.key)
     try:
         dss.bucket_policy.source(who, url).require()
-        source_at(dss.replicas, url)
+        places(url)
         found.add(row_of(order, url, stored, root + folder, name))
     except DssError as error:
         if isinstance(error, Unavailable):

@@ -14,7 +14,7 @@ from typing import Any
 from shared.access import Action, Principal
 from shared.attempts import AttemptStep, Result
 from shared.bindings import bound_resource
-from shared.catalog import CopyJob, ImportJob, ImportStage, JobState, ShardProgress
+from shared.catalog import CopyJob, CurrentBinding, ImportJob, ImportStage, JobState, ShardProgress
 from shared.clock import Deadline
 from shared.errors import CopyTakesLonger, DssError, Unavailable
 from shared.groups import groups_of
@@ -22,9 +22,11 @@ from shared.identifiers import Kind
 from shared.imports.bundles import by_bundle, import_bundle, is_in
 from shared.imports.contents import FileOutcome, import_object
 from shared.imports.listing import list_slice
+from shared.imports.places import Places, places_of
 from shared.imports.rows import Row, failure
 from shared.imports.rules import doubled
 from shared.imports.slices import rows_of, write_slice
+from shared.imports.web import WebStore
 from shared.jobs.reports import Reports, as_line
 from shared.parallel import map_in_threads
 from shared.retry import retry
@@ -49,8 +51,9 @@ _COPY_ABANDONED_AFTER = timedelta(hours=3)
 class ImportStep(AttemptStep[ImportJob]):
     """The steps of one attempt at an import."""
 
-    def __init__(self, dss: Dss, job_id: str, attempt: int) -> None:
+    def __init__(self, dss: Dss, job_id: str, attempt: int, web: WebStore | None = None) -> None:
         super().__init__(dss, dss.catalog.imports, job_id, attempt)
+        self._places = places_of(dss, self._job.order, web or WebStore.of(dss))
 
     def list(self) -> Result:
         """List and check for a while; return `{done, over}`: whether all is listed, and the shards to import.
@@ -64,7 +67,9 @@ class ImportStep(AttemptStep[ImportJob]):
             while not self._job.listed:
                 if deadline.passed:
                     return {"done": False, "over": False, "shards": []}
-                found = list_slice(self._dss, self._job.order, self._who(), self._job.cursor, deadline)
+                found = list_slice(
+                    self._dss, self._job.order, self._who(), self._places, self._job.cursor, deadline
+                )
                 self._job = write_slice(self._dss, self._job, found)
             while not self._job.is_ready:
                 if deadline.passed:
@@ -78,7 +83,7 @@ class ImportStep(AttemptStep[ImportJob]):
         with self._working() as over:
             if over:
                 return {"done": True, "wait": False}
-            work = _ShardWork(self._dss, self._job, self._who(), number)
+            work = _ShardWork(self._dss, self._job, self._who(), self._places, number)
             done, wait = work.go_on(Deadline(self._dss.clock, _STEP_SECONDS))
             return {"done": done, "wait": wait}
 
@@ -142,10 +147,11 @@ def _wrong(rows: Sequence[Row]) -> Mapping[int, str]:
 class _ShardWork:
     """The work on one shard in one call: its files, then copies that it waits for, then its bundles."""
 
-    def __init__(self, dss: Dss, job: ImportJob, who: Principal, number: int) -> None:
+    def __init__(self, dss: Dss, job: ImportJob, who: Principal, places: Places, number: int) -> None:
         self._dss = dss
         self._job = job
         self._who = who
+        self._places = places
         self._number = number
         self._progress: ShardProgress = dss.catalog.imports.progress(job, number)
         self._counts: Counter[str] = Counter()
@@ -183,23 +189,8 @@ class _ShardWork:
                 todo.append(row)
         bindings = dss.catalog.bindings.current_many(row.fqid(order).uuid for row in todo)
 
-        def attempt(row: Row) -> FileOutcome | DssError | None:
-            fqid = row.fqid(order)
-            binding = bindings.get(fqid.uuid)
-            try:
-                what = bound_resource(Kind.FILE, fqid.uuid, binding, fqid.version)
-                dss.bucket_policy.source(self._who, row.url).require()
-                dss.policy.decide(self._who, Action.WRITE, what).require()
-                work = partial(import_object, dss, self._job, row, binding, deadline)
-                return retry(dss.clock, work)
-            except (Unavailable, CopyTakesLonger) as error:
-                # The workflow tries the step again.
-                raise Unavailable(error.title) from error
-            except DssError as error:
-                return error
-
         waiting: dict[str, str] = {}
-        for row, outcome in self._attempted(todo, attempt, deadline):
+        for row, outcome in self._attempted(todo, bindings, deadline):
             if outcome is None:
                 self._forget()
                 return False
@@ -215,15 +206,39 @@ class _ShardWork:
         return True
 
     def _attempted(
-        self, rows: Sequence[Row], attempt: Any, deadline: Deadline
+        self, rows: Sequence[Row], bindings: Mapping[str, CurrentBinding], deadline: Deadline
     ) -> Iterator[tuple[Row, FileOutcome | DssError | None]]:
         """Yield what became of rows: small objects side by side, then large ones, each read by itself."""
         most = self._dss.settings.inline_verify_bytes
+        attempt = partial(self._attempt, bindings, deadline)
         small = [row for row in rows if row.size <= most]
         yield from zip(small, map_in_threads(attempt, small, threads=_THREADS), strict=True)
         for row in rows:
             if row.size > most:
                 yield row, None if deadline.passed else attempt(row)
+
+    def _attempt(
+        self, bindings: Mapping[str, CurrentBinding], deadline: Deadline, row: Row
+    ) -> FileOutcome | DssError | None:
+        """Import an object, if its importer may; return what became of it, None if there was no time.
+
+        Raises Unavailable if a part of the system does not answer.
+        """
+        dss, fqid, place = self._dss, row.fqid(self._job.order), self._places(row.url)
+        binding = bindings.get(fqid.uuid)
+        try:
+            dss.bucket_policy.source(self._who, row.url).require()
+            what = bound_resource(Kind.FILE, fqid.uuid, binding, fqid.version)
+            dss.policy.decide(self._who, Action.WRITE, what).require()
+            return retry(dss.clock, partial(import_object, dss, self._job, row, place, binding, deadline))
+        except (Unavailable, CopyTakesLonger) as error:
+            if place.is_near:
+                # The workflow tries the step again.
+                raise Unavailable(error.title) from error
+            # One web server that doesn't answer keeps no other object out.
+            return error
+        except DssError as error:
+            return error
 
     def _look_after_copies(self) -> bool:
         """Note the copies of large objects that have ended; return whether none is left."""

@@ -22,6 +22,7 @@ from shared.errors import (
     Unavailable,
     Unprocessable,
 )
+from shared.imports.places import Places
 from shared.imports.rows import Row, row_of
 from shared.imports.slices import SLICE_ROWS, Slice
 from shared.jobs.lists import raw_lines
@@ -55,7 +56,12 @@ class Line:
 
 
 def list_table(
-    dss: Dss, order: ImportOrder, who: Principal, cursor: Mapping[str, Any], deadline: Deadline
+    dss: Dss,
+    order: ImportOrder,
+    who: Principal,
+    places: Places,
+    cursor: Mapping[str, Any],
+    deadline: Deadline,
 ) -> Slice:
     """Return the next slice of the objects that a table names.
 
@@ -74,7 +80,7 @@ def list_table(
     listed = Slice()
     taken = 0
     while batch := list(islice(lines, _BATCH)):
-        rows = map_in_threads(partial(_row, dss, order, who), batch, threads=_THREADS)
+        rows = map_in_threads(partial(_row, dss, order, who, places), batch, threads=_THREADS)
         for line, row in zip(batch, rows, strict=True):
             if isinstance(row, DssError):
                 listed.refuse(f"{line.where}: {line.cells.get('source_url', '')[:1000]}".rstrip(": "), row)
@@ -161,23 +167,21 @@ def _flaw_of(texts: Sequence[str], cells: Mapping[str, str], columns: Sequence[s
     return ""
 
 
-def _row(dss: Dss, order: ImportOrder, who: Principal, line: Line) -> Row | DssError:
+def _row(dss: Dss, order: ImportOrder, who: Principal, places: Places, line: Line) -> Row | DssError:
     """Return the row of a line, in a request to its store; or what is wrong with it."""
     try:
         if line.flaw:
             raise IllegalArguments(line.flaw)
         url = line.cells["source_url"]
-        where = source_at(dss.replicas, url)
+        place = places(url)
         dss.bucket_policy.source(who, url).require()
-        if where.replica.store is not dss.replicas.named(order.replica).store:
-            raise IllegalArguments(
-                f"source_url: it is not in the cloud of replica {order.replica}; import it by another table"
-            )
-        found = retry(dss.clock, lambda: where.replica.store.stat(where.bucket, where.key))
-        name = line.cells.get("name") or url.rpartition("/")[2]
-        return row_of(order, url, found, line.cells["bundle"], name, line.where)
-    except Unavailable:
-        raise
+        name = line.cells.get("name") or url.partition("?")[0].rpartition("/")[2]
+        return row_of(order, url, retry(dss.clock, place.stat), line.cells["bundle"], name, line.where)
+    except Unavailable as error:
+        if place.is_near:
+            raise
+        # One web server that doesn't answer keeps no other object out.
+        return error
     except ObjectNotFound as error:
         return ObjectNotFound(f"source_url: there is no such object: {error.title}")
     except AccessDenied as error:

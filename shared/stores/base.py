@@ -63,6 +63,17 @@ class Reader(Protocol):
         ...
 
 
+class ReadsObjects(Protocol):
+    """What reads objects: every store does."""
+
+    def read(self, source: StoredObject, first: int, size: int) -> Reader:
+        """Return a reader of `size` bytes from position `first`, of the content that `source` describes.
+
+        Raises ObjectChanged, here or while reading, if the object was replaced since.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Piece:
     """An object to be joined with others: its key, and its size in bytes."""
