@@ -54,16 +54,6 @@ def _write_blob(dss: Dss, source: Source) -> None:
     dss.faults.reach("file: before the content is read")
     data = read_verified(source.object, replica.store, source.checksums, deadline)
     dss.faults.reach("file: content verified")
-    store_blob(dss, source, data, deadline)
-
-
-def store_blob(dss: Dss, source: Source, data: bytes, deadline: Deadline) -> None:
-    """Copy content that was verified to its blob; also to the primary replica if that is in another store.
-
-    Safe to repeat. Raises ObjectChanged, CopyTakesLonger if the deadline is too short, and the errors of the
-    store.
-    """
-    replica = source.replica
     replica.store.copy(
         source.object,
         replica.bucket,

@@ -15,6 +15,7 @@ from dss.listing import BundleFile, BundleFiles
 from dss.methods.collections import CollectionMethods
 from dss.methods.comparison import ComparisonMethods
 from dss.methods.finding import FindingMethods
+from dss.methods.imports import ImportMethods
 from dss.methods.subscriptions import SubscriptionMethods
 from dss.methods.terra import TerraMethods
 from dss.opening import find_file, is_text, open_binary, open_text, remote_of
@@ -27,7 +28,9 @@ from dss.transfer.upload import COPY_SECONDS, UploadOptions, upload
 from dss.transfer.upload_preview import preview
 
 
-class Client(CollectionMethods, ComparisonMethods, FindingMethods, SubscriptionMethods, TerraMethods):
+class Client(
+    CollectionMethods, ComparisonMethods, FindingMethods, ImportMethods, SubscriptionMethods, TerraMethods
+):
     """A client of one DSS and one of its replicas::
 
         import dss

@@ -1,6 +1,5 @@
 """The operations on imports: list what would be imported, import it, see how far it is, and what failed."""
 
-import json
 from typing import Any
 
 from flask import Response
@@ -17,12 +16,12 @@ from shared.imports.jobs import (
     check_source,
     find_import,
     folder_url,
-    report_parts,
+    no_such_import,
+    report_lines,
     request_import,
     request_list,
     status_of,
 )
-from shared.jobs.reports import Reports
 
 # Patterns of names, and the characters of one.
 _MOST_PATTERNS, _LONGEST_PATTERN = 20, 200
@@ -63,25 +62,15 @@ def delete(call: Call, *, uuid: str) -> Response:
 def report(call: Call, *, uuid: str, part: int) -> Response:
     """Return a part of the report on what did not go in, and the number of the next one."""
     job = _found(call, uuid)
-    parts = report_parts(call.dss, job)
-    if part > len(parts):
-        raise IllegalArguments(f"part: there are {len(parts)}, from 0")
-    lines: list[Any] = []
-    if part < len(parts):
-        name, first, size = parts[part]
-        reports = Reports(call.dss)
-        if size:
-            lines = [json.loads(line) for line in reports.read(job, name, first, size).splitlines()]
-        else:
-            lines = reports.lines(job, name)[:-1]
-    more = {"next": part + 1} if part + 1 < len(parts) else {}
-    return answer({"lines": lines, **more})
+    lines, following = report_lines(call.dss, job, part)
+    return answer({"lines": lines, **({} if following is None else {"next": following})})
 
 
 def _found(call: Call, uuid: str) -> ImportJob:
-    """Return an import of the caller's. Raise NotFound, and Forbidden if it is somebody else's."""
+    """Return an import of the caller's. Raise NotFound, also if it is somebody else's."""
     job = find_import(call.dss, check_uuid(uuid))
-    call.require(Action.READ, _resource(job.id, job.order.email))
+    if not call.finds(_resource(job.id, job.order.email)):
+        raise no_such_import(job.id)
     return job
 
 

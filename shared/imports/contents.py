@@ -20,7 +20,7 @@ from shared.checksums import (
     part_count,
 )
 from shared.clock import Deadline
-from shared.copying.blobs import put_parts
+from shared.copying.blobs import hand_on, put_parts
 from shared.copying.large import copy_order, request_copy
 from shared.copying.plan import all_parts
 from shared.copying.relays import relaying
@@ -35,11 +35,10 @@ from shared.errors import (
     ObjectExists,
     ObjectNotFound,
 )
-from shared.files import store_blob
 from shared.imports.places import Place
 from shared.imports.rows import Row
 from shared.replicas import Replica
-from shared.sources import Source, claims_of
+from shared.sources import claims_of
 from shared.stores.base import StoredObject, Upload
 from shared.system import Dss
 from shared.visibility import make_visible
@@ -127,14 +126,16 @@ class _Import:
         )
 
     def take_whole(self) -> Checksums:
-        """Read an object into memory, and make a blob of it; return its checksums."""
+        """Read an object into memory, and return its checksums; make a blob of one that no cloud copies."""
         dss, replica = self._dss, self._place.replica
         deadline = Deadline(dss.clock, _READ_SECONDS)
         data = read_whole(self._found, self._place.store, deadline)
         dss.faults.reach("import: object read")
         checksums = self._checked(checksums_of(data))
+        primary = dss.replicas.primary
         if self._place.is_near:
-            store_blob(dss, self._source(checksums), data, deadline)
+            if primary.store is not replica.store:
+                hand_on(primary, self.typed.content_type, data, checksums)
             return checksums
         # The name of an object that exists is its content, which was computed before it was written.
         with contextlib.suppress(ObjectExists):
@@ -241,9 +242,6 @@ class _Import:
             deadline=Deadline(self._dss.clock, _COPY_SECONDS),
         )
         self._dss.faults.reach("import: object copied")
-
-    def _source(self, checksums: Checksums) -> Source:
-        return Source(replica=self._place.replica, object=self.typed, checksums=checksums)
 
     def _checked(self, checksums: Checksums) -> Checksums:
         """Return checksums that were computed. Raises InvalidChecksum if the object's owner claims others."""

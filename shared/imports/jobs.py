@@ -1,5 +1,6 @@
 """Imports: ordered here, done by the import workflow (`shared.imports.steps`)."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from shared.access import Principal
 from shared.catalog import ImportJob, ImportOrder, ImportStage, JobState, ListSlice
 from shared.errors import IllegalArguments, NotFound
 from shared.identifiers import version_of
+from shared.imports.prices import estimate
 from shared.imports.slices import WRONG, slice_name
 from shared.imports.steps import check_name
 from shared.jobs.reports import Reports
@@ -116,22 +118,40 @@ def status_of(dss: Dss, job: ImportJob) -> dict[str, Any]:
         "by": job.order.email,
         "begun": version_of(job.created),
         "listed": dict(job.counts),
+        **({"cost": estimate(dss.replicas, job)} if job.is_ready else {}),
         "done": dict(done),
         "report": Reports(dss).url(job),
     }
 
 
-def report_parts(dss: Dss, job: ImportJob) -> list[tuple[str, int, int]]:
-    """Return the parts of the report on what did not go in: of each its name, and its first byte and size.
+def report_lines(dss: Dss, job: ImportJob, part: int) -> tuple[list[dict[str, Any]], int | None]:
+    """Return the lines of a part of the report on what did not go in, and the number of the next part.
 
-    A size of 0 is all of it. Costs a read for each slice and shard.
+    A part has some thousand lines at most. Costs a read for each slice and shard. Raises IllegalArguments if
+    there is no such part.
     """
+    parts = _report_parts(dss, job)
+    if part > len(parts):
+        raise IllegalArguments(f"part: there are {len(parts)}, from 0")
+    if part == len(parts):
+        return [], None
+    name, where = parts[part]
+    reports = Reports(dss)
+    following = part + 1 if part + 1 < len(parts) else None
+    if where:
+        return [json.loads(line) for line in reports.read(job, name, *where).splitlines()], following
+    return reports.lines(job, name)[:-1], following
+
+
+def _report_parts(dss: Dss, job: ImportJob) -> list[tuple[str, tuple[int, int] | None]]:
+    """Return the parts of the report: the name of each, and where its lines are if these are not all."""
     catalog = dss.catalog.imports
-    parts = [(slice_name(number), *where) for number, where in _wrong(catalog.slices(job))]
-    parts += [(check_name(number), 0, 0) for number in sorted(job.doubled)]
+    parts: list[tuple[str, tuple[int, int] | None]] = []
+    parts += [(slice_name(number), where) for number, where in _wrong(catalog.slices(job))]
+    parts += [(check_name(number), None) for number in sorted(job.doubled)]
     if job.stage is ImportStage.IMPORT:
         for _, progress in sorted(catalog.all_progress(job).items()):
-            parts += [(name, 0, 0) for name in progress.parts]
+            parts += [(name, None) for name in progress.parts]
     return parts
 
 

@@ -128,6 +128,8 @@ class ImportStep(AttemptStep[ImportJob]):
             there=sum(1 for row in good if row.fqid(self._job.order) in there),
             bytes_there=sum(row.size for row in good if row.fqid(self._job.order) in there),
             wrong=len(lines),
+            wrong_names=len(lines),
+            bytes_wrong=sum(rows[index].size for index in wrong),
         )
         changes: dict[str, Any] = {"counts": dict(counts)}
         if lines:

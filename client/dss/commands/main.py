@@ -22,6 +22,7 @@ from dss.commands.exit_codes import EXIT_CODES, FAILED, INTERRUPTED
 from dss.commands.explore import explore
 from dss.commands.get import get
 from dss.commands.help import examples
+from dss.commands.importing import import_objects
 from dss.commands.list import list_bundles
 from dss.commands.login import login
 from dss.commands.logout import logout
@@ -38,6 +39,7 @@ from dss.errors import ClientError, OperationFailed
 
 _COMMANDS = (
     upload,
+    import_objects,
     download,
     verify,
     ls,
