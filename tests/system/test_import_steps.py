@@ -15,7 +15,7 @@ from shared.imports.rules import bundle_uuid, file_uuid
 from shared.replicas import Replicas
 from shared.stores.base import ObjectStore, StoredObject
 from tests.support.clouds import SCHEMES, Clouds
-from tests.support.copies import distinct_bytes
+from tests.support.copies import WatchedStore, distinct_bytes
 from tests.support.import_runs import Deadly, Imports, imports_in_process
 
 # What is larger is read by parts, and copied by its cloud.
@@ -362,3 +362,25 @@ def test_imports_end_as_failed_only_if_the_system_fails(imports: Imports, clouds
     job = imports.imported(imports.order(folder(clouds, "gcp", {})))
 
     assert (job.state, job.counts.get("objects", 0), imports.counts(job)) == (JobState.SUCCEEDED, 0, {})
+
+
+def test_a_large_object_is_read_once_though_each_step_dies_after_a_part(
+    imports: Imports, clouds: Clouds, replica: str
+) -> None:
+    data = distinct_bytes(64 * MIB + 5)
+    source = folder(clouds, replica, {"a/large": data})
+    job = imports.listed(imports.order(source, replica=replica))
+    watched = {one.name: WatchedStore(one.store) for one in imports.dss.replicas}
+    places = [replace(one, store=watched[one.name]) for one in imports.dss.replicas]  # type: ignore[arg-type]
+    faults = Deadly(at=1)
+    dss = replace(imports.dss, replicas=Replicas(*places), faults=faults)  # type: ignore[arg-type]
+
+    job = replace(imports, dss=dss).go_on(job)
+
+    assert faults.reached[0] == "import: part hashed"
+    assert imports.counts(job)["files"] == 1, imports.report(job)
+    assert files_of(imports, f"{source}a/", replica=replica) == {"large": checksums_of(data)}
+    # Also the list of the import is read.
+    assert len(data) <= watched[replica].bytes_read < len(data) + MIB
+    # What is read of another cloud goes to the primary's at once.
+    assert clouds.read("gcp", checksums_of(data).blob_key) == data
