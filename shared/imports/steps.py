@@ -12,13 +12,14 @@ from functools import partial
 from typing import Any
 
 from shared.access import Action, Principal
+from shared.access.audit_log import ALLOWED, AuditEntry, utc_text
 from shared.attempts import AttemptStep, Result
 from shared.bindings import bound_resource
 from shared.catalog import CopyJob, CurrentBinding, ImportJob, ImportStage, JobState, ShardProgress
 from shared.clock import Deadline
 from shared.errors import CopyTakesLonger, DssError, Unavailable
 from shared.groups import groups_of
-from shared.identifiers import Kind
+from shared.identifiers import Fqid, Kind
 from shared.imports.bundles import by_bundle, import_bundle, is_in
 from shared.imports.contents import FileOutcome, import_object
 from shared.imports.listing import list_slice
@@ -192,6 +193,7 @@ class _ShardWork:
         bindings = dss.catalog.bindings.current_many(row.fqid(order).uuid for row in todo)
 
         waiting: dict[str, str] = {}
+        written: list[Fqid] = []
         for row, outcome in self._attempted(todo, bindings, deadline):
             if outcome is None:
                 self._forget()
@@ -200,8 +202,11 @@ class _ShardWork:
                 self._fail(row.label, outcome)
             elif outcome.job_id:
                 waiting[outcome.job_id] = row.label
+                written.append(row.fqid(order))
             else:
                 self._counts.update(files=1, bytes=row.size)
+                written.append(row.fqid(order))
+        self._log_writes(Kind.FILE, written)
         self._note(
             position=self._progress.position + len(batch), waiting={**self._progress.waiting, **waiting}
         )
@@ -294,11 +299,29 @@ class _ShardWork:
             self._lines.append(failure(name, error.title, code=error.code, kind="bundle"))
             self._counts.update(bundles_failed=1)
             return
+        if made.new:
+            self._log_writes(Kind.BUNDLE, [made.fqid])
         self._counts.update(bundles=int(made.new), bundles_there=int(not made.new))
         if made.missing:
             why = f"{made.missing} of its {len(rows)} files did not go in; it was made without them"
             self._lines.append({"bundle": name, "fqid": str(made.fqid), "incomplete": why})
             self._counts.update(bundles_incomplete=1)
+
+    def _log_writes(self, kind: Kind, names: Sequence[Fqid]) -> None:
+        """Say in the audit log what was written, in whose name."""
+        if names:
+            self._dss.audit_log.write(
+                lambda: AuditEntry(
+                    time=utc_text(self._dss.clock.now()),
+                    operation="imports.start",
+                    decision=ALLOWED,
+                    identity=self._who.email,
+                    kind=kind.removesuffix("s"),
+                    uuids=tuple(name.uuid for name in names),
+                    versions=tuple(name.version for name in names),
+                    arguments={"import": self._job.id},
+                )
+            )
 
     def _fail(self, label: str, error: DssError) -> None:
         self._lines.append(failure(label, error.title, code=error.code))

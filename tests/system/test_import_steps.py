@@ -14,6 +14,7 @@ from shared.identifiers import Fqid
 from shared.imports.rules import bundle_uuid, file_uuid
 from shared.replicas import Replicas
 from shared.stores.base import ObjectStore, StoredObject
+from tests.support.audit_lines import AuditLines
 from tests.support.clouds import SCHEMES, Clouds
 from tests.support.copies import WatchedStore, distinct_bytes
 from tests.support.import_runs import Deadly, Imports, imports_in_process
@@ -384,3 +385,19 @@ def test_a_large_object_is_read_once_though_each_step_dies_after_a_part(
     assert len(data) <= watched[replica].bytes_read < len(data) + MIB
     # What is read of another cloud goes to the primary's at once.
     assert clouds.read("gcp", checksums_of(data).blob_key) == data
+
+
+def test_the_audit_log_says_what_was_written_and_in_whose_name(
+    imports: Imports, clouds: Clouds, stack: dict[str, str]
+) -> None:
+    source = folder(clouds, "gcp", {"a/1": b"1"})
+
+    job = imports.imported(imports.order(source))
+
+    lines = [one for one in AuditLines(stack).all() if one.arguments.get("import") == job.id]
+    assert [(one.kind, one.identity, one.decision) for one in lines] == [
+        ("file", job.order.email, "allowed"),
+        ("bundle", job.order.email, "allowed"),
+    ]
+    assert lines[0].is_about(file_uuid("", f"{source}a/1"))
+    assert lines[1].is_about(bundle_uuid("", f"{source}a/"))
