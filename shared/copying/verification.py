@@ -14,7 +14,7 @@ from shared.copying.plan import Part
 from shared.copying.relays import Relay
 from shared.errors import ObjectChanged
 from shared.parallel import map_in_threads
-from shared.stores.base import ObjectStore, ReadsObjects, StoredObject
+from shared.stores.base import ObjectStore, ReadsObjects, StoredObject, read_range
 
 # Bytes of one request, and requests at once. Twice as many chunks are in memory: 64 MiB.
 _CHUNK = 8 * MIB
@@ -84,14 +84,7 @@ def chunks_of(
 
 
 def _read(source: StoredObject, store: ReadsObjects, first: int, size: int) -> bytes:
-    reader = store.read(source, first, size)
-    try:
-        data = reader.read(size)
-        # Mostly all of it has come at once; what is joined is in memory twice.
-        while len(data) < size and (more := reader.read(size - len(data))):
-            data += more
-    finally:
-        reader.close()
+    data = read_range(store, source, first, size)
     if len(data) != size:
         raise ObjectChanged(f"{source.key}: it ended after {first + len(data)} of {source.size} bytes")
     return data

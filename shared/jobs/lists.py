@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import IllegalArguments, ObjectChanged
-from shared.stores.base import ObjectStore, StoredObject, bucket_url
+from shared.stores.base import ObjectStore, StoredObject, bucket_url, read_range
 from shared.system import Dss
 
 # Bytes of a list: some ten million names.
@@ -75,9 +75,7 @@ def raw_lines(store: ObjectStore, source: StoredObject, first: int, longest: int
     rest = b""
     while first < source.size:
         size = min(_CHUNK, source.size - first)
-        reader = store.read(source, first, size)
-        data = b"".join(iter(lambda: reader.read(_CHUNK), b""))  # noqa: B023 # consumed at once
-        reader.close()
+        data = read_range(store, source, first, size)
         if len(data) != size:
             raise ObjectChanged(f"{bucket_url(store, source.bucket, source.key)} ended early")
         first += size

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from shared.errors import IllegalArguments, ObjectExists, ObjectNotFound
-from shared.stores.base import ObjectStore, bucket_url, read_all
+from shared.stores.base import ObjectStore, bucket_url, read_all, read_range
 from shared.system import Dss
 
 # The member that only the last line of a part has.
@@ -69,11 +69,7 @@ class Reports:
 
     def read(self, run: Reported, part: int | str, first: int, size: int) -> bytes:
         """Return some bytes of a part. Raises ObjectNotFound."""
-        reader = self._store.read(self._store.stat(self._bucket, _key(run, part)), first, size)
-        try:
-            return b"".join(iter(lambda: reader.read(size), b""))
-        finally:
-            reader.close()
+        return read_range(self._store, self._store.stat(self._bucket, _key(run, part)), first, size)
 
     def write(
         self, run: Reported, part: int | str, lines: Iterable[bytes], state: Mapping[str, Any]

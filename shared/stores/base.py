@@ -300,6 +300,22 @@ def bucket_url(store: ObjectStore, bucket: str, key: str) -> str:
     return f"{store.scheme}://{bucket}/{key}"
 
 
+def read_range(store: ReadsObjects, source: StoredObject, first: int, size: int) -> bytes:
+    """Return a range of an object, which fits into memory; fewer bytes if the object ends before.
+
+    Raises ObjectChanged if it was replaced since it was described.
+    """
+    reader = store.read(source, first, size)
+    try:
+        data = reader.read(size)
+        # Mostly all of it has come at once; what is joined is in memory twice.
+        while len(data) < size and (more := reader.read(size - len(data))):
+            data += more
+    finally:
+        reader.close()
+    return data
+
+
 def read_all(store: ObjectStore, bucket: str, key: str) -> bytes:
     """Return the whole content of an object that fits into memory: a manifest, say.
 

@@ -1,6 +1,7 @@
 """The processes that imports need beside the shared stack: workflows, the functions, and an API."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ from local.config import base_environment
 from local.source_tree import ROOT
 from local.supervisor.forkserver import start_forked
 from local.supervisor.ports import HOST, reserve
-from local.supervisor.processes import Processes
+from local.supervisor.processes import Process, Processes
 from tests.support.api import Api, new_uuid
 from tests.support.clouds import SCHEMES, Clouds
 from tests.support.waiting import wait_until
@@ -32,6 +33,15 @@ class ImportHarness:
     api: Api
     admin: Api
     clouds: Clouds
+    functions: Process
+
+    def peak_memory(self) -> int:
+        """Return the peak memory of the largest process of the functions, in bytes."""
+        peaks = []
+        for pid in self.functions.living():
+            status = (Path("/proc") / str(pid) / "status").read_text()
+            peaks += [int(kib) * 1024 for kib in re.findall(r"VmHWM:\s+(\d+) kB", status)]
+        return max(peaks)
 
     def folder(self, replica: str, objects: Mapping[str, bytes], *, name: str = "") -> str:
         """Put objects without claims into a new folder of a staging bucket; return its URL."""
@@ -118,9 +128,10 @@ def import_harness(stack: Mapping[str, str], scratch: Path, **settings: str) -> 
                 *("--logs", str(scratch), *served),
             ),
         }
+        started = {}
         for name, command in commands.items():
             start = start_forked if name == "functions" else Processes.start
-            start(
+            started[name] = start(
                 processes,
                 name,
                 command,
@@ -131,7 +142,9 @@ def import_harness(stack: Mapping[str, str], scratch: Path, **settings: str) -> 
         for port in ports.values():
             wait_until(lambda port=port: _listens(port), f"port {port} is listened on")  # type: ignore[misc]
         api = Api(exits.enter_context(api_process(env)).url, stack["DSS_TOKEN"])
-        yield ImportHarness(env, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), Clouds(env))
+        yield ImportHarness(
+            env, api, api.signed_in(stack["DSS_ADMIN_TOKEN"]), Clouds(env), started["functions"]
+        )
 
 
 def _listens(port: int) -> bool:
