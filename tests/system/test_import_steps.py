@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from shared.catalog import ImportJob, JobState
 from shared.checksums import MIB, Checksums, checksums_of
 from shared.errors import AccessDenied, CopyTakesLonger
 from shared.identifiers import Fqid
+from shared.imports.jobs import find_import, request_list, resume_abandoned_imports
 from shared.imports.rules import bundle_uuid, file_uuid
 from shared.replicas import Replicas
 from shared.stores.base import ObjectStore, StoredObject
 from tests.support.audit_lines import AuditLines
+from tests.support.checkout_harness import ClockAhead
 from tests.support.clouds import SCHEMES, Clouds
 from tests.support.copies import WatchedStore, distinct_bytes
 from tests.support.import_runs import Deadly, Imports, imports_in_process
@@ -401,3 +404,24 @@ def test_the_audit_log_says_what_was_written_and_in_whose_name(
     ]
     assert lines[0].is_about(file_uuid("", f"{source}a/1"))
     assert lines[1].is_about(bundle_uuid("", f"{source}a/"))
+
+
+def test_an_import_that_nobody_works_on_is_resumed_and_given_up_at_last(
+    imports: Imports, clouds: Clouds
+) -> None:
+    source = folder(clouds, "gcp", {"a/1": b"1"})
+    job = request_list(imports.dss, str(uuid.uuid4()), imports.order(source))
+    assert job.id not in resume_abandoned_imports(imports.dss)
+
+    for hours in range(1, 7):
+        later = replace(imports.dss, clock=ClockAhead(timedelta(hours=2 * hours)))
+        later.catalog.database.clock = later.clock
+        try:
+            resumed = resume_abandoned_imports(later)
+        finally:
+            later.catalog.database.clock = imports.dss.clock
+        job = find_import(imports.dss, job.id)
+        assert (job.id in resumed) == (hours < 6), hours
+
+    assert (job.state, job.attempt) == (JobState.FAILED, 6)
+    assert "ended without a result" in job.cause
