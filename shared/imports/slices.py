@@ -5,7 +5,6 @@ together, so that a shard reads no others.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +20,8 @@ SLICE_ROWS = 5_000
 WRONG = -1
 # Objects of one import: a shard then has some 16,000 rows in memory.
 MOST_OBJECTS = 1_000_000
+# Bytes of the rows of a shard, of some 400 bytes each. As objects they take three times as much memory.
+_MOST_BYTES = 128 * 1024**2
 
 
 @dataclass(kw_only=True)
@@ -88,12 +89,19 @@ def slice_name(number: int) -> str:
 
 
 def rows_of(dss: Dss, job: ImportJob, number: int) -> list[Row]:
-    """Return the rows of a shard, in order; a read of a bucket for each slice that has some."""
-    return [Row.of_line(line) for line in _lines_of(dss, job, number)]
+    """Return the rows of a shard, in order; a read of a bucket for each slice that has some.
 
-
-def _lines_of(dss: Dss, job: ImportJob, number: int) -> Iterator[bytes]:
+    Raises Unprocessable if they don't fit into memory: bundles may not have so many files.
+    """
+    pieces = sorted(dss.catalog.imports.slices(job).items())
+    mine = [(index, piece.offsets[number]) for index, piece in pieces if number in piece.offsets]
+    if sum(size for _, (_, size) in mine) > _MOST_BYTES:
+        raise Unprocessable(
+            "one of its bundles would have some 300,000 files or more: make several, by --depth"
+        )
     reports = Reports(dss)
-    for index, piece in sorted(dss.catalog.imports.slices(job).items()):
-        if number in piece.offsets:
-            yield from reports.read(job, slice_name(index), *piece.offsets[number]).splitlines()
+    return [
+        Row.of_line(line)
+        for index, where in mine
+        for line in reports.read(job, slice_name(index), *where).splitlines()
+    ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.access import Principal
 from shared.catalog import ImportOrder
-from shared.clock import Deadline
+from shared.clock import Deadline, check_not_ahead
 from shared.errors import (
     AccessDenied,
     DssError,
@@ -176,7 +176,10 @@ def _row(dss: Dss, order: ImportOrder, who: Principal, places: Places, line: Lin
         place = places(url)
         dss.bucket_policy.source(who, url).require()
         name = line.cells.get("name") or url.partition("?")[0].rpartition("/")[2]
-        return row_of(order, url, retry(dss.clock, place.stat), line.cells["bundle"], name, line.where)
+        row = row_of(order, url, retry(dss.clock, place.stat), line.cells["bundle"], name, line.where)
+        # Web servers may tell any time.
+        check_not_ahead(dss.clock, row.version, dss.settings.version_ahead_seconds)
+        return row
     except Unavailable as error:
         if place.is_near:
             raise

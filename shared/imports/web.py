@@ -6,6 +6,7 @@ A server has to say how large an object is, when it was written, and to answer r
 import io
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
@@ -70,7 +71,7 @@ class WebStore:
             content_type=headers.get("Content-Type", "application/octet-stream"),
             # A weak ETag says that two contents are equivalent, not that they are the same.
             revision=written if not etag or etag.startswith("W/") else etag,
-            written=moment,
+            written=moment if moment.tzinfo else moment.replace(tzinfo=UTC),
         )
 
     def read(self, source: StoredObject, first: int, size: int) -> Reader:

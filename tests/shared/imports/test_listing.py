@@ -35,7 +35,10 @@ def system_with(table: bytes) -> Any:
     replica = Replica(name="gcp", store=store, bucket="main", checkout_bucket="checkout")
     rules = (all_of("gs://lab", frozenset((SIGNED_IN,))),)
     return SimpleNamespace(
-        replicas=Replicas(replica), clock=SystemClock(), bucket_policy=BucketPolicy(sources=rules)
+        replicas=Replicas(replica),
+        clock=SystemClock(),
+        bucket_policy=BucketPolicy(sources=rules),
+        settings=SimpleNamespace(version_ahead_seconds=600),
     )
 
 
