@@ -109,6 +109,7 @@ def test_what_can_not_be_imported_is_named_with_the_reason(
         f"{web.url}/open/inward": "not an https URL",
         web.put("/open/timeless", b"x", tells_time=False): "does not tell when it was written",
         web.put("/closed/x", b"x"): "may not put files from",
+        web.put("/open/future", b"x", written=4_000_000_000.0): "ahead of",
         "https://user@localhost/open/x": "not an https URL",
         "http://localhost/open/x": "not a supported scheme",
     }
