@@ -41,10 +41,7 @@ def start(call: Call, *, uuid: str) -> Response:
     """Import what is listed, or go on after a failure; what is in is not done again."""
     job = _found(call, uuid)
     call.require(Action.WRITE, _resource(job.id, job.order.email))
-    for url in filter(None, (job.order.source, job.order.table)):
-        check_source(call.dss, call.identify(), url)
-    started = request_import(call.dss, job, call.identify().groups)
-    return answer(status_of(call.dss, started), 202)
+    return answer(status_of(call.dss, request_import(call.dss, job)), 202)
 
 
 def get(call: Call, *, uuid: str) -> Response:

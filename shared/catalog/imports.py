@@ -163,8 +163,7 @@ class ImportCatalog(AttemptCatalog[ImportJob]):
     def start(self, import_id: str, order: ImportOrder, *, at_most: int, at_most_each: int) -> ImportJob:
         """Return an import that is being imported: begun, begun again, or the running one.
 
-        `order` may have other groups than before. Raises NotFound, Conflict if it is not listed yet, and
-        TooManyUnderWay as `begin`.
+        Raises NotFound, Conflict if it is not listed yet, and TooManyUnderWay as `begin`.
         """
 
         def begun(previous: ImportJob | None) -> dict[str, Any]:

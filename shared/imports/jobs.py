@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from shared.access import Principal
@@ -55,14 +54,13 @@ def request_list(dss: Dss, import_id: str, order: ImportOrder) -> ImportJob:
     return _executed(dss, dss.catalog.imports.begin(import_id, order, **_limits()))
 
 
-def request_import(dss: Dss, job: ImportJob, groups: frozenset[str]) -> ImportJob:
+def request_import(dss: Dss, job: ImportJob) -> ImportJob:
     """Return an import that goes on: begun, begun again, or the running one; safe to repeat.
 
-    What is in is not done again. It acts with these groups from now on. Raises as `request_list`, and
+    What is in is not done again. It acts as who began it, whoever calls this. Raises as `request_list`, and
     Conflict if it is not listed yet.
     """
-    order = replace(job.order, groups=tuple(sorted(groups)))
-    return _executed(dss, dss.catalog.imports.start(job.id, order, **_limits()))
+    return _executed(dss, dss.catalog.imports.start(job.id, job.order, **_limits()))
 
 
 def _limits() -> dict[str, int]:

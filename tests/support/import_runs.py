@@ -73,7 +73,7 @@ class Imports:
     def go_on(self, job: ImportJob) -> ImportJob:
         """Return a listed import, imported to its end."""
         assert job.is_ready, (job.state, job.cause)
-        self.drive(request_import(self.dss, job, frozenset(job.order.groups)))
+        self.drive(request_import(self.dss, job))
         return find_import(self.dss, job.id)
 
     def drive(self, job: ImportJob) -> None:
