@@ -6,6 +6,7 @@ from functions.compact import compact
 from functions.copy import copy
 from functions.deliver import deliver, redeliver
 from functions.explore import explore
+from functions.importer import importer
 from functions.index import index
 from functions.manifest import manifest
 from functions.notify import notify
@@ -20,6 +21,7 @@ __all__ = [
     "copy",
     "deliver",
     "explore",
+    "importer",
     "index",
     "manifest",
     "notify",

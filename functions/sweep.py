@@ -18,6 +18,7 @@ from shared.checkouts.mails import send_due_mails
 from shared.copying.large import resume_abandoned
 from shared.copying.uploads import abort_abandoned
 from shared.errors import Unavailable
+from shared.imports.jobs import resume_abandoned_imports
 from shared.jobs.purge import start_due_removals
 from shared.jobs.steps import end_abandoned
 from shared.maintenance.catalogue_backlog import catch_up, forget_values
@@ -52,6 +53,8 @@ def sweep(request: Request) -> Answer:
             _log.warning("abandoned checkouts resumed", jobs=checkouts)
         if manifests := resume_abandoned_manifests(dss):
             _log.warning("abandoned manifests resumed", jobs=manifests)
+        if imports := resume_abandoned_imports(dss):
+            _log.warning("abandoned imports resumed", imports=imports)
         if ended := end_abandoned(dss):
             _log.warning("abandoned administrative runs ended", runs=ended)
         if start_due_removals(dss):

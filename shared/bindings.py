@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from shared.access import Resource, narrowed
+from shared.access import Resource, check_group, narrowed
 from shared.catalog import Binding, BundleHead, CurrentBinding, PagedFile, VersionedCatalog
 from shared.catalog.versioned import Current
 from shared.checkouts.objects import remove_shared_copies
@@ -254,6 +254,29 @@ def claimed_by(
     if not is_new:
         raise AlreadyOwned(f"bundle {uuid} has versions, and no owner; only an operator can give it one")
     return following(dss, Bindings(), replace(before, owner_group=group), before.fqid, by)
+
+
+def writable_bundle(
+    dss: Dss, uuid: str, owner_group: str | None, by: Callable[[], str], require: Callable[[Resource], None]
+) -> tuple[CurrentBinding | None, Binding | None]:
+    """Return the binding of a bundle's UUID, and one by which a group claims it with its first version.
+
+    `require` raises unless somebody may write a resource; `by` returns who it is. Raises what it raises if
+    they may not write the UUID, or for that group, and AlreadyOwned if the group that is asked for can't own
+    it. The default group doesn't own it then.
+    """
+    group = check_group(owner_group, "owner_group") if owner_group else dss.settings.owner_group
+    # Before the binding is read: a version that has been claimed since comes with its owner.
+    is_new = bool(group) and dss.catalog.bundles.is_new(uuid)
+    binding = settled_binding(dss, uuid)
+    require(bound_resource(Kind.BUNDLE, uuid, binding))
+    has_owner = bool(binding and binding.record.owner_group)
+    if not owner_group and (has_owner or not is_new):
+        return binding, None
+    claim = claimed_by(dss, uuid, group, by(), binding, is_new=is_new)
+    if claim:
+        require(bound_resource(Kind.BUNDLE, uuid, claim))
+    return binding, claim
 
 
 def settled_binding(dss: Dss, uuid: str) -> CurrentBinding | None:

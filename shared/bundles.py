@@ -76,7 +76,7 @@ def find_files(
 
     wait_for(dss, replica, {file.fqid for file in files}, available, missing, dss.catalog.jobs.are_under_way)
     found = sorted(
-        (_paged(file, records[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
+        (paged_file(file, records[file.fqid]) for file in files), key=lambda file: file.name.encode("utf-8")
     )
     return FoundFiles(found, not any(records[file.fqid].readers for file in files))
 
@@ -175,7 +175,8 @@ def delete_bundle(dss: Dss, replica: str, tombstone: BundleTombstone) -> None:
     dss.faults.reach("tombstone: hidden")
 
 
-def _paged(file: NamedFile, record: FileRecord) -> PagedFile:
+def paged_file(file: NamedFile, record: FileRecord) -> PagedFile:
+    """Return a file of a bundle as its manifest describes it."""
     return PagedFile(
         name=file.name,
         uuid=file.fqid.uuid,

@@ -214,6 +214,8 @@ class TooManyRequests(DssError):
 class Conflict(DssError):
     """The name already has other content, and content never changes."""
 
+    code = "conflict"
+
 
 class FileAlreadyExists(Conflict):
     """This file version exists with other content."""

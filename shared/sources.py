@@ -76,16 +76,16 @@ def find_source(where: SourceLocation) -> Source:
     try:
         found = store.stat(where.bucket, where.key)
         # The blobs of another DSS have their checksums in their keys only.
-        claims = claims_of_key(where.key) | _claims(found.metadata)
+        claims = claims_of_key(where.key) | claims_of(found.metadata)
         if not _complete(claims):
-            claims = _claims(store.tags(where.bucket, where.key)) | claims
+            claims = claims_of(store.tags(where.bucket, where.key)) | claims
     except ObjectNotFound as error:
         raise NotFound(f"source_url: {error.title}") from error
     except AccessDenied as error:
         raise Forbidden(f"source_url: {error.title}") from error
     except StoreError as error:
         raise Unprocessable(f"source_url: {error.title}") from error
-    _check_content_type(found.content_type)
+    check_content_type(found.content_type)
     missing = [name for name in CHECKSUM_NAMES if name not in claims]
     if missing:
         lacks = f"has no {' and no '.join(missing)} in its metadata (dss-{missing[0]})"
@@ -112,7 +112,7 @@ def _bucket_and_key(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _claims(metadata: Mapping[str, str]) -> dict[str, str]:
+def claims_of(metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the checksums (and the size, if given) that metadata or tags claim, without prefixes."""
     claims = {}
     for name, value in metadata.items():
@@ -133,7 +133,8 @@ def _check_size(claims: Mapping[str, str], size: int) -> None:
         raise InvalidChecksum(f"size: {claims['size'][:80]!r} is claimed, the object has {size} bytes")
 
 
-def _check_content_type(content_type: str) -> None:
+def check_content_type(content_type: str) -> None:
+    """Raise Unprocessable if a content type does not fit into an HTTP header."""
     # Every answer about the file has it as a header.
     if len(content_type) > _MAX_CONTENT_TYPE or not (content_type.isascii() and content_type.isprintable()):
         raise Unprocessable(

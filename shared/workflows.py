@@ -9,6 +9,7 @@ COPY = "copy"
 CHECKOUT = "checkout"
 ADMINISTER = "administer"
 MANIFEST = "manifest"
+IMPORT = "import"
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ resource "google_storage_bucket_iam_member" "api" {
     main     = "roles/storage.objectUser"
     checkout = "roles/storage.objectViewer"
     staging  = "roles/storage.objectViewer"
+    reports  = "roles/storage.objectViewer" # Those of imports are shown to who began them.
   }
 
   bucket = google_storage_bucket.dss[each.key].name
@@ -101,32 +102,36 @@ locals {
     DSS_UNLIMITED_NETWORKS = join(",", var.unlimited_networks)
   }
 
+  # By which it is decided who may put what from where.
+  deciding_environment = {
+    DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
+    DSS_GS_STAGING_BUCKET = google_storage_bucket.dss["staging"].name
+    DSS_S3_STAGING_BUCKET = module.aws.bucket_names["staging"]
+    DSS_SOURCES           = length(var.sources) == 0 ? "" : jsonencode(var.sources)
+    DSS_WRITE_GROUPS      = join(",", var.write_groups)
+    ADMIN_USER_EMAILS     = join(",", var.admin_emails)
+    DSS_HIDE_MANAGED      = tostring(var.hide_managed)
+    DSS_ACCESS_CONTACT    = var.access_contact
+    DSS_OWNER_GROUP       = var.owner_group
+  }
+
   # Settings left out keep their defaults in shared/config.py.
-  api_environment = merge(local.shared_environment, local.index_environment, local.catalogues_environment, local.sign_in_environment, local.limits_environment, {
+  api_environment = merge(local.shared_environment, local.index_environment, local.catalogues_environment, local.sign_in_environment, local.limits_environment, local.deciding_environment, {
     DSS_AWS_ROLE_ARN      = module.aws.role_arns["api"]
     DSS_PUBLIC_URL        = local.api_public_url
     DSS_TRUSTED_PROXIES   = join(",", local.trusted_proxies)
     DSS_READ_ONLY_MODE    = tostring(var.read_only)
     DSS_CORS_ORIGINS      = length(var.cors_origins) == 0 ? "none" : join(",", var.cors_origins)
     DSS_CHECKOUTS_AT_ONCE = tostring(var.checkouts_at_once)
-    DSS_CALLBACK_NETWORKS = join(",", var.callback_networks)
-    DSS_GS_STAGING_BUCKET = google_storage_bucket.dss["staging"].name
-    DSS_S3_STAGING_BUCKET = module.aws.bucket_names["staging"]
-    DSS_SOURCES           = length(var.sources) == 0 ? "" : jsonencode(var.sources)
     DSS_DESTINATIONS      = length(var.destinations) == 0 ? "" : jsonencode(var.destinations)
     OIDC_EMAIL_CLAIM      = join(",", var.oidc_email_claims)
     OIDC_GROUP_CLAIM      = join(",", var.oidc_group_claims)
-    DSS_WRITE_GROUPS      = join(",", var.write_groups)
     DSS_AUDIT_LOG_BUCKET  = local.audit_log_bucket
-    ADMIN_USER_EMAILS     = join(",", var.admin_emails)
     DSS_SUBSCRIPTION_DAYS = tostring(var.subscription_days)
-    DSS_HIDE_MANAGED      = tostring(var.hide_managed)
-    DSS_ACCESS_CONTACT    = var.access_contact
     DSS_ORGANIZATION_NAME = var.organization.name
     DSS_ORGANIZATION_URL  = var.organization.url
     DSS_GS_REGION         = lower(google_storage_bucket.dss["main"].location)
     DSS_S3_REGION         = var.aws_region
-    DSS_OWNER_GROUP       = var.owner_group
     DSS_PURGE_GRACE_HOURS = tostring(var.purge_grace_hours) # For operators, who take the API's settings.
     DSS_TRUSTED_PROJECTS  = join(",", var.trusted_projects)
     DSS_GS_SIGNING_KEY_FILE = (

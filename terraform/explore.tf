@@ -2,7 +2,7 @@
 locals {
   has_catalogues = length(var.catalogues) > 0
   # Who writes into catalogues, or tells them of changes.
-  catalogue_users = toset(["administer", "explore", "index", "manifest", "sweep", "sync"])
+  catalogue_users = toset(["administer", "explore", "importer", "index", "manifest", "sweep", "sync"])
   # Of whom these open connections of their own for catalogues, beside those for the search index.
   catalogue_instances = local.has_catalogues ? var.api_max_instances + var.explore_max_instances + var.manifest_max_instances : 0
   # The name of a topic, and of the subscription that is sent it.

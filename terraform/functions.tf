@@ -176,6 +176,33 @@ locals {
       starts_workflows = true
       environment      = {}
     }
+    # Eight objects of DSS_INLINE_VERIFY_BYTES (16 MiB) are read side by side, each in memory twice; a large one by itself,
+    # of which 8 chunks of 8 MiB are read ahead, and 16 are on their way to another cloud. A shard has some 16,000 rows.
+    importer = {
+      summary         = "Does the steps of an import: lists, hashes, has clouds copy, and makes bundles."
+      called_by       = "workflows"
+      memory          = "2Gi"
+      timeout_seconds = 1800 # Cloud Workflows gives up after as long.
+      concurrency     = 1
+      max_instances   = var.import_max_instances
+      gcs = {
+        main    = "roles/storage.objectUser"
+        staging = "roles/storage.objectViewer"
+        reports = "roles/storage.objectUser"
+      }
+      s3 = {
+        reads         = ["main", "staging"]
+        reads_sources = true
+        creates       = ["main"]
+        aborts        = []
+        removes       = ["main/blobs"]
+        checks_out    = false
+      }
+      catalog          = true
+      publishes_to     = local.changes_topics
+      starts_workflows = true # What a cloud takes longer to copy goes to the copy workflow.
+      environment      = local.deciding_environment
+    }
     # An audit reads a part of a manifest's bundle at a time, a repair moves a part of an object as sync does; the
     # index is held against eight documents at once, each as large as one of the function index.
     administer = {

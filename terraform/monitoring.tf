@@ -308,7 +308,7 @@ locals {
     # One or two come from users: a checkout into a bucket that refuses it, say.
     workflows_fail = {
       title = "DSS: workflows fail"
-      says  = "More than five executions of a workflow have failed within an hour. `gcloud workflows executions list` shows them with their errors; the logs of dss-copy, dss-checkout and dss-administer say more."
+      says  = "More than five executions of a workflow have failed within an hour. `gcloud workflows executions list` shows them with their errors; the logs of dss-copy, dss-checkout, dss-importer and dss-administer say more."
       filter = join(" AND ", [
         "metric.type=\"workflows.googleapis.com/finished_execution_count\"",
         "resource.type=\"workflows.googleapis.com/Workflow\"",

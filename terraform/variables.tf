@@ -225,12 +225,12 @@ variable "aws_checkout_reader_arns" {
 
 variable "sources" {
   type        = list(object({ url = string, groups = list(string) }))
-  description = "Beside staging, what files are put from, and by members of which groups: gs://bucket, s3://bucket/prefix/; * stands for any characters, and the group signed-in for everybody."
+  description = "Beside staging, what files are put from, and by members of which groups: gs://bucket, s3://bucket/prefix/, for imports also https://host/path/; * stands for any characters, and the group signed-in for everybody."
   default     = []
 
   validation {
-    condition     = alltrue([for row in var.sources : can(regex("^(gs|s3)://[^/]+(/.*)?$", row.url)) && length(row.groups) > 0])
-    error_message = "URLs as gs://bucket, gs://bucket/prefix/ or s3://bucket, each with a group."
+    condition     = alltrue([for row in var.sources : can(regex("^(gs|s3|https)://[^/]+(/.*)?$", row.url)) && length(row.groups) > 0])
+    error_message = "URLs as gs://bucket, gs://bucket/prefix/, s3://bucket or https://host/path/, each with a group."
   }
 }
 
@@ -306,6 +306,17 @@ variable "copy_max_instances" {
 
   validation {
     condition     = var.copy_max_instances >= 1
+    error_message = "1 or more."
+  }
+}
+
+variable "import_max_instances" {
+  type        = number
+  description = "Instances at most of the function that imports objects; each works on a part of an import."
+  default     = 16
+
+  validation {
+    condition     = var.import_max_instances >= 1
     error_message = "1 or more."
   }
 }

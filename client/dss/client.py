@@ -15,6 +15,7 @@ from dss.listing import BundleFile, BundleFiles
 from dss.methods.collections import CollectionMethods
 from dss.methods.comparison import ComparisonMethods
 from dss.methods.finding import FindingMethods
+from dss.methods.imports import ImportMethods
 from dss.methods.manifests import ManifestMethods
 from dss.methods.subscriptions import SubscriptionMethods
 from dss.methods.terra import TerraMethods
@@ -29,7 +30,13 @@ from dss.transfer.upload_preview import preview
 
 
 class Client(
-    CollectionMethods, ComparisonMethods, FindingMethods, ManifestMethods, SubscriptionMethods, TerraMethods
+    CollectionMethods,
+    ComparisonMethods,
+    FindingMethods,
+    ImportMethods,
+    ManifestMethods,
+    SubscriptionMethods,
+    TerraMethods,
 ):
     """A client of one DSS and one of its replicas::
 

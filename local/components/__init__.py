@@ -22,8 +22,8 @@ TABLE: tuple[Builder, ...] = (
     workflows.workflows,
     api,
     events.functions_of(
-        *("administer", "checkout", "compact", "copy", "deliver", "explore", "index", "manifest", "notify"),
-        *("redeliver", "s3_events", "sweep", "sync"),
+        *("administer", "checkout", "compact", "copy", "deliver", "explore", "importer", "index", "manifest"),
+        *("notify", "redeliver", "s3_events", "sweep", "sync"),
         processes={"index": 2, "sync": 2},
     ),
     events.gcs_notifications,

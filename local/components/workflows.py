@@ -20,6 +20,7 @@ _CALLED = {
     "administer": "DSS_ADMINISTER_FUNCTION_URL",
     "checkout": "DSS_CHECKOUT_FUNCTION_URL",
     "copy": "DSS_COPY_FUNCTION_URL",
+    "importer": "DSS_IMPORTER_FUNCTION_URL",
     "manifest": "DSS_MANIFEST_FUNCTION_URL",
 }
 

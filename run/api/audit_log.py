@@ -53,6 +53,7 @@ _KINDS: Mapping[str, str] = {
     "events.list_journals": "journal",
     "events.read_journal": "journal",
     "files": "file",
+    "imports": "import",
     "subscriptions": "subscription",
 }
 # Seconds for which nobody asks who has signed in for the sake of the log, after an issuer has not answered.

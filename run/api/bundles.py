@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from flask import Response
@@ -11,9 +12,9 @@ from run.api.call import Call
 from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
 from run.api.urls import attachment, signed_url
-from shared.access import Action, Resource, check_group
+from shared.access import Action, Resource
 from shared.api_path import api_url
-from shared.bindings import bound_resource, claimed_by, settled_binding
+from shared.bindings import bound_resource, settled_binding, writable_bundle
 from shared.bundles import (
     NamedFile,
     change_bundle,
@@ -248,23 +249,9 @@ def find_bundle(call: Call, uuid: str, replica: str, version: str | None) -> Bun
 
 
 def _owned(call: Call, uuid: str, owner_group: str | None) -> tuple[CurrentBinding | None, Binding | None]:
-    """Return the binding of a UUID that the caller may write, and one by which a group of theirs claims it.
-
-    Raise Unauthorized or Forbidden if they may not write it, or for that group, and AlreadyOwned if the group
-    that is asked for can't own it. The default group doesn't own it then.
-    """
-    group = check_group(owner_group, "owner_group") if owner_group else call.dss.settings.owner_group
-    # Before the binding is read: a version that has been claimed since comes with its owner.
-    is_new = bool(group) and call.dss.catalog.bundles.is_new(uuid)
-    binding = settled_binding(call.dss, uuid)
-    call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, binding))
-    has_owner = bool(binding and binding.record.owner_group)
-    if not owner_group and (has_owner or not is_new):
-        return binding, None
-    claim = claimed_by(call.dss, uuid, group, call.signed_in.email, binding, is_new=is_new)
-    if claim:
-        call.require(Action.WRITE, bound_resource(Kind.BUNDLE, uuid, claim))
-    return binding, claim
+    """Return the binding of a UUID that the caller may write, and one by which their group claims it."""
+    require = partial(call.require, Action.WRITE)
+    return writable_bundle(call.dss, uuid, owner_group, lambda: call.signed_in.email, require)
 
 
 def require_content(call: Call, head: BundleHead, action: Action) -> None:

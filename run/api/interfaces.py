@@ -20,7 +20,11 @@ from shared.system import Dss
 # The key of an application's interfaces in its `extensions`.
 INTERFACES_KEY = "dss.interfaces"
 # Functions that return an `Interface`, in the syntax of entry points.
-INTERFACES: Sequence[str] = ("run.drs.interface:interface", "run.explore.interface:interface")
+INTERFACES: Sequence[str] = (
+    "run.drs.interface:interface",
+    "run.explore.interface:interface",
+    "run.imports.interface:interface",
+)
 _PROBLEM = "application/problem+json"
 
 
@@ -48,7 +52,8 @@ class Interface:
         chosen = {
             operation.operation_id
             for operation in self.operations
-            if operation.operation_id in names or (ALL in names and not self.is_open(operation))
+            if operation.needs is None
+            and (operation.operation_id in names or (ALL in names and not self.is_open(operation)))
         }
         return replace(
             self,

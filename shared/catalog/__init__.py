@@ -25,6 +25,14 @@ from shared.catalog.deliveries import (
 from shared.catalog.events import WITHHELD, Event, EventCatalog
 from shared.catalog.files import ContentRemoved, FileCatalog, FileRecord
 from shared.catalog.groups import Group, GroupCatalog
+from shared.catalog.imports import (
+    ImportCatalog,
+    ImportJob,
+    ImportOrder,
+    ImportStage,
+    ListSlice,
+    ShardProgress,
+)
 from shared.catalog.jobs import CopyJob, CopyOrder, CopySource, JobCatalog
 from shared.catalog.journals import Checkpoint, Digests, Journal, JournalCatalog, JournalEntry
 from shared.catalog.mails import MailCatalog
@@ -76,12 +84,17 @@ __all__ = [
     "FileRecord",
     "Group",
     "GroupCatalog",
+    "ImportCatalog",
+    "ImportJob",
+    "ImportOrder",
+    "ImportStage",
     "JobCatalog",
     "JobState",
     "Journal",
     "JournalCatalog",
     "JournalEntry",
     "KnownTombstone",
+    "ListSlice",
     "MailCatalog",
     "ManifestCatalog",
     "ManifestJob",
@@ -96,6 +109,7 @@ __all__ = [
     "PurgeCatalog",
     "RunCatalog",
     "ScanCatalog",
+    "ShardProgress",
     "SubscriberBackoff",
     "Subscription",
     "SubscriptionCatalog",
@@ -130,6 +144,7 @@ class Catalog:
         self.subscriptions = SubscriptionCatalog(database)
         self.checkouts = CheckoutCatalog(database)
         self.mails = MailCatalog(database)
+        self.imports = ImportCatalog(database)
         self.manifests = ManifestCatalog(database)
         self.runs = RunCatalog(database)
         self.scan = ScanCatalog(database)

@@ -181,6 +181,19 @@ EXEMPTIONS = (
         )
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
+    *(
+        Exemption("imports", field)
+        for field in (
+            *("order", "stage", "begun", "resumed", "slices", "cursor", "listed", "shards", "checked"),
+            *("doubled", "counts", "attempt", "execution", "code", "cause", "created", "touched", "expires"),
+        )
+    ),
+    *(Exemption("import_slices", field) for field in ("offsets", "expires")),
+    *(
+        Exemption("import_shards", field)
+        for field in ("position", "bundles", "over", "waiting", "counts", "parts", "expires")
+    ),
+    *(Exemption("import_hashes", field) for field in ("hashed", "uploads", "expires")),
     *(Exemption("mails", field) for field in ("messages", "expires")),
     *(
         Exemption("manifest_jobs", field)
@@ -237,6 +250,7 @@ GROUP_LISTS = (GroupList("pages", "contains"),)
 TIMES_TO_LIVE = (
     *(("admin_runs", "expires"), ("changes", "expires")),
     *(("checkout_jobs", "expires"), ("checkout_pages", "expires")),
+    *((name, "expires") for name in ("imports", "import_slices", "import_shards", "import_hashes")),
     *(("copy_jobs", "expires"), ("deliveries", "expires"), ("mails", "expires")),
     ("manifest_jobs", "expires"),
     ("subscriber_backoffs", "expires"),

@@ -27,7 +27,15 @@ from shared.errors import (
 )
 from shared.replicas import Replica
 from shared.retry import RetryPolicy
-from shared.stores.base import CopiesParts, ObjectStore, Reader, StoredObject, Upload, bucket_url
+from shared.stores.base import (
+    CopiesParts,
+    ObjectStore,
+    Reader,
+    ReadsObjects,
+    StoredObject,
+    Upload,
+    bucket_url,
+)
 
 _log = structlog.get_logger()
 
@@ -218,7 +226,7 @@ def _aborted_on_failure(store: ObjectStore, upload: Upload) -> Iterator[None]:
 
 def put_parts(
     source: StoredObject,
-    source_store: ObjectStore,
+    source_store: ReadsObjects,
     upload: Upload,
     store: ObjectStore,
     parts: Sequence[Part],
@@ -254,7 +262,7 @@ def put_parts(
 
 
 @contextlib.contextmanager
-def _reading(store: ObjectStore, source: StoredObject, first: int, size: int) -> Iterator[Reader]:
+def _reading(store: ReadsObjects, source: StoredObject, first: int, size: int) -> Iterator[Reader]:
     """Yield a reader; if reading fails, raise its error, not the one that the destination makes of it."""
     reader = _Reading(store.read(source, first, size))
     try:

@@ -14,7 +14,7 @@ from shared.copying.plan import Part
 from shared.copying.relays import Relay
 from shared.errors import ObjectChanged
 from shared.parallel import map_in_threads
-from shared.stores.base import ObjectStore, StoredObject
+from shared.stores.base import ObjectStore, ReadsObjects, StoredObject, read_range
 
 # Bytes of one request, and requests at once. Twice as many chunks are in memory: 64 MiB.
 _CHUNK = 8 * MIB
@@ -29,15 +29,23 @@ def read_verified(
     Raises InvalidChecksum if it has others, ObjectChanged if the object was replaced since it was described,
     CopyTakesLonger if the deadline passes, and the errors of the store.
     """
-    data = b"".join(_chunks(source, store, 0, source.size, deadline))
+    data = read_whole(source, store, deadline)
     checksums.check_computed(checksums_of(data))
     return data
+
+
+def read_whole(source: StoredObject, store: ReadsObjects, deadline: Deadline) -> bytes:
+    """Return the whole content of a small object.
+
+    Raises ObjectChanged, CopyTakesLonger and the errors of the store, as `read_verified`.
+    """
+    return b"".join(chunks_of(source, store, 0, source.size, deadline))
 
 
 def verify_part(
     calculator: ResumableCalculator,
     source: StoredObject,
-    store: ObjectStore,
+    store: ReadsObjects,
     part: Part,
     relays: Sequence[Relay],
     deadline: Deadline,
@@ -49,7 +57,7 @@ def verify_part(
     for relay in relays:
         relay.begin_part(part)
     try:
-        for chunk in _chunks(source, store, part.first, part.size, deadline):
+        for chunk in chunks_of(source, store, part.first, part.size, deadline):
             for relay in relays:
                 relay.send(chunk)
             calculator.update(chunk)
@@ -59,10 +67,13 @@ def verify_part(
     calculator.end_part()
 
 
-def _chunks(
-    source: StoredObject, store: ObjectStore, first: int, size: int, deadline: Deadline
+def chunks_of(
+    source: StoredObject, store: ReadsObjects, first: int, size: int, deadline: Deadline
 ) -> Iterator[bytes]:
-    """Yield a range of an object in order; a few chunks are read ahead, side by side."""
+    """Yield a range of an object in order; a few chunks are read ahead, side by side.
+
+    Raises ObjectChanged, CopyTakesLonger and the errors of the store, as `read_verified`.
+    """
     end = first + size
 
     def read(start: int) -> bytes:
@@ -72,15 +83,8 @@ def _chunks(
     yield from map_in_threads(read, range(first, end, _CHUNK), threads=_READERS)
 
 
-def _read(source: StoredObject, store: ObjectStore, first: int, size: int) -> bytes:
-    reader = store.read(source, first, size)
-    try:
-        data = reader.read(size)
-        # Mostly all of it has come at once; what is joined is in memory twice.
-        while len(data) < size and (more := reader.read(size - len(data))):
-            data += more
-    finally:
-        reader.close()
+def _read(source: StoredObject, store: ReadsObjects, first: int, size: int) -> bytes:
+    data = read_range(store, source, first, size)
     if len(data) != size:
         raise ObjectChanged(f"{source.key}: it ended after {first + len(data)} of {source.size} bytes")
     return data

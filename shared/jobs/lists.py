@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import IllegalArguments, ObjectChanged
-from shared.stores.base import StoredObject, bucket_url
+from shared.stores.base import ObjectStore, StoredObject, bucket_url, read_range
 from shared.system import Dss
 
 # Bytes of a list: some ten million names.
@@ -45,7 +45,7 @@ def read_list(dss: Dss, url: str, revision: str, cursor: Any) -> Iterator[Line]:
     if source.revision != revision:
         raise ObjectChanged(f"{url} was replaced since this run began")
     first, number = cursor.get("offset", 0), cursor.get("line", 0)
-    for raw in _raw_lines(dss, source, first):
+    for raw in raw_lines(dss.replicas.of_scheme("gs").store, source, first, _LONGEST_LINE):
         first, number = first + len(raw), number + 1
         where = f"{url}, line {number}"
         if len(raw) > _LONGEST_LINE:
@@ -66,21 +66,22 @@ def _stat(dss: Dss, url: str) -> StoredObject:
     return dss.replicas.of_scheme("gs").store.stat(bucket, key)
 
 
-def _raw_lines(dss: Dss, source: StoredObject, first: int) -> Iterator[bytes]:
-    """Yield lines with their ends; a line that is too long comes in pieces that are too long as well."""
-    store = dss.replicas.of_scheme("gs").store
+def raw_lines(store: ObjectStore, source: StoredObject, first: int, longest: int) -> Iterator[bytes]:
+    """Yield the lines of an object from a position on, with their ends, in bounded memory.
+
+    A line of more than `longest` bytes comes in pieces that are too long as well. Raises ObjectChanged if the
+    object was replaced since it was described.
+    """
     rest = b""
     while first < source.size:
         size = min(_CHUNK, source.size - first)
-        reader = store.read(source, first, size)
-        data = b"".join(iter(lambda: reader.read(_CHUNK), b""))  # noqa: B023 # consumed at once
-        reader.close()
+        data = read_range(store, source, first, size)
         if len(data) != size:
             raise ObjectChanged(f"{bucket_url(store, source.bucket, source.key)} ended early")
         first += size
         lines = (rest + data).splitlines(keepends=True)
         rest = b""
-        if first < source.size and not lines[-1].endswith(b"\n") and len(lines[-1]) <= _LONGEST_LINE:
+        if first < source.size and not lines[-1].endswith(b"\n") and len(lines[-1]) <= longest:
             rest = lines.pop()
         yield from lines
     if rest:

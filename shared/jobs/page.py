@@ -1,12 +1,12 @@
 """One slice of a run: its bounds, and its report."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from shared.clock import Clock, Deadline
 from shared.identifiers import Fqid
+from shared.jobs.reports import as_line
 
 # Seconds after which a slice begins no further item. The items in work then have six times as long until
 # Cloud Workflows gives up the call (1,800 seconds).
@@ -33,7 +33,7 @@ class Page:
 
     def report(self, line: Mapping[str, Any]) -> None:
         """Add a line to the report."""
-        self.lines.append(json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        self.lines.append(as_line(line))
 
     def count(self, **numbers: int) -> None:
         """Add to the counts of the run."""

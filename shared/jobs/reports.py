@@ -1,20 +1,39 @@
 """The report of a run: parts, each of JSON lines, and a summary, in the bucket DSS_REPORTS_BUCKET.
 
 The last line of a part is the state of the run after it. A part is written once; a step that finds it written
-continues from its state, so nothing is reported twice.
+continues from its state, so nothing is reported twice. Parts have numbers, or names.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
-from shared.catalog import AdminRun
 from shared.errors import IllegalArguments, ObjectExists, ObjectNotFound
-from shared.stores.base import ObjectStore, bucket_url, read_all
+from shared.stores.base import ObjectStore, bucket_url, read_all, read_range
 from shared.system import Dss
 
 # The member that only the last line of a part has.
 _STATE = "state_of_run"
+
+
+class Reported(Protocol):
+    """What has a report: a run, or an import."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
+        ...
+
+    @property
+    def created(self) -> datetime:
+        """When it was begun."""
+        ...
 
 
 class Reports:
@@ -30,11 +49,11 @@ class Reports:
         """Return if the bucket answers."""
         self._store.check_bucket(self._bucket)
 
-    def url(self, run: AdminRun) -> str:
+    def url(self, run: Reported) -> str:
         """Return the URL prefix of all objects of a run's report."""
         return bucket_url(self._store, self._bucket, _folder(run))
 
-    def state_after(self, run: AdminRun, part: int) -> dict[str, Any] | None:
+    def state_after(self, run: Reported, part: int | str) -> dict[str, Any] | None:
         """Return the state of the run after a part; None if the part is not written."""
         try:
             lines = self.lines(run, part)
@@ -43,13 +62,17 @@ class Reports:
         state: dict[str, Any] = lines[-1][_STATE]
         return state
 
-    def lines(self, run: AdminRun, part: int) -> list[dict[str, Any]]:
+    def lines(self, run: Reported, part: int | str) -> list[dict[str, Any]]:
         """Return all lines of a part. Raises ObjectNotFound."""
         content = read_all(self._store, self._bucket, _key(run, part))
         return [json.loads(line) for line in content.splitlines()]
 
+    def read(self, run: Reported, part: int | str, first: int, size: int) -> bytes:
+        """Return some bytes of a part. Raises ObjectNotFound."""
+        return read_range(self._store, self._store.stat(self._bucket, _key(run, part)), first, size)
+
     def write(
-        self, run: AdminRun, part: int, lines: Iterable[bytes], state: Mapping[str, Any]
+        self, run: Reported, part: int | str, lines: Iterable[bytes], state: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Write a part, and return the state of the run after it: not `state` if it was written before."""
         content = b"".join(line + b"\n" for line in (*lines, json.dumps({_STATE: state}).encode()))
@@ -62,7 +85,7 @@ class Reports:
             raise
         return dict(state)
 
-    def conclude(self, run: AdminRun, name: str, summary: Mapping[str, Any]) -> None:
+    def conclude(self, run: Reported, name: str, summary: Mapping[str, Any]) -> None:
         """Write the summary, unless it is written."""
         content = json.dumps(summary, indent=1).encode() + b"\n"
         try:
@@ -71,10 +94,16 @@ class Reports:
             return
 
 
-def _folder(run: AdminRun) -> str:
+def as_line(line: Mapping[str, Any]) -> bytes:
+    """Return a line of a report, without its end; text that is no Unicode stays as it is."""
+    return json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _folder(run: Reported) -> str:
     return f"runs/{run.created:%Y-%m-%d}/{run.kind}-{run.id}/"
 
 
-def _key(run: AdminRun, part: int) -> str:
+def _key(run: Reported, part: int | str) -> str:
     # Sorts by number, for `gcloud storage cat '…/*.jsonl'`.
-    return f"{_folder(run)}part-{part:06d}.jsonl"
+    name = f"part-{part:06d}" if isinstance(part, int) else part
+    return f"{_folder(run)}{name}.jsonl"

@@ -63,6 +63,17 @@ class Reader(Protocol):
         ...
 
 
+class ReadsObjects(Protocol):
+    """What reads objects: every store does."""
+
+    def read(self, source: StoredObject, first: int, size: int) -> Reader:
+        """Return a reader of `size` bytes from position `first`, of the content that `source` describes.
+
+        Raises ObjectChanged, here or while reading, if the object was replaced since.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Piece:
     """An object to be joined with others: its key, and its size in bytes."""
@@ -287,6 +298,22 @@ class CopiesStretches(Protocol):
 def bucket_url(store: ObjectStore, bucket: str, key: str) -> str:
     """Return the `gs://` or `s3://` URL of an object."""
     return f"{store.scheme}://{bucket}/{key}"
+
+
+def read_range(store: ReadsObjects, source: StoredObject, first: int, size: int) -> bytes:
+    """Return a range of an object, which fits into memory; fewer bytes if the object ends before.
+
+    Raises ObjectChanged if it was replaced since it was described.
+    """
+    reader = store.read(source, first, size)
+    try:
+        data = reader.read(size)
+        # Mostly all of it has come at once; what is joined is in memory twice.
+        while len(data) < size and (more := reader.read(size - len(data))):
+            data += more
+    finally:
+        reader.close()
+    return data
 
 
 def read_all(store: ObjectStore, bucket: str, key: str) -> bytes:

@@ -1,6 +1,6 @@
-"""Calls of subscribers' URLs: one request each, to a checked address, with a deadline.
+"""Calls of URLs that users give, as subscribers do: one request each, to a checked address, with a deadline.
 
-A subscriber may give any URL, and this system calls it from within its own network. So each call resolves the
+A user may give any URL, and this system calls it from within its own network. So each call resolves the
 host name, checks all its addresses, and connects to one of those: a second lookup could return another
 address (DNS rebinding).
 """
@@ -39,6 +39,7 @@ _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
 _NOT_GLOBAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
 # Lookups at once in a process; name servers may hang, too.
 _LOOKUPS = 32
+_HEADERS = {"User-Agent": "DSS", "Connection": "close"}
 
 
 class CallFailed(DssError):
@@ -67,6 +68,15 @@ class Callback:
     secret: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """The answer to a request: its status, headers by their names in any case, and its whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Callbacks:
     """Makes calls. `allowed` are networks that may be called although they are not public."""
 
@@ -93,18 +103,43 @@ class Callbacks:
         """
         with _translated(seconds):
             prepared = _prepared(callback)
-            with _Deadline(seconds) as deadline:
-                address = self._address(prepared.url or "", deadline, turn)
-                with _PinnedAdapter(address, deadline) as adapter:
-                    answer = adapter.send(
-                        prepared, stream=True, timeout=deadline.left, verify=self._authorities or True
-                    )
-                    answer.close()
+            with _Deadline(seconds) as deadline, self._sent(prepared, deadline, turn) as answer:
+                pass
         if 200 <= answer.status_code < 300:
             return answer.status_code
         redirect = 300 <= answer.status_code < 400
         detail = "a redirect, which is not followed" if redirect else "not 2xx"
         raise CallFailed(f"answered {answer.status_code}: {detail}", status=answer.status_code)
+
+    def fetch(
+        self, url: str, *, method: str = "GET", headers: Mapping[str, str], seconds: float, most: int
+    ) -> Fetched:
+        """Make one request, and return its answer with a body of `most` bytes at most, not decoded.
+
+        Redirects are not followed. All of it takes `seconds` at most. Raises CallFailed.
+        """
+        with _translated(seconds):
+            prepared = requests.Request(method, url, headers={**headers, **_HEADERS}).prepare()
+            prepared.headers["Host"] = _host_header(prepared.url or "")
+            with _Deadline(seconds) as deadline, self._sent(prepared, deadline, 0) as answer:
+                body = answer.raw.read(most + 1, decode_content=False)
+        if len(body) > most:
+            raise CallFailed(f"its answer has more than {most} bytes", status=answer.status_code)
+        return Fetched(status=answer.status_code, headers=answer.headers, body=body)
+
+    @contextmanager
+    def _sent(
+        self, prepared: requests.PreparedRequest, deadline: "_Deadline", turn: int
+    ) -> Iterator[requests.Response]:
+        address = self._address(prepared.url or "", deadline, turn)
+        with _PinnedAdapter(address, deadline) as adapter:
+            answer = adapter.send(
+                prepared, stream=True, timeout=deadline.left, verify=self._authorities or True
+            )
+            try:
+                yield answer
+            finally:
+                answer.close()
 
     def _address(self, url: str, deadline: "_Deadline", turn: int) -> str:
         parts = urllib3.util.parse_url(url)
@@ -204,7 +239,7 @@ def _prepared(callback: Callback) -> requests.PreparedRequest:
         payload = (callback.payload_form_field, (None, callback.body, "application/json"))
         content = {"files": [*fields, payload]}
     request = requests.Request(callback.method, callback.url, auth=signature, **content)
-    request.headers |= {"User-Agent": "DSS", "Connection": "close"}
+    request.headers |= _HEADERS
     prepared = request.prepare()
     # The connection knows the address only.
     prepared.headers["Host"] = _host_header(prepared.url or "")

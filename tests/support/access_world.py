@@ -18,7 +18,7 @@ from run.drs.document import DRS_PATH
 from run.explore.manifest_tokens import ManifestToken
 from shared.access import labels_of
 from shared.bindings import change_binding
-from shared.catalog import CheckoutOrder
+from shared.catalog import CheckoutOrder, ImportOrder, JobState, ListSlice
 from shared.config import Settings
 from shared.explore.base import INDEXED, BundleState
 from shared.explore.changes import Said
@@ -106,6 +106,7 @@ class World:
     env: Mapping[str, str]
     apis: Mapping[bool, Api]
     tokens: Mapping[str, str | None]
+    owner_email: str
     targets: Mapping[str, Target]
     file: Version
     source: str
@@ -120,7 +121,7 @@ class World:
             "signed in": request_token(env, _email()),
             "other": request_token(env, _email(), ["dss", "matrix-others"]),
             "reader": request_token(env, _email(), ["dss", READERS]),
-            "owner": request_token(env, _email(), ["dss", OWNERS]),
+            "owner": request_token(env, owner_email := _email(), ["dss", OWNERS]),
             "admin": env["DSS_ADMIN_TOKEN"],
         }
         owner = apis[False].signed_in(tokens["owner"])
@@ -138,6 +139,7 @@ class World:
             env=env,
             apis=apis,
             tokens=tokens,
+            owner_email=owner_email,
             targets=targets,
             file=put_file(owner, clouds.stage("gcp", b"content of a file that everybody may read")),
             source=clouds.stage("gcp", b"content of later versions"),
@@ -162,6 +164,15 @@ class World:
         """Return the UUID of a new subscription of the owner."""
         answer = self.client("public", "owner").put("/v1/subscriptions", replica="gcp", json=_SUBSCRIPTION)
         return str(answer.json()["uuid"])
+
+    def new_import(self) -> str:
+        """Return the UUID of a new import of the owner, which is listed."""
+        catalog, source = self.dss.catalog.imports, self.source.rpartition("/")[0]
+        order = ImportOrder(email=self.owner_email, groups=(OWNERS,), replica="gcp", source=f"{source}/")
+        job = catalog.begin(new_uuid(), order, at_most=1000, at_most_each=1000)
+        job = catalog.add_slice(job, 1, ListSlice(offsets={}), {"listed": True})
+        catalog.end(job, JobState.SUCCEEDED)
+        return job.id
 
 
 def _email() -> str:
@@ -276,6 +287,27 @@ def _of_subscription(method: str, path: str = "", **query: str) -> Callable[[Ask
     return lambda ask: ask.send(method, f"subscriptions/{ask.world.new_subscription()}{path}", **query)
 
 
+def _put_import(ask: Ask) -> requests.Response:
+    path = f"/imports/{new_uuid()}"
+    answer = ask.api.put(path, json={"source": ask.world.source.rpartition("/")[0]})
+    if answer.status_code == 201:
+        # Few may run at once.
+        ask.api.delete(path)
+    return answer
+
+
+def _of_import(method: str, path: str = "") -> Callable[[Ask], requests.Response]:
+    return lambda ask: ask.api.request(method, f"/imports/{ask.world.new_import()}{path}")
+
+
+def _start_import(ask: Ask) -> requests.Response:
+    path = f"/imports/{ask.world.new_import()}"
+    answer = ask.api.post(f"{path}/start")
+    if answer.status_code == 202:
+        ask.api.delete(path)
+    return answer
+
+
 def _in_bulk(ask: Ask, method: str, path: str, body: object) -> requests.Response:
     """Return the answer to a bulk request for one object, with the status that it has for this object."""
     answer = ask.api.request(method, f"{DRS_PATH}{path}", json=body)
@@ -326,6 +358,11 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "collections.get": lambda ask: ask.get(f"collections/{ask.target.collection.uuid}"),
     "collections.patch": _patch_collection,
     "collections.delete": lambda ask: ask.send("DELETE", f"collections/{ask.target.collection.uuid}"),
+    "imports.put": _put_import,
+    "imports.get": _of_import("GET"),
+    "imports.report": _of_import("GET", "/report"),
+    "imports.start": _start_import,
+    "imports.delete": _of_import("DELETE"),
     "subscriptions.list_own": lambda ask: ask.get("subscriptions", subscription_type="jmespath"),
     "subscriptions.put": lambda ask: ask.send("PUT", "subscriptions", json=_SUBSCRIPTION),
     "subscriptions.get": _of_subscription("GET", subscription_type="jmespath"),

@@ -24,6 +24,8 @@ ASKS_NOTHING = {
 OTHER_DOORS = (
     "shared.checkouts.steps.CheckoutStep.plan",
     "shared.checkouts.steps.CheckoutStep.page",
+    "shared.imports.bundles.import_bundle",
+    "shared.imports.steps._ShardWork.go_on",
     "shared.webhooks.fanout.Notifier.notify",
     "shared.webhooks.fanout.Notifier.notify_deferred",
     "shared.webhooks.replays.Replayer.publish_page",

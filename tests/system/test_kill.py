@@ -36,10 +36,12 @@ COLLECTION_CLAIMED = "collection: head created"
 
 
 def test_every_fault_point_is_tried() -> None:
-    # Those of the functions are tried in tests/functions/, those of copies in test_large_copies.py.
+    # Those of the functions are tried in tests/functions/, those of copies in test_large_copies.py,
+    # those of imports in test_import_steps.py.
     functions = (
         "checkout: ",
         "copy: ",
+        "import: ",
         "replication: ",
         "index: ",
         "compact: ",

@@ -72,6 +72,7 @@ OPTIONAL = {
     "event_alert_seconds": 1200,
     "sync_max_instances": 5,
     "copy_max_instances": 6,
+    "import_max_instances": 4,
     "index_max_instances": 7,
     "checkout_max_instances": 8,
     "notify_max_instances": 9,

@@ -109,6 +109,7 @@ def test_limits_are_the_variables(deployments: dict[str, Deployment]) -> None:
 
     assert service(most, "sync")["max_instance_count"] == 5
     assert service(most, "copy")["max_instance_count"] == 6
+    assert service(most, "importer")["max_instance_count"] == 4
     assert service(most, "index")["max_instance_count"] == 7
     assert service(most, "explore")["max_instance_count"] == 3
     assert service(most, "checkout")["max_instance_count"] == 8

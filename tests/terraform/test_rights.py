@@ -16,7 +16,7 @@ PUBLISH = "roles/pubsub.publisher"
 # By account: where, and which role; calls of functions are in test_functions.py.
 GRANTS = {
     "dss-api": {
-        ("bucket main", WRITE), ("bucket checkout", READ), ("bucket staging", READ),
+        ("bucket main", WRITE), ("bucket checkout", READ), ("bucket staging", READ), ("bucket reports", READ),
         CATALOG, STARTS_WORKFLOWS, ("topic deliveries", PUBLISH), ("topic replays", PUBLISH),
         ("secret dss-signing-key", "roles/secretmanager.secretAccessor"),
         ("secret dss-application-secrets", "roles/secretmanager.secretAccessor"),
@@ -59,6 +59,10 @@ GRANTS = {
         ("topic object-events", PUBLISH), CATALOG, STARTS_WORKFLOWS,
         ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
     },
+    "dss-importer": {
+        ("bucket main", WRITE), ("bucket staging", READ), ("bucket reports", WRITE), CATALOG,
+        STARTS_WORKFLOWS,
+    },
     "dss-signer": {("bucket main", READ), ("bucket checkout", READ)},
     "dss-build": {
         ("bucket source", READ), ("repository dss-functions", "roles/artifactregistry.writer"),
@@ -76,6 +80,7 @@ OF_CATALOGUES = {
     "dss-sync": {TELLS_CATALOGUES},
     "dss-index": {TELLS_CATALOGUES},
     "dss-administer": {TELLS_CATALOGUES},
+    "dss-importer": {TELLS_CATALOGUES},
     "dss-sweep": {TELLS_CATALOGUES, ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor")},
     "dss-manifest": {
         ("bucket main", WRITE), CATALOG, ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
@@ -100,6 +105,7 @@ AWS_READS = {
     "copy": {"main", "staging", "checkout"},
     "checkout": {"main", "checkout"},
     "administer": {"main", "checkout"},
+    "importer": {"main", "staging"},
 }
 AWS_CREATES = {
     "api": {"main"},
@@ -113,6 +119,7 @@ AWS_CREATES = {
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
     "administer": {"main", "checkout"},
+    "importer": {"main"},
 }
 # Of main copies of blobs alone.
 AWS_REMOVES = {
@@ -127,6 +134,7 @@ AWS_REMOVES = {
     "copy": {"main", "checkout"},
     "checkout": {"checkout"},
     "administer": {"main", "checkout"},
+    "importer": {"main"},
 }
 # Where unfinished uploads are found, and aborted.
 AWS_ABORTS = {"administer": {"main", "checkout"}, "sweep": {"main", "checkout"}}

@@ -24,6 +24,7 @@ from dss.commands.explore import explore
 from dss.commands.export import export
 from dss.commands.get import get
 from dss.commands.help import examples
+from dss.commands.importing import import_objects
 from dss.commands.list import list_bundles
 from dss.commands.login import login
 from dss.commands.logout import logout
@@ -41,6 +42,7 @@ from dss.errors import ClientError, OperationFailed
 
 _COMMANDS = (
     upload,
+    import_objects,
     download,
     verify,
     ls,
