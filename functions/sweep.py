@@ -36,6 +36,15 @@ BACKLOGS = (
 )
 CATALOGUE_BACKLOG = "catalogue backlog"
 
+# What goes on, or ends, if no step has worked on it for long, and what is said of it.
+ABANDONED = (
+    ("copies resumed", resume_abandoned),
+    ("checkouts resumed", resume_abandoned_checkouts),
+    ("manifests resumed", resume_abandoned_manifests),
+    ("imports resumed", resume_abandoned_imports),
+    ("administrative runs ended", end_abandoned),
+)
+
 
 @functions_framework.http
 def sweep(request: Request) -> Answer:
@@ -46,17 +55,9 @@ def sweep(request: Request) -> Answer:
     dss = system()
     try:
         published = sweep_all(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds))
-        resumed = resume_abandoned(dss)
-        if resumed:
-            _log.warning("abandoned copies resumed", jobs=resumed)
-        if checkouts := resume_abandoned_checkouts(dss):
-            _log.warning("abandoned checkouts resumed", jobs=checkouts)
-        if manifests := resume_abandoned_manifests(dss):
-            _log.warning("abandoned manifests resumed", jobs=manifests)
-        if imports := resume_abandoned_imports(dss):
-            _log.warning("abandoned imports resumed", imports=imports)
-        if ended := end_abandoned(dss):
-            _log.warning("abandoned administrative runs ended", runs=ended)
+        for what, resume in ABANDONED:
+            if ids := resume(dss):
+                _log.warning(f"abandoned {what}", jobs=ids)
         if start_due_removals(dss):
             _log.info("removal for good started")
         if sent := send_due_mails(dss):
