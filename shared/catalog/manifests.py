@@ -13,7 +13,7 @@ from typing import Any
 
 from google.cloud.firestore import FieldFilter
 
-from shared.catalog.attempts import AttemptCatalog, JobState, may_begin_again
+from shared.catalog.attempts import AttemptCatalog, JobState
 from shared.catalog.checkouts import pseudonym
 from shared.catalog.database import Database
 from shared.errors import IllegalArguments, TooManyUnderWay
@@ -179,10 +179,6 @@ class ManifestCatalog(AttemptCatalog[ManifestJob]):
         expires = self._database.clock.now() + 2 * LIVES
         ended = {"state": JobState.SUCCEEDED.value, "code": "", "cause": "", "expires": expires}
         self._change(job, lambda current: {**ended, "key": key, "files_done": current.order.files})
-
-    def is_abandoned(self, job: ManifestJob) -> bool:
-        """Return whether nobody works on a job that is running."""
-        return job.state is JobState.RUNNING and may_begin_again(job, self._database.clock.now())
 
 
 def _progress(previous: ManifestJob | None) -> dict[str, Any]:
