@@ -3,16 +3,14 @@
 `shared.events.documents` makes and keeps them; search and subscriptions read them.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from shared.group_names import group_name
 from shared.identifiers import EVENT_TYPES
 from shared.manifests import CONTENT_TYPE
 
 CREATE, TOMBSTONE = EVENT_TYPES
-
-_NUMBER = re.compile(r"(?<=.)_[0-9]+$")
 
 
 def contents(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Any]]:
@@ -22,14 +20,6 @@ def contents(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], A
     for file in document["manifest"]["files"]:
         if is_json(file) and file["name"] not in left_out:
             yield file, next(groups[group_name(file["name"])])
-
-
-def group_name(name: str) -> str:
-    """Return the name under which a document groups a file's content: `a_json` for `a_3.json`."""
-    stem, dot, ending = name.rpartition(".")
-    if not dot:
-        stem, ending = ending, ""
-    return (_NUMBER.sub("", stem) + dot + ending).replace(".", "_")
 
 
 def is_json(file: Mapping[str, Any]) -> bool:

@@ -12,9 +12,10 @@ from typing import Any
 from shared.catalog import BundleHead
 from shared.checksums import MIB, Checksums
 from shared.errors import InvalidChecksum, NotYetThere, ObjectNotFound
+from shared.group_names import group_name
 from shared.identifiers import Fqid, Kind, document_key, manifest_key
 from shared.manifests import digest, encode, read_required, tombstone_document, write_once
-from shared.metadata import CREATE, TOMBSTONE, group_name, is_json
+from shared.metadata import CREATE, TOMBSTONE, is_json
 from shared.parallel import map_in_threads
 from shared.purged_files import purged_files
 from shared.replicas import Replica

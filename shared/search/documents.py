@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared.group_names import group_name
 from shared.identifiers import Fqid
 from shared.manifests import digest, encode
-from shared.metadata import TOMBSTONE, contents, group_name
+from shared.metadata import TOMBSTONE, contents
 from shared.search.base import IndexEntry
 
 # v1 has always left the files of longer manifests out of the index.

@@ -11,8 +11,9 @@ import psycopg
 
 from local.demo.data import SAMPLE
 from shared.config import Settings
+from shared.group_names import group_name
 from shared.identifiers import Fqid
-from shared.metadata import CREATE, group_name
+from shared.metadata import CREATE
 from shared.search.base import IndexEntry
 from shared.search.documents import indexed_document
 from shared.search.dsl import parse

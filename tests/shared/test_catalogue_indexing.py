@@ -18,8 +18,8 @@ from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN, B
 from shared.explore.catalogues import Catalogue
 from shared.explore.hca.plugin import HcaPlugin
 from shared.explore.settings import CatalogueSetting
+from shared.group_names import group_name
 from shared.identifiers import document_key
-from shared.metadata import group_name
 from shared.stores.signed_urls import SignedUrls
 from tests.support.catalogue import ANYBODY
 from tests.support.hca_sample import HcaBundle, sequenced

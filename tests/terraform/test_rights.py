@@ -78,7 +78,8 @@ OF_CATALOGUES = {
     "dss-administer": {TELLS_CATALOGUES},
     "dss-sweep": {TELLS_CATALOGUES, ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor")},
     "dss-manifest": {
-        ("bucket main", WRITE), CATALOG, ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
+        ("bucket main", WRITE), CATALOG,
+        ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
     },
     "dss-explore": {
         ("bucket main", READ), ("topic dead-letters", PUBLISH), CATALOG, TELLS_CATALOGUES,

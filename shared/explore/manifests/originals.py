@@ -8,8 +8,8 @@ from typing import Any
 from shared.explore.bundle_metadata import BundleMetadata, Json, UnusableMetadata
 from shared.explore.catalogues import Catalogue
 from shared.explore.manifests.selection import FileOfBundle, SelectedFile, Selection
+from shared.group_names import group_name
 from shared.identifiers import Fqid
-from shared.metadata import group_name
 
 # Files whose bundles' metadata are read side by side.
 _BATCH = 500

@@ -5,7 +5,7 @@ import io
 import json
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -90,6 +90,10 @@ def object_of(answer: requests.Response) -> str:
 
 def job_of(url: str) -> str:
     return parse_token(url.rpartition("/")[2]).job_id
+
+
+def in_one_order(documents: Iterable[Any]) -> list[str]:
+    return sorted(json.dumps(document, sort_keys=True) for document in documents)
 
 
 def organs(found: list[dict[str, str]]) -> list[str]:
@@ -221,9 +225,7 @@ def test_a_large_manifest_is_made_by_the_workflow(made: ExploreService, clouds: 
 
     assert (first.status_code, first.headers["Retry-After"]) == (301, "1")
     lines = [json.loads(line) for line in content(ready(made.api, first)).splitlines()]
-    assert sorted(map(json.dumps, (line["value"] for line in lines))) == sorted(
-        map(json.dumps, bundle.documents.values())
-    )
+    assert in_one_order(line["value"] for line in lines) == in_one_order(bundle.documents.values())
     assert {line["type"] for line in lines} >= {"links", "project", "sequence_file", "donor_organism"}
     # It is there at once now.
     assert started(made.api, filters=filters, format="verbatim.jsonl").status_code == 302
@@ -420,7 +422,7 @@ def test_what_is_wrong_is_said(
 def test_tokens_that_are_none_are_refused(made: ExploreService) -> None:
     token = str(ManifestToken(new_uuid(), 12))
     key = str(ManifestKey(new_uuid(), "ab" * 16))
-    for text in ("x", "%20", "ü", "a" * 5000, token + "A", new_uuid()):
+    for text in ("x", "%20", "ü", "a" * 4000, token + "A", new_uuid()):
         for path in (PUT, FETCH):
             assert_refused(made.api.get(f"{path}/{text}"), 400, "Invalid token")
     for text in (token, key):
