@@ -180,7 +180,8 @@ def test_a_manifest_of_the_catalogue_is_downloaded(tool: OldTool, env: dict[str,
     for name, content in {**data, **documents}.items():
         (source / name).write_bytes(content)
     client = Client(env["DSS_URL"], env["DSS_TOKEN"], replica="gcp")
-    uploaded = client.upload(source, state=tmp_path / "state")
+    bucket = env["DSS_GS_STAGING_BUCKET"]
+    uploaded = client.upload(source, staging=f"gs://{bucket}", state=tmp_path / "state")
     filters = {"organ": organ}
     wait_until(lambda: client.explore("files", filters).total == 2, "its files are in the catalogue")
     client.manifest(filters).save(tmp_path / "manifest.tsv")
