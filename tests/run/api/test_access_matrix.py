@@ -39,6 +39,7 @@ OTHER_ROUTES = {
     "/": "a page for the contract",
     "/assets/<path:name>": "its scripts",
     "/ga4gh/drs/v1/openapi.json": "the contract of DRS",
+    "/imports/openapi.json": "the contract of imports",
     "/internal/application_secrets": "the OAuth client of command lines",
     "/internal/health": "which back ends answer",
     "/v1/bundles": "bundles.list_all, where the predecessor had it",
