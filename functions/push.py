@@ -21,6 +21,7 @@ import structlog
 from flask import Request
 
 from shared.errors import DssError, IllegalArguments, NotYetThere
+from shared.logs import trace_fields, trace_of
 from shared.messages import DEAD_LETTERS
 from shared.system import Dss
 
@@ -98,7 +99,8 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
         return error.title, 400
     except (ValueError, RecursionError):
         return "this is not JSON", 400
-    with structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt):
+    trace = trace_fields(trace_of(request.environ), dss.settings.project)
+    with structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt, **trace):
         if _is_exhausted(dss, message):
             return _dead_letter(dss, message, _KILLED, handler, None)
         try:
