@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import boto3
 import google.auth
 import google.auth.credentials
+import requests
 from google.auth import iam
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
@@ -32,6 +33,9 @@ from shared.stores.posix import PosixDirectory
 from shared.stores.s3.session import open_session
 from shared.stores.signed_urls import SignedUrls
 from shared.system import Dss
+
+# Beyond as many connections, URLs that IAM signs are signed by connections of one use.
+_SIGNING_CONNECTIONS = 64
 
 
 def open_system(settings: Settings) -> Dss:
@@ -202,7 +206,10 @@ def signing_credentials(settings: Settings) -> google.auth.credentials.Signing:
         )
         return key
     own, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-    request = Request()
+    # As many connections as URLs are signed at once (run/api/urls.py), of some requests.
+    session = requests.Session()
+    session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=_SIGNING_CONNECTIONS))
+    request = Request(session)
     # On Cloud Run the e-mail is known after a request to the metadata server.
     own.refresh(request)
     email = str(getattr(own, "service_account_email", ""))

@@ -223,4 +223,7 @@ def test_what_a_request_logs_has_its_trace_as_cloud_logging_wants_it() -> None:
     client.get(PATH, headers={"X-Cloud-Trace-Context": f"{'ab' * 16}/17;o=1"})
     client.get(PATH)
 
-    assert [row.get("logging.googleapis.com/trace") for row in seen] == [f"projects/p/traces/{'ab' * 16}", None]
+    assert [row.get("logging.googleapis.com/trace") for row in seen] == [
+        f"projects/p/traces/{'ab' * 16}",
+        None,
+    ]
