@@ -248,9 +248,10 @@ resource "google_cloud_run_v2_service" "api" {
       # Not /internal/health: that is 503 while either cloud is away, and then the other one's replica must
       # still be served, by new instances too. monitoring.tf watches it.
       startup_probe {
-        period_seconds    = 2
-        timeout_seconds   = 2
-        failure_threshold = 30
+        # A cold start lasts until the next probe.
+        period_seconds    = 1
+        timeout_seconds   = 1
+        failure_threshold = 60
         http_get {
           path = "/version"
         }
