@@ -52,13 +52,16 @@ class Message:
     published: datetime
 
     @classmethod
-    def parse(cls, body: Any) -> "Message":
-        """Return the message in a push request's body. Raises IllegalArguments if there is none."""
+    def parse(cls, body: Any, prefix: str = "") -> "Message":
+        """Return the message in a push request's body. Raises IllegalArguments if there is none.
+
+        `prefix` is what names of subscriptions begin with in the project (DSS_PUBSUB_PREFIX), and not here.
+        """
         try:
             message = body["message"]
             return cls(
                 id=message.get("messageId", ""),
-                subscription=body.get("subscription", "").rpartition("/")[2],
+                subscription=body.get("subscription", "").rpartition("/")[2].removeprefix(prefix),
                 attributes=dict(message.get("attributes") or {}),
                 data=base64.b64decode(message.get("data") or "", validate=True),
                 attempt=int(body.get("deliveryAttempt", 1)),
@@ -94,7 +97,7 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
     durable as a dead letter.
     """
     try:
-        message = Message.parse(json.loads(request.get_data()))
+        message = Message.parse(json.loads(request.get_data()), dss.settings.pubsub_prefix)
     except IllegalArguments as error:
         return error.title, 400
     except (ValueError, RecursionError):

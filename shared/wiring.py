@@ -52,7 +52,7 @@ def open_system(settings: Settings) -> Dss:
         replicas=replicas,
         catalog=catalog,
         index=open_index(settings, catalog),
-        publisher=PubSub(settings.project),
+        publisher=open_publisher(settings),
         workflows=CloudWorkflows(
             project=settings.project,
             location=settings.workflows_location,
@@ -104,9 +104,14 @@ def open_catalogues(settings: Settings) -> CatalogueStore:
     return PostgreSqlCatalogues(settings.postgresql_dsn, settings.catalogues, endpoint=endpoint, host=host)
 
 
+def open_publisher(settings: Settings) -> PubSub:
+    """Return what publishes to the topics of this deployment; it connects at its first use."""
+    return PubSub(settings.project, settings.pubsub_prefix)
+
+
 def open_subscription(settings: Settings, name: str) -> PullSubscription:
     """Return a subscription of the project, for operators; it connects at its first use."""
-    return PubSubSubscription(settings.project, name)
+    return PubSubSubscription(settings.project, name, settings.pubsub_prefix)
 
 
 def _google(settings: Settings) -> ObjectStore:

@@ -59,7 +59,7 @@ def push(
     sent = {"message": message, "subscription": "projects/p/subscriptions/sync", **body}
     request = Request(EnvironBuilder(method="POST", data=json.dumps(sent), headers=headers).get_environ())
     dss: Any = SimpleNamespace(
-        settings=SimpleNamespace(delivery_attempts=ATTEMPTS, project="p"),
+        settings=SimpleNamespace(delivery_attempts=ATTEMPTS, project="p", pubsub_prefix="dss-dev-"),
         publisher=publisher,
         clock=SimpleNamespace(now=lambda: now),
     )
@@ -183,3 +183,13 @@ def test_what_has_no_trace_is_logged_without(headers: dict[str, str]) -> None:
     push(RecordingPublisher(), handler, headers=headers)
 
     assert "logging.googleapis.com/trace" not in handler.logged
+
+
+def test_the_name_of_a_stage_is_not_in_what_a_dead_letter_says() -> None:
+    publisher = RecordingPublisher()
+    stages = "projects/p/subscriptions/dss-dev-sync"
+
+    push(publisher, Handler(Unavailable("away")), subscription=stages, deliveryAttempt=ATTEMPTS)
+
+    [(topic, attributes)] = publisher.messages
+    assert (topic, attributes["deadSubscription"]) == (DEAD_LETTERS, "sync")
