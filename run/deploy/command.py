@@ -37,7 +37,9 @@ def deploy() -> None:
 )
 @json_option
 @click.pass_obj
-def check(context: Context, **options: object) -> int:
+def check(
+    context: Context, variables: Path, project: str, region: str, stage: str, terraform: Path, offline: bool
+) -> int:
     """Say what keeps a deployment with these VARIABLES from working, and what to do; change nothing.
 
     Asks both clouds with the credentials of gcloud and aws on this machine. The exit code is 1 if it
@@ -45,7 +47,15 @@ def check(context: Context, **options: object) -> int:
     """
     from run.deploy.check import run_check
 
-    return run_check(context, **options)  # type: ignore[arg-type] # click has their types
+    return run_check(
+        context,
+        terraform=terraform,
+        variables=variables,
+        project=project,
+        region=region,
+        stage=stage,
+        offline=offline,
+    )
 
 
 @deploy.command(epilog=examples("dss deploy smoke https://dss-api-123.us-east1.run.app --version 3f2a91c"))
