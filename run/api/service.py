@@ -63,11 +63,13 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
 def _version_form(version: str) -> dict[str, Any]:
     """Return what both the predecessor's clients and those of its catalogue look for.
 
-    A release stands for the commit that it was made of. There is no list of changes.
+    An image names the commit that it was built of behind its release (run/api/Dockerfile); without one, the
+    release stands for it. There is no list of changes.
     """
+    _, _, commit = version.partition("+")
     return {
         "version_info": {"version": version},
-        "git": {"commit": version, "dirty": False},
+        "git": {"commit": commit or version, "dirty": False},
         "changes": [],
     }
 

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from run.api.security_headers import install_headers
-from run.api.service import _Health
+from run.api.service import _Health, _version_form
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
 from tests.support.api import new_uuid, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -200,6 +200,11 @@ def test_a_service_is_healthy_until_a_back_end_is_gone(anyone, without_issuer, c
     assert answer == {"Healthy": False}
     assert set(broken) == {f"gcp {bucket.name}"}
     assert bucket.name in broken[f"gcp {bucket.name}"]
+
+
+def test_an_image_names_the_commit_that_it_was_built_of():
+    assert _version_form("1.0.0.dev0")["git"]["commit"] == "1.0.0.dev0"
+    assert _version_form("1.0.0.dev0+3f2a91c")["git"]["commit"] == "3f2a91c"
 
 
 def test_many_who_ask_for_the_health_at_once_cost_one_check():
