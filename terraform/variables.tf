@@ -220,7 +220,7 @@ variable "aws_region" {
 
 variable "aws_permissions_boundary_arn" {
   type        = string
-  description = "ARN of the policy that bounds what the AWS roles can do (docs/deploy.md, step 4); null is no bound."
+  description = "ARN of the policy that bounds what the AWS roles can do (terraform/bootstrap/ makes it, and builds set this); null is no bound."
   default     = null
 
   validation {

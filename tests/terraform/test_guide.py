@@ -16,7 +16,14 @@ def test_the_guide_says_what_each_account_may(deployment: Deployment) -> None:
         assert f"\n| AWS role `{role['name']}` |" in table, role["name"]
 
 
-def test_the_guide_names_no_output_that_is_not_there(deployment: Deployment) -> None:
-    named = set(re.findall(r"output -raw (\w+)", GUIDE)) | set(re.findall(r"output\s+`(\w+)`", GUIDE))
+def test_the_guide_names_no_output_that_is_not_there(
+    deployment: Deployment, bootstrap: dict[str, Deployment]
+) -> None:
+    of_bootstrap = set(re.findall(r"terraform/bootstrap output -raw (\w+)", GUIDE))
+    assert of_bootstrap and of_bootstrap <= set(bootstrap["least"].outputs)
+
+    named = set(re.findall(r"terraform output -raw (\w+)", GUIDE)) | set(
+        re.findall(r"output\s+`(\w+)`", GUIDE)
+    )
 
     assert named and named <= set(deployment.outputs)
