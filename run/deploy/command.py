@@ -26,7 +26,7 @@ def deploy() -> None:
 @click.option("--stage", default="", metavar="NAME", help="Name of the deployment, if it is one of several.")
 @click.option(
     "--terraform",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False),
     default="terraform",
     show_default=True,
     metavar="DIRECTORY",
