@@ -11,7 +11,7 @@ PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local settings quick test test-large test-clients wheel machine lint types unit bench notebooks lock clean
+.PHONY: help setup demo local settings quick test test-large test-clients wheel audit machine lint types unit bench notebooks audit lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
 	@echo "make notebooks        run docs/notebooks against a system of their own, and keep their output"
 	@echo "make settings         write docs/settings.md from shared/config.py"
+	@echo "make audit            ask public databases about faults of our packages"
 	@echo "make lock             renew the lock files from pyproject.toml"
 
 setup: $(VENV)/.installed
@@ -101,6 +102,15 @@ bench: setup
 # One table, typed once.
 settings: setup
 	$(BIN)/python -m tests.support.settings_page
+
+# Faults of packages that are known to the public. It needs a network, and so is no part of `make test`.
+audit: setup $(VENV)/audit/.installed
+	$(VENV)/audit/bin/pip-audit --disable-pip --require-hashes -r requirements-service.lock
+
+$(VENV)/audit/.installed:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet pip-audit
+	@touch $@
 
 lock: setup
 	$(BIN)/pip-compile --quiet --no-header --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \

@@ -21,6 +21,7 @@ import structlog
 from flask import Request
 
 from shared.errors import DssError, IllegalArguments, NotYetThere
+from shared.logs import trace_fields, trace_of
 from shared.messages import DEAD_LETTERS
 from shared.system import Dss
 
@@ -51,13 +52,16 @@ class Message:
     published: datetime
 
     @classmethod
-    def parse(cls, body: Any) -> "Message":
-        """Return the message in a push request's body. Raises IllegalArguments if there is none."""
+    def parse(cls, body: Any, prefix: str = "") -> "Message":
+        """Return the message in a push request's body. Raises IllegalArguments if there is none.
+
+        `prefix` is what names of subscriptions begin with in the project (DSS_PUBSUB_PREFIX), and not here.
+        """
         try:
             message = body["message"]
             return cls(
                 id=message.get("messageId", ""),
-                subscription=body.get("subscription", "").rpartition("/")[2],
+                subscription=body.get("subscription", "").rpartition("/")[2].removeprefix(prefix),
                 attributes=dict(message.get("attributes") or {}),
                 data=base64.b64decode(message.get("data") or "", validate=True),
                 attempt=int(body.get("deliveryAttempt", 1)),
@@ -93,12 +97,13 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
     durable as a dead letter.
     """
     try:
-        message = Message.parse(json.loads(request.get_data()))
+        message = Message.parse(json.loads(request.get_data()), dss.settings.pubsub_prefix)
     except IllegalArguments as error:
         return error.title, 400
     except (ValueError, RecursionError):
         return "this is not JSON", 400
-    with structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt):
+    trace = trace_fields(trace_of(request.environ), dss.settings.project)
+    with structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt, **trace):
         if _is_exhausted(dss, message):
             return _dead_letter(dss, message, _KILLED, handler, None)
         try:

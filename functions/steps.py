@@ -11,6 +11,7 @@ from flask import Request
 
 from functions.runtime import system
 from shared.errors import DssError, IllegalArguments, NotFound, Unavailable
+from shared.logs import trace_fields, trace_of
 from shared.system import Dss
 
 _log = structlog.get_logger()
@@ -30,8 +31,13 @@ def answer_step(request: Request, work: Work, *, logged: tuple[str, ...]) -> Ans
     try:
         if not isinstance(body, dict):
             raise IllegalArguments("the body must be a JSON object")
-        with structlog.contextvars.bound_contextvars(**{name: body.get(name) for name in logged}):
-            return done(system(), body, work)
+        dss = system()
+        fields = {
+            **trace_fields(trace_of(request.environ), dss.settings.project),
+            **{name: body.get(name) for name in logged},
+        }
+        with structlog.contextvars.bound_contextvars(**fields):
+            return done(dss, body, work)
     except (IllegalArguments, NotFound) as error:
         return _problem(error, 400)
 

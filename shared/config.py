@@ -67,6 +67,7 @@ class Settings:
         "Firestore database of the catalog; a backup is restored into a new one.",
         default="(default)",
     )
+    pubsub_prefix: str = _setting("DSS_PUBSUB_PREFIX", "Before names of topics, subscriptions.", default="")
     extra_replicas: tuple[ReplicaSetting, ...] = _setting(
         "DSS_EXTRA_REPLICAS",
         "More replicas than `gcp` and `aws`, as a JSON list of objects; `docs/stores.md` describes them.",
@@ -487,8 +488,7 @@ def _check_origins(origins: tuple[str, ...]) -> None:
     for origin in () if alone else origins:
         if not _ORIGIN.fullmatch(origin):
             raise ValueError(
-                f"DSS_CORS_ORIGINS: {origin!r} is no origin as https://notebooks.example.org; "
-                "`*` and `none` stand alone"
+                f"DSS_CORS_ORIGINS: {origin!r} is no origin, as https://a.example; `*` stands alone"
             )
 
 

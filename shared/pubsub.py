@@ -19,10 +19,14 @@ _DELETED_TOPIC = "_deleted-topic_"
 
 
 class PubSub:
-    """The topics of a project, in the cloud or in the emulator at PUBSUB_EMULATOR_HOST."""
+    """The topics of a project, in the cloud or in the emulator at PUBSUB_EMULATOR_HOST.
 
-    def __init__(self, project: str) -> None:
+    Their names begin with `prefix` there, and without it here.
+    """
+
+    def __init__(self, project: str, prefix: str = "") -> None:
         self._project = project
+        self._prefix = prefix
 
     @cached_property
     def _client(self) -> PublisherClient:
@@ -31,7 +35,7 @@ class PubSub:
 
     def publish(self, topic: str, attributes: Mapping[str, str], data: bytes = b"") -> None:
         """Publish a message, and return when Pub/Sub has it. Raises Unavailable if Pub/Sub fails."""
-        path = self._client.topic_path(self._project, topic)
+        path = self._client.topic_path(self._project, f"{self._prefix}{topic}")
         try:
             self._client.publish(path, data, **attributes).result(timeout=limited(_TIMEOUT_SECONDS))
         except (exceptions.GoogleAPICallError, exceptions.RetryError, TimeoutError) as error:
@@ -45,12 +49,19 @@ _RECEIPTS = 1000
 
 
 class PubSubSubscription:
-    """A pull subscription of a project, in the cloud or in the emulator at PUBSUB_EMULATOR_HOST."""
+    """A pull subscription of a project, in the cloud or in the emulator at PUBSUB_EMULATOR_HOST.
 
-    def __init__(self, project: str, name: str) -> None:
+    Names of subscriptions and topics begin with `prefix` there, and without it here.
+    """
+
+    def __init__(self, project: str, name: str, prefix: str = "") -> None:
         self._project = project
         self._name = name
-        self._path = f"projects/{project}/subscriptions/{name}"
+        self._prefix = prefix
+        self._path = self._path_of(name)
+
+    def _path_of(self, name: str) -> str:
+        return f"projects/{self._project}/subscriptions/{self._prefix}{name}"
 
     @cached_property
     def _client(self) -> SubscriberClient:
@@ -108,14 +119,14 @@ class PubSubSubscription:
 
     def topic_of(self, subscription: str) -> str | None:
         """Return the topic of a subscription of the project, in one request; None if it does not exist."""
-        path = f"projects/{self._project}/subscriptions/{subscription}"
+        path = self._path_of(subscription)
         with self._translated():
             try:
                 existing = self._client.get_subscription(subscription=path, timeout=_TIMEOUT_SECONDS)
             except (exceptions.NotFound, exceptions.InvalidArgument):
                 return None
         topic = str(existing.topic).rpartition("/")[2]
-        return None if topic == _DELETED_TOPIC else topic
+        return None if topic == _DELETED_TOPIC else topic.removeprefix(self._prefix)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

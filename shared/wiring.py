@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import boto3
 import google.auth
 import google.auth.credentials
+import requests
 from google.auth import iam
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
@@ -33,6 +34,9 @@ from shared.stores.s3.session import open_session
 from shared.stores.signed_urls import SignedUrls
 from shared.system import Dss
 
+# Beyond as many connections, URLs that IAM signs are signed by connections of one use.
+_SIGNING_CONNECTIONS = 64
+
 
 def open_system(settings: Settings) -> Dss:
     """Return the dependencies of a process, connected according to the settings.
@@ -48,7 +52,7 @@ def open_system(settings: Settings) -> Dss:
         replicas=replicas,
         catalog=catalog,
         index=open_index(settings, catalog),
-        publisher=PubSub(settings.project),
+        publisher=open_publisher(settings),
         workflows=CloudWorkflows(
             project=settings.project,
             location=settings.workflows_location,
@@ -91,9 +95,14 @@ def open_catalogues(settings: Settings) -> CatalogueStore:
     return PostgreSqlCatalogues(settings.postgresql_dsn, settings.catalogues, endpoint=endpoint, host=host)
 
 
+def open_publisher(settings: Settings) -> PubSub:
+    """Return what publishes to the topics of this deployment; it connects at its first use."""
+    return PubSub(settings.project, settings.pubsub_prefix)
+
+
 def open_subscription(settings: Settings, name: str) -> PullSubscription:
     """Return a subscription of the project, for operators; it connects at its first use."""
-    return PubSubSubscription(settings.project, name)
+    return PubSubSubscription(settings.project, name, settings.pubsub_prefix)
 
 
 def _google(settings: Settings) -> ObjectStore:
@@ -193,7 +202,10 @@ def signing_credentials(settings: Settings) -> google.auth.credentials.Signing:
         )
         return key
     own, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-    request = Request()
+    # As many connections as URLs are signed at once (run/api/urls.py), of some requests.
+    session = requests.Session()
+    session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=_SIGNING_CONNECTIONS))
+    request = Request(session)
     # On Cloud Run the e-mail is known after a request to the metadata server.
     own.refresh(request)
     email = str(getattr(own, "service_account_email", ""))

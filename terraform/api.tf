@@ -1,36 +1,15 @@
-resource "google_artifact_registry_repository" "images" {
-  repository_id = "dss"
-  location      = var.region
-  format        = "DOCKER"
-  description   = "Container images of the DSS."
-  labels        = local.labels
+# terraform/bootstrap/ has it.
+removed {
+  from = google_artifact_registry_repository.images
 
-  docker_config {
-    immutable_tags = true
+  lifecycle {
+    destroy = false
   }
-
-  cleanup_policies {
-    id     = "keep-recent"
-    action = "KEEP"
-    most_recent_versions {
-      keep_count = 20
-    }
-  }
-
-  cleanup_policies {
-    id     = "delete-old"
-    action = "DELETE"
-    condition {
-      older_than = "${30 * 24 * 60 * 60}s"
-    }
-  }
-
-  depends_on = [google_project_service.enabled]
 }
 
 resource "google_service_account" "api" {
-  account_id   = "dss-api"
-  display_name = "DSS: the API"
+  account_id   = local.api_name
+  display_name = "${local.title}: the API"
 
   depends_on = [google_project_service.enabled]
 }
@@ -71,7 +50,7 @@ resource "google_secret_manager_secret_iam_member" "api" {
 }
 
 locals {
-  api_name              = "dss-api"
+  api_name              = "${local.prefix}-api"
   subscription_key_file = "/secrets/subscription-key/keys"
   # Cloud Run: every service has this address, known before the service exists.
   api_run_url      = "https://${local.api_name}-${data.google_project.this.number}.${var.region}.run.app"
@@ -153,9 +132,12 @@ resource "google_pubsub_topic_iam_member" "api" {
 }
 
 resource "google_cloud_run_v2_service" "api" {
-  name                = local.api_name
-  location            = var.region
-  ingress             = local.behind_load_balancer ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
+  name     = local.api_name
+  location = var.region
+  ingress = (
+    var.private ? "INGRESS_TRAFFIC_INTERNAL_ONLY" :
+    local.behind_load_balancer ? "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" : "INGRESS_TRAFFIC_ALL"
+  )
   deletion_protection = false
   labels              = local.labels
 
@@ -253,9 +235,10 @@ resource "google_cloud_run_v2_service" "api" {
       # Not /internal/health: that is 503 while either cloud is away, and then the other one's replica must
       # still be served, by new instances too. monitoring.tf watches it.
       startup_probe {
-        period_seconds    = 2
-        timeout_seconds   = 2
-        failure_threshold = 30
+        # A cold start lasts until the next probe.
+        period_seconds    = 1
+        timeout_seconds   = 1
+        failure_threshold = 60
         http_get {
           path = "/version"
         }
@@ -300,10 +283,14 @@ resource "google_cloud_run_v2_service" "api" {
     }
   }
 
-  # Said, so that an apply ends what an operator did by hand to go back.
+  # At first. Later, a new revision gets requests when it has been tried (cloudbuild-apply.yaml).
   traffic {
     type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
     percent = 100
+  }
+
+  lifecycle {
+    ignore_changes = [traffic]
   }
 
   # A revision that starts before it may read does not become ready, and a query without its index fails.
@@ -311,10 +298,6 @@ resource "google_cloud_run_v2_service" "api" {
     google_firestore_field.exempt,
     google_firestore_field.group_list,
     google_firestore_index.composite,
-    google_project_iam_member.catalog,
-    google_project_iam_member.starts_workflows,
-    google_secret_manager_secret_iam_member.api,
-    google_secret_manager_secret_iam_member.postgresql_password,
-    google_storage_bucket_iam_member.api,
+    time_sleep.grants,
   ]
 }

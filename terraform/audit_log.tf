@@ -2,7 +2,7 @@
 # operators did. The API prints its lines, `dss admin` writes its own by the API of Cloud Logging; both have the label
 # by which the sink knows them. With them goes what the clouds record beside the system.
 locals {
-  audit_log_id     = "dss-audit"
+  audit_log_id     = "${local.prefix}-audit"
   audit_log_bucket = "projects/${var.project_id}/locations/${var.region}/buckets/${local.audit_log_id}"
   audit_log_view   = "${local.audit_log_bucket}/views/_AllLogs"
 }
@@ -51,7 +51,8 @@ resource "google_logging_project_sink" "audit" {
 # https://cloud.google.com/firestore/docs/audit-logging: this name stands for Firestore, too.
 # https://cloud.google.com/workflows/docs/audit-logging-workflow-executions
 resource "google_project_iam_audit_config" "data_access" {
-  for_each = toset([
+  # One resource of a project is all that may set them for a service.
+  for_each = toset(!var.audits_project ? [] : [
     "datastore.googleapis.com", "storage.googleapis.com", "workflowexecutions.googleapis.com",
     "workflows.googleapis.com",
   ])

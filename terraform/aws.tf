@@ -30,6 +30,7 @@ locals {
 module "aws" {
   source = "./aws"
 
+  prefix               = local.prefix
   bucket_prefix        = local.bucket_prefix
   staging_ttl_days     = var.staging_ttl_days
   checkout_ttl_days    = var.checkout_ttl_days

@@ -17,7 +17,7 @@ locals {
 resource "google_pubsub_topic" "dss" {
   for_each = toset(concat(["bundle-events", local.dead_letters], [for row in local.subscriptions : row.topic]))
 
-  name   = each.key
+  name   = "${local.pubsub_prefix}${each.key}"
   labels = local.labels
 
   depends_on = [google_project_service.enabled]
@@ -63,7 +63,7 @@ resource "aws_sns_topic_subscription" "s3_events" {
   endpoint_auto_confirms          = true
   confirmation_timeout_in_minutes = 10
 
-  depends_on = [google_cloud_run_v2_service_iam_member.invoker]
+  depends_on = [time_sleep.invokers]
 }
 
 # To the functions.
@@ -71,7 +71,7 @@ resource "aws_sns_topic_subscription" "s3_events" {
 resource "google_pubsub_subscription" "push" {
   for_each = local.subscriptions
 
-  name                 = each.key
+  name                 = "${local.pubsub_prefix}${each.key}"
   topic                = google_pubsub_topic.dss[each.value.topic].id
   ack_deadline_seconds = each.value.ack_deadline_seconds
   # Pub/Sub: 31 days at most. What is given up by its age stays three days longer than that: should the function not
@@ -127,7 +127,7 @@ resource "google_service_account_iam_member" "pubsub_mints_tokens" {
 # What could not be done: for `dss admin dead-letters`, and for the alert of monitoring.tf.
 
 resource "google_pubsub_subscription" "dead_letters" {
-  name  = local.dead_letters
+  name  = "${local.pubsub_prefix}${local.dead_letters}"
   topic = google_pubsub_topic.dss[local.dead_letters].id
   # Pub/Sub: 31 days at most.
   message_retention_duration = "${31 * 24 * 60 * 60}s"

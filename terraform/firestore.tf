@@ -7,7 +7,7 @@ locals {
 }
 
 resource "google_firestore_database" "catalog" {
-  name        = var.firestore_database
+  name        = coalesce(var.firestore_database, var.stage == "" ? "(default)" : local.prefix)
   location_id = coalesce(var.firestore_location, var.region)
   type        = "FIRESTORE_NATIVE"
 

@@ -240,7 +240,7 @@ locals {
   mailing_functions = toset(["checkout", "sweep"])
   signing_functions = toset(["deliver", "redeliver"])
 
-  function_names = { for name, row in local.functions : name => "dss-${replace(name, "_", "-")}" }
+  function_names = { for name, row in local.functions : name => "${local.prefix}-${replace(name, "_", "-")}" }
   # Only this form of a function's URL counts as internal when Google's own services call it.
   function_urls = {
     for name, function in google_cloudfunctions2_function.dss : name => function.service_config[0].uri
@@ -251,7 +251,7 @@ resource "google_service_account" "function" {
   for_each = local.functions
 
   account_id   = local.function_names[each.key]
-  display_name = "DSS: function ${each.key}"
+  display_name = "${local.title}: function ${each.key}"
 
   depends_on = [google_project_service.enabled]
 }
@@ -339,20 +339,12 @@ resource "google_cloudfunctions2_function" "dss" {
   }
 
   depends_on = [
-    google_artifact_registry_repository_iam_member.build,
-    google_project_iam_member.build,
-    google_storage_bucket_iam_member.build,
+    time_sleep.build_grants,
     # A function that is called before it may do its work fails, and is called again: harmless, but loud.
     google_firestore_field.exempt,
     google_firestore_field.group_list,
     google_firestore_index.composite,
-    google_project_iam_member.catalog,
-    google_project_iam_member.starts_workflows,
-    google_pubsub_topic_iam_member.function,
-    google_secret_manager_secret_iam_member.function,
-    google_secret_manager_secret_iam_member.subscription_key,
-    google_secret_manager_secret_iam_member.postgresql_password,
-    google_storage_bucket_iam_member.function,
+    time_sleep.grants,
   ]
 }
 
@@ -374,8 +366,8 @@ resource "google_service_account" "caller" {
     workflows = "Cloud Workflows"
   }
 
-  account_id   = "dss-${each.key}"
-  display_name = "DSS: in whose name ${each.value} calls functions"
+  account_id   = "${local.prefix}-${each.key}"
+  display_name = "${local.title}: in whose name ${each.value} calls functions"
 
   depends_on = [google_project_service.enabled]
 }

@@ -26,7 +26,7 @@ resource "google_storage_bucket_object" "functions" {
 
 # Not the API's repository: Cloud Functions moves the tag `latest`.
 resource "google_artifact_registry_repository" "functions" {
-  repository_id = "dss-functions"
+  repository_id = "${local.prefix}-functions"
   location      = var.region
   format        = "DOCKER"
   description   = "Container images that Cloud Functions builds."
@@ -36,8 +36,8 @@ resource "google_artifact_registry_repository" "functions" {
 }
 
 resource "google_service_account" "build" {
-  account_id   = "dss-build"
-  display_name = "DSS: builds functions"
+  account_id   = "${local.prefix}-build"
+  display_name = "${local.title}: builds functions"
 
   depends_on = [google_project_service.enabled]
 }

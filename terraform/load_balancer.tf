@@ -2,6 +2,7 @@ module "load_balancer" {
   source   = "./load_balancer"
   for_each = toset(var.load_balancer == null ? [] : ["api"])
 
+  name                = local.api_name
   region              = var.region
   service             = google_cloud_run_v2_service.api.name
   domain              = trimprefix(local.api_public_url, "https://")

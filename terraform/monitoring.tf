@@ -1,6 +1,9 @@
 # Whether the API, Firestore and the buckets of both clouds answer, as seen from outside.
 resource "google_monitoring_uptime_check_config" "health" {
-  display_name = "DSS health"
+  # Nobody outside reaches a private API.
+  for_each = toset(var.private ? [] : ["api"])
+
+  display_name = "${local.title} health"
   period       = "300s"
   timeout      = "10s"
 
@@ -51,7 +54,7 @@ locals {
 resource "google_logging_metric" "backlog" {
   for_each = local.backlog_metrics
 
-  name        = "dss/${each.key}"
+  name        = "${local.prefix}/${each.key}"
   description = each.value.says
   filter = join(" AND ", [
     "resource.type=\"cloud_run_revision\"",
@@ -99,7 +102,7 @@ moved {
 resource "google_monitoring_notification_channel" "email" {
   for_each = toset(var.alert_emails)
 
-  display_name = "DSS: ${each.key}"
+  display_name = "${local.title}: ${each.key}"
   type         = "email"
   labels       = { email_address = each.key }
 
@@ -116,8 +119,10 @@ locals {
   pushes_filter = join(" AND ", [
     "metric.type=\"pubsub.googleapis.com/subscription/push_request_count\"",
     "resource.type=\"pubsub_subscription\"",
-    # There, pushes fail because subscribers do.
-    "resource.labels.subscription_id!=\"${google_pubsub_subscription.push["delivery-retries"].name}\"",
+    # Not delivery-retries: there, pushes fail because subscribers do.
+    "resource.labels.subscription_id=one_of(${join(",", [
+      for name in keys(local.subscriptions) : "\"${google_pubsub_subscription.push[name].name}\"" if name != "delivery-retries"
+    ])})",
   ])
 
   api_requests_filter = join(" AND ", [
@@ -131,9 +136,9 @@ locals {
     { for name, row in local.functions : local.function_names[name] => row.max_instances if row.max_instances > 1 },
   )
 
-  alerts = merge(local.service_alerts, local.instance_alerts, local.catalogue_alerts, {
+  alerts = merge(local.reachability_alerts, local.service_alerts, local.instance_alerts, local.catalogue_alerts, {
     dead_letters = {
-      title = "DSS: dead letters"
+      title = "${local.title}: dead letters"
       says  = "Something could not be done, often enough that nobody tries any more. `dss admin dead-letters list` says what and why; `dss admin dead-letters replay` has it tried again."
       filter = join(" AND ", [
         "metric.type=\"pubsub.googleapis.com/subscription/num_undelivered_messages\"",
@@ -150,8 +155,8 @@ locals {
       silent_after = null
     }
     replication_age = {
-      title        = "DSS: replication lags"
-      says         = "A replica has lacked an object for more than ${var.replication_alert_seconds} s, or the sweep has measured nothing for half an hour. `dss admin replication` shows the backlog; the logs of dss-sync say what fails."
+      title        = "${local.title}: replication lags"
+      says         = "A replica has lacked an object for more than ${var.replication_alert_seconds} s, or the sweep has measured nothing for half an hour. `dss admin replication` shows the backlog; the logs of ${local.function_names["sync"]} say what fails."
       filter       = local.oldest_seconds_filters["replication"]
       out_of       = null
       aligner      = "ALIGN_PERCENTILE_99"
@@ -163,8 +168,8 @@ locals {
       silent_after = 1800
     }
     event_age = {
-      title        = "DSS: events are not published"
-      says         = "The event of a bundle or tombstone that a replica has is not published for more than ${var.event_alert_seconds} s. `dss admin replication` shows how many there are; the logs of dss-index have the errors, and `dss admin dead-letters list` the events that are not retried any more. If replication lags as well, that may be the only cause: the age counts from the write on the first replica."
+      title        = "${local.title}: events are not published"
+      says         = "The event of a bundle or tombstone that a replica has is not published for more than ${var.event_alert_seconds} s. `dss admin replication` shows how many there are; the logs of ${local.function_names["index"]} have the errors, and `dss admin dead-letters list` the events that are not retried any more. If replication lags as well, that may be the only cause: the age counts from the write on the first replica."
       filter       = local.oldest_seconds_filters["events"]
       out_of       = null
       aligner      = "ALIGN_PERCENTILE_99"
@@ -176,8 +181,8 @@ locals {
       silent_after = null
     }
     journal_age = {
-      title    = "DSS: no journals are made"
-      says     = "An event has been in no journal of many for six hours longer than it should be. The logs of dss-compact say what fails; where a metadata document is lost or wrong, `dss admin audit --repair` makes it again. Events are to be read all the same, one by one."
+      title    = "${local.title}: no journals are made"
+      says     = "An event has been in no journal of many for six hours longer than it should be. The logs of ${local.function_names["compact"]} say what fails; where a metadata document is lost or wrong, `dss admin audit --repair` makes it again. Events are to be read all the same, one by one."
       filter   = local.oldest_seconds_filters["journals"]
       out_of   = null
       aligner  = "ALIGN_PERCENTILE_99"
@@ -191,8 +196,8 @@ locals {
     }
     # A message that is so old should have been given up, and have become a dead letter.
     deliveries_stay = {
-      title = "DSS: deliveries are neither made nor given up"
-      says  = "A notification has waited for more than a week, so the function dss-redeliver does not answer. Its logs say why. Notifications are lost when they are ten days old."
+      title = "${local.title}: deliveries are neither made nor given up"
+      says  = "A notification has waited for more than a week, so the function ${local.function_names["redeliver"]} does not answer. Its logs say why. Notifications are lost when they are ten days old."
       filter = join(" AND ", [
         "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"",
         "resource.type=\"pubsub_subscription\"",
@@ -209,7 +214,7 @@ locals {
     }
     # An answer of 503 is how a function asks to be called again, and nothing unusual by itself.
     pushes_fail = {
-      title        = "DSS: pushes fail"
+      title        = "${local.title}: pushes fail"
       says         = "For half an hour, most of what Pub/Sub pushes has failed: answered 5xx or 4xx, not at all, or too late. The logs of the function that the subscription names say why."
       filter       = "${local.pushes_filter} AND metric.labels.response_class!=\"ack\""
       out_of       = local.pushes_filter
@@ -225,8 +230,8 @@ locals {
 
   catalogue_alerts = { for name, row in {
     catalogue_age = {
-      title        = "DSS: a catalogue lags"
-      says         = "A catalogue has not followed an event for more than ${var.event_alert_seconds} s. `dss admin explore status` shows how many there are; the logs of dss-explore have the errors, and `dss admin dead-letters list --subscription explore` what is not retried any more. A catalogue that is new needs `dss admin explore reindex`."
+      title        = "${local.title}: a catalogue lags"
+      says         = "A catalogue has not followed an event for more than ${var.event_alert_seconds} s. `dss admin explore status` shows how many there are; the logs of ${lookup(local.function_names, "explore", "")} have the errors, and `dss admin dead-letters list --subscription explore` what is not retried any more. A catalogue that is new needs `dss admin explore reindex`."
       filter       = lookup(local.oldest_seconds_filters, "catalogues", "")
       out_of       = null
       aligner      = "ALIGN_PERCENTILE_99"
@@ -238,12 +243,12 @@ locals {
       silent_after = 1800
     }
     changes_stay = {
-      title = "DSS: catalogues do not follow changes"
-      says  = "That others may read a bundle, or that it is withheld, has waited for more than ${var.event_alert_seconds} s. Until then those find it who might before; its content is not theirs. The logs of dss-explore say what fails."
+      title = "${local.title}: catalogues do not follow changes"
+      says  = "That others may read a bundle, or that it is withheld, has waited for more than ${var.event_alert_seconds} s. Until then those find it who might before; its content is not theirs. The logs of ${lookup(local.function_names, "explore", "")} say what fails."
       filter = join(" AND ", [
         "metric.type=\"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"",
         "resource.type=\"pubsub_subscription\"",
-        "resource.labels.subscription_id=\"${local.changes}\"",
+        "resource.labels.subscription_id=\"${try(google_pubsub_subscription.push[local.changes].name, "")}\"",
       ])
       out_of       = null
       aligner      = "ALIGN_MAX"
@@ -256,14 +261,14 @@ locals {
     }
   } : name => row if local.has_catalogues }
 
-  service_alerts = {
+  reachability_alerts = { for name, row in {
     api_down = {
-      title = "DSS: the API does not answer"
-      says  = "From at least two places in the world, `/internal/health` of the API does not answer 200. It names what does not: Firestore, or the buckets of a cloud; reads of the other cloud's replica go on. If it answers nothing at all, see the logs and revisions of the service dss-api."
+      title = "${local.title}: the API does not answer"
+      says  = "From at least two places in the world, `/internal/health` of the API does not answer 200. It names what does not: Firestore, or the buckets of a cloud; reads of the other cloud's replica go on. If it answers nothing at all, see the logs and revisions of the service ${local.api_name}."
       filter = join(" AND ", [
         "metric.type=\"monitoring.googleapis.com/uptime_check/check_passed\"",
         "resource.type=\"uptime_url\"",
-        "metric.labels.check_id=\"${google_monitoring_uptime_check_config.health.uptime_check_id}\"",
+        "metric.labels.check_id=\"${join("", [for check in google_monitoring_uptime_check_config.health : check.uptime_check_id])}\"",
       ])
       out_of       = null
       aligner      = "ALIGN_NEXT_OLDER"
@@ -274,8 +279,11 @@ locals {
       for_seconds  = 300
       silent_after = null
     }
+  } : name => row if !var.private }
+
+  service_alerts = {
     api_errors = {
-      title        = "DSS: the API answers with errors"
+      title        = "${local.title}: the API answers with errors"
       says         = "For ten minutes, more than one of twenty requests to the API has been answered 5xx. Its logs have a line for each, with the request id and the reason; a 500 has a traceback."
       filter       = "${local.api_requests_filter} AND metric.labels.response_code_class=\"5xx\""
       out_of       = local.api_requests_filter
@@ -288,7 +296,7 @@ locals {
       silent_after = null
     }
     api_slow = {
-      title = "DSS: the API is slow"
+      title = "${local.title}: the API is slow"
       says  = "For a quarter of an hour, one of a hundred requests to the API has taken longer than 20 s; clients give up after 40. The logs have the time of each request; if instances are at their maximum, raise `api_max_instances`."
       filter = join(" AND ", [
         "metric.type=\"run.googleapis.com/request_latencies\"",
@@ -307,11 +315,12 @@ locals {
     }
     # One or two come from users: a checkout into a bucket that refuses it, say.
     workflows_fail = {
-      title = "DSS: workflows fail"
-      says  = "More than five executions of a workflow have failed within an hour. `gcloud workflows executions list` shows them with their errors; the logs of dss-copy, dss-checkout, dss-importer and dss-administer say more."
+      title = "${local.title}: workflows fail"
+      says  = "More than five executions of a workflow have failed within an hour. `gcloud workflows executions list` shows them with their errors; the logs of ${local.function_names["copy"]}, ${local.function_names["checkout"]}, ${local.function_names["importer"]} and ${local.function_names["administer"]} say more."
       filter = join(" AND ", [
         "metric.type=\"workflows.googleapis.com/finished_execution_count\"",
         "resource.type=\"workflows.googleapis.com/Workflow\"",
+        "resource.labels.workflow_id=one_of(${join(",", [for row in google_workflows_workflow.dss : "\"${row.name}\""])})",
         "metric.labels.status=\"FAILED\"",
       ])
       out_of       = null
@@ -324,11 +333,12 @@ locals {
       silent_after = null
     }
     schedules_fail = {
-      title = "DSS: scheduled jobs fail"
-      says  = "For half an hour, Cloud Scheduler has logged errors for a job: the function that it calls, dss-sweep or dss-compact, fails or does not answer. The logs of the function say why."
+      title = "${local.title}: scheduled jobs fail"
+      says  = "For half an hour, Cloud Scheduler has logged errors for a job: the function that it calls, ${local.function_names["sweep"]} or ${local.function_names["compact"]}, fails or does not answer. The logs of the function say why."
       filter = join(" AND ", [
         "metric.type=\"logging.googleapis.com/log_entry_count\"",
         "resource.type=\"cloud_scheduler_job\"",
+        "resource.labels.job_id=one_of(${join(",", [for row in google_cloud_scheduler_job.dss : "\"${row.name}\""])})",
         "metric.labels.severity=\"ERROR\"",
       ])
       out_of       = null
@@ -344,7 +354,7 @@ locals {
 
   instance_alerts = {
     for service, largest in local.largest_counts : "instances_${service}" => {
-      title = "DSS: ${service} has no instance left"
+      title = "${local.title}: ${service} has no instance left"
       says  = "For half an hour, as many instances of ${service} have run as its `max_instances` allows, so calls wait. It is behind, or something that it calls is slow; raise the variable in terraform/variables.tf if the quota of the project allows it."
       filter = join(" AND ", [
         "metric.type=\"run.googleapis.com/container/instance_count\"",
@@ -369,6 +379,7 @@ resource "google_monitoring_alert_policy" "dss" {
 
   display_name          = each.value.title
   combiner              = "OR"
+  depends_on            = [time_sleep.metrics]
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.name]
 
   documentation {

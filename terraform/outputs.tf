@@ -53,13 +53,6 @@ output "aws_checkout_decider_role_arn" {
   value       = module.aws.role_arns["api"]
 }
 
-output "image_repository" {
-  description = "Where cloudbuild.yaml pushes images."
-  value = join("/", [
-    "${var.region}-docker.pkg.dev", var.project_id, google_artifact_registry_repository.images.repository_id,
-  ])
-}
-
 output "gcs_buckets" {
   description = "Names of the GCS buckets by purpose."
   value       = { for purpose, bucket in google_storage_bucket.dss : purpose => bucket.name }

@@ -32,7 +32,7 @@ resource "google_project_service" "postgresql" {
 resource "google_compute_network" "dss" {
   for_each = toset(local.postgresql)
 
-  name                    = "dss"
+  name                    = local.prefix
   auto_create_subnetworks = false
 
   depends_on = [google_project_service.postgresql]
@@ -42,7 +42,7 @@ resource "google_compute_network" "dss" {
 resource "google_compute_global_address" "services" {
   for_each = toset(local.postgresql)
 
-  name          = "dss-services"
+  name          = "${local.prefix}-services"
   purpose       = "VPC_PEERING"
   address_type  = "INTERNAL"
   prefix_length = 20
@@ -60,7 +60,7 @@ resource "google_service_networking_connection" "services" {
 resource "google_vpc_access_connector" "dss" {
   for_each = toset(local.postgresql)
 
-  name    = "dss"
+  name    = local.prefix
   region  = var.region
   network = google_compute_network.dss[each.key].name
   # Cloud Run: a connector takes a range of 16 addresses that nothing else has.
@@ -72,7 +72,7 @@ resource "google_vpc_access_connector" "dss" {
 resource "google_sql_database_instance" "dss" {
   for_each = toset(local.postgresql)
 
-  name                = "dss-index"
+  name                = "${local.prefix}-index"
   region              = var.region
   database_version    = "POSTGRES_16"
   deletion_protection = false
@@ -131,7 +131,7 @@ resource "google_sql_user" "dss" {
 }
 
 resource "google_secret_manager_secret" "postgresql_password" {
-  secret_id = "dss-postgresql-password"
+  secret_id = "${local.prefix}-postgresql-password"
   labels    = local.labels
 
   replication {

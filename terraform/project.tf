@@ -3,8 +3,13 @@ data "google_project" "this" {
 }
 
 locals {
-  labels        = { system = "dss" }
-  bucket_prefix = coalesce(var.bucket_prefix, "${var.project_id}-dss")
+  # What all names begin with, in both clouds: two stages can share a project and an account.
+  prefix        = join("-", compact(["dss", var.stage]))
+  title         = join(" ", compact(["DSS", var.stage]))
+  labels        = merge({ system = "dss" }, var.stage == "" ? {} : { stage = var.stage })
+  bucket_prefix = coalesce(var.bucket_prefix, "${var.project_id}-${local.prefix}")
+  # The code names topics and subscriptions without.
+  pubsub_prefix = var.stage == "" ? "" : "${local.prefix}-"
 
   # Settings (shared/config.py) of all that runs our code.
   shared_environment = merge(local.smtp_environment, {
@@ -23,6 +28,7 @@ locals {
     DSS_WORKFLOWS_PREFIX     = local.workflows_prefix
     OIDC_ISSUER              = var.oidc_issuer
     OIDC_AUDIENCE            = join(",", var.oidc_audiences)
+    DSS_PUBSUB_PREFIX        = local.pubsub_prefix
     DSS_REPORTS_BUCKET       = google_storage_bucket.dss["reports"].name
     DSS_DEFAULT_ACCESS       = var.default_access
   })

@@ -1,7 +1,7 @@
 # Terraform makes the secrets, a person adds their values (docs/deploy.md): no value is in the state.
 
 resource "google_secret_manager_secret" "signing_key" {
-  secret_id = "dss-signing-key"
+  secret_id = "${local.prefix}-signing-key"
   labels    = local.labels
 
   replication {
@@ -13,7 +13,7 @@ resource "google_secret_manager_secret" "signing_key" {
 
 # Encrypts the secrets of subscriptions, so that who can read the catalog cannot read them.
 resource "google_secret_manager_secret" "subscription_key" {
-  secret_id = "dss-subscription-key"
+  secret_id = "${local.prefix}-subscription-key"
   labels    = local.labels
 
   replication {
@@ -24,7 +24,7 @@ resource "google_secret_manager_secret" "subscription_key" {
 }
 
 resource "google_secret_manager_secret" "application_secrets" {
-  secret_id = "dss-application-secrets"
+  secret_id = "${local.prefix}-application-secrets"
   labels    = local.labels
 
   replication {
@@ -35,7 +35,7 @@ resource "google_secret_manager_secret" "application_secrets" {
 }
 
 resource "google_secret_manager_secret" "smtp_password" {
-  secret_id = "dss-smtp-password"
+  secret_id = "${local.prefix}-smtp-password"
   labels    = local.labels
 
   replication {
@@ -48,8 +48,8 @@ resource "google_secret_manager_secret" "smtp_password" {
 # The key signs URLs in this account's name, and this account can only read: a person who gets
 # the key can't write.
 resource "google_service_account" "signer" {
-  account_id   = "dss-signer"
-  display_name = "DSS: in whose name URLs are signed"
+  account_id   = "${local.prefix}-signer"
+  display_name = "${local.title}: in whose name URLs are signed"
 
   depends_on = [google_project_service.enabled]
 }

@@ -8,6 +8,18 @@ variable "project_id" {
   }
 }
 
+variable "stage" {
+  type        = string
+  description = "Name of this deployment beside others in the same project or AWS account (dev, say); it is in all names. Empty: none."
+  default     = ""
+
+  validation {
+    # A service account has 30 characters at most: dss-STAGE-administer.
+    condition     = can(regex("^([a-z][a-z0-9]{0,9})?$", var.stage))
+    error_message = "At most 10 lower-case letters and digits, and a letter first."
+  }
+}
+
 variable "region" {
   type        = string
   description = "Google Cloud region of Cloud Run and Artifact Registry, and by default of buckets and Firestore."
@@ -44,19 +56,19 @@ variable "firestore_location" {
 
 variable "firestore_database" {
   type        = string
-  description = "Firestore database of the catalog. A backup is restored into a new one, which this then names."
-  default     = "(default)"
+  description = "Firestore database of the catalog. A backup is restored into a new one, which this then names. (default), or dss-STAGE, when null."
+  default     = null
 
   validation {
     # https://cloud.google.com/firestore/native/docs/manage-databases
-    condition     = var.firestore_database == "(default)" || can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.firestore_database))
+    condition     = var.firestore_database == null || var.firestore_database == "(default)" || can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", var.firestore_database))
     error_message = "(default), or 4 to 63 lower-case letters, digits and dashes that begin with a letter."
   }
 }
 
 variable "bucket_prefix" {
   type        = string
-  description = "What the names of all buckets begin with, in both clouds. PROJECT-dss when null."
+  description = "What the names of all buckets begin with, in both clouds. PROJECT-dss, or PROJECT-dss-STAGE, when null."
   default     = null
 
   validation {
@@ -183,6 +195,12 @@ variable "audit_log_locked" {
   default     = true
 }
 
+variable "audits_project" {
+  type        = bool
+  description = "Whether this deployment switches on the project's logs of data access. Of several stages in one project, one does."
+  default     = true
+}
+
 variable "checkout_readers" {
   type        = list(string)
   description = "IAM members who may read the GCS checkout bucket."
@@ -202,7 +220,7 @@ variable "aws_region" {
 
 variable "aws_permissions_boundary_arn" {
   type        = string
-  description = "ARN of the policy that bounds what the AWS roles can do (docs/deploy.md, step 4); null is no bound."
+  description = "ARN of the policy that bounds what the AWS roles can do (terraform/bootstrap/ makes it, and builds set this); null is no bound."
   default     = null
 
   validation {
@@ -523,6 +541,17 @@ variable "load_balancer" {
       var.load_balancer.requests_per_minute >= 1 && var.load_balancer.requests_per_minute <= 500000, false
     )
     error_message = "1 to 500,000 requests."
+  }
+}
+
+variable "private" {
+  type        = bool
+  description = "Have the API answer only callers in the project's own networks, and in those of its VPC Service Controls perimeter."
+  default     = false
+
+  validation {
+    condition     = !var.private || var.load_balancer == null
+    error_message = "Without load_balancer: that one is for callers from outside."
   }
 }
 

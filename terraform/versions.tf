@@ -11,6 +11,10 @@ terraform {
       source  = "hashicorp/aws"
       version = "5.100.0"
     }
+    time = {
+      source  = "hashicorp/time"
+      version = "0.13.1"
+    }
   }
 
   # The bucket is given at `terraform init -backend-config=bucket=NAME`.

@@ -1,7 +1,7 @@
 # One workflow a file of workflows/.
 locals {
   workflows_directory = "${path.module}/../workflows"
-  workflows_prefix    = "dss-"
+  workflows_prefix    = "${local.prefix}-"
 
   workflows = {
     for file in fileset(local.workflows_directory, "*.yaml") : trimsuffix(file, ".yaml") => file

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     *("README.md", "docs/architecture.md", "docs/api.md", "docs/access.md", "docs/development.md"),
     *("docs/operations.md", "docs/explore-operations.md", "docs/explore-plugins.md"),
+    *("docs/tutorial.md", "docs/pictures.md", "CONTRIBUTING.md", "SECURITY.md"),
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What looks like a path, and is a URL's, an object's, or made by a run.
@@ -93,6 +94,16 @@ def test_what_the_readme_shows_by_command_rest_and_notebook_works(run_blocks, tm
     assert (tmp_path / "content").read_bytes() == sample[max(sample)]
     assert "x-dss-sha256" in output.lower()
     assert "401" in output.splitlines()
+
+
+@pytest.mark.usefixtures("whole_system")
+def test_the_tutorial_leads_to_data_that_are_found_in_both_clouds(run_blocks, tmp_path):
+    output = run_blocks(text_of("docs/tutorial.md"))
+
+    sample = {path.name: path.read_bytes() for path in (ROOT / "local/sample").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "tutorial-copy").iterdir()} == sample
+    assert "the same" in output.splitlines()
+    assert "note.txt" in output
 
 
 @pytest.mark.usefixtures("whole_system")

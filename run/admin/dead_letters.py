@@ -12,8 +12,7 @@ from run.admin.operator import operator_settings
 from shared.clock import SystemClock
 from shared.maintenance.dead_letters import DeadLetter, Dumped, Replay, feed, look_through, replay
 from shared.messages import DEAD_LETTERS
-from shared.pubsub import PubSub
-from shared.wiring import open_subscription
+from shared.wiring import open_publisher, open_subscription
 
 
 def run_list(context: Context, *, subscription: str, at_most: int, seconds: float) -> int:
@@ -58,7 +57,7 @@ def run_feed(context: Context, path: Path, *, dry_run: bool) -> int:
             context.show({"dry_run": True, "letters": rows}, f"{len(rows)} would be published")
             return 0
         letters = open_subscription(settings, DEAD_LETTERS)
-        outcomes = list(feed(letters, PubSub(settings.project), messages))
+        outcomes = list(feed(letters, open_publisher(settings), messages))
     left = [{"id": one.message.id, "why": one.left} for one in outcomes if one.left]
     for row in left:
         print(f"dss: {row['id']}: {row['why']}", file=sys.stderr)
@@ -91,7 +90,7 @@ def run_replay(context: Context, *, ids: Sequence[str], at_most: int | None, sec
     with operator_settings() as settings:
         letters = open_subscription(settings, DEAD_LETTERS)
         limit = at_most or sys.maxsize
-        for outcome in replay(letters, PubSub(settings.project), ids=ids, at_most=limit, seconds=seconds):
+        for outcome in replay(letters, open_publisher(settings), ids=ids, at_most=limit, seconds=seconds):
             outcomes.append(outcome)
             if outcome.left:
                 print(f"dss: {outcome.letter.message.id}: {outcome.left}", file=sys.stderr)

@@ -84,7 +84,7 @@ def create_app(dss: Dss) -> Flask:
     install_error_handlers(app, debug=dss.settings.debug)
     app.after_request(lambda response: interfaces.form(request.path, response))
     install_audit_log(app, dss)
-    install_request_log(app)
+    install_request_log(app, dss.settings.project)
     install_headers(app, interfaces.has_operations, dss.settings.public_url)
     app.wsgi_app = partial(_without_trailing_slash, interfaces, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
     return app

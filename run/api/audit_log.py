@@ -14,12 +14,13 @@ from flask import Flask, Response, g, request
 
 from run.api.clients import exact_address
 from run.api.contract import Operation
-from run.api.request_log import trace_id, trace_of
+from run.api.request_log import trace_id
 from run.api.wsgi import Environ
 from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdict
 from shared.access.audit_log import ALLOWED, AuditEntry, utc_text
 from shared.errors import DssError, IllegalArguments, TooManyLookups, Unavailable
 from shared.identifiers import Fqid, check_uuid, check_version
+from shared.logs import trace_of
 from shared.system import Dss
 
 # The key of an application's audit log in its `extensions`.

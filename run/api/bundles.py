@@ -11,7 +11,7 @@ from flask import Response
 from run.api.call import Call
 from run.api.direct_urls import check_token, checkout_first
 from run.api.pagination import answer, page
-from run.api.urls import attachment, signed_url
+from run.api.urls import attachment, sign_all, url_to_sign
 from shared.access import Action, Resource
 from shared.api_path import api_url
 from shared.bindings import bound_resource, settled_binding, writable_bundle
@@ -87,19 +87,21 @@ def get(
 def _signed_urls(call: Call, replica: str, head: BundleHead, files: Sequence[PagedFile]) -> list[str | None]:
     """Return a signed URL for each file; None for those that were removed for good."""
     purged = purged_of(call.dss, files) if head.lacks_files else frozenset()
-    return [
-        None
-        if Fqid(file.uuid, file.version) in purged
-        else signed_url(
-            call,
-            replica,
-            file.uuid,
-            file.checksums,
-            content_type=file.content_type,
-            disposition=attachment(file.name),
-        )
-        for file in files
-    ]
+    return sign_all(
+        [
+            None
+            if Fqid(file.uuid, file.version) in purged
+            else url_to_sign(
+                call,
+                replica,
+                file.uuid,
+                file.checksums,
+                content_type=file.content_type,
+                disposition=attachment(file.name),
+            )
+            for file in files
+        ]
+    )
 
 
 def put(

@@ -1,17 +1,12 @@
 """The request log: one structured line for each request, in the format of Cloud Logging."""
 
-import re
 import time
 import uuid
-from collections.abc import Mapping
-from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
 
-# Of `X-Cloud-Trace-Context` (TRACE/SPAN;o=1), and of W3C's `traceparent` (00-TRACE-SPAN-01).
-_CLOUD_TRACE = re.compile(r"([0-9A-Fa-f]{1,32})(/.*)?")
-_W3C_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+from shared.logs import trace_fields, trace_of
 
 _log = structlog.get_logger()
 
@@ -21,20 +16,18 @@ def trace_id() -> str:
     return trace_of(request.environ)
 
 
-def trace_of(environ: Mapping[str, Any]) -> str:
-    """Return the trace of a request, from its WSGI environment."""
-    for header, form in (("HTTP_X_CLOUD_TRACE_CONTEXT", _CLOUD_TRACE), ("HTTP_TRACEPARENT", _W3C_TRACE)):
-        if match := form.fullmatch(environ.get(header, "")):
-            return match[1]
-    return ""
+def install_request_log(app: Flask, project: str) -> None:
+    """Give each request an id, return it as `X-Request-Id`, and log the request with its answer.
 
-
-def install_request_log(app: Flask) -> None:
-    """Give each request an id, return it as `X-Request-Id`, and log the request with its answer."""
+    All lines that its thread logs have the request's trace, if there is one, as Cloud Logging wants it.
+    """
 
     def begin() -> None:
-        # Cloud Run's trace id connects our lines with its own request log.
-        g.request_id = trace_id() or uuid.uuid4().hex
+        trace = trace_id()
+        g.request_id = trace or uuid.uuid4().hex
+        # The thread has served others before.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(**trace_fields(trace, project))
         g.began = time.monotonic()
 
     def end(response: Response) -> Response:

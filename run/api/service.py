@@ -31,6 +31,8 @@ WITHOUT_BACK_END = (
 )
 # Probes and people should not wait longer for a back end.
 _HEALTH_SECONDS = 6
+# Anybody may ask, and each check costs a read and four lists.
+_KEPT_SECONDS = 2
 
 
 def install(app: Flask, dss: Dss, contract: Contract) -> None:
@@ -61,19 +63,22 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
 def _version_form(version: str) -> dict[str, Any]:
     """Return what both the predecessor's clients and those of its catalogue look for.
 
-    A release stands for the commit that it was made of. There is no list of changes.
+    An image names the commit that it was built of behind its release (run/api/Dockerfile); without one, the
+    release stands for it. There is no list of changes.
     """
+    _, _, commit = version.partition("+")
     return {
         "version_info": {"version": version},
-        "git": {"commit": version, "dirty": False},
+        "git": {"commit": commit or version, "dirty": False},
         "changes": [],
     }
 
 
 class _Health:
-    """Checks all back ends at once."""
+    """Checks all back ends at once, and keeps what it found for two seconds; threads may share it."""
 
     def __init__(self, dss: Dss) -> None:
+        self._last: tuple[float, dict[str, Any]] | None = None
         self._checks: dict[str, Callable[[], None]] = {"catalog": dss.catalog.database.check}
         for replica in dss.replicas:
             for bucket in (replica.bucket, replica.checkout_bucket):
@@ -84,17 +89,21 @@ class _Health:
 
     def answer(self) -> Response:
         """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not."""
-        ends = time.monotonic() + _HEALTH_SECONDS
+        # Who comes meanwhile waits for what the first one finds.
         with self._lock:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
-            with deadline(ends):
-                pending = {
-                    name: self._threads.submit(inherited(check)) for name, check in self._checks.items()
-                }
-        broken = {name: why for name, future in pending.items() if (why := _failure(future, ends))}
+            if self._last is None or time.monotonic() - self._last[0] >= _KEPT_SECONDS:
+                self._last = time.monotonic(), self._broken()
+            broken = self._last[1]
         body = {"Healthy": not broken, **({"broken": broken} if broken else {})}
         return answer(body, 503 if broken else 200)
+
+    def _broken(self) -> dict[str, Any]:
+        ends = time.monotonic() + _HEALTH_SECONDS
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
+        with deadline(ends):
+            pending = {name: self._threads.submit(inherited(check)) for name, check in self._checks.items()}
+        return {name: why for name, future in pending.items() if (why := _failure(future, ends))}
 
 
 def _failure(future: "Future[None]", ends: float) -> str | None:

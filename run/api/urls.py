@@ -1,5 +1,7 @@
 """Signed URLs of the content of files."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from urllib.parse import quote
 
 from werkzeug.http import dump_options_header
@@ -7,9 +9,14 @@ from werkzeug.http import dump_options_header
 from run.api.call import Call
 from shared.checksums import Checksums
 from shared.errors import IllegalArguments
+from shared.parallel import map_in_threads
 
 # RFC 8187: the characters of a parameter that need no encoding, beside letters, digits and `_.-~`.
 _UNQUOTED = "!#$&+^`|"
+# A page of 500 URLs then takes some 2 s by IAM, and not 30.
+SIGNED_AT_ONCE = 20
+
+UrlToSign = Callable[[], str]
 
 
 def signed_url(
@@ -29,10 +36,33 @@ def signed_url(
     as Content-Disposition. `user_project` pays for the download, if requesters pay. Raise IllegalArguments if
     the disposition cannot be a header.
     """
+    return url_to_sign(
+        call,
+        replica,
+        uuid,
+        checksums,
+        content_type=content_type,
+        disposition=disposition,
+        user_project=user_project,
+    )()
+
+
+def url_to_sign(
+    call: Call,
+    replica: str,
+    uuid: str,
+    checksums: Checksums,
+    *,
+    content_type: str,
+    disposition: str | None,
+    user_project: str = "",
+) -> UrlToSign:
+    """Return what signs such a URL, in any thread; it counts as handed out now."""
     if disposition is not None and not (disposition.isascii() and disposition.isprintable()):
         raise IllegalArguments("content_disposition: must be printable ASCII, as every header is")
     target = call.dss.replicas.named(replica)
-    return target.store.sign_get(
+    return partial(
+        target.store.sign_get,
         target.bucket,
         checksums.blob_key,
         lifetime=call.hands_out(uuid),
@@ -40,6 +70,14 @@ def signed_url(
         content_type=content_type,
         user_project=user_project,
     )
+
+
+def sign_all(urls: Iterable[UrlToSign | None]) -> list[str | None]:
+    """Return the signed URLs, in order, and None for None.
+
+    Without a signing key each is a call to IAM of some 60 ms, so they are signed at once.
+    """
+    return list(map_in_threads(lambda sign: sign and sign(), urls, threads=SIGNED_AT_ONCE))
 
 
 def attachment(name: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Self
 import structlog
 
 from shared.config import Settings
+from shared.logs import trace_fields
 
 # The label by which terraform/audit_log.tf routes the lines, and `dss admin who` finds them.
 LABEL = "dss_log"
@@ -24,7 +25,6 @@ LABEL_VALUE = "audit"
 # Cloud Logging: fields of a line of JSON that become fields of the log entry.
 # https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
 _LABELS = "logging.googleapis.com/labels"
-_TRACE = "logging.googleapis.com/trace"
 
 ALLOWED = "allowed"
 # The fields of an entry that are lists in JSON.
@@ -160,10 +160,9 @@ def message_of(entry: AuditEntry) -> str:
 
 def cloud_fields(entry: AuditEntry, project: str) -> dict[str, Any]:
     """Return the fields beside those of the entry by which Cloud Logging finds and routes a line."""
-    trace = {_TRACE: f"projects/{project}/traces/{entry.trace_id}"} if entry.trace_id else {}
     return {
         "message": message_of(entry),
         "severity": "NOTICE",
         _LABELS: {LABEL: LABEL_VALUE},
-        **trace,
+        **trace_fields(entry.trace_id, project),
     }

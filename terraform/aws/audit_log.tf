@@ -1,7 +1,7 @@
 # Who read and wrote objects of the main bucket: by a signed URL, too, or beside the system. CloudTrail writes its files
 # into a bucket of its own, where they are locked.
 locals {
-  trail_name = "dss-data-access"
+  trail_name = "${var.prefix}-data-access"
   # Known before the trail is, which needs the bucket's policy.
   trail_arn = "arn:aws:cloudtrail:${data.aws_region.this.name}:${data.aws_caller_identity.this.account_id}:trail/${local.trail_name}"
 }

@@ -1,7 +1,7 @@
 # S3 announces new objects of the main bucket through SNS, which signs its messages (version 2: SHA-256).
 # A message holds an object's name and no content; S3 could not publish to a topic encrypted with AWS's own key.
 resource "aws_sns_topic" "object_events" {
-  name              = "dss-object-events"
+  name              = "${var.prefix}-object-events"
   signature_version = 2
 }
 

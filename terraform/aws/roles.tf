@@ -34,7 +34,7 @@ data "aws_iam_policy_document" "trust" {
 resource "aws_iam_role" "dss" {
   for_each = var.roles
 
-  name               = "dss-${each.key}"
+  name               = "${var.prefix}-${each.key}"
   description        = "Assumed by the Google service account ${each.value.service_account_email}."
   assume_role_policy = data.aws_iam_policy_document.trust[each.key].json
   # The account that deploys can make roles with this bound only, so that it cannot give itself more rights.

@@ -147,6 +147,37 @@ data "aws_iam_policy_document" "bucket" {
     }
   }
 
+  # Manifests and tombstones never change, whoever writes: without its precondition (shared/stores/s3/) a write is
+  # refused. Not for blobs, as S3's CopyObject knows no such precondition.
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+  dynamic "statement" {
+    for_each = each.key == "main" ? [var.event_prefixes] : []
+    content {
+      sid       = "OnlyNewManifests"
+      effect    = "Deny"
+      actions   = ["s3:PutObject"]
+      resources = [for prefix in statement.value : "${aws_s3_bucket.dss["main"].arn}/${prefix}*"]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "Null"
+        variable = "s3:if-none-match"
+        values   = ["true"]
+      }
+
+      # The parts of an upload have no precondition; its end has.
+      condition {
+        test     = "Bool"
+        variable = "s3:ObjectCreationOperation"
+        values   = ["true"]
+      }
+    }
+  }
+
   dynamic "statement" {
     for_each = try([local.grants[each.key]], [])
     content {

@@ -1,3 +1,8 @@
+variable "prefix" {
+  type        = string
+  description = "What the names of roles, topic and trail begin with."
+}
+
 variable "bucket_prefix" {
   type        = string
   description = "What the names of the buckets begin with."

@@ -7,7 +7,7 @@ resource "google_project_service" "compute" {
 }
 
 resource "google_compute_global_address" "api" {
-  name = "dss-api"
+  name = var.name
 
   depends_on = [google_project_service.compute]
 }
@@ -15,7 +15,7 @@ resource "google_compute_global_address" "api" {
 # No preconfigured rules against attacks: bodies are JSON with queries, names and URLs, which those rules take for
 # attacks, and the API builds neither SQL nor pages from them.
 resource "google_compute_security_policy" "api" {
-  name        = "dss-api"
+  name        = var.name
   description = "Limits the requests of each address."
 
   # Cloud Armor: at most ten networks in a rule.
@@ -77,7 +77,7 @@ resource "google_compute_security_policy" "api" {
 }
 
 resource "google_compute_region_network_endpoint_group" "api" {
-  name                  = "dss-api"
+  name                  = var.name
   region                = var.region
   network_endpoint_type = "SERVERLESS"
 
@@ -89,7 +89,7 @@ resource "google_compute_region_network_endpoint_group" "api" {
 }
 
 resource "google_compute_backend_service" "api" {
-  name                  = "dss-api"
+  name                  = var.name
   load_balancing_scheme = "EXTERNAL_MANAGED"
   protocol              = "HTTPS"
   security_policy       = google_compute_security_policy.api.id
@@ -106,12 +106,12 @@ resource "google_compute_backend_service" "api" {
 }
 
 resource "google_compute_url_map" "api" {
-  name            = "dss-api"
+  name            = var.name
   default_service = google_compute_backend_service.api.id
 }
 
 resource "google_compute_managed_ssl_certificate" "api" {
-  name = "dss-api"
+  name = var.name
 
   managed {
     domains = [var.domain]
@@ -121,7 +121,7 @@ resource "google_compute_managed_ssl_certificate" "api" {
 }
 
 resource "google_compute_ssl_policy" "api" {
-  name            = "dss-api"
+  name            = var.name
   profile         = "MODERN"
   min_tls_version = "TLS_1_2"
 
@@ -129,7 +129,7 @@ resource "google_compute_ssl_policy" "api" {
 }
 
 resource "google_compute_target_https_proxy" "api" {
-  name             = "dss-api"
+  name             = var.name
   url_map          = google_compute_url_map.api.id
   ssl_certificates = [google_compute_managed_ssl_certificate.api.id]
   ssl_policy       = google_compute_ssl_policy.api.id
@@ -137,7 +137,7 @@ resource "google_compute_target_https_proxy" "api" {
 
 # Of HTTPS only: a token that is sent by HTTP is lost already.
 resource "google_compute_global_forwarding_rule" "api" {
-  name                  = "dss-api"
+  name                  = var.name
   load_balancing_scheme = "EXTERNAL_MANAGED"
   ip_address            = google_compute_global_address.api.id
   port_range            = "443"

@@ -1,3 +1,8 @@
+variable "name" {
+  type        = string
+  description = "Name of all parts of the load balancer."
+}
+
 variable "region" {
   type        = string
   description = "Region of the Cloud Run service."

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
@@ -27,9 +28,11 @@ class Handler(PushHandler):
         self.processed: list[Message] = []
         self.given_up: list[tuple[Message, str]] = []
         self.last_error: Exception | None = None
+        self.logged: dict[str, Any] = {}
 
     def process(self, message: Message) -> None:
         self.processed.append(message)
+        self.logged = structlog.contextvars.get_contextvars()
         if self.error:
             raise self.error
 
@@ -39,7 +42,12 @@ class Handler(PushHandler):
 
 
 def push(
-    publisher: RecordingPublisher, handler: PushHandler, *, now: datetime = PUBLISHED, **body: Any
+    publisher: RecordingPublisher,
+    handler: PushHandler,
+    *,
+    now: datetime = PUBLISHED,
+    headers: dict[str, str] | None = None,
+    **body: Any,
 ) -> Answer:
     """Return the answer to a push of one message."""
     message = {
@@ -49,9 +57,9 @@ def push(
         "publishTime": "2026-01-12T09:30:00.123456789Z",
     }
     sent = {"message": message, "subscription": "projects/p/subscriptions/sync", **body}
-    request = Request(EnvironBuilder(method="POST", data=json.dumps(sent)).get_environ())
+    request = Request(EnvironBuilder(method="POST", data=json.dumps(sent), headers=headers).get_environ())
     dss: Any = SimpleNamespace(
-        settings=SimpleNamespace(delivery_attempts=ATTEMPTS),
+        settings=SimpleNamespace(delivery_attempts=ATTEMPTS, project="p", pubsub_prefix="dss-dev-"),
         publisher=publisher,
         clock=SimpleNamespace(now=lambda: now),
     )
@@ -149,3 +157,39 @@ def test_a_kill_of_the_process_is_not_a_failure_of_the_message() -> None:
     with pytest.raises(KeyboardInterrupt):
         push(published, Handler(KeyboardInterrupt()), deliveryAttempt=ATTEMPTS)
     assert published.messages == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Cloud-Trace-Context": f"{'ab' * 16}/17;o=1"},
+        {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"},
+    ],
+)
+def test_what_a_push_logs_has_its_trace_as_cloud_logging_wants_it(headers: dict[str, str]) -> None:
+    handler = Handler()
+
+    push(RecordingPublisher(), handler, headers=headers)
+
+    assert handler.logged["logging.googleapis.com/trace"] == f"projects/p/traces/{'ab' * 16}"
+    assert handler.logged["event_id"] == "7"
+    assert not structlog.contextvars.get_contextvars()
+
+
+@pytest.mark.parametrize("headers", [{}, {"traceparent": "00-of-nobody"}])
+def test_what_has_no_trace_is_logged_without(headers: dict[str, str]) -> None:
+    handler = Handler()
+
+    push(RecordingPublisher(), handler, headers=headers)
+
+    assert "logging.googleapis.com/trace" not in handler.logged
+
+
+def test_the_name_of_a_stage_is_not_in_what_a_dead_letter_says() -> None:
+    publisher = RecordingPublisher()
+    stages = "projects/p/subscriptions/dss-dev-sync"
+
+    push(publisher, Handler(Unavailable("away")), subscription=stages, deliveryAttempt=ATTEMPTS)
+
+    [(topic, attributes)] = publisher.messages
+    assert (topic, attributes["deadSubscription"]) == (DEAD_LETTERS, "sync")

@@ -43,7 +43,7 @@ def served_objects(replicas: Replicas, port: int) -> Iterator[None]:
     app.url_map.merge_slashes = False
     signed_objects.install(app, replicas)
     install_error_handlers(app, debug=False)
-    install_request_log(app)
+    install_request_log(app, "a-project")
     server = make_server(HOST, port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

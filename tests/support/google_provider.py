@@ -1,20 +1,20 @@
-"""A stand-in for the google provider, with which `terraform` checks `terraform/` against its schema.
+"""Stand-ins for providers that cannot be had everywhere: `terraform` checks `terraform/` by their schemas.
 
-It serves `google-schema.json` by Terraform's provider protocol, version 5, and nothing else: Terraform then
-refuses unknown arguments and blocks, missing and wrongly typed ones, and references to what does not exist.
-What the real provider checks beyond its schema (the form of a name, say) stays unchecked.
+They serve `google-schema.json` and `time-schema.json` by Terraform's provider protocol, version 5, and
+nothing else: Terraform then refuses unknown arguments and blocks, missing and wrongly typed ones, and
+references to what does not exist. What a real provider checks beyond its schema (the form of a name, say)
+stays unchecked.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
 
-ADDRESS = "registry.terraform.io/hashicorp/google"
 # tfplugin5.proto, message Schema.Attribute: the numbers of its fields.
 MODES = {"required": (4,), "optional": (5,), "computed": (6,), "optional and computed": (5, 6)}
 # tfplugin5.proto, enum Schema.NestedBlock.NestingMode.
@@ -24,22 +24,26 @@ Json = dict[str, Any]
 
 
 @contextmanager
-def serving(schema: Json) -> Iterator[dict[str, str]]:
-    """Serve the schema for hashicorp/google; yield the environment that `terraform` needs to use it."""
-    server = grpc.server(ThreadPoolExecutor(8), handlers=[_Provider(schema)])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    reattach = {
-        "Protocol": "grpc",
-        "ProtocolVersion": 5,
-        "Pid": os.getpid(),
-        "Test": True,
-        "Addr": {"Network": "tcp", "String": f"127.0.0.1:{port}"},
-    }
+def serving(schemas: Mapping[str, Json]) -> Iterator[dict[str, str]]:
+    """Serve schemas, by names of HashiCorp's providers; yield the environment that `terraform` needs."""
+    servers, reattach = [], {}
+    for name, schema in schemas.items():
+        server = grpc.server(ThreadPoolExecutor(8), handlers=[_Provider(schema)])
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        servers.append(server)
+        reattach[f"registry.terraform.io/hashicorp/{name}"] = {
+            "Protocol": "grpc",
+            "ProtocolVersion": 5,
+            "Pid": os.getpid(),
+            "Test": True,
+            "Addr": {"Network": "tcp", "String": f"127.0.0.1:{port}"},
+        }
     try:
-        yield {"TF_REATTACH_PROVIDERS": json.dumps({ADDRESS: reattach})}
+        yield {"TF_REATTACH_PROVIDERS": json.dumps(reattach)}
     finally:
-        server.stop(grace=None)
+        for server in servers:
+            server.stop(grace=None)
 
 
 class _Provider(grpc.GenericRpcHandler):

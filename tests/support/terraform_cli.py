@@ -1,7 +1,7 @@
 """Run `terraform` without a cloud, on a copy of `terraform/` and of the files that it reads.
 
-The google provider is the stand-in, the aws provider the real one, from a mirror or else from its registry; a
-plan mocks both.
+The providers google, google-beta and time are stand-ins, aws is the real one, from a mirror or else from its
+registry; a plan mocks all of them.
 """
 
 import json
@@ -53,8 +53,13 @@ mock_provider "aws" {
   mock_resource "aws_sns_topic" {
     defaults = { arn = "arn:aws:sns:us-east-1:111122223333:dss-object-events" }
   }
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::111122223333:policy/dss-boundary" }
+  }
 }
 """
+# Of one module only.
+MORE_MOCKS = {"": 'mock_provider "time" {}\n', "bootstrap": 'mock_provider "google-beta" {}\n'}
 
 Json = dict[str, Any]
 
@@ -86,13 +91,17 @@ class Deployment:
 
 
 class Workspace:
-    """A copy of the files that `terraform` reads. A failure names the program that the machine lacks."""
+    """A copy of the files that `terraform` reads, in which it works on `module`, a directory of `terraform/`.
 
-    def __init__(self, root: Path, provider: Mapping[str, str]) -> None:
+    A failure names the program that the machine lacks.
+    """
+
+    def __init__(self, root: Path, provider: Mapping[str, str], module: str = "") -> None:
         self.root = root
-        self.directory = root / "terraform"
+        self.directory = root / "terraform" / module
+        self._module = module
         self._environment = _environment(provider)
-        shutil.copytree(ROOT / "terraform", self.directory, ignore=shutil.ignore_patterns(".terraform*"))
+        shutil.copytree(ROOT / "terraform", root / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
         shutil.copytree(ROOT / "workflows", root / "workflows")
         (root / "functions").mkdir()
         shutil.copy(SUBSCRIPTIONS, root / "functions")
@@ -100,7 +109,7 @@ class Workspace:
 
     def initialize(self) -> None:
         """Install the providers."""
-        mirror = _mirror(self.directory / "aws" / "versions.tf")
+        mirror = _mirror(self.root / "terraform" / "aws" / "versions.tf")
         done = self.run(
             "init", "-backend=false", "-input=false", *([f"-plugin-dir={mirror}"] if mirror else [])
         )
@@ -127,7 +136,7 @@ class Workspace:
 
     def _test(self, runs: Mapping[str, Json]) -> list[Json]:
         # One file with one run after the other, so that Terraform destroys everything only once.
-        content = MOCKS
+        content = MOCKS + MORE_MOCKS[self._module]
         for name, variables in runs.items():
             given = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in variables.items())
             content += f'\nrun "{name}" {{\n  variables {{\n{given}\n  }}\n}}\n'

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import google_provider
-from tests.support.google_schema import SCHEMA_FILE
+from tests.support.google_schema import SCHEMA_FILE, TIME_SCHEMA_FILE
 from tests.support.terraform_cli import Deployment, Workspace
 
 GENERIC = {
@@ -83,13 +83,25 @@ OPTIONAL = {
     "unlimited_networks": [f"192.0.{number}.0/24" for number in range(11)],
     "callback_networks": ["10.1.0.0/16", "fd00::/8"],
 }
+_REPOSITORY = "projects/a-project/locations/us-east1/connections/github/repositories/dss"
+BOOTSTRAP: dict[str, dict[str, Any]] = {
+    "least": {"project_id": "a-project"},
+    "most": {
+        "project_id": "a-project",
+        "options": ["load_balancer", "postgresql"],
+        "repository": _REPOSITORY,
+        "branch": "^release$",
+        "bucket_prefix": "cells",
+    },
+}
 # Beside those of the repository: all files in workflows/ are deployed.
 ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"
 
 
 @pytest.fixture(scope="package")
 def provider() -> Iterator[dict[str, str]]:
-    with google_provider.serving(json.loads(SCHEMA_FILE.read_text())) as environment:
+    schemas = json.loads(SCHEMA_FILE.read_text()) | {"time": json.loads(TIME_SCHEMA_FILE.read_text())}
+    with google_provider.serving(schemas) as environment:
         yield environment
 
 
@@ -126,5 +138,14 @@ def deployment(request: pytest.FixtureRequest, deployments: dict[str, Deployment
 
 @pytest.fixture(scope="package")
 def google_schema() -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
+    schema: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())["google"]
     return schema
+
+
+@pytest.fixture(scope="package")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory, provider: dict[str, str]) -> dict[str, Deployment]:
+    """What a person makes once, with no more than the required variables (`least`), and with all (`most`)."""
+    workspace = Workspace(tmp_path_factory.mktemp("bootstrap"), provider, "bootstrap")
+    workspace.initialize()
+    assert workspace.validate() == []
+    return workspace.apply(BOOTSTRAP)

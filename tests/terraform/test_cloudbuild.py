@@ -1,4 +1,4 @@
-"""`cloudbuild.yaml` names only what is there: files, targets, substitutions, variables, steps."""
+"""Both files of Cloud Build name only what is there: files, targets, substitutions, variables, steps."""
 
 import re
 from typing import Any
@@ -8,28 +8,37 @@ import yaml
 
 from tests.support.terraform_cli import ROOT, Deployment
 
-BUILD = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())
+FILES = ("cloudbuild.yaml", "cloudbuild-apply.yaml")
+BUILDS = {file: yaml.safe_load((ROOT / file).read_text()) for file in FILES}
+BUILD = BUILDS["cloudbuild.yaml"]
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILD["steps"]}
+APPLYING: dict[str, dict[str, Any]] = {step["id"]: step for step in BUILDS["cloudbuild-apply.yaml"]["steps"]}
 # Cloud Build: substitutions that every build has, also one that `gcloud builds submit` starts.
 BUILT_IN = {"PROJECT_ID", "BUILD_ID", "SERVICE_ACCOUNT_EMAIL"}
 
 
-def text() -> str:
-    lines = (ROOT / "cloudbuild.yaml").read_text().splitlines()
+def text(file: str) -> str:
+    lines = (ROOT / file).read_text().splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
-def test_every_substitution_is_declared_and_used() -> None:
-    used = set(re.findall(r"\$\{?(\w+)", text()))
+@pytest.mark.parametrize("file", FILES)
+def test_every_substitution_is_declared_and_used(file: str) -> None:
+    # Two dollars are one, for the shell.
+    used = set(re.findall(r"(?<!\$)\$\{?(\w+)", text(file)))
 
-    assert used - BUILT_IN == set(BUILD["substitutions"])
+    assert used - BUILT_IN == set(BUILDS[file]["substitutions"])
 
 
 def test_every_file_and_directory_named_is_there() -> None:
     named = [argument.removeprefix("--file=") for argument in STEPS["build"]["args"] if "--file=" in argument]
-    named += [step["dir"] for step in STEPS.values() if "dir" in step]
+    steps = [*STEPS.values(), *APPLYING.values()]
+    named += [step["dir"] for step in steps if "dir" in step]
     named += [
-        argument for step in STEPS.values() for argument in step["args"] if re.fullmatch(r"\S+\.py", argument)
+        path
+        for step in steps
+        for argument in step["args"]
+        for path in re.findall(r"(?:^|python3 )(\S+\.py)\b", argument, re.MULTILINE)
     ]
 
     assert named
@@ -40,25 +49,26 @@ def test_every_file_and_directory_named_is_there() -> None:
 def test_every_target_of_make_is_there() -> None:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
-    for step in STEPS.values():
+    for step in [*STEPS.values(), *APPLYING.values()]:
         if step.get("entrypoint") == "make":
             assert set(step["args"]) <= set(targets)
 
 
-def test_every_step_waits_for_steps_before_it() -> None:
+@pytest.mark.parametrize("steps", [STEPS, APPLYING])
+def test_every_step_waits_for_steps_before_it(steps: dict[str, dict[str, Any]]) -> None:
     before: set[str] = {"-"}
-    for name, step in STEPS.items():
+    for name, step in steps.items():
         assert set(step["waitFor"]) <= before, name
         before.add(name)
 
 
 def test_every_step_runs_a_named_version() -> None:
-    for step in BUILD["steps"]:
+    for step in [*STEPS.values(), *APPLYING.values()]:
         assert ":" in step["name"], step["name"]
 
 
 def test_every_variable_given_to_terraform_is_declared() -> None:
-    given = set(re.findall(r'-var="(\w+)=', text()))
+    given = set(re.findall(r'-var="(\w+)=', text("cloudbuild.yaml")))
     declared = set(
         re.findall(r'^variable "(\w+)"', (ROOT / "terraform/variables.tf").read_text(), re.MULTILINE)
     )
@@ -72,29 +82,46 @@ def test_nothing_is_pushed_or_applied_before_the_checks_pass() -> None:
         return direct.union(*map(waits_for, direct))
 
     assert STEPS["check"]["args"] == ["lint", "types", "quick"]
-    for name in ("push", "plan", "apply"):
+    for name in ("push", "plan", "keep"):
         assert "check" in waits_for(name), name
 
 
-def test_nothing_is_applied_unless_asked_for() -> None:
-    assert BUILD["substitutions"]["_APPLY"] == "false"
-    applying = [step for step in STEPS.values() if "terraform apply" in step["args"][-1]]
-    assert [step["id"] for step in applying] == ["apply"]
-    assert applying[0]["args"][-1].startswith('if [ "${_APPLY}" = true ]')
+def test_what_is_applied_is_the_plan_that_was_kept_and_nothing_is_planned_anew() -> None:
+    assert "terraform apply" not in text("cloudbuild.yaml")
+    assert "terraform plan" not in text("cloudbuild-apply.yaml")
+    assert (
+        "-out=plan" in STEPS["plan"]["args"][-1]
+        and "apply -input=false plan" in APPLYING["apply"]["args"][-1]
+    )
+    kept = STEPS["keep"]["args"][-1].replace("${BUILD_ID}", "ID")
+    fetched = APPLYING["fetch"]["args"][-1].replace("${_PLAN}", "ID")
+    place = '"gs://${_STATE_BUCKET}/plans/ID.tar.gz"'
+    assert place in kept and place in fetched
+    # The token of the build is of no use later, and is nobody's business.
+    assert "--exclude=./aws-token" in kept
+
+
+def test_a_deployment_that_fails_or_does_not_work_goes_back() -> None:
+    for name in ("apply", "offer", "smoke"):
+        assert APPLYING[name]["allowFailure"], name
+    serve = APPLYING["serve"]["args"][-1]
+    assert serve.startswith("if [ -f /workspace/works ]") and "release.py back" in serve and "exit 1" in serve
+    assert "allowFailure" not in APPLYING["serve"]
 
 
 def test_the_image_that_is_deployed_was_pushed_to_the_repository_of_terraform(
-    deployments: dict[str, Deployment],
+    bootstrap: dict[str, Deployment],
 ) -> None:
-    image = STEPS["push"]["args"][-1]
+    [image] = set(re.findall(r'docker push "(.*)"', STEPS["push"]["args"][-1]))
     concrete = image.replace("${_REGION}", BUILD["substitutions"]["_REGION"]).replace(
         "${PROJECT_ID}", "a-project"
     )
 
-    assert concrete.startswith(f"{deployments['least'].outputs['image_repository']}/")
+    assert concrete.startswith(f"{bootstrap['least'].outputs['image_repository']}/")
     assert f"--tag={image}" in STEPS["build"]["args"]
     assert image in STEPS["check-image"]["args"]
-    assert f'-var="api_image={image}"' in STEPS["plan"]["args"][-1]
+    assert "RepoDigests" in STEPS["push"]["args"][-1]
+    assert '-var="api_image=$$(cat /workspace/image)"' in STEPS["plan"]["args"][-1]
 
 
 def test_nothing_is_planned_before_the_functions_are_packed_and_load() -> None:
@@ -104,8 +131,8 @@ def test_nothing_is_planned_before_the_functions_are_packed_and_load() -> None:
     assert STEPS["functions"]["args"] == ["terraform/package_functions.py"]
 
 
-@pytest.mark.parametrize("step", ["plan", "apply"])
-def test_terraform_runs_in_a_version_that_it_accepts(step: str) -> None:
-    _, _, version = STEPS[step]["name"].partition(":")
+@pytest.mark.parametrize("step", [STEPS["plan"], APPLYING["apply"]])
+def test_terraform_runs_in_a_version_that_it_accepts(step: dict[str, Any]) -> None:
+    _, _, version = step["name"].partition(":")
 
     assert tuple(map(int, version.split("."))) >= (1, 11)

@@ -1,5 +1,6 @@
 """What Cloud Functions builds holds all that the functions need, and loads by itself."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from functions_framework._http.gunicorn import GunicornApplication
 
 import functions.main
 from tests.support.python_imports import LOCK_FILE, is_locked, is_ours, modules_imported
@@ -85,3 +87,15 @@ def test_the_same_sources_give_the_same_archive(tmp_path: Path) -> None:
         pack_functions(tmp_path / name)
 
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+@pytest.mark.parametrize(("threads", "limit"), [("4", 0), ("1", 60)])
+def test_gunicorn_kills_no_worker_of_many_threads_for_having_idled(
+    threads: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THREADS", threads)
+    monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", "60")
+
+    importlib.reload(functions.main)
+
+    assert GunicornApplication(None, "127.0.0.1", 0, False).cfg.timeout == limit

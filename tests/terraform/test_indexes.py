@@ -69,7 +69,7 @@ def test_services_wait_for_the_indexes_of_their_queries() -> None:
 
 
 def test_an_index_has_time_to_be_built_within_the_time_of_a_build(deployments: dict[str, Deployment]) -> None:
-    build = int(yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())["timeout"].removesuffix("s"))
+    build = int(yaml.safe_load((ROOT / "cloudbuild-apply.yaml").read_text())["timeout"].removesuffix("s"))
     least = deployments["least"]
 
     for kind in ("google_firestore_index", "google_firestore_field"):

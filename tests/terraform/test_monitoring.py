@@ -119,7 +119,9 @@ def test_pushes_to_subscribers_that_fail_are_no_alert_but_those_that_stay_are(
     [fails], [stays] = alert(deployment, "pushes_fail"), alert(deployment, "deliveries_stay")
     found = threshold(stays)
 
-    assert f'subscription_id!="{DELIVERY_RETRIES}"' in threshold(fails)["filter"]
+    [watched] = re.findall(r"subscription_id=one_of\((.*?)\)", threshold(fails)["filter"])
+    pushed = set(deployment.by_key("google_pubsub_subscription.push"))
+    assert set(watched.replace('"', "").split(",")) == pushed - {DELIVERY_RETRIES}
     assert "subscription/oldest_unacked_message_age" in found["filter"]
     assert f'subscription_id="{DELIVERY_RETRIES}"' in found["filter"]
     subscription = deployment.by_key("google_pubsub_subscription.push")[DELIVERY_RETRIES]

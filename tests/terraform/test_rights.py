@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.access.buckets import PROOF_KEY
+from shared.identifiers import Kind
 from tests.support.terraform_cli import Deployment
 
 READ, WRITE = "roles/storage.objectViewer", "roles/storage.objectUser"
@@ -409,3 +410,23 @@ def test_the_password_of_the_mail_server_is_a_secret(deployments: dict[str, Depl
         assert secrets == {
             function: given if function in ("checkout", "sweep") else [] for function in functions
         }
+
+
+def test_nobody_overwrites_a_manifest_in_s3(deployment: Deployment) -> None:
+    documents = deployment.by_key("module.aws.data.aws_iam_policy_document.bucket")
+    denying = {
+        purpose: [row for row in document["statement"] if row["sid"] == "OnlyNewManifests"]
+        for purpose, document in documents.items()
+    }
+    [statement] = denying.pop("main")
+    arn = deployment.one('module.aws.aws_s3_bucket.dss["main"]')["arn"]
+
+    assert not any(denying.values())
+    assert (statement["effect"], statement["actions"]) == ("Deny", ["s3:PutObject"])
+    assert statement["principals"] == [{"type": "*", "identifiers": ["*"]}]
+    # Blobs are copied, and S3's CopyObject would be refused.
+    assert set(statement["resources"]) == {f"{arn}/{kind}/*" for kind in Kind}
+    assert {(row["test"], row["variable"], *row["values"]) for row in statement["condition"]} == {
+        ("Null", "s3:if-none-match", "true"),
+        ("Bool", "s3:ObjectCreationOperation", "true"),
+    }

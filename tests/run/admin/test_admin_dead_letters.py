@@ -76,7 +76,7 @@ def die(publisher: PubSub) -> Callable[[str], str]:
             def process(self, message: Message) -> None:
                 raise Unavailable(reason)
 
-        settings = SimpleNamespace(delivery_attempts=30)
+        settings = SimpleNamespace(delivery_attempts=30, project="p", pubsub_prefix="")
         parts: Any = SimpleNamespace(settings=settings, publisher=publisher)
         body = {
             "message": {"attributes": attributes, "data": "Ynl0ZXM=", "messageId": "1"},

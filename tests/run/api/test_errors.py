@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
@@ -210,3 +211,19 @@ class TestReadOnlyMode:
     def test_a_search_works_in_read_only_mode(self, read_only: Api):
         answer = read_only.request("POST", "/v1/search", replica="gcp", json={"es_query": {}})
         assert answer.status_code != 503
+
+
+def test_what_a_request_logs_has_its_trace_as_cloud_logging_wants_it() -> None:
+    seen: list[dict[str, Any]] = []
+    client = client_of_broken(errors.Unavailable("away"))
+    client.application.after_request(  # type: ignore[union-attr]
+        lambda response: (seen.append(structlog.contextvars.get_contextvars()), response)[1]
+    )
+
+    client.get(PATH, headers={"X-Cloud-Trace-Context": f"{'ab' * 16}/17;o=1"})
+    client.get(PATH)
+
+    assert [row.get("logging.googleapis.com/trace") for row in seen] == [
+        f"projects/p/traces/{'ab' * 16}",
+        None,
+    ]

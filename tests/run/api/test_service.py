@@ -2,15 +2,20 @@
 
 import importlib.metadata
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 
 from run.api.security_headers import install_headers
+from run.api.service import _Health, _version_form
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
 from tests.support.api import new_uuid, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
+from tests.support.waiting import wait_until
 
 
 def test_the_contract_names_this_server(anyone):
@@ -184,9 +189,41 @@ def test_a_service_is_healthy_until_a_back_end_is_gone(anyone, without_issuer, c
     assert without_issuer.get("/internal/health").json() == {"Healthy": True}
     [bucket] = [b for b in clouds.gcs.list_buckets() if b.name.startswith("dss-short-lived-")]
     bucket.delete()
-    answer = without_issuer.get("/internal/health")
-    broken = answer.json().pop("broken")
-    assert answer.status_code == 503
-    assert answer.json()["Healthy"] is False
+
+    def unhealthy():
+        found = without_issuer.get("/internal/health")
+        return found.json() if found.status_code == 503 else None
+
+    # What was found is kept for two seconds.
+    answer = wait_until(unhealthy, "a missing bucket is noticed")
+    broken = answer.pop("broken")
+    assert answer == {"Healthy": False}
     assert set(broken) == {f"gcp {bucket.name}"}
     assert bucket.name in broken[f"gcp {bucket.name}"]
+
+
+def test_an_image_names_the_commit_that_it_was_built_of():
+    assert _version_form("1.0.0.dev0")["git"]["commit"] == "1.0.0.dev0"
+    assert _version_form("1.0.0.dev0+3f2a91c")["git"]["commit"] == "3f2a91c"
+
+
+def test_many_who_ask_for_the_health_at_once_cost_one_check():
+    checks = []
+
+    def check(*_):
+        checks.append(1)
+        time.sleep(0.05)
+
+    store = SimpleNamespace(check_bucket=lambda _: None)
+    replica = SimpleNamespace(name="gcp", bucket="b", checkout_bucket="b", store=store)
+    catalog = SimpleNamespace(database=SimpleNamespace(check=check))
+    app = Flask(__name__)
+    health = _Health(SimpleNamespace(catalog=catalog, replicas=[replica]))
+
+    def ask(_):
+        with app.app_context():
+            return health.answer().status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(ask, range(40))) == {200}
+    assert len(checks) == 1
