@@ -18,6 +18,7 @@ from shared.explore.base import DELETED, FAILED, BundleState
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share
+from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.documents import DocumentWriter
 from shared.explore.postgresql.shares import Shares
 from shared.explore.postgresql.unused import keep_numbers
@@ -147,11 +148,12 @@ class Writer:
         keep_numbers(connection)
         keys = sorted({*(before.said.keys if before else ()), *(after.said.keys if after else ())})
         _lock(connection, sorted({_number(catalogue, *key) for key in keys}))
-        shares = Shares(connection, catalogue)
-        documents = DocumentWriter(connection, catalogue)
+        audiences = AudienceNumbers(connection)
+        shares = Shares(connection, catalogue, audiences)
+        documents = DocumentWriter(connection, catalogue, audiences)
         old, new = _shares(before, uuid), _shares(after, uuid)
         shares.replace(uuid, old, new)
-        documents.write(keys, shares.tallies(keys, new))
+        documents.write(shares.counted(keys, new))
 
 
 @dataclass(frozen=True)
