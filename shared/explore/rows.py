@@ -130,9 +130,9 @@ class Rows:
         return Row(parts, values, keys)
 
     def _of_group(self, group: str, fields: Sequence[Field], document: Document) -> _OfGroup:
-        if group in document:
+        listed = document[group] if group in document else document["contents"].get(group)
+        if not isinstance(listed, list | None):
             return _of_group(fields, document)
-        listed = document["contents"].get(group)
         key = group, id(listed)
         if key not in self._known:
             self._known[key] = listed, _of_group(fields, document)

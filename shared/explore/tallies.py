@@ -38,25 +38,29 @@ _SUM, _SUMMED = "+", "#"
 _MOST_SUMMED = 1 << 40
 
 
-# Almost all values are texts or null, and there are thousands in a bundle: these take a short way.
+# Almost all values are simple, and there are thousands in a bundle: these take a short way.
 _encode_text = json.encoder.encode_basestring
 _encode_other = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+_NAMED = {"null": None, "true": True, "false": False}
 
 
 def encode(value: Json) -> str:
     """Return a value as JSON text, equal for equal values alone."""
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return _encode_text(value)
-    return "null" if value is None else _encode_other(value)
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
+    return str(value) if kind is int else _encode_other(value)
 
 
 def decode(text: str) -> Json:
     """Return the value of a text that `encode` has made."""
-    if text == "null":
-        return None
     if text.startswith('"') and "\\" not in text:
         return text[1:-1]
-    return json.loads(text)
+    return _NAMED[text] if text in _NAMED else json.loads(text)
 
 
 def order(value: Json) -> tuple[bool, float, str]:

@@ -219,29 +219,35 @@ class DocumentWriter:
         self._catalogue = catalogue
         self._audiences = audiences
         self._parts = PartNumbers(connection)
+        self._changes: dict[str, Change] = {}
 
     def write(self, counted: Mapping[EntityKey, Counted]) -> None:
-        """Replace the documents of entities; an entity without bundles has none any more."""
+        """Replace the documents of entities; an entity without bundles has none any more.
+
+        All that is kept of them is by how much counts of facets change: `count` writes that in the end.
+        """
         kinds, ids = map(text_array, key_columns(counted))
         removed = self._connection.execute(_REMOVE, (kinds, ids, self._catalogue.number)).fetchall()
-        changes: dict[str, Change] = {}
         for profile, sums in removed:
-            changes.setdefault(profile.hex, Change()).add(-1, sums)
+            self._changes.setdefault(profile.hex, Change()).add(-1, sums)
         making = NewDocuments(self._catalogue)
         documents = list(self._documents(making, counted))
         numbers = self._parts.numbers({part for each in documents for part in each.row.parts.values()})
         rows = []
         for each in documents:
             profile = making.profile(each, numbers)
-            change = changes.setdefault(profile.id, Change())
-            change.made_of = profile.made_of
-            change.add(1, each.sums)
+            self.add(profile, each.sums)
             rows.append(making.columns(each, profile))
         if rows:
             kinds, ids, audiences, profiles, *texts = zip(*rows, strict=True)
             columns = text_array(kinds), text_array(ids), array(audiences), array(profiles)
             self._connection.execute(_PUT, (self._catalogue.number, *columns, *map(text_array, texts)))
-        self.count(changes)
+
+    def add(self, profile: Profile, sums: Sequence[int]) -> None:
+        """Count one document more of a profile."""
+        change = self._changes.setdefault(profile.id, Change())
+        change.made_of = profile.made_of
+        change.add(1, sums)
 
     def _documents(self, making: NewDocuments, counted: Mapping[EntityKey, Counted]) -> Iterator[NewDocument]:
         bundles = self._bundles(counted)
@@ -271,10 +277,10 @@ class DocumentWriter:
                 found[kind, entity_id][decode_labels(labels)].append(bundle)
         return found
 
-    def count(self, changes: Mapping[str, Change]) -> None:
+    def count(self) -> None:
         """Change the numbers of profiles, each of which is there from its first document to its last."""
         changed = sorted(
-            ((profile, each) for profile, each in changes.items() if each.n or any(each.sums)),
+            ((profile, each) for profile, each in self._changes.items() if each.n or any(each.sums)),
             key=lambda pair: pair[0],
         )
         if not changed:

@@ -39,8 +39,9 @@ _KEEP_INNER = """
 """
 _ADD = """
     INSERT INTO dss_explore_members
-    SELECT %s, %s, %s, listed, inner_id, %s, %s, %s, digest
-    FROM unnest(%s::text[], %s::uuid[], %s::uuid[]) AS new (listed, inner_id, digest)
+    SELECT %s, %s, %s, listed, inner_id, version, uuid, labels, digest
+    FROM unnest(%s::text[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::uuid[])
+        AS new (listed, inner_id, version, uuid, labels, digest)
 """
 _REMOVE = """
     DELETE FROM dss_explore_members AS member
@@ -100,9 +101,11 @@ _CLEAR = """
     WHERE catalog = %s AND entity_type = %s AND entity_id = %s AND audience = ANY(%s)
 """
 _TALLIES = """
-    SELECT audience, listed, grp, field, json_object_agg(value, n) FROM dss_explore_tallies
-    WHERE catalog = %s AND entity_type = %s AND entity_id = %s
-    GROUP BY audience, listed, grp, field
+    SELECT audience, json_agg(json_build_array(listed, grp, field, counts)) FROM (
+        SELECT audience, listed, grp, field, json_object_agg(value, n) AS counts FROM dss_explore_tallies
+        WHERE catalog = %s AND entity_type = %s AND entity_id = %s
+        GROUP BY audience, listed, grp, field
+    ) AS of_slots GROUP BY audience
 """
 
 # The version and the UUID of the bundle that counts, and the inner entity as it has it.
@@ -134,35 +137,34 @@ class LargeEntities:
     def begin(self, key: EntityKey, shares: Sequence[Share]) -> None:
         """Record an entity that has become large, with all of its shares."""
         self._counts[key] = Counter()
-        for share in shares:
-            self.change(key, None, share)
+        self.change(key, (), shares)
 
-    def change(self, key: EntityKey, old: Share | None, new: Share | None) -> None:
-        """Replace what one bundle said of an entity, and change its counts by the difference."""
+    def change(self, key: EntityKey, old: Sequence[Share], new: Sequence[Share]) -> None:
+        """Replace what some bundles said of an entity, and change its counts by the difference."""
         counts = self._counts[key]
         changed = counts.copy()
-        if old:
-            changed[old.labels] -= 1
-        if new:
-            changed[new.labels] += 1
+        changed.subtract(share.labels for share in old)
+        changed.update(share.labels for share in new)
         changed = +changed
         self._keep_labels(key, changed)
         if set(changed) != set(counts):
             self._renumber(key, counts, changed)
-        keys = self._inner_keys(old, new)
+        keys = list(dict.fromkeys(inner_key for share in (*old, *new) for inner_key, _ in _inner(share)))
         ours = list(audiences(changed))
         earlier = [self._winners(key, audience, keys) for audience in ours]
         self._replace(key, old, new)
         for audience, lost in zip(ours, earlier, strict=True):
-            # What a bundle adds is compared with the others'; what it takes away leaves room for any of them.
-            won = self._winners(key, audience, keys) if old or not new else _won(lost, new, audience)
+            # What is added is compared with the others'; what is taken away leaves room for any of them.
+            won = self._winners(key, audience, keys) if old else _won(lost, new, audience)
             self._count(key, audience, _difference(self._merges(key), lost, won))
 
     def tallies(self, key: EntityKey) -> dict[Audience, Tallies]:
         """Return the counts of an entity that is or was large, for each audience."""
         found: dict[int, dict[str, ListCounts]] = {}
-        for number, listed, group, name, counts in self._connection.execute(_TALLIES, self._key(key)):
-            found.setdefault(number, {}).setdefault(listed, ListCounts()).add(group, name, counts)
+        for number, slots in self._connection.execute(_TALLIES, self._key(key)):
+            lists = found.setdefault(number, {})
+            for listed, group, name, counts in slots:
+                lists.setdefault(listed, ListCounts()).add(group, name, counts)
         return {
             audience: Tallies(found.get(self._audiences.number(audience), {}))
             for audience in audiences(self._counts[key])
@@ -182,28 +184,31 @@ class LargeEntities:
         encoded = json.dumps({encode_labels(labels): n for labels, n in counts.items()})
         self._connection.execute(_SET_LABELS, (*self._key(key), encoded))
 
-    def _replace(self, key: EntityKey, old: Share | None, new: Share | None) -> None:
-        removed = self._remove(key, old) if old else []
+    def _replace(self, key: EntityKey, old: Sequence[Share], new: Sequence[Share]) -> None:
+        removed = [each for share in old for each in self._remove(key, share)]
         if new:
             self._add(key, new)
         if removed:
             self._connection.execute(_DROP_INNER, (*self._key(key), removed))
 
-    def _add(self, key: EntityKey, share: Share) -> None:
-        inner = _inner(share)
-        entities = [encode(each) for _, each in inner]
+    def _add(self, key: EntityKey, shares: Sequence[Share]) -> None:
+        rows = [
+            (inner_key, share.version, share.uuid, encode_labels(share.labels), encode(inner))
+            for share in shares
+            for inner_key, inner in _inner(share)
+        ]
+        if not rows:
+            return
+        inner_keys, *places, entities = zip(*rows, strict=True)
         digests = array(map(digest, entities))
         self._connection.execute(_KEEP_INNER, (*self._key(key), digests, text_array(entities)))
-        place = (*self._key(key), share.version, share.uuid, encode_labels(share.labels))
-        self._connection.execute(_ADD, (*place, *_columns(key for key, _ in inner), digests))
+        columns = *_columns(inner_keys), *map(text_array, places), digests
+        self._connection.execute(_ADD, (*self._key(key), *columns))
 
     def _remove(self, key: EntityKey, share: Share) -> list[UUID]:
         lists, ids = _columns(inner_key for inner_key, _ in _inner(share))
         place = (*self._key(key), share.version, share.uuid)
         return [removed for (removed,) in self._connection.execute(_REMOVE, (lists, ids, *place))]
-
-    def _inner_keys(self, *shares: Share | None) -> list[InnerKey]:
-        return list(dict.fromkeys(key for share in shares if share for key, _ in _inner(share)))
 
     def _winners(self, key: EntityKey, audience: Audience, keys: Sequence[InnerKey]) -> _Winners:
         rows = self._connection.execute(_WINNERS, (*_columns(keys), *self._key(key), _shown(audience)))
@@ -244,12 +249,16 @@ class LargeEntities:
             self._connection.execute(_DROP_ZEROS, (slots, digests, *place))
 
 
-def _won(lost: _Winners, new: Share, audience: Audience) -> _Winners:
-    """Return which inner entities count once a bundle is added."""
-    if new.labels not in audience.shown:
-        return lost
-    ours = {key: (new.version, new.uuid, encode(inner)) for key, inner in _inner(new)}
-    return lost | {key: each for key, each in ours.items() if key not in lost or each[:2] > lost[key][:2]}
+def _won(lost: _Winners, new: Iterable[Share], audience: Audience) -> _Winners:
+    """Return which inner entities count once some bundles are added."""
+    won = dict(lost)
+    for share in new:
+        if share.labels in audience.shown:
+            place = share.version, share.uuid
+            for key, inner in _inner(share):
+                if key not in won or place > won[key][:2]:
+                    won[key] = (*place, encode(inner))
+    return won
 
 
 def _difference(merges: Merges, lost: _Winners, won: _Winners) -> dict[tuple[Slot, str], int]:

@@ -17,10 +17,11 @@ from shared.explore.postgresql.term_numbers import text_array
 # An entity that is in more bundles is large: reading what 32 bundles say takes some milliseconds.
 MOST_READ = 32
 
-_FORGET = "DELETE FROM dss_explore_shares WHERE catalog = %s AND uuid = %s"
+_FORGET = "DELETE FROM dss_explore_shares WHERE catalog = %s AND uuid = ANY(%s)"
 _RECORD = """
     INSERT INTO dss_explore_shares (catalog, uuid, labels, entity_type, entity_id)
-    SELECT %s, %s, %s, kind, id FROM unnest(%s::text[], %s::text[]) AS new (kind, id)
+    SELECT %s, uuid, labels, kind, id
+    FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS new (uuid, labels, kind, id)
 """
 # Bundles are read once, whatever number of the entities they are about.
 _SHARES = """
@@ -38,6 +39,10 @@ _SAID = """
 """
 
 
+# What bundles say of entities.
+SharesOf = Mapping[EntityKey, Sequence[Share]]
+
+
 class Shares:
     """The shares of entities in one transaction, which holds the locks of those that change."""
 
@@ -45,26 +50,28 @@ class Shares:
         self._connection = connection
         self._catalogue = catalogue
         self._large = LargeEntities(connection, catalogue, numbers)
-        self._known = Known()
 
-    def replace(self, uuid: str, old: Mapping[EntityKey, Share], new: Mapping[EntityKey, Share]) -> None:
-        """Replace what a bundle said of entities by what it says now."""
+    def replace(self, old: SharesOf, new: SharesOf) -> None:
+        """Replace what some bundles said of entities by what they say now."""
         number = self._catalogue.number
-        if old:
-            self._connection.execute(_FORGET, (number, uuid))
-        if new:
-            # Those of the bundle, so of all.
-            labels = encode_labels(next(iter(new.values())).labels)
-            columns = map(text_array, key_columns(new))
-            self._connection.execute(_RECORD, (number, uuid, labels, *columns))
+        forgotten = sorted({share.uuid for listed in old.values() for share in listed})
+        if forgotten:
+            self._connection.execute(_FORGET, (number, forgotten))
+        recorded = [
+            (share.uuid, encode_labels(share.labels), *key) for key, listed in new.items() for share in listed
+        ]
+        if recorded:
+            columns = map(text_array, zip(*recorded, strict=True))
+            self._connection.execute(_RECORD, (number, *columns))
         keys = {**old, **new}
         self._large.find(keys)
         for key in keys:
             if key in self._large:
-                self._large.change(key, old.get(key), new.get(key))
+                self._large.change(key, old.get(key, ()), new.get(key, ()))
 
-    def counted(self, keys: Sequence[EntityKey], own: Mapping[EntityKey, Share]) -> dict[EntityKey, Counted]:
+    def counted(self, keys: Sequence[EntityKey], own: SharesOf) -> dict[EntityKey, Counted]:
         """Return the counts of each entity that was replaced; `own` are shares that needn't be read."""
+        known = Known()
         small = [key for key in keys if key not in self._large]
         shares = self._read(small, own, MOST_READ + 1)
         grown = [key for key in small if len(shares[key]) > MOST_READ]
@@ -72,16 +79,16 @@ class Shares:
             for key, listed in self._read(grown, own, None).items():
                 self._large.begin(key, listed)
         return {
-            key: Counted(self._large.tallies(key)) if key in self._large else self._counted(key, shares[key])
+            key: Counted(self._large.tallies(key))
+            if key in self._large
+            else self._counted(key, shares[key], known)
             for key in keys
         }
 
-    def _counted(self, key: EntityKey, shares: Sequence[Share]) -> Counted:
+    def _counted(self, key: EntityKey, shares: Sequence[Share], known: Known) -> Counted:
         merges = self._catalogue.plugin.merges[key[0]]
         tallies = {
-            audience: tally(
-                merges, [share for share in shares if share.labels in audience.shown], self._known
-            )
+            audience: tally(merges, [share for share in shares if share.labels in audience.shown], known)
             for audience in audiences(share.labels for share in shares)
         }
         bundles: dict[frozenset[str], list[dict[str, str]]] = {}
@@ -90,11 +97,11 @@ class Shares:
         return Counted(tallies, bundles)
 
     def _read(
-        self, keys: Sequence[EntityKey], own: Mapping[EntityKey, Share], most: int | None
+        self, keys: Sequence[EntityKey], own: SharesOf, most: int | None
     ) -> dict[EntityKey, list[Share]]:
         """Return the shares of entities, at most so many of each beside its own."""
-        shares = {key: [own[key]] if key in own else [] for key in keys}
-        own_uuids = {share.uuid for share in own.values()}
+        shares = {key: list(own.get(key, ())) for key in keys}
+        own_uuids = {share.uuid for listed in shares.values() for share in listed}
         columns = map(text_array, key_columns(keys))
         rows = self._connection.execute(_SHARES, (*columns, self._catalogue.number, most)).fetchall()
         others = [(keys[place - 1], uuid) for place, uuid in rows if uuid not in own_uuids]
