@@ -239,8 +239,8 @@ class DocumentWriter:
             self.add(profile, each.sums)
             rows.append(making.columns(each, profile))
         if rows:
-            kinds, ids, audiences, profiles, *texts = zip(*rows, strict=True)
-            columns = text_array(kinds), text_array(ids), array(audiences), array(profiles)
+            types, entities, audiences, profiles, *texts = zip(*rows, strict=True)
+            columns = text_array(types), text_array(entities), array(audiences), array(profiles)
             self._connection.execute(_PUT, (self._catalogue.number, *columns, *map(text_array, texts)))
 
     def add(self, profile: Profile, sums: Sequence[int]) -> None:
