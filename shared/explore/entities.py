@@ -1,11 +1,12 @@
 """What several bundle versions together say of one entity."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from shared.explore.bundle_metadata import Contents
-from shared.explore.tallies import Counted, Counts, Inner, Merges, Slot, encode
+from shared.explore.tallies import Counted, Inner, ListCounts, Merges, Tallies, encode
 
 # Documents name at most so many of their bundles; they are found by each of them.
 MOST_BUNDLES = 100
@@ -57,6 +58,16 @@ class Known:
         # By identity; the inner entity is kept with it, so that no other gets its id.
         self._known: dict[tuple[int, int, str], tuple[Inner, list[Counted]]] = {}
 
+        self._keys: dict[tuple[int, str], tuple[Inner, InnerKey]] = {}
+        self._counts: dict[tuple[int, str, tuple[int, ...]], ListCounts] = {}
+
+    def key(self, listed: str, inner: Inner) -> InnerKey:
+        """Return by what an inner entity is told from others; it must not change meanwhile."""
+        place = id(inner), listed
+        if place not in self._keys:
+            self._keys[place] = inner, inner_key(listed, inner)
+        return self._keys[place][1]
+
     def slots(self, merges: Merges, listed: str, inner: Inner) -> list[Counted]:
         """Return what to count of an inner entity, which must not change meanwhile."""
         merge = merges.merge(listed)
@@ -65,19 +76,24 @@ class Known:
             self._known[key] = inner, list(merge.slots(listed, inner))
         return self._known[key][1]
 
+    def counts(self, merges: Merges, listed: str, inner: Collection[Inner]) -> ListCounts:
+        """Return the counts of a list: the same for the same inner entities."""
+        key = id(merges.merge(listed)), listed, tuple(map(id, inner))
+        if key not in self._counts:
+            slots = (self.slots(merges, listed, each) for each in inner)
+            self._counts[key] = ListCounts.of(chain.from_iterable(slots))
+        return self._counts[key]
 
-def tally(merges: Merges, shares: Iterable[Share], known: Known | None = None) -> Mapping[Slot, Counts]:
+
+def tally(merges: Merges, shares: Iterable[Share], known: Known | None = None) -> Tallies:
     """Count the values of an entity's inner entities: each as the bundle with the greatest version has it.
 
     `known` is shared by the entities of a bundle, and spares work.
     """
     known = known or Known()
-    winners: dict[InnerKey, Inner] = {}
+    winners: dict[str, dict[InnerKey, Inner]] = {}
     for share in sorted(shares, key=lambda each: (each.version, each.uuid)):
-        winners.update(inner_entities(share.contents))
-    counts: dict[Slot, dict[str, int]] = {}
-    for (listed, _), inner in winners.items():
-        for slot, text, n in known.slots(merges, listed, inner):
-            of_slot = counts.setdefault(slot, {})
-            of_slot[text] = of_slot.get(text, 0) + n
-    return counts
+        for listed, entities in share.contents.items():
+            winners.setdefault(listed, {}).update((known.key(listed, inner), inner) for inner in entities)
+    counts = {listed: known.counts(merges, listed, of_list.values()) for listed, of_list in winners.items()}
+    return Tallies({listed: of_list for listed, of_list in counts.items() if of_list})

@@ -6,7 +6,7 @@ the same.
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,18 +94,67 @@ class Row:
         return {**self.keys, **dict(pair for part in self.parts.values() for pair in part.keys)}[name]
 
 
-def row_of(document: Document, fields: tuple[Field, ...]) -> Row:
+@dataclass(frozen=True)
+class _OfGroup:
+    """What is stored of the fields of one group."""
+
+    part: Part | None
+    values: Mapping[str, list[Json]]
+    keys: Mapping[str, str]
+
+
+class Rows:
+    """Makes what is stored to find documents of a plug-in's fields.
+
+    Documents may share lists of inner entities, which must not change: what follows from a list is made once.
+    """
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._groups: dict[str, list[Field]] = {}
+        for each in fields:
+            self._groups.setdefault(each.group, []).append(each)
+        # By identity; the list is kept with it, so that no other gets its id.
+        self._known: dict[tuple[str, int], tuple[Any, _OfGroup]] = {}
+
+    def of(self, document: Document) -> Row:
+        """Return what is stored to find a document. Pure: the same for the same document."""
+        parts: dict[str, Part] = {}
+        values: dict[str, list[Json]] = {}
+        keys: dict[str, str] = {}
+        for group, fields in self._groups.items():
+            found = self._of_group(group, fields, document)
+            values.update(found.values)
+            keys.update(found.keys)
+            if found.part is not None:
+                parts[group] = found.part
+        return Row(parts, values, keys)
+
+    def _of_group(self, group: str, fields: Sequence[Field], document: Document) -> _OfGroup:
+        listed = document[group] if group in document else document["contents"].get(group)
+        if not isinstance(listed, list | None):
+            return _of_group(fields, document)
+        key = group, id(listed)
+        if key not in self._known:
+            self._known[key] = listed, _of_group(fields, document)
+        return self._known[key][1]
+
+
+def row_of(document: Document, fields: Sequence[Field]) -> Row:
     """Return what is stored to find a document. Pure: the same for the same document."""
-    terms: dict[str, set[tuple[str, str]]] = {}
-    term_keys: dict[str, set[tuple[str, str]]] = {}
+    return Rows(fields).of(document)
+
+
+def _of_group(fields: Sequence[Field], document: Document) -> _OfGroup:
+    terms: set[tuple[str, str]] = set()
+    term_keys: set[tuple[str, str]] = set()
     values: dict[str, list[Json]] = {}
     keys: dict[str, str] = {}
     for each in fields:
         found = each.values(document)
         key = sort_key(each, least(each, found))
         if each.is_facet:
-            term_keys.setdefault(each.group, set()).add((each.name, key))
-            terms.setdefault(each.group, set()).update((each.name, term_key(value)) for value in found)
+            term_keys.add((each.name, key))
+            terms.update((each.name, term_key(value)) for value in found)
             continue
         values[each.name] = _distinct(found)
         if each.is_hidden:
@@ -113,8 +162,8 @@ def row_of(document: Document, fields: tuple[Field, ...]) -> Row:
         keys[each.name] = key
         if has_range(each) and (last := sort_key(each, greatest(each, found))) != key:
             keys[greatest_of(each.name)] = last
-    parts = {group: Part(frozenset(terms[group]), frozenset(term_keys[group])) for group in terms}
-    return Row(parts, values, keys)
+    part = Part(frozenset(terms), frozenset(term_keys)) if term_keys else None
+    return _OfGroup(part, values, keys)
 
 
 def _distinct(values: list[Any]) -> list[Json]:

@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from shared.explore.bundle_metadata import Json
 
@@ -37,25 +38,29 @@ _SUM, _SUMMED = "+", "#"
 _MOST_SUMMED = 1 << 40
 
 
-# Almost all values are texts or null, and there are thousands in a bundle: these take a short way.
+# Almost all values are simple, and there are thousands in a bundle: these take a short way.
 _encode_text = json.encoder.encode_basestring
 _encode_other = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+_NAMED = {"null": None, "true": True, "false": False}
 
 
 def encode(value: Json) -> str:
     """Return a value as JSON text, equal for equal values alone."""
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return _encode_text(value)
-    return "null" if value is None else _encode_other(value)
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
+    return str(value) if kind is int else _encode_other(value)
 
 
 def decode(text: str) -> Json:
     """Return the value of a text that `encode` has made."""
-    if text == "null":
-        return None
     if text.startswith('"') and "\\" not in text:
         return text[1:-1]
-    return json.loads(text)
+    return _NAMED[text] if text in _NAMED else json.loads(text)
 
 
 def order(value: Json) -> tuple[bool, float, str]:
@@ -185,6 +190,85 @@ def _values_alone(counts: Counts) -> Counts:
 _DEFAULT = Merge()
 
 
+class ListCounts:
+    """Counts of the values of one list's inner entities, by group and field.
+
+    Entities that have the same inner entities share them, and what is made of them: it must not change.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[str, dict[str, dict[str, int]]] = {}
+        self._merged: list[tuple[Merge, list[dict[str, Json]]]] = []
+
+    @classmethod
+    def of(cls, counted: Iterable[Counted]) -> "ListCounts":
+        """Return counts of what is counted of one list."""
+        counts = cls()
+        for (_, group, name), text, n in counted:
+            of_field = counts._field(group, name)
+            of_field[text] = of_field.get(text, 0) + n
+        return counts
+
+    def add(self, group: str, name: str, counts: Counts) -> None:
+        """Set the counts of one field."""
+        self._field(group, name).update(counts)
+
+    def items(self) -> Iterator[tuple[str, str, Counts]]:
+        """Yield the counts of each field of each group."""
+        for group, fields in self._groups.items():
+            for name, counts in fields.items():
+                yield group, name, counts
+
+    def merged(self, merge: Merge) -> list[dict[str, Json]]:
+        """Return the merged inner entities: the same list each time."""
+        for known, entities in self._merged:
+            if known is merge:
+                return entities
+        entities = merge.merged(self._groups)
+        self._merged.append((merge, entities))
+        return entities
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def _field(self, group: str, name: str) -> dict[str, int]:
+        return self._groups.setdefault(group, {}).setdefault(name, {})
+
+
+class Tallies(Mapping[Slot, Counts]):
+    """Counts of an entity's values, by slot. Those of a list may be shared with other entities."""
+
+    def __init__(self, lists: Mapping[str, ListCounts]) -> None:
+        self.lists = lists
+
+    @classmethod
+    def of(cls, counts: Mapping[Slot, Counts]) -> "Tallies":
+        """Return any counts in this form."""
+        if isinstance(counts, cls):
+            return counts
+        lists: dict[str, ListCounts] = {}
+        for (listed, group, name), of_slot in counts.items():
+            lists.setdefault(listed, ListCounts()).add(group, name, of_slot)
+        return cls(lists)
+
+    @cached_property
+    def _slots(self) -> Mapping[Slot, Counts]:
+        return {
+            (listed, group, name): counts
+            for listed, of_list in self.lists.items()
+            for group, name, counts in of_list.items()
+        }
+
+    def __getitem__(self, slot: Slot) -> Counts:
+        return self._slots[slot]
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+
 @dataclass(frozen=True)
 class Merges:
     """How an entity's document is made: a Merge for each list that is not merged by the default one."""
@@ -200,8 +284,6 @@ class Merges:
         return self.merge(listed).slots(listed, inner)
 
     def contents(self, tallies: Mapping[Slot, Counts]) -> dict[str, list[dict[str, Json]]]:
-        """Return the lists of a document."""
-        lists: dict[str, dict[str, dict[str, Counts]]] = {}
-        for (listed, group, name), counts in tallies.items():
-            lists.setdefault(listed, {}).setdefault(group, {})[name] = counts
-        return {listed: self.merge(listed).merged(groups) for listed, groups in lists.items()}
+        """Return the lists of a document, which other documents may share: they must not change."""
+        lists = Tallies.of(tallies).lists
+        return {listed: counts.merged(self.merge(listed)) for listed, counts in lists.items()}

@@ -22,6 +22,13 @@ _CONNECTION_SECONDS = 8
 _STATEMENT_SECONDS = 25
 # How often a statement that repeats is planned anew.
 _REPEATED = 2
+# For statements about few rows that an index has: whatever the size of a table was when they were planned,
+# they look rows up one by one. Planning them takes longer than they do.
+_PLANNED_ONCE = """
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', false),
+        set_config('enable_seqscan', 'off', false),
+        set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)
+"""
 # Seconds after which the pool closes a connection that nobody uses.
 _IDLE_SECONDS = 120
 
@@ -140,7 +147,7 @@ class Connections:
         # Compiling these queries takes longer than running them.
         connection.execute("SET jit = off")
         if self._repeats:
-            connection.execute("SET enable_seqscan = off")
+            connection.execute(_PLANNED_ONCE)
 
 
 # A server that has become a standby is read-only; the next connection leads to the primary.

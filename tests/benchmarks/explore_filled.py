@@ -9,7 +9,6 @@ import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg import Connection, sql
@@ -21,7 +20,7 @@ from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share, tally
 from shared.explore.postgresql.audience_numbers import AudienceNumbers, encode_labels
-from shared.explore.postgresql.documents import Change, DocumentWriter, NewDocument
+from shared.explore.postgresql.documents import DocumentWriter, NewDocuments
 from shared.explore.postgresql.part_numbers import PartNumbers
 from tests.benchmarks.explore_bundles import Variant, variants
 
@@ -121,7 +120,7 @@ class _Filler:
         self._catalogue = catalogue
         self._audience = AudienceNumbers(connection).number(_AUDIENCE)
         self._parts = parts
-        self._changes: dict[UUID, Change] = {}
+        self._counting = DocumentWriter(connection, catalogue, AudienceNumbers(connection))
         # What the variants of each project say of it.
         self._shares: dict[EntityKey, list[Share]] = {}
 
@@ -145,7 +144,7 @@ class _Filler:
             rows = _Rows()
             self._document(rows, key, shares, 1)
             self._write(rows, "", ("",))
-        DocumentWriter(self._connection, self._catalogue).count(self._changes)
+        self._counting.count()
 
     def _own(self, variant: Variant, said: Said, shares: Mapping[EntityKey, Share]) -> None:
         rows, once = _Rows(), _Rows()
@@ -175,14 +174,14 @@ class _Filler:
     def _document(self, rows: _Rows, key: EntityKey, shares: Sequence[Share], copies: int) -> None:
         counts = tally(self._catalogue.plugin.merges[key[0]], shares)
         bundles = [{"uuid": share.uuid, "version": share.version} for share in shares][:100]
-        new = NewDocument.of(self._catalogue, key, self._audience, counts, sorted_bundles(bundles))
-        profile = new.profile(self._parts.numbers(set(new.row.parts.values())))
-        *columns, words, document = new.columns(profile)
-        _add(rows, "dss_explore_documents", *columns, document)
+        making = NewDocuments(self._catalogue)
+        new = making.document(key, self._audience, counts, sorted_bundles(bundles))
+        profile = making.profile(new, self._parts.numbers(set(new.row.parts.values())))
+        *columns, page, words, document = making.columns(new, profile)
+        _add(rows, "dss_explore_documents", self._catalogue.number, *columns, page or None, document)
         rows.words.append(words)
-        change = self._changes.setdefault(profile.id, Change(made_of=profile.made_of))
         for _ in range(copies):
-            change.add(1, new.sums)
+            self._counting.add(profile, new.sums)
 
     def _write(self, rows: _Rows, token: str, tokens: Sequence[str]) -> None:
         """Write rows once for each of some tokens, in place of the one that they have."""

@@ -6,14 +6,16 @@ its laboratories and its publications.
 
 import json
 from collections.abc import Mapping
-from uuid import UUID
 
 from psycopg import Connection
 
-from shared.explore.postgresql.term_numbers import TermNumbers, array, digest
+from shared.explore.postgresql.term_numbers import TermNumbers, array, digest, text_array
 from shared.explore.rows import Part
 
-_FIND = "SELECT digest, number FROM dss_explore_parts WHERE digest = ANY(%s::uuid[])"
+_FIND = """
+    SELECT wanted.place, part.number FROM unnest(%s::uuid[]) WITH ORDINALITY AS wanted (digest, place)
+    JOIN dss_explore_parts AS part ON part.digest = wanted.digest
+"""
 _ADD = """
     INSERT INTO dss_explore_parts (digest, terms, keys)
     SELECT digest, terms::integer[], keys::jsonb
@@ -34,19 +36,22 @@ class PartNumbers:
         digests = {digest(repr(sorted(part.terms))): part for part in parts}
         found = self._find(digests)
         if len(found) < len(parts):
-            self._add({key: part for key, part in digests.items() if part not in found})
-            found = self._find(digests)
+            new = {key: part for key, part in digests.items() if part not in found}
+            self._add(new)
+            found |= self._find(new)
         return found
 
-    def _find(self, digests: Mapping[UUID, Part]) -> dict[Part, int]:
-        rows = self._connection.execute(_FIND, (list(digests),))
-        return {digests[key]: number for key, number in rows}
+    def _find(self, digests: Mapping[str, Part]) -> dict[Part, int]:
+        parts = list(digests.values())
+        rows = self._connection.execute(_FIND, (array(digests),))
+        return {parts[place - 1]: number for place, number in rows}
 
-    def _add(self, new: Mapping[UUID, Part]) -> None:
+    def _add(self, new: Mapping[str, Part]) -> None:
         numbers = self._terms.numbers({term for part in new.values() for term in part.terms})
         # In one order in all writers, so that two which add the same parts don't wait for each other.
         keys = sorted(new)
         terms = [sorted(numbers[term] for term in new[key].terms) for key in keys]
         arrays = [array(listed) for listed in terms]
         sort_keys = [json.dumps(dict(new[key].keys), ensure_ascii=False) for key in keys]
-        self._connection.execute(_ADD, (keys, arrays, sort_keys))
+        columns = array(keys), text_array(arrays), text_array(sort_keys)
+        self._connection.execute(_ADD, columns)

@@ -2,6 +2,7 @@
 
 from typing import LiteralString
 
+from shared.explore.postgresql.locks import LOCKS
 from shared.postgresql.migrations import Migrations
 
 # The advisory lock of migrations, a number that nothing else in the database locks: the bytes of "dss2".
@@ -218,6 +219,11 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         CREATE INDEX dss_explore_documents_words ON dss_explore_documents
             USING gin (words) WITH (fastupdate = off)
         """,
+    ),
+    (
+        # A writer locks a row for each entity that it changes: see `shared.explore.postgresql.locks`.
+        "CREATE TABLE dss_explore_locks (number integer PRIMARY KEY)",
+        f"INSERT INTO dss_explore_locks SELECT generate_series(0, {LOCKS - 1})",
     ),
 )
 

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from uuid import UUID
 
 from psycopg import Connection
 
 _FIND_TERMS = """
-    SELECT term.field, term.digest, term.number FROM unnest(%s::text[], %s::uuid[]) AS wanted (field, digest)
+    SELECT wanted.place, term.number
+    FROM unnest(%s::text[], %s::uuid[]) WITH ORDINALITY AS wanted (field, digest, place)
     JOIN dss_explore_terms AS term ON term.field = wanted.field AND term.digest = wanted.digest
 """
 _ADD_TERMS = """
@@ -20,14 +20,21 @@ _ADD_TERMS = """
 Term = tuple[str, str]
 
 
-def digest(text: str) -> UUID:
-    """Return the number under which tables have a text that may be too long for an index."""
-    return UUID(bytes=hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
+def digest(text: str) -> str:
+    """Return the digits of the UUID under which tables have a text that may be too long for an index."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def array(numbers: Iterable[int]) -> str:
-    """Return an array as text: the rows of one statement have arrays of different lengths."""
+def array(numbers: Iterable[int | str]) -> str:
+    """Return an array of numbers, or of digests, as text: the rows of one statement have arrays of different
+    lengths."""
     return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def text_array(texts: Iterable[str]) -> str:
+    """Return an array of texts as text, in less time than the driver takes."""
+    quoted = [text.replace("\\", "\\\\").replace('"', '\\"') for text in texts]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
 
 
 class TermNumbers:
@@ -38,18 +45,17 @@ class TermNumbers:
 
     def numbers(self, terms: set[Term]) -> dict[Term, int]:
         """Return the numbers of terms, each of which gets one if it has none."""
-        keyed = {(name, digest(key)): (name, key) for name, key in terms}
-        numbers = self._find_terms(keyed)
+        numbers = self._find_terms({term: digest(term[1]) for term in terms})
         if len(numbers) < len(terms):
             # In one order in all writers, so that two which add the same terms don't wait for each other.
-            new = sorted((name, digest, key) for (name, digest), (_, key) in keyed.items())
-            new = [each for each in new if (each[0], each[2]) not in numbers]
-            columns = [list(column) for column in zip(*new, strict=True)]
-            self._connection.execute(_ADD_TERMS, columns)
-            numbers = self._find_terms(keyed)
+            rows = sorted((name, digest(key), key) for name, key in terms if (name, key) not in numbers)
+            names, digests, keys = zip(*rows, strict=True)
+            self._connection.execute(_ADD_TERMS, (text_array(names), array(digests), text_array(keys)))
+            numbers |= self._find_terms({(name, key): found for name, found, key in rows})
         return numbers
 
-    def _find_terms(self, keyed: Mapping[tuple[str, UUID], Term]) -> dict[Term, int]:
-        names, digests = [name for name, _ in keyed], [digest for _, digest in keyed]
-        rows = self._connection.execute(_FIND_TERMS, (names, digests))
-        return {keyed[name, digest]: number for name, digest, number in rows}
+    def _find_terms(self, digests: Mapping[Term, str]) -> dict[Term, int]:
+        terms = list(digests)
+        names = text_array(name for name, _ in terms)
+        rows = self._connection.execute(_FIND_TERMS, (names, array(digests.values())))
+        return {terms[place - 1]: number for place, number in rows}

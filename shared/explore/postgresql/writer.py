@@ -5,7 +5,6 @@ that need one of them wait. So two bundles at once give what one after the other
 deadlocks, and a writer that is killed has changed nothing.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,10 @@ from shared.explore.base import DELETED, FAILED, BundleState
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import EntityKey, Said
 from shared.explore.entities import Share
+from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.documents import DocumentWriter
+from shared.explore.postgresql.groups import Groups
+from shared.explore.postgresql.locks import lock_bundles, lock_entities
 from shared.explore.postgresql.shares import Shares
 from shared.explore.postgresql.unused import keep_numbers
 from shared.explore.reasons import why_not_stored
@@ -27,12 +29,8 @@ from shared.postgresql.connections import Connections, is_passing
 
 _log = structlog.get_logger()
 
-# Advisory locks of one catalogue's bundles, and of its entities. PostgreSQL holds 6,400 locks by default, so
-# that a bundle of 10,000 entities must not take one for each.
-_LOCKS = 512
-# Numbers that nothing else in the database locks: the bytes of "dssx", and more than 2^32 behind.
-_FIRST_LOCK = 0x64737378 << 24
-_BUNDLES = "bundle"
+# Entities whose documents are made at once: what is kept of them meanwhile takes some 10 MB.
+AT_ONCE = 200
 
 _BUNDLE = """
     SELECT state, labels, release, said FROM dss_explore_bundles
@@ -77,6 +75,7 @@ class Writer:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._groups = Groups(self.put_together)
 
     def put(self, catalogue: Catalogue, new: BundleState) -> bool:
         """Record a bundle version, and change all that follows from it; return whether anything changed.
@@ -86,35 +85,32 @@ class Writer:
         that has failed, with the reason, and the next older one is shown. Raises TooManyAudiences,
         Unavailable.
         """
+        return self._groups.put(catalogue, new)
+
+    def put_together(self, catalogue: Catalogue, states: Sequence[BundleState]) -> list[bool]:
+        """Do the same for the versions of several bundles, in one transaction.
+
+        Whatever fails, all have failed, and nothing has changed.
+        """
         with self._connections.connection() as connection, connection.transaction():
-            _lock(connection, [_number(catalogue, _BUNDLES, new.fqid.uuid)])
-            known = connection.execute(
-                _BUNDLE, (catalogue.number, new.fqid.uuid, new.fqid.version)
-            ).fetchone()
-            said = new.said.encode() if new.said else None
-            if known is not None and not _changes(known, new, said):
-                return False
-            before = _current(connection, catalogue, new.fqid.uuid)
-            connection.execute(
-                _PUT,
-                (
-                    catalogue.number,
-                    new.fqid.uuid,
-                    new.fqid.version,
-                    new.state,
-                    sorted(new.labels),
-                    new.reason,
-                    new.release,
-                    said,
-                ),
-            )
-            self._show_newest(connection, catalogue, new.fqid, before)
-        return True
+            lock_bundles(connection, catalogue, (each.fqid.uuid for each in states))
+            recorded = [_record(connection, catalogue, each) for each in states]
+            changed = [each for each in recorded if each is not None]
+            if len(states) == 1:
+                for fqid, before in changed:
+                    self._show_newest(connection, catalogue, fqid, before)
+            else:
+                now = []
+                for fqid, before in changed:
+                    connection.execute(_MAKE_CURRENT, {"catalog": catalogue.number, "uuid": fqid.uuid})
+                    now.append((fqid.uuid, before, _current(connection, catalogue, fqid.uuid)))
+                self._change(connection, catalogue, now)
+        return [each is not None for each in recorded]
 
     def forget(self, catalogue: Catalogue, fqid: Fqid) -> None:
         """Remove a bundle version, deleted or not, and all that follows from it."""
         with self._connections.connection() as connection, connection.transaction():
-            _lock(connection, [_number(catalogue, _BUNDLES, fqid.uuid)])
+            lock_bundles(connection, catalogue, [fqid.uuid])
             before = _current(connection, catalogue, fqid.uuid)
             connection.execute(_FORGET, (catalogue.number, fqid.uuid, fqid.version))
             self._show_newest(connection, catalogue, fqid, before)
@@ -128,7 +124,7 @@ class Writer:
             after = _current(connection, catalogue, fqid.uuid)
             try:
                 with connection.transaction():
-                    self._change(connection, catalogue, fqid.uuid, before, after)
+                    self._change(connection, catalogue, [(fqid.uuid, before, after)])
                 return
             except Exception as error:
                 # What was asked for must not fail by another version, or it would stay to be seen.
@@ -144,12 +140,19 @@ class Writer:
         self,
         connection: Connection,
         catalogue: Catalogue,
-        uuid: str,
-        before: "_Current | None",
-        after: "_Current | None",
+        bundles: "Iterable[tuple[str, _Current | None, _Current | None]]",
     ) -> None:
-        """Change all entities of which another version of a bundle says something now."""
-        if before == after:
+        """Change all entities of which other versions of bundles say something now: each has its UUID, and
+        what counted before and counts after."""
+        old: dict[EntityKey, list[Share]] = {}
+        new: dict[EntityKey, list[Share]] = {}
+        for uuid, before, after in bundles:
+            if before != after:
+                for shares_of, current in ((old, before), (new, after)):
+                    for key, share in _shares(current, uuid).items():
+                        shares_of.setdefault(key, []).append(share)
+        keys = sorted({*old, *new})
+        if not keys:
             return
         self._replace(connection, catalogue, uuid, before, after)
         connection.execute(_CHANGED, (catalogue.number, int(uuid[:1], 16)))
@@ -163,13 +166,14 @@ class Writer:
         after: "_Current | None",
     ) -> None:
         keep_numbers(connection)
-        keys = sorted({*(before.said.keys if before else ()), *(after.said.keys if after else ())})
-        _lock(connection, sorted({_number(catalogue, *key) for key in keys}))
-        shares = Shares(connection, catalogue)
-        documents = DocumentWriter(connection, catalogue)
-        old, new = _shares(before, uuid), _shares(after, uuid)
-        shares.replace(uuid, old, new)
-        documents.write(keys, shares.tallies(keys, new))
+        lock_entities(connection, catalogue, keys)
+        audiences = AudienceNumbers(connection)
+        shares = Shares(connection, catalogue, audiences)
+        documents = DocumentWriter(connection, catalogue, audiences)
+        shares.replace(old, new)
+        for first in range(0, len(keys), AT_ONCE):
+            documents.write(shares.counted(keys[first : first + AT_ONCE], new))
+        documents.count()
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,22 @@ class _Current:
     version: str
     labels: frozenset[str]
     said: Said
+
+
+def _record(
+    connection: Connection, catalogue: Catalogue, new: BundleState
+) -> "tuple[Fqid, _Current | None] | None":
+    """Record a bundle version; return it and what counted of its bundle before, or None if it changes
+    nothing."""
+    place = catalogue.number, new.fqid.uuid, new.fqid.version
+    known = connection.execute(_BUNDLE, place).fetchone()
+    said = new.said.encode() if new.said else None
+    if known is not None and not _changes(known, new, said):
+        return None
+    before = _current(connection, catalogue, new.fqid.uuid)
+    values = new.state, sorted(new.labels), new.reason, new.release, said
+    connection.execute(_PUT, (*place, *values))
+    return new.fqid, before
 
 
 def _current(connection: Connection, catalogue: Catalogue, uuid: str) -> _Current | None:
@@ -201,17 +221,3 @@ def _changes(known: Sequence[Any], new: BundleState, said: str | None) -> bool:
         return False
     same = (state, frozenset(labels), release) == (new.state, new.labels, new.release)
     return not (same and said == known_said)
-
-
-def _lock(connection: Connection, numbers: Iterable[int]) -> None:
-    connection.execute(
-        "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", (list(numbers),)
-    )
-
-
-def _number(catalogue: Catalogue, kind: str, key: str) -> int:
-    """Return the number of an advisory lock. Two keys with one number wait for each other, and no more."""
-    digest = hashlib.blake2b(f"{kind}/{key}".encode(), digest_size=8).digest()
-    # Behind the numbers of all bundles' locks come those of all entities': the order in which they are taken.
-    first = 0 if kind == _BUNDLES else _LOCKS
-    return _FIRST_LOCK + catalogue.number * 2 * _LOCKS + first + int.from_bytes(digest, "big") % _LOCKS

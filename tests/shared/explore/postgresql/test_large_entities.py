@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from shared.access import labels_of
 from shared.explore.bundle_metadata import BundleMetadata
 from shared.explore.changes import Said
 from shared.explore.postgresql import shares
@@ -121,6 +122,28 @@ def test_one_bundle_more_of_thousands_reads_none_of_the_others(
         assert counted.statements < 60
         assert counted.rows < 1500
     assert large.document(*PROJECT)["cell_count"] == cells
+
+
+def test_other_readers_of_one_bundle_of_thousands_read_none_of_the_others(
+    large: TestCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = large.document(*PROJECT)["cell_count"]
+    bundle, lab = metadata(BUNDLES + 1), labels_of(("lab",))
+    large.put(bundle)
+    with monkeypatch.context() as patched:
+        counted = Counted(patched)
+
+        large.put(bundle, lab)
+
+        # Counts are copied within the database, and 200 bundles are named at most.
+        assert counted.statements < 60
+        assert counted.rows < 2500
+    seen = [large.document(*PROJECT, sought)["cell_count"] for sought in (ANYBODY, lab, ANYBODY | lab)]
+    assert seen == [cells, 100, cells + 100]
+    large.put(bundle)
+    assert large.document(*PROJECT)["cell_count"] == cells + 100
+    assert large.document(*PROJECT, lab) is None
+    large.delete(bundle.fqid)
 
 
 def test_a_filter_finds_it_by_each_of_its_bundles(large: TestCatalogue) -> None:
