@@ -6,6 +6,10 @@ Searches, and what starts jobs or calls somebody, cost more than their CPU time 
 """
 
 COSTS = {
+    # The page of a list is a list of the catalogue and a summary of it.
+    "browse.home": 40,
+    "browse.list_entities": 40,
+    "browse.list_values": 20,
     "bundles.delete": 5,
     "bundles.get": 2,
     "bundles.list_all": 10,

@@ -20,7 +20,11 @@ from shared.system import Dss
 # The key of an application's interfaces in its `extensions`.
 INTERFACES_KEY = "dss.interfaces"
 # Functions that return an `Interface`, in the syntax of entry points.
-INTERFACES: Sequence[str] = ("run.drs.interface:interface", "run.explore.interface:interface")
+INTERFACES: Sequence[str] = (
+    "run.drs.interface:interface",
+    "run.explore.interface:interface",
+    "run.browse.interface:interface",
+)
 _PROBLEM = "application/problem+json"
 
 

@@ -332,6 +332,9 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "subscriptions.deliveries": _of_subscription("GET", "/deliveries"),
     "subscriptions.test": _of_subscription("POST", "/test"),
     "subscriptions.replay": _of_subscription("POST", "/replay", from_date="2026-01-01T000000.000000Z"),
+    "browse.home": lambda ask: ask.api.get("/browse"),
+    "browse.list_entities": lambda ask: ask.api.get("/browse/files"),
+    "browse.list_values": lambda ask: ask.api.get("/browse/files/values/organ"),
     "explore.catalogs": lambda ask: ask.api.get("/index/catalogs"),
     "explore.sources": lambda ask: ask.api.get("/repository/sources"),
     "explore.integrations": lambda ask: ask.api.get(

@@ -38,6 +38,9 @@ TAKES_A_NAME = ("files.put", "files.put_many", "bundles.put", "collections.put")
 OTHER_ROUTES = {
     "/": "a page for the contract",
     "/assets/<path:name>": "its scripts",
+    "/browse/static/icon.svg": "the icon of the pages",
+    "/browse/static/pages.css": "their style sheet",
+    "/browse/static/pages.js": "their script",
     "/ga4gh/drs/v1/openapi.json": "the contract of DRS",
     "/internal/application_secrets": "the OAuth client of command lines",
     "/internal/health": "which back ends answer",
