@@ -27,4 +27,11 @@ OPERATIONS = (
     _page("home", ""),
     _page("list_entities", "/{entity_type}"),
     _page("list_values", "/{entity_type}/values/{field}"),
+    _page("get_entity", "/{entity_type}/{entity_id}"),
+    _page("get_bundle", "/bundles/{uuid}"),
+    _page("compare", "/bundles/{uuid}/changes"),
+    _page("get_file", "/files/{uuid}"),
+    _page("get_content", "/files/{uuid}/content"),
+    _page("get_image", "/files/{uuid}/image"),
+    _page("get_collection", "/collections/{uuid}"),
 )

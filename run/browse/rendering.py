@@ -34,6 +34,8 @@ def _templates() -> Environment:
         "label": texts.label,
         "time": texts.time_text,
         "short": texts.short,
+        "pretty": texts.pretty,
+        "is_web": texts.is_web,
     }
     return made
 

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 from werkzeug.datastructures import MultiDict
 
 from run.api.connections import MAX_URL
-from run.browse.parameters import refuse_unknown
+from run.browse.parameters import refuse_repeated, refuse_unknown
 from run.explore.arguments import Arguments
 from run.explore.checked_json import checked_json
 from shared.errors import IllegalArguments
@@ -56,10 +56,7 @@ class State:
         """
         names = [name for name in given if not name.startswith((_IS, _LEAST, _MOST))]
         refuse_unknown(names, {*_ONCE, *_REPEATED, *also})
-        single = [name for name in given if name in _ONCE or name.startswith((_LEAST, _MOST))]
-        for name in single:
-            if len(given.getlist(name)) > 1:
-                raise IllegalArguments(f"{name[:100]}: is there more than once")
+        refuse_repeated(given, (name for name in given if name not in _REPEATED and not name.startswith(_IS)))
         return cls(
             once={name: given[name] for name in _ONCE if given.get(name)},
             chosen={

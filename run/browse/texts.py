@@ -1,11 +1,13 @@
 """Numbers, sizes, times and names as people read them."""
 
+import json
 import re
 
 # Characters of a text in a table or a list.
 MOST_SHOWN = 200
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
+_WEB = re.compile(r"https?://[^\s\x00-\x1f\x7f]{1,2000}")
 _VERSION = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d):?(\d\d):?(\d\d)(?:\.\d+)?Z")
 
 
@@ -34,6 +36,16 @@ def label(name: str) -> str:
     """Return the name of a field in words: `genusSpecies` is `Genus species`."""
     words = " ".join(word if word.isupper() else word.lower() for word in _WORD.findall(name)) or name
     return words[:1].upper() + words[1:]
+
+
+def pretty(value: object) -> str:
+    """Return JSON over several lines."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def is_web(text: object) -> bool:
+    """Return whether a text is a URL that a page may link to: of metadata, anything may be said to be one."""
+    return isinstance(text, str) and bool(_WEB.fullmatch(text))
 
 
 def short(text: str, most: int = MOST_SHOWN) -> str:
