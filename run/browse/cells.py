@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from run.browse.links import file_url
 from run.browse.operations import HOME
 from run.browse.texts import bytes_text, number_text, short, time_text
 from shared.explore.bundle_metadata import Json
@@ -69,10 +70,11 @@ def url_of(catalogue: Catalogue, entity_type: str, found: Found) -> str:
         known = catalogue.fields.get(name)
         return next((str(value) for value in present(known, found.document)), "") if known else ""
 
-    query = {"catalog": catalogue.name}
-    uuid = found.entity_id
-    if entity_type == "files" and (uuid_of_file := first("fileId")):
-        uuid, query = uuid_of_file, {"version": first("fileVersion"), "name": first("fileName")}
-    elif entity_type == "bundles":
-        query = {"version": first("bundleVersion")}
-    return f"{HOME}/{entity_type}/{uuid}?{urlencode({**query, 'replica': catalogue.setting.replica})}"
+    replica = catalogue.setting.replica
+    if entity_type == "files":
+        return file_url(first("fileId"), first("fileVersion"), first("fileName"), replica)
+    if entity_type == "bundles":
+        query = {"version": first("bundleVersion"), "replica": replica}
+    else:
+        query = {"catalog": catalogue.name}
+    return f"{HOME}/{entity_type}/{found.entity_id}?{urlencode(query)}"

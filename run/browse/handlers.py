@@ -1,5 +1,6 @@
 """The operations of the pages."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ from run.api import files
 from run.api.call import Call
 from run.api.files import find_file
 from run.api.urls import attachment
+from run.browse.charts import charts
 from run.browse.commands import drs_uri, lines_of_bundle, lines_of_file
 from run.browse.entities import entity
 from run.browse.finding import find_bundle_anywhere, find_hidden, on_some_replica
@@ -33,7 +35,7 @@ from run.browse.looks import (
 )
 from run.browse.operations import HOME
 from run.browse.parameters import Parameters
-from run.browse.previews import IMAGES, MOST_BYTES, head_of, media_type, preview_of
+from run.browse.previews import IMAGES, MOST_BYTES, head_of, media_type, memory_of, preview_of
 from run.browse.rendering import page
 from run.browse.state import SIZES, State
 from run.browse.trees import folder_of, parents_of
@@ -42,16 +44,19 @@ from run.explore.arguments import Arguments
 from shared.catalog import BundleHead, FileRecord
 from shared.errors import IllegalArguments, NotFound
 from shared.explore.catalogues import Catalogue
-from shared.identifiers import Kind
+from shared.identifiers import Fqid, Kind
 from shared.totals import Total
+
+# The beginning of a UUID, a dot and a version; in any case.
+_PREFIX = re.compile(r"[A-Za-z0-9.-]{0,80}")
 
 
 def home(call: Call) -> Response:
-    """Show the first list of the catalogue."""
+    """Show the first list of the catalogue, or the bundles of the store if there is none."""
     state = State.read(request.args)
     catalogue = catalogue_of(call, state.once.get("catalog"))
     if catalogue is None:
-        raise _none()
+        return _bundles(call, replica=call.dss.replicas.primary.name, prefix="", after="")
     return _list(call, catalogue, tabs_of(catalogue)[0], state)
 
 
@@ -59,6 +64,16 @@ def list_entities(call: Call, *, entity_type: str) -> Response:
     """Show a page of entities, with facets."""
     state = State.read(request.args)
     return _list(call, _listed(call, entity_type, state.once.get("catalog")), entity_type, state)
+
+
+def list_bundles(call: Call) -> Response:
+    """Show the bundles of a replica in order of UUID, whether a catalogue has them or not."""
+    given = Parameters.read(request.args, "replica", "prefix", "after")
+    replica = call.dss.replicas.named(given.text("replica") or call.dss.replicas.primary.name).name
+    prefix = given.text("prefix").strip()
+    if not _PREFIX.fullmatch(prefix):
+        raise IllegalArguments(f"prefix: {prefix[:60]!r} is not the beginning of a UUID, or of UUID.VERSION")
+    return _bundles(call, replica=replica, prefix=prefix, after=given.text("after"))
 
 
 def list_values(call: Call, *, entity_type: str, field: str) -> Response:
@@ -79,9 +94,22 @@ def list_values(call: Call, *, entity_type: str, field: str) -> Response:
     )
 
 
+def draw(call: Call, *, entity_type: str) -> Response:
+    """Show charts of what a list shows."""
+    state = State.read(request.args)
+    catalogue = _listed(call, entity_type, state.once.get("catalog"))
+    return page(
+        "charts.html",
+        entity_type=entity_type,
+        charts=charts(call, catalogue, entity_type, state),
+        chips=chips(catalogue, entity_type, state),
+        back=state.url(f"{HOME}/{entity_type}"),
+    )
+
+
 def get_entity(call: Call, *, entity_type: str, entity_id: str) -> Response:
     """Show a project or a sample."""
-    given = Parameters.read(request.args, "catalog", "replica")
+    given = Parameters.read(request.args, "catalog")
     catalogue = _listed(call, entity_type, given.text("catalog"))
     return page(
         "entity.html",
@@ -162,6 +190,8 @@ def get_file(call: Call, *, uuid: str) -> Response:
     name = given.text("name")
     replica, record = _file(call, uuid, given)
     query = {"version": record.fqid.version, "replica": replica, **({"name": name} if name else {})}
+    with call.memory.collections.reserve(memory_of(record)):
+        preview = preview_of(call.dss.replicas.named(replica), record, name)
     return page(
         "file.html",
         record=record,
@@ -169,7 +199,7 @@ def get_file(call: Call, *, uuid: str) -> Response:
         replica=replica,
         query=query,
         here=f"{HOME}/files/{uuid}",
-        preview=preview_of(call.dss.replicas.named(replica), record, name),
+        preview=preview,
         total=Total.of_content(record.size, record.checksums),
         replicas=states_of(call, Kind.FILE, record.fqid, record.available),
         lines=lines_of_file(call, record.fqid, replica, name),
@@ -225,6 +255,34 @@ def get_collection(call: Call, *, uuid: str) -> Response:
     )
 
 
+def _bundles(call: Call, *, replica: str, prefix: str, after: str) -> Response:
+    position = str(Fqid.parse(after, "after")) if after else ""
+    # One more than a page shows that there is another page.
+    found = list(
+        call.dss.catalog.bundles.enumerate(
+            replica,
+            readers=call.dss.policy.counts_as(call.reader),
+            prefix=prefix.lower(),
+            after=position,
+            count=MOST_ENTRIES + 1,
+        )
+    )
+    shown = found[:MOST_ENTRIES]
+    return page(
+        "store.html",
+        bundles=shown,
+        more=str(shown[-1]) if len(found) > MOST_ENTRIES else "",
+        replica=replica,
+        replicas=call.dss.replicas.names,
+        prefix=prefix,
+        after=position,
+        query={"replica": replica, "prefix": prefix},
+        here=f"{HOME}/store",
+        has_catalogue=bool(call.dss.catalogues.catalogues()),
+        urlencode=urlencode,
+    )
+
+
 def _file(call: Call, uuid: str, given: Parameters) -> tuple[str, FileRecord]:
     version = given.version()
     return on_some_replica(call, given.text("replica"), lambda name: find_file(call, uuid, name, version))
@@ -276,6 +334,7 @@ def _list(call: Call, catalogue: Catalogue, entity_type: str, state: State) -> R
         "clear": state.unfiltered().url(here),
         "hidden": form_of(state),
         "here": here,
+        "drawn": first.url(f"{HOME}/charts/{entity_type}"),
         "columns": [each.field.name for each in found.heads],
         "fields": list(catalogue.fields.values()),
         "sizes": [(size, first.with_once(size=str(size)).url(here)) for size in SIZES],

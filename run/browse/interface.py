@@ -21,6 +21,7 @@ def interface() -> Interface:
         without_back_end=frozenset(STATIC),
         form=form_error,
         install=install,
+        front=HOME,
     )
 
 

@@ -26,6 +26,8 @@ def _page(name: str, path: str) -> Operation:
 OPERATIONS = (
     _page("home", ""),
     _page("list_entities", "/{entity_type}"),
+    _page("list_bundles", "/store"),
+    _page("draw", "/charts/{entity_type}"),
     _page("list_values", "/{entity_type}/values/{field}"),
     _page("get_entity", "/{entity_type}/{entity_id}"),
     _page("get_bundle", "/bundles/{uuid}"),

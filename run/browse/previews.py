@@ -18,6 +18,8 @@ from shared.stores.base import StoredObject
 # Bytes that a page reads of a file, at most: of JSON, which is complete or nothing, and of all else.
 MOST_BYTES = 1 << 20
 _HEAD_BYTES = 64 * 1024
+# Memory for each byte that is read: that of JSON, parsed; see shared/events/documents.py.
+_MEMORY_OF_BYTE = 20
 # What a page shows: characters, and rows, columns and characters of a cell of a table.
 _MOST_CHARACTERS = 20_000
 _MOST_ROWS, _MOST_COLUMNS, _MOST_OF_CELL = 25, 20, 60
@@ -60,6 +62,11 @@ def preview_of(replica: Replica, record: FileRecord, name: str) -> Preview:
     if compressed or data.startswith(_GZIP_MAGIC):
         data, complete = _unpacked(data, complete=complete)
     return _shown(data, kind, complete=complete)
+
+
+def memory_of(record: FileRecord) -> int:
+    """Return the bytes of memory that the preview of a file takes at most."""
+    return _MEMORY_OF_BYTE * (record.size if record.size <= MOST_BYTES else _HEAD_BYTES)
 
 
 def head_of(replica: Replica, record: FileRecord, size: int) -> bytes:

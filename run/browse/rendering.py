@@ -8,6 +8,7 @@ from flask import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from run.browse import texts
+from run.browse.links import file_url
 from run.browse.operations import HOME
 from run.browse.static import static_url
 
@@ -27,7 +28,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"home": HOME, "static_url": static_url}
+    made.globals |= {"home": HOME, "static_url": static_url, "file_url": file_url}
     made.filters |= {
         "bytes": texts.bytes_text,
         "number": texts.number_text,

@@ -334,6 +334,8 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "subscriptions.replay": _of_subscription("POST", "/replay", from_date="2026-01-01T000000.000000Z"),
     "browse.home": lambda ask: ask.api.get("/browse"),
     "browse.list_entities": lambda ask: ask.api.get("/browse/files"),
+    "browse.draw": lambda ask: ask.api.get("/browse/charts/files"),
+    "browse.list_bundles": lambda ask: ask.api.get("/browse/store"),
     "browse.list_values": lambda ask: ask.api.get("/browse/files/values/organ"),
     "browse.get_bundle": lambda ask: ask.api.get(f"/browse/bundles/{ask.target.bundle.uuid}"),
     "browse.compare": lambda ask: ask.api.get(

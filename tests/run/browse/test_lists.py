@@ -200,3 +200,60 @@ def test_bounds_hold_both_days(pages: Pages) -> None:
     assert found(least_submissionDate="2024-01-01", most_submissionDate="2024-01-01") == 4
     assert found(least_submissionDate="2024-01-02") == 0
     assert found(most_submissionDate="2023-12-31") == 0
+
+
+def test_charts_are_of_what_a_list_shows(pages: Pages) -> None:
+    page = pages.get(pages.get(FILES, catalog=SAMPLES, **{"is.organ": "brain"}).link("Charts"))
+
+    drawn = dict(zip(page.rows(), [each["width"] for each in page.all("rect")], strict=False))
+    assert (drawn["fastq"], drawn["brain"]) == ("100.0%", "100.0%")
+    assert "bytes by format" in page.text.lower()
+    assert "30 bytes" in page.text
+    assert pages.get(page.link("liver")).rows() == NAMES
+    assert pages.get(page.link("Back to the list")).rows() == NAMES[:2]
+    empty = pages.get("/browse/charts/files", catalog=SAMPLES, q="nothing-of-the-kind")
+    assert "nothing to draw" in empty.text
+
+
+def test_the_longest_page_is_less_than_100_kb(pages: Pages) -> None:
+    """With long names, long values in every cell, and many values of each facet."""
+    for number in range(10):
+        bundle = sequenced(
+            f"long {number} {'x' * 100}", project=f"long {'y' * 1000}", organ=f"{number} {'z' * 300}"
+        )
+        for file in range(10):
+            bundle.file(f"{number}_{file}_{'é' * 90}.long")
+        pages.service.put(OWN, bundle.metadata())
+
+    page = pages.get(FILES, catalog=OWN, size=100, q="long", order="desc", sort="fileName")
+
+    assert len(page.rows()) == 100
+    assert page.size < 100_000
+
+
+def test_every_page_forbids_what_it_does_not_need(pages: Pages) -> None:
+    for path, status in (
+        ("/browse", 200),
+        (FILES, 200),
+        ("/browse/nothing", 404),
+        ("/browse/files?size=1", 400),
+    ):
+        headers = pages.get(path, status=status).headers
+        policy = dict(each.partition(" ")[::2] for each in headers["Content-Security-Policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert {*policy.values()} == {"'none'", "'self'"}
+        assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == ("nosniff", "no-referrer")
+
+
+def test_the_style_sheet_is_kept_until_it_changes(pages: Pages) -> None:
+    page = pages.get("/browse")
+    kept = [each["href"] for each in page.all("link")] + [each["src"] for each in page.all("script")]
+
+    assert len(kept) == 3
+    for url in kept:
+        answer = pages.client.get(url)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (
+            200,
+            "public, max-age=31536000, immutable",
+        )
+        assert "?" in url
