@@ -88,6 +88,7 @@ def local(
         with stack.running() as env:
             envfile.write(env_file, env)
             click.echo(f"all ready after {time.monotonic() - began:.1f} s; . {env_file}", err=True)
+            click.echo(f"open it: {env['DSS_URL']}/", err=True)
             click.echo(f"DSS is ready at {env['DSS_URL']}")
             stack.watch()
             click.echo("stopping", err=True)

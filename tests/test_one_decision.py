@@ -15,7 +15,7 @@ NO_QUESTION_OF_ACCESS = {
     "shared/groups.py": "whether the groups of somebody make a difference",
     "shared/webhooks/owners.py": "whether it is the owner who has just signed in, and with other groups",
 }
-PROGRAM = Program.of("run/api", "run/drs", "run/explore", "run/imports", "shared")
+PROGRAM = Program.of("run/api", "run/browse", "run/drs", "run/explore", "run/imports", "shared")
 
 
 @pytest.mark.parametrize("operation", ALL_OPERATIONS)

@@ -136,7 +136,7 @@ def _run_steps(data: Path | None, steps: Sequence[Step], signals: Signals, board
     with contextlib.ExitStack() as system:
         with board.step("start the system") as figures:
             env = system.enter_context(Stack(stop=signals.stop, report=started.append).running())
-            figures.append(f"{len(started)} components; the API is at {env['DSS_URL']}")
+            figures.append(f"{len(started)} components; pages and API are at {env['DSS_URL']}")
         scene = _scene(env, data)
         with signals.raising():
             for step in steps:

@@ -77,7 +77,7 @@ def create_app(dss: Dss) -> Flask:
             methods=[operation.method.upper() for operation in operations],
             provide_automatic_options=False,
         )
-    service.install(app, dss, contract)
+    service.install(app, dss, contract, front=interfaces.front)
     signed_objects.install(app, dss.replicas)
     for interface in interfaces:
         interface.install(app, dss)

@@ -36,6 +36,12 @@ _REFUSALS: Mapping[int, str] = {
 }
 # What an operation is about, by its id or the first word of that.
 _KINDS: Mapping[str, str] = {
+    "browse.compare": "bundle",
+    "browse.get_bundle": "bundle",
+    "browse.get_collection": "collection",
+    "browse.get_content": "file",
+    "browse.get_file": "file",
+    "browse.get_image": "file",
     "bundles": "bundle",
     "checkout": "bundle",
     "checkout.get": "checkout",

@@ -59,7 +59,7 @@ def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body:
 
 def get(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
     """Return a collection version, or the newest, with all its contents."""
-    _, head = _find(call, uuid, replica, version)
+    _, head = find_collection(call, uuid, replica, version)
     with ExitStack() as memory:
         memory.enter_context(call.memory.collections.reserve(head.page_count * PAGE_BYTES))
         document = chain(document_of(call.dss, head), [NEWLINE])
@@ -80,7 +80,7 @@ def patch(
     replaces = call.replaced(uuid)
     added = _links(json_request_body, "add_contents", "remove_contents")
     removed = _links(json_request_body, "remove_contents")
-    owned, head = _find(call, uuid, replica, version)
+    owned, head = find_collection(call, uuid, replica, version)
     call.require(Action.WRITE, _resource(owned))
     if replaces:
         require_newest(replaces, owned.newest)
@@ -108,7 +108,13 @@ def delete(call: Call, *, uuid: str, replica: str) -> Response:
     return answer({})
 
 
-def _find(call: Call, uuid: str, replica: str, version: str | None) -> tuple[OwnedCollection, CollectionHead]:
+def find_collection(
+    call: Call, uuid: str, replica: str, version: str | None
+) -> tuple[OwnedCollection, CollectionHead]:
+    """Return a collection version, or the newest, that the caller may read, and whose it is.
+
+    Raise NotFound, Unauthorized, Forbidden or Gone.
+    """
     name = f"{uuid}.{version}" if version else uuid
     collections = call.dss.catalog.collections
     owned = collections.owned(uuid)

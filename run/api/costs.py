@@ -6,6 +6,21 @@ Searches, and what starts jobs or calls somebody, cost more than their CPU time 
 """
 
 COSTS = {
+    "browse.compare": 10,
+    "browse.draw": 40,
+    # It reads all names of a bundle, and pays for those of large ones.
+    "browse.get_bundle": 10,
+    "browse.get_collection": 5,
+    "browse.get_content": 1,
+    "browse.get_entity": 5,
+    # The beginning of a file passes through here.
+    "browse.get_file": 5,
+    "browse.get_image": 5,
+    # The page of a list is a list of the catalogue and a summary of it.
+    "browse.home": 40,
+    "browse.list_entities": 40,
+    "browse.list_bundles": 10,
+    "browse.list_values": 20,
     "bundles.delete": 5,
     "bundles.get": 2,
     "bundles.list_all": 10,

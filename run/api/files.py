@@ -25,7 +25,7 @@ from shared.sources import find_source, source_at
 
 def head(call: Call, *, uuid: str, replica: str, version: str | None) -> Response:
     """Describe a file version, or the newest, in headers."""
-    record = _find(call, uuid, replica, version)
+    record = find_file(call, uuid, replica, version)
     return Response(status=200, headers=_headers(record), mimetype="application/json")
 
 
@@ -41,7 +41,7 @@ def get(
 ) -> Response:
     """Redirect to the content of a file version, or of the newest."""
     check_token(token)
-    record = _find(call, uuid, replica, version)
+    record = find_file(call, uuid, replica, version)
     if directurl:
         call.require(Action.SHARE, _resource(record))
         return _direct(call, replica, record, token)
@@ -127,7 +127,11 @@ def _outcome(name: Fqid, outcome: bool | DssError) -> dict[str, Any]:
     return {**row, "status": 201 if outcome else 200}
 
 
-def _find(call: Call, uuid: str, replica: str, version: str | None) -> FileRecord:
+def find_file(call: Call, uuid: str, replica: str, version: str | None) -> FileRecord:
+    """Return a file version, or the newest, that the caller may read.
+
+    Raise NotFound, Unauthorized, Forbidden or Gone.
+    """
     files = call.dss.catalog.files
     record = files.get(Fqid(uuid, version)) if version else files.newest(uuid, replica)
     name = f"{uuid}.{version}" if version else uuid

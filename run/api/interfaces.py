@@ -24,6 +24,7 @@ INTERFACES: Sequence[str] = (
     "run.drs.interface:interface",
     "run.explore.interface:interface",
     "run.imports.interface:interface",
+    "run.browse.interface:interface",
 )
 _PROBLEM = "application/problem+json"
 
@@ -35,7 +36,8 @@ class Interface:
     `area` is the first word of the ids of its operations, and `handlers` has a function for each. All paths
     that begin with one of `paths` are its own. `open_to_all` are the operations that need no sign-in in any
     deployment, and `without_back_end` the paths of answers that need no back end. `form` turns a problem
-    into an error of its own form; `install` adds the routes that are no operations.
+    into an error of its own form; `install` adds the routes that are no operations. `front` is the page that
+    people are led to from the root of the host, if it has one.
     """
 
     area: str
@@ -46,6 +48,7 @@ class Interface:
     without_back_end: frozenset[str]
     form: Callable[[str, Response], None]
     install: Callable[[Flask, Dss], None]
+    front: str = ""
 
     def secured(self, names: Sequence[str]) -> "Interface":
         """Return this interface with sign-in for the operations of these names, or for `all`."""
@@ -89,6 +92,11 @@ class Interfaces:
     def operations(self) -> tuple[Operation, ...]:
         """The operations of all interfaces beside v1."""
         return tuple(operation for interface in self._interfaces for operation in interface.operations)
+
+    @property
+    def front(self) -> str:
+        """The page that people are led to from the root of the host; empty if no interface has one."""
+        return next((one.front for one in self._interfaces if one.front), "")
 
     def has_operations(self, path: str) -> bool:
         """Return whether a path is one of v1 or another interface."""

@@ -1,4 +1,4 @@
-"""The page at `/`: Swagger UI, which shows every operation and lets a person try each.
+"""The page at `/api`: Swagger UI, which shows every operation and lets a person try each.
 
 It loads its own form of the contract: old clients generate their commands from `swagger.json`, which has no
 tags and another sign-in.
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import swagger_ui_bundle
-from flask import Flask, Response, send_from_directory
+from flask import Flask, Response, redirect, send_from_directory
 
 from run.api.clients import base_url
 from run.api.contract import Contract
@@ -17,6 +17,7 @@ from run.api.pagination import answer
 from run.api.security_headers import page_policy
 from shared.config import Settings
 
+PAGE = "/api"
 CONTRACT_OF_PAGE = "/page/swagger.json"
 # The replica of a page's requests, until a person chooses another.
 _REPLICA = "gcp"
@@ -63,8 +64,8 @@ SwaggerUIBundle({{url: "{CONTRACT_OF_PAGE}", dom_id: "#api", deepLinking: true, 
 """
 
 
-def install(app: Flask, settings: Settings, contract: Contract) -> None:
-    """Add the page, its assets, and the contract that it shows."""
+def install(app: Flask, settings: Settings, contract: Contract, *, front: str) -> None:
+    """Add the page, its assets, and the contract that it shows; `/` leads to the page `front`."""
     assets = Path(swagger_ui_bundle.swagger_ui_path)
 
     def page() -> Response:
@@ -76,7 +77,8 @@ def install(app: Flask, settings: Settings, contract: Contract) -> None:
         scheme, _, host = base_url(settings).partition("://")
         return answer(contract_of_page(contract.served_at(scheme, host)))
 
-    app.add_url_rule("/", "page", page)
+    app.add_url_rule("/", "front", lambda: redirect(front))
+    app.add_url_rule(PAGE, "page", page)
     app.add_url_rule("/assets/<path:name>", "assets", lambda name: send_from_directory(assets, name))
     app.add_url_rule(CONTRACT_OF_PAGE, "contract_of_page", shown)
 

@@ -24,6 +24,7 @@ HEALTH = "/internal/health"
 # Paths of answers that need no back end.
 WITHOUT_BACK_END = (
     "/",
+    page.PAGE,
     page.CONTRACT_OF_PAGE,
     f"{API_PATH}/swagger.json",
     "/version",
@@ -35,7 +36,7 @@ _HEALTH_SECONDS = 6
 _KEPT_SECONDS = 2
 
 
-def install(app: Flask, dss: Dss, contract: Contract) -> None:
+def install(app: Flask, dss: Dss, contract: Contract, *, front: str) -> None:
     """Add the routes that are not operations of the contract."""
     version = importlib.metadata.version("dss-service")
     health = _Health(dss)
@@ -53,7 +54,7 @@ def install(app: Flask, dss: Dss, contract: Contract) -> None:
     def secrets() -> Response:
         return answer(application_secrets(dss.settings))
 
-    page.install(app, dss.settings, contract)
+    page.install(app, dss.settings, contract, front=front or page.PAGE)
     app.add_url_rule(f"{API_PATH}/swagger.json", "swagger", swagger)
     app.add_url_rule("/version", "version", lambda: answer(_version_form(version)))
     app.add_url_rule(HEALTH, "health", health.answer)

@@ -370,6 +370,22 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "subscriptions.deliveries": _of_subscription("GET", "/deliveries"),
     "subscriptions.test": _of_subscription("POST", "/test"),
     "subscriptions.replay": _of_subscription("POST", "/replay", from_date="2026-01-01T000000.000000Z"),
+    "browse.home": lambda ask: ask.api.get("/browse"),
+    "browse.list_entities": lambda ask: ask.api.get("/browse/files"),
+    "browse.draw": lambda ask: ask.api.get("/browse/charts/files"),
+    "browse.list_bundles": lambda ask: ask.api.get("/browse/store"),
+    "browse.list_values": lambda ask: ask.api.get("/browse/files/values/organ"),
+    "browse.get_bundle": lambda ask: ask.api.get(f"/browse/bundles/{ask.target.bundle.uuid}"),
+    "browse.compare": lambda ask: ask.api.get(
+        f"/browse/bundles/{ask.target.bundle.uuid}/changes",
+        **{"from": ask.target.bundle.version, "to": ask.target.bundle.version},
+    ),
+    "browse.get_file": lambda ask: ask.api.get(f"/browse/files/{ask.target.file.uuid}"),
+    "browse.get_content": lambda ask: ask.api.get(f"/browse/files/{ask.target.file.uuid}/content"),
+    # It is no image.
+    "browse.get_image": lambda ask: ask.api.get(f"/browse/files/{ask.target.file.uuid}/image"),
+    "browse.get_collection": lambda ask: ask.api.get(f"/browse/collections/{ask.target.collection.uuid}"),
+    "browse.get_entity of a project": lambda ask: ask.api.get(f"/browse/projects/{new_uuid()}"),
     "explore.catalogs": lambda ask: ask.api.get("/index/catalogs"),
     "explore.sources": lambda ask: ask.api.get("/repository/sources"),
     "explore.integrations": lambda ask: ask.api.get(

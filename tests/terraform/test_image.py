@@ -53,7 +53,7 @@ def test_the_image_holds_every_module_of_ours_that_it_imports() -> None:
                 assert {f"{file}.py", f"{file}/__init__.py"} & modules, f"{path} imports {module}"
 
 
-def test_the_image_holds_every_interface_and_its_document() -> None:
+def test_the_image_holds_every_interface_with_its_documents_and_templates() -> None:
     files = {relative(path) for path in files_in_image()}
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
 
@@ -62,8 +62,13 @@ def test_the_image_holds_every_interface_and_its_document() -> None:
         package = module.rpartition(".")[0]
         assert f"{module.replace('.', '/')}.py" in files
         folder = package.replace(".", "/")
-        assert data[package] == [path.name for path in (ROOT / folder).glob("*.yml")]
-        assert {f"{folder}/{name}" for name in data[package]} <= files
+        beside = {
+            relative(path)
+            for path in (ROOT / folder).rglob("*")
+            if path.is_file() and path.suffix not in (".py", ".pyc")
+        }
+        assert beside == {relative(path) for name in data[package] for path in (ROOT / folder).glob(name)}
+        assert beside <= files
 
 
 def test_the_image_installs_every_package_that_it_imports() -> None:

@@ -36,8 +36,12 @@ from tests.support.topics import make_topics
 TAKES_A_NAME = ("files.put", "files.put_many", "bundles.put", "collections.put")
 # What is served beside the operations of the contract.
 OTHER_ROUTES = {
-    "/": "a page for the contract",
+    "/": "leads to the pages",
+    "/api": "a page for the contract",
     "/assets/<path:name>": "its scripts",
+    "/browse/static/icon.svg": "the icon of the pages",
+    "/browse/static/pages.css": "their style sheet",
+    "/browse/static/pages.js": "their script",
     "/ga4gh/drs/v1/openapi.json": "the contract of DRS",
     "/imports/openapi.json": "the contract of imports",
     "/internal/application_secrets": "the OAuth client of command lines",

@@ -46,7 +46,7 @@ BAD_UUIDS = [
 
 def path_of(operation: Any, uuid: str = UUID) -> str:
     """Return an operation's path with its ids filled in."""
-    filled: str = operation.rule.replace("<entity_type>", "bundles")
+    filled: str = operation.rule.replace("<entity_type>", "bundles").replace("<field>", "organ")
     for name in ("uuid", "checkout_job_id", "object_id", "access_id", "entity_id", "file_uuid", "keys"):
         filled = filled.replace(f"<{name}>", uuid)
     return filled
@@ -307,6 +307,9 @@ def test_no_input_is_a_500(api: Api, sent: tuple[str, str, bytes]):
         if method != "HEAD":
             error = json.loads(data)
             assert (error["status_code"], bool(error["msg"])) == (answer.status, True)
+    elif answer.status >= 400 and target.startswith("/browse"):
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert method == "HEAD" or b"<h1>" in data
     elif answer.status >= 400 and not target.startswith("/v1/"):
         assert answer.headers["Content-Type"] == "application/json"
         if method != "HEAD":

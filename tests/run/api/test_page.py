@@ -1,4 +1,4 @@
-"""The page at `/`: a person can browse and try the API, without leaving this server."""
+"""The page at `/api`: a person can browse and try the API, without leaving this server."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -73,7 +74,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(browser: Chrome, anyone: Api) -> Page:
-    return Page(browser, f"{anyone.url}/")
+    return Page(browser, f"{anyone.url}/api")
 
 
 def test_a_browser_shows_every_operation_in_the_group_of_its_area(page: Page) -> None:
@@ -124,7 +125,7 @@ def test_replicas_are_preset(page: Page) -> None:
 
 def test_it_fits_a_phone(anyone: Api, tmp_path) -> None:
     with open_browser(tmp_path, phone=True) as browser:
-        page = Page(browser, f"{anyone.url}/")
+        page = Page(browser, f"{anyone.url}/api")
         width = "return [document.documentElement.clientWidth, document.documentElement.scrollWidth]"
         shown, needed = page.browser.execute_script(width)
         assert shown == 375 >= needed
@@ -158,7 +159,7 @@ def test_every_group_is_described(anyone: Api) -> None:
 
 
 def test_everything_that_it_loads_is_served_here(anyone):
-    page = anyone.get("/")
+    page = anyone.get("/api")
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
     assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
@@ -172,9 +173,15 @@ def test_everything_that_it_loads_is_served_here(anyone):
         assert kind[asset.rpartition(".")[2]] in answer.headers["Content-Type"]
 
 
+def test_the_root_leads_to_the_pages_for_people(anyone: Api) -> None:
+    answer = requests.get(f"{anyone.url}/", allow_redirects=False)
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/browse")
+
+
 def test_it_names_no_other_server(anyone):
-    assert "://" not in anyone.get("/").text
-    assert '"//' not in anyone.get("/").text
+    assert "://" not in anyone.get("/api").text
+    assert '"//' not in anyone.get("/api").text
 
 
 @pytest.mark.parametrize("path", ["nothing.js", "../service.py", "..%2f..%2fapp.py", "%2e%2e/x", ""])

@@ -87,7 +87,7 @@ def test_headers_of_proxies_count_from_trusted_proxies_only(anyone, proxied):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/version", "/v1/swagger.json", "/assets/swagger-ui.css", "/v1/nothing"]
+    "path", ["/", "/api", "/version", "/v1/swagger.json", "/assets/swagger-ui.css", "/v1/nothing"]
 )
 def test_answers_have_security_headers(anyone, path):
     headers = anyone.get(path).headers

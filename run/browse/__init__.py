@@ -1,0 +1,1 @@
+"""Pages for people: what is in the store and its catalogues, found, looked at and taken with a browser."""

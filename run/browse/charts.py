@@ -1,0 +1,86 @@
+"""Charts of what is found: bars of numbers, bytes and cells, by the values of facets."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from run.api.call import Call
+from run.browse.cells import value_text
+from run.browse.operations import HOME
+from run.browse.state import State, text_of
+from run.browse.views import facets_of
+from run.explore.access import sought
+from shared.explore.bundle_metadata import Json
+from shared.explore.catalogues import Catalogue
+from shared.explore.fields import Field
+from shared.explore.query import FacetCounts
+
+# Bars of a chart: the longest.
+_MOST_BARS = 15
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: what it is of, the list of that if there is one, and its length."""
+
+    label: str
+    url: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """Bars of one measure, the longest first; `unit` is `bytes`, or what is counted."""
+
+    title: str
+    unit: str
+    bars: Sequence[Bar]
+    others: int
+
+    @property
+    def longest(self) -> float:
+        """The length of the longest bar, at least 1."""
+        return max(1, *(bar.value for bar in self.bars))
+
+
+def charts(call: Call, catalogue: Catalogue, entity_type: str, state: State) -> list[Chart]:
+    """Return charts of what a list shows, without those that have no bars. Raises IllegalArguments."""
+    facets = facets_of(catalogue)
+    query = state.arguments(catalogue, [each.name for each in facets]).query(catalogue, entity_type)
+    store, labels = call.dss.catalogues, sought(call)
+    _, counts = store.counts(catalogue, labels, query)
+    summary = store.summary(catalogue, labels, replace(query, entity_type="", facets=()))
+    path = f"{HOME}/{entity_type}"
+    made = [
+        *_of_summary(summary),
+        *(_of_facet(path, entity_type, state, each, counts[each.name]) for each in facets),
+    ]
+    return [each for each in made if each.bars]
+
+
+def _of_facet(path: str, entity_type: str, state: State, known: Field, counts: FacetCounts) -> Chart:
+    bars = [
+        Bar(
+            value_text(known, value),
+            state.with_value(known.name, text_of(known, value), alone=bool(known.nested)).url(path),
+            number,
+        )
+        for value, number in counts.terms[:_MOST_BARS]
+    ]
+    return Chart(title=known.name, unit=entity_type, bars=bars, others=len(counts.terms) - len(bars))
+
+
+def _of_summary(summary: Mapping[str, Any]) -> Iterator[Chart]:
+    formats = [(each["format"], each["totalSize"]) for each in summary.get("fileTypeSummaries", ())]
+    yield _bars("bytesByFormat", "bytes", formats)
+    organs = [
+        (each["organType"][0], each["totalCellCountByOrgan"])
+        for each in summary.get("cellCountSummaries", ())
+    ]
+    yield _bars("cellsByOrgan", "cells", organs)
+
+
+def _bars(title: str, unit: str, rows: Sequence[tuple[Json, float]]) -> Chart:
+    ordered = sorted((row for row in rows if row[1]), key=lambda row: -row[1])
+    bars = [Bar("none" if name is None else str(name), "", value) for name, value in ordered[:_MOST_BARS]]
+    return Chart(title=title, unit=unit, bars=bars, others=len(ordered) - len(bars))
