@@ -146,24 +146,26 @@ class Writer:
         what counted before and counts after."""
         old: dict[EntityKey, list[Share]] = {}
         new: dict[EntityKey, list[Share]] = {}
+        slots = set()
         for uuid, before, after in bundles:
             if before != after:
+                slots.add(int(uuid[0], 16))
                 for shares_of, current in ((old, before), (new, after)):
                     for key, share in _shares(current, uuid).items():
                         shares_of.setdefault(key, []).append(share)
-        keys = sorted({*old, *new})
-        if not keys:
-            return
-        self._replace(connection, catalogue, uuid, before, after)
-        connection.execute(_CHANGED, (catalogue.number, int(uuid[:1], 16)))
+        if keys := sorted({*old, *new}):
+            self._replace(connection, catalogue, keys, old, new)
+        # Last, and in order, so that no writer waits long for another one, or for ever.
+        for slot in sorted(slots):
+            connection.execute(_CHANGED, (catalogue.number, slot))
 
     def _replace(
         self,
         connection: Connection,
         catalogue: Catalogue,
-        uuid: str,
-        before: "_Current | None",
-        after: "_Current | None",
+        keys: Sequence[EntityKey],
+        old: dict[EntityKey, list[Share]],
+        new: dict[EntityKey, list[Share]],
     ) -> None:
         keep_numbers(connection)
         lock_entities(connection, catalogue, keys)
