@@ -59,6 +59,9 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         """
         CREATE INDEX dss_explore_failed ON dss_explore_bundles (catalog, uuid, version) WHERE state = 'failed'
         """,
+        # A writer locks a row for each entity that it changes: see `shared.explore.postgresql.locks`.
+        "CREATE TABLE dss_explore_locks (number integer PRIMARY KEY)",
+        f"INSERT INTO dss_explore_locks SELECT generate_series(0, {LOCKS - 1})",
         # Which bundles say something of an entity, by their current version. The first bundles of an entity
         # for each set of readers are found by the key.
         """
@@ -219,11 +222,6 @@ MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
         CREATE INDEX dss_explore_documents_words ON dss_explore_documents
             USING gin (words) WITH (fastupdate = off)
         """,
-    ),
-    (
-        # A writer locks a row for each entity that it changes: see `shared.explore.postgresql.locks`.
-        "CREATE TABLE dss_explore_locks (number integer PRIMARY KEY)",
-        f"INSERT INTO dss_explore_locks SELECT generate_series(0, {LOCKS - 1})",
     ),
 )
 
