@@ -15,7 +15,7 @@ import requests
 
 from local.issuer.client import request_token
 from run.drs.document import DRS_PATH
-from run.explore.manifest_tokens import ManifestToken
+from run.explore.manifest_tokens import ManifestToken, parse_token
 from shared.access import labels_of
 from shared.bindings import change_binding
 from shared.catalog import CheckoutOrder, ImportOrder, JobState, ListSlice
@@ -308,6 +308,18 @@ def _start_import(ask: Ask) -> requests.Response:
     return answer
 
 
+def _of_manifest(form: str) -> Callable[[Ask], requests.Response]:
+    """Return what asks for a manifest, in a form, that the caller has had made."""
+
+    def call(ask: Ask) -> requests.Response:
+        # The answer names the manifest by a key that needs no sign-in.
+        made = ask.api.put("/fetch/manifest/files", format="curl")
+        job_id = parse_token(json.loads(made.text)["Location"].rpartition("/")[2]).job_id
+        return ask.api.get(f"{form}/manifest/files/{ManifestToken(job_id)}")
+
+    return call
+
+
 def _in_bulk(ask: Ask, method: str, path: str, body: object) -> requests.Response:
     """Return the answer to a bulk request for one object, with the status that it has for this object."""
     answer = ask.api.request(method, f"{DRS_PATH}{path}", json=body)
@@ -399,12 +411,8 @@ CALLS: Mapping[str, Callable[[Ask], requests.Response]] = {
     "explore.post_summary": lambda ask: ask.api.post("/index/summary", json={}),
     "explore.put_manifest": lambda ask: ask.api.put("/manifest/files"),
     "explore.fetch_new_manifest": lambda ask: ask.api.put("/fetch/manifest/files"),
-    "explore.get_manifest with an unknown token": lambda ask: ask.api.get(
-        f"/manifest/files/{ManifestToken(new_uuid())}"
-    ),
-    "explore.fetch_manifest with an unknown token": lambda ask: ask.api.get(
-        f"/fetch/manifest/files/{ManifestToken(new_uuid())}"
-    ),
+    "explore.get_manifest": _of_manifest(""),
+    "explore.fetch_manifest": _of_manifest("/fetch"),
     "explore.get_entity of the file": lambda ask: ask.api.get(f"/index/files/{ask.target.file.uuid}"),
     "explore.get_entity of the bundle": lambda ask: ask.api.get(f"/index/bundles/{ask.target.bundle.uuid}"),
     "explore.get_file": lambda ask: ask.api.get(f"/repository/files/{ask.target.file.uuid}"),

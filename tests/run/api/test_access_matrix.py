@@ -57,6 +57,8 @@ DELETES = ("bundles.delete", "collections.delete")
 REFUSED = (
     *("files.get with directurl", "bundles.get with directurls", "checkout.post"),
     "events.read_journal without a token of events.list_journals",
+    # What is asked for is not there, or is no image.
+    *("browse.get_image", "browse.get_entity of a project"),
 )
 
 

@@ -258,7 +258,8 @@ def test_terra_and_tools_for_tables_get_what_they_read(made: ExploreService, clo
     answers = {each: ready(made.api, answer) for each, answer in begun_first.items()}
     found = {each: io.BytesIO(content(answer)) for each, answer in answers.items()}
 
-    assert pyarrow.parquet.read_table(found["parquet"])["file_size"].to_pylist() == [10, 20]
+    sizes = pyarrow.parquet.read_table(found["parquet"])["file_size"].to_pylist()
+    assert sorted(sizes) == [10, 20]
     values = [each["object"] for each in fastavro.reader(found["verbatim.pfb"])][1:]
     assert len(values) == len(bundle.documents)
     names = [each["name"] for each in fastavro.reader(found["terra.pfb"])]
