@@ -15,20 +15,24 @@ NO_QUESTION_OF_ACCESS = {
     "shared/groups.py": "whether the groups of somebody make a difference",
     "shared/webhooks/owners.py": "whether it is the owner who has just signed in, and with other groups",
 }
-PROGRAM = Program.of("run/api", "run/browse", "run/drs", "run/explore", "run/imports", "shared")
+
+
+@pytest.fixture(scope="module")
+def program() -> Program:
+    return Program.of("run/api", "run/browse", "run/drs", "run/explore", "run/imports", "shared")
 
 
 @pytest.mark.parametrize("operation", ALL_OPERATIONS)
-def test_every_operation_asks_for_a_decision(operation: str) -> None:
+def test_every_operation_asks_for_a_decision(program: Program, operation: str) -> None:
     area, _, name = operation.partition(".")
     handler = f"{PACKAGES.get(area, f'run.api.{area}')}.{name}"
 
-    assert PROGRAM.asks(handler) is (operation not in ASKS_NOTHING)
+    assert program.asks(handler) is (operation not in ASKS_NOTHING)
 
 
 @pytest.mark.parametrize("door", OTHER_DOORS)
-def test_what_hands_out_data_in_the_background_asks_for_a_decision(door: str) -> None:
-    assert PROGRAM.asks(door)
+def test_what_hands_out_data_in_the_background_asks_for_a_decision(program: Program, door: str) -> None:
+    assert program.asks(door)
 
 
 def test_a_handler_that_asks_nothing_is_noticed() -> None:

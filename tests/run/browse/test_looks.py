@@ -13,6 +13,7 @@ from tests.support.api import Version, new_uuid, now, put_bundle, put_collection
 from tests.support.clouds import Clouds
 from tests.support.hca_sample import id_of, sequenced
 
+GZIPPED = gzip.compress(b"@read\nACGT\n", mtime=0)
 EVIL = "<script>alert(1)</script>"
 # Begins with a mark that turns the direction of what follows.
 TURNED = "\u202etxt.exe"
@@ -167,7 +168,7 @@ def test_a_deleted_managed_bundle_is_no_ones_to_see_but_its_readers(pages: Pages
         ("a.json", "text/plain", b"[" * 100_000, "The beginning of the file.", "[[["),
         ("a.txt", "text/html", EVIL.encode(), "The whole file.", EVIL),
         ("a.txt", "text/plain", b"x" * 70_000, "The beginning of the file.", "xxx"),
-        ("a.fastq.gz", "application/gzip", gzip.compress(b"@read\nACGT\n", mtime=0), "The whole file.", "@read ACGT"),
+        ("a.fastq.gz", "application/gzip", GZIPPED, "The whole file.", "@read ACGT"),
         ("a.gz", "x/y", b"\x1f\x8bnot gzip \xff", "The file is not text", ""),
         ("a.bin", "x/y", b"\0\1\2", "The file is not text", ""),
         ("a.txt", "text/plain", "é".encode() * 40_000, "The beginning of the file.", "éé"),
