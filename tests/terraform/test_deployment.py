@@ -10,6 +10,7 @@ from google.cloud.storage import Client
 from local.probes import GCS_CORS, S3_CORS
 from shared.access import BucketPolicy, Principal
 from shared.config import Settings
+from shared.identifiers import CATALOGUE_MANIFESTS
 from shared.issuer_settings import IssuerSetting
 from shared.stores.gcs import GoogleCloudStorage
 from shared.stores.s3.temporary import TAG
@@ -248,18 +249,17 @@ def _s3_expiry(lifecycle: Mapping[str, Any]) -> list[int]:
     return [row["expiration"][0]["days"] for row in lifecycle["rule"] if row["expiration"]]
 
 
-def test_parts_of_uploads_that_nobody_finished_are_cleared_from_gcs_after_a_week(
-    deployment: Deployment,
-) -> None:
+def test_parts_of_uploads_and_manifests_are_cleared_from_gcs_after_a_week(deployment: Deployment) -> None:
     store = GoogleCloudStorage(Client.create_anonymous_client(), AnonymousCredentials())
     upload = store.begin_upload("bucket", "key", size=1, content_type="text/plain")
 
     rules = deployment.one('google_storage_bucket.dss["main"]')["lifecycle_rule"]
-    [deletion] = [row["condition"][0] for row in rules if row["action"][0]["type"] == "Delete"]
+    deletions = [row["condition"][0] for row in rules if row["action"][0]["type"] == "Delete"]
 
-    assert deletion["age"] == 7
-    [prefix] = deletion["matches_prefix"]
-    assert upload.id.startswith(prefix)
+    assert {deletion["age"] for deletion in deletions} == {7}
+    manifests, uploads = sorted(prefix for deletion in deletions for prefix in deletion["matches_prefix"])
+    assert upload.id.startswith(uploads)
+    assert manifests == CATALOGUE_MANIFESTS
 
 
 def test_unfinished_uploads_are_aborted_in_every_bucket(deployment: Deployment) -> None:
@@ -317,7 +317,7 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "A number, or latest.",
         "3 to 54 lower-case letters, digits and dashes.",
         "More than 600.",
-        "URLs as gs://bucket, gs://bucket/prefix/ or s3://bucket, each with a group.",
+        "URLs as gs://bucket, gs://bucket/prefix/, s3://bucket or https://host/path/, each with a group.",
         "URLs of whole buckets, as gs://bucket, each with a group.",
         "1 or more.",
     ):
