@@ -158,6 +158,7 @@ def test_each_function_is_called_by_one_identity_and_from_inside(deployment: Dep
         "administer": caller(deployment, "workflows")["member"],
         "copy": caller(deployment, "workflows")["member"],
         "checkout": caller(deployment, "workflows")["member"],
+        "importer": caller(deployment, "workflows")["member"],
         # SNS has no Google identity; the function verifies its signatures.
         "s3_events": "allUsers",
     }
