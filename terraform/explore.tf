@@ -1,6 +1,8 @@
 # The catalogues, by which people find data by facets (docs/explore-operations.md): in the database of the search index.
 locals {
   has_catalogues = length(var.catalogues) > 0
+  # They call functions that are there with catalogues only.
+  catalogue_workflows = ["manifest.yaml"]
   # Who writes into catalogues, or tells them of changes.
   catalogue_users = toset(["administer", "explore", "importer", "index", "manifest", "sweep", "sync"])
   # Of whom these open connections of their own for catalogues, beside those for the search index.

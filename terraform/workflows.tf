@@ -5,6 +5,7 @@ locals {
 
   workflows = {
     for file in fileset(local.workflows_directory, "*.yaml") : trimsuffix(file, ".yaml") => file
+    if local.has_catalogues || !contains(local.catalogue_workflows, file)
   }
 
   starts_workflows = concat(["api"], [for name, row in local.functions : name if row.starts_workflows])

@@ -69,7 +69,7 @@ def test_components_that_search_or_index_connect_to_postgresql(deployments: dict
 def test_components_that_fill_catalogues_or_tell_of_changes_know_them(
     deployments: dict[str, Deployment],
 ) -> None:
-    for name, wanted in (("least", set()), ("most", {"api", *USERS, "sync"})):
+    for name, wanted in (("least", set()), ("most", {"api", *USERS, "importer", "sync"})):
         found = {
             component: Settings.from_environment({key: value for key, value in given.items() if value})
             for component, given in environments(deployments[name]).items()

@@ -151,7 +151,7 @@ def has_catalogues(deployment: Deployment) -> bool:
 
 def users_of_s3(deployment: Deployment) -> set[str]:
     """Return the components that have a role in AWS."""
-    return set(AWS_READS) - (set() if has_catalogues(deployment) else {"explore"})
+    return set(AWS_READS) - (set() if has_catalogues(deployment) else {"explore", "manifest"})
 
 
 def grants(deployment: Deployment, member: str) -> set[tuple[str, str]]:
@@ -370,7 +370,7 @@ def test_components_that_copy_from_sources_read_what_is_named_as_such(
         assert resources[name, "ListSources"] == {"arn:aws:s3:::a-lab", "arn:aws:s3:::b-lab-*"}
         assert resources[name, "ReadSources"] == {"arn:aws:s3:::a-lab/*", "arn:aws:s3:::b-lab-*/in/*"}
 
-    assert reading == {"api", "copy"}
+    assert reading == {"api", "copy", "importer"}
     roles = deployments["most"].by_key("module.aws.aws_iam_role.dss")
     assert set(deployments["most"].outputs["aws_source_reader_role_arns"]) == {
         roles[name]["arn"] for name in reading

@@ -17,9 +17,11 @@ def settings(deployment: Deployment) -> Settings:
 
 def test_every_file_is_a_workflow(deployment: Deployment) -> None:
     deployed = deployment.by_key("google_workflows_workflow.dss")
+    # Without catalogues there is no function that the workflow `manifest` could call.
+    without = {"manifest"} - set(deployment.by_key("google_cloudfunctions2_function.dss"))
 
     assert {name: row["source_contents"] for name, row in deployed.items()} == {
-        **FILES,
+        **{name: text for name, text in FILES.items() if name not in without},
         "another": ANOTHER_WORKFLOW,
     }
 
