@@ -1,12 +1,11 @@
 """The configuration of curl that is a manifest: a `url` and an `output` for each file."""
 
-import io
 import re
 from collections.abc import Iterator
 from typing import IO
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from dss.errors import InvalidInput
+from dss.manifests.lines import placed_lines
 from dss.manifests.rows import NAME, PATH, UUID, VERSION, Row, damaged
 
 _OPTION = re.compile(r"-{0,2}(?P<name>[\w-]+)(\s*[=:\s]\s*(?P<value>\S.*))?")
@@ -25,36 +24,23 @@ def rows(stream: IO[bytes]) -> Iterator[Row]:
 
     Raises InvalidInput, which names the line, for what is no such configuration, or ends too early.
     """
-    lines = io.TextIOWrapper(stream, encoding="utf-8-sig")
     url, begun = "", ""
-    try:
-        for place, name, value in _options(lines):
-            if name == "url":
-                if url:
-                    yield Row(place=begun, problem="its url has no output")
-                url, begun = value, place
-            elif name == "output":
-                yield _row(begun or place, url, value)
-                url, begun = "", ""
-        if url:
-            raise damaged(begun, "its url has no output")
-    finally:
-        lines.detach()
+    for place, name, value in _options(stream):
+        if name == "url":
+            if url:
+                yield Row(place=begun, problem="its url has no output")
+            url, begun = value, place
+        elif name == "output":
+            yield _row(begun or place, url, value)
+            url, begun = "", ""
+    if url:
+        raise damaged(begun, "its url has no output")
 
 
-def _options(lines: io.TextIOWrapper) -> Iterator[tuple[str, str, str]]:
-    number = 0
-    while True:
-        place = f"line {number + 1}"
-        try:
-            line = lines.readline(_MOST_CHARACTERS)
-        except UnicodeDecodeError as error:
-            raise InvalidInput(f"the manifest is not UTF-8, near {place}: {error.reason}") from error
-        if not line:
-            return
-        number += 1
+def _options(stream: IO[bytes]) -> Iterator[tuple[str, str, str]]:
+    for place, line in placed_lines(stream, _MOST_CHARACTERS):
         text = line.strip()
-        if not text or text.startswith("#"):
+        if text.startswith("#"):
             continue
         match = _OPTION.fullmatch(text)
         if match is None:
