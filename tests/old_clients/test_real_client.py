@@ -170,7 +170,11 @@ def test_pages_are_followed_to_the_last(
     assert found(tmp_path, bundle.uuid).keys() == set(names)
 
 
-def test_a_manifest_of_the_catalogue_is_downloaded(tool: OldTool, env: dict[str, str], tmp_path: Path):
+def test_a_manifest_of_the_catalogue_is_downloaded(
+    tool: OldTool, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("DSS_GS_STAGING_BUCKET", "GOOGLE_CLOUD_PROJECT", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.setenv(name, env[name])
     organ = f"organ {new_uuid()}"
     bundle = sequenced(f"old{now()[:19]}", organ=organ, project=new_uuid(), specimen=new_uuid())
     data = {file["name"]: file["name"].encode() for file in bundle.files}
@@ -180,8 +184,7 @@ def test_a_manifest_of_the_catalogue_is_downloaded(tool: OldTool, env: dict[str,
     for name, content in {**data, **documents}.items():
         (source / name).write_bytes(content)
     client = Client(env["DSS_URL"], env["DSS_TOKEN"], replica="gcp")
-    bucket = env["DSS_GS_STAGING_BUCKET"]
-    uploaded = client.upload(source, staging=f"gs://{bucket}", state=tmp_path / "state")
+    uploaded = client.upload(source, state=tmp_path / "state")
     filters = {"organ": organ}
     wait_until(lambda: client.explore("files", filters).total == 2, "its files are in the catalogue")
     client.manifest(filters).save(tmp_path / "manifest.tsv")
