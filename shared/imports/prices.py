@@ -1,7 +1,8 @@
 """What an import costs, by the clouds' list prices, to the next cent: an estimate, before discounts and
 tiers.
 
-The prices are those of us-east1 and us-east-1, in USD, looked up on 2026-11-30. A GB is 2**30 bytes.
+The prices are those of us-east1 and us-east-1 in USD, as known here on PRICES_OF. Nothing compares
+them with the clouds' pages, which each item names. A GB is 2**30 bytes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from shared.catalog import ImportJob
 from shared.replicas import Replica, Replicas
 
+PRICES_OF = "2026-11-30"
 _GB = 1024**3
 _GCS = "https://cloud.google.com/storage/pricing"
 _S3 = "https://aws.amazon.com/s3/pricing/"
@@ -72,7 +74,7 @@ def estimate(replicas: Replicas, job: ImportJob) -> dict[str, Any]:
     return {
         "usd_once": _cents(sum(item.usd for item in items if not item.monthly)),
         "usd_a_month": _cents(sum(item.usd for item in items if item.monthly)),
-        "prices_of": "2026-11-30",
+        "prices_of": PRICES_OF,
         "items": [
             {
                 "what": item.what,
