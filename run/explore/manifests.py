@@ -105,6 +105,10 @@ def _requested(call: Call, catalogue: Catalogue, query: Query, order: ManifestOr
     counted = replace(query, facets=facets)
     files, counts = call.dss.catalogues.counts(catalogue, sought(call), counted)
     projects = [term for term, _ in counts[_PROJECT].terms] if facets else []
+    # A facet is counted as if its own field had no filter.
+    for each in query.filters:
+        if each.field in facets:
+            projects = [term for term in projects if term in each.values]
     made = open_format(order.format)
     now = call.dss.clock.now()
     if not made.has_file_name:

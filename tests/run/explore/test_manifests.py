@@ -270,7 +270,8 @@ def test_terra_and_tools_for_tables_get_what_they_read(made: ExploreService, clo
     queries = {each: parse_qs(urlsplit(answers[each].headers["Location"]).query) for each in answers}
     # Terra takes no bag that is served with a name.
     assert "response-content-disposition" not in queries["terra.bdbag"]
-    assert queries["terra.pfb"]["response-content-disposition"][0].endswith('.avro"')
+    [disposition] = queries["terra.pfb"]["response-content-disposition"]
+    assert disposition.startswith(f'attachment; filename="{name} ') and disposition.endswith('.avro"')
 
 
 def test_who_asks_is_told_when_to_ask_again(made: ExploreService) -> None:
