@@ -15,7 +15,7 @@ from tests.support.tcp_relay import TcpRelay, tcp_relay
 
 REQUEST_SECONDS = 4
 # A client library pauses before it finds that the time is up; and this machine may be busy.
-SLACK_SECONDS = 5
+SLACK_SECONDS = 12
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +118,11 @@ def test_requests_end_in_time_while_a_back_end_hangs(
             for _ in range(5):
                 began = time.monotonic()
                 assert relayed.signed_in(None).get("/version").status_code == 200
-                assert time.monotonic() - began < 2
+                # Not behind those that wait.
+                assert time.monotonic() - began < REQUEST_SECONDS
             began = time.monotonic()
             assert relayed.signed_in(None).get("/internal/health").status_code == 503
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 20
             slow = {
                 name: seconds
                 for name, seconds in (one.result() for one in asked)
