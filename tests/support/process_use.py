@@ -1,8 +1,9 @@
 """Find out which tests start processes, from the code that they and their fixtures use.
 
 A test needs a running system if its function, one of its fixtures, or anything of this project that these
-refer to by name, at any depth, refers to `subprocess`. For example: `test_x(stack)` -> fixture `stack` ->
-`Stack` -> `Processes` -> `subprocess.Popen`. Fixtures that ask for others by name at run time count as well.
+refer to by name, at any depth, refers to `subprocess`, or to `get_context` of `multiprocessing`. For example:
+`test_x(stack)` -> fixture `stack` -> `Stack` -> `Processes` -> `subprocess.Popen`. Fixtures that ask for
+others by name at run time count as well.
 """
 
 import inspect
@@ -16,7 +17,10 @@ from typing import Any
 import pytest
 
 _STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
-_PROJECT = ("tests", "local", "shared", "run", "functions", "dss", "gcs_server", "workflows_server")
+_PROJECT = (
+    *("tests", "local", "shared", "run", "functions", "terraform"),
+    *("dss", "gcs_server", "workflows_server"),
+)
 
 
 class ProcessUse:
@@ -56,7 +60,9 @@ def refuse_processes() -> None:
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if event in _STARTS and not _is_asked_by_the_standard_library():
-        raise RuntimeError(f"a quick test starts a process, which {__name__} did not see: {arguments[0]}")
+        raise RuntimeError(
+            f"a quick test starts a process, which {__name__} did not see: {event} {arguments[:1]}"
+        )
 
 
 def _is_asked_by_the_standard_library() -> bool:
@@ -89,7 +95,7 @@ def _references(value: Any) -> Iterator[Any]:
         function = inspect.unwrap(value)
         yield from (cell.cell_contents for cell in function.__closure__ or ())
         names = set(_names(function.__code__))
-        if names & {"subprocess", "getfixturevalue"}:
+        if names & {"subprocess", "get_context", "getfixturevalue"}:
             yield subprocess
         found = [function.__globals__[name] for name in names if name in function.__globals__]
         for one in found:
