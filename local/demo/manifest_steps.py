@@ -29,6 +29,8 @@ def download_by_manifest(scene: Scene) -> str:
     filters = {"bundleUuid": {"is": [scene.uuid]}, "fileSize": {"within": [[0, _LARGEST]]}}
     state = _ready(scene, json.dumps(filters))
     files = requests.get(state["Location"], timeout=_SECONDS).text.count("\nurl=")
+    if scene.data and not files:
+        return f"the catalogue knows no files of at most {_LARGEST:,} bytes of it"
     made = time.monotonic() - began
     folder = scene.scratch / "by-manifest"
     folder.mkdir()

@@ -78,6 +78,8 @@ def large() -> Iterator[Large]:
         **os.environ,
         "DSS_INLINE_COPY_BYTES": str(64 * MIB),
         "DSS_LOCAL_WORKFLOWS_PACE": "0.02",
+        # There is no PostgreSQL in this table.
+        "DSS_INDEX": "firestore",
     }
     with serve_proxy(front) as url:
 
