@@ -1,4 +1,4 @@
-"""What functions-framework is told by the environment."""
+"""Environment variables that functions-framework reads."""
 
 import os
 

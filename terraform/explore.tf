@@ -11,7 +11,7 @@ locals {
   changes        = "bundle-changes"
   changes_topics = local.has_catalogues ? [local.changes] : []
 
-  # DRS ids and links of what is found are those of the API, whoever indexes it.
+  # DRS ids and links of what is found are those of the API, in each function that indexes it.
   catalogues_environment = local.has_catalogues ? {
     DSS_CATALOGUES = jsonencode([for row in var.catalogues : merge(row, { options = jsondecode(row.options) })])
     DSS_PUBLIC_URL = local.api_public_url

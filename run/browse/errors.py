@@ -9,8 +9,8 @@ from run.browse.rendering import POLICY, error_html
 _ADVICE = {
     400: "Correct the address, or begin again with the list.",
     401: "Only members of certain groups may see this: with a token, by the command line or the API.",
-    403: "Only members of certain groups may see this. Ask whoever sent you here which group that is.",
-    404: "Check the address. Of what only members of a group may see, others are told the same.",
+    403: "Only members of certain groups may see this. Ask the person who sent you here which group that is.",
+    404: "Check the address. Of what only members of a group may see, others see the same.",
     410: "It was removed for good, and can't be had any more.",
     429: "You have asked for very much in a short time. Wait a moment, and load the page again.",
     503: "Load the page again in a moment.",

@@ -12,7 +12,7 @@ from run.browse.links import file_url
 from run.browse.operations import HOME
 from run.browse.static import static_url
 
-# No inline scripts or styles, whatever a text holds that is shown.
+# No inline scripts or styles, even if a text that is shown holds some.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -48,7 +48,7 @@ def check_variables(configuration: Configuration) -> Iterator[Finding]:
     if not configuration.value("admin_emails"):
         yield warning("variables", "admin_emails is empty", "Name an admin, or nobody can delete anything.")
     if not configuration.value("alert_emails"):
-        yield warning("variables", "alert_emails is empty", "Name whom alerts wake, or nobody is told.")
+        yield warning("variables", "alert_emails is empty", "Name whom alerts wake, or alerts reach nobody.")
 
 
 def check_names(configuration: Configuration) -> Iterator[Finding]:

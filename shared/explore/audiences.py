@@ -17,7 +17,7 @@ MAX_LABEL_SETS = 6
 
 
 class TooManyAudiences(Exception):
-    """An entity is in bundles with more sets of readers than can be told apart."""
+    """An entity is in bundles with more sets of readers than can be distinguished."""
 
 
 @dataclass(frozen=True)

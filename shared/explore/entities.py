@@ -40,7 +40,7 @@ def shortened(entity_type: str, document: Mapping[str, Any], most: int) -> Mappi
 
 
 def inner_key(listed: str, inner: Inner) -> InnerKey:
-    """Return by what an inner entity is told from others: its document's id, or all of it if it has none."""
+    """Return the key of an inner entity: its list, and its document's id, or all of it if it has none."""
     return listed, str(inner.get("document_id") or encode(inner))
 
 
@@ -62,7 +62,7 @@ class Known:
         self._counts: dict[tuple[int, str, tuple[int, ...]], ListCounts] = {}
 
     def key(self, listed: str, inner: Inner) -> InnerKey:
-        """Return by what an inner entity is told from others; it must not change meanwhile."""
+        """Return the key of an inner entity, which must not change meanwhile."""
         place = id(inner), listed
         if place not in self._keys:
             self._keys[place] = inner, inner_key(listed, inner)

@@ -1,4 +1,4 @@
-"""A question to a catalogue, and its answer, whatever the tables are."""
+"""A question to a catalogue, and its answer, without regard to the tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

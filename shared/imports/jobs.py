@@ -57,7 +57,7 @@ def request_list(dss: Dss, import_id: str, order: ImportOrder) -> ImportJob:
 def request_import(dss: Dss, job: ImportJob) -> ImportJob:
     """Return an import that goes on: begun, begun again, or the running one; safe to repeat.
 
-    What is in is not done again. It acts as who began it, whoever calls this. Raises as `request_list`, and
+    What is in is not done again. It acts as the person who began it. Raises as `request_list`, and
     Conflict if it is not listed yet.
     """
     return _executed(dss, dss.catalog.imports.start(job.id, job.order, **_limits()))

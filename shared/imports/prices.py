@@ -43,7 +43,7 @@ _READ, _WRITE = 0.03 / 100_000, 0.09 / 100_000
 # Cloud Run functions: a second of a CPU with the memory of the function `importer`, 2 GiB.
 _SECOND = 0.000024 + 2 * 0.0000025
 # Bytes a second that a function hashes (docs/architecture.md: a core 300 MiB/s, and it also reads them), and
-# seconds that an object takes whatever its size.
+# seconds that an object takes at any size.
 _BYTES_A_SECOND = 100 * 1024**2
 _SECONDS_AN_OBJECT = 0.1
 # Bytes of one read, and of a part that is written to another cloud.

@@ -161,7 +161,7 @@ def _from(dss: Dss, run: AdminRun) -> Iterator[tuple[Catalogue, Fqid | None]]:
     names: list[str] = run.options["catalogs"]
     first = run.cursor.get("catalog", names[0])
     after = Fqid.parse(run.cursor["after"]) if run.cursor else None
-    # In the order of the run, whatever is the default by now.
+    # In the order of the run, even if another is the default by now.
     for name in names[names.index(first) :]:
         [catalogue] = chosen(dss, [name])
         yield catalogue, after

@@ -22,7 +22,7 @@ _CONNECTION_SECONDS = 8
 _STATEMENT_SECONDS = 25
 # How often a statement that repeats is planned anew.
 _REPEATED = 2
-# For statements about few rows that an index has: whatever the size of a table was when they were planned,
+# For statements about few rows that an index has: at any size that a table had when they were planned,
 # they look rows up one by one. Planning them takes longer than they do.
 _PLANNED_ONCE = """
     SELECT set_config('plan_cache_mode', 'force_generic_plan', false),
@@ -43,7 +43,7 @@ class _Limited(Connection[TupleRow]):
     deadline.
     """
 
-    # Of a statement, without a deadline; and in milliseconds what the server was told last.
+    # Of a statement, without a deadline; and in milliseconds what the server was sent last.
     seconds: float = _STATEMENT_SECONDS
     _told = 0
 

@@ -147,7 +147,7 @@ data "aws_iam_policy_document" "bucket" {
     }
   }
 
-  # Manifests and tombstones never change, whoever writes: without its precondition (shared/stores/s3/) a write is
+  # Manifests and tombstones never change, by any writer: without its precondition (shared/stores/s3/) a write is
   # refused. Not for blobs, as S3's CopyObject knows no such precondition.
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
   dynamic "statement" {

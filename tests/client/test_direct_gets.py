@@ -1,4 +1,4 @@
-"""Signed URLs are fetched over few connections, and by requests whatever needs more of HTTP."""
+"""Signed URLs are fetched over few connections, and by requests if they need more of HTTP."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""`dss manifest` waits for what the DSS makes, and saves it whole, whatever breaks on the way."""
+"""`dss manifest` waits for what the DSS makes, and saves it whole, even if something breaks on the way."""
 
 import json
 import pickle

@@ -129,7 +129,7 @@ class TestCatalogue:
         return self.store.summary(self.catalogue, sought, self.query("files", filters))
 
     def tables(self) -> dict[str, Sequence[Any]]:
-        """Return all that a reader's answers are made of: equal for equal content, whatever came first."""
+        """Return all that a reader's answers are made of: equal for equal content in any order."""
         rows = self._rows(_TABLES)
         # An admin, and a reader for each set of readers, who all see other versions of entities.
         readers = [None, *(frozenset(each) for each in sorted({tuple(row[2]) for row in rows["bundles"]}))]

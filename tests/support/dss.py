@@ -28,7 +28,7 @@ def open_dss(stack: Mapping[str, str]) -> Iterator[Dss]:
 def open_dss_for_threads(env: Mapping[str, str], *, publishes: bool = True) -> Dss:
     """Return the dependencies of a running system, for any thread; os.environ stays as it is.
 
-    Without `publishes`, the system may be one without topics, and has no catalogues, which would be told of
+    Without `publishes`, the system may be one without topics, and has no catalogues, which would hear of
     changes.
     """
     with mock.patch.dict(os.environ, env if publishes else {**env, "DSS_CATALOGUES": ""}):

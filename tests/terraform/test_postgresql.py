@@ -76,7 +76,7 @@ def test_components_that_fill_catalogues_or_tell_of_changes_know_them(
             if "DSS_CATALOGUES" in given
         }
         assert set(found) == wanted
-        # What is indexed has DRS ids with the host of the API, whoever indexes it.
+        # What is indexed has DRS ids with the host of the API, in each function that indexes it.
         assert {settings.public_url for settings in found.values()} <= {"https://dss.example.org"}
         assert {
             tuple((row.name, row.plugin, row.replica, row.prefix) for row in settings.catalogues)

@@ -116,7 +116,7 @@ def copy_bundles(
 
     The destination takes each file from the blob of the source, inside their cloud, so it must be allowed to
     read there and to take files from there (its DSS_SOURCES). UUIDs stay the same. A bundle is put when all
-    its files are there; whatever fails is listed, and the rest is done. --replica says which cloud.
+    its files are there; all that fails is listed, and the rest is done. --replica says which cloud.
     """
     named = (*bundles, *more)
     if [bool(named), manifest is not None, everything].count(True) != 1:

@@ -55,7 +55,7 @@ class Entities:
 
     @property
     def total(self) -> int:
-        """How many entities match, whatever the limit is."""
+        """How many entities match, with any limit."""
         total: int = self._first["pagination"]["total"]
         return total
 

@@ -33,7 +33,7 @@ def rows(stream: IO[bytes]) -> Iterator[Row]:
                 yield row
     except InvalidInput:
         raise
-    # Of damaged data fastavro raises whatever its decoders come across.
+    # Of damaged data fastavro raises any error of its decoders.
     except (ValueError, TypeError, LookupError, EOFError, OSError, SchemaParseException) as error:
         raise damaged(f"after entity {number}", f"{type(error).__name__}: {error}") from error
 

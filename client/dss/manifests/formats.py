@@ -89,5 +89,6 @@ def _rows_of_bag(stream: IO[bytes]) -> Iterator[Row]:
                 raise InvalidInput(f"the manifest is a ZIP archive, and no BDBag with one {_OF_BAG}")
             with bag.open(names[0]) as table:
                 yield from _rows_of_table(table)
+    # zipfile raises NotImplementedError for compressions that it does not know, RuntimeError for encryption.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise damaged("the ZIP archive", str(error)) from error

@@ -12,7 +12,7 @@ from dss.transfer.parallel import for_each
 
 T = TypeVar("T")
 
-# Whatever else would be written to this file system fails as well.
+# Other writes to this file system would fail as well.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 

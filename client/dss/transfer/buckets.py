@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from dss.errors import InvalidInput
 from dss.transfer.staging import gs_client, gs_errors, s3_client, s3_errors
 
-# Of one request; a rewrite within a bucket is one, whatever the size, or comes in steps below that.
+# Of one request; a rewrite within a bucket is one for any size, or comes in steps below that.
 _GS_SECONDS = 120
 # The tags of the `hca` tool, which a DSS of any age takes for the checksums of a source object.
 TAG_PREFIX = "hca-dss-"

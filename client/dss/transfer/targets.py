@@ -1,4 +1,4 @@
-"""Files that a download fetches into a directory, whatever names them: a bundle, or a manifest."""
+"""Files that a download fetches into a directory, named by a bundle or a manifest."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Reads the values of facets out of a bundle's JSON files, whatever these hold."""
+"""Reads the values of facets out of a bundle's JSON files, of any form."""
 
 import json
 import math

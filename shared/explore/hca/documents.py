@@ -54,7 +54,7 @@ _TYPES = BIOMATERIALS | FILES | PROTOCOLS | PROCESSES | {"project"}
 
 # In names of files: the predecessor's files have no slashes.
 _SLASH = "!"
-# What joins several values in manifests; a value that holds it could not be told from several.
+# What joins several values in manifests; a value that holds it would look like several.
 _SEPARATOR = "||"
 # Characters of a key that are shown in the path of a field.
 _MAX_KEY = 100
@@ -176,7 +176,7 @@ def _object(name: str, field_name: str, value: Any) -> Mapping[str, Json]:
 
 
 def refuse_texts(name: str, document: Any) -> None:
-    """Raise UnusableMetadata if a text in a document can't be stored, or told from several in manifests."""
+    """Raise UnusableMetadata if a text in a document can't be stored, or looks like several in manifests."""
     # A list in place of recursion: documents may be nested deeper than Python's stack.
     pending = [("", document)]
     while pending:

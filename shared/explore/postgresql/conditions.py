@@ -140,7 +140,7 @@ class Conditions:
             ]
         else:
             keys = [term_key(value) for value in values]
-            # Null is what has no value, for whatever reason.
+            # Null is what has no value, for any reason.
             keys += [term_key(MISSING)] if None in values else []
             rows = self.connection.execute(_TERMS, (keys, name)).fetchall()
         return sorted({number for (number,) in rows})

@@ -1,6 +1,6 @@
 """Locks of writers: of bundles, and of the entities that they say something of.
 
-Whoever needs several takes them in one order, bundles first. A bundle may have 10,000 entities, more than
+A writer takes all that it needs in one order, bundles first. A bundle may have 10,000 entities, more than
 PostgreSQL's table of locks may hold (6,400 by default, for all of its connections): those of entities are
 locks of rows, of which there is no end. They are so many that a large bundle leaves most of them to others.
 """

@@ -23,7 +23,7 @@ _RECORD = """
     SELECT %s, uuid, labels, kind, id
     FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS new (uuid, labels, kind, id)
 """
-# Bundles are read once, whatever number of the entities they are about.
+# Bundles are read once, for any number of their entities.
 _SHARES = """
     SELECT wanted.place, share.uuid
     FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS wanted (kind, id, place)

@@ -90,7 +90,7 @@ class Writer:
     def put_together(self, catalogue: Catalogue, states: Sequence[BundleState]) -> list[bool]:
         """Do the same for the versions of several bundles, in one transaction.
 
-        Whatever fails, all have failed, and nothing has changed.
+        If one fails, all have failed, and nothing has changed.
         """
         with self._connections.connection() as connection, connection.transaction():
             lock_bundles(connection, catalogue, (each.fqid.uuid for each in states))

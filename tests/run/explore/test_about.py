@@ -163,7 +163,7 @@ def _health_of(service: ExploreService, *, queued: int, status: int) -> Any:
 
 
 class Slow(NoCatalogues):
-    """Catalogues of a database that answers when it is told to."""
+    """Catalogues of a database that answers on demand."""
 
     def __init__(self) -> None:
         self.asked, self.may_answer = threading.Event(), threading.Event()

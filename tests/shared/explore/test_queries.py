@@ -294,7 +294,7 @@ def test_words_find_what_has_all_of_them(found: TestCatalogue) -> None:
     assert ids("title P4") == [id_of("p4")]
     assert sorted(ids("ada")) == sorted([id_of("p0"), id_of("p1")])
     assert ids("ada p4") == []
-    # Whatever is typed is text, and no language of its own.
+    # All that is typed is text, and no language of its own.
     assert ids("' \\ :* <-> & | nothing") == []
     assert len(ids("' \\ :* <-> & |")) == 3
 

@@ -202,6 +202,6 @@ def test_cells_count_in_the_last_suspension_of_a_chain_alone() -> None:
         }
 
     assert cells(said["projects", bundle.project]) == {first: (0, 100), last: (70, 0)}
-    # A suspension has only itself, whatever it was made of.
+    # A suspension has only itself, not what it was made of.
     assert cells(said["cell_suspensions", last]) == {last: (70, 0)}
     assert cells(said["cell_suspensions", first]) == {first: (0, 100)}

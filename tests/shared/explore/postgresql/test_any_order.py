@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order: the catalogue is what there is in the end."""
+"""Changes come in any order: the catalogue is what there is in the end."""
 
 import random
 from typing import Any

@@ -222,7 +222,7 @@ def test_new_combinations_of_readers_get_numbers_without_a_deadlock(postgresql: 
                 first.commit()
                 assert len(waiting.result(30)) == 2
             finally:
-                # Whatever the second still waits for.
+                # The second may still wait for it.
                 first.close()
 
 
