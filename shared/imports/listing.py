@@ -1,6 +1,6 @@
 """The list of an import: the objects of a folder or a table, slice by slice, and which can't be imported."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.access import Principal
@@ -15,18 +15,13 @@ from shared.imports.tables import list_table
 from shared.stores.base import StoredObject, bucket_url
 from shared.system import Dss
 
+# Returns the next slice after a cursor.
+Listing = Callable[[Dss, ImportOrder, Principal, Places, Mapping[str, Any], Deadline], Slice]
 
-def list_slice(
-    dss: Dss,
-    order: ImportOrder,
-    who: Principal,
-    places: Places,
-    cursor: Mapping[str, Any],
-    deadline: Deadline,
-) -> Slice:
-    """Return the next slice of what an import is of."""
-    listing = list_folder if order.source else list_table
-    return listing(dss, order, who, places, cursor, deadline)
+
+def listing_of(order: ImportOrder) -> Listing:
+    """Return what lists an import: its folder, or its table."""
+    return list_folder if order.source else list_table
 
 
 def list_folder(

@@ -22,7 +22,7 @@ from shared.groups import groups_of
 from shared.identifiers import Fqid, Kind
 from shared.imports.bundles import by_bundle, import_bundle, is_in
 from shared.imports.contents import FileOutcome, import_object
-from shared.imports.listing import list_slice
+from shared.imports.listing import listing_of
 from shared.imports.places import Places, places_of
 from shared.imports.rows import Row, failure
 from shared.imports.rules import doubled
@@ -68,7 +68,7 @@ class ImportStep(AttemptStep[ImportJob]):
             while not self._job.listed:
                 if deadline.passed:
                     return {"done": False, "over": False, "shards": []}
-                found = list_slice(
+                found = listing_of(self._job.order)(
                     self._dss, self._job.order, self._who(), self._places, self._job.cursor, deadline
                 )
                 self._job = write_slice(self._dss, self._job, found)
