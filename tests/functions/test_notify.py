@@ -107,8 +107,8 @@ def waited_for(
 ) -> list[tuple[str, str]]:
     """Return the deliveries of an event to these subscriptions, with their ids, once there are so many.
 
-    If `distinct`, a delivery that is published again counts once. There are subscriptions of other tests, some
-    of which match everything.
+    If `distinct`, a delivery that is published again counts once. There are subscriptions of other tests,
+    some of which match everything.
     """
 
     def found() -> list[tuple[str, str]]:
