@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     *("README.md", "docs/architecture.md", "docs/api.md", "docs/access.md", "docs/development.md"),
     *("docs/operations.md", "docs/explore-operations.md", "docs/explore-plugins.md"),
-    *("docs/tutorial.md", "docs/pictures.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *("docs/tutorial.md", "docs/pictures.md", "CONTRIBUTING.md", "SECURITY.md", "docs/how-to-add.md"),
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What looks like a path, and is a URL's, an object's, or made by a run.

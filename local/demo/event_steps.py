@@ -48,11 +48,12 @@ def _wait_for_events(scene: Scene, event_type: str, expected: set[tuple[str, str
 
 
 def find(scene: Scene) -> str:
-    """Search for the bundle in both clouds, by its JSON files, or its UUID if it isn't the sample."""
-    query = {"query": {"term": {"uuid": scene.uuid}}} if scene.data else _THREE_CLAUSES
+    """Search for the bundle in both clouds, by its JSON files, or its UUID if other bundles may match."""
+    by_uuid = scene.data or scene.shared
+    query = {"query": {"term": {"uuid": scene.uuid}}} if by_uuid else _THREE_CLAUSES
     for replica in REPLICAS:
         _wait_until_found(scene, replica, query)
-    clauses = "its UUID" if scene.data else "three clauses on the content of its JSON files"
+    clauses = "its UUID" if by_uuid else "three clauses on the content of its JSON files"
     return f"by {clauses}, in both clouds"
 
 

@@ -43,6 +43,8 @@ class Scene:
     scratch: Path
     # The directory to move; None for the sample.
     data: Path | None = None
+    # Whether the system has data of others, too: then a search by content finds more than what was sent.
+    shared: bool = False
     sent: Mapping[str, Fingerprint] = field(default_factory=dict)
     uuid: str = ""
     version: str = ""
@@ -80,10 +82,15 @@ Act = Callable[[Scene], str]
 
 @dataclass(frozen=True)
 class Step:
-    """A title and an action; `act` raises StepFailed, ClientError or OSError if it fails."""
+    """A title and an action; `act` raises StepFailed, ClientError or OSError if it fails.
+
+    One that is done `anywhere` needs no more than a token that may write, and its staging buckets: no
+    subscriber that the system can reach, no tokens of other people, and no system without other data.
+    """
 
     title: str
     act: Act
+    anywhere: bool = False
 
 
 def amount(size: int) -> str:
@@ -254,8 +261,19 @@ def delete(scene: Scene) -> str:
         check(error.status == 403, f"DELETE by a writer was answered {error.status} {error.code}, not 403")
     else:
         raise StepFailed("DELETE by a writer was not refused")
+    return f"403 for a writer; {_hide(scene, reason)}"
+
+
+def leave_nothing_to_see(scene: Scene) -> str:
+    """Hide the bundle for ever, if there is a token of an admin; else say that it stays."""
+    if not scene.env.get("DSS_ADMIN_TOKEN"):
+        return f"{scene.uuid} stays: DSS_ADMIN_TOKEN, the token of an admin, would hide it"
+    return _hide(scene, "made to try the deployment")
+
+
+def _hide(scene: Scene, reason: str) -> str:
     scene.client("gcp", "DSS_ADMIN_TOKEN").delete_bundle(scene.uuid, reason=reason)
     for replica in REPLICAS:
         gone = not scene.client(replica).has_bundle(scene.uuid, scene.version)
         check(gone and not _is_listed(scene, replica), f"{scene.uuid} can still be seen in {replica}")
-    return "403 for a writer; an admin hides it: 404 and not listed, in both clouds"
+    return "an admin hides it: 404 and not listed, in both clouds"

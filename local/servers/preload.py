@@ -17,5 +17,6 @@ import shared.wiring
 
 __all__ = ["functions", "functions_framework", "gunicorn", "run", "shared", "uvicorn"]
 
+functions.main.import_all()
 # Memory pages that are never written stay shared; the garbage collector skips what is frozen.
 gc.freeze()

@@ -9,8 +9,10 @@ from unittest import mock
 
 import pytest
 
+from dss.commands.context import Context
+from local.demo.command import demo
 from local.demo.data import LARGE_NAME, SAMPLE, Fingerprint, differences, fingerprints, make_sample
-from local.demo.program import STEPS
+from local.demo.program import STEPS, STEPS_ANYWHERE
 from local.demo.steps import REPLICAS, Scene, StepFailed
 from tests.support.spoiled_demo import spoiled
 
@@ -88,6 +90,22 @@ def test_one_wrong_byte_makes_a_step_fail(scene, data, what, failing):
     assert begun[-1] == failing
     assert "an empty file" in str(failed.value)
     assert "sha256" in str(failed.value)
+
+
+def test_a_dss_that_runs_is_tried_with_what_any_deployment_has(whole_system, data, monkeypatch, capsys):
+    # Of the people that the local system knows a deployment has the one who tries it.
+    for name in ("DSS_TOKEN_OTHER_GROUP", "DSS_CATALOGUES"):
+        monkeypatch.delenv(name, raising=False)
+    for name in set(whole_system) - {"DSS_TOKEN_OTHER_GROUP", "DSS_CATALOGUES"}:
+        monkeypatch.setenv(name, whole_system[name])
+
+    code = demo.main(["--data", str(data)], obj=Context(), standalone_mode=False)
+
+    said = capsys.readouterr()
+    assert code == 0, said.out + said.err
+    assert [step.title for step in STEPS_ANYWHERE if step.title not in said.out] == []
+    assert "4 files, 70,0" in said.out and "byte for byte the same" in said.out
+    assert "an admin hides it" in said.out
 
 
 def test_a_step_that_fails_is_named_and_ends_the_demo(python, data):

@@ -42,7 +42,7 @@ def test_every_function_loads_from_the_archive_alone(unpacked: Path) -> None:
     packages = sysconfig.get_path("purelib")
 
     done = subprocess.run(
-        [sys.executable, "-B", "-I", "-S", "-c", LOAD, packages, unpacked, *functions.main.__all__],
+        [sys.executable, "-B", "-I", "-S", "-c", LOAD, packages, unpacked, *functions.main.ENTRY_POINTS],
         cwd="/",
         capture_output=True,
         text=True,
