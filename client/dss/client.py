@@ -14,6 +14,7 @@ from dss.errors import InvalidInput
 from dss.listing import BundleFile, BundleFiles
 from dss.methods.collections import CollectionMethods
 from dss.methods.comparison import ComparisonMethods
+from dss.methods.exchange import ExchangeMethods
 from dss.methods.finding import FindingMethods
 from dss.methods.imports import ImportMethods
 from dss.methods.manifests import ManifestMethods
@@ -32,6 +33,7 @@ from dss.transfer.upload_preview import preview
 class Client(
     CollectionMethods,
     ComparisonMethods,
+    ExchangeMethods,
     FindingMethods,
     ImportMethods,
     ManifestMethods,

@@ -1,6 +1,8 @@
 """Dates as documents of catalogues have them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def in_utc(moment: datetime) -> str:
@@ -8,3 +10,10 @@ def in_utc(moment: datetime) -> str:
     # A time without a zone is in UTC, wherever this runs.
     known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return known.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def microseconds(date: str) -> int:
+    """Return how long after 1970 a date is, one as `in_utc` makes them. Raises ValueError for other texts."""
+    moment = datetime.fromisoformat(date)
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (known - _EPOCH) // timedelta(microseconds=1)

@@ -35,7 +35,7 @@ _COLUMNS = {
     "dss_explore_shares": "catalog, entity_type, entity_id, labels, uuid",
     "dss_explore_documents": (
         "catalog, entity_type, entity_id, audience, profile, "
-        "default_key, keys, sums, ids, vals, page, document, words"
+        "default_key, keys, numbers, sums, ids, vals, page, document, words"
     ),
 }
 _FAST = "SET synchronous_commit = off; SET maintenance_work_mem = '512MB'"

@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from local.components import API_TABLE
+from local.components import API_TABLE, events, workflows
 from local.stack import Stack
 from shared.explore.bundle_metadata import BundleMetadata
 from tests.benchmarks.explore_bundles import NoBundles, real_bundles, variants
+from tests.benchmarks.explore_charts import draw
 from tests.benchmarks.explore_filled import Filling, fill
 from tests.benchmarks.explore_indexing import state_of
 from tests.support.api import Api, put_file
@@ -25,6 +26,14 @@ FILES, FILES_PER_VARIANT = 20_000, 40
 USERS, SECONDS = 20, 60
 # Of a bundle that no filled catalogue has.
 _SEED, _FIRST = 1, 1_000_000
+# The API, and what makes the manifests that don't fit a request.
+_TABLE = (
+    *API_TABLE[:-1],
+    workflows.workflows,
+    API_TABLE[-1],
+    events.functions_of("manifest", processes={}),
+)
+_CHART = Path(__file__).parents[2] / "docs" / "benchmarks" / "explore-load.svg"
 _SCRIPT = Path(__file__).parents[1] / "load" / "explore_locust.py"
 # Columns of Locust's statistics.
 _COLUMNS = ("Name", "Request Count", "Failure Count", "50%", "95%", "99%")
@@ -38,7 +47,7 @@ def explore_load() -> str:
         return f"## Users of the catalogue\n\n{error}\n"
     if importlib.util.find_spec("locust") is None:
         return "## Users of the catalogue\n\nLocust is not installed: skipped\n"
-    with Stack(port=0, table=API_TABLE).running() as env:
+    with Stack(port=0, table=_TABLE).running() as env:
         with open_dss(env) as dss:
             catalogue = next(iter(dss.catalogues.catalogues().values()))
             filled = fill(
@@ -46,7 +55,8 @@ def explore_load() -> str:
             )
             bundle = _real_files(env)
             dss.catalogues.put(catalogue, state_of(catalogue, bundle))
-        rows = _run(env["DSS_URL"], bundle.fqid.uuid)
+        rows, history = _run(env["DSS_URL"], bundle.fqid.uuid)
+    _CHART.write_bytes(draw(rows, history))
     return _section(filled, rows)
 
 
@@ -63,7 +73,8 @@ def _real_files(env: Mapping[str, str]) -> BundleMetadata:
     return replace(bundle, files=[stored(entry) for entry in bundle.files])
 
 
-def _run(url: str, bundle_uuid: str) -> list[Mapping[str, str]]:
+def _run(url: str, bundle_uuid: str) -> tuple[list[Mapping[str, str]], list[Mapping[str, str]]]:
+    """Return Locust's statistics: a row for each request, and one for each second of all of them."""
     with tempfile.TemporaryDirectory() as directory:
         prefix = Path(directory) / "load"
         command = [
@@ -76,21 +87,25 @@ def _run(url: str, bundle_uuid: str) -> list[Mapping[str, str]]:
         ended = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=SECONDS + 60, check=False
         )
-        statistics = prefix.with_name("load_stats.csv")
-        if not statistics.is_file():
+        files = [prefix.with_name(f"load_{name}.csv") for name in ("stats", "stats_history")]
+        if not all(each.is_file() for each in files):
             raise RuntimeError(f"Locust: {ended.stderr[-2000:]}")
-        with statistics.open(newline="") as file:
-            return list(csv.DictReader(file))
+        rows, history = (list(csv.DictReader(each.read_text().splitlines())) for each in files)
+        return rows, history
 
 
 def _section(filled: Filling, rows: Sequence[Mapping[str, str]]) -> str:
     lines = [
         "## Users of the catalogue",
         "",
-        f"{USERS} users for {SECONDS} s, who wait 1 to 5 s before each step: of eight, five page through",
-        "samples, one looks at projects, one downloads a file, and one resolves it by DRS. With each page",
-        f"they ask for the summary. The catalogue has {filled.files:,} files in {filled.bundles:,} bundles.",
-        "The API, its back ends and the users share the cores.",
+        f"{USERS} users for {SECONDS} s, who wait 1 to 5 s before each step: of eleven, five page through",
+        "samples, three have a manifest made for Terra, one looks at projects, one downloads a file, and one",
+        "resolves it by DRS and DOS. With each page they ask for the summary. The catalogue has",
+        f"{filled.files:,} files in {filled.bundles:,} bundles. The API, its back ends, the function that",
+        "makes manifests and the users share the cores. `manifest: made` is the time from the first request",
+        "to the last, with what the service says to wait between them.",
+        "",
+        "![Requests and their times](explore-load.svg)",
         "",
         "| request | requests | failed | p50 ms | p95 ms | p99 ms |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

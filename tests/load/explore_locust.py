@@ -1,12 +1,14 @@
 """Users of the catalogue, for Locust: `locust -f tests/load/explore_locust.py --host URL`.
 
-They do what those of the predecessor's scale test do: page through samples, look at projects, download a
-file, and resolve it by DRS. DSS_LOAD_BUNDLE may name a bundle whose files these are.
+They do what those of the predecessor's scale test do, as often: page through samples, look at projects, have
+a manifest made, download a file, and resolve it by DRS and DOS. DSS_LOAD_BUNDLE may name a bundle whose files
+these are.
 """
 
 import json
 import os
 import random
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -15,6 +17,8 @@ import gevent
 from locust import HttpUser, between, task
 
 _SIZE = 15
+# Seconds for which a user waits for a manifest.
+_PATIENCE = 120
 Filters = Mapping[str, Mapping[str, list[Any]]]
 
 
@@ -32,6 +36,14 @@ class _Visitor(HttpUser):
                 answer.failure(f"{answer.status_code}: {answer.text[:200]}")
                 return None
             return answer.json() if status == 200 else answer.headers
+
+    def _put(self, name: str, path: str, **query: Any) -> Any:
+        """Return the JSON of the answer to PUT; None if it is not 200, which counts as a failure."""
+        with self.client.put(f"{path}?{urlencode(query)}", name=name, catch_response=True) as answer:
+            if answer.status_code != 200:
+                answer.failure(f"{answer.status_code}: {answer.text[:200]}")
+                return None
+            return answer.json()
 
     def _page(self, name: str, kind: str, filters: Filters, **query: Any) -> Any:
         """Look at a page as a browser does, which asks for the summary at the same time."""
@@ -94,6 +106,46 @@ class ProjectReader(_Visitor):
             page = self._page(f"projects by {' and '.join(filters)}", "projects", filters)
 
 
+class ManifestMaker(_Visitor):
+    """Takes what is of a part of an organ to Terra."""
+
+    weight = 3
+
+    @task
+    def make(self) -> None:
+        """The start page, those of a part, and their manifest, asked for again as the service says."""
+        page = self._page("samples", "samples", {})
+        if not page:
+            return
+        self._pause()
+        part = _frequent(page, "organPart")
+        if not self._page("samples of a part", "samples", part):
+            return
+        self._pause()
+        began = time.monotonic()
+        text = json.dumps(part)
+        state = self._put("manifest: start", "/fetch/manifest/files", filters=text, format="terra.bdbag")
+        while state and state["Status"] == 301:
+            if time.monotonic() - began > _PATIENCE:
+                self._report_manifest(began, TimeoutError(f"not made in {_PATIENCE} s"))
+                return
+            gevent.sleep(state["Retry-After"])
+            state = self._get("manifest: ask again", _path_of(state["Location"]))
+        if state:
+            self._report_manifest(began, None)
+
+    def _report_manifest(self, began: float, error: Exception | None) -> None:
+        """Count how long a manifest has taken, from the first request to the last."""
+        self.environment.events.request.fire(
+            request_type="",
+            name="manifest: made",
+            response_time=(time.monotonic() - began) * 1000,
+            response_length=0,
+            exception=error,
+            context={},
+        )
+
+
 class Downloader(_Visitor):
     """Chooses a file and downloads it: the URL alone, which is all that the service does."""
 
@@ -111,18 +163,21 @@ class Downloader(_Visitor):
 
 
 class Resolver(_Visitor):
-    """Resolves a file by DRS."""
+    """Resolves a file by DRS and DOS."""
 
     weight = 1
 
     @task
     def resolve(self) -> None:
-        """A page of files, and the DRS object of one."""
+        """A page of files, and the DRS and the DOS object of one."""
         file = _one_file(self, {})
         if file:
             self._pause()
             object_id = file["drs_uri"].rpartition("/")[2]
             self._get("file: DRS object", f"/ga4gh/drs/v1/objects/{object_id}")
+            self._get(
+                "file: DOS object", f"/ga4gh/dos/v1/dataobjects/{file['uuid']}", version=file["version"]
+            )
 
 
 def _one_file(visitor: _Visitor, filters: Filters) -> Any:
@@ -131,6 +186,12 @@ def _one_file(visitor: _Visitor, filters: Filters) -> Any:
     page = visitor._page("files", "files", {**filters, **own})
     hits = page["hits"] if page else []
     return random.choice(hits)["files"][0] if hits else None
+
+
+def _path_of(url: str) -> str:
+    """Return a URL without its host, which a load test names itself."""
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _own_path(url: str) -> tuple[str, str]:

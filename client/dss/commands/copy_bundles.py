@@ -1,6 +1,5 @@
 """`dss copy-bundles`: copy bundles from one DSS, or a bucket, to another DSS."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -12,13 +11,9 @@ from dss.errors import NoToken
 from dss.profiles import base_of
 from dss.progress import Progress
 from dss.sign_in.credentials import login_at
-from dss.sign_in.sources import FixedToken, TokenSource
 
 if TYPE_CHECKING:
     from dss.client import Client
-    from dss.copying.sources import Source
-    from dss.copying.versions import VersionRule
-    from dss.references import Reference
 
 # All failures are listed.
 _ALL = 2**31
@@ -121,29 +116,35 @@ def copy_bundles(
     named = (*bundles, *more)
     if [bool(named), manifest is not None, everything].count(True) != 1:
         raise click.UsageError("name bundles with --bundle, give --manifest TSV, or --all: one of these")
-    from dss.copying.copy import CopyOptions
-    from dss.copying.copy import copy_bundles as copy
-    from dss.copying.selection import Ends, bundles_in, check_distinct, chosen
+    from dss.copying.selection import bundles_in
 
-    ends = Ends(prefix=prefix, suffix=suffix)
+    given = [name for name, value in versions.items() if value is not None and value is not False]
+    if len(given) > 1:
+        raise click.UsageError(
+            "--keep-version, --set-version, --map-version, --new-version: give one of them"
+        )
+    versions.pop("keep_version")
     with context.progress("copy") as progress:
         to = _destination(context, source, destination, progress, personal=personal)
-        rule, one_for_all = _rule(to, **versions)
-        found = bundles_in(manifest) if manifest else [_bundle(source, text) for text in named]
-        opened = _source(source, source_bucket, source_token, to)
-        found = chosen(opened.bundles(ends.prefix) if everything else found, ends)
-        if one_for_all:
-            check_distinct(found)
-        options = CopyOptions(version=rule, fix_tags=fix_tags, jobs=jobs, dry_run=dry_run, progress=progress)
-        report = copy(opened, to, found, options)
+        found = [each.fqid for each in bundles_in(manifest)] if manifest else list(named)
+        report = to.copy_bundles(
+            source,
+            None if everything else found,
+            prefix=prefix,
+            suffix=suffix,
+            fix_tags=fix_tags,
+            source_token=source_token,
+            source_bucket=source_bucket,
+            jobs=jobs,
+            dry_run=dry_run,
+            progress=progress,
+            **versions,
+        )
     would = "would be copied" if dry_run else "copied"
     text = (
         f"{report.copied} bundles {would} to {report.destination}, {report.already_there} there already, "
         f"of {report.bundles}: {report.files} files, {report.bytes:,} bytes, {report.seconds:.1f} s"
     )
-    if versions["new_version"] and not report.ok:
-        # Another new version would be another copy of what is done.
-        report.warnings.append(f"to do the rest, run it again with --set-version {rule('')}")
     return context.conclude(report, text, most=_ALL)
 
 
@@ -168,54 +169,3 @@ def _destination(
         raise NoToken(f"--personal: you are not signed in; run dss login --url {context.settings.url}")
     context.tokens = login
     return context.client(progress)
-
-
-def _source(url: str, bucket: str | None, token: str | None, destination: "Client") -> "Source":
-    from dss.api.session import Session
-    from dss.copying.sources import DssSource, check_bucket, is_bucket, open_bucket_source
-
-    if is_bucket(url):
-        if bucket or token:
-            raise click.UsageError("--source-bucket and --source-token are for a source that is a DSS")
-        return open_bucket_source(url)
-    if bucket:
-        check_bucket(bucket, destination.replica)
-    # No token of the destination goes to the source.
-    tokens: str | TokenSource = token or login_at(url) or FixedToken(None, "no credentials")
-    session = Session(
-        url,
-        tokens,
-        replica=destination.replica,
-        patience=destination.transport.patience,
-        clock=destination.clock,
-        notify=destination.transport.notify,
-    )
-    return DssSource(session, bucket)
-
-
-def _rule(
-    to: "Client", *, keep_version: bool, set_version: str | None, map_version: float | None, new_version: bool
-) -> tuple["VersionRule", bool]:
-    """Return the rule of versions, and whether it gives one version to all."""
-    from dss.copying import versions
-
-    chosen = [keep_version, set_version is not None, map_version is not None, new_version]
-    if chosen.count(True) > 1:
-        raise click.UsageError(
-            "--keep-version, --set-version, --map-version, --new-version: give one of them"
-        )
-    if set_version is not None:
-        return versions.fixed(set_version), True
-    if map_version is not None:
-        return versions.shifted(map_version), False
-    return (versions.new(to.clock), True) if new_version else (versions.kept, False)
-
-
-def _bundle(source: str, text: str) -> "Reference":
-    """Return the bundle that a text names: one of the source, if it names a host."""
-    from dss.copying.sources import is_bucket
-    from dss.references import parse, resolve
-
-    # A bucket has no host that a name could have.
-    found = parse(text) if is_bucket(source) else resolve(text, url=source)
-    return replace(found, kind=None, host=None, name=None)

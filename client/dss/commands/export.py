@@ -1,7 +1,5 @@
 """`dss export`: bundles as directories, bags or research object crates, on a disk or in a bucket."""
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +7,6 @@ import click
 from dss.commands.consent import dry_run
 from dss.commands.context import JOBS, Context, shared_options
 from dss.commands.help import examples
-from dss.references import resolve
 
 # All failures are listed.
 _ALL = 2**31
@@ -19,12 +16,17 @@ _ALL = 2**31
     epilog=examples(
         "dss export UUID --to my/bags --as bag",
         "dss export UUID UUID.VERSION --to my/crates --as ro-crate --license https://spdx.org/licenses/CC0-1.0",
-        "dss export UUID --to gs://my-bucket --as bag",
+        "dss export UUID --to gs://my-bucket/to-share --as bag",
         "dss export UUID --to my/bags --as bag --holey        # the files stay in the DSS",
     )
 )
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True)
-@click.option("--to", metavar="DIR|URL", required=True, help="A directory, gs://BUCKET or s3://BUCKET.")
+@click.option(
+    "--to",
+    metavar="DIR|URL",
+    required=True,
+    help="A directory, or gs://BUCKET[/PREFIX], s3://BUCKET[/PREFIX].",
+)
 @click.option(
     "--as",
     "form",
@@ -55,26 +57,22 @@ def export(
 
     Files come as with `dss download`, verified, and the manifests have the checksums of the DSS. To a bucket
     of yours the DSS copies, as with `dss checkout --to-bucket`, to bundles/UUID.VERSION there; a bag is at
-    bags/UUID.VERSION. Your own credentials write what makes it a bag or a crate. Prints where each export is.
+    bags/UUID.VERSION. Your own credentials write what makes it a bag or a crate, and move it to a prefix.
+    Prints where each export is.
     """
-    from dss.export.export import Destination, ExportOptions
-    from dss.export.export import export as export_bundles
-    from dss.export.forms import Form
-    from dss.export.to_bucket import BucketDestination
-    from dss.export.to_directory import DirectoryDestination
-
-    chosen = Form(name=form, holey=holey, license_text=license_text)
     with context.progress("export") as progress:
-        in_bucket = "://" in to
-        if in_bucket:
+        if "://" in to:
             context.use_cloud_of(to, "--to")
-        client = context.client(progress)
-        destination: Destination = (
-            BucketDestination(client, to, chosen) if in_bucket else DirectoryDestination(client, Path(to))
+        report = context.client(progress).export(
+            *bundles,
+            to=to,
+            form=form,
+            holey=holey,
+            license_text=license_text,
+            jobs=jobs,
+            dry_run=dry_run,
+            progress=progress,
         )
-        wanted = list(dict.fromkeys(replace(resolve(text, url=client.url), host=None) for text in bundles))
-        options = ExportOptions(form=chosen, jobs=jobs, dry_run=dry_run, progress=progress)
-        report = export_bundles(client, wanted, destination, options)
     would = "would be exported" if dry_run else "exported"
     text = "\n".join(
         [

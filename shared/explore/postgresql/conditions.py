@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import Connection, sql
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Composable, Composed
 
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import MISSING, Field, FieldType, facet_groups
 from shared.explore.filters import Filter, Relation
-from shared.explore.rows import greatest_of, has_range, sort_key, term_key
+from shared.explore.rows import greatest_of, has_range, number, numbered, sort_key, term_key
 
 _TERMS = """
     SELECT term.number FROM unnest(%s::text[]) AS wanted (key)
@@ -54,6 +54,15 @@ _HAS_BETWEEN = SQL("""
 """)
 _LEAST = SQL('(document.keys ->> {}) COLLATE "C"')
 _GREATEST = SQL('coalesce(document.keys ->> {}, document.keys ->> {}) COLLATE "C"')
+# The same of what is in the index of the default order, where the values themselves are not.
+_LEAST_NUMBER = SQL("document.numbers[{}]")
+_GREATEST_NUMBER = SQL("coalesce(document.numbers[{}], document.numbers[{}])")
+_NUMBER = SQL("{}::double precision")
+_OF_ROW = SQL("""
+    (SELECT own.vals @? {path}::jsonpath FROM dss_explore_documents AS own
+        WHERE own.catalog = document.catalog AND own.entity_type = document.entity_type
+        AND own.entity_id = document.entity_id AND own.audience = document.audience)
+""")
 # A bundle's document may say of its files together what these say one by one.
 _WITH_FILES = SQL("""
     UNION ALL SELECT other.ctid FROM unnest({values}::jsonb[]) AS wanted (held)
@@ -88,10 +97,11 @@ _BUNDLES, _FILE_ID = "bundles", "fileId"
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition of SQL, and whether the terms of a profile decide it."""
+    """A condition of SQL, and whether the terms of a profile decide it, or the index of the default order."""
 
     sql: Composable
     of_profiles: bool = False
+    of_index: bool = False
     field: str = ""
 
 
@@ -124,7 +134,8 @@ class Conditions:
             return Condition(_HAS_TERM.format(position, numbers), True, name)
         if a_filter.relation is Relation.IS:
             return Condition(self._is(a_filter), field=name)
-        return Condition(all_of(_in_range(a_filter, pair) for pair in a_filter.values), field=name)
+        ranges = all_of(self._in_range(a_filter, pair) for pair in a_filter.values)
+        return Condition(ranges, field=name, of_index=number_position(self.catalogue, a_filter.field) > 0)
 
     def words(self, text: str) -> Condition:
         """Return the condition that all words of a text occur; one without words is met by all."""
@@ -182,21 +193,45 @@ class Conditions:
             parts.append(_WITH_FILES.format(values=sql.Literal(held), audiences=audiences, **place))
         return _HAS_ANY.format(SQL("").join(parts))
 
+    def _in_range(self, a_filter: Filter, pair: Any) -> Composable:
+        a_field, name = a_filter.field, a_filter.field.name
+        jsonpath = sql.Literal(_path(a_filter, pair))
+        if not has_range(a_field):
+            return _HAS_PATH.format(jsonpath)
+        if number_position(self.catalogue, a_field):
+            low, high = (_NUMBER.format(sql.Literal(number(a_field, value))) for value in pair)
+            least = least_number(self.catalogue, a_field)
+            greatest = _greatest_number(self.catalogue, a_field)
+            path: Composable = _OF_ROW.format(path=jsonpath)
+        else:
+            low, high = (sql.Literal(sort_key(a_field, value)) for value in pair)
+            least = _LEAST.format(sql.Literal(name))
+            greatest = _GREATEST.format(sql.Literal(greatest_of(name)), sql.Literal(name))
+            path = _HAS_PATH.format(jsonpath)
+        return _HAS_BETWEEN.format(least=least, greatest=greatest, low=low, high=high, path=path)
+
+
+def number_position(catalogue: Catalogue, a_field: Field) -> int:
+    """Return at which place of a document's numbers a field's least value is: from 1, and 0 if it is not."""
+    names = numbered(catalogue.plugin.fields)
+    return names.index(a_field.name) + 1 if a_field.name in names else 0
+
+
+def least_number(catalogue: Catalogue, a_field: Field) -> Composed:
+    """Return the least value of a field, which has a place among a document's numbers."""
+    return _LEAST_NUMBER.format(sql.Literal(number_position(catalogue, a_field)))
+
+
+def _greatest_number(catalogue: Catalogue, a_field: Field) -> Composed:
+    position = number_position(catalogue, a_field)
+    return _GREATEST_NUMBER.format(
+        sql.Literal(position + len(numbered(catalogue.plugin.fields))), sql.Literal(position)
+    )
+
 
 def group_position(catalogue: Catalogue, a_field: Field) -> int:
     """Return at which place of a profile's parts the terms of a facet are; the first is 1."""
     return facet_groups(catalogue.plugin.fields).index(a_field.group) + 1
-
-
-def _in_range(a_filter: Filter, pair: Any) -> Composable:
-    path = _HAS_PATH.format(sql.Literal(_path(a_filter, pair)))
-    if not has_range(a_filter.field):
-        return path
-    name = a_filter.field.name
-    low, high = (sql.Literal(sort_key(a_filter.field, value)) for value in pair)
-    least = _LEAST.format(sql.Literal(name))
-    greatest = _GREATEST.format(sql.Literal(greatest_of(name)), sql.Literal(name))
-    return _HAS_BETWEEN.format(least=least, greatest=greatest, low=low, high=high, path=path)
 
 
 _RANGES: dict[Relation, Callable[[str, str], str]] = {

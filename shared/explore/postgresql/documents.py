@@ -14,7 +14,7 @@ from shared.explore.fields import facet_groups
 from shared.explore.postgresql.audience_numbers import AudienceNumbers, decode_labels, encode_labels
 from shared.explore.postgresql.part_numbers import PartNumbers
 from shared.explore.postgresql.term_numbers import array, digest, text_array
-from shared.explore.rows import Part, Row, Rows
+from shared.explore.rows import Part, Row, Rows, numbered
 from shared.explore.tallies import Counts, Slot, encode
 
 # The first bundles of each set of readers: the first that an audience sees are among them.
@@ -46,14 +46,15 @@ _REMOVE = """
 _PUT = """
     INSERT INTO dss_explore_documents
         (catalog, entity_type, entity_id, audience, profile,
-            default_key, keys, sums, ids, vals, page, words, document)
-    SELECT %s, entity_type, entity_id, audience, profile, default_key, keys::jsonb, sums::bigint[],
-        ids::jsonb, vals::jsonb, nullif(page, ''), to_tsvector('simple', words), document
+            default_key, keys, numbers, sums, ids, vals, page, words, document)
+    SELECT %s, entity_type, entity_id, audience, profile, default_key, keys::jsonb,
+        numbers::double precision[], sums::bigint[], ids::jsonb, vals::jsonb,
+        nullif(page, ''), to_tsvector('simple', words), document
     FROM unnest(
         %s::text[], %s::text[], %s::integer[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[],
-        %s::text[], %s::text[], %s::text[], %s::text[]
+        %s::text[], %s::text[], %s::text[], %s::text[], %s::text[]
     ) AS new (
-        entity_type, entity_id, audience, profile, default_key, keys, sums, ids,
+        entity_type, entity_id, audience, profile, default_key, keys, numbers, sums, ids,
         vals, page, words, document
     )
 """
@@ -79,7 +80,7 @@ Tallies = Mapping[EntityKey, Mapping[Audience, Mapping[Slot, Counts]]]
 
 
 # What is stored of a document: see `_PUT`. Numbers are those of its audience and of nothing else.
-Columns = tuple[str, str, int, str, str, str, str, str, str, str, str, str]
+Columns = tuple[str, str, int, str, str, str, str, str, str, str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class NewDocuments:
         fields = catalogue.plugin.fields
         self._rows = Rows(fields)
         self._groups = facet_groups(fields)
+        self._numbered = numbered(fields)
         self._counted = {
             kind: sorted(each.name for each in fields if kind in each.distinct_in)
             for kind in catalogue.plugin.entity_types
@@ -145,6 +147,7 @@ class NewDocuments:
             profile.id,
             new.row.key(plugin.entity_types[kind].default_sort),
             encode(new.row.keys),
+            array(map(repr, new.row.numbers_of(self._numbered))),
             array(new.sums),
             encode(ids),
             encode(shown),

@@ -9,16 +9,24 @@ from typing import Any
 from psycopg import Connection, sql
 from psycopg.sql import SQL, Composable, Composed
 
+from shared.errors import IllegalArguments
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
 from shared.explore.manifests.selection import FileOfBundle, FilesOfBundles, SelectedFile, SelectedFiles
 from shared.explore.postgresql import statements
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
-from shared.explore.postgresql.conditions import ENTITY, Conditions, all_of, group_position
+from shared.explore.postgresql.conditions import (
+    ENTITY,
+    Conditions,
+    all_of,
+    group_position,
+    least_number,
+    number_position,
+)
 from shared.explore.postgresql.facets import facet_counts, term_text
 from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Position, Query, Sought, Summed
-from shared.explore.rows import term_value
+from shared.explore.rows import number_of, term_value
 from shared.identifiers import Fqid
 from shared.parallel import map_in_threads
 from shared.postgresql.connections import Connections
@@ -146,6 +154,7 @@ class _Asked:
             made.append(conditions.words(query.words))
         self._of_profiles = [each for each in made if each.of_profiles]
         self._of_documents = [each.sql for each in made if not each.of_profiles]
+        self._of_index = all(each.of_index for each in made if not each.of_profiles)
         self._place = {
             "catalog": sql.Literal(catalogue.number),
             "kind": sql.Literal(query.entity_type),
@@ -302,10 +311,15 @@ class _Asked:
     def _page(self, order: PageOrder, *, descending: bool) -> Composed:
         start = order.before or order.after
         key = self._key(order.sort)
+        is_number = self._is_number(order.sort)
+        place = _place(order.sort, start, is_number=is_number)
         values = {
             **self._place,
             "key": key,
-            "position": _behind(key, start, descending=descending),
+            "shown_key": statements.KEY.format(sql.Literal(order.sort.name))
+            if is_number
+            else statements.PAGE_KEY,
+            "position": _behind(key, place, descending=descending),
             "direction": SQL("DESC") if descending else SQL("ASC"),
             "limit": sql.Literal(order.size + 1),
             "profiles": self._profile_conditions(),
@@ -316,11 +330,18 @@ class _Asked:
             position = group_position(self._catalogue, order.sort)
             own = sql.Literal(order.sort.name), sql.Literal(position)
             values["term_key"] = statements.OWN_TERM_KEY.format(*own)
+            at_start, from_start = _from_start(key, start, descending=descending)
+            values |= {"at_start": at_start, "from_start": from_start}
         return self._form(order.sort).format(**values)
 
     def _form(self, sort: Field) -> SQL:
         """Return the form of the statement that finds a page with the least work."""
         is_default = sort.name == self._default_sort
+        if sort.is_facet and not is_default and not self._of_documents:
+            return statements.PAGE_OF_TERMS
+        if self._of_index and (self._is_number(sort) or (is_default and self._of_documents)):
+            # At worst all of one index is read.
+            return statements.PAGE_AMONG_PROFILES if self._of_profiles else statements.PAGE
         if self._of_documents or not (is_default or sort.name == ENTITY):
             return statements.PAGE_OF_ALL
         if not self._of_profiles:
@@ -343,10 +364,40 @@ class _Asked:
             return statements.DEFAULT_KEY
         if sort.name == ENTITY:
             return statements.ENTITY_KEY
-        return statements.TERM_KEY if sort.is_facet else statements.KEY.format(sql.Literal(sort.name))
+        if sort.is_facet:
+            return statements.TERM_KEY
+        if self._is_number(sort):
+            return least_number(self._catalogue, sort)
+        return statements.KEY.format(sql.Literal(sort.name))
+
+    def _is_number(self, sort: Field) -> bool:
+        """Return whether documents are sorted by their numbers, rather than by texts that sort as these."""
+        return sort.name != self._default_sort and number_position(self._catalogue, sort) > 0
 
 
-def _behind(key: Composable, start: Position | None, *, descending: bool) -> Composable:
+def _place(sort: Field, start: Position | None, *, is_number: bool) -> tuple[Any, str] | None:
+    """Return a position as documents are compared with it. Raises IllegalArguments if it is of no value."""
+    if start is None or not is_number:
+        return start
+    try:
+        return number_of(sort, start[0]), start[1]
+    except ValueError:
+        raise IllegalArguments(
+            f"A page sorted by `{sort.name}` can't begin at {start[0][:100]!r}: take the URL of another page"
+        ) from None
+
+
+def _from_start(
+    key: Composable, start: Position | None, *, descending: bool
+) -> tuple[Composable, Composable]:
+    """Return the conditions that a key is that of a position, and that it doesn't come before it."""
+    if start is None:
+        return SQL("false"), SQL("true")
+    comparison = SQL("{} <= {}" if descending else "{} >= {}")
+    return SQL("{} = {}").format(key, sql.Literal(start[0])), comparison.format(key, sql.Literal(start[0]))
+
+
+def _behind(key: Composable, start: tuple[Any, str] | None, *, descending: bool) -> Composable:
     if start is None:
         return SQL("true")
     comparison = SQL(

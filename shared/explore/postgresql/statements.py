@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Composable, Composed
 
 # The keys that documents are sorted by.
 DEFAULT_KEY = SQL("document.default_key")
+PAGE_KEY = SQL("on_page.key")
 ENTITY_KEY = SQL("document.entity_id")
 KEY = SQL('(document.keys ->> {}) COLLATE "C"')
 TERM_KEY = SQL("profile.key")
@@ -140,7 +141,7 @@ DISTINCT_NUMBER = SQL("""
 
 # Pages. Which documents are on a page is found without what they hold.
 _WITH_DOCUMENTS = """
-    SELECT on_page.entity_id, on_page.key, coalesce(document.page, document.document) FROM on_page
+    SELECT on_page.entity_id, {shown_key}, coalesce(document.page, document.document) FROM on_page
     JOIN dss_explore_documents AS document
         ON document.catalog = {catalog} AND document.entity_type = {kind}
         AND document.entity_id = on_page.entity_id AND document.audience = on_page.audience
@@ -151,14 +152,14 @@ _ORDERED = "ORDER BY key {direction}, entity_id {direction} LIMIT {limit}"
 PAGE = SQL(
     "WITH on_page AS MATERIALIZED (SELECT document.entity_id, document.audience, {key} AS key FROM"
     + _DOCUMENTS
-    + "AND {position} ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit})"
-    + _WITH_DOCUMENTS
+    + "AND {position} AND {documents}"
+    " ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit})" + _WITH_DOCUMENTS
 )
 # The same, for conditions that many profiles meet.
 PAGE_AMONG_PROFILES = SQL(
     "WITH on_page AS MATERIALIZED (SELECT document.entity_id, document.audience, {key} AS key FROM"
     + _DOCUMENTS
-    + "AND {position} AND (document.profile IN (SELECT profile.id FROM"
+    + "AND {position} AND {documents} AND (document.profile IN (SELECT profile.id FROM"
     + _PROFILES
     + ")) IS TRUE ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit})"
     + _WITH_DOCUMENTS
@@ -175,6 +176,29 @@ PAGE_OF_PROFILES = SQL(
             FROM dss_explore_documents AS document WHERE document.profile = profile.id AND {position}
             ORDER BY {key} {direction}, document.entity_id {direction} LIMIT {limit}
         ) AS document
+    """
+    + _ORDERED
+    + ")"
+    + _WITH_DOCUMENTS
+)
+# Of a facet's values in order only so many as fill the page; each has the documents of its profiles.
+PAGE_OF_TERMS = SQL(
+    "WITH profile AS MATERIALIZED (SELECT profile.id, profile.audience, profile.n, {term_key} AS key FROM"
+    + _PROFILES
+    + """
+    ),
+    counted AS (
+        SELECT profile.key, sum(CASE WHEN {at_start} THEN 0 ELSE profile.n END) AS n
+        FROM profile WHERE {from_start} GROUP BY profile.key
+    ),
+    wanted AS (
+        SELECT key, sum(n) OVER (ORDER BY key {direction} ROWS UNBOUNDED PRECEDING) - n AS before FROM counted
+    ),
+    on_page AS MATERIALIZED (
+        SELECT document.entity_id, profile.audience, profile.key
+        FROM profile JOIN wanted ON wanted.key = profile.key AND wanted.before < {limit}
+        JOIN dss_explore_documents AS document ON document.profile = profile.id
+        WHERE {position}
     """
     + _ORDERED
     + ")"

@@ -11,6 +11,7 @@ from bdbag import bdbag_api
 from rocrate.rocrate import ROCrate
 
 from dss.client import Client
+from dss.errors import InvalidInput
 from dss.export import to_directory
 from dss.export.export import ExportOptions
 from dss.export.export import export as export_bundles
@@ -282,18 +283,47 @@ def test_plain_exports_and_crates_in_a_bucket_are_checkouts(
     assert again["already_there"] == 1
 
 
+@pytest.mark.parametrize(("form", "base"), [("plain", "bundles"), ("ro-crate", "bundles"), ("bag", "bags")])
+def test_below_a_prefix_there_is_the_export_and_nothing_else(
+    clouds: Clouds, bundles: dict[str, Version], client: Callable[[str], Client], form: Any, base: str
+) -> None:
+    bundle, bucket = bundles["gcp"], user_bucket(clouds, "gcp")
+    to = f"gs://{bucket}/a/b/"
+    here = client("gcp")
+
+    report = here.export(str(bundle), to=to, form=form)
+    again = here.export(str(bundle), to=to, form=form)
+
+    place = f"a/b/{base}/{bundle}"
+    assert (report.ok, report.locations) == (True, [f"gs://{bucket}/{place}"])
+    assert (again.exported, again.already_there) == (0, 1)
+    objects = read_objects(clouds, "gcp", bucket, "")
+    payload = f"{place}/data/" if form == "bag" else f"{place}/"
+    assert {name: objects[f"{payload}{name}"][0] for name in FILES} == FILES
+    others = {key for key in objects if not key.startswith(".dss-checkout-allowed")}
+    assert all(key.startswith(f"{place}/") for key in others)
+    assert len(others) == len(FILES) + {"plain": 0, "ro-crate": 1, "bag": 6}[form]
+
+
+def test_a_client_of_one_cloud_exports_to_no_other(client: Callable[[str], Client]) -> None:
+    with pytest.raises(InvalidInput, match="is in the cloud of aws"):
+        client("gcp").export(new_uuid(), to="s3://bucket/prefix", form="plain")
+
+
+@pytest.mark.parametrize("replica", SCHEMES)
 @pytest.mark.parametrize("stop", ["copy", "manifest-sha256.txt", "bagit.txt", "delete"])
 def test_a_bag_in_a_bucket_that_was_killed_is_none_until_a_retry_completes_it(
     clouds: Clouds,
     bundles: dict[str, Version],
     client: Callable[[str], Client],
     stop: str,
+    replica: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bundle, bucket = bundles["gcp"], user_bucket(clouds, "gcp")
-    session, options = client("gcp"), ExportOptions(form=Form(name="bag"))
-    destination = BucketDestination(session, f"gs://{bucket}", options.form)
-    kind = buckets._GsBucket
+    bundle, bucket = bundles[replica], user_bucket(clouds, replica)
+    session, options = client(replica), ExportOptions(form=Form(name="bag"))
+    destination = BucketDestination(session, f"{SCHEMES[replica]}://{bucket}", options.form)
+    kind = {"gcp": buckets._GsBucket, "aws": buckets._S3Bucket}[replica]
 
     def dying(name: str) -> Callable[..., Any]:
         whole = getattr(kind, name)
@@ -310,13 +340,13 @@ def test_a_bag_in_a_bucket_that_was_killed_is_none_until_a_retry_completes_it(
             patches.setattr(kind, name, dying(name))
         with pytest.raises(KeyboardInterrupt):
             export_bundles(session, [parse(str(bundle))], destination, options)
-    left = read_objects(clouds, "gcp", bucket, f"bags/{bundle}/")
+    left = read_objects(clouds, replica, bucket, f"bags/{bundle}/")
     assert (f"bags/{bundle}/bagit.txt" in left) is (stop == "delete")
 
     report = export_bundles(session, [parse(str(bundle))], destination, options)
 
     assert (report.ok, report.exported) == (True, 1)
-    keys = read_objects(clouds, "gcp", bucket, "b").keys()
+    keys = read_objects(clouds, replica, bucket, "b").keys()
     wanted = {f"data/{name}" for name in FILES} | {"bagit.txt", "bag-info.txt"}
     wanted |= {f"{prefix}manifest-{name}.txt" for prefix in ("", "tag") for name in ("sha1", "sha256")}
     assert keys == {f"bags/{bundle}/{name}" for name in wanted}
@@ -338,8 +368,8 @@ def test_a_bucket_with_something_else_in_the_place_of_a_bag_is_left_alone(
 @pytest.mark.parametrize(
     ("to", "form", "words"),
     [
-        ("gs://bucket/prefix", "plain", "is not of the form gs://BUCKET or s3://BUCKET"),
-        ("gs://bucket/prefix", "bag", "is not of the form gs://BUCKET or s3://BUCKET"),
+        ("gs://bucket//prefix", "plain", "or gs://BUCKET/PREFIX without empty steps"),
+        ("s3://bucket/../prefix", "bag", "or gs://BUCKET/PREFIX without empty steps"),
         ("https://example.org", "plain", "is not of the form gs://BUCKET or s3://BUCKET"),
         ("gs://", "plain", "is not of the form gs://BUCKET or s3://BUCKET"),
     ],

@@ -217,6 +217,8 @@ def names_in_order(found: TestCatalogue, sort: str, *, descending: bool = False)
         ("cellCount", ["line", "s1", "s2", "s3"]),
         # Null comes after all values, and what lacks the field after that.
         ("specimenOrgan", ["s2", "s1", "s3", "line"]),
+        ("donorCount", [*sorted(("s1", "s2", "s3"), key=id_of), "line"]),
+        ("submissionDate", sorted(("s1", "s2", "s3", "line"), key=id_of)),
         # By the least of several values, which is the same of three: these are in order of their ids.
         ("genusSpecies", [*sorted(("s1", "s2", "s3"), key=id_of), "line"]),
     ],
@@ -224,6 +226,55 @@ def names_in_order(found: TestCatalogue, sort: str, *, descending: bool = False)
 def test_orders_are_exactly_reversed(found: TestCatalogue, sort: str, expected: list[str]) -> None:
     assert names_in_order(found, sort) == expected
     assert names_in_order(found, sort, descending=True) == expected[::-1]
+
+
+def test_a_place_that_no_page_has_named_is_refused(found: TestCatalogue) -> None:
+    for key in ("", "0x", "~null"):
+        order = PageOrder(sort=found.fields["cellCount"], descending=False, size=2, after=(key, id_of("s1")))
+        with pytest.raises(IllegalArguments, match="cellCount"):
+            found.store.page(found.catalogue, ANYBODY, found.query("samples"), order)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "is_found"),
+    [
+        ([[10, 10]], True),
+        ([[5, 15]], True),
+        ([[30, 99]], True),
+        ([[1, 99]], True),
+        # Between the least and the greatest there is another one, or nothing.
+        ([[15, 25]], True),
+        ([[21, 29]], False),
+        ([[11, 19]], False),
+        ([[0, 9]], False),
+        ([[31, 99]], False),
+        ([[10, 12], [28, 30]], True),
+        ([[10, 12], [21, 29]], False),
+    ],
+)
+def test_one_of_several_values_is_in_a_range(
+    sizes: TestCatalogue, ranges: list[list[int]], is_found: bool
+) -> None:
+    filters = {"fileSize": {"within": ranges}}
+
+    assert sizes.ids("bundles", filters) == ([id_of("many")] if is_found else [])
+    assert sizes.counts("bundles", filters)[0] == is_found
+    # In the other orders the same is found, by other statements.
+    for sort in ("bundleVersion", "fileSize", "organ"):
+        order = PageOrder(sort=sizes.fields[sort], descending=True, size=5)
+        found = sizes.store.page(sizes.catalogue, ANYBODY, sizes.query("bundles", filters), order).found
+        assert [each.entity_id for each in found] == ([id_of("many")] if is_found else [])
+
+
+@pytest.fixture(scope="module")
+def sizes(postgresql: StoppableServer) -> Iterator[TestCatalogue]:
+    """A catalogue of one bundle, whose files have three sizes."""
+    with open_catalogue(postgresql.dsn) as catalogue:
+        many = HcaBundle("many")
+        line = many.add("cell_line", "line", type="primary", model_organ={"text": "eye"})
+        many.link([line], [many.file(f"{size}.bam", size=size) for size in (10, 20, 30)])
+        catalogue.put(many.metadata())
+        yield catalogue
 
 
 def test_a_page_says_whether_there_are_others(found: TestCatalogue) -> None:

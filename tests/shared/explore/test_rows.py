@@ -1,16 +1,20 @@
 """What a document is found, counted and sorted by."""
 
+import math
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.explore.dates import in_utc
 from shared.explore.fields import MISSING, Field, FieldType, least
-from shared.explore.rows import is_missing, number_key, sort_key, term_key, term_value
+from shared.explore.rows import is_missing, number, number_key, number_of, sort_key, term_key, term_value
 
 TEXT = Field("t", ("list", "key"))
 NUMBER = Field("n", ("list", "key"), FieldType.NUMBER)
+DATE = Field("d", ("list", "key"), FieldType.DATE)
 RANGE = Field("r", ("list", "key"), FieldType.RANGE)
 
 
@@ -65,3 +69,36 @@ def test_a_term_is_told_from_others_and_from_what_is_missing(value: Any) -> None
     assert is_missing(term_key(MISSING))
     assert term_value(term_key(MISSING)) is None
     assert term_key(1) != term_key(True) != term_key("true")
+
+
+# As far as dates are exact to the microsecond.
+_DATES = st.datetimes(datetime(1700, 1, 1), datetime(2250, 1, 1)).map(in_utc)
+_NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**60), 2**60)
+_NONE = st.sampled_from([None, MISSING])
+
+
+@given(
+    st.tuples(st.just(NUMBER), st.lists(_NUMBERS | _NONE))
+    | st.tuples(st.just(DATE), st.lists(_DATES | _NONE))
+)
+def test_numbers_of_values_sort_as_their_keys_do_and_follow_from_them(
+    field_and_values: tuple[Field, list[Any]],
+) -> None:
+    a_field, values = field_and_values
+    numbers = [number(a_field, value) for value in values]
+
+    # No number is greater than any in PostgreSQL, and equals itself.
+    assert [_order(n) for n in numbers] == [_order(number_of(a_field, sort_key(a_field, v))) for v in values]
+    by_key = sorted(values, key=lambda value: sort_key(a_field, value))
+    assert [_order(number(a_field, value)) for value in by_key] == sorted(map(_order, numbers))
+
+
+def _order(n: float) -> tuple[bool, float]:
+    return math.isnan(n), 0.0 if math.isnan(n) else n
+
+
+@pytest.mark.parametrize("key", ["", "0", "7", "x", "0123", "0" + "g" * 16, "0-" + "1" * 15, "02024-13-01"])
+def test_what_is_no_sort_key_has_no_number(key: str) -> None:
+    for a_field in (NUMBER, DATE):
+        with pytest.raises(ValueError):
+            number_of(a_field, key)
