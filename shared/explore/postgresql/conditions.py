@@ -131,7 +131,7 @@ class Conditions:
         if a_filter.field.is_facet:
             position = sql.Literal(group_position(self.catalogue, a_filter.field))
             numbers = sql.Literal(self._term_numbers(a_filter))
-            return Condition(_HAS_TERM.format(position, numbers), True, name)
+            return Condition(_HAS_TERM.format(position, numbers), of_profiles=True, field=name)
         if a_filter.relation is Relation.IS:
             return Condition(self._is(a_filter), field=name)
         ranges = all_of(self._in_range(a_filter, pair) for pair in a_filter.values)
@@ -198,6 +198,8 @@ class Conditions:
         jsonpath = sql.Literal(_path(a_filter, pair))
         if not has_range(a_field):
             return _HAS_PATH.format(jsonpath)
+        low: Composable
+        high: Composable
         if number_position(self.catalogue, a_field):
             low, high = (_NUMBER.format(sql.Literal(number(a_field, value))) for value in pair)
             least = least_number(self.catalogue, a_field)
