@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.errors import IllegalArguments
 from shared.explore.bundle_metadata import Json
+from shared.explore.dates import in_utc
 from shared.explore.fields import Field, FieldType
 from shared.identifiers import SURROGATE
 
@@ -173,7 +174,7 @@ def _is_number(value: Json) -> bool:
 
 def _date(field: Field, relation: Relation, value: Json) -> str:
     try:
-        return datetime.strptime(value, _DATE_FORM).strftime(_DATE_FORM)
+        return in_utc(datetime.strptime(value, _DATE_FORM))
     except (TypeError, ValueError):
         raise _wrong(field, relation, value, "a date such as 2018-10-03T14:41:37.044509Z") from None
 

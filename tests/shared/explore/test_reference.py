@@ -4,6 +4,7 @@ They are beside the project, computed by the predecessor's own code; tests are s
 Versions and DRS URIs have another form there; lists without an order of their own are compared as sets.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from shared.explore.bundle_metadata import BundleMetadata
+from shared.explore.fields import MISSING, FieldType
 from shared.explore.hca.plugin import HcaPlugin
 from shared.explore.query import PageOrder
+from shared.explore.rows import sort_key
 from shared.identifiers import Fqid
 from tests.support.beside import need_beside
 from tests.support.catalogue import ANYBODY, TestCatalogue, open_catalogue
@@ -108,11 +111,13 @@ def test_orders_are_the_same_from_page_to_page_and_back(expected: Path, joint: T
 
 def _backwards(joint: TestCatalogue, entity_type: str, sort: str, *, descending: bool) -> list[str]:
     """Return all ids, read from the last page to the first."""
-    # A position behind all others.
-    before = ("", "") if descending else ("3", "")
+    field = joint.fields[sort]
+    # A position behind all others: what is missing comes last.
+    least = {FieldType.NUMBER: -math.inf, FieldType.DATE: "0001-01-01T00:00:00.000000Z"}.get(field.type, "")
+    before = (sort_key(field, least), "") if descending else (sort_key(field, MISSING), "\U0010ffff")
     found: list[str] = []
     while True:
-        order = PageOrder(sort=joint.fields[sort], descending=descending, size=7, before=before)
+        order = PageOrder(sort=field, descending=descending, size=7, before=before)
         page = joint.store.page(joint.catalogue, ANYBODY, joint.query(entity_type), order)
         found = [each.entity_id for each in page.found] + found
         if not page.has_previous:
