@@ -116,7 +116,7 @@ def test_a_consumer_gets_each_event_and_acknowledges_it(consumer: Consumer) -> N
     with capture_logs() as lines:
         assert consumer.push(EVENT.attributes) == 204
 
-    assert [(line["event"], line["bundle"]) for line in lines] == [("told", "u.v")]
+    assert [(line["event"], line["bundle"]) for line in lines] == [("received", "u.v")]
 
 
 def test_what_a_consumer_cannot_do_comes_again_and_is_a_dead_letter_at_last(consumer: Consumer) -> None:

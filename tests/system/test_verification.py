@@ -143,7 +143,8 @@ def test_a_new_large_file_whose_content_is_there_is_written_at_once(
     assert put(api, source, first).status_code == 202
     assert ended(api, first, replica).status_code == 302
 
-    assert put(api, source, first).status_code == 200
+    # The file may be read a moment before its job has ended, and a PUT is answered by the job until then.
+    wait_until(lambda: put(api, source, first).status_code == 200, f"the job of {first} ends")
     put_file(api, source)
 
 
