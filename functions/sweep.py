@@ -3,6 +3,7 @@
 Started by Cloud Scheduler.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -48,28 +49,59 @@ ABANDONED = (
 
 @functions_framework.http
 def sweep(request: Request) -> Answer:
-    """Publish events of missing objects again, resume or end abandoned work, and log the backlogs."""
+    """Publish events of missing objects again, resume or end abandoned work, and log the backlogs.
+
+    Answers with the number of events, and 503 if a part failed; the others are done nevertheless.
+    """
     if request.method != "POST":
         # Health checks use GET.
         return "use POST to start a sweep", 405
     dss = system()
+    published, status = 0, 200
     try:
         published = sweep_all(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds))
-        for what, resume in ABANDONED:
+    except Unavailable as error:
+        _log.warning("events not published again", reason=error.title)
+        status = 503
+    for part in PARTS:
+        try:
+            part(dss)
+        except Unavailable as error:
+            _log.warning("part of a sweep failed", part=part.__name__.strip("_"), reason=error.title)
+            status = 503
+    return str(published), status
+
+
+def _resume(dss: Dss) -> None:
+    """Resume or end what was abandoned; each kind, even if one of them can't be started now."""
+    failed: Unavailable | None = None
+    for what, resume in ABANDONED:
+        try:
             if ids := resume(dss):
                 _log.warning(f"abandoned {what}", jobs=ids)
-        if start_due_removals(dss):
-            _log.info("removal for good started")
-        if sent := send_due_mails(dss):
-            _log.info("due mails sent", mails=sent)
-        _measure(dss)
-        _catch_up(dss)
-        # Last: it asks the stores, which may fail, and the rest is done by then.
-        if aborted := abort_abandoned(dss):
-            _log.warning("abandoned uploads aborted", uploads=aborted)
-    except Unavailable as error:
-        return error.title, 503
-    return str(published), 200
+        except Unavailable as error:
+            failed = error
+    if failed:
+        raise failed
+
+
+def _remove(dss: Dss) -> None:
+    """Start the removals for good that are due."""
+    if start_due_removals(dss):
+        _log.info("removal for good started")
+
+
+def _mail(dss: Dss) -> None:
+    """Send the mails that are due."""
+    if sent := send_due_mails(dss):
+        _log.info("due mails sent", mails=sent)
+
+
+def _measure(dss: Dss) -> None:
+    """Log the backlogs of each replica, from which terraform makes metrics and alerts."""
+    for name, measure in BACKLOGS:
+        for backlog in measure(dss):
+            _log.info(name, **asdict(backlog))
 
 
 def _catch_up(dss: Dss) -> None:
@@ -84,8 +116,11 @@ def _catch_up(dss: Dss) -> None:
         _log.warning("catalogues not measured", reason=error.title)
 
 
-def _measure(dss: Dss) -> None:
-    """Log the backlogs of each replica, from which terraform makes metrics and alerts."""
-    for name, measure in BACKLOGS:
-        for backlog in measure(dss):
-            _log.info(name, **asdict(backlog))
+def _abort(dss: Dss) -> None:
+    """Abort uploads that nobody has finished."""
+    if aborted := abort_abandoned(dss):
+        _log.warning("abandoned uploads aborted", uploads=aborted)
+
+
+# What a sweep does beside publishing.
+PARTS: Sequence[Callable[[Dss], None]] = (_resume, _remove, _mail, _measure, _catch_up, _abort)

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ARCHIVE = ROOT / "build" / "functions.zip"
 PACKAGES = ("functions", "shared")
 # Cloud Functions looks for the entry points in main.py at the root, and puts only its directory on the path
-# of imports: so this file, and not functions/main.py, whose own imports begin at the root.
+# of imports: so this file, and not functions/main.py, whose own imports begin at the root. By
+# `__getattr__` the entry points are attributes of it, too (PEP 562).
 MAIN = b'"""Where Cloud Functions looks for the entry points."""\n\nfrom functions.main import __getattr__\n'
 # What Cloud Functions installs. It holds hashes, so that pip accepts nothing else.
 REQUIREMENTS = ROOT / "requirements-service.lock"

@@ -202,9 +202,9 @@ class Policy:
             return signed_in
         if who.is_admin:
             return _present(what)
-        if what.owner or (what.owner_group and self._is_reader(who, what)):
+        if (what.owner or what.owner_group) and self._is_reader(who, what):
             return self._write(who, what)
-        # Also for those who must not learn that it belongs to a group.
+        # Also for those who must not learn that it belongs to somebody.
         return _forbidden(f"{who.email} is not an admin")
 
     def _administer(self, who: Principal, what: Resource) -> Decision:

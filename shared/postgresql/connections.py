@@ -43,18 +43,18 @@ class _Limited(Connection[TupleRow]):
     deadline.
     """
 
-    # Of a statement, without a deadline; and in milliseconds what the server was sent last.
+    # Of a statement, without a deadline; and in milliseconds what the server was last sent.
     seconds: float = _STATEMENT_SECONDS
-    _told = 0
+    _sent_limit = 0
 
     def execute(self, *arguments: Any, **options: Any) -> Cursor[TupleRow]:
         """Execute a statement; see psycopg."""
         if self.info.transaction_status is TransactionStatus.IDLE:
             milliseconds = max(int(limited(self.seconds) * 1000), 1)
             # Almost always the limit is the usual one, and nothing is sent.
-            if milliseconds != self._told:
+            if milliseconds != self._sent_limit:
                 super().execute(_LIMIT, (str(milliseconds),))
-                self._told = milliseconds
+                self._sent_limit = milliseconds
         return super().execute(*arguments, **options)
 
 

@@ -63,6 +63,7 @@ def test_every_command_has_examples_that_it_takes(
     monkeypatch.chdir(tmp_path)
     for name in ("mine.json", "links.json", "mine.tsv"):
         Path(name).write_text("{}")
+    Path("my/data").mkdir(parents=True)
     found = examples_of(COMMANDS[path])
 
     assert found

@@ -160,8 +160,10 @@ def test_a_token_that_expires_during_an_upload_is_replaced(
     report = client.upload(data, staging=stage, state=data.parent / "state")
 
     assert (report.failed, report.put) == ([], 26)
+    # On a slow machine it has expired before that.
+    assert 401 in [one.status for one in proxied.exchanges]
     bundles = [one.status for one in proxied.exchanges if one.path.startswith("/v1/bundles/")]
-    assert bundles == [401, 201]
+    assert bundles[-1] == 201
     assert len(tokens.issued) >= 2
 
 

@@ -1,14 +1,22 @@
 """The sweep publishes lost object events again, and logs how far each replica is behind."""
 
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
+from flask import Flask
+from flask import request as flask_request
 from google.cloud.firestore import FieldFilter
+from structlog.testing import capture_logs
 
+from functions.sweep import sweep as sweep_function
 from local.api import api_process
 from shared.checksums import checksums_of
+from shared.errors import Unavailable
 from shared.kinds import KINDS
 from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, OBJECT_EVENTS
 from tests.support.api import Api, Version, new_uuid, now, put_collection, put_file
@@ -209,3 +217,29 @@ def test_new_objects_are_left_to_their_events(
         assert patient.post("").text == "0"
         assert behind(patient)["aws"][0] == 1
     assert sweep.post("").text == "1"
+
+
+def test_a_part_that_fails_keeps_no_other_from_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def failing(_: Any) -> list[str]:
+        raise Unavailable("workflow checkout: it could not be started")
+
+    def resumed(_: Any) -> list[str]:
+        done.append("resumed")
+        return []
+
+    module = sys.modules["functions.sweep"]
+    monkeypatch.setattr(module, "system", lambda: SimpleNamespace(settings=SimpleNamespace(sweep_seconds=1)))
+    monkeypatch.setattr(module, "sweep_all", lambda _, **__: 3)
+    monkeypatch.setattr(module, "ABANDONED", (("checkouts resumed", failing), ("copies resumed", resumed)))
+    monkeypatch.setattr(module, "PARTS", (module.PARTS[0], lambda _: done.append("mailed")))
+
+    with Flask("sweep").test_request_context(method="POST"), capture_logs() as lines:
+        answer = sweep_function(flask_request)
+
+    # Cloud Scheduler sees that it failed, and an operator what.
+    assert (answer, done) == (("3", 503), ["resumed", "mailed"])
+    assert [(line["part"], line["reason"]) for line in lines] == [
+        ("resume", "workflow checkout: it could not be started")
+    ]

@@ -26,7 +26,7 @@ def open_source(url: str, bucket: str | None, token: str | None, destination: Se
             raise InvalidInput(f"{url} is in the cloud of {replica_of(url)}, not of {destination.replica}")
         return open_bucket_source(url)
     if base_of(url) == base_of(destination.url):
-        raise InvalidInput("--source and --destination are the same DSS")
+        raise InvalidInput("the source and the destination are the same DSS")
     if bucket:
         check_bucket(bucket, destination.replica)
     tokens: str | TokenSource = token or login_at(url) or FixedToken(None, "no credentials")
@@ -53,7 +53,7 @@ def version_rule(
 ) -> tuple[VersionRule, bool]:
     """Return the rule of versions, and whether it gives one version to all. Raises InvalidInput."""
     if [set_version is not None, map_version is not None, new_version].count(True) > 1:
-        raise InvalidInput("--set-version, --map-version, --new-version: give one of them")
+        raise InvalidInput("set_version, map_version, new_version: give one of them")
     if set_version is not None:
         return versions.fixed(set_version), True
     if map_version is not None:

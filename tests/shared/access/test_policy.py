@@ -1,6 +1,6 @@
 """The decision: properties that hold for all principals and resources."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.access import DEFAULT, PUBLIC, SIGNED_IN, STRANGER, Action, Policy, Principal, Resource, Verdict
@@ -73,6 +73,11 @@ def test_another_group_takes_no_right_away(
 
 
 @given(policies, principals, resources)
+@example(
+    Policy(default=PUBLIC, write_groups=frozenset({"writers"}), hide_managed=True),
+    Principal(email="one@example.org", groups=frozenset(), is_admin=False),
+    Resource(name="bundle 1", readers=frozenset({"a"}), owner="other@example.org"),
+)
 def test_a_refusal_of_what_is_hidden_says_no_more_than_of_what_is_not_there(
     policy: Policy, who: Principal, what: Resource
 ) -> None:
