@@ -90,6 +90,13 @@ def test_a_refusal_of_what_is_hidden_says_no_more_than_of_what_is_not_there(
 
 
 @given(policies, principals, resources)
+def test_only_owners_and_admins_delete(policy: Policy, who: Principal, what: Resource) -> None:
+    if policy.decide(who, Action.DELETE, what).is_allowed:
+        owns = what.owner == who.email if what.owner else what.owner_group in who.groups
+        assert who.is_admin or owns
+
+
+@given(policies, principals, resources)
 def test_who_is_refused_managed_data_learns_whom_to_ask(
     policy: Policy, who: Principal, what: Resource
 ) -> None:
