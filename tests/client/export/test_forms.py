@@ -28,7 +28,7 @@ FILES = {"cells/100% of #1?.json": b"{}", "cells/ünïcode name": b"GATTACA", "a
 # Of a step of a path, as a bundle may have it: no control characters, slashes and backslashes.
 STEPS = st.text(
     st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\"), min_size=1, max_size=20
-).filter(lambda step: step not in (".", "..") and step.casefold() != ".dss-download")
+).filter(lambda step: step not in (".", "..", "~") and step.casefold() != ".dss-download")
 
 
 def contents_of(files: Mapping[str, bytes], longest: int = 255) -> Contents:
