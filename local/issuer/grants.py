@@ -50,6 +50,8 @@ class SignIn:
     client_id: str
     nonce: str | None
     rotates: bool
+    # What was asked for, of what there is.
+    scope: str = "openid email"
     ended: bool = False
 
 

@@ -200,7 +200,8 @@ class Provider:
             "id_token": sign(self._issuer_key, {**claims, **nonce}),
             "token_type": "Bearer",
             "expires_in": person.seconds,
-            "scope": "openid email",
+            # oauthlib refuses an answer with other scopes than it asked for.
+            "scope": sign_in.scope,
         }
 
     def token(self) -> SignInAnswer:

@@ -24,6 +24,7 @@ from local.issuer.pages import device_page, message_page, sign_in_page
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 GRANTS = ("authorization_code", "refresh_token", DEVICE_GRANT)
+_SCOPES = ("openid", "email", "offline_access")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Answer = AnyResponse | tuple[AnyResponse, int] | tuple[str, int] | str
 # Returns the tokens of a sign-in: what the token endpoint answers, without a refresh token.
@@ -55,7 +56,7 @@ class SignInPages:
             "revocation_endpoint": f"{self._issuer}/revoke",
             "grant_types_supported": list(GRANTS),
             "code_challenge_methods_supported": ["S256"],
-            "scopes_supported": ["openid", "email", "offline_access"],
+            "scopes_supported": list(_SCOPES),
             "authorization_response_iss_parameter_supported": True,
         }
 
@@ -91,6 +92,7 @@ class SignInPages:
             client_id=query.get("client_id", ""),
             nonce=query.get("nonce"),
             rotates=challenge is not None,
+            scope=" ".join(scope for scope in query.get("scope", "openid email").split() if scope in _SCOPES),
         )
         return self._back(code=self._grants.new_code(sign_in, query["redirect_uri"], challenge))
 
@@ -150,7 +152,9 @@ class SignInPages:
         return jsonify({**self._issue(sign_in), "refresh_token": refresh_token})
 
     def _granted(self, fields: Mapping[str, Any]) -> tuple[SignIn, str]:
-        client_id = str(fields.get("client_id", ""))
+        # Programs name themselves in the request, or by HTTP's basic authentication (RFC 6749, 2.3.1).
+        by_header = request.authorization.username if request.authorization else None
+        client_id = str(fields.get("client_id") or by_header or "")
         match fields["grant_type"]:
             case "refresh_token":
                 return self._grants.refresh(_needed(fields, "refresh_token"), client_id)

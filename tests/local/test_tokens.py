@@ -146,6 +146,18 @@ def refresh(issuer, token):
     return issuer.post("/token", data=fields)
 
 
+def test_a_program_may_name_itself_by_basic_authentication(issuer):
+    def answer(client_id):
+        fields = {"grant_type": "authorization_code", "code_verifier": VERIFIER}
+        fields["code"] = code_of(issuer, scope="openid email other offline_access")
+        fields["redirect_uri"] = PUBLIC["redirect_uri"]
+        return issuer.post("/token", data=fields, auth=(client_id, "no-secret"))
+
+    got = answer(AUDIENCE)
+    assert (claims(got)["email"], got.json["scope"]) == (PERSON["email"], "openid email offline_access")
+    assert answer("another").json["error"] == "invalid_grant"
+
+
 def test_a_person_chooses_at_a_page_who_they_are(issuer):
     page = issuer.get("/authorize", query_string={**PUBLIC, "nonce": "n", "client_id": AUDIENCE})
     assert page.status_code == 200
