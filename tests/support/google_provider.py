@@ -24,11 +24,11 @@ Json = dict[str, Any]
 
 
 @contextmanager
-def serving(schemas: Mapping[str, Json]) -> Iterator[dict[str, str]]:
-    """Serve schemas, by names of HashiCorp's providers; yield the environment that `terraform` needs."""
+def serving(providers: Mapping[str, grpc.GenericRpcHandler]) -> Iterator[dict[str, str]]:
+    """Serve providers, by HashiCorp's names of them; yield the environment that `terraform` needs."""
     servers, reattach = [], {}
-    for name, schema in schemas.items():
-        server = grpc.server(ThreadPoolExecutor(8), handlers=[_Provider(schema)])
+    for name, provider in providers.items():
+        server = grpc.server(ThreadPoolExecutor(8), handlers=[provider])
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         servers.append(server)
@@ -46,7 +46,9 @@ def serving(schemas: Mapping[str, Json]) -> Iterator[dict[str, str]]:
             server.stop(grace=None)
 
 
-class _Provider(grpc.GenericRpcHandler):
+class StandIn(grpc.GenericRpcHandler):
+    """A provider that knows its schema, and nothing else."""
+
     def __init__(self, schema: Json) -> None:
         self._schema = _provider_schema(schema)
 
@@ -66,42 +68,42 @@ class _Provider(grpc.GenericRpcHandler):
 
 
 def _provider_schema(schema: Json) -> bytes:
-    resources = [_field(2, _entry(name, block)) for name, block in schema["resources"].items()]
-    data_sources = [_field(3, _entry(name, block)) for name, block in schema["data_sources"].items()]
-    return _field(1, _schema(schema["provider"])) + b"".join(resources + data_sources)
+    resources = [encoded_field(2, _entry(name, block)) for name, block in schema["resources"].items()]
+    data_sources = [encoded_field(3, _entry(name, block)) for name, block in schema["data_sources"].items()]
+    return encoded_field(1, _schema(schema["provider"])) + b"".join(resources + data_sources)
 
 
 def _entry(name: str, block: Json) -> bytes:
-    return _field(1, name) + _field(2, _schema(block))
+    return encoded_field(1, name) + encoded_field(2, _schema(block))
 
 
 def _schema(block: Json) -> bytes:
-    return _field(1, 0) + _field(2, _block(block))
+    return encoded_field(1, 0) + encoded_field(2, _block(block))
 
 
 def _block(block: Json) -> bytes:
-    attributes = [_field(2, _attribute(name, row)) for name, row in block["attributes"].items()]
-    nested = [_field(3, _nested_block(name, row)) for name, row in block["blocks"].items()]
+    attributes = [encoded_field(2, _attribute(name, row)) for name, row in block["attributes"].items()]
+    nested = [encoded_field(3, _nested_block(name, row)) for name, row in block["blocks"].items()]
     return b"".join(attributes + nested)
 
 
 def _attribute(name: str, row: Json) -> bytes:
-    modes = b"".join(_field(number, 1) for number in MODES[row["mode"]])
-    return _field(1, name) + _field(2, json.dumps(row["type"])) + modes
+    modes = b"".join(encoded_field(number, 1) for number in MODES[row["mode"]])
+    return encoded_field(1, name) + encoded_field(2, json.dumps(row["type"])) + modes
 
 
 def _nested_block(name: str, row: Json) -> bytes:
     return (
-        _field(1, name)
-        + _field(2, _block(row["block"]))
-        + _field(3, NESTING[row["nesting"]])
-        + _field(4, row["min"])
-        + _field(5, row["max"])
+        encoded_field(1, name)
+        + encoded_field(2, _block(row["block"]))
+        + encoded_field(3, NESTING[row["nesting"]])
+        + encoded_field(4, row["min"])
+        + encoded_field(5, row["max"])
     )
 
 
-def _field(number: int, value: int | str | bytes) -> bytes:
-    """One field in protobuf's wire format: a varint, or a length and bytes."""
+def encoded_field(number: int, value: int | str | bytes) -> bytes:
+    """Return one field in protobuf's wire format: a varint, or a length and bytes."""
     if isinstance(value, int):
         return _varint(number << 3) + _varint(value)
     content = value.encode() if isinstance(value, str) else value

@@ -35,11 +35,11 @@ MAPS = {"cdktf.StringMap": "string", "cdktf.NumberMap": "number", "cdktf.Boolean
 Json = dict[str, Any]
 
 
-def used_types(directory: Path) -> dict[str, set[str]]:
-    """Return the google resources and data sources that a directory's `.tf` files name."""
+def used_types(directory: Path, provider: str = "google") -> dict[str, set[str]]:
+    """Return a provider's resources and data sources that a directory's `.tf` files name."""
     used: dict[str, set[str]] = {"resource": set(), "data": set()}
     for path in directory.rglob("*.tf"):
-        for kind, name in re.findall(r'^(resource|data) "(google_\w+)"', path.read_text(), re.MULTILINE):
+        for kind, name in re.findall(rf'^(resource|data) "({provider}_\w+)"', path.read_text(), re.MULTILINE):
             used[kind].add(name)
     return used
 

@@ -1,7 +1,7 @@
 """Run `terraform` without a cloud, on a copy of `terraform/` and of the files that it reads.
 
 The providers google, google-beta and time are stand-ins, aws is the real one, from a mirror or else from its
-registry; a plan mocks all of them.
+registry (`aws_provider.py`); a plan mocks all of them.
 """
 
 import json
@@ -115,6 +115,12 @@ class Workspace:
         )
         if done.returncode:
             pytest.fail(MISSING_PROVIDER.format(error=done.stderr), pytrace=False)
+
+    def program(self, provider: str) -> Path:
+        """Return the program of a provider that `initialize` has installed."""
+        installed = self.directory / ".terraform" / "providers" / "registry.terraform.io" / "hashicorp"
+        [program] = (installed / provider).glob(f"*/*/terraform-provider-{provider}*")
+        return program
 
     def validate(self) -> list[str]:
         """Return the findings of `terraform validate`, each as `file: summary. detail`."""

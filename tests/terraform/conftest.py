@@ -1,4 +1,4 @@
-"""Terraform without a cloud: see `terraform_cli.py` and `google_provider.py`."""
+"""Terraform without a cloud: see `terraform_cli.py`, `google_provider.py` and `aws_provider.py`."""
 
 import json
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import google_provider
-from tests.support.google_schema import SCHEMA_FILE, TIME_SCHEMA_FILE
+from tests.support.aws_provider import aws_provider
+from tests.support.google_provider import StandIn, serving
+from tests.support.google_schema import ROOT, SCHEMA_FILE, TIME_SCHEMA_FILE, used_types
 from tests.support.terraform_cli import Deployment, Workspace
 
 GENERIC = {
@@ -99,10 +100,20 @@ ANOTHER_WORKFLOW = "main:\n  steps:\n    - end:\n        return: 1\n"
 
 
 @pytest.fixture(scope="package")
-def provider() -> Iterator[dict[str, str]]:
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment in which `terraform` asks providers that run already, one of each for the folder."""
     schemas = json.loads(SCHEMA_FILE.read_text()) | {"time": json.loads(TIME_SCHEMA_FILE.read_text())}
-    with google_provider.serving(schemas) as environment:
-        yield environment
+    stand_ins = {name: StandIn(schema) for name, schema in schemas.items()}
+    directory = tmp_path_factory.mktemp("provider")
+    with serving(stand_ins) as environment:
+        first = Workspace(directory / "first", environment)
+        first.initialize()
+    used = set().union(*used_types(ROOT / "terraform", "aws").values())
+    with (
+        aws_provider(first.program("aws"), used, directory) as aws,
+        serving({**stand_ins, "aws": aws}) as found,
+    ):
+        yield found
 
 
 @pytest.fixture(scope="package")
