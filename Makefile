@@ -11,7 +11,7 @@ PARTS ?=
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local settings quick test test-large test-clients wheel audit machine lint types unit bench notebooks audit lock clean
+.PHONY: help setup archives demo local settings quick test test-large test-clients wheel audit machine lint types unit bench notebooks audit lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -40,10 +40,14 @@ $(VENV)/.installed: requirements.lock pyproject.toml client/pyproject.toml local
 	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e client -e local/gcs -e local/workflows
 	@touch $@
 
-demo: setup
+# What starts faster afterwards; at once if it was done before.
+archives: setup
+	@$(BIN)/python -m local.archive_classes
+
+demo: archives
 	$(BIN)/python -m local.demo $(if $(DATA),--data "$(DATA)")
 
-local: setup
+local: archives
 	$(BIN)/dss local --port $(PORT)
 
 test: machine lint types unit
@@ -66,7 +70,7 @@ types: setup
 	$(BIN)/mypy --python-version 3.10 -p dss
 	$(BIN)/mypy --python-version 3.14 -p dss
 
-unit: setup
+unit: archives
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # The client as it is installed from, in build/wheels. Without what an earlier build left, which it would take in.

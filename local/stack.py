@@ -12,6 +12,7 @@ from local.components.base import Builder, Component
 from local.config import PATIENCE, configured
 from local.errors import ComponentFailed, StartInterrupted
 from local.probes import NotReady
+from local.supervisor import forkserver
 from local.supervisor.processes import POLL, Process, Processes
 
 
@@ -150,8 +151,8 @@ class Stack:
             return Start(component, None, self.patience)
         assert self._processes
         log = data / "logs" / f"{component.name.replace(' ', '-')}.log"
-        process = self._processes.start(
-            component.name, component.command, component.environment, log=log, directory=data
+        process = forkserver.start(
+            self._processes, component.name, component.command, component.environment, log=log, directory=data
         )
         return Start(component, process, self.patience)
 

@@ -1,8 +1,8 @@
 """Run Python programs in processes forked from one that has already imported what they need.
 
-The imports of an API process or a function take over a second of CPU, many times what most tests make it do.
-A test process pays that once. The programs run as by `python -m`: under their own name, with their own
-arguments, environment, directory, session, signals and log.
+The imports of an API process or a function take over a second of CPU, many times what most tests make it do,
+and a system has fifteen such processes. The imports are paid for once. The programs run as by
+`python -m`: under their own name, with their own arguments, environment, directory, session, signals and log.
 """
 
 import atexit
@@ -15,11 +15,13 @@ import runpy
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from types import TracebackType
 
 from local.supervisor.processes import Process, Processes
 from local.supervisor.reaper import MARK_NAME
@@ -43,6 +45,24 @@ class _Child:
         return self._process.exitcode
 
 
+def start(
+    processes: Processes,
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    log: Path,
+    directory: Path,
+) -> Process:
+    """Start a command: a Python module by a fork, any other by `Processes.start`."""
+    by = start_forked if _is_module(command) else Processes.start
+    return by(processes, name, command, environment, log=log, directory=directory)
+
+
+def _is_module(command: Sequence[str]) -> bool:
+    return tuple(command[:2]) == (sys.executable, "-m")
+
+
 def start_forked(
     processes: Processes,
     name: str,
@@ -58,7 +78,7 @@ def start_forked(
     The module inherits neither this process's environment nor its open files. Its standard error is appended
     to `errors`, or to the log if that is None.
     """
-    if tuple(command[:2]) != (sys.executable, "-m"):
+    if not _is_module(command):
         raise ValueError(f"{name}: not a command of a Python module: {command}")
     module, *arguments = command[2:]
     context, guard = _server()
@@ -66,7 +86,7 @@ def start_forked(
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(
         target=_run,
-        args=(theirs, module, arguments, own, (log, errors or log), directory),
+        args=(theirs, name, module, arguments, own, (log, errors or log), directory),
         name=name,
         daemon=True,
     )
@@ -84,6 +104,10 @@ def _server() -> tuple[ForkServerContext, Processes]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["local.servers.preload"])
     guard = Processes()
+    # SIGKILL would leave the directory that multiprocessing makes for its sockets; there is no public setting.
+    process = multiprocessing.current_process()
+    settings: dict[str, str] = process._config  # type: ignore[attr-defined] # noqa: SLF001
+    settings["tempdir"] = guard.environment["TMPDIR"]
     with _environment({**os.environ, MARK_NAME: guard.mark}):
         forkserver.ensure_running()
     atexit.register(guard.close)
@@ -114,6 +138,7 @@ def _restore_signals() -> None:
 
 def _run(
     started: Connection,
+    name: str,
     module: str,
     arguments: Sequence[str],
     environment: Mapping[str, str],
@@ -122,6 +147,8 @@ def _run(
 ) -> None:
     """Become `python -m MODULE ARGUMENT ...`."""
     os.setsid()
+    # The name that `ps` and `top` show, 15 bytes at most: the command is the forkserver's.
+    Path("/proc/self/comm").write_text(name)
     _restore_signals()
     os.chdir(directory)
     for stream, log in zip((sys.stdout, sys.stderr), logs, strict=True):
@@ -133,4 +160,15 @@ def _run(
     started.send(None)
     started.close()
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except Exception as error:  # noqa: BLE001 # the program's own, which Python would print and end with
+        traceback.print_exception(error.with_traceback(_of_program(error.__traceback__)))
+        sys.exit(1)
+
+
+def _of_program(frames: TracebackType | None) -> TracebackType | None:
+    """Return the part of a traceback that the program itself would have shown."""
+    while frames and frames.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
+        frames = frames.tb_next
+    return frames

@@ -123,13 +123,13 @@ class Command:
         self.wait_for(lambda: "DSS is ready at" in self.output, "the system is ready")
         return self.output.strip().rpartition(" ")[2]
 
-    def child(self, words: str) -> int:
-        """Return the id of the descendant that has these words in its command line."""
+    def child(self, name: str) -> int:
+        """Return the id of the descendant with this name."""
         for pid in descendants(self.process.pid):
             with contextlib.suppress(OSError):
-                if words in (Path("/proc") / str(pid) / "cmdline").read_text().replace("\0", " "):
+                if (Path("/proc") / str(pid) / "comm").read_text().strip() == name:
                     return pid
-        raise AssertionError(f"no process of {words}")
+        raise AssertionError(f"no process is named {name}")
 
     def leftovers(self) -> set[int]:
         """Return the living processes that it started: with its mark, or recorded by `send`."""

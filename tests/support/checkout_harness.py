@@ -17,7 +17,7 @@ from local.api import ApiProcess, api_process
 from local.components.workflows import server_command
 from local.config import base_environment
 from local.source_tree import ROOT
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Processes
 from shared.checksums import MIB
@@ -141,8 +141,7 @@ def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harnes
             "DSS_COPY_FUNCTION_URL": f"http://{HOST}:{copy}",
         }
         for name, command in commands.items():
-            start = start_forked if name == "copy" else Processes.start
-            start(
+            forkserver.start(
                 processes,
                 name,
                 command,

@@ -14,7 +14,7 @@ from local.api import api_process
 from local.components.workflows import server_command
 from local.config import base_environment
 from local.source_tree import ROOT
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Process, Processes
 from tests.support.api import Api, new_uuid
@@ -130,8 +130,7 @@ def import_harness(stack: Mapping[str, str], scratch: Path, **settings: str) -> 
         }
         started = {}
         for name, command in commands.items():
-            start = start_forked if name == "functions" else Processes.start
-            started[name] = start(
+            started[name] = forkserver.start(
                 processes,
                 name,
                 command,
