@@ -104,7 +104,7 @@ def _server() -> tuple[ForkServerContext, Processes]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["local.servers.preload"])
     guard = Processes()
-    # SIGKILL would leave the directory that multiprocessing makes for its sockets; there is no public setting.
+    # SIGKILL would leave the directory that multiprocessing makes for its sockets, and has no setting for.
     process = multiprocessing.current_process()
     settings: dict[str, str] = process._config  # type: ignore[attr-defined] # noqa: SLF001
     settings["tempdir"] = guard.environment["TMPDIR"]
