@@ -82,18 +82,19 @@ def replica(request: pytest.FixtureRequest) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--quick`."""
+    """Add our options."""
     parser.addoption("--quick", action="store_true", help="run only the tests that start no process")
+    parser.addoption("--record-seconds", action="store_true", help="write tests/support/seconds.json anew")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let properties take their time on a busy machine, and let the main process record durations."""
+    """Let properties take their time on a busy machine, and let the main process record seconds if asked."""
     settings.register_profile("full", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("quick", settings.get_profile("full"), max_examples=20)
     settings.load_profile("quick" if config.getoption("quick") else "full")
     is_worker = hasattr(config, "workerinput")
-    if not is_worker:
-        config.pluginmanager.register(DurationRecorder(config.cache))
+    if config.option.record_seconds and not is_worker:
+        config.pluginmanager.register(DurationRecorder())
     if config.option.quick and (is_worker or not config.option.numprocesses):
         refuse_processes()
 
@@ -118,4 +119,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     selected = [item for item in items if is_selected(item)]
     config.hook.pytest_deselected(items=[item for item in items if not is_selected(item)])
-    items[:] = longest_first(selected, recorded(config.cache), starts_processes)
+    items[:] = longest_first(selected, recorded(), starts_processes)

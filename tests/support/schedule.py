@@ -1,9 +1,10 @@
 """The order in which the files of the suite run, and which of them stay in one xdist worker.
 
-A file that takes long and starts last leaves the other worker idle. So files start longest first, by the time
-that their tests took when they ran last, which pytest's cache remembers.
+A file that takes long and starts last leaves the other worker idle. So files start longest first, by the
+seconds that they took when `pytest --record-seconds` ran last, which seconds.json keeps for clones.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -13,8 +14,8 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parents[2]
-_CACHE_KEY = "dss/seconds"
-# Seconds, for tests that have not run yet.
+_RECORD = Path(__file__).with_name("seconds.json")
+# Seconds, for tests of a group that is not recorded.
 _QUICK, _SLOW = 0.02, 1.0
 
 
@@ -40,25 +41,25 @@ class GroupScheduling(LoadFileScheduling):
 
 
 class DurationRecorder:
-    """A plugin that remembers how long each test took."""
+    """A plugin that writes down how long each group of tests took."""
 
-    def __init__(self, cache: pytest.Cache) -> None:
-        self._cache = cache
+    def __init__(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add set-up, call and tear-down."""
-        self._seconds[report.nodeid] += report.duration
+        self._seconds[group_of(report.nodeid)] += report.duration
 
     def pytest_sessionfinish(self) -> None:
-        """Keep what other tests took when they ran last."""
-        rounded = {node_id: round(seconds, 3) for node_id, seconds in self._seconds.items()}
-        self._cache.set(_CACHE_KEY, recorded(self._cache) | rounded)
+        """Write the groups down that took a second or more; those that did not run keep theirs."""
+        took = recorded() | {group: round(seconds, 1) for group, seconds in self._seconds.items()}
+        kept = {group: seconds for group, seconds in sorted(took.items()) if seconds >= 1}
+        _RECORD.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def recorded(cache: pytest.Cache) -> dict[str, float]:
-    """Return how many seconds each test took when it ran last, by its node id."""
-    seconds: dict[str, float] = cache.get(_CACHE_KEY, {})
+def recorded() -> dict[str, float]:
+    """Return how many seconds each group took when they were recorded last."""
+    seconds: dict[str, float] = json.loads(_RECORD.read_text())
     return seconds
 
 
@@ -68,8 +69,8 @@ def longest_first(
     starts_processes: Callable[[pytest.Item], bool],
 ) -> list[pytest.Item]:
     """Return tests by group, the group that takes longest first; tests of a group keep their order."""
-    totals: dict[str, float] = defaultdict(float)
+    estimates: dict[str, float] = defaultdict(float)
     for item in items:
-        estimate = _SLOW if starts_processes(item) else _QUICK
-        totals[group_of(item.nodeid)] += seconds.get(item.nodeid, estimate)
+        estimates[group_of(item.nodeid)] += _SLOW if starts_processes(item) else _QUICK
+    totals = estimates | {group: seconds[group] for group in estimates if group in seconds}
     return sorted(items, key=lambda item: (-totals[group_of(item.nodeid)], group_of(item.nodeid)))
