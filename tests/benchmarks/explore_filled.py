@@ -5,6 +5,7 @@ names of files differ from its own. So the tables are those that the writer woul
 and samples, which are made of the variants alone, and for what clones say, which is left out.
 """
 
+import contextlib
 import multiprocessing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from shared.explore.entities import Share, tally
 from shared.explore.postgresql.audience_numbers import AudienceNumbers, encode_labels
 from shared.explore.postgresql.documents import DocumentWriter, NewDocuments
 from shared.explore.postgresql.part_numbers import PartNumbers
+from shared.postgresql.connections import Connections
 from tests.benchmarks.explore_bundles import Variant, variants
 
 LABELS = labels_of(())
@@ -65,8 +67,6 @@ class _Rows:
 def fill(dsn: str, catalogue: Catalogue, *, processes: int = 2, **wanted: int) -> Filling:
     """Fill the empty tables of a catalogue with `variants(**wanted)`, and return how many there are."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        # Numbers that two processes would both make.
-        AudienceNumbers(connection).number(_AUDIENCE)
         indexes = connection.execute(_INDEXES).fetchall()
         for name, _ in indexes:
             connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
@@ -96,10 +96,12 @@ def _fill_part(
     results: Any, dsn: str, catalogue: Catalogue, part: int, parts: int, wanted: Mapping[str, int]
 ) -> None:
     try:
-        with psycopg.connect(dsn) as connection, psycopg.connect(dsn, autocommit=True) as numbering:
+        with (
+            psycopg.connect(dsn) as connection,
+            contextlib.closing(Connections(dsn, prepare=lambda _: None)) as numbering,
+        ):
             connection.execute(_FAST)
-            # What one process numbers, the others need at once.
-            filler = _Filler(connection, catalogue, PartNumbers(numbering))
+            filler = _Filler(connection, catalogue, numbering)
             for number, variant in enumerate(variants(**wanted)):
                 filler.variant(
                     variant, own=number % parts == part, with_project=variant.project % parts == part
@@ -114,13 +116,14 @@ def _fill_part(
 class _Filler:
     """Writes some variants, and some of the projects, on one connection."""
 
-    def __init__(self, connection: Connection, catalogue: Catalogue, parts: PartNumbers) -> None:
+    def __init__(self, connection: Connection, catalogue: Catalogue, numbering: Connections) -> None:
         self.filling = Filling()
         self._connection = connection
         self._catalogue = catalogue
-        self._audience = AudienceNumbers(connection).number(_AUDIENCE)
-        self._parts = parts
-        self._counting = DocumentWriter(connection, catalogue, AudienceNumbers(connection))
+        audiences = AudienceNumbers(connection, numbering)
+        self._audience = audiences.number(_AUDIENCE)
+        self._parts = PartNumbers(connection, numbering)
+        self._counting = DocumentWriter(connection, catalogue, audiences, self._parts)
         # What the variants of each project say of it.
         self._shares: dict[EntityKey, list[Share]] = {}
 

@@ -217,11 +217,13 @@ class Counted:
 class DocumentWriter:
     """Writes documents in one transaction, which holds the locks of their entities."""
 
-    def __init__(self, connection: Connection, catalogue: Catalogue, audiences: AudienceNumbers) -> None:
+    def __init__(
+        self, connection: Connection, catalogue: Catalogue, audiences: AudienceNumbers, parts: PartNumbers
+    ) -> None:
         self._connection = connection
         self._catalogue = catalogue
         self._audiences = audiences
-        self._parts = PartNumbers(connection)
+        self._parts = parts
         self._changes: dict[str, Change] = {}
 
     def write(self, counted: Mapping[EntityKey, Counted]) -> None:

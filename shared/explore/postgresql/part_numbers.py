@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from shared.explore.postgresql.term_numbers import TermNumbers, array, digest, text_array
 from shared.explore.rows import Part
+from shared.postgresql.connections import Connections
 
 _FIND = """
     SELECT wanted.place, part.number FROM unnest(%s::uuid[]) WITH ORDINALITY AS wanted (digest, place)
@@ -25,11 +26,12 @@ _ADD = """
 
 
 class PartNumbers:
-    """The numbers of parts, as one transaction needs them."""
+    """The numbers of parts, as one transaction needs them; see `TermNumbers`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, adding: Connections) -> None:
         self._connection = connection
-        self._terms = TermNumbers(connection)
+        self._adding = adding
+        self._terms = TermNumbers(connection, adding)
 
     def numbers(self, parts: set[Part]) -> dict[Part, int]:
         """Return the numbers of parts, each of which gets one if it has none."""
@@ -54,4 +56,5 @@ class PartNumbers:
         arrays = [array(listed) for listed in terms]
         sort_keys = [json.dumps(dict(new[key].keys), ensure_ascii=False) for key in keys]
         columns = array(keys), text_array(arrays), text_array(sort_keys)
-        self._connection.execute(_ADD, columns)
+        with self._adding.connection() as connection:
+            connection.execute(_ADD, columns)

@@ -15,7 +15,7 @@ from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
 from shared.explore.manifests.selection import FileOfBundle, FilesOfBundles, SelectedFile, SelectedFiles
 from shared.explore.postgresql import statements
-from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from shared.explore.postgresql.audience_numbers import numbers_of_reader
 from shared.explore.postgresql.conditions import (
     ENTITY,
     Conditions,
@@ -145,7 +145,7 @@ class _Asked:
         self._connection = connection
         self._catalogue = catalogue
         self._query = query
-        audiences = AudienceNumbers(connection).of_reader(sought)
+        audiences = numbers_of_reader(connection, sought)
         self._conditions = conditions = Conditions(
             connection, catalogue, query.entity_type, sought, audiences
         )

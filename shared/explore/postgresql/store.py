@@ -12,7 +12,7 @@ from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.manifests.selection import FilesOfBundles, SelectedFiles
 from shared.explore.plugins import open_plugin, rules_of
-from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from shared.explore.postgresql.audience_numbers import all_labels
 from shared.explore.postgresql.reader import Reader
 from shared.explore.postgresql.schema import CATALOGUE_TABLES
 from shared.explore.postgresql.upkeep import Upkeep
@@ -50,7 +50,7 @@ class PostgreSqlCatalogues:
         self._host = host
         self._connections = Connections(dsn, prepare=CATALOGUE_TABLES.migrate)
         self._writing = Connections(dsn, prepare=CATALOGUE_TABLES.migrate, repeats=True)
-        self._writer = Writer(self._writing)
+        self._writer = Writer(self._writing, numbering=self._connections)
         self._reader = Reader(self._connections)
         self.upkeep = Upkeep(self._connections)
         # One plug-in for each catalogue; the table says which of them is the default at the moment.
@@ -128,7 +128,7 @@ class PostgreSqlCatalogues:
         if sought is None:
             return None
         with self._connections.connection() as connection:
-            return sought & AudienceNumbers(connection).labels()
+            return sought & all_labels(connection)
 
     def files(self, catalogue: Catalogue, sought: Sought, query: Query, after: str = "") -> SelectedFiles:
         """Yield all documents of a type behind an entity's id, in order of these ids."""

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from psycopg import Connection
 
+from shared.postgresql.connections import Connections
+
 _FIND_TERMS = """
     SELECT wanted.place, term.number
     FROM unnest(%s::text[], %s::uuid[]) WITH ORDINALITY AS wanted (field, digest, place)
@@ -38,10 +40,16 @@ def text_array(texts: Iterable[str]) -> str:
 
 
 class TermNumbers:
-    """The numbers of terms, as one transaction needs them."""
+    """The numbers of terms, as one transaction needs them.
 
-    def __init__(self, connection: Connection) -> None:
+    New ones are added by themselves, on a connection of their own, and stay if the transaction fails: what a
+    transaction adds, it would lock to its end, and two that add several, each at its own time, would wait for
+    each other.
+    """
+
+    def __init__(self, connection: Connection, adding: Connections) -> None:
         self._connection = connection
+        self._adding = adding
 
     def numbers(self, terms: set[Term]) -> dict[Term, int]:
         """Return the numbers of terms, each of which gets one if it has none."""
@@ -50,7 +58,8 @@ class TermNumbers:
             # In one order in all writers, so that two which add the same terms don't wait for each other.
             rows = sorted((name, digest(key), key) for name, key in terms if (name, key) not in numbers)
             names, digests, keys = zip(*rows, strict=True)
-            self._connection.execute(_ADD_TERMS, (text_array(names), array(digests), text_array(keys)))
+            with self._adding.connection() as connection:
+                connection.execute(_ADD_TERMS, (text_array(names), array(digests), text_array(keys)))
             numbers |= self._find_terms({(name, key): found for name, found, key in rows})
         return numbers
 

@@ -1,8 +1,8 @@
 """Writes what bundles say into the catalogue: all that follows from a bundle version in one transaction.
 
 A writer first locks the bundle, then the entities that it says something of, in order of their keys; others
-that need one of them wait. So two bundles at once give what one after the other gives, there are no
-deadlocks, and a writer that is killed has changed nothing.
+that need one of them wait. New numbers of terms are no part of the transaction. So two bundles at once give
+what one after the other gives, there are no deadlocks, and a writer that is killed has changed nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +21,7 @@ from shared.explore.postgresql.audience_numbers import AudienceNumbers
 from shared.explore.postgresql.documents import DocumentWriter
 from shared.explore.postgresql.groups import Groups
 from shared.explore.postgresql.locks import lock_bundles, lock_entities
+from shared.explore.postgresql.part_numbers import PartNumbers
 from shared.explore.postgresql.shares import Shares
 from shared.explore.postgresql.unused import keep_numbers
 from shared.explore.reasons import why_not_stored
@@ -73,8 +74,10 @@ _CHANGED = """
 class Writer:
     """Writes bundle versions into catalogues. Every method is safe to repeat, in any order."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, *, numbering: Connections) -> None:
+        """Write by `connections`; `numbering`, another pool, adds numbers, which stay (see `TermNumbers`)."""
         self._connections = connections
+        self._numbering = numbering
         self._groups = Groups(self.put_together)
 
     def put(self, catalogue: Catalogue, new: BundleState) -> bool:
@@ -169,9 +172,10 @@ class Writer:
     ) -> None:
         keep_numbers(connection)
         lock_entities(connection, catalogue, keys)
-        audiences = AudienceNumbers(connection)
+        audiences = AudienceNumbers(connection, self._numbering)
         shares = Shares(connection, catalogue, audiences)
-        documents = DocumentWriter(connection, catalogue, audiences)
+        parts = PartNumbers(connection, self._numbering)
+        documents = DocumentWriter(connection, catalogue, audiences, parts)
         shares.replace(old, new)
         for first in range(0, len(keys), AT_ONCE):
             documents.write(shares.counted(keys[first : first + AT_ONCE], new))

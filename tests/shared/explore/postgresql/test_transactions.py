@@ -1,6 +1,7 @@
 """All that follows from a bundle is in one transaction, and several writers at once are as one after the
 other."""
 
+import contextlib
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,13 +15,16 @@ from shared.access import labels_of
 from shared.errors import Unavailable
 from shared.explore.audiences import Audience
 from shared.explore.bundle_metadata import BundleMetadata
-from shared.explore.postgresql import documents, shares
+from shared.explore.postgresql import documents, shares, writer
 from shared.explore.postgresql.audience_numbers import AudienceNumbers
+from shared.explore.postgresql.part_numbers import PartNumbers
+from shared.explore.postgresql.term_numbers import TermNumbers
+from shared.explore.rows import Part
+from shared.postgresql.connections import Connections
 from tests.support.api import new_uuid
 from tests.support.catalogue import ANYBODY, Labels, TestCatalogue
-from tests.support.hca_sample import id_of, sequenced
+from tests.support.hca_sample import HcaBundle, id_of, sequenced
 from tests.support.postgresql_server import StoppableServer
-from tests.support.waiting import wait_until
 
 OLDER, NEWER = "2024-03-01T120000.000000Z", "2024-03-02T120000.000000Z"
 LAB, OTHER_LAB = labels_of(("lab",)), labels_of(("other-lab",))
@@ -207,28 +211,57 @@ def test_a_catalogue_keeps_what_another_one_no_longer_needs(
     assert catalogue.counts("samples")[1]["organ"].terms == [("brain", 1)]
 
 
+def test_large_bundles_with_new_values_in_different_orders_do_not_wait_for_each_other(
+    catalogue: TestCatalogue, another: TestCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A large bundle's documents are written in several parts. What is new in the first part of one is so in
+    # the second part of the other.
+    formats = [new_uuid(), new_uuid()]
+    bundles = []
+    for number in range(2):
+        bundle = HcaBundle(f"b{number}", project=f"p{number}")
+        names = sorted((f"{number} {each}" for each in "ab"), key=id_of)
+        for name, form in zip(names, formats if number else reversed(formats), strict=True):
+            bundle.file(name, core={"format": form})
+        bundles.append(bundle.metadata())
+    monkeypatch.setattr(writer, "AT_ONCE", 1)
+    barrier = threading.Barrier(2)
+    write = documents.DocumentWriter.write
+
+    def write_in_step(making: Any, counted: Any) -> None:
+        write(making, counted)
+        barrier.wait(20)
+
+    monkeypatch.setattr(documents.DocumentWriter, "write", write_in_step)
+    in_threads(*(lambda bundle=bundle: catalogue.put(bundle) for bundle in bundles))
+    monkeypatch.setattr(documents.DocumentWriter, "write", write)
+
+    for bundle in bundles:
+        another.put(bundle)
+    assert catalogue.tables() == another.tables()
+
+
 @pytest.mark.usefixtures("catalogue")
-def test_new_combinations_of_readers_get_numbers_without_a_deadlock(postgresql: StoppableServer) -> None:
-    one, other = (Audience(frozenset((labels_of((f"{name}-{new_uuid()}",)),))) for name in "ab")
-    with psycopg.connect(postgresql.dsn) as first, psycopg.connect(postgresql.dsn) as second:
-        numbers = AudienceNumbers(first)
-        numbers.number(one)
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(lambda: [AudienceNumbers(second).number(each) for each in (other, one)])
-            try:
-                wait_until(lambda: _waits(postgresql, second), "the second waits for the first")
-                # It must not come to wait for what the second has.
-                numbers.number(other)
-                first.commit()
-                assert len(waiting.result(30)) == 2
-            finally:
-                # The second may still wait for it.
-                first.close()
+@pytest.mark.parametrize("kind", ["terms", "parts", "audiences"])
+def test_a_transaction_does_not_wait_for_another_that_has_added_a_number(
+    postgresql: StoppableServer, kind: str
+) -> None:
+    def numbers_of(connection: psycopg.Connection[Any], name: str) -> Any:
+        if kind == "audiences":
+            return AudienceNumbers(connection, adding).number(Audience(frozenset((labels_of((name,)),))))
+        if kind == "terms":
+            return TermNumbers(connection, adding).numbers({("organ", name)})
+        part = Part(frozenset({("organ", name)}), frozenset())
+        return PartNumbers(connection, adding).numbers({part})
 
-
-def _waits(postgresql: StoppableServer, connection: psycopg.Connection[Any]) -> bool:
-    with psycopg.connect(postgresql.dsn) as other:
-        row = other.execute(
-            "SELECT cardinality(pg_blocking_pids(%s))", (connection.info.backend_pid,)
-        ).fetchone()
-    return bool(row and row[0])
+    one, other = new_uuid(), new_uuid()
+    with (
+        contextlib.closing(Connections(postgresql.dsn, prepare=lambda _: None)) as adding,
+        psycopg.connect(postgresql.dsn) as first,
+        psycopg.connect(postgresql.dsn) as second,
+    ):
+        found = numbers_of(first, one), numbers_of(second, other)
+        # Neither has ended.
+        assert (numbers_of(second, one), numbers_of(first, other)) == found
+        first.rollback()
+        assert numbers_of(second, one) == found[0]
