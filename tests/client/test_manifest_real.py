@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ import pytest
 
 from dss.client import Client
 from dss.manifests.making import FORMATS as NAMED_HERE
+from local.api import api_process
 from shared.explore.manifests.formats import FORMATS
-from tests.support.api import new_uuid, now
+from tests.support.api import Api, new_uuid, now
 from tests.support.command_line import dss_here
 from tests.support.hca_sample import sequenced
 from tests.support.waiting import wait_until
@@ -98,6 +100,37 @@ def test_a_link_is_downloaded_by_and_one_for_curl_fetches_by_curl(
     )
     bundle = upload.fqid.partition(".")[0]
     assert {path.name: path.read_bytes() for path in (tmp_path / bundle).iterdir()} == upload.data
+
+
+def test_curl_that_is_refused_for_a_while_waits_and_gets_all(
+    env: dict[str, str], upload: Upload, tmp_path: Path
+) -> None:
+    # A file costs 2 units, of which there is one a second.
+    few = {"DSS_UNLIMITED_NETWORKS": None, "DSS_ADDRESS_UNITS": "60", "DSS_PRINCIPAL_UNITS": "60"}
+    with api_process(env, few) as process:
+        question = ["manifest", "-f", f"organ={upload.organ}", "--format", "curl", "--json"]
+        command = dss_here(env, *question).json["commands"]["bash"]
+        config = tmp_path / "limited.curlrc"
+        found = subprocess.run(
+            ["bash", "-c", command.partition("|")[0]], check=True, capture_output=True, text=True
+        )
+        config.write_text(found.stdout.replace(env["DSS_URL"], process.url))
+        limited = Api(process.url)
+        while limited.get("/v1/bundles/all", replica="gcp").status_code != 429:
+            pass
+
+        done = subprocess.run(
+            ["bash", "-c", f"{command.partition('|')[2]} < {shlex.quote(str(config))}"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=True,
+        )
+
+    assert "429" in done.stderr
+    folder = tmp_path / upload.fqid.partition(".")[0]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == upload.data
 
 
 def test_a_selection_of_nothing_is_a_manifest_of_nothing(env: dict[str, str], tmp_path: Path) -> None:
