@@ -23,6 +23,7 @@ from tests.support.replication import (
     remove_relayed,
     replicate_keys,
 )
+from tests.support.short_pauses import short_pauses
 
 # Attempts that a test grants; each fault befalls fewer.
 _ATTEMPTS = 5
@@ -41,7 +42,7 @@ class Behind:
 def system(stack: dict[str, str]) -> Iterator[Behind]:
     with HttpProxy(stack["STORAGE_EMULATOR_HOST"]) as gcs, HttpProxy(stack["AWS_ENDPOINT_URL"]) as s3:
         env = {**stack, "STORAGE_EMULATOR_HOST": gcs.url, "AWS_ENDPOINT_URL": s3.url}
-        with open_dss(env) as dss:
+        with open_dss(env) as dss, short_pauses():
             yield Behind(dss, {"gcp": gcs, "aws": s3})
 
 
@@ -66,7 +67,7 @@ AT_DESTINATION = {
     "500": Fault(status=500),
     "503 SlowDown": Fault(status=503, content=_SLOW_DOWN),
     "429": Fault(status=429),
-    "slow": Fault(delay=1.5),
+    "slow": Fault(delay=0.5),
     "reset": Fault(reset=True),
     "answer lost": Fault(lose_answer=True),
     "truncated": Fault(send_until=3000, times=2),
@@ -74,7 +75,7 @@ AT_DESTINATION = {
 }
 AT_SOURCE = {
     "500": Fault(status=500),
-    "slow": Fault(delay=1.5),
+    "slow": Fault(delay=0.5),
     "reset": Fault(reset=True),
     "truncated": Fault(cut_at=3000, times=2),
     "wrong byte": Fault(corrupt_at=3000, times=2),
