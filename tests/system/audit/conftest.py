@@ -11,10 +11,12 @@ from tests.support.manual_system import ManualSystem, World, manual_system
 
 
 @pytest.fixture(scope="package")
-def system() -> Iterator[ManualSystem]:
-    """A system that these tests may damage."""
+def system(request: pytest.FixtureRequest) -> Iterator[ManualSystem]:
+    """A system that these tests may damage. Each puts right what it damaged, or the next one would see it."""
     with manual_system() as system:
         yield system
+        if not request.session.testsfailed:
+            assert audit_problems(system.dss) == []
 
 
 @pytest.fixture(scope="package")
@@ -27,11 +29,3 @@ def worlds(system: ManualSystem) -> dict[str, World]:
 def world(worlds: dict[str, World], replica: str) -> World:
     """Things that were written on a replica, and are on both."""
     return worlds[replica]
-
-
-@pytest.fixture(autouse=True)
-def _all_is_well_afterwards(request: pytest.FixtureRequest, system: ManualSystem) -> Iterator[None]:
-    """Every test puts right what it damaged, or the next one would see it."""
-    yield
-    if not request.session.testsfailed:
-        assert audit_problems(system.dss) == []
