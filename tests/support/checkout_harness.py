@@ -32,8 +32,8 @@ from tests.support.waiting import wait_until
 
 _WORKFLOWS = ROOT / "workflows"
 _PREFIX = "dss-"
-# What is larger goes through the copy workflow, and has several parts on S3.
-INLINE_BYTES = 64 * MIB
+# What is larger goes through the copy workflow.
+INLINE_BYTES = 4 * MIB
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harnes
             "DSS_WORKFLOWS_EMULATOR_HOST": f"{HOST}:{workflows}",
             "DSS_WORKFLOWS_PREFIX": _PREFIX,
             "DSS_INLINE_COPY_BYTES": str(INLINE_BYTES),
+            "DSS_INLINE_VERIFY_BYTES": str(INLINE_BYTES),
             "DSS_SMTP_HOST": HOST,
             "DSS_SMTP_PORT": str(mail),
             "DSS_SMTP_TLS": "none",
@@ -128,7 +129,7 @@ def checkout_harness(stack: Mapping[str, str], scratch: Path) -> Iterator[Harnes
                 prefix=_PREFIX,
                 data=scratch / "runs",
                 issuer=stack["OIDC_ISSUER"],
-                pace="0.02",
+                pace="0.005",
             ),
             "copy": (sys.executable, "-m", "local.servers.functions", "--logs", str(scratch), f"copy={copy}"),
             "mail": (
