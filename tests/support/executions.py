@@ -9,6 +9,7 @@ from local import probes
 from local.components.workflows import server_command
 from local.config import base_environment
 from local.source_tree import ROOT
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Processes
 from tests.support.waiting import wait_until
@@ -19,7 +20,8 @@ def executions_server(stack: Mapping[str, str], scratch: Path) -> Iterator[str]:
     """Yield where executions can be started, for DSS_WORKFLOWS_EMULATOR_HOST; their steps all fail."""
     with reserve() as keeper, reserve() as rest, Processes() as processes:
         port = keeper.getsockname()[1]
-        processes.start(
+        forkserver.start(
+            processes,
             "workflows",
             server_command(
                 port=port,

@@ -36,11 +36,19 @@ def file(api: Api, clouds: Clouds, replica: str) -> Version:
     return put_file(api, clouds.stage(replica, b"content"))
 
 
+@pytest.fixture(scope="module")
+def large_bundles() -> dict[str, Version]:
+    """The large bundle of each replica, once a test has asked for it."""
+    return {}
+
+
 @pytest.fixture
-def large_bundle(api: Api, many_files: ManyFiles, replica: str) -> Version:
-    """A bundle of 1,000 files, two pages in the catalog."""
-    files = many_files(replica, 1000)
-    return put_bundle(api, replica, [file.named(f"{n:04d}") for n, file in enumerate(files)])
+def large_bundle(api: Api, many_files: ManyFiles, replica: str, large_bundles: dict[str, Version]) -> Version:
+    """A bundle of 1,000 files, two pages in the catalog, which tests only read."""
+    if replica not in large_bundles:
+        files = [file.named(f"{n:04d}") for n, file in enumerate(many_files(replica, 1000))]
+        large_bundles[replica] = put_bundle(api, replica, files)
+    return large_bundles[replica]
 
 
 def test_a_new_small_file(metered: MeteredApi, clouds: Clouds, replica: str) -> None:
@@ -281,23 +289,23 @@ def test_listing_and_deleting_collections(metered: MeteredApi, stack: dict[str, 
 
 
 @pytest.fixture(scope="module")
-def executions(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where executions can be started; nothing comes of them."""
-    with executions_server(stack, tmp_path_factory.mktemp("executions")) as address:
-        yield address
+def with_executions(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeteredApi]:
+    """A further one, which starts executions; nothing comes of them."""
+    with (
+        executions_server(stack, tmp_path_factory.mktemp("executions")) as address,
+        metered_api({**stack, "DSS_WORKFLOWS_EMULATOR_HOST": address}) as api,
+    ):
+        yield api
+        api.process.kill()
 
 
-def test_beginning_a_checkout(
-    stack: dict[str, str], executions: str, large_bundle: Version, replica: str
-) -> None:
-    with metered_api({**stack, "DSS_WORKFLOWS_EMULATOR_HOST": executions}) as metered:
-        path = f"/v1/bundles/{large_bundle.uuid}/checkout"
-        with metered.usage() as usage:
-            answer = metered.api.post(path, replica=replica)
-        job = answer.json()["checkout_job_id"]
-        with metered.usage() as status:
-            metered.api.get(f"/v1/bundles/checkout/{job}", replica=replica)
-        metered.process.kill()
+def test_beginning_a_checkout(with_executions: MeteredApi, large_bundle: Version, replica: str) -> None:
+    metered = with_executions
+    with metered.usage() as usage:
+        answer = metered.api.post(f"/v1/bundles/{large_bundle.uuid}/checkout", replica=replica)
+    job = answer.json()["checkout_job_id"]
+    with metered.usage() as status:
+        metered.api.get(f"/v1/bundles/checkout/{job}", replica=replica)
 
     # The bundle; the job, read and written in a transaction, with the bundle again, and read; and the job
     # again when its execution is noted.
