@@ -105,6 +105,11 @@ class WebStore:
                     most=most,
                 )
             except CallFailed as error:
+                if error.status == 200:
+                    # To ask again would be of no use, and cost as much.
+                    raise Unprocessable(
+                        f"{url[:_SHOWN]}: its server answers no ranges: {error.title}"
+                    ) from error
                 raise Unavailable(f"{asked[:_SHOWN]}: {error.title}") from error
             if answer.status not in (301, 302, 303, 307, 308):
                 return _successful(url, answer)
