@@ -150,4 +150,6 @@ def test_a_server_without_ranges_gives_small_objects_only(
 
     [line, *_] = [line for line in imports.report(job) if "object" in line]
     assert large in line["object"] and "answers no ranges" in line["failed"], line
+    asked = [one for one in web.asked if one[:2] == ("GET", "/open/whole-large")]
+    assert len(asked) == len(set(asked)), "nothing is asked twice"
     assert content_of(imports, clouds, small) == b"small"
