@@ -1,26 +1,30 @@
 """No checksum is believed that nobody computed: a false claim leaves nothing, and its name stays free."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
 
+from local.api import api_process
 from shared.checksums import CHECKSUM_NAMES, MIB, Checksums, checksums_of
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
-from tests.support.clouds import Clouds
+from tests.support.clouds import REPLICAS, Clouds
 from tests.support.copies import distinct_bytes
 from tests.support.waiting import wait_until
 
-# Larger than DSS_INLINE_VERIFY_BYTES.
-LARGE = 17 * MIB
+# What is larger is verified by the copy workflow.
+INLINE = 6 * MIB
+LARGE = 7 * MIB
 
 
 @pytest.fixture(scope="module")
-def api(whole_system: dict[str, str]) -> Api:
-    """The API of a system with workflows, asked by somebody who may write."""
-    return Api(whole_system["DSS_URL"], whole_system["DSS_TOKEN"])
+def api(whole_system: dict[str, str]) -> Iterator[Api]:
+    """An API of a system with workflows, asked by somebody who may write."""
+    with api_process(whole_system, {"DSS_INLINE_VERIFY_BYTES": str(INLINE)}) as process:
+        yield Api(process.url, whole_system["DSS_TOKEN"])
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +68,15 @@ def put_and_wait(api: Api, source: str, file: Version, replica: str) -> requests
     return answer if answer.status_code == 422 else ended(api, file, replica)
 
 
-@pytest.mark.parametrize("name", CHECKSUM_NAMES)
-@pytest.mark.parametrize("size", [20, LARGE], ids=["small", "large"])
+# The workflow computes all four alike, wherever the object is.
+CLAIMS = [
+    *((replica, 20, name) for replica in REPLICAS for name in CHECKSUM_NAMES),
+    *(("gcp", LARGE, name) for name in ("sha256", "crc32c")),
+    *(("aws", LARGE, name) for name in ("sha1", "s3_etag")),
+]
+
+
+@pytest.mark.parametrize(("replica", "size", "name"), CLAIMS)
 def test_a_false_claim_is_refused_and_leaves_the_name_free(
     api: Api, clouds: Clouds, replica: str, size: int, name: str
 ) -> None:
@@ -118,7 +129,7 @@ def multipart(clouds: Clouds, data: bytes, size: int, metadata: dict[str, str]) 
     return f"s3://{place['Bucket']}/{place['Key']}"
 
 
-@pytest.mark.parametrize("size", [6 * MIB, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("size", [INLINE, LARGE], ids=["small", "large"])
 def test_an_object_of_s3_in_other_parts_is_taken_for_what_it_is(api: Api, clouds: Clouds, size: int) -> None:
     other, data = distinct_bytes(size), distinct_bytes(size)
     known, file = Version(new_uuid(), now()), Version(new_uuid(), now())
