@@ -63,12 +63,17 @@ def test_a_file_is_handed_out_from_the_checkout_bucket_once_it_is_there(
     assert again.status_code == 302
 
 
-@pytest.fixture
-def bundle(writer: Api, clouds: Clouds, replica: str) -> Version:
-    """A bundle of a few files, two of one content."""
-    contents = {f"{number:02d}/x": b"%d" % (number // 2) for number in range(12)}
+def new_bundle(writer: Api, clouds: Clouds, replica: str, count: int) -> Version:
+    """Return a bundle of files, two of one content."""
+    contents = {f"{number:02d}/x": b"%d" % (number // 2) for number in range(count)}
     files = [put_file(writer, clouds.stage(replica, data)).named(name) for name, data in contents.items()]
     return put_bundle(writer, replica, files)
+
+
+@pytest.fixture
+def bundle(writer: Api, clouds: Clouds, replica: str) -> Version:
+    """A bundle of two files."""
+    return new_bundle(writer, clouds, replica, 2)
 
 
 def direct(api: Api, replica: str, bundle: Version, **query: Any) -> requests.Response:
@@ -76,8 +81,9 @@ def direct(api: Api, replica: str, bundle: Version, **query: Any) -> requests.Re
 
 
 def test_a_bundle_is_handed_out_from_the_checkout_bucket_once_it_is_there(
-    api: Api, clouds: Clouds, replica: str, bundle: Version
+    api: Api, writer: Api, clouds: Clouds, replica: str
 ) -> None:
+    bundle = new_bundle(writer, clouds, replica, 12)
     first = direct(api, replica, bundle, per_page=10)
     assert first.status_code == 301
 
@@ -104,7 +110,7 @@ def test_what_is_not_there_any_more_is_checked_out_again(
     api: Api, clouds: Clouds, replica: str, bundle: Version
 ) -> None:
     assert followed(api, direct(api, replica, bundle)).status_code == 200
-    remove_object(clouds, replica, clouds.checkout[replica], f"bundles/{bundle}/03/x")
+    remove_object(clouds, replica, clouds.checkout[replica], f"bundles/{bundle}/01/x")
 
     missing = direct(api, replica, bundle)
 
