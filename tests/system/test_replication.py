@@ -168,8 +168,8 @@ def test_a_reader_never_sees_half_of_anything(writer: Api, both: Clouds, here: s
     for reader in readers:
         reader.start()
     try:
-        for _ in range(6):
-            data = [os.urandom(20_000) for _ in range(4)]
+        for _ in range(3):
+            data = [os.urandom(20_000) for _ in range(3)]
             files = [new_file(writer, both, here, one) for one in data]
             wanted = {str(n): hashlib.sha256(one).hexdigest() for n, one in enumerate(data)}
             bundle = Version(new_uuid(), now())
