@@ -108,7 +108,7 @@ def admin_system() -> Iterator[AdminSystem]:
             held.append((component, (config.ports.of("workflows"), config.ports.of("workflows rest"))))
             return replace(component, command=(), ready=nothing)
 
-        caller = {**os.environ, "DSS_LOCAL_WORKFLOWS_PACE": "0.01"}
+        caller = {**os.environ, "DSS_LOCAL_WORKFLOWS_PACE": "0.005"}
         copy = event_components.functions_of("copy", processes={})
         table = (*API_TABLE, event_components.topics, workflows, copy)
         with (

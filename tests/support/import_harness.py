@@ -121,7 +121,7 @@ def import_harness(stack: Mapping[str, str], scratch: Path, **settings: str) -> 
                 prefix=_PREFIX,
                 data=scratch / "runs",
                 issuer=stack["OIDC_ISSUER"],
-                pace="0.02",
+                pace="0.005",
             ),
             "functions": (
                 *(sys.executable, "-m", "local.servers.functions", "--threads", "8"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from local import probes
 from local.config import PATIENCE
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST
 from local.supervisor.processes import Process, Processes
 from tests.support.waiting import wait_until
@@ -30,8 +31,13 @@ class Mortal:
     def start(self) -> None:
         """Start the process, and return when it listens."""
         scratch = self._processes.scratch
-        self._process = self._processes.start(
-            self._name, self._command, self._environment, log=scratch / f"{self._name}.log", directory=scratch
+        self._process = forkserver.start(
+            self._processes,
+            self._name,
+            self._command,
+            self._environment,
+            log=scratch / f"{self._name}.log",
+            directory=scratch,
         )
         wait_until(self._listens, f"{self._name} listens", PATIENCE)
 
