@@ -1,11 +1,13 @@
 """Errors: one shape for all, its content, and when to try again."""
 
 import dataclasses
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
+from flask import Flask
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
@@ -33,18 +35,17 @@ class Broken:
     """A dependency whose every attribute raises one error."""
 
     def __init__(self, error: Exception) -> None:
-        self._error = error
+        self.error = error
 
     def __getattr__(self, name: str) -> Any:
         def fail(*_: Any, **__: Any) -> None:
-            raise self._error
+            raise self.error
 
         return fail
 
 
-def client_of_broken(error: Exception, **settings: Any) -> FlaskClient:
-    """Return a client of an API whose catalog always raises `error`."""
-    broken: Any = Broken(error)
+def broken_application(broken: Any, **settings: Any) -> Flask:
+    """Return an API all of whose dependencies are one."""
     catalog: Any = SimpleNamespace(files=broken, bundles=broken, database=broken)
     known = {field.name for field in dataclasses.fields(Dss)}
     parts: dict[str, Any] = dict.fromkeys(known, broken)
@@ -55,7 +56,21 @@ def client_of_broken(error: Exception, **settings: Any) -> FlaskClient:
         ),
         "catalog": catalog,
     }
-    return create_app(Dss(**parts)).test_client()
+    return create_app(Dss(**parts))
+
+
+@cache
+def shared_application(debug: bool) -> tuple[Broken, Flask]:
+    """Return an API, which takes a while to make, and what it gets its errors from."""
+    broken = Broken(errors.Unavailable("not set"))
+    return broken, broken_application(broken, debug=debug)
+
+
+def client_of_broken(error: Exception, *, debug: bool = False) -> FlaskClient:
+    """Return a client of an API whose catalog raises `error`, until another error is asked for."""
+    broken, application = shared_application(debug)
+    broken.error = error
+    return application.test_client()
 
 
 PATH = f"/v1/files/{new_uuid()}?replica=gcp&version={now()}"
@@ -215,10 +230,11 @@ class TestReadOnlyMode:
 
 def test_what_a_request_logs_has_its_trace_as_cloud_logging_wants_it() -> None:
     seen: list[dict[str, Any]] = []
-    client = client_of_broken(errors.Unavailable("away"))
-    client.application.after_request(  # type: ignore[union-attr]
+    application = broken_application(Broken(errors.Unavailable("away")))
+    application.after_request(
         lambda response: (seen.append(structlog.contextvars.get_contextvars()), response)[1]
     )
+    client = application.test_client()
 
     client.get(PATH, headers={"X-Cloud-Trace-Context": f"{'ab' * 16}/17;o=1"})
     client.get(PATH)
