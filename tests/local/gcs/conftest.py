@@ -1,7 +1,5 @@
 """Servers as processes, real clients, and what tests wait with."""
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +19,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.oauth2 import service_account
 
+from local.components import emulators
+from local.stack import Stack
 from local.supervisor.processes import with_default_signals
 
 ROOT = Path(__file__).parents[3]
@@ -194,38 +194,7 @@ class PubSub:
         return [message["message"] for message in received]
 
 
-def _emulator_jar() -> Path | None:
-    if not (shutil.which("gcloud") and shutil.which("java")):
-        return None
-    command = ["gcloud", "info", "--format=value(installation.sdk_root)"]
-    root = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    jars = sorted(Path(root).glob("platform/pubsub-emulator/lib/*.jar"))
-    return jars[0] if jars else None
-
-
 @pytest.fixture(scope="session")
 def pubsub() -> Iterator[PubSub]:
-    jar = _emulator_jar()
-    if jar is None:
-        pytest.fail("the Pub/Sub emulator isn't installed: gcloud components install pubsub-emulator")
-    port = _free_port()
-    command = ["java", "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"]
-    with Path(os.devnull).open("w") as nowhere:
-        process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere)
-    try:
-        _await_answer(f"http://127.0.0.1:{port}/v1/projects/dss-local/topics")
-        yield PubSub(f"127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait(DEADLINE)
-
-
-def _await_answer(address: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while True:
-        try:
-            if requests.get(address, timeout=DEADLINE).ok:
-                return
-        except requests.ConnectionError:
-            assert time.monotonic() < end, "the Pub/Sub emulator didn't start"
-        time.sleep(0.05)
+    with Stack(table=(emulators.pubsub,)).running() as env:
+        yield PubSub(env["PUBSUB_EMULATOR_HOST"])
