@@ -11,7 +11,7 @@ from shared.bindings import change_binding
 from shared.groups import MOST_MEMBERS, add_members, groups_of
 from shared.identifiers import group_uuid
 from tests.support.api import new_uuid, put_bundle, put_collection, put_file
-from tests.support.command_line import Outcome, dss
+from tests.support.command_line import Outcome, dss_here
 from tests.support.concurrent_calls import ConcurrentCalls
 from tests.support.dss import open_dss_for_threads
 
@@ -31,7 +31,7 @@ def access(stack):
     """Run `dss admin access`, and return its outcome; fail unless it succeeds."""
 
     def run(*arguments: object) -> Outcome:
-        outcome = dss(stack, "admin", "access", *arguments)
+        outcome = dss_here(stack, "admin", "access", *arguments)
         assert outcome.code == 0, outcome.err
         return outcome
 
@@ -55,7 +55,7 @@ def test_a_uuid_is_bound_and_unbound(stack, access, clouds, name):
     assert both["after"]["by"] == getpass.getuser()
 
     access("remove", uuid, "signed-in")
-    last = dss(stack, "admin", "access", "remove", uuid, name)
+    last = dss_here(stack, "admin", "access", "remove", uuid, name)
     assert (last.code, "--unbind" in last.err) == (1, True)
     assert access("get", uuid, "--json").json["readers"] == [name]
     assert "read by public" in access("remove", uuid, name, "--unbind").out
@@ -79,7 +79,7 @@ def test_a_uuid_is_given_an_owner(stack, access, name):
     assert uuid in access("list").out
     assert "written by all writers" in access("own", uuid, "--nobody").out
     assert access("list", "--group", name, "--json").json["bound"] == []
-    assert dss(stack, "admin", "access", "own", uuid).code == 1
+    assert dss_here(stack, "admin", "access", "own", uuid).code == 1
 
 
 def test_a_bundle_is_bound_with_its_files(access, api, anyone, clouds, name):
@@ -102,7 +102,7 @@ def test_a_collection_is_read_and_written_by_its_owner(stack, access, api, name)
 
     assert f"(collection): read by {owner}; written by {owner}" in access("get", uuid).out
     assert f"read by {name}, {owner}; written by {owner}" in access("add", uuid, name).out
-    refused = dss(stack, "admin", "access", "own", uuid, name)
+    refused = dss_here(stack, "admin", "access", "own", uuid, name)
     assert refused.code == 1
     assert f"{uuid} is a collection: it belongs to the person who made it" in refused.err
     assert access("get", uuid, "--json").json["owner_group"] == ""
@@ -120,13 +120,13 @@ def test_a_collection_is_read_and_written_by_its_owner(stack, access, api, name)
     ],
 )
 def test_what_is_wrong_is_named(stack, arguments, said):
-    outcome = dss(stack, "admin", *arguments)
+    outcome = dss_here(stack, "admin", *arguments)
     assert (outcome.code, said in outcome.err) == (1, True), outcome.err
 
 
 def test_members_come_and_go(stack, clouds, system, name):
     def group(*arguments: object) -> Outcome:
-        outcome = dss(stack, "admin", "group", *arguments)
+        outcome = dss_here(stack, "admin", "group", *arguments)
         assert outcome.code == 0, outcome.err
         return outcome
 
@@ -152,7 +152,7 @@ def test_members_come_and_go(stack, clouds, system, name):
     # U+212A is k in lower case, but not the same address or domain.
     kelvin = person.replace("K", "\u212a")
     assert (kelvin.lower(), groups_of(system, kelvin)) == (person.lower(), set())
-    assert "is neither an e-mail address" in dss(stack, "admin", "group", "add", name, kelvin).err
+    assert "is neither an e-mail address" in dss_here(stack, "admin", "group", "add", name, kelvin).err
     # A domain is that of the address, and not part of it.
     assert groups_of(system, f"anybody@sub.{name}.example.org") == set()
     assert groups_of(system, f"anybody@x{name}.example.org") == set()
@@ -166,7 +166,7 @@ def test_members_come_and_go(stack, clouds, system, name):
 def test_groups_are_bounded(stack, name, system):
     many = [f"{number}@example.org" for number in range(MOST_MEMBERS)]
     assert add_members(system, name, many, "operator") == set(many)
-    outcome = dss(stack, "admin", "group", "add", name, "one-more@example.org")
+    outcome = dss_here(stack, "admin", "group", "add", name, "one-more@example.org")
     assert (outcome.code, "more than 2,000 members" in outcome.err) == (1, True)
 
 

@@ -4,13 +4,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
 from tests.support.clouds import Clouds
-from tests.support.command_line import dss
+from tests.support.command_line import dss_here
 
 WHO = ("--reason", "withdrawn", "--email", "admin@example.org")
 
@@ -43,11 +42,11 @@ def put_list(env: Mapping[str, str], clouds: Clouds, *lines: object) -> str:
 
 
 def test_the_workflow_audits_and_a_run_is_found_again(env: Mapping[str, str]) -> None:
-    begun = dss(env, "admin", "audit", "--remote", "--json")
-    waited = dss(env, "admin", "runs", "show", begun.json["run"], "--wait", "--json")
-    shown = dss(env, "admin", "runs", "show", begun.json["run"])
-    listed = dss(env, "admin", "runs", "list")
-    again = dss(env, "admin", "runs", "resume", begun.json["run"], "--remote", "--wait")
+    begun = dss_here(env, "admin", "audit", "--remote", "--json")
+    waited = dss_here(env, "admin", "runs", "show", begun.json["run"], "--wait", "--json")
+    shown = dss_here(env, "admin", "runs", "show", begun.json["run"])
+    listed = dss_here(env, "admin", "runs", "list")
+    again = dss_here(env, "admin", "runs", "resume", begun.json["run"], "--remote", "--wait")
 
     assert begun.code == 0 and begun.json["execution"].endswith(begun.json["run"])
     assert waited.json["state"] == "SUCCEEDED", waited.err
@@ -59,14 +58,14 @@ def test_the_workflow_audits_and_a_run_is_found_again(env: Mapping[str, str]) ->
 
 
 def test_the_workflow_rebuilds_an_index_after_its_check(env: Mapping[str, str]) -> None:
-    checked = dss(env, "admin", "index", "check", "--names-only", "--remote", "--wait", "--json")
+    checked = dss_here(env, "admin", "index", "check", "--names-only", "--remote", "--wait", "--json")
     how = ("--remote", "--wait", "--json", "--confirmation", checked.json["run"])
-    rebuilt = dss(env, "admin", "index", "rebuild", *how)
+    rebuilt = dss_here(env, "admin", "index", "rebuild", *how)
     refused = [
-        dss(env, "admin", "index", "rebuild", "--remote", "--wait"),
-        dss(env, "admin", "index", "rebuild", "--remote", "--after", "x"),
-        dss(env, "admin", "index", "rebuild", "--confirmation", "x"),
-        dss(env, "admin", "index", "check", "--wait"),
+        dss_here(env, "admin", "index", "rebuild", "--remote", "--wait"),
+        dss_here(env, "admin", "index", "rebuild", "--remote", "--after", "x"),
+        dss_here(env, "admin", "index", "rebuild", "--confirmation", "x"),
+        dss_here(env, "admin", "index", "check", "--wait"),
     ]
 
     assert (checked.json["kind"], checked.json["options"]["names_only"]) == ("index-check", True)
@@ -82,7 +81,7 @@ def test_a_resync_is_made_here_or_by_the_workflow(
 ) -> None:
     url = put_list(env, clouds, f"files/{file}")
 
-    done = dss(env, "admin", "resync", "--list", url, *where, "--json")
+    done = dss_here(env, "admin", "resync", "--list", url, *where, "--json")
 
     assert done.code == 0, done.err
     assert (done.json["state"], done.json["counts"]) == ("SUCCEEDED", {"keys": 1, "published": 1})
@@ -96,8 +95,8 @@ def test_the_cache_is_filled_by_criteria_only(env: Mapping[str, str], clouds: Cl
     criteria = {"CHECKOUT_CACHE_CRITERIA": json.dumps([{"type": "application/x-kept", "max_size": 100}])}
     command = ("admin", "fill-cache", "--replica", "gcp")
 
-    refused = dss(env, *command, "--remote", "--wait")
-    filled = dss({**env, **criteria}, *command, "--json")
+    refused = dss_here(env, *command, "--remote", "--wait")
+    filled = dss_here({**env, **criteria}, *command, "--json")
 
     assert (refused.code, filled.code) == (1, 0), filled.err
     assert "CHECKOUT_CACHE_CRITERIA is not set" in refused.err
@@ -122,11 +121,13 @@ def test_tombstones_are_previewed_and_confirmed(
     bundle = put_bundle(api, "gcp", [file.named("name")])
     url = put_list(env, clouds, bundle)
 
-    preview = dss(env, "admin", "tombstones", "--list", url, *WHO, "--remote", "--wait")
+    preview = dss_here(env, "admin", "tombstones", "--list", url, *WHO, "--remote", "--wait")
     code = preview.out.split("confirmation: ")[1].split()[0]
     before = api.get(f"/v1/bundles/{bundle.uuid}", replica="gcp").status_code
-    wrong = dss(env, "admin", "tombstones", "--list", url, *WHO, "--confirmation", "x", "--remote", "--wait")
-    deed = dss(env, "admin", "tombstones", "--list", url, *WHO, "--confirmation", code, "--json")
+    wrong = dss_here(
+        env, "admin", "tombstones", "--list", url, *WHO, "--confirmation", "x", "--remote", "--wait"
+    )
+    deed = dss_here(env, "admin", "tombstones", "--list", url, *WHO, "--confirmation", code, "--json")
     after = api.get(f"/v1/bundles/{bundle.uuid}", replica="gcp").status_code
 
     assert (preview.code, before, wrong.code, deed.code, after) == (0, 200, 1, 0, 404)
@@ -143,9 +144,9 @@ def test_invalid_commands_have_readable_errors(env: Mapping[str, str]) -> None:
         ("audit", "--wait"),
         ("tombstones", "--list", "gs://a/b", "--reason", "r", "--email", "x@y"),
     )
-    with ThreadPoolExecutor(len(commands)) as threads:
-        outcomes = list(threads.map(lambda command: dss(env, "admin", *command), commands))
-    refused, here, unknown, report, wait, somebody = outcomes
+    refused, here, unknown, report, wait, somebody = (
+        dss_here(env, "admin", *command) for command in commands
+    )
 
     assert {outcome.code for outcome in (refused, here, unknown, report, wait, somebody)} == {1}
     assert "list, prefix: give one of them, not both" in refused.err
