@@ -11,9 +11,10 @@ def chosen(group: str, own: Mapping[str, str], name: str, what: str) -> EntryPoi
     since Cloud Functions run source code, and not an installed package. Raises ValueError, with the known
     names, if there is none; its text begins with `what`: "there is no back end".
     """
-    installed = entry_points(group=group)
     if name in own:
         return EntryPoint(name, own[name], group)
+    # Looks at every distribution, which takes a while.
+    installed = entry_points(group=group)
     if name in installed.names:
         return installed[name]
     known = ", ".join(sorted({*own, *installed.names}))
