@@ -1,6 +1,8 @@
 """The documents of interfaces, each beside its module, and what they declare."""
 
+import pickle
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,15 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_document(file: Path) -> dict[str, Any]:
-    """Return an OpenAPI or Swagger document, parsed anew, so that it may be changed."""
-    document: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    """Return a copy of an OpenAPI or Swagger document, so that it may be changed."""
+    document: dict[str, Any] = pickle.loads(_parsed(file))
     return document
+
+
+@cache
+def _parsed(file: Path) -> bytes:
+    """Return a document as Python reads it a hundred times faster than YAML."""
+    return pickle.dumps(yaml.load(file.read_text(encoding="utf-8"), _Loader))
 
 
 def declarations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
