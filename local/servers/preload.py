@@ -1,6 +1,7 @@
 """The imports of the process that `local.supervisor.forkserver` forks: those of API, functions and `dss`.
 
-Importing them opens no connection and reads no settings: clients of gRPC do not survive a fork.
+Importing them opens no connection and reads no settings: clients of gRPC do not survive a fork. What each of
+them would read first, from files of packages, is read too.
 """
 
 import gc
@@ -14,9 +15,15 @@ import run.admin.command
 import run.api.app
 import run.api.worker
 import shared.wiring
+from run.api.contract import Contract
+from run.api.interfaces import Interfaces
+from shared.stores.s3.session import descriptions
 
 __all__ = ["functions", "functions_framework", "gunicorn", "run", "shared", "uvicorn"]
 
 functions.main.import_all()
+descriptions()
+Contract.load()
+Interfaces.load()
 # Memory pages that are never written stay shared; the garbage collector skips what is frozen.
 gc.freeze()
