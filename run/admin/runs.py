@@ -3,7 +3,7 @@
 import contextlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dss.commands.context import Context
@@ -19,10 +19,10 @@ from shared.system import Dss
 from shared.wiring import open_system
 from shared.workflows import ADMINISTER, Outcome
 
-# Seconds between two reads of a run.
-_POLL_SECONDS = 1.0
-# Reads of a run that a workflow was just started for, and has not entered into the catalog yet.
-_READS_OF_NEW_RUN = 10
+# Seconds between two reads of a run: at first, and at last.
+_FIRST_POLL_SECONDS, _POLL_SECONDS = 0.1, 1.0
+# Reads, in 10 seconds, of a run that a workflow was just started for, and has not entered into the catalog.
+_READS_OF_NEW_RUN = 13
 # Counts that an operator has to act on: they make the exit code 1.
 _PROBLEMS = ("findings", "refused", "failed")
 
@@ -100,6 +100,7 @@ def _carried_out(dss: Dss, argument: Mapping[str, Any], progress: Progress) -> A
 
 def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> AdminRun:
     """Return a run when it has ended. Raises OperationFailed if its execution ended without it."""
+    pauses = _pauses()
     while True:
         # In this order: a run ends before its execution does.
         outcome = dss.workflows.look(execution) if execution else None
@@ -112,7 +113,15 @@ def _waited(dss: Dss, run_id: str, progress: Progress, execution: str = "") -> A
             return run
         if run:
             progress.reach(run.parts, _counts(run))
-        dss.clock.sleep(_POLL_SECONDS)
+        dss.clock.sleep(next(pauses))
+
+
+def _pauses() -> Iterator[float]:
+    """Yield the seconds between two reads for ever: most runs are over in less than one."""
+    seconds = _FIRST_POLL_SECONDS
+    while True:
+        yield seconds
+        seconds = min(2 * seconds, _POLL_SECONDS)
 
 
 def _ended(run_id: str, run: AdminRun | None, outcome: Outcome) -> AdminRun:
@@ -132,11 +141,11 @@ def show_run(context: Context, run_id: str, *, wait: bool) -> int:
 
 
 def _run(dss: Dss, run_id: str, *, reads: int) -> AdminRun:
-    for left in range(reads, 0, -1):
+    for left, pause in zip(range(reads, 0, -1), _pauses(), strict=False):
         if run := dss.catalog.runs.get(run_id):
             return run
         if left > 1:
-            dss.clock.sleep(_POLL_SECONDS)
+            dss.clock.sleep(pause)
     raise InvalidInput(f"run: {run_id[:80]!r} does not exist")
 
 
