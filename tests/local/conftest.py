@@ -193,17 +193,28 @@ def python(open_path: Path, commands: list[Command]) -> Callable[..., Command]:
     return start
 
 
-@pytest.fixture
-def dss_local(open_path: Path, commands: list[Command]) -> Callable[..., Command]:
-    """Return what starts `dss local` with options and environment."""
+def _starter(module: str, open_path: Path, commands: list[Command]) -> Callable[..., Command]:
+    """Return what starts a module that takes the options of `dss local`, with options and environment."""
 
     def start(*options: str, **environment: str) -> Command:
         directory = _new_directory(open_path)
-        arguments = ("-m", "local", "--env-file", str(env_file_in(directory)), *options)
+        arguments = ("-m", module, "--env-file", str(env_file_in(directory)), *options)
         commands.append(Command(directory, arguments, environment))
         return commands[-1]
 
     return start
+
+
+@pytest.fixture
+def dss_local(open_path: Path, commands: list[Command]) -> Callable[..., Command]:
+    """Return what starts `dss local` with options and environment."""
+    return _starter("local", open_path, commands)
+
+
+@pytest.fixture
+def small_local(open_path: Path, commands: list[Command]) -> Callable[..., Command]:
+    """Return what starts `dss local` of a part of the system, at a fraction of the cost."""
+    return _starter("tests.support.small_local", open_path, commands)
 
 
 @pytest.fixture

@@ -43,21 +43,29 @@ def test_it_prints_when_it_is_ready_and_sh_can_source_the_env_file(dss_local):
     assert command.process.returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_when_it_ends(dss_local, number):
+def test_nothing_of_the_whole_system_is_left_when_it_is_killed(dss_local):
     command = dss_local(*STANDIN, "--latency", "1")
     command.wait_until_ready()
     assert "latency ready after" in command.errors
-    command.send(number)
+    command.send(signal.SIGKILL)
     command.assert_all_gone()
+
+
+def test_nothing_is_left_after_ctrl_c(small_local):
+    command = small_local(*STANDIN)
+    command.wait_until_ready()
+    command.send(signal.SIGINT)
+    command.assert_all_gone()
+    assert command.process.returncode == 0
+    assert "stopping" in command.errors
 
 
 @pytest.mark.parametrize(
     ("ready", "number"),
-    [(0, signal.SIGTERM), (2, signal.SIGKILL), (5, signal.SIGINT)],
+    [(0, signal.SIGTERM), (1, signal.SIGKILL), (2, signal.SIGINT)],
 )
-def test_nothing_is_left_when_it_ends_while_it_starts(dss_local, ready, number):
-    command = dss_local(*STANDIN)
+def test_nothing_is_left_when_it_ends_while_it_starts(small_local, ready, number):
+    command = small_local(*STANDIN)
     # With none ready: the moment at which the first child is there.
     command.wait_for(
         lambda: command.components_ready() >= ready and any(command.temporary.iterdir()), "it starts"
@@ -68,8 +76,8 @@ def test_nothing_is_left_when_it_ends_while_it_starts(dss_local, ready, number):
     assert not command.env_file.exists()
 
 
-def test_a_component_that_dies_is_named_and_ends_it(dss_local):
-    command = dss_local(*STANDIN)
+def test_a_component_that_dies_is_named_and_ends_it(small_local):
+    command = small_local(*STANDIN)
     command.wait_until_ready()
     command.send(0)
     victim = command.child("token issuer")
@@ -80,43 +88,45 @@ def test_a_component_that_dies_is_named_and_ends_it(dss_local):
     assert "the end of its log:" in command.errors
 
 
-def test_a_component_that_cannot_start_is_named_with_its_log(dss_local):
-    command = dss_local("--port", "0", "--app", "no_such_module:app")
+def test_a_component_that_cannot_start_is_named_with_its_log(small_local):
+    command = small_local("--port", "0", "--app", "no_such_module:app")
     command.assert_all_gone()
     assert command.process.returncode == 1
     assert "api ended unexpectedly" in command.errors
     assert "No module named 'no_such_module'" in command.errors
 
 
-def test_missing_java_is_named_with_the_command_that_installs_it(dss_local, tmp_path):
-    command = dss_local(*STANDIN, PATH=str(tmp_path), JAVA_HOME="")
+def test_missing_java_is_named_with_the_command_that_installs_it(small_local, tmp_path):
+    command = small_local(*STANDIN, PATH=str(tmp_path), JAVA_HOME="")
     command.assert_all_gone()
     assert command.process.returncode == 1
     assert "java: apt-get install openjdk-17-jre-headless" in command.errors
 
 
-def test_a_port_in_use_is_named_and_an_existing_env_file_stays(dss_local, tmp_path):
+def test_a_port_in_use_is_named_and_an_existing_env_file_stays(small_local, tmp_path):
     (tmp_path / "env").write_text("export DSS_URL=other\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        command = dss_local("--port", str(port), "--app", "standin:app", "--env-file", str(tmp_path / "env"))
+        command = small_local(
+            "--port", str(port), "--app", "standin:app", "--env-file", str(tmp_path / "env")
+        )
         command.assert_all_gone()
     assert (tmp_path / "env").exists()
     assert command.process.returncode == 1
     assert f"Port {port} is in use" in command.errors
 
 
-def test_a_data_directory_is_kept_and_reused_but_never_one_with_other_data(dss_local, open_path):
+def test_a_data_directory_is_kept_and_reused_but_never_one_with_other_data(small_local, open_path):
     (open_path / "mine").mkdir()
     (open_path / "mine" / "thesis.txt").write_text("all of it")
-    command = dss_local(*STANDIN, "--data", str(open_path / "mine"))
+    command = small_local(*STANDIN, "--data", str(open_path / "mine"))
     command.assert_all_gone()
     assert "neither empty nor a data directory" in command.errors
 
     data = open_path / "data"
-    first = dss_local(*STANDIN, "--data", str(data))
+    first = small_local(*STANDIN, "--data", str(data))
     first.wait_for(lambda: (data / "logs" / "firestore.log").exists(), "it starts")
-    second = dss_local(*STANDIN, "--data", str(data))
+    second = small_local(*STANDIN, "--data", str(data))
     second.assert_all_gone()
     assert "in use by another" in second.errors
     first.send(signal.SIGTERM)
@@ -124,8 +134,8 @@ def test_a_data_directory_is_kept_and_reused_but_never_one_with_other_data(dss_l
     assert (data / "logs" / "firestore.log").exists()
 
 
-def test_a_component_that_takes_longer_than_the_patience_is_named(dss_local):
-    command = dss_local(*STANDIN, "--patience", "0.01")
+def test_a_component_that_takes_longer_than_the_patience_is_named(small_local):
+    command = small_local(*STANDIN, "--patience", "0.01")
     command.assert_all_gone()
     assert command.process.returncode == 1
     assert re.search(
@@ -133,11 +143,11 @@ def test_a_component_that_takes_longer_than_the_patience_is_named(dss_local):
     )
 
 
-def test_a_gcs_server_that_is_named_but_not_there_is_an_error_that_says_so(dss_local):
+def test_a_gcs_server_that_is_named_but_not_there_is_an_error_that_says_so(small_local):
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        command = dss_local(*STANDIN, STORAGE_EMULATOR_HOST=address)
+        command = small_local(*STANDIN, STORAGE_EMULATOR_HOST=address)
         command.process.wait(60)
     command.assert_all_gone()
     assert command.process.returncode == 1
