@@ -17,11 +17,12 @@ from local.components import API_TABLE
 from local.components.latency import delayed
 from local.config import base_environment
 from local.stack import Stack
+from local.supervisor.forkserver import start_forked
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Processes
 from tests.support.waiting import wait_until
 
-SECONDS = 0.5
+SECONDS = 0.25
 # So many requests, one after the other, would take much longer than all at once, also on a busy machine.
 MANY = 40
 
@@ -66,7 +67,8 @@ def proxy(echo):
     with reserve() as reservation, Processes() as processes:
         port = reservation.getsockname()[1]
         command = (sys.executable, "-m", "local.servers.latency", f"{SECONDS * 1000:g}")
-        processes.start(
+        start_forked(
+            processes,
             "latency",
             (*command, f"{port}={HOST}:{echo.port}"),
             base_environment(os.environ),
@@ -116,7 +118,8 @@ def test_bytes_keep_their_order_and_the_end_of_the_stream_comes_last(proxy):
 def test_a_server_that_is_not_there_closes_the_connection():
     with reserve() as reservation, reserve() as nobody, Processes() as processes:
         port, target = reservation.getsockname()[1], nobody.getsockname()[1]
-        processes.start(
+        start_forked(
+            processes,
             "latency",
             (sys.executable, "-m", "local.servers.latency", "0", f"{port}={HOST}:{target}"),
             base_environment(os.environ),
