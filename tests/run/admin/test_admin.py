@@ -15,7 +15,7 @@ from local.source_tree import ROOT
 from shared.clock import SystemClock
 from shared.maintenance.rates import gained_per_minute
 from tests.support.clouds import REPLICAS
-from tests.support.command_line import dss, environment
+from tests.support.command_line import dss_here, environment
 from tests.support.manual_system import ManualSystem, World, manual_system
 
 
@@ -38,7 +38,7 @@ def env(system: ManualSystem) -> Mapping[str, str]:
 def test_an_audit_that_finds_nothing_ends_with_0(system: ManualSystem, world: World, tmp_path: Path) -> None:
     report = tmp_path / "report"
 
-    outcome = dss(env(system), "admin", "audit", "--settled-after", 0, "--report", report, "--json")
+    outcome = dss_here(env(system), "admin", "audit", "--settled-after", 0, "--report", report, "--json")
 
     assert (outcome.code, outcome.err) == (0, "")
     objects = len(world.keys)
@@ -56,12 +56,12 @@ def test_findings_end_with_1_and_are_repaired_when_asked(
     system.remove(damaged, world.blob)
     system.overwrite(damaged, "stray", b"?")
 
-    seen = dss(env(system), "admin", "audit", "--settled-after", 0, "--report", report)
-    other = dss(env(system), "admin", "audit", "--settled-after", 0, "--replica", "gcp")
-    repair = dss(env(system), "admin", "--json", "audit", "--settled-after", 0, "--repair")
-    after = dss(env(system), "admin", "audit", "--settled-after", 0, "--repair", "--json")
+    seen = dss_here(env(system), "admin", "audit", "--settled-after", 0, "--report", report)
+    other = dss_here(env(system), "admin", "audit", "--settled-after", 0, "--replica", "gcp")
+    repair = dss_here(env(system), "admin", "--json", "audit", "--settled-after", 0, "--repair")
+    after = dss_here(env(system), "admin", "audit", "--settled-after", 0, "--repair", "--json")
     system.remove(damaged, "stray")
-    clean = dss(env(system), "admin", "audit", "--settled-after", 0)
+    clean = dss_here(env(system), "admin", "audit", "--settled-after", 0)
 
     assert [seen.code, other.code, repair.code, after.code, clean.code] == [1, 0, 1, 1, 0]
     assert f"lost on {damaged}: {world.blob}: the catalog says that it is here" in seen.out
@@ -82,9 +82,9 @@ def test_findings_end_with_1_and_are_repaired_when_asked(
 
 
 def test_invalid_arguments_and_settings_are_rejected_first(system: ManualSystem) -> None:
-    unknown = dss(env(system), "admin", "audit", "--replica", "moon")
-    unset = dss({**env(system), "DSS_GS_BUCKET": ""}, "admin", "audit")
-    down = dss(
+    unknown = dss_here(env(system), "admin", "audit", "--replica", "moon")
+    unset = dss_here({**env(system), "DSS_GS_BUCKET": ""}, "admin", "audit")
+    down = dss_here(
         {**env(system), "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}, "admin", "audit"
     )
 
@@ -114,9 +114,9 @@ def test_replication_shows_the_backlog_and_the_rate(system: ManualSystem) -> Non
     world = system.world("aws", os.urandom(100))
     busy = BusyClock(lambda: system.replicate("aws", *world.documents))
 
-    behind = dss(env(system), "admin", "replication", "--seconds", 0, "--json").json["replicas"]
+    behind = dss_here(env(system), "admin", "replication", "--seconds", 0, "--json").json["replicas"]
     rates = gained_per_minute(replace(system.dss, clock=busy), seconds=6)
-    after = dss(env(system), "admin", "replication", "--seconds", 0.1)
+    after = dss_here(env(system), "admin", "replication", "--seconds", 0.1)
 
     assert (behind["gcp"]["missing"], behind["aws"]["missing"]) == (len(world.documents), 0)
     assert behind["gcp"]["oldest_seconds"] > 0 == behind["aws"]["oldest_seconds"]

@@ -28,7 +28,7 @@ from shared.messages import (
 from shared.pubsub import PubSub
 from shared.wiring import open_subscription
 from tests.support.api import new_uuid, now
-from tests.support.command_line import Outcome, dss
+from tests.support.command_line import Outcome, dss_here
 from tests.support.topic_listener import TopicListener, listen_to
 
 # What the command needs to be set, though it does not use it.
@@ -61,7 +61,7 @@ def letters(env: dict[str, str]) -> Iterator[PullSubscription]:
 
 
 def admin(env: Mapping[str, str], *arguments: object) -> Outcome:
-    return dss(env, "admin", "dead-letters", *arguments, "--wait", 1, "--json")
+    return dss_here(env, "admin", "dead-letters", *arguments, "--wait", 1, "--json")
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_listed_letter_stays(env: dict[str, str], die: Callable[[str], str]) -
     }
     assert 0 <= row["age_seconds"] < 120
     assert row["id"] == first.json["letters"][0]["id"]
-    text = dss(env, "admin", "dead-letters", "list", "--wait", 1).out
+    text = dss_here(env, "admin", "dead-letters", "list", "--wait", 1).out
     assert key in text
     assert text.endswith("1 dead letters\n")
 
@@ -142,7 +142,7 @@ def test_only_the_selected_letters_are_replayed(
     [chosen, *_] = rows = admin(env, "list").json["letters"]
     assert {row["key"] for row in rows} == keys
 
-    refused = dss(env, "admin", "dead-letters", "replay")
+    refused = dss_here(env, "admin", "dead-letters", "replay")
     dry = admin(env, "replay", "--id", chosen["id"], "--dry-run")
     unknown = admin(env, "replay", "--id", "12345", "--dry-run")
     both = admin(env, "replay", "--max", 2, "--dry-run")
@@ -183,7 +183,7 @@ def test_the_letters_of_a_subscription_are_dumped_and_fed_back(
     assert [row["subscription"] for row in rest.json["letters"]] == ["sync"]
 
     fed, dry, wrong = (
-        dss(env, "admin", "dead-letters", "feed", *arguments, "--json")
+        dss_here(env, "admin", "dead-letters", "feed", *arguments, "--json")
         for arguments in ([file], [file, "--dry-run"], [broken])
     )
 

@@ -18,7 +18,7 @@ from shared.access.audit_log import AuditEntry, AuditFile
 from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
 from tests.support.audit_lines import AuditLines
 from tests.support.clouds import Clouds
-from tests.support.command_line import Outcome, dss
+from tests.support.command_line import Outcome, dss_here
 
 WRITER = "writer@example.org"
 
@@ -34,7 +34,7 @@ def file(api: Api, admin: Api, anyone: Api, clouds: Clouds) -> Version:
 
 
 def who(stack: Mapping[str, str], *arguments: object) -> Outcome:
-    return dss(stack, "admin", "who", *arguments)
+    return dss_here(stack, "admin", "who", *arguments)
 
 
 def test_it_shows_who_read_and_wrote_a_file_the_newest_first(stack: dict[str, str], file: Version) -> None:
@@ -87,9 +87,9 @@ def test_each_command_of_an_operator_leaves_a_line_before_it_begins(
     env = {**stack, "DSS_AUDIT_LOG": str(tmp_path / "audit.log")}
     uuid, replica = new_uuid(), f"no-{new_uuid()[:8]}"
 
-    dss(env, "admin", "audit", "--replica", replica, "--repair")
+    dss_here(env, "admin", "audit", "--replica", replica, "--repair")
     who(env, uuid, "--max", 5)
-    dss(env, "admin", "runs", "show", uuid)
+    dss_here(env, "admin", "runs", "show", uuid)
 
     audit, reading, run = AuditLines(env).all()
     for line in (audit, reading, run):
@@ -103,7 +103,9 @@ def test_each_command_of_an_operator_leaves_a_line_before_it_begins(
 
 
 def test_a_command_that_cannot_be_logged_says_so_and_goes_on(stack: dict[str, str]) -> None:
-    outcome = dss({**stack, "DSS_AUDIT_LOG": "/dev/full"}, "admin", "replication", "--seconds", 0, "--json")
+    outcome = dss_here(
+        {**stack, "DSS_AUDIT_LOG": "/dev/full"}, "admin", "replication", "--seconds", 0, "--json"
+    )
 
     assert outcome.code == 0 and "replicas" in outcome.json
     assert "warning: this command is not in the audit log: " in outcome.err
