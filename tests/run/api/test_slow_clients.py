@@ -4,7 +4,8 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +26,34 @@ def impatient(stack: dict[str, str]) -> Iterator[Api]:
     """An API that gives clients two seconds."""
     with api_process(stack, {"DSS_CLIENT_SECONDS": "2"}) as process:
         yield Api(process.url, stack["DSS_TOKEN"])
+
+
+@dataclass(frozen=True)
+class Silent:
+    """Clients that have sent something to the impatient API, and then do nothing."""
+
+    clients: Mapping[str, socket.socket]
+    since: float
+
+    def __getitem__(self, name: str) -> socket.socket:
+        return self.clients[name]
+
+
+@pytest.fixture(scope="module")
+def silent(impatient: Api) -> Iterator[Silent]:
+    """All of them at once: each has to be given up after its two seconds."""
+    sent = {
+        "body": SEARCH + b'{"es_query": ',
+        "head": b"GET /version HTTP/1.1\r\nHost: a\r\nX-Drip: ",
+        "nothing": b"",
+        "answered body": b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n",
+        "never reads": LARGE * 40,
+    }
+    with contextlib.ExitStack() as open_connections:
+        clients = {
+            name: open_connections.enter_context(connect(impatient, data)) for name, data in sent.items()
+        }
+        yield Silent(clients, time.monotonic())
 
 
 def connect(api: Api, sent: bytes) -> socket.socket:
@@ -88,9 +117,8 @@ def test_many_slow_clients_hold_up_nobody(api: Api, sent: bytes) -> None:
             assert time.monotonic() - began < 5
 
 
-def test_a_body_that_does_not_arrive_is_408(impatient: Api) -> None:
-    with connect(impatient, SEARCH + b'{"es_query": ') as client:
-        assert_problem_is(client, 408, "request_timeout")
+def test_a_body_that_does_not_arrive_is_408(silent: Silent) -> None:
+    assert_problem_is(silent["body"], 408, "request_timeout")
 
 
 def test_a_dripped_body_is_408(impatient: Api) -> None:
@@ -105,23 +133,18 @@ def test_a_dripped_body_is_408(impatient: Api) -> None:
         assert_problem_is(client, 408, "request_timeout")
 
 
-def test_a_dripped_head_is_408_and_the_connection_ends(impatient: Api) -> None:
-    with connect(impatient, b"GET /version HTTP/1.1\r\nHost: a\r\nX-Drip: ") as client:
-        assert_problem_is(client, 408, "request_timeout")
-        assert received(client) == b""
+def test_a_head_that_does_not_arrive_is_408_and_the_connection_ends(silent: Silent) -> None:
+    assert_problem_is(silent["head"], 408, "request_timeout")
+    assert received(silent["head"]) == b""
 
 
-def test_a_silent_connection_ends(impatient: Api) -> None:
-    with connect(impatient, b"") as client:
-        assert received(client) == b""
+def test_a_silent_connection_ends(silent: Silent) -> None:
+    assert received(silent["nothing"]) == b""
 
 
-def test_a_client_that_never_reads_loses_its_connection(impatient: Api) -> None:
-    with connect(impatient, LARGE * 40) as client:
-        one = len(impatient.get("/assets/swagger-ui-bundle.js").content)
-        # Longer than the limit of two seconds; then what is still in the buffers arrives, and no more.
-        time.sleep(5)
-        assert len(received(client)) < 40 * one
+def test_a_body_that_continues_after_its_answer_does_not_keep_the_connection(silent: Silent) -> None:
+    assert answer_of(silent["answered body"])[0] == 404
+    assert received(silent["answered body"]) == b""
 
 
 def test_a_client_that_pipelines_and_reads_slowly_gets_all_answers(impatient: Api) -> None:
@@ -133,10 +156,11 @@ def test_a_client_that_pipelines_and_reads_slowly_gets_all_answers(impatient: Ap
             time.sleep(0.05)
 
 
-def test_a_body_that_continues_after_its_answer_does_not_keep_the_connection(impatient: Api) -> None:
-    with connect(impatient, b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n") as client:
-        assert answer_of(client)[0] == 404
-        assert received(client) == b""
+def test_a_client_that_never_reads_loses_its_connection(impatient: Api, silent: Silent) -> None:
+    one = len(impatient.get("/assets/swagger-ui-bundle.js").content)
+    # Longer than the limit of two seconds; then what is still in the buffers arrives, and no more.
+    time.sleep(max(0.0, silent.since + 5 - time.monotonic()))
+    assert len(received(silent["never reads"])) < 40 * one
 
 
 def test_a_connection_is_usable_after_a_body_that_nobody_needed(impatient: Api) -> None:
