@@ -289,7 +289,7 @@ def requests_of_any_kind(draw: st.DrawFn) -> tuple[str, str, bytes]:
     return operation.method, f"{path}?{encoded}", body.encode() if isinstance(body, str) else body
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(sent=requests_of_any_kind())
 def test_no_input_is_a_500(api: Api, sent: tuple[str, str, bytes]):
     method, target, body = sent

@@ -115,7 +115,7 @@ def test_a_claim_whose_bundle_is_refused_leaves_nothing(api, second, groups, bod
 
 def test_of_two_groups_that_claim_at_once_one_wins(api, second, groups, body):
     with ConcurrentCalls(2) as concurrently:
-        for _ in range(6):
+        for _ in range(3):
             uuid = new_uuid()
             versions = Version(uuid, now()), Version(uuid, now())
             first, other = concurrently(
