@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 SLOWNESS = 4.0
-_PAUSE = 0.02
+# Seconds between two looks: a twentieth of what was waited, for a look at what takes seconds is often a request
+# that takes CPU time from what is waited for.
+_SHORTEST, _LONGEST, _SHARE = 0.02, 0.1, 0.05
 
 
 def deadline_after(seconds: float) -> float:
@@ -19,9 +21,9 @@ def deadline_after(seconds: float) -> float:
 
 def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 60.0) -> Any:
     """Return the result of the condition once it is true; fail with `what` after SLOWNESS times `seconds`."""
-    deadline = deadline_after(seconds)
+    began, deadline = time.monotonic(), deadline_after(seconds)
     while not (result := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {SLOWNESS * seconds} s: {what() if callable(what) else what}")
-        time.sleep(_PAUSE)
+        time.sleep(min(max(_SHORTEST, _SHARE * (time.monotonic() - began)), _LONGEST))
     return result

@@ -15,6 +15,7 @@ from local.source_tree import python_path
 from local.supervisor.ports import reserve
 from local.supervisor.processes import Processes
 from shared.checksums import MIB, Checksums
+from tests.support.apart import catalog_apart
 from tests.support.api import (
     Api,
     Version,
@@ -32,12 +33,13 @@ from tests.support.metered_api import MeteredApi, metered_api
 from tests.support.waiting import deadline_after
 from tests.system.conftest import ManyFiles, files_in_number
 
-FILES = 10_000
-NAMES = [f"{number:05d}" for number in range(FILES)]
+# More than two pages of the catalog, and a third that isn't full.
+FILES = 1_200
+MANY_FILES = 10_000
 # Seconds within which a bundle of so many files is there.
 PATIENCE = 30
-# Four parts, the last of them a short one.
-SOME_PARTS = 200 * MIB + 1
+# Three parts, the last of them a short one.
+SOME_PARTS = 128 * MIB + 1
 GIB = 1024 * MIB
 
 # What a request can't finish is the copy workflow's, and no workflows run here.
@@ -48,8 +50,8 @@ OnDisk = tuple[Path, Checksums]
 
 @pytest.fixture(scope="module")
 def crowded(stack: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The system with a catalog of its own: the emulator scans a whole project for each query."""
-    env = {**stack, "GOOGLE_CLOUD_PROJECT": "dss-crowded"}
+    """The system with a catalog of its own: so many documents would slow the tests of others."""
+    env = catalog_apart(stack)
     with api_process(env) as process:
         yield {**env, "DSS_URL": process.url}
         process.kill()
@@ -67,44 +69,31 @@ def many_files(crowded: dict[str, str], api: Api, clouds: Clouds) -> ManyFiles:
     return files_in_number(crowded, api, clouds)
 
 
-@pytest.fixture
-def bundle_of_many(api: Api, many_files: ManyFiles, replica: str) -> Version:
-    """A bundle of 10,000 files."""
-    items = [file.named(name) for name, file in zip(NAMES, many_files(replica, FILES), strict=True)]
-    began = time.monotonic()
-    bundle = put_bundle(api, replica, items)
-    assert time.monotonic() - began < PATIENCE
-    return bundle
-
-
-def test_a_bundle_of_many_files_is_read_page_by_page(
-    api: Api, many_files: ManyFiles, bundle_of_many: Version, replica: str
+@pytest.mark.parametrize("count", [FILES, pytest.param(MANY_FILES, marks=pytest.mark.large)])
+def test_a_bundle_of_many_files_is_read_page_by_page_and_changed(
+    api: Api, many_files: ManyFiles, replica: str, count: int
 ) -> None:
-    query = {"replica": replica, "per_page": 500, "presignedurls": True}
+    files, names = many_files(replica, count), [f"{number:05d}" for number in range(count)]
+    began = time.monotonic()
+    bundle = put_bundle(api, replica, [file.named(name) for name, file in zip(names, files, strict=True)])
+    assert time.monotonic() - began < PATIENCE
+    path, query = f"/v1/bundles/{bundle.uuid}", {"replica": replica, "per_page": 500}
 
-    pages = list(api.pages(f"/v1/bundles/{bundle_of_many.uuid}", **query))
+    pages = list(api.pages(path, **query, presignedurls=True))
 
-    files = [file for page in pages for file in page.json()["bundle"]["files"]]
-    assert [page.status_code for page in pages] == [*[206] * 19, 200]
-    assert [file["name"] for file in files] == NAMES
-    assert [file["uuid"] for file in files] == [file.uuid for file in many_files(replica, FILES)]
-    for file in (files[0], files[-1]):
+    read = [file for page in pages for file in page.json()["bundle"]["files"]]
+    assert [page.status_code for page in pages] == [*[206] * (-(-count // 500) - 1), 200]
+    assert [file["name"] for file in read] == names
+    assert [file["uuid"] for file in read] == [file.uuid for file in files]
+    for file in (read[0], read[-1]):
         assert requests.get(file["url"], timeout=30).content == b"one content of many files"
 
-
-@pytest.mark.parametrize("replica", ["gcp"])
-def test_a_bundle_of_many_files_is_changed(
-    api: Api, many_files: ManyFiles, bundle_of_many: Version, replica: str
-) -> None:
-    path, first = f"/v1/bundles/{bundle_of_many.uuid}", many_files(replica, FILES)[0]
-    changes = {"add_files": [first.named("another")], "remove_files": [first.named(NAMES[0])]}
-
-    changed = api.patch(path, replica=replica, version=bundle_of_many.version, json=changes).json()
-
+    changes = {"add_files": [files[0].named("another")], "remove_files": [files[0].named(names[0])]}
+    changed = api.patch(path, replica=replica, version=bundle.version, json=changes).json()
     # A page of the answer need not be a page of the catalog.
-    query = {"replica": replica, "version": changed["version"], "start_at": 9_700, "per_page": 500}
-    page = api.get(path, **query).json()["bundle"]["files"]
-    assert [file["name"] for file in page] == [*NAMES[9_701:], "another"]
+    start = count - 300
+    page = api.get(path, **query, version=changed["version"], start_at=start).json()["bundle"]["files"]
+    assert [file["name"] for file in page] == [*names[start + 1 :], "another"]
 
 
 @pytest.fixture
@@ -200,7 +189,7 @@ def test_parts_that_take_too_long_are_refused(stack: dict[str, str], clouds: Clo
         with api_process(stack, settings) as hurried:
             api = Api(hurried.url, stack["DSS_TOKEN"])
             # The content is verified in time, the upload is begun, and no time is left for its parts.
-            slow = Fault(method="POST", text="?uploads", delay=6)
+            slow = Fault(method="POST", text="?uploads", delay=5)
             s3.inflict(slow)
             assert_refused_without_a_trace(api, clouds, "aws", source, checksums.blob_key)
             assert slow.times == 0
@@ -210,15 +199,23 @@ def test_parts_that_take_too_long_are_refused(stack: dict[str, str], clouds: Clo
     assert [one for one in uploads.get("Uploads", []) if one["Key"] == checksums.blob_key] == []
 
 
-@pytest.fixture
-def far_away(stack: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture(scope="module")
+def far_away(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A system whose staging bucket on GCS is of another storage class, and which moves 1 MiB a call."""
     certificate = Path(stack["DSS_GS_SIGNING_KEY_FILE"]).with_suffix(".pem")
     with reserve() as keeper, Processes() as processes:
         port = keeper.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         command = (
-            *(sys.executable, "-m", "gcs_server", "--port", str(port), "--data", str(tmp_path / "gcs")),
+            *(
+                sys.executable,
+                "-m",
+                "gcs_server",
+                "--port",
+                str(port),
+                "--data",
+                str(tmp_path_factory.mktemp("gcs")),
+            ),
             *("--signing-cert", str(certificate), "--rewrite-bytes-per-call", str(MIB)),
         )
         log = processes.scratch / "gcs.log"
@@ -232,7 +229,9 @@ def far_away(stack: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
         staging = Clouds(env).gcs.bucket(stack["DSS_GS_STAGING_BUCKET"])
         staging.storage_class = "NEARLINE"
         staging.create()
-        yield env
+        with api_process(env) as process:
+            yield {**env, "DSS_URL": process.url}
+            process.kill()
 
 
 def _answers(url: str) -> bool:
@@ -250,10 +249,8 @@ def test_an_object_that_gcs_copies_in_several_calls_is_refused(
     checksums = write_numbered_blocks(path, 3 * MIB)
     source = stage_large(clouds, "gcp", path, checksums)
 
-    with api_process(far_away) as process:
-        api = Api(process.url, far_away["DSS_TOKEN"])
-        assert_refused_without_a_trace(api, clouds, "gcp", source, checksums.blob_key)
-        process.kill()
+    api = Api(far_away["DSS_URL"], far_away["DSS_TOKEN"])
+    assert_refused_without_a_trace(api, clouds, "gcp", source, checksums.blob_key)
 
 
 def test_an_object_that_gcs_copies_in_one_call_is_accepted_in_any_class(
@@ -263,8 +260,6 @@ def test_an_object_that_gcs_copies_in_one_call_is_accepted_in_any_class(
     checksums = write_numbered_blocks(path, MIB)
     source = stage_large(clouds, "gcp", path, checksums)
 
-    with api_process(far_away) as process:
-        put_file(Api(process.url, far_away["DSS_TOKEN"]), source)
-        process.kill()
+    put_file(Api(far_away["DSS_URL"], far_away["DSS_TOKEN"]), source)
 
     assert_stored(clouds, "gcp", MIB, checksums)
