@@ -7,8 +7,8 @@ from tests.support.api import Version, now, put_bundle, put_collection, put_file
 from tests.support.manual_system import ManualSystem
 
 # The largest bundle has more names than a page holds; each file stands under NAMES_A_FILE of them.
-NAMES = 600
-NAMES_A_FILE = 100
+NAMES = 520
+NAMES_A_FILE = 260
 
 
 def populate(system: ManualSystem, replica: str) -> None:
@@ -36,7 +36,7 @@ def populate(system: ManualSystem, replica: str) -> None:
     system.replicate(replica, *files, *(f"bundles/{bundle}" for bundle in (large, newer, empty)))
     # Nested collections, in an order that no listing has; the last one holds a deleted one.
     nested = [put_collection(system.api, replica, [second.linked("json", path="/second")])]
-    for _ in range(5):
+    for _ in range(3):
         nested.append(
             put_collection(system.api, replica, [large.linked("bundle"), nested[-1].linked("collection")])
         )
@@ -56,9 +56,14 @@ def snapshot(system: ManualSystem, replica: str) -> dict[str, Any]:
         answers |= dict(threads.map(lambda key: (key, _reads_of_bundle(system, replica, key)), bundles))
         reads = threads.map(lambda key: (key, _reads_of_collection(system, replica, key)), collections)
         answers |= dict(reads)
-    pages = system.api.pages("/v1/bundles/all", replica=replica, per_page=10)
     owned = system.api.get("/v1/collections").json()["collections"]
-    return {**answers, "all": [row for page in pages for row in page.json()["bundles"]], "owned": owned}
+    return {**answers, "all": all_bundles(system, replica), "owned": owned}
+
+
+def all_bundles(system: ManualSystem, replica: str) -> list[dict[str, str]]:
+    """Return all bundle versions that a replica lists."""
+    pages = system.api.pages("/v1/bundles/all", replica=replica, per_page=10)
+    return [row for page in pages for row in page.json()["bundles"]]
 
 
 def _reads_of_file(system: ManualSystem, replica: str, key: str) -> list[Any]:

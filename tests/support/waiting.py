@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 SLOWNESS = 4.0
-# Seconds between two looks: a twentieth of what was waited, for a look at what takes seconds is often a request
-# that takes CPU time from what is waited for.
+# Seconds between two looks: a twentieth of what was waited. A look is often a request, which takes CPU time
+# from what is waited for.
 _SHORTEST, _LONGEST, _SHARE = 0.02, 0.1, 0.05
 
 

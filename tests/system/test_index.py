@@ -1,7 +1,5 @@
 """The index cannot drift unseen: `dss admin index` names what is wrong, and puts it right."""
 
-import contextlib
-import io
 import json
 import os
 import threading
@@ -13,9 +11,6 @@ from unittest import mock
 
 import pytest
 
-from dss.commands.context import Context
-from dss.commands.main import cli
-from dss.errors import ClientError
 from shared.bindings import change_binding
 from shared.config import Settings
 from shared.identifiers import Fqid
@@ -24,17 +19,17 @@ from shared.search.query import MatchAll
 from shared.wiring import open_system
 from tests.support.api import Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS
-from tests.support.command_line import Outcome, dss
-from tests.support.manual_system import ManualSystem, World, manual_system
+from tests.support.command_line import Outcome, dss_here
+from tests.support.manual_system import ManualSystem, World, manual_system_on
 from tests.support.queries import total
 
 BUNDLES = 12
 
 
 @pytest.fixture(scope="module")
-def system() -> Iterator[ManualSystem]:
+def system(stack: dict[str, str]) -> Iterator[ManualSystem]:
     """A system whose index is in PostgreSQL; all of its events have been pushed."""
-    with manual_system(DSS_INDEX="postgresql") as system:
+    with manual_system_on(stack) as system:
         yield system
 
 
@@ -66,18 +61,8 @@ def index_of(system: ManualSystem, name: str) -> IndexBackend:
 
 
 def admin(system: ManualSystem, back_end: str, *arguments: object) -> Outcome:
-    """Run `dss admin index`, as an operator whose settings name a back end; in this process, for time."""
-    said, noted = io.StringIO(), io.StringIO()
-    with (
-        mock.patch.dict(os.environ, {**system.env, "DSS_INDEX": back_end}),
-        contextlib.redirect_stdout(said),
-        contextlib.redirect_stderr(noted),
-    ):
-        try:
-            code = cli.main(["admin", "index", *map(str, arguments)], standalone_mode=False, obj=Context())
-        except ClientError as error:
-            return Outcome(1, said.getvalue(), str(error))
-    return Outcome(code, said.getvalue(), noted.getvalue())
+    """Run `dss admin index`, as an operator whose settings name a back end."""
+    return dss_here({**system.env, "DSS_INDEX": back_end}, "admin", "index", *arguments)
 
 
 def held(index: IndexBackend) -> dict[str, list[Any]]:
@@ -100,7 +85,7 @@ def fqid(bundle: Version) -> Fqid:
 
 @pytest.mark.usefixtures("worlds", "bundles")
 def test_the_index_is_right_and_a_rebuild_fills_another_back_end(system):
-    checked = dss(system.env, "admin", "index", "check")
+    checked = admin(system, "postgresql", "check")
     entries = held(system.dss.index)
     # The bundle of each world that is to be seen, and where they were to be seen once, two that are hidden.
     assert [len(entries[name]) for name in REPLICAS] == [4 + BUNDLES, 4]

@@ -19,11 +19,13 @@ from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS, Clouds
 from tests.support.function_process import FunctionProcess, function_process
 from tests.support.journal_reader import JournalEvent, events_of
+from tests.support.manual_system import ManualSystem, manual_system_on
 from tests.support.replication import OTHER
 from tests.support.topic_listener import TopicListener, listen_to
 from tests.support.waiting import deadline_after
 
-KILLS = 4
+# Each of the functions that write to the journal is killed in turn.
+KILLS, MANY_KILLS = 2, 12
 # Deliveries that come to an end between two kills, at most, and those that wait at one moment.
 MOST_DELIVERED = 10
 MOST_WAITING = 20
@@ -89,16 +91,24 @@ class Traffic:
 
 
 @pytest.fixture
-def traffic(stack: dict[str, str], clouds: Clouds) -> Iterator[Traffic]:
+def system(stack: dict[str, str]) -> Iterator[ManualSystem]:
+    """A system of its own: the sweep would find all that other tests have never published."""
+    with manual_system_on(stack) as system:
+        yield system
+
+
+@pytest.fixture
+def traffic(system: ManualSystem) -> Iterator[Traffic]:
+    env = system.env
     with (
-        function_process("index", stack) as index,
-        function_process("index", stack) as beside,
-        function_process("sync", stack) as sync,
-        function_process("compact", stack, DSS_JOURNAL_SECONDS="0") as compact,
-        function_process("sweep", stack, DSS_SWEEP_SECONDS="0") as sweep,
+        function_process("index", env) as index,
+        function_process("index", env) as beside,
+        function_process("sync", env) as sync,
+        function_process("compact", env, DSS_JOURNAL_SECONDS="0") as compact,
+        function_process("sweep", env, DSS_SWEEP_SECONDS="0") as sweep,
     ):
         functions = {"index": index, "index beside": beside, "sync": sync}
-        yield Traffic(clouds, {**functions, "compact": compact, "sweep": sweep})
+        yield Traffic(system.clouds, {**functions, "compact": compact, "sweep": sweep})
 
 
 def write(traffic: Traffic, admin: Api, replica: str, file: Version) -> None:
@@ -142,9 +152,9 @@ def follow(traffic: Traffic, api: Api, replica: str, start: str) -> list[Journal
             return seen
 
 
-def kill_again_and_again(traffic: Traffic) -> None:
+def kill_again_and_again(traffic: Traffic, kills: int) -> None:
     """Kill the functions that write to the journal at random moments, and restart them."""
-    for number in range(KILLS):
+    for number in range(kills):
         wanted = traffic.delivered + random.randint(1, MOST_DELIVERED)
         deadline = deadline_after(SECONDS)
         while traffic.delivered < wanted:
@@ -201,9 +211,11 @@ def named(event: JournalEvent) -> tuple[str, str]:
     return f"{info['uuid']}.{info['version']}", document["event_type"]
 
 
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(MANY_KILLS, marks=pytest.mark.large)])
 def test_the_journal_has_exactly_the_committed_events(
-    traffic: Traffic, stack: dict[str, str], admin: Api, api: Api, clouds: Clouds
+    traffic: Traffic, system: ManualSystem, kills: int
 ) -> None:
+    api, clouds = system.api, system.clouds
     start = now()
     files = {}
     for replica in REPLICAS:
@@ -211,12 +223,12 @@ def test_the_journal_has_exactly_the_committed_events(
         files[replica] = put_file(api, source)
         assert traffic.push("sync", replica, f"files/{files[replica]}")
     with (
-        listen_to(stack, OBJECT_EVENTS) as objects,
-        listen_to(stack, BUNDLE_EVENTS) as live,
+        listen_to(system.env, OBJECT_EVENTS) as objects,
+        listen_to(system.env, BUNDLE_EVENTS) as live,
         ThreadPoolExecutor() as threads,
     ):
         writers = [
-            threads.submit(write, traffic, Api(api.url, admin.token), replica, files[replica])
+            threads.submit(write, traffic, Api(api.url, system.admin.token), replica, files[replica])
             for replica in REPLICAS * 2
         ]
         couriers = [threads.submit(traffic.deliver) for _ in range(4)]
@@ -224,7 +236,7 @@ def test_the_journal_has_exactly_the_committed_events(
             replica: threads.submit(follow, traffic, Api(api.url), replica, start) for replica in REPLICAS
         }
         try:
-            kill_again_and_again(traffic)
+            kill_again_and_again(traffic, kills)
             traffic.stop.set()
             for writer in writers:
                 writer.result()

@@ -15,7 +15,7 @@ from local.api import ApiProcess, api_process
 from tests.support.api import Api, Version, new_uuid, now
 from tests.support.clouds import REPLICAS, Clouds
 
-KILLS = 6
+KILLS, MANY_KILLS = 2, 12
 # Answers between two kills, at most: about what the writers get in half a second.
 MOST_ANSWERS = 40
 
@@ -111,8 +111,9 @@ def stage_some(clouds: Clouds, replica: str) -> dict[str, str]:
     return {hashlib.sha256(data).hexdigest(): clouds.stage(replica, data) for data in contents}
 
 
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(MANY_KILLS, marks=pytest.mark.large)])
 def test_kills_at_random_moments_leave_nothing_half_done(
-    process: ApiProcess, stack: dict[str, str], api: Api, clouds: Clouds
+    process: ApiProcess, stack: dict[str, str], api: Api, clouds: Clouds, kills: int
 ) -> None:
     sources = {replica: stage_some(clouds, replica) for replica in REPLICAS}
     work = Work(prefix=new_uuid()[:8])
@@ -131,7 +132,7 @@ def test_kills_at_random_moments_leave_nothing_half_done(
         ]
         readers = [threads.submit(read, replica) for replica in REPLICAS]
         try:
-            kill_again_and_again(process, work, [*writers, *readers])
+            kill_again_and_again(process, work, [*writers, *readers], kills)
         finally:
             work.stop.set()
         for writer in writers:
@@ -145,10 +146,10 @@ def test_kills_at_random_moments_leave_nothing_half_done(
         assert sorted(kept) == sorted(f"bundles/{name}" for name in work.written[replica])
 
 
-def kill_again_and_again(process: ApiProcess, work: Work, workers: list[Future[Any]]) -> None:
+def kill_again_and_again(process: ApiProcess, work: Work, workers: list[Future[Any]], kills: int) -> None:
     """Kill the process and bring it back, at moments that nobody knows, while all others work."""
     work.up.set()
-    for _ in range(KILLS):
+    for _ in range(kills):
         work.wait_for_answers(random.randint(1, MOST_ANSWERS))
         process.kill()
         work.up.clear()
