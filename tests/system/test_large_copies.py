@@ -260,13 +260,14 @@ def test_a_function_that_is_killed_and_a_step_that_fails_five_times_cost_time_on
     assert large.uploads("gcp") == []
 
 
-def points_and_replicas() -> Iterator[Any]:
-    """Yield each fault point with one replica in turn; with the other one, too, for who has time."""
+def points_and_replicas() -> list[Any]:
+    """Return each fault point with one replica in turn; with the other one, too, for who has time."""
     points = [point for point in FAULT_POINTS if point.startswith("copy: ")]
-    for number, point in enumerate(points):
-        for replica in OTHER:
-            marks = () if list(OTHER)[number % 2] == replica else (pytest.mark.large,)
-            yield pytest.param(point, replica, marks=marks)
+    return [
+        pytest.param(point, replica, marks=() if index == number % 2 else (pytest.mark.large,))
+        for number, point in enumerate(points)
+        for index, replica in enumerate(OTHER)
+    ]
 
 
 @pytest.mark.parametrize(("point", "replica"), points_and_replicas())
