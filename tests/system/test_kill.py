@@ -15,7 +15,7 @@ from shared.faults import FAULT_POINTS
 from shared.identifiers import group_uuid
 from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import REPLICAS, Clouds
-from tests.support.command_line import dss
+from tests.support.command_line import dss, dss_here
 
 CONTENT = b"whole or not at all"
 BODY = {"creator_uid": 1}
@@ -186,9 +186,8 @@ def test_files_of_one_request_are_absent_until_they_are_whole(
 
 
 @pytest.mark.parametrize("point", BUNDLE)
-def test_a_bundle_is_absent_until_it_is_whole(
-    mortal: Mortal, api: Api, clouds: Clouds, replica: str, point: str
-) -> None:
+def test_a_bundle_is_absent_until_it_is_whole(mortal: Mortal, api: Api, clouds: Clouds, point: str) -> None:
+    replica = REPLICAS[BUNDLE.index(point) % 2]
     file = put_file(api, clouds.stage(replica, CONTENT))
     bundle, files = Version(new_uuid(), now()), [file.named("a"), file.named("b/c")]
     claimed = BUNDLE.index(point) >= BUNDLE.index(BUNDLE_CLAIMED)
@@ -327,7 +326,7 @@ def test_a_binding_that_was_killed_is_finished_by_a_retry(
     # What is not in effect yet is not half in effect; heads follow one after the other.
     if ACCESS.index(point) < ACCESS.index("access: in effect"):
         assert seen_by_anyone() == [200, 302]
-    assert dss(stack, "admin", *command).code == 0
+    assert dss_here(stack, "admin", *command).code == 0
     assert seen_by_anyone() == [401, 401]
     assert [api.get(path, replica="gcp").status_code for path in paths] == [200, 302]
     [key] = clouds.keys("gcp", f"access/{bundle.uuid}")
@@ -365,12 +364,14 @@ def test_a_group_that_was_killed_is_finished_by_a_retry(
     assert killed(stack, point, *command), f"{point!r} was not reached"
 
     def members() -> list[str]:
-        [group] = dss(stack, "admin", "group", "list", name, "--json").json["groups"] or [{"members": []}]
+        [group] = dss_here(stack, "admin", "group", "list", name, "--json").json["groups"] or [
+            {"members": []}
+        ]
         return list(group["members"])
 
     both = ["a@example.org", "b@example.org"]
     assert members() == (both if GROUP.index(point) >= GROUP.index("group: in effect") else [])
-    assert dss(stack, "admin", *command).code == 0
+    assert dss_here(stack, "admin", *command).code == 0
     assert members() == both
     [key] = clouds.keys("gcp", f"groups/{group_uuid(name)}")
     assert json.loads(clouds.read("gcp", key))["members"] == both
