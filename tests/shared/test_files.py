@@ -13,18 +13,21 @@ from shared.replication import replicate
 from shared.sources import find_source, source_at
 from tests.support.api import new_uuid, now
 from tests.support.clouds import REPLICAS
-from tests.support.copies import WatchedStore, distinct_bytes
+from tests.support.copies import distinct_bytes, watched
 from tests.support.dss import open_dss
 
 SIZE = 9 * 1024 * 1024 + 1
 
 
-@pytest.fixture
-def dss(stack):
+@pytest.fixture(scope="module")
+def opened(stack):
     with open_dss(stack) as system:
-        for replica in system.replicas:
-            object.__setattr__(replica, "store", WatchedStore(replica.store))
         yield system
+
+
+@pytest.fixture
+def dss(opened):
+    return replace(opened, replicas=watched(opened.replicas))
 
 
 def prepare(dss, clouds, replica, data):
@@ -73,7 +76,8 @@ def test_a_source_that_is_replaced_after_it_was_described_is_not_copied(dss, clo
 
 
 def test_content_that_is_too_large_for_a_request_is_not_read(dss, clouds):
-    source, record = prepare(dss, clouds, "gcp", distinct_bytes(dss.settings.inline_verify_bytes + 1))
+    object.__setattr__(dss, "settings", replace(dss.settings, inline_verify_bytes=1000))
+    source, record = prepare(dss, clouds, "gcp", distinct_bytes(1001))
     with pytest.raises(CopyTakesLonger):
         write_file(dss, record, source)
     assert dss.replicas.named("gcp").store.bytes_read == 0

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shared.checksums import MIB, ResumableCalculator, checksums_of, part_size
 from shared.resumable_hashes import ResumableHash
+from tests.support.copies import SMALL_PART
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA1", "SHA256"])
@@ -25,8 +26,9 @@ def test_a_hash_is_continued_from_its_state_at_any_byte(algorithm: str, pieces: 
     assert ResumableHash(algorithm, state).digest() == expected
 
 
+@pytest.mark.usefixtures("small_parts")
 def test_the_four_checksums_are_continued_from_part_to_part() -> None:
-    data = bytes(range(256)) * (130 * 4096)
+    data = bytes(range(256)) * (2 * SMALL_PART // 256 + 4096)
     state = ""
     for first in range(0, len(data), part_size(len(data))):
         calculator = ResumableCalculator(state)

@@ -1,16 +1,33 @@
-"""Sources to copy, and the uploads that copies leave unfinished."""
+"""Sources to copy in smaller parts than usual, and the uploads that copies leave unfinished."""
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
+from unittest import mock
 
+from shared import checksums
 from shared.checksums import MIB, Checksums, checksums_of
 from shared.errors import Unavailable
-from shared.replicas import Replica
+from shared.replicas import Replica, Replicas
 from shared.stores.base import ObjectStore, Reader, StoredObject, Upload
 from shared.system import Dss
 from tests.support.api import new_uuid
 from tests.support.clouds import Clouds
+
+# S3: all parts but the last have at least 5 MiB.
+SMALL_PART = 5 * MIB
+
+
+@contextlib.contextmanager
+def parts_of_small_size() -> Iterator[None]:
+    """Cut objects into parts of SMALL_PART bytes in this process, by the same rule that has 64 MiB otherwise.
+
+    Objects of several parts cost a tenth. tests/system/test_large_copies.py copies parts of the real size.
+    """
+    with mock.patch.object(checksums, "_SMALLEST_PART", SMALL_PART):
+        yield
 
 
 def stage_source(dss: Dss, clouds: Clouds, replica: str, data: bytes) -> tuple[StoredObject, Checksums, str]:
@@ -61,3 +78,8 @@ class WatchedStore:
         if number == self.fails_at:
             raise Unavailable("made to fail")
         self._store.put_part(upload, number, data, size)
+
+
+def watched(replicas: Replicas) -> Replicas:
+    """Return replicas with watched stores that have counted nothing yet."""
+    return Replicas(*(replace(each, store=WatchedStore(each.store)) for each in replicas))

@@ -6,10 +6,12 @@ from shared.checksums import MIB, checksums_of
 from shared.clock import Deadline
 from shared.copying.blobs import copy_inline
 from shared.errors import CopyTakesLonger, InvalidChecksum, ObjectChanged, ObjectNotFound
-from tests.support.copies import distinct_bytes, stage_source, unfinished_uploads
+from tests.support.copies import SMALL_PART, distinct_bytes, stage_source, unfinished_uploads
 from tests.support.dss import open_dss
 
 WAYS = [("gcp", "aws"), ("aws", "gcp"), ("gcp", "gcp"), ("aws", "aws")]
+
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_a_small_object_is_copied_whole(dss, clouds, way, size):
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
 def test_an_object_of_several_parts_is_proved_by_its_destination(dss, clouds, way):
-    data = distinct_bytes(64 * MIB + 5)
+    data = distinct_bytes(SMALL_PART + 5)
     source, checksums, key = stage_source(dss, clouds, way[0], data)
     copy(dss, source, way, key, checksums)
     there = dss.replicas.named(way[1])
@@ -64,7 +66,7 @@ def test_wrong_content_at_the_destination_is_replaced(dss, clouds, way):
 
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
-@pytest.mark.parametrize("size", [5, 64 * MIB + 5])
+@pytest.mark.parametrize("size", [5, SMALL_PART + 5])
 def test_content_other_than_claimed_leaves_nothing(dss, clouds, way, size):
     data = distinct_bytes(size)
     source, _, key = stage_source(dss, clouds, way[0], data)
@@ -79,7 +81,7 @@ def test_content_other_than_claimed_leaves_nothing(dss, clouds, way, size):
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
 def test_a_source_that_was_replaced_is_not_copied(dss, clouds, way):
-    data = distinct_bytes(64 * MIB + 5)
+    data = distinct_bytes(SMALL_PART + 5)
     source, checksums, key = stage_source(dss, clouds, way[0], data)
     clouds.stage(way[0], b"other", bucket=source.bucket, key=source.key)
     with pytest.raises(ObjectChanged):
@@ -90,7 +92,7 @@ def test_a_source_that_was_replaced_is_not_copied(dss, clouds, way):
 
 @pytest.mark.parametrize("way", WAYS[:2], ids="-".join)
 def test_a_deadline_that_passes_leaves_nothing(dss, clouds, way):
-    source, checksums, key = stage_source(dss, clouds, way[0], distinct_bytes(64 * MIB + 5))
+    source, checksums, key = stage_source(dss, clouds, way[0], distinct_bytes(SMALL_PART + 5))
     with pytest.raises(CopyTakesLonger):
         copy(dss, source, way, key, checksums, seconds=0)
     assert not is_there(dss, way[1], key)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.catalog import JobState
-from shared.checksums import MIB, checksums_of
+from shared.checksums import checksums_of
 from shared.clock import SystemClock
 from shared.copying.large import copy_order, request_copy
 from shared.copying.steps import CopyStep
@@ -15,11 +15,21 @@ from shared.files import file_record
 from shared.identifiers import Fqid
 from shared.sources import Source
 from tests.support.api import new_uuid, now
-from tests.support.copies import WatchedStore, distinct_bytes, stage_source, unfinished_uploads
+from tests.support.copies import (
+    SMALL_PART,
+    distinct_bytes,
+    parts_of_small_size,
+    stage_source,
+    unfinished_uploads,
+    watched,
+)
 from tests.support.dss import open_dss
 
-DATA = distinct_bytes(64 * MIB + 1)
-CHECKSUMS = checksums_of(DATA)
+DATA = distinct_bytes(SMALL_PART + 1)
+with parts_of_small_size():
+    CHECKSUMS = checksums_of(DATA)
+
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 class Started:
@@ -33,13 +43,15 @@ class Started:
         return f"executions/{len(self.arguments)}"
 
 
-@pytest.fixture
-def dss(stack):
+@pytest.fixture(scope="module")
+def opened(stack):
     with open_dss(stack) as system:
-        object.__setattr__(system, "workflows", Started())
-        for replica in system.replicas:
-            object.__setattr__(replica, "store", WatchedStore(replica.store))
         yield system
+
+
+@pytest.fixture
+def dss(opened):
+    return replace(opened, workflows=Started(), replicas=watched(opened.replicas))
 
 
 def asked_for(dss, clouds, way, creator_uid=1, fqid=None, data=DATA, verify=False, claims=None):
@@ -169,7 +181,7 @@ def has(dss, name, key):
         return False
 
 
-@pytest.mark.parametrize("size", [1000, 64 * MIB + 1], ids=["one part", "two parts"])
+@pytest.mark.parametrize("size", [1000, len(DATA)], ids=["one part", "two parts"])
 @pytest.mark.parametrize("home", ["gcp", "aws"])
 def test_what_is_hashed_goes_to_the_other_replica_and_is_read_once(dss, clouds, home, size):
     data = DATA if size == len(DATA) else distinct_bytes(size)
@@ -253,7 +265,7 @@ def test_a_replica_that_takes_nothing_keeps_no_file_from_being_verified(dss, clo
 
 
 class SlowReads(SystemClock):
-    """A clock on which each read of a store takes 100 seconds."""
+    """A clock on which each read of a store takes 1,000 seconds."""
 
     def __init__(self, store):
         self._reads = 0
@@ -263,7 +275,7 @@ class SlowReads(SystemClock):
         self._reads += 1
 
     def now(self):
-        return super().now() + timedelta(seconds=100 * self._reads)
+        return super().now() + timedelta(seconds=1000 * self._reads)
 
 
 def test_a_verification_that_takes_longer_than_a_step_continues_with_the_next_part(dss, clouds):
@@ -273,7 +285,7 @@ def test_a_verification_that_takes_longer_than_a_step_continues_with_the_next_pa
     CopyStep(dss, job.id, 1).plan()
 
     assert CopyStep(dss, job.id, 1).verify() == {"done": False}
-    assert (source.bytes_read, destination.parts_put) == (64 * MIB, [1])
+    assert (source.bytes_read, destination.parts_put) == (SMALL_PART, [1])
     assert CopyStep(dss, job.id, 1).verify() == {"done": True}
     finish = CopyStep(dss, job.id, 1)
     assert run(dss, job) == "SUCCEEDED"

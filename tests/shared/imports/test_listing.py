@@ -1,4 +1,4 @@
-"""Of a table of 100,000 rows, three of which are wrong, these are named and the rest is listed."""
+"""Of a table of several slices of rows, three of which are wrong, these are named and the rest is listed."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +17,8 @@ from shared.stores.signed_urls import SignedUrls
 from shared.webhooks.callbacks import Callbacks
 from tests.support.memory_store import MemoryStore
 
-ROWS = 100_000
-WRONG = {17: "gs://lab/nothing\tone\tx", 50_000: "\tone\tx", 99_999: "gs://lab/object\tone\t../x"}
+ROWS = 2 * SLICE_ROWS + 1000
+WRONG = {17: "gs://lab/nothing\tone\tx", 6_000: "\tone\tx", ROWS - 1: "gs://lab/object\tone\t../x"}
 
 
 class GsInMemory(MemoryStore):

@@ -14,9 +14,11 @@ from shared.checksums import MIB, checksums_of
 from shared.clock import Deadline, SystemClock
 from shared.errors import InvalidChecksum, ObjectChanged, ObjectExists, ObjectNotFound
 from shared.stores.base import Piece, UploadName, bucket_url
+from tests.support.copies import SMALL_PART
 
 TEXT = b"some content, of no great length\n"
 MINUTE = timedelta(minutes=1)
+in_small_parts = pytest.mark.usefixtures("small_parts")
 
 
 def deadline(seconds: float = 60) -> Deadline:
@@ -172,7 +174,10 @@ def test_other_content_than_claimed_is_never_there(place, data):
     assert place.names() == []
 
 
-@pytest.mark.parametrize("data", [b"", TEXT, os.urandom(70 * MIB)], ids=["empty", "short", "two parts"])
+@in_small_parts
+@pytest.mark.parametrize(
+    "data", [b"", TEXT, os.urandom(SMALL_PART + MIB)], ids=["empty", "short", "two parts"]
+)
 def test_a_copy_has_the_checksums_of_its_source(place, data):
     checksums = checksums_of(data)
     source = place.put("source", data, "text/x-test")
@@ -206,8 +211,8 @@ def test_a_source_that_was_replaced_meanwhile_is_not_copied(place):
     assert place.names() == ["source"]
 
 
-BIG = os.urandom(64 * MIB) + b"and a little more"
-PARTS = ((1, 0, 64 * MIB), (2, 64 * MIB, len(BIG) - 64 * MIB))
+BIG = os.urandom(SMALL_PART) + b"and a little more"
+PARTS = ((1, 0, SMALL_PART), (2, SMALL_PART, len(BIG) - SMALL_PART))
 
 
 def begin(place, name="whole"):
@@ -216,6 +221,7 @@ def begin(place, name="whole"):
     )
 
 
+@in_small_parts
 def test_parts_become_an_object_once_they_are_proved(place):
     upload = begin(place)
     for number, first, size in reversed(PARTS):
@@ -229,15 +235,17 @@ def test_parts_become_an_object_once_they_are_proved(place):
         place.store.finish_upload(upload, checksums_of(BIG))
 
 
+@in_small_parts
 def test_a_part_may_be_written_again(place):
     upload = begin(place)
-    place.store.put_part(upload, 1, io.BytesIO(bytes(64 * MIB)), 64 * MIB)
+    place.store.put_part(upload, 1, io.BytesIO(bytes(SMALL_PART)), SMALL_PART)
     for number, first, size in PARTS:
         place.store.put_part(upload, number, io.BytesIO(BIG[first : first + size]), size)
     place.store.finish_upload(upload, checksums_of(BIG))
     assert place.content("whole") == BIG
 
 
+@in_small_parts
 def test_parts_of_other_content_never_become_an_object(place):
     upload = begin(place)
     for number, first, size in PARTS:
@@ -248,6 +256,7 @@ def test_parts_of_other_content_never_become_an_object(place):
     place.store.abort_upload(upload)
 
 
+@in_small_parts
 def test_an_aborted_upload_leaves_nothing_and_may_be_aborted_again(place):
     upload = begin(place)
     number, first, size = PARTS[1]
@@ -259,6 +268,7 @@ def test_an_aborted_upload_leaves_nothing_and_may_be_aborted_again(place):
     assert place.names() == []
 
 
+@in_small_parts
 def test_an_upload_that_is_none_is_aborted_without_harm(place):
     upload = begin(place)
     number, first, size = PARTS[1]
@@ -268,6 +278,7 @@ def test_an_upload_that_is_none_is_aborted_without_harm(place):
     place.store.abort_upload(upload)
 
 
+@in_small_parts
 def test_uploads_are_listed_until_they_have_ended(place):
     def listed() -> dict[str, datetime]:
         return {one.id: one.touched for one in place.store.uploads(place.bucket)}
@@ -292,6 +303,7 @@ def test_uploads_are_listed_until_they_have_ended(place):
     assert place.names() == ["finished"]
 
 
+@in_small_parts
 def test_a_reader_that_ends_early_leaves_no_part(place):
     upload = begin(place)
     with pytest.raises(Exception):  # noqa: B017 # each store's library has its own words for it
@@ -315,7 +327,7 @@ def test_a_signed_url_serves_the_object_with_ranges(place):
 
 def test_objects_are_joined_in_order(place):
     # Small ones between large ones, none of the size of a part; and more than one compose of GCS takes.
-    sizes = [1, 0, 6 * MIB + 1, 3 * MIB, 5 * MIB - 1, *[10] * 70, 4 * MIB, 5 * MIB, 7]
+    sizes = [1, 0, 6 * MIB + 1, 3 * MIB, 5 * MIB - 1, *[10] * 40, 4 * MIB, 5 * MIB, 7]
     contents = [os.urandom(size) for size in sizes]
     pieces = []
     for number, data in enumerate(contents):

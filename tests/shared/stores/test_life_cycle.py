@@ -9,10 +9,13 @@ from shared.checksums import MIB, checksums_of
 from shared.clock import Deadline, SystemClock
 from shared.errors import ObjectChanged
 from shared.stores.s3.temporary import TAG
+from tests.support.copies import SMALL_PART
 from tests.support.waiting import wait_until
 
 TEXT = b"some content, of no great length\n"
-BIG = os.urandom(64 * MIB) + b"and a little more"
+BIG = os.urandom(SMALL_PART) + b"and a little more"
+
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 def now() -> datetime:
@@ -27,7 +30,7 @@ def copied(place, data, last_used):
         upload = place.store.begin_upload(
             place.bucket, place.key("source"), size=len(data), content_type="text/x-test"
         )
-        for number, part in enumerate((data[: 64 * MIB], data[64 * MIB :]), start=1):
+        for number, part in enumerate((data[:SMALL_PART], data[SMALL_PART:]), start=1):
             place.store.put_part(upload, number, reader(part), len(part))
         place.store.finish_upload(upload, checksums_of(data))
         source = place.store.stat(place.bucket, place.key("source"))

@@ -4,11 +4,12 @@ import io
 
 import pytest
 
-from shared.checksums import MIB, checksums_of
+from shared.checksums import checksums_of
 from shared.clock import SystemClock
 from shared.errors import ObjectNotFound, StoreError, Unavailable
 from shared.stores.base import Piece
 from shared.stores.signed_urls import SignedUrls
+from tests.support.copies import SMALL_PART
 from tests.support.memory_store import MemoryStore
 
 TEXT = b"some content, of no great length\n"
@@ -26,6 +27,9 @@ class Meanwhile(io.BytesIO):
         if self.tell() == 0:
             self._happens()
         return super().read(size)
+
+
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 @pytest.fixture
@@ -96,11 +100,11 @@ def test_what_the_store_raises_names_the_object(store):
 
 
 def test_the_parts_of_a_large_object_are_numbered(store):
-    data = bytes(64 * MIB) + TEXT
+    data = bytes(SMALL_PART) + TEXT
     upload = store.begin_upload(BUCKET, "large", size=len(data), content_type="text/plain")
     store.put_part(upload, 2, io.BytesIO(TEXT), len(TEXT))
     with pytest.raises(StoreError, match="missing"):
         store.finish_upload(upload, checksums_of(data))
-    store.put_part(upload, 1, io.BytesIO(data), 64 * MIB)
+    store.put_part(upload, 1, io.BytesIO(data), SMALL_PART)
     store.finish_upload(upload, checksums_of(data))
     assert store.stat(BUCKET, "large").size == len(data)

@@ -27,6 +27,7 @@ from shared.errors import (
 from shared.stores.base import read_all
 from shared.stores.posix import PosixDirectory
 from shared.stores.signed_urls import SignedUrls
+from tests.support.copies import SMALL_PART
 
 TEXT = b"some content, of no great length\n"
 BUCKET = "bucket"
@@ -236,13 +237,14 @@ def test_a_copy_that_takes_longer_leaves_nothing(store, root):
     assert everything_under(root) == ["bucket/a"]
 
 
+@pytest.mark.usefixtures("small_parts")
 def test_a_range_of_an_object_becomes_a_part(store):
-    data = os.urandom(65 * MIB)
+    data = os.urandom(SMALL_PART + MIB)
     store.create(BUCKET, "a", data, "text/plain")
     source = store.stat(BUCKET, "a")
     upload = begin(store, data)
-    store.copy_part(upload, 2, source, 64 * MIB, MIB)
-    store.copy_part(upload, 1, source, 0, 64 * MIB)
+    store.copy_part(upload, 2, source, SMALL_PART, MIB)
+    store.copy_part(upload, 1, source, 0, SMALL_PART)
     store.finish_upload(upload, checksums_of(data))
     assert read_all(store, BUCKET, "blobs/whole") == data
 
