@@ -89,7 +89,7 @@ def _found(index: PostgreSqlIndex, replica: str, query: Query) -> list[Fqid]:
     ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     some.lists(
         some.one_of(
