@@ -10,7 +10,7 @@ from local.config import WRITER_EMAIL
 from tests.support.api import Api, Version, new_uuid, put_bundle, put_file
 from tests.support.checkouts import user_bucket
 from tests.support.clouds import Clouds
-from tests.support.command_line import dss
+from tests.support.command_line import dss_here
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +29,13 @@ def test_a_bundle_is_checked_out_and_waited_for(
 ) -> None:
     bucket = user_bucket(clouds, "gcp")
 
-    done = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
+    done = dss_here(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
 
     assert (done.code, done.out.strip()) == (0, f"gs://{bucket}/bundles/{bundle}")
-    begun = dss(whole_system, "checkout", bundle.uuid, "--version", bundle.version, "--json")
+    begun = dss_here(whole_system, "checkout", bundle.uuid, "--version", bundle.version, "--json")
     job = json.loads(begun.out)["checkout_job_id"]
-    watched = dss(whole_system, "checkout", "--job", job, "--watch")
-    shown = dss(whole_system, "checkout", "--job", job)
+    watched = dss_here(whole_system, "checkout", "--job", job, "--watch")
+    shown = dss_here(whole_system, "checkout", "--job", job)
     assert (watched.code, watched.out.endswith(f"/bundles/{bundle}\n")) == (0, True)
     assert (shown.code, shown.out) == (0, f"SUCCEEDED: {watched.out}")
 
@@ -46,7 +46,10 @@ def test_who_lacks_a_proof_or_a_token_learns_what_to_do(
     bucket = user_bucket(clouds, "gcp", allows=None)
     command = ("checkout", bundle.uuid, "--to-bucket", bucket)
 
-    unproved, stranger = dss(whole_system, *command), dss({**whole_system, "DSS_TOKEN": ""}, *command)
+    unproved, stranger = (
+        dss_here(whole_system, *command),
+        dss_here({**whole_system, "DSS_TOKEN": ""}, *command),
+    )
 
     assert (unproved.code, stranger.code) == (4, 4)
     hint = f"Put an object gs://{bucket}/.dss-checkout-allowed there, a text with the line {WRITER_EMAIL}"
@@ -57,16 +60,16 @@ def test_who_lacks_a_proof_or_a_token_learns_what_to_do(
 def test_a_failed_checkout_says_why(whole_system: dict[str, str], bundle: Version) -> None:
     bucket = f"no-{new_uuid()}"
 
-    failed = dss(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
+    failed = dss_here(whole_system, "checkout", bundle.uuid, "--to-bucket", bucket, "--wait")
 
     assert failed.code == 1
     assert f"{bucket}: no such bucket" in failed.err
 
 
 def test_a_job_is_shown_or_a_bundle_copied_but_not_both(whole_system: dict[str, str]) -> None:
-    assert dss(whole_system, "checkout", "--job", new_uuid()).code == 3
-    assert dss(whole_system, "checkout").code == 2
-    assert dss(whole_system, "checkout", new_uuid(), "--job", new_uuid()).code == 2
+    assert dss_here(whole_system, "checkout", "--job", new_uuid()).code == 3
+    assert dss_here(whole_system, "checkout").code == 2
+    assert dss_here(whole_system, "checkout", new_uuid(), "--job", new_uuid()).code == 2
 
 
 def test_the_library_checks_out_and_waits(whole_system: dict[str, str], bundle: Version) -> None:

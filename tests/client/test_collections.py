@@ -10,7 +10,7 @@ from dss.client import Client
 from dss.errors import CallFailed
 from tests.support.api import Api, Version, new_uuid, now, put_file
 from tests.support.clouds import Clouds
-from tests.support.command_line import Outcome, dss
+from tests.support.command_line import Outcome, dss_here
 
 
 @pytest.fixture
@@ -37,13 +37,13 @@ def test_a_collection_from_beginning_to_end(
     about = {"name": "mine", "description": "for a test", "details": {"é": 1}}
     source = written(tmp_path / "collection.json", {**about, "contents": links})
 
-    first = printed(dss(stack, "collection", "put", source, *where))
+    first = printed(dss_here(stack, "collection", "put", source, *where))
     remove = written(tmp_path / "remove.json", links[:1])
     details = written(tmp_path / "details.json", {"n": 2})
     changes = ("--remove", remove, "--details", details, "--name", "yours")
-    second = printed(dss(stack, "collection", "patch", first.uuid, *changes, *where))
-    found = dss(stack, "collection", "get", first.uuid, *where).json
-    listed = dss(stack, "collection", "list")
+    second = printed(dss_here(stack, "collection", "patch", first.uuid, *changes, *where))
+    found = dss_here(stack, "collection", "get", first.uuid, *where).json
+    listed = dss_here(stack, "collection", "list")
 
     assert found == {
         **about,
@@ -54,14 +54,14 @@ def test_a_collection_from_beginning_to_end(
         "uuid": first.uuid,
         "version": second.version,
     }
-    old = dss(stack, "collection", "get", first.uuid, "--version", first.version, "--json", *where).json
+    old = dss_here(stack, "collection", "get", first.uuid, "--version", first.version, "--json", *where).json
     assert old["contents"] == links
     assert str(second) in listed.out.splitlines()
-    assert dss(stack, "collection", "delete", first.uuid, "--yes", *where).code == 0
-    gone = dss(stack, "collection", "get", first.uuid, *where)
+    assert dss_here(stack, "collection", "delete", first.uuid, "--yes", *where).code == 0
+    gone = dss_here(stack, "collection", "get", first.uuid, *where)
     assert (gone.code, "not_found" in gone.err) == (3, True)
     row = {"uuid": second.uuid, "version": second.version}
-    assert row not in dss(stack, "collection", "list", "--json").json["collections"]
+    assert row not in dss_here(stack, "collection", "list", "--json").json["collections"]
 
 
 def test_more_items_than_a_request_may_have_make_several_versions(
@@ -90,6 +90,8 @@ def test_a_malformed_file_is_rejected_before_any_call(
 ) -> None:
     (tmp_path / "wrong.json").write_text(content)
 
-    outcome = dss({**stack, "DSS_URL": "http://127.0.0.1:9"}, "collection", "put", tmp_path / "wrong.json")
+    outcome = dss_here(
+        {**stack, "DSS_URL": "http://127.0.0.1:9"}, "collection", "put", tmp_path / "wrong.json"
+    )
 
     assert (outcome.code, "wrong.json" in outcome.err) == (1, True)

@@ -10,7 +10,7 @@ from google.cloud import storage
 
 from tests.support.api import Api, Version, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
-from tests.support.command_line import Outcome, dss
+from tests.support.command_line import Outcome, dss_here
 from tests.support.terra import Reference, Workspace
 from tests.support.waiting import wait_until
 
@@ -40,7 +40,9 @@ def bundle(writer: Api, file: Version) -> Version:
 
 
 def exported(env: dict[str, str], *arguments: object) -> Outcome:
-    return dss(env, "terra", "export", *arguments, "--to", f"gs://{env['DSS_GS_STAGING_BUCKET']}/exports/")
+    return dss_here(
+        env, "terra", "export", *arguments, "--to", f"gs://{env['DSS_GS_STAGING_BUCKET']}/exports/"
+    )
 
 
 def test_an_export_is_imported(env: dict[str, str], bundle: Version, file: Version) -> None:
@@ -65,8 +67,8 @@ def test_an_export_is_imported(env: dict[str, str], bundle: Version, file: Versi
 
 def test_both_tables_can_be_uploaded(env: dict[str, str], bundle: Version, tmp_path: Path) -> None:
     output = tmp_path / "bundle.tsv"
-    written = dss(env, "terra", "table", bundle.uuid, "--table", "bundle", "--output", output, "--json")
-    printed = dss(env, "terra", "table", bundle.uuid)
+    written = dss_here(env, "terra", "table", bundle.uuid, "--table", "bundle", "--output", output, "--json")
+    printed = dss_here(env, "terra", "table", bundle.uuid)
 
     assert written.json == {"table": "bundle", "rows": 1, "output": str(output)}
     assert list(tmp_path.iterdir()) == [output]
@@ -100,7 +102,9 @@ def test_a_query_selects_what_it_finds(env: dict[str, str], bundle: Version, tmp
     query.write_text(json.dumps({"query": {"term": {"uuid": bundle.uuid}}}))
 
     def rows() -> list[str]:
-        return dss(env, "terra", "table", "--query", f"@{query}", "--table", "bundle").out.splitlines()[1:]
+        return dss_here(env, "terra", "table", "--query", f"@{query}", "--table", "bundle").out.splitlines()[
+            1:
+        ]
 
     [row] = wait_until(rows, "the bundle is found")
     assert row.split("\t")[2:4] == [bundle.uuid, bundle.version]
@@ -116,9 +120,9 @@ def test_a_dry_run_writes_nothing(
     def objects() -> int:
         return len(list(storage.Client(project="x").list_blobs(env["DSS_GS_STAGING_BUCKET"], prefix=prefix)))
 
-    dry = dss(env, "terra", "export", bundle.uuid, "--to", to, "--dry-run", "--json").json
+    dry = dss_here(env, "terra", "export", bundle.uuid, "--to", to, "--dry-run", "--json").json
     assert (dry["bundles"], dry["files"], dry["link"], objects()) == (1, 2, "", 0)
-    assert dss(env, "terra", "export", bundle.uuid, "--to", to, "--json").json["bytes"] == dry["bytes"]
+    assert dss_here(env, "terra", "export", bundle.uuid, "--to", to, "--json").json["bytes"] == dry["bytes"]
     assert objects() == 1
 
 
@@ -150,7 +154,7 @@ def test_what_is_wrong_is_said(env: dict[str, str], arguments: list[str], words:
 
 
 def test_a_bucket_of_another_cloud_is_refused(env: dict[str, str], bundle: Version) -> None:
-    outcome = dss(env, "terra", "export", bundle.uuid, "--to", "s3://bucket")
+    outcome = dss_here(env, "terra", "export", bundle.uuid, "--to", "s3://bucket")
 
     assert outcome.code == 1
     assert "not of the form gs://bucket/prefix" in outcome.err
