@@ -30,10 +30,16 @@ def named(path: Path) -> str:
 
 
 @cache
+def tree_of(path: Path) -> ast.Module:
+    """Return a module, parsed."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports(path: Path) -> frozenset[str]:
     """Return all that a module imports, within functions too, by full names."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -168,7 +174,7 @@ def test_the_path_of_the_api_is_written_once():
         named(path)
         for folder in ("shared/", "run/", "functions/")
         for path in modules_of(folder)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Constant) and re.search(r"^/v1\b|\B/v1/", str(node.value))
     }
     assert written == {"shared/api_path.py"}
@@ -196,7 +202,7 @@ def test_no_module_has_an_empty_name():
 
 
 def test_every_public_module_class_and_function_has_a_docstring():
-    assert [name for path in MODULES for name in undocumented(ast.parse(path.read_text()), named(path))] == []
+    assert [name for path in MODULES for name in undocumented(tree_of(path), named(path))] == []
 
 
 def test_only_private_names_and_functions_within_functions_need_no_docstring():

@@ -174,7 +174,7 @@ class Scene:
         assert head_states(dss, "bundle_tombstones", self.hidden) == {self.hidden: (*BOTH, None)}
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_the_end_is_the_same_in_any_order(dss: Dss, admin: Api, clouds: Clouds, data: st.DataObject) -> None:
     scene = Scene(admin, clouds, dss)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import NotYetThere
+from shared.kinds import bundle as bundle_kind
 from shared.system import Dss
 from tests.support.api import Api, Version, put_bundle, put_collection, put_file
 from tests.support.bulk_heads import duplicate_files
@@ -14,9 +15,10 @@ from tests.support.dss import open_dss
 from tests.support.firestore_proxy import FirestoreProxy
 from tests.support.replication import OTHER, new_file, read_status, replicate_keys
 
-FILES = 12_000
+# A tenth of what a step checks, and of a large bundle.
+STEP, FILES = 500, 1200
 # Each of these is in the bundle under many names.
-HEADS = 500
+HEADS = 100
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +37,15 @@ def reads(proxy: FirestoreProxy) -> int:
     return count
 
 
-def test_a_check_of_12_000_files_resumes_where_it_stopped(
-    stack: dict[str, str], counted: tuple[Dss, FirestoreProxy], api: Api, clouds: Clouds, replica: str
+def test_a_check_of_more_files_than_a_step_has_resumes_where_it_stopped(
+    stack: dict[str, str],
+    counted: tuple[Dss, FirestoreProxy],
+    api: Api,
+    clouds: Clouds,
+    replica: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(bundle_kind, "_CHECKED_AT_ONCE", STEP)
     dss, proxy = counted
     there = OTHER[replica]
     early, late = (new_file(api, clouds, replica, b"one content of many files") for _ in range(2))
@@ -49,7 +57,7 @@ def test_a_check_of_12_000_files_resumes_where_it_stopped(
 
     with pytest.raises(NotYetThere, match=f"1 of its files are not on {there} yet, for example {late}"):
         replicate_keys(dss, replica, f"bundles/{bundle}")
-    # 5,000 files a step: all heads, three times, and the pages of all files.
+    # In each step: all heads, three times, and the pages of all files.
     first = reads(proxy)
     assert first > 3 * HEADS + FILES / 500
 

@@ -216,9 +216,11 @@ def test_what_came_of_itself_is_refused() -> None:
     assert refusal(bundle).startswith("links.json: links: has a cycle: ")
 
 
-def test_a_million_edges_are_refused_before_a_graph_is_made_of_them() -> None:
+def test_too_many_edges_are_refused_before_a_graph_is_made_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A tenth, and five times as many, which is a tenth of a million.
+    monkeypatch.setattr(graph, "MAX_EDGES", graph.MAX_EDGES // 10)
     bundle = HcaBundle()
-    lines = [bundle.add("cell_line", f"line {number}") for number in range(1001)]
+    lines = [bundle.add("cell_line", f"line {number}") for number in range(317)]
     metadata = bundle.metadata()
     links = [
         {
@@ -227,7 +229,7 @@ def test_a_million_edges_are_refused_before_a_graph_is_made_of_them() -> None:
             "outputs": lines[:number] + lines[number + 1 :],
             "protocols": [],
         }
-        for number in range(1000)
+        for number in range(316)
     ]
     documents = {**metadata.documents, LINKS: {"links": links}}
     started = time.process_time()
@@ -241,8 +243,8 @@ def test_a_million_edges_are_refused_before_a_graph_is_made_of_them() -> None:
 
     assert reason == f"links.json: links: has more than {graph.MAX_EDGES} edges"
     # Bytes, and seconds of this process, under a profiler of memory.
-    assert peak < 100_000_000
-    assert time.process_time() - started < 20
+    assert peak < 10_000_000
+    assert time.process_time() - started < 4
 
 
 def chain(length: int, files: int) -> BundleMetadata:
