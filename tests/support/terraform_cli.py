@@ -62,8 +62,6 @@ mock_provider "aws" {
 MORE_MOCKS = {"": 'mock_provider "time" {}\n', "bootstrap": 'mock_provider "google-beta" {}\n'}
 
 Json = dict[str, Any]
-# How the names of Terraform's test files end.
-_TESTS = ".tftest.hcl"
 
 
 @dataclass(frozen=True)
@@ -131,44 +129,26 @@ class Workspace:
 
     def apply(self, runs: Mapping[str, Json]) -> dict[str, Deployment]:
         """Apply each set of variables, and return the deployments. Fail the test if Terraform refuses one."""
-        # In one file, one run after the other, so that Terraform destroys everything only once.
-        states = self._results({"_".join(runs): runs}, "apply", "test_state")
-        return {name: _deployment(state) for name, state in states.items()}
-
-    def plan(self, runs: Mapping[str, Json]) -> dict[str, Deployment]:
-        """Plan each set of variables, and return the deployments, with what is known of them before.
-
-        It costs less than to apply them. Fail the test if Terraform refuses one. Data sources are not among
-        the resources.
-        """
-        plans = self._results(_alone(runs), "plan", "test_plan")
-        return {name: _planned(plan) for name, plan in plans.items()}
-
-    def refusals(self, runs: Mapping[str, Json]) -> dict[str, list[str]]:
-        """Return the errors that Terraform reports for each set of variables."""
-        # A file each, since nothing is run in a file after an error.
-        found: dict[str, list[str]] = {name: [] for name in runs}
-        for row in self._test(_alone(runs), "plan"):
-            if row["type"] == "diagnostic":
-                found[row["@testfile"].removesuffix(_TESTS)].append(_diagnosis(row["diagnostic"]))
-        return found
-
-    def _results(
-        self, files: Mapping[str, Mapping[str, Json]], command: str, kind: str
-    ) -> Mapping[str, Json]:
-        """Return what Terraform says of each run, all of which it accepts."""
-        messages = self._test(files, command)
+        messages = self._test(runs)
         errors = [_diagnosis(row["diagnostic"]) for row in messages if row["type"] == "diagnostic"]
         assert not errors, errors
-        return {row["@testrun"]: row[kind] for row in messages if row["type"] == kind}
+        states = [row for row in messages if row["type"] == "test_state"]
+        return {row["@testrun"]: _deployment(row["test_state"]) for row in states}
 
-    def _test(self, files: Mapping[str, Mapping[str, Json]], command: str) -> list[Json]:
-        """Run files of runs, each with a name and variables, and return what Terraform says."""
-        for file, runs in files.items():
-            blocks = [_run(name, command, variables) for name, variables in runs.items()]
-            content = "".join([MOCKS, MORE_MOCKS[self._module], *blocks])
-            (self.directory / f"{file}{_TESTS}").write_text(content)
-        done = self.run("test", "-json", "-verbose", *(f"-filter={file}{_TESTS}" for file in files))
+    def refusals(self, variables: Json) -> list[str]:
+        """Return the errors that Terraform reports for these variables."""
+        messages = self._test({"refused": variables})
+        return [_diagnosis(row["diagnostic"]) for row in messages if row["type"] == "diagnostic"]
+
+    def _test(self, runs: Mapping[str, Json]) -> list[Json]:
+        # One file with one run after the other, so that Terraform destroys everything only once.
+        content = MOCKS + MORE_MOCKS[self._module]
+        for name, variables in runs.items():
+            given = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in variables.items())
+            content += f'\nrun "{name}" {{\n  variables {{\n{given}\n  }}\n}}\n'
+        file = f"{'_'.join(runs)}.tftest.hcl"
+        (self.directory / file).write_text(content)
+        done = self.run("test", "-json", "-verbose", f"-filter={file}")
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -182,16 +162,6 @@ class Workspace:
             timeout=SLOWNESS * 120,
             check=False,
         )
-
-
-def _alone(runs: Mapping[str, Json]) -> dict[str, Mapping[str, Json]]:
-    """Return a file for each run, which then begins with nothing deployed."""
-    return {name: {name: variables} for name, variables in runs.items()}
-
-
-def _run(name: str, command: str, variables: Json) -> str:
-    given = "\n".join(f"    {key} = {json.dumps(value)}" for key, value in variables.items())
-    return f'\nrun "{name}" {{\n  command = {command}\n  variables {{\n{given}\n  }}\n}}\n'
 
 
 def pack_functions(archive: Path) -> None:
@@ -244,12 +214,4 @@ def _deployment(state: Json) -> Deployment:
         modules += module.get("child_modules", [])
         resources |= {row["address"]: row for row in module.get("resources", [])}
     outputs = {name: row["value"] for name, row in state["outputs"].items()}
-    return Deployment(resources, outputs)
-
-
-def _planned(plan: Json) -> Deployment:
-    resources = {
-        row["address"]: {**row, "values": row["change"]["after"]} for row in plan["resource_changes"]
-    }
-    outputs = {name: row["after"] for name, row in plan["output_changes"].items()}
     return Deployment(resources, outputs)

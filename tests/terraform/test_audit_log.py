@@ -7,7 +7,8 @@ import pytest
 
 from run.admin.cloud_logging import filter_of
 from shared.access.audit_log import LABEL, LABEL_VALUE
-from tests.support.terraform_cli import Deployment
+from tests.support.terraform_cli import Deployment, Workspace
+from tests.terraform.conftest import REQUIRED
 
 BUCKET = "projects/a-project/locations/us-east1/buckets/dss-audit"
 # By deployment: days, and whether they are locked.
@@ -54,6 +55,13 @@ def test_what_operators_look_for_is_indexed_and_they_can_find_it(deployment: Dep
     assert environment["DSS_AUDIT_LOG_BUCKET"] == BUCKET
     # Lines are printed: Cloud Run has no file that lasts.
     assert "DSS_AUDIT_LOG" not in environment
+
+
+@pytest.mark.parametrize("days", [0, 3651])
+def test_days_that_cloud_logging_refuses_are_refused(workspace: Workspace, days: int) -> None:
+    [why] = workspace.refusals(REQUIRED | {"audit_log_days": days})
+
+    assert "1 to 3,650." in why
 
 
 def test_data_access_beside_the_system_is_logged_and_so_are_signed_urls(deployment: Deployment) -> None:

@@ -14,7 +14,7 @@ from shared.identifiers import CATALOGUE_MANIFESTS
 from shared.issuer_settings import IssuerSetting
 from shared.stores.gcs import GoogleCloudStorage
 from shared.stores.s3.temporary import TAG
-from tests.support.terraform_cli import Deployment
+from tests.support.terraform_cli import Deployment, Workspace
 
 
 def container(deployment: Deployment) -> dict[str, Any]:
@@ -280,3 +280,45 @@ def test_s3_encrypts_so_that_an_etag_is_an_md5(deployment: Deployment) -> None:
     for row in deployment.of_type("aws_s3_bucket_server_side_encryption_configuration").values():
         [default] = row["rule"][0]["apply_server_side_encryption_by_default"]
         assert default["sse_algorithm"] == "AES256"
+
+
+def test_bad_variables_are_refused(workspace: Workspace) -> None:
+    bad = {
+        "project_id": "A Project",
+        "api_image": "an-image-of-no-version",
+        "oidc_issuer": "http://issuer.example",
+        "oidc_audiences": [],
+        "oidc_issuers": [{"issuer": "http://b.example", "audiences": ["b"]}],
+        "token_info_url": "http://b.example",
+        "public_url": "https://dss.example/",
+        "staging_ttl_days": 0.5,
+        "main_soft_delete_days": 3,
+        "signing_key_version": "newest",
+        "bucket_prefix": "Upper",
+        "replication_alert_seconds": 600,
+        "event_alert_seconds": 600,
+        "sync_max_instances": 0,
+        "sources": [{"url": "gs://a-lab", "groups": []}],
+        "destinations": [{"url": "gs://a-lab/in/", "groups": ["lab"]}],
+    }
+
+    refused = "\n".join(workspace.refusals(bad))
+
+    for reason in (
+        "A project id is 6 to 30 lower-case letters",
+        "An image with its tag or digest.",
+        "Begins with https://.",
+        "At least one; without it every token is refused.",
+        "Each issuer begins with https://, and has an audience or more.",
+        "Empty, or begins with https://.",
+        "https:// and a host.",
+        "A whole number of days, 1 or more.",
+        "0, or 7 to 90.",
+        "A number, or latest.",
+        "3 to 54 lower-case letters, digits and dashes.",
+        "More than 600.",
+        "URLs as gs://bucket, gs://bucket/prefix/, s3://bucket or https://host/path/, each with a group.",
+        "URLs of whole buckets, as gs://bucket, each with a group.",
+        "1 or more.",
+    ):
+        assert reason in refused

@@ -19,7 +19,9 @@ def example(name: str) -> Configuration:
 def test_each_example_is_deployed(workspace: Workspace) -> None:
     built = {"project_id": REQUIRED["project_id"], "api_image": REQUIRED["api_image"]}
 
-    found = workspace.plan({name: {**example(name).given, **built, "stage": STAGES[name]} for name in STAGES})
+    found = workspace.apply(
+        {name: {**example(name).given, **built, "stage": STAGES[name]} for name in STAGES}
+    )
 
     dev, prod = found["dev"], found["prod"]
     assert dev.one("google_cloud_run_v2_service.api")["name"] == "dss-dev-api"

@@ -2,9 +2,11 @@
 
 import ipaddress
 
+import pytest
+
 from shared.config import Settings
-from tests.support.terraform_cli import Deployment, Json
-from tests.terraform.conftest import OPTIONAL
+from tests.support.terraform_cli import Deployment, Json, Workspace
+from tests.terraform.conftest import OPTIONAL, REQUIRED
 
 PREFIX = "module.load_balancer["
 
@@ -92,3 +94,18 @@ def test_figures_of_the_limits_reach_the_code(deployments: dict[str, Deployment]
         settings(deployments["least"]).principal_units
         == Settings.__dataclass_fields__["principal_units"].default
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"load_balancer": {}}, "With public_url"),
+        (
+            {"load_balancer": {"requests_per_minute": 0}, "public_url": "https://dss.example.org"},
+            "1 to 500,000",
+        ),
+        ({"principal_units": 0.5, "unlimited_networks": ["everywhere"]}, "A whole number"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(workspace: Workspace, variables: Json, named: str) -> None:
+    assert any(named in refusal for refusal in workspace.refusals(REQUIRED | variables))

@@ -1,10 +1,12 @@
 """The index in PostgreSQL is an option: nothing of it without; with it, who searches or indexes has it."""
 
+import pytest
+
 from shared.config import Settings
 from shared.explore.plugins import open_plugin
 from shared.postgresql.connections import POOL_SIZE
-from tests.support.terraform_cli import Deployment, Json
-from tests.terraform.conftest import GENERIC
+from tests.support.terraform_cli import Deployment, Json, Workspace
+from tests.terraform.conftest import GENERIC, REQUIRED
 
 DATABASE = {"postgresql_tier": "db-custom-2-7680", "postgresql_password_version": "1"}
 KINDS = (
@@ -108,3 +110,18 @@ def test_postgresql_has_no_public_address_and_requires_tls(deployments: dict[str
     assert instance["settings"][0]["availability_type"] == "REGIONAL"
     [user] = deployments["most"].of_type("google_sql_user").values()
     assert not user["password"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"postgresql_tier": "large"}, "machine type"),
+        ({"postgresql_password_version": "1"}, "with postgresql_tier"),
+        ({"catalogues": [{"name": "hca", "plugin": "hca"}]}, "they are in PostgreSQL"),
+        (DATABASE | {"catalogues": [{"name": "HCA", "plugin": "hca"}]}, "A name is lower-case"),
+        (DATABASE | {"catalogues": [{"name": "a", "plugin": "hca"}] * 2}, "have the same name"),
+        (DATABASE | {"catalogues": [{"name": "a", "plugin": "hca", "options": "[]"}]}, "are a JSON object"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(workspace: Workspace, variables: Json, named: str) -> None:
+    assert any(named in refusal for refusal in workspace.refusals(REQUIRED | variables))

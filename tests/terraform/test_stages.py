@@ -87,3 +87,12 @@ def test_one_stage_of_a_project_switches_on_its_logs_of_data_access(
 ) -> None:
     assert not staged.of_type("google_project_iam_audit_config")
     assert deployments["least"].of_type("google_project_iam_audit_config")
+
+
+def test_a_stage_that_makes_no_sense_is_refused(workspace: Workspace) -> None:
+    bad = {"stage": "Production-2", "private": True, "load_balancer": {}, "public_url": "https://a.example"}
+
+    refused = "\n".join(workspace.refusals(REQUIRED | bad))
+
+    assert "At most 10 lower-case letters" in refused
+    assert "that one is for callers from outside" in refused
