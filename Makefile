@@ -10,6 +10,9 @@ DATA ?=
 PARTS ?=
 PORT ?= 8080
 
+# Without bytecode each of the processes that tests and demo start would compile all of its sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup archives demo local settings quick test test-large test-clients wheel audit machine lint types unit bench notebooks audit lock clean
 
