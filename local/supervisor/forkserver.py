@@ -162,7 +162,9 @@ def _run(
     sys.argv = [module, *arguments]
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
-    except Exception as error:  # noqa: BLE001 # the program's own, which Python would print and end with
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 # the program's own, which Python would print and end with
         traceback.print_exception(error.with_traceback(_of_program(error.__traceback__)))
         sys.exit(1)
 

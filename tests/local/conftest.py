@@ -27,8 +27,13 @@ async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"17")]})
         await send({"type": "http.response.body", "body": b'{"Healthy": true}'})
 
+async def unhealthy(scope, receive, send):
+    """An API that never becomes healthy."""
+    await send({"type": "http.response.start", "status": 500, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
 # The limit of a slow client, which run/api/connections.py asks the application for.
-app.client_seconds = 60.0
+app.client_seconds = unhealthy.client_seconds = 60.0
 '''
 
 

@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 import boto3
 from google.auth.credentials import AnonymousCredentials
@@ -19,6 +21,22 @@ def checksum_metadata(data: bytes, prefix: str = "dss-") -> dict[str, str]:
     return {f"{prefix}{name}": getattr(checksums, name) for name in ("sha256", "sha1", "s3_etag", "crc32c")}
 
 
+# In the order of the parameters of `_s3_client`.
+_S3_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+
+
+@cache
+def _s3_client(url: str, key_id: str, secret: str, region: str) -> Any:
+    """Return the client of a server: making one takes a tenth of a second."""
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        region_name=region,
+    )
+
+
 class Clouds:
     """Clients of both clouds; `env` is the value of the fixture `stack`."""
 
@@ -28,13 +46,7 @@ class Clouds:
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
             client_options={"api_endpoint": env["STORAGE_EMULATOR_HOST"]},
         )
-        self.s3 = boto3.client(
-            "s3",
-            endpoint_url=env["AWS_ENDPOINT_URL"],
-            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
-            region_name=env["AWS_DEFAULT_REGION"],
-        )
+        self.s3 = _s3_client(*(env[name] for name in _S3_SETTINGS))
         self.main = {"gcp": env["DSS_GS_BUCKET"], "aws": env["DSS_S3_BUCKET"]}
         self.checkout = {"gcp": env["DSS_GS_CHECKOUT_BUCKET"], "aws": env["DSS_S3_CHECKOUT_BUCKET"]}
         self.staging = {"gcp": env["DSS_GS_STAGING_BUCKET"], "aws": env["DSS_S3_STAGING_BUCKET"]}
