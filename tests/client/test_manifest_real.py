@@ -108,7 +108,7 @@ def test_curl_that_is_refused_for_a_while_waits_and_gets_all(
     # A file costs 2 units, of which there is one a second.
     few = {"DSS_UNLIMITED_NETWORKS": None, "DSS_ADDRESS_UNITS": "60", "DSS_PRINCIPAL_UNITS": "60"}
     with api_process(env, few) as process:
-        question = ["manifest", "-f", f"organ={upload.organ}", "--format", "curl", "--json"]
+        question = ["manifest", "-f", f"organ={upload.organ}", "--link", "--format", "curl", "--json"]
         command = dss_here(env, *question).json["commands"]["bash"]
         config = tmp_path / "limited.curlrc"
         found = subprocess.run(

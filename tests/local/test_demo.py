@@ -9,8 +9,7 @@ from unittest import mock
 
 import pytest
 
-from dss.commands.context import Context
-from local.demo.command import demo
+from dss.commands.main import cli
 from local.demo.data import LARGE_NAME, SAMPLE, Fingerprint, differences, fingerprints, make_sample
 from local.demo.program import STEPS, STEPS_ANYWHERE
 from local.demo.steps import REPLICAS, Scene, StepFailed
@@ -88,7 +87,7 @@ def test_a_dss_that_runs_is_tried_with_any_directory_and_what_any_deployment_has
     for name in set(whole_system) - {"DSS_TOKEN_OTHER_GROUP", "DSS_CATALOGUES"}:
         monkeypatch.setenv(name, whole_system[name])
 
-    code = demo.main(["--data", str(data)], obj=Context(), standalone_mode=False)
+    code = cli.main(["demo", "--data", str(data)], standalone_mode=False)
 
     said = capsys.readouterr()
     assert code == 0, said.out + said.err

@@ -10,10 +10,9 @@ import pytest
 import requests
 from moto import mock_aws
 
-from dss.commands.context import Context
+from dss.commands.main import cli
 from dss.errors import InvalidInput
 from run.deploy.aws import check_aws
-from run.deploy.command import deploy
 from run.deploy.configuration import Configuration
 from run.deploy.findings import Finding, State
 from run.deploy.google import GoogleApis, GoogleChecks
@@ -244,7 +243,7 @@ def test_the_command_says_what_is_wrong_and_fails(tmp_path: Path, capsys: pytest
         "--json",
     ]
 
-    code = deploy.main([*arguments, str(tmp_path / "dss.tfvars")], standalone_mode=False, obj=Context())
+    code = cli.main(["deploy", *arguments, str(tmp_path / "dss.tfvars")], standalone_mode=False)
 
     answer = json.loads(capsys.readouterr().out)
     says = {
