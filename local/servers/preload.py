@@ -15,15 +15,11 @@ import run.admin.command
 import run.api.app
 import run.api.worker
 import shared.wiring
-from run.api.contract import Contract
-from run.api.interfaces import Interfaces
 from shared.stores.s3.session import descriptions
 
 __all__ = ["functions", "functions_framework", "gunicorn", "run", "shared", "uvicorn"]
 
 functions.main.import_all()
 descriptions()
-Contract.load()
-Interfaces.load()
 # Memory pages that are never written stay shared; the garbage collector skips what is frozen.
 gc.freeze()

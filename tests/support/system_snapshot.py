@@ -1,14 +1,20 @@
 """A system with objects of every kind, and a snapshot of the answers to every read of it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
+from shared.bindings import change_binding
+from shared.catalog import Binding
+from shared.groups import add_members
 from tests.support.api import Version, now, put_bundle, put_collection, put_file
 from tests.support.manual_system import ManualSystem
 
 # The largest bundle has more names than a page holds; each file stands under NAMES_A_FILE of them.
 NAMES = 520
 NAMES_A_FILE = 260
+# The UUID of a bundle that is bound to a group, and owned by it.
+MANAGED = "ffffffff-0000-4000-8000-000000000001"
 
 
 def populate(system: ManualSystem, replica: str) -> None:
@@ -93,3 +99,22 @@ def _reads_of_collection(system: ManualSystem, replica: str, key: str) -> list[A
     path = f"/v1/collections/{uuid}"
     asked = [system.api.get(path, replica=replica, version=one) for one in (version or None, None)]
     return [(answer.status_code, answer.json()) for answer in asked]
+
+
+def bind_a_bundle(system: ManualSystem) -> None:
+    """Bind a bundle and its file to a group, with a member that the system keeps."""
+    file = put_file(system.api, system.clouds.stage("gcp", b"managed content"))
+    managed = put_bundle(
+        system.api, "gcp", [file.named("managed")], bundle=Version(MANAGED, now()), owner_group="dss"
+    )
+    system.replicate("gcp", f"files/{file}", f"bundles/{managed}")
+
+    def bind(before: Binding) -> Binding:
+        return replace(before, readers=frozenset({"dss"}), with_files=True)
+
+    change_binding(system.dss, MANAGED, "operator", bind)
+    add_members(system.dss, "lab", ["reader@example.org", "@example.com"], "operator")
+    add_members(system.dss, "lab", ["other@example.org"], "operator")
+    keys = [*system.clouds.keys("gcp", "access/"), *system.clouds.keys("gcp", "groups/")]
+    system.replicate("gcp", *keys)
+    assert [*system.clouds.keys("aws", "access/"), *system.clouds.keys("aws", "groups/")] == keys

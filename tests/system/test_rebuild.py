@@ -10,9 +10,8 @@ from unittest import mock
 import pytest
 
 from shared.bindings import change_binding
-from shared.catalog import Binding
 from shared.events.journal import compact
-from shared.groups import add_members, groups_of
+from shared.groups import groups_of
 from shared.jobs.purge_undo import restore_purged
 from shared.kinds import KINDS
 from shared.maintenance import rebuild as rebuilding
@@ -23,13 +22,13 @@ from shared.maintenance.repair import repair
 from shared.messages import BundleEvent
 from shared.purges.records import declare, is_due, new_purge, undo
 from shared.purges.removal import remove
-from tests.support.api import Api, Version, new_uuid, now, put_bundle, put_file
+from tests.support.api import Api, new_uuid, now, put_bundle, put_file
 from tests.support.clouds import REPLICAS
 from tests.support.command_line import dss, dss_here
 from tests.support.dss import firestore_client
 from tests.support.journal_reader import JournalEvent, read_events
 from tests.support.manual_system import ManualSystem, manual_system_on
-from tests.support.system_snapshot import all_bundles, populate, snapshot
+from tests.support.system_snapshot import MANAGED, all_bundles, bind_a_bundle, populate, snapshot
 
 COLLECTIONS = (
     *("files", "bundles", "bundle_tombstones", "hidden_bundles"),
@@ -38,8 +37,6 @@ COLLECTIONS = (
 )
 # What is not an object of the bucket.
 MARKERS = ("hidden_bundles", "owned_collections", "bindings", "memberships", "binding_marks")
-# The UUID of a bundle that is bound to a group, and owned by it.
-MANAGED = "ffffffff-0000-4000-8000-000000000001"
 # What a rebuild restores first.
 FIRST = ("groups", "access", "files")
 
@@ -60,27 +57,8 @@ def system(stack: dict[str, str]) -> Iterator[ManualSystem]:
     with manual_system_on(stack) as system:
         populate(system, "gcp")
         system.replicated_world("aws", b"first on aws")
-        _bind_a_bundle(system)
+        bind_a_bundle(system)
         yield system
-
-
-def _bind_a_bundle(system: ManualSystem) -> None:
-    """Bind a bundle and its file to a group, with a member that the system keeps."""
-    file = put_file(system.api, system.clouds.stage("gcp", b"managed content"))
-    managed = put_bundle(
-        system.api, "gcp", [file.named("managed")], bundle=Version(MANAGED, now()), owner_group="dss"
-    )
-    system.replicate("gcp", f"files/{file}", f"bundles/{managed}")
-
-    def bind(before: Binding) -> Binding:
-        return replace(before, readers=frozenset({"dss"}), with_files=True)
-
-    change_binding(system.dss, MANAGED, "operator", bind)
-    add_members(system.dss, "lab", ["reader@example.org", "@example.com"], "operator")
-    add_members(system.dss, "lab", ["other@example.org"], "operator")
-    keys = [*system.clouds.keys("gcp", "access/"), *system.clouds.keys("gcp", "groups/")]
-    system.replicate("gcp", *keys)
-    assert [*system.clouds.keys("aws", "access/"), *system.clouds.keys("aws", "groups/")] == keys
 
 
 def _counts(system: ManualSystem) -> dict[str, int]:
