@@ -11,7 +11,7 @@ from local.components.services import gunicorn
 from local.config import LOOPBACK_NETWORKS, PATIENCE, base_environment
 from local.errors import ComponentFailed
 from local.stack import ended
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import POLL, Process, Processes
 
@@ -40,7 +40,7 @@ class ApiProcess:
             self._settings.pop(name, None)
             if value is not None:
                 self._settings[name] = value
-        process = start_forked(
+        process = forkserver.start(
             self._processes, "api", self._command, self._settings, log=self.log, directory=self.log.parent
         )
         self._process = process

@@ -1,6 +1,8 @@
 """Make the archives of the emulators' Java classes that are missing (see `class_archive`).
 
-python -m local.archive_classes
+    python -m local.archive_classes
+
+Where one can't be made, it says why, and the emulators start without.
 """
 
 import os
@@ -25,7 +27,7 @@ _WRITING = 60.0
 
 
 def main() -> None:
-    """Make what is missing, nothing without Java and the emulators. Raises LocalError."""
+    """Make what is missing, nothing without Java and the emulators."""
     try:
         emulators = find_emulators(os.environ)
     except MissingRequirements:
@@ -35,8 +37,10 @@ def main() -> None:
         (emulators.pubsub, pubsub_command, _make_a_topic),
     ):
         archive = class_archive.path_of(emulators.java, jar)
-        if not archive.exists():
-            print(f"Archiving the classes of {jar.name}, once, for faster starts.", flush=True)
+        if archive.exists():
+            continue
+        print(f"Archiving the classes of {jar.name}, once, for faster starts.", flush=True)
+        try:
             archive.parent.mkdir(parents=True, exist_ok=True)
             with reserve() as keeper, tempfile.TemporaryDirectory(dir=archive.parent) as directory:
                 port = keeper.getsockname()[1]
@@ -44,6 +48,8 @@ def main() -> None:
                 run = command(emulators, port, f"-XX:ArchiveClassesAtExit={unfinished}")
                 _run(run, port, use, Path(directory))
                 unfinished.replace(archive)
+        except (LocalError, OSError, requests.RequestException) as error:
+            print(f"No archive, so {jar.name} starts as slowly as ever: {error}", flush=True)
 
 
 def _run(command: tuple[str, ...], port: int, use: Callable[[str], None], directory: Path) -> None:

@@ -53,33 +53,15 @@ def start(
     *,
     log: Path,
     directory: Path,
-) -> Process:
-    """Start a command: a Python module by a fork, any other by `Processes.start`."""
-    by = start_forked if _is_module(command) else Processes.start
-    return by(processes, name, command, environment, log=log, directory=directory)
-
-
-def _is_module(command: Sequence[str]) -> bool:
-    return tuple(command[:2]) == (sys.executable, "-m")
-
-
-def start_forked(
-    processes: Processes,
-    name: str,
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    *,
-    log: Path,
-    directory: Path,
     errors: Path | None = None,
 ) -> Process:
-    """Start `sys.executable -m MODULE ARGUMENT ...` by a fork, and return it like `Processes.start`.
+    """Start `sys.executable -m MODULE ARGUMENT ...` by a fork, any other command as `Processes.start` does.
 
     The module inherits neither this process's environment nor its open files. Its standard error is appended
-    to `errors`, or to the log if that is None.
+    to `errors`, or to the log if that is None. Raises FileNotFoundError if there is no such program.
     """
-    if not _is_module(command):
-        raise ValueError(f"{name}: not a command of a Python module: {command}")
+    if tuple(command[:2]) != (sys.executable, "-m"):
+        return processes.start(name, command, environment, log=log, directory=directory)
     module, *arguments = command[2:]
     context, guard = _server()
     own = {**environment, **processes.environment}

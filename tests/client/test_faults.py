@@ -27,7 +27,8 @@ from dss.tokens import fetch_local
 from dss.transfer.attempts import Attempts
 from local.api import ApiProcess, api_process
 from local.supervisor.processes import with_default_signals
-from tests.support.command_line import DSS, Outcome, dss, dss_here, environment
+from tests.support.clouds import REPLICAS
+from tests.support.command_line import DSS, Outcome, dss, environment
 from tests.support.http_proxy import Fault, HttpProxy
 from tests.support.waiting import SLOWNESS, wait_until
 
@@ -36,11 +37,11 @@ KIB = 1024
 
 @pytest.fixture
 def replica(request: pytest.FixtureRequest) -> str:
-    """The cloud to use; `aws` for some tests, since what the client does is the same with both."""
+    """The cloud to use; `gcp` for tests that do the same with signed URLs of both."""
     return str(getattr(request, "param", "gcp"))
 
 
-on_aws = pytest.mark.parametrize("replica", ["aws"], indirect=True)
+on_both = pytest.mark.parametrize("replica", REPLICAS, indirect=True)
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def tree(directory: Path) -> dict[str, str]:
 
 
 def uploaded(env: dict[str, str], data: Path) -> str:
-    outcome = dss_here(env, "upload", data, "--replica", env["DSS_REPLICA"], "--json")
+    outcome = dss(env, "upload", data, "--replica", env["DSS_REPLICA"], "--json")
     assert outcome.code == 0, outcome.err
     return str(outcome.json["uuid"])
 
@@ -116,7 +117,7 @@ def test_without_a_token_nothing_is_written(env: dict[str, str], data: Path) -> 
         ("delete", "11111111-1111-4111-8111-111111111111", "--reason", "a test", "--yes"),
         ("subscription", "list"),
     ):
-        outcome = dss_here(env, *arguments, "--replica", env["DSS_REPLICA"])
+        outcome = dss(env, *arguments, "--replica", env["DSS_REPLICA"])
 
         assert (outcome.code, outcome.out) == (4, ""), arguments
         assert "token" in outcome.err
@@ -147,6 +148,7 @@ def proxied(stack: dict[str, str]) -> Iterator[HttpProxy]:
         yield proxy
 
 
+@on_both
 def test_a_token_that_expires_during_an_upload_is_replaced(
     env: dict[str, str], data: Path, replica: str, proxied: HttpProxy, stage: str
 ) -> None:
@@ -165,7 +167,7 @@ def test_a_token_that_expires_during_an_upload_is_replaced(
     assert len(tokens.issued) >= 2
 
 
-@on_aws
+@on_both
 def test_an_upload_whose_token_has_expired_is_finished_with_another(
     env: dict[str, str], data: Path, replica: str, proxied: HttpProxy, stage: str
 ) -> None:
@@ -182,7 +184,7 @@ def test_an_upload_whose_token_has_expired_is_finished_with_another(
     assert (report.failed, report.put, report.files) == ([], 0, 26)
 
 
-@on_aws
+@on_both
 def test_an_upload_goes_on_when_the_api_has_restarted(
     env: dict[str, str], data: Path, replica: str, own_api: ApiProcess, stage: str
 ) -> None:
@@ -236,7 +238,7 @@ def test_a_download_that_cannot_write_is_finished_by_the_next_run(
     assert full.stderr.count("File too large") == 6, full.stderr
     assert "Traceback" not in full.stderr
     assert {path.name for path in target.glob("small *")} == {path.name for path in data.glob("small *")}
-    again = dss_here(env, *command)
+    again = dss(env, *command)
     assert (again.code, tree(target)) == (0, tree(data)), again.err
 
 
@@ -256,6 +258,7 @@ def test_nothing_more_is_tried_on_a_full_disk(number: int) -> None:
     assert all(f"not tried after: {os.strerror(number)}" in one.why for one in report.failed[1:])
 
 
+@on_both
 def test_a_full_disk_under_the_state_of_an_upload_ends_it(
     env: dict[str, str], data: Path, replica: str, tmp_path: Path
 ) -> None:
@@ -269,7 +272,7 @@ def test_a_full_disk_under_the_state_of_an_upload_ends_it(
     [why] = re.findall(rf"{re.escape(str(tmp_path / 'state'))}: cannot record what is done: ([^;]+);", line)
     assert why in ("File too large", "No space left on device")
     assert "Traceback" not in full.stderr
-    again = dss_here(env, *arguments, "--json")
+    again = dss(env, *arguments, "--json")
     assert (again.code, again.json["files"]) == (0, 26), again.err
 
 
@@ -300,13 +303,13 @@ def test_a_target_that_cannot_be_written_is_named(
 
     # Nobody may make a directory in /proc, not even root.
     for target in (tmp_path / "file" / "below", Path("/proc/dss-test")):
-        outcome = dss_here(env, "download", uuid, "--replica", replica, "--to", target)
+        outcome = dss(env, "download", uuid, "--replica", replica, "--to", target)
 
         assert (outcome.code, outcome.out) == (1, ""), target
         assert str(target) in outcome.err
         assert "Traceback" not in outcome.err
     # The command line names something that is no directory.
-    assert dss_here(env, "download", uuid, "--replica", replica, "--to", tmp_path / "file").code == 2
+    assert dss(env, "download", uuid, "--replica", replica, "--to", tmp_path / "file").code == 2
     assert (tmp_path / "file").read_text() == "here first"
 
 

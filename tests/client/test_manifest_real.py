@@ -116,8 +116,9 @@ def test_curl_that_is_refused_for_a_while_waits_and_gets_all(
         )
         config.write_text(found.stdout.replace(env["DSS_URL"], process.url))
         limited = Api(process.url)
-        while limited.get("/v1/bundles/all", replica="gcp").status_code != 429:
-            pass
+        wait_until(
+            lambda: limited.get("/v1/bundles/all", replica="gcp").status_code == 429, "the units are used up"
+        )
 
         done = subprocess.run(
             ["bash", "-c", f"{command.partition('|')[2]} < {shlex.quote(str(config))}"],

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local import class_archive
-from local.machine import find_emulators
+from local import archive_classes, class_archive
+from local.machine import Emulators, find_emulators
 
 
 @pytest.fixture
@@ -76,3 +76,19 @@ def test_those_of_this_machine_are_made_once():
         assert log.returncode == 0, log
     again = subprocess.run(command, cwd=root, check=True, capture_output=True, timeout=300)
     assert again.stdout == b""
+
+
+def test_a_jvm_that_makes_none_does_no_harm(programs, tmp_path, monkeypatch, capsys):
+    java, jar = programs
+    java.write_text("#!/bin/sh\necho no such option\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setattr(
+        archive_classes, "find_emulators", lambda _: Emulators(java=java, firestore=jar, pubsub=jar)
+    )
+
+    archive_classes.main()
+
+    said = capsys.readouterr().out
+    assert said.count("No archive, so emulator.jar starts as slowly as ever") == 2
+    assert "no such option" in said
+    assert list((tmp_path / "archives").iterdir()) == []

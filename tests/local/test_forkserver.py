@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.processes import Processes
 
 # Prints its own state; with the argument `wait` it starts a grandchild and waits, otherwise it ends.
@@ -28,13 +28,13 @@ sys.exit(3)
 PARENT = """
 import sys, time
 from pathlib import Path
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.processes import Processes
 if __name__ == "__main__":
     directory = Path(sys.argv[1])
     command = [sys.executable, "-m", "program", "wait"]
     environment = {"PYTHONPATH": sys.argv[1]}
-    start_forked(Processes(), "it", command, environment, log=directory / "log", directory=directory)
+    forkserver.start(Processes(), "it", command, environment, log=directory / "log", directory=directory)
     time.sleep(600)
 """
 
@@ -43,7 +43,7 @@ NESTED = """
 import signal, sys
 from pathlib import Path
 from local.config import base_environment
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.processes import Processes
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -52,8 +52,8 @@ if __name__ == "__main__":
     command = (sys.executable, "-m", "child")
     environment = {**base_environment({}), "PYTHONPATH": str(directory)}
     with Processes() as processes:
-        for start in (Processes.start, start_forked):
-            log = directory / start.__name__
+        for start in (Processes.start, forkserver.start):
+            log = directory / start.__module__
             child = start(processes, "child", command, environment, log=log, directory=directory)
             assert child.wait(120)
             print(log.read_text().strip(), flush=True)
@@ -82,7 +82,7 @@ def printed(directory):
 def start(processes, directory, *arguments):
     """Fork the program."""
     command = [sys.executable, "-m", "program", *arguments]
-    return start_forked(processes, "it", command, {"A": "b"}, log=directory / "log", directory=directory)
+    return forkserver.start(processes, "it", command, {"A": "b"}, log=directory / "log", directory=directory)
 
 
 def test_it_has_its_own_arguments_environment_directory_log_and_exit_code(directory, monkeypatch):
@@ -116,9 +116,16 @@ def test_a_parent_that_is_killed_leaves_neither_children_nor_grandchildren(direc
     assert_gone(own["pid"], own["grandchild"])
 
 
-def test_only_a_module_can_be_forked(directory):
-    with Processes() as processes, pytest.raises(ValueError, match="not a command of a Python module"):
-        start_forked(processes, "it", ["true"], {}, log=directory / "log", directory=directory)
+def test_another_program_is_started_too(directory):
+    with Processes() as processes:
+        log = directory / "log"
+        child = forkserver.start(
+            processes, "it", ["echo", "a"], dict(os.environ), log=log, directory=directory
+        )
+        assert child.wait(60)
+        assert (child.exit_code, log.read_text()) == (0, "a\n")
+        with pytest.raises(FileNotFoundError, match="it: no program"):
+            forkserver.start(processes, "it", ["no-such-program"], {}, log=log, directory=directory)
 
 
 def test_children_do_not_inherit_that_sigint_is_ignored(directory):

@@ -17,7 +17,7 @@ from local.components import API_TABLE
 from local.components.latency import delayed
 from local.config import base_environment
 from local.stack import Stack
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Processes
 from tests.support.waiting import wait_until
@@ -67,7 +67,7 @@ def proxy(echo):
     with reserve() as reservation, Processes() as processes:
         port = reservation.getsockname()[1]
         command = (sys.executable, "-m", "local.servers.latency", f"{SECONDS * 1000:g}")
-        start_forked(
+        forkserver.start(
             processes,
             "latency",
             (*command, f"{port}={HOST}:{echo.port}"),
@@ -118,7 +118,7 @@ def test_bytes_keep_their_order_and_the_end_of_the_stream_comes_last(proxy):
 def test_a_server_that_is_not_there_closes_the_connection():
     with reserve() as reservation, reserve() as nobody, Processes() as processes:
         port, target = reservation.getsockname()[1], nobody.getsockname()[1]
-        start_forked(
+        forkserver.start(
             processes,
             "latency",
             (sys.executable, "-m", "local.servers.latency", "0", f"{port}={HOST}:{target}"),

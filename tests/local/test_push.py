@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from local.servers.push import PushSubscription
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST
 from local.supervisor.processes import Process, Processes
 from tests.support.api import new_uuid
@@ -124,7 +124,7 @@ class Pushing:
 
     def start(self) -> Process:
         command = (sys.executable, "-m", "local.servers.push", str(self._config))
-        return start_forked(
+        return forkserver.start(
             self._processes, "push", command, self._env, log=self._log, directory=self._directory
         )
 

@@ -18,11 +18,9 @@ from local.stack import Stack
 from local.supervisor.processes import Processes
 from shared.catalog import AdminRun
 from shared.workflows import ADMINISTER
-from tests.support.api import Api, new_uuid
-from tests.support.clouds import Clouds
-from tests.support.dss import open_dss_for_threads
+from tests.support.api import new_uuid
 from tests.support.function_proxy import FunctionProxy, function_proxy, serve_proxy
-from tests.support.manual_system import ManualSystem
+from tests.support.manual_system import ManualSystem, opened
 from tests.support.mortal import Mortal
 from tests.support.waiting import wait_until
 
@@ -121,15 +119,7 @@ def admin_system() -> Iterator[AdminSystem]:
             environment = {**inherited, "DSS_ADMINISTER_FUNCTION_URL": url}
             server = Mortal(processes, component.name, component.command, environment, ports)
             server.start()
-            yield AdminSystem(
-                env=env,
-                api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
-                admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
-                clouds=Clouds(env),
-                dss=open_dss_for_threads(env),
-                front=function,
-                workflows=server,
-            )
+            yield AdminSystem(**opened(env), front=function, workflows=server)
 
 
 def put_list(system: AdminSystem, lines: Sequence[str] | bytes, *, key: str = "") -> str:

@@ -10,14 +10,14 @@ each resource with the real provider's schema and with its own validation.
 import json
 import os
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import grpc
 
 from local.supervisor.processes import Processes
-from tests.support.google_provider import encoded_field
+from tests.support.google_provider import Provider, encoded_field
 from tests.support.waiting import SLOWNESS, wait_until
 
 # tfplugin5.proto, message GetProviderSchema.Response: maps by name, of managed resources, data sources, and
@@ -25,6 +25,7 @@ from tests.support.waiting import SLOWNESS, wait_until
 SCHEMAS_BY_NAME = (2, 3, 8)
 # Seconds; an answer takes milliseconds, but the first one is of all schemas.
 PATIENCE = SLOWNESS * 60
+_SERVICE = "/tfplugin5.Provider"
 
 
 @contextmanager
@@ -48,20 +49,15 @@ def aws_provider(program: Path, used: Set[str], directory: Path) -> Iterator[grp
             yield _Forwarder(channel, used)
 
 
-class _Forwarder(grpc.GenericRpcHandler):
+class _Forwarder(Provider):
     def __init__(self, channel: grpc.Channel, used: Set[str]) -> None:
+        schemas = channel.unary_unary(f"{_SERVICE}/GetSchema")(b"", timeout=PATIENCE)
+        super().__init__(only_used(schemas, used))
         self._channel = channel
-        schemas = channel.unary_unary("/tfplugin5.Provider/GetSchema")(b"", timeout=PATIENCE)
-        self._schemas = only_used(schemas, used)
 
-    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        service, _, method = call.method.rpartition("/")
-        if service != "/tfplugin5.Provider":
-            return None
-        if method == "GetSchema":
-            return grpc.unary_unary_rpc_method_handler(lambda _request, _context: self._schemas)
-        ask = self._channel.unary_unary(call.method)
-        return grpc.unary_unary_rpc_method_handler(lambda request, _context: ask(request, timeout=PATIENCE))
+    def answer(self, method: str) -> Callable[[bytes], bytes]:
+        ask = self._channel.unary_unary(f"{_SERVICE}/{method}")
+        return lambda request: ask(request, timeout=PATIENCE)
 
 
 def only_used(schemas: bytes, used: Set[str]) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local.source_tree import python_path
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.processes import Processes, with_default_signals
 
 DSS = [sys.executable, "-m", "dss.commands.main"]
@@ -58,7 +58,7 @@ def dss(env: Mapping[str, str], *arguments: object) -> Outcome:
     with tempfile.TemporaryDirectory(dir=processes.scratch) as name:
         out, err = Path(name) / "out", Path(name) / "err"
         command = [*DSS, *map(str, arguments)]
-        process = start_forked(
+        process = forkserver.start(
             processes, "dss", command, environment(env), log=out, errors=err, directory=Path.cwd()
         )
         ended = process.wait(240)

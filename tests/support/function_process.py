@@ -13,7 +13,7 @@ import requests
 
 from local import probes
 from local.config import base_environment
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Process, Processes
 from tests.support.waiting import wait_until
@@ -34,7 +34,7 @@ class FunctionProcess:
     def start(self, **changes: str) -> None:
         """Start it with changed settings, and return when it answers."""
         self._environment.update(changes)
-        self._process = start_forked(
+        self._process = forkserver.start(
             self._processes,
             self._name,
             (

@@ -13,7 +13,7 @@ from typing import Any
 
 from local import probes
 from local.config import base_environment
-from local.supervisor.forkserver import start_forked
+from local.supervisor import forkserver
 from local.supervisor.ports import HOST, reserve
 from local.supervisor.processes import Process, Processes
 from tests.support.waiting import wait_until
@@ -42,7 +42,7 @@ class FunctionProxy:
 
     def start(self, **changes: str) -> None:
         """Start the function, with `changes` to its settings this time, and return when it answers."""
-        self._process = start_forked(
+        self._process = forkserver.start(
             self._processes,
             self._name,
             (

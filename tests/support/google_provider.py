@@ -8,7 +8,7 @@ stays unchecked.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -46,24 +46,39 @@ def serving(providers: Mapping[str, grpc.GenericRpcHandler]) -> Iterator[dict[st
             server.stop(grace=None)
 
 
-class StandIn(grpc.GenericRpcHandler):
-    """A provider that knows its schema, and nothing else."""
+class Provider(grpc.GenericRpcHandler):
+    """A provider that gives its schemas, encoded; `answer` says what else it knows."""
 
-    def __init__(self, schema: Json) -> None:
-        self._schema = _provider_schema(schema)
+    def __init__(self, schemas: bytes) -> None:
+        self._schemas = schemas
+
+    def answer(self, method: str) -> Callable[[bytes], bytes] | None:
+        """Return what answers the requests of a method, None if the provider doesn't have it."""
+        raise NotImplementedError
 
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """Return what serves a call; see grpc."""
         service, _, method = call.method.rpartition("/")
         if service != "/tfplugin5.Provider":
             return None
-        if method == "GetSchema":
-            return grpc.unary_unary_rpc_method_handler(lambda _request, _context: self._schema)
+        answer = (lambda _: self._schemas) if method == "GetSchema" else self.answer(method)
+        return answer and grpc.unary_unary_rpc_method_handler(lambda request, _context: answer(request))
+
+
+class StandIn(Provider):
+    """A provider that knows its schema, and nothing else."""
+
+    def __init__(self, schema: Json) -> None:
+        super().__init__(_provider_schema(schema))
+
+    def answer(self, method: str) -> Callable[[bytes], bytes] | None:
+        """Find nothing wrong."""
         if method.startswith("Validate"):
             # Terraform has checked the schema before it asks; no diagnostics is an empty message.
-            return grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+            return lambda _: b""
         if method == "PrepareProviderConfig":
             # The configuration has the same field number in the request and in the answer.
-            return grpc.unary_unary_rpc_method_handler(lambda request, _context: request)
+            return lambda request: request
         return None
 
 

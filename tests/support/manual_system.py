@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 
@@ -142,7 +143,7 @@ class World:
 def manual_system(**settings: str) -> Iterator[ManualSystem]:
     """Run the API and what it needs, with other settings."""
     with Stack(port=0, table=(*API_TABLE, topics), caller={**os.environ, **settings}).running() as env:
-        yield _opened(env)
+        yield ManualSystem(**opened(env))
 
 
 @contextlib.contextmanager
@@ -151,15 +152,16 @@ def manual_system_on(stack: Mapping[str, str]) -> Iterator[ManualSystem]:
     env = set_apart(stack)
     # As many as a stack has.
     with api_process(env, workers=2) as process:
-        yield _opened({**env, "DSS_URL": process.url})
+        yield ManualSystem(**opened({**env, "DSS_URL": process.url}))
         process.kill()
 
 
-def _opened(env: Mapping[str, str]) -> ManualSystem:
-    return ManualSystem(
-        env=env,
-        api=Api(env["DSS_URL"], env["DSS_TOKEN"]),
-        admin=Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
-        clouds=Clouds(env),
-        dss=open_dss_for_threads(env),
-    )
+def opened(env: Mapping[str, str]) -> dict[str, Any]:
+    """Return the attributes of a running system, by name."""
+    return {
+        "env": env,
+        "api": Api(env["DSS_URL"], env["DSS_TOKEN"]),
+        "admin": Api(env["DSS_URL"], env["DSS_ADMIN_TOKEN"]),
+        "clouds": Clouds(env),
+        "dss": open_dss_for_threads(env),
+    }
