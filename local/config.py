@@ -234,6 +234,7 @@ def api_settings(config: StackConfig) -> dict[str, str]:
         "DSS_TRUSTED_PROJECTS": PROJECT,
         "DSS_SERVICE_ACCOUNT_JWKS_URL": f"{issuer}/service_accounts/v1/jwk/{{email}}",
         "DSS_APPLICATION_SECRETS": json.dumps(client),
+        "DSS_SIGN_IN_CLIENTS": json.dumps([{"issuer": issuer, "client_id": AUDIENCE, "label": "local"}]),
         "DSS_GS_SIGNING_KEY_FILE": str(config.keys / "gcs-signer.json"),
         "DSS_SECRETS_KEY_FILE": str(config.keys / "subscription-secrets.key"),
     }

@@ -14,6 +14,7 @@ from shared.bucket_rules import BucketRule, check_whole_buckets
 from shared.explore.settings import CatalogueSetting
 from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
+from shared.sign_in_settings import SignInClient, check_clients
 from shared.visa_settings import PassportIssuer, VisaGrant, check_consistent
 
 # As browsers send it: in lower case, without a path.
@@ -80,8 +81,9 @@ class Settings:
     )
     secrets_key_file: str = _setting(
         "DSS_SECRETS_KEY_FILE",
-        "File with the keys that encrypt secrets of subscriptions and tokens of journals, one per line, the "
-        "newest first; without it there are no signed notifications, and no streams of parts of journals.",
+        "File with the keys that encrypt secrets of subscriptions, tokens of journals and sessions of pages, "
+        "one per line, the newest first; without it there are no signed notifications, no streams of parts "
+        "of journals, and no sign-in to pages.",
         default="",
     )
     aws_role_arn: str = _setting(
@@ -310,6 +312,12 @@ class Settings:
         "More OpenID providers than OIDC_ISSUER, as a JSON list of objects; `docs/deploy.md` describes them.",
         default=(),
     )
+    sign_in_clients: tuple[SignInClient, ...] = _setting(
+        "DSS_SIGN_IN_CLIENTS",
+        "OAuth clients by which people sign in to the pages, as a JSON list of `{issuer, client_id, "
+        "client_secret, audience, label}`; `docs/deploy.md` describes them. It needs DSS_SECRETS_KEY_FILE.",
+        default=(),
+    )
     token_info_url: str = _setting(
         "DSS_TOKEN_INFO_URL",
         "URL that tells whose an opaque access token is, as `https://oauth2.googleapis.com/tokeninfo` does; "
@@ -473,6 +481,9 @@ def _check_mail(settings: Settings) -> None:
 def _check_sign_in(settings: Settings) -> None:
     check_distinct("OIDC_ISSUERS", settings.issuers)
     check_consistent(settings.passport_issuers, settings.visa_grants)
+    check_clients("DSS_SIGN_IN_CLIENTS", settings.sign_in_clients, settings.issuers)
+    if settings.sign_in_clients and not settings.secrets_key_file:
+        raise ValueError("DSS_SECRETS_KEY_FILE is not set, but DSS_SIGN_IN_CLIENTS is: it encrypts sessions")
     if bool(settings.passport_issuers) != bool(settings.visa_grants):
         raise ValueError("DSS_PASSPORT_ISSUERS or DSS_VISA_GRANTS is not set, but the other is: set both")
     if not settings.token_info_url:

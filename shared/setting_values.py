@@ -9,6 +9,7 @@ from typing import Any
 from shared.bucket_rules import BucketRule, parse_rules
 from shared.explore.settings import CatalogueSetting, parse_catalogues
 from shared.issuer_settings import IssuerSetting, issuers_of
+from shared.sign_in_settings import SignInClient, sign_in_clients_of
 from shared.visa_settings import PassportIssuer, VisaGrant, passport_issuers_of, visa_grants_of
 
 # Replica names are in queries of the API, documents of the catalog, and attributes of messages.
@@ -105,6 +106,7 @@ _PARSERS: Mapping[Any, Callable[[str, Any], Any]] = {
     tuple[BucketRule, ...]: parse_rules,
     tuple[IssuerSetting, ...]: issuers_of,
     tuple[CatalogueSetting, ...]: parse_catalogues,
+    tuple[SignInClient, ...]: sign_in_clients_of,
     tuple[PassportIssuer, ...]: passport_issuers_of,
     tuple[VisaGrant, ...]: visa_grants_of,
 }

@@ -1,10 +1,10 @@
 """Passports and visas (GA4GH Passport 1.2) that a deployment accepts, as settings list them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from shared.issuer_settings import is_secure
+from shared.setting_rows import checked_row, rows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +46,20 @@ class VisaGrant:
         return self.issuer.rstrip("/")
 
 
-_URLS = ("issuer", "jwks_url")
-_LISTS: Mapping[str, Any] = {"audiences": tuple, "groups": frozenset, "by": frozenset}
-
-
 def passport_issuers_of(name: str, parsed: Any) -> tuple[PassportIssuer, ...]:
     """Return the issuers of a JSON list. Raise ValueError, which names the setting and the member."""
-    rows = [_checked(path, members, PassportIssuer, ("issuer",)) for path, members in _rows(name, parsed)]
+    rows = [
+        checked_row(path, members, PassportIssuer, ("issuer",)) for path, members in rows_of(name, parsed)
+    ]
     return tuple(PassportIssuer(**row) for row in rows)
 
 
 def visa_grants_of(name: str, parsed: Any) -> tuple[VisaGrant, ...]:
     """Return the grants of a JSON list. Raise ValueError, which names the setting and the member."""
     needed = ("issuer", "value", "groups")
-    return tuple(VisaGrant(**_checked(path, row, VisaGrant, needed)) for path, row in _rows(name, parsed))
+    return tuple(
+        VisaGrant(**checked_row(path, row, VisaGrant, needed)) for path, row in rows_of(name, parsed)
+    )
 
 
 def check_consistent(issuers: Sequence[PassportIssuer], grants: Sequence[VisaGrant]) -> None:
@@ -73,33 +73,3 @@ def check_consistent(issuers: Sequence[PassportIssuer], grants: Sequence[VisaGra
     for row in rows:
         if places.setdefault(row.name, row.jwks_url) != row.jwks_url:
             raise ValueError(f"DSS_VISA_GRANTS: {row.issuer} has two jwks_url; give the same everywhere")
-
-
-def _rows(name: str, parsed: Any) -> Iterable[tuple[str, Any]]:
-    if not isinstance(parsed, list):
-        raise ValueError(f"{name}: must be a JSON list")
-    return [(f"{name}[{number}]", members) for number, members in enumerate(parsed)]
-
-
-def _checked(path: str, members: Any, kind: type, needed: Iterable[str]) -> dict[str, Any]:
-    known = [row.name for row in fields(kind)]
-    if not isinstance(members, dict):
-        raise ValueError(f"{path}: must be a JSON object with {', '.join(known)}")
-    for member, value in members.items():
-        if member not in known:
-            raise ValueError(f"{path}.{member}: unknown; there are {', '.join(known)}")
-        _check_member(f"{path}.{member}", member, value)
-    for member in needed:
-        if not members.get(member):
-            raise ValueError(f"{path}.{member}: missing")
-    return {member: _LISTS.get(member, str)(value) for member, value in members.items()}
-
-
-def _check_member(path: str, member: str, value: Any) -> None:
-    if member in _LISTS:
-        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-            raise ValueError(f"{path}: must be a list of strings")
-    elif not isinstance(value, str):
-        raise ValueError(f"{path}: must be a string")
-    elif member in _URLS and value and not is_secure(value):
-        raise ValueError(f"{path}: must be a URL that begins with https://")

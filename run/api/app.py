@@ -35,6 +35,7 @@ from run.api.security_headers import install_headers
 from run.api.wsgi import Application, Environ
 from shared.access import STRANGER, Principal, Resource
 from shared.api_path import API_PATH
+from shared.config import Settings
 from shared.errors import DssError, Forbidden, NotYetImplemented, ReadOnly, RequestTooLarge, Unauthorized
 from shared.groups import Memberships
 from shared.system import Dss
@@ -86,7 +87,7 @@ def create_app(dss: Dss) -> Flask:
     install_audit_log(app, dss)
     install_request_log(app, dss.settings.project)
     install_headers(app, interfaces.has_operations, dss.settings.public_url)
-    app.wsgi_app = partial(_without_trailing_slash, interfaces, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
+    app.wsgi_app = partial(_prepared, interfaces, dss.settings, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
     return app
 
 
@@ -98,10 +99,16 @@ def _bundles_of_old(contract: Contract) -> Operation:
     return listed.served_also_at(f"{API_PATH}/bundles", replica="gcp")
 
 
-def _without_trailing_slash(
-    interfaces: Interfaces, application: Application, environ: Environ, start_response: Any
+def _prepared(
+    interfaces: Interfaces,
+    settings: Settings,
+    application: Application,
+    environ: Environ,
+    start_response: Any,
 ) -> Iterable[bytes]:
-    """Serve `.../files/UUID/` as `.../files/UUID`."""
+    """Serve `.../files/UUID/` as `.../files/UUID`, and who brings a token in a cookie as if in the header."""
+    # The gateway has done it already, if there is one.
+    interfaces.authorize(environ, settings)
     if interfaces.has_operations(environ["PATH_INFO"]):
         environ["PATH_INFO"] = environ["PATH_INFO"].rstrip("/")
     return application(environ, start_response)

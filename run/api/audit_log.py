@@ -36,6 +36,15 @@ _REFUSALS: Mapping[int, str] = {
 }
 # What an operation is about, by its id or the first word of that.
 _KINDS: Mapping[str, str] = {
+    "account.change_subscription": "subscription",
+    "account.check_out": "bundle",
+    "account.choose_bucket": "bundle",
+    "account.collect": "collection",
+    "account.get_subscription": "subscription",
+    "account.make_manifest": "manifest",
+    "account.subscribe": "subscription",
+    "account.watch_checkout": "checkout",
+    "account.watch_manifest": "manifest",
     "browse.compare": "bundle",
     "browse.get_bundle": "bundle",
     "browse.get_collection": "collection",

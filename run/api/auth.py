@@ -12,9 +12,9 @@ from shared.access import Principal
 from shared.config import Settings
 from shared.errors import Forbidden, Unauthorized
 
-_ALGORITHM = "RS256"
+ALGORITHM = "RS256"
 # Seconds by which the clocks of an issuer and of this machine may differ.
-_LEEWAY_SECONDS = 30
+LEEWAY_SECONDS = 30
 
 
 class Authenticator:
@@ -51,15 +51,15 @@ class Authenticator:
                 return self._access_tokens.identity(token, client)
             # What has expired proves nothing, whether or not its issuer answers.
             claimed = jwt.decode(
-                token, leeway=_LEEWAY_SECONDS, options={"verify_signature": False, "verify_exp": True}
+                token, leeway=LEEWAY_SECONDS, options={"verify_signature": False, "verify_exp": True}
             )
             issuer = self._issuer(claimed)
             claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key=issuer.key(claimed, str((header or {}).get("kid", "")), client),
-                algorithms=[_ALGORITHM],
+                algorithms=[ALGORITHM],
                 audience=issuer.audiences,
-                leeway=_LEEWAY_SECONDS,
+                leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss"]},
             )
         except jwt.PyJWTError as error:

@@ -7,7 +7,7 @@ parts of a request into the keyword arguments of its handler.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from run.api.bodies import BODY, Body
 from run.api.openapi import declarations, read_document
@@ -21,6 +21,13 @@ ALL = "all"
 _FOR_READERS = frozenset(("collections.get",))
 # A search reads; it is a POST because its query is too long for a URL.
 _READS = frozenset(("search.post",))
+
+
+class RequestBody(Protocol):
+    """The form of the bodies of an operation."""
+
+    def read(self, body: bytes | None, content_type: str | None) -> Mapping[str, Any]:
+        """Return what a body says. Raise IllegalArguments, or below, if it is not of this form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class Operation:
     _path_parameters: tuple[Parameter, ...] = field(repr=False)
     _query_parameters: tuple[Parameter, ...] = field(repr=False)
     query_names: frozenset[str] = field(repr=False)
-    _body: Body | None = field(repr=False)
+    _body: RequestBody | None = field(repr=False)
     writes: bool
     # Whether the handler reads the query itself, parameters that are not declared included.
     reads_query: bool = False
@@ -211,7 +218,7 @@ def compile_operation(
     declared: Mapping[str, Any],
     *,
     needs: Action | None,
-    body: Body | None,
+    body: RequestBody | None,
     writes: bool,
 ) -> Operation:
     """Compile an operation of a document; its parameters are declared as Swagger does."""

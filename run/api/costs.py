@@ -6,6 +6,25 @@ Searches, and what starts jobs or calls somebody, cost more than their CPU time 
 """
 
 COSTS = {
+    "account.change_subscription": 20,
+    "account.check_out": 20,
+    "account.choose_bucket": 5,
+    "account.choose_collection": 20,
+    "account.choose_format": 10,
+    # It pays for the lists that it reads, too.
+    "account.collect": 20,
+    # It asks the provider.
+    "account.finish_sign_in": 20,
+    "account.get_subscription": 5,
+    "account.list_collections": 20,
+    "account.list_subscriptions": 10,
+    "account.make_manifest": 40,
+    "account.me": 2,
+    "account.sign_in": 2,
+    "account.sign_out": 1,
+    "account.subscribe": 5,
+    "account.watch_checkout": 1,
+    "account.watch_manifest": 2,
     "browse.compare": 10,
     "browse.draw": 40,
     # It reads all names of a bundle, and pays for those of large ones.

@@ -69,6 +69,7 @@ class Gateway:
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         self.app = app
+        self._settings = settings
         self.request_seconds = settings.request_seconds
         self.client_seconds = settings.client_seconds
         self.max_body = settings.max_body_bytes
@@ -94,11 +95,12 @@ class Gateway:
             self.memory_for_bodies += exchange.body_size
 
     async def admit(self, environ: Environ) -> str:
-        """Return by whom a request counts.
+        """Return by whom a request counts, after its token was found.
 
         Raise TooManyRequests, after a moment, if it is for an operation, and their budget is used up.
         """
         path = environ["PATH_INFO"]
+        self.interfaces.authorize(environ, self._settings)
         try:
             if self.interfaces.has_operations(path) and not self.interfaces.needs_no_back_end(path):
                 return self._limits.check(environ).name

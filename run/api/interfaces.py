@@ -13,8 +13,10 @@ from flask import Flask, Response
 
 from run.api.contract import ALL, Operation
 from run.api.service import WITHOUT_BACK_END
+from run.api.wsgi import Environ
 from shared.access import Action
 from shared.api_path import API_PATH
+from shared.config import Settings
 from shared.system import Dss
 
 # The key of an application's interfaces in its `extensions`.
@@ -25,6 +27,7 @@ INTERFACES: Sequence[str] = (
     "run.explore.interface:interface",
     "run.imports.interface:interface",
     "run.browse.interface:interface",
+    "run.account.interface:interface",
 )
 _PROBLEM = "application/problem+json"
 
@@ -37,7 +40,8 @@ class Interface:
     that begin with one of `paths` are its own. `open_to_all` are the operations that need no sign-in in any
     deployment, and `without_back_end` the paths of answers that need no back end. `form` turns a problem
     into an error of its own form; `install` adds the routes that are no operations. `front` is the page that
-    people are led to from the root of the host, if it has one.
+    people are led to from the root of the host, if it has one. `authorize` adds the header `Authorization` to
+    a request at one of its paths that brings a token in another way.
     """
 
     area: str
@@ -49,6 +53,7 @@ class Interface:
     form: Callable[[str, Response], None]
     install: Callable[[Flask, Dss], None]
     front: str = ""
+    authorize: Callable[[Environ, Settings], None] | None = None
 
     def secured(self, names: Sequence[str]) -> "Interface":
         """Return this interface with sign-in for the operations of these names, or for `all`."""
@@ -97,6 +102,12 @@ class Interfaces:
     def front(self) -> str:
         """The page that people are led to from the root of the host; empty if no interface has one."""
         return next((one.front for one in self._interfaces if one.front), "")
+
+    def authorize(self, environ: Environ, settings: Settings) -> None:
+        """Add the header `Authorization` to a request that brings a token as its interface allows."""
+        for interface in self._interfaces:
+            if interface.authorize and environ["PATH_INFO"].startswith(interface.paths):
+                interface.authorize(environ, settings)
 
     def has_operations(self, path: str) -> bool:
         """Return whether a path is one of v1 or another interface."""

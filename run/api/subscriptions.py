@@ -18,10 +18,14 @@ from shared.webhooks.subscriptions import find_subscription, subscribe, unsubscr
 
 def list_own(call: Call, *, replica: str, subscription_type: str) -> Response:
     """List the caller's subscriptions of one query language on a replica."""
+    return answer({"subscriptions": owned(call, replica, subscription_type)})
+
+
+def owned(call: Call, replica: str, kind: str | None = None) -> list[dict[str, Any]]:
+    """Return the caller's subscriptions on a replica; with `kind`, those of one query language."""
     owner = call.identify()
-    owned = call.dss.catalog.subscriptions.of_owner(owner.email, replica)
-    acting = after_sign_in(call.dss, owner, owned)
-    return answer({"subscriptions": [_shown(call, one) for one in acting if one.kind == subscription_type]})
+    acting = after_sign_in(call.dss, owner, call.dss.catalog.subscriptions.of_owner(owner.email, replica))
+    return [_shown(call, one) for one in acting if kind in (None, one.kind)]
 
 
 def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Response:
@@ -34,7 +38,12 @@ def put(call: Call, *, replica: str, json_request_body: dict[str, Any]) -> Respo
 
 def get(call: Call, *, uuid: str, replica: str, subscription_type: str) -> Response:
     """Return one of the caller's subscriptions."""
-    return answer(_shown(call, _find(call, uuid, replica, subscription_type)))
+    return answer(found(call, uuid, replica, subscription_type))
+
+
+def found(call: Call, uuid: str, replica: str, kind: str | None = None) -> dict[str, Any]:
+    """Return one of the caller's subscriptions, of a query language if `kind` says so. Raise NotFound."""
+    return _shown(call, _find(call, uuid, replica, kind))
 
 
 def delete(call: Call, *, uuid: str, replica: str, subscription_type: str) -> Response:

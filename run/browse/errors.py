@@ -8,8 +8,9 @@ from run.browse.rendering import POLICY, error_html
 
 _ADVICE = {
     400: "Correct the address, or begin again with the list.",
-    401: "Only members of certain groups may see this: with a token, by the command line or the API.",
-    403: "Only members of certain groups may see this. Ask the person who sent you here which group that is.",
+    401: "Only those who have signed in may do this, or only members of certain groups: sign in above, or use"
+    " a token with the command line or the API.",
+    403: "Ask the person who sent you here which group may do this, and the operator how to become a member.",
     404: "Check the address. Of what only members of a group may see, others see the same.",
     410: "It was removed for good, and can't be had any more.",
     429: "You have asked for very much in a short time. Wait a moment, and load the page again.",

@@ -156,6 +156,7 @@ def get_bundle(call: Call, *, uuid: str) -> Response:
         versions=versions,
         version_count=version_count,
         older=_older(versions, head),
+        manifests=_list_of(call, "manifests", "bundleUuid", uuid),
         lines=lines_of_bundle(call, head.fqid, replica),
         drs=drs_uri(call, head.fqid),
         urlencode=urlencode,
@@ -203,7 +204,7 @@ def get_file(call: Call, *, uuid: str) -> Response:
         total=Total.of_content(record.size, record.checksums),
         replicas=states_of(call, Kind.FILE, record.fqid, record.available),
         lines=lines_of_file(call, record.fqid, replica, name),
-        bundles=_bundles_of_file(call, uuid),
+        bundles=_list_of(call, "bundles", "fileId", uuid),
         urlencode=urlencode,
     )
 
@@ -288,12 +289,12 @@ def _file(call: Call, uuid: str, given: Parameters) -> tuple[str, FileRecord]:
     return on_some_replica(call, given.text("replica"), lambda name: find_file(call, uuid, name, version))
 
 
-def _bundles_of_file(call: Call, uuid: str) -> str:
-    """Return the list of the bundles that a file is in, if the catalogue has files by their UUIDs."""
+def _list_of(call: Call, name: str, field: str, uuid: str) -> str:
+    """Return a page of what has a UUID in a field; empty if the catalogue does not have that field."""
     catalogue = catalogue_of(call, None)
-    if catalogue is None or "bundles" not in catalogue.listed or "fileId" not in catalogue.fields:
+    if catalogue is None or "bundles" not in catalogue.listed or field not in catalogue.fields:
         return ""
-    return f"{HOME}/bundles?{urlencode({'is.fileId': uuid})}"
+    return f"{HOME}/{name}?{urlencode({f'is.{field}': uuid})}"
 
 
 def _tombstone(call: Call, head: BundleHead) -> Response:

@@ -6,7 +6,7 @@ from typing import Self
 from werkzeug.datastructures import MultiDict
 
 from shared.errors import IllegalArguments
-from shared.identifiers import check_version
+from shared.identifiers import check_uuid, check_version
 
 # Characters of a name, or of a path in a bundle: more than a name of the contract has.
 _MOST_CHARACTERS = 4096
@@ -32,6 +32,10 @@ class Parameters:
         if len(text) > _MOST_CHARACTERS or "\0" in text:
             raise IllegalArguments(f"{name}: is longer than {_MOST_CHARACTERS} characters, or holds a null")
         return text
+
+    def uuid(self, name: str) -> str:
+        """Return a UUID. Raises IllegalArguments if it is missing, or none."""
+        return check_uuid(self.text(name), name)
 
     def version(self, name: str = "version") -> str | None:
         """Return a version, None if it is missing. Raises IllegalVersion."""

@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from run.browse import texts
 from run.browse.links import file_url
 from run.browse.operations import HOME
+from run.browse.sessions import form_key
+from run.browse.signing_in import visitor
 from run.browse.static import static_url
 
 # No inline scripts or styles, even if a text that is shown holds some.
@@ -28,7 +30,13 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"home": HOME, "static_url": static_url, "file_url": file_url}
+    made.globals |= {
+        "home": HOME,
+        "static_url": static_url,
+        "file_url": file_url,
+        "visitor": visitor,
+        "form_key": form_key,
+    }
     made.filters |= {
         "bytes": texts.bytes_text,
         "number": texts.number_text,

@@ -174,6 +174,11 @@ class CollectionCatalog:
         """
         return self._pages.read(self._collection.document(str(head.fqid)), range(first, head.page_count))
 
+    def about(self, head: CollectionHead) -> bytes:
+        """Return what is said about a version, as JSON, in one read. Raises CatalogBroken if it is missing."""
+        [first] = self._pages.read(self._collection.document(str(head.fqid)), range(1))
+        return first.partition(b"\n")[0]
+
     def make_available(self, fqid: Fqid, replica: str) -> None:
         """Make the version visible on a replica, unless the collection is hidden. Safe to repeat."""
         head, owned = self._collection.document(str(fqid)), self._owned.document(fqid.uuid)

@@ -29,3 +29,17 @@ for (const block of document.querySelectorAll("[data-copies]")) {
   });
   block.append(button);
 }
+
+// What is being done is asked again without loading the whole page.
+const watch = (section) => {
+  setTimeout(async () => {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (!answer || answer.status === 429 || answer.status >= 502) return watch(section);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const next = page.querySelector("[data-watched]");
+    if (!next) return location.reload();
+    section.replaceWith(next);
+    watch(next);
+  }, 1000);
+};
+document.querySelectorAll("[data-watched]").forEach(watch);
