@@ -42,6 +42,7 @@ resource "google_secret_manager_secret_iam_member" "api" {
     signing_key         = google_secret_manager_secret.signing_key.id
     subscription_key    = google_secret_manager_secret.subscription_key.id
     application_secrets = google_secret_manager_secret.application_secrets.id
+    sign_in_clients     = google_secret_manager_secret.sign_in_clients.id
   }
 
   secret_id = each.value
@@ -197,6 +198,19 @@ resource "google_cloud_run_v2_service" "api" {
           value_source {
             secret_key_ref {
               secret  = google_secret_manager_secret.application_secrets.secret_id
+              version = env.value
+            }
+          }
+        }
+      }
+
+      dynamic "env" {
+        for_each = var.sign_in_clients_version[*]
+        content {
+          name = "DSS_SIGN_IN_CLIENTS"
+          value_source {
+            secret_key_ref {
+              secret  = google_secret_manager_secret.sign_in_clients.secret_id
               version = env.value
             }
           }

@@ -34,6 +34,18 @@ resource "google_secret_manager_secret" "application_secrets" {
   depends_on = [google_project_service.enabled]
 }
 
+# The clients by which people sign in to the pages; unlike that of command lines, it has secrets.
+resource "google_secret_manager_secret" "sign_in_clients" {
+  secret_id = "${local.prefix}-sign-in-clients"
+  labels    = local.labels
+
+  replication {
+    auto {}
+  }
+
+  depends_on = [google_project_service.enabled]
+}
+
 resource "google_secret_manager_secret" "smtp_password" {
   secret_id = "${local.prefix}-smtp-password"
   labels    = local.labels

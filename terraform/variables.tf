@@ -783,3 +783,22 @@ variable "application_secrets_version" {
     error_message = "A number, or latest."
   }
 }
+
+variable "sign_in_clients_version" {
+  type        = string
+  description = "Version of secret dss-sign-in-clients, by which people sign in to the pages. When null, nobody can."
+  default     = null
+
+  validation {
+    condition = (
+      var.sign_in_clients_version == null ||
+      can(regex("^([1-9][0-9]*|latest)$", var.sign_in_clients_version))
+    )
+    error_message = "A number, or latest."
+  }
+
+  validation {
+    condition     = var.sign_in_clients_version == null || var.subscription_key_version != null
+    error_message = "Sessions are encrypted by the keys of secret dss-subscription-key: set subscription_key_version."
+  }
+}

@@ -19,7 +19,8 @@ NO_QUESTION_OF_ACCESS = {
 
 @pytest.fixture(scope="module")
 def program() -> Program:
-    return Program.of("run/api", "run/browse", "run/drs", "run/explore", "run/imports", "shared")
+    packages = ("account", "api", "browse", "drs", "explore", "imports")
+    return Program.of(*(f"run/{name}" for name in packages), "shared")
 
 
 @pytest.mark.parametrize("operation", ALL_OPERATIONS)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import request
 
 from run.account.forms import Form, needed
-from run.account.selections import Selection
+from run.account.selections import Selection, bundles_of, count_of
 from run.api import collections
 from run.api.call import Call
 from run.browse.operations import HOME
@@ -49,9 +49,7 @@ class Collected:
         """Return the links. Raises IllegalArguments if there are too many."""
         if self.selection is None:
             return self.links
-        # It costs as much as the lists that it reads.
-        call.charge(self.selection.count(call, "bundles") // 10)
-        return [_link("bundle", fqid) for fqid in self.selection.bundles(call)]
+        return [_link(Kind.BUNDLE, fqid) for fqid in bundles_of(call, self.selection)]
 
 
 def own(call: Call, start: int) -> tuple[list[Own], bool]:
@@ -87,7 +85,7 @@ def collected(call: Call) -> Collected:
     selection = Selection.read(call)
     if "bundles" not in selection.catalogue.listed:
         raise NotFound(f"catalogue {selection.catalogue.name} has no bundles")
-    number = selection.count(call, "bundles")
+    number = count_of(call, selection, "bundles")
     return Collected(
         replica=selection.catalogue.setting.replica,
         words=f"{number:,} {'bundle' if number == 1 else 'bundles'} of {selection.catalogue.name}",

@@ -13,7 +13,7 @@ from flask import Response, redirect, request
 from run.account import checkouts, collections, manifests, subscriptions
 from run.account import sign_in as signing_in
 from run.account.forms import Form, needed
-from run.account.selections import Selection
+from run.account.selections import Selection, count_of
 from run.account.who_am_i import who_am_i
 from run.api.call import Call
 from run.api.errors import status_of
@@ -225,7 +225,7 @@ def _collections(call: Call, what: collections.Collected, form: Form, problem: D
 def _formats(call: Call, selection: Selection, problem: DssError | None) -> Response:
     return page(
         "formats.html",
-        files=selection.count(call, "files"),
+        files=count_of(call, selection, "files"),
         chips=selection.chips,
         catalogue=selection.catalogue,
         formats=manifests.FORMATS,

@@ -14,13 +14,14 @@ from run.explore.access import sought
 from run.explore.arguments import Arguments
 from shared.errors import IllegalArguments, NotFound
 from shared.explore.catalogues import Catalogue
-from shared.explore.query import FoundPage, Query
+from shared.explore.query import Query
 from shared.identifiers import Fqid
 
 # What one change of a collection may add, as the contract says.
 MOST_BUNDLES = 1000
-# Entities that are read at once.
+# Bundles that are read at once, and those that cost a unit of a request budget together.
 _PAGE = 100
+_BUNDLES_A_UNIT = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,32 +64,38 @@ class Selection:
         """Return the question which entities of a type are in it. Raises IllegalArguments."""
         return Arguments({**self.arguments, "facets": ""}).query(self.catalogue, entity_type)
 
-    def count(self, call: Call, entity_type: str) -> int:
-        """Return how many entities of a type the caller finds in it."""
-        found, _ = call.dss.catalogues.counts(self.catalogue, sought(call), self.query(entity_type))
-        return found
 
-    def bundles(self, call: Call) -> list[Fqid]:
-        """Return all bundle versions in it. Raises IllegalArguments if there are more than MOST_BUNDLES."""
-        found: list[Fqid] = []
-        after = ""
-        while True:
-            page = self._page(call, after)
-            for each in page.found:
-                [version] = self.catalogue.fields["bundleVersion"].values(each.document)
-                found.append(Fqid(each.entity_id, str(version)))
-            if len(found) > MOST_BUNDLES or (page.has_next and len(found) >= MOST_BUNDLES):
-                raise IllegalArguments(
-                    f"these are more than {MOST_BUNDLES:,} bundles, the most that can be added at once; choose"
-                    " more filters"
-                )
-            if not page.has_next:
-                return found
-            after = json.dumps(list(page.found[-1].position))
+def count_of(call: Call, selection: Selection, entity_type: str) -> int:
+    """Return how many entities of a type the caller finds in a selection. Raises IllegalArguments."""
+    query = selection.query(entity_type)
+    found, _ = call.dss.catalogues.counts(selection.catalogue, sought(call), query)
+    return found
 
-    def _page(self, call: Call, after: str) -> FoundPage:
-        listed = self.catalogue.listed["bundles"]
-        place = {"search_after": after} if after else {}
+
+def bundles_of(call: Call, selection: Selection) -> list[Fqid]:
+    """Return all bundle versions of a selection that the caller finds.
+
+    Raises IllegalArguments if there are more than MOST_BUNDLES, before it reads them.
+    """
+    number = count_of(call, selection, "bundles")
+    if number > MOST_BUNDLES:
+        raise IllegalArguments(
+            f"these are {number:,} bundles; at most {MOST_BUNDLES:,} can be added at once: choose more filters"
+        )
+    # It costs as much as the lists that it reads.
+    call.charge(number // _BUNDLES_A_UNIT)
+    known, listed = selection.catalogue.fields["bundleVersion"], selection.catalogue.listed["bundles"]
+    found: list[Fqid] = []
+    place: dict[str, str] = {}
+    # Others may come while it reads.
+    while len(found) < MOST_BUNDLES:
         size = str(min(_PAGE, listed.max_size))
-        order = Arguments({"size": size, **place}).order(self.catalogue, listed)
-        return call.dss.catalogues.page(self.catalogue, sought(call), self.query("bundles"), order)
+        order = Arguments({"size": size, **place}).order(selection.catalogue, listed)
+        page = call.dss.catalogues.page(selection.catalogue, sought(call), selection.query("bundles"), order)
+        for each in page.found:
+            [version] = known.values(each.document)
+            found.append(Fqid(each.entity_id, str(version)))
+        if not page.has_next:
+            break
+        place = {"search_after": json.dumps(list(page.found[-1].position))}
+    return found[:MOST_BUNDLES]

@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response, request
@@ -42,6 +42,11 @@ _NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f<>:\"/\\|?*]")
 
 def put_manifest(call: Call, body: Mapping[str, Any], *, fetch: bool) -> Response:
     """Start a manifest, or find it, and answer where to ask for it, or where it is."""
+    return _state(call, begin_manifest(call, body), 0, fetch=fetch)
+
+
+def begin_manifest(call: Call, body: Mapping[str, Any]) -> ManifestJob:
+    """Return the job of a manifest, which has begun or ended. Raises IllegalArguments, NotFound, ReadOnly."""
     arguments = Arguments.of(call.query, body, OF_MANIFEST)
     a_format = arguments.text("format", DEFAULT)
     if a_format not in FORMATS:
@@ -52,12 +57,21 @@ def put_manifest(call: Call, body: Mapping[str, Any], *, fetch: bool) -> Respons
         raise IllegalArguments(f"Catalog {catalogue.name!r} has no files, of which a manifest could be made.")
     query = replace(arguments.query(catalogue, FILES), facets=())
     order = _order(call, catalogue, query, a_format)
-    job = find_ready(call.dss, order) or _requested(call, catalogue, query, order)
-    return _state(call, job, 0, fetch=fetch)
+    return find_ready(call.dss, order) or _requested(call, catalogue, query, order)
 
 
 def get_manifest(call: Call, token: str, *, fetch: bool) -> Response:
     """Answer where to ask for a manifest again, or where it is. Raises Gone once it has expired."""
+    job, asked = find_manifest(call, token)
+    return _state(call, job, asked, fetch=fetch)
+
+
+def find_manifest(call: Call, token: str) -> tuple[ManifestJob, int]:
+    """Return the job of a token, and how often its holder has asked for it, this time included.
+
+    Raises IllegalArguments for other texts, Gone once it has expired, and Forbidden if it has what the
+    caller may not read.
+    """
     parsed = parse_token(token)
     if isinstance(parsed, ManifestKey):
         if request.headers.get("Authorization"):
@@ -66,11 +80,11 @@ def get_manifest(call: Call, token: str, *, fetch: bool) -> Response:
         if not hmac.compare_digest(job.secret, parsed.secret):
             # That of an earlier manifest of the same selection.
             raise _gone()
-        return _state(call, job, 0, fetch=fetch)
+        return job, 0
     job = _found(call, parsed.job_id)
     if not _may_have(job.order.labels, sought(call)):
         raise Forbidden("This manifest was made for others, who may read more; PUT /manifest/files anew")
-    return _state(call, job, parsed.asked + 1, fetch=fetch)
+    return job, parsed.asked + 1
 
 
 def _may_have(labels: Sought, reader: Sought) -> bool:
@@ -141,10 +155,7 @@ def _gone() -> Gone:
 
 def _state(call: Call, job: ManifestJob, asked: int, *, fetch: bool) -> Response:
     """Answer the state of a manifest to somebody who has asked for it before."""
-    call.is_about(job.id)
-    if job.state is JobState.FAILED:
-        raise ManifestFailed(f"The manifest could not be made: {job.cause}; PUT /manifest/files tries again")
-    if job.state is JobState.SUCCEEDED:
+    if is_made(call, job):
         return _ready(call, job, fetch=fetch)
     url = _url(call, ManifestToken(job.id, asked), fetch=fetch)
     seconds = _RETRY_AFTER[min(asked, len(_RETRY_AFTER) - 1)]
@@ -154,10 +165,32 @@ def _state(call: Call, job: ManifestJob, asked: int, *, fetch: bool) -> Response
     return answer({"Status": 301, "Location": url, "Retry-After": seconds, "Progress": progress})
 
 
-def _ready(call: Call, job: ManifestJob, *, fetch: bool) -> Response:
-    """Answer where a manifest is. Raises Gone."""
+def is_made(call: Call, job: ManifestJob) -> bool:
+    """Return whether a manifest is made. Raises ManifestFailed, and Gone."""
+    call.is_about(job.id)
+    if job.state is JobState.FAILED:
+        raise ManifestFailed(f"The manifest could not be made: {job.cause}; PUT /manifest/files tries again")
+    if job.state is not JobState.SUCCEEDED:
+        return False
     if call.dss.clock.now() >= job.expires() or not is_there(call.dss, job.key):
         raise _gone()
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandedOut:
+    """Where a manifest that is made is: by a signed URL, and by one that needs no sign-in for its week.
+
+    `location` is the one of them that a client should keep; `lines` are command lines by shell.
+    """
+
+    signed: str
+    location: str
+    lines: Mapping[str, str]
+
+
+def hand_out(call: Call, job: ManifestJob) -> HandedOut:
+    """Return where a manifest is that is made, and note that the caller was told."""
     name = job.order.name
     replica = call.dss.replicas.primary
     signed = replica.store.sign_get(
@@ -168,12 +201,20 @@ def _ready(call: Call, job: ManifestJob, *, fetch: bool) -> Response:
     )
     lasting = _url(call, ManifestKey(job.id, job.secret), fetch=False)
     is_config = job.order.format == _CURL
-    lines = to_download_files(lasting) if is_config else to_download(signed, name)
-    if fetch:
+    return HandedOut(
+        signed=signed,
         # A download of files takes longer than a signed URL lives.
-        location = lasting if is_config else signed
-        return answer({"Status": 302, "Location": location, "CommandLine": lines})
-    return Response(as_text(lines), 302, {"Location": signed}, mimetype="text/plain")
+        location=lasting if is_config else signed,
+        lines=to_download_files(lasting) if is_config else to_download(signed, name),
+    )
+
+
+def _ready(call: Call, job: ManifestJob, *, fetch: bool) -> Response:
+    """Answer where a manifest is."""
+    made = hand_out(call, job)
+    if fetch:
+        return answer({"Status": 302, "Location": made.location, "CommandLine": made.lines})
+    return Response(as_text(made.lines), 302, {"Location": made.signed}, mimetype="text/plain")
 
 
 def _url(call: Call, token: ManifestToken | ManifestKey, *, fetch: bool) -> str:

@@ -175,7 +175,7 @@ class CollectionCatalog:
         return self._pages.read(self._collection.document(str(head.fqid)), range(first, head.page_count))
 
     def about(self, head: CollectionHead) -> bytes:
-        """Return what is said about a version, as JSON, in one read. Raises CatalogBroken if it is missing."""
+        """Return what is said about a version, as JSON, in one read. Raises CatalogBroken if it is gone."""
         [first] = self._pages.read(self._collection.document(str(head.fqid)), range(1))
         return first.partition(b"\n")[0]
 

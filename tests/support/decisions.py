@@ -13,6 +13,12 @@ ASKS_NOTHING = {
     "subscriptions.list_own": "the query is for the caller's own",
     "events.read_journal": "its token was given, like a signed URL, to somebody who may read these events",
     "subscriptions.put": "it makes a new one, of the caller",
+    "account.sign_in": "it leads to where somebody signs in",
+    "account.finish_sign_in": "it gives a token to the browser of who has it",
+    "account.sign_out": "it takes the session of this browser from it",
+    "account.list_collections": "the query is for the caller's own",
+    "account.list_subscriptions": "the query is for the caller's own",
+    "account.subscribe": "it makes a new one, of the caller",
     "drs.service_info": "it is about the service",
     "explore.catalogs": "it is about the service",
     "explore.health_of": "it is about the service",
@@ -110,6 +116,13 @@ class Program:
             if isinstance(node, ast.Name) and node.id in function.names:
                 full = function.names[node.id]
                 yield from (name for name in (full, f"{full}.__init__") if name in self.functions)
+            elif (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and f"{function.names.get(node.value.id)}.{node.attr}" in self.functions
+            ):
+                # Of a module, or of a class.
+                yield f"{function.names[node.value.id]}.{node.attr}"
             elif isinstance(node, ast.Attribute) and _last_name(node.value) == "self":
                 yield from (name for name in (f"{function.module}.{node.attr}",) if name in self.functions)
 

@@ -50,6 +50,7 @@ OPTIONAL = {
     "signing_key_version": "1",
     "subscription_key_version": "4",
     "application_secrets_version": "2",
+    "sign_in_clients_version": "5",
     "postgresql_tier": "db-custom-2-7680",
     "postgresql_high_availability": True,
     "postgresql_password_version": "3",

@@ -143,14 +143,14 @@ def test_without_a_signing_key_nothing_is_mounted(deployments: dict[str, Deploym
 
 
 def test_no_secret_has_its_value_in_terraform(deployments: dict[str, Deployment]) -> None:
-    [secret] = [
-        row for row in container(deployments["most"])["env"] if row["name"] == "DSS_APPLICATION_SECRETS"
-    ]
+    rows = {row["name"]: row for row in container(deployments["most"])["env"]}
 
-    assert secret["value"] is None
-    assert secret["value_source"][0]["secret_key_ref"] == [
-        {"secret": "dss-application-secrets", "version": "2"}
-    ]
+    for name, secret, version in (
+        ("DSS_APPLICATION_SECRETS", "dss-application-secrets", "2"),
+        ("DSS_SIGN_IN_CLIENTS", "dss-sign-in-clients", "5"),
+    ):
+        assert rows[name]["value"] is None
+        assert rows[name]["value_source"][0]["secret_key_ref"] == [{"secret": secret, "version": version}]
     assert not deployments["most"].of_type("google_secret_manager_secret_version")
     assert not deployments["most"].of_type("google_service_account_key")
     assert not deployments["most"].of_type("aws_iam_access_key")
