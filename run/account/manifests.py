@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import quote
 
 from run.account.selections import Selection
@@ -10,6 +11,7 @@ from run.browse.commands import Lines
 from run.browse.operations import HOME
 from run.explore.manifest_tokens import ManifestToken
 from run.explore.manifests import begin_manifest, find_manifest, hand_out, is_made
+from shared.catalog import JobState
 
 # Where manifests are watched; their token follows.
 WATCHED = f"{HOME}/manifests"
@@ -34,12 +36,14 @@ _TERRA = "https://app.terra.bio"
 class Watched:
     """A manifest: how many files it has, and how many are in it; if it is made, where it is.
 
-    `terra` is the address by which Terra imports it, `lines` are command lines, each with its shell.
+    `cause` is why it could not be made, `terra` the address by which Terra imports it, and `lines` are
+    command lines, each with its shell.
     """
 
     format: str
     files: int
     files_done: int
+    cause: str = ""
     location: str = ""
     terra: str = ""
     lines: Sequence[Lines] = ()
@@ -54,7 +58,9 @@ def begin(call: Call, selection: Selection, a_format: str) -> str:
 def watch(call: Call, token: str) -> Watched:
     """Return what is known of a manifest. Raises as GET of a manifest does."""
     job, _ = find_manifest(call, token)
-    known = {"format": job.order.format, "files": job.order.files}
+    known: dict[str, Any] = {"format": job.order.format, "files": job.order.files}
+    if job.state is JobState.FAILED:
+        return Watched(**known, files_done=job.files_done, cause=job.cause or "for an unknown reason")
     if not is_made(call, job):
         return Watched(**known, files_done=job.files_done)
     made = hand_out(call, job)

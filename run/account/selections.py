@@ -80,7 +80,7 @@ def bundles_of(call: Call, selection: Selection) -> list[Fqid]:
     number = count_of(call, selection, "bundles")
     if number > MOST_BUNDLES:
         raise IllegalArguments(
-            f"these are {number:,} bundles; at most {MOST_BUNDLES:,} can be added at once: choose more filters"
+            f"these are {number:,} bundles; {MOST_BUNDLES:,} at most can be added: choose more filters"
         )
     # It costs as much as the lists that it reads.
     call.charge(number // _BUNDLES_A_UNIT)
