@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 from urllib.parse import urlencode
 
@@ -72,4 +73,4 @@ def status(call: Call, job_id: str, replica: str) -> Mapping[str, Any]:
 def proof_line(what: Wanted, email: str) -> str:
     """Return the line by which the owner of a bucket says that somebody may check out into it."""
     copy = "gcloud storage cp" if what.scheme == "gs" else "aws s3 cp"
-    return f"echo {email} | {copy} - {what.scheme}://MY-BUCKET/{PROOF_KEY}"
+    return f"echo {quote(email)} | {copy} - {what.scheme}://MY-BUCKET/{PROOF_KEY}"

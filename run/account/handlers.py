@@ -150,7 +150,7 @@ def watch_checkout(call: Call, *, job_id: str) -> Response:
     """Show how far a checkout is."""
     given = Parameters.read(request.args, "replica")
     replica = given.text("replica") or call.dss.replicas.primary.name
-    return page("checkout.html", status=checkouts.status(call, job_id, replica), job_id=job_id)
+    return page("checkout.html", job=checkouts.status(call, job_id, replica), job_id=job_id)
 
 
 def _done_or_shown_again(act: Callable[[], str], show: Callable[[DssError], Response]) -> Response:

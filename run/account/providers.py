@@ -56,6 +56,14 @@ class Attempt:
     nonce: str = field(default_factory=_random, repr=False)
     verifier: str = field(default_factory=_random, repr=False)
 
+    @classmethod
+    def read(cls, kept: Mapping[str, Any] | None) -> Self | None:
+        """Return the attempt that a browser has kept; None if it has none, or one of another release."""
+        try:
+            return cls(**kept) if kept else None
+        except TypeError:
+            return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Endpoints:
@@ -140,8 +148,6 @@ class _Provider:
             "nonce": attempt.nonce,
             "code_challenge": challenge.rstrip(b"=").decode(),
             "code_challenge_method": "S256",
-            # Who has signed out here may want to be somebody else.
-            "prompt": "select_account",
             **({"audience": self.client.audience} if self.client.audience else {}),
         }
         page = self._endpoints().authorization

@@ -52,13 +52,12 @@ def finish(call: Call) -> Response:
     settings, providers = call.dss.settings, current_app.extensions[PROVIDERS]
     # Providers add parameters of their own.
     refuse_repeated(request.args, ("state", "code", "iss", "error"))
-    begun = sealed_cookie(settings, _ATTEMPT, seconds=_ATTEMPT_SECONDS)
-    if begun is None:
+    attempt = Attempt.read(sealed_cookie(settings, _ATTEMPT, seconds=_ATTEMPT_SECONDS))
+    if attempt is None:
         raise IllegalArguments(
             f"this sign-in has ended, or took more than {_ATTEMPT_SECONDS // 60} minutes, or your browser"
             " keeps no cookies of this site; begin again"
         )
-    attempt = Attempt(**begun)
     made = providers.finish(attempt, request.args, client_address(settings))
     response = _as_answer(redirect(page_here(attempt.next), 303))
     begin_session(response, settings, made)

@@ -34,6 +34,8 @@ _OF_THIS_HOST = "__Host-"
 _MOST_BYTES = 3900
 # The key of a request's session in its environment.
 _FOUND = "dss.session"
+# Whether only cookies count that this host has set by https.
+_OF_HOST_ONLY = "dss.cookies_of_host_only"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ def authorize(environ: Environ, settings: Settings) -> None:
     """Give a request with a session's cookie the token of the session, unless it has one of its own."""
     if _FOUND in environ:
         return
+    environ[_OF_HOST_ONLY] = settings.public_url.startswith("https://")
     found = None if "HTTP_AUTHORIZATION" in environ else _session(environ, settings)
     environ[_FOUND] = found
     if found:
@@ -89,7 +92,7 @@ def form_key() -> str:
     found = session()
     if found:
         return found.form_key
-    known = _cookie(request.environ, FORM_KEY, is_secure=None)
+    known = _cookie(request.environ, FORM_KEY)
     if not known:
         known = g.new_form_key = g.get("new_form_key") or secrets.token_urlsafe(24)
     return known
@@ -98,7 +101,7 @@ def form_key() -> str:
 def check_form_key(given: str) -> None:
     """Raise Forbidden unless a form that was sent is of a page that this browser got in this session."""
     found = session()
-    expected = found.form_key if found else _cookie(request.environ, FORM_KEY, is_secure=None)
+    expected = found.form_key if found else _cookie(request.environ, FORM_KEY)
     # Browsers say of each request which site it comes from; a form of another one never counts.
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     if site != "same-origin" or not expected or not compare_digest(given.encode(), expected.encode()):
@@ -151,13 +154,12 @@ def seal(settings: Settings, name: str, content: Mapping[str, Any]) -> str:
 def _unsealed(environ: Environ, settings: Settings, name: str, seconds: int) -> Mapping[str, Any] | None:
     if not settings.secrets_key_file:
         return None
-    is_secure = True if settings.public_url.startswith("https://") else None
-    sealed = _cookie(environ, name, is_secure=is_secure)
+    sealed = _cookie(environ, name)
     if not sealed:
         return None
     try:
         plain = secret_keys(settings.secrets_key_file).decrypt(sealed, ttl=seconds)
-    except InvalidToken:
+    except (InvalidToken, ValueError):
         return None
     # The same keys encrypt for other purposes.
     if not plain.startswith(_purpose(name)):
@@ -170,15 +172,19 @@ def _session(environ: Environ, settings: Settings) -> Session | None:
     if not settings.sign_in_clients:
         return None
     content = _unsealed(environ, settings, SESSION, MOST_SECONDS)
-    made = Session(**content) if content else None
+    try:
+        made = Session(**content) if content else None
+    except TypeError:
+        # Of another release.
+        return None
     return made if made and made.ends > time.time() else None
 
 
-def _cookie(environ: Environ, name: str, *, is_secure: bool | None) -> str:
-    """Return a cookie; with `is_secure` only one that this host set by https, else rather that one."""
+def _cookie(environ: Environ, name: str) -> str:
+    """Return a cookie; rather, or only, one that this host has set by https."""
     cookies = parse_cookie(environ)
-    of_host = cookies.get(f"{_OF_THIS_HOST}{name}", "")
-    return of_host if is_secure else of_host or cookies.get(name, "")
+    others = "" if environ.get(_OF_HOST_ONLY) else cookies.get(name, "")
+    return cookies.get(f"{_OF_THIS_HOST}{name}") or others
 
 
 def _purpose(name: str) -> bytes:
