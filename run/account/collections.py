@@ -15,8 +15,10 @@ from run.browse.operations import HOME
 from run.browse.parameters import Parameters
 from shared.clock import new_version
 from shared.errors import IllegalArguments, NotFound
-from shared.identifiers import Fqid, Kind, check_uuid
+from shared.identifiers import Fqid, check_uuid
 
+# Types of links, as the contract has them.
+_FILE, _BUNDLE = "file", "bundle"
 PATH, COLLECT = f"{HOME}/collections", f"{HOME}/collect"
 # The choice of the form that stands for a collection that does not exist yet.
 NEW = "new"
@@ -30,7 +32,12 @@ class Own:
 
     fqid: Fqid
     name: str
-    items: int
+    links: int
+
+    @property
+    def url(self) -> str:
+        """The page of this version, which never changes: what one shares."""
+        return f"{PATH}/{self.fqid.uuid}?{urlencode({'version': self.fqid.version})}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +56,7 @@ class Collected:
         """Return the links. Raises IllegalArguments if there are too many."""
         if self.selection is None:
             return self.links
-        return [_link(Kind.BUNDLE, fqid) for fqid in bundles_of(call, self.selection)]
+        return [_link(_BUNDLE, fqid) for fqid in bundles_of(call, self.selection)]
 
 
 def own(call: Call, start: int) -> tuple[list[Own], bool]:
@@ -61,7 +68,7 @@ def own(call: Call, start: int) -> tuple[list[Own], bool]:
     fqids = [Fqid(row["uuid"], row["version"]) for row in listed]
     heads = catalog.get_many(fqids)
     found = [
-        Own(fqid=fqid, name=str(json.loads(catalog.about(heads[fqid]))["name"]), items=heads[fqid].item_count)
+        Own(fqid=fqid, name=str(json.loads(catalog.about(heads[fqid]))["name"]), links=heads[fqid].item_count)
         for fqid in fqids
         if fqid in heads
     ]
@@ -75,11 +82,11 @@ def collected(call: Call) -> Collected:
     """
     if "type" in request.args:
         given = Parameters.read(request.args, "type", "uuid", "version", "replica")
-        kind, fqid = given.text("type"), Fqid(given.uuid("uuid"), given.version() or "")
-        if kind not in (Kind.FILE, Kind.BUNDLE) or not fqid.version:
+        a_type, fqid = given.text("type"), Fqid(given.uuid("uuid"), given.version() or "")
+        if a_type not in (_FILE, _BUNDLE) or not fqid.version:
             raise IllegalArguments("type, version: name a version of a file or a bundle")
         replica = call.dss.replicas.named(given.text("replica") or call.dss.replicas.primary.name).name
-        return Collected(replica=replica, words=f"{kind} {fqid}", links=[_link(kind, fqid)])
+        return Collected(replica=replica, words=f"{a_type} {fqid}", links=[_link(a_type, fqid)])
     if not request.args:
         return Collected(replica=call.dss.replicas.primary.name, words="")
     selection = Selection.read(call)
@@ -136,5 +143,5 @@ def _url_of(uuid: str, version: str, replica: str) -> str:
     return f"{PATH}/{uuid}?{urlencode({'version': version, 'replica': replica})}"
 
 
-def _link(kind: str, fqid: Fqid) -> Mapping[str, str]:
-    return {"type": str(kind), "uuid": fqid.uuid, "version": fqid.version}
+def _link(a_type: str, fqid: Fqid) -> Mapping[str, str]:
+    return {"type": a_type, "uuid": fqid.uuid, "version": fqid.version}

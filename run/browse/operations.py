@@ -6,21 +6,35 @@ several times, and unknown ones are errors.
 
 from dataclasses import replace
 
-from run.api.contract import Operation, compile_operation
+from run.api.contract import Operation, RequestBody, compile_operation
+from shared.access import Action
 
 # Of all pages, and of nothing else.
 HOME = "/browse"
 
 
-def _page(name: str, path: str) -> Operation:
+def page_operation(
+    operation_id: str,
+    path: str,
+    *,
+    needs: Action | None = None,
+    form: RequestBody | None = None,
+    writes: bool = False,
+) -> Operation:
+    """Return the operation of a page at a path below HOME; with `form`, of what one sends from a page."""
     names = (part[1:-1] for part in path.split("/") if part.startswith("{"))
     declared = {
-        "operationId": f"browse.{name}",
+        "operationId": operation_id,
         "parameters": [{"name": each, "in": "path", "type": "string", "required": True} for each in names],
         "responses": {"200": {}},
     }
-    compiled = compile_operation("", f"{HOME}{path}", "get", declared, needs=None, body=None, writes=False)
+    method = "post" if form else "get"
+    compiled = compile_operation("", f"{HOME}{path}", method, declared, needs=needs, body=form, writes=writes)
     return replace(compiled, reads_query=True)
+
+
+def _page(name: str, path: str) -> Operation:
+    return page_operation(f"browse.{name}", path)
 
 
 OPERATIONS = (

@@ -141,7 +141,7 @@ def set_cookie(
 
 def sealed_cookie(settings: Settings, name: str, *, seconds: int) -> Mapping[str, Any] | None:
     """Return what a cookie holds that `seal` made for this name less than so many seconds ago, else None."""
-    return _unsealed(request.environ, settings, name, seconds)
+    return unseal(settings, name, _cookie(request.environ, name), seconds=seconds)
 
 
 def seal(settings: Settings, name: str, content: Mapping[str, Any]) -> str:
@@ -151,11 +151,9 @@ def seal(settings: Settings, name: str, content: Mapping[str, Any]) -> str:
     return secret_keys(settings.secrets_key_file).encrypt(plain).decode()
 
 
-def _unsealed(environ: Environ, settings: Settings, name: str, seconds: int) -> Mapping[str, Any] | None:
-    if not settings.secrets_key_file:
-        return None
-    sealed = _cookie(environ, name)
-    if not sealed:
+def unseal(settings: Settings, name: str, sealed: str, *, seconds: int) -> Mapping[str, Any] | None:
+    """Return the content that `seal` made for this name less than so many seconds ago; else None."""
+    if not sealed or not settings.secrets_key_file:
         return None
     try:
         plain = secret_keys(settings.secrets_key_file).decrypt(sealed, ttl=seconds)
@@ -171,7 +169,7 @@ def _unsealed(environ: Environ, settings: Settings, name: str, seconds: int) -> 
 def _session(environ: Environ, settings: Settings) -> Session | None:
     if not settings.sign_in_clients:
         return None
-    content = _unsealed(environ, settings, SESSION, MOST_SECONDS)
+    content = unseal(settings, SESSION, _cookie(environ, SESSION), seconds=MOST_SECONDS)
     try:
         made = Session(**content) if content else None
     except TypeError:
