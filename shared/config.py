@@ -3,9 +3,7 @@
 `make settings` writes `docs/settings.md` from this table.
 """
 
-import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
@@ -13,12 +11,10 @@ from typing import Any
 from shared.bucket_rules import BucketRule, check_whole_buckets
 from shared.explore.settings import CatalogueSetting
 from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
+from shared.network_settings import check_networks, check_origins
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
 from shared.sign_in_settings import SignInClient, check_clients
 from shared.visa_settings import PassportIssuer, VisaGrant, check_consistent
-
-# As browsers send it: in lower case, without a path.
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def _setting(name: str, help_text: str, *, default: Any = MISSING) -> Any:
@@ -458,10 +454,10 @@ class Settings:
         check_whole_buckets("DSS_DESTINATIONS", settings.destinations)
         _check_mail(settings)
         _check_sign_in(settings)
-        _check_origins(settings.cors_origins)
-        _check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
-        _check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
-        _check_networks("DSS_UNLIMITED_NETWORKS", settings.unlimited_networks)
+        check_origins(settings.cors_origins)
+        check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
+        check_networks("DSS_TRUSTED_PROXIES", settings.trusted_proxies)
+        check_networks("DSS_UNLIMITED_NETWORKS", settings.unlimited_networks)
         # S3 and GCS: a signed URL is valid for at most seven days.
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must be between 1 and 604800")
@@ -492,20 +488,3 @@ def _check_sign_in(settings: Settings) -> None:
         raise ValueError("DSS_TOKEN_INFO_URL must begin with https://, because tokens are sent to it")
     if not settings.token_info_clients and not settings.trusted_projects:
         raise ValueError("DSS_TOKEN_INFO_CLIENTS is not set, but DSS_TOKEN_INFO_URL is: set both")
-
-
-def _check_origins(origins: tuple[str, ...]) -> None:
-    alone = origins in (("*",), ("none",))
-    for origin in () if alone else origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise ValueError(
-                f"DSS_CORS_ORIGINS: {origin!r} is no origin, as https://a.example; `*` stands alone"
-            )
-
-
-def _check_networks(name: str, networks: tuple[str, ...]) -> None:
-    for network in networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
