@@ -44,15 +44,20 @@ class Person:
 
     def follow(self, text: str) -> None:
         """Follow the first link with a text."""
-        self.browser.find_element(By.LINK_TEXT, text).click()
+        self._click(self.browser.find_element(By.LINK_TEXT, text))
 
     def press(self, text: str) -> None:
         """Press the first button with a text."""
-        self.browser.find_element(By.XPATH, f"//button[normalize-space()='{text}']").click()
+        self._click(self.browser.find_element(By.XPATH, f"//button[normalize-space()='{text}']"))
 
     def choose(self, name: str, value: str) -> None:
         """Choose a value of a form's choice."""
-        self.browser.find_element(By.CSS_SELECTOR, f"input[name={name}][value='{value}']").click()
+        self._click(self.browser.find_element(By.CSS_SELECTOR, f"input[name={name}][value='{value}']"))
+
+    def _click(self, element: WebElement) -> None:
+        # What stays at the edge of a small window may cover what is there.
+        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
 
     def field(self, name: str) -> WebElement:
         return self.browser.find_element(By.NAME, name)
@@ -92,6 +97,7 @@ def sample(whole_system: dict[str, str]) -> HcaBundle:
 @pytest.fixture(scope="module")
 def person(whole_system: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     with open_browser(tmp_path_factory.mktemp("profile")) as browser:
+        browser.set_window_size(1280, 900)
         yield Person(browser, whole_system["DSS_URL"])
 
 
