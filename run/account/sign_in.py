@@ -41,10 +41,10 @@ def begin(call: Call) -> Response:
         ]
         return page("sign_in.html", choices=choices)
     attempt = Attempt(issuer=chosen.name, next=following, redirect_uri=f"{call.base_url}{SIGNED_IN}")
-    response = redirect(providers.address(attempt))
+    response = _as_answer(redirect(providers.address(attempt)))
     settings = call.dss.settings
     set_cookie(response, settings, _ATTEMPT, seal(settings, _ATTEMPT, asdict(attempt)), _ATTEMPT_SECONDS)
-    return _as_answer(response)
+    return response
 
 
 def finish(call: Call) -> Response:
