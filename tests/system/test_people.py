@@ -5,7 +5,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 import requests
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -40,7 +44,10 @@ class Person:
     def until(self, condition: Callable[[], object]) -> None:
         """Wait for something on the page, which may be loaded again meanwhile."""
         ignored = (NoSuchElementException, StaleElementReferenceException)
-        WebDriverWait(self.browser, PATIENCE, ignored_exceptions=ignored).until(lambda _: condition())
+        try:
+            WebDriverWait(self.browser, PATIENCE, ignored_exceptions=ignored).until(lambda _: condition())
+        except TimeoutException:
+            pytest.fail(f"{self.browser.current_url} shows after {PATIENCE} s:\n{self.text}")
 
     def follow(self, text: str) -> None:
         """Follow the first link with a text."""
@@ -74,8 +81,9 @@ class Person:
         assert Window(self.browser, self.url).faults() == []
 
     def complaints(self) -> list[str]:
-        """Return what the browser has said of pages: of what their policy forbids, and of errors."""
-        return [each["message"] for each in self.browser.get_log("browser")]
+        """Return what the browser has said of our pages: of what their policy forbids, and of errors."""
+        said = [each["message"] for each in self.browser.get_log("browser")]
+        return [each for each in said if self.url in each]
 
 
 @pytest.fixture(scope="module")
@@ -168,11 +176,10 @@ def test_a_member_finds_takes_and_is_told_from_sign_in_to_sign_out(
         person.field("query").send_keys(f"bundle_info.uuid == '{new.uuid}'")
         person.press("Subscribe")
         assert "Nothing was sent yet" in person.text
-        here = person.browser.current_url
         put_bundle(writer, "gcp", [file.named("a.txt")], bundle=new)
 
         def is_delivered() -> bool:
-            person.browser.get(here)
+            person.browser.refresh()
             return new.uuid in person.text and "delivered" in person.text
 
         person.until(is_delivered)

@@ -21,6 +21,7 @@ GRANTS = {
         CATALOG, STARTS_WORKFLOWS, ("topic deliveries", PUBLISH), ("topic replays", PUBLISH),
         ("secret dss-signing-key", "roles/secretmanager.secretAccessor"),
         ("secret dss-application-secrets", "roles/secretmanager.secretAccessor"),
+        ("secret dss-sign-in-clients", "roles/secretmanager.secretAccessor"),
         ("secret dss-subscription-key", "roles/secretmanager.secretAccessor"),
         ("secret dss-postgresql-password", "roles/secretmanager.secretAccessor"),
         ("account dss-api", "roles/iam.serviceAccountTokenCreator"),

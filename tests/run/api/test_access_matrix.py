@@ -187,7 +187,7 @@ class InProcess(Api):
 
     def __init__(self, application: Flask, token: str | None) -> None:
         super().__init__("", token)
-        self._client = application.test_client()
+        self._client = application.test_client(use_cookies=False)
 
     def request(
         self, method: str, path: str, *, json: Any = None, data: Any = None, headers: Any = None, **query: Any
