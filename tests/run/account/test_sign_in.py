@@ -11,11 +11,13 @@ import requests
 from cryptography.fernet import Fernet
 from werkzeug.test import TestResponse
 
+from run.account import providers
 from run.account.sign_in import page_here
 from run.api.app import create_app
 from run.browse.sessions import FORM_KEY, SESSION, Session, seal, unseal
 from shared.secret_keys import secret_keys
 from tests.run.account.conftest import CATALOGUE, LAB, Person, Site, query_of
+from tests.support.subscriber import subscriber
 
 PROJECTS = f"/browse/projects?catalog={CATALOGUE}"
 ATTEMPT = "dss-sign-in"
@@ -193,6 +195,22 @@ def test_a_code_is_nothing_without_the_verifier_and_the_nonce_of_its_attempt(sit
 
         assert "invalid_grant" in page.text if name == "verifier" else "nonce" in page.text
         assert not person.client.get_cookie(SESSION)
+
+
+def test_a_code_is_sent_to_the_provider_and_to_nobody_it_names(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = site.visitor()
+    back = person.consent(person.provider_page())
+
+    with subscriber() as server:
+        elsewhere = providers._Endpoints(
+            authorization="", token=server.url("/redirect/token"), names_itself=False
+        )
+        monkeypatch.setattr(providers._Provider, "_endpoints", lambda _: elsewhere)
+        person.get(back, 503)
+
+    assert [call.path for call in server.calls] == ["/redirect/token"]
 
 
 def test_who_refuses_is_told_so(site: Site) -> None:
