@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,15 @@ from tests.support.clouds import REPLICAS, Clouds
 from tests.support.large_objects import VERIFIES_INLINE
 from tests.support.postgresql_server import StoppableServer, postgresql_server
 from tests.support.process_use import ProcessUse, refuse_processes
-from tests.support.schedule import DurationRecorder, GroupScheduling, longest_first, recorded
+from tests.support.schedule import (
+    ROOT,
+    DurationRecorder,
+    GroupScheduling,
+    longest_first,
+    never_quick,
+    record_never_quick,
+    recorded,
+)
 from tests.support.topics import make_topics
 
 # Tests with these markers run only if `-m` names the marker: each has a command in the Makefile.
@@ -84,7 +94,11 @@ def replica(request: pytest.FixtureRequest) -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add our options."""
     parser.addoption("--quick", action="store_true", help="run only the tests that start no process")
-    parser.addoption("--record-seconds", action="store_true", help="write tests/support/seconds.json anew")
+    parser.addoption(
+        "--record-seconds",
+        action="store_true",
+        help="write down how long files take, and which are never quick",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,9 +121,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
     return GroupScheduling(config, log)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not open files for `--quick` that have nothing for it."""
+    if config.option.quick and collection_path.suffix == ".py":
+        return collection_path.relative_to(ROOT).as_posix() in never_quick() or None
+    return None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Select the tests, and put those first that take longest: in the same order in every worker."""
-    starts_processes = ProcessUse().of
+    starts_processes = cache(ProcessUse().of)
+    if config.option.record_seconds and os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        record_never_quick(items, starts_processes)
     omitted_marks = {mark for mark in _OPT_IN if mark not in config.option.markexpr}
 
     def is_selected(item: pytest.Item) -> bool:

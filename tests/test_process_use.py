@@ -8,6 +8,7 @@ import pytest
 
 from local.supervisor import processes
 from tests.support.process_use import ProcessUse
+from tests.support.schedule import never_quick
 
 
 def starts_one():
@@ -94,6 +95,14 @@ def test_the_fixtures_of_a_test_count(request):
 
     assert tests["test_needs_a_fixture_of_a_fixture"]
     assert not tests["test_needs_nothing"]
+
+
+def test_what_quick_does_not_open_has_nothing_for_it(request):
+    """Of all tests that are collected beside this one."""
+    use = ProcessUse()
+    quick = {item.nodeid.partition("::")[0] for item in request.session.items if not use.of(item)}
+
+    assert not quick & never_quick(), "pytest --record-seconds --collect-only -n 0 writes the list anew"
 
 
 def test_an_unforeseen_process_is_refused():

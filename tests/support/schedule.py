@@ -1,7 +1,9 @@
-"""The order in which the files of the suite run, and which of them stay in one xdist worker.
+"""Which files of the suite are opened, in which order they run, and which of them stay in one xdist worker.
 
 A file that takes long and starts last leaves the other worker idle. So files start longest first, by the
-seconds that they took when `pytest --record-seconds` ran last, which seconds.json keeps for clones.
+seconds that they took when `pytest --record-seconds` ran last, which seconds.json keeps for clones. That also
+writes down the files of which every test starts processes: `--quick` does not open them, for to import them
+would take it longer than to import all others.
 """
 
 import json
@@ -15,6 +17,7 @@ from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parents[2]
 _RECORD = Path(__file__).with_name("seconds.json")
+_NEVER_QUICK = Path(__file__).with_name("never_quick.json")
 # Seconds, for tests of a group that is not recorded.
 _QUICK, _SLOW = 0.02, 1.0
 
@@ -61,6 +64,20 @@ def recorded() -> dict[str, float]:
     """Return how many seconds each group took when they were recorded last."""
     seconds: dict[str, float] = json.loads(_RECORD.read_text())
     return seconds
+
+
+@cache
+def never_quick() -> frozenset[str]:
+    """Return the files, from the root, of which every test started processes when they were recorded last."""
+    return frozenset(json.loads(_NEVER_QUICK.read_text()))
+
+
+def record_never_quick(items: Sequence[pytest.Item], starts_processes: Callable[[pytest.Item], bool]) -> None:
+    """Write down which of the files of these tests have none that `--quick` runs."""
+    files = {item.nodeid.partition("::")[0] for item in items}
+    others = {item.nodeid.partition("::")[0] for item in items if not starts_processes(item)}
+    kept = {file for file in never_quick() if (ROOT / file).exists()}
+    _NEVER_QUICK.write_text(json.dumps(sorted((kept | files) - others), indent=1) + "\n")
 
 
 def longest_first(
