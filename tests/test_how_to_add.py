@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 import functions.runtime
 from run.api import app, contract, limits
 from shared.messages import DEAD_LETTERS, BundleEvent
-from tests.run.api.test_errors import client_of_broken
+from tests.run.api.test_errors import Broken, broken_application
 from tests.support.replication import RecordingPublisher
 
 ROOT = Path(__file__).parents[1]
@@ -54,7 +54,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
         "tests.run.api.test_errors.create_app",
         lambda dss: original(dataclasses.replace(dss, clock=at_rest)),
     )
-    return client_of_broken(ZeroDivisionError())
+    return broken_application(Broken(ZeroDivisionError())).test_client()
 
 
 def test_a_route_is_an_operation_a_function_and_its_rows(client: FlaskClient) -> None:
