@@ -9,7 +9,7 @@ from dss.errors import InvalidInput
 from run.admin.operator import operator_settings
 from run.admin.report import table
 from shared.catalogue_indexing import RELEASE
-from shared.explore.base import DELETED, FAILED, INDEXED, LEFT_OUT, WITHDRAWN
+from shared.explore.base import FAILED, INDEXED, STATES, by_state
 from shared.explore.catalogues import Catalogue
 from shared.explore.upkeep import StoredCatalogue
 from shared.identifiers import version_of
@@ -17,8 +17,6 @@ from shared.maintenance.catalogue_backlog import backlog_of
 from shared.maintenance.catalogue_rows import chosen
 from shared.system import Dss
 from shared.wiring import open_system
-
-_STATES = (INDEXED, FAILED, LEFT_OUT, WITHDRAWN, DELETED)
 
 
 def show_status(context: Context, names: Sequence[str]) -> int:
@@ -29,11 +27,11 @@ def show_status(context: Context, names: Sequence[str]) -> int:
         default = next(iter(dss.catalogues.catalogues()))
         rows = {each.name: _status(dss, each, is_default=each.name == default) for each in catalogues}
         unused = [] if names else [each.name for each in _not_listed(dss)]
-    columns = (*_STATES, "to be tried again", "waiting", "oldest")
+    columns = (*STATES, "to be tried again", "waiting", "oldest")
     lines = [["catalogue", *columns]]
     for name, row in rows.items():
         shown = f"{name} (default)" if row["default"] else name
-        numbers = [f"{row['bundles'][state]:,}" for state in _STATES]
+        numbers = [f"{row['bundles'][state]:,}" for state in STATES]
         lines.append(
             [
                 shown,
@@ -53,15 +51,12 @@ def show_status(context: Context, names: Sequence[str]) -> int:
 def _status(dss: Dss, catalogue: Catalogue, *, is_default: bool) -> dict[str, Any]:
     counts = dss.catalogues.upkeep.counts(catalogue)
     backlog = backlog_of(dss, catalogue)
-    by_state = {state: 0 for state in _STATES}
-    for (state, _), count in counts.items():
-        by_state[state] += count
     return {
         "default": is_default,
         "plugin": catalogue.setting.plugin,
         "source": catalogue.source["spec"],
         "replica": catalogue.setting.replica,
-        "bundles": by_state,
+        "bundles": by_state(counts),
         "to_be_tried_again": sum(
             count for (state, release), count in counts.items() if state == FAILED and release != RELEASE
         ),
@@ -116,8 +111,7 @@ def make_default(context: Context, name: str, *, dry_run: bool) -> int:
 
 
 def _indexed(dss: Dss, catalogue: Catalogue) -> int:
-    counts = dss.catalogues.upkeep.counts(catalogue)
-    return sum(count for (state, _), count in counts.items() if state == INDEXED)
+    return by_state(dss.catalogues.upkeep.counts(catalogue))[INDEXED]
 
 
 def remove_catalogue(context: Context, name: str, *, dry_run: bool) -> int:

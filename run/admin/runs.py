@@ -42,7 +42,7 @@ def show_dry_run(context: Context, argument: Mapping[str, Any], *, remote: bool)
     if len(found.lines) > SHOWN:
         lines.append("  … and more (--json lists 1,000)")
     context.show(result, "\n".join(lines))
-    return int(any(found.counts[name] for name in _PROBLEMS) or "refused" in found.result)
+    return int(steps.has_problems(found.counts, found.result))
 
 
 def show_resumption(context: Context, run_id: str) -> int:
@@ -173,8 +173,7 @@ def _show(context: Context, dss: Dss, run: AdminRun) -> int:
     context.show(summary, "\n".join([*lines, f"  report: {summary['report']}"]))
     if run.state is JobState.RUNNING:
         return 0
-    has_problems = any(run.counts.get(name) for name in _PROBLEMS) or "refused" in run.result
-    return int(run.state is JobState.FAILED or has_problems)
+    return int(run.state is JobState.FAILED or steps.has_problems(run.counts, run.result))
 
 
 def _counts(run: AdminRun) -> str:

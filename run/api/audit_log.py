@@ -51,6 +51,7 @@ _KINDS: Mapping[str, str] = {
     "browse.get_content": "file",
     "browse.get_file": "file",
     "browse.get_image": "file",
+    "browse.get_run": "run",
     "bundles": "bundle",
     "checkout": "bundle",
     "checkout.get": "checkout",

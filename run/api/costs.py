@@ -36,10 +36,14 @@ COSTS = {
     "browse.get_file": 5,
     "browse.get_image": 5,
     # The page of a list is a list of the catalogue and a summary of it.
+    # Growth is computed once an hour at most, what the system is like every quarter of a minute.
+    "browse.get_run": 5,
+    "browse.grow": 10,
     "browse.home": 40,
     "browse.list_entities": 40,
     "browse.list_bundles": 10,
     "browse.list_values": 20,
+    "browse.status": 10,
     "bundles.delete": 5,
     "bundles.get": 2,
     "bundles.list_all": 10,

@@ -3,7 +3,7 @@
 import importlib.metadata
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -30,6 +30,8 @@ WITHOUT_BACK_END = (
     "/version",
     "/internal/application_secrets",
 )
+# The key of an application's back ends in its `extensions`.
+BACK_ENDS = "dss.back_ends"
 # Probes and people should not wait longer for a back end.
 _HEALTH_SECONDS = 6
 # Anybody may ask, and each check costs a read and four lists.
@@ -39,7 +41,7 @@ _KEPT_SECONDS = 2
 def install(app: Flask, dss: Dss, contract: Contract, *, front: str) -> None:
     """Add the routes that are not operations of the contract."""
     version = importlib.metadata.version("dss-service")
-    health = _Health(dss)
+    health = app.extensions[BACK_ENDS] = BackEnds(dss)
     # What service accounts put into the tokens that they sign: the first accepted name of each claim.
     sign_in = {
         "x-audience": dss.settings.oidc_audience[0],
@@ -75,11 +77,11 @@ def _version_form(version: str) -> dict[str, Any]:
     }
 
 
-class _Health:
+class BackEnds:
     """Checks all back ends at once, and keeps what it found for two seconds; threads may share it."""
 
     def __init__(self, dss: Dss) -> None:
-        self._last: tuple[float, dict[str, Any]] | None = None
+        self._last: tuple[float, Mapping[str, str | None]] | None = None
         self._checks: dict[str, Callable[[], None]] = {"catalog": dss.catalog.database.check}
         for replica in dss.replicas:
             for bucket in (replica.bucket, replica.checkout_bucket):
@@ -90,21 +92,25 @@ class _Health:
 
     def answer(self) -> Response:
         """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not."""
-        # Who comes meanwhile waits for what the first one finds.
-        with self._lock:
-            if self._last is None or time.monotonic() - self._last[0] >= _KEPT_SECONDS:
-                self._last = time.monotonic(), self._broken()
-            broken = self._last[1]
+        broken = {name: why for name, why in self.states().items() if why}
         body = {"Healthy": not broken, **({"broken": broken} if broken else {})}
         return answer(body, 503 if broken else 200)
 
-    def _broken(self) -> dict[str, Any]:
+    def states(self) -> Mapping[str, str | None]:
+        """Return what is wrong with each back end, None if it answers; after some seconds at most."""
+        # Who comes meanwhile waits for what the first one finds.
+        with self._lock:
+            if self._last is None or time.monotonic() - self._last[0] >= _KEPT_SECONDS:
+                self._last = time.monotonic(), self._checked()
+            return self._last[1]
+
+    def _checked(self) -> Mapping[str, str | None]:
         ends = time.monotonic() + _HEALTH_SECONDS
         if self._threads is None:
             self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
         with deadline(ends):
             pending = {name: self._threads.submit(inherited(check)) for name, check in self._checks.items()}
-        return {name: why for name, future in pending.items() if (why := _failure(future, ends))}
+        return {name: _failure(future, ends) for name, future in pending.items()}
 
 
 def _failure(future: "Future[None]", ends: float) -> str | None:

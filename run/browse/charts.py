@@ -1,22 +1,18 @@
 """Charts of what is found: bars of numbers, bytes and cells, by the values of facets."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from run.api.call import Call
+from run.browse.answers import MOST_TERMS, ShownTerms, counts, summary
 from run.browse.cells import value_text
 from run.browse.operations import HOME
 from run.browse.state import State, text_of
 from run.browse.views import facets_of
-from run.explore.access import sought
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
-from shared.explore.query import FacetCounts
-
-# Bars of a chart: the longest.
-_MOST_BARS = 15
 
 
 @dataclass(frozen=True)
@@ -47,40 +43,37 @@ def charts(call: Call, catalogue: Catalogue, entity_type: str, state: State) -> 
     """Return charts of what a list shows, without those that have no bars. Raises IllegalArguments."""
     facets = facets_of(catalogue)
     query = state.arguments(catalogue, [each.name for each in facets]).query(catalogue, entity_type)
-    store, labels = call.dss.catalogues, sought(call)
-    _, counts = store.counts(catalogue, labels, query)
-    summary = store.summary(catalogue, labels, replace(query, entity_type="", facets=()))
+    _, counted = counts(call, catalogue, query)
     path = f"{HOME}/{entity_type}"
     made = [
-        *_of_summary(summary),
-        *(_of_facet(path, entity_type, state, each, counts[each.name]) for each in facets),
+        *_of_summary(summary(call, catalogue, query)),
+        *(_of_facet(path, entity_type, state, each, counted[each.name]) for each in facets),
     ]
     return [each for each in made if each.bars]
 
 
-def _of_facet(path: str, entity_type: str, state: State, known: Field, counts: FacetCounts) -> Chart:
+def _of_facet(path: str, entity_type: str, state: State, known: Field, shown: ShownTerms) -> Chart:
     bars = [
         Bar(
             value_text(known, value),
             state.with_value(known.name, text_of(known, value), alone=bool(known.nested)).url(path),
             number,
         )
-        for value, number in counts.terms[:_MOST_BARS]
+        for value, number in shown.terms[:MOST_TERMS]
     ]
-    return Chart(title=known.name, unit=entity_type, bars=bars, others=len(counts.terms) - len(bars))
+    return Chart(title=known.name, unit=entity_type, bars=bars, others=shown.values - len(bars))
 
 
-def _of_summary(summary: Mapping[str, Any]) -> Iterator[Chart]:
-    formats = [(each["format"], each["totalSize"]) for each in summary.get("fileTypeSummaries", ())]
+def _of_summary(found: Mapping[str, Any]) -> Iterator[Chart]:
+    formats = [(each["format"], each["totalSize"]) for each in found.get("fileTypeSummaries", ())]
     yield _bars("bytesByFormat", "bytes", formats)
     organs = [
-        (each["organType"][0], each["totalCellCountByOrgan"])
-        for each in summary.get("cellCountSummaries", ())
+        (each["organType"][0], each["totalCellCountByOrgan"]) for each in found.get("cellCountSummaries", ())
     ]
     yield _bars("cellsByOrgan", "cells", organs)
 
 
 def _bars(title: str, unit: str, rows: Sequence[tuple[Json, float]]) -> Chart:
     ordered = sorted((row for row in rows if row[1]), key=lambda row: -row[1])
-    bars = [Bar("none" if name is None else str(name), "", value) for name, value in ordered[:_MOST_BARS]]
+    bars = [Bar("none" if name is None else str(name), "", value) for name, value in ordered[:MOST_TERMS]]
     return Chart(title=title, unit=unit, bars=bars, others=len(ordered) - len(bars))

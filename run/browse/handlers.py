@@ -15,6 +15,7 @@ from run.browse.charts import charts
 from run.browse.commands import drs_uri, lines_of_bundle, lines_of_file
 from run.browse.entities import entity
 from run.browse.finding import find_bundle_anywhere, find_hidden, on_some_replica
+from run.browse.growth import periods_of
 from run.browse.lists import (
     MOST_LISTED,
     beside,
@@ -36,15 +37,20 @@ from run.browse.looks import (
 from run.browse.operations import HOME
 from run.browse.parameters import Parameters
 from run.browse.previews import IMAGES, MOST_BYTES, head_of, media_type, memory_of, preview_of
+from run.browse.provenance import events_of, readers_text
 from run.browse.rendering import page
+from run.browse.run_reports import report_of
+from run.browse.standing import STATE_OF_SYSTEM, is_bad, is_operator, run_url, standing
 from run.browse.state import SIZES, State
 from run.browse.trees import folder_of, parents_of
 from run.browse.views import tabs_of
 from run.explore.arguments import Arguments
+from shared.access import Action
 from shared.catalog import BundleHead, FileRecord
 from shared.errors import IllegalArguments, NotFound
 from shared.explore.catalogues import Catalogue
 from shared.identifiers import Fqid, Kind
+from shared.jobs.argument import checked_id
 from shared.totals import Total
 
 # The beginning of a UUID, a dot and a version; in any case.
@@ -104,6 +110,48 @@ def draw(call: Call, *, entity_type: str) -> Response:
         charts=charts(call, catalogue, entity_type, state),
         chips=chips(catalogue, entity_type, state),
         back=state.url(f"{HOME}/{entity_type}"),
+        growth=State(once={"catalog": catalogue.name}).url(f"{HOME}/growth"),
+    )
+
+
+def grow(call: Call) -> Response:
+    """Show how a catalogue grew."""
+    name = Parameters.read(request.args, "catalog").text("catalog")
+    catalogue = _listed(call, "files", name)
+    kind, made = periods_of(call, catalogue)
+    return page(
+        "growth.html",
+        catalogue=catalogue,
+        kind=kind,
+        periods=made,
+        longest=max((each.all_size for each in made), default=0) or 1,
+        back=State(once={"catalog": catalogue.name}).url(HOME),
+    )
+
+
+def status(call: Call) -> Response:
+    """Show how the system is: to operators all of it, to others what everybody may know."""
+    Parameters.read(request.args)
+    everything = is_operator(call)
+    return page("status.html", parts=standing(call, everything=everything), everything=everything)
+
+
+def get_run(call: Call, *, run_id: str) -> Response:
+    """Show an operator a run, and what its report says."""
+    given = Parameters.read(request.args, "part", "start")
+    part, first = given.number("part") or 1, given.number("start")
+    call.require(Action.ADMINISTER, STATE_OF_SYSTEM)
+    run = call.dss.catalog.runs.get(checked_id(run_id))
+    if run is None:
+        raise NotFound(f"run: {run_id[:80]!r} does not exist; runs are kept for 30 days after their end")
+    return page(
+        "run.html",
+        run=run,
+        is_bad=is_bad(run),
+        report=report_of(call.dss, run, part, first),
+        part=part,
+        first=first,
+        here=run_url(run),
     )
 
 
@@ -157,6 +205,8 @@ def get_bundle(call: Call, *, uuid: str) -> Response:
         version_count=version_count,
         older=_older(versions, head),
         manifests=_list_of(call, "manifests", "bundleUuid", uuid),
+        readers=readers_text(call, head.content_readers),
+        events=events_of(call, head),
         lines=lines_of_bundle(call, head.fqid, replica),
         drs=drs_uri(call, head.fqid),
         urlencode=urlencode,
@@ -201,6 +251,7 @@ def get_file(call: Call, *, uuid: str) -> Response:
         query=query,
         here=f"{HOME}/files/{uuid}",
         preview=preview,
+        readers=readers_text(call, record.readers),
         total=Total.of_content(record.size, record.checksums),
         replicas=states_of(call, Kind.FILE, record.fqid, record.available),
         lines=lines_of_file(call, record.fqid, replica, name),

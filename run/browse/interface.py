@@ -4,8 +4,10 @@ from flask import Flask, Response, request
 
 from run.api.interfaces import Interface
 from run.browse import handlers
+from run.browse.answers import install_answers
 from run.browse.errors import form_error
 from run.browse.operations import HOME, OPERATIONS
+from run.browse.standing import install_standing
 from run.browse.sessions import authorize, keep_form_key
 from run.browse.signing_in import offer_sign_in
 from run.browse.static import STATIC, install_static
@@ -31,6 +33,8 @@ def interface() -> Interface:
 def install(app: Flask, dss: Dss) -> None:
     """Add the routes of the style sheet and the script, and what keeps answers from others."""
     install_static(app)
+    install_answers(app)
+    install_standing(app)
     offer_sign_in(app.extensions, offered=bool(dss.settings.sign_in_clients))
 
     def kept_apart(response: Response) -> Response:

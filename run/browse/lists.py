@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from run.api.call import Call
+from run.browse.answers import ShownTerms, counts, sizes
 from run.browse.cells import Cell, cell_of, url_of, value_text
 from run.browse.operations import HOME
 from run.browse.state import State, place_of, text_of, value_of
@@ -15,7 +16,7 @@ from shared.errors import NotFound
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
-from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query
+from shared.explore.query import Found, FoundPage, PageOrder, Query
 
 # Values of a facet beside a list; all are on a page of their own.
 _MOST_TERMS = 6
@@ -119,11 +120,10 @@ def listing(call: Call, catalogue: Catalogue, entity_type: str, state: State) ->
         arguments.query(catalogue, entity_type),
         arguments.order(catalogue, catalogue.listed[entity_type]),
     )
-    labels, store = sought(call), call.dss.catalogues
     memory = MEMORY_OF_LARGEST_PAGE * order.size // catalogue.listed[entity_type].max_size
     with call.memory.collections.reserve(memory):
-        found = store.page(catalogue, labels, query, order)
-        total, counts = store.counts(catalogue, labels, query)
+        found = call.dss.catalogues.page(catalogue, sought(call), query, order)
+        total, counted = counts(call, catalogue, query)
         path = f"{HOME}/{entity_type}"
         rows = [_row(catalogue, entity_type, columns, each) for each in found.found]
     return Listing(
@@ -133,8 +133,8 @@ def listing(call: Call, catalogue: Catalogue, entity_type: str, state: State) ->
         heads=[_head(path, state, order, each) for each in columns],
         rows=rows,
         total=total,
-        facets=[_facet(path, state, each, counts[each.name]) for each in facets],
-        summary=store.summary(catalogue, labels, replace(query, entity_type="", facets=())),
+        facets=[_facet(path, state, each, counted[each.name]) for each in facets],
+        summary=sizes(call, catalogue, query),
         **_neighbours(path, state, found),
     )
 
@@ -148,11 +148,11 @@ def values(call: Call, catalogue: Catalogue, entity_type: str, name: str, state:
     if known is None or not known.is_facet:
         raise NotFound(f"{name[:100]!r}: catalogue {catalogue.name} has no such facet")
     query: Query = state.arguments(catalogue, [name]).query(catalogue, entity_type)
-    _, counts = call.dss.catalogues.counts(catalogue, sought(call), query)
+    _, counted = call.dss.catalogues.counts(catalogue, sought(call), query)
     path, wanted = f"{HOME}/{entity_type}", find.casefold()
     held = [
         (value, number)
-        for value, number in counts[name].terms
+        for value, number in counted[name].terms
         if wanted in value_text(known, value).casefold()
     ]
     terms = [_term(path, state, known, value, number) for value, number in held[:MOST_LISTED]]
@@ -224,15 +224,15 @@ def _head(path: str, state: State, order: PageOrder, known: Field) -> Head:
     )
 
 
-def _facet(path: str, state: State, known: Field, counts: FacetCounts) -> Facet:
-    made = [_term(path, state, known, value, number) for value, number in counts.terms]
+def _facet(path: str, state: State, known: Field, shown: ShownTerms) -> Facet:
+    made = [_term(path, state, known, value, number) for value, number in shown.terms]
     # What is chosen is shown wherever it stands; of what does not occur any more, there is a chip.
     first = [each for each in made if each.chosen]
     rest = [each for each in made if not each.chosen]
     return Facet(
         field=known,
         terms=[*first, *rest[: max(0, _MOST_TERMS - len(first))]],
-        values=len(made),
+        values=shown.values,
         url=state.first_page().url(f"{path}/values/{known.name}"),
     )
 

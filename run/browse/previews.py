@@ -9,11 +9,13 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from run.browse.shapes import shape_of
 from run.browse.texts import short
 from shared.catalog import FileRecord
 from shared.replicas import Replica
-from shared.stores.base import StoredObject
+from shared.stores.base import read_range
 
 # Bytes that a page reads of a file, at most: of JSON, which is complete or nothing, and of all else.
 MOST_BYTES = 1 << 20
@@ -57,7 +59,10 @@ def preview_of(replica: Replica, record: FileRecord, name: str) -> Preview:
             return Preview(note="The image is larger than 1 MiB: download it to see it.")
         return Preview(note="The image as it is.", is_image=True)
     wanted = MOST_BYTES if kind == "json" and record.size <= MOST_BYTES else _HEAD_BYTES
-    data = head_of(replica, record, wanted)
+    found = replica.store.stat(replica.bucket, record.checksums.blob_key)
+    data = read_range(replica.store, found, 0, min(wanted, found.size))
+    if shape := shape_of(data, partial(read_range, replica.store, found), found.size):
+        return Preview(note=shape.note, rows=shape.rows)
     complete = len(data) == record.size
     if compressed or data.startswith(_GZIP_MAGIC):
         data, complete = _unpacked(data, complete=complete)
@@ -72,24 +77,12 @@ def memory_of(record: FileRecord) -> int:
 def head_of(replica: Replica, record: FileRecord, size: int) -> bytes:
     """Return the first bytes of a file, up to a number of them."""
     found = replica.store.stat(replica.bucket, record.checksums.blob_key)
-    return _read(replica, found, min(size, found.size))
+    return read_range(replica.store, found, 0, min(size, found.size))
 
 
 def media_type(content_type: str) -> str:
     """Return a content type without its parameters."""
     return content_type.partition(";")[0].strip().lower()
-
-
-def _read(replica: Replica, found: StoredObject, size: int) -> bytes:
-    reader = replica.store.read(found, 0, size)
-    try:
-        parts = []
-        while size and (part := reader.read(size)):
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-    finally:
-        reader.close()
 
 
 def _kind(content_type: str, name: str) -> tuple[str, bool]:

@@ -40,7 +40,7 @@ def label(name: str) -> str:
 
 def pretty(value: object) -> str:
     """Return JSON over several lines."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def is_web(text: object) -> bool:

@@ -78,11 +78,16 @@ class AttemptCatalog(Generic[Job]):
 
     def abandoned(self) -> list[Job]:
         """Return the running jobs that no step has worked on for an hour."""
-        running = self._database.query(
-            self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
-        )
+        running = self._database.query(self._running())
         now = self._database.clock.now()
         return [job for job in map(self._read, running) if may_begin_again(job, now)]
+
+    def under_way(self) -> int:
+        """Return the number of running jobs; a read for each thousand of them."""
+        return self._database.count(self._running())
+
+    def _running(self) -> Any:
+        return self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
 
     def started(self, job: Job, execution: str) -> None:
         """Note the execution that works on an attempt."""

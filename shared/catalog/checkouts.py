@@ -91,7 +91,7 @@ class CheckoutCatalog(AttemptCatalog[CheckoutJob]):
 
     def under_way(self, requester: str = "") -> int:
         """Return the number of running jobs, of one requester if named; a read for each thousand of them."""
-        jobs = self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
+        jobs = self._running()
         if requester:
             jobs = jobs.where(filter=FieldFilter("requester", "==", pseudonym(requester)))
         return self._database.count(jobs)

@@ -102,7 +102,7 @@ class ManifestCatalog(AttemptCatalog[ManifestJob]):
 
     def under_way(self, requester: str = "") -> int:
         """Return the number of running jobs, of one requester if named."""
-        jobs = self._collection.where(filter=FieldFilter("state", "==", JobState.RUNNING.value))
+        jobs = self._running()
         if requester:
             jobs = jobs.where(filter=FieldFilter("requester", "==", pseudonym(requester)))
         return self._database.count(jobs)

@@ -8,11 +8,12 @@ from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.changes import Said
 from shared.explore.manifests.selection import FilesOfBundles, SelectedFiles
-from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query, Sought
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query, Sought, Summed
 from shared.explore.upkeep import CatalogueUpkeep
 from shared.identifiers import Fqid
 
 INDEXED, FAILED, LEFT_OUT, WITHDRAWN, DELETED = "indexed", "failed", "left out", "withdrawn", "deleted"
+STATES = (INDEXED, FAILED, LEFT_OUT, WITHDRAWN, DELETED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +75,21 @@ class CatalogueStore(Protocol):
         """Return how many documents match, and the counts of facets."""
         ...
 
-    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
-        """Return the summary of what matches a query, of all types of entities."""
+    def summary(
+        self, catalogue: Catalogue, sought: Sought, query: Query, *, brief: bool = False
+    ) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities.
+
+        If it is to be `brief`, how many files match and their size are enough.
+        """
+        ...
+
+    def growth(self, catalogue: Catalogue, sought: Sought, query: Query, name: str) -> Sequence[Summed]:
+        """Return for each day of a field that has versions how many documents have it, in order of time.
+
+        `term` is the day, such as `2024-03-01`, and `sums` has the first of the documents' numbers. Reads all
+        documents of the type: seconds for half a million.
+        """
         ...
 
     def revision(self, catalogue: Catalogue) -> int:
@@ -125,3 +139,10 @@ class NoCatalogues:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"{name}: there is no catalogue to ask; set DSS_CATALOGUES")
+
+
+def by_state(counts: Mapping[tuple[str, str], int]) -> Mapping[str, int]:
+    """Return how many bundle versions there are in each of the STATES, given `CatalogueUpkeep.counts`."""
+    return {
+        state: sum(count for (counted, _), count in counts.items() if counted == state) for state in STATES
+    }

@@ -14,7 +14,7 @@ from shared.stores.base import ObjectStore, bucket_url, read_all, read_range
 from shared.system import Dss
 
 # The member that only the last line of a part has.
-_STATE = "state_of_run"
+STATE = "state_of_run"
 
 
 class Reported(Protocol):
@@ -59,7 +59,7 @@ class Reports:
             lines = self.lines(run, part)
         except ObjectNotFound:
             return None
-        state: dict[str, Any] = lines[-1][_STATE]
+        state: dict[str, Any] = lines[-1][STATE]
         return state
 
     def lines(self, run: Reported, part: int | str) -> list[dict[str, Any]]:
@@ -71,11 +71,17 @@ class Reports:
         """Return some bytes of a part. Raises ObjectNotFound."""
         return read_range(self._store, self._store.stat(self._bucket, _key(run, part)), first, size)
 
+    def window(self, run: Reported, part: int | str, first: int, size: int) -> tuple[bytes, int]:
+        """Return up to `size` bytes of a part from `first` on, and how long it is. Raises ObjectNotFound."""
+        found = self._store.stat(self._bucket, _key(run, part))
+        size = min(size, found.size - first)
+        return (read_range(self._store, found, first, size) if size > 0 else b""), found.size
+
     def write(
         self, run: Reported, part: int | str, lines: Iterable[bytes], state: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Write a part, and return the state of the run after it: not `state` if it was written before."""
-        content = b"".join(line + b"\n" for line in (*lines, json.dumps({_STATE: state}).encode()))
+        content = b"".join(line + b"\n" for line in (*lines, json.dumps({STATE: state}).encode()))
         try:
             self._store.create(self._bucket, _key(run, part), content, "application/x-ndjson")
         except ObjectExists:

@@ -6,6 +6,7 @@ killed before that does the slice again, and one that was killed after it does n
 
 import contextlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,14 @@ from shared.jobs.job_types import JOB_TYPES, checked
 from shared.jobs.page import Page
 from shared.jobs.reports import Reports
 from shared.system import Dss
+
+# Counts that an operator has to act on.
+_PROBLEMS = ("findings", "refused", "failed")
+
+
+def has_problems(counts: Mapping[str, int], result: Mapping[str, Any]) -> bool:
+    """Return whether an operator has to act on what a run has counted, and on its result."""
+    return any(counts.get(name) for name in _PROBLEMS) or "refused" in result
 
 
 def begin(dss: Dss, execution: str, argument: Any) -> AdminRun:

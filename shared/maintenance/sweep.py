@@ -1,13 +1,14 @@
 """The sweep: publish object events again for what a replica has lacked, or not published, too long."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 
+from shared.catalog import Missing, Unpublished
 from shared.clock import Deadline
 from shared.errors import NotYetThere, ObjectNotFound
 from shared.events.journal import uncompacted
@@ -33,11 +34,17 @@ REPLICATION = "sync"
 
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
-    """How far a replica is behind; `oldest_seconds` is the age of the oldest object."""
+    """How far a replica is behind; `oldest_seconds` is the age of the oldest object.
+
+    `left_alone` counts those that sweeps leave alone, as their event has become a dead letter. There may be
+    more of both unless it `is_all`.
+    """
 
     replica: str
     objects: int
     oldest_seconds: float
+    left_alone: int = 0
+    is_all: bool = True
 
 
 def sweep(dss: Dss, *, older_than: timedelta) -> int:
@@ -116,37 +123,61 @@ def _publish(dss: Dss, event: ObjectEvent) -> None:
     dss.publisher.publish(OBJECT_EVENTS, event.attributes)
 
 
-def backlogs(dss: Dss) -> Iterator[Backlog]:
-    """Yield each replica's backlog: objects that it lacks and others have. One read for each of them."""
+def backlogs(dss: Dss, *, most: int | None = None) -> Iterator[Backlog]:
+    """Yield each replica's backlog: objects that it lacks and others have. One read for each of them.
+
+    With `most`, so many objects of a kind are looked at, those that wait longest.
+    """
     for replica in dss.replicas:
-        missing = dss.catalog.backlog.missing(KINDS.values(), replica.name, before=dss.clock.now())
-        yield _backlog(dss, replica, [item.since for item in missing if item.available])
+        yield _backlog(dss, dss.catalog.backlog.missing, replica, REPLICATION, most)
 
 
-def unpublished(dss: Dss) -> Iterator[Backlog]:
+def unpublished(dss: Dss, *, most: int | None = None) -> Iterator[Backlog]:
     """Yield the backlog of each replica's unpublished events, from manifests and tombstones of bundles.
 
     Their age counts from when they were claimed on any replica. One read for each, and for each that is still
-    to come to the replica.
+    to come to the replica. `most` is as in `backlogs`.
     """
     for replica in dss.replicas:
-        items = dss.catalog.backlog.unpublished(KINDS.values(), replica.name, before=dss.clock.now())
-        yield _backlog(dss, replica, [item.since for item in items])
+        yield _backlog(dss, dss.catalog.backlog.unpublished, replica, publication_on(replica.name), most)
 
 
 def unjournalled(dss: Dss) -> Iterator[Backlog]:
     """Yield the events of each replica that are in no journal of many. Costs what `uncompacted` does."""
     for replica in dss.replicas:
         count, oldest = uncompacted(dss, replica.name)
-        yield _backlog(dss, replica, [moment_of(oldest)] if oldest else [], objects=count)
+        age = _age(dss, [moment_of(oldest)] if oldest else [])
+        yield Backlog(replica=replica.name, objects=count, oldest_seconds=age)
 
 
-def _backlog(dss: Dss, replica: Replica, since: Sequence[datetime], objects: int | None = None) -> Backlog:
-    """Return a backlog by the moments since when objects wait; `objects` if their number is another."""
-    # A moment may be in the future if the clock of the process that claimed the object is ahead.
-    age = max((dss.clock.now() - min(since)).total_seconds(), 0.0) if since else 0.0
+def _backlog(
+    dss: Dss,
+    find: Callable[..., Iterator[Missing | Unpublished]],
+    replica: Replica,
+    work: str,
+    most: int | None,
+) -> Backlog:
+    since: list[datetime] = []
+    left_alone, is_all = 0, True
+    for kind in KINDS.values():
+        looked_at = 0
+        for item in islice(find((kind,), replica.name, before=dss.clock.now()), most):
+            looked_at += 1
+            # What is available nowhere is a claim whose writer was killed.
+            if isinstance(item, Unpublished) or item.available:
+                since.append(item.since)
+                left_alone += _is_left_alone(dss, item.left_alone, work)
+        is_all &= looked_at != most
     return Backlog(
         replica=replica.name,
-        objects=len(since) if objects is None else objects,
-        oldest_seconds=round(age, 1),
+        objects=len(since),
+        oldest_seconds=_age(dss, since),
+        left_alone=left_alone,
+        is_all=is_all,
     )
+
+
+def _age(dss: Dss, since: Sequence[datetime]) -> float:
+    # A moment may be in the future if the clock of the process that claimed the object is ahead.
+    age = max((dss.clock.now() - min(since)).total_seconds(), 0.0) if since else 0.0
+    return round(age, 1)

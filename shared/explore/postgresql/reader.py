@@ -14,6 +14,7 @@ from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
 from shared.explore.manifests.selection import FileOfBundle, FilesOfBundles, SelectedFile, SelectedFiles
+from shared.explore.plugins import brief_summary
 from shared.explore.postgresql import statements
 from shared.explore.postgresql.audience_numbers import numbers_of_reader
 from shared.explore.postgresql.conditions import (
@@ -70,10 +71,16 @@ class Reader:
         with self._connections.connection() as connection:
             return _Asked(connection, catalogue, sought, query).counts()
 
-    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
-        """Return the summary of what matches a query, of all types of entities."""
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query, *, brief: bool) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities, or of files alone."""
         with self._connections.connection() as connection:
-            return catalogue.plugin.summary(_Summaries(connection, catalogue, sought, query))
+            ask = _Summaries(connection, catalogue, sought, query)
+            return brief_summary(catalogue.plugin, ask) if brief else catalogue.plugin.summary(ask)
+
+    def growth(self, catalogue: Catalogue, sought: Sought, query: Query, name: str) -> list[Summed]:
+        """Return for each day of a field that has versions how many documents have it, in order of time."""
+        with self._connections.connection() as connection:
+            return _Asked(connection, catalogue, sought, query).growth(name)
 
     def files(self, catalogue: Catalogue, sought: Sought, query: Query, after: str) -> SelectedFiles:
         """Yield all documents behind an entity's id, in order of these ids, as they are at one moment."""
@@ -253,6 +260,15 @@ class _Asked:
             earlier = found.get(key, Summed(term_value(key), n, []))
             found[key] = replace(earlier, sums=[*earlier.sums, number or 0])
         return sorted(found.values(), key=lambda each: (-each.n, term_text(each.term)))
+
+    def growth(self, name: str) -> list[Summed]:
+        statement = statements.GROWTH.format(
+            **self._place,
+            profiles=self._profile_conditions(),
+            documents=self._document_conditions(),
+            name=sql.Literal(name),
+        )
+        return [Summed(day, n, [size or 0]) for day, n, size in self._connection.execute(statement)]
 
     def distinct(self, names: Sequence[str]) -> list[int]:
         numbers = (statements.DISTINCT_NUMBER.format(sql.Literal(name)) for name in names)

@@ -126,6 +126,17 @@ SUMS_BY = SQL("""
     JOIN dss_explore_terms AS term ON term.number = of_part AND term.field = {field}
     GROUP BY term.key, place ORDER BY term.key, place
 """)
+# Of each day, which a sort key of a version begins with, behind the character that says that there is one.
+GROWTH = SQL(
+    """
+    SELECT substr(document.keys ->> {name}, 2, 10) COLLATE "C" AS day, count(*), sum(document.sums[1])::bigint
+    FROM dss_explore_documents AS document
+    WHERE document.catalog = {catalog} AND document.entity_type = {kind}
+        AND document.audience = ANY({audiences}) AND {documents}
+        AND length(document.keys ->> {name}) > 10 AND (document.profile IN (SELECT profile.id FROM"""
+    + _PROFILES
+    + ")) IS TRUE GROUP BY day ORDER BY day"
+)
 DISTINCT = SQL("WITH matching AS MATERIALIZED (SELECT document.ids FROM" + _DOCUMENTS + ") SELECT {numbers}")
 DISTINCT_FILTERED = SQL(
     "WITH matching AS MATERIALIZED (SELECT document.ids FROM dss_explore_documents AS document"

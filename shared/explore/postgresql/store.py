@@ -17,7 +17,7 @@ from shared.explore.postgresql.reader import Reader
 from shared.explore.postgresql.schema import CATALOGUE_TABLES
 from shared.explore.postgresql.upkeep import Upkeep
 from shared.explore.postgresql.writer import Writer
-from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query, Sought
+from shared.explore.query import FacetCounts, Found, FoundPage, PageOrder, Query, Sought, Summed
 from shared.explore.settings import CatalogueSetting
 from shared.identifiers import Fqid
 from shared.postgresql.connections import Connections
@@ -113,9 +113,15 @@ class PostgreSqlCatalogues:
         """Return how many documents match, and the counts of facets."""
         return self._reader.counts(catalogue, sought, query)
 
-    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
-        """Return the summary of what matches a query, of all types of entities."""
-        return self._reader.summary(catalogue, sought, query)
+    def summary(
+        self, catalogue: Catalogue, sought: Sought, query: Query, *, brief: bool = False
+    ) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities, or of files alone."""
+        return self._reader.summary(catalogue, sought, query, brief=brief)
+
+    def growth(self, catalogue: Catalogue, sought: Sought, query: Query, name: str) -> Sequence[Summed]:
+        """Return for each day of a field that has versions how many documents have it, in order of time."""
+        return self._reader.growth(catalogue, sought, query, name)
 
     def revision(self, catalogue: Catalogue) -> int:
         """Return a number that changes with all that readers find in a catalogue."""

@@ -13,8 +13,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from run.api.app import create_app
+from shared.catalog import AdminRun, JobState
+from shared.jobs.reports import Reports, as_line
 from shared.messages import BUNDLE_CHANGES, BUNDLE_EVENTS
-from tests.support.api import Api
+from tests.support.api import Api, new_uuid
 from tests.support.dss import open_dss_for_threads
 from tests.support.explore_service import ExploreService
 from tests.support.hca_sample import sequenced
@@ -24,6 +26,8 @@ from tests.support.topics import make_topics
 SAMPLES, OWN, ANY = "page-samples", "page-own", "page-any"
 # The group that reads the second of the samples.
 LAB = "page-lab"
+# What no page may hold as it is.
+EVIL = "<script>alert(1)</script>"
 CATALOGUES = [
     {"name": SAMPLES, "plugin": "hca"},
     {"name": OWN, "plugin": "hca"},
@@ -159,3 +163,21 @@ def pages(stack: dict[str, str]) -> Iterator[Pages]:
         )
         service.put(SAMPLES, sequenced("third", specimen="c", organ="liver", cells=50).metadata())
         yield Pages(create_app(dss).test_client(), service)
+
+
+@pytest.fixture
+def run(pages: Pages) -> AdminRun:
+    """A run with two parts of a report, the first of which is longer than a page."""
+    runs, reports = pages.service.dss.catalog.runs, Reports(pages.service.dss)
+    made = runs.begin(f"pages-{new_uuid()}", "audit", {"repair": False}, "execution")
+    for number, count in ((1, 120), (2, 1)):
+        lines = [
+            as_line({"kind": "lost", "key": f"blobs/{number}-{line}", "why": EVIL}) for line in range(count)
+        ]
+        state = {"parts": number, "counts": {"findings": 121}, "over": number == 2}
+        reports.write(made, number, lines, state)
+        made = runs.advance(made, state)
+    runs.end(made, JobState.SUCCEEDED)
+    found = runs.get(made.id)
+    assert found
+    return found

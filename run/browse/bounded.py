@@ -1,0 +1,85 @@
+"""Reads of several back ends at once, each bounded in time: what does not answer is unknown, and why."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from shared.deadlines import deadline, inherited
+from shared.errors import DssError
+
+Value = TypeVar("Value")
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """That something could not be read in time, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class _Asked(Generic[Value]):
+    began: float
+    future: "Future[Value]"
+
+
+class BoundedReads(Generic[Value]):
+    """Reads by name, in at most so many threads; threads may share it.
+
+    All of an `ask` together take `seconds` at most. What was read is kept for `kept` seconds, and a read that
+    goes on is joined rather than begun again: so those who ask often cost no more, and a back end that hangs
+    holds one thread for each name.
+    """
+
+    def __init__(
+        self, threads: int, *, seconds: float, kept: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._threads = threads
+        self._seconds = seconds
+        self._kept = kept
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asked: dict[str, _Asked[Value]] = {}
+        # Made at first use: a server may fork after this object was made.
+        self._pool: ThreadPoolExecutor | None = None
+
+    def ask(self, reads: Mapping[str, Callable[[], Value]]) -> Mapping[str, Value | Unknown]:
+        """Return what each read returns, in their order; Unknown for those that fail, or take too long."""
+        ends = time.monotonic() + self._seconds
+        with deadline(ends), self._lock:
+            futures = {name: self._future(name, read) for name, read in reads.items()}
+        return {name: self._outcome(name, future, ends) for name, future in futures.items()}
+
+    def _future(self, name: str, read: Callable[[], Value]) -> "Future[Value]":
+        last = self._asked.get(name)
+        if last and not (last.future.done() and (_failed(last.future) or self._is_old(last))):
+            return last.future
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="bounded")
+        asked = self._asked[name] = _Asked(self._clock(), self._pool.submit(inherited(read)))
+        return asked.future
+
+    def _is_old(self, asked: _Asked[Value]) -> bool:
+        return self._clock() - asked.began >= self._kept
+
+    def _outcome(self, name: str, future: "Future[Value]", ends: float) -> Value | Unknown:
+        try:
+            return future.result(timeout=max(0.0, ends - time.monotonic()))
+        except DssError as error:
+            return Unknown(error.title)
+        except TimeoutError:
+            return Unknown(f"no answer within {self._seconds:g} seconds")
+        except Exception as error:  # noqa: BLE001 # a part that fails must not take the others with it
+            _log.exception("a read failed", read=name, exc_info=error)
+            return Unknown(type(error).__name__)
+
+
+def _failed(future: "Future[Value]") -> bool:
+    return future.cancelled() or future.exception() is not None
