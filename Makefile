@@ -14,7 +14,7 @@ PORT ?= 8080
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup archives demo local settings quick test test-large test-clients wheel audit machine lint types unit bench notebooks audit lock clean
+.PHONY: help setup archives demo local settings quick test test-large test-clients wheel audit machine lint types unit bench notebooks pages audit lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -105,6 +105,10 @@ notebooks: setup
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks $(PARTS)
+
+# What the ten tasks of docs/pages.md take, and its pictures.
+pages: setup
+	DSS_WRITE_PAGES=1 $(BIN)/pytest -n0 tests/run/browse/test_tasks.py tests/run/browse/test_browser.py -k 'task or pictures'
 
 # One table, typed once.
 settings: setup

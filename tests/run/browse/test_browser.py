@@ -1,6 +1,8 @@
 """The pages in a browser: usable by everybody, on any screen, and with the keyboard."""
 
+import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
@@ -12,8 +14,12 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from local.api import api_process
+from run.browse.standing import run_url
+from shared.catalog import AdminRun
 from tests.run.browse.conftest import CATALOGUES, OWN, SAMPLES, Pages
 from tests.run.browse.test_looks import bundle_of, new_file, path_of
+from tests.run.browse.test_shapes import parquet
+from tests.run.browse.test_tasks import DOCUMENT, WRITES
 from tests.support.browser import PATIENCE, open_browser
 from tests.support.clouds import Clouds
 from tests.support.hca_sample import id_of
@@ -23,6 +29,18 @@ AXE = (files("axe_core_python") / "axe.min.js").read_text()
 SERIOUS = ("serious", "critical")
 # Pixels: the narrowest that WCAG asks for (1.4.10), and a screen of 4K.
 NARROW, WIDE = 320, 3840
+# The page, the width and the colours of each picture in docs/pages.md, and how many bytes it may have.
+PICTURES = {
+    "list": ("list of files", 1280, False),
+    "list-phone": ("list of files", 390, True),
+    "project": ("project", 1280, False),
+    "bundle": ("bundle", 1280, False),
+    "shape": ("shape", 1280, False),
+    "charts": ("charts", 1280, False),
+    "status": ("status", 1280, False),
+}
+FOLDER = DOCUMENT.parent / "pictures" / "pages"
+MOST_OF_PICTURE = 100_000
 
 
 class Window:
@@ -61,6 +79,23 @@ class Window:
             for node in each["nodes"]
         ]
 
+    def sign_in(self, token: str) -> None:
+        """Send a token with each request from now on; none if it is empty."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.browser.execute_cdp_cmd("Network.enable", {})
+        self.browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": headers})
+
+    def counts(self) -> dict[str, int]:
+        """Return how many elements of some kinds the page has."""
+        kinds = ("h1, h2, h3", "tbody tr", "main a", "input, button, select", "svg", "img")
+        found = self.run(f"return {json.dumps(kinds)}.map((each) => document.querySelectorAll(each).length)")
+        return dict(zip(kinds, found, strict=True))
+
+    def picture(self) -> bytes:
+        """Return a picture of what is in the window, as WebP."""
+        taken = self.browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": 60})
+        return base64.b64decode(taken["data"])
+
     def complaints(self) -> list[str]:
         """Return what the browser has said of the page: of what its policy forbids, and of errors."""
         return [
@@ -86,6 +121,7 @@ def paths(pages: Pages, clouds: Clouds) -> Mapping[str, str]:
     pages.service.admin.delete(f"/v1/bundles/{deleted.uuid}", replica="gcp", json={"reason": "wrong"})
     return {
         "list": f"/browse?catalog={SAMPLES}&is.organ=brain&q=title",
+        "list of files": f"/browse/files?catalog={SAMPLES}&is.organ=brain",
         "nothing found": f"/browse/files?catalog={SAMPLES}&q=nothing-of-the-kind",
         "values": f"/browse/files/values/organ?catalog={SAMPLES}",
         "project": f"/browse/projects/{id_of('project')}?catalog={SAMPLES}",
@@ -95,6 +131,9 @@ def paths(pages: Pages, clouds: Clouds) -> Mapping[str, str]:
         "text": path_of("files", new_file(pages, clouds, b"text")),
         "image": path_of("files", new_file(pages, clouds, b"\x89PNG", "image/png")),
         "store": "/browse/store",
+        "shape": path_of("files", new_file(pages, clouds, parquet())),
+        "status": "/browse/status",
+        "growth": f"/browse/growth?catalog={SAMPLES}",
         "charts": f"/browse/charts/files?catalog={SAMPLES}&is.organ=brain",
         "deleted": path_of("bundles", deleted),
         "error": f"/browse/files?catalog={OWN}&size=1",
@@ -133,6 +172,46 @@ def test_no_page_has_a_serious_fault(window: Window, paths: Mapping[str, str]) -
     found["the browser", "says"] = window.complaints()
 
     assert {where: faults for where, faults in found.items() if faults} == {}
+
+
+def test_no_page_of_operators_has_a_serious_fault(window: Window, pages: Pages, run: AdminRun) -> None:
+    window.sign_in(pages.service.env["DSS_ADMIN_TOKEN"])
+    found = {}
+    try:
+        for path in ("/browse/status", run_url(run)):
+            window.resize(1280)
+            for is_dark in (False, True):
+                window.dark(is_dark)
+                window.open(path)
+                found[path, is_dark] = window.faults()
+            for width in (NARROW, WIDE):
+                window.resize(width)
+                needed = window.run("return document.documentElement.scrollWidth")
+                found[path, width] = [] if needed <= width else [str(needed)]
+            assert window.run("return document.querySelectorAll('h2').length") > 1
+    finally:
+        window.sign_in("")
+
+    assert {where: faults for where, faults in found.items() if faults} == {}
+
+
+def test_pictures_of_the_documentation_show_what_pages_are(window: Window, paths: Mapping[str, str]) -> None:
+    """By the numbers of what is on them. `make pages` takes them anew."""
+    counted = {}
+    for name, (page, width, is_dark) in PICTURES.items():
+        window.resize(width)
+        window.dark(is_dark)
+        window.open(paths[page])
+        counted[name] = window.counts()
+        if WRITES:
+            (FOLDER / f"{name}.webp").write_bytes(window.picture())
+    if WRITES:
+        (FOLDER / "counts.json").write_text(json.dumps(counted, indent=1) + "\n")
+
+    assert counted == json.loads((FOLDER / "counts.json").read_text())
+    assert {each.stem for each in FOLDER.glob("*.webp")} == PICTURES.keys()
+    assert max(each.stat().st_size for each in FOLDER.glob("*.webp")) < MOST_OF_PICTURE
+    assert set(re.findall(r"\(pictures/pages/([a-z-]+)\.webp\)", DOCUMENT.read_text())) == PICTURES.keys()
 
 
 def test_a_filter_takes_effect_when_it_is_chosen(window: Window) -> None:
