@@ -8,7 +8,7 @@ from run.api.call import Call
 from run.browse.answers import MOST_TERMS, ShownTerms, counts, summary
 from run.browse.cells import value_text
 from run.browse.operations import HOME
-from run.browse.state import State, text_of
+from run.browse.state import State, is_choosable, text_of
 from run.browse.views import facets_of
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
@@ -54,14 +54,18 @@ def charts(call: Call, catalogue: Catalogue, entity_type: str, state: State) -> 
 
 def _of_facet(path: str, entity_type: str, state: State, known: Field, shown: ShownTerms) -> Chart:
     bars = [
-        Bar(
-            value_text(known, value),
-            state.with_value(known.name, text_of(known, value), alone=bool(known.nested)).url(path),
-            number,
-        )
+        Bar(value_text(known, value), _list_of(path, state, known, value), number)
         for value, number in shown.terms[:MOST_TERMS]
     ]
     return Chart(title=known.name, unit=entity_type, bars=bars, others=shown.values - len(bars))
+
+
+def _list_of(path: str, state: State, known: Field, value: Json) -> str:
+    """Return the list of what has a value; empty if that is too long to be chosen."""
+    text = text_of(known, value)
+    if not is_choosable(text):
+        return ""
+    return state.with_value(known.name, text, alone=bool(known.nested)).url(path)
 
 
 def _of_summary(found: Mapping[str, Any]) -> Iterator[Chart]:

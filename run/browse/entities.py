@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from run.api.call import Call
 from run.browse.cells import present, value_text
 from run.browse.operations import HOME
-from run.browse.state import State, text_of
+from run.browse.state import State, is_choosable, text_of
 from run.explore.access import sought
 from run.explore.pages import hit_form
 from shared.errors import NotFound
@@ -96,7 +96,8 @@ def _list_of(path: str, state: State, known: Field, value: Json) -> str:
     """Return the list of what has a value; empty for what nobody would look for."""
     if not known.is_facet or known.counted_by or isinstance(value, list):
         return ""
-    return state.with_value(known.name, text_of(known, value)).url(path)
+    text = text_of(known, value)
+    return state.with_value(known.name, text).url(path) if is_choosable(text) else ""
 
 
 def _lists(catalogue: Catalogue, entity_type: str, found: Found) -> Iterator[tuple[str, str]]:

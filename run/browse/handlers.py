@@ -39,7 +39,7 @@ from run.browse.parameters import Parameters
 from run.browse.previews import IMAGES, MOST_BYTES, head_of, media_type, memory_of, preview_of
 from run.browse.provenance import events_of, readers_text
 from run.browse.rendering import page
-from run.browse.run_reports import report_of
+from run.browse.run_reports import MOST_BYTES_OF_PART, report_of
 from run.browse.standing import STATE_OF_SYSTEM, is_bad, is_operator, run_url, standing
 from run.browse.state import SIZES, State
 from run.browse.trees import folder_of, parents_of
@@ -139,7 +139,7 @@ def status(call: Call) -> Response:
 def get_run(call: Call, *, run_id: str) -> Response:
     """Show an operator a run, and what its report says."""
     given = Parameters.read(request.args, "part", "start")
-    part, first = given.number("part") or 1, given.number("start")
+    part, first = given.number("part") or 1, given.number("start", MOST_BYTES_OF_PART)
     call.require(Action.ADMINISTER, STATE_OF_SYSTEM)
     run = call.dss.catalog.runs.get(checked_id(run_id))
     if run is None:

@@ -8,7 +8,7 @@ from run.api.call import Call
 from run.browse.answers import ShownTerms, counts, sizes
 from run.browse.cells import Cell, cell_of, url_of, value_text
 from run.browse.operations import HOME
-from run.browse.state import State, place_of, text_of, value_of
+from run.browse.state import State, is_choosable, place_of, text_of, value_of
 from run.browse.views import bounded_of, columns_of, facets_of, other_facets_of, tabs_of
 from run.explore.access import sought
 from run.explore.handlers import MEMORY_OF_LARGEST_PAGE
@@ -26,7 +26,10 @@ MOST_LISTED = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """A value of a facet: in words, as in a URL, on how many entities, and whether it is chosen."""
+    """A value of a facet: in words, as in a URL, on how many entities, and whether it is chosen.
+
+    `url` is empty if it is too long to be chosen.
+    """
 
     label: str
     text: str | None
@@ -239,6 +242,8 @@ def _facet(path: str, state: State, known: Field, shown: ShownTerms) -> Facet:
 
 def _term(path: str, state: State, known: Field, value: Json, number: int) -> Term:
     text = text_of(known, value)
+    if not is_choosable(text):
+        return Term(label=value_text(known, value), text="", count=number, chosen=False, url="")
     chosen = state.has(known.name, text)
     changed = (
         state.without_value(known.name, text)

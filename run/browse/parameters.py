@@ -10,7 +10,7 @@ from shared.identifiers import check_uuid, check_version
 
 # Characters of a name, or of a path in a bundle: more than a name of the contract has.
 _MOST_CHARACTERS = 4096
-_MOST_NUMBER = 10_000_000
+_MOST_NUMBER, _MOST_DIGITS = 10_000_000, 15
 
 
 class Parameters:
@@ -42,12 +42,12 @@ class Parameters:
         text = self._given.get(name)
         return check_version(text, name) if text else None
 
-    def number(self, name: str) -> int:
+    def number(self, name: str, most: int = _MOST_NUMBER) -> int:
         """Return a number from 0 on, 0 if it is missing. Raises IllegalArguments."""
         text = self._given.get(name) or "0"
-        if not (text.isascii() and text.isdigit() and int(text[:10]) <= _MOST_NUMBER):
-            raise IllegalArguments(f"{name}: {text[:40]!r} is not a number from 0 to {_MOST_NUMBER:,}")
-        return int(text[:10])
+        if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) <= most):
+            raise IllegalArguments(f"{name}: {text[:40]!r} is not a number from 0 to {most:,}")
+        return int(text)
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:

@@ -11,6 +11,8 @@ from shared.errors import IllegalArguments, ObjectNotFound
 from shared.jobs.reports import STATE, Reports
 from shared.system import Dss
 
+# Where a line may begin: far behind the end of any part.
+MOST_BYTES_OF_PART = 1 << 40
 # Bytes that a page reads of a part, and lines and columns that it shows of them.
 _WINDOW = 256 * 1024
 _MOST_LINES, _MOST_COLUMNS, _MOST_OF_CELL = 50, 8, 120

@@ -78,6 +78,8 @@ class RangeFile(io.RawIOBase):
         wanted = left if size is None or size < 0 else min(size, left)
         if self._reads > _MOST_READS or wanted > _MOST_BLOCKS * _BLOCK_BYTES:
             raise TooMuch
+        if not wanted:
+            return b""
         first = self._position
         parts = []
         for number in range(first // _BLOCK_BYTES, -(-(first + wanted) // _BLOCK_BYTES)):

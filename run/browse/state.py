@@ -35,6 +35,8 @@ _IS, _LEAST, _MOST = "is.", "least.", "most."
 _ONCE = ("catalog", "q", "sort", "order", "size", "after", "before")
 _REPEATED = ("none", "column")
 _LOWEST, _HIGHEST = -1e308, 1e308
+# Characters of a value that may be chosen.
+_MOST_OF_VALUE = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +187,11 @@ def value_of(known: Field, text: str) -> Json:
     if known.type in (FieldType.TEXT, FieldType.DATE):
         return text
     return checked_json(text, f"is.{known.name}: {text[:100]!r} is not a value of this field")
+
+
+def is_choosable(text: str | None) -> bool:
+    """Return whether a value, as it is in a URL, is short enough to be chosen: pages have many of them."""
+    return text is None or len(text) <= _MOST_OF_VALUE
 
 
 def text_of(known: Field, value: Json) -> str | None:

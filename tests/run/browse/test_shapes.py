@@ -160,6 +160,15 @@ def test_a_file_of_ranges_reads_as_any_file(data: bytes, steps: list[tuple[int, 
         assert ours.tell() == theirs.tell()
 
 
+def test_behind_the_end_of_a_file_nothing_is_read() -> None:
+    ranges = Ranges(b"x" * 10)
+    file = RangeFile(ranges.read, 10)
+    for place in (10, 11, 1 << 17):
+        file.seek(place)
+        assert file.read(5) == file.read() == b""
+    assert ranges.sizes == []
+
+
 def test_a_page_shows_the_shape_of_a_file_of_the_store(pages: Pages, clouds: Clouds) -> None:
     table = new_file(pages, clouds, parquet(), "application/octet-stream")
     page = pages.get(path_of("files", table), name="t.parquet")
