@@ -1,23 +1,19 @@
 """Routes about the service itself: contract, page, version, health, sign-in."""
 
 import importlib.metadata
-import threading
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from flask import Flask, Response
 
 from run.api import page
+from run.api.bounded_reads import BoundedReads, Unknown
 from run.api.clients import base_url
 from run.api.command_line_sign_in import application_secrets
 from run.api.contract import Contract
 from run.api.pagination import answer
 from shared.api_path import API_PATH
-from shared.deadlines import deadline, inherited
-from shared.errors import DssError
 from shared.system import Dss
 
 HEALTH = "/internal/health"
@@ -81,14 +77,12 @@ class BackEnds:
     """Checks all back ends at once, and keeps what it found for two seconds; threads may share it."""
 
     def __init__(self, dss: Dss) -> None:
-        self._last: tuple[float, Mapping[str, str | None]] | None = None
         self._checks: dict[str, Callable[[], None]] = {"catalog": dss.catalog.database.check}
         for replica in dss.replicas:
             for bucket in (replica.bucket, replica.checkout_bucket):
                 name = f"{replica.name} {bucket}"
                 self._checks[name] = partial(replica.store.check_bucket, bucket)
-        self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
+        self._reads = BoundedReads[None](len(self._checks), seconds=_HEALTH_SECONDS, kept=_KEPT_SECONDS)
 
     def answer(self) -> Response:
         """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not."""
@@ -96,31 +90,7 @@ class BackEnds:
         body = {"Healthy": not broken, **({"broken": broken} if broken else {})}
         return answer(body, 503 if broken else 200)
 
-    def states(self) -> Mapping[str, str | None]:
-        """Return what is wrong with each back end, None if it answers; after some seconds at most."""
-        # Who comes meanwhile waits for what the first one finds.
-        with self._lock:
-            if self._last is None or time.monotonic() - self._last[0] >= _KEPT_SECONDS:
-                self._last = time.monotonic(), self._checked()
-            return self._last[1]
-
-    def _checked(self) -> Mapping[str, str | None]:
-        ends = time.monotonic() + _HEALTH_SECONDS
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(len(self._checks), thread_name_prefix="health")
-        with deadline(ends):
-            pending = {name: self._threads.submit(inherited(check)) for name, check in self._checks.items()}
-        return {name: _failure(future, ends) for name, future in pending.items()}
-
-
-def _failure(future: "Future[None]", ends: float) -> str | None:
-    try:
-        future.result(timeout=max(0.0, ends - time.monotonic()))
-    except DssError as error:
-        return error.title
-    except TimeoutError:
-        future.cancel()
-        return f"no answer within {_HEALTH_SECONDS} seconds"
-    except Exception as error:  # noqa: BLE001 # a health check reports every failure
-        return type(error).__name__
-    return None
+    def states(self) -> Mapping[str, str]:
+        """Return what is wrong with each back end, empty if it answers; after some seconds at most."""
+        found = self._reads.ask(self._checks)
+        return {name: each.why if isinstance(each, Unknown) else "" for name, each in found.items()}

@@ -37,11 +37,11 @@ from run.browse.looks import (
 from run.browse.operations import HOME
 from run.browse.parameters import Parameters
 from run.browse.previews import IMAGES, MOST_BYTES, head_of, media_type, memory_of, preview_of
-from run.browse.provenance import events_of, readers_text
+from run.browse.readers_and_events import events_of, readers_text
 from run.browse.rendering import page
 from run.browse.run_reports import MOST_BYTES_OF_PART, report_of
-from run.browse.standing import STATE_OF_SYSTEM, is_bad, is_operator, run_url, standing
 from run.browse.state import SIZES, State
+from run.browse.status import STATE_OF_SYSTEM, is_bad, is_operator, parts_seen, run_url
 from run.browse.trees import folder_of, parents_of
 from run.browse.views import tabs_of
 from run.explore.arguments import Arguments
@@ -133,7 +133,7 @@ def status(call: Call) -> Response:
     """Show how the system is: to operators all of it, to others what everybody may know."""
     Parameters.read(request.args)
     everything = is_operator(call)
-    return page("status.html", parts=standing(call, everything=everything), everything=everything)
+    return page("status.html", parts=parts_seen(call, everything=everything), everything=everything)
 
 
 def get_run(call: Call, *, run_id: str) -> Response:

@@ -7,10 +7,10 @@ from run.browse import handlers
 from run.browse.answers import install_answers
 from run.browse.errors import form_error
 from run.browse.operations import HOME, OPERATIONS
-from run.browse.standing import install_standing
 from run.browse.sessions import authorize, keep_form_key
 from run.browse.signing_in import offer_sign_in
 from run.browse.static import STATIC, install_static
+from run.browse.status import install_status
 from shared.system import Dss
 
 
@@ -34,7 +34,7 @@ def install(app: Flask, dss: Dss) -> None:
     """Add the routes of the style sheet and the script, and what keeps answers from others."""
     install_static(app)
     install_answers(app)
-    install_standing(app)
+    install_status(app)
     offer_sign_in(app.extensions, offered=bool(dss.settings.sign_in_clients))
 
     def kept_apart(response: Response) -> Response:

@@ -71,7 +71,8 @@ def preview_of(replica: Replica, record: FileRecord, name: str) -> Preview:
 
 def memory_of(record: FileRecord) -> int:
     """Return the bytes of memory that the preview of a file takes at most."""
-    return _MEMORY_OF_BYTE * (record.size if record.size <= MOST_BYTES else _HEAD_BYTES)
+    # Whether a larger file has a shape, for which as much is read, is known when its head is read.
+    return _MEMORY_OF_BYTE * min(record.size, MOST_BYTES)
 
 
 def head_of(replica: Replica, record: FileRecord, size: int) -> bytes:

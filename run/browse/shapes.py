@@ -10,13 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from run.browse.texts import number_text, short
 
-# A range that is read at once, and how many of them: with the beginning of the file, 1 MiB in all.
-_BLOCK_BYTES, _MOST_BLOCKS = 64 * 1024, 15
+# A range that is read at once, and how many of them: 1 MiB in all.
+_BLOCK_BYTES, _MOST_BLOCKS = 64 * 1024, 16
 # Reads of what is remembered, so that a file that leads in circles comes to an end.
 _MOST_READS = 20_000
 # What a page shows.
@@ -40,17 +39,22 @@ class Shape:
 
 
 class RangeFile(io.RawIOBase):
-    """An object of a store as a file: `read_range` returns bytes from a position on.
+    """An object of a store as a file: `head` are its first bytes, `read_range` returns bytes from anywhere.
 
-    Raises TooMuch after 15 ranges of 64 KiB, and after 20,000 reads.
+    Raises TooMuch after 16 blocks of 64 KiB, those of `head` included, and after 20,000 reads.
     """
 
-    def __init__(self, read_range: ReadRange, size: int) -> None:
+    def __init__(self, head: bytes, read_range: ReadRange, size: int) -> None:
         super().__init__()
         self._read_range = read_range
         self._size = size
         self._position = 0
-        self._blocks: dict[int, bytes] = {}
+        # The last block of the head may be a part of one.
+        whole = len(head) if len(head) == size else len(head) - len(head) % _BLOCK_BYTES
+        self._blocks = {
+            start // _BLOCK_BYTES: head[start : min(start + _BLOCK_BYTES, whole)]
+            for start in range(0, whole, _BLOCK_BYTES)
+        }
         self._reads = 0
 
     def readable(self) -> bool:
@@ -107,20 +111,18 @@ class RangeFile(io.RawIOBase):
 def shape_of(head: bytes, read_range: ReadRange, size: int) -> Shape | None:
     """Return what is in a file that begins with some bytes, at least 8; None if it is of another format.
 
-    Reads 15 ranges of 64 KiB at most. Raises what `read_range` raises.
+    Reads 1 MiB at most, with the head. Raises what `read_range` raises.
     """
     if head.startswith(_PARQUET_MAGIC):
-        return _read(_parquet, "Parquet", "pyarrow", read_range, size)
+        return _described(_parquet, "Parquet", head, read_range, size)
     if head.startswith(_HDF5_MAGIC):
-        return _read(_hdf5, "HDF5", "pyfive", read_range, size)
+        return _described(_hdf5, "HDF5", head, read_range, size)
     return None
 
 
-def _read(
-    describe: Callable[[RangeFile], Shape], name: str, library: str, read_range: ReadRange, size: int
+def _described(
+    describe: Callable[[RangeFile], Shape], name: str, head: bytes, read_range: ReadRange, size: int
 ) -> Shape:
-    if find_spec(library) is None:
-        return Shape(note=f"A file of {name}. This deployment lacks {library}, which reads its shapes.")
     failed: list[Exception] = []
 
     def read(start: int, count: int) -> bytes:
@@ -131,13 +133,15 @@ def _read(
             raise
 
     try:
-        return describe(RangeFile(read, size))
+        return describe(RangeFile(head, read, size))
     except TooMuch:
         return Shape(note=f"A file of {name}, whose description is longer than the 1 MiB that a page reads.")
     except Exception:  # noqa: BLE001 # of a file that is broken, or made to be, readers raise anything
         if failed:
             raise failed[0] from None
-        return Shape(note=f"A file of {name} that can't be read: it is broken, or uses what {library} lacks.")
+        return Shape(
+            note=f"A file of {name} that can't be read: it is broken, or of a kind that is not known here."
+        )
 
 
 def _parquet(file: RangeFile) -> Shape:

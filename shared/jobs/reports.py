@@ -69,7 +69,7 @@ class Reports:
 
     def read(self, run: Reported, part: int | str, first: int, size: int) -> bytes:
         """Return some bytes of a part. Raises ObjectNotFound."""
-        return read_range(self._store, self._store.stat(self._bucket, _key(run, part)), first, size)
+        return self.window(run, part, first, size)[0]
 
     def window(self, run: Reported, part: int | str, first: int, size: int) -> tuple[bytes, int]:
         """Return up to `size` bytes of a part from `first` on, and how long it is. Raises ObjectNotFound."""

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from run.api.security_headers import install_headers
-from run.api.service import _Health, _version_form
+from run.api.service import BackEnds, _version_form
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
 from tests.support.api import new_uuid, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -218,7 +218,7 @@ def test_many_who_ask_for_the_health_at_once_cost_one_check():
     replica = SimpleNamespace(name="gcp", bucket="b", checkout_bucket="b", store=store)
     catalog = SimpleNamespace(database=SimpleNamespace(check=check))
     app = Flask(__name__)
-    health = _Health(SimpleNamespace(catalog=catalog, replicas=[replica]))
+    health = BackEnds(SimpleNamespace(catalog=catalog, replicas=[replica]))
 
     def ask(_):
         with app.app_context():

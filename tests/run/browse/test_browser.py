@@ -14,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from local.api import api_process
-from run.browse.standing import run_url
+from run.browse.status import run_url
 from shared.catalog import AdminRun
 from tests.run.browse.conftest import CATALOGUES, OWN, SAMPLES, Pages
 from tests.run.browse.test_looks import bundle_of, new_file, path_of

@@ -16,8 +16,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from run.browse import shapes
-from run.browse.shapes import RangeFile, Shape, shape_of
+from run.browse.shapes import RangeFile, Shape, TooMuch, shape_of
 from shared.errors import Unavailable
 from tests.run.browse.conftest import Pages
 from tests.run.browse.test_looks import new_file, path_of, rows_of
@@ -67,6 +66,18 @@ def some(file: h5py.File) -> None:
     file["obs/cell"] = numpy.arange(7)
     file["number"] = 5
     file["nowhere"] = h5py.SoftLink("/gone")
+
+
+def test_a_mebibyte_of_a_file_is_read_at_most() -> None:
+    ranges = Ranges(bytes(4 << 20))
+    head = ranges.read(0, 1 << 16)
+    file = RangeFile(head, ranges.read, 4 << 20)
+
+    with pytest.raises(TooMuch):
+        while file.read(1000):
+            pass
+
+    assert sum(ranges.sizes) == 1 << 20
 
 
 def test_a_table_has_columns_and_rows() -> None:
@@ -138,12 +149,6 @@ def test_a_store_that_fails_is_its_own_error() -> None:
             shape_of(data[:8], read, len(data))
 
 
-def test_without_a_reader_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shapes, "find_spec", lambda _: None)
-
-    assert "This deployment lacks pyfive" in Ranges(hdf5(some)).shape().note
-
-
 def test_other_files_are_of_no_shape() -> None:
     assert shape_of(b"PAR2....", Ranges(b"").read, 8) is None
 
@@ -152,7 +157,7 @@ def test_other_files_are_of_no_shape() -> None:
     st.binary(max_size=50), st.lists(st.tuples(st.integers(-60, 60), st.integers(0, 2), st.integers(-1, 60)))
 )
 def test_a_file_of_ranges_reads_as_any_file(data: bytes, steps: list[tuple[int, int, int]]) -> None:
-    ours, theirs = RangeFile(lambda start, size: data[start : start + size], len(data)), io.BytesIO(data)
+    ours, theirs = RangeFile(b"", lambda start, size: data[start : start + size], len(data)), io.BytesIO(data)
     for offset, whence, size in steps:
         to = max(0, (0, theirs.tell(), len(data))[whence] + offset)
         assert ours.seek(offset, whence) == theirs.seek(to)
@@ -162,7 +167,7 @@ def test_a_file_of_ranges_reads_as_any_file(data: bytes, steps: list[tuple[int, 
 
 def test_behind_the_end_of_a_file_nothing_is_read() -> None:
     ranges = Ranges(b"x" * 10)
-    file = RangeFile(ranges.read, 10)
+    file = RangeFile(b"", ranges.read, 10)
     for place in (10, 11, 1 << 17):
         file.seek(place)
         assert file.read(5) == file.read() == b""

@@ -10,9 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from run.api.app import create_app
-from run.browse.bounded import BoundedReads
+from run.api.bounded_reads import BoundedReads
 from run.browse.run_reports import _MOST_LINES, _whole_lines  # what a page reads of a report
-from run.browse.standing import _READS, PARTS
+from run.browse.status import _READS, PARTS
 from shared.catalog import AdminRun
 from shared.events.publishing import publish_event
 from shared.explore.base import NoCatalogues

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from run.api.call import Call
-from run.browse.standing import is_operator
+from run.browse.status import is_operator
 from run.browse.texts import time_text
 from shared.access import NOBODY, SIGNED_IN, Resource
 from shared.api_path import api_url

@@ -27,15 +27,15 @@ class Unknown:
 @dataclass(frozen=True)
 class _Asked(Generic[Value]):
     began: float
-    future: "Future[Value]"
+    future: "Future[Value | Unknown]"
 
 
 class BoundedReads(Generic[Value]):
     """Reads by name, in at most so many threads; threads may share it.
 
-    All of an `ask` together take `seconds` at most. What was read is kept for `kept` seconds, and a read that
-    goes on is joined rather than begun again: so those who ask often cost no more, and a back end that hangs
-    holds one thread for each name.
+    All of an `ask` together take `seconds` at most. What was read is kept for `kept` seconds, failures too,
+    and a read that goes on is joined rather than begun again: so those who ask often cost no more, and a back
+    end that hangs holds one thread for each name.
     """
 
     def __init__(
@@ -55,31 +55,31 @@ class BoundedReads(Generic[Value]):
         ends = time.monotonic() + self._seconds
         with deadline(ends), self._lock:
             futures = {name: self._future(name, read) for name, read in reads.items()}
-        return {name: self._outcome(name, future, ends) for name, future in futures.items()}
+        return {name: self._outcome(future, ends) for name, future in futures.items()}
 
-    def _future(self, name: str, read: Callable[[], Value]) -> "Future[Value]":
+    def _future(self, name: str, read: Callable[[], Value]) -> "Future[Value | Unknown]":
         last = self._asked.get(name)
-        if last and not (last.future.done() and (_failed(last.future) or self._is_old(last))):
+        if last and not (last.future.done() and self._clock() - last.began >= self._kept):
             return last.future
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="bounded")
-        asked = self._asked[name] = _Asked(self._clock(), self._pool.submit(inherited(read)))
+        asked = self._asked[name] = _Asked(
+            self._clock(), self._pool.submit(inherited(lambda: _read(name, read)))
+        )
         return asked.future
 
-    def _is_old(self, asked: _Asked[Value]) -> bool:
-        return self._clock() - asked.began >= self._kept
-
-    def _outcome(self, name: str, future: "Future[Value]", ends: float) -> Value | Unknown:
+    def _outcome(self, future: "Future[Value | Unknown]", ends: float) -> Value | Unknown:
         try:
             return future.result(timeout=max(0.0, ends - time.monotonic()))
-        except DssError as error:
-            return Unknown(error.title)
         except TimeoutError:
             return Unknown(f"no answer within {self._seconds:g} seconds")
-        except Exception as error:  # noqa: BLE001 # a part that fails must not take the others with it
-            _log.exception("a read failed", read=name, exc_info=error)
-            return Unknown(type(error).__name__)
 
 
-def _failed(future: "Future[Value]") -> bool:
-    return future.cancelled() or future.exception() is not None
+def _read(name: str, read: Callable[[], Value]) -> Value | Unknown:
+    try:
+        return read()
+    except DssError as error:
+        return Unknown(error.title)
+    except Exception as error:  # noqa: BLE001 # one that fails must not take the others with it
+        _log.exception("a read failed", read=name)
+        return Unknown(type(error).__name__)

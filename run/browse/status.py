@@ -1,10 +1,10 @@
-"""How the system is, for operators: parts, each read from what a command of `dss admin` reads, and its help.
+"""The state of the system, for operators: parts, each with the command and the page of the docs that help.
 
 Everybody sees what `/internal/health` and `GET /health` tell everybody: which back ends answer, and how far
 catalogues are behind.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,9 +12,9 @@ from itertools import islice
 
 from flask import Flask, current_app
 
+from run.api.bounded_reads import BoundedReads, Unknown
 from run.api.call import Call
 from run.api.service import BACK_ENDS, BackEnds
-from run.browse.bounded import BoundedReads, Unknown
 from run.browse.operations import HOME
 from run.browse.texts import number_text, short
 from shared.access import Action, Resource
@@ -26,7 +26,7 @@ from shared.maintenance.sweep import Backlog, backlogs, unjournalled, unpublishe
 from shared.system import Dss
 
 # The key of an application's reads in its `extensions`.
-_READS = "dss.browse_standing"
+_READS = "dss.browse_status"
 # Seconds that a page waits for back ends, and for which it keeps what they said.
 _SECONDS, _KEPT_SECONDS = 7.0, 15.0
 # Objects of a kind that are counted for a replica: a read each.
@@ -37,6 +37,14 @@ _LOOKED_AT, _SHOWN_RUNS, _SHOWN_FAILURES = 50, 10, 5
 STATE_OF_SYSTEM = Resource(name="the state of the system")
 # The runs that check something, as operations.md asks for once a week.
 _CHECKS = ("audit", "index-check", "explore-check")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What parts are read from; the back ends by the checks of `/internal/health`."""
+
+    dss: Dss
+    back_ends: BackEnds
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Part:
 
     title: str
     heads: Sequence[str]
-    read: Callable[[Dss], Iterator[Row]]
+    read: Callable[[Sources], Iterator[Row]]
     command: str
     help: str
     is_public: bool = False
@@ -79,7 +87,7 @@ class Seen:
     unknown: str = ""
 
 
-def install_standing(app: Flask) -> None:
+def install_status(app: Flask) -> None:
     """Keep the reads of an application."""
     app.extensions[_READS] = BoundedReads[Sequence[Row]](len(PARTS), seconds=_SECONDS, kept=_KEPT_SECONDS)
 
@@ -95,24 +103,13 @@ def is_operator(call: Call) -> bool:
         return False
 
 
-def standing(call: Call, *, everything: bool) -> list[Seen]:
-    """Return the parts with what they say now, or what everybody sees of them; after some seconds at most."""
+def parts_seen(call: Call, *, everything: bool) -> list[Seen]:
+    """Return the parts with what they say now, or those that everybody sees; after some seconds at most."""
     reads: BoundedReads[Sequence[Row]] = current_app.extensions[_READS]
-    back_ends: BackEnds = current_app.extensions[BACK_ENDS]
+    sources = Sources(call.dss, current_app.extensions[BACK_ENDS])
     parts = [each for each in PARTS if everything or each.is_public]
-    asked: dict[str, Callable[[], Sequence[Row]]] = {
-        each.title: partial(_listed, each, call.dss) for each in parts
-    }
-    asked[_BACK_ENDS.title] = lambda: list(_of_back_ends(back_ends.states()))
-    found = reads.ask(asked)
+    found = reads.ask({each.title: partial(_rows, each, sources) for each in parts})
     return [_seen(each, found[each.title]) for each in parts]
-
-
-def run_rows(runs: Sequence[AdminRun]) -> Iterator[Row]:
-    """Yield a row for each run."""
-    for run in runs:
-        cells = (run.kind, _state(run), _counts(run), _moment(run.created))
-        yield Row([Cell(run.id, run_url(run)), *map(Cell, cells)], is_bad=is_bad(run))
 
 
 def run_url(run: AdminRun) -> str:
@@ -120,27 +117,22 @@ def run_url(run: AdminRun) -> str:
     return f"{HOME}/status/runs/{run.id}"
 
 
-def _listed(part: Part, dss: Dss) -> Sequence[Row]:
-    return list(part.read(dss))
+def _rows(part: Part, sources: Sources) -> Sequence[Row]:
+    return list(part.read(sources))
 
 
 def _seen(part: Part, found: Sequence[Row] | Unknown) -> Seen:
     return Seen(part, (), found.why) if isinstance(found, Unknown) else Seen(part, found)
 
 
-def _of_back_ends(states: Mapping[str, str | None]) -> Iterator[Row]:
-    for name, why in states.items():
+def _back_ends(sources: Sources) -> Iterator[Row]:
+    for name, why in sources.back_ends.states().items():
         yield Row([Cell(name), Cell(why or "answers")], is_bad=bool(why))
 
 
-def _nothing(dss: Dss) -> Iterator[Row]:
-    del dss
-    return iter(())
-
-
-def _waiting(dss: Dss) -> Iterator[Row]:
-    known = dss.catalogues.catalogues()
-    stored = {each.name: each.waiting for each in dss.catalogues.upkeep.stored()} if known else {}
+def _waiting(sources: Sources) -> Iterator[Row]:
+    known = sources.dss.catalogues.catalogues()
+    stored = {each.name: each.waiting for each in sources.dss.catalogues.upkeep.stored()} if known else {}
     for name, catalogue in known.items():
         waiting = stored.get(name)
         texts = ("not measured yet", "", "")
@@ -149,12 +141,12 @@ def _waiting(dss: Dss) -> Iterator[Row]:
         yield Row([Cell(name), *map(Cell, texts)], is_bad=bool(catalogue.refusal))
 
 
-def _replication(dss: Dss) -> Iterator[Row]:
-    return map(_backlog, backlogs(dss, most=_MOST_COUNTED))
+def _replication(sources: Sources) -> Iterator[Row]:
+    return map(_backlog, backlogs(sources.dss, most=_MOST_COUNTED))
 
 
-def _events(dss: Dss) -> Iterator[Row]:
-    return map(_backlog, unpublished(dss, most=_MOST_COUNTED))
+def _events(sources: Sources) -> Iterator[Row]:
+    return map(_backlog, unpublished(sources.dss, most=_MOST_COUNTED))
 
 
 def _backlog(found: Backlog) -> Row:
@@ -166,14 +158,14 @@ def _backlog(found: Backlog) -> Row:
     )
 
 
-def _journals(dss: Dss) -> Iterator[Row]:
-    for each in unjournalled(dss):
+def _journals(sources: Sources) -> Iterator[Row]:
+    for each in unjournalled(sources.dss):
         yield Row(list(map(Cell, (each.replica, number_text(each.objects), _age(each.oldest_seconds)))))
 
 
-def _catalogues(dss: Dss) -> Iterator[Row]:
-    for name, catalogue in dss.catalogues.catalogues().items():
-        counts = by_state(dss.catalogues.upkeep.counts(catalogue))
+def _catalogues(sources: Sources) -> Iterator[Row]:
+    for name, catalogue in sources.dss.catalogues.catalogues().items():
+        counts = by_state(sources.dss.catalogues.upkeep.counts(catalogue))
         numbers = [number_text(counts[state]) for state in STATES]
         yield Row(
             list(map(Cell, (name, *numbers, catalogue.refusal))),
@@ -181,15 +173,15 @@ def _catalogues(dss: Dss) -> Iterator[Row]:
         )
 
 
-def _failures(dss: Dss) -> Iterator[Row]:
-    for name, catalogue in dss.catalogues.catalogues().items():
-        for held in islice(dss.catalogues.upkeep.held(catalogue, only_failed=True), _SHOWN_FAILURES):
+def _failures(sources: Sources) -> Iterator[Row]:
+    for name, catalogue in sources.dss.catalogues.catalogues().items():
+        for held in islice(sources.dss.catalogues.upkeep.held(catalogue, only_failed=True), _SHOWN_FAILURES):
             bundle = Cell(str(held.fqid), f"{HOME}/bundles/{held.fqid.uuid}?version={held.fqid.version}")
             yield Row([Cell(name), bundle, Cell(short(held.reason, 300)), Cell(_moment(held.changed))])
 
 
-def _jobs(dss: Dss) -> Iterator[Row]:
-    catalog = dss.catalog
+def _jobs(sources: Sources) -> Iterator[Row]:
+    catalog = sources.dss.catalog
     for name, jobs in (
         ("large copies", catalog.jobs),
         ("checkouts", catalog.checkouts),
@@ -200,12 +192,14 @@ def _jobs(dss: Dss) -> Iterator[Row]:
         yield Row([Cell(name), Cell(number_text(jobs.under_way()))])
 
 
-def _runs(dss: Dss) -> Iterator[Row]:
-    return run_rows(dss.catalog.runs.newest(_SHOWN_RUNS))
+def _runs(sources: Sources) -> Iterator[Row]:
+    for run in sources.dss.catalog.runs.newest(_SHOWN_RUNS):
+        cells = (run.kind, _state(run), _counts(run), _moment(run.created))
+        yield Row([Cell(run.id, run_url(run)), *map(Cell, cells)], is_bad=is_bad(run))
 
 
-def _checks(dss: Dss) -> Iterator[Row]:
-    newest = dss.catalog.runs.newest(_LOOKED_AT)
+def _checks(sources: Sources) -> Iterator[Row]:
+    newest = sources.dss.catalog.runs.newest(_LOOKED_AT)
     for kind in _CHECKS:
         run = next((each for each in newest if each.kind == kind), None)
         if run:
@@ -242,17 +236,15 @@ def _moment(at: datetime) -> str:
 
 
 _OPERATIONS, _EXPLORE = "docs/operations.md", "docs/explore-operations.md"
-# Read by the same checks as `/internal/health`.
-_BACK_ENDS = Part(
-    title="Back ends",
-    heads=("Back end", "State"),
-    read=_nothing,
-    command="curl --include $DSS_URL/internal/health",
-    help=f"{_OPERATIONS}#what-is-wrong",
-    is_public=True,
-)
 PARTS: Sequence[Part] = (
-    _BACK_ENDS,
+    Part(
+        title="Back ends",
+        heads=("Back end", "State"),
+        read=_back_ends,
+        command="curl --include $DSS_URL/internal/health",
+        help=f"{_OPERATIONS}#what-is-wrong",
+        is_public=True,
+    ),
     Part(
         title="Catalogues: events that they have not followed",
         heads=("Catalogue", "Events", "Age of the oldest", "As measured at"),
