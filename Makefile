@@ -26,6 +26,7 @@ help:
 	@echo "make wheel            the client's wheel, in build/wheels"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
 	@echo "make notebooks        run docs/notebooks against a system of their own, and keep their output"
+	@echo "make pages            count the ten tasks of docs/pages.md, and take its pictures"
 	@echo "make settings         write docs/settings.md from shared/config.py"
 	@echo "make audit            ask public databases about faults of our packages"
 	@echo "make lock             renew the lock files from pyproject.toml"

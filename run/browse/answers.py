@@ -29,6 +29,8 @@ from shared.explore.query import FacetCounts, Query, Sought, Summed
 
 # The key of an application's answers in its `extensions`.
 _ANSWERS = "dss.browse_answers"
+# The type of entities that has sizes.
+FILES = "files"
 # Characters of all answers that are kept, as Python writes them; in memory each takes some bytes.
 _MOST_CHARACTERS = 4_000_000
 # Values of a facet that pages show at most, beside those that are chosen.
@@ -136,23 +138,23 @@ def counts(call: Call, catalogue: Catalogue, query: Query) -> tuple[int, Mapping
     return _asked(call, catalogue, f"counts {query.entity_type} {facets} {encode_query(query)}", compute)
 
 
-def sizes(call: Call, catalogue: Catalogue, query: Query) -> Mapping[str, Json]:
-    """Return how many files match, and their size, as far as the catalogue knows that."""
-    about = replace(query, entity_type="", facets=())
-    compute = partial(call.dss.catalogues.summary, catalogue, sought(call), about, brief=True)
-    return _asked(call, catalogue, f"sizes {encode_query(about)}", compute)
+def sums(call: Call, catalogue: Catalogue, query: Query, entity_type: str, by: str = "") -> Sequence[Summed]:
+    """Return the sums of what matches, of a type of entities, for each term of a field, or of all."""
+    about = replace(query, entity_type=entity_type, facets=())
+    compute = partial(call.dss.catalogues.sums, catalogue, sought(call), about, by)
+    return _asked(call, catalogue, f"sums {entity_type} {by} {encode_query(about)}", compute)
 
 
-def summary(call: Call, catalogue: Catalogue, query: Query) -> Mapping[str, Any]:
-    """Return the summary of all that matches."""
-    about = replace(query, entity_type="", facets=())
-    compute = partial(call.dss.catalogues.summary, catalogue, sought(call), about)
-    return _asked(call, catalogue, f"summary {encode_query(about)}", compute)
+def size(call: Call, catalogue: Catalogue, query: Query) -> Summed | None:
+    """Return how many files match, and their size in bytes; None if the catalogue has no list of files."""
+    if FILES not in catalogue.listed:
+        return None
+    return next(iter(sums(call, catalogue, query, FILES)), Summed(None, 0, [0]))
 
 
 def growth(call: Call, catalogue: Catalogue, name: str) -> Sequence[Summed]:
     """Return the files and their size by the days of a field, as they were an hour ago at most."""
-    query = Query(entity_type="files", facets=())
+    query = Query(entity_type=FILES, facets=())
     compute = partial(call.dss.catalogues.growth, catalogue, sought(call), query, name)
     return _asked(call, catalogue, f"growth {name}", compute, seconds=_GROWTH_SECONDS)
 

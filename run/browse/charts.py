@@ -1,18 +1,18 @@
 """Charts of what is found: bars of numbers, bytes and cells, by the values of facets."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from run.api.call import Call
-from run.browse.answers import MOST_TERMS, ShownTerms, counts, summary
+from run.browse.answers import MOST_TERMS, ShownTerms, counts, sums
 from run.browse.cells import value_text
 from run.browse.operations import HOME
 from run.browse.state import State, is_choosable, text_of
-from run.browse.views import facets_of
+from run.browse.views import facets_of, sums_of
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
+from shared.explore.query import Query
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def charts(call: Call, catalogue: Catalogue, entity_type: str, state: State) -> 
     _, counted = counts(call, catalogue, query)
     path = f"{HOME}/{entity_type}"
     made = [
-        *_of_summary(summary(call, catalogue, query)),
+        *_of_sums(call, catalogue, query),
         *(_of_facet(path, entity_type, state, each, counted[each.name]) for each in facets),
     ]
     return [each for each in made if each.bars]
@@ -68,16 +68,13 @@ def _list_of(path: str, state: State, known: Field, value: Json) -> str:
     return state.with_value(known.name, text, alone=bool(known.nested)).url(path)
 
 
-def _of_summary(found: Mapping[str, Any]) -> Iterator[Chart]:
-    formats = [(each["format"], each["totalSize"]) for each in found.get("fileTypeSummaries", ())]
-    yield _bars("bytesByFormat", "bytes", formats)
-    organs = [
-        (each["organType"][0], each["totalCellCountByOrgan"]) for each in found.get("cellCountSummaries", ())
-    ]
-    yield _bars("cellsByOrgan", "cells", organs)
-
-
-def _bars(title: str, unit: str, rows: Sequence[tuple[Json, float]]) -> Chart:
-    ordered = sorted((row for row in rows if row[1]), key=lambda row: -row[1])
-    bars = [Bar("none" if name is None else str(name), "", value) for name, value in ordered[:MOST_TERMS]]
-    return Chart(title=title, unit=unit, bars=bars, others=len(ordered) - len(bars))
+def _of_sums(call: Call, catalogue: Catalogue, query: Query) -> Iterator[Chart]:
+    """Yield charts of what documents add up to: bytes of files, and cells."""
+    # Hidden ones, too.
+    fields = {each.name: each for each in catalogue.plugin.fields}
+    for each in sums_of(catalogue):
+        found = sums(call, catalogue, query, each.entity_type, each.by)
+        rows = [(summed.term, summed.sums[0]) for summed in found if summed.sums and summed.sums[0]]
+        rows.sort(key=lambda row: -row[1])
+        bars = [Bar(value_text(fields[each.by], term), "", amount) for term, amount in rows[:MOST_TERMS]]
+        yield Chart(title=each.title, unit=each.unit, bars=bars, others=len(rows) - len(bars))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from run.api.call import Call
-from run.browse.answers import growth
+from run.browse.answers import FILES, growth
 from shared.errors import NotFound
 from shared.explore.catalogues import Catalogue
 from shared.explore.query import Summed
@@ -34,7 +34,7 @@ def periods_of(call: Call, catalogue: Catalogue) -> tuple[str, list[Period]]:
     Files that are there no more do not count, nor those that the caller may not see. Raises NotFound if the
     catalogue does not know the versions of files.
     """
-    if "files" not in catalogue.listed or _VERSION not in catalogue.fields:
+    if FILES not in catalogue.listed or _VERSION not in catalogue.fields:
         raise NotFound(f"catalogue {catalogue.name} does not know since when its files are there")
     return periods(growth(call, catalogue, _VERSION))
 

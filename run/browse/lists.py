@@ -1,11 +1,11 @@
 """Lists of a catalogue: what a page of one shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from run.api.call import Call
-from run.browse.answers import ShownTerms, counts, sizes
+from run.browse.answers import ShownTerms, counts, size
 from run.browse.cells import Cell, cell_of, url_of, value_text
 from run.browse.operations import HOME
 from run.browse.state import State, is_choosable, place_of, text_of, value_of
@@ -16,7 +16,7 @@ from shared.errors import NotFound
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
-from shared.explore.query import Found, FoundPage, PageOrder, Query
+from shared.explore.query import Found, FoundPage, PageOrder, Query, Summed
 
 # Values of a facet beside a list; all are on a page of their own.
 _MOST_TERMS = 6
@@ -85,7 +85,7 @@ class Listing:
     rows: Sequence[Row]
     total: int
     facets: Sequence[Facet]
-    summary: Mapping[str, Json]
+    size: Summed | None
     previous: str
     next: str
 
@@ -137,7 +137,7 @@ def listing(call: Call, catalogue: Catalogue, entity_type: str, state: State) ->
         rows=rows,
         total=total,
         facets=[_facet(path, state, each, counted[each.name]) for each in facets],
-        summary=sizes(call, catalogue, query),
+        size=size(call, catalogue, query),
         **_neighbours(path, state, found),
     )
 

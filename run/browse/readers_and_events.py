@@ -43,7 +43,7 @@ def readers_text(call: Call, readers: frozenset[str]) -> str:
 def events_of(call: Call, head: BundleHead) -> list[ShownEvent]:
     """Return the events of a bundle version on all replicas, in order of time; a read for each.
 
-    None if the caller may not read all that their documents have.
+    Empty if the caller may not read all that their documents have.
     """
     if not call.may_read(head.content_readers):
         return []

@@ -19,12 +19,26 @@ _MOST_FACETS, _MOST_COLUMNS = 12, 6
 MOST_CHOSEN = 20
 
 
+@dataclass(frozen=True)
+class Sum:
+    """What a chart adds up: the first number of documents of a type of entities, for each term of a field."""
+
+    title: str
+    unit: str
+    entity_type: str
+    by: str
+
+
+_BYTES_BY_FORMAT = Sum("bytesByFormat", "bytes", "files", "fileFormat")
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What lists of a plug-in show: names of facets, and of columns by type of entity."""
+    """What lists of a plug-in show: names of facets, and of columns by type of entity; and sums of charts."""
 
     facets: Sequence[str]
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sums: Sequence[Sum] = ()
 
 
 _VIEWS: Mapping[str, View] = {
@@ -40,6 +54,15 @@ _VIEWS: Mapping[str, View] = {
             "files": ("fileName", "fileFormat", "fileSize", "genusSpecies", "organ", "project"),
             "bundles": ("bundleUuid", "bundleVersion", "genusSpecies", "organ", "fileFormat", "project"),
         },
+        sums=(
+            _BYTES_BY_FORMAT,
+            Sum("bytesByOrgan", "bytes", "files", "organ"),
+            Sum("bytesBySpecies", "bytes", "files", "genusSpecies"),
+            Sum("bytesByProject", "bytes", "files", "projectTitle"),
+            Sum("cellsByOrgan", "cells", "cell_suspensions", "suspensionOrgan"),
+            Sum("cellsBySpecies", "cells", "cell_suspensions", "genusSpecies"),
+            Sum("cellsByProject", "cells", "cell_suspensions", "projectTitle"),
+        ),
     ),
 }
 _GENERIC: Mapping[str, Sequence[str]] = {
@@ -62,6 +85,18 @@ def facets_of(catalogue: Catalogue) -> list[Field]:
     if view is None:
         return [each for each in known.values() if each.is_facet and not each.nested][:_MOST_FACETS]
     return [known[name] for name in view.facets if name in known]
+
+
+def sums_of(catalogue: Catalogue) -> list[Sum]:
+    """Return what charts add up, as far as a catalogue has it."""
+    plugin = catalogue.plugin
+    view = _VIEWS.get(catalogue.setting.plugin)
+    fields = {each.name for each in plugin.fields if each.is_facet}
+    return [
+        each
+        for each in (view.sums if view else (_BYTES_BY_FORMAT,))
+        if each.entity_type in plugin.entity_types and each.by in fields
+    ]
 
 
 def other_facets_of(catalogue: Catalogue) -> list[Field]:

@@ -75,13 +75,12 @@ class CatalogueStore(Protocol):
         """Return how many documents match, and the counts of facets."""
         ...
 
-    def summary(
-        self, catalogue: Catalogue, sought: Sought, query: Query, *, brief: bool = False
-    ) -> dict[str, Json]:
-        """Return the summary of what matches a query, of all types of entities.
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
+        ...
 
-        If it is to be `brief`, how many files match and their size are enough.
-        """
+    def sums(self, catalogue: Catalogue, sought: Sought, query: Query, by: str = "") -> Sequence[Summed]:
+        """Return the sums of the numbers of documents that match, for each term of a field, or of all."""
         ...
 
     def growth(self, catalogue: Catalogue, sought: Sought, query: Query, name: str) -> Sequence[Summed]:

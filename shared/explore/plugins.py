@@ -5,7 +5,7 @@ distribution.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -64,24 +64,6 @@ class Plugin(Protocol):
     def words(self, document: Mapping[str, Any]) -> str:
         """Return the text of a document whose words it is found by."""
         ...
-
-
-def brief_summary(plugin: Plugin, ask: Summaries) -> dict[str, Json]:
-    """Return how many files match and their size, as a summary has it, where that is all that is wanted.
-
-    A plug-in may have a method `brief_summary` for it; of one without, this is the summary.
-    """
-    brief: Callable[[Summaries], dict[str, Json]] = getattr(plugin, "brief_summary", plugin.summary)
-    return brief(ask)
-
-
-def size_of_files(ask: Summaries, entity_type: str) -> dict[str, Json]:
-    """Return the brief summary of a plug-in whose files are of a type of entity."""
-    found = ask.sums(entity_type)
-    return {
-        "fileCount": sum(each.n for each in found),
-        "totalFileSize": sum(each.sums[0] for each in found if each.sums),
-    }
 
 
 # Of all that plug-ins of this package merge, sort and count by. Counts that were kept by other rules can't be

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import psycopg
 import requests
 
+from local.api import api_process
 from local.components import API_TABLE
 from local.stack import Stack
 from tests.benchmarks.explore import FILES, FILES_PER_VARIANT
@@ -23,6 +24,8 @@ from tests.support.dss import open_dss
 
 # How often each page is asked for, and seconds after which it is not any more, but LEAST times.
 ASKED, SECONDS, LEAST = 20, 8.0, 5
+# No page is refused for how many there were before it.
+_SETTINGS = {"DSS_ADDRESS_UNITS": "0"}
 # Milliseconds: of a first page, and of others that are as many as people turn over.
 FIRST, NEXT = 300, 150
 _CHANGE = """
@@ -60,8 +63,11 @@ def pages() -> str:
                 env["DSS_POSTGRESQL_DSN"], catalogue, files=FILES, docs_per_variant=FILES_PER_VARIANT
             )
         print(filled, flush=True)
-        with psycopg.connect(env["DSS_POSTGRESQL_DSN"], autocommit=True) as connection:
-            rows = list(_Reader(env["DSS_URL"], connection, catalogue.number).all())
+        with (
+            api_process(env, _SETTINGS) as api,
+            psycopg.connect(env["DSS_POSTGRESQL_DSN"], autocommit=True) as connection,
+        ):
+            rows = list(_Reader(api.url, connection, catalogue.number).all())
     return _section(filled, rows)
 
 

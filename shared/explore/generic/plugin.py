@@ -14,7 +14,7 @@ from shared.explore.generic.values import read_values
 from shared.explore.manifests.columns import Column, file_columns
 from shared.explore.manifests.file_kinds import kind_of
 from shared.explore.manifests.kinds import LONG, TEXT, Listed, Record, Uuid
-from shared.explore.plugins import EntityType, size_of_files
+from shared.explore.plugins import EntityType
 from shared.explore.query import Summaries
 from shared.explore.tallies import ENTITIES, Counts, Merge, Merges, Slot, common, number, total
 
@@ -162,10 +162,6 @@ class GenericPlugin:
                 {"format": each.term, "count": each.n, "totalSize": each.sums[0]} for each in by_format
             ],
         }
-
-    def brief_summary(self, ask: Summaries) -> dict[str, Json]:
-        """Return how many files there are, and their size."""
-        return size_of_files(ask, FILES)
 
     def words(self, document: Mapping[str, Any]) -> str:
         """Return the names of a file, the values of facets, and the texts at the paths of `words`."""

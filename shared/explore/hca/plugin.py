@@ -15,7 +15,7 @@ from shared.explore.hca.kinds import KINDS
 from shared.explore.hca.originals import originals
 from shared.explore.hca.summary import summary, sums
 from shared.explore.manifests.originals import Original
-from shared.explore.plugins import EntityType, size_of_files
+from shared.explore.plugins import EntityType
 from shared.explore.query import Summaries
 from shared.explore.tallies import Counts, Slot
 
@@ -79,10 +79,6 @@ class HcaPlugin:
     def summary(self, ask: Summaries) -> dict[str, Json]:
         """Return the predecessor's summary."""
         return summary(ask)
-
-    def brief_summary(self, ask: Summaries) -> dict[str, Json]:
-        """Return how many files there are, and their size."""
-        return size_of_files(ask, "files")
 
     def words(self, document: Mapping[str, Any]) -> str:
         """Return titles, descriptions and names."""

@@ -14,7 +14,6 @@ from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
 from shared.explore.manifests.selection import FileOfBundle, FilesOfBundles, SelectedFile, SelectedFiles
-from shared.explore.plugins import brief_summary
 from shared.explore.postgresql import statements
 from shared.explore.postgresql.audience_numbers import numbers_of_reader
 from shared.explore.postgresql.conditions import (
@@ -71,11 +70,15 @@ class Reader:
         with self._connections.connection() as connection:
             return _Asked(connection, catalogue, sought, query).counts()
 
-    def summary(self, catalogue: Catalogue, sought: Sought, query: Query, *, brief: bool) -> dict[str, Json]:
-        """Return the summary of what matches a query, of all types of entities, or of files alone."""
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
         with self._connections.connection() as connection:
-            ask = _Summaries(connection, catalogue, sought, query)
-            return brief_summary(catalogue.plugin, ask) if brief else catalogue.plugin.summary(ask)
+            return catalogue.plugin.summary(_Summaries(connection, catalogue, sought, query))
+
+    def sums(self, catalogue: Catalogue, sought: Sought, query: Query, by: str) -> list[Summed]:
+        """Return the sums of the numbers of documents that match, for each term of a field, or of all."""
+        with self._connections.connection() as connection:
+            return _Asked(connection, catalogue, sought, query).sums(by)
 
     def growth(self, catalogue: Catalogue, sought: Sought, query: Query, name: str) -> list[Summed]:
         """Return for each day of a field that has versions how many documents have it, in order of time."""

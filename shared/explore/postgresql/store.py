@@ -113,11 +113,13 @@ class PostgreSqlCatalogues:
         """Return how many documents match, and the counts of facets."""
         return self._reader.counts(catalogue, sought, query)
 
-    def summary(
-        self, catalogue: Catalogue, sought: Sought, query: Query, *, brief: bool = False
-    ) -> dict[str, Json]:
-        """Return the summary of what matches a query, of all types of entities, or of files alone."""
-        return self._reader.summary(catalogue, sought, query, brief=brief)
+    def summary(self, catalogue: Catalogue, sought: Sought, query: Query) -> dict[str, Json]:
+        """Return the summary of what matches a query, of all types of entities."""
+        return self._reader.summary(catalogue, sought, query)
+
+    def sums(self, catalogue: Catalogue, sought: Sought, query: Query, by: str = "") -> Sequence[Summed]:
+        """Return the sums of the numbers of documents that match, for each term of a field, or of all."""
+        return self._reader.sums(catalogue, sought, query, by)
 
     def growth(self, catalogue: Catalogue, sought: Sought, query: Query, name: str) -> Sequence[Summed]:
         """Return for each day of a field that has versions how many documents have it, in order of time."""

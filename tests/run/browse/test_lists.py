@@ -207,7 +207,9 @@ def test_charts_are_of_what_a_list_shows(pages: Pages) -> None:
 
     drawn = dict(zip(page.rows(), [each["width"] for each in page.all("rect")], strict=False))
     assert (drawn["fastq"], drawn["brain"]) == ("100.0%", "100.0%")
-    assert "bytes by format" in page.text.lower()
+    titles = [each.text.lower() for each in page.all("h2")][:7]
+    assert titles[:4] == [f"bytes by {name}" for name in ("format", "organ", "species", "project")]
+    assert titles[4:] == [f"cells by {name}" for name in ("organ", "species", "project")]
     assert "30 bytes" in page.text
     assert pages.get(page.link("liver")).rows() == NAMES
     assert pages.get(page.link("Back to the list")).rows() == NAMES[:2]

@@ -8,13 +8,12 @@ import pytest
 
 from run.browse.looks import MOST_ENTRIES
 from tests.run.api.test_access import bind
-from tests.run.browse.conftest import LAB, OWN, SAMPLES, Page, Pages
+from tests.run.browse.conftest import EVIL, LAB, OWN, SAMPLES, Page, Pages
 from tests.support.api import Version, new_uuid, now, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.hca_sample import id_of, sequenced
 
 GZIPPED = gzip.compress(b"@read\nACGT\n", mtime=0)
-EVIL = "<script>alert(1)</script>"
 # Begins with a mark that turns the direction of what follows.
 TURNED = "\u202etxt.exe"
 

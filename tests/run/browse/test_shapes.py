@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from run.browse.shapes import RangeFile, Shape, TooMuch, shape_of
 from shared.errors import Unavailable
-from tests.run.browse.conftest import Pages
+from tests.run.browse.conftest import EVIL, Pages
 from tests.run.browse.test_looks import new_file, path_of, rows_of
 from tests.support.clouds import Clouds
 
@@ -44,10 +44,10 @@ class Ranges:
         return found
 
 
-def parquet(rows: int = 3, columns: int = 2) -> bytes:
+def parquet(rows: int = 3, columns: int = 2, texts: str = "s") -> bytes:
     content = io.BytesIO()
     table = pyarrow.table(
-        {f"c{number}": list(range(rows)) for number in range(columns)} | {"s": ["x"] * rows}
+        {f"c{number}": list(range(rows)) for number in range(columns)} | {texts: ["x"] * rows}
     )
     pyarrow.parquet.write_table(table, content)
     return content.getvalue()
@@ -175,9 +175,10 @@ def test_behind_the_end_of_a_file_nothing_is_read() -> None:
 
 
 def test_a_page_shows_the_shape_of_a_file_of_the_store(pages: Pages, clouds: Clouds) -> None:
-    table = new_file(pages, clouds, parquet(), "application/octet-stream")
+    table = new_file(pages, clouds, parquet(texts=EVIL), "application/octet-stream")
     page = pages.get(path_of("files", table), name="t.parquet")
     assert "3 rows, 3 columns" in page.text
-    assert "INT64" in rows_of(page)
+    assert {"INT64", EVIL} <= {*rows_of(page)}
+    assert EVIL not in page.html
     arrays = new_file(pages, clouds, hdf5(some), "application/x-hdf5")
     assert f"300 {TIMES} 20" in rows_of(pages.get(path_of("files", arrays)))
