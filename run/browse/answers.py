@@ -145,7 +145,7 @@ def sums(call: Call, catalogue: Catalogue, query: Query, entity_type: str, by: s
     return _asked(call, catalogue, f"sums {entity_type} {by} {encode_query(about)}", compute)
 
 
-def size(call: Call, catalogue: Catalogue, query: Query) -> Summed | None:
+def size_of_files(call: Call, catalogue: Catalogue, query: Query) -> Summed | None:
     """Return how many files match, and their size in bytes; None if the catalogue has no list of files."""
     if FILES not in catalogue.listed:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from run.api.call import Call
-from run.browse.answers import ShownTerms, counts, size
+from run.browse.answers import ShownTerms, counts, size_of_files
 from run.browse.cells import Cell, cell_of, url_of, value_text
 from run.browse.operations import HOME
 from run.browse.state import State, is_choosable, place_of, text_of, value_of
@@ -85,7 +85,7 @@ class Listing:
     rows: Sequence[Row]
     total: int
     facets: Sequence[Facet]
-    size: Summed | None
+    of_files: Summed | None
     previous: str
     next: str
 
@@ -137,7 +137,7 @@ def listing(call: Call, catalogue: Catalogue, entity_type: str, state: State) ->
         rows=rows,
         total=total,
         facets=[_facet(path, state, each, counted[each.name]) for each in facets],
-        size=size(call, catalogue, query),
+        of_files=size_of_files(call, catalogue, query),
         **_neighbours(path, state, found),
     )
 

@@ -4,6 +4,7 @@ import io
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import anndata
 import h5py
@@ -16,6 +17,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from run.browse.previews import preview_of
 from run.browse.shapes import RangeFile, Shape, TooMuch, shape_of
 from shared.errors import Unavailable
 from tests.run.browse.conftest import EVIL, Pages
@@ -78,6 +80,21 @@ def test_a_mebibyte_of_a_file_is_read_at_most() -> None:
             pass
 
     assert sum(ranges.sizes) == 1 << 20
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "image/png"])
+@pytest.mark.parametrize("head", [b"[1", parquet(columns=50)[:1000], b"\x89HDF\r\n\x1a\n", b"\x1f\x8b"])
+@pytest.mark.parametrize("size", [1 << 20, 3 << 20])
+def test_a_preview_reads_a_mebibyte_at_most(content_type: str, head: bytes, size: int) -> None:
+    ranges = Ranges(head.ljust(size, b"1"))
+    store = SimpleNamespace(
+        stat=lambda *_: SimpleNamespace(size=size),
+        read=lambda _, start, count: io.BytesIO(ranges.read(start, count)),
+    )
+    record = SimpleNamespace(size=size, content_type=content_type, checksums=SimpleNamespace(blob_key="x"))
+
+    assert preview_of(SimpleNamespace(store=store, bucket="b"), record, "").note  # type: ignore[arg-type]
+    assert sum(ranges.sizes) <= 1 << 20
 
 
 def test_a_table_has_columns_and_rows() -> None:
