@@ -87,7 +87,7 @@ class CatalogueStore(Protocol):
         """Return for each day of a field that has versions how many documents have it, in order of time.
 
         `term` is the day, such as `2024-03-01`, and `sums` has the first of the documents' numbers. Reads all
-        documents of the type: seconds for half a million.
+        documents of the type.
         """
         ...
 
