@@ -37,7 +37,7 @@ _MOST_CHARACTERS = 4_000_000
 MOST_TERMS = 15
 # Seconds that a request waits for another one that computes the same.
 _PATIENCE = 20.0
-# Seconds for which growth is shown although the catalogue has changed: all documents of files are read for it.
+# Seconds for which growth is shown although the catalogue has changed: it reads all documents of files.
 _GROWTH_SECONDS = 3600.0
 
 Answer = TypeVar("Answer")
