@@ -61,7 +61,8 @@ def report_of(dss: Dss, run: AdminRun, part: int, first: int) -> Report:
 
 def _whole_lines(data: bytes, *, is_last: bool) -> tuple[Sequence[bytes], int]:
     """Return the first whole lines, and where they end; a line that is too long counts as its beginning."""
-    lines, end = [], 0
+    lines: list[bytes] = []
+    end = 0
     while len(lines) < _MOST_LINES and end < len(data):
         newline = data.find(b"\n", end)
         if newline < 0 and lines and not is_last:
