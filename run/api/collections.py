@@ -49,7 +49,7 @@ def put(call: Call, *, replica: str, uuid: str, version: str, json_request_body:
     links = _links(json_request_body, "contents")
     owned = call.dss.catalog.collections.owned(uuid)
     if owned:
-        call.require(Action.WRITE, _resource(owned))
+        call.require(Action.WRITE, resource_of(owned))
     check_links(call.dss, replica, links, call.finds)
     owner = owned.owner if owned else call.signed_in.email
     made = collection_of(Fqid(uuid, version), owner, json_request_body, unique(links))
@@ -81,7 +81,7 @@ def patch(
     added = _links(json_request_body, "add_contents", "remove_contents")
     removed = _links(json_request_body, "remove_contents")
     owned, head = find_collection(call, uuid, replica, version)
-    call.require(Action.WRITE, _resource(owned))
+    call.require(Action.WRITE, resource_of(owned))
     if replaces:
         require_newest(replaces, owned.newest)
     check_links(call.dss, replica, added, call.finds)
@@ -96,13 +96,13 @@ def patch(
 def delete(call: Call, *, uuid: str, replica: str) -> Response:
     """Hide a collection, with all its versions, for ever."""
     owned = call.dss.catalog.collections.owned(uuid)
-    if owned and not call.sees(_resource(owned)):
+    if owned and not call.sees(resource_of(owned)):
         owned = None
     if owned is None or call.dss.catalog.collections.newest(uuid, replica) is None:
         _require_not_purged(call, uuid, None, owned)
         state = "pending" if owned and owned.newest and not owned.hidden else "absent"
         raise NotFound(f"replica {replica} has no collection {uuid}", replica_state=state)
-    call.require(Action.DELETE, _resource(owned))
+    call.require(Action.DELETE, resource_of(owned))
     tombstone = CollectionTombstone(uuid=uuid, owner=owned.owner, email=call.signed_in.email)
     delete_collection(call.dss, replica, tombstone)
     return answer({})
@@ -118,7 +118,7 @@ def find_collection(
     name = f"{uuid}.{version}" if version else uuid
     collections = call.dss.catalog.collections
     owned = collections.owned(uuid)
-    if owned is None or owned.hidden or owned.newest is None or not call.sees(_resource(owned)):
+    if owned is None or owned.hidden or owned.newest is None or not call.sees(resource_of(owned)):
         _require_not_purged(call, uuid, version, owned)
         raise NotFound(f"replica {replica} has no collection {name}")
     head = collections.head(Fqid(uuid, version)) if version else collections.newest(uuid, replica)
@@ -138,7 +138,8 @@ def _require_not_purged(call: Call, uuid: str, version: str | None, owned: Owned
         call.sees(replace(what, owner=owned.owner if owned else ""))
 
 
-def _resource(owned: OwnedCollection) -> Resource:
+def resource_of(owned: OwnedCollection) -> Resource:
+    """Return a collection as what only some may read."""
     return Resource(name=f"collection {owned.uuid}", owner=owned.owner, readers=owned.readers)
 
 

@@ -35,10 +35,10 @@ COSTS = {
     # The beginning of a file passes through here.
     "browse.get_file": 5,
     "browse.get_image": 5,
-    # The page of a list is a list of the catalogue and a summary of it.
-    # Growth is computed once an hour at most, what the system is like every quarter of a minute.
     "browse.get_run": 5,
+    # Growth is computed once an hour at most, what the system is like every quarter of a minute.
     "browse.grow": 10,
+    # The page of a list is a list of the catalogue and a summary of it.
     "browse.home": 40,
     "browse.list_entities": 40,
     "browse.list_bundles": 10,

@@ -12,6 +12,7 @@ from run.api.call import Call
 from run.api.files import find_file
 from run.api.urls import attachment
 from run.browse.charts import charts
+from run.browse.collecting import collections_of
 from run.browse.commands import drs_uri, lines_of_bundle, lines_of_file
 from run.browse.entities import entity
 from run.browse.finding import find_bundle_anywhere, find_hidden, on_some_replica
@@ -207,6 +208,7 @@ def get_bundle(call: Call, *, uuid: str) -> Response:
         manifests=_list_of(call, "manifests", "bundleUuid", uuid),
         readers=readers_text(call, head.content_readers),
         events=events_of(call, head),
+        collections=collections_of(call, Kind.BUNDLE, uuid),
         lines=lines_of_bundle(call, head.fqid, replica),
         drs=drs_uri(call, head.fqid),
         urlencode=urlencode,
@@ -256,6 +258,7 @@ def get_file(call: Call, *, uuid: str) -> Response:
         replicas=states_of(call, Kind.FILE, record.fqid, record.available),
         lines=lines_of_file(call, record.fqid, replica, name),
         bundles=_list_of(call, "bundles", "fileId", uuid),
+        collections=collections_of(call, Kind.FILE, uuid),
         urlencode=urlencode,
     )
 

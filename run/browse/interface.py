@@ -31,7 +31,7 @@ def interface() -> Interface:
 
 
 def install(app: Flask, dss: Dss) -> None:
-    """Add the routes of the style sheet and the script, and what keeps answers from others."""
+    """Add the routes of the style sheet and the script, what pages keep, and what keeps pages from others."""
     install_static(app)
     install_answers(app)
     install_status(app)

@@ -18,7 +18,7 @@ from shared.catalog.bindings import BindingCatalog, CurrentBinding, bound_fields
 from shared.catalog.database import Database, NameTaken, Write
 from shared.catalog.pages import Pages
 from shared.errors import CollectionAlreadyExists, PreconditionFailed
-from shared.identifiers import Fqid, moment_of, version_of
+from shared.identifiers import Fqid, Kind, moment_of, version_of
 from shared.totals import Total
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -159,12 +159,28 @@ class CollectionCatalog:
         }
         return lambda batch: batch.create(self._owned.document(head.fqid.uuid), document)
 
-    def write_pages(self, fqid: Fqid, pages: Sequence[bytes]) -> None:
+    def write_pages(self, fqid: Fqid, pages: Sequence[bytes], linked: Sequence[Sequence[str]]) -> None:
         """Write the contents of a version, one write per page. Safe to repeat.
 
-        The caller has claimed the FQID for these contents.
+        The caller has claimed the FQID for these contents. `linked` says for each page what it links to, as
+        `linking_to` finds it: `bundles/UUID`.
         """
-        self._pages.write(self._collection.document(str(fqid)), pages)
+        fields = ({"linked": list(names)} for names in linked)
+        self._pages.write(self._collection.document(str(fqid)), pages, fields)
+
+    def linking_to(self, kind: Kind, uuid: str, most: int) -> list[Fqid]:
+        """Return the versions of collections that link to a UUID, hidden ones and claims included.
+
+        One read for each page that does, at most `most`.
+        """
+        query = (
+            self._database.client.collection_group("pages")
+            .where(filter=FieldFilter("linked", "array_contains", f"{kind}/{uuid}"))
+            .select([])
+            .limit(most)
+        )
+        heads = (snapshot.reference.parent.parent.id for snapshot in self._database.query(query))
+        return list(map(Fqid.parse, dict.fromkeys(heads)))
 
     def pages(self, head: CollectionHead, first: int = 0) -> Iterator[bytes]:
         """Return the pages of a version from number `first` on, one read each, in parallel.

@@ -244,7 +244,7 @@ EXEMPTIONS = (
 )
 
 # Lists that are queried below all heads at once: the collections under them, and the field.
-GROUP_LISTS = (GroupList("pages", "contains"),)
+GROUP_LISTS = (GroupList("pages", "contains"), GroupList("pages", "linked"))
 
 # A collection, and the field that says when Firestore may remove a document.
 TIMES_TO_LIVE = (

@@ -38,11 +38,13 @@ class Pages:
         pending = 0
         for number, (content, further) in enumerate(zip(contents, fields or repeat({}), strict=False)):
             data = zlib.compress(content, _LEVEL)
-            if writes and pending + len(data) > _COMMIT_BYTES:
+            # A text of a list takes no more bytes in a request than as Python writes it.
+            size = len(data) + len(repr(further))
+            if writes and pending + size > _COMMIT_BYTES:
                 self._database.commit(*writes)
                 writes, pending = [], 0
             writes.append(set_document(pages.document(_page_name(number)), {self._field: data, **further}))
-            pending += len(data)
+            pending += size
         if writes:
             self._database.commit(*writes)
 

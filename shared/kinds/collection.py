@@ -77,12 +77,13 @@ class CollectionKind(PagedKind[CollectionHead]):
             head = version.head()
         collections = dss.catalog.collections
         collections.create(head, collections.owned(name.uuid))
-        collections.write_pages(name.fqid, version.pages)
+        collections.write_pages(name.fqid, version.pages, version.linked)
         return head
 
     def write_pages(self, dss: Dss, name: ObjectName, encoded: bytes) -> None:
         """Write the pages of a known version again, from a manifest that has its digest."""
-        dss.catalog.collections.write_pages(name.fqid, collection_of_manifest(name.fqid, encoded).pages)
+        version = collection_of_manifest(name.fqid, encoded)
+        dss.catalog.collections.write_pages(name.fqid, version.pages, version.linked)
 
     def prove(self, dss: Dss, name: ObjectName, encoded: bytes, replica: Replica) -> None:
         """Raise an error unless a manifest is as the system writes it, and its links lead to what is here."""

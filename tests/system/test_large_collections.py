@@ -133,5 +133,6 @@ def test_content_that_hardly_compresses_is_stored_and_read(stack: dict[str, str]
     head = CollectionHead(
         fqid=Fqid(new_uuid(), now()), owner="", item_count=0, page_count=len(pages), digest=""
     )
-    catalog.collections.write_pages(head.fqid, pages)
+    linked = [[f"bundles/{new_uuid()}" for _ in range(2000)] for _ in pages]
+    catalog.collections.write_pages(head.fqid, pages, linked)
     assert list(catalog.collections.pages(head)) == pages

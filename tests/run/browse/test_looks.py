@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from run.browse import collecting
 from run.browse.looks import MOST_ENTRIES
 from tests.run.api.test_access import bind
 from tests.run.browse.conftest import EVIL, LAB, OWN, SAMPLES, Page, Pages
@@ -242,6 +243,54 @@ def test_a_collection_links_to_its_items(pages: Pages, clouds: Clouds) -> None:
     assert page.rows()[:2] == [bundle.uuid, file.uuid]
     assert pages.get(page.link(bundle.uuid)).rows()[0] == "a"
     assert pages.get(page.link(file.uuid)).status == 200
+
+
+def collections_on(page: Page) -> list[str]:
+    return [each.text for each in page.all("li") if each.text.startswith("collected")]
+
+
+def test_a_bundle_and_a_file_have_the_collections_that_link_to_them(pages: Pages, clouds: Clouds) -> None:
+    """In their newest version, and of those alone that the reader may read."""
+    bundle, file = bundle_of(pages, clouds, "a"), new_file(pages, clouds, b"x")
+    owner = pages.service.writer
+    of_bundle = {"type": "bundle", "uuid": bundle.uuid, "version": bundle.version}
+    of_part = {"type": "file", "uuid": file.uuid, "version": file.version, "about": {"uuid": bundle.uuid}}
+    own = put_collection(owner, "gcp", [of_bundle, of_part], name="collected by one")
+    shared = put_collection(owner, "gcp", [of_bundle], name="collected <b>")
+    bind(pages.service.dss, shared.uuid, "public")
+    emptied = put_collection(owner, "gcp", [of_bundle], name="collected once")
+    put_collection(owner, "gcp", [], collection=Version(emptied.uuid, now()))
+    deleted = put_collection(owner, "gcp", [of_bundle], name="collected and deleted")
+    assert owner.delete(f"/v1/collections/{deleted.uuid}", replica="gcp").status_code == 200
+
+    path = path_of("bundles", bundle)
+    assert collections_on(pages.get(path)) == ["collected <b>"]
+    seen = pages.get(path, by=owner)
+    assert sorted(collections_on(seen)) == ["collected <b>", "collected by one"]
+    assert pages.get(seen.link("collected by one"), by=owner).rows()[:2] == [bundle.uuid, file.uuid]
+    assert pages.get(seen.link("collected <b>"), by=owner).rows()[0] == bundle.uuid
+    assert collections_on(pages.get(path_of("files", file), by=owner)) == ["collected by one"]
+    assert "No collection that you may read" in pages.get(path_of("files", file)).text
+    assert own.uuid in seen.link("collected by one")
+
+
+def test_a_page_says_that_there_may_be_more_collections(
+    pages: Pages, clouds: Clouds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, owner = bundle_of(pages, clouds, "a"), pages.service.writer
+    link = {"type": "bundle", "uuid": bundle.uuid, "version": bundle.version}
+    for number in range(3):
+        put_collection(owner, "gcp", [link], name=f"collected {number}")
+    path = path_of("bundles", bundle)
+    assert "There may be more" not in pages.get(path, by=owner).text
+
+    monkeypatch.setattr(collecting, "MOST_LISTED", 2)
+    page = pages.get(path, by=owner)
+    assert len(collections_on(page)) == 2
+    assert "There may be more" in page.text
+    monkeypatch.setattr(collecting, "MOST_LISTED", 3)
+    monkeypatch.setattr(collecting, "_MOST_READ", 3)
+    assert "There may be more" in pages.get(path, by=owner).text
 
 
 def test_a_project_shows_what_is_known_of_it(pages: Pages) -> None:
