@@ -23,6 +23,7 @@ from tests.benchmarks.ingest import ingest
 from tests.benchmarks.limits import limits
 from tests.benchmarks.notifications import notifications
 from tests.benchmarks.operations import operations
+from tests.benchmarks.pages import pages
 from tests.benchmarks.rclone import find_rclone
 from tests.benchmarks.replication import replication
 from tests.benchmarks.search import search
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "search": search,
     "explore": explore,
     "explore-load": explore_load,
+    "pages": pages,
     "client": client,
 }
 
