@@ -70,6 +70,8 @@ def without_issuer(stack: dict[str, str]) -> Iterator[Api]:
     # Port 9 (discard): no service listens there.
     settings = {
         "OIDC_ISSUER": "http://127.0.0.1:9",
+        # Those of the issuer that answers.
+        "DSS_SIGN_IN_CLIENTS": None,
         "DSS_GS_CHECKOUT_BUCKET": bucket,
         "DSS_HIDE_MANAGED": "true",
     }

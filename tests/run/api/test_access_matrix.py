@@ -61,6 +61,8 @@ REFUSED = (
     "account.finish_sign_in without a sign-in that has begun",
     # What is asked for is not there, or is no image.
     *("browse.get_image", "browse.get_entity of a project"),
+    # Of operators.
+    "browse.get_run",
 )
 
 
