@@ -9,7 +9,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -37,6 +39,8 @@ _MOST_CHARACTERS = 4_000_000
 MOST_TERMS = 15
 # Seconds that a request waits for another one that computes the same.
 _PATIENCE = 20.0
+# Questions of a page at once, beside that of the request's own thread: a database has two cores or more.
+_AT_ONCE = 2
 # Seconds for which growth is shown although the catalogue has changed: it reads all documents of files.
 _GROWTH_SECONDS = 3600.0
 
@@ -125,6 +129,26 @@ class Answers:
 def install_answers(app: Flask) -> None:
     """Keep the answers of an application."""
     app.extensions[_ANSWERS] = Answers()
+
+
+class SideBySide:
+    """Questions of one page that PostgreSQL answers at the same time, two at once; for a `with` block.
+
+    The block ends when all are answered. Each has the deadline and the application of the page.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="page")
+
+    def __enter__(self) -> "SideBySide":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def ask(self, question: Callable[[], Answer]) -> "Future[Answer]":
+        """Begin to answer a question."""
+        return self._threads.submit(copy_context().run, question)
 
 
 def counts(call: Call, catalogue: Catalogue, query: Query) -> tuple[int, Mapping[str, ShownTerms]]:

@@ -1,18 +1,19 @@
 """Charts of what is found: bars of numbers, bytes and cells, by the values of facets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from run.api.call import Call
-from run.browse.answers import MOST_TERMS, ShownTerms, counts, sums
+from run.browse.answers import MOST_TERMS, ShownTerms, SideBySide, counts, sums
 from run.browse.cells import value_text
 from run.browse.operations import HOME
 from run.browse.state import State, is_choosable, text_of
-from run.browse.views import facets_of, sums_of
+from run.browse.views import Sum, facets_of, sums_of
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.fields import Field
-from shared.explore.query import Query
+from shared.explore.query import Summed
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,16 @@ def charts(call: Call, catalogue: Catalogue, entity_type: str, state: State) -> 
     """Return charts of what a list shows, without those that have no bars. Raises IllegalArguments."""
     facets = facets_of(catalogue)
     query = state.arguments(catalogue, [each.name for each in facets]).query(catalogue, entity_type)
-    _, counted = counts(call, catalogue, query)
+    wanted = sums_of(catalogue)
+    with SideBySide() as besides:
+        summing = [
+            besides.ask(partial(sums, call, catalogue, query, each.entity_type, each.by)) for each in wanted
+        ]
+        _, counted = counts(call, catalogue, query)
+        found = [each.result() for each in summing]
     path = f"{HOME}/{entity_type}"
     made = [
-        *_of_sums(call, catalogue, query),
+        *map(partial(_of_sums, catalogue), wanted, found),
         *(_of_facet(path, entity_type, state, each, counted[each.name]) for each in facets),
     ]
     return [each for each in made if each.bars]
@@ -68,13 +75,11 @@ def _list_of(path: str, state: State, known: Field, value: Json) -> str:
     return state.with_value(known.name, text, alone=bool(known.nested)).url(path)
 
 
-def _of_sums(call: Call, catalogue: Catalogue, query: Query) -> Iterator[Chart]:
-    """Yield charts of what documents add up to: bytes of files, and cells."""
+def _of_sums(catalogue: Catalogue, summed: Sum, found: Sequence[Summed]) -> Chart:
+    """Return a chart of what documents add up to: bytes of files, or cells."""
     # Hidden ones, too.
-    fields = {each.name: each for each in catalogue.plugin.fields}
-    for each in sums_of(catalogue):
-        found = sums(call, catalogue, query, each.entity_type, each.by)
-        rows = [(summed.term, summed.sums[0]) for summed in found if summed.sums and summed.sums[0]]
-        rows.sort(key=lambda row: -row[1])
-        bars = [Bar(value_text(fields[each.by], term), "", amount) for term, amount in rows[:MOST_TERMS]]
-        yield Chart(title=each.title, unit=each.unit, bars=bars, others=len(rows) - len(bars))
+    known = next(each for each in catalogue.plugin.fields if each.name == summed.by)
+    rows = [(each.term, each.sums[0]) for each in found if each.sums and each.sums[0]]
+    rows.sort(key=lambda row: -row[1])
+    bars = [Bar(value_text(known, term), "", amount) for term, amount in rows[:MOST_TERMS]]
+    return Chart(title=summed.title, unit=summed.unit, bars=bars, others=len(rows) - len(bars))

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from run.api.call import Call
-from run.browse.answers import ShownTerms, counts, size_of_files
+from run.browse.answers import ShownTerms, SideBySide, counts, size_of_files
 from run.browse.cells import Cell, cell_of, url_of, value_text
 from run.browse.operations import HOME
 from run.browse.state import State, is_choosable, place_of, text_of, value_of
@@ -124,9 +125,12 @@ def listing(call: Call, catalogue: Catalogue, entity_type: str, state: State) ->
         arguments.order(catalogue, catalogue.listed[entity_type]),
     )
     memory = MEMORY_OF_LARGEST_PAGE * order.size // catalogue.listed[entity_type].max_size
-    with call.memory.collections.reserve(memory):
+    with call.memory.collections.reserve(memory), SideBySide() as besides:
+        counting = besides.ask(partial(counts, call, catalogue, query))
+        summing = besides.ask(partial(size_of_files, call, catalogue, query))
         found = call.dss.catalogues.page(catalogue, sought(call), query, order)
-        total, counted = counts(call, catalogue, query)
+        total, counted = counting.result()
+        of_files = summing.result()
         path = f"{HOME}/{entity_type}"
         rows = [_row(catalogue, entity_type, columns, each) for each in found.found]
     return Listing(
@@ -137,7 +141,7 @@ def listing(call: Call, catalogue: Catalogue, entity_type: str, state: State) ->
         rows=rows,
         total=total,
         facets=[_facet(path, state, each, counted[each.name]) for each in facets],
-        of_files=size_of_files(call, catalogue, query),
+        of_files=of_files,
         **_neighbours(path, state, found),
     )
 

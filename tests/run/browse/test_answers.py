@@ -1,6 +1,7 @@
 """Answers of catalogues that pages keep: as long as the catalogue is the same, and not for other readers."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run.api.app import create_app
-from run.browse.answers import Answers
+from run.browse.answers import Answers, SideBySide
 from run.browse.growth import periods
+from shared.deadlines import deadline, limited
 from shared.explore.postgresql.store import PostgreSqlCatalogues
 from shared.explore.query import Summed
 from tests.run.browse.conftest import LAB, OWN, SAMPLES, Pages
@@ -23,6 +25,22 @@ KEY = (1, frozenset("a"), "question")
 
 def failing() -> int:
     raise KeyError
+
+
+def test_questions_of_a_page_are_answered_at_the_same_time() -> None:
+    """With the deadline and the application of the page; what one raises is raised where it is used."""
+    both = threading.Barrier(2, timeout=PATIENCE)
+
+    def question() -> float:
+        both.wait()
+        return limited(PATIENCE * 2)
+
+    with deadline(time.monotonic() + PATIENCE), SideBySide() as besides:
+        first, second = besides.ask(question), besides.ask(question)
+        broken = besides.ask(failing)
+        assert first.result() <= PATIENCE and second.result() <= PATIENCE
+        with pytest.raises(KeyError):
+            broken.result()
 
 
 def test_an_answer_counts_for_one_revision_and_one_reader() -> None:
