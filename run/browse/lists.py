@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from run.api.call import Call
-from run.browse.answers import ShownTerms, SideBySide, counts, size_of_files
+from run.browse.answers import ShownTerms, counts, size_of_files
 from run.browse.cells import Cell, cell_of, url_of, value_text
 from run.browse.operations import HOME
 from run.browse.state import State, is_choosable, place_of, text_of, value_of
@@ -125,12 +124,9 @@ def listing(call: Call, catalogue: Catalogue, entity_type: str, state: State) ->
         arguments.order(catalogue, catalogue.listed[entity_type]),
     )
     memory = MEMORY_OF_LARGEST_PAGE * order.size // catalogue.listed[entity_type].max_size
-    with call.memory.collections.reserve(memory), SideBySide() as besides:
-        counting = besides.ask(partial(counts, call, catalogue, query))
-        summing = besides.ask(partial(size_of_files, call, catalogue, query))
+    with call.memory.collections.reserve(memory):
         found = call.dss.catalogues.page(catalogue, sought(call), query, order)
-        total, counted = counting.result()
-        of_files = summing.result()
+        total, counted = counts(call, catalogue, query)
         path = f"{HOME}/{entity_type}"
         rows = [_row(catalogue, entity_type, columns, each) for each in found.found]
     return Listing(
@@ -141,7 +137,7 @@ def listing(call: Call, catalogue: Catalogue, entity_type: str, state: State) ->
         rows=rows,
         total=total,
         facets=[_facet(path, state, each, counted[each.name]) for each in facets],
-        of_files=of_files,
+        of_files=size_of_files(call, catalogue, query),
         **_neighbours(path, state, found),
     )
 
