@@ -9,6 +9,7 @@ from run.admin.commands.dead_letters import dead_letters
 from run.admin.commands.explore import explore
 from run.admin.commands.group import group
 from run.admin.commands.index import index
+from run.admin.commands.named import repair, sync, verify
 from run.admin.commands.purge import purge, purge_removal, purges
 from run.admin.commands.rebuild import rebuild
 from run.admin.commands.replication import replication
@@ -26,5 +27,6 @@ for command in (
     *(access, group, audit, rebuild, replication, index, explore),
     *(purge, purges, purge_removal),
     *(resync, fill_cache, tombstones, runs, dead_letters, who),
+    *(verify, repair, sync),
 ):
     admin.add_command(command)

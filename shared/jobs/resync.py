@@ -11,12 +11,13 @@ from itertools import islice
 from typing import Any
 
 from shared.catalog import AdminRun
-from shared.errors import IllegalArguments, ObjectNotFound
+from shared.errors import IllegalArguments
 from shared.identifiers import Kind, ObjectName, parse_key
 from shared.jobs.argument import Argument
 from shared.jobs.lists import check_list, read_list
 from shared.jobs.page import Page
 from shared.kinds import KINDS
+from shared.maintenance.named import source_of
 from shared.messages import OBJECT_EVENTS, ObjectEvent
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
@@ -111,22 +112,9 @@ def _resynced(dss: Dss, run: AdminRun, key: _Key, available: frozenset[str]) -> 
         before = run.options["replicas"][: run.options["replicas"].index(key.seen.name)]
         if published := available.intersection(before):
             return f"not published again: it was, from {min(published)}"
-    source = key.seen or _source(dss, key.name, available)
+    source = key.seen or source_of(dss, key.name, available)
     if source is None:
         return "not published: no replica has it"
     event = ObjectEvent(replica=source.name, bucket=source.bucket, key=key.name.key)
     dss.publisher.publish(OBJECT_EVENTS, event.attributes)
     return f"published, from {source.name}"
-
-
-def _source(dss: Dss, name: ObjectName, available: frozenset[str]) -> Replica | None:
-    """Return a replica that has an object: by the catalog, else by its bucket; None if none has it."""
-    if holders := dss.replicas.among(available):
-        return holders[0]
-    for replica in dss.replicas:
-        try:
-            replica.store.stat(replica.bucket, name.key)
-        except ObjectNotFound:
-            continue
-        return replica
-    return None

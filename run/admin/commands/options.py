@@ -23,6 +23,21 @@ dry_run = click.option("--dry-run", is_flag=True, help="Say what would change, a
 page = click.option("--page", type=click.IntRange(1), help="Items for each slice of the run.")
 
 
+# `-` is standard input.
+_LIST = click.option(
+    "--list",
+    "list_",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="A file with a key a line, besides those given; - is standard input.",
+)
+
+
+def named(command: Command) -> Command:
+    """Give a command `keys` and `list_`: keys of objects as arguments, and from a list."""
+    return click.argument("keys", metavar="[KEY]...", nargs=-1)(_LIST(command))
+
+
 def at_most(verb: str, default: int | None, *, limit: int | None = None) -> Callable[[Command], Command]:
     """Return the option --max, the argument `at_most` of a command: how much it does, at the most `limit`."""
     return click.option(
