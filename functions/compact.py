@@ -7,7 +7,7 @@ from flask import Request
 from functions.push import Answer
 from functions.runtime import system
 from shared.clock import Deadline
-from shared.errors import DssError
+from shared.errors import DssError, Stopped
 from shared.events.journal import compact as compact_replica
 
 _log = structlog.get_logger()
@@ -22,6 +22,10 @@ def compact(request: Request) -> Answer:
         # Health checks use GET.
         return "use POST to start a compaction", 405
     dss = system()
+    try:
+        dss.switches.check_running()
+    except Stopped as error:
+        return error.title, 503
     deadline = Deadline(dss.clock, _SECONDS)
     written, failure = 0, ""
     for replica in dss.replicas:

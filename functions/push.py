@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 from flask import Request
 
-from shared.errors import DssError, IllegalArguments, NotYetThere
+from shared.errors import DssError, IllegalArguments, NotYetThere, Stopped
 from shared.logs import trace_fields, trace_of
 from shared.messages import DEAD_LETTERS
 from shared.system import Dss
@@ -104,6 +104,11 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
         return "this is not JSON", 400
     trace = trace_fields(trace_of(request.environ), dss.settings.project)
     with structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt, **trace):
+        try:
+            dss.switches.check_running()
+        except Stopped as error:
+            # It stays in its queue, and is no dead letter: attempts made meanwhile are none.
+            return error.title, 503
         if _is_exhausted(dss, message):
             return _dead_letter(dss, message, _KILLED, handler, None)
         try:

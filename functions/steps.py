@@ -1,6 +1,7 @@
 """Functions whose requests are steps of a workflow: `{step, job, attempt, …}`.
 
-An error that may pass is answered 503; one that stays is 422, or 400 if the request itself is wrong.
+An error that may pass is answered 503; one that stays is 422, or 400 if the request itself is wrong. While an
+operator has stopped the system, the answer is 202, and the workflow asks again.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ import structlog
 from flask import Request
 
 from functions.runtime import system
-from shared.errors import DssError, IllegalArguments, NotFound, Unavailable
+from shared.errors import DssError, IllegalArguments, NotFound, Stopped, Unavailable
 from shared.logs import trace_fields, trace_of
 from shared.system import Dss
 
@@ -37,7 +38,11 @@ def answer_step(request: Request, work: Work, *, logged: tuple[str, ...]) -> Ans
             **{name: body.get(name) for name in logged},
         }
         with structlog.contextvars.bound_contextvars(**fields):
+            dss.switches.check_running()
             return done(dss, body, work)
+    except Stopped:
+        # No error: the workflow asks again in some seconds, for as long as it takes.
+        return {"stopped": True}, 202
     except (IllegalArguments, NotFound) as error:
         return _problem(error, 400)
 

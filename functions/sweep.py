@@ -13,12 +13,13 @@ from flask import Request
 
 from functions.push import Answer
 from functions.runtime import system
+from shared.catalog.attempts import ABANDONED_AFTER
 from shared.catalogue_manifests.jobs import resume_abandoned_manifests
 from shared.checkouts.jobs import resume_abandoned_checkouts
 from shared.checkouts.mails import send_due_mails
 from shared.copying.large import resume_abandoned
 from shared.copying.uploads import abort_abandoned
-from shared.errors import Unavailable
+from shared.errors import Stopped, Unavailable
 from shared.imports.jobs import resume_abandoned_imports
 from shared.jobs.purge import start_due_removals
 from shared.jobs.steps import end_abandoned
@@ -51,12 +52,17 @@ ABANDONED = (
 def sweep(request: Request) -> Answer:
     """Publish events of missing objects again, resume or end abandoned work, and log the backlogs.
 
-    Answers with the number of events, and 503 if a part failed; the others are done nevertheless.
+    Answers with the number of events, and 503 if a part failed; the others are done nevertheless. While an
+    operator has stopped the system, it is 503, and nothing is done.
     """
     if request.method != "POST":
         # Health checks use GET.
         return "use POST to start a sweep", 405
     dss = system()
+    try:
+        dss.switches.check_running()
+    except Stopped as error:
+        return error.title, 503
     published, status = 0, 200
     try:
         published = sweep_all(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds))
@@ -73,7 +79,14 @@ def sweep(request: Request) -> Answer:
 
 
 def _resume(dss: Dss) -> None:
-    """Resume or end what was abandoned; each kind, even if one of them can't be started now."""
+    """Resume or end what was abandoned; each kind, even if one of them can't be started now.
+
+    While an operator has the system stopped, nobody can work: nothing is abandoned until it has gone on for
+    as long again.
+    """
+    started = dss.switches.current().started
+    if started and dss.clock.now() < started + ABANDONED_AFTER:
+        return
     failed: Unavailable | None = None
     for what, resume in ABANDONED:
         try:

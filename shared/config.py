@@ -132,9 +132,7 @@ class Settings:
     )
     smtp_port: int = _setting("DSS_SMTP_PORT", "Port of the mail server.", default=587)
     smtp_tls: str = _setting(
-        "DSS_SMTP_TLS",
-        "Encryption to the mail server: `starttls`, `tls` or `none`.",
-        default="starttls",
+        "DSS_SMTP_TLS", "Encryption to the mail server: `starttls`, `tls` or `none`.", default="starttls"
     )
     smtp_user: str = _setting(
         "DSS_SMTP_USER", "User name for the mail server; without it there is no sign-in.", default=""
@@ -164,6 +162,9 @@ class Settings:
         "DSS_WORKFLOWS_EMULATOR_HOST",
         "Address of a local server of the Executions API (host:port, gRPC without TLS).",
         default="",
+    )
+    push_emulator_host: str = _setting(
+        "DSS_PUSH_EMULATOR_HOST", "Address of a local server for `dss admin stop` (host:port).", default=""
     )
     reports_bucket: str = _setting(
         "DSS_REPORTS_BUCKET", "GCS bucket for the reports of admin jobs.", default=""
@@ -200,9 +201,7 @@ class Settings:
         default=1024 * 1024 * 1024,
     )
     delivery_attempts: int = _setting(
-        "DSS_DELIVERY_ATTEMPTS",
-        "Attempts to handle a message before it becomes a dead letter.",
-        default=30,
+        "DSS_DELIVERY_ATTEMPTS", "Attempts to handle a message before it becomes a dead letter.", default=30
     )
     sweep_seconds: int = _setting(
         "DSS_SWEEP_SECONDS",

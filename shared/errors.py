@@ -341,6 +341,18 @@ class ReadOnly(Unavailable):
     retry_after = 600
 
 
+class Stopped(Unavailable):
+    """An operator has stopped work in the background; it goes on later."""
+
+    code = "stopped"
+
+
+class Outdated(Stopped):
+    """The catalog was migrated for a newer release than that of this process, which so writes nothing."""
+
+    code = "outdated"
+
+
 class TooManyUnderWay(Unavailable):
     """The system has reached its limit of concurrent jobs of this type."""
 

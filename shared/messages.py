@@ -16,6 +16,8 @@ DELIVERIES = "deliveries"
 DELIVERY_RETRIES = "delivery-retries"
 REPLAYS = "replays"
 DEAD_LETTERS = "dead-letters"
+# Those whose subscriptions push to functions.
+PUSHED_TOPICS = (OBJECT_EVENTS, BUNDLE_EVENTS, BUNDLE_CHANGES, DELIVERIES, DELIVERY_RETRIES, REPLAYS)
 # GCS's event type for a complete new object; events of S3 are translated to it.
 FINALIZED = "OBJECT_FINALIZE"
 

@@ -13,6 +13,7 @@ from shared.faults import FaultPoints
 from shared.messages import Publisher
 from shared.replicas import Replicas
 from shared.search.base import IndexBackend
+from shared.switches import LiveSwitches
 from shared.workflows import Workflows
 
 
@@ -39,6 +40,11 @@ class Dss:
     def audit_log(self) -> AuditLog:
         """Where the audit log goes, by the settings."""
         return AuditLog.of(self.settings)
+
+    @cached_property
+    def switches(self) -> LiveSwitches:
+        """What operators have switched off."""
+        return LiveSwitches(self.catalog.switches, read_only_mode=self.settings.read_only_mode)
 
     @cached_property
     def bucket_policy(self) -> BucketPolicy:

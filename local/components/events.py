@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import functions
 from local import probes
 from local.components.base import Builder, Component, Exported
 from local.config import LOOPBACK_NETWORKS, PROJECT, StackConfig
+from local.supervisor.ports import HOST
+from shared.config import Settings
 from shared.identifiers import Kind
 from shared.messages import DEAD_LETTERS, OBJECT_EVENTS
 
@@ -24,6 +27,11 @@ _SNS_ARN = f"arn:aws:sns:us-east-1:123456789012:{_SNS_TOPIC}"
 _PULL_DEADLINE_SECONDS = 10
 # Functions on a schedule, and the seconds between two calls: five minutes in the clouds.
 _SCHEDULES = {"compact": 60, "sweep": 60}
+# What the API is given: its settings, and what makes some of them allowed.
+_SETTINGS = {row.metadata["name"] for row in fields(Settings)} | {
+    "AWS_ENDPOINT_URL",
+    "FIRESTORE_EMULATOR_HOST",
+}
 
 
 def subscriptions() -> list[dict[str, Any]]:
@@ -90,14 +98,25 @@ def pushing(config: StackConfig, exported: Exported) -> Component:
         }
         for row in subscriptions()
     ]
-    schedules = [{"url": config.url(name), "seconds": seconds} for name, seconds in _SCHEDULES.items()]
-    file.write_text(json.dumps({"project": PROJECT, "subscriptions": rows, "schedules": schedules}))
+    schedules = [
+        {"name": name, "url": config.url(name), "seconds": seconds} for name, seconds in _SCHEDULES.items()
+    ]
+    control = config.ports.of("push control")
+    content = {
+        "project": PROJECT,
+        "subscriptions": rows,
+        "schedules": schedules,
+        "control": control,
+        "settings": {name: exported[name] for name in sorted(_SETTINGS & exported.keys())},
+    }
+    file.write_text(json.dumps(content))
     return Component(
         name="push",
         command=(sys.executable, "-m", "local.servers.push", str(file)),
-        ready=partial(probes.answers_ok, config.url("pubsub")),
+        ready=partial(probes.listens, HOST, control),
         needs=("topics",),
         environment=exported,
+        exports={"DSS_PUSH_EMULATOR_HOST": f"{HOST}:{control}"},
     )
 
 

@@ -3,7 +3,7 @@
 The emulator can push too, but ignores retry policies and dead-letter policies, and sends no delivery attempt.
 So this process pulls the emulator's messages and pushes them to the functions as Pub/Sub does: an answer of
 2xx acknowledges, any other is retried after a delay that doubles. It also calls functions at intervals, as
-Cloud Scheduler does.
+Cloud Scheduler does. Both can be paused (local/servers/push_control.py).
 """
 
 import base64
@@ -23,11 +23,15 @@ from google.api_core import exceptions
 from google.cloud.pubsub import SubscriberClient
 from requests.adapters import HTTPAdapter
 
+from local.servers.push_control import Control
+
 # Concurrent pushes of one subscription. Pub/Sub begins with few, and adds more while the function keeps up;
 # a function here has this many threads in all its processes.
 _AT_ONCE = 32
 # Pub/Sub: an acknowledgement deadline is 600 seconds at most.
 _LONGEST_DELAY = 600
+# Seconds between two looks at whether a paused subscription goes on, or all ends.
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +59,26 @@ class Pusher:
         self._client = SubscriberClient()
         self._path = self._client.subscription_path(project, subscription.name)
         self._attempts: dict[str, int] = {}
+        self.on = threading.Event()
+        self.on.set()
         self._free = threading.Semaphore(_AT_ONCE)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=subscription.name)
         self._session = requests.Session()
         self._session.mount("http://", HTTPAdapter(pool_maxsize=_AT_ONCE))
 
     def run(self, stop: threading.Event) -> None:
-        """Push until `stop` is set."""
+        """Push until `stop` is set, while `on` is."""
         while not stop.is_set():
+            if not self.on.wait(_LOOK_SECONDS):
+                continue
             self._free.acquire()
             more = 1
             while more < _AT_ONCE and self._free.acquire(blocking=False):
                 more += 1
             received = self._pull(more)
+            if received and not self.on.is_set():
+                self._delay([message.ack_id for message in received], 0)
+                received = []
             self._keep(received)
             for _ in range(more - len(received)):
                 self._free.release()
@@ -134,9 +145,11 @@ class Pusher:
             return False
 
 
-def call_regularly(url: str, seconds: float, stop: threading.Event) -> None:
-    """Call a function every `seconds`, as Cloud Scheduler does, until `stop` is set."""
+def call_regularly(url: str, seconds: float, stop: threading.Event, on: threading.Event) -> None:
+    """Call a function every `seconds`, as Cloud Scheduler does, until `stop` is set, while `on` is."""
     while not stop.wait(seconds):
+        if not on.is_set():
+            continue
         try:
             requests.post(url, json={}, timeout=600)
         except requests.RequestException as error:
@@ -148,12 +161,17 @@ def main() -> None:
     config = json.loads(Path(sys.argv[1]).read_text())
     stop = threading.Event()
     threads = []
+    control = Control(config["project"], config.get("settings"))
     for row in config["subscriptions"]:
         pusher = Pusher(config["project"], PushSubscription(**row))
+        control.add_subscription(row["name"], row["topic"], row["endpoint"], pusher.on)
         threads.append(threading.Thread(target=pusher.run, args=(stop,), daemon=True))
     for row in config["schedules"]:
-        arguments = (row["url"], row["seconds"], stop)
+        on = control.add_schedule(row.get("name", row["url"]))
+        arguments = (row["url"], row["seconds"], stop, on)
         threads.append(threading.Thread(target=call_regularly, args=arguments, daemon=True))
+    if port := config.get("control"):
+        threads.append(threading.Thread(target=control.serve, args=(port,), daemon=True))
     for thread in threads:
         thread.start()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -9,11 +9,14 @@ from run.admin.commands.dead_letters import dead_letters
 from run.admin.commands.explore import explore
 from run.admin.commands.group import group
 from run.admin.commands.index import index
+from run.admin.commands.migrate import migrate
 from run.admin.commands.named import repair, sync, verify
 from run.admin.commands.purge import purge, purge_removal, purges
+from run.admin.commands.queues import queues
 from run.admin.commands.rebuild import rebuild
 from run.admin.commands.replication import replication
 from run.admin.commands.runs import fill_cache, resync, runs, tombstones
+from run.admin.commands.switches import read_only, start, stop
 from run.admin.commands.who import who
 
 
@@ -28,5 +31,7 @@ for command in (
     *(purge, purges, purge_removal),
     *(resync, fill_cache, tombstones, runs, dead_letters, who),
     *(verify, repair, sync),
+    *(queues, migrate),
+    *(read_only, stop, start),
 ):
     admin.add_command(command)

@@ -36,7 +36,7 @@ from run.api.wsgi import Application, Environ
 from shared.access import STRANGER, Principal, Resource
 from shared.api_path import API_PATH
 from shared.config import Settings
-from shared.errors import DssError, Forbidden, NotYetImplemented, ReadOnly, RequestTooLarge, Unauthorized
+from shared.errors import DssError, Forbidden, NotYetImplemented, RequestTooLarge, Unauthorized
 from shared.groups import Memberships
 from shared.system import Dss
 
@@ -192,8 +192,8 @@ class _Dispatcher:
             if not self._dss.policy.decide(caller, operation.needs, what).is_allowed:
                 caller = self._memberships.join(caller)
                 self._dss.policy.decide(caller, operation.needs, what).require()
-        if self._dss.settings.read_only_mode and operation.writes:
-            raise ReadOnly("this deployment is read-only at present; try again later")
+        if operation.writes:
+            self._dss.switches.check_writes()
         return caller
 
     def _sign_in(self) -> Principal:

@@ -18,7 +18,7 @@ from run.api.call import Call
 from shared.catalog import CheckoutJob, CheckoutOrder, JobState
 from shared.checkouts.jobs import request_checkout
 from shared.checkouts.objects import CheckoutCopy, find_copies
-from shared.errors import CheckoutFailed, IllegalToken, ReadOnly
+from shared.errors import CheckoutFailed, IllegalToken
 
 # What clients of the v1 interface expect.
 _RETRY_SECONDS = 10
@@ -73,10 +73,7 @@ def checkout_first(
     if job and job.state is JobState.FAILED:
         raise CheckoutFailed(f"the checkout of {order.fqid} failed: {job.cause}")
     if job is None or not job.execution:
-        if call.dss.settings.read_only_mode:
-            raise ReadOnly(
-                "this deployment is read-only at present, and a checkout is a write; try again later"
-            )
+        call.dss.switches.check_writes(what="a checkout")
         call.writes()
         request_checkout(call.dss, order, requester=call.requester())
     headers = {

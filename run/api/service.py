@@ -13,7 +13,9 @@ from run.api.clients import base_url
 from run.api.command_line_sign_in import application_secrets
 from run.api.contract import Contract
 from run.api.pagination import answer
+from shared.access.audit_log import utc_text
 from shared.api_path import API_PATH
+from shared.switches import outdated
 from shared.system import Dss
 
 HEALTH = "/internal/health"
@@ -77,6 +79,7 @@ class BackEnds:
     """Checks all back ends at once, and keeps what it found for two seconds; threads may share it."""
 
     def __init__(self, dss: Dss) -> None:
+        self._switches = dss.switches
         self._checks: dict[str, Callable[[], None]] = {"catalog": dss.catalog.database.check}
         for replica in dss.replicas:
             for bucket in (replica.bucket, replica.checkout_bucket):
@@ -85,9 +88,20 @@ class BackEnds:
         self._reads = BoundedReads[None](len(self._checks), seconds=_HEALTH_SECONDS, kept=_KEPT_SECONDS)
 
     def answer(self) -> Response:
-        """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not."""
+        """Answer 200 and `Healthy` if all back ends answer, else 503 with those that do not.
+
+        `read_only` and `stopped` say since when, and why, an operator has switched something off; `outdated`
+        why this release may not write.
+        """
         broken = {name: why for name, why in self.states().items() if why}
-        body = {"Healthy": not broken, **({"broken": broken} if broken else {})}
+        switches = self._switches.current()
+        body: dict[str, Any] = {"Healthy": not broken, **({"broken": broken} if broken else {})}
+        for name in ("read_only", "stopped"):
+            # Anybody may ask, so it does not say who.
+            if switch := getattr(switches, name):
+                body[name] = {"reason": switch.reason, "since": utc_text(switch.since)}
+        if why := outdated(switches):
+            body["outdated"] = why
         return answer(body, 503 if broken else 200)
 
     def states(self) -> Mapping[str, str]:

@@ -10,10 +10,11 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
 
 from dss.commands.context import Context
+from run.admin.google_apis import GoogleApis
 from run.deploy.aws import check_aws
 from run.deploy.configuration import Configuration
 from run.deploy.findings import Finding, State
-from run.deploy.google import GoogleApis, GoogleChecks
+from run.deploy.google import GoogleChecks
 from run.deploy.offline import (
     check_instances,
     check_issuers,

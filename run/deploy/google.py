@@ -1,16 +1,13 @@
 """Checks that ask Google Cloud, by its REST APIs, with the credentials of who runs them."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-import requests
+from collections.abc import Callable, Iterator
 
 from dss.errors import OperationFailed
+from run.admin.google_apis import GoogleApis, message_of
 from run.deploy.configuration import GCS_BUCKETS, Configuration
 from run.deploy.findings import Finding, ok, unknown, warning, wrong
 from run.deploy.offline import check_instances
 
-_SECONDS = 20
 _BOOTSTRAP = 'Apply terraform/bootstrap/ (docs/deploy.md, "Once").'
 # Organisation policies that keep a deployment from working, and what is open if they do.
 _POLICIES = {
@@ -25,38 +22,6 @@ _POLICIES = {
 }
 _SIGNING_KEYS = "iam.disableServiceAccountKeyCreation"
 MIB = 1024 * 1024
-
-
-class GoogleApis:
-    """The REST APIs of Google Cloud; `root` is where a service is, with `{service}` for its name."""
-
-    def __init__(self, session: requests.Session, root: str = "https://{service}.googleapis.com") -> None:
-        self._session = session
-        self._root = root
-
-    def ask(
-        self, service: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        """Return status and document of a GET, or of a POST if there is a body.
-
-        Raise OperationFailed if there is no answer, or one of 401 or 5xx.
-        """
-        url = f"{self._root.format(service=service)}/{path}"
-        method = "GET" if body is None else "POST"
-        try:
-            answer = self._session.request(method, url, json=body, timeout=_SECONDS)
-            document = answer.json()
-        except (requests.RequestException, ValueError) as error:
-            raise OperationFailed(f"{url}: {type(error).__name__}: {error}") from error
-        if answer.status_code == 401 or answer.status_code >= 500:
-            raise OperationFailed(f"{url}: {answer.status_code}: {message_of(document)}")
-        return answer.status_code, document if isinstance(document, dict) else {}
-
-
-def message_of(document: Any) -> str:
-    """Return what an API says of an error."""
-    error = document.get("error", {}) if isinstance(document, dict) else {}
-    return str(error.get("message", "")) if isinstance(error, dict) else str(error)
 
 
 class GoogleChecks:

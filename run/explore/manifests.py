@@ -25,7 +25,7 @@ from shared.catalog import JobState, ManifestJob, ManifestOrder
 from shared.catalogue_manifests.jobs import find_ready, request_manifest
 from shared.catalogue_manifests.places import is_there
 from shared.catalogue_manifests.selections import FILES, encode_query
-from shared.errors import BadRequest, Forbidden, Gone, IllegalArguments, ManifestFailed, ReadOnly
+from shared.errors import BadRequest, Forbidden, Gone, IllegalArguments, ManifestFailed
 from shared.explore.bundle_metadata import Json
 from shared.explore.catalogues import Catalogue
 from shared.explore.manifests.formats import DEFAULT, FORMATS, open_format
@@ -112,8 +112,7 @@ def _order(call: Call, catalogue: Catalogue, query: Query, a_format: str) -> Man
 
 
 def _requested(call: Call, catalogue: Catalogue, query: Query, order: ManifestOrder) -> ManifestJob:
-    if call.dss.settings.read_only_mode:
-        raise ReadOnly("this deployment is read-only at present, and a manifest is a write; try again later")
+    call.dss.switches.check_writes(what="a manifest")
     call.writes()
     facets = [each for name, each in catalogue.fields.items() if name == _PROJECT]
     counted = replace(query, facets=facets)

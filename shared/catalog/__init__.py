@@ -41,12 +41,15 @@ from shared.catalog.progress import ProgressCatalog
 from shared.catalog.purges import Purge, PurgeCatalog
 from shared.catalog.runs import AdminRun, RunCatalog
 from shared.catalog.scan import KnownTombstone, ScanCatalog
+from shared.catalog.schema import SCHEMA
 from shared.catalog.subscriptions import Subscription, SubscriptionCatalog, SubscriptionKind
+from shared.catalog.switches import Switch, SwitchCatalog, Switches
 from shared.catalog.tombstones import BundleTombstone, TombstoneCatalog
 from shared.catalog.versioned import VersionedCatalog
 
 __all__ = [
     "KEPT_ATTEMPTS",
+    "SCHEMA",
     "WITHHELD",
     "AdminRun",
     "Attempt",
@@ -114,6 +117,9 @@ __all__ = [
     "Subscription",
     "SubscriptionCatalog",
     "SubscriptionKind",
+    "Switch",
+    "SwitchCatalog",
+    "Switches",
     "TombstoneCatalog",
     "Unpublished",
     "VersionedCatalog",
@@ -147,4 +153,5 @@ class Catalog:
         self.imports = ImportCatalog(database)
         self.manifests = ManifestCatalog(database)
         self.runs = RunCatalog(database)
+        self.switches = SwitchCatalog(database)
         self.scan = ScanCatalog(database)

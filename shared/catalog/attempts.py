@@ -17,7 +17,7 @@ from shared.catalog.database import Database
 from shared.errors import DssError
 
 # A step takes half an hour at most (see workflows/), and touches its job when it begins.
-_ABANDONED_AFTER = timedelta(hours=1)
+ABANDONED_AFTER = timedelta(hours=1)
 _NOTED_EVERY = timedelta(minutes=1)
 # How long a job's status can be read. Firestore then removes the document by itself.
 KEPT_FOR = timedelta(days=30)
@@ -169,7 +169,7 @@ class AttemptCatalog(Generic[Job]):
 
 def may_begin_again(job: Attempted, now: datetime) -> bool:
     """Return whether no execution works on a job any more."""
-    return job.state is not JobState.RUNNING or job.touched < now - _ABANDONED_AFTER
+    return job.state is not JobState.RUNNING or job.touched < now - ABANDONED_AFTER
 
 
 def _new_attempt(previous: Attempted | None, now: datetime) -> dict[str, Any]:

@@ -8,7 +8,8 @@ its own.
 import base64
 import binascii
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,22 +74,30 @@ class DeadLetter:
 
     def as_line(self) -> str:
         """Return all of the letter as a line of JSON, for `Dumped.parse`."""
-        return json.dumps(
-            {
-                "id": self.message.id,
-                "subscription": self.subscription,
-                "reason": self.reason,
-                "attempts": self.attempts,
-                "published": self.message.published.isoformat(),
-                "attributes": dict(self.attributes),
-                "data": base64.b64encode(self.message.data).decode(),
-            }
+        return line_of(
+            self.message, self.subscription, self.attributes, reason=self.reason, attempts=self.attempts
         )
+
+
+def line_of(
+    message: PulledMessage, subscription: str, attributes: Mapping[str, str], **said: str | int
+) -> str:
+    """Return a message of a subscription as a line of JSON, for `Dumped.parse`, with what else is `said`."""
+    return json.dumps(
+        {
+            "id": message.id,
+            "subscription": subscription,
+            **said,
+            "published": message.published.isoformat(),
+            "attributes": dict(attributes),
+            "data": base64.b64encode(message.data).decode(),
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dumped:
-    """A message as a dump of dead letters has it."""
+    """A message as a dump has it, of dead letters or of another queue."""
 
     id: str
     subscription: str
@@ -107,7 +116,7 @@ class Dumped:
                 data=base64.b64decode(row["data"], validate=True),
             )
         except (ValueError, TypeError, KeyError, AttributeError, binascii.Error) as error:
-            raise IllegalArguments(f"{where}: it is no line of a dump of dead letters") from error
+            raise IllegalArguments(f"{where}: it is no line of a dump of messages") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,18 +143,41 @@ def look_through(letters: PullSubscription, *, at_most: int, seconds: float) -> 
     Holds all of them while this runs, so that none comes twice, and releases them at the end, even if it
     fails.
     """
+    with closing(messages_of(letters, at_most=at_most, seconds=seconds)) as messages:
+        for message in messages:
+            yield DeadLetter(message=message)
+
+
+def messages_of(
+    queue: PullSubscription, *, at_most: int, seconds: float
+) -> Generator[PulledMessage, None, None]:
+    """Yield the messages of a queue, as `look_through` does its letters."""
     held: dict[str, PulledMessage] = {}
     try:
         while len(held) < at_most:
-            pulled = letters.pull(min(_BATCH, at_most - len(held)), seconds=seconds)
+            pulled = queue.pull(min(_BATCH, at_most - len(held)), seconds=seconds)
             new = [message for message in pulled if message.id not in held]
             # A later receipt of the same message counts, an earlier one no longer does.
             held |= {message.id: message for message in pulled}
-            yield from (DeadLetter(message=message) for message in new)
+            yield from new
             if not new:
                 return
     finally:
-        letters.release(list(held.values()))
+        queue.release(list(held.values()))
+
+
+def drain(queue: PullSubscription, *, seconds: float) -> Generator[Sequence[PulledMessage], None, None]:
+    """Yield the messages of a queue in batches until none comes for so many seconds, and remove them.
+
+    A batch is removed when the next one is asked for; released if that never happens.
+    """
+    while batch := queue.pull(_BATCH, seconds=seconds):
+        handled = False
+        try:
+            yield batch
+            handled = True
+        finally:
+            (queue.acknowledge if handled else queue.release)(batch)
 
 
 def replay(

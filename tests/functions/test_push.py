@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -11,7 +12,7 @@ from flask import Request
 from werkzeug.test import EnvironBuilder
 
 from functions.push import Answer, Message, PushHandler, handle
-from shared.errors import NotYetThere, Unavailable
+from shared.errors import NotYetThere, Stopped, Unavailable
 from shared.messages import DEAD_LETTERS
 from tests.support.replication import RecordingPublisher
 
@@ -47,6 +48,7 @@ def push(
     *,
     now: datetime = PUBLISHED,
     headers: dict[str, str] | None = None,
+    stopped: Stopped | None = None,
     **body: Any,
 ) -> Answer:
     """Return the answer to a push of one message."""
@@ -62,6 +64,7 @@ def push(
         settings=SimpleNamespace(delivery_attempts=ATTEMPTS, project="p", pubsub_prefix="dss-dev-"),
         publisher=publisher,
         clock=SimpleNamespace(now=lambda: now),
+        switches=Mock(check_running=Mock(side_effect=stopped)),
     )
     return handle(dss, request, handler)
 
@@ -100,6 +103,17 @@ def test_a_message_that_kills_the_function_at_each_attempt_is_a_dead_letter_befo
     [(topic, attributes)] = published.messages
     assert (topic, attributes["deadAttempts"]) == (DEAD_LETTERS, str(ATTEMPTS + 1))
     assert "was killed at each attempt" in attributes["deadReason"]
+
+
+def test_a_stopped_system_keeps_messages_however_often_they_are_pushed() -> None:
+    published, handler = RecordingPublisher(), Handler()
+    retries = {"subscription": "projects/p/subscriptions/delivery-retries"}
+
+    for body in ({"deliveryAttempt": 1}, {"deliveryAttempt": ATTEMPTS + 1}, retries):
+        answer = push(published, handler, now=PUBLISHED + WEEK, stopped=Stopped("a bad release"), **body)
+        assert answer == ("a bad release", 503)
+
+    assert (handler.processed, handler.given_up, published.messages) == ([], [], [])
 
 
 def test_a_subscription_with_a_maximal_age_does_not_count_attempts() -> None:

@@ -15,10 +15,12 @@ from structlog.testing import capture_logs
 
 from functions.sweep import sweep as sweep_function
 from local.api import api_process
+from shared.catalog import Switch, Switches
 from shared.checksums import checksums_of
 from shared.errors import Unavailable
 from shared.kinds import KINDS
 from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, OBJECT_EVENTS
+from shared.switches import LiveSwitches
 from tests.support.api import Api, Version, new_uuid, now, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.dss import firestore_client
@@ -31,6 +33,8 @@ from tests.support.replication import (
     read_status,
 )
 from tests.support.topic_listener import TopicListener, listen_to
+
+NOW = datetime(2026, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +234,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(monkeypatch: pytest.Monk
         return []
 
     module = sys.modules["functions.sweep"]
-    monkeypatch.setattr(module, "system", lambda: SimpleNamespace(settings=SimpleNamespace(sweep_seconds=1)))
+    monkeypatch.setattr(module, "system", lambda: with_switches(Switches()))
     monkeypatch.setattr(module, "sweep_all", lambda _, **__: 3)
     monkeypatch.setattr(module, "ABANDONED", (("checkouts resumed", failing), ("copies resumed", resumed)))
     monkeypatch.setattr(module, "PARTS", (module.PARTS[0], lambda _: done.append("mailed")))
@@ -243,3 +247,38 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(monkeypatch: pytest.Monk
     assert [(line["part"], line["reason"]) for line in lines] == [
         ("resume", "workflow checkout: it could not be started")
     ]
+
+
+@pytest.mark.parametrize(
+    ("switches", "done"),
+    [
+        (Switches(), ["swept", "resumed", "mailed"]),
+        (Switches(stopped=Switch(reason="a bad release", by="ada", since=NOW)), []),
+        # What nobody worked on, because nobody could, is not abandoned.
+        (Switches(started=NOW - timedelta(minutes=59)), ["swept", "mailed"]),
+        (Switches(started=NOW - timedelta(minutes=61)), ["swept", "resumed", "mailed"]),
+    ],
+)
+def test_a_stopped_system_is_not_swept_and_resumes_nothing_soon_after(
+    monkeypatch: pytest.MonkeyPatch, switches: Switches, done: list[str]
+) -> None:
+    found: list[str] = []
+    module = sys.modules["functions.sweep"]
+    monkeypatch.setattr(module, "system", lambda: with_switches(switches))
+    monkeypatch.setattr(module, "sweep_all", lambda _, **__: found.append("swept"))
+    monkeypatch.setattr(module, "ABANDONED", (("copies resumed", lambda _: found.append("resumed")),))
+    monkeypatch.setattr(module, "PARTS", (module.PARTS[0], lambda _: found.append("mailed")))
+
+    with Flask("sweep").test_request_context(method="POST"):
+        answer = sweep_function(flask_request)
+
+    assert (found, answer[1]) == (done, 200 if done else 503)
+
+
+def with_switches(known: Switches) -> Any:
+    """Return what a sweep of nothing needs."""
+    return SimpleNamespace(
+        settings=SimpleNamespace(sweep_seconds=1),
+        switches=LiveSwitches(SimpleNamespace(get=lambda: known), read_only_mode=False),  # type: ignore[arg-type]
+        clock=SimpleNamespace(now=lambda: NOW),
+    )

@@ -77,7 +77,7 @@ def die(publisher: PubSub) -> Callable[[str], str]:
                 raise Unavailable(reason)
 
         settings = SimpleNamespace(delivery_attempts=30, project="p", pubsub_prefix="")
-        parts: Any = SimpleNamespace(settings=settings, publisher=publisher)
+        parts: Any = SimpleNamespace(settings=settings, publisher=publisher, switches=mock.Mock())
         body = {
             "message": {"attributes": attributes, "data": "Ynl0ZXM=", "messageId": "1"},
             "subscription": "projects/p/subscriptions/sync",

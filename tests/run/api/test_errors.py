@@ -46,7 +46,7 @@ class Broken:
 
 def broken_application(broken: Any, **settings: Any) -> Flask:
     """Return an API all of whose dependencies are one."""
-    catalog: Any = SimpleNamespace(files=broken, bundles=broken, database=broken)
+    catalog: Any = SimpleNamespace(files=broken, bundles=broken, database=broken, switches=broken)
     known = {field.name for field in dataclasses.fields(Dss)}
     parts: dict[str, Any] = dict.fromkeys(known, broken)
     parts |= {

@@ -12,6 +12,7 @@ from flask import Flask
 
 from run.api.security_headers import install_headers
 from run.api.service import BackEnds, _version_form
+from shared.catalog import Switches
 from tests.run.api.conftest import OLD_AUDIENCE, OLD_CLAIMS, PUBLIC_URL
 from tests.support.api import new_uuid, put_bundle, put_collection, put_file
 from tests.support.clouds import Clouds
@@ -71,6 +72,7 @@ def test_the_contract_has_the_claims_that_service_accounts_sign(anyone, configur
     assert names(configured) == [OLD_AUDIENCE, f"{OLD_CLAIMS}/email", f"{OLD_CLAIMS}/group"]
 
 
+LIVE = SimpleNamespace(current=Switches)
 SPOOFED = {"X-Forwarded-Proto": "javascript", "X-Forwarded-Host": "evil.example/x?"}
 
 
@@ -218,7 +220,7 @@ def test_many_who_ask_for_the_health_at_once_cost_one_check():
     replica = SimpleNamespace(name="gcp", bucket="b", checkout_bucket="b", store=store)
     catalog = SimpleNamespace(database=SimpleNamespace(check=check))
     app = Flask(__name__)
-    health = BackEnds(SimpleNamespace(catalog=catalog, replicas=[replica]))
+    health = BackEnds(SimpleNamespace(catalog=catalog, replicas=[replica], switches=LIVE))
 
     def ask(_):
         with app.app_context():

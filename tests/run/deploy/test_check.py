@@ -12,10 +12,11 @@ from moto import mock_aws
 
 from dss.commands.main import cli
 from dss.errors import InvalidInput
+from run.admin.google_apis import GoogleApis
 from run.deploy.aws import check_aws
 from run.deploy.configuration import Configuration
 from run.deploy.findings import Finding, State
-from run.deploy.google import GoogleApis, GoogleChecks
+from run.deploy.google import GoogleChecks
 from run.deploy.offline import check_instances, check_issuers, check_names, check_variables
 from tests.run.deploy.fake_google import NUMBER, FakeGoogle, serving
 from tests.support.terraform_cli import ROOT
