@@ -5,6 +5,7 @@ import click
 from dss.commands.context import json_option
 from run.admin.commands.access import access
 from run.admin.commands.audit import audit
+from run.admin.commands.checkouts import checkout
 from run.admin.commands.dead_letters import dead_letters
 from run.admin.commands.explore import explore
 from run.admin.commands.group import group
@@ -31,7 +32,7 @@ for command in (
     *(access, group, audit, rebuild, replication, index, explore),
     *(purge, purges, purge_removal),
     *(resync, fill_cache, tombstones, runs, dead_letters, who),
-    *(verify, repair, sync),
+    *(verify, repair, sync, checkout),
     *(subscriptions, secrets, queues, migrate),
     *(read_only, stop, start),
 ):
