@@ -7,6 +7,7 @@ from run.admin.commands.access import access
 from run.admin.commands.audit import audit
 from run.admin.commands.checkouts import checkout
 from run.admin.commands.dead_letters import dead_letters
+from run.admin.commands.events import events
 from run.admin.commands.explore import explore
 from run.admin.commands.group import group
 from run.admin.commands.index import index
@@ -32,7 +33,7 @@ for command in (
     *(access, group, audit, rebuild, replication, index, explore),
     *(purge, purges, purge_removal),
     *(resync, fill_cache, tombstones, runs, dead_letters, who),
-    *(verify, repair, sync, checkout),
+    *(verify, repair, sync, checkout, events),
     *(subscriptions, secrets, queues, migrate),
     *(read_only, stop, start),
 ):
