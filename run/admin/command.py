@@ -18,6 +18,7 @@ from run.admin.commands.queues import queues
 from run.admin.commands.rebuild import rebuild
 from run.admin.commands.replication import replication
 from run.admin.commands.runs import fill_cache, resync, runs, tombstones
+from run.admin.commands.settings import settings
 from run.admin.commands.subscriptions import secrets, subscriptions
 from run.admin.commands.switches import read_only, start, stop
 from run.admin.commands.who import who
@@ -34,7 +35,7 @@ for command in (
     *(purge, purges, purge_removal),
     *(resync, fill_cache, tombstones, runs, dead_letters, who),
     *(verify, repair, sync, checkout, events),
-    *(subscriptions, secrets, queues, migrate),
+    *(subscriptions, secrets, settings, queues, migrate),
     *(read_only, stop, start),
 ):
     admin.add_command(command)

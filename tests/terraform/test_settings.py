@@ -1,9 +1,12 @@
 """Everything that runs our code gets settings that it knows, all that it must have, none that weakens it."""
 
+import json
 from dataclasses import MISSING, fields
+from pathlib import Path
 
 import pytest
 
+from run.admin.deployed import read_plan
 from shared.config import Settings
 from tests.support.terraform_cli import Deployment
 
@@ -13,7 +16,7 @@ READ_BY_LIBRARIES = {"AWS_DEFAULT_REGION", "THREADS", "PGPASSWORD"}
 # They take something away that only emulators and tests can do without.
 FOR_EMULATORS_ONLY = {
     "DSS_SNS_SIGNATURES", "DSS_FAULT_POINT", "DSS_DEBUG", "DSS_WORKFLOWS_EMULATOR_HOST",
-    "DSS_SERVICE_ACCOUNT_JWKS_URL",
+    "DSS_PUSH_EMULATOR_HOST", "DSS_SERVICE_ACCOUNT_JWKS_URL",
 }  # fmt: skip
 
 
@@ -65,3 +68,17 @@ def test_all_components_use_the_same_buckets_and_workflows(
         assert (settings.s3_bucket, settings.s3_checkout_bucket) == (s3["main"], s3["checkout"]), component
         assert settings.workflows_location == "us-east1", component
         assert settings.sns_signatures and not settings.fault_point, component
+
+
+def test_the_settings_of_a_plan_are_found(
+    deployment: Deployment, environments: dict[str, dict[str, str | None]], tmp_path: Path
+) -> None:
+    file = tmp_path / "plan.json"
+    module = {"resources": list(deployment.resources.values())}
+    file.write_text(json.dumps({"planned_values": {"root_module": module}}))
+
+    found = read_plan(file)
+
+    assert {name.removeprefix("dss-").replace("-", "_") for name in found} == set(environments)
+    for component, environment in environments.items():
+        assert set(environment) <= set(found[f"dss-{component.replace('_', '-')}"]), component
