@@ -26,6 +26,8 @@ def index(request: Request) -> Answer:
 class EventPublication(PushHandler):
     """Publishes the bundle events that follow from an object event."""
 
+    traced_by_object = True
+
     def __init__(self, dss: Dss) -> None:
         self._dss = dss
 

@@ -21,9 +21,10 @@ import structlog
 from flask import Request
 
 from shared.errors import DssError, IllegalArguments, NotYetThere, Stopped
-from shared.logs import trace_fields, trace_of
+from shared.logs import trace_of
 from shared.messages import DEAD_LETTERS
 from shared.system import Dss
+from shared.tracing import TRACEPARENT, traceparent_of
 
 _log = structlog.get_logger()
 
@@ -79,6 +80,9 @@ def _moment(text: str | None) -> datetime:
 class PushHandler(ABC):
     """What a function does with the messages that Pub/Sub pushes to it."""
 
+    # Whether it handles events of objects: their trace is that of who wrote the object, which its head keeps.
+    traced_by_object = False
+
     @abstractmethod
     def process(self, message: Message) -> None:
         """Do the work of a message. If this raises, Pub/Sub retries the message."""
@@ -102,18 +106,28 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
         return error.title, 400
     except (ValueError, RecursionError):
         return "this is not JSON", 400
-    trace = trace_fields(trace_of(request.environ), dss.settings.project)
-    with structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt, **trace):
-        try:
-            dss.switches.check_running()
-        except Stopped as error:
-            # It stays in its queue, and is no dead letter: attempts made meanwhile are none.
-            return error.title, 503
+    try:
+        dss.switches.check_running()
+    except Stopped as error:
+        # It stays in its queue, and is no dead letter: attempts made meanwhile are none.
+        return error.title, 503
+    caller = message.attributes.get(TRACEPARENT, "") or traceparent_of(request.environ)
+    with (
+        structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt),
+        dss.tracer.work(
+            message.subscription or type(handler).__name__,
+            caller,
+            trace=trace_of(request.environ),
+            adopts=handler.traced_by_object,
+        ) as work,
+    ):
+        work.note(event_id=message.id, attempt=message.attempt)
         if _is_exhausted(dss, message):
             return _dead_letter(dss, message, _KILLED, handler, None)
         try:
             handler.process(message)
         except Exception as error:  # noqa: BLE001 # any error may be gone at the next attempt
+            work.fail(type(error).__name__)
             return _failed(dss, message, error, handler)
     return "", 204
 

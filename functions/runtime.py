@@ -11,5 +11,6 @@ from shared.wiring import open_system
 @cache
 def system() -> Dss:
     """Return the dependencies of this process; the first call connects them."""
-    configure_logging()
-    return open_system(Settings.from_environment())
+    settings = Settings.from_environment()
+    configure_logging(settings.debug)
+    return open_system(settings)

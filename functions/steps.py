@@ -12,8 +12,9 @@ from flask import Request
 
 from functions.runtime import system
 from shared.errors import DssError, IllegalArguments, NotFound, Stopped, Unavailable
-from shared.logs import trace_fields, trace_of
+from shared.logs import trace_of
 from shared.system import Dss
+from shared.tracing import traceparent_of
 
 _log = structlog.get_logger()
 
@@ -33,13 +34,23 @@ def answer_step(request: Request, work: Work, *, logged: tuple[str, ...]) -> Ans
         if not isinstance(body, dict):
             raise IllegalArguments("the body must be a JSON object")
         dss = system()
-        fields = {
-            **trace_fields(trace_of(request.environ), dss.settings.project),
-            **{name: body.get(name) for name in logged},
-        }
-        with structlog.contextvars.bound_contextvars(**fields):
-            dss.switches.check_running()
-            return done(dss, body, work)
+        dss.switches.check_running()
+        fields = {name: body.get(name) for name in logged}
+        with (
+            structlog.contextvars.bound_contextvars(**fields),
+            # The job keeps the trace of who ordered it.
+            dss.tracer.work(
+                f"{request.path.strip('/')} {body.get('step')}".strip(),
+                traceparent_of(request.environ),
+                trace=trace_of(request.environ),
+                adopts=True,
+            ) as traced,
+        ):
+            traced.note(**{name: str(value) for name, value in fields.items() if value is not None})
+            answer = done(dss, body, work)
+            if answer[1] != 200:
+                traced.fail(str(answer[0].get("code", "")))
+            return answer
     except Stopped:
         # No error: the workflow asks again in some seconds, for as long as it takes.
         return {"stopped": True}, 202

@@ -27,6 +27,8 @@ def sync(request: Request) -> Answer:
 class ObjectReplication(PushHandler):
     """Replicates the object of an object event, and logs each replica that gains it."""
 
+    traced_by_object = True
+
     def __init__(self, dss: Dss) -> None:
         self._dss = dss
 

@@ -286,7 +286,21 @@ class Settings:
         default=("*",),
     )
     read_only_mode: bool = _setting("DSS_READ_ONLY_MODE", "Answer every write by 503.", default=False)
-    debug: bool = _setting("DSS_DEBUG", "Include stack traces in error answers.", default=False)
+    debug: int = _setting(
+        "DSS_DEBUG",
+        "0: warnings of libraries are logged; 1: what is of use to developers too, and error answers have "
+        "stack traces; 2: everything, tokens included, so never where others read the log.",
+        default=0,
+    )
+    traces: str = _setting(
+        "DSS_TRACES",
+        "Where spans are exported: `none`, `cloud` (Cloud Trace), or the URL of a collector of OTLP over "
+        "HTTP, as `http://localhost:4318/v1/traces`.",
+        default="none",
+    )
+    trace_percent: int = _setting(
+        "DSS_TRACE_PERCENT", "Percent of the traces that are exported, chosen by their ids.", default=100
+    )
     oidc_issuer: str = _setting("OIDC_ISSUER", "URL of the OpenID provider whose tokens are accepted.")
     oidc_audience: tuple[str, ...] = _setting(
         "OIDC_AUDIENCE", "Accepted audiences, one of which a token must have; comma-separated."
@@ -448,6 +462,7 @@ class Settings:
             raise ValueError("DSS_FAULT_POINT: allowed on emulators only; unset it")
         if not settings.sns_signatures and not environment.get("AWS_ENDPOINT_URL"):
             raise ValueError("DSS_SNS_SIGNATURES: false is allowed on emulators only; unset it")
+        _check_observation(settings)
         if not 0 < settings.checkout_public_days < settings.checkout_days:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must be at least 1 and less than DSS_BLOB_TTL_DAYS")
         check_whole_buckets("DSS_DESTINATIONS", settings.destinations)
@@ -461,6 +476,15 @@ class Settings:
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must be between 1 and 604800")
         return settings
+
+
+def _check_observation(settings: Settings) -> None:
+    if settings.traces not in ("none", "cloud") and not is_secure(settings.traces):
+        raise ValueError("DSS_TRACES must be `none`, `cloud`, or a URL of https, or of http on this machine")
+    if settings.trace_percent > 100:
+        raise ValueError("DSS_TRACE_PERCENT must be between 0 and 100")
+    if settings.debug > 2:
+        raise ValueError("DSS_DEBUG must be 0, 1 or 2")
 
 
 def _check_mail(settings: Settings) -> None:

@@ -8,7 +8,7 @@ limits apply.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 from shared.errors import Unavailable
@@ -44,11 +44,11 @@ def limited(seconds: float) -> float:
 
 
 def inherited(work: Callable[..., _T]) -> Callable[..., _T]:
-    """Return `work` as a function that other threads run with the deadline of this one."""
-    ends = _ends.get()
+    """Return `work` as a function that other threads run with the deadline and the trace of this one."""
+    context = copy_context()
 
     def run(*arguments: object) -> _T:
-        with deadline(ends):
-            return work(*arguments)
+        # A context is entered by one thread at a time.
+        return context.copy().run(work, *arguments)
 
     return run

@@ -12,6 +12,7 @@ from google.cloud.pubsub import PublisherClient, SubscriberClient
 from shared.deadlines import limited
 from shared.errors import Unavailable
 from shared.messages import PulledMessage
+from shared.tracing import TRACEPARENT, current_traceparent
 
 _TIMEOUT_SECONDS = 20
 # Pub/Sub: the topic of a subscription whose topic was deleted.
@@ -36,6 +37,8 @@ class PubSub:
     def publish(self, topic: str, attributes: Mapping[str, str], data: bytes = b"") -> None:
         """Publish a message, and return when Pub/Sub has it. Raises Unavailable if Pub/Sub fails."""
         path = self._client.topic_path(self._project, f"{self._prefix}{topic}")
+        if trace := current_traceparent():
+            attributes = {**attributes, TRACEPARENT: trace}
         try:
             self._client.publish(path, data, **attributes).result(timeout=limited(_TIMEOUT_SECONDS))
         except (exceptions.GoogleAPICallError, exceptions.RetryError, TimeoutError) as error:

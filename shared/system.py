@@ -14,6 +14,7 @@ from shared.messages import Publisher
 from shared.replicas import Replicas
 from shared.search.base import IndexBackend
 from shared.switches import LiveSwitches
+from shared.tracing import Tracer
 from shared.workflows import Workflows
 
 
@@ -30,6 +31,7 @@ class Dss:
     clock: Clock
     faults: FaultPoints
     catalogues: CatalogueStore = field(default_factory=NoCatalogues)
+    tracer: Tracer = field(default_factory=Tracer)
 
     @cached_property
     def policy(self) -> Policy:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -10,7 +11,7 @@ import google.auth
 import google.auth.credentials
 import requests
 from google.auth import iam
-from google.auth.transport.requests import Request
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2 import service_account
 
 from shared.api_path import API_PATH
@@ -33,6 +34,7 @@ from shared.stores.posix import PosixDirectory
 from shared.stores.s3.session import open_session
 from shared.stores.signed_urls import SignedUrls
 from shared.system import Dss
+from shared.tracing import Tracer
 
 # Beyond as many connections, URLs that IAM signs are signed by connections of one use.
 _SIGNING_CONNECTIONS = 64
@@ -62,7 +64,28 @@ def open_system(settings: Settings) -> Dss:
         clock=clock,
         faults=FaultPoints(settings.fault_point),
         catalogues=open_catalogues(settings),
+        tracer=open_tracer(settings),
     )
+
+
+# Google's own OTLP, of which Cloud Trace has the spans. The role is roles/telemetry.tracesWriter.
+_CLOUD_TRACES = "https://telemetry.googleapis.com/v1/traces"
+
+
+def open_tracer(settings: Settings) -> Tracer:
+    """Return what traces the work of this process, and exports it by OTLP over HTTP as DSS_TRACES says."""
+
+    def exporter() -> Any:
+        # With the first span: who traces nothing needs none of this.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        if settings.traces != "cloud":
+            return OTLPSpanExporter(endpoint=settings.traces, timeout=5)
+        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+        return OTLPSpanExporter(endpoint=_CLOUD_TRACES, session=AuthorizedSession(credentials), timeout=5)
+
+    share = settings.trace_percent / 100
+    return Tracer(settings.project, share, None if settings.traces == "none" else exporter)
 
 
 # The index back ends of this package.

@@ -82,10 +82,10 @@ def create_app(dss: Dss) -> Flask:
     signed_objects.install(app, dss.replicas)
     for interface in interfaces:
         interface.install(app, dss)
-    install_error_handlers(app, debug=dss.settings.debug)
+    install_error_handlers(app, debug=dss.settings.debug > 0)
     app.after_request(lambda response: interfaces.form(request.path, response))
     install_audit_log(app, dss)
-    install_request_log(app, dss.settings.project)
+    install_request_log(app, dss.tracer)
     install_headers(app, interfaces.has_operations, dss.settings.public_url)
     app.wsgi_app = partial(_prepared, interfaces, dss.settings, app.wsgi_app)  # type: ignore[method-assign] # Flask says so
     return app

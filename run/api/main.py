@@ -6,6 +6,6 @@ from shared.config import Settings
 from shared.logs import configure_logging
 from shared.wiring import open_system
 
-configure_logging()
 _settings = Settings.from_environment()
+configure_logging(_settings.debug)
 app = Gateway(create_app(open_system(_settings)), _settings)

@@ -6,28 +6,33 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 
-from shared.logs import trace_fields, trace_of
+from shared.logs import trace_of
+from shared.tracing import Tracer, current_trace
+
+
+def trace_id() -> str:
+    """Return the trace of the current request; empty if it has none."""
+    return current_trace()
+
 
 _log = structlog.get_logger()
 
 
-def trace_id() -> str:
-    """Return the trace of the current request, as Cloud Run or its client names it; empty if nobody does."""
-    return trace_of(request.environ)
-
-
-def install_request_log(app: Flask, project: str) -> None:
+def install_request_log(app: Flask, tracer: Tracer) -> None:
     """Give each request an id, return it as `X-Request-Id`, and log the request with its answer.
 
-    All lines that its thread logs have the request's trace, if there is one, as Cloud Logging wants it.
+    All lines that its thread logs have this id, and the request's trace, if there is one, as Cloud Logging
+    wants them. The id is the trace's, if there is one. The span ends with the answer's head.
     """
 
     def begin() -> None:
-        trace = trace_id()
-        g.request_id = trace or uuid.uuid4().hex
+        g.work = tracer.start(f"{request.method} request", request.environ, trace=trace_of(request.environ))
+        # What it publishes and writes names it.
+        g.work.traceparent()
+        g.request_id = g.work.trace or uuid.uuid4().hex
         # The thread has served others before.
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(**trace_fields(trace, project))
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
         g.began = time.monotonic()
 
     def end(response: Response) -> Response:
@@ -43,6 +48,10 @@ def install_request_log(app: Flask, project: str) -> None:
             milliseconds=round((time.monotonic() - g.began) * 1000, 1),
             request_id=g.request_id,
         )
+        g.work.note(method=request.method, path=request.path, status=response.status_code)
+        if response.status_code >= 500:
+            g.work.fail(str(response.status_code))
+        g.work.end()
         return response
 
     app.before_request_funcs.setdefault(None, []).insert(0, begin)

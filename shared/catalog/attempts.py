@@ -15,6 +15,7 @@ from google.cloud.firestore import FieldFilter
 
 from shared.catalog.database import Database
 from shared.errors import DssError
+from shared.tracing import kept_trace
 
 # A step takes half an hour at most (see workflows/), and touches its job when it begins.
 ABANDONED_AFTER = timedelta(hours=1)
@@ -182,4 +183,5 @@ def _new_attempt(previous: Attempted | None, now: datetime) -> dict[str, Any]:
         "created": now,
         "touched": now,
         "expires": None,
+        **kept_trace(),
     }

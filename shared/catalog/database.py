@@ -20,6 +20,7 @@ from google.cloud.firestore_v1 import LastUpdateOption
 from shared.clock import Clock
 from shared.deadlines import inherited
 from shared.errors import DssError, Unavailable
+from shared.tracing import adopt_kept, kept_trace
 
 # Documents per BatchGetDocuments call, and calls at once: 10,000 documents then take few round trips, and no
 # answer is larger than a few hundred KiB.
@@ -70,6 +71,7 @@ class Database:
             "missing": list(self._replicas),
             "missing_since": now,
             "created": now,
+            **kept_trace(),
         }
 
     @staticmethod
@@ -92,7 +94,9 @@ class Database:
     def get(self, reference: Any) -> Any:
         """Return the snapshot of a document, whether it exists or not, in one read."""
         with translated():
-            return reference.get(timeout=_TIMEOUT_SECONDS)
+            snapshot = reference.get(timeout=_TIMEOUT_SECONDS)
+        adopt_kept(snapshot.to_dict)
+        return snapshot
 
     def get_many(self, references: Sequence[Any], fields: Sequence[str] | None = None) -> Iterator[Any]:
         """Yield the snapshots of the documents that exist, in no order, read in parallel batches.

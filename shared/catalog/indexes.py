@@ -99,7 +99,7 @@ COMPOSITE_INDEXES = (
 
 # Firestore takes at most 500 writes a second to a collection with an indexed field that grows with time, so
 # versions and times have no index of their own. No query uses the other fields; writes cost less without.
-_GROWING = ("version", "created", "missing_since")
+_GROWING = ("version", "created", "missing_since", "trace")
 _NEVER_QUERIED = {
     "files": (
         *("creator_uid", "content_type", "size", "sha1", "s3_etag", "crc32c", "missing", "left_alone"),
@@ -139,7 +139,7 @@ EXEMPTIONS = (
         for field in (
             *("created", "touched", "expires", "source", "checksums", "replica", "bucket", "key"),
             *("creator_uid", "last_used", "attempt", "execution", "upload_id", "token", "code", "cause"),
-            "checkout_of",
+            *("checkout_of", "trace"),
         )
     ),
     *(
@@ -177,7 +177,7 @@ EXEMPTIONS = (
         for field in (
             *("created", "touched", "expires", "kind", "fqid", "replica", "bucket", "attempt", "execution"),
             *("files", "bytes", "pages", "location", "emails", "resumed", "code", "cause"),
-            *("readers", "asked", "bound", "bound_at", "purged"),
+            *("readers", "asked", "bound", "bound_at", "purged", "trace"),
         )
     ),
     *(Exemption("checkout_pages", field) for field in ("position", "files", "bytes", "waiting", "expires")),
@@ -186,6 +186,7 @@ EXEMPTIONS = (
         for field in (
             *("order", "stage", "begun", "resumed", "slices", "cursor", "listed", "shards", "checked"),
             *("doubled", "counts", "attempt", "execution", "code", "cause", "created", "touched", "expires"),
+            "trace",
         )
     ),
     *(Exemption("import_slices", field) for field in ("offsets", "expires")),
@@ -200,7 +201,7 @@ EXEMPTIONS = (
         for field in (
             *("attempt", "base_url", "catalogue", "cause", "code", "created", "cursor", "execution"),
             *("expires", "file_count", "files_done", "format", "key", "labels", "memory", "name"),
-            *("order_key", "over", "pieces", "resumed", "secret", "selection", "touched"),
+            *("order_key", "over", "pieces", "resumed", "secret", "selection", "touched", "trace"),
         )
     ),
     *(Exemption("changes", field) for field in ("successor", "began", "expires")),

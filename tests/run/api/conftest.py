@@ -28,7 +28,7 @@ SOURCES = [
 @pytest.fixture(scope="session")
 def read_only(stack: dict[str, str]) -> Iterator[Api]:
     """A read-only API, in debug mode."""
-    with api_process(stack, {"DSS_READ_ONLY_MODE": "true", "DSS_DEBUG": "true"}) as process:
+    with api_process(stack, {"DSS_READ_ONLY_MODE": "true", "DSS_DEBUG": "1"}) as process:
         yield Api(process.url, stack["DSS_ADMIN_TOKEN"])
 
 

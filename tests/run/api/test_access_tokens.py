@@ -279,7 +279,7 @@ def test_many_requests_with_one_new_token_ask_once(endpoint, clock):
 
 
 def test_no_token_is_in_an_answer_or_in_the_log_even_in_debug_mode(stack, endpoint):
-    settings = {"DSS_DEBUG": "true", "DSS_TOKEN_INFO_URL": endpoint.url, "DSS_TOKEN_INFO_CLIENTS": "app"}
+    settings = {"DSS_DEBUG": "1", "DSS_TOKEN_INFO_URL": endpoint.url, "DSS_TOKEN_INFO_CLIENTS": "app"}
     with api_process(stack, settings) as process:
         api = Api(process.url)
 
