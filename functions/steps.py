@@ -40,7 +40,7 @@ def answer_step(request: Request, work: Work, *, logged: tuple[str, ...]) -> Ans
             structlog.contextvars.bound_contextvars(**fields),
             # The job keeps the trace of who ordered it.
             dss.tracer.work(
-                f"{request.path.strip('/')} {body.get('step')}".strip(),
+                f"{work.__module__.rpartition('.')[2]} {body.get('step')}",
                 traceparent_of(request.environ),
                 trace=trace_of(request.environ),
                 adopts=True,

@@ -11,7 +11,9 @@ from typing import Any
 from shared.bucket_rules import BucketRule, check_whole_buckets
 from shared.explore.settings import CatalogueSetting
 from shared.issuer_settings import IssuerSetting, check_distinct, is_secure
+from shared.mail_settings import check_mail
 from shared.network_settings import check_networks, check_origins
+from shared.observation_settings import check_observation
 from shared.setting_values import CacheCriterion, ReplicaSetting, parse_value
 from shared.sign_in_settings import SignInClient, check_clients
 from shared.visa_settings import PassportIssuer, VisaGrant, check_consistent
@@ -462,11 +464,11 @@ class Settings:
             raise ValueError("DSS_FAULT_POINT: allowed on emulators only; unset it")
         if not settings.sns_signatures and not environment.get("AWS_ENDPOINT_URL"):
             raise ValueError("DSS_SNS_SIGNATURES: false is allowed on emulators only; unset it")
-        _check_observation(settings)
+        check_observation(settings.traces, settings.trace_percent, settings.debug)
         if not 0 < settings.checkout_public_days < settings.checkout_days:
             raise ValueError("DSS_BLOB_PUBLIC_TTL_DAYS must be at least 1 and less than DSS_BLOB_TTL_DAYS")
         check_whole_buckets("DSS_DESTINATIONS", settings.destinations)
-        _check_mail(settings)
+        check_mail(settings.smtp_host, settings.smtp_sender, settings.smtp_tls, settings.mails_a_day)
         _check_sign_in(settings)
         check_origins(settings.cors_origins)
         check_networks("DSS_CALLBACK_NETWORKS", settings.callback_networks)
@@ -476,25 +478,6 @@ class Settings:
         if not 0 < settings.signed_url_seconds <= 604_800:
             raise ValueError("DSS_SIGNED_URL_SECONDS must be between 1 and 604800")
         return settings
-
-
-def _check_observation(settings: Settings) -> None:
-    if settings.traces not in ("none", "cloud") and not is_secure(settings.traces):
-        raise ValueError("DSS_TRACES must be `none`, `cloud`, or a URL of https, or of http on this machine")
-    if settings.trace_percent > 100:
-        raise ValueError("DSS_TRACE_PERCENT must be between 0 and 100")
-    if settings.debug > 2:
-        raise ValueError("DSS_DEBUG must be 0, 1 or 2")
-
-
-def _check_mail(settings: Settings) -> None:
-    if settings.smtp_host and not settings.smtp_sender:
-        raise ValueError("DSS_SMTP_SENDER is not set, but DSS_SMTP_HOST is: set both")
-    if settings.smtp_tls not in ("starttls", "tls", "none"):
-        raise ValueError("DSS_SMTP_TLS must be starttls, tls or none")
-    # One document of Firestore lists them.
-    if not 0 < settings.mails_a_day <= 1000:
-        raise ValueError("DSS_MAILS_A_DAY must be between 1 and 1000")
 
 
 def _check_sign_in(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from local.stack import Stack
 from shared.messages import BUNDLE_CHANGES
 from tests.support.api import Api
 from tests.support.clouds import REPLICAS, Clouds
+from tests.support.collector import Collector, collector
 from tests.support.large_objects import VERIFIES_INLINE
 from tests.support.postgresql_server import StoppableServer, postgresql_server
 from tests.support.process_use import ProcessUse, refuse_processes
@@ -48,9 +49,16 @@ def stack() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def whole_system() -> Iterator[dict[str, str]]:
+def spans() -> Iterator[Collector]:
+    """What the processes of the whole system export."""
+    with collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def whole_system(spans: Collector) -> Iterator[dict[str, str]]:
     """The whole system, with all that moves by itself."""
-    with Stack(port=0).running() as env:
+    with Stack(port=0, caller={**os.environ, "DSS_TRACES": spans.url}).running() as env:
         yield env
 
 

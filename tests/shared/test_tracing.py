@@ -44,7 +44,7 @@ def no_work() -> Iterator[None]:
 
 
 def exported(spans: InMemorySpanExporter, count: int) -> dict[str, ReadableSpan]:
-    wait_until(lambda: len(spans.get_finished_spans()) >= count)
+    wait_until(lambda: len(spans.get_finished_spans()) >= count, "the spans are not exported")
     return {span.name: span for span in spans.get_finished_spans()}
 
 
@@ -146,7 +146,7 @@ class _Refusing(SpanExporter):
 def test_work_goes_on_if_the_collector_is_away(caplog: pytest.LogCaptureFixture) -> None:
     with Tracer("p", 1.0, _Refusing).work("sync", CALLER):
         assert current_trace() == TRACE
-    wait_until(lambda: "collector is away" in caplog.text)
+    wait_until(lambda: "collector is away" in caplog.text, "nobody says so")
 
 
 def _settings(**values: str) -> Settings:

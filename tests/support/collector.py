@@ -1,0 +1,83 @@
+"""A collector of spans: an HTTP server that takes what exporters of OTLP send."""
+
+import gzip
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.support.waiting import wait_until
+
+
+@dataclass(frozen=True)
+class CollectedSpan:
+    """A span as it came; ids are in hex."""
+
+    name: str
+    trace: str
+    span: str
+    parent: str
+
+
+class Collector(ThreadingHTTPServer):
+    """Keeps the spans that come."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.spans: list[CollectedSpan] = []
+
+    @property
+    def url(self) -> str:
+        """What DSS_TRACES is to be."""
+        return f"http://127.0.0.1:{self.server_port}/v1/traces"
+
+    def wait_for(self, trace: str, *names: str) -> list[CollectedSpan]:
+        """Return the spans of a trace once there is one of each name."""
+
+        def found() -> list[CollectedSpan]:
+            return [span for span in list(self.spans) if span.trace == trace]
+
+        wait_until(
+            lambda: {span.name for span in found()} >= set(names),
+            lambda: f"{trace} has {names}, but {[span.name for span in found()]}",
+        )
+        return found()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            data = gzip.decompress(data)
+        for resource in ExportTraceServiceRequest.FromString(data).resource_spans:
+            for scope in resource.scope_spans:
+                self.server.spans += [
+                    CollectedSpan(row.name, row.trace_id.hex(), row.span_id.hex(), row.parent_span_id.hex())
+                    for row in scope.spans
+                ]
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def collector() -> Iterator[Collector]:
+    """Run a collector."""
+    with Collector() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
