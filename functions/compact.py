@@ -5,10 +5,11 @@ import structlog
 from flask import Request
 
 from functions.push import Answer
-from functions.runtime import system
+from functions.runtime import system, traced
 from shared.clock import Deadline
 from shared.errors import DssError, Stopped
 from shared.events.journal import compact as compact_replica
+from shared.system import Dss
 
 _log = structlog.get_logger()
 # Seconds after which no further journal is started. The next run continues.
@@ -26,6 +27,11 @@ def compact(request: Request) -> Answer:
         dss.switches.check_running()
     except Stopped as error:
         return error.title, 503
+    with traced(dss, request, "compact"):
+        return _compacted(dss)
+
+
+def _compacted(dss: Dss) -> Answer:
     deadline = Deadline(dss.clock, _SECONDS)
     written, failure = 0, ""
     for replica in dss.replicas:

@@ -20,11 +20,11 @@ from typing import Any
 import structlog
 from flask import Request
 
+from functions.runtime import traced
 from shared.errors import DssError, IllegalArguments, NotYetThere, Stopped
-from shared.logs import trace_of
 from shared.messages import DEAD_LETTERS
 from shared.system import Dss
-from shared.tracing import TRACEPARENT, traceparent_of
+from shared.tracing import TRACEPARENT
 
 _log = structlog.get_logger()
 
@@ -111,13 +111,13 @@ def handle(dss: Dss, request: Request, handler: PushHandler) -> Answer:
     except Stopped as error:
         # It stays in its queue, and is no dead letter: attempts made meanwhile are none.
         return error.title, 503
-    caller = message.attributes.get(TRACEPARENT, "") or traceparent_of(request.environ)
     with (
         structlog.contextvars.bound_contextvars(event_id=message.id, attempt=message.attempt),
-        dss.tracer.work(
+        traced(
+            dss,
+            request,
             message.subscription or type(handler).__name__,
-            caller,
-            trace=trace_of(request.environ),
+            caller=message.attributes.get(TRACEPARENT, ""),
             adopts=handler.traced_by_object,
         ) as work,
     ):

@@ -1,11 +1,19 @@
 """The dependencies and the log that all functions of a process share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+
+from flask import Request
 
 from shared.config import Settings
 from shared.logs import configure_logging
 from shared.system import Dss
+from shared.tracing import Work
 from shared.wiring import open_system
+
+# How long the answer to an event waits for the export of its span.
+_EXPORT_SECONDS = 2.0
 
 
 @cache
@@ -14,3 +22,21 @@ def system() -> Dss:
     settings = Settings.from_environment()
     configure_logging(settings.debug)
     return open_system(settings)
+
+
+@contextmanager
+def traced(
+    dss: Dss, request: Request, name: str, *, caller: str = "", adopts: bool = False
+) -> Iterator[Work]:
+    """Do the block as a unit of work, whose caller has the traceparent `caller`, or sent the request.
+
+    After its answer an instance has no CPU: so the span is exported first, for _EXPORT_SECONDS at most.
+    `adopts` is that of `Tracer.work`.
+    """
+    work = None
+    try:
+        with dss.tracer.work(name, caller, environ=request.environ, adopts=adopts) as work:
+            yield work
+    finally:
+        if work and work.exported:
+            dss.tracer.flush(seconds=_EXPORT_SECONDS)

@@ -13,7 +13,7 @@ import structlog
 from flask import Request
 
 from functions.push import Answer
-from functions.runtime import system
+from functions.runtime import system, traced
 from functions.sns import SigningKeys, get, is_sns_url, verify
 from shared.errors import DssError, Forbidden, IllegalArguments
 from shared.messages import OBJECT_EVENTS, ObjectEvent
@@ -29,7 +29,9 @@ def s3_events(request: Request) -> Answer:
 
     Answers 2xx only when Pub/Sub has the events. SNS retries after other answers, but not after 4xx.
     """
-    return handle(system(), request, _keys)
+    dss = system()
+    with traced(dss, request, "s3-events"):
+        return handle(dss, request, _keys)
 
 
 def handle(dss: Dss, request: Request, keys: SigningKeys) -> Answer:

@@ -10,11 +10,9 @@ from typing import Any
 import structlog
 from flask import Request
 
-from functions.runtime import system
+from functions.runtime import system, traced
 from shared.errors import DssError, IllegalArguments, NotFound, Stopped, Unavailable
-from shared.logs import trace_of
 from shared.system import Dss
-from shared.tracing import traceparent_of
 
 _log = structlog.get_logger()
 
@@ -39,17 +37,14 @@ def answer_step(request: Request, work: Work, *, logged: tuple[str, ...]) -> Ans
         with (
             structlog.contextvars.bound_contextvars(**fields),
             # The job keeps the trace of who ordered it.
-            dss.tracer.work(
-                f"{work.__module__.rpartition('.')[2]} {body.get('step')}",
-                traceparent_of(request.environ),
-                trace=trace_of(request.environ),
-                adopts=True,
-            ) as traced,
+            traced(
+                dss, request, f"{work.__module__.rpartition('.')[2]} {body.get('step')}", adopts=True
+            ) as traced_work,
         ):
-            traced.note(**{name: str(value) for name, value in fields.items() if value is not None})
+            traced_work.note(**{name: str(value) for name, value in fields.items() if value is not None})
             answer = done(dss, body, work)
             if answer[1] != 200:
-                traced.fail(str(answer[0].get("code", "")))
+                traced_work.fail(str(answer[0].get("code", "")))
             return answer
     except Stopped:
         # No error: the workflow asks again in some seconds, for as long as it takes.

@@ -12,7 +12,7 @@ import structlog
 from flask import Request
 
 from functions.push import Answer
-from functions.runtime import system
+from functions.runtime import system, traced
 from shared.catalog.attempts import ABANDONED_AFTER
 from shared.catalogue_manifests.jobs import resume_abandoned_manifests
 from shared.checkouts.jobs import resume_abandoned_checkouts
@@ -63,6 +63,11 @@ def sweep(request: Request) -> Answer:
         dss.switches.check_running()
     except Stopped as error:
         return error.title, 503
+    with traced(dss, request, "sweep"):
+        return _swept(dss)
+
+
+def _swept(dss: Dss) -> Answer:
     published, status = 0, 200
     try:
         published = sweep_all(dss, older_than=timedelta(seconds=dss.settings.sweep_seconds))

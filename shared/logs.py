@@ -1,28 +1,34 @@
 """Logs: one JSON object a line, in the format of Cloud Logging."""
 
 import logging
-import re
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import structlog
 
 from shared.tracing import current_fields
 
-# Cloud Logging: the lines with the same value are shown with the request that Cloud Run logs itself.
-# https://cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields
-TRACE = "logging.googleapis.com/trace"
-# Of `X-Cloud-Trace-Context` (TRACE/SPAN;o=1), and of W3C's `traceparent` (00-TRACE-SPAN-01).
-_CLOUD_TRACE = re.compile(r"([0-9A-Fa-f]{1,32})(/.*)?")
-_W3C_TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
-
-
-# Cloud Logging finds lines by labels without a look at their content. The names of our fields, and labels.
+# Cloud Logging: this field of a line of JSON becomes the labels of the entry, by which it finds lines without
+# a look at their content. https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
 LABELS = "logging.googleapis.com/labels"
+# The names of our fields, and of labels.
 _LABELLED = {"request_id": "request_id", "event_id": "event_id", "job": "job_id", "run": "job_id"}
 # By DSS_DEBUG: the least level of our lines, and of those of libraries.
 _LEVELS = ((logging.INFO, logging.WARNING), (logging.DEBUG, logging.INFO), (logging.DEBUG, logging.DEBUG))
+
+
+class _Lines(logging.Handler):
+    """Writes what libraries log to standard output, a line in one piece."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stdout.write(f"{self.format(record)}\n")
+            sys.stdout.flush()
+        except Exception:  # noqa: BLE001 # as handlers of the standard library do
+            self.handleError(record)
+
+
+# Added once, however often the logging is configured.
+_libraries = _Lines()
 
 
 def configure_logging(debug: int = 0) -> None:
@@ -48,26 +54,13 @@ def configure_logging(debug: int = 0) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(ours),
         cache_logger_on_first_use=True,
     )
-    if debug:
-        handler = logging.StreamHandler(sys.stdout)
-        renderer = structlog.processors.JSONRenderer()
-        handler.setFormatter(
-            structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=processors)
-        )
-        logging.basicConfig(handlers=[handler], level=theirs, force=True)
-
-
-def trace_of(environ: Mapping[str, Any]) -> str:
-    """Return the trace of a request, from its WSGI environment; empty if nobody names one."""
-    for header, form in (("HTTP_X_CLOUD_TRACE_CONTEXT", _CLOUD_TRACE), ("HTTP_TRACEPARENT", _W3C_TRACE)):
-        if match := form.fullmatch(environ.get(header, "")):
-            return match[1]
-    return ""
-
-
-def trace_fields(trace: str, project: str) -> dict[str, str]:
-    """Return the field by which Cloud Logging groups the lines of a trace; none if there is no trace."""
-    return {TRACE: f"projects/{project}/traces/{trace}"} if trace else {}
+    renderer = structlog.processors.JSONRenderer()
+    _libraries.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=processors)
+    )
+    root = logging.getLogger()
+    root.addHandler(_libraries)
+    root.setLevel(theirs)
 
 
 def _trace(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -7,21 +7,42 @@ and jobs in the catalog keep the `traceparent` of their writer (field `trace`), 
 
 Spans are made by OpenTelemetry, which is imported with the first one. If nothing is exported, none is made:
 the trace of the caller is passed on, so that the lines of the log still have it.
+
+Export never fails work: spans wait in a queue of _QUEUED at most, and a thread exports them. Only
+`Tracer.flush` waits for it, and no longer than it is told.
 """
 
+import atexit
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from queue import SimpleQueue
 from typing import Any
+
+import structlog
+
+_log = structlog.get_logger()
 
 # https://www.w3.org/TR/trace-context/#traceparent-header: version, trace, span, flags; 01 is sampled.
 _TRACEPARENT = re.compile(r"00-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})")
-# Of Google: TRACE/SPAN;o=1, the span in decimal digits.
+# Of Google: TRACE/SPAN;o=1, the span in decimal digits; for the log the trace alone is enough.
 _CLOUD_TRACE = re.compile(r"([0-9A-Fa-f]{32})/([0-9]{1,20})(?:;o=([01]))?")
+_TRACE_ALONE = re.compile(r"([0-9A-Fa-f]{1,32})(/.*)?")
 _SAMPLED = 1
+# Cloud Logging: the lines with the same value are shown with the request that Cloud Run logs itself.
+# https://cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields
+_FIELD = "logging.googleapis.com/trace"
+# Spans that wait for their export, some 2 KiB each; what is more is dropped. Spans of one request.
+_QUEUED = 2048
+_BATCH = 512
+_EXPORTED_EVERY_SECONDS = 1.0
+# How long nobody waits for exports after one that was late.
+_RESTS_SECONDS = 60.0
+# How long a process that ends waits for its last export. Cloud Run kills it after 10.
+_CLOSES_SECONDS = 3.0
 # The attribute of a message, and the header of a request.
 TRACEPARENT = "traceparent"
 
@@ -35,7 +56,7 @@ class Work:
         self._tracer = tracer
         self._adopts = adopts
         self._name = name
-        self._began = time.time_ns()
+        self._began = time.time_ns() if tracer.exports else 0
         self._parent = parent
         self._link = ""
         self._trace = trace
@@ -47,25 +68,23 @@ class Work:
     @property
     def fields(self) -> dict[str, Any]:
         """The fields by which Cloud Logging shows lines with the trace."""
-        # https://cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields
-        current = self._traceparent_of_span() or self._parent
-        match = _TRACEPARENT.fullmatch(current)
-        trace = match[1] if match else self._trace
-        if not trace:
-            return {}
-        fields: dict[str, Any] = {
-            "logging.googleapis.com/trace": f"projects/{self._tracer.project}/traces/{trace}"
-        }
-        if match and self._span:
-            fields["logging.googleapis.com/spanId"] = match[2]
-            fields["logging.googleapis.com/trace_sampled"] = bool(int(match[3], 16) & _SAMPLED)
+        fields: dict[str, Any] = trace_fields(self.trace, self._tracer.project)
+        if self._span:
+            context = self._span.get_span_context()
+            fields["logging.googleapis.com/spanId"] = f"{context.span_id:016x}"
+            fields["logging.googleapis.com/trace_sampled"] = bool(context.trace_flags & _SAMPLED)
         return fields
 
     @property
     def trace(self) -> str:
         """The trace, in hex; empty if there is none."""
-        match = _TRACEPARENT.fullmatch(self._traceparent_of_span() or self._parent)
-        return match[1] if match else self._trace
+        named = self._traceparent_of_span() or self._parent
+        return named.split("-")[1] if named else self._trace
+
+    @property
+    def exported(self) -> bool:
+        """Whether its span, which has begun, is exported when it ends."""
+        return self._span is not None and bool(self._span.get_span_context().trace_flags & _SAMPLED)
 
     @property
     def adopts(self) -> bool:
@@ -73,11 +92,11 @@ class Work:
         return self._adopts and self._span is None
 
     def adopt(self, trace: str) -> None:
-        """Make the work part of a trace, unless it has one already; link the caller's."""
+        """Make the work part of a trace, and link its caller's; only the first call does anything."""
         with self._lock:
             if self.adopts and _TRACEPARENT.fullmatch(trace):
                 self._link, self._parent = self._parent, trace
-                self._adopts = False
+            self._adopts = False
 
     def traceparent(self) -> str:
         """Return what names this work as the caller of other work; empty if there is no trace."""
@@ -89,21 +108,27 @@ class Work:
         """Give the span attributes."""
         self._attributes.update(attributes)
 
+    def rename(self, name: str) -> None:
+        """Give the work another name, once it is known what it is."""
+        self._name = name
+
     def fail(self, error: str) -> None:
         """Let the span say that the work failed, and why."""
         self._error = error
 
     def end(self) -> None:
         """End the span, which exports it."""
+        if not self._tracer.exports:
+            return
         with self._lock:
             self._begin()
-            if self._span:
-                self._span.set_attributes(self._attributes)
-                if self._error:
-                    from opentelemetry.trace import StatusCode
+            self._span.update_name(self._name)
+            self._span.set_attributes(self._attributes)
+            if self._error:
+                from opentelemetry.trace import StatusCode
 
-                    self._span.set_status(StatusCode.ERROR, self._error)
-                self._span.end()
+                self._span.set_status(StatusCode.ERROR, self._error)
+            self._span.end()
 
     def _begin(self) -> None:
         if self._span is None and self._tracer.exports:
@@ -120,7 +145,11 @@ _current: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
 class Tracer:
-    """Begins units of work. Without `exporter`, which is called once if needed, no spans are made."""
+    """Begins units of work. Without `exporter`, which opens what exports their spans, none are made.
+
+    `exporter` is called by the thread that exports: if it fails, so does the export, and the next one tries
+    again. `share` of the traces are exported.
+    """
 
     def __init__(
         self, project: str = "", share: float = 1.0, exporter: Callable[[], Any] | None = None
@@ -129,27 +158,30 @@ class Tracer:
         self.exports = exporter is not None and share > 0
         self._share = share
         self._exporter = exporter
+        # What waits for a flush.
+        self._flushes: SimpleQueue[threading.Event] | None = None
         self._tracer: Any = None
         self._lock = threading.Lock()
+        self._rests_until = float("-inf")
 
-    def start(self, name: str, environ: Mapping[str, Any], *, trace: str = "") -> Work:
-        """Return the work of a request, now the current work of this thread, until another takes its place.
-
-        Anybody may have sent the request: so whether it is sampled is our decision, not theirs. `trace` is
-        what else names the trace, for the log only.
-        """
-        parent = self._decided(traceparent_of(environ))
-        work = Work(self, name, parent, trace)
+    def start(self, name: str, environ: Mapping[str, Any]) -> Work:
+        """Return the work of a request, the current work of this thread until another takes its place."""
+        parent = self._caller(environ)
+        work = Work(self, name, parent, "" if parent else trace_of(environ))
         _current.set(work)
         return work
 
     @contextmanager
-    def work(self, name: str, parent: str = "", *, trace: str = "", adopts: bool = False) -> Iterator[Work]:
-        """Do the block as a unit of work, whose caller has the traceparent `parent`.
+    def work(
+        self, name: str, parent: str = "", *, environ: Mapping[str, Any] | None = None, adopts: bool = False
+    ) -> Iterator[Work]:
+        """Do the block as a unit of work, whose caller has the traceparent `parent`, or sent this request.
 
-        With `adopts` it becomes part of the trace that the first document it reads keeps, if one does.
+        With `adopts` it becomes part of the trace that the first document it reads keeps, if that does.
         """
-        work = Work(self, name, parent if _TRACEPARENT.fullmatch(parent) else "", trace, adopts=adopts)
+        environ = environ or {}
+        caller = parent if _TRACEPARENT.fullmatch(parent) else self._caller(environ)
+        work = Work(self, name, caller, "" if caller else trace_of(environ), adopts=adopts)
         token = _current.set(work)
         try:
             yield work
@@ -160,38 +192,61 @@ class Tracer:
             work.end()
             _current.reset(token)
 
+    def flush(self, *, seconds: float) -> None:
+        """Export what has ended, and wait for that so long at most. It raises nothing.
+
+        After an export that was late, nobody waits for a minute.
+        """
+        if self._flushes is None or time.monotonic() < self._rests_until:
+            return
+        done = threading.Event()
+        self._flushes.put(done)
+        if not done.wait(seconds):
+            self._rests_until = time.monotonic() + _RESTS_SECONDS
+            _log.warning("spans are not exported in time", seconds=seconds)
+
     def begin(self, name: str, parent: str, link: str, began: int) -> Any:
         """Return a new span, which began at `began` (ns since 1970)."""
         from opentelemetry import trace
 
         context = trace.set_span_in_context(trace.NonRecordingSpan(_context_of(parent))) if parent else None
         links = [trace.Link(_context_of(link))] if link else None
-        return self._provided().start_span(name, context=context, links=links, start_time=began)
-
-    def _provided(self) -> Any:
-        with self._lock:
-            if self._tracer is None:
-                self._tracer = self._opened()
-        return self._tracer
+        return self._opened().start_span(name, context=context, links=links, start_time=began)
 
     def _opened(self) -> Any:
+        with self._lock:
+            if self._tracer is None:
+                self._tracer = self._open()
+        return self._tracer
+
+    def _open(self) -> Any:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
         assert self._exporter is not None
-        # Ends with the process: at exit the provider exports what is left.
         provider = TracerProvider(
             sampler=ParentBased(TraceIdRatioBased(self._share)),
             # Cloud Trace: the project of the trace.
             resource=Resource({"service.name": "dss", "gcp.project_id": self.project}),
+            shutdown_on_exit=False,
         )
-        # Keeps 2,048 spans at most, and drops what is more.
-        provider.add_span_processor(BatchSpanProcessor(self._exporter(), schedule_delay_millis=1000))
+        processor = BatchSpanProcessor(
+            _OpenedLate(self._exporter),  # type: ignore[arg-type] # it has the methods that are called
+            max_queue_size=_QUEUED,
+            max_export_batch_size=_BATCH,
+            schedule_delay_millis=_EXPORTED_EVERY_SECONDS * 1000,
+        )
+        provider.add_span_processor(processor)
+        self._flushes = SimpleQueue()
+        threading.Thread(target=_flush, args=(processor, self._flushes), name="spans", daemon=True).start()
+        atexit.register(self.flush, seconds=_CLOSES_SECONDS)
         return provider.get_tracer("dss")
 
-    def _decided(self, parent: str) -> str:
+    def _caller(self, environ: Mapping[str, Any]) -> str:
+        """Return the traceparent of a request; whether it is exported is our decision, not the sender's."""
+        parent = traceparent_of(environ)
         if not self.exports or not parent:
             return parent
         # As TraceIdRatioBased: by the last 64 bits of the trace.
@@ -199,14 +254,56 @@ class Tracer:
         return f"{parent[:53]}{int(sampled):02x}"
 
 
+def _flush(processor: Any, waiting: SimpleQueue[threading.Event]) -> None:
+    # A thread of ours, because OpenTelemetry's flush knows no time-out.
+    while True:
+        done = waiting.get()
+        processor.force_flush()
+        done.set()
+
+
+class _OpenedLate:
+    """An exporter that the first export opens, so by the thread that exports."""
+
+    def __init__(self, opened: Callable[[], Any]) -> None:
+        self._open = opened
+        self._exporter: Any = None
+
+    def export(self, spans: Any) -> Any:
+        if self._exporter is None:
+            self._exporter = self._open()
+        return self._exporter.export(spans)
+
+    def shutdown(self) -> None:
+        if self._exporter is not None:
+            self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        del timeout_millis
+        return True
+
+
 def traceparent_of(environ: Mapping[str, Any]) -> str:
     """Return the traceparent of a request, from its WSGI environment; empty if it names none."""
-    if (given := str(environ.get("HTTP_TRACEPARENT", ""))) and _TRACEPARENT.fullmatch(given):
-        return given
-    if match := _CLOUD_TRACE.fullmatch(environ.get("HTTP_X_CLOUD_TRACE_CONTEXT", "")):
-        given = f"00-{match[1].lower()}-{int(match[2]):016x}-0{match[3] or 0}"
-        return given if _TRACEPARENT.fullmatch(given) else ""
+    if (given := environ.get("HTTP_TRACEPARENT")) and _TRACEPARENT.fullmatch(given):
+        return str(given)
+    if (given := environ.get("HTTP_X_CLOUD_TRACE_CONTEXT")) and (match := _CLOUD_TRACE.fullmatch(given)):
+        named = f"00-{match[1].lower()}-{int(match[2]):016x}-0{match[3] or 0}"
+        return named if _TRACEPARENT.fullmatch(named) else ""
     return ""
+
+
+def trace_of(environ: Mapping[str, Any]) -> str:
+    """Return the trace of a request, from its WSGI environment; empty if nobody names one."""
+    if parent := traceparent_of(environ):
+        return parent.split("-")[1]
+    match = _TRACE_ALONE.fullmatch(environ.get("HTTP_X_CLOUD_TRACE_CONTEXT", ""))
+    return match[1] if match else ""
+
+
+def trace_fields(trace: str, project: str) -> dict[str, Any]:
+    """Return the field by which Cloud Logging groups the lines of a trace; none if there is no trace."""
+    return {_FIELD: f"projects/{project}/traces/{trace}"} if trace else {}
 
 
 def current_traceparent() -> str:
@@ -228,10 +325,10 @@ def current_trace() -> str:
 
 
 def adopt_kept(read: Callable[[], Mapping[str, Any] | None]) -> None:
-    """Make the work of this thread part of the trace that a document keeps, if it has none of its own yet."""
+    """Make the work of this thread part of the trace that a document keeps, if it is the first it reads."""
     work = _current.get()
     if work and work.adopts:
-        work.adopt((read() or {}).get("trace", ""))
+        work.adopt(str((read() or {}).get("trace", "")))
 
 
 def kept_trace() -> dict[str, str]:

@@ -20,8 +20,8 @@ from shared.access import STRANGER, Action, Decision, Principal, Resource, Verdi
 from shared.access.audit_log import ALLOWED, AuditEntry, utc_text
 from shared.errors import DssError, IllegalArguments, TooManyLookups, Unavailable
 from shared.identifiers import Fqid, check_uuid, check_version
-from shared.logs import trace_of
 from shared.system import Dss
+from shared.tracing import trace_of
 
 # The key of an application's audit log in its `extensions`.
 AUDIT_LOG = "dss.audit_log"

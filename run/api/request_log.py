@@ -6,16 +6,15 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 
-from shared.logs import trace_of
-from shared.tracing import Tracer, current_trace
+from shared.tracing import Tracer
+
+_log = structlog.get_logger()
 
 
 def trace_id() -> str:
     """Return the trace of the current request; empty if it has none."""
-    return current_trace()
-
-
-_log = structlog.get_logger()
+    trace: str = g.work.trace
+    return trace
 
 
 def install_request_log(app: Flask, tracer: Tracer) -> None:
@@ -26,7 +25,7 @@ def install_request_log(app: Flask, tracer: Tracer) -> None:
     """
 
     def begin() -> None:
-        g.work = tracer.start(f"{request.method} request", request.environ, trace=trace_of(request.environ))
+        g.work = tracer.start(request.method, request.environ)
         # What it publishes and writes names it.
         g.work.traceparent()
         g.request_id = g.work.trace or uuid.uuid4().hex
@@ -48,6 +47,8 @@ def install_request_log(app: Flask, tracer: Tracer) -> None:
             milliseconds=round((time.monotonic() - g.began) * 1000, 1),
             request_id=g.request_id,
         )
+        if request.url_rule:
+            g.work.rename(f"{request.method} {request.url_rule.rule}")
         g.work.note(method=request.method, path=request.path, status=response.status_code)
         if response.status_code >= 500:
             g.work.fail(str(response.status_code))

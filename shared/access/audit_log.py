@@ -17,14 +17,12 @@ from typing import Any, Self
 import structlog
 
 from shared.config import Settings
-from shared.logs import trace_fields
+from shared.logs import LABELS
+from shared.tracing import trace_fields
 
 # The label by which terraform/audit_log.tf routes the lines, and `dss admin who` finds them.
 LABEL = "dss_log"
 LABEL_VALUE = "audit"
-# Cloud Logging: fields of a line of JSON that become fields of the log entry.
-# https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
-_LABELS = "logging.googleapis.com/labels"
 
 ALLOWED = "allowed"
 # The fields of an entry that are lists in JSON.
@@ -163,6 +161,6 @@ def cloud_fields(entry: AuditEntry, project: str) -> dict[str, Any]:
     return {
         "message": message_of(entry),
         "severity": "NOTICE",
-        _LABELS: {LABEL: LABEL_VALUE},
+        LABELS: {LABEL: LABEL_VALUE},
         **trace_fields(entry.trace_id, project),
     }

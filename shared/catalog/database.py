@@ -95,7 +95,8 @@ class Database:
         """Return the snapshot of a document, whether it exists or not, in one read."""
         with translated():
             snapshot = reference.get(timeout=_TIMEOUT_SECONDS)
-        adopt_kept(snapshot.to_dict)
+        if snapshot.exists:
+            adopt_kept(snapshot.to_dict)
         return snapshot
 
     def get_many(self, references: Sequence[Any], fields: Sequence[str] | None = None) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from werkzeug.test import EnvironBuilder
 from functions.push import Answer, Message, PushHandler, handle
 from shared.errors import NotYetThere, Stopped, Unavailable
 from shared.messages import DEAD_LETTERS
+from shared.tracing import Tracer, current_fields, current_traceparent
 from tests.support.replication import RecordingPublisher
 
 ATTEMPTS = 5
@@ -33,7 +34,7 @@ class Handler(PushHandler):
 
     def process(self, message: Message) -> None:
         self.processed.append(message)
-        self.logged = structlog.contextvars.get_contextvars()
+        self.logged = {**structlog.contextvars.get_contextvars(), **current_fields()}
         if self.error:
             raise self.error
 
@@ -65,6 +66,7 @@ def push(
         publisher=publisher,
         clock=SimpleNamespace(now=lambda: now),
         switches=Mock(check_running=Mock(side_effect=stopped)),
+        tracer=Tracer("p"),
     )
     return handle(dss, request, handler)
 
@@ -187,7 +189,24 @@ def test_what_a_push_logs_has_its_trace_as_cloud_logging_wants_it(headers: dict[
 
     assert handler.logged["logging.googleapis.com/trace"] == f"projects/p/traces/{'ab' * 16}"
     assert handler.logged["event_id"] == "7"
-    assert not structlog.contextvars.get_contextvars()
+    assert "event_id" not in structlog.contextvars.get_contextvars()
+
+
+def test_work_is_part_of_the_trace_that_its_message_names_whoever_pushes_it() -> None:
+    seen: list[str] = []
+    handler = Handler()
+    handler.process = lambda _: seen.append(current_traceparent())  # type: ignore[method-assign]
+    named = f"00-{'12' * 16}-{'34' * 8}-01"
+    message = {"attributes": {"traceparent": named}, "messageId": "7", "publishTime": "2026-01-12T09:30:00Z"}
+
+    push(
+        RecordingPublisher(),
+        handler,
+        headers={"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"},
+        message=message,
+    )
+
+    assert seen == [named]
 
 
 @pytest.mark.parametrize("headers", [{}, {"traceparent": "00-of-nobody"}])

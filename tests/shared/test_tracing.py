@@ -1,12 +1,20 @@
 """One trace follows a bundle: messages and documents name the work that made them, lines of logs too."""
 
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from flask import Request
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from functions.runtime import traced
 from shared.config import Settings
 from shared.deadlines import inherited
 from shared.parallel import map_in_threads
@@ -43,8 +51,8 @@ def no_work() -> Iterator[None]:
         yield
 
 
-def exported(spans: InMemorySpanExporter, count: int) -> dict[str, ReadableSpan]:
-    wait_until(lambda: len(spans.get_finished_spans()) >= count, "the spans are not exported")
+def exported(spans: InMemorySpanExporter, tracer: Tracer) -> dict[str, ReadableSpan]:
+    tracer.flush(seconds=10)
     return {span.name: span for span in spans.get_finished_spans()}
 
 
@@ -62,7 +70,7 @@ def test_a_put_its_replication_and_its_delivery_are_one_trace(
     with tracer.work("deliver", message):
         adopt_kept(lambda: {"trace": CALLER})
 
-    found = exported(spans, 3)
+    found = exported(spans, tracer)
     put, sync, deliver = (found[name] for name in ("put", "sync", "deliver"))
     assert len({span.context.trace_id for span in found.values()}) == 1
     assert f"{put.context.span_id:016x}" in root
@@ -77,7 +85,7 @@ def test_work_without_a_trace_begins_one_and_work_that_fails_says_so(
     with pytest.raises(LookupError), tracer.work("sweep", "nonsense"):
         raise LookupError
 
-    span = exported(spans, 1)["sweep"]
+    span = exported(spans, tracer)["sweep"]
     assert span.parent is None
     assert span.status.description == "LookupError"
 
@@ -95,6 +103,9 @@ def test_lines_of_the_log_have_the_trace_even_if_nothing_is_exported(tracer: Tra
             "logging.googleapis.com/trace_sampled": True,
         }
         assert SPAN not in own
+    # Google's header without a span.
+    with Tracer("p").work("sync", environ={"HTTP_X_CLOUD_TRACE_CONTEXT": TRACE}):
+        assert (current_fields(), current_trace(), kept_trace()) == (trace, TRACE, {})
     with Tracer("p").work("sync"):
         assert (current_fields(), kept_trace(), current_trace()) == ({}, {}, "")
 
@@ -118,7 +129,25 @@ def test_a_caller_does_not_decide_whether_a_trace_is_exported() -> None:
         flags.append(work.traceparent()[-2:])
         assert work.trace == given[3:35]
         work.end()
-    assert flags == ["01", "00"]
+    for given in (low, high):
+        with tracer.work("sync", environ={"HTTP_TRACEPARENT": given}) as work:
+            flags.append(work.traceparent()[-2:])
+        assert work.exported == (given == low)
+    # Messages are of our own.
+    with tracer.work("sync", low, environ={"HTTP_TRACEPARENT": low}) as work:
+        flags.append(work.traceparent()[-2:])
+    assert flags == ["01", "00", "01", "00", "00"]
+
+
+def test_only_the_first_document_that_work_reads_is_what_it_is_about(
+    tracer: Tracer, spans: InMemorySpanExporter
+) -> None:
+    # Administrative runs keep no trace; then come heads, of any number of traces.
+    with tracer.work("administer", adopts=True):
+        adopt_kept(dict)
+        adopt_kept(lambda: {"trace": CALLER})
+
+    assert exported(spans, tracer)["administer"].parent is None
 
 
 @pytest.mark.parametrize(
@@ -143,10 +172,78 @@ class _Refusing(SpanExporter):
         raise OSError("the collector is away")
 
 
-def test_work_goes_on_if_the_collector_is_away(caplog: pytest.LogCaptureFixture) -> None:
-    with Tracer("p", 1.0, _Refusing).work("sync", CALLER):
-        assert current_trace() == TRACE
-    wait_until(lambda: "collector is away" in caplog.text, "nobody says so")
+class _Slow(InMemorySpanExporter):
+    """Takes nothing before it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = threading.Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        assert self.goes_on.wait(30)
+        return super().export(spans)
+
+
+@pytest.mark.parametrize("opened", [_Refusing(), OSError("no credentials")])
+def test_work_goes_on_if_nothing_can_be_exported(opened: SpanExporter | Exception) -> None:
+    tried: list[str] = []
+
+    def exporter() -> SpanExporter:
+        tried.append(threading.current_thread().name)
+        if isinstance(opened, Exception):
+            raise opened
+        return opened
+
+    tracer = Tracer("p", 1.0, exporter)
+    for _ in range(2):
+        with tracer.work("sync", CALLER):
+            assert current_trace() == TRACE
+        tracer.flush(seconds=10)
+    # What can't be opened is tried again, and never by who works.
+    assert len(tried) == (2 if isinstance(opened, Exception) else 1)
+    assert threading.current_thread().name not in tried
+
+
+def test_nobody_waits_for_long_for_a_slow_collector_and_what_waits_is_bounded() -> None:
+    spans = _Slow()
+    tracer = Tracer("p", 1.0, lambda: spans)
+    with tracer.work("first"):
+        pass
+    began = time.monotonic()
+    tracer.flush(seconds=0.1)
+    assert time.monotonic() - began >= 0.1
+    # After that one, nobody waits at all.
+    began = time.monotonic()
+    tracer.flush(seconds=20)
+    for _ in range(4000):
+        with tracer.work("more"):
+            pass
+    assert time.monotonic() - began < 10
+    spans.goes_on.set()
+    wait_until(lambda: len(spans.get_finished_spans()) >= 2048, "what has waited is not exported")
+    # The queue, and what was under way.
+    assert len(spans.get_finished_spans()) <= 2048 + 512
+
+
+def test_a_function_exports_its_span_before_it_answers(tracer: Tracer, spans: InMemorySpanExporter) -> None:
+    dss: Any = SimpleNamespace(tracer=tracer)
+    request = Request({"HTTP_TRACEPARENT": CALLER})
+    with pytest.raises(LookupError), traced(dss, request, "sync"):
+        raise LookupError
+    assert [span.name for span in spans.get_finished_spans()] == ["sync"]
+
+
+def test_who_exports_nothing_does_not_import_what_exports() -> None:
+    code = (
+        "import sys; import run.api.app, functions.push, functions.steps, shared.wiring;"
+        "from shared.tracing import Tracer, current_traceparent\n"
+        "with Tracer().work('sync'): current_traceparent()\n"
+        "print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def _settings(**values: str) -> Settings:

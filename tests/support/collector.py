@@ -37,14 +37,19 @@ class Collector(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/v1/traces"
 
     def wait_for(self, trace: str, *names: str) -> list[CollectedSpan]:
-        """Return the spans of a trace once there is one of each name."""
+        """Return the spans of a trace once there is one of each name, and all but one have their parents."""
 
         def found() -> list[CollectedSpan]:
             return [span for span in list(self.spans) if span.trace == trace]
 
+        def is_whole(spans: list[CollectedSpan]) -> bool:
+            ids = {span.span for span in spans}
+            roots = [span for span in spans if span.parent not in ids]
+            return {span.name for span in spans} >= set(names) and len(roots) == 1
+
         wait_until(
-            lambda: {span.name for span in found()} >= set(names),
-            lambda: f"{trace} has {names}, but {[span.name for span in found()]}",
+            lambda: is_whole(found()),
+            lambda: f"{trace} has {names}, but {found()}",
         )
         return found()
 

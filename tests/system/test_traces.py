@@ -9,6 +9,8 @@ from tests.support.collector import Collector
 from tests.support.copies import distinct_bytes
 from tests.support.subscriber import subscriber
 
+PUT, ORDER = "PUT /v1/bundles/<uuid>", "POST /v1/bundles/<uuid>/checkout"
+
 
 @pytest.fixture(scope="module")
 def api(whole_system: dict[str, str]) -> Api:
@@ -33,10 +35,8 @@ def test_the_trace_of_a_put_goes_on_until_the_bundle_is_in_both_clouds_and_deliv
         assert answer.status_code == 201, answer.text
         server.wait(lambda: server.calls_of("/ok"))
 
-        found = spans.wait_for(
-            answer.headers["X-Request-Id"], "PUT request", "sync", "index", "notify", "deliveries"
-        )
-    [put] = [span for span in found if span.name == "PUT request"]
+        found = spans.wait_for(answer.headers["X-Request-Id"], PUT, "sync", "index", "notify", "deliveries")
+    [put] = [span for span in found if span.name == PUT]
     by_id = {span.span: span for span in found}
     assert put.parent == ""
     # The object event names no trace: the head does.
@@ -53,20 +53,18 @@ def test_the_steps_of_a_checkout_are_in_the_trace_of_its_order(
     answer = api.post(f"/v1/bundles/{bundle.uuid}/checkout", replica="gcp", version=bundle.version)
 
     assert answer.status_code == 200, answer.text
-    found = spans.wait_for(
-        answer.headers["X-Request-Id"], *("POST request", "checkout plan", "checkout page", "checkout finish")
-    )
-    [order] = [span for span in found if span.name == "POST request"]
+    steps = "checkout plan", "checkout page", "checkout finish"
+    found = spans.wait_for(answer.headers["X-Request-Id"], ORDER, *steps)
+    [order] = [span for span in found if span.name == ORDER]
     assert {span.parent for span in found if span.name.startswith("checkout")} == {order.span}
 
 
 def test_the_steps_of_a_large_copy_are_in_the_trace_of_the_put(
     api: Api, clouds: Clouds, spans: Collector
 ) -> None:
-    source = clouds.stage("gcp", distinct_bytes(17 * MIB), metadata={})
+    source = clouds.stage("gcp", distinct_bytes(17 * MIB))
     answer = api.put(f"/v1/files/{new_uuid()}", version=now(), json={"source_url": source, "creator_uid": 1})
 
     assert answer.status_code == 202, answer.text
-    spans.wait_for(
-        answer.headers["X-Request-Id"], *("PUT request", "copy plan", "copy verify", "copy finish")
-    )
+    steps = "copy plan", "copy verify", "copy finish"
+    spans.wait_for(answer.headers["X-Request-Id"], "PUT /v1/files/<uuid>", *steps)

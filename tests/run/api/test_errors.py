@@ -17,6 +17,7 @@ from shared.config import Settings
 from shared.errors import DssError
 from shared.replicas import Replica, Replicas
 from shared.system import Dss
+from shared.tracing import Tracer, current_fields
 from tests.support.api import PROBLEM, Api, assert_problem, new_uuid, now
 from tests.support.clouds import REPLICAS
 
@@ -55,6 +56,7 @@ def broken_application(broken: Any, **settings: Any) -> Flask:
             *(Replica(name=name, store=broken, bucket="b", checkout_bucket="b") for name in REPLICAS)
         ),
         "catalog": catalog,
+        "tracer": Tracer("p"),
     }
     return create_app(Dss(**parts))
 
@@ -232,13 +234,16 @@ def test_what_a_request_logs_has_its_trace_as_cloud_logging_wants_it() -> None:
     seen: list[dict[str, Any]] = []
     application = broken_application(Broken(errors.Unavailable("away")))
     application.after_request(
-        lambda response: (seen.append(structlog.contextvars.get_contextvars()), response)[1]
+        lambda response: (seen.append(structlog.contextvars.get_contextvars() | current_fields()), response)[
+            1
+        ]
     )
     client = application.test_client()
 
     client.get(PATH, headers={"X-Cloud-Trace-Context": f"{'ab' * 16}/17;o=1"})
     client.get(PATH)
 
+    assert seen[0]["request_id"] == "ab" * 16
     assert [row.get("logging.googleapis.com/trace") for row in seen] == [
         f"projects/p/traces/{'ab' * 16}",
         None,
