@@ -31,6 +31,8 @@ locals {
     DSS_PUBSUB_PREFIX        = local.pubsub_prefix
     DSS_REPORTS_BUCKET       = google_storage_bucket.dss["reports"].name
     DSS_DEFAULT_ACCESS       = var.default_access
+    DSS_TRACES               = var.trace_percent > 0 ? "cloud" : "none"
+    DSS_TRACE_PERCENT        = tostring(var.trace_percent)
   })
 
   # Without a host the system sends no mail.
@@ -50,6 +52,7 @@ resource "google_project_service" "enabled" {
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
     "cloudscheduler.googleapis.com",
+    "cloudtrace.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
     "iamcredentials.googleapis.com",
@@ -59,6 +62,7 @@ resource "google_project_service" "enabled" {
     "run.googleapis.com",
     "secretmanager.googleapis.com",
     "storage.googleapis.com",
+    "telemetry.googleapis.com", # Takes spans, for Cloud Trace.
     "workflowexecutions.googleapis.com",
     "workflows.googleapis.com",
   ])
@@ -66,4 +70,13 @@ resource "google_project_service" "enabled" {
   service = each.key
   # Other things in the project may use the API; switching it off is a person's decision.
   disable_on_destroy = false
+}
+
+# Cloud Trace grants on projects only, and knows no conditions. Who has the role writes spans, and reads none.
+resource "google_project_iam_member" "traces" {
+  for_each = var.trace_percent > 0 ? local.google_accounts : {}
+
+  project = var.project_id
+  role    = "roles/cloudtrace.agent"
+  member  = each.value.member
 }

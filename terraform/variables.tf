@@ -605,6 +605,17 @@ variable "read_only" {
   default     = false
 }
 
+variable "trace_percent" {
+  type        = number
+  description = "Percent of the traces that Cloud Trace gets, each with all that follows from a request; with 0 none is written."
+  default     = 10
+
+  validation {
+    condition     = var.trace_percent >= 0 && var.trace_percent <= 100 && floor(var.trace_percent) == var.trace_percent
+    error_message = "A whole number, from 0 to 100."
+  }
+}
+
 variable "oidc_issuer" {
   type        = string
   description = "URL of the OpenID provider whose tokens are accepted."

@@ -33,6 +33,7 @@ resource "time_sleep" "grants" {
   depends_on = [
     google_project_iam_member.catalog,
     google_project_iam_member.starts_workflows,
+    google_project_iam_member.traces,
     google_pubsub_topic_iam_member.api,
     google_pubsub_topic_iam_member.function,
     google_secret_manager_secret_iam_member.api,

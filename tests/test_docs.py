@@ -18,7 +18,7 @@ from tests.benchmarks.__main__ import PARTS
 ROOT = Path(__file__).parents[1]
 PAGES = (
     *("README.md", "docs/architecture.md", "docs/api.md", "docs/access.md", "docs/development.md"),
-    *("docs/operations.md", "docs/explore-operations.md", "docs/explore-plugins.md"),
+    *("docs/operations.md", "docs/explore-operations.md", "docs/explore-plugins.md", "docs/metrics.md"),
     *("docs/tutorial.md", "docs/pictures.md", "CONTRIBUTING.md", "SECURITY.md", "docs/how-to-add.md"),
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -54,6 +54,7 @@ locals {
   # All that deployments grant on the project. The account that deploys can grant these, and no others: neither
   # itself nor another account becomes an owner, an editor, or an administrator of anything.
   granted_roles = [
+    "roles/cloudtrace.agent",
     "roles/datastore.user",
     "roles/datastore.viewer",
     "roles/logging.logWriter",

@@ -67,6 +67,7 @@ OPTIONAL = {
     ],
     "token_info_url": "https://oauth2.googleapis.com/tokeninfo",
     "token_info_clients": ["an-app", "another-app"],
+    "trace_percent": 100,
     "secured_operations": ["files.get", "bundles.get"],
     "public_url": "https://dss.example.org",
     "alert_emails": ["operators@example.org"],

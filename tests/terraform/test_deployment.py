@@ -298,6 +298,7 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "replication_alert_seconds": 600,
         "event_alert_seconds": 600,
         "sync_max_instances": 0,
+        "trace_percent": 101,
         "sources": [{"url": "gs://a-lab", "groups": []}],
         "destinations": [{"url": "gs://a-lab/in/", "groups": ["lab"]}],
     }
@@ -320,5 +321,6 @@ def test_bad_variables_are_refused(workspace: Workspace) -> None:
         "URLs as gs://bucket, gs://bucket/prefix/, s3://bucket or https://host/path/, each with a group.",
         "URLs of whole buckets, as gs://bucket, each with a group.",
         "1 or more.",
+        "A whole number, from 0 to 100.",
     ):
         assert reason in refused

@@ -178,8 +178,30 @@ def test_the_guide_has_a_row_for_each_alert(deployment: Deployment) -> None:
     guide = (ROOT / "docs" / "deploy.md").read_text()
 
     for row in deployment.by_key("google_monitoring_alert_policy.dss").values():
-        title = re.sub("^dss-[a-z0-9-]+ has", "… has", row["display_name"].removeprefix("DSS: "))
-        assert f"\n| {title} |" in guide
+        assert f"\n| {_title(row)} |" in guide
+
+
+def _title(alert: dict[str, Any]) -> str:
+    return re.sub("^dss-[a-z0-9-]+ has", "… has", alert["display_name"].removeprefix("DSS: "))
+
+
+def test_the_page_of_metrics_has_each_once_with_the_alerts_that_read_it(
+    deployments: dict[str, Deployment],
+) -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(.*?)` \| (.*?) \| .*? \| (.*?) ?\|$", page, re.MULTILINE)
+    documented = {name: set(filter(None, alerts.split("; "))) for name, _, alerts in rows}
+    most = deployments["most"]
+    ours = {row["name"]: row for row in most.by_key("google_logging_metric.backlog").values()}
+    read: dict[str, set[str]] = {name: set() for name in ours}
+    for row in most.by_key("google_monitoring_alert_policy.dss").values():
+        for found in re.findall(r'metric\.type="(.*?)"', str(row["conditions"])):
+            read.setdefault(found.removeprefix("logging.googleapis.com/user/"), set()).add(_title(row))
+
+    assert len(documented) == len(rows)
+    assert documented == read
+    units = {name: row["metric_descriptor"][0]["unit"] for name, row in ours.items()}
+    assert {name: unit for name, unit, _ in rows if name in ours} == units
 
 
 def test_alerts_say_what_to_do_and_reach_the_operators(deployments: dict[str, Deployment]) -> None:

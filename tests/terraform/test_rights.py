@@ -11,6 +11,7 @@ from tests.support.terraform_cli import Deployment
 READ, WRITE = "roles/storage.objectViewer", "roles/storage.objectUser"
 CATALOG = ("project", "roles/datastore.user")
 STARTS_WORKFLOWS = ("project", "roles/workflows.invoker")
+TRACES = ("project", "roles/cloudtrace.agent")
 LOGS = ("project", "roles/logging.logWriter")
 PUBLISH = "roles/pubsub.publisher"
 
@@ -74,6 +75,9 @@ GRANTS = {
     "dss-pubsub": set(),
     "dss-scheduler": set(),
 }  # fmt: skip
+
+# What runs none of our code exports no spans; all else does.
+WITHOUT_SPANS = {"dss-signer", "dss-build", "dss-workflows", "dss-pubsub", "dss-scheduler"}
 
 # With catalogues, these as well.
 TELLS_CATALOGUES = ("topic bundle-changes", PUBLISH)
@@ -194,7 +198,10 @@ def test_each_account_may_do_what_its_work_needs_and_no_more(deployment: Deploym
     more = OF_CATALOGUES if has_catalogues(deployment) else {}
     assert {
         account["account_id"]: grants(deployment, account["member"]) for account in accounts(deployment)
-    } == {name: GRANTS.get(name, set()) | more.get(name, set()) for name in {**GRANTS, **more}}
+    } == {
+        name: GRANTS.get(name, set()) | more.get(name, set()) | (set() if name in WITHOUT_SPANS else {TRACES})
+        for name in {**GRANTS, **more}
+    }
 
 
 def test_grants_on_the_project_are_bound_to_a_place_where_google_knows_one(deployment: Deployment) -> None:
@@ -214,8 +221,9 @@ def test_grants_on_the_project_are_bound_to_a_place_where_google_knows_one(deplo
         ("roles/datastore.user", database),
         (READ, 'resource.name.startsWith("projects/_/buckets/gcf-v2-sources-123456789012-us-east1")'),
     }
-    # Cloud Workflows and Cloud Logging know no smaller place.
+    # Cloud Workflows, Cloud Logging and Cloud Trace know no smaller place.
     assert {row["role"] for row in rows if not row["condition"]} == {
+        "roles/cloudtrace.agent",
         "roles/workflows.invoker",
         "roles/logging.logWriter",
     }

@@ -67,6 +67,7 @@ def test_all_components_use_the_same_buckets_and_workflows(
         assert (settings.gs_bucket, settings.gs_checkout_bucket) == (gcs["main"], gcs["checkout"]), component
         assert (settings.s3_bucket, settings.s3_checkout_bucket) == (s3["main"], s3["checkout"]), component
         assert settings.workflows_location == "us-east1", component
+        assert settings.traces == "cloud", component
         assert settings.sns_signatures and not settings.fault_point, component
 
 
@@ -82,3 +83,10 @@ def test_the_settings_of_a_plan_are_found(
     assert {name.removeprefix("dss-").replace("-", "_") for name in found} == set(environments)
     for component, environment in environments.items():
         assert set(environment) <= set(found[f"dss-{component.replace('_', '-')}"]), component
+
+
+def test_a_deployment_exports_the_share_of_traces_that_it_is_told(deployments: dict[str, Deployment]) -> None:
+    for name, percent in (("least", "10"), ("most", "100")):
+        rows = deployments[name].by_key("google_cloudfunctions2_function.dss").values()
+        given = {row["service_config"][0]["environment_variables"]["DSS_TRACE_PERCENT"] for row in rows}
+        assert given == {percent}, name
