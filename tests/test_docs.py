@@ -22,10 +22,10 @@ PAGES = (
     *("docs/tutorial.md", "docs/pictures.md", "CONTRIBUTING.md", "SECURITY.md", "docs/how-to-add.md"),
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What looks like a path, and is a URL's, an object's, or made by a run.
+# What looks like a path, and is a URL's, an object's, a metric's, or made by a run.
 _NOT_FILES = re.compile(
     r"/|object-events|(blobs|files|bundles|logs|application|copy|content|walk|roles)/|\.dss/|\.venv"
-    r"|counts/\.zarray|a//b|path\.json/"
+    r"|counts/\.zarray|a//b|path\.json/|[a-z]+\.googleapis\.com/|dss(-STAGE)?/"
 )
 
 

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 import functions.runtime
 from run.api import app, contract, limits
 from shared.messages import DEAD_LETTERS, BundleEvent
+from shared.tracing import Tracer
 from tests.run.api.test_errors import Broken, broken_application
 from tests.support.replication import RecordingPublisher
 
@@ -89,7 +90,10 @@ class Consumer:
         """What the function is handed."""
         settings = SimpleNamespace(delivery_attempts=3, project="p", pubsub_prefix="")
         return SimpleNamespace(
-            settings=settings, publisher=self.publisher, clock=SimpleNamespace(now=lambda: NOW)
+            settings=settings,
+            publisher=self.publisher,
+            clock=SimpleNamespace(now=lambda: NOW),
+            tracer=Tracer(),
         )
 
     def push(self, attributes: dict[str, str], attempt: int = 1) -> int:

@@ -21,6 +21,7 @@ from shared.errors import Unavailable
 from shared.kinds import KINDS
 from shared.messages import BUNDLE_EVENTS, DEAD_LETTERS, OBJECT_EVENTS
 from shared.switches import LiveSwitches
+from shared.tracing import Tracer
 from tests.support.api import Api, Version, new_uuid, now, put_collection, put_file
 from tests.support.clouds import Clouds
 from tests.support.dss import firestore_client
@@ -280,5 +281,6 @@ def with_switches(known: Switches) -> Any:
     return SimpleNamespace(
         settings=SimpleNamespace(sweep_seconds=1),
         switches=LiveSwitches(SimpleNamespace(get=lambda: known), read_only_mode=False),  # type: ignore[arg-type]
+        tracer=Tracer(),
         clock=SimpleNamespace(now=lambda: NOW),
     )
