@@ -68,7 +68,8 @@ def open_system(settings: Settings) -> Dss:
     )
 
 
-# Google's own OTLP, of which Cloud Trace has the spans. The role is roles/telemetry.tracesWriter.
+# Google's own OTLP, of which Cloud Trace has the spans; roles/cloudtrace.agent suffices.
+# https://cloud.google.com/iam/docs/roles-permissions/cloudtrace
 _CLOUD_TRACES = "https://telemetry.googleapis.com/v1/traces"
 
 

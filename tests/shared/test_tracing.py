@@ -28,6 +28,7 @@ from shared.tracing import (
     traceparent_of,
 )
 from shared.wiring import open_tracer
+from tests.support.collector import collector
 from tests.support.waiting import wait_until
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -246,7 +247,18 @@ def test_who_exports_nothing_does_not_import_what_exports() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def _settings(**values: str) -> Settings:
+def test_a_process_that_ends_exports_what_is_left_to_the_collector_of_the_setting() -> None:
+    code = (
+        "import sys; from shared.wiring import open_tracer;"
+        "from tests.shared.test_tracing import settings_of\n"
+        "with open_tracer(settings_of(DSS_TRACES=sys.argv[1])).work('sync'): pass"
+    )
+    with collector() as running:
+        subprocess.run([sys.executable, "-c", code, running.url], check=True, timeout=60)
+        assert [span.name for span in running.spans] == ["sync"]
+
+
+def settings_of(**values: str) -> Settings:
     required = {
         name: "x"
         for name in (
@@ -258,7 +270,7 @@ def _settings(**values: str) -> Settings:
 
 
 def test_one_setting_says_where_spans_go() -> None:
-    exports: Callable[..., bool] = lambda **values: open_tracer(_settings(**values)).exports  # noqa: E731
+    exports: Callable[..., bool] = lambda **values: open_tracer(settings_of(**values)).exports  # noqa: E731
     assert not exports()
     assert exports(DSS_TRACES="cloud")
     assert exports(DSS_TRACES="http://localhost:4318/v1/traces")
@@ -269,4 +281,4 @@ def test_one_setting_says_where_spans_go() -> None:
         ("DSS_DEBUG", "3"),
     ):
         with pytest.raises(ValueError, match=name):
-            _settings(**{name: wrong})
+            settings_of(**{name: wrong})
