@@ -93,6 +93,7 @@ class Consumer:
             settings=settings,
             publisher=self.publisher,
             clock=SimpleNamespace(now=lambda: NOW),
+            switches=SimpleNamespace(check_running=lambda: None),
             tracer=Tracer(),
         )
 

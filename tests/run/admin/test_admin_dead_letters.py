@@ -26,6 +26,7 @@ from shared.messages import (
     PullSubscription,
 )
 from shared.pubsub import PubSub
+from shared.tracing import Tracer
 from shared.wiring import open_subscription
 from tests.support.api import new_uuid, now
 from tests.support.command_line import Outcome, dss_here
@@ -77,7 +78,9 @@ def die(publisher: PubSub) -> Callable[[str], str]:
                 raise Unavailable(reason)
 
         settings = SimpleNamespace(delivery_attempts=30, project="p", pubsub_prefix="")
-        parts: Any = SimpleNamespace(settings=settings, publisher=publisher, switches=mock.Mock())
+        parts: Any = SimpleNamespace(
+            settings=settings, publisher=publisher, switches=mock.Mock(), tracer=Tracer()
+        )
         body = {
             "message": {"attributes": attributes, "data": "Ynl0ZXM=", "messageId": "1"},
             "subscription": "projects/p/subscriptions/sync",
