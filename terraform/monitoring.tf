@@ -89,6 +89,32 @@ resource "google_logging_metric" "backlog" {
   depends_on = [google_project_service.enabled]
 }
 
+# Runs that have found something, which the function `administer` logs (shared/jobs/steps.py).
+resource "google_logging_metric" "run_problems" {
+  name        = "${local.prefix}/run_problems"
+  description = "Runs that have found something that an operator has to look at."
+  filter = join(" AND ", [
+    "resource.type=\"cloud_run_revision\"",
+    "resource.labels.service_name=\"${local.function_names["administer"]}\"",
+    "jsonPayload.message=\"run has found problems\"",
+  ])
+  label_extractors = { kind = "EXTRACT(jsonPayload.kind)" }
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
+
+    labels {
+      key         = "kind"
+      value_type  = "STRING"
+      description = "What the run has done, as audit."
+    }
+  }
+
+  depends_on = [google_project_service.enabled]
+}
+
 moved {
   from = google_logging_metric.backlog["oldest_seconds"]
   to   = google_logging_metric.backlog["replication_oldest_seconds"]
@@ -136,7 +162,45 @@ locals {
     { for name, row in local.functions : local.function_names[name] => row.max_instances if row.max_instances > 1 },
   )
 
+  # What to do, by alert: docs/runbooks/.
+  runbooks = {
+    for name in keys(local.alerts) : name => startswith(name, "instances_") ? "instances" : replace(name, "_", "-")
+  }
+
   alerts = merge(local.reachability_alerts, local.service_alerts, local.instance_alerts, local.catalogue_alerts, {
+    # What it cannot do fails, and is tried again: the quota, or what uses it, is to be changed in time.
+    quota = {
+      title = "${local.title}: a quota is used up"
+      says  = "Google Cloud has refused calls of this project because a quota is used up; the alert names it."
+      filter = join(" AND ", [
+        "metric.type=\"serviceruntime.googleapis.com/quota/exceeded\"",
+        "resource.type=\"consumer_quota\"",
+      ])
+      out_of       = null
+      aligner      = "ALIGN_COUNT_TRUE"
+      period       = 300
+      reducer      = "REDUCE_SUM"
+      group_by     = ["metric.label.quota_metric"]
+      above        = 0
+      for_seconds  = 0
+      silent_after = null
+    }
+    run_problems = {
+      title = "${local.title}: a check has found something"
+      says  = "A run, as of an audit or of a check of the index, has found something that an operator has to look at."
+      filter = join(" AND ", [
+        "metric.type=\"logging.googleapis.com/user/${google_logging_metric.run_problems.name}\"",
+        "resource.type=\"cloud_run_revision\"",
+      ])
+      out_of       = null
+      aligner      = "ALIGN_DELTA"
+      period       = 300
+      reducer      = "REDUCE_SUM"
+      group_by     = ["metric.label.kind"]
+      above        = 0
+      for_seconds  = 0
+      silent_after = null
+    }
     dead_letters = {
       title = "${local.title}: dead letters"
       says  = "Something could not be done, often enough that nobody tries any more. `dss admin dead-letters list` says what and why; `dss admin dead-letters replay` has it tried again."
@@ -383,7 +447,7 @@ resource "google_monitoring_alert_policy" "dss" {
   notification_channels = [for channel in google_monitoring_notification_channel.email : channel.name]
 
   documentation {
-    content   = each.value.says
+    content   = "${each.value.says}\n\nWhat to do: ${local.docs_url}/runbooks/${local.runbooks[each.key]}.md"
     mime_type = "text/markdown"
   }
 

@@ -813,3 +813,14 @@ variable "sign_in_clients_version" {
     error_message = "Sessions are encrypted by the keys of secret dss-subscription-key: set subscription_key_version."
   }
 }
+
+variable "docs_url" {
+  type        = string
+  description = "Where alerts say that the documentation is, as https://git.example.org/dss/blob/main/docs; its folder by default."
+  default     = "docs"
+
+  validation {
+    condition     = var.docs_url == "docs" || can(regex("^https://[^ ]+$", var.docs_url))
+    error_message = "An https:// address, or docs."
+  }
+}

@@ -61,6 +61,8 @@ resource "time_sleep" "metrics" {
   create_duration = local.metrics_settle
 
   triggers = {
-    metrics = join(" ", sort([for metric in google_logging_metric.backlog : metric.name]))
+    metrics = join(" ", sort(concat(
+      [for metric in google_logging_metric.backlog : metric.name], [google_logging_metric.run_problems.name]
+    )))
   }
 }

@@ -20,6 +20,7 @@ PAGES = (
     *("README.md", "docs/architecture.md", "docs/api.md", "docs/access.md", "docs/development.md"),
     *("docs/operations.md", "docs/explore-operations.md", "docs/explore-plugins.md", "docs/metrics.md"),
     *("docs/tutorial.md", "docs/pictures.md", "CONTRIBUTING.md", "SECURITY.md", "docs/how-to-add.md"),
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "runbooks").glob("*.md")),
 )
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What looks like a path, and is a URL's, an object's, a metric's, or made by a run.

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from shared.catalog import AdminRun, JobState
 from shared.errors import Conflict, DssError, IllegalArguments, NotFound
 from shared.identifiers import version_of
@@ -18,6 +20,8 @@ from shared.jobs.job_types import JOB_TYPES, checked
 from shared.jobs.page import Page
 from shared.jobs.reports import Reports
 from shared.system import Dss
+
+_log = structlog.get_logger()
 
 # Counts that an operator has to act on.
 _PROBLEMS = ("findings", "refused", "failed")
@@ -84,6 +88,9 @@ def finish(dss: Dss, run_id: str, attempt: int) -> AdminRun:
         ended = replace(run, state=JobState.SUCCEEDED, cause="")
         Reports(dss).conclude(run, "summary", summary(dss, ended))
     dss.catalog.runs.end(run, JobState.SUCCEEDED)
+    if has_problems(run.counts, run.result):
+        # An alert counts these lines (terraform/monitoring.tf).
+        _log.warning("run has found problems", run=run_id, kind=run.kind, counts=dict(run.counts))
     return _found(dss, run_id)
 
 

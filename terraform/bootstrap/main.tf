@@ -7,6 +7,7 @@ locals {
   # What must be on before Terraform can switch on the others, and what `dss deploy check` asks.
   services = [
     "artifactregistry.googleapis.com",
+    "billingbudgets.googleapis.com",
     "cloudbilling.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
@@ -37,7 +38,9 @@ locals {
     "logging.configWriter",
     "logging.logWriter",
     "monitoring.alertPolicyEditor",
+    "monitoring.dashboardEditor",
     "monitoring.notificationChannelEditor",
+    "monitoring.servicesEditor",
     "monitoring.uptimeCheckConfigEditor",
     "pubsub.admin",
     "run.admin",
@@ -221,4 +224,42 @@ resource "google_cloudbuild_trigger" "plan" {
     _AWS_ROLE_ARN = aws_iam_role.deploy.arn
     _COMMIT       = "$SHORT_SHA"
   }
+}
+
+data "google_project" "this" {
+  project_id = var.project_id
+}
+
+# Tells the administrators of a billing account what the project costs, and ends nothing. It is here because who
+# deploys has no say in billing.
+resource "google_billing_budget" "project" {
+  for_each = toset(var.billing_account == null ? [] : ["project"])
+
+  billing_account = var.billing_account
+  display_name    = "DSS in ${var.project_id}"
+
+  budget_filter {
+    projects = ["projects/${data.google_project.this.number}"]
+  }
+
+  amount {
+    specified_amount {
+      units = tostring(var.monthly_budget)
+    }
+  }
+
+  dynamic "threshold_rules" {
+    for_each = [0.5, 0.9, 1.0]
+    content {
+      threshold_percent = threshold_rules.value
+      spend_basis       = "CURRENT_SPEND"
+    }
+  }
+
+  threshold_rules {
+    threshold_percent = 1.0
+    spend_basis       = "FORECASTED_SPEND"
+  }
+
+  depends_on = [google_project_service.enabled]
 }

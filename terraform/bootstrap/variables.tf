@@ -53,3 +53,25 @@ variable "branch" {
   description = "Regular expression of the branch whose commits are planned."
   default     = "^main$"
 }
+
+variable "billing_account" {
+  type        = string
+  description = "Billing account that gets a budget for the project, as 012345-6789AB-CDEF01. None when null."
+  default     = null
+
+  validation {
+    condition     = var.billing_account == null || can(regex("^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$", var.billing_account))
+    error_message = "Three times six hexadecimal digits, with dashes between."
+  }
+}
+
+variable "monthly_budget" {
+  type        = number
+  description = "What the project may cost in a month before its billing account's administrators are told, in the account's currency."
+  default     = 1000
+
+  validation {
+    condition     = var.monthly_budget >= 1 && floor(var.monthly_budget) == var.monthly_budget
+    error_message = "A whole number, at least 1."
+  }
+}

@@ -71,6 +71,7 @@ OPTIONAL = {
     "secured_operations": ["files.get", "bundles.get"],
     "public_url": "https://dss.example.org",
     "alert_emails": ["operators@example.org"],
+    "docs_url": "https://git.example.org/dss/blob/main/docs/",
     "replication_alert_seconds": 900,
     "event_alert_seconds": 1200,
     "sync_max_instances": 5,
@@ -95,6 +96,8 @@ BOOTSTRAP: dict[str, dict[str, Any]] = {
         "repository": _REPOSITORY,
         "branch": "^release$",
         "bucket_prefix": "cells",
+        "billing_account": "012345-6789AB-CDEF01",
+        "monthly_budget": 2500,
     },
 }
 # Beside those of the repository: all files in workflows/ are deployed.
