@@ -14,6 +14,7 @@ from run.api import signed_objects
 from run.api.errors import install_error_handlers
 from run.api.request_log import install_request_log
 from shared.replicas import Replicas
+from shared.tracing import Tracer
 
 NAME = "file"
 MAIN, CHECKOUT = "directory-main", "directory-checkout"
@@ -43,7 +44,7 @@ def served_objects(replicas: Replicas, port: int) -> Iterator[None]:
     app.url_map.merge_slashes = False
     signed_objects.install(app, replicas)
     install_error_handlers(app, debug=False)
-    install_request_log(app, "a-project")
+    install_request_log(app, Tracer())
     server = make_server(HOST, port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
