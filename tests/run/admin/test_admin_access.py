@@ -131,9 +131,9 @@ def test_members_come_and_go(stack, clouds, system, name):
         return outcome
 
     person, robot, domain = (
-        f"{name}.Kay@Example.org",
-        f"{name}@project.iam.gserviceaccount.com",
-        f"@{name}.example.org",
+        f"{name}.Kay@{name}.Example.org",
+        f"{name}@{name}.iam.gserviceaccount.com",
+        f"@of-{name}.example.org",
     )
     assert "would be added" in group("add", name, person, "--dry-run").out
     assert group("list", name, "--json").json == {"groups": []}
@@ -146,7 +146,7 @@ def test_members_come_and_go(stack, clouds, system, name):
     [object_key] = clouds.keys("gcp", f"groups/{group_uuid(name)}")
     assert json.loads(clouds.read("gcp", object_key))["members"] == members
 
-    for email in (person, robot, f"anybody@{name}.example.org"):
+    for email in (person, robot, f"anybody@of-{name}.example.org"):
         assert groups_of(system, email) == {name}
         assert group("list", "--member", email, "--json").json["groups"] == [listed]
     # U+212A is k in lower case, but not the same address or domain.
@@ -154,13 +154,13 @@ def test_members_come_and_go(stack, clouds, system, name):
     assert (kelvin.lower(), groups_of(system, kelvin)) == (person.lower(), set())
     assert "is neither an e-mail address" in dss_here(stack, "admin", "group", "add", name, kelvin).err
     # A domain is that of the address, and not part of it.
-    assert groups_of(system, f"anybody@sub.{name}.example.org") == set()
-    assert groups_of(system, f"anybody@x{name}.example.org") == set()
+    assert groups_of(system, f"anybody@sub.of-{name}.example.org") == set()
+    assert groups_of(system, f"anybody@xof-{name}.example.org") == set()
 
     removed = group("remove", name, domain, "nobody@example.org", "--json").json
     assert (removed["removed"], removed["members"]) == ([domain], 2)
     assert "nothing to change" in group("remove", name, domain).out
-    assert groups_of(system, f"anybody@{name}.example.org") == set()
+    assert groups_of(system, f"anybody@of-{name}.example.org") == set()
 
 
 def test_groups_are_bounded(stack, name, system):

@@ -34,7 +34,7 @@ from tests.support.topic_listener import TopicListener, listen_to
 
 # What the command needs to be set, though it does not use it.
 UNUSED = ("DSS_GS_BUCKET", "DSS_S3_BUCKET", "DSS_GS_CHECKOUT_BUCKET", "DSS_S3_CHECKOUT_BUCKET")
-SIGN_IN = {"OIDC_ISSUER": "http://nobody", "OIDC_AUDIENCE": "nobody"}
+SIGN_IN = {"OIDC_ISSUER": "http://nobody", "OIDC_AUDIENCE": "nobody", "DSS_SIGN_IN_CLIENTS": ""}
 
 
 @pytest.fixture(scope="module")
