@@ -39,7 +39,7 @@ def record(
     return work.record(context, keys, list_, names=replicas, dry_run=dry_run)
 
 
-@events.command(epilog=examples("DSS_JOURNAL_SECONDS=0 dss admin events journal --replica gcp"))
+@events.command(epilog=examples("dss admin events journal --replica gcp --dry-run"))
 @options.replicas
 @options.dry_run
 @json_option
