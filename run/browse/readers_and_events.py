@@ -26,7 +26,7 @@ class ShownEvent:
 def readers_text(call: Call, readers: frozenset[str]) -> str:
     """Return who may read something with these readers, in words; operators are told the groups.
 
-    Whoever sees a page of it is one of them.
+    Who sees a page of it is one of them.
     """
     policy = call.dss.policy
     if policy.is_open(Resource(name="", readers=readers)):

@@ -24,7 +24,7 @@ from shared.config import Settings
 from shared.errors import Forbidden, IllegalArguments
 from shared.secret_keys import secret_keys
 
-# Seconds: a session is no longer than a day's work, whatever its token says.
+# Seconds: a session is no longer than a day's work, even if its token is.
 MOST_SECONDS = 12 * 3600
 # The cookies, and the field of forms.
 SESSION, FORM_KEY = "dss-session", "dss-form"

@@ -59,7 +59,7 @@ def journal(context: Context, replicas: tuple[str, ...], dry_run: bool) -> int:
 @json_option
 @click.pass_obj
 def list_all(context: Context, replicas: tuple[str, ...], since: str, until: str, at_most: int) -> int:
-    """List the events of each replica in order of time, whoever may read them. One read each."""
+    """List the events of each replica in order of time, with any readers. One read each."""
     from run.admin import events as work
 
     return work.list_events(context, replicas, since=since, until=until, at_most=at_most)

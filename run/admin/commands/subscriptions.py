@@ -33,7 +33,7 @@ def list_all(context: Context, replicas: tuple[str, ...], owner: str) -> int:
 @json_option
 @click.pass_obj
 def delete(context: Context, uuid: str, dry_run: bool, yes: bool) -> int:
-    """Delete a subscription, whoever owns it. Notifications that wait for it are dropped."""
+    """Delete a subscription of any owner. Notifications that wait for it are dropped."""
     from run.admin import subscriptions as work
 
     if dry_run:

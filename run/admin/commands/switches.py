@@ -14,7 +14,7 @@ _REASON = click.option("--reason", required=True, metavar="TEXT", help="Why; hea
 def read_only() -> None:
     """Refuse all writes of the API by 503 with a reason, or allow them again. Reads go on.
 
-    DSS_READ_ONLY_MODE refuses them as well, from the start of a process on, whatever is set here.
+    DSS_READ_ONLY_MODE refuses them as well, from the start of a process on, and counts first.
     """
 
 

@@ -1,4 +1,4 @@
-"""Shapes of Parquet and HDF5 files: read by few ranges, whatever the file holds."""
+"""Shapes of Parquet and HDF5 files: read by few ranges, for any content."""
 
 import io
 import random
