@@ -8,6 +8,7 @@ stays unchecked.
 
 import json
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -52,9 +53,9 @@ class Provider(grpc.GenericRpcHandler):
     def __init__(self, schemas: bytes) -> None:
         self._schemas = schemas
 
+    @abstractmethod
     def answer(self, method: str) -> Callable[[bytes], bytes] | None:
         """Return what answers the requests of a method, None if the provider doesn't have it."""
-        raise NotImplementedError
 
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """Return what serves a call; see grpc."""

@@ -22,13 +22,7 @@ def checkout() -> None:
 @checkout.command(epilog=examples("dss admin checkout add bundles/UUID.VERSION --wait 600"))
 @options.named
 @options.replicas
-@click.option(
-    "--wait",
-    type=click.FloatRange(0),
-    default=0,
-    metavar="SECONDS",
-    help="Return when all have ended, at the latest after so long.",
-)
+@options.wait_until("all have ended")
 @options.dry_run
 @json_option
 @click.pass_obj

@@ -70,13 +70,7 @@ def repair(
 @click.command(epilog=examples("dss admin sync bundles/UUID.VERSION --with-files --wait 300"))
 @options.named
 @_WITH_FILES
-@click.option(
-    "--wait",
-    type=click.FloatRange(0),
-    default=0,
-    metavar="SECONDS",
-    help="Return when all replicas have them, at the latest after so long.",
-)
+@options.wait_until("all replicas have them")
 @options.dry_run
 @json_option
 @click.pass_obj

@@ -50,6 +50,17 @@ def at_most(verb: str, default: int | None, *, limit: int | None = None) -> Call
     )
 
 
+def wait_until(end: str) -> Callable[[Command], Command]:
+    """Return the option --wait SECONDS, how long a command waits for an end; by default not at all."""
+    return click.option(
+        "--wait",
+        type=click.FloatRange(0),
+        default=0,
+        metavar="SECONDS",
+        help=f"Return when {end}, at the latest after so long.",
+    )
+
+
 def run_options(command: Command) -> Command:
     """Give a command the options of everything that may be a run: --remote, --wait, --page, --json."""
     return json_option(remote(wait(page(command))))

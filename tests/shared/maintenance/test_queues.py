@@ -28,7 +28,7 @@ class Queue:
         self.released += [message.id for message in messages]
 
     def topic_of(self, subscription: str) -> str | None:
-        raise NotImplementedError
+        return None
 
 
 def message(name: str) -> PulledMessage:
