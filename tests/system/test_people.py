@@ -13,6 +13,7 @@ from selenium.common.exceptions import (
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from shared.bindings import change_binding
@@ -50,16 +51,22 @@ class Person:
             pytest.fail(f"{self.browser.current_url} shows after {PATIENCE} s:\n{self.text}")
 
     def follow(self, text: str) -> None:
-        """Follow the first link with a text."""
-        self._click(self.browser.find_element(By.LINK_TEXT, text))
+        """Follow the first link with a text, to another page."""
+        self._leave_by(self.browser.find_element(By.LINK_TEXT, text))
 
     def press(self, text: str) -> None:
-        """Press the first button with a text."""
-        self._click(self.browser.find_element(By.XPATH, f"//button[normalize-space()='{text}']"))
+        """Press the first button with a text, which leads to another page."""
+        self._leave_by(self.browser.find_element(By.XPATH, f"//button[normalize-space()='{text}']"))
 
     def choose(self, name: str, value: str) -> None:
         """Choose a value of a form's choice."""
         self._click(self.browser.find_element(By.CSS_SELECTOR, f"input[name={name}][value='{value}']"))
+
+    def _leave_by(self, element: WebElement) -> None:
+        # A form is sent a moment after the click: what is read before then is still the old page.
+        old = self.browser.find_element(By.TAG_NAME, "html")
+        self._click(element)
+        WebDriverWait(self.browser, PATIENCE).until(staleness_of(old))
 
     def _click(self, element: WebElement) -> None:
         # What stays at the edge of a small window may cover what is there.
