@@ -17,7 +17,6 @@ from shared.identifiers import Fqid, Kind
 from shared.manifests import encode
 from shared.parallel import map_in_threads
 from shared.replication_wait import listed, wait_for
-from shared.stores.base import read_all
 from shared.system import Dss
 
 # Types that link to a whole object; every other type links to a fragment of a JSON file.
@@ -296,7 +295,7 @@ def _check_fragments_of(dss: Dss, replica: str, file: tuple[FileRecord, Sequence
     record, paths = file
     source = dss.replicas.named(replica)
     try:
-        content = json.loads(read_all(source.store, source.bucket, record.checksums.blob_key))
+        content = json.loads(source.store.read_all(source.bucket, record.checksums.blob_key))
     except ObjectNotFound as error:
         raise InvalidLink(f"file {record.fqid}: replica {replica} has lost its content") from error
     except (ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ from shared.checksums import Checksums
 from shared.errors import InvalidChecksum, NotYetThere, ObjectExists, ObjectNotFound, StoreError, Unavailable
 from shared.identifiers import Fqid
 from shared.replicas import Replica
-from shared.stores.base import bucket_url, read_all
+from shared.stores.base import bucket_url
 from shared.totals import Total
 
 CONTENT_TYPE = "application/json"
@@ -145,7 +145,7 @@ def _require_content(replica: Replica, key: str, content: bytes) -> None:
 def read_required(replica: Replica, key: str) -> bytes:
     """Return the content of a manifest, tombstone or document. Raises NotYetThere if the replica lacks it."""
     try:
-        return read_all(replica.store, replica.bucket, key)
+        return replica.store.read_all(replica.bucket, key)
     except ObjectNotFound as error:
         raise NotYetThere(f"{key}: replica {replica.name} does not have it") from error
 

@@ -13,7 +13,7 @@ from shared.errors import ObjectNotFound
 from shared.identifiers import CATALOGUE_MANIFESTS
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
-from shared.stores.base import Piece, read_all
+from shared.stores.base import Piece
 from shared.system import Dss
 
 _THREADS = 8
@@ -37,7 +37,7 @@ class ManifestPlace:
 
     def get(self, name: str) -> bytes:
         """Return the content of an object."""
-        return read_all(self._replica.store, self._replica.bucket, self.key(name))
+        return self._replica.store.read_all(self._replica.bucket, self.key(name))
 
     def join(self, pieces: Sequence[ManifestPiece], content_type: str) -> str:
         """Write an object of pieces, and return its name."""

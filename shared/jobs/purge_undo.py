@@ -9,7 +9,6 @@ from shared.kinds import KINDS
 from shared.purges.removal import objects
 from shared.purges.scrubbing import scrub
 from shared.replicas import Replica
-from shared.stores.base import read_all
 from shared.system import Dss
 
 
@@ -47,6 +46,6 @@ def _restore_events(dss: Dss, replica: Replica, fqid: Fqid) -> int:
 
 def _published(replica: Replica, name: str) -> list[Event]:
     try:
-        return indexed_events(read_all(replica.store, replica.bucket, publication_key(name)))
+        return indexed_events(replica.store.read_all(replica.bucket, publication_key(name)))
     except ObjectNotFound:
         return []

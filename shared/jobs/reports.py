@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from shared.errors import IllegalArguments, ObjectExists, ObjectNotFound
-from shared.stores.base import ObjectStore, bucket_url, read_all, read_range
+from shared.stores.base import ObjectStore, bucket_url, read_range
 from shared.system import Dss
 
 # The member that only the last line of a part has.
@@ -64,7 +64,7 @@ class Reports:
 
     def lines(self, run: Reported, part: int | str) -> list[dict[str, Any]]:
         """Return all lines of a part. Raises ObjectNotFound."""
-        content = read_all(self._store, self._bucket, _key(run, part))
+        content = self._store.read_all(self._bucket, _key(run, part))
         return [json.loads(line) for line in content.splitlines()]
 
     def read(self, run: Reported, part: int | str, first: int, size: int) -> bytes:

@@ -25,7 +25,7 @@ from shared.parallel import map_in_threads
 from shared.purges.removal import REMOVED_KINDS
 from shared.replicas import Replica
 from shared.retry import retry
-from shared.stores.base import StoredObject, read_all
+from shared.stores.base import StoredObject
 from shared.system import Dss
 
 # Suspicions that are checked at once.
@@ -116,7 +116,7 @@ def check_object(dss: Dss, section: Section, replica: Replica, key: str) -> Verd
         return _unless_purged(dss, key, verdict)
     if verdict and verdict.kind in _ABOUT_CONTENT and isinstance(expected, ExpectedDocument):
         # It is small: its content decides.
-        content = read_all(replica.store, replica.bucket, key) if found.size == expected.size else b""
+        content = replica.store.read_all(replica.bucket, key) if found.size == expected.size else b""
         if digest(content) == expected.sha256:
             return None
         return replace(verdict, kind=Problem.CORRUPT)

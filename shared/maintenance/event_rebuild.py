@@ -21,7 +21,6 @@ from shared.parallel import map_in_threads
 from shared.purges.scrubbing import put_journal
 from shared.replicas import Replica
 from shared.retry import retry
-from shared.stores.base import read_all
 from shared.system import Dss
 
 _THREADS = 32
@@ -68,7 +67,7 @@ def rebuild_events(dss: Dss, replica: Replica, *, dry_run: bool) -> Iterator[Res
 def _restore_journal(dss: Dss, replica: Replica, key: str) -> Iterator[RestoredEvent]:
     """Restore a journal and its events from its index. Events of a lost index have their own objects."""
     try:
-        listed = indexed_events(retry(dss.clock, partial(read_all, replica.store, replica.bucket, key)))
+        listed = indexed_events(retry(dss.clock, partial(replica.store.read_all, replica.bucket, key)))
         events = _without_purged(dss, replica.name, listed)
         journal = journal_of_many(events)
     except (ValueError, LookupError, TypeError, DssError) as error:
@@ -153,7 +152,7 @@ def _restore_alone(dss: Dss, replica: Replica, ids: Sequence[str]) -> Iterator[R
 
 def _read(dss: Dss, replica: Replica, name: str) -> Event | str:
     """Return an event with its time, as it was published; or why that is not possible."""
-    read = partial(read_all, replica.store, replica.bucket, publication_key(name))
+    read = partial(replica.store.read_all, replica.bucket, publication_key(name))
     try:
         [event] = indexed_events(retry(dss.clock, read))
     except (ValueError, LookupError, TypeError, DssError) as error:

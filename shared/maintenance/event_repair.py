@@ -20,7 +20,6 @@ from shared.metadata import TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.purges.scrubbing import put_journal
 from shared.replicas import Replica
-from shared.stores.base import read_all
 from shared.system import Dss
 
 # Documents that are checked at once.
@@ -65,7 +64,7 @@ def _candidates(dss: Dss, event: Event, key: str, replica: Replica) -> Iterator[
     others = [other for other in dss.replicas if other.name != replica.name]
     for other in others:
         with suppress(*_NOT_HERE):
-            yield read_all(other.store, other.bucket, key), f"as on {other.name}"
+            yield other.store.read_all(other.bucket, key), f"as on {other.name}"
     head = dss.catalog.bundles.head(event.fqid)
     if head is None:
         return
@@ -139,7 +138,7 @@ def _require_documents(replica: Replica, events: list[Event]) -> None:
                 return False
             if stored.md5 or stored.crc32c:
                 return stored.md5 in (None, event.md5) and stored.crc32c in (None, event.crc32c)
-            return digest(read_all(replica.store, replica.bucket, key)) == event.digest
+            return digest(replica.store.read_all(replica.bucket, key)) == event.digest
         except ObjectNotFound:
             return False
 

@@ -27,7 +27,7 @@ from shared.parallel import map_in_threads
 from shared.purges.removal import REMOVED_KINDS
 from shared.replicas import Replica
 from shared.retry import retry
-from shared.stores.base import StoredObject, UnfinishedUpload, read_all
+from shared.stores.base import StoredObject, UnfinishedUpload
 from shared.system import Dss
 
 # Seconds for one copy: no request waits for it, and 5 TiB at 100 MB/s take 15 hours.
@@ -208,7 +208,7 @@ def _read(replica: Replica, key: str) -> bytes:
     stored = replica.store.stat(replica.bucket, key)
     if stored.size > _LARGEST_MANIFEST:
         raise NotProven(f"{stored.size} bytes are too many for a manifest")
-    return read_all(replica.store, replica.bucket, key)
+    return replica.store.read_all(replica.bucket, key)
 
 
 def _restore(dss: Dss, finding: Finding, replica: Replica) -> str:

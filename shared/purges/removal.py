@@ -25,7 +25,6 @@ from shared.manifests import encode, file_of_manifest, write_once
 from shared.purges.records import is_due, newest, purge_document
 from shared.purges.scrubbing import scrub
 from shared.replicas import Replica
-from shared.stores.base import read_all
 from shared.system import Dss
 
 # The kinds of what a purge names. Its own record, and the bindings of a UUID, stay.
@@ -94,7 +93,7 @@ def _contents(dss: Dss, purge: Purge) -> Iterator[FileRecord]:
         for name in objects(purge, replica):
             if name.kind is Kind.FILE and not name.dead:
                 with suppress(ObjectNotFound):
-                    manifest = json.loads(read_all(replica.store, replica.bucket, name.key))
+                    manifest = json.loads(replica.store.read_all(replica.bucket, name.key))
                     yield file_of_manifest(name.fqid, manifest)
         for job in dss.catalog.jobs.of_file(uuid, purge.of or None, replica.name):
             if job.order.file:

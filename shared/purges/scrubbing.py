@@ -25,7 +25,6 @@ from shared.metadata import CREATE, TOMBSTONE
 from shared.parallel import map_in_threads
 from shared.replicas import Replica
 from shared.search.documents import entry_of
-from shared.stores.base import read_all
 from shared.system import Dss
 
 # Bundles that name a purged file and are scrubbed at once; the document of each is 16 MiB at most.
@@ -144,7 +143,7 @@ def put_journal(dss: Dss, replica: Replica, journal: Journal, events: Sequence[E
 def _joined(replica: Replica, journal: Journal, events: Sequence[Event]) -> bytes:
     """Return the content of a journal: what its object has of it already, and documents for the rest."""
     try:
-        before = read_all(replica.store, replica.bucket, journal.key)
+        before = replica.store.read_all(replica.bucket, journal.key)
     except ObjectNotFound:
         before = b""
     parts = []
@@ -153,7 +152,7 @@ def _joined(replica: Replica, journal: Journal, events: Sequence[Event]) -> byte
         if not event.id:
             part = b" " * event.size
         elif digest(part) != event.digest:
-            part = read_all(replica.store, replica.bucket, journal_of_one(event).key)
+            part = replica.store.read_all(replica.bucket, journal_of_one(event).key)
         parts.append(part)
     return b"".join(parts)
 
@@ -165,7 +164,7 @@ def _is(replica: Replica, key: str, content: bytes) -> bool:
             return False
         # What S3 has joined has no checksum, and what takes its place has the same size.
         vouched = found.md5 or found.crc32c
-        return bool(vouched) or read_all(replica.store, replica.bucket, key) == content
+        return bool(vouched) or replica.store.read_all(replica.bucket, key) == content
     except ObjectNotFound:
         return False
 

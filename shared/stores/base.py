@@ -127,6 +127,13 @@ class ObjectStore(Protocol):
         """Describe an object, in one request."""
         ...
 
+    def read_all(self, bucket: str, key: str) -> bytes:
+        """Return the whole content of an object that fits into memory, a manifest, say, in one request.
+
+        Raises Unavailable if the bytes do not match the checksums of the store: another attempt may.
+        """
+        ...
+
     def tags(self, bucket: str, key: str) -> Mapping[str, str]:
         """Return the tags of an object; empty if the store has no tags."""
         ...
@@ -316,16 +323,8 @@ def read_range(store: ReadsObjects, source: StoredObject, first: int, size: int)
     return data
 
 
-def read_all(store: ObjectStore, bucket: str, key: str) -> bytes:
-    """Return the whole content of an object that fits into memory: a manifest, say.
-
-    Raises Unavailable if the bytes do not match the size and checksums of the store: another attempt may.
-    """
-    return read_found(store, store.stat(bucket, key))
-
-
 def read_found(store: ObjectStore, found: StoredObject) -> bytes:
-    """Return the whole content of an object that was described; see `read_all`.
+    """Return the whole content of an object that was described; see `ObjectStore.read_all`.
 
     Raises ObjectChanged if it was replaced since.
     """
@@ -334,7 +333,11 @@ def read_found(store: ObjectStore, found: StoredObject) -> bytes:
     while chunk := reader.read(found.size):
         chunks.append(chunk)
     reader.close()
-    data = b"".join(chunks)
+    return intact(found, b"".join(chunks), bucket_url(store, found.bucket, found.key))
+
+
+def intact(found: StoredObject, data: bytes, url: str) -> bytes:
+    """Return the content of an object. Raises Unavailable if it does not match what its store says of it."""
     if not found.is_content(data):
-        raise Unavailable(f"{bucket_url(store, found.bucket, found.key)}: it did not arrive intact")
+        raise Unavailable(f"{url}: it did not arrive intact")
     return data

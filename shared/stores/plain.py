@@ -21,7 +21,7 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.stores.base import Piece, Reader, StoredObject, Upload, UploadName, bucket_url
+from shared.stores.base import Piece, Reader, StoredObject, Upload, UploadName, bucket_url, intact
 from shared.stores.parts_aside import PartsAside, part_key
 from shared.stores.signed_urls import SignedUrls
 from shared.stores.streams import Sequential
@@ -128,6 +128,14 @@ class PlainStore(PartsAside):
             found, data = self.open(bucket, key)
             data.close()
         return found
+
+    def read_all(self, bucket: str, key: str) -> bytes:
+        """Return the whole content of an object."""
+        with self.translated(bucket, key):
+            found, data = self.open(bucket, key)
+            with closing(data):
+                content = b"".join(iter(lambda: data.read(_CHUNK), b""))
+        return intact(found, content, bucket_url(self, bucket, key))
 
     def tags(self, bucket: str, key: str) -> Mapping[str, str]:
         """Return no tags. Raises ObjectNotFound."""

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import requests
 from google.api_core import exceptions
+from google.cloud.storage.exceptions import DataCorruption
 
 from shared.errors import AccessDenied, InvalidChecksum, ObjectExists, ObjectNotFound, StoreError, Unavailable
 
@@ -28,6 +29,8 @@ def translated(bucket: str, key: str) -> Iterator[None]:
         raise StoreError(f"{url}: {error.message}") from error
     except (exceptions.ServerError, exceptions.TooManyRequests, exceptions.RetryError) as error:
         raise Unavailable(f"{url}: Google Cloud Storage does not answer as it should") from error
+    except DataCorruption as error:
+        raise Unavailable(f"{url}: it did not arrive intact") from error
     except (requests.ConnectionError, requests.Timeout) as error:
         raise Unavailable(f"{url}: Google Cloud Storage cannot be reached") from error
     except exceptions.GoogleAPICallError as error:

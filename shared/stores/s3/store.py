@@ -17,7 +17,15 @@ from shared.errors import (
     ObjectNotFound,
     StoreError,
 )
-from shared.stores.base import Piece, Reader, StoredObject, UnfinishedUpload, Upload, UploadName
+from shared.stores.base import (
+    Piece,
+    Reader,
+    StoredObject,
+    UnfinishedUpload,
+    Upload,
+    UploadName,
+    intact,
+)
 from shared.stores.s3 import temporary, uploads
 from shared.stores.s3.errors import source_pinned, translated
 from shared.stores.s3.joining import join
@@ -27,6 +35,7 @@ from shared.stores.streams import Sequential
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef
 
 # A request begins no more parts than this (16 GiB of the smallest): at the 100 MB/s or so of a server-side
 # part copy it could not finish them.
@@ -51,22 +60,14 @@ class S3:
         """Describe an object, in one request."""
         with translated(bucket, key):
             head = self._client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
-        etag = head["ETag"].strip('"')
-        # An ETag is no MD5 if the object was uploaded in parts, or is encrypted with a customer's key.
-        plain = "-" not in etag and head.get("ServerSideEncryption", "AES256") == "AES256"
-        crc32c = head.get("ChecksumCRC32C") if head.get("ChecksumType") == "FULL_OBJECT" else None
-        return StoredObject(
-            bucket=bucket,
-            key=key,
-            size=head["ContentLength"],
-            content_type=head.get("ContentType") or "application/octet-stream",
-            metadata=head["Metadata"],
-            revision=etag,
-            written=head["LastModified"],
-            last_used=temporary.last_used(head),
-            md5=etag if plain and "SSECustomerAlgorithm" not in head else None,
-            crc32c=base64.b64decode(crc32c).hex() if crc32c else None,
-        )
+        return _described(bucket, key, head)
+
+    def read_all(self, bucket: str, key: str) -> bytes:
+        """Return the whole content of an object, in one request."""
+        with translated(bucket, key):
+            answer = self._client.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+            data = answer["Body"].read()
+        return intact(_described(bucket, key, answer), data, f"s3://{bucket}/{key}")
 
     def tags(self, bucket: str, key: str) -> Mapping[str, str]:
         """Return the tags of an object, in one request."""
@@ -316,6 +317,27 @@ class S3:
         """Return if the bucket answers; raise what S3 answers if not."""
         with translated(bucket, ""):
             self._client.head_bucket(Bucket=bucket)
+
+
+def _described(
+    bucket: str, key: str, head: "HeadObjectOutputTypeDef | GetObjectOutputTypeDef"
+) -> StoredObject:
+    etag = head["ETag"].strip('"')
+    # An ETag is no MD5 if the object was uploaded in parts, or is encrypted with a customer's key.
+    plain = "-" not in etag and head.get("ServerSideEncryption", "AES256") == "AES256"
+    crc32c = head.get("ChecksumCRC32C") if head.get("ChecksumType") == "FULL_OBJECT" else None
+    return StoredObject(
+        bucket=bucket,
+        key=key,
+        size=head["ContentLength"],
+        content_type=head.get("ContentType") or "application/octet-stream",
+        metadata=head["Metadata"],
+        revision=etag,
+        written=head["LastModified"],
+        last_used=temporary.last_used(head),
+        md5=etag if plain and "SSECustomerAlgorithm" not in head else None,
+        crc32c=base64.b64decode(crc32c).hex() if crc32c else None,
+    )
 
 
 class _Body:

@@ -101,7 +101,7 @@ def test_of_eight_who_finish_an_upload_of_one_key_one_succeeds(place):
 
 
 def test_what_is_not_there_is_named(place):
-    for ask in (place.store.stat, place.store.tags):
+    for ask in (place.store.stat, place.store.tags, place.store.read_all):
         if ask == place.store.tags and place.store.scheme == "gs":
             # Objects of GCS have no tags, and their tags cost no request.
             continue
@@ -112,6 +112,13 @@ def test_what_is_not_there_is_named(place):
     with pytest.raises(ObjectNotFound):
         place.store.check_bucket("dss-no-such-bucket-0f1e2d3c")
     place.store.check_bucket(place.bucket)
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB, 9 * MIB + 1])
+def test_an_object_is_read_as_a_whole(place, size):
+    data = (b"0123456789abcde" * (size // 15 + 1))[:size]
+    place.put("a", data)
+    assert place.store.read_all(place.bucket, place.key("a")) == data
 
 
 def test_a_deleted_object_is_gone_and_may_be_deleted_again(place):

@@ -24,7 +24,6 @@ from shared.errors import (
     StoreError,
     Unavailable,
 )
-from shared.stores.base import read_all
 from shared.stores.posix import PosixDirectory
 from shared.stores.signed_urls import SignedUrls
 from tests.support.copies import SMALL_PART
@@ -246,7 +245,7 @@ def test_a_range_of_an_object_becomes_a_part(store):
     store.copy_part(upload, 2, source, SMALL_PART, MIB)
     store.copy_part(upload, 1, source, 0, SMALL_PART)
     store.finish_upload(upload, checksums_of(data))
-    assert read_all(store, BUCKET, "blobs/whole") == data
+    assert store.read_all(BUCKET, "blobs/whole") == data
 
 
 def test_an_upload_that_another_one_overtook_says_so(store):

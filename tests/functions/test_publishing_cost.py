@@ -1,0 +1,116 @@
+"""What it costs to publish the event of a bundle: requests of object stores and of Firestore."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.api import Api, Version, put_bundle, put_file
+from tests.support.clouds import REPLICAS, Clouds
+from tests.support.dss import open_dss_for_threads
+from tests.support.firestore_proxy import FirestoreProxy
+from tests.support.function_process import FunctionProcess, function_process
+from tests.support.http_proxy import HttpProxy
+from tests.support.replication import object_event_attributes, replicate_keys
+from tests.support.topic_listener import TopicListener
+
+JSON_FILES = 15
+
+
+@dataclass(frozen=True)
+class Metered:
+    """`index`, as a process, and proxies that count what it asks for."""
+
+    process: FunctionProcess
+    stores: dict[str, HttpProxy]
+    firestore: FirestoreProxy
+
+    def cost_of(self, attributes: dict[str, str]) -> dict[str, int]:
+        """Return how many requests each back end had for an object event."""
+        self.firestore.forget()
+        for proxy in self.stores.values():
+            proxy.forget()
+        answer = self.process.push(attributes)
+        assert answer.status_code == 204, answer.text
+        calls = list(self.firestore.calls)
+        assert all(call.ended.wait(timeout=10) for call in calls)
+        return {
+            **{name: len(proxy.exchanges) for name, proxy in self.stores.items()},
+            "firestore": len(calls),
+        }
+
+
+@contextmanager
+def metered(stack: dict[str, str]) -> Iterator[Metered]:
+    with (
+        HttpProxy(stack["STORAGE_EMULATOR_HOST"]) as gcs,
+        HttpProxy(stack["AWS_ENDPOINT_URL"]) as s3,
+        FirestoreProxy(stack["FIRESTORE_EMULATOR_HOST"]) as firestore,
+        function_process(
+            "index",
+            {
+                **stack,
+                "STORAGE_EMULATOR_HOST": gcs.url,
+                "AWS_ENDPOINT_URL": s3.url,
+                "FIRESTORE_EMULATOR_HOST": firestore.address,
+            },
+        ) as process,
+    ):
+        yield Metered(process, {"gcp": gcs, "aws": s3}, firestore)
+
+
+@pytest.fixture(scope="module")
+def index(stack: dict[str, str], listener: TopicListener) -> Iterator[Metered]:  # noqa: ARG001 # its topic
+    """The function; the topic that it publishes to exists."""
+    with metered(stack) as running:
+        yield running
+
+
+def with_json_files(api: Api, clouds: Clouds, replica: str) -> tuple[Version, list[str]]:
+    """PUT a bundle, and return it and the keys of its objects, in the order in which they are replicated."""
+    sources = [
+        clouds.stage(replica, json.dumps({"number": n}).encode(), content_type="application/json")
+        for n in range(JSON_FILES)
+    ]
+    files = [put_file(api, each) for each in sources]
+    items = [each.named(f"file_{n}.json", indexed=True) for n, each in enumerate(files)]
+    bundle = put_bundle(api, replica, items)
+    return bundle, [*(f"files/{each}" for each in files), f"bundles/{bundle}"]
+
+
+@pytest.mark.parametrize("here", REPLICAS)
+def test_a_bundle_of_many_json_files_is_read_once(
+    stack: dict[str, str], index: Metered, api: Api, clouds: Clouds, here: str
+) -> None:
+    [there] = set(REPLICAS) - {here}
+    warm_up, _ = with_json_files(api, clouds, here)
+    index.cost_of(object_event_attributes(clouds, here, f"bundles/{warm_up}"))
+    bundle, keys = with_json_files(api, clouds, here)
+
+    first = index.cost_of(object_event_attributes(clouds, here, f"bundles/{bundle}"))
+    replicate_keys(open_dss_for_threads(stack), here, *keys)
+    second = index.cost_of(object_event_attributes(clouds, there, f"bundles/{bundle}"))
+
+    # The manifest, each file, the document, and that it is published. Of Firestore: the head, before and
+    # after, the end of the log, whether the event is in it, and two commits.
+    assert first == {here: 1 + JSON_FILES + 2, there: 0, "firestore": 6}
+    # The document, there and here, and that it is published. Of Firestore also the event there.
+    assert second == {here: 1, there: 2, "firestore": 7}
+    assert clouds.read(here, f"documents/{bundle}") == clouds.read(there, f"documents/{bundle}")
+
+
+def test_a_document_of_another_replica_that_is_not_the_published_one_is_not_used(
+    stack: dict[str, str], index: Metered, api: Api, clouds: Clouds
+) -> None:
+    bundle, keys = with_json_files(api, clouds, "gcp")
+    index.cost_of(object_event_attributes(clouds, "gcp", f"bundles/{bundle}"))
+    document = clouds.read("gcp", f"documents/{bundle}")
+    clouds.stage("gcp", document + b" ", bucket=clouds.main["gcp"], key=f"documents/{bundle}")
+    replicate_keys(open_dss_for_threads(stack), "gcp", *keys)
+
+    cost = index.cost_of(object_event_attributes(clouds, "aws", f"bundles/{bundle}"))
+
+    assert cost["aws"] == 1 + JSON_FILES + 2
+    assert clouds.read("aws", f"documents/{bundle}") == document
