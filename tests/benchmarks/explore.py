@@ -58,7 +58,7 @@ def explore() -> str:
         rows = list(_asked(dsn, store))
         large = indexing_cost(dsn, store)
         made = manifests(dsn)
-    rates = [_rate(processes) for processes in (1, 2)]
+    rates = [_rate(processes, threads) for processes, threads in ((1, 1), (1, 16), (2, 16))]
     return "\n".join(
         [
             _questions_section(filled, rows),
@@ -84,9 +84,9 @@ def _catalogues() -> Iterator[tuple[str, PostgreSqlCatalogues]]:
             store.close()
 
 
-def _rate(processes: int) -> Rate:
+def _rate(processes: int, threads: int) -> Rate:
     with _catalogues() as (dsn, store):
-        rate = indexing_rate(dsn, store, processes)
+        rate = indexing_rate(dsn, store, processes, threads)
     print(rate, flush=True)
     return rate
 
@@ -153,11 +153,11 @@ def _indexing_section(small: Cost, large: Cost, rates: Sequence[Rate]) -> str:
         f"How fast an empty catalogue gains {rates[0].bundles} bundles of {rates[0].files} files, with",
         "PostgreSQL on the same cores; a bundle is transformed and written:",
         "",
-        "| processes | bundles/s | CPU of Python a bundle ms | of PostgreSQL ms |",
-        "| ---: | ---: | ---: | ---: |",
+        "| processes | threads of each | bundles/s | CPU of Python a bundle ms | of PostgreSQL ms |",
+        "| ---: | ---: | ---: | ---: | ---: |",
         *(
-            f"| {each.processes} | {each.bundles / each.seconds:.1f} | {each.own * 1000:.1f} "
-            f"| {each.backend * 1000:.1f} |"
+            f"| {each.processes} | {each.threads} | {each.bundles / each.seconds:.1f} "
+            f"| {each.own * 1000:.1f} | {each.backend * 1000:.1f} |"
             for each in rates
         ),
         "",

@@ -3,6 +3,7 @@
 import multiprocessing
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +52,13 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """How long so many processes took for some bundles; CPU times are of one bundle."""
+    """How long so many processes, each with so many threads, took for some bundles.
+
+    CPU times are of one bundle.
+    """
 
     processes: int
+    threads: int
     bundles: int
     files: int
     seconds: float
@@ -61,7 +66,8 @@ class Rate:
     backend: float
 
     def __str__(self) -> str:
-        return f"{self.processes} processes: {self.bundles / self.seconds:.1f} bundles/s"
+        rate = self.bundles / self.seconds
+        return f"{self.processes} processes of {self.threads} threads: {rate:.1f} bundles/s"
 
 
 def backend_seconds(dsn: str) -> float:
@@ -98,8 +104,8 @@ def indexing_cost(dsn: str, store: PostgreSqlCatalogues) -> Cost:
     )
 
 
-def indexing_rate(dsn: str, store: PostgreSqlCatalogues, processes: int) -> Rate:
-    """Index bundles into an empty catalogue, as fast as so many processes can."""
+def indexing_rate(dsn: str, store: PostgreSqlCatalogues, processes: int, threads: int) -> Rate:
+    """Index bundles into an empty catalogue, as fast as so many processes can, each with so many threads."""
     (catalogue,) = store.catalogues().values()
     # Connections do not survive a fork.
     store.close()
@@ -107,7 +113,9 @@ def indexing_rate(dsn: str, store: PostgreSqlCatalogues, processes: int) -> Rate
     context = multiprocessing.get_context("fork")
     results, barrier = context.Queue(), context.Barrier(processes + 1)
     workers = [
-        context.Process(target=_index, args=(results, barrier, store, catalogue, bundles[part::processes]))
+        context.Process(
+            target=_index, args=(results, barrier, store, catalogue, bundles[part::processes], threads)
+        )
         for part in range(processes)
     ]
     for worker in workers:
@@ -123,6 +131,7 @@ def indexing_rate(dsn: str, store: PostgreSqlCatalogues, processes: int) -> Rate
     ended, own = zip(*found, strict=True)
     return Rate(
         processes=processes,
+        threads=threads,
         bundles=len(bundles),
         files=sum(len(each.files) for each in bundles),
         seconds=max(ended) - began,
@@ -137,14 +146,16 @@ def _index(
     store: PostgreSqlCatalogues,
     catalogue: Catalogue,
     bundles: Sequence[BundleMetadata],
+    threads: int,
 ) -> None:
     # It opens its connection.
     store.forget(catalogue, [bundles[0].fqid])
     barrier.wait(_LONGEST_SECONDS)
     barrier.wait(_LONGEST_SECONDS)
     own = time.process_time()
-    for bundle in bundles:
-        store.put(catalogue, state_of(catalogue, bundle))
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda bundle: store.put(catalogue, state_of(catalogue, bundle)), bundles):
+            pass
     results.put((time.monotonic(), time.process_time() - own))
     # What its connection has cost is read before it ends.
     barrier.wait(_LONGEST_SECONDS)
