@@ -30,10 +30,24 @@ def iter_scalar_tokens(value: str | int | float | bool) -> Iterator[str]:
     return _iter_tokens(value) if isinstance(value, str) else iter((scalar_text(value),))
 
 
+def most_tokens(value: str | int | float | bool) -> int:
+    """Return a number that the tokens of a scalar value never exceed, without looking for them."""
+    if not isinstance(value, str):
+        return 1
+    if value.isascii():
+        # Between two words is a character of none.
+        return (len(value) + 1) // 2
+    return len(_folded(value))
+
+
 def _iter_tokens(text: str) -> Iterator[str]:
-    for match in _WORD.finditer(unicodedata.normalize("NFC", text).casefold()):
+    for match in _WORD.finditer(_folded(text)):
         word = match[0]
         yield from (word[start : start + _LONGEST] for start in range(0, len(word), _LONGEST))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def scalar_text(value: str | int | float | bool) -> str:

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from shared.checksums import MIB
-from shared.search.analysis import iter_scalar_tokens
+from shared.search.analysis import iter_scalar_tokens, most_tokens
 from shared.search.matching import paths_to, scalars_of
 from shared.search.postings import Postings
 
@@ -35,8 +35,12 @@ class IndexBounds:
 
     def __init__(self) -> None:
         self._nodes = 0
-        self._postings: set[Any] = set()
-        self._path_bytes = 0
+        # Of most bundles it is known without counting that they are within the bounds. So files are kept, and
+        # counted once the sums of what each may add at most exceed a bound.
+        self._most_postings = 0
+        self._most_path_bytes = 0
+        self._uncounted: list[tuple[str, Any]] = []
+        self._counted = _Counted()
 
     def exceeded_by_nodes(self, nodes: int) -> str:
         """Return why a file of so many nodes exceeds the bounds; empty if it does not."""
@@ -45,11 +49,43 @@ class IndexBounds:
 
     def add(self, group: str, content: Any, nodes: int) -> str:
         """Add a parsed file. Return why it exceeds the bounds; empty if it does not."""
-        postings, added = Postings(""), set()
+        fault = self._add_at_most(group, content)
+        if not fault and self._may_exceed():
+            for each in self._uncounted:
+                self._counted.add(*each)
+            self._uncounted.clear()
+            fault = self._counted.add(group, content)
+        elif not fault:
+            self._uncounted.append((group, content))
+        self._nodes += 0 if fault else nodes
+        return fault
+
+    def _add_at_most(self, group: str, content: Any) -> str:
+        """Add what a file may add at most. Return why a path in it is out of bounds; empty if none is."""
+        for path, value in scalars_of({"files": {group: content}}):
+            steps = path.count(".") + 1
+            if len(path) > MOST_PATH_CHARACTERS or steps > MOST_PATH_STEPS:
+                return f"a path in it has over {MOST_PATH_CHARACTERS} characters or {MOST_PATH_STEPS} steps"
+            self._most_postings += steps + 1 + most_tokens(value)
+            self._most_path_bytes += steps * len(path)
+        return ""
+
+    def _may_exceed(self) -> bool:
+        return self._most_postings > MOST_POSTINGS or self._most_path_bytes > MOST_PATH_BYTES
+
+
+class _Counted:
+    """The paths, values and tokens of files, each counted once."""
+
+    def __init__(self) -> None:
+        self._postings: set[bytes] = set()
+        self._path_bytes = 0
+
+    def add(self, group: str, content: Any) -> str:
+        """Count a file. Return why it exceeds the bounds, and is not counted; empty if it does not."""
+        postings, added = Postings(""), set[bytes]()
         path_bytes = self._path_bytes
         for path, value in scalars_of({"files": {group: content}}):
-            if len(path) > MOST_PATH_CHARACTERS or path.count(".") >= MOST_PATH_STEPS:
-                return f"a path in it has over {MOST_PATH_CHARACTERS} characters or {MOST_PATH_STEPS} steps"
             for known in paths_to(path):
                 of_path = postings.of_path(known)
                 if of_path in added or of_path in self._postings:
@@ -57,8 +93,8 @@ class IndexBounds:
                 added.add(of_path)
                 path_bytes += len(known)
             added.add(postings.of_value(path, value))
-            for token in iter_scalar_tokens(value):
-                added.add(postings.of_token(path, token))
+            for posting in postings.of_tokens(path, iter_scalar_tokens(value)):
+                added.add(posting)
                 if len(added) > MOST_POSTINGS:
                     break
             if path_bytes > MOST_PATH_BYTES:
@@ -67,7 +103,6 @@ class IndexBounds:
                 break
         if len(added | self._postings) > MOST_POSTINGS:
             return f"with it, the files hold more than {MOST_POSTINGS} paths, values and words"
-        self._nodes += nodes
         self._postings |= added
         self._path_bytes = path_bytes
         return ""

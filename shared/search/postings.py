@@ -1,14 +1,13 @@
 """Postings: what an inverted index holds of documents, for back ends that keep one.
 
-A posting is a hash of something that a clause can ask for in full: a path, a value or token at a path, or the
-FQID of a bundle version. It has 128 bits, so that two things never share one. The replica goes into the hash,
-so that what is rare on one replica is rare in the index.
+A posting is a hash of something that a clause can ask for in full: a path, a value or token at a path, or
+the FQID of a bundle version. It has 128 bits (16 bytes), so that two things never share one. The replica goes
+into the hash, so that what is rare on one replica is rare in the index.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Any, TypeVar
-from uuid import UUID
 
 from shared.access import DEFAULT
 from shared.identifiers import Fqid
@@ -28,38 +27,47 @@ class Postings:
         self._seed = blake2b(digest_size=16)
         _add(self._seed, replica)
 
-    def of_living(self) -> UUID:
+    def of_living(self) -> bytes:
         """Return the posting that all entries but tombstones share."""
         return self._hash("living")
 
-    def of_name(self, fqid: Fqid | str) -> UUID:
+    def of_name(self, fqid: Fqid | str) -> bytes:
         """Return the posting of the FQID of an entry that is no tombstone."""
         return self._hash("name", str(fqid))
 
-    def of_path(self, path: str) -> UUID:
+    def of_path(self, path: str) -> bytes:
         """Return the posting of a path at or below which there is a value."""
         return self._hash("path", path)
 
-    def of_value(self, path: str, value: Scalar) -> UUID:
+    def of_value(self, path: str, value: Scalar) -> bytes:
         """Return the posting of a value at a path; equal values share it, and no others."""
         kind = "bool" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
         return self._hash(kind, path, scalar_text(value))
 
-    def of_token(self, path: str, token: str) -> UUID:
+    def of_token(self, path: str, token: str) -> bytes:
         """Return the posting of a token at a path."""
-        return self._hash("token", path, token)
+        return next(self.of_tokens(path, [token]))
 
-    def of_overflow(self, path: str = "") -> UUID:
+    def of_tokens(self, path: str, tokens: Iterable[str]) -> Iterator[bytes]:
+        """Yield the posting of each token at a path."""
+        at_path = self._seed.copy()
+        _add(at_path, "token", path)
+        for token in tokens:
+            digest = at_path.copy()
+            _add(digest, token)
+            yield digest.digest()
+
+    def of_overflow(self, path: str = "") -> bytes:
         """Return the overflow marker of a path, or of all paths: it stands for postings that were cut off."""
         return self._hash("gap", path)
 
-    def _hash(self, *parts: str) -> UUID:
+    def _hash(self, *parts: str) -> bytes:
         digest = self._seed.copy()
         _add(digest, *parts)
-        return UUID(bytes=digest.digest())
+        return bytes(digest.digest())
 
 
-def labelled(postings: Iterable[UUID], labels: Iterable[str]) -> frozenset[UUID]:
+def labelled(postings: Iterable[bytes], labels: Iterable[str]) -> frozenset[bytes]:
     """Return postings under each of some labels (`shared.access.labels`).
 
     For back ends that can't intersect: a posting under a label is a posting of its own. Under `default` it is
@@ -70,10 +78,10 @@ def labelled(postings: Iterable[UUID], labels: Iterable[str]) -> frozenset[UUID]
     )
 
 
-def _under(label: str, posting: UUID) -> UUID:
-    digest = blake2b(posting.bytes, digest_size=16)
+def _under(label: str, posting: bytes) -> bytes:
+    digest = blake2b(posting, digest_size=16)
     _add(digest, label)
-    return UUID(bytes=digest.digest())
+    return digest.digest()
 
 
 def truncate(at_path: dict[str, set[_Posting]], most: int, marker: Callable[[str], _Posting]) -> int:
@@ -95,5 +103,4 @@ def _add(digest: Any, *parts: str) -> None:
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
         # Each with its length, so that ("a", "bc") and ("ab", "c") differ.
-        digest.update(b"%d:" % len(data))
-        digest.update(data)
+        digest.update(b"%d:%b" % (len(data), data))

@@ -320,8 +320,7 @@ class FirestoreIndex:
         return next(self._database.get_many([self._rows.document(name)], fields), None)
 
     def _query(self, postings: Sequence[Any]) -> Any:
-        values = [posting.bytes for posting in postings]
-        return self._rows.where(filter=FieldFilter("postings", "array_contains_any", values)).order_by(
+        return self._rows.where(filter=FieldFilter("postings", "array_contains_any", [*postings])).order_by(
             "fqid", direction=firestore.Query.DESCENDING
         )
 

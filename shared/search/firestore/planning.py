@@ -16,7 +16,6 @@ the caller (`Selection.under`), and so never reads what the caller may not see.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from shared.search.postings import Postings, labelled
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
@@ -36,8 +35,8 @@ class Selection:
     their documents. `rank` orders selections by how many rows they are likely to have, fewest first.
     """
 
-    postings: frozenset[UUID]
-    markers: frozenset[UUID]
+    postings: frozenset[bytes]
+    markers: frozenset[bytes]
     exact: bool
     rank: int
 
@@ -120,7 +119,7 @@ def _is_long(query: Match | Terms) -> bool:
     return isinstance(query, Terms) and len(query.values) > _MOST_LOOKED_UP
 
 
-def _selection(postings: Iterable[UUID], markers: Iterable[UUID], rank: int) -> Selection:
+def _selection(postings: Iterable[bytes], markers: Iterable[bytes], rank: int) -> Selection:
     return Selection(frozenset(postings), frozenset(markers), exact=True, rank=rank)
 
 

@@ -86,7 +86,7 @@ def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
     for path, value in scalars_of(entry.document):
         of_path = at_path.setdefault(path, set())
         of_path.add(hashed.of_value(path, value))
-        of_path.update(hashed.of_token(path, token) for token in iter_scalar_tokens(value))
+        of_path.update(hashed.of_tokens(path, iter_scalar_tokens(value)))
     of_paths = set(map(hashed.of_path, {known for path in at_path for known in paths_to(path)}))
     room = most - len(of_entry) - len(of_paths)
     partial = sum(map(len, at_path.values())) > room
@@ -95,4 +95,4 @@ def postings_of(entry: IndexEntry) -> tuple[list[bytes], bool]:
     if len(postings) > most:
         # Too many paths: one marker stands for all of them.
         postings = of_entry | {hashed.of_overflow()}
-    return sorted(posting.bytes for posting in labelled(postings, labels)), partial
+    return sorted(labelled(postings, labels)), partial

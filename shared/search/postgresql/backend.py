@@ -49,7 +49,7 @@ _LEAST_COUNTED = 1000
 _PUT = """
     INSERT INTO dss_index AS existing
         (replica, uuid, version, dead, digest, form, labels, postings, range_terms, scalars, document)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s::tsvector, %s::jsonb, %s)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s::uuid[], %s::tsvector, %s::jsonb, %s)
     ON CONFLICT (replica, uuid, version) DO UPDATE SET
         dead = excluded.dead, digest = excluded.digest, form = excluded.form, labels = excluded.labels,
         postings = excluded.postings, range_terms = excluded.range_terms,

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from shared.access import labels_sought
 from shared.search.postgresql.range_terms import terms_beginning, terms_between
-from shared.search.postgresql.rows import as_jsonb, escape
+from shared.search.postgresql.rows import as_jsonb, escape, uuids
 from shared.search.postgresql.schema import WITHOUT_RANGE_TERMS
 from shared.search.postings import Postings
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
@@ -83,12 +83,12 @@ _ALIVE = _plain("NOT dead")
 _NOTHING = _plain("false")
 
 
-def _has_all(*postings: Any) -> Condition:
-    return _plain("postings @> %s::uuid[]", list(postings))
+def _has_all(*postings: bytes) -> Condition:
+    return _plain("postings @> %s::uuid[]", uuids(postings))
 
 
-def _has_any(*postings: Any) -> Condition:
-    return _plain("postings && %s::uuid[]", list(postings))
+def _has_any(*postings: bytes) -> Condition:
+    return _plain("postings && %s::uuid[]", uuids(postings))
 
 
 def _match_all(_: MatchAll, __: Postings) -> Condition:
@@ -96,7 +96,7 @@ def _match_all(_: MatchAll, __: Postings) -> Condition:
 
 
 def _match(query: Match, hashed: Postings) -> Condition:
-    tokens = [hashed.of_token(query.path, token) for token in query.tokens]
+    tokens = [*hashed.of_tokens(query.path, query.tokens)]
     # Every array contains an empty one, but overlaps with none: without tokens nothing is found.
     return _has_all(*tokens) if query.all_tokens and tokens else _has_any(*tokens)
 
@@ -180,7 +180,7 @@ def _at(
     # `NOT NULL` finds nothing.
     has_value = "coalesce(jsonb_path_exists(scalars -> %s::text, %s::jsonpath, %s), false)"
     values = (escape(path), expression, Jsonb(variables))
-    of_path = [hashed.of_path(path)]
+    of_path = uuids([hashed.of_path(path)])
     if not terms:
         return _plain(f"(postings @> %s::uuid[] AND {has_value})", of_path, *values)
     return _plain(

@@ -86,7 +86,7 @@ def _tsquery(hashed: Postings, path: str, terms: list[str]) -> str:
 
 def _path_digits(hashed: Postings, path: str) -> str:
     # If two paths share them, the query compares more values, and finds the same.
-    return hashed.of_path(path).hex[:10]
+    return hashed.of_path(path).hex()[:10]
 
 
 def _sortable(value: Any) -> str:

@@ -10,9 +10,8 @@ in the rows that `shared.search.postgresql.range_terms` leads to.
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-from uuid import UUID
 
 from shared.search.analysis import iter_scalar_tokens
 from shared.search.base import IndexEntry
@@ -69,14 +68,19 @@ def scalars(document: Mapping[str, Any]) -> str:
     return json.dumps({path: [value for _, value in values] for path, values in at_path.items()})
 
 
-def postings(entry: IndexEntry) -> list[UUID]:
-    """Return the postings of an entry, sorted, each once."""
+def postings(entry: IndexEntry) -> list[str]:
+    """Return the postings of an entry, as `uuids` does, sorted, each once."""
     hashed = Postings(entry.replica)
-    of_entry: set[UUID] = set() if entry.dead else {hashed.of_name(str(entry.fqid))}
+    of_entry: set[bytes] = set() if entry.dead else {hashed.of_name(str(entry.fqid))}
     paths: set[str] = set()
     for path, value in scalars_of(entry.document):
         paths.update((path, *paths_to(path)))
         of_entry.add(hashed.of_value(path, value))
-        of_entry.update(hashed.of_token(path, token) for token in iter_scalar_tokens(value))
+        of_entry.update(hashed.of_tokens(path, iter_scalar_tokens(value)))
     of_entry.update(map(hashed.of_path, paths))
-    return sorted(of_entry)
+    return uuids(sorted(of_entry))
+
+
+def uuids(postings: Iterable[bytes]) -> list[str]:
+    """Return postings as PostgreSQL reads them; a type of 16 bytes takes the least room in its indexes."""
+    return [posting.hex() for posting in postings]

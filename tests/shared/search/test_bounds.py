@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from shared.search import bounds as real
+from shared.search.analysis import most_tokens, scalar_tokens
 from shared.search.bounds import MOST_PATH_CHARACTERS, MOST_PATH_STEPS, IndexBounds, nodes_in
 from tests.support.queries import documents
 
@@ -53,6 +54,20 @@ def test_ordinary_files_are_within_the_bounds(contents):
     assert [added(bounds, content) for content in contents] == [""] * len(contents)
 
 
+@given(some.lists(values, max_size=5), some.integers(5, 60))
+def test_files_are_left_out_as_if_each_was_counted(contents, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(real, "MOST_POSTINGS", most)
+        patch.setattr(real, "MOST_PATH_BYTES", 10 * most)
+        bounds, every = IndexBounds(), real._Counted()
+        assert [added(bounds, each) for each in contents] == [every.add("a_json", each) for each in contents]
+
+
+@given(some.one_of(some.text(), some.text("aß_ \u0344.3ﬃ漢"), some.integers(), some.booleans()))
+def test_a_scalar_has_no_more_tokens_than_it_can_have(value):
+    assert len(scalar_tokens(value)) <= most_tokens(value)
+
+
 def nested(depth: int) -> Any:
     return {"a": nested(depth - 1)} if depth else 1
 
@@ -92,7 +107,6 @@ def test_the_bounds_are_of_all_files_together_and_a_file_that_is_left_out_adds_n
     half = [list(range(n, n + MOST_POSTINGS // 4)) for n in range(0, MOST_POSTINGS, MOST_POSTINGS // 4)]
 
     assert added(bounds, half[0]) == ""
-    assert MOST_POSTINGS // 2 < len(bounds._postings) <= MOST_POSTINGS
     assert "paths, values and words" in added(bounds, half[1])
     # What is there already is there once.
     assert added(bounds, half[0]) == added(bounds, half[1][:1000]) == ""
@@ -102,6 +116,7 @@ DERIVE = """
 import json, sys
 from shared.identifiers import Fqid
 from shared.search import bounds as real
+from shared.search.analysis import most_tokens, scalar_tokens
 from shared.search.bounds import IndexBounds, nodes_in
 from shared.search.base import IndexEntry
 from shared.search.firestore.rows import row_of

@@ -13,7 +13,7 @@ from shared.search.base import IndexEntry
 from shared.search.postgresql.backend import PostgreSqlIndex, frequent_clauses, search_statement
 from shared.search.postgresql.clauses import both, condition, readable
 from shared.search.postgresql.range_terms import range_terms_of
-from shared.search.postgresql.rows import FORM
+from shared.search.postgresql.rows import FORM, uuids
 from shared.search.postings import Postings
 from shared.search.query import Bool, Exists, Ids, Match, MatchAll, Prefix, Query, Range, Terms, Wildcard
 from tests.support.api import new_uuid, now
@@ -32,7 +32,7 @@ def many(postgresql: StoppableServer) -> Iterator[psycopg.Connection]:
     total(opened, "many", MatchAll())
     opened.close()
     hashed = Postings("many")
-    frequent = [hashed.of_value("common", "yes"), hashed.of_path("common"), hashed.of_path("number")]
+    frequent = uuids([hashed.of_value("common", "yes"), hashed.of_path("common"), hashed.of_path("number")])
     with psycopg.connect(postgresql.dsn, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO dss_index SELECT 'many', gen_random_uuid(), '2020-01-01T000000.000000Z', false, '',"
@@ -41,7 +41,7 @@ def many(postgresql: StoppableServer) -> Iterator[psycopg.Connection]:
             " FROM unnest(%s::text[]) WITH ORDINALITY AS numbers (range_terms, n)",
             (FORM, frequent, [range_terms_of(_entry(n)) for n in range(1, 20_001)]),
         )
-        rare = [hashed.of_value("rare", "one")]
+        rare = uuids([hashed.of_value("rare", "one")])
         connection.execute(
             "UPDATE dss_index SET postings = postings || %s::uuid[] WHERE replica = 'many'"
             " AND scalars @> '{\"number\": [77]}'",
