@@ -2,13 +2,14 @@
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from local.components import TABLE, build
-from local.components.base import Builder, Component
+from local.components.base import Builder, Component, nothing
 from local.config import PATIENCE, configured
 from local.errors import ComponentFailed, StartInterrupted
 from local.probes import NotReady
@@ -97,6 +98,8 @@ class Stack:
     report: Callable[[str], None] = _ignore
     on_start: Callable[[], None] = _do_nothing
     _processes: Processes | None = field(default=None, init=False)
+    _data: Path | None = field(default=None, init=False)
+    _started: dict[str, Start] = field(default_factory=dict, init=False)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[dict[str, str]]:
@@ -120,12 +123,22 @@ class Stack:
             contextlib.closing(processes),
         ):
             components, env = build(config, self.table)
-            self._processes = processes
+            self._processes, self._data = processes, config.data
             self.on_start()
-            self._start(components, config.data)
+            self._start(components)
             yield env
 
-    def _start(self, components: list[Component], data: Path) -> None:
+    def restart(self, name: str) -> None:
+        """Kill a component, and start it again at its ports; return when it answers. Raises LocalError."""
+        assert self._processes
+        before = self._started[name]
+        assert before.process, f"{name} is another program's"
+        self._processes.end(before.process, number=signal.SIGKILL)
+        start = self._launch(replace(before.component, set_up=nothing))
+        while not start.is_ready():
+            time.sleep(POLL)
+
+    def _start(self, components: list[Component]) -> None:
         waiting = list(components)
         starting: list[Start] = []
         ready: set[str] = set()
@@ -133,7 +146,7 @@ class Stack:
             self._check()
             for component in [component for component in waiting if ready.issuperset(component.needs)]:
                 waiting.remove(component)
-                starting.append(self._launch(component, data))
+                starting.append(self._launch(component))
             if not starting:
                 names = ", ".join(component.name for component in waiting)
                 raise ValueError(f"no component of the table meets the needs of {names}")
@@ -146,15 +159,22 @@ class Stack:
                     self.report(f"{start.component.name} ready after {time.monotonic() - start.began:.1f} s")
             time.sleep(POLL)
 
-    def _launch(self, component: Component, data: Path) -> Start:
+    def _launch(self, component: Component) -> Start:
         if not component.command:
             return Start(component, None, self.patience)
         assert self._processes
-        log = data / "logs" / f"{component.name.replace(' ', '-')}.log"
+        assert self._data
+        log = self._data / "logs" / f"{component.name.replace(' ', '-')}.log"
         process = forkserver.start(
-            self._processes, component.name, component.command, component.environment, log=log, directory=data
+            self._processes,
+            component.name,
+            component.command,
+            component.environment,
+            log=log,
+            directory=self._data,
         )
-        return Start(component, process, self.patience)
+        start = self._started[component.name] = Start(component, process, self.patience)
+        return start
 
     def _check(self) -> None:
         if self.stop.signal:

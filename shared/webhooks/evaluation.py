@@ -42,6 +42,8 @@ SECOND_TRY = 0.5
 # Seconds without a result after which a process is killed. It ends itself before, unless it gets hardly any
 # processor time.
 _RESULT_SECONDS = 20.0
+# Seconds until a new process is ready: its imports take one second of processor time.
+_START_SECONDS = 120.0
 # Seconds of processor time after which the kernel kills a process, beyond those of its try.
 _KILL_SECONDS = 1.0
 # Most subscriptions whose cost is remembered.
@@ -98,6 +100,9 @@ class EvaluatorPool:
         # By subscription: the seconds that its last evaluation took, if they were not free.
         self._costs: dict[str, float] = {}
         self._lock = threading.Lock()
+        # Processes start one after the other. If all started at once on a machine with much else to do, none
+        # might be ready in time, and neither would be those that replace them.
+        self._starting = threading.Lock()
 
     def outcomes(self, document: bytes, subscriptions: Sequence[Subscription]) -> Iterator[Outcome]:
         """Yield the outcome of each subscription that matches a document, fails, or is over budget.
@@ -200,10 +205,16 @@ class EvaluatorPool:
         return None
 
     def _take(self) -> "EvaluatorProcess":
+        """Return an idle process, or a new one. Raises Unavailable."""
+        if evaluator := self._take_idle():
+            return evaluator
+        with self._starting:
+            # Another thread may have returned one meanwhile.
+            return self._take_idle() or self._start()
+
+    def _take_idle(self) -> "EvaluatorProcess | None":
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return self._start()
+            return self._idle.pop() if self._idle else None
 
     def _give_back(self, evaluator: "EvaluatorProcess") -> None:
         with self._lock:
@@ -221,9 +232,10 @@ def _request(subscription: Subscription, seconds: float) -> EvaluationRequest:
 
 
 class EvaluatorProcess:
-    """A process of `shared.webhooks.evaluator`."""
+    """A process of `shared.webhooks.evaluator`, which is ready."""
 
     def __init__(self) -> None:
+        """Start it. Raises Unavailable if it is not ready within _START_SECONDS."""
         root = str(Path(shared.__path__[0]).parent)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "shared.webhooks.evaluator"],
@@ -234,6 +246,11 @@ class EvaluatorProcess:
             cwd="/",
         )
         self._buffer = b""
+        try:
+            self._line(_START_SECONDS)
+        except EvaluatorFailed as error:
+            self.kill()
+            raise Unavailable(f"queries cannot be evaluated: the start of a process: {error}") from error
 
     @property
     def pid(self) -> int:
@@ -268,14 +285,14 @@ class EvaluatorProcess:
             raise EvaluatorFailed(str(error), matched=True) from error
         return attached
 
-    def _line(self) -> bytes:
+    def _line(self, seconds: float = _RESULT_SECONDS) -> bytes:
         assert self._process.stdout
         output = self._process.stdout.fileno()
-        deadline = time.monotonic() + _RESULT_SECONDS
+        deadline = time.monotonic() + seconds
         while b"\n" not in self._buffer:
             remaining = deadline - time.monotonic()
             if remaining <= 0 or not select.select([output], [], [], remaining)[0]:
-                raise EvaluatorFailed(f"no result within {_RESULT_SECONDS:g} s")
+                raise EvaluatorFailed(f"no result within {seconds:g} s")
             piece = os.read(output, _PIECE)
             if not piece:
                 raise EvaluatorFailed("it ended the evaluator process")

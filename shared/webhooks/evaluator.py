@@ -6,9 +6,10 @@ bounded, and which can be killed at any time; see `shared.webhooks.evaluation`.
 
 Standard input is a line of JSON, `{"size": …, "budgets": …, "requests": [EvaluationRequest, …]}`, followed by
 a metadata document of `size` bytes; `budgets` has the seconds of processor time that the requests of each
-owner may take in all. Standard output is an empty line when the document is parsed, and then one line of
-JSON, an EvaluationResult, for each request in order. Before the attachments of a request that matches are
-evaluated, there is the line `true`: they may end the process, and it matches nevertheless.
+owner may take in all. Standard output is an empty line when the process is ready, another one when the
+document is parsed, and then one line of JSON, an EvaluationResult, for each request in order. Before the
+attachments of a request that matches are evaluated, there is the line `true`: they may end the process, and
+it matches nevertheless.
 """
 
 import contextlib
@@ -190,6 +191,7 @@ def _raise_timed_out(*_: object) -> None:
 
 def serve(requests: BinaryIO, results: BinaryIO) -> None:
     """Evaluate requests until the input ends."""
+    _write(results, b"")
     while line := requests.readline():
         header = json.loads(line)
         document = _Document(requests.read(header["size"]))

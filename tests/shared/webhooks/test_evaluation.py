@@ -1,7 +1,9 @@
 """Evaluation: matches are right, and a query that never ends costs no other subscription anything."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from shared.catalog import Subscription
 from shared.errors import Unavailable
+from shared.webhooks import evaluation
 from shared.webhooks.budgets import CAPACITY, EVENT_SECONDS, FREE_SECONDS, REFILL, OwnerBudgets
 from shared.webhooks.evaluation import (
     FIRST_TRY,
@@ -39,6 +42,38 @@ ENDLESS = "[@, @]" + " | [@, @][]" * 60
 # A few objects, which hold each other so often that their text would fill any disk.
 HUGE = " | ".join(["{a: @, b: @}"] * 60)
 LONG_TEXT = "[to_string(@)] | " + " | ".join(["[join('', [@[0], @[0]])]"] * 60)
+
+
+def test_processes_start_one_after_the_other() -> None:
+    """Started all at once on a busy machine none was ready in time, again and again: found by chaos."""
+    starting, most = [0], [0]
+
+    class Counted(EvaluatorProcess):
+        def __init__(self) -> None:
+            starting[0] += 1
+            most[0] = max(most[0], starting[0])
+            super().__init__()
+            starting[0] -= 1
+
+    pool = EvaluatorPool(start=Counted)
+    together = threading.Barrier(4)
+
+    def evaluate(_: int) -> int:
+        together.wait(60)
+        return len(matches(pool, ENCODED, asking()))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(evaluate, range(4))) == [1] * 4
+    pool.close()
+    assert most == [1]
+
+
+def test_a_process_that_does_not_become_ready_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluation, "_START_SECONDS", 0.0)
+    with pytest.raises(Unavailable, match="the start of a process"):
+        EvaluatorProcess()
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +201,8 @@ def test_a_subscription_matches_even_if_its_attachment_ends_the_process() -> Non
     class Ended(EvaluatorProcess):
         """Is ended by the kernel while it evaluates attachments."""
 
-        def _line(self) -> bytes:
-            line = super()._line()
+        def _line(self, seconds: float = 20) -> bytes:
+            line = super()._line(seconds)
             if line == b"true":
                 self._process.kill()
                 self._process.wait()
