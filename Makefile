@@ -9,12 +9,14 @@ DRS_CLIENTS := $(VENV)/drs-clients
 DATA ?=
 PARTS ?=
 PORT ?= 8080
+MINUTES ?= 10
+SEED ?=
 
 # Without bytecode each of the processes that tests and demo start would compile all of its sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup archives demo local settings quick test test-large test-clients wheel audit machine lint types unit bench notebooks pages audit lock clean
+.PHONY: help setup archives demo local settings quick test test-large test-clients chaos wheel audit machine lint types unit bench notebooks pages audit lock clean
 
 help:
 	@echo "make demo [DATA=dir]  start the whole system, put data in, get them back, stop"
@@ -23,6 +25,7 @@ help:
 	@echo "make local [PORT=8080] start the whole system and keep it running"
 	@echo "make test-large       gigabytes each way between the clouds"
 	@echo "make test-clients     hca, dbio, and clients of DRS by others, against the whole system"
+	@echo "make chaos [MINUTES=10] [SEED=n] make faults in the whole system, and prove that nothing is lost"
 	@echo "make wheel            the client's wheel, in build/wheels"
 	@echo "make bench [PARTS=..]  measure, and write docs/benchmarks/"
 	@echo "make notebooks        run docs/notebooks against a system of their own, and keep their output"
@@ -86,6 +89,10 @@ wheel: setup
 # Gigabytes each way between the clouds: minutes, and some 12 GiB of memory.
 test-large: setup
 	$(BIN)/pytest -m large -s
+
+# Kills, freezes, cut lines and busy clouds, overlapping, under load: docs/chaos.md. A seed repeats the faults.
+chaos: archives
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # The tools of the predecessor's users themselves, in an environment of their own.
 test-clients: setup $(CLIENTS)/.installed $(DRS_CLIENTS)/.installed
