@@ -66,7 +66,7 @@ class Full:
         with closing(bundles_of(selection, after)) as bundles:
             for bundle in bundles:
                 rows = _rows(selection, bundle)
-                cells = ([_SEPARATOR.join(row.get(name, ())) for name in columns] for row in rows)
+                cells = ([_SEPARATOR.join(sorted(row.get(name, ()))) for name in columns] for row in rows)
                 yield lines_of(cells).encode()
                 yield Checkpoint([True, *bundle.last], lambda: memory)
 

@@ -1,12 +1,18 @@
 """Manifests of the predecessor's bundles are the predecessor's, byte for byte."""
 
+import csv
+import io
 import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from shared.explore.bundle_metadata import BundleMetadata
 from shared.explore.manifests.formats import open_format
 from shared.explore.manifests.selection import CatalogueSelection
+from shared.identifiers import Fqid
 from tests.support.beside import need_beside
 from tests.support.catalogue import ANYBODY, TestCatalogue
 from tests.support.reference import reference_bundles
@@ -22,14 +28,21 @@ def expected() -> Path:
     return need_beside("azul/expected")
 
 
-def selection(catalogue: TestCatalogue, filters: object = None) -> CatalogueSelection:
+def nothing(_: Iterable[Fqid]) -> Iterator[BundleMetadata]:
+    """Read no metadata."""
+    return iter(())
+
+
+def selection(
+    catalogue: TestCatalogue, read: Callable[[Iterable[Fqid]], Iterator[BundleMetadata]] = nothing
+) -> CatalogueSelection:
     return CatalogueSelection(
         catalogue.store,
         catalogue.catalogue,
         ANYBODY,
-        catalogue.query("files", filters),
+        catalogue.query("files"),
         base_url="https://service.lan",
-        read=lambda _: iter(()),
+        read=read,
     )
 
 
@@ -46,14 +59,103 @@ def comparable(
     return [_DRS.sub("DRS", _VERSION.sub(r"\1\2\3", line)) for line in text.splitlines(keepends=True)]
 
 
+@pytest.mark.parametrize("bundles", ["joint", "specimen-in-two-bundles"])
 @pytest.mark.parametrize(("name", "file"), [("compact", "compact.tsv"), ("curl", "curlrc")])
 def test_a_manifest_is_the_predecessors(
-    catalogue: TestCatalogue, expected: Path, name: str, file: str
+    catalogue: TestCatalogue, expected: Path, bundles: str, name: str, file: str
 ) -> None:
+    want = comparable((expected / f"{bundles}.manifest.{file}").read_bytes())
     for bundle in reference_bundles(expected):
-        catalogue.put(bundle)
+        if any(bundle.fqid.uuid in line for line in want):
+            catalogue.put(bundle)
     found = comparable(
         made(name, selection(catalogue)), catalogue.catalogue.source["id"], catalogue.catalogue.name
     )
-    want = comparable((expected / f"joint.manifest.{file}").read_bytes())
     assert found == want
+
+
+# Names of properties that are no columns of `full`, and types of files that are no rows.
+NO_COLUMNS = (
+    *("describedBy", "schema_type", "submission_date", "update_date", "process_id", "protocol_id"),
+    *("contributors", "publications", "project_description"),
+)
+NO_ROWS = ("supplementary_file", "reference_file")
+Values = dict[str, set[str]]
+
+
+def properties(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the paths of all properties in a document that are columns, and their values as text."""
+    if isinstance(value, dict):
+        for key in value.keys() - NO_COLUMNS:
+            yield from properties(f"{path}.{key}", value[key])
+    elif isinstance(value, list):
+        for each in value:
+            yield from properties(path, each)
+    elif value is not None:
+        yield path, str(value)
+
+
+def values_of(documents: Iterable[tuple[str, Any]]) -> Values:
+    found: Values = {}
+    for kind, document in documents:
+        for path, value in properties(kind, document):
+            found.setdefault(path, set()).add(value)
+    return found
+
+
+def rows_of_files(bundle: BundleMetadata) -> dict[str, Values]:
+    """Return the rows of a bundle's data files, by the ids of these."""
+    entities = {
+        tuple(name.removesuffix(".json").rsplit("_", 1)): document
+        for name, document in bundle.documents.items()
+        if name != "links.json"
+    }
+    entries = {entry["name"]: entry for entry in bundle.files}
+    others = [(kind, document) for (kind, _), document in entities.items() if not kind.endswith("_file")]
+    rows = {}
+    for (kind, file_id), document in entities.items():
+        if not kind.endswith("_file") or kind in NO_ROWS:
+            continue
+        core = document.get("content", document)["file_core"]
+        _, in_store, member = core["file_name"].replace("!", "/").partition(".zarr/")
+        if in_store and member != ".zattrs":
+            continue
+        entry = entries[core["file_name"]]
+        own = {
+            **{f"file_{name}": entry[name] for name in ("uuid", "version", "sha256", "crc32c", "size")},
+            "file_name": core["file_name"].replace("!", "/"),
+            "file_format": core.get("format") or core.get("file_format"),
+            "bundle_uuid": bundle.fqid.uuid,
+            "bundle_version": bundle.fqid.version,
+        }
+        row = values_of([*others, (kind, document)])
+        rows[file_id] = row | {name: {str(value)} for name, value in own.items()}
+    return rows
+
+
+def test_a_full_manifest_has_all_metadata_of_each_data_file(catalogue: TestCatalogue, expected: Path) -> None:
+    # There is no file of the predecessor's, whose last release dropped it: this is what it was.
+    bundles = {}
+    for bundle in reference_bundles(expected):
+        catalogue.put(bundle)
+        # Of two versions the newer one comes last.
+        bundles[bundle.fqid.uuid] = bundle
+    rows = {
+        (uuid, file_id): row
+        for uuid, bundle in bundles.items()
+        for file_id, row in rows_of_files(bundle).items()
+    }
+    columns = sorted({name for row in rows.values() for name in row})
+    in_order = [rows[key] for key in sorted(rows)]
+
+    of = selection(catalogue, read=lambda wanted: (bundles[fqid.uuid] for fqid in wanted))
+    found = list(csv.reader(io.StringIO(made("full", of).decode(), newline=""), "excel-tab"))
+
+    assert found[0] == columns
+    assert found[1:] == [["||".join(sorted(row.get(name, ()))) for name in columns] for row in in_order]
+    assert (len(found), len(columns)) == (33, 376)
+    names = [row[columns.index("file_name")] for row in found[1:]]
+    assert not any(name.endswith((".pdf", ".csv.zip")) for name in names)
+    assert sum(".zarr/" in name for name in names) == 1
+    # Null, or not there: both are empty.
+    assert "" in {row[columns.index("project.geo_series")] for row in found[1:]}
